@@ -1,0 +1,1 @@
+"""Events in, enriched rows out."""

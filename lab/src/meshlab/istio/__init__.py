@@ -1,0 +1,1 @@
+"""Istio manifests in, Envoy configuration out; pure, starts nothing."""

@@ -1,0 +1,1 @@
+"""Call services inside an Istio mesh from outside the cluster."""
