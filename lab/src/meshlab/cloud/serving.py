@@ -1,0 +1,156 @@
+"""How a stand-in is started, announced and ended: the same way for all of them.
+
+A stand-in binds 127.0.0.1, prints one line `listening 127.0.0.1:PORT` once it answers, and ends with
+status 0 on SIGTERM or SIGINT. It keeps its state in memory only, so it has nothing to put in order when it
+ends: work in flight is dropped, as it would be by a crash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    AsgiApp = Callable[..., Awaitable[None]]
+
+HOST = "127.0.0.1"
+
+
+def argument_parser(program: str, description: str) -> argparse.ArgumentParser:
+    """Give the command line every stand-in has: `--port N`, 0 for a free one."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1; 0 takes a free one")
+    return parser
+
+
+def bind(port: int) -> socket.socket:
+    """Bind a listening TCP socket to 127.0.0.1.
+
+    Args:
+        port: Port number; 0 takes a free one.
+
+    Raises:
+        SystemExit: The port cannot be had; says which and why.
+    """
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((HOST, port))
+    except OSError as error:
+        sock.close()
+        raise SystemExit(
+            f"Cannot listen on {HOST}:{port}: {error.strerror}. Choose another --port."
+        ) from error
+    sock.listen(1024)
+    return sock
+
+
+def announce(port: int) -> None:
+    """Say on stdout, in the one line a parent process waits for, that the stand-in answers."""
+    sys.stdout.write(f"listening {HOST}:{port}\n")
+    sys.stdout.flush()
+
+
+def end_on_signals() -> None:
+    """End the process at once, with status 0, on SIGTERM and SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+
+
+def serve(app: AsgiApp, port: int) -> None:
+    """Serve an ASGI application on 127.0.0.1 until a signal ends the process.
+
+    Args:
+        app: The application.
+        port: Port number; 0 takes a free one.
+    """
+    import asyncio
+
+    sock = bind(port)
+
+    async def main() -> None:
+        server, task = await _start(app, sock)
+        # The handlers go in after the server's own, which would wait for idle connections to close.
+        end_on_signals()
+        announce(sock.getsockname()[1])
+        await task
+        raise SystemExit(f"The server on {HOST}:{sock.getsockname()[1]} stopped by itself: {server}.")
+
+    asyncio.run(main())
+
+
+@contextlib.contextmanager
+def serving(app: AsgiApp) -> Iterator[str]:
+    """Serve an ASGI application from a thread of this process, for as long as the block runs.
+
+    Args:
+        app: The application.
+
+    Yields:
+        The address, as `127.0.0.1:PORT`.
+    """
+    import asyncio
+
+    sock = bind(0)
+    ready = threading.Event()
+    stop: list[Callable[[], None]] = []
+
+    async def main() -> None:
+        server, task = await _start(app, sock)
+
+        def end() -> None:
+            server.should_exit = server.force_exit = True
+
+        stop.append(end)
+        ready.set()
+        await task
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        yield f"{HOST}:{sock.getsockname()[1]}"
+    finally:
+        stop[0]()
+        thread.join()
+
+
+async def _start(app: AsgiApp, sock: socket.socket) -> tuple[Any, Any]:
+    """Start uvicorn on a bound socket; returns the server and the task that runs it, once it answers."""
+    import asyncio
+
+    import uvicorn
+
+    started = asyncio.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+    config = uvicorn.Config(
+        app, lifespan="off", ws="none", access_log=False, log_level="warning", timeout_keep_alive=3600
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve([sock]))
+    await started.wait()
+    return server, task
+
+
+def _end(*_: object) -> None:
+    os._exit(0)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port number; use 0 to 65535")
+    return port
