@@ -119,7 +119,7 @@ class SecretStore:
         payload, data = request.payload, bytes(request.payload.data)
         if len(data) > MAX_PAYLOAD_BYTES:
             _refuse_argument(f"The payload has {len(data)} bytes; the limit is {MAX_PAYLOAD_BYTES}.")
-        has_checksum = payload.data_crc32c is not None
+        has_checksum = "data_crc32c" in payload
         if has_checksum and payload.data_crc32c != google_crc32c.value(data):
             _refuse_argument("The payload's data_crc32c does not match its data. Send it again.")
         with self._lock:
@@ -254,7 +254,7 @@ class _Entry:
 def _stamp(message: _Stamped) -> _Stamped:
     """Give a changed message a new etag, made from its content."""
     message.etag = ""
-    message.etag = f'"{google_crc32c.value(type(message).serialize(message, deterministic=True)):08x}"'
+    message.etag = f'"{google_crc32c.value(type(message).serialize(message)):08x}"'
     return message
 
 
