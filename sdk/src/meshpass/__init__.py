@@ -1,1 +1,81 @@
-"""Call services inside an Istio mesh from outside the cluster."""
+"""Call services inside an Istio mesh from outside the cluster.
+
+Importing this package loads none of its parts: each public name is imported from its module when it is first used,
+and an HTTP stack, cryptography or a Google client only when a call needs it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshpass._async_client import AsyncClient
+    from meshpass._client import Client
+    from meshpass._errors import (
+        ConfigurationError,
+        GatewayTLSError,
+        GatewayUnreachable,
+        InvalidPathValue,
+        InvalidRequest,
+        MeshError,
+        MeshTimeout,
+        NoRoute,
+        NotAllowed,
+        RequestRefused,
+        SigningKeyError,
+        TokenRefused,
+        UpstreamUnavailable,
+    )
+    from meshpass._jwt import SignedJWT
+    from meshpass._keys import KeyFile, SecretManagerKey
+    from meshpass._settings import Settings, settings_problems
+    from meshpass._token import Token, TokenSource
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ConfigurationError",
+    "GatewayTLSError",
+    "GatewayUnreachable",
+    "InvalidPathValue",
+    "InvalidRequest",
+    "KeyFile",
+    "MeshError",
+    "MeshTimeout",
+    "NoRoute",
+    "NotAllowed",
+    "RequestRefused",
+    "SecretManagerKey",
+    "Settings",
+    "SignedJWT",
+    "SigningKeyError",
+    "Token",
+    "TokenRefused",
+    "TokenSource",
+    "UpstreamUnavailable",
+    "settings_problems",
+]
+
+_MODULES = {
+    "AsyncClient": "_async_client",
+    "Client": "_client",
+    "KeyFile": "_keys",
+    "SecretManagerKey": "_keys",
+    "Settings": "_settings",
+    "SignedJWT": "_jwt",
+    "Token": "_token",
+    "TokenSource": "_token",
+    "settings_problems": "_settings",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'meshpass' has no attribute {name!r}")
+    module = import_module(f"meshpass.{_MODULES.get(name, '_errors')}")
+    value: object = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

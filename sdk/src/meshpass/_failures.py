@@ -1,0 +1,84 @@
+"""Failures on the way to an answer, as this package's errors: one wording for both transports."""
+
+import ssl
+
+from meshpass._errors import GatewayTLSError, GatewayUnreachable, MeshError, MeshTimeout, UpstreamUnavailable
+from meshpass._service import Service
+
+
+def unreachable(service: Service, why: str) -> GatewayUnreachable:
+    """No connection could be made."""
+    return GatewayUnreachable(
+        f"The gateway of {service.where} cannot be reached: {why}.",
+        service=service.name,
+        hint="Check its address, the VPC route to it and the firewall.",
+    )
+
+
+def timed_out(service: Service, timeout_s: float) -> MeshTimeout:
+    """The time given for the call was used up."""
+    return MeshTimeout(
+        f"{service.where} gave no complete answer within {timeout_s:g} s.",
+        service=service.name,
+        hint="The service may be slow or overloaded, and may still have done the work.",
+    )
+
+
+def connection_lost(service: Service, why: str) -> UpstreamUnavailable:
+    """The connection broke, or spoke no HTTP, after it was made."""
+    return UpstreamUnavailable(
+        f"The connection to {service.where} broke before the answer was complete: {why}.",
+        code="connection_lost",
+        service=service.name,
+        hint="It is not known whether the service did the work.",
+    )
+
+
+def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
+    """The TLS handshake failed."""
+    trusted = f"the CAs in {service.ca_file}" if service.ca_file else "the system's CAs"
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return GatewayTLSError(
+            f"The certificate of the gateway of {service.where} is not trusted: {why.verify_message}.",
+            service=service.name,
+            hint=f"It was checked against {trusted} and the name {service.name}: name the CA that signed it"
+            " (GKE_GATEWAY_CA_FILE), or call the service by a name in the certificate.",
+        )
+    return GatewayTLSError(
+        f"TLS with the gateway of {service.where} failed: {why.reason or 'no reason given'}.",
+        service=service.name,
+        hint="Check that this port speaks TLS for this host, and which client certificates it demands.",
+    )
+
+
+def tls_cause(exc: BaseException) -> ssl.SSLError | None:
+    """Find the TLS failure behind an HTTP engine's exception."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def from_connect(service: Service, exc: BaseException) -> MeshError:
+    """Turn a failure to connect into the error it means."""
+    tls = tls_cause(exc)
+    return tls_failed(service, tls) if tls else unreachable(service, reason(exc))
+
+
+def from_exchange(service: Service, exc: BaseException) -> MeshError:
+    """Turn a failure after connecting into the error it means."""
+    # With TLS 1.3 a refused client certificate shows only on the first read.
+    tls = tls_cause(exc)
+    return tls_failed(service, tls) if tls else connection_lost(service, reason(exc))
+
+
+def reason(exc: BaseException) -> str:
+    """Say in a few words why the operating system or the peer failed, without an engine's request in it."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.strerror:
+            return seen.strerror
+        seen = seen.__cause__ or seen.__context__
+    return type(exc).__name__

@@ -1,0 +1,180 @@
+"""Where a signing key comes from: a mounted file, or Secret Manager."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshpass._errors import SigningKeyError
+
+if TYPE_CHECKING:
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+
+KeySource = Callable[[], bytes]
+"""Anything that returns the key's PEM bytes when called; it may do I/O."""
+
+_SECRET_VERSION = re.compile(r"projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """A signing key in a file, such as a secret mounted into the container.
+
+    Args:
+        path: The PEM file's path.
+    """
+
+    path: Path | str
+
+    def __call__(self) -> bytes:
+        """Read the file.
+
+        Raises:
+            SigningKeyError: the file is missing or cannot be read.
+        """
+        try:
+            return Path(self.path).read_bytes()
+        except OSError as exc:
+            raise SigningKeyError(
+                f"The signing key file {self.path} cannot be read: {exc.strerror}.",
+                hint="Check that the secret is mounted there and that this process may read it.",
+            ) from exc
+
+    def __str__(self) -> str:
+        return f"the file {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretManagerKey:
+    """A signing key in Google Secret Manager, read with the official client (`meshpass[secretmanager]`).
+
+    The client is imported and connected only while a key is read, so that no connection is inherited across a fork.
+    `SECRET_MANAGER_EMULATOR_HOST` names a stand-in, reached without TLS or credentials.
+
+    Args:
+        name: `projects/P/secrets/S/versions/V`, where V is a number, an alias or `latest`.
+        timeout_s: Limit for one read with its retries, in seconds.
+    """
+
+    name: str
+    timeout_s: float = 10.0
+
+    def __call__(self) -> bytes:
+        """Read the secret's version.
+
+        Raises:
+            SigningKeyError: it is missing, not permitted, disabled, out of reach or damaged on the way.
+        """
+        if not is_secret_version(self.name):
+            raise SigningKeyError(
+                f"{self.name!r} does not name a secret's version.",
+                hint="Write it as projects/PROJECT/secrets/SECRET/versions/VERSION.",
+            )
+        return _access(self.name, self.timeout_s)
+
+    def __str__(self) -> str:
+        return f"Secret Manager ({self.name})"
+
+
+def is_secret_version(name: str) -> bool:
+    """Tell whether this is the full name of a secret's version in a global (not regional) secret."""
+    return _SECRET_VERSION.fullmatch(name) is not None
+
+
+def _access(name: str, timeout_s: float) -> bytes:
+    try:
+        import google_crc32c
+        from google.api_core import exceptions, retry
+        from google.auth.exceptions import GoogleAuthError
+    except ImportError as exc:
+        raise _missing_extra() from exc
+    # The client's own default would go on for a minute; these are the codes it retries itself.
+    policy = retry.Retry(
+        predicate=retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.ResourceExhausted),
+        initial=0.1,
+        maximum=2.0,
+        timeout=timeout_s,
+    )
+    try:
+        with _client() as client:
+            payload = client.access_secret_version(name=name, retry=policy, timeout=timeout_s).payload
+    except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as exc:
+        raise _cannot_read(name, exc) from exc
+    data: bytes = payload.data
+    if google_crc32c.value(data) != payload.data_crc32c:
+        raise SigningKeyError(
+            f"The secret {name} arrived damaged: its CRC32C does not match.",
+            hint="Try again; if it stays, add the secret's version anew.",
+            retryable=True,
+        )
+    return data
+
+
+def _client() -> "SecretManagerServiceClient":
+    try:
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+    except ImportError as exc:
+        raise _missing_extra() from exc
+    emulator = os.environ.get("SECRET_MANAGER_EMULATOR_HOST")
+    if not emulator:
+        return SecretManagerServiceClient()
+    import grpc
+    from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+        SecretManagerServiceGrpcTransport,
+    )
+
+    channel = grpc.insecure_channel(emulator)
+    return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+
+
+def _missing_extra() -> SigningKeyError:
+    return SigningKeyError(
+        "The signing key is in Secret Manager, but Google's client for it is not installed.",
+        hint="Install `meshpass[secretmanager]`, or mount the secret as a file and name that file.",
+    )
+
+
+def _cannot_read(name: str, exc: Any) -> SigningKeyError:
+    from google.api_core import exceptions
+
+    next_steps: tuple[tuple[type[Exception], str, str, bool], ...] = (
+        (
+            exceptions.NotFound,
+            "there is no such secret or version",
+            "Check the name, and that a version was added.",
+            False,
+        ),
+        (
+            exceptions.PermissionDenied,
+            "this identity may not read it",
+            "Grant it roles/secretmanager.secretAccessor on this secret.",
+            False,
+        ),
+        (
+            exceptions.Unauthenticated,
+            "the credentials were not accepted",
+            "Check the service account.",
+            False,
+        ),
+        (
+            exceptions.FailedPrecondition,
+            "the version is disabled or destroyed",
+            "Enable it, or name another version.",
+            False,
+        ),
+        (exceptions.InvalidArgument, "the name was not accepted", "Check the name.", False),
+        (exceptions.GoogleAPICallError, "Secret Manager did not answer", "Try again.", True),
+        (exceptions.RetryError, "Secret Manager did not answer in time", "Try again.", True),
+    )
+    for kind, why, hint, retryable in next_steps:
+        if isinstance(exc, kind):
+            return SigningKeyError(
+                f"The secret {name} cannot be read: {why}.", hint=hint, retryable=retryable
+            )
+    return SigningKeyError(
+        f"The secret {name} cannot be read: no Google credentials were found or they cannot be refreshed.",
+        hint="On Google Cloud, attach a service account; elsewhere run `gcloud auth application-default login`.",
+        retryable=bool(getattr(exc, "retryable", False)),
+    )

@@ -1,0 +1,131 @@
+"""The environment a client is set up from, checked as a whole."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_problem
+from meshpass._errors import ConfigurationError
+from meshpass._jwt import SignedJWT
+from meshpass._keys import KeyFile, SecretManagerKey, is_secret_version
+
+_REQUIRED = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to reach one service in the mesh and who calls it.
+
+    Args:
+        base_url: The service's virtual origin, such as `https://user-profile.internal`.
+        address: The gateway's address with its port, such as `10.128.0.5:443`.
+        ca_file: PEM bundle of the CA that signed the gateway's certificate; the system's CAs when None.
+        issuer: The token's `iss`.
+        audience: The token's `aud`.
+        scope: The token's `scope`.
+        subject: The token's `sub`; the issuer when None.
+        key: Where the signing key comes from.
+    """
+
+    base_url: str
+    address: str
+    ca_file: Path | None
+    issuer: str
+    audience: str
+    scope: str
+    subject: str | None
+    key: KeyFile | SecretManagerKey
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings from environment variables; an empty variable counts as missing.
+
+        Args:
+            environ: The variables; the process's own when None.
+
+        Raises:
+            ConfigurationError: one or more are missing or wrong; it lists all of them by name.
+        """
+        env = os.environ if environ is None else environ
+        problems = settings_problems(env)
+        if problems:
+            raise ConfigurationError(problems)
+        gateway = parse_origin(env["GKE_GATEWAY_URL"])
+        ca_file, key_file = env.get("GKE_GATEWAY_CA_FILE"), env.get("SIGNING_KEY_FILE")
+        return cls(
+            base_url=_virtual_origin(gateway, env["GKE_GATEWAY_HOST"]).url,
+            address=str(Address(gateway.host, gateway.port)),
+            ca_file=Path(ca_file) if ca_file else None,
+            issuer=env["JWT_ISSUER"],
+            audience=env["JWT_AUDIENCE"],
+            scope=env["JWT_SCOPE"],
+            subject=env.get("JWT_SUBJECT") or None,
+            key=KeyFile(Path(key_file)) if key_file else SecretManagerKey(env["SIGNING_KEY_SECRET_ID"]),
+        )
+
+    def token_source(self) -> SignedJWT:
+        """Return a new source of the caller's tokens; its key is read on the first call."""
+        return SignedJWT(self.issuer, self.audience, self.key, subject=self.subject, scope=self.scope)
+
+
+def settings_problems(environ: Mapping[str, str]) -> list[str]:
+    """List what is missing or wrong in these variables, one sentence each, by name; empty when all is well.
+
+    A program with variables of its own adds its problems to these and reports all of them at once.
+    """
+    problems = [f"{name} is missing." for name in _REQUIRED if not environ.get(name)]
+    problems += _gateway_problems(environ.get("GKE_GATEWAY_URL", ""), environ.get("GKE_GATEWAY_HOST", ""))
+    problems += _file_problems(environ, "GKE_GATEWAY_CA_FILE")
+    problems += _key_problems(environ)
+    return problems
+
+
+def _gateway_problems(url: str, host: str) -> list[str]:
+    problems = []
+    gateway = Origin("https", "unknown", 443)
+    if url:
+        try:
+            gateway = parse_origin(url)
+        except ValueError as exc:
+            problems.append(f"GKE_GATEWAY_URL {exc}.")
+        else:
+            plaintext = plaintext_problem(gateway, None)
+            problems += [f"GKE_GATEWAY_URL {plaintext}."] if plaintext else []
+    if host:
+        try:
+            _virtual_origin(gateway, host)
+        except ValueError as exc:
+            problems.append(f"GKE_GATEWAY_HOST {exc}.")
+    return problems
+
+
+def _key_problems(environ: Mapping[str, str]) -> list[str]:
+    secret, file = environ.get("SIGNING_KEY_SECRET_ID"), environ.get("SIGNING_KEY_FILE")
+    if not secret and not file:
+        return [
+            "SIGNING_KEY_SECRET_ID or SIGNING_KEY_FILE is missing: one of them must name the signing key."
+        ]
+    if secret and file:
+        return [
+            "SIGNING_KEY_SECRET_ID and SIGNING_KEY_FILE are both set: keep the one that names the signing key."
+        ]
+    if secret and not is_secret_version(secret):
+        return ["SIGNING_KEY_SECRET_ID must be projects/PROJECT/secrets/SECRET/versions/VERSION."]
+    return _file_problems(environ, "SIGNING_KEY_FILE")
+
+
+def _file_problems(environ: Mapping[str, str], name: str) -> list[str]:
+    path = environ.get(name)
+    if path and not Path(path).is_file():
+        return [f"{name} names {path}, which is not a file."]
+    return []
+
+
+def _virtual_origin(gateway: Origin, host: str) -> Origin:
+    if "/" in host or "@" in host:
+        raise ValueError("must be a host name alone, such as user-profile.internal")
+    origin = parse_origin(f"{gateway.scheme}://{host}")
+    if is_ip(origin.host):
+        raise ValueError("must be the virtual host's name, not an IP address")
+    return origin
