@@ -1,0 +1,46 @@
+"""What the scripts of this folder share: where the repository is, and how a script refuses.
+
+Standard library only, Python 3.11 or newer: the scripts run before anything is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class RefusalError(Exception):
+    """A script cannot do what it was asked; the message says why and what to do next."""
+
+
+def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
+    """Runs one script's ``main``, turning a refusal into a message on stderr.
+
+    Args:
+        name: the script as the user typed it, such as ``deploy/package``.
+        main: takes the arguments after the script's name.
+
+    Returns:
+        The exit code: 0, or 1 after a refusal.
+    """
+    if sys.version_info < (3, 11):  # noqa: UP036 - the system's python3, not the project's, may run this
+        sys.stderr.write(f"{name}: needs Python 3.11 or newer, this is {sys.version.split()[0]}\n")
+        return 1
+    try:
+        main(sys.argv[1:])
+    except RefusalError as refusal:
+        sys.stderr.write(f"{name}: {refusal}\n")
+        return 1
+    return 0
+
+
+def relative(path: Path) -> str:
+    """The path as seen from the repository's root, for messages and printed commands."""
+    resolved = path.resolve()
+    return str(resolved.relative_to(ROOT)) if resolved.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,205 @@
+"""``deploy/package``: the folder that gcloud uploads, made from the sources and nothing else.
+
+Beside the folder ``X`` lies ``X.inputs``: the sources it was made from, with their hashes, by which
+``deploy/deploy`` tells a stale package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import ROOT, RefusalError, relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_DATA_SUFFIXES = {".py", ".json", ".sql", ".toml"}
+
+# The earliest time that a zip file can hold: a wheel's bytes must not depend on when it was built.
+_SOURCE_DATE_EPOCH = "315532800"
+
+_GCLOUDIGNORE = """\
+# Without this file gcloud would write its own into the package.
+.gcloudignore
+__pycache__/
+"""
+
+_HEADER = """\
+# Made by deploy/package from uv.lock: the function's closed set of packages, each with its hashes.
+# pip accepts nothing else once it sees a hash, and the builder adds no functions-framework of its own
+# because one is named here.
+"""
+
+
+def make(target: Path) -> None:
+    """Writes the package, replacing what was there.
+
+    Args:
+        target: the folder to make.
+
+    Raises:
+        RefusalError: uv is missing or failed, a source file is of a kind that does not belong into the
+            package, or ``target`` is a folder that this function did not make.
+    """
+    inputs_file = _inputs_file(target)
+    if target.exists() and not inputs_file.exists():
+        raise RefusalError(
+            f"{relative(target)} exists and was not made by deploy/package; "
+            "remove it or name another --output"
+        )
+    sources = _function_files()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
+        made = Path(scratch) / "package"
+        made.mkdir()
+        inputs = _inputs_text()
+        for source in sources:
+            _write(made / source.relative_to(ROOT / "function"), source.read_bytes())
+        wheel = _build_wheel(made)
+        _write(made / "requirements.txt", _requirements(wheel).encode())
+        _write(made / ".gcloudignore", _GCLOUDIGNORE.encode())
+        if target.exists():
+            shutil.rmtree(target)
+        made.rename(target)
+    inputs_file.write_text(inputs, encoding="utf-8")
+
+
+def files(folder: Path) -> list[Path]:
+    """The package's files, in a fixed order."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def digest(folder: Path) -> str:
+    """One hexadecimal SHA-256 over every file's name and content."""
+    lines = (f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def changes_since_packaged(folder: Path) -> list[str]:
+    """The sources that differ from those the package was made from; empty for a fresh package."""
+    inputs_file = _inputs_file(folder)
+    if not inputs_file.exists():
+        return [f"{relative(inputs_file)} (missing)"]
+    then = set(inputs_file.read_text(encoding="utf-8").splitlines())
+    now = set(_inputs_text().splitlines())
+    return sorted({line.partition("  ")[2] for line in then ^ now})
+
+
+def _inputs_file(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".inputs")
+
+
+def _inputs_text() -> str:
+    sdk = ROOT / "sdk"
+    paths: list[Path] = [
+        *_function_files(),
+        *_sources_under(sdk / "src"),
+        sdk / "pyproject.toml",
+        ROOT / "function" / "pyproject.toml",
+        ROOT / "uv.lock",
+        ROOT / "deploy" / "build-constraints.txt",
+        Path(__file__),
+    ]
+    return "".join(f"{_sha256(path)}  {path.relative_to(ROOT).as_posix()}\n" for path in sorted(paths))
+
+
+def _function_files() -> list[Path]:
+    function = ROOT / "function"
+    chosen = [function / "main.py", *_sources_under(function / "enrichment")]
+    chosen += [path for path in function.glob("*.toml") if path.name != "pyproject.toml"]
+    for path in chosen:
+        if path.suffix not in _DATA_SUFFIXES:
+            raise RefusalError(
+                f"{relative(path)} is neither code nor data of a known kind "
+                f"({', '.join(sorted(_DATA_SUFFIXES))}); move it out of the function, "
+                "or teach deploy/steps/bundle.py its suffix"
+            )
+    return sorted(chosen)
+
+
+def _sources_under(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def _requirements(wheel: Path) -> str:
+    exported = _uv(
+        "export", "--frozen", "--package=meshpass-function", "--no-dev", "--no-emit-workspace", "--no-header",
+        "--format=requirements.txt",
+    )  # fmt: skip
+    return f"{_HEADER}./{wheel.name} \\\n    --hash=sha256:{_sha256(wheel)}\n{exported}"
+
+
+def _build_wheel(into: Path) -> Path:
+    constraints = ROOT / "deploy" / "build-constraints.txt"
+    with tempfile.TemporaryDirectory() as scratch:
+        _uv(
+            "build", "--wheel", "--package=meshpass", f"--out-dir={scratch}",
+            f"--build-constraints={constraints}", "--require-hashes",
+        )  # fmt: skip
+        (built,) = Path(scratch).glob("*.whl")
+        _write(into / built.name, built.read_bytes())
+    return into / built.name
+
+
+def _uv(*arguments: str) -> str:
+    beside = ROOT / ".venv" / "bin" / "uv"
+    uv = str(beside) if beside.exists() else shutil.which("uv")
+    if uv is None:
+        raise RefusalError("uv is neither in .venv nor on PATH; run `make setup`")
+    done = subprocess.run(  # noqa: S603
+        [uv, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise RefusalError(
+            f"`uv {arguments[0]}` failed with exit code {done.returncode}:\n{done.stderr.strip()}"
+        )
+    return done.stdout
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o644)  # gcloud uploads modes too: the same whatever umask made the package
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Makes the package and prints what is in it; see ``--help``."""
+    parser = argparse.ArgumentParser(
+        prog="deploy/package",
+        description="Makes the folder that is uploaded: the function, the SDK as a wheel, and "
+        "requirements.txt with a hash for every package. The same sources give the same bytes.",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "build" / "function",
+        help="folder to make (default: %(default)s)",
+    )
+    target = parser.parse_args(arguments).output
+    make(target)
+
+    made = files(target)
+    sizes = [(path.relative_to(target).as_posix(), path.stat().st_size) for path in made]
+    sys.stdout.write("".join(f"{size:>9,} B  {relative(target)}/{name}\n" for name, size in sizes))
+    sys.stdout.write(
+        f"{sum(size for _, size in sizes):>9,} B  in {len(made)} files, package {digest(target)[:12]}\n"
+    )
+    flag = "" if target.resolve() == ROOT / "build" / "function" else f" --source={target}"
+    sys.stdout.write(f"next: deploy/deploy --dry-run{flag}\n")

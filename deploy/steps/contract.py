@@ -1,0 +1,238 @@
+"""``infra/contract.env``, read and checked: every problem at once, by name.
+
+The file is plain ``KEY=VALUE``. It holds keys of other rooms too; those are left alone, unless one
+looks like a misspelling of a key that is wanted here and missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import ROOT, RefusalError, relative
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+DEFAULT_PATH = ROOT / "infra" / "contract.env"
+PLACEHOLDER_PROJECT = "example-project"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the contract.
+
+    Attributes:
+        pattern: what the whole value must match.
+        form: the same in words, for the error message.
+        default: the value when the key is absent; None makes the key required, "" makes it optional.
+    """
+
+    pattern: str
+    form: str
+    default: str | None = None
+
+
+_PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
+_ID = r"[A-Za-z0-9_-]{1,255}"
+_TOPIC = r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+_TEXT = Key(r".+", "a value that is not empty")
+_ACCOUNT = Key(
+    rf"[a-z0-9-]+@{_PROJECT}\.iam\.gserviceaccount\.com",
+    "a service account made for this: NAME@PROJECT.iam.gserviceaccount.com",
+)
+_FULL_TOPIC = Key(rf"projects/{_PROJECT}/topics/{_TOPIC}", "projects/PROJECT/topics/TOPIC")
+_NAME = Key(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "lower-case letters, digits and hyphens", default="")
+_MOUNT = Key(
+    r"(/[A-Za-z0-9_.-]*[A-Za-z0-9_-]){2,}", "an absolute path of a file in a folder of its own", default=""
+)
+
+KEYS: Mapping[str, Key] = {
+    "GOOGLE_CLOUD_PROJECT": Key(_PROJECT, "a project id, such as acme-mesh-prod"),
+    "REGION": Key(r"[a-z]+(-[a-z]+)+\d+", "a region, such as europe-west1"),
+    "FUNCTION_NAME": Key(_NAME.pattern, _NAME.form),
+    "FUNCTION_SERVICE_ACCOUNT": _ACCOUNT,
+    "TRIGGER_SERVICE_ACCOUNT": _ACCOUNT,
+    "BUILD_SERVICE_ACCOUNT": _ACCOUNT,
+    "TRIGGER_TOPIC": Key(
+        rf"(projects/{_PROJECT}/topics/)?{_TOPIC}", "TOPIC or projects/PROJECT/topics/TOPIC"
+    ),
+    "DEAD_LETTER_TOPIC": _FULL_TOPIC,
+    "UNDELIVERED_TOPIC": _FULL_TOPIC,
+    "BIGQUERY_TABLE": Key(rf"{_PROJECT}\.\w+\.[\w-]+", "PROJECT.DATASET.TABLE"),
+    "SIGNING_KEY_SECRET_ID": Key(
+        rf"projects/[^/]+/secrets/{_ID}/versions/{_ID}", "projects/P/secrets/S/versions/V"
+    ),
+    "SIGNING_KEY_FILE": _MOUNT,
+    "GKE_GATEWAY_URL": Key(
+        rf"https://{_HOST}(:\d+)?", "https://ADDRESS or https://ADDRESS:PORT, without a path"
+    ),
+    "GKE_GATEWAY_HOST": Key(_HOST, "a host name"),
+    "GKE_GATEWAY_CA_SECRET": Key(
+        rf"(projects/[^/]+/secrets/)?{_ID}((:|/versions/)(latest|[1-9]\d*))?",
+        "SECRET, SECRET:VERSION or projects/P/secrets/S/versions/V with a number or 'latest' as the version",
+        default="",
+    ),
+    "GKE_GATEWAY_CA_FILE": _MOUNT,
+    "JWT_ISSUER": _TEXT,
+    "JWT_SUBJECT": Key(_TEXT.pattern, _TEXT.form, default=""),
+    "JWT_AUDIENCE": _TEXT,
+    "JWT_SCOPE": _TEXT,
+    "FUNCTION_EGRESS": Key(r"direct|connector", "direct or connector"),
+    "VPC_NETWORK": _NAME,
+    "VPC_SUBNET": _NAME,
+    "VPC_CONNECTOR": Key(
+        rf"(projects/{_PROJECT}/locations/[a-z0-9-]+/connectors/)?{_NAME.pattern}", "a connector", ""
+    ),
+    # Sizes. 1 vCPU because more than one event at a time needs a whole one; 512Mi because Google's clients
+    # and gRPC leave little of the default 256M.
+    "FUNCTION_MEMORY": Key(r"\d+(k|M|G|Ki|Mi|Gi)", "an amount such as 512Mi", "512Mi"),
+    "FUNCTION_CPU": Key(r"\d*\.?\d+", "a number of vCPUs such as 1 or .5", "1"),
+    "FUNCTION_CONCURRENCY": Key(r"[1-9]\d{0,3}", "a number of events, 1 to 1000", "80"),
+    "FUNCTION_MIN_INSTANCES": Key(r"\d+", "a number of instances", "0"),
+    "FUNCTION_MAX_INSTANCES": Key(r"[1-9]\d*", "a number of instances", "20"),
+    "FUNCTION_TIMEOUT_S": Key(r"[1-9]\d*", "whole seconds", "60"),
+    # 100 attempts with the backoff at its 600 s ceiling last about 15 hours: an outage of the mesh that is
+    # shorter than that hands no innocent event to the undelivered topic.
+    "SUBSCRIPTION_ACK_DEADLINE_S": Key(r"[1-9]\d*", "whole seconds", "90"),
+    "SUBSCRIPTION_MIN_RETRY_DELAY_S": Key(r"\d+", "whole seconds", "10"),
+    "SUBSCRIPTION_MAX_RETRY_DELAY_S": Key(r"\d+", "whole seconds", "600"),
+    "SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS": Key(r"[1-9]\d*", "a number of attempts", "100"),
+}
+
+
+def load(path: Path) -> dict[str, str]:
+    """Reads and checks a contract.
+
+    Args:
+        path: the ``KEY=VALUE`` file.
+
+    Returns:
+        Every key of ``KEYS``, defaults filled in; an optional key that is absent is the empty string.
+
+    Raises:
+        RefusalError: the file is unreadable, or names all keys that are missing or wrong.
+    """
+    values, found = parse(path)
+    found += problems(values)
+    if found:
+        listed = "\n".join(f"  {problem}" for problem in found)
+        raise RefusalError(
+            f"{relative(path)} cannot be deployed from; correct these and run again:\n{listed}"
+        )
+    return _with_defaults(values)
+
+
+def parse(path: Path) -> tuple[dict[str, str], list[str]]:
+    """The file's keys and values as written, and what is wrong with its lines.
+
+    Quotes are refused because kustomize would keep them as part of the value where a shell drops them.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusalError(f"cannot read the contract {relative(path)}: {error}") from error
+    values: dict[str, str] = {}
+    wrong: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals or not re.fullmatch(r"[A-Z][A-Z0-9_]*", key):
+            wrong.append(f"line {number}: is not KEY=VALUE")
+        elif key in values:
+            wrong.append(f"line {number}: {key} is written a second time")
+        elif value != value.strip() or value[:1] in {"'", '"'}:
+            wrong.append(f"line {number}: {key} has quotes or spaces around its value; write the value bare")
+        else:
+            values[key] = value
+    return values, wrong
+
+
+def problems(values: Mapping[str, str]) -> list[str]:
+    """Everything about the values that a deployment would trip over, one sentence each."""
+    return [*_key_problems(values), *_pair_problems(_with_defaults(values))]
+
+
+def placeholders(values: Mapping[str, str]) -> list[str]:
+    """The keys whose value still names the placeholder project that the repository ships with."""
+    return [key for key in KEYS if PLACEHOLDER_PROJECT in values.get(key, "")]
+
+
+def _with_defaults(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: values.get(name) or key.default or "" for name, key in KEYS.items()}
+
+
+def _key_problems(values: Mapping[str, str]) -> Iterator[str]:
+    strangers = [key for key in values if key not in KEYS]
+    for name, key in KEYS.items():
+        value = values.get(name, "")
+        if value and not re.fullmatch(key.pattern, value):
+            yield f"{name} must be {key.form}; it is {value!r}"
+        elif not value:
+            alike = difflib.get_close_matches(name, strangers, n=1, cutoff=0.85)
+            if alike:
+                yield f"{alike[0]} is not known; did you mean {name}?"
+            elif key.default is None:
+                yield f"{name} is missing; it must be {key.form}"
+
+
+def _pair_problems(values: Mapping[str, str]) -> Iterator[str]:
+    egress = values["FUNCTION_EGRESS"]
+    wanted = {"direct": ["VPC_NETWORK", "VPC_SUBNET"], "connector": ["VPC_CONNECTOR"]}.get(egress, [])
+    for name in wanted:
+        if not values[name]:
+            yield f"{name} is missing; FUNCTION_EGRESS={egress} needs it"
+
+    if bool(values["GKE_GATEWAY_CA_SECRET"]) != bool(values["GKE_GATEWAY_CA_FILE"]):
+        yield "GKE_GATEWAY_CA_SECRET and GKE_GATEWAY_CA_FILE go together: a secret and the file it becomes"
+    key_file = values["SIGNING_KEY_FILE"]
+    if key_file and not re.search(r"/versions/(latest|\d+)$", values["SIGNING_KEY_SECRET_ID"]):
+        yield "SIGNING_KEY_SECRET_ID must end in a version number or 'latest' when SIGNING_KEY_FILE mounts it"
+    if key_file and key_file.rpartition("/")[0] == values["GKE_GATEWAY_CA_FILE"].rpartition("/")[0]:
+        yield "SIGNING_KEY_FILE and GKE_GATEWAY_CA_FILE must lie in two folders: a mount holds one secret"
+
+    project, trigger = values["GOOGLE_CLOUD_PROJECT"], values["TRIGGER_TOPIC"]
+    if trigger.startswith("projects/") and not trigger.startswith(f"projects/{project}/"):
+        yield f"TRIGGER_TOPIC must lie in GOOGLE_CLOUD_PROJECT ({project}): gcloud takes its topic from there"
+    topics = {
+        "TRIGGER_TOPIC": trigger
+        if trigger.startswith("projects/")
+        else f"projects/{project}/topics/{trigger}",
+        "DEAD_LETTER_TOPIC": values["DEAD_LETTER_TOPIC"],
+        "UNDELIVERED_TOPIC": values["UNDELIVERED_TOPIC"],
+    }
+    if all(topics.values()) and len(set(topics.values())) < len(topics):
+        yield f"{', '.join(topics)} must be three topics: an event would come back to where it failed"
+
+    yield from _number_problems(values)
+
+
+def _number_problems(values: Mapping[str, str]) -> Iterator[str]:
+    limits = {
+        "FUNCTION_TIMEOUT_S": (1, 540, "an event function's limit"),
+        "FUNCTION_CONCURRENCY": (1, 1000, "Cloud Run's limit"),
+        "SUBSCRIPTION_ACK_DEADLINE_S": (10, 600, "Pub/Sub's limits"),
+        "SUBSCRIPTION_MIN_RETRY_DELAY_S": (0, 600, "Pub/Sub's limits"),
+        "SUBSCRIPTION_MAX_RETRY_DELAY_S": (0, 600, "Pub/Sub's limits"),
+        "SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS": (5, 100, "Pub/Sub's limits"),
+    }
+    numbers = {name: int(values[name]) for name in limits if values[name].isdecimal()}
+    for name, number in numbers.items():
+        low, high, whose = limits[name]
+        if not low <= number <= high:
+            yield f"{name} must be {low} to {high} ({whose}); it is {number}"
+
+    def exceeds(more: str, less: str) -> bool:
+        return more in numbers and less in numbers and numbers[more] > numbers[less]
+
+    if exceeds("FUNCTION_TIMEOUT_S", "SUBSCRIPTION_ACK_DEADLINE_S"):
+        yield "SUBSCRIPTION_ACK_DEADLINE_S must not be below FUNCTION_TIMEOUT_S: events would come twice"
+    if exceeds("SUBSCRIPTION_MIN_RETRY_DELAY_S", "SUBSCRIPTION_MAX_RETRY_DELAY_S"):
+        yield "SUBSCRIPTION_MIN_RETRY_DELAY_S must not be above SUBSCRIPTION_MAX_RETRY_DELAY_S"
+    if re.fullmatch(r"0*\.\d+", values["FUNCTION_CPU"]) and values["FUNCTION_CONCURRENCY"] != "1":
+        yield "FUNCTION_CPU must be 1 or more when FUNCTION_CONCURRENCY is above 1 (Cloud Run's rule)"

@@ -1,0 +1,197 @@
+"""``deploy/deploy``: the contract as one ``gcloud functions deploy`` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import ROOT, RefusalError, bundle, contract, gcloud, relative, subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# google-24, the newest builder, offers 3.13 and 3.14; every dependency has wheels for 3.13.
+RUNTIME = "python313"
+ENTRY_POINT = "enrich"
+
+# Direct VPC egress for functions became generally available with this version of gcloud.
+# https://docs.cloud.google.com/functions/docs/running/direct-vpc
+DIRECT_EGRESS_SINCE = (558, 0, 0)
+
+_PASSED_ON = (
+    "GKE_GATEWAY_URL",
+    "GKE_GATEWAY_HOST",
+    "GKE_GATEWAY_CA_FILE",
+    "JWT_ISSUER",
+    "JWT_SUBJECT",
+    "JWT_AUDIENCE",
+    "JWT_SCOPE",
+    "BIGQUERY_TABLE",
+    "DEAD_LETTER_TOPIC",
+)
+
+
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The function's environment variables; none of them is a secret.
+
+    The signing key is named in one way only: by its file if the contract mounts one, else by its secret.
+    """
+    key = "SIGNING_KEY_FILE" if values["SIGNING_KEY_FILE"] else "SIGNING_KEY_SECRET_ID"
+    return {name: values[name] for name in (*_PASSED_ON, key) if values[name]}
+
+
+def environment_yaml(variables: Mapping[str, str]) -> str:
+    """The variables as the YAML that ``--env-vars-file`` reads.
+
+    A file, not ``--set-env-vars``, because there a comma in a value ends it. JSON strings are YAML strings.
+    """
+    return "".join(
+        f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(variables.items())
+    )
+
+
+def command(values: Mapping[str, str], *, source: str, env_file: str, labels: Mapping[str, str]) -> list[str]:
+    """The arguments to gcloud that create the function or bring it up to date.
+
+    Args:
+        values: a checked contract.
+        source: the packaged folder.
+        env_file: the file that holds ``environment_yaml``.
+        labels: labels to set; other labels on the function stay.
+
+    Returns:
+        The arguments after the word ``gcloud``.
+    """
+    project = values["GOOGLE_CLOUD_PROJECT"]
+    return [
+        "functions",
+        "deploy",
+        values["FUNCTION_NAME"],
+        f"--project={project}",
+        f"--region={values['REGION']}",
+        "--gen2",
+        f"--runtime={RUNTIME}",
+        f"--source={source}",
+        f"--entry-point={ENTRY_POINT}",
+        f"--trigger-topic={values['TRIGGER_TOPIC'].rpartition('/')[2]}",
+        # Without it a failed event is dropped: for functions, retrying is off unless asked for.
+        "--retry",
+        f"--service-account={values['FUNCTION_SERVICE_ACCOUNT']}",
+        f"--trigger-service-account={values['TRIGGER_SERVICE_ACCOUNT']}",
+        f"--build-service-account=projects/{project}/serviceAccounts/{values['BUILD_SERVICE_ACCOUNT']}",
+        "--no-allow-unauthenticated",
+        "--ingress-settings=internal-only",
+        *_egress(values),
+        f"--memory={values['FUNCTION_MEMORY']}",
+        f"--cpu={values['FUNCTION_CPU']}",
+        f"--concurrency={values['FUNCTION_CONCURRENCY']}",
+        f"--min-instances={values['FUNCTION_MIN_INSTANCES']}",
+        f"--max-instances={values['FUNCTION_MAX_INSTANCES']}",
+        f"--timeout={values['FUNCTION_TIMEOUT_S']}s",
+        f"--env-vars-file={env_file}",
+        *_secrets(values),
+        f"--update-labels={','.join(f'{name}={value}' for name, value in labels.items())}",
+        # A roll-back pins traffic to an old revision; the next deployment must take it again.
+        "--serve-all-traffic-latest-revision",
+        # No questions: a pipeline has nobody to answer them, and some of gcloud's offers grant roles.
+        "--quiet",
+    ]
+
+
+def _egress(values: Mapping[str, str]) -> list[str]:
+    if values["FUNCTION_EGRESS"] == "connector":
+        return [f"--vpc-connector={values['VPC_CONNECTOR']}", "--egress-settings=private-ranges-only"]
+    return [
+        f"--network={values['VPC_NETWORK']}",
+        f"--subnet={values['VPC_SUBNET']}",
+        "--direct-vpc-egress=private-ranges-only",
+    ]
+
+
+def _secrets(values: Mapping[str, str]) -> list[str]:
+    mounts = []
+    if values["GKE_GATEWAY_CA_FILE"]:
+        secret = values["GKE_GATEWAY_CA_SECRET"]
+        versioned = secret if ":" in secret or "/versions/" in secret else f"{secret}:latest"
+        mounts.append(f"{values['GKE_GATEWAY_CA_FILE']}={versioned}")
+    if values["SIGNING_KEY_FILE"]:
+        mounts.append(f"{values['SIGNING_KEY_FILE']}={values['SIGNING_KEY_SECRET_ID']}")
+    return [f"--set-secrets={','.join(mounts)}"] if mounts else ["--clear-secrets"]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Deploys the function, then brings its subscription up to date; see ``--help``."""
+    options = _parser().parse_args(arguments)
+    values = contract.load(options.contract)
+    variables = environment_yaml(environment(values))
+    env_file = options.source.with_name(options.source.name + ".env.yaml")
+    labels = {"app": "meshpass"}
+    if options.source.is_dir():
+        labels["package"] = bundle.digest(options.source)[:12]
+    deploy = command(values, source=relative(options.source), env_file=relative(env_file), labels=labels)
+
+    refusals = _refusals(values, options.source, look_at_gcloud=not options.dry_run)
+    if options.dry_run:
+        for refusal in refusals:
+            sys.stderr.write(f"deploy/deploy: without --dry-run this stops here: {refusal}\n")
+        shown = "".join(f"#   {line}\n" for line in variables.splitlines())
+        sys.stdout.write(
+            f"# {relative(env_file)}:\n{shown}\n{gcloud.show(deploy)}\n\n{subscription.script(values)}"
+        )
+        return
+    if refusals:
+        raise RefusalError("\n  ".join(refusals) if len(refusals) == 1 else "\n  " + "\n  ".join(refusals))
+
+    env_file.write_text(variables, encoding="utf-8")
+    gcloud.run(command(values, source=str(options.source), env_file=str(env_file), labels=labels))
+    subscription.apply(values)
+
+
+def _refusals(values: Mapping[str, str], source: Path, *, look_at_gcloud: bool) -> list[str]:
+    found = []
+    if placeholders := contract.placeholders(values):
+        found.append(
+            f"the contract still names the placeholder project {contract.PLACEHOLDER_PROJECT!r} in "
+            f"{', '.join(placeholders)}; write your own"
+        )
+    if not source.is_dir():
+        found.append(f"there is no package in {relative(source)}; run deploy/package")
+    elif changed := bundle.changes_since_packaged(source):
+        found.append(f"the package is older than {', '.join(changed)}; run deploy/package")
+    if look_at_gcloud:
+        gcloud.require()
+        if values["FUNCTION_EGRESS"] == "direct" and (version := gcloud.version()) < DIRECT_EGRESS_SINCE:
+            found.append(
+                f"Direct VPC egress needs gcloud {_dotted(DIRECT_EGRESS_SINCE)}, this is {_dotted(version)}; "
+                "run `gcloud components update`, or set FUNCTION_EGRESS=connector"
+            )
+    return found
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(number) for number in version) or "of unknown version"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deploy/deploy",
+        description="Deploys the packaged function as infra/contract.env says, then sets its subscription's "
+        "deadline, backoff and undelivered topic (deploy/subscription).",
+        epilog="Roles, checks and roll-back: docs/deploy.md",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the exact commands, shell-quoted; run nothing"
+    )
+    parser.add_argument(
+        "--contract", type=Path, default=contract.DEFAULT_PATH, help="KEY=VALUE file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--source",
+        type=Path,
+        default=ROOT / "build" / "function",
+        help="folder from deploy/package (default: %(default)s)",
+    )
+    return parser

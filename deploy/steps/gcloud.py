@@ -1,0 +1,59 @@
+"""The edge to gcloud: find it, show a command as a shell would take it, run it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from . import RefusalError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def require() -> None:
+    """Raises a refusal when there is no gcloud to call."""
+    if shutil.which("gcloud") is None:
+        raise RefusalError(
+            "gcloud is not on PATH; install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install) "
+            "and sign in with `gcloud auth login`"
+        )
+
+
+def version() -> tuple[int, ...]:
+    """The installed Google Cloud CLI's version, such as (558, 0, 0); empty when gcloud does not say."""
+    numbers = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", read(["version", '--format=value("Google Cloud SDK")']))
+    return tuple(int(number) for number in numbers.groups()) if numbers else ()
+
+
+def show(arguments: Sequence[str]) -> str:
+    """A gcloud command as shell text, one flag to a line.
+
+    An argument that is exactly ``$name`` stays a shell variable: what an earlier command answers.
+    """
+    words = [f'"{word}"' if re.fullmatch(r"\$[a-z]+", word) else shlex.quote(word) for word in arguments]
+    first_flag = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    return " \\\n    ".join([" ".join(["gcloud", *words[:first_flag]]), *words[first_flag:]])
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Runs a command with its output on the user's terminal; a failure becomes a refusal."""
+    sys.stdout.flush()
+    _checked(arguments, subprocess.run(["gcloud", *arguments], check=False).returncode)  # noqa: S603, S607
+
+
+def read(arguments: Sequence[str]) -> str:
+    """Runs a command and returns what it prints, without the white space around it."""
+    done = subprocess.run(["gcloud", *arguments], check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607
+    _checked(arguments, done.returncode)
+    return done.stdout.strip()
+
+
+def _checked(arguments: Sequence[str], code: int) -> None:
+    if code != 0:
+        verb = " ".join(word for word in arguments[:3] if not word.startswith("-"))
+        raise RefusalError(f"`gcloud {verb}` failed with exit code {code}; its own message is above")

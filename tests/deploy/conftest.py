@@ -1,0 +1,50 @@
+"""Fixtures for the scripts of deploy/."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# So that tests can import deploy.steps and each other's harness, which no distribution installs.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.deploy.harness import CONTRACT, FAKE_GCLOUD, ROOT, SUBSCRIPTION, TRIGGER, Contract, Gcloud, Script
+
+
+@pytest.fixture
+def gcloud(tmp_path: Path) -> Gcloud:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    executable = folder / "gcloud"
+    executable.write_text(FAKE_GCLOUD.format(python=sys.executable))
+    executable.chmod(0o755)
+    (folder / "answers.json").write_text("{}")
+    fake = Gcloud(folder)
+    fake.answers("version", "560.0.0")
+    fake.answers("functions describe", TRIGGER)
+    fake.answers("eventarc triggers describe", SUBSCRIPTION)
+    fake.answers("pubsub topics list-subscriptions", "projects/acme-mesh/subscriptions/reader")
+    return fake
+
+
+@pytest.fixture
+def script(gcloud: Gcloud) -> Script:
+    return Script(gcloud)
+
+
+@pytest.fixture
+def contract(tmp_path: Path) -> Contract:
+    path = tmp_path / "contract.env"
+    path.write_text(CONTRACT.read_text().replace("example-project", "acme-mesh"))
+    return Contract(path)
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, made once."""
+    folder = tmp_path_factory.mktemp("build") / "function"
+    subprocess.run([str(ROOT / "deploy" / "package"), f"--output={folder}"], check=True, capture_output=True)
+    return folder

@@ -1,0 +1,87 @@
+"""Drives the scripts as a user does: as processes, with a gcloud that records what it was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = ROOT / "infra" / "contract.env"
+SUBSCRIPTION = "projects/acme-mesh/subscriptions/eventarc-europe-west1-meshpass-enrichment-42-sub-7"
+TRIGGER = "projects/acme-mesh/locations/europe-west1/triggers/meshpass-enrichment-42"
+
+FAKE_GCLOUD = """\
+#!{python}
+import json, os, pathlib, sys
+home = pathlib.Path(__file__).parent
+with (home / "calls.jsonl").open("a") as calls:
+    print(json.dumps(sys.argv[1:]), file=calls)
+for flag in sys.argv:
+    if flag.startswith("--env-vars-file="):
+        (home / "env.yaml").write_text(pathlib.Path(flag.partition("=")[2]).read_text())
+answers = json.loads((home / "answers.json").read_text())
+for start, (code, answer) in answers.items():
+    if " ".join(sys.argv[1:]).startswith(start):
+        print(answer)
+        sys.exit(code)
+"""
+
+
+@dataclass(frozen=True)
+class Gcloud:
+    """A stand-in for gcloud that answers from a table and records its calls."""
+
+    folder: Path
+
+    def answers(self, command: str, answer: str, code: int = 0) -> None:
+        """From now on a command that starts like this prints this."""
+        file = self.folder / "answers.json"
+        earlier = json.loads(file.read_text())
+        earlier.pop(command, None)
+        file.write_text(json.dumps({command: (code, answer), **earlier}))
+
+    def calls(self) -> list[list[str]]:
+        """The arguments of every call so far."""
+        file = self.folder / "calls.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def call(self, *words: str) -> list[str]:
+        """The arguments of the one call that starts with these words."""
+        (found,) = [call for call in self.calls() if call[: len(words)] == list(words)]
+        return found
+
+
+@dataclass(frozen=True)
+class Script:
+    """Runs the scripts of deploy/ with the recording gcloud as the only one on PATH."""
+
+    gcloud: Gcloud
+
+    def __call__(
+        self, name: str, *arguments: str, path: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "deploy" / name), *arguments],
+            env={**os.environ, "PATH": path or str(self.gcloud.folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A contract of one's own: the repository's, with the placeholder project named and lines changed."""
+
+    path: Path
+
+    def set(self, **values: str | None) -> Contract:
+        """Replaces, adds or (None) removes keys."""
+        lines = [line for line in self.path.read_text().splitlines() if line.partition("=")[0] not in values]
+        lines += [f"{key}={value}" for key, value in values.items() if value is not None]
+        self.path.write_text("\n".join(lines) + "\n")
+        return self

@@ -1,0 +1,114 @@
+"""What deploy/ promises about infra/contract.env."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.steps import RefusalError
+from deploy.steps import contract as contract_file
+
+if TYPE_CHECKING:
+    from tests.deploy.harness import Contract
+
+
+def refusal(contract: Contract) -> str:
+    with pytest.raises(RefusalError) as caught:
+        contract_file.load(contract.path)
+    return str(caught.value)
+
+
+def test_the_contract_of_the_repository_can_be_deployed_from_once_the_project_is_named(
+    contract: Contract,
+) -> None:
+    values = contract_file.load(contract.path)
+    assert values["GOOGLE_CLOUD_PROJECT"] == "acme-mesh"
+    assert contract_file.placeholders(values) == []
+
+
+def test_the_contract_of_the_repository_names_the_placeholder_project() -> None:
+    values = contract_file.load(contract_file.DEFAULT_PATH)
+    assert "GOOGLE_CLOUD_PROJECT" in contract_file.placeholders(values)
+    assert "BIGQUERY_TABLE" in contract_file.placeholders(values)
+
+
+def test_every_missing_or_wrong_key_is_named_at_once(contract: Contract) -> None:
+    contract.set(REGION=None, JWT_ISSUER="", BIGQUERY_TABLE="events", GKE_GATEWAY_URL="http://10.0.0.1")
+    message = refusal(contract)
+    for key in ("REGION", "JWT_ISSUER", "BIGQUERY_TABLE", "GKE_GATEWAY_URL"):
+        assert key in message
+
+
+def test_a_misspelt_key_is_named_with_the_key_it_was_meant_to_be(contract: Contract) -> None:
+    contract.set(GKE_GATEWAY_HOST=None, GKE_GATEWAY_HSOT="user-profile.internal")
+    assert "GKE_GATEWAY_HSOT is not known; did you mean GKE_GATEWAY_HOST?" in refusal(contract)
+
+
+def test_a_misspelt_optional_key_is_not_silently_ignored(contract: Contract) -> None:
+    contract.set(FUNCTION_MEMROY="2Gi")
+    assert "did you mean FUNCTION_MEMORY?" in refusal(contract)
+
+
+def test_keys_of_other_rooms_are_left_alone(contract: Contract) -> None:
+    contract.set(MESH_TRUST_DOMAIN="cluster.local", VPC_SUBNETS="more")
+    assert contract_file.load(contract.path)["VPC_SUBNET"] == "meshpass-functions"
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("export A=b", "is not KEY=VALUE"),
+        ("just words", "is not KEY=VALUE"),
+        ("REGION=europe-west4", "REGION is written a second time"),
+        ('EXTRA="quoted"', "EXTRA has quotes or spaces around its value"),
+        ("EXTRA= spaced", "EXTRA has quotes or spaces around its value"),
+    ],
+)
+def test_a_line_that_its_readers_would_read_differently_is_refused(
+    contract: Contract, line: str, complaint: str
+) -> None:
+    contract.path.write_text(contract.path.read_text() + line + "\n")
+    assert complaint in refusal(contract)
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"FUNCTION_EGRESS": "connector", "VPC_CONNECTOR": None}, "VPC_CONNECTOR is missing"),
+        ({"FUNCTION_EGRESS": "direct", "VPC_SUBNET": None}, "VPC_SUBNET is missing"),
+        ({"FUNCTION_EGRESS": "nat"}, "FUNCTION_EGRESS must be direct or connector"),
+        ({"GKE_GATEWAY_CA_SECRET": None}, "go together"),
+        ({"SIGNING_KEY_FILE": "/etc/key/key.pem"}, "version number or 'latest'"),
+        (
+            {
+                "SIGNING_KEY_FILE": "/etc/meshpass/key.pem",
+                "SIGNING_KEY_SECRET_ID": "projects/p/secrets/s/versions/3",
+            },
+            "two folders",
+        ),
+        ({"TRIGGER_TOPIC": "projects/another-one/topics/user-events"}, "TRIGGER_TOPIC must lie in"),
+        ({"TRIGGER_TOPIC": "user-events-undelivered"}, "must be three topics"),
+        ({"UNDELIVERED_TOPIC": "projects/acme-mesh/topics/user-events-dead-letter"}, "must be three topics"),
+        (
+            {"FUNCTION_SERVICE_ACCOUNT": "123-compute@developer.gserviceaccount.com"},
+            "FUNCTION_SERVICE_ACCOUNT must be",
+        ),
+        ({"FUNCTION_TIMEOUT_S": "541"}, "FUNCTION_TIMEOUT_S must be 1 to 540"),
+        ({"FUNCTION_TIMEOUT_S": "91"}, "must not be below FUNCTION_TIMEOUT_S"),
+        ({"SUBSCRIPTION_ACK_DEADLINE_S": "601"}, "must be 10 to 600"),
+        ({"SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS": "4"}, "must be 5 to 100"),
+        ({"SUBSCRIPTION_MAX_RETRY_DELAY_S": "5"}, "must not be above"),
+        ({"FUNCTION_CPU": ".5"}, "FUNCTION_CPU must be 1 or more"),
+        ({"FUNCTION_MEMORY": "lots"}, "FUNCTION_MEMORY must be an amount"),
+    ],
+)
+def test_values_that_cannot_work_together_are_refused(
+    contract: Contract, values: dict[str, str | None], complaint: str
+) -> None:
+    assert complaint in refusal(contract.set(**values))
+
+
+def test_a_contract_that_is_not_there_is_a_refusal_and_not_a_traceback(contract: Contract) -> None:
+    contract.path.unlink()
+    assert "cannot read the contract" in refusal(contract)

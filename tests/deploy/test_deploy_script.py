@@ -1,0 +1,256 @@
+"""What deploy/deploy promises."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy.steps import contract as contract_file
+from deploy.steps import function
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.deploy.harness import Contract, Gcloud, Script
+
+
+def arguments(contract: Contract, package: Path) -> list[str]:
+    return [f"--contract={contract.path}", f"--source={package}"]
+
+
+def test_the_function_is_deployed_and_then_its_subscription_is_set(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    done = script("deploy", *arguments(contract, package))
+    assert done.returncode == 0, done.stderr
+    verbs = [" ".join(call[:3]) for call in gcloud.calls()]
+    deployed = verbs.index("functions deploy meshpass-enrichment")
+    assert verbs.index("pubsub subscriptions update") > deployed
+
+
+def test_the_function_is_private_retries_and_runs_as_its_own_accounts(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    script("deploy", *arguments(contract, package))
+    flags = gcloud.call("functions", "deploy", "meshpass-enrichment")
+    assert {
+        "--gen2",
+        "--project=acme-mesh",
+        "--region=europe-west1",
+        "--entry-point=enrich",
+        "--trigger-topic=user-events",
+        "--retry",
+        "--no-allow-unauthenticated",
+        "--ingress-settings=internal-only",
+        "--service-account=meshpass-enrichment@acme-mesh.iam.gserviceaccount.com",
+        "--trigger-service-account=meshpass-trigger@acme-mesh.iam.gserviceaccount.com",
+        "--build-service-account=projects/acme-mesh/serviceAccounts/meshpass-build@acme-mesh.iam.gserviceaccount.com",
+        "--set-secrets=/etc/meshpass/gateway-ca.pem=gateway-ca:latest",
+        f"--source={package}",
+    } <= set(flags)
+
+
+def test_the_function_gets_the_settings_of_the_contract_and_no_others(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    script("deploy", *arguments(contract, package))
+    deployed = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    assert set(deployed) == {
+        "BIGQUERY_TABLE",
+        "DEAD_LETTER_TOPIC",
+        "GKE_GATEWAY_CA_FILE",
+        "GKE_GATEWAY_HOST",
+        "GKE_GATEWAY_URL",
+        "JWT_AUDIENCE",
+        "JWT_ISSUER",
+        "JWT_SCOPE",
+        "JWT_SUBJECT",
+        "SIGNING_KEY_SECRET_ID",
+    }
+    assert deployed["GKE_GATEWAY_URL"] == "https://10.128.0.5"
+
+
+def test_a_mounted_key_replaces_the_key_that_is_read_from_secret_manager(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    secret = "projects/acme-mesh/secrets/meshpass-signing-key/versions/3"
+    contract.set(SIGNING_KEY_FILE="/etc/meshpass-key/key.pem", SIGNING_KEY_SECRET_ID=secret)
+    script("deploy", *arguments(contract, package))
+    deployed = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    assert deployed["SIGNING_KEY_FILE"] == "/etc/meshpass-key/key.pem"
+    assert "SIGNING_KEY_SECRET_ID" not in deployed
+    mounts = next(f for f in gcloud.call("functions", "deploy") if f.startswith("--set-secrets="))
+    assert f"/etc/meshpass-key/key.pem={secret}" in mounts.partition("=")[2].split(",")
+
+
+@given(st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{0,9}", fullmatch=True), st.text(min_size=1)))
+def test_every_value_survives_the_file_that_gcloud_reads(variables: dict[str, str]) -> None:
+    # YAML takes no raw control characters or lone surrogates; a contract cannot hold them either.
+    printable = {name: value for name, value in variables.items() if value.isprintable()}
+    assert yaml.safe_load(function.environment_yaml(printable)) == (printable or None)
+
+
+@pytest.mark.parametrize(
+    "value", ["a,b", "a b", "^:^", "yes", "0123", "a: b #c", "'\"\\", "é", "{x}", "*", "~"]
+)
+def test_a_value_with_special_characters_arrives_as_it_was_written(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path, value: str
+) -> None:
+    if value.startswith("'"):
+        value = "x" + value  # the contract refuses a quote at the start
+    script("deploy", *arguments(contract.set(JWT_SCOPE=value), package))
+    assert yaml.safe_load((gcloud.folder / "env.yaml").read_text())["JWT_SCOPE"] == value
+
+
+@pytest.mark.parametrize(
+    ("egress", "wanted", "unwanted"),
+    [
+        (
+            "direct",
+            {"--network=meshpass", "--subnet=meshpass-functions", "--direct-vpc-egress=private-ranges-only"},
+            "--vpc-connector",
+        ),
+        (
+            "connector",
+            {"--vpc-connector=meshpass-functions", "--egress-settings=private-ranges-only"},
+            "--network",
+        ),
+    ],
+)
+def test_the_contract_chooses_the_way_into_the_network(
+    script: Script,
+    gcloud: Gcloud,
+    contract: Contract,
+    package: Path,
+    egress: str,
+    wanted: set[str],
+    unwanted: str,
+) -> None:
+    script("deploy", *arguments(contract.set(FUNCTION_EGRESS=egress), package))
+    flags = gcloud.call("functions", "deploy")
+    assert wanted <= set(flags)
+    assert not [flag for flag in flags if flag.startswith(unwanted)]
+
+
+def test_the_label_says_which_package_runs(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path, tmp_path: Path
+) -> None:
+    def deployed_label(source: Path) -> str:
+        script("deploy", *arguments(contract, source))
+        latest = [call for call in gcloud.calls() if call[:2] == ["functions", "deploy"]][-1]
+        return next(flag for flag in latest if flag.startswith("--update-labels="))
+
+    other = tmp_path / "function"
+    shutil.copytree(package, other)
+    shutil.copy(f"{package}.inputs", f"{other}.inputs")
+    same = deployed_label(other)
+    assert same == deployed_label(package)
+    (other / "main.py").write_text("changed = True\n")
+    assert deployed_label(other) != same
+
+
+def test_a_dry_run_prints_the_very_command_and_runs_nothing(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(JWT_SCOPE="read:a,b; rm -rf /", FUNCTION_MEMORY="1Gi")
+    env_file = package.with_name("function.env.yaml")
+    env_file.unlink(missing_ok=True)
+    dry = script("deploy", "--dry-run", *arguments(contract, package))
+    assert dry.returncode == 0
+    assert gcloud.calls() == []
+    assert not env_file.exists()
+    printed = dry.stdout.replace("\\\n", "").split("\n\n")[1]
+
+    script("deploy", *arguments(contract, package))
+    assert shlex.split(printed) == ["gcloud", *gcloud.call("functions", "deploy")]
+
+
+def test_a_dry_run_says_what_would_stop_the_real_one(script: Script, tmp_path: Path) -> None:
+    dry = script("deploy", "--dry-run", f"--source={tmp_path / 'nothing'}")
+    assert dry.returncode == 0
+    assert "functions deploy meshpass-enrichment" in dry.stdout
+    assert "placeholder project" in dry.stderr
+    assert "run deploy/package" in dry.stderr
+
+
+def test_the_placeholder_project_is_never_deployed_to(script: Script, gcloud: Gcloud, package: Path) -> None:
+    done = script("deploy", f"--source={package}")
+    assert done.returncode == 1
+    assert "placeholder project 'example-project' in GOOGLE_CLOUD_PROJECT" in done.stderr
+    assert not [call for call in gcloud.calls() if call[0] == "functions"]
+
+
+def test_without_a_package_the_user_is_sent_to_deploy_package(
+    script: Script, gcloud: Gcloud, contract: Contract, tmp_path: Path
+) -> None:
+    done = script("deploy", *arguments(contract, tmp_path / "function"))
+    assert done.returncode == 1
+    assert "run deploy/package" in done.stderr
+    assert not [call for call in gcloud.calls() if call[0] == "functions"]
+
+
+def test_a_stale_package_is_refused_by_the_name_of_what_changed(
+    script: Script, contract: Contract, package: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "function"
+    shutil.copytree(package, old)
+    inputs = package.with_name("function.inputs").read_text().splitlines()
+    aged = [
+        f"{'0' * 64}  function/main.py" if line.endswith(" function/main.py") else line for line in inputs
+    ]
+    old.with_name("function.inputs").write_text("\n".join(aged) + "\n")
+    done = script("deploy", *arguments(contract, old))
+    assert done.returncode == 1
+    assert "the package is older than function/main.py; run deploy/package" in done.stderr
+
+
+def test_without_gcloud_the_user_is_told_where_to_get_it(
+    script: Script, contract: Contract, package: Path, tmp_path: Path
+) -> None:
+    done = script("deploy", *arguments(contract, package), path=str(tmp_path))
+    assert done.returncode == 1
+    assert "gcloud is not on PATH; install the Google Cloud CLI" in done.stderr
+
+
+def test_a_gcloud_too_old_for_direct_egress_is_told_apart_before_anything_is_uploaded(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    gcloud.answers("version", "528.0.0")
+    done = script("deploy", *arguments(contract, package))
+    assert done.returncode == 1
+    assert "needs gcloud 558.0.0, this is 528.0.0" in done.stderr
+    assert "FUNCTION_EGRESS=connector" in done.stderr
+    assert [call[0] for call in gcloud.calls()] == ["version"]
+
+
+def test_an_old_gcloud_will_do_for_a_connector(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    gcloud.answers("version", "528.0.0")
+    done = script("deploy", *arguments(contract.set(FUNCTION_EGRESS="connector"), package))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_deployment_that_fails_leaves_the_subscription_alone(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    gcloud.answers("functions deploy", "", code=3)
+    done = script("deploy", *arguments(contract, package))
+    assert done.returncode == 1
+    assert "`gcloud functions deploy meshpass-enrichment` failed with exit code 3" in done.stderr
+    assert not [call for call in gcloud.calls() if call[0] == "pubsub"]
+
+
+def test_the_ack_deadline_covers_the_time_that_the_function_may_take(contract: Contract) -> None:
+    values = contract_file.load(contract.path)
+    assert int(values["SUBSCRIPTION_ACK_DEADLINE_S"]) >= int(values["FUNCTION_TIMEOUT_S"])
+
+
+def test_help_names_the_page_that_explains(script: Script) -> None:
+    assert "docs/deploy.md" in script("deploy", "--help").stdout
