@@ -1,0 +1,68 @@
+"""The HTTP request of a push: Pub/Sub's JSON envelope, as a CloudEvent where Eventarc would make it one."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from .settings import CLOUD_EVENTS_MODE, CUSTOM_PUBSUB
+
+if TYPE_CHECKING:
+    from .subscription import Lease
+
+_USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
+
+
+def body(lease: Lease, subscription: str, *, show_attempt: bool) -> bytes:
+    """Returns the JSON that is posted (https://cloud.google.com/pubsub/docs/push#receive_push).
+
+    Empty fields are left out, as protobuf's JSON mapping does it. The message's ID and time come under two
+    names each, as in the service.
+
+    Args:
+        lease: The delivery.
+        subscription: The subscription's full name.
+        show_attempt: Whether to add `deliveryAttempt`: only under a dead-letter policy.
+    """
+    message = lease.message
+    published = _rfc3339(message.publish_time_s)
+    fields: dict[str, Any] = {}
+    if message.data:
+        fields["data"] = b64encode(message.data).decode()
+    if message.attributes:
+        fields["attributes"] = dict(message.attributes)
+    fields |= {"messageId": message.message_id, "message_id": message.message_id}
+    fields |= {"publishTime": published, "publish_time": published}
+    if message.ordering_key:
+        fields["orderingKey"] = message.ordering_key
+    envelope: dict[str, Any] = {"message": fields, "subscription": subscription}
+    if show_attempt:
+        envelope["deliveryAttempt"] = lease.attempt
+    return json.dumps(envelope).encode()
+
+
+def headers(lease: Lease, endpoint: str) -> dict[str, str]:
+    """Returns the headers that go with it.
+
+    They make it a CloudEvent in binary mode if the endpoint's query says so
+    (https://cloud.google.com/eventarc/docs/cloudevents). No `traceparent` among them: in the cloud it is the
+    front end of Cloud Run that adds one to a request without.
+    """
+    plain = {"content-type": "application/json", "user-agent": _USER_AGENT}
+    modes = parse_qs(urlsplit(endpoint).query).get(CLOUD_EVENTS_MODE)
+    if not modes:
+        return plain
+    return plain | {
+        "ce-id": lease.message.message_id,
+        "ce-source": f"//pubsub.googleapis.com/{modes[0].removeprefix(CUSTOM_PUBSUB)}",
+        "ce-specversion": "1.0",
+        "ce-time": _rfc3339(lease.message.publish_time_s),
+        "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
+    }
+
+
+def _rfc3339(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,195 @@
+"""The gRPC edge: methods by name, errors as statuses, start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from . import lab
+from .clock import Clock
+from .errors import PubSubError
+from .hub import Hub
+from .messages import raw
+from .push import Pusher
+from .service import PublisherService, SubscriberService
+from .store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from .messages import Proto
+
+Grpc: TypeAlias = Any
+"""An object of grpcio, which has no static types."""
+
+DEFAULT_PUSH_CONCURRENCY = 64
+
+_PUBLISHER = "/google.pubsub.v1.Publisher/"
+_SUBSCRIBER = "/google.pubsub.v1.Subscriber/"
+
+_OPTIONS = (
+    # Above the service's own limit, so that a request just over that is refused in the service's words.
+    ("grpc.max_receive_message_length", 20 * 1024 * 1024),
+    ("grpc.max_send_message_length", -1),
+    # Two servers on one port would each see some of the calls.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class Server:
+    """A stand-in for Pub/Sub on 127.0.0.1.
+
+    Args:
+        clock: The time by which deadlines and backoffs pass.
+        push_concurrency: The largest number of pushes in flight for each subscription.
+    """
+
+    def __init__(self, clock: Clock | None = None, push_concurrency: int = DEFAULT_PUSH_CONCURRENCY) -> None:
+        clock = clock or Clock()
+        self._store = Store(first_message_id=int(clock.now_s() * 1e6))
+        self._pusher = Pusher(self._store, clock, push_concurrency)
+        self._hub = Hub(
+            self._store, clock, lambda entry: self._pusher.ensure(entry, self._hub), self._pusher.forget
+        )
+        self._publisher = PublisherService(self._store, clock)
+        self._subscriber = SubscriberService(self._store, clock, self._hub)
+        self._grpc: Grpc = None
+
+    async def start(self, port: int = 0) -> int:
+        """Begins to serve, and returns the port.
+
+        Args:
+            port: The port to listen on, or 0 for a free one.
+
+        Raises:
+            RuntimeError: The port is taken.
+        """
+        self._grpc = grpc.aio.server(options=_OPTIONS)
+        self._grpc.add_generic_rpc_handlers((_Router(self._methods()),))
+        bound: int = self._grpc.add_insecure_port(f"127.0.0.1:{port}")
+        await self._grpc.start()
+        return bound
+
+    async def stop(self) -> None:
+        """Ends at once; what is in flight is dropped."""
+        await self._grpc.stop(None)
+        self._hub.close()
+        await self._pusher.close()
+
+    def _methods(self) -> dict[str, Proto]:
+        publisher, subscriber = self._publisher, self._subscriber
+        return {
+            _PUBLISHER + "CreateTopic": self._unary("Topic", publisher.create_topic),
+            _PUBLISHER + "GetTopic": self._unary("GetTopicRequest", publisher.get_topic),
+            _PUBLISHER + "ListTopics": self._unary("ListTopicsRequest", publisher.list_topics),
+            _PUBLISHER + "ListTopicSubscriptions": self._unary(
+                "ListTopicSubscriptionsRequest", publisher.list_topic_subscriptions
+            ),
+            _PUBLISHER + "DeleteTopic": self._unary("DeleteTopicRequest", publisher.delete_topic),
+            _PUBLISHER + "Publish": self._unary("PublishRequest", publisher.publish),
+            _SUBSCRIBER + "CreateSubscription": self._unary("Subscription", subscriber.create_subscription),
+            _SUBSCRIBER + "GetSubscription": self._unary(
+                "GetSubscriptionRequest", subscriber.get_subscription
+            ),
+            _SUBSCRIBER + "UpdateSubscription": self._unary(
+                "UpdateSubscriptionRequest", subscriber.update_subscription
+            ),
+            _SUBSCRIBER + "ListSubscriptions": self._unary(
+                "ListSubscriptionsRequest", subscriber.list_subscriptions
+            ),
+            _SUBSCRIBER + "DeleteSubscription": self._unary(
+                "DeleteSubscriptionRequest", subscriber.delete_subscription
+            ),
+            _SUBSCRIBER + "ModifyPushConfig": self._unary(
+                "ModifyPushConfigRequest", subscriber.modify_push_config
+            ),
+            _SUBSCRIBER + "Acknowledge": self._unary("AcknowledgeRequest", subscriber.acknowledge),
+            _SUBSCRIBER + "ModifyAckDeadline": self._unary(
+                "ModifyAckDeadlineRequest", subscriber.modify_ack_deadline
+            ),
+            _SUBSCRIBER + "Pull": self._unary("PullRequest", subscriber.pull),
+            _SUBSCRIBER + "StreamingPull": self._stream("StreamingPullRequest", subscriber.streaming_pull),
+            lab.METHOD: self._unary(None, lambda request: lab.answer(self._store, request)),
+        }
+
+    def _unary(self, request_class: str | None, method: Callable[[Proto], Grpc]) -> Grpc:
+        async def call(request: Proto, context: Grpc) -> Grpc:
+            try:
+                response = method(request)
+                return await response if inspect.isawaitable(response) else response
+            except PubSubError as error:
+                await context.abort(grpc.StatusCode[error.code], str(error))
+            finally:
+                self._hub.settle()
+
+        return grpc.unary_unary_rpc_method_handler(call, *_codec(request_class))
+
+    def _stream(self, request_class: str, method: Callable[[Proto], AsyncIterator[Grpc]]) -> Grpc:
+        async def call(requests: AsyncIterator[Proto], context: Grpc) -> AsyncIterator[Proto]:
+            try:
+                async for response in method(requests):
+                    yield response
+            except PubSubError as error:
+                await context.abort(grpc.StatusCode[error.code], str(error))
+
+        return grpc.stream_stream_rpc_method_handler(call, *_codec(request_class))
+
+
+@contextmanager
+def running(*, speed: float = 1.0, push_concurrency: int = DEFAULT_PUSH_CONCURRENCY) -> Iterator[str]:
+    """Runs a server in this process, on a thread of its own, for tests; yields its `127.0.0.1:PORT`.
+
+    Args:
+        speed: Seconds of the server's time per real second: at 100 an ack deadline of 10 s is over after 0.1
+            s.
+        push_concurrency: As for `Server`.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="pubsub-stand-in", daemon=True)
+    thread.start()
+
+    async def start() -> tuple[Server, int]:
+        server = Server(Clock(speed), push_concurrency)
+        return server, await server.start()
+
+    try:
+        server, port = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        try:
+            yield f"127.0.0.1:{port}"
+        finally:
+            asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Finds the handler of a method, and names the method in the refusal where there is none."""
+
+    def __init__(self, methods: dict[str, Grpc]) -> None:
+        self._methods = methods
+
+    def service(self, handler_call_details: Grpc) -> Grpc:
+        method: str = handler_call_details.method
+
+        async def refuse(_: bytes, context: Grpc) -> None:
+            await context.abort(
+                grpc.StatusCode.UNIMPLEMENTED,
+                f"{method.lstrip('/')} is not implemented by this stand-in for Pub/Sub.",
+            )
+
+        return self._methods.get(method) or grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def _codec(request_class: str | None) -> tuple[Grpc, Grpc]:
+    """Returns what reads a request and what writes a response; both None for plain bytes."""
+    if request_class is None:
+        return None, None
+    return raw(request_class).FromString, lambda response: response.SerializeToString()

@@ -1,0 +1,219 @@
+"""All topics and subscriptions of a server, and how a message gets from one to the others. No I/O.
+
+Every operation that can give a subscription's consumers something new to do marks it; the server collects the
+marks with `take_touched` and wakes the consumers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from . import names, settings
+from .errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
+from .messages import merge, raw, to_message
+from .subscription import Message, Subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .messages import Proto
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A subscription: the resource that clients see, and its messages."""
+
+    resource: Proto
+    subscription: Subscription
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+        return str(self.resource.name)
+
+
+class Store:
+    """Topics and subscriptions, in memory.
+
+    Args:
+        first_message_id: Message IDs count up from here. Restarted servers need different ones, since
+            consumers tell duplicates by them.
+    """
+
+    def __init__(self, first_message_id: int = 1) -> None:
+        self._topics: dict[str, Proto] = {}
+        self._entries: dict[str, Entry] = {}
+        self._message_ids = itertools.count(first_message_id)
+        self._numbers = itertools.count(1)
+        self._touched: set[str] = set()
+
+    def take_touched(self) -> set[str]:
+        """Returns the names of the subscriptions touched since the last call: created, deleted or changed."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def touch(self, name: str) -> None:
+        """Marks a subscription whose leases a caller has changed."""
+        self._touched.add(name)
+
+    # Topics
+
+    def create_topic(self, topic: Proto) -> Proto:
+        """Adds a topic and returns it.
+
+        Raises:
+            InvalidArgumentError: A bad name, or a feature not supported.
+            AlreadyExistsError: There is one of that name.
+        """
+        settings.check_topic(topic)
+        if topic.name in self._topics:
+            raise AlreadyExistsError(topic.name)
+        self._topics[topic.name] = topic
+        return topic
+
+    def topic(self, name: str) -> Proto:
+        """Returns a topic; raises InvalidArgumentError for a bad name, NotFoundError for an unknown one."""
+        topic = self._topics.get(name)
+        if topic is None:
+            raise NotFoundError(names.check_topic(name))
+        return topic
+
+    def topics(self, project: str) -> list[Proto]:
+        """Returns the topics of `projects/P`, by name."""
+        prefix = names.check_project(project) + "/"
+        return [self._topics[name] for name in sorted(self._topics) if name.startswith(prefix)]
+
+    def delete_topic(self, name: str) -> None:
+        """Removes the topic. Its subscriptions stay, with the messages they hold.
+
+        Raises:
+            NotFoundError: There is no such topic.
+        """
+        self.topic(name)
+        del self._topics[name]
+        for entry in self._entries.values():
+            if entry.resource.topic == name:
+                entry.resource.topic = names.DELETED_TOPIC
+
+    def publish(self, topic: str, messages: Iterable[Proto], now_s: float) -> list[str]:
+        """Gives each checked PubsubMessage an ID and all to the topic's subscriptions; returns the IDs.
+
+        Raises:
+            NotFoundError: There is no such topic.
+        """
+        self.topic(topic)
+        published = [to_message(message, str(next(self._message_ids)), now_s) for message in messages]
+        self._deliver(topic, published)
+        return [message.message_id for message in published]
+
+    # Subscriptions
+
+    def create_subscription(self, resource: Proto) -> Proto:
+        """Adds a subscription and returns it, completed with the service's defaults.
+
+        Raises:
+            InvalidArgumentError: A bad name or value, or a feature not supported.
+            AlreadyExistsError: There is one of that name.
+            NotFoundError: Its topic or its dead-letter topic does not exist.
+        """
+        settings.complete(resource)
+        policy = settings.to_policy(resource)
+        if resource.name in self._entries:
+            raise AlreadyExistsError(resource.name)
+        self.topic(resource.topic)
+        if policy.dead_letter:
+            self.topic(policy.dead_letter.topic)
+        name: str = resource.name
+
+        def forward(message: Message, attempts: int, now_s: float) -> bool:
+            return self._forward(name, message, attempts, now_s)
+
+        subscription = Subscription(policy, forward, number=next(self._numbers))
+        self._entries[name] = Entry(resource, subscription)
+        self.touch(name)
+        return resource
+
+    def entry(self, name: str) -> Entry:
+        """Returns a subscription; raises InvalidArgumentError for a bad name, NotFoundError if unknown."""
+        entry = self._entries.get(name)
+        if entry is None:
+            raise NotFoundError(names.check_subscription(name))
+        return entry
+
+    def find(self, name: str) -> Entry | None:
+        """Returns a subscription, or None if it does not exist (any more)."""
+        return self._entries.get(name)
+
+    def subscriptions(self, project: str) -> list[Proto]:
+        """Returns the subscriptions of `projects/P`, by name."""
+        prefix = names.check_project(project) + "/"
+        return [self._entries[name].resource for name in sorted(self._entries) if name.startswith(prefix)]
+
+    def subscriptions_of(self, topic: str) -> list[str]:
+        """Returns the names of a topic's subscriptions, or raises NotFoundError if there is no such topic."""
+        self.topic(topic)
+        return sorted(name for name, entry in self._entries.items() if entry.resource.topic == topic)
+
+    def update_subscription(self, changes: Proto, paths: Sequence[str]) -> Proto:
+        """Copies the fields that `paths` name from `changes`; returns the subscription, completed.
+
+        Raises:
+            InvalidArgumentError: A bad value or path, or a feature not supported; then nothing is changed.
+            NotFoundError: There is no such subscription, or no such dead-letter topic.
+        """
+        entry = self.entry(changes.name)
+        settings.check_update(list(paths))
+        resource = raw("Subscription")()
+        resource.CopyFrom(entry.resource)
+        try:
+            merge(changes, resource, paths)
+        except ValueError as error:
+            raise InvalidArgumentError(f"Invalid update_mask provided: {error}") from error
+        settings.complete(resource)
+        policy = settings.to_policy(resource)
+        if policy.dead_letter:
+            self.topic(policy.dead_letter.topic)
+        entry.resource, entry.subscription.policy = resource, policy
+        self.touch(entry.name)
+        return resource
+
+    def delete_subscription(self, name: str) -> None:
+        """Removes the subscription and the messages it holds, or raises NotFoundError."""
+        self.entry(name)
+        del self._entries[name]
+        self.touch(name)
+
+    # Messages
+
+    def _deliver(self, topic: str, messages: Sequence[Message]) -> None:
+        for name, entry in self._entries.items():
+            if entry.resource.topic == topic:
+                for message in messages:
+                    entry.subscription.add(message)
+                self.touch(name)
+
+    def _forward(self, source: str, message: Message, attempts: int, now_s: float) -> bool:
+        """Publishes a dead letter, marked as in https://cloud.google.com/pubsub/docs/dead-letter-topics."""
+        entry = self._entries.get(source)
+        dead_letter = entry and entry.subscription.policy.dead_letter
+        if not dead_letter or dead_letter.topic not in self._topics:
+            return False
+        project, short = names.split(source)
+        published = datetime.fromtimestamp(message.publish_time_s, UTC)
+        marks = {
+            "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
+            "CloudPubSubDeadLetterSourceSubscription": short,
+            "CloudPubSubDeadLetterSourceSubscriptionProject": project,
+            "CloudPubSubDeadLetterSourceTopicPublishTime": published.isoformat(timespec="milliseconds"),
+        }
+        letter = replace(
+            message,
+            message_id=str(next(self._message_ids)),
+            publish_time_s=now_s,
+            attributes={**message.attributes, **marks},
+        )
+        self._deliver(dead_letter.topic, [letter])
+        return True
