@@ -1,7 +1,7 @@
 """Call services inside an Istio mesh from outside the cluster.
 
-Importing this package loads none of its parts: each public name is imported from its module when it is first used,
-and an HTTP stack, cryptography or a Google client only when a call needs it.
+Importing this package loads none of its parts: each public name is imported from its module when it is first
+used, and an HTTP stack, cryptography or a Google client only when a call needs it.
 """
 
 from importlib import import_module

@@ -1,7 +1,7 @@
 """The name a service is called by, and the address its gateway is dialled at.
 
-The URL of every request carries the virtual name, so the Host header, SNI, the certificate check and the connection
-pool are right by construction; only the dialling looks at the address.
+The URL of every request carries the virtual name, so the Host header, SNI, the certificate check and the
+connection pool are right by construction; only the dialling looks at the address.
 """
 
 import re

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshpass._errors import TokenRefused
 from meshpass._request import Params, authorize, deauthorize, prepare, refusal
 from meshpass._service import DEFAULT_CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, make_service
 from meshpass._settings import Settings
@@ -136,7 +137,8 @@ class AsyncClient:
         error = refusal(self._service, method, path_template, response, token)
         if error is None:
             return response
-        self._auth.invalidate(token)
+        if isinstance(error, TokenRefused):
+            self._auth.invalidate(token)
         raise error
 
     async def aclose(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshpass._errors import TokenRefused
 from meshpass._request import Params, authorize, deauthorize, prepare, refusal
 from meshpass._service import DEFAULT_CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, make_service
 from meshpass._settings import Settings
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 class Client:
     """Calls one service in the mesh, and blocks until its answer is there. Safe to share between threads.
 
-    Connections are opened by the first call, and anew in a forked child. Redirects are not followed, cookies are not
-    kept, and proxy variables are not read.
+    Connections are opened by the first call, and anew in a forked child.
+    Redirects are not followed, cookies are not kept, and proxy variables are not read.
 
     Args:
         base_url: The service's virtual origin, such as `https://user-profile.internal`.
@@ -151,7 +152,8 @@ class Client:
         error = refusal(self._service, method, path_template, response, token)
         if error is None:
             return response
-        self._auth.invalidate(token)
+        if isinstance(error, TokenRefused):
+            self._auth.invalidate(token)
         raise error
 
     def close(self) -> None:

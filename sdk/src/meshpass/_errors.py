@@ -89,7 +89,7 @@ class ConfigurationError(MeshError):
         return type(self), (self.problems,)
 
 
-class InvalidRequest(MeshError, ValueError):
+class InvalidRequest(MeshError, ValueError):  # noqa: N818
     """The call cannot be sent safely as it was written; nothing was sent."""
 
     code = "invalid_request"
@@ -116,14 +116,14 @@ class GatewayTLSError(MeshError):
     code = "gateway_tls"
 
 
-class MeshTimeout(MeshError):
+class MeshTimeout(MeshError):  # noqa: N818
     """No complete answer came within the time given; the service may have done the work."""
 
     code = "timeout"
     retryable = True
 
 
-class UpstreamUnavailable(MeshError):
+class UpstreamUnavailable(MeshError):  # noqa: N818
     """The mesh has no working service behind the route (502, 503, 504), or the connection broke."""
 
     code = "upstream_unavailable"
@@ -136,7 +136,7 @@ class GatewayUnreachable(UpstreamUnavailable):
     code = "gateway_unreachable"
 
 
-class RequestRefused(MeshError):
+class RequestRefused(MeshError):  # noqa: N818
     """The mesh answered in the service's place; the service never saw the request."""
 
     code = "request_refused"

@@ -20,17 +20,18 @@ if TYPE_CHECKING:
 
 MAX_LIFETIME_S = 300
 _MIN_LIFETIME_S = 30
-# `iat` and `nbf` lie this far back, so that a verifier whose clock is a little behind ours still accepts the token.
+# `iat` and `nbf` lie this far back: a verifier whose clock is a little behind ours still accepts the token.
 _BACKDATE_S = 5
 _REFRESH_BEFORE_EXPIRY_S = 60
 
 
 class SignedJWT:
-    """Signs the caller's token with its own key; the key is read and parsed once, the token kept until near its end.
+    """Signs the caller's token with its own key.
 
+    The key is read and parsed once; a token is kept until shortly before it expires.
     Header: `alg`, `typ`, `kid` (the public key's RFC 7638 thumbprint).
-    Claims: `iss`, `sub`, `aud`, `scope`, `iat`, `nbf`, `exp`, `jti`. Istio builds a caller's principal from `iss` and
-    `sub`, so there is always a `sub`.
+    Claims: `iss`, `sub`, `aud`, `scope`, `iat`, `nbf`, `exp`, `jti`.
+    There is always a `sub`, because Istio builds a caller's principal from `iss` and `sub`.
 
     Args:
         issuer: `iss`, as the mesh's RequestAuthentication names it.

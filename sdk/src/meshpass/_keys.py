@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshpass._errors import SigningKeyError
 
@@ -50,7 +50,7 @@ class KeyFile:
 class SecretManagerKey:
     """A signing key in Google Secret Manager, read with the official client (`meshpass[secretmanager]`).
 
-    The client is imported and connected only while a key is read, so that no connection is inherited across a fork.
+    The client is imported and connected only while a key is read, so that no connection outlives a fork.
     `SECRET_MANAGER_EMULATOR_HOST` names a stand-in, reached without TLS or credentials.
 
     Args:
@@ -136,7 +136,7 @@ def _missing_extra() -> SigningKeyError:
     )
 
 
-def _cannot_read(name: str, exc: Any) -> SigningKeyError:
+def _cannot_read(name: str, exc: Exception) -> SigningKeyError:
     from google.api_core import exceptions
 
     next_steps: tuple[tuple[type[Exception], str, str, bool], ...] = (
@@ -175,6 +175,6 @@ def _cannot_read(name: str, exc: Any) -> SigningKeyError:
             )
     return SigningKeyError(
         f"The secret {name} cannot be read: no Google credentials were found or they cannot be refreshed.",
-        hint="On Google Cloud, attach a service account; elsewhere run `gcloud auth application-default login`.",
+        hint="Attach a service account, or run `gcloud auth application-default login` on your own machine.",
         retryable=bool(getattr(exc, "retryable", False)),
     )

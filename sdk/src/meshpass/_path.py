@@ -22,7 +22,8 @@ def fill_path(template: str, values: Mapping[str, object]) -> str:
         values: A `str` or `int` for each placeholder, and no others.
 
     Raises:
-        InvalidPathValue: a value is empty, `.`, `..`, of another type, or has control characters or lone surrogates.
+        InvalidPathValue: a value is empty, `.`, `..` or of another type, or it has control characters or lone
+            surrogates.
         InvalidRequest: the template is not a plain path, or values are missing or left over.
     """
     _check_template(template, values)

@@ -1,9 +1,10 @@
 """Whose answer is this? Telling the mesh's own answers from the service's.
 
-Envoy puts `x-envoy-upstream-service-time` on an answer that came from upstream, and none on one it made itself. So with
-that header, the words of an Envoy are those of the workload's sidecar; without it, and with Envoy's `server` header,
-the gateway made the answer. The words are Envoy's own: its `jwt_verify_lib` status strings, its RBAC filter and its
-router. A mesh may be set to send neither header; then only answers with those words count as the mesh's.
+Envoy puts `x-envoy-upstream-service-time` on an answer that came from upstream, and none on one of its own.
+So with that header, an Envoy's words are those of the workload's sidecar; without it, but with Envoy's `server`
+header, the gateway made the answer. An Envoy answers in plain text, so JSON is always the service's.
+The words are Envoy's: `jwt_verify_lib`'s status strings, the RBAC filter's and the router's. A mesh may be set
+to send neither header; then only answers with those words count as the mesh's.
 """
 
 import unicodedata
@@ -31,37 +32,28 @@ _UPSTREAM_WORDS = (
 )
 _JWKS_WORDS = "Jwks remote fetch is failed"
 
-_TOKEN_HINTS = (
-    (
-        "Jwt is missing",
-        "Something on the way removed the Authorization header: look at proxies before the gateway.",
-    ),
-    ("Jwt is expired", "Check this machine's clock against the mesh's."),
-    ("Jwt not yet valid", "Check this machine's clock against the mesh's."),
-    ("Jwt is not yet valid", "Check this machine's clock against the mesh's."),
-    (
-        "Jwt issuer is not configured",
-        "Compare JWT_ISSUER with the issuer in the mesh's RequestAuthentication.",
-    ),
-    ("Audiences in Jwt", "Compare JWT_AUDIENCE with the audiences in the mesh's RequestAuthentication."),
-    (_JWKS_WORDS, "The mesh cannot fetch the issuer's public keys: check its jwksUri."),
-    (
-        "Jwks doesn't have key",
-        "Publish this key's public half in the RequestAuthentication's JWKS; Istio takes up to 20 minutes to refetch a"
-        " jwksUri.",
-    ),
-    (
-        "Jwt verification fails",
-        "The mesh's JWKS holds another key under this kid: publish the one that signs.",
-    ),
+_CLOCK_HINT = "Check this machine's clock against the mesh's."
+_JWKS_HINT = (
+    "Publish this key in the RequestAuthentication; Istio may take 20 minutes to fetch a jwksUri again."
 )
-_TOKEN_HINT = "Compare the token's claims with the mesh's RequestAuthentication."  # noqa: S105
+_TOKEN_HINTS = {
+    # Envoy may put one status behind another: "Jwt verification fails: Jwks doesn't ...". The order counts.
+    _JWKS_WORDS: "The mesh cannot fetch the issuer's public keys: check the RequestAuthentication's jwksUri.",
+    "Jwks doesn't have key": _JWKS_HINT,
+    "Jwt is missing": "Something before the gateway took the Authorization header away.",
+    "Jwt is expired": _CLOCK_HINT,
+    "Jwt is not yet valid": _CLOCK_HINT,
+    "Jwt not yet valid": _CLOCK_HINT,
+    "Jwt issuer is not configured": "Compare the token's iss with the issuer in the RequestAuthentication.",
+    "Audiences in Jwt": "Compare the token's aud with the audiences in the RequestAuthentication.",
+    "Jwt verification fails": "The RequestAuthentication has another key under this kid: publish this one.",
+}
+_ANY_TOKEN_HINT = "Compare the token's claims with the RequestAuthentication."  # noqa: S105
 _POLICY_HINT = "An AuthorizationPolicy must allow this caller's principal (iss/sub), host, method and path."
-_ROUTE_HINT = (
-    "Check that the virtual host (GKE_GATEWAY_HOST) and path stand in the Gateway and a VirtualService."
-)
-_UPSTREAM_HINT = "Check that the service's pods are running and ready, and that the gateway may reach them."
-_OTHER_HINT = "The gateway's access log has the reason in its response flags and details."
+_ROUTE_HINT = "Check that a Gateway and a VirtualService name this virtual host and path."
+_UPSTREAM_HINT = "Check that the service's pods are ready, and that the gateway may reach them."
+_REDIRECT_HINT = "No redirect is followed: check the scheme, and whether a path value has a slash in it."
+_OTHER_HINT = "The access log of the gateway has the reason in its response flags and details."
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,39 +76,41 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | 
         headers: The answer's headers, looked up in lower case.
         body: The decoded body.
     """
-    if status < 300:
+    plain = not body or headers.get("content-type", "text/plain").startswith("text/plain")
+    if status < 300 or not plain:
         return None
     from_upstream = "x-envoy-upstream-service-time" in headers
-    by_gateway = not from_upstream and headers.get("server", "") in ("istio-envoy", "envoy")
-    answered_by: AnsweredBy = "workload" if from_upstream else "gateway"
+    by_gateway = not from_upstream and headers.get("server") in ("istio-envoy", "envoy")
+    who: AnsweredBy = "workload" if from_upstream else "gateway"
     words = one_line(body)
     if status in (401, 403) and words.startswith(_JWT_WORDS):
-        # The mesh could not get its keys: the token may be perfectly good a little later.
-        keys_missing = _JWKS_WORDS in words
-        return Refusal(TokenRefused, answered_by, words, _token_hint(words), retryable=keys_missing)
+        # With the mesh's own keys missing, the token may be perfectly good a little later.
+        return Refusal(TokenRefused, who, words, _token_hint(words), retryable=_JWKS_WORDS in words)
     if status == 403 and (words == _RBAC_WORDS or by_gateway):
-        return Refusal(NotAllowed, answered_by, words, _POLICY_HINT)
+        return Refusal(NotAllowed, who, words, _POLICY_HINT)
     if status in (502, 503, 504) and (words.startswith(_UPSTREAM_WORDS) or by_gateway):
         code = "upstream_timeout" if status == 504 else None
-        return Refusal(UpstreamUnavailable, answered_by, words, _UPSTREAM_HINT, retryable=True, code=code)
-    if not by_gateway:
-        return None
-    if status == 401:
-        return Refusal(TokenRefused, answered_by, words, _TOKEN_HINT)
-    if status == 404:
-        # The router's own 404 is empty; with a body it is a service's, behind a gateway that sends no service time.
-        return None if body else Refusal(NoRoute, answered_by, words, _ROUTE_HINT)
-    return Refusal(RequestRefused, answered_by, words, _OTHER_HINT, retryable=status in (408, 429))
+        return Refusal(UpstreamUnavailable, who, words, _UPSTREAM_HINT, retryable=True, code=code)
+    return _by_gateway(status, words) if by_gateway else None
 
 
 def one_line(body: bytes) -> str:
     """Return a body's beginning as one printable line of at most 200 characters."""
     text = body[: 4 * MAX_DETAIL_CHARS].decode("utf-8", "replace")
-    printable = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    printable = "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)
     line = " ".join(printable.split())
     return line if len(line) <= MAX_DETAIL_CHARS else line[: MAX_DETAIL_CHARS - 1] + "…"
 
 
+def _by_gateway(status: int, words: str) -> Refusal | None:
+    if status == 401:
+        return Refusal(TokenRefused, "gateway", words, _ANY_TOKEN_HINT)
+    if status == 404:
+        # The router's 404 is empty; one with a body is a service's, if the gateway sends no service time.
+        return None if words else Refusal(NoRoute, "gateway", words, _ROUTE_HINT)
+    hint = _REDIRECT_HINT if status < 400 else _OTHER_HINT
+    return Refusal(RequestRefused, "gateway", words, hint, retryable=status in (408, 429))
+
+
 def _token_hint(words: str) -> str:
-    # Envoy may put one status behind another: "Jwt verification fails: Jwks doesn't have key ...". The order counts.
-    return next((hint for mark, hint in _TOKEN_HINTS if mark in words), _TOKEN_HINT)
+    return next((hint for mark, hint in _TOKEN_HINTS.items() if mark in words), _ANY_TOKEN_HINT)

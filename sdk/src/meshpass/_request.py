@@ -4,7 +4,7 @@ import json as json_module
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from meshpass._errors import InvalidRequest, MeshError
 from meshpass._path import fill_path
@@ -22,6 +22,8 @@ _METHOD = re.compile(r"[A-Z]{1,32}")
 # RFC 9110, section 5.6.2 (token) and 5.5 (field-value, without the obsolete bytes).
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
+# RFC 6750, section 2.1: b64token.
+_BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _OWN_HEADERS = frozenset({"authorization", "host", "content-length", "transfer-encoding", "connection"})
 
 
@@ -68,7 +70,15 @@ def prepare(
 
 
 def authorize(request: "httpx.Request", token: Token) -> None:
-    """Put the token into the request; its URL is of the service's own origin by construction."""
+    """Put the token into the request; its URL is of the service's own origin by construction.
+
+    Raises:
+        MeshError: the source's token is not one that a header can hold.
+    """
+    if not _BEARER.fullmatch(token.value):
+        raise MeshError(
+            f"The token from {token.source} is not a bearer token: it is empty or has odd characters."
+        )
     request.headers["authorization"] = f"Bearer {token.value}"
 
 
@@ -108,7 +118,7 @@ def _sentence(found: Refusal, call: str, status: int, detail: str, token: Token)
 
 def _query(params: Params | None) -> str:
     try:
-        return urlencode(params or {}, doseq=True)
+        return urlencode(params or {}, doseq=True, quote_via=quote, safe="")
     except UnicodeEncodeError:
         pass
     # Raised out of the `except` block: the codec's error holds the whole value.

@@ -1,4 +1,4 @@
-"""What both clients know of the service they call: its origin, where to dial, whom to trust, how long to wait."""
+"""What both clients know of the service they call: its origin, address, trusted CAs and time limits."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_CONNECT_TIMEOUT_S = 3.0
-# More than one instance of a function handles at once; idle ones are dropped well before a load balancer's 10 minutes.
+# More than one instance of a function handles at once; idle ones go well before a load balancer's 10 minutes.
 MAX_CONNECTIONS = 100
 KEEPALIVE_S = 60.0
 

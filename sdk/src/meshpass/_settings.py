@@ -75,6 +75,11 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
     A program with variables of its own adds its problems to these and reports all of them at once.
     """
     problems = [f"{name} is missing." for name in _REQUIRED if not environ.get(name)]
+    problems += [
+        f"{name} has spaces around it or control characters in it."
+        for name, value in environ.items()
+        if name.startswith("JWT_") and (value != value.strip() or not value.isprintable())
+    ]
     problems += _gateway_problems(environ.get("GKE_GATEWAY_URL", ""), environ.get("GKE_GATEWAY_HOST", ""))
     problems += _file_problems(environ, "GKE_GATEWAY_CA_FILE")
     problems += _key_problems(environ)
@@ -107,9 +112,7 @@ def _key_problems(environ: Mapping[str, str]) -> list[str]:
             "SIGNING_KEY_SECRET_ID or SIGNING_KEY_FILE is missing: one of them must name the signing key."
         ]
     if secret and file:
-        return [
-            "SIGNING_KEY_SECRET_ID and SIGNING_KEY_FILE are both set: keep the one that names the signing key."
-        ]
+        return ["SIGNING_KEY_SECRET_ID and SIGNING_KEY_FILE are both set: keep the one that names the key."]
     if secret and not is_secret_version(secret):
         return ["SIGNING_KEY_SECRET_ID must be projects/PROJECT/secrets/SECRET/versions/VERSION."]
     return _file_problems(environ, "SIGNING_KEY_FILE")

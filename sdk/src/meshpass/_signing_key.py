@@ -10,7 +10,7 @@ from meshpass._errors import SigningKeyError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-_HOW_TO_MAKE_ONE = "Make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256` and keep it without a passphrase."
+_HOW_TO_MAKE_ONE = "Make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`."
 
 
 def load_signing_key(pem: bytes, where: str) -> "EllipticCurvePrivateKey":
@@ -44,7 +44,7 @@ def load_signing_key(pem: bytes, where: str) -> "EllipticCurvePrivateKey":
 
 
 def public_jwk(key: "EllipticCurvePrivateKey") -> dict[str, str]:
-    """Return the public half as a JWK with its thumbprint as `kid` (RFC 7517, RFC 7518 section 6.2, RFC 7638)."""
+    """Return the public half as a JWK, its thumbprint as `kid` (RFC 7517, RFC 7518 section 6.2, RFC 7638)."""
     numbers = key.public_key().public_numbers()
     required = {"crv": "P-256", "kty": "EC", "x": _coordinate(numbers.x), "y": _coordinate(numbers.y)}
     # RFC 7638, section 3.3: members in lexicographic order, no white space.
@@ -55,7 +55,8 @@ def public_jwk(key: "EllipticCurvePrivateKey") -> dict[str, str]:
 
 def _not_usable(where: str, found: str) -> SigningKeyError:
     return SigningKeyError(
-        f"The signing key from {where} cannot sign ES256: it is {found}, not an unencrypted EC P-256 private key in PEM.",
+        f"The signing key from {where} cannot sign ES256: it is {found},"
+        " not an unencrypted EC P-256 private key in PEM.",
         hint=_HOW_TO_MAKE_ONE,
     )
 

@@ -5,6 +5,8 @@ httpx's own asyncio pool costs several times the processor time of aiohttp's und
 
 import asyncio
 import socket
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 class PinnedAsyncTransport(httpx.AsyncBaseTransport):
     """Sends requests of one service to its gateway's address and reads whole answers.
 
-    Belongs to the event loop it is created in. Reads `connect` and `total` (seconds) from a request's `timeout`
-    extension.
+    Belongs to the event loop it is created in.
+    Reads `connect` and `total` (seconds) from a request's `timeout` extension.
 
     Args:
         service: Whom to call and where to dial.
@@ -57,9 +59,12 @@ class PinnedAsyncTransport(httpx.AsyncBaseTransport):
         """
         limits: dict[str, float] = request.extensions["timeout"]
         failure: MeshError
+        started = time.monotonic()
         try:
             async with asyncio.timeout(limits["total"]):
-                return await self._exchange(request, limits["connect"])
+                response = await self._exchange(request, limits["connect"])
+            response.elapsed = timedelta(seconds=time.monotonic() - started)
+            return response  # noqa: TRY300
         except aiohttp.ConnectionTimeoutError:
             failure = unreachable(self._service, f"no connection within {limits['connect']:g} s")
         except TimeoutError:
@@ -68,7 +73,7 @@ class PinnedAsyncTransport(httpx.AsyncBaseTransport):
             failure = from_connect(self._service, exc)
         except (aiohttp.ClientError, OSError, httpx.DecodingError) as exc:
             failure = from_exchange(self._service, exc)
-        # Raised out of the `except` blocks: some of aiohttp's exceptions hold the request's headers, with the token.
+        # Raised out of the `except` blocks: some of aiohttp's exceptions hold the request and its token.
         raise failure
 
     async def aclose(self) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from contextvars import ContextVar
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from meshpass._errors import MeshError
 
-# httpcore bounds each read and write by itself, so that a slow drip could go on for ever. The stream below shortens
-# every wait to what is left of the call; a call stays on one thread, so its deadline can travel in a context variable.
+# httpcore bounds each read and write by itself, so that a slow drip could go on for ever. The stream below
+# shortens every wait to what is left of the call; a call stays on one thread, so a context variable carries it.
 _deadline: ContextVar[float] = ContextVar("_deadline", default=float("inf"))
 
 
@@ -49,9 +50,14 @@ class PinnedTransport(httpx.BaseTransport):
         limits: dict[str, float] = request.extensions["timeout"]
         total_s = limits["total"]
         failure: MeshError
-        reset = _deadline.set(time.monotonic() + total_s)
+        started = time.monotonic()
+        reset = _deadline.set(started + total_s)
         try:
-            return self._exchange(request, {**dict.fromkeys(("read", "write", "pool"), total_s), **limits})
+            response = self._exchange(
+                request, {**dict.fromkeys(("read", "write", "pool"), total_s), **limits}
+            )
+            response.elapsed = timedelta(seconds=time.monotonic() - started)
+            return response  # noqa: TRY300
         except httpcore.ConnectTimeout:
             failure = unreachable(self._service, f"no connection within {limits['connect']:g} s")
         except httpcore.TimeoutException:
@@ -62,7 +68,7 @@ class PinnedTransport(httpx.BaseTransport):
             failure = from_exchange(self._service, exc)
         finally:
             _deadline.reset(reset)
-        # Raised out of the `except` blocks, so that no engine's exception hangs on it with the request inside.
+        # Raised out of the `except` blocks, so that no engine's exception hangs on it, request and all.
         raise failure
 
     def close(self) -> None:
