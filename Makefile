@@ -1,0 +1,47 @@
+# Needs Python >= 3.11 with pip, git and make; everything else is set up by the first target that wants it.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+PYTEST_ARGS ?=
+
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench clean
+
+help: ## show this
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with everything that uv.lock pins, real Envoy included
+
+demo: $(READY) ## send events through the whole system and show what became of each
+	@$(BIN)/meshlab demo
+
+test: $(READY) ## run every test (PYTEST_ARGS="-k words" for some)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(READY) ## ruff and mypy --strict
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(READY) ## rewrite the code as ruff wants it
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(READY) ## the project against its peers, side by side in one run
+	@$(BIN)/python -m bench
+
+clean: ## remove what these targets made
+	rm -rf .venv .bootstrap build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# uv comes from PyPI by pip into a folder of its own, which works without venv or ensurepip and touches nothing
+# that is installed; the locked one then takes its place in .venv.
+$(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"meshpass needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: set PYTHON=/path/to/a/newer/python3")'
+	@test -x .bootstrap/bin/uv || { echo "fetching uv"; $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+		--target .bootstrap "$$(sed -n 's/^ *"\(uv==[0-9.]*\)",$$/\1/p' pyproject.toml)"; }
+	@echo "installing what uv.lock pins into .venv"
+	@.bootstrap/bin/uv sync --quiet --frozen --compile-bytecode --python "$(PYTHON)"
+	@rm -rf .bootstrap
+	@touch $@
