@@ -1,0 +1,32 @@
+"""Free loopback ports for servers that must be told their port before they start."""
+
+import random
+import socket
+from collections.abc import Iterator
+
+LOOPBACK = "127.0.0.1"
+
+# Below the range that the kernel hands to outgoing connections (32768 on Linux, 49152 on macOS), so that
+# a port stays free between being chosen here and being bound by its server, also across a restart.
+_FIRST, _LAST = 20_000, 32_000
+
+
+def free_ports() -> Iterator[int]:
+    """Yield distinct TCP ports of 127.0.0.1 that nothing listens on.
+
+    Raises:
+        OSError: Every port of the range is taken.
+    """
+    for port in random.sample(range(_FIRST, _LAST), _LAST - _FIRST):
+        if _is_free(port):
+            yield port
+    raise OSError(f"no free port between {_FIRST} and {_LAST} on {LOOPBACK}: end some other server first")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

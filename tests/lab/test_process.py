@@ -1,0 +1,117 @@
+"""Child processes never outlive the lab."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from meshlab.errors import LabError
+from meshlab.process import Supervisor
+
+SLEEPER = [
+    sys.executable,
+    "-c",
+    "import time; print('listening 127.0.0.1:4711', flush=True); time.sleep(600)",
+]
+STUBBORN = [
+    sys.executable,
+    "-c",
+    """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('listening 127.0.0.1:4711', flush=True)
+time.sleep(600)
+""",
+]
+
+
+def eventually(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_child_announces_its_port_and_ends_with_the_supervisor() -> None:
+    with Supervisor() as supervisor:
+        child = supervisor.spawn("sleeper", SLEEPER)
+        assert child.listening_port() == 4711
+        assert child.running
+        directory = supervisor.directory
+    assert not child.running
+    assert not directory.exists()
+
+
+def test_the_directory_of_a_run_is_private() -> None:
+    with Supervisor() as supervisor:
+        assert supervisor.directory.stat().st_mode & 0o077 == 0
+
+
+def test_a_child_that_ignores_sigterm_is_killed() -> None:
+    supervisor = Supervisor()
+    child = supervisor.spawn("stubborn", STUBBORN)
+    child.listening_port()
+    child.end(grace_s=0.1)
+    assert not child.running
+    supervisor.close()
+
+
+def test_a_child_that_dies_at_once_is_reported_with_the_end_of_its_log() -> None:
+    with Supervisor() as supervisor:
+        child = supervisor.spawn("doomed", [sys.executable, "-c", "raise SystemExit('the reason')"])
+        with pytest.raises(LabError, match=r"doomed did not announce its port.*\n.*the reason"):
+            child.listening_port()
+
+
+def test_an_exception_in_the_lab_ends_its_children() -> None:
+    children = []
+
+    def lab_that_crashes() -> None:
+        with Supervisor() as supervisor:
+            children.append(supervisor.spawn("sleeper", SLEEPER))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        lab_that_crashes()
+    assert not children[0].running
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGABRT])
+def test_children_and_keys_are_gone_after_the_lab_was_killed(end: signal.Signals, tmp_path: Path) -> None:
+    lab = textwrap.dedent(f"""
+        import sys, time
+        from meshlab.process import Supervisor
+        supervisor = Supervisor()
+        child = supervisor.spawn("sleeper", {SLEEPER!r})
+        child.listening_port()
+        (supervisor.directory / "key.pem").write_text("secret")
+        print(child.pid, supervisor.directory, flush=True)
+        time.sleep(600)
+    """)
+    process = subprocess.Popen([sys.executable, "-c", lab], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        pid_text, directory = process.stdout.readline().split()
+        process.stdout.close()
+        assert alive(int(pid_text))
+        process.send_signal(end)
+    finally:
+        process.wait(10)
+    assert eventually(lambda: not alive(int(pid_text)))
+    assert eventually(lambda: not Path(directory).exists())
