@@ -1,0 +1,143 @@
+"""The tokens of the policy tests: one good, and one for every flaw that the mesh must notice.
+
+Signed here with PyJWT rather than by the SDK, which would refuse to make most of them.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+# Beyond the 60 s that Envoy forgives by default, and well within them.
+_PAST_SKEW_S = 120
+_WITHIN_SKEW_S = 20
+_LIFETIME_S = 300
+
+Claims = dict[str, Any]
+
+
+@dataclass(frozen=True, repr=False)
+class SigningKey:
+    """An ES256 key pair with its key id, the RFC 7638 thumbprint of the public half."""
+
+    private: ec.EllipticCurvePrivateKey
+    kid: str
+
+    @classmethod
+    def generate(cls) -> "SigningKey":
+        """Make a new pair on P-256."""
+        private = ec.generate_private_key(ec.SECP256R1())
+        return cls(private, _thumbprint(_public_jwk(private)))
+
+    @property
+    def jwks(self) -> str:
+        """The public half as a JSON Web Key Set (RFC 7517)."""
+        key = {**_public_jwk(self.private), "alg": "ES256", "use": "sig", "kid": self.kid}
+        return json.dumps({"keys": [key]})
+
+
+class Tokens:
+    """Makes the named tokens.
+
+    Args:
+        key: The key that the mesh trusts.
+        contract: Issuer, audience, subject and scope, as in `infra/contract.env`.
+    """
+
+    def __init__(self, key: SigningKey, contract: Mapping[str, str]) -> None:
+        self._key = key
+        self._contract = contract
+        self._stranger = SigningKey.generate()
+        self._make: dict[str, Callable[[], str]] = {
+            "valid": self._sign,
+            "wrong audience": lambda: self._sign(aud="another-service"),
+            "expired": lambda: self._sign(exp=-_PAST_SKEW_S),
+            "expired a moment ago": lambda: self._sign(exp=-_WITHIN_SKEW_S),
+            "not yet valid": lambda: self._sign(nbf=_PAST_SKEW_S),
+            "no exp": lambda: self._sign(exp=None),
+            "wrong issuer": lambda: self._sign(iss="https://issuer.example"),
+            "no sub": lambda: self._sign(sub=None),
+            "another sub": lambda: self._sign(sub="someone-else"),
+            "without the scope": lambda: self._sign(scope="read:something-else"),
+            "unknown key": lambda: self._encode(self._claims(), self._stranger.private, self._stranger.kid),
+            "known kid, other key": lambda: self._encode(self._claims(), self._stranger.private, key.kid),
+            "alg none": self._unsigned,
+            "HS256 with the public key": self._hmac_with_public_key,
+            "garbage": lambda: "not.a.token",
+        }
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The tokens that there are, besides `none`."""
+        return frozenset(self._make)
+
+    def make(self, name: str) -> str:
+        """Make the token of that name, fresh."""
+        return self._make[name]()
+
+    def _sign(self, **changes: str | int | None) -> str:
+        return self._encode(self._claims(**changes), self._key.private, self._key.kid)
+
+    def _claims(self, **changes: str | int | None) -> Claims:
+        """The good claims with some changed: None leaves one out, exp and nbf count in seconds from now."""
+        now = int(time.time())
+        claims: Claims = {
+            "iss": self._contract["JWT_ISSUER"],
+            "sub": self._contract["JWT_SUBJECT"],
+            "aud": self._contract["JWT_AUDIENCE"],
+            "scope": self._contract["JWT_SCOPE"],
+            "iat": now,
+            "nbf": now,
+            "exp": now + _LIFETIME_S,
+            "jti": str(uuid.uuid4()),
+        }
+        for name, value in changes.items():
+            if value is None:
+                del claims[name]
+            else:
+                claims[name] = now + value if isinstance(value, int) else value
+        return claims
+
+    @staticmethod
+    def _encode(claims: Claims, key: ec.EllipticCurvePrivateKey, kid: str) -> str:
+        return jwt.encode(claims, key, algorithm="ES256", headers={"kid": kid})
+
+    def _unsigned(self) -> str:
+        return f"{_segment({'alg': 'none', 'typ': 'JWT', 'kid': self._key.kid})}.{_segment(self._claims())}."
+
+    def _hmac_with_public_key(self) -> str:
+        """The classic confusion of algorithms: the public key, known to all, used as an HMAC secret."""
+        public = self._key.private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        header = _segment({"alg": "HS256", "typ": "JWT", "kid": self._key.kid})
+        signed = f"{header}.{_segment(self._claims())}"
+        return f"{signed}.{_base64url(hmac.digest(public, signed.encode(), hashlib.sha256))}"
+
+
+def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+    return ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+
+
+def _thumbprint(jwk: Mapping[str, str]) -> str:
+    """The key id: RFC 7638, section 3, over the members that RFC 7638, section 3.2, requires of an EC key."""
+    required = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
+    return _base64url(hashlib.sha256(json.dumps(required, separators=(",", ":")).encode()).digest())
+
+
+def _segment(value: Mapping[str, Any]) -> str:
+    return _base64url(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

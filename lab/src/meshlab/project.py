@@ -1,0 +1,101 @@
+"""Where the project's files are, and what its contract says. The lab reads them as data and imports none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshlab.errors import LabError
+
+_MARKER = Path("infra/contract.env")
+DEFAULT_OVERLAY = "example"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout of the project.
+
+    Attributes:
+        root: Its top directory.
+        overlay: Directory of the kustomize overlay to run.
+    """
+
+    root: Path
+    overlay: Path
+
+    @classmethod
+    def find(cls, *, root: Path | None = None, overlay: str | Path = DEFAULT_OVERLAY) -> "Project":
+        """Find the project around the working directory, or around this package when it runs from a checkout.
+
+        Args:
+            root: The top directory, when it should not be searched for.
+            overlay: A name below `infra/mesh/overlays`, or a directory.
+
+        Raises:
+            LabError: There is no project or no such overlay.
+        """
+        top = root or _search()
+        if not (top / _MARKER).is_file():
+            raise LabError(f"{top} holds no {_MARKER}: name the project's top directory with --project")
+        candidates = [top / "infra/mesh/overlays" / overlay, Path(overlay)]
+        for candidate in candidates:
+            if (candidate / "kustomization.yaml").is_file():
+                return cls(top, candidate)
+        known = ", ".join(sorted(path.name for path in (top / "infra/mesh/overlays").iterdir()))
+        raise LabError(
+            f"no overlay {str(overlay)!r}: expected a directory with a kustomization.yaml, or one of {known}"
+        )
+
+    @property
+    def jwks_file(self) -> Path:
+        """The overlay's public keys: the one file whose content the lab replaces."""
+        return self.overlay / "jwks.json"
+
+    @property
+    def function_source(self) -> Path:
+        """The function's entry points."""
+        return self.root / "function/main.py"
+
+    @property
+    def table_file(self) -> Path:
+        """The definition of the function's table."""
+        return self.root / "function/enrichment/table.json"
+
+    @property
+    def policy_tests(self) -> Path:
+        """The directory of policy tests."""
+        return self.root / "infra/policy-tests"
+
+    def contract(self) -> Mapping[str, str]:
+        """The values of `infra/contract.env`.
+
+        Raises:
+            LabError: A line is not KEY=VALUE.
+        """
+        return read_env_file(self.root / _MARKER)
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read a plain KEY=VALUE file: everything after the first `=` of a line is the value.
+
+    Raises:
+        LabError: A line is not KEY=VALUE.
+    """
+    values = {}
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals or not key.isidentifier():
+            raise LabError(f"{path}:{number}: expected KEY=VALUE")
+        values[key] = value
+    return values
+
+
+def _search() -> Path:
+    here = Path.cwd()
+    for directory in (here, *here.parents, *Path(__file__).resolve().parents):
+        if (directory / _MARKER).is_file():
+            return directory
+    raise LabError(
+        f"no {_MARKER} here or above {here}: run inside a checkout of the project, or name it with --project"
+    )
