@@ -1,0 +1,46 @@
+"""docs/deploy.md says what is so."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from deploy.steps import contract
+from deploy.steps.function import DIRECT_EGRESS_SINCE
+from tests.deploy.harness import CONTRACT, ROOT
+
+PAGE = (ROOT / "docs" / "deploy.md").read_text()
+SNIPPETS = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
+
+
+def test_every_size_is_listed_with_its_default() -> None:
+    listed = dict(re.findall(r"^\| `((?:FUNCTION|SUBSCRIPTION)_\w+)` \| `([^`/]+)` \|", PAGE, re.MULTILINE))
+    sizes = {
+        name: key.default
+        for name, key in contract.KEYS.items()
+        if name.startswith(("FUNCTION_", "SUBSCRIPTION_")) and key.default
+    }
+    assert listed == sizes
+
+
+def test_every_key_that_a_command_uses_is_in_the_contract() -> None:
+    in_contract = set(contract.parse(CONTRACT)[0])
+    used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", SNIPPETS))
+    assert used
+    assert used <= in_contract
+
+
+def test_every_script_that_the_page_names_can_be_run() -> None:
+    named = set(re.findall(r"`?(deploy/[a-z]+)\b", PAGE)) - {"deploy/steps"}
+    assert {"deploy/package", "deploy/deploy", "deploy/subscription"} == named
+    for script in named:
+        assert os.access(ROOT / script, os.X_OK)
+
+
+def test_the_version_that_direct_egress_needs_is_the_one_that_is_checked() -> None:
+    assert f"gcloud {DIRECT_EGRESS_SINCE[0]} or newer" in PAGE
+
+
+def test_every_step_of_cloud_build_is_named_in_order() -> None:
+    steps = "`make setup`, `make lint`, `make test`, `deploy/package` and `deploy/deploy`"
+    assert steps in " ".join(PAGE.split())
