@@ -1,0 +1,199 @@
+"""Datasets and tables: what exists, what it is called, and the resource that describes it."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from meshlab.cloud.bigquery.errors import ApiError, duplicate, invalid, not_found, unsupported
+from meshlab.cloud.bigquery.insert_all import Deduplicator
+from meshlab.cloud.bigquery.schema import Schema, parse_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshlab.cloud.bigquery.store import Store
+
+LOCATION = "US"
+# Where the service, too, keeps the results of queries: a dataset that lists do not show.
+RESULTS_DATASET = "_results"
+
+_NAME = re.compile(r"\w{1,1024}", re.ASCII)
+_TABLE_NAME = re.compile(r"[\w-]{1,1024}")
+_DATASET_KEYS = {
+    "kind", "id", "etag", "selfLink", "datasetReference", "location", "description", "friendlyName", "labels",
+    "access", "type",
+}  # fmt: skip
+_TABLE_KEYS = {
+    "kind", "id", "etag", "selfLink", "tableReference", "type", "schema", "timePartitioning", "clustering",
+    "description", "friendlyName", "labels", "location", "requirePartitionFilter",
+}  # fmt: skip
+_PARTITIONABLE = ("TIMESTAMP", "DATE", "DATETIME")
+_MAX_CLUSTERING_FIELDS = 4
+
+
+@dataclass(slots=True)
+class Table:
+    """A table: its resource, its schema, where its rows are, and the insertIds it has taken lately."""
+
+    resource: dict[str, Any]
+    schema: Schema
+    stored: str
+    seen: Deduplicator = field(default_factory=Deduplicator)
+
+
+@dataclass(slots=True)
+class Dataset:
+    """A dataset with its tables by name."""
+
+    resource: dict[str, Any]
+    tables: dict[str, Table] = field(default_factory=dict)
+
+
+class Catalogue:
+    """All datasets of all projects.
+
+    Args:
+        store: Keeps the rows.
+        now_s: The clock, in seconds since the epoch.
+    """
+
+    def __init__(self, store: Store, now_s: Callable[[], float]) -> None:
+        self._store = store
+        self._now_s = now_s
+        self._datasets: dict[tuple[str, str], Dataset] = {}
+
+    def create_dataset(self, project: str, body: Mapping[str, Any]) -> Dataset:
+        """Create a dataset from the body of `datasets.insert`."""
+        _refuse_unknown(body, _DATASET_KEYS, "a dataset")
+        name = _reference(body, "datasetReference").get("datasetId")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise invalid(
+                f"Invalid dataset ID {name!r}. Dataset IDs must be alphanumeric (plus underscores)."
+            )
+        if (project, name) in self._datasets:
+            raise duplicate("Dataset", f"{project}:{name}")
+        resource = {
+            "location": LOCATION,
+            **copy.deepcopy(dict(body)),
+            "kind": "bigquery#dataset",
+            "id": f"{project}:{name}",
+            "datasetReference": {"projectId": project, "datasetId": name},
+            **self._times(),
+        }
+        dataset = self._datasets[project, name] = Dataset(resource)
+        return dataset
+
+    def dataset(self, project: str, name: str) -> Dataset:
+        """Find a dataset."""
+        try:
+            return self._datasets[project, name]
+        except KeyError:
+            raise not_found("Dataset", f"{project}:{name}") from None
+
+    def datasets(self, project: str) -> list[Dataset]:
+        """List a project's datasets by name."""
+        return [
+            dataset
+            for (owner, name), dataset in sorted(self._datasets.items())
+            if owner == project and name != RESULTS_DATASET
+        ]
+
+    def delete_dataset(self, project: str, name: str, *, delete_contents: bool) -> None:
+        """Delete a dataset; one that has tables only with `delete_contents`."""
+        dataset = self.dataset(project, name)
+        if dataset.tables and not delete_contents:
+            raise ApiError(400, "resourceInUse", f"Dataset {project}:{name} is still in use")
+        for table in list(dataset.tables):
+            self.delete_table(project, name, table)
+        del self._datasets[project, name]
+
+    def create_table(self, project: str, dataset: str, body: Mapping[str, Any]) -> Table:
+        """Create a table from the body of `tables.insert`."""
+        tables = self.dataset(project, dataset).tables
+        _refuse_unknown(body, _TABLE_KEYS, "a table")
+        if body.get("requirePartitionFilter"):
+            raise unsupported("requirePartitionFilter")
+        name = _reference(body, "tableReference").get("tableId")
+        if not isinstance(name, str) or not _TABLE_NAME.fullmatch(name):
+            raise invalid(f"Invalid table ID {name!r}. Use letters, digits, underscores and dashes.")
+        if name in tables:
+            raise duplicate("Table", f"{project}:{dataset}.{name}")
+        schema = parse_schema(body.get("schema"))
+        _check_layout(body, schema)
+        resource = copy.deepcopy(dict(body))
+        tables[name] = self._table((project, dataset, name), resource, schema, self._store.create(schema))
+        return tables[name]
+
+    def add_result(self, project: str, name: str, schema: Schema, stored: str) -> Table:
+        """Make a query's result readable as a table."""
+        if (project, RESULTS_DATASET) not in self._datasets:
+            self.create_dataset(project, {"datasetReference": {"datasetId": RESULTS_DATASET}})
+        table = self._table((project, RESULTS_DATASET, name), {"schema": schema.to_json()}, schema, stored)
+        self._datasets[project, RESULTS_DATASET].tables[name] = table
+        return table
+
+    def table(self, project: str, dataset: str, name: str) -> Table:
+        """Find a table."""
+        try:
+            return self._datasets[project, dataset].tables[name]
+        except KeyError:
+            self.dataset(project, dataset)
+            raise not_found("Table", f"{project}:{dataset}.{name}") from None
+
+    def tables(self, project: str, dataset: str) -> list[Table]:
+        """List a dataset's tables by name."""
+        return [table for _, table in sorted(self.dataset(project, dataset).tables.items())]
+
+    def delete_table(self, project: str, dataset: str, name: str) -> None:
+        """Delete a table with its rows."""
+        table = self.table(project, dataset, name)
+        del self._datasets[project, dataset].tables[name]
+        self._store.drop(table.stored)
+
+    def _table(self, name: tuple[str, str, str], body: dict[str, Any], schema: Schema, stored: str) -> Table:
+        project, dataset, table = name
+        resource = {
+            **body,
+            "kind": "bigquery#table",
+            "id": f"{project}:{dataset}.{table}",
+            "tableReference": {"projectId": project, "datasetId": dataset, "tableId": table},
+            "type": "TABLE",
+            "location": LOCATION,
+            **self._times(),
+        }
+        return Table(resource, schema, stored)
+
+    def _times(self) -> dict[str, str]:
+        now_ms = str(int(self._now_s() * 1000))
+        return {"creationTime": now_ms, "lastModifiedTime": now_ms, "etag": f'"{now_ms}"'}
+
+
+def _reference(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    reference = body.get(key)
+    return reference if isinstance(reference, dict) else {}
+
+
+def _refuse_unknown(body: Mapping[str, Any], known: set[str], of: str) -> None:
+    unknown = sorted(key for key, value in body.items() if key not in known and value not in (None, {}, []))
+    if unknown:
+        raise unsupported(f"{', '.join(unknown)} of {of}")
+
+
+def _check_layout(body: Mapping[str, Any], schema: Schema) -> None:
+    """Check that what a table is partitioned and clustered by is there. It has no effect on how rows are kept."""
+    column = (body.get("timePartitioning") or {}).get("field")
+    if column is not None:
+        found = schema.by_name.get(str(column).lower())
+        if found is None:
+            raise invalid("The field specified for partitioning cannot be found in the schema")
+        if found.type not in _PARTITIONABLE or found.repeated:
+            raise invalid(f"The field {column}, of the type {found.type}, cannot be used for partitioning.")
+    fields = (body.get("clustering") or {}).get("fields", [])
+    missing = [name for name in fields if str(name).lower() not in schema.by_name]
+    if missing:
+        raise invalid(f"The field specified for clustering cannot be found in the schema: {missing[0]}")
+    if len(fields) > _MAX_CLUSTERING_FIELDS:
+        raise invalid(f"Too many clustering fields: {len(fields)}; the limit is {_MAX_CLUSTERING_FIELDS}.")

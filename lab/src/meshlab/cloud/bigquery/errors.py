@@ -1,0 +1,64 @@
+"""The errors of the API, in the JSON shape that every Google client reads.
+
+Source: https://cloud.google.com/bigquery/docs/error-messages
+"""
+
+from __future__ import annotations
+
+_STATUS = {
+    400: "INVALID_ARGUMENT",
+    404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+    413: "INVALID_ARGUMENT",
+    501: "UNIMPLEMENTED",
+}
+
+
+class ApiError(Exception):
+    """A refusal of a whole request.
+
+    Args:
+        code: HTTP status.
+        reason: The API's short reason, such as `notFound`; clients decide by it whether to try again.
+        message: What was refused and why.
+        location: What in the request is at fault, if that can be named.
+    """
+
+    def __init__(self, code: int, reason: str, message: str, location: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.location = location
+
+    def to_json(self) -> dict[str, object]:
+        """Return the body to answer with."""
+        error = {"message": str(self), "domain": "global", "reason": self.reason}
+        if self.location:
+            error |= {"location": self.location, "locationType": "parameter"}
+        status = _STATUS.get(self.code, "UNKNOWN")
+        return {"error": {"code": self.code, "message": str(self), "errors": [error], "status": status}}
+
+
+def invalid(message: str, location: str = "") -> ApiError:
+    """Refuse a request that breaks a rule of the service."""
+    return ApiError(400, "invalid", message, location)
+
+
+def invalid_query(message: str) -> ApiError:
+    """Refuse a statement."""
+    return ApiError(400, "invalidQuery", message, "q")
+
+
+def not_found(kind: str, name: str) -> ApiError:
+    """Say that a dataset, table or job is not there."""
+    return ApiError(404, "notFound", f"Not found: {kind} {name}")
+
+
+def duplicate(kind: str, name: str) -> ApiError:
+    """Say that a dataset, table or job is there already."""
+    return ApiError(409, "duplicate", f"Already Exists: {kind} {name}")
+
+
+def unsupported(what: str) -> ApiError:
+    """Refuse what the service has and this stand-in has not; clients do not retry a 501."""
+    return ApiError(501, "notImplemented", f"This stand-in for BigQuery does not offer {what}.")

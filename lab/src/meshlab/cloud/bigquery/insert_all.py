@@ -1,0 +1,201 @@
+"""Streaming inserts: which rows of a request are written, and what is said about the others. Pure.
+
+The rules are the service's: without `skipInvalidRows` one bad row keeps the whole request out, and its innocent
+neighbours are reported as `stopped`; with it, the good rows are written and only the bad ones reported.
+
+Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshlab.cloud.bigquery.errors import ApiError, invalid, unsupported
+from meshlab.cloud.bigquery.values import BadValueError, Stored, convert
+
+if TYPE_CHECKING:
+    from meshlab.cloud.bigquery.schema import Field, Schema
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_ROWS = 50_000
+MAX_INSERT_ID_CHARS = 128
+DEDUPLICATION_WINDOW_S = 60.0
+
+Row = dict[str, "Stored | list[Any] | Row | None"]
+
+_OPTIONS = {"kind", "rows", "skipInvalidRows", "ignoreUnknownValues", "traceId"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A checked request: rows with their insertIds, not yet judged."""
+
+    rows: list[tuple[str | None, Mapping[str, Any]]]
+    skip_invalid_rows: bool
+    ignore_unknown_values: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a request."""
+
+    accepted: list[tuple[str | None, Row]]
+    insert_errors: list[dict[str, Any]]
+
+
+def parse_request(body: object) -> Request:
+    """Check a request as a whole.
+
+    Raises:
+        ApiError: It has no rows or too many, an option that is not offered, or an insertId that is too long.
+    """
+    if not isinstance(body, Mapping):
+        raise invalid("The body of the request is not a JSON object.")
+    unknown = sorted(key for key, value in body.items() if key not in _OPTIONS and value is not None)
+    if unknown:
+        raise unsupported(f"{', '.join(unknown)} in insertAll")
+    rows = body.get("rows")
+    if not isinstance(rows, list) or not rows:
+        raise invalid("No rows present in the request.")
+    if len(rows) > MAX_ROWS:
+        raise invalid(f"too many rows present in the request, limit: {MAX_ROWS} row count: {len(rows)}.")
+    return Request(
+        [_parse_row(index, row) for index, row in enumerate(rows)],
+        bool(body.get("skipInvalidRows")),
+        bool(body.get("ignoreUnknownValues")),
+    )
+
+
+def judge(request: Request, schema: Schema) -> Verdict:
+    """Check each row against the schema and apply the rule for requests with bad rows.
+
+    Args:
+        request: The rows and options.
+        schema: The table's schema.
+    """
+    accepted: list[tuple[str | None, Row]] = []
+    errors: list[dict[str, Any]] = []
+    for index, (insert_id, content) in enumerate(request.rows):
+        try:
+            accepted.append((insert_id, _record(content, schema, "", request.ignore_unknown_values)))
+        except _RowError as error:
+            errors.append(_error(index, "invalid", error.location, str(error)))
+    if errors and not request.skip_invalid_rows:
+        bad = {error["index"] for error in errors}
+        errors += [_error(index, "stopped") for index in range(len(request.rows)) if index not in bad]
+        errors.sort(key=lambda error: int(error["index"]))
+        accepted = []
+    return Verdict(accepted, errors)
+
+
+class Deduplicator:
+    """The insertIds that one table has taken lately.
+
+    The service remembers an insertId for about a minute, best effort; this one for exactly `window_s`.
+
+    Args:
+        window_s: How long an insertId is remembered after it was first seen, in seconds.
+    """
+
+    def __init__(self, window_s: float = DEDUPLICATION_WINDOW_S) -> None:
+        self._window_s = window_s
+        self._seen_at_s: dict[str, float] = {}
+
+    def admit(self, insert_id: str | None, now_s: float) -> bool:
+        """Say whether a row is new, and remember it. A row without an insertId is always new."""
+        while self._seen_at_s:
+            oldest = next(iter(self._seen_at_s))
+            if now_s - self._seen_at_s[oldest] < self._window_s:
+                break
+            del self._seen_at_s[oldest]
+        if not insert_id:
+            return True
+        if insert_id in self._seen_at_s:
+            return False
+        self._seen_at_s[insert_id] = now_s
+        return True
+
+
+class _RowError(Exception):
+    def __init__(self, message: str, location: str) -> None:
+        super().__init__(message)
+        self.location = location
+
+
+def _parse_row(index: int, row: object) -> tuple[str | None, Mapping[str, Any]]:
+    content = row.get("json") if isinstance(row, Mapping) else None
+    if not isinstance(row, Mapping) or not isinstance(content, Mapping):
+        raise invalid(f"The row {index} has no json that is an object.", f"rows[{index}]")
+    insert_id = row.get("insertId")
+    if insert_id is not None and not isinstance(insert_id, str):
+        raise invalid(f"The insertId of row {index} is not a string.", f"rows[{index}].insertId")
+    if insert_id and len(insert_id) > MAX_INSERT_ID_CHARS:
+        raise invalid(
+            f"The insertId of row {index} has {len(insert_id)} characters; the limit is {MAX_INSERT_ID_CHARS}.",
+            f"rows[{index}].insertId",
+        )
+    return insert_id, content
+
+
+def _record(content: Mapping[str, Any], schema: Schema, path: str, ignore_unknown: bool) -> Row:
+    row: Row = {}
+    for key, value in content.items():
+        field = schema.by_name.get(key.lower())
+        if field is None:
+            if not ignore_unknown:
+                raise _RowError(f"no such field: {key}.", f"{path}{key}")
+        elif value is not None:
+            where = f"{path}{key}"
+            if field.repeated:
+                row[field.name] = _array(field, value, where, ignore_unknown)
+            else:
+                row[field.name] = _single(field, value, where, ignore_unknown)
+    for field in schema.fields:
+        if field.name not in row:
+            if field.required:
+                # The service names the message type that it makes of the table, and no location.
+                raise _RowError(f"Missing required field: Msg_0_CLOUD_QUERY_TABLE.{path}{field.name}.", "")
+            if field.repeated:
+                row[field.name] = []
+    return row
+
+
+def _array(field: Field, value: Any, path: str, ignore_unknown: bool) -> list[Any]:  # noqa: ANN401
+    if not isinstance(value, list):
+        raise _RowError(f"Repeated field must be imported as a JSON array. Field: {field.name}.", path)
+    items = []
+    for index, item in enumerate(value):
+        where = f"{path}[{index}]"
+        if item is None:
+            raise _RowError(
+                f"Only optional fields can be set to NULL. Field: {field.name}; Value: NULL", where
+            )
+        items.append(_single(field, item, where, ignore_unknown))
+    return items
+
+
+def _single(field: Field, value: Any, path: str, ignore_unknown: bool) -> Stored | Row:  # noqa: ANN401
+    if isinstance(value, list):
+        raise _RowError(f"Array specified for non-repeated field: {field.name}.", path)
+    if isinstance(value, Mapping) != (field.record is not None):
+        raise _RowError(
+            f"This field: {field.name} is {'not ' if field.record is None else ''}a record.", path
+        )
+    if field.record is not None:
+        return _record(value, field.record, f"{path}.", ignore_unknown)
+    try:
+        return convert(field.type, value)
+    except BadValueError as error:
+        raise _RowError(str(error), path) from error
+
+
+def _error(index: int, reason: str, location: str = "", message: str = "") -> dict[str, Any]:
+    error = {"reason": reason, "location": location, "debugInfo": "", "message": message}
+    return {"index": index, "errors": [error]}
+
+
+def too_large(limit_bytes: int) -> ApiError:
+    """Refuse a body over the limit."""
+    return ApiError(413, "badRequest", f"Request payload size exceeds the limit: {limit_bytes} bytes.")
