@@ -8,7 +8,11 @@ import logging
 import signal
 import sys
 
-from .server import DEFAULT_PUSH_CONCURRENCY, Server
+from .lean import leave_out_clients
+
+leave_out_clients()
+
+from .server import DEFAULT_PUSH_CONCURRENCY, Server  # noqa: E402 - the line above is what makes this one quick
 
 
 async def serve(port: int, push_concurrency: int) -> None:

@@ -1,22 +1,12 @@
-"""The protobuf classes of google.pubsub.v1, and what the stand-in builds with them.
-
-The official package is their only source on PyPI, and importing it loads every client as well: 0.28 s of CPU
-where the classes need 0.03 s. So its `types` are imported below an empty module in the package's place, which
-is removed again at once; whoever imports `google.pubsub_v1` later gets the real package, with these very
-classes in it.
-"""
+"""The protobuf classes of google.pubsub.v1, and what the stand-in builds with them."""
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import google  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2, field_mask_pb2  # type: ignore[import-untyped]
+from google.pubsub_v1.types import pubsub
 
 from .subscription import Message
 
@@ -28,28 +18,11 @@ if TYPE_CHECKING:
 Proto: TypeAlias = Any
 """A protobuf message or its class: they are made at run time and have no static types."""
 
-_PACKAGE = "google.pubsub_v1"
-
-
-def _types() -> Proto:
-    if _PACKAGE in sys.modules:
-        return import_module(f"{_PACKAGE}.types.pubsub")
-    shell = ModuleType(_PACKAGE)
-    shell.__path__ = [str(Path(path) / "pubsub_v1") for path in google.__path__]
-    sys.modules[_PACKAGE] = shell
-    try:
-        return import_module(f"{_PACKAGE}.types.pubsub")
-    finally:
-        del sys.modules[_PACKAGE]
-
-
-_TYPES = _types()
-
 
 @cache
 def raw(name: str) -> Proto:
     """Returns the protobuf class of that name, such as `Topic`; its proto-plus wrapper is far slower."""
-    return empty_pb2.Empty if name == "Empty" else getattr(_TYPES, name).pb()
+    return empty_pb2.Empty if name == "Empty" else getattr(pubsub, name).pb()
 
 
 def merge(changes: Proto, target: Proto, paths: Sequence[str]) -> None:
@@ -58,7 +31,10 @@ def merge(changes: Proto, target: Proto, paths: Sequence[str]) -> None:
     Raises:
         ValueError: A path names no field.
     """
-    field_mask_pb2.FieldMask(paths=paths).MergeMessage(changes, target, True, True)
+    mask = field_mask_pb2.FieldMask(paths=paths)
+    if not mask.IsValidForDescriptor(target.DESCRIPTOR):
+        raise ValueError(f"{mask.ToJsonString()} names a field that does not exist")
+    mask.MergeMessage(changes, target, True, True)
 
 
 def to_message(pubsub_message: Proto, message_id: str, publish_time_s: float) -> Message:

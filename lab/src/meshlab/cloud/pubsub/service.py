@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .subscription import Lease
 
 # The service waits "up to a bounded amount of time" that it does not name.
-_PULL_WAIT_S = 10.0
+_PULL_WAIT_S = 5.0
 _MAX_BATCH = 1000
 _DEFAULT_PAGE = 100
 
