@@ -1,6 +1,8 @@
 """Failures on the way to an answer, as this package's errors: one wording for both transports."""
 
+import os
 import ssl
+from typing import TypeVar
 
 from meshpass._errors import GatewayTLSError, GatewayUnreachable, MeshError, MeshTimeout, UpstreamUnavailable
 from meshpass._service import Service
@@ -51,34 +53,36 @@ def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
     )
 
 
-def tls_cause(exc: BaseException) -> ssl.SSLError | None:
-    """Find the TLS failure behind an HTTP engine's exception."""
-    seen: BaseException | None = exc
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
-
-
 def from_connect(service: Service, exc: BaseException) -> MeshError:
     """Turn a failure to connect into the error it means."""
-    tls = tls_cause(exc)
+    tls = _innermost(exc, ssl.SSLError)
     return tls_failed(service, tls) if tls else unreachable(service, reason(exc))
 
 
 def from_exchange(service: Service, exc: BaseException) -> MeshError:
     """Turn a failure after connecting into the error it means."""
     # With TLS 1.3 a refused client certificate shows only on the first read.
-    tls = tls_cause(exc)
+    tls = _innermost(exc, ssl.SSLError)
     return tls_failed(service, tls) if tls else connection_lost(service, reason(exc))
 
 
 def reason(exc: BaseException) -> str:
     """Say in a few words why the operating system or the peer failed, without an engine's request in it."""
+    cause = _innermost(exc, OSError)
+    if cause is None or cause.errno is None:
+        return type(exc).__name__
+    # The resolver's error numbers are negative, and only its own text explains them.
+    return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def _innermost(exc: BaseException, kind: type[_Error]) -> _Error | None:
+    # Engines wrap the system's error, and some of the wrappers call themselves its kind.
+    found = None
     seen: BaseException | None = exc
     while seen is not None:
-        if isinstance(seen, OSError) and seen.strerror:
-            return seen.strerror
-        seen = seen.__cause__ or seen.__context__
-    return type(exc).__name__
+        found = seen if isinstance(seen, kind) else found
+        seen = seen.__cause__
+    return found

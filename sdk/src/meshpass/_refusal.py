@@ -1,10 +1,10 @@
 """Whose answer is this? Telling the mesh's own answers from the service's.
 
 Envoy puts `x-envoy-upstream-service-time` on an answer that came from upstream, and none on one of its own.
-So with that header, an Envoy's words are those of the workload's sidecar; without it, but with Envoy's `server`
-header, the gateway made the answer. An Envoy answers in plain text, so JSON is always the service's.
-The words are Envoy's: `jwt_verify_lib`'s status strings, the RBAC filter's and the router's. A mesh may be set
-to send neither header; then only answers with those words count as the mesh's.
+So with that header, an Envoy's words are those of the workload's sidecar; without it, but with Envoy's
+`server` header, the gateway made the answer. An Envoy answers in plain text, so JSON is always the service's.
+The words are Envoy's: `jwt_verify_lib`'s status strings, the RBAC filter's and the router's. A mesh may be
+set to send neither header; then only answers with those words count as the mesh's.
 """
 
 import unicodedata

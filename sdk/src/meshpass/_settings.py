@@ -77,8 +77,8 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
     problems = [f"{name} is missing." for name in _REQUIRED if not environ.get(name)]
     problems += [
         f"{name} has spaces around it or control characters in it."
-        for name, value in environ.items()
-        if name.startswith("JWT_") and (value != value.strip() or not value.isprintable())
+        for name in ("JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE", "JWT_SUBJECT")
+        if (value := environ.get(name, "")) != value.strip() or not value.isprintable()
     ]
     problems += _gateway_problems(environ.get("GKE_GATEWAY_URL", ""), environ.get("GKE_GATEWAY_HOST", ""))
     problems += _file_problems(environ, "GKE_GATEWAY_CA_FILE")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshpass._errors import MeshError
 
 # httpcore bounds each read and write by itself, so that a slow drip could go on for ever. The stream below
-# shortens every wait to what is left of the call; a call stays on one thread, so a context variable carries it.
+# shortens every wait to what is left of the call. A call stays on one thread: a context variable carries it.
 _deadline: ContextVar[float] = ContextVar("_deadline", default=float("inf"))
 
 

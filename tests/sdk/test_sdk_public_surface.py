@@ -1,0 +1,96 @@
+"""What `import meshpass` gives, and what it costs."""
+
+import pickle
+import subprocess
+import sys
+
+import meshpass
+import pytest
+
+_HEAVY = {"httpx", "httpcore", "aiohttp", "jwt", "cryptography", "google", "grpc", "requests", "ssl"}
+
+
+def _loaded_by(code: str) -> set[str]:
+    probe = f"{code}\nimport sys\nprint(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
+    return set(ran.stdout.split())
+
+
+def _added_by(code: str) -> set[str]:
+    return {name.partition(".")[0] for name in _loaded_by(code) - _loaded_by("")}
+
+
+def test_importing_meshpass_loads_only_itself() -> None:
+    added = _loaded_by("import meshpass") - _loaded_by("import importlib, typing")
+
+    assert added == {"meshpass"}
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "meshpass.Settings, meshpass.settings_problems({})",
+        "meshpass.MeshError, meshpass.KeyFile('k'), meshpass.SecretManagerKey('s')",
+        "meshpass.SignedJWT('i', 'a', bytes)",
+        "meshpass.Client('https://h.internal', auth=meshpass.SignedJWT('i', 'a', bytes))",
+        "meshpass.AsyncClient('https://h.internal', auth=meshpass.SignedJWT('i', 'a', bytes))",
+    ],
+)
+def test_no_http_stack_crypto_or_google_client_is_loaded_before_a_call(use: str) -> None:
+    # asyncio brings the standard library's own ssl.
+    assert _added_by(f"import meshpass\n{use}") & _HEAVY <= {"ssl"}
+
+
+@pytest.mark.parametrize(
+    ("call", "own", "other"),
+    [
+        ("meshpass.Client('http://127.0.0.1:9', auth=auth).get('/')", "httpcore", "aiohttp"),
+        (
+            "asyncio.run(meshpass.AsyncClient('http://127.0.0.1:9', auth=auth).get('/'))",
+            "aiohttp",
+            "httpcore",
+        ),
+    ],
+)
+def test_a_call_loads_its_own_engine_and_no_google_client(call: str, own: str, other: str) -> None:
+    # Nothing listens on the discard port; the refused connection is far enough.
+    added = _added_by(
+        "import asyncio, contextlib, meshpass\n"
+        "class Auth:\n"
+        "  def token(self): return meshpass.Token('t', 9e9, 'test')\n"
+        "  async def atoken(self): return self.token()\n"
+        "auth = Auth()\n"
+        f"with contextlib.suppress(meshpass.GatewayUnreachable): {call}"
+    )
+
+    assert {"httpx", own} <= added
+    assert not added & {other, "google", "grpc", "jwt", "cryptography"}
+
+
+def test_every_public_name_is_there_and_listed() -> None:
+    assert sorted(meshpass.__all__) == meshpass.__all__
+    for name in meshpass.__all__:
+        assert getattr(meshpass, name) is not None
+        assert name in dir(meshpass)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = meshpass.Nothing
+
+
+def test_every_error_is_a_mesh_error_with_a_code_of_its_own() -> None:
+    public = [getattr(meshpass, name) for name in meshpass.__all__]
+    errors = [value for value in public if isinstance(value, type) and issubclass(value, Exception)]
+
+    assert all(issubclass(error, meshpass.MeshError) for error in errors)
+    assert len({getattr(error, "code", None) for error in errors}) == len(errors)
+
+
+def test_an_error_survives_pickling_with_all_its_fields() -> None:
+    error = meshpass.NoRoute("No way.", service="s.internal", status=404, hint="Look.", retryable=True)
+    listed = meshpass.ConfigurationError(["A is missing.", "B is wrong."])
+
+    assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
+    assert str(pickle.loads(pickle.dumps(error))) == "No way. Look."
+    assert pickle.loads(pickle.dumps(listed)).problems == listed.problems
