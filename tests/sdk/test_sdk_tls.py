@@ -1,5 +1,6 @@
 """TLS to the gateway: the right name is asked for, and nothing untrusted gets a token."""
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def test_a_certificate_for_another_name_is_refused(connect: Connect, serve: Serv
 def test_a_port_that_speaks_no_tls_is_a_tls_error(connect: Connect, server: Server) -> None:
     with pytest.raises(meshpass.GatewayTLSError, match=r"TLS with the gateway of user-profile\.internal"):
         connect("https://user-profile.internal", address=server.address).get("/")
+
+
+def test_an_error_that_the_caller_was_handling_is_not_taken_for_the_reason(connect: Connect) -> None:
+    try:
+        raise ssl.SSLError("an earlier one")
+    except ssl.SSLError:
+        with pytest.raises(meshpass.GatewayUnreachable):
+            connect("https://user-profile.internal", address="127.0.0.1:9").get("/")
 
 
 def test_a_ca_file_without_a_certificate_is_a_configuration_error(connect: Connect, tmp_path: Path) -> None:

@@ -84,5 +84,7 @@ def _innermost(exc: BaseException, kind: type[_Error]) -> _Error | None:
     seen: BaseException | None = exc
     while seen is not None:
         found = seen if isinstance(seen, kind) else found
-        seen = seen.__cause__
+        # httpcore re-raises "from None", which drops the cause but not the context. Any other context may be the
+        # caller's own trouble: a call made while handling another error.
+        seen = seen.__cause__ or (seen.__context__ if seen.__suppress_context__ else None)
     return found
