@@ -1,0 +1,86 @@
+"""JSON read so strictly that two readers cannot disagree about what it said."""
+
+import json
+from typing import TypeVar
+
+import msgspec
+
+MAX_DEPTH = 500
+"""Nesting a BigQuery JSON column takes (https://cloud.google.com/bigquery/quotas)."""
+
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+
+T = TypeVar("T")
+
+
+class NotJsonError(ValueError):
+    """The bytes are not one JSON text; the message says why and quotes nothing."""
+
+
+class NotValidError(ValueError):
+    """It is JSON, but not what was asked for; the message says why and quotes nothing."""
+
+
+def decode(data: bytes, into: type[T]) -> T:
+    """Reads one JSON text into a msgspec type.
+
+    Beyond RFC 8259's grammar it refuses what parsers read differently from one another, since the columns
+    taken from the text and the text itself would then tell different stories: a key named twice in one object
+    (section 4), integers outside 64 bits and floats beyond a double (section 6), lone surrogates (section
+    8.2), and nesting deeper than BigQuery takes.
+
+    Args:
+        data: The bytes, UTF-8 without a byte order mark.
+        into: A msgspec Struct or any other type msgspec converts to. Keys it does not know are read and
+            ignored.
+
+    Returns:
+        The value, as `into`.
+
+    Raises:
+        NotJsonError: the bytes are not JSON.
+        NotValidError: the JSON is ambiguous, too deep, or does not fit `into`.
+    """
+    document = _parse(data)
+    try:
+        json.loads(data, object_pairs_hook=_refuse_twins, parse_int=_bounded_int)
+        return msgspec.convert(document, into)
+    except msgspec.ValidationError as error:
+        raise NotValidError(str(error)) from None
+
+
+def _parse(data: bytes) -> object:
+    try:
+        # All of it, before any typed view: msgspec skips over what a Struct does not name without looking
+        # closely.
+        document = msgspec.json.decode(data)
+    except msgspec.ValidationError as error:
+        raise NotValidError(str(error)) from None
+    except msgspec.DecodeError as error:
+        raise NotJsonError(str(error)) from None
+    except UnicodeDecodeError:
+        raise NotJsonError("the text is not UTF-8") from None
+    except RecursionError:
+        raise NotValidError(f"nested deeper than {MAX_DEPTH} levels") from None
+    # Counting brackets is cheap and can only overestimate; most texts need no closer look.
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
+        raise NotValidError(f"nested deeper than {MAX_DEPTH} levels")
+    return document
+
+
+def _depth(document: object) -> int:
+    depth, level = 0, [document]
+    while level := [value for value in level if isinstance(value, dict | list)]:
+        depth += 1
+        level = [child for value in level for child in (value.values() if isinstance(value, dict) else value)]
+    return depth
+
+
+def _refuse_twins(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise NotValidError("an object names the same key twice")
+
+
+def _bounded_int(digits: str) -> None:
+    if len(digits) > 20 or not _INT_MIN <= int(digits) <= _INT_MAX:
+        raise NotValidError("an integer does not fit into 64 bits: send it as a string")
