@@ -131,22 +131,20 @@ def main(arguments: Sequence[str]) -> None:
     labels = {"app": "meshpass"}
     if options.source.is_dir():
         labels["package"] = bundle.digest(options.source)[:12]
-    deploy = command(values, source=relative(options.source), env_file=relative(env_file), labels=labels)
+    deploy = command(values, source=str(options.source), env_file=str(env_file), labels=labels)
 
     refusals = _refusals(values, options.source, look_at_gcloud=not options.dry_run)
     if options.dry_run:
         for refusal in refusals:
             sys.stderr.write(f"deploy/deploy: without --dry-run this stops here: {refusal}\n")
         shown = "".join(f"#   {line}\n" for line in variables.splitlines())
-        sys.stdout.write(
-            f"# {relative(env_file)}:\n{shown}\n{gcloud.show(deploy)}\n\n{subscription.script(values)}"
-        )
+        sys.stdout.write(f"# {env_file}:\n{shown}\n{gcloud.show(deploy)}\n\n{subscription.script(values)}")
         return
     if refusals:
-        raise RefusalError("\n  ".join(refusals) if len(refusals) == 1 else "\n  " + "\n  ".join(refusals))
+        raise RefusalError("\n  ".join(refusals))
 
     env_file.write_text(variables, encoding="utf-8")
-    gcloud.run(command(values, source=str(options.source), env_file=str(env_file), labels=labels))
+    gcloud.run(deploy)
     subscription.apply(values)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,4 +48,29 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package, made once."""
     folder = tmp_path_factory.mktemp("build") / "function"
     subprocess.run([str(ROOT / "deploy" / "package"), f"--output={folder}"], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def app(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package beside an empty venv with its requirements."""
+    folder = tmp_path_factory.mktemp("app")
+    shutil.copytree(package, folder / "function")
+    # uv makes the venv because ensurepip is missing from some systems; what installs into it is plain pip.
+    uv = str(ROOT / ".venv/bin/uv")
+    subprocess.run(
+        [uv, "venv", "--quiet", "--seed", f"--python={sys.executable}", str(folder / "venv")], check=True
+    )
+    subprocess.run(
+        [
+            str(folder / "venv/bin/pip"),
+            "install",
+            "--quiet",
+            "--require-hashes",
+            "--requirement=requirements.txt",
+        ],
+        cwd=folder / "function",
+        check=True,
+        capture_output=True,
+    )
     return folder

@@ -1,0 +1,70 @@
+"""Serves the installed package as the cloud would, with nothing of this workspace in reach."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deploy.steps import contract as contract_file
+from deploy.steps import function
+from tests.deploy.harness import CONTRACT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+STARTED_WITHIN_S = 30.0
+
+
+def environment() -> dict[str, str]:
+    """What a deployment sets."""
+    return function.environment(contract_file.load(CONTRACT))
+
+
+def framework(app: Path, variables: dict[str, str], port: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(app / "venv/bin/functions-framework"), f"--target={function.ENTRY_POINT}", "--host=127.0.0.1"],
+        cwd=app / "function",
+        env={"PATH": os.defpath, "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def served(app: Path, variables: dict[str, str]) -> Iterator[str]:
+    """The function behind functions-framework, once it answers; its address."""
+    port = free_port()
+    process = framework(app, variables, port)
+    try:
+        deadline = time.monotonic() + STARTED_WITHIN_S
+        while process.poll() is None and time.monotonic() < deadline:
+            if _answers(port):
+                yield f"http://127.0.0.1:{port}"
+                return
+            time.sleep(0.05)
+        process.kill()
+        pytest.fail(f"functions-framework did not start:\n{process.communicate()[0]}")
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
