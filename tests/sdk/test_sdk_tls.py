@@ -64,7 +64,7 @@ def test_a_port_that_speaks_no_tls_is_a_tls_error(connect: Connect, server: Serv
 
 def test_an_error_that_the_caller_was_handling_is_not_taken_for_the_reason(connect: Connect) -> None:
     try:
-        raise ssl.SSLError("an earlier one")
+        raise ssl.SSLError("an earlier one")  # noqa: TRY301
     except ssl.SSLError:
         with pytest.raises(meshpass.GatewayUnreachable):
             connect("https://user-profile.internal", address="127.0.0.1:9").get("/")

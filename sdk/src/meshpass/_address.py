@@ -72,6 +72,8 @@ def parse_origin(url: str) -> Origin:
         port = parts.port
     except ValueError:
         raise ValueError("is not a URL with a valid host and port") from None
+    if parts.netloc.endswith(":"):
+        raise ValueError("ends in a colon without a port")
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("must start with https:// or http:// and name a host")
     if parts.username is not None or parts.password is not None:

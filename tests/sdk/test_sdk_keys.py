@@ -1,0 +1,231 @@
+"""Signing keys: which are accepted, what is said of the others, and how they come out of Secret Manager."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import meshpass
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from google.cloud import secretmanager_v1
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+    SecretManagerServiceGrpcTransport,
+)
+from meshlab.cloud import secretmanager
+
+from .conftest import pem_of
+
+_VERSION = "projects/p/secrets/signing-key/versions/1"
+
+
+def _sign_with(pem: bytes) -> meshpass.Token:
+    return meshpass.SignedJWT("i", "a", lambda: pem).token()
+
+
+def _key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _sec1() -> bytes:
+    return _key().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+
+def _encrypted() -> bytes:
+    return _key().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"passphrase"),
+    )
+
+
+def _public() -> bytes:
+    return (
+        _key()
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+@pytest.mark.parametrize("pem", [pem_of(_key()), _sec1(), pem_of(_key()).replace(b"\n", b"\r\n")])
+def test_a_p256_private_key_signs_in_pkcs8_and_sec1(pem: bytes) -> None:
+    assert _sign_with(pem).value
+
+
+@pytest.mark.parametrize(
+    ("pem", "found"),
+    [
+        (_public(), "a public key"),
+        (_encrypted(), "encrypted with a passphrase"),
+        (pem_of(rsa.generate_private_key(65537, 2048)), "another kind (RSA)"),
+        (pem_of(ed25519.Ed25519PrivateKey.generate()), "another kind (Ed25519)"),
+        (pem_of(ec.generate_private_key(ec.SECP384R1())), "the curve secp384r1"),
+        (pem_of(_key())[:120], "damaged or cut short"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "a certificate"),
+        (b'{"private_key": "-----"}', "a JSON document"),
+        (b"", "empty"),
+        (b"\x30\x81\x87", "not PEM text"),
+    ],
+)
+def test_any_other_key_is_refused_by_saying_what_it_is(pem: bytes, found: str) -> None:
+    with pytest.raises(meshpass.SigningKeyError) as caught:
+        _sign_with(pem)
+
+    assert f"{found}, not an unencrypted EC P-256 private key" in str(caught.value)
+    assert "openssl genpkey" in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_a_key_file_is_read_and_named_in_errors(tmp_path: Path, pem: bytes) -> None:
+    good, bad, missing = tmp_path / "good.pem", tmp_path / "bad.pem", tmp_path / "missing.pem"
+    good.write_bytes(pem)
+    bad.write_bytes(_public())
+
+    assert meshpass.SignedJWT("i", "a", meshpass.KeyFile(good)).token().value
+    with pytest.raises(meshpass.SigningKeyError, match=r"the file .*bad\.pem cannot sign"):
+        meshpass.SignedJWT("i", "a", meshpass.KeyFile(bad)).token()
+    with pytest.raises(meshpass.SigningKeyError, match=r"missing\.pem cannot be read: No such file"):
+        meshpass.SignedJWT("i", "a", meshpass.KeyFile(missing)).token()
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[secretmanager_v1.SecretManagerServiceClient]:
+    with secretmanager.running() as address, grpc.insecure_channel(address) as channel:
+        monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", address)
+        transport = SecretManagerServiceGrpcTransport(channel=channel)
+        client = secretmanager_v1.SecretManagerServiceClient(transport=transport)
+        client.create_secret(
+            request={
+                "parent": "projects/p",
+                "secret_id": "signing-key",
+                "secret": {"replication": {"automatic": {}}},
+            }
+        )
+        yield client
+
+
+def test_a_key_comes_out_of_secret_manager(
+    secrets: secretmanager_v1.SecretManagerServiceClient, pem: bytes
+) -> None:
+    secrets.add_secret_version(request={"parent": "projects/p/secrets/signing-key", "payload": {"data": pem}})
+
+    assert meshpass.SecretManagerKey(_VERSION)() == pem
+    assert meshpass.SecretManagerKey(_VERSION.replace("/1", "/latest"))() == pem
+
+
+def test_a_missing_secret_is_said_to_be_missing(secrets: secretmanager_v1.SecretManagerServiceClient) -> None:
+    with pytest.raises(meshpass.SigningKeyError, match="there is no such secret or version") as caught:
+        meshpass.SecretManagerKey(_VERSION)()
+
+    assert _VERSION in str(caught.value)
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("change", ["disable_secret_version", "destroy_secret_version"])
+def test_a_version_that_is_disabled_or_destroyed_is_said_to_be(
+    secrets: secretmanager_v1.SecretManagerServiceClient, pem: bytes, change: str
+) -> None:
+    secrets.add_secret_version(request={"parent": "projects/p/secrets/signing-key", "payload": {"data": pem}})
+    getattr(secrets, change)(name=_VERSION)
+
+    with pytest.raises(meshpass.SigningKeyError, match="is disabled or destroyed"):
+        meshpass.SecretManagerKey(_VERSION)()
+
+
+def test_secret_manager_out_of_reach_is_retryable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", "127.0.0.1:9")
+
+    with pytest.raises(meshpass.SigningKeyError, match="did not answer") as caught:
+        meshpass.SecretManagerKey(_VERSION, timeout_s=0.3)()
+
+    assert caught.value.retryable
+
+
+@contextmanager
+def _answering(
+    status: grpc.StatusCode | None, response: secretmanager_v1.AccessSecretVersionResponse
+) -> Iterator[str]:
+    """Serve AccessSecretVersion with one answer, for what the stand-in never does."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def access(
+        request: object, context: grpc.ServicerContext
+    ) -> secretmanager_v1.AccessSecretVersionResponse:
+        if status is not None:
+            context.abort(status, "as told")
+        return response
+
+    method = grpc.unary_unary_rpc_method_handler(
+        access,
+        request_deserializer=secretmanager_v1.AccessSecretVersionRequest.deserialize,
+        response_serializer=secretmanager_v1.AccessSecretVersionResponse.serialize,
+    )
+    service = "google.cloud.secretmanager.v1.SecretManagerService"
+    server = grpc.server(ThreadPoolExecutor(max_workers=2))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {"AccessSecretVersion": method}),)
+    )
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (grpc.StatusCode.PERMISSION_DENIED, "roles/secretmanager.secretAccessor"),
+        (grpc.StatusCode.UNAUTHENTICATED, "credentials were not accepted"),
+    ],
+)
+def test_a_refusal_names_the_next_step(
+    monkeypatch: pytest.MonkeyPatch, status: grpc.StatusCode, says: str
+) -> None:
+    with _answering(status, secretmanager_v1.AccessSecretVersionResponse()) as address:
+        monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", address)
+
+        with pytest.raises(meshpass.SigningKeyError, match=says) as caught:
+            meshpass.SecretManagerKey(_VERSION)()
+
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("payload", [{"data": b"damaged", "data_crc32c": 1}, {"data": b"unchecked"}])
+def test_a_payload_that_does_not_match_its_checksum_is_refused(
+    monkeypatch: pytest.MonkeyPatch, payload: dict[str, object]
+) -> None:
+    answer = secretmanager_v1.AccessSecretVersionResponse({"name": _VERSION, "payload": payload})
+    with _answering(None, answer) as address:
+        monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", address)
+
+        with pytest.raises(meshpass.SigningKeyError, match="arrived damaged"):
+            meshpass.SecretManagerKey(_VERSION)()
+
+
+def test_a_name_that_is_no_version_is_refused_before_any_connection() -> None:
+    with pytest.raises(meshpass.SigningKeyError, match="projects/PROJECT/secrets/SECRET/versions/VERSION"):
+        meshpass.SecretManagerKey("signing-key")()
+
+
+@pytest.mark.parametrize("missing", ["google.cloud.secretmanager_v1", "google.api_core", "google_crc32c"])
+def test_without_the_extra_the_error_says_what_to_install(missing: str) -> None:
+    # `None` in sys.modules is what the import system takes for "not installed".
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "import meshpass\n"
+        f"try: meshpass.SecretManagerKey({_VERSION!r})()\n"
+        "except meshpass.SigningKeyError as error: print(error)"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert "Install `meshpass[secretmanager]`" in ran.stdout
