@@ -138,11 +138,15 @@ def main(arguments: Sequence[str]) -> None:
         for refusal in refusals:
             sys.stderr.write(f"deploy/deploy: without --dry-run this stops here: {refusal}\n")
         shown = "".join(f"#   {line}\n" for line in variables.splitlines())
-        sys.stdout.write(f"# {env_file}:\n{shown}\n{gcloud.show(deploy)}\n\n{subscription.script(values)}")
+        sys.stdout.write(
+            f"# {env_file}:\n{shown}\n{subscription.readers_script(values)}\n"
+            f"{gcloud.show(deploy)}\n\n{subscription.apply_script(values)}"
+        )
         return
     if refusals:
         raise RefusalError("\n  ".join(refusals))
 
+    subscription.require_readers(values)
     env_file.write_text(variables, encoding="utf-8")
     gcloud.run(deploy)
     subscription.apply(values)

@@ -58,26 +58,25 @@ def update(values: Mapping[str, str], subscription: str) -> list[str]:
     ]
 
 
-def script(values: Mapping[str, str]) -> str:
-    """What ``apply`` does, as a shell script that does the same."""
-    checks = "".join(
+def readers_script(values: Mapping[str, str]) -> str:
+    """What ``require_readers`` does, as shell commands that do the same."""
+    return "".join(
         f'test -n "$({gcloud.show(find_readers(values[name]))})" # {name} must have a subscription\n'
         for name in _LAST_STOPS
     )
+
+
+def apply_script(values: Mapping[str, str]) -> str:
+    """What ``apply`` does, as shell commands that do the same."""
     return (
-        f"{checks}"
         f"trigger=$({gcloud.show(find_trigger(values))})\n"
         f"subscription=$({gcloud.show(find_subscription('$trigger'))})\n"
         f"{gcloud.show(update(values, '$subscription'))}\n"
     )
 
 
-def apply(values: Mapping[str, str]) -> None:
-    """Finds the function's subscription and brings it up to date.
-
-    Raises:
-        RefusalError: nobody reads a topic that events end in, or the function has no trigger or subscription.
-    """
+def require_readers(values: Mapping[str, str]) -> None:
+    """Refuses when nobody reads a topic that events end in: what is published there would be lost."""
     for name in _LAST_STOPS:
         if not gcloud.read(find_readers(values[name])):
             topic = values[name]
@@ -86,6 +85,14 @@ def apply(values: Mapping[str, str]) -> None:
                 f"gcloud pubsub subscriptions create {topic.rpartition('/')[2]} --topic={topic} "
                 "--expiration-period=never --message-retention-duration=31d"
             )
+
+
+def apply(values: Mapping[str, str]) -> None:
+    """Finds the function's subscription and brings it up to date.
+
+    Raises:
+        RefusalError: the function has no trigger, the trigger has no subscription, or gcloud failed.
+    """
     function = values["FUNCTION_NAME"]
     trigger = gcloud.read(find_trigger(values))
     if not trigger:
@@ -115,7 +122,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     values = contract.load(options.contract)
     if options.dry_run:
-        sys.stdout.write(script(values))
+        sys.stdout.write(readers_script(values) + apply_script(values))
         return
     if contract.placeholders(values):
         raise RefusalError(
@@ -123,4 +130,5 @@ def main(arguments: Sequence[str]) -> None:
             "write your own"
         )
     gcloud.require()
+    require_readers(values)
     apply(values)

@@ -165,7 +165,7 @@ def test_a_dry_run_prints_the_very_command_and_runs_nothing(
     assert dry.returncode == 0
     assert gcloud.calls() == []
     assert not env_file.exists()
-    printed = dry.stdout.replace("\\\n", "").split("\n\n")[1]
+    printed = dry.stdout.replace("\\\n", "").split("\n\n")[2]
 
     script("deploy", *arguments(contract, package))
     assert shlex.split(printed) == ["gcloud", *gcloud.call("functions", "deploy")]
@@ -244,7 +244,20 @@ def test_a_deployment_that_fails_leaves_the_subscription_alone(
     done = script("deploy", *arguments(contract, package))
     assert done.returncode == 1
     assert "`gcloud functions deploy meshpass-enrichment` failed with exit code 3" in done.stderr
-    assert not [call for call in gcloud.calls() if call[0] == "pubsub"]
+    assert not [call for call in gcloud.calls() if call[:2] == ["pubsub", "subscriptions"]]
+
+
+def test_nothing_is_deployed_while_nobody_reads_the_dead_letters(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    gcloud.answers("pubsub topics list-subscriptions projects/acme-mesh/topics/user-events-dead-letter", "")
+    done = script("deploy", *arguments(contract, package))
+    assert done.returncode == 1
+    assert (
+        "DEAD_LETTER_TOPIC (projects/acme-mesh/topics/user-events-dead-letter) has no subscription"
+        in done.stderr
+    )
+    assert not [call for call in gcloud.calls() if call[0] == "functions"]
 
 
 def test_the_ack_deadline_covers_the_time_that_the_function_may_take(contract: Contract) -> None:
