@@ -400,6 +400,21 @@ def test_a_nacked_message_comes_back_at_once(lab: Lab) -> None:
     assert [each.message.data for each in lab.pull()] == [b"no"]
 
 
+def test_a_nacked_message_rests_for_the_retry_policy_s_backoff_however_long_its_deadline_was(
+    fast_lab: Lab,
+) -> None:
+    fast_lab.topic()
+    backoff = timedelta(seconds=1)
+    fast_lab.subscription(
+        ack_deadline_seconds=600, retry_policy={"minimum_backoff": backoff, "maximum_backoff": backoff}
+    )
+    fast_lab.publish(b"later")
+    fast_lab.nack(fast_lab.pull())
+    assert backlog(fast_lab.host, SUB).outstanding == 0
+    # Ten pulls wait for 50 of the stand-in's seconds at most.
+    assert any(fast_lab.pull() for _ in range(10))
+
+
 def test_after_five_attempts_a_message_is_a_dead_letter_that_tells_where_it_comes_from(lab: Lab) -> None:
     lab.topic()
     lab.topic(DEAD)

@@ -55,7 +55,7 @@ def test_an_acknowledged_message_never_comes_back() -> None:
     bench.subscription.ack([bench.take(T)[0].ack_id])
     assert bench.take(T + 10_000) == []
     assert bench.subscription.next_event_s() is None
-    assert bench.subscription.counts.acked == 1
+    assert bench.subscription.backlog.acked == 1
 
 
 def test_a_message_comes_back_at_its_ack_deadline_and_not_before() -> None:
@@ -73,8 +73,8 @@ def test_an_extended_deadline_counts_from_the_extension() -> None:
     bench.add("a")
     (lease,) = bench.take(T)
     bench.subscription.modify_deadline([lease.ack_id], 60, T + 9)
-    assert bench.subscription.next_event_s() == T + 69
     assert bench.take(T + 68) == []
+    assert bench.subscription.next_event_s() == T + 69
     assert ids(bench.take(T + 69)) == ["a"]
 
 
@@ -131,8 +131,8 @@ def test_the_fifth_failure_of_five_makes_a_dead_letter() -> None:
         bench.nack(lease, T)
     assert bench.dead == [("a", 5)]
     assert bench.take(T + 10_000) == []
-    assert bench.subscription.counts.dead_lettered == 1
-    assert bench.subscription.counts.acked == 0
+    assert bench.subscription.backlog.dead_lettered == 1
+    assert bench.subscription.backlog.acked == 0
 
 
 def test_missed_deadlines_use_up_attempts_too() -> None:
@@ -160,7 +160,7 @@ def test_an_ack_after_the_deadline_does_not_settle_the_next_delivery() -> None:
     (late,) = bench.take(T)
     bench.take(T + 10)
     bench.subscription.ack([late.ack_id])
-    assert bench.subscription.counts.outstanding == 1
+    assert bench.subscription.backlog.outstanding == 1
     assert ids(bench.take(T + 20)) == ["a"]
 
 
@@ -170,7 +170,7 @@ def test_one_malformed_ack_id_refuses_the_whole_request() -> None:
     (lease,) = bench.take(T)
     with pytest.raises(InvalidArgumentError, match=r"invalid ack ID to the service \(ack_id=bogus\)"):
         bench.subscription.ack([lease.ack_id, "bogus"])
-    assert bench.subscription.counts.outstanding == 1
+    assert bench.subscription.backlog.outstanding == 1
 
 
 def test_an_ack_id_of_another_subscription_settles_nothing_here() -> None:
@@ -182,7 +182,7 @@ def test_an_ack_id_of_another_subscription_settles_nothing_here() -> None:
     (lease,) = first.lease(T, consumer=Consumer(), max_messages=1)
     second.lease(T, consumer=Consumer(), max_messages=1)
     second.ack([lease.ack_id])
-    assert second.counts.outstanding == 1
+    assert second.backlog.outstanding == 1
 
 
 def test_a_consumer_is_charged_for_what_it_holds_and_no_longer() -> None:
@@ -234,9 +234,9 @@ def test_whatever_happens_every_message_ends_acknowledged_or_dead_and_none_twice
     held: list[Lease] = []
 
     def settle(lease: Lease) -> None:
-        before = bench.subscription.counts.acked
+        before = bench.subscription.backlog.acked
         bench.subscription.ack([lease.ack_id])
-        if bench.subscription.counts.acked > before:
+        if bench.subscription.backlog.acked > before:
             acked.append(lease.message.message_id)
 
     for step in steps:
@@ -254,9 +254,9 @@ def test_whatever_happens_every_message_ends_acknowledged_or_dead_and_none_twice
                 bench.subscription.modify_deadline([held[0].ack_id], 30, now)
             case "wait":
                 now += 7
-        counts = bench.subscription.counts
-        assert counts.undelivered + counts.outstanding + counts.acked + counts.dead_lettered == published
-    while bench.subscription.counts.undelivered + bench.subscription.counts.outstanding:
+        counted = bench.subscription.backlog
+        assert counted.unacked + counted.acked + counted.dead_lettered == published
+    while bench.subscription.backlog.unacked:
         now += 60
         for lease in bench.take(now):
             settle(lease)

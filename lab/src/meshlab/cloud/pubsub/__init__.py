@@ -13,6 +13,7 @@ kept and shown, without effect. A streaming pull lives until its client ends it,
 now and then. Pushes go to loopback hosts only.
 """
 
-from .lab import Backlog, backlog
+from .lab import backlog
+from .subscription import Backlog
 
 __all__ = ["Backlog", "backlog"]

@@ -7,35 +7,15 @@ google.pubsub.v1.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from .subscription import Backlog
 
 if TYPE_CHECKING:
     from .store import Store
 
 METHOD = "/meshlab.Lab/Backlog"
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """A subscription's messages, counted.
-
-    Attributes:
-        undelivered: Waiting for a consumer or for their backoff to pass.
-        outstanding: Delivered and not yet settled.
-        acked: Acknowledged since the subscription was created.
-        dead_lettered: Forwarded to the dead-letter topic since then.
-    """
-
-    undelivered: int
-    outstanding: int
-    acked: int
-    dead_lettered: int
-
-    @property
-    def unacked(self) -> int:
-        """All that is not settled; Cloud Monitoring calls it `num_undelivered_messages`."""
-        return self.undelivered + self.outstanding
 
 
 def backlog(host: str, subscription: str, *, timeout_s: float = 5.0) -> Backlog:
@@ -66,5 +46,5 @@ def answer(store: Store, request: bytes) -> bytes:
         InvalidArgumentError: A bad name.
         NotFoundError: No such subscription.
     """
-    counts = store.entry(json.loads(request)["subscription"]).subscription.counts
-    return json.dumps(asdict(counts)).encode()
+    subscription = store.entry(json.loads(request)["subscription"]).subscription
+    return json.dumps(asdict(subscription.backlog)).encode()

@@ -82,43 +82,31 @@ class Server:
         self._hub.close()
         await self._pusher.close()
 
-    def _methods(self) -> dict[str, Proto]:
+    def _methods(self) -> dict[str, Grpc]:
         publisher, subscriber = self._publisher, self._subscriber
-        return {
-            _PUBLISHER + "CreateTopic": self._unary("Topic", publisher.create_topic),
-            _PUBLISHER + "GetTopic": self._unary("GetTopicRequest", publisher.get_topic),
-            _PUBLISHER + "ListTopics": self._unary("ListTopicsRequest", publisher.list_topics),
-            _PUBLISHER + "ListTopicSubscriptions": self._unary(
-                "ListTopicSubscriptionsRequest", publisher.list_topic_subscriptions
-            ),
-            _PUBLISHER + "DeleteTopic": self._unary("DeleteTopicRequest", publisher.delete_topic),
-            _PUBLISHER + "Publish": self._unary("PublishRequest", publisher.publish),
-            _SUBSCRIBER + "CreateSubscription": self._unary("Subscription", subscriber.create_subscription),
-            _SUBSCRIBER + "GetSubscription": self._unary(
-                "GetSubscriptionRequest", subscriber.get_subscription
-            ),
-            _SUBSCRIBER + "UpdateSubscription": self._unary(
-                "UpdateSubscriptionRequest", subscriber.update_subscription
-            ),
-            _SUBSCRIBER + "ListSubscriptions": self._unary(
-                "ListSubscriptionsRequest", subscriber.list_subscriptions
-            ),
-            _SUBSCRIBER + "DeleteSubscription": self._unary(
-                "DeleteSubscriptionRequest", subscriber.delete_subscription
-            ),
-            _SUBSCRIBER + "ModifyPushConfig": self._unary(
-                "ModifyPushConfigRequest", subscriber.modify_push_config
-            ),
-            _SUBSCRIBER + "Acknowledge": self._unary("AcknowledgeRequest", subscriber.acknowledge),
-            _SUBSCRIBER + "ModifyAckDeadline": self._unary(
-                "ModifyAckDeadlineRequest", subscriber.modify_ack_deadline
-            ),
-            _SUBSCRIBER + "Pull": self._unary("PullRequest", subscriber.pull),
-            _SUBSCRIBER + "StreamingPull": self._stream("StreamingPullRequest", subscriber.streaming_pull),
-            lab.METHOD: self._unary(None, lambda request: lab.answer(self._store, request)),
+        unary: dict[str, Callable[[Proto], Proto]] = {
+            _PUBLISHER + "CreateTopic": publisher.create_topic,
+            _PUBLISHER + "GetTopic": publisher.get_topic,
+            _PUBLISHER + "ListTopics": publisher.list_topics,
+            _PUBLISHER + "ListTopicSubscriptions": publisher.list_topic_subscriptions,
+            _PUBLISHER + "DeleteTopic": publisher.delete_topic,
+            _PUBLISHER + "Publish": publisher.publish,
+            _SUBSCRIBER + "CreateSubscription": subscriber.create_subscription,
+            _SUBSCRIBER + "GetSubscription": subscriber.get_subscription,
+            _SUBSCRIBER + "UpdateSubscription": subscriber.update_subscription,
+            _SUBSCRIBER + "ListSubscriptions": subscriber.list_subscriptions,
+            _SUBSCRIBER + "DeleteSubscription": subscriber.delete_subscription,
+            _SUBSCRIBER + "ModifyPushConfig": subscriber.modify_push_config,
+            _SUBSCRIBER + "Acknowledge": subscriber.acknowledge,
+            _SUBSCRIBER + "ModifyAckDeadline": subscriber.modify_ack_deadline,
+            _SUBSCRIBER + "Pull": subscriber.pull,
         }
+        handlers = {path: self._unary(_request_class(path), method) for path, method in unary.items()}
+        handlers[_SUBSCRIBER + "StreamingPull"] = self._stream(subscriber.streaming_pull)
+        handlers[lab.METHOD] = self._unary(None, lambda request: lab.answer(self._store, request))
+        return handlers
 
-    def _unary(self, request_class: str | None, method: Callable[[Proto], Grpc]) -> Grpc:
+    def _unary(self, request_class: str | None, method: Callable[[Proto], Proto]) -> Grpc:
         async def call(request: Proto, context: Grpc) -> Grpc:
             try:
                 response = method(request)
@@ -130,7 +118,7 @@ class Server:
 
         return grpc.unary_unary_rpc_method_handler(call, *_codec(request_class))
 
-    def _stream(self, request_class: str, method: Callable[[Proto], AsyncIterator[Grpc]]) -> Grpc:
+    def _stream(self, method: Callable[[AsyncIterator[Proto]], AsyncIterator[Proto]]) -> Grpc:
         async def call(requests: AsyncIterator[Proto], context: Grpc) -> AsyncIterator[Proto]:
             try:
                 async for response in method(requests):
@@ -138,7 +126,7 @@ class Server:
             except PubSubError as error:
                 await context.abort(grpc.StatusCode[error.code], str(error))
 
-        return grpc.stream_stream_rpc_method_handler(call, *_codec(request_class))
+        return grpc.stream_stream_rpc_method_handler(call, *_codec("StreamingPullRequest"))
 
 
 @contextmanager
@@ -186,6 +174,12 @@ class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
             )
 
         return self._methods.get(method) or grpc.unary_unary_rpc_method_handler(refuse)
+
+
+def _request_class(path: str) -> str:
+    method = path.rpartition("/")[2]
+    # Creating takes the resource itself.
+    return method.removeprefix("Create") if method.startswith("Create") else f"{method}Request"
 
 
 def _codec(request_class: str | None) -> tuple[Grpc, Grpc]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .errors import FailedPreconditionError, InvalidArgumentError, check_range
+from .errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, check_range
 from .messages import raw, to_received
 from .settings import MAX_REQUEST_BYTES, check_publish
 from .subscription import Consumer
@@ -130,7 +130,7 @@ class SubscriberService:
                     await bell.wait()
             except TimeoutError:
                 break
-            entry = self._pullable(request.subscription)
+            self._check_unchanged(entry)
         return raw("PullResponse")(received_messages=_received(entry, leases))
 
     async def streaming_pull(self, requests: AsyncIterator[Proto]) -> AsyncIterator[Proto]:
@@ -149,8 +149,7 @@ class SubscriberService:
         try:
             while not reader.done():
                 bell = self._hub.bell(entry.name)
-                # Raises once the subscription is deleted or given a push endpoint.
-                entry = self._pullable(first.subscription)
+                self._check_unchanged(entry)
                 leases = self._lease(
                     entry, stream.consumer, stream.room(), stream.room_bytes(), stream.ack_deadline_s
                 )
@@ -199,6 +198,11 @@ class SubscriberService:
             self._store.touch(entry.name)
             self._hub.settle()
         return leases
+
+    def _check_unchanged(self, entry: Entry) -> None:
+        """Ends a waiting call once its subscription is deleted, even if there is a new one, or is pushed."""
+        if self._pullable(entry.name) is not entry:
+            raise NotFoundError(entry.name)
 
     def _pullable(self, name: str) -> Entry:
         entry = self._store.entry(name)

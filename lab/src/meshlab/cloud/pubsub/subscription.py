@@ -68,12 +68,12 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """A subscription's messages by state, and what it has settled so far.
+class Backlog:
+    """A subscription's messages, counted.
 
     Attributes:
         undelivered: Ready or resting.
-        outstanding: Delivered, neither acknowledged nor timed out.
+        outstanding: Delivered, and neither settled nor timed out.
         acked: Acknowledged since the subscription was created.
         dead_lettered: Forwarded to the dead-letter topic since then.
     """
@@ -82,6 +82,11 @@ class Counts:
     outstanding: int
     acked: int
     dead_lettered: int
+
+    @property
+    def unacked(self) -> int:
+        """All that is not settled; Cloud Monitoring calls it `num_undelivered_messages`."""
+        return self.undelivered + self.outstanding
 
 
 class Subscription:
@@ -109,14 +114,9 @@ class Subscription:
         self._dead_lettered = 0
 
     @property
-    def has_ready(self) -> bool:
-        """Whether a lease would yield something now."""
-        return bool(self._ready)
-
-    @property
-    def counts(self) -> Counts:
+    def backlog(self) -> Backlog:
         """The messages by state."""
-        return Counts(
+        return Backlog(
             undelivered=len(self._ready) + len(self._resting),
             outstanding=len(self._leases),
             acked=self._acked,
