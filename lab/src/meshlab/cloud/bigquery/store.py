@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "threads": 1,
     # Nothing is fetched, and no statement reaches this machine's files.
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
