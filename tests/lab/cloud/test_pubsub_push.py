@@ -303,7 +303,7 @@ def test_a_function_of_the_functions_framework_receives_the_event(lab: Lab, tmp_
     assert data["subscription"] == SUB
 
 
-def test_an_endpoint_that_is_down_is_asked_ever_less_often_and_gets_everything_once_it_is_up(
+def test_an_endpoint_that_is_down_gets_everything_once_it_is_up(
     fast_lab: Lab,
 ) -> None:
     with socket.socket() as reserved:
