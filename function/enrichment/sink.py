@@ -96,6 +96,12 @@ class BigQuerySink:
         if failure is not None:
             raise failure
 
+    def close(self) -> None:
+        """Ends the worker threads and the client's connections; for tests, as a function's process is just ended."""
+        self._threads.shutdown()
+        if self._client is not None:
+            self._client.close()
+
     def _insert(self, rows: Sequence[Row]) -> Sequence[Mapping[str, Any]]:
         client = self._connect()
         from google.cloud.bigquery import DEFAULT_RETRY

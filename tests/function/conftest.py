@@ -1,0 +1,307 @@
+"""The function as it runs: its own process, official clients, and a gateway that answers as the user id says."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import unquote
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
+from meshlab.cloud.bigquery import running as bigquery_running
+from meshlab.cloud.pubsub.server import running as pubsub_running
+
+FUNCTION = Path(__file__).parents[2] / "function"
+PROJECT = "meshpass-lab"
+TABLE = f"{PROJECT}.events.enriched"
+TOPIC = f"projects/{PROJECT}/topics/dead-letters"
+SUBSCRIPTION = f"projects/{PROJECT}/subscriptions/dead-letters"
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+
+ENVOY = {"server": "istio-envoy"}
+SERVICE = {"server": "istio-envoy", "x-envoy-upstream-service-time": "3", "content-type": "application/json"}
+ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
+    "nobody": (404, SERVICE, b'{"error": "profile_not_found", "user_id": "nobody"}'),
+    "no-upstream": (503, ENVOY, b"no healthy upstream"),
+    "denied": (403, ENVOY, b"RBAC: access denied"),
+    "refused": (401, ENVOY, b"Jwt is expired"),
+    "no-route": (404, ENVOY, b""),
+    "swapped": (200, SERVICE, b'{"user_id": "somebody-else"}'),
+    "garbage": (200, SERVICE, b"<html>hello</html>"),
+    "broken": (500, SERVICE, b'{"error": "internal"}'),
+    "odd": (404, SERVICE, b'{"error": "not_found"}'),
+}
+
+
+class _Gateway(BaseHTTPRequestHandler):
+    """Plays the gateway with the service behind it, and Google's metadata server for the clients' credentials."""
+
+    protocol_version = "HTTP/1.1"
+    seen: list[tuple[str, dict[str, str]]]
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/profile/"):
+            self.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+            user_id = unquote(self.path.removeprefix("/profile/"))
+            profile = json.dumps({"user_id": user_id, "plan": "pro"}).encode()
+            self._answer(*ANSWERS.get(user_id, (200, SERVICE, profile)))
+        elif self.path.startswith("/computeMetadata/v1/instance/service-accounts/default/token"):
+            token = b'{"access_token": "local", "expires_in": 3600, "token_type": "Bearer"}'
+            self._answer(200, {"metadata-flavor": "Google", "content-type": "application/json"}, token)
+        else:
+            about = b'{"email": "function@meshpass-lab.iam.gserviceaccount.com", "scopes": [], "aliases": []}'
+            self._answer(200, {"metadata-flavor": "Google", "content-type": "application/json"}, about)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in {**headers, "content-length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where the gateway listens, and the requests for profiles it has seen: path and headers."""
+
+    address: str
+    seen: list[tuple[str, dict[str, str]]]
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Gateway]:
+    seen: list[tuple[str, dict[str, str]]] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Gateway", (_Gateway,), {"seen": seen}))
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield Gateway(f"127.0.0.1:{server.server_port}", seen)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """BigQuery's stand-in behind the official client."""
+
+    host: str
+    client: bigquery.Client
+
+    def create(self) -> None:
+        """Creates the table from the function's own definition."""
+        dataset, table = TABLE.split(".")[1:]
+        self.client.create_dataset(dataset, exists_ok=True)
+        definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+        reference = {"projectId": PROJECT, "datasetId": dataset, "tableId": table}
+        self.client.create_table(bigquery.Table.from_api_repr({**definition, "tableReference": reference}))
+
+    def drop(self) -> None:
+        self.client.delete_table(TABLE)
+
+    def rows(self, event_id: str) -> list[dict[str, Any]]:
+        """The rows of one event."""
+        return [dict(row) for row in self.client.list_rows(TABLE) if row["event_id"] == event_id]
+
+
+@pytest.fixture(scope="session")
+def tables() -> Iterator[Tables]:
+    with bigquery_running() as host, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGQUERY_EMULATOR_HOST", host)
+        with bigquery.Client(project=PROJECT, credentials=AnonymousCredentials()) as client:
+            tables = Tables(host, client)
+            tables.create()
+            yield tables
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The dead-letter topic in Pub/Sub's stand-in, behind the official client."""
+
+    host: str
+    publisher: PublisherClient
+    subscriber: SubscriberClient
+
+    def create(self) -> None:
+        self.publisher.create_topic(name=TOPIC)
+        self.subscriber.create_subscription(name=SUBSCRIPTION, topic=TOPIC)
+
+    def drop(self) -> None:
+        self.subscriber.delete_subscription(subscription=SUBSCRIPTION)
+        self.publisher.delete_topic(topic=TOPIC)
+
+    def letters(self) -> list[PubsubMessage]:
+        """Everything on the topic, taken off it. A message of our own marks the end, so that nothing is waited for."""
+        self.publisher.publish(topic=TOPIC, messages=[PubsubMessage(data=b"the end")])
+        letters: list[PubsubMessage] = []
+        while True:
+            pulled = self.subscriber.pull(subscription=SUBSCRIPTION, max_messages=100).received_messages
+            self.subscriber.acknowledge(subscription=SUBSCRIPTION, ack_ids=[found.ack_id for found in pulled])
+            for found in pulled:
+                if found.message.data == b"the end":
+                    return letters
+                letters.append(found.message)
+
+
+@pytest.fixture(scope="session")
+def topic() -> Iterator[Topic]:
+    with pubsub_running() as host, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUBSUB_EMULATOR_HOST", host)
+        with PublisherClient() as publisher, SubscriberClient() as subscriber:
+            topic = Topic(host, publisher, subscriber)
+            topic.create()
+            yield topic
+
+
+@pytest.fixture(scope="session")
+def settings(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The function's settings, without the stand-ins' addresses."""
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key_file = tmp_path_factory.mktemp("key") / "signing-key.pem"
+    key_file.write_bytes(key)
+    return {
+        "GKE_GATEWAY_URL": f"http://{gateway.address}",
+        "GKE_GATEWAY_HOST": "user-profile.internal",
+        "JWT_ISSUER": "https://issuer.example",
+        "JWT_AUDIENCE": "user-profile",
+        "JWT_SCOPE": "profile.read",
+        "SIGNING_KEY_FILE": str(key_file),
+        "BIGQUERY_TABLE": TABLE,
+        "DEAD_LETTER_TOPIC": TOPIC,
+    }
+
+
+@dataclass(frozen=True)
+class Function:
+    """The running function: delivers to it as Eventarc does, and reads what it logs."""
+
+    url: str
+    output: Path
+    read: list[int] = field(default_factory=lambda: [0])
+
+    def deliver(self, event: object, attributes: dict[str, str] | None = None, **headers: str) -> int:
+        """Delivers one event (bytes as they are, anything else as JSON); gives the HTTP status."""
+        data = event if isinstance(event, bytes) else json.dumps(event).encode()
+        message = {
+            "data": base64.b64encode(data).decode(),
+            "messageId": "m-1",
+            "publishTime": "2026-03-01T12:00:00.123Z",
+            **({"attributes": attributes} if attributes else {}),
+        }
+        return self.deliver_raw(json.dumps({"message": message, "subscription": "s"}).encode(), **headers)
+
+    def deliver_raw(self, body: bytes, **headers: str) -> int:
+        """Delivers a CloudEvent with this body; `headers` become `ce-` headers."""
+        attributes = {
+            "id": "m-1",
+            "source": f"//pubsub.googleapis.com/projects/{PROJECT}/topics/events",
+            "type": "google.cloud.pubsub.topic.v1.messagePublished",
+            "specversion": "1.0",
+            **headers,
+        }
+        request = urllib.request.Request(
+            self.url,
+            body,
+            {"content-type": "application/json"}
+            | {f"ce-{name}": value for name, value in attributes.items()},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            with error:
+                return error.code
+
+    def new_lines(self) -> list[str]:
+        """What it has printed since the last call. It prints before it answers, so nothing is waited for."""
+        with self.output.open() as output:
+            output.seek(self.read[0])
+            lines = output.read().splitlines()
+            self.read[0] = output.tell()
+        return lines
+
+    def new_log(self) -> list[dict[str, Any]]:
+        """What it has logged since the last call; fails on a line that is not JSON."""
+        return [json.loads(line) for line in self.new_lines()]
+
+
+@pytest.fixture(scope="session")
+def function(
+    settings: dict[str, str],
+    gateway: Gateway,
+    tables: Tables,
+    topic: Topic,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Function]:
+    """The function in its own process, under functions-framework's own command."""
+    port = _free_port()
+    output = tmp_path_factory.mktemp("function") / "output"
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "JWT_", "GKE_"))
+    }
+    env |= settings | {
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "BIGQUERY_EMULATOR_HOST": tables.host,
+        "PUBSUB_EMULATOR_HOST": topic.host,
+        "GCE_METADATA_HOST": gateway.address,
+        "GCE_METADATA_IP": gateway.address,
+    }
+    with output.open("w") as out:
+        command = [
+            *(sys.executable, "-m", "functions_framework", "--target", "enrich"),
+            *("--source", str(FUNCTION / "main.py"), "--host", "127.0.0.1", "--port", str(port)),
+        ]
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        _wait_for(port, process, output)
+        yield Function(f"http://127.0.0.1:{port}/", output)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@pytest.fixture
+def event() -> dict[str, Any]:
+    """A good event."""
+    return {
+        "event_id": f"e-{os.urandom(6).hex()}",
+        "user_id": "u-1",
+        "type": "order.placed",
+        "occurred_at": "2026-03-01T13:00:00+02:00",
+        "order": {"total": 12.5, "items": ["a", "b"]},
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", output: Path) -> None:
+    while process.poll() is None:
+        with socket.socket() as sock:
+            if sock.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)  # a poll, ended by the port or by the process
+    pytest.fail(f"the function did not start:\n{output.read_text()}")

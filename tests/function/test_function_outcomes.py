@@ -1,0 +1,168 @@
+"""Every delivery ends in exactly one of four ways, seen from outside: HTTP in, rows and dead letters out."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from .conftest import TRACE_ID, TRACEPARENT, Function, Gateway, Tables, Topic
+
+Event = dict[str, Any]
+
+
+def test_a_good_event_becomes_one_row_and_is_acknowledged(
+    function: Function, tables: Tables, topic: Topic, gateway: Gateway, event: Event
+) -> None:
+    gateway.seen.clear()
+    assert function.deliver(event, traceparent=TRACEPARENT) == 200
+    (row,) = tables.rows(event["event_id"])
+    assert row.pop("enriched_at") > datetime(2026, 1, 1, tzinfo=UTC)
+    assert row == {
+        "event_id": event["event_id"],
+        "user_id": "u-1",
+        "type": "order.placed",
+        "occurred_at": datetime(2026, 3, 1, 11, 0, tzinfo=UTC),
+        "event": event,
+        "profile": {"user_id": "u-1", "plan": "pro"},
+        "message_id": "m-1",
+        "publish_time": datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC),
+        "trace_id": TRACE_ID,
+    }
+    ((path, headers),) = gateway.seen
+    assert path == "/profile/u-1"
+    assert headers["host"].partition(":")[0] == "user-profile.internal"
+    assert headers["traceparent"] == TRACEPARENT
+    assert topic.letters() == []
+
+
+def test_a_redelivered_event_makes_no_second_row(function: Function, tables: Tables, event: Event) -> None:
+    assert [function.deliver(event), function.deliver(event)] == [200, 200]
+    assert len(tables.rows(event["event_id"])) == 1
+
+
+def test_a_written_event_leaves_no_line_in_the_log(function: Function, event: Event) -> None:
+    function.new_lines()
+    assert function.deliver(event) == 200
+    assert function.new_lines() == []
+
+
+def test_a_malformed_event_is_dead_lettered_as_it_came(function: Function, topic: Topic) -> None:
+    data, attributes = b'{"event_id": "\xff', {"kind": "order", "timeout": "3", "topic": "t"}
+    assert function.deliver(data, attributes, traceparent=TRACEPARENT) == 200
+    (letter,) = topic.letters()
+    assert letter.data == data
+    found = dict(letter.attributes)
+    assert found.pop("dead_letter_detail").startswith("the message is not JSON")
+    assert found == {
+        **attributes,
+        "dead_letter_reason": "json_invalid",
+        "dead_letter_stage": "decode",
+        "dead_letter_message_id": "m-1",
+        "dead_letter_publish_time": "2026-03-01T12:00:00.123000Z",
+        "dead_letter_trace_id": TRACE_ID,
+        "dead_letter_version": "0.1.0",
+    }
+
+
+@pytest.mark.parametrize(
+    "body", [b"{not json", b"", b"[]", b"7", b'{"message": {"data": "%%"}}', b'{"a": 1}']
+)
+def test_a_delivery_that_is_no_message_is_dead_lettered_with_its_bytes(
+    function: Function, topic: Topic, body: bytes
+) -> None:
+    assert function.deliver_raw(body) == 200
+    (letter,) = topic.letters()
+    assert letter.data == body
+    assert letter.attributes["dead_letter_reason"] == "envelope_invalid"
+
+
+@pytest.mark.parametrize(
+    ("user_id", "reason"),
+    [("nobody", "profile_not_found"), (".", "user_id_invalid"), ("..", "user_id_invalid")],
+)
+def test_an_event_about_nobody_is_dead_lettered_with_the_reason(
+    function: Function, topic: Topic, tables: Tables, event: Event, user_id: str, reason: str
+) -> None:
+    assert function.deliver({**event, "user_id": user_id}) == 200
+    (letter,) = topic.letters()
+    assert json.loads(letter.data)["event_id"] == event["event_id"]
+    assert letter.attributes["dead_letter_reason"] == reason
+    assert letter.attributes["dead_letter_stage"] == "lookup"
+    assert tables.rows(event["event_id"]) == []
+
+
+def test_a_user_id_with_a_slash_stays_one_segment_of_the_path(
+    function: Function, gateway: Gateway, event: Event
+) -> None:
+    gateway.seen.clear()
+    assert function.deliver({**event, "user_id": "../admin"}) == 200
+    assert [path for path, _ in gateway.seen] == ["/profile/..%2Fadmin"]
+
+
+@pytest.mark.parametrize("user_id", ["no-upstream", "broken"])
+def test_trouble_that_will_pass_is_handed_back_and_nothing_is_dead_lettered(
+    function: Function, topic: Topic, tables: Tables, event: Event, user_id: str
+) -> None:
+    assert function.deliver({**event, "user_id": user_id}) == 503
+    assert topic.letters() == []
+    assert tables.rows(event["event_id"]) == []
+
+
+@pytest.mark.parametrize("user_id", ["denied", "refused", "no-route", "swapped", "garbage", "odd"])
+def test_a_fault_of_ours_is_handed_back_with_one_loud_line_and_nothing_is_dead_lettered(
+    function: Function, topic: Topic, tables: Tables, event: Event, user_id: str
+) -> None:
+    function.new_lines()
+    assert function.deliver({**event, "user_id": user_id}, traceparent=TRACEPARENT) == 500
+    (line,) = function.new_log()
+    assert line["severity"] == "CRITICAL"
+    assert line["event_id"] == event["event_id"]
+    assert line["message_id"] == "m-1"
+    assert line["logging.googleapis.com/trace"] == f"projects/meshpass-lab/traces/{TRACE_ID}"
+    assert line["logging.googleapis.com/labels"]["outcome"] == "fault"
+    assert topic.letters() == []
+    assert tables.rows(event["event_id"]) == []
+
+
+def test_a_missing_table_is_a_fault_and_the_event_is_written_once_the_table_is_there(
+    function: Function, topic: Topic, tables: Tables, event: Event
+) -> None:
+    tables.drop()
+    try:
+        function.new_lines()
+        assert function.deliver(event) == 500
+        (line,) = function.new_log()
+        assert line["logging.googleapis.com/labels"]["reason"] == "bigquery_not_found"
+        assert topic.letters() == []
+    finally:
+        tables.create()
+    assert function.deliver(event) == 200
+    assert len(tables.rows(event["event_id"])) == 1
+
+
+def test_a_bad_event_is_handed_back_while_its_dead_letter_cannot_be_kept(
+    function: Function, topic: Topic
+) -> None:
+    topic.drop()
+    try:
+        assert function.deliver(b"not json") == 500
+    finally:
+        topic.create()
+    assert function.deliver(b"not json") == 200
+    assert [letter.data for letter in topic.letters()] == [b"not json"]
+
+
+def test_hostile_text_reaches_the_log_as_one_short_json_line_and_the_payload_never(
+    function: Function, topic: Topic, event: Event
+) -> None:
+    function.new_lines()
+    hostile = {**event, "event_id": '"}\u2028{"severity":"INFO', "user_id": "nobody", "card": "4111-1111"}
+    assert function.deliver(hostile) == 200
+    (text,) = function.new_lines()
+    line = json.loads(text)
+    assert line["severity"] == "WARNING"
+    assert line["event_id"] == hostile["event_id"]
+    assert "4111" not in text
+    assert "nobody" not in text
+    assert len(topic.letters()) == 1

@@ -1,0 +1,74 @@
+"""How the function starts: with all its settings or not at all, and with as little loaded as can be."""
+
+import os
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from enrichment import __version__
+from enrichment.settings import SettingsError, read
+
+from .conftest import FUNCTION
+
+NOT_AT_START = {
+    "aiohttp", "cryptography", "google.api_core", "google.auth", "google.cloud.bigquery", "google.cloud.pubsub_v1",
+    "google.pubsub_v1", "google.cloud.secretmanager", "grpc", "httpx", "jwt", "requests", "urllib3",
+}  # fmt: skip
+
+MODULES_OF_OUR_OWN_MAX = 60
+"""What `import main` may load beyond functions-framework; today about 30."""
+
+
+def python(code: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=FUNCTION,
+        env=keep | env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_import_loads_no_http_client_no_crypto_and_no_google_client(settings: dict[str, str]) -> None:
+    code = "import sys, functions_framework.aio; a = set(sys.modules); import main; print(*a); print(*sys.modules)"
+    run = python(code, settings)
+    assert run.returncode == 0, run.stderr
+    framework, loaded = (set(line.split()) for line in run.stdout.splitlines())
+    assert not loaded & NOT_AT_START
+    assert len(loaded - framework) <= MODULES_OF_OUR_OWN_MAX, sorted(loaded - framework)
+
+
+def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> None:
+    run = python("import main", {})
+    assert run.returncode != 0
+    for name in (
+        "GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE", "SIGNING_KEY_SECRET_ID",
+        "SIGNING_KEY_FILE", "BIGQUERY_TABLE", "DEAD_LETTER_TOPIC",
+    ):  # fmt: skip
+        assert name in run.stderr.partition("SettingsError")[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BIGQUERY_TABLE", "dataset.table"),
+        ("BIGQUERY_TABLE", "project.dataset.table`; drop"),
+        ("DEAD_LETTER_TOPIC", "dead-letters"),
+        ("DEAD_LETTER_TOPIC", "projects/p/subscriptions/s"),
+        ("GKE_GATEWAY_URL", "ftp://10.0.0.1"),
+    ],
+)
+def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read({**settings, name: value})
+    (problem,) = caught.value.problems
+    assert problem.startswith(name)
+
+
+def test_the_version_on_dead_letters_is_the_revision_or_else_the_packages(settings: dict[str, str]) -> None:
+    package = tomllib.loads((FUNCTION / "pyproject.toml").read_text())
+    assert read(settings).version == __version__ == package["project"]["version"]
+    assert read({**settings, "K_REVISION": "enrich-00007-abc"}).version == "enrich-00007-abc"
