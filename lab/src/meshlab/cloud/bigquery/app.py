@@ -61,7 +61,7 @@ def create_app(now_s: Callable[[], float]) -> Starlette:
         _route("GET", _DATASET + "/tables", api.list_tables),
         _route("GET", _TABLE, api.get_table),
         _route("DELETE", _TABLE, api.delete_table),
-        Route("/{rest:path}", _answering(_not_offered), methods=None),
+        Route("/{rest:path}", _answering(_not_offered), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
     return Starlette(routes=routes)
 
@@ -137,7 +137,7 @@ class _Api:
     async def get_table(self, request: Request) -> dict[str, Any]:
         table = self._table(request)
         rows = await run_in_threadpool(self._store.count, table.stored)
-        return table.resource | {"numRows": str(rows), "numBytes": "0"}
+        return table.resource | {"numRows": str(rows)}
 
     async def list_tables(self, request: Request) -> dict[str, Any]:
         tables = self._catalogue.tables(request.path_params["project"], request.path_params["dataset"])

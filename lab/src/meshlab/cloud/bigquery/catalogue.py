@@ -30,6 +30,8 @@ _TABLE_KEYS = {
     "kind", "id", "etag", "selfLink", "tableReference", "type", "schema", "timePartitioning", "clustering",
     "description", "friendlyName", "labels", "location", "requirePartitionFilter",
 }  # fmt: skip
+# What the service alone says; a client that sends back what it was given may send these, to no effect.
+_OUTPUT_ONLY = {"creationTime", "lastModifiedTime", "numRows", "numBytes"}
 _PARTITIONABLE = ("TIMESTAMP", "DATE", "DATETIME")
 _MAX_CLUSTERING_FIELDS = 4
 
@@ -77,7 +79,7 @@ class Catalogue:
             raise duplicate("Dataset", f"{project}:{name}")
         resource = {
             "location": LOCATION,
-            **copy.deepcopy(dict(body)),
+            **_given(body),
             "kind": "bigquery#dataset",
             "id": f"{project}:{name}",
             "datasetReference": {"projectId": project, "datasetId": name},
@@ -123,8 +125,7 @@ class Catalogue:
             raise duplicate("Table", f"{project}:{dataset}.{name}")
         schema = parse_schema(body.get("schema"))
         _check_layout(body, schema)
-        resource = copy.deepcopy(dict(body))
-        tables[name] = self._table((project, dataset, name), resource, schema, self._store.create(schema))
+        tables[name] = self._table((project, dataset, name), body, schema, self._store.create(schema))
         return tables[name]
 
     def add_result(self, project: str, name: str, schema: Schema, stored: str) -> Table:
@@ -153,10 +154,14 @@ class Catalogue:
         del self._datasets[project, dataset].tables[name]
         self._store.drop(table.stored)
 
-    def _table(self, name: tuple[str, str, str], body: dict[str, Any], schema: Schema, stored: str) -> Table:
+    def _table(
+        self, name: tuple[str, str, str], body: Mapping[str, Any], schema: Schema, stored: str
+    ) -> Table:
         project, dataset, table = name
         resource = {
-            **body,
+            **_given(body),
+            "numRows": "0",
+            "numBytes": "0",
             "kind": "bigquery#table",
             "id": f"{project}:{dataset}.{table}",
             "tableReference": {"projectId": project, "datasetId": dataset, "tableId": table},
@@ -176,7 +181,12 @@ def _reference(body: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return reference if isinstance(reference, dict) else {}
 
 
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    return copy.deepcopy({key: value for key, value in body.items() if key not in _OUTPUT_ONLY})
+
+
 def _refuse_unknown(body: Mapping[str, Any], known: set[str], of: str) -> None:
+    known = known | _OUTPUT_ONLY
     unknown = sorted(key for key, value in body.items() if key not in known and value not in (None, {}, []))
     if unknown:
         raise unsupported(f"{', '.join(unknown)} of {of}")
