@@ -120,6 +120,7 @@ def _server(server: Fields, namespace: str) -> Server:
         raise server.where.key("tls").error("missing; an HTTPS server needs a mode and a credentialName.")
     if protocol != "HTTPS" and tls is not None:
         raise server.where.key("tls").error(f"has no effect on a server of protocol {protocol}; write HTTPS.")
+    server.string("name")
     hosts = server.strings("hosts")
     if not hosts:
         raise server.where.key("hosts").error("missing; name the hosts that may be bound here.")

@@ -189,6 +189,7 @@ def _destination(entry: Fields, namespace: str, *, alone: bool) -> Destination:
 
 
 def _match(match: Fields, namespace: str) -> Match:
+    match.string("name")
     pseudo = [
         (f":{name}", text)
         for name in ("method", "authority")

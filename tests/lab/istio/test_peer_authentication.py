@@ -1,0 +1,157 @@
+"""PeerAuthentication: which connections a sidecar takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.lab.istio.conftest import Compiled, SmallMesh
+
+
+def policy(spec: str, *, name: str = "default", namespace: str = "istio-system") -> str:
+    return f"""
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {spec}
+"""
+
+
+def mode(compiled: Compiled) -> str:
+    matches = [chain["filterChainMatch"] for chain in compiled.listener(8080)["filterChains"]]
+    secured = ["transportSocket" in chain for chain in compiled.listener(8080)["filterChains"]]
+    shape = [(match["transportProtocol"], secure) for match, secure in zip(matches, secured, strict=True)]
+    modes = {
+        (("tls", True),): "STRICT",
+        (("tls", True), ("raw_buffer", False)): "PERMISSIVE",
+        (("raw_buffer", False),): "DISABLE",
+    }
+    return modes[tuple(shape)]
+
+
+def test_strict_takes_only_clients_of_the_own_trust_domain(small: SmallMesh) -> None:
+    compiled = small.app()
+    (chain,) = compiled.listener(8080)["filterChains"]
+    context: dict[str, Any] = chain["transportSocket"]["typedConfig"]
+    validation = context["commonTlsContext"]["combinedValidationContext"]
+
+    assert chain["filterChainMatch"] == {"transportProtocol": "tls"}
+    assert context["requireClientCertificate"] is True
+    assert validation["defaultValidationContext"]["matchTypedSubjectAltNames"] == [
+        {"sanType": "URI", "matcher": {"prefix": "spiffe://cluster.local/"}}
+    ]
+    assert validation["validationContextSdsSecretConfig"]["name"] == "ROOTCA"
+    assert [entry["name"] for entry in context["commonTlsContext"]["tlsCertificateSdsSecretConfigs"]] == [
+        "default"
+    ]
+
+
+def test_permissive_knows_the_mesh_by_its_protocol_names(small: SmallMesh) -> None:
+    tls, _ = small.app(policy("{mtls: {mode: PERMISSIVE}}")).listener(8080)["filterChains"]
+
+    assert "istio" in tls["filterChainMatch"]["applicationProtocols"]
+
+
+@pytest.mark.parametrize(
+    ("policies", "expected"),
+    [
+        ([], "STRICT"),
+        ([policy("{}")], "PERMISSIVE"),
+        ([policy("{mtls: {mode: PERMISSIVE}}", namespace="shop")], "PERMISSIVE"),
+        ([policy("{mtls: {mode: UNSET}}", namespace="shop")], "STRICT"),
+        (
+            [
+                policy("{mtls: {mode: PERMISSIVE}}", namespace="shop"),
+                policy(
+                    "{selector: {matchLabels: {app: cart}}, mtls: {mode: DISABLE}}",
+                    namespace="shop",
+                    name="w",
+                ),
+            ],
+            "DISABLE",
+        ),
+        (
+            [
+                policy(
+                    "{selector: {matchLabels: {app: cart}}, portLevelMtls: {'8080': {mode: DISABLE}}}",
+                    namespace="shop",
+                )
+            ],
+            "DISABLE",
+        ),
+        (
+            [
+                policy(
+                    "{selector: {matchLabels: {app: cart}}, portLevelMtls: {'80': {mode: DISABLE}}}",
+                    namespace="shop",
+                )
+            ],
+            "STRICT",
+        ),
+        (
+            [
+                policy(
+                    "{selector: {matchLabels: {app: cart}}, mtls: {mode: DISABLE}, "
+                    "portLevelMtls: {'8080': {mode: UNSET}}}",
+                    namespace="shop",
+                )
+            ],
+            "DISABLE",
+        ),
+        # Istio ignores a selector in the root namespace.
+        ([policy("{selector: {matchLabels: {app: cart}}, mtls: {mode: DISABLE}}", name="w")], "STRICT"),
+        ([policy("{mtls: {mode: DISABLE}}", namespace="edge")], "STRICT"),
+        # Two of the same scope: the first by name, as all are equally old.
+        (
+            [
+                policy("{mtls: {mode: PERMISSIVE}}", namespace="shop", name="b"),
+                policy("{mtls: {mode: DISABLE}}", namespace="shop", name="a"),
+            ],
+            "DISABLE",
+        ),
+    ],
+)
+def test_the_narrowest_setting_decides_and_what_is_unset_is_inherited(
+    small: SmallMesh, policies: list[str], expected: str
+) -> None:
+    assert mode(small.app(*policies)) == expected
+
+
+def test_without_any_policy_both_kinds_of_connection_are_taken(small: SmallMesh) -> None:
+    assert mode(small.app(without=("PeerAuthentication/default",))) == "PERMISSIVE"
+
+
+def test_gateways_ignore_it(small: SmallMesh) -> None:
+    strict = small.gateway()
+    disabled = small.gateway(policy("{mtls: {mode: DISABLE}}"))
+
+    assert strict.listener(8443) == disabled.listener(8443)
+
+
+def test_a_caller_speaks_plaintext_to_a_port_that_takes_no_tls(small: SmallMesh) -> None:
+    def endpoint(compiled: Compiled) -> dict[str, Any]:
+        cluster = compiled.cluster("outbound|80||cart.shop.svc.cluster.local")
+        (found,) = cluster["loadAssignment"]["endpoints"][0]["lbEndpoints"]
+        return dict(found)
+
+    assert "metadata" in endpoint(small.gateway())
+    assert "metadata" not in endpoint(small.gateway(policy("{mtls: {mode: DISABLE}}")))
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("{mtls: {mode: SOMETIMES}}", "spec.mtls.mode: 'SOMETIMES'"),
+        ("{mtls: {level: x}}", "spec.mtls.level"),
+        ("{portLevelMtls: {'8080': {mode: STRICT}}}", "needs a selector"),
+        (
+            "{selector: {matchLabels: {app: cart}}, portLevelMtls: {http: {mode: STRICT}}}",
+            "the pod's own port number",
+        ),
+        ("{selector: {matchLabels: {app: nobody}}}", "selects no workload"),
+    ],
+)
+def test_what_istio_would_ignore_is_refused(small: SmallMesh, spec: str, says: str) -> None:
+    assert says in small.refusal(policy(spec, namespace="shop"))

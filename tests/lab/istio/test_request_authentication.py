@@ -1,0 +1,204 @@
+"""RequestAuthentication: what a proxy verifies, and what it lets pass."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.lab.istio.conftest import Compiled, SmallMesh
+
+POLICY = """
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  selector: {{matchLabels: {{app: {app}}}}}
+  jwtRules: [{{issuer: {issuer}, jwks: '{jwks}'{more}}}]
+"""
+
+
+def policy(
+    small: SmallMesh,
+    *,
+    app: str = "cart",
+    namespace: str = "shop",
+    issuer: str = "me",
+    name: str = "p",
+    more: str = "",
+) -> str:
+    return POLICY.format(
+        name=name,
+        namespace=namespace,
+        app=app,
+        issuer=issuer,
+        jwks=small.jwks,
+        more=f", {more}" if more else "",
+    )
+
+
+def jwt(compiled: Compiled, port: int) -> dict[str, Any]:
+    config: dict[str, Any] = compiled.filters(port)[0]["typedConfig"]
+    assert config["@type"].endswith("JwtAuthentication")
+    return config
+
+
+def provider(small: SmallMesh, more: str) -> dict[str, Any]:
+    found: dict[str, Any] = jwt(small.app(policy(small, more=more)), 8080)["providers"]["origins-0"]
+    return found
+
+
+def test_a_token_is_verified_with_the_inline_keys_of_its_issuer(small: SmallMesh) -> None:
+    found = provider(small, "")
+
+    assert found["issuer"] == "me"
+    assert json.loads(found["localJwks"]["inlineString"]) == json.loads(small.jwks)
+
+
+def test_a_request_without_a_token_passes_this_filter(small: SmallMesh) -> None:
+    (rule,) = jwt(small.app(policy(small)), 8080)["rules"]
+
+    assert rule["match"] == {"prefix": "/"}
+    assert rule["requires"] == {
+        "requiresAny": {"requirements": [{"providerName": "origins-0"}, {"allowMissing": {}}]}
+    }
+
+
+def test_with_several_rules_any_may_accept_else_none_may_find_a_token(small: SmallMesh) -> None:
+    compiled = small.app(
+        policy(small, name="b", issuer="a-issuer"), policy(small, name="a", issuer="b-issuer")
+    )
+    config = jwt(compiled, 8080)
+
+    # Sorted by issuer, whatever the policies are called.
+    assert [config["providers"][name]["issuer"] for name in ("origins-0", "origins-1")] == [
+        "a-issuer",
+        "b-issuer",
+    ]
+    first, second, neither = config["rules"][0]["requires"]["requiresAny"]["requirements"]
+    assert (first, second) == ({"providerName": "origins-0"}, {"providerName": "origins-1"})
+    assert [entry["requiresAny"]["requirements"][1] for entry in neither["requiresAll"]["requirements"]] == [
+        {"allowMissing": {}},
+        {"allowMissing": {}},
+    ]
+
+
+def test_claims_are_left_where_policies_look_for_them_with_scopes_split(small: SmallMesh) -> None:
+    found = provider(small, "")
+
+    assert found["payloadInMetadata"] == "payload"
+    assert found["normalizePayloadInMetadata"] == {"spaceDelimitedClaims": ["permission", "scope"]}
+
+
+def test_nothing_is_set_that_istiod_leaves_to_envoy(small: SmallMesh) -> None:
+    # The default skew of 60 s, no demand for exp, Bearer header and access_token parameter as default places.
+    assert set(provider(small, "")) == {
+        "issuer",
+        "localJwks",
+        "payloadInMetadata",
+        "normalizePayloadInMetadata",
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "envoy"),
+    [
+        ("audiences: [one, two]", {"audiences": ["one", "two"]}),
+        ("forwardOriginalToken: true", {"forward": True}),
+        ("outputPayloadToHeader: x-payload", {"forwardPayloadHeader": "x-payload"}),
+        (
+            "fromHeaders: [{name: x-token, prefix: 'Token '}, {name: x-raw}]",
+            {"fromHeaders": [{"name": "x-token", "valuePrefix": "Token "}, {"name": "x-raw"}]},
+        ),
+        ("fromParams: [token]", {"fromParams": ["token"]}),
+        ("fromCookies: [session]", {"fromCookies": ["session"]}),
+        (
+            "outputClaimToHeaders: [{header: x-sub, claim: sub}]",
+            {"claimToHeaders": [{"headerName": "x-sub", "claimName": "sub"}]},
+        ),
+    ],
+)
+def test_a_rules_setting_reaches_the_provider(small: SmallMesh, written: str, envoy: dict[str, Any]) -> None:
+    assert provider(small, written).items() >= envoy.items()
+
+
+def test_routes_of_a_gateway_are_chosen_again_after_verification(small: SmallMesh) -> None:
+    at_gateway = jwt(small.gateway(policy(small, app="door", namespace="edge")), 8443)
+
+    assert at_gateway["providers"]["origins-0"]["clearRouteCache"] is True
+    assert "clearRouteCache" not in provider(small, "")
+
+
+def test_the_root_namespace_reaches_every_proxy_and_another_namespace_none(small: SmallMesh) -> None:
+    everywhere = small.changed(policy(small), "metadata.namespace", "istio-system")
+    everywhere = small.changed(everywhere, "spec", {"jwtRules": [{"issuer": "me", "jwks": small.jwks}]})
+    beside = small.changed(everywhere, "metadata.namespace", "edge")
+
+    assert jwt(small.app(everywhere), 8080)
+    assert jwt(small.gateway(everywhere), 8443)
+    assert [entry["name"] for entry in small.app(beside).filters(8080)] == ["envoy.filters.http.router"]
+
+
+@pytest.mark.parametrize(
+    ("jwks", "says"),
+    [
+        ("not json", "not JSON"),
+        ('{"keys": []} # comment', "not JSON"),
+        ("{}", "holds no keys"),
+        ('{"keys": []}', "holds no keys"),
+        ('{"keys": ["x"]}', "keys[0]: is not a JSON object"),
+        ('{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}', "private members (k)"),
+        (
+            '{"keys": [{"kty": "EC", "crv": "P-256", "x": "a", "y": "b", "d": "S3CR3T"}]}',
+            "private members (d)",
+        ),
+        (
+            '{"keys": [{"kty": "EC", "crv": "P-256", "x": "aaaa", "y": "bbbb"}]}',
+            "incomplete, malformed or too short",
+        ),
+        ('{"keys": [{"kty": "EC", "crv": "secp256k1", "x": "aaaa", "y": "bbbb"}]}', "crv: is none of P-256"),
+        ('{"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]}', "incomplete, malformed or too short"),
+        ('{"keys": [{"kty": "OKP", "crv": "X25519", "x": "aaaa"}]}', "incomplete, malformed or too short"),
+        ('{"keys": [{"kty": "??"}]}', "kty: is none of"),
+    ],
+)
+def test_keys_that_envoy_could_not_use_or_nobody_should_see_are_refused(
+    small: SmallMesh, jwks: str, says: str
+) -> None:
+    message = small.refusal(small.changed(policy(small), "spec.jwtRules.0.jwks", jwks))
+
+    assert says in message
+    assert "spec.jwtRules[0].jwks" in message
+    assert "S3CR3T" not in message
+
+
+def test_two_keys_with_one_id_are_refused(small: SmallMesh) -> None:
+    (key,) = json.loads(small.jwks)["keys"]
+    twice = json.dumps({"keys": [key, key]})
+
+    assert "same kid" in small.refusal(small.changed(policy(small), "spec.jwtRules.0.jwks", twice))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("jwksUri: https://keys.example", "no network"),
+        ("timeout: 2s", "jwksUri"),
+        ("presence: REQUIRED", "AuthorizationPolicy"),
+        ("spaceDelimitedClaims: [x]", "scope"),
+        ("audiences: []", "restricts nothing"),
+        ("audiences: ['']", "audiences[0]"),
+        ("forwardOriginalToken: 'true'", "expected true or false"),
+        ("unknown: 1", "does not know this field"),
+    ],
+)
+def test_a_setting_that_the_lab_cannot_honour_is_refused(small: SmallMesh, more: str, says: str) -> None:
+    assert says in small.refusal(policy(small, more=more))
+
+
+def test_a_rule_without_issuer_or_keys_is_refused(small: SmallMesh) -> None:
+    assert "jwtRules[0].issuer: missing" in small.refusal(policy(small, issuer="''"))
+    keyless = small.changed(policy(small), "spec.jwtRules", [{"issuer": "me"}])
+    assert "jwtRules[0].jwks: missing" in small.refusal(keyless)
