@@ -1,8 +1,6 @@
 """The caller's identity as a short-lived JWT, signed here with ES256."""
 
-import asyncio
 import os
-import secrets
 import threading
 import time
 import weakref
@@ -95,8 +93,12 @@ class SignedJWT:
         token = self._fresh()
         if token is not None:
             return token
-        # With the key in memory a signature takes microseconds: less than going to a thread and back.
-        return self._sign() if self._key is not None else await asyncio.to_thread(self._sign)
+        if self._key is not None:
+            # A signature takes microseconds: less than going to a thread and back.
+            return self._sign()
+        import asyncio
+
+        return await asyncio.to_thread(self._sign)
 
     def invalidate(self, token: Token) -> None:
         """Forget this token, because it was refused; the key and any newer token stay."""
@@ -130,6 +132,8 @@ class SignedJWT:
         return token if made_at - _BACKDATE_S <= self._clock() < token.expires_at - margin_s else None
 
     def _sign(self) -> Token:
+        import secrets
+
         import jwt
 
         with self._lock:
