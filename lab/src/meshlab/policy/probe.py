@@ -95,8 +95,8 @@ def send(connector: Connector, request: Request) -> Answer:
 
 
 def _in_words(error: OSError | http.client.HTTPException) -> str:
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return f"TLS: {error.reason.lower().replace('_', ' ')}"
+    if isinstance(error, ssl.SSLError):
+        return "connection closed in the TLS handshake"
     if isinstance(error, (ConnectionError, http.client.RemoteDisconnected)):
         return "connection closed"
     return type(error).__name__

@@ -1,0 +1,123 @@
+"""One run of the demo, from the first process to the last line."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from meshlab.cloud.pubsub.lab import backlog
+from meshlab.demo import show
+from meshlab.demo.events import EventClients, read_events
+from meshlab.demo.ledger import Ledger, Published, balance
+from meshlab.policy.cases import load_cases
+from meshlab.policy.run import Result
+from meshlab.project import Project
+from meshlab.stack import Lab, shipped
+
+_POLL_S = 0.1
+# The function's slowest honest path is one deadline of a lookup and one of a write, then a redelivery.
+_PATIENCE_S = 45.0
+_SHOWN_ROWS = 8
+_NAMED = 5
+
+
+def run_demo(project: Project, events_file: Path | None, console: Console) -> bool:
+    """Run the demo and show it.
+
+    Args:
+        project: The checkout to run.
+        events_file: Events to publish, one a line; the shipped sample when None.
+        console: Where to show it.
+
+    Returns:
+        Whether every event ended in exactly one place and every policy test met its expected fate.
+
+    Raises:
+        LabError: A part did not start, or the events cannot be read.
+    """
+    events = read_events(events_file or shipped("events.jsonl"))
+    began_at = time.monotonic()
+    with console.status("starting the mesh, the stand-ins and the function"):
+        lab = Lab(project).__enter__()
+    with lab:
+        console.print(show.started(lab.parts, lab.ready_after_s))
+        ledger = _send_events(lab, events, console)
+        results = _send_probes(lab, project, console)
+        complaints = _complaints(lab, ledger, results)
+    for complaint in complaints:
+        console.print(f"[red]broken:[/] {complaint}", highlight=False)
+    seconds = time.monotonic() - began_at
+    console.print(f"took {seconds:.1f} s in all; nothing is left running", highlight=False)
+    console.print(f"demo: {ledger}", highlight=False)
+    return not complaints
+
+
+def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> Ledger:
+    os.environ.update(lab.environment)
+    clients = EventClients(lab.resources)
+    try:
+        began_at = time.monotonic()
+        published = clients.publish(events)
+        _wait_until_settled(lab, clients, published, console)
+        ledger = balance(published, clients.rows(), clients.dead_letters())
+        console.print(show.events(ledger, time.monotonic() - began_at))
+        console.print(show.dead_letters(ledger.dead_letters))
+        console.print(show.rows(clients.first_rows(_SHOWN_ROWS)))
+    finally:
+        clients.close()
+    return ledger
+
+
+def _wait_until_settled(
+    lab: Lab, clients: EventClients, published: Sequence[Published], console: Console
+) -> None:
+    """Wait until every message is acknowledged, or nothing has moved for too long."""
+    named = {message.event_id for message in published if message.event_id}
+    expected = len(named) + sum(message.event_id is None for message in published)
+    settled, moved_at = 0, time.monotonic()
+    columns = (TextColumn("settling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("settling", total=expected)
+        while time.monotonic() - moved_at < _PATIENCE_S:
+            now_settled = clients.count_rows() + len(clients.dead_letters())
+            if now_settled > settled:
+                settled, moved_at = now_settled, time.monotonic()
+            progress.update(bar, completed=settled)
+            if settled >= expected and _unacked(lab) == 0:
+                return
+            time.sleep(_POLL_S)
+
+
+def _unacked(lab: Lab) -> int:
+    """Messages that Pub/Sub still holds for the function; only the lab's own Pub/Sub can tell."""
+    if not lab.own_pubsub:
+        return 0
+    return backlog(lab.environment["PUBSUB_EMULATOR_HOST"], lab.resources.subscription).unacked
+
+
+def _send_probes(lab: Lab, project: Project, console: Console) -> list[Result]:
+    cases = [case for path in sorted(project.policy_tests.glob("*.yaml")) for case in load_cases(path)]
+    with console.status("knocking at the mesh"):
+        results = [lab.mesh.run_policy_test(case) for case in cases]
+    console.print(show.who_got_in(results))
+    return results
+
+
+def _complaints(lab: Lab, ledger: Ledger, results: Sequence[Result]) -> list[str]:
+    complaints = [result.broken for result in results if result.broken]
+    complaints += _named("lost, neither a row nor a dead letter: message", ledger.lost)
+    complaints += _named("more than one row: event", ledger.doubled)
+    if ledger.lost:
+        complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
+    return complaints
+
+
+def _named(what: str, ids: Sequence[str]) -> list[str]:
+    """One complaint that counts them all and names the first."""
+    if not ids:
+        return []
+    rest = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return [f"{what} {', '.join(ids[:_NAMED])}{rest}"]

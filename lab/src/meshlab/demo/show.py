@@ -1,0 +1,92 @@
+"""What the demo shows: tables on a terminal, the same as plain text in a pipe."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from meshlab.demo.ledger import DeadLetter, Ledger
+from meshlab.policy.run import Result
+from meshlab.stack import Started
+
+# Wide enough for the widest table; a pipe has no width of its own.
+_PIPE_WIDTH = 150
+_MAX_CELL = 34
+
+
+def console() -> Console:
+    """A console for standard output, which honours NO_COLOR and pipes."""
+    plain = Console()
+    return plain if plain.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
+
+
+def started(parts: Sequence[Started], ready_after_s: float) -> Table:
+    """What was started, where it listens, and how fast it was."""
+    table = _table(f"Started: all ready after {ready_after_s:.2f} s", "part", "listens on", "ready after")
+    for part in parts:
+        ready = "was there" if part.ready_after_s is None else f"{part.ready_after_s * 1000:.0f} ms"
+        table.add_row(part.name, part.address, ready)
+    return table
+
+
+def events(ledger: Ledger, seconds: float) -> Table:
+    """The balance of events."""
+    table = _table(f"Events: settled in {seconds:.2f} s", "what became of them", "count")
+    table.add_row("messages published", str(ledger.messages))
+    table.add_row("  of which repeats of an event", str(ledger.repeats))
+    table.add_row("events", str(ledger.events))
+    table.add_row("  rows in BigQuery", str(ledger.rows))
+    table.add_row("  dead-lettered", str(len(ledger.dead_letters)))
+    table.add_row("  lost", str(len(ledger.lost)))
+    return table
+
+
+def dead_letters(letters: Sequence[DeadLetter]) -> Table:
+    """Dead letters by reason, each with one of its details."""
+    table = _table("Dead letters", "reason", "stage", "count", "for example")
+    counts = Counter((letter.reason, letter.stage) for letter in letters)
+    details = {(letter.reason, letter.stage): letter.detail for letter in letters}
+    for (reason, stage), count in counts.most_common():
+        table.add_row(reason, stage, str(count), _cell(details[reason, stage], 80))
+    return table
+
+
+def rows(found: Sequence[Mapping[str, object]]) -> Table:
+    """The first rows, as the official client reads them back."""
+    table = _table(
+        "First rows, read back through google-cloud-bigquery", *(found[0] if found else ("(none)",))
+    )
+    for row in found:
+        table.add_row(*(_cell(value) for value in row.values()))
+    return table
+
+
+def who_got_in(results: Sequence[Result]) -> Table:
+    """Every request of the policy tests, the answer it got, and who gave it."""
+    table = _table("Who got in", "request", "answer", "given by", "as promised")
+    for result in results:
+        status = "refused" if result.answer.status is None else str(result.answer.status)
+        words = "" if result.answer.status == 200 else result.answer.text
+        verdict = "[green]yes[/]" if result.broken is None else "[red]NO[/]"
+        style = "green" if result.by == "app" else "yellow"
+        table.add_row(
+            _cell(result.case.name, 60), _cell(f"{status} {words}", 60), f"[{style}]{result.by}[/]", verdict
+        )
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        table.add_column(
+            column, overflow="fold", justify="right" if column in ("count", "ready after") else "left"
+        )
+    return table
+
+
+def _cell(value: object, width: int = _MAX_CELL) -> str:
+    text = " ".join(str(value).split())
+    return escape(text if len(text) <= width else f"{text[: width - 1]}…")

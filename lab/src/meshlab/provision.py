@@ -1,0 +1,159 @@
+"""What an environment has before the first event: topics, subscriptions, dataset, table and signing key.
+
+Made through Google's official clients, so that the stand-ins are used from the first call as the real services are.
+"""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+# As a push subscription that Eventarc makes for a function's topic trigger: 10 s would be Pub/Sub's default,
+# and it is also the time a push may take.
+_ACK_DEADLINE_S = 30
+_MAX_DELIVERY_ATTEMPTS = 100
+
+
+class Resources:
+    """Names of what is provisioned, from the contract.
+
+    Attributes:
+        project: The Google Cloud project.
+        topic: The topic that triggers the function.
+        subscription: The subscription through which Eventarc delivers it.
+        dead_letter_topic: Where the function sends bad events.
+        dead_letter_subscription: Keeps the dead letters; a topic without a subscription loses them.
+        undelivered_topic: Where Pub/Sub sends events that it gave up on.
+        undelivered_subscription: Keeps those.
+        table: `project.dataset.table` of the rows.
+        signing_key_version: Resource name of the signing key's version, by its alias.
+    """
+
+    def __init__(self, contract: Mapping[str, str]) -> None:
+        self.project = contract["GOOGLE_CLOUD_PROJECT"]
+        name = contract["TRIGGER_TOPIC"]
+        self.topic = f"projects/{self.project}/topics/{name}"
+        self.subscription = f"projects/{self.project}/subscriptions/eventarc-{contract['REGION']}-{name}"
+        self.dead_letter_topic = contract["DEAD_LETTER_TOPIC"]
+        self.dead_letter_subscription = _subscription_of(self.dead_letter_topic)
+        self.undelivered_topic = contract["UNDELIVERED_TOPIC"]
+        self.undelivered_subscription = _subscription_of(self.undelivered_topic)
+        self.table = contract["BIGQUERY_TABLE"]
+        self.signing_key_version = contract["SIGNING_KEY_SECRET_ID"]
+
+
+def provision(
+    resources: Resources,
+    *,
+    push_endpoint: str,
+    table_file: Path,
+    signing_key: bytes,
+    environment: Mapping[str, str],
+) -> None:
+    """Create everything; the three services side by side.
+
+    Args:
+        resources: What to create.
+        push_endpoint: URL that events are pushed to.
+        table_file: The table's definition, as a BigQuery REST resource.
+        signing_key: The private key, PEM.
+        environment: Where the stand-ins listen, as variables for clients.
+    """
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        jobs = [
+            pool.submit(_provision_pubsub, resources, push_endpoint, environment["PUBSUB_EMULATOR_HOST"]),
+            pool.submit(_provision_bigquery, resources, table_file, environment["BIGQUERY_EMULATOR_HOST"]),
+            pool.submit(
+                _provision_signing_key, resources, signing_key, environment["SECRET_MANAGER_EMULATOR_HOST"]
+            ),
+        ]
+        for job in jobs:
+            job.result()
+
+
+def eventarc_endpoint(endpoint: str, topic: str) -> str:
+    """The endpoint as Eventarc writes it into its subscriptions: the parameter asks for CloudEvents."""
+    return f"{endpoint}?__GCP_CloudEventsMode=CUSTOM_PUBSUB_{quote(topic, safe='')}"
+
+
+def _provision_pubsub(resources: Resources, push_endpoint: str, address: str) -> None:
+    import grpc
+    from google.api_core.exceptions import AlreadyExists, NotFound
+    from google.pubsub_v1 import PublisherClient, SubscriberClient
+    from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+    from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+    kept = {
+        resources.dead_letter_topic: resources.dead_letter_subscription,
+        resources.undelivered_topic: resources.undelivered_subscription,
+    }
+    with grpc.insecure_channel(address) as channel:
+        publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        subscriber = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+        for topic in (resources.topic, *kept):
+            with suppress(AlreadyExists):  # by an earlier run, on a server that is not the lab's own
+                publisher.create_topic(name=topic)
+        for subscription in (resources.subscription, *kept.values()):
+            with suppress(NotFound):
+                subscriber.delete_subscription(subscription=subscription)
+        for topic, subscription in kept.items():
+            subscriber.create_subscription(name=subscription, topic=topic)
+        subscriber.create_subscription(
+            request={
+                "name": resources.subscription,
+                "topic": resources.topic,
+                "ack_deadline_seconds": _ACK_DEADLINE_S,
+                "push_config": {"push_endpoint": push_endpoint},
+                "dead_letter_policy": {
+                    "dead_letter_topic": resources.undelivered_topic,
+                    "max_delivery_attempts": _MAX_DELIVERY_ATTEMPTS,
+                },
+            }
+        )
+
+
+def _provision_bigquery(resources: Resources, table_file: Path, address: str) -> None:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import bigquery
+
+    project, dataset, table = resources.table.split(".")
+    client = bigquery.Client(
+        project=project, credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
+    )
+    with client:
+        client.create_dataset(dataset)
+        reference = {"projectId": project, "datasetId": dataset, "tableId": table}
+        resource = {**json.loads(table_file.read_text()), "tableReference": reference}
+        client.create_table(bigquery.Table.from_api_repr(resource))
+
+
+def _provision_signing_key(resources: Resources, signing_key: bytes, address: str) -> None:
+    import grpc
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+    from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+        SecretManagerServiceGrpcTransport,
+    )
+
+    secret, _, alias = resources.signing_key_version.partition("/versions/")
+    parent, _, secret_id = secret.partition("/secrets/")
+    with grpc.insecure_channel(address) as channel:
+        client = SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+        client.create_secret(
+            request={"parent": parent, "secret_id": secret_id, "secret": {"replication": {"automatic": {}}}}
+        )
+        version = client.add_secret_version(request={"parent": secret, "payload": {"data": signing_key}})
+        number = int(version.name.rpartition("/")[2])
+        client.update_secret(
+            request={
+                "secret": {"name": secret, "version_aliases": {alias: number}},
+                "update_mask": {"paths": ["version_aliases"]},
+            }
+        )
+
+
+def _subscription_of(topic: str) -> str:
+    """The subscription that keeps a topic's messages: the same name, in the same project."""
+    project, name = topic.split("/")[1::2]
+    return f"projects/{project}/subscriptions/{name}"

@@ -1,0 +1,218 @@
+"""The command `meshlab`, as typed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from meshlab.process import Supervisor
+
+ROOT = Path(__file__).parents[2]
+MESHLAB = str(Path(sys.executable).parent / "meshlab")
+ENVOY = str(Path(sys.executable).parent / "envoy")
+
+
+def meshlab(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MESHLAB, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=120,
+        env={**_without_pubsub(), **environment},
+        check=False,
+    )
+
+
+def _without_pubsub() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PUBSUB_EMULATOR_HOST"}
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def processes_of(run_directory: str) -> list[str]:
+    """Command lines that still mention a run's private directory."""
+    listed = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if run_directory in line]
+
+
+def test_the_demo_accounts_for_every_event_of_the_shipped_sample() -> None:
+    done = meshlab("demo", NO_COLOR="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "demo: 243 events, 225 rows, 18 dead-lettered, 0 lost"
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_demo_takes_a_users_own_events(tmp_path: Path) -> None:
+    lines = [
+        {"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
+        {"event_id": "mine-2", "user_id": "nobody", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
+    ]
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text("\n".join(map(json.dumps, lines)) + "\nnot JSON\n")
+    done = meshlab("demo", "--events", str(mine))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "demo: 3 events, 1 rows, 2 dead-lettered, 0 lost"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"), [(None, "cannot read the events"), (b"\n\n", "holds no event")]
+)
+def test_the_demo_refuses_a_file_without_events(
+    tmp_path: Path, content: bytes | None, complaint: str
+) -> None:
+    file = tmp_path / "events.jsonl"
+    if content is not None:
+        file.write_bytes(content)
+    done = meshlab("demo", "--events", str(file))
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert str(file) in done.stderr
+
+
+def test_the_demo_fails_and_says_so_when_a_promise_of_the_mesh_is_broken(tmp_path: Path) -> None:
+    import shutil
+
+    for part in ("infra", "function"):
+        shutil.copytree(ROOT / part, tmp_path / part, symlinks=True)
+    policy = tmp_path / "infra/mesh/user-profile/authorization-policy.yaml"
+    policy.write_text(policy.read_text().replace("methods: [GET]", "methods: [GET, POST]"))
+    done = meshlab("demo", "--project", str(tmp_path))
+    assert done.returncode == 1
+    assert "broken: the gateway's identity with POST: expected 403" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("demo: ")
+
+
+def test_the_demo_uses_a_pubsub_server_that_is_already_there(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        other = supervisor.spawn("other", [sys.executable, "-m", "meshlab.cloud.pubsub"])
+        address = f"127.0.0.1:{other.listening_port()}"
+        done = meshlab("demo", PUBSUB_EMULATOR_HOST=address)
+        again = meshlab("demo", PUBSUB_EMULATOR_HOST=address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert address in done.stdout
+    assert "eventarc" in done.stdout
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_run_leads_official_clients_to_the_lab_and_passes_the_exit_code_on() -> None:
+    program = """
+import sys
+from google.cloud import bigquery, pubsub_v1
+import meshpass, os
+topic = f"projects/{os.environ['GOOGLE_CLOUD_PROJECT']}/topics/{os.environ['TRIGGER_TOPIC']}"
+event = b'{"event_id": "run-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"}'
+print("message", pubsub_v1.PublisherClient().publish(topic, event).result(10))
+client = bigquery.Client()
+query = f"SELECT event_id FROM `{os.environ['BIGQUERY_TABLE']}`"
+while not (rows := list(client.query_and_wait(query))):
+    pass
+print("row", rows[0].event_id)
+with meshpass.Client.from_env() as mesh:
+    print("profile", mesh.get("/profile/{user_id}", user_id="u-1001").json()["user_id"])
+sys.exit(7)
+"""
+    done = meshlab("run", "--", sys.executable, "-c", program)
+    assert done.returncode == 7, done.stderr
+    assert "row run-1" in done.stdout
+    assert "profile u-1001" in done.stdout
+
+
+def test_run_names_a_command_that_does_not_exist() -> None:
+    done = meshlab("run", "--", "no-such-command")
+    assert done.returncode == 1
+    assert "cannot run no-such-command" in done.stderr
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """`meshlab up` with its environment file."""
+    env_file = tmp_path / "lab.env"
+    process = subprocess.Popen(
+        [MESHLAB, "up", "--env-file", str(env_file)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=_without_pubsub(),
+    )
+    try:
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("# up after"):
+            assert process.poll() is None, "meshlab up ended early"
+        yield process, env_file
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_up_ends_everything_however_it_ends(
+    up: tuple[subprocess.Popen[str], Path], end: signal.Signals
+) -> None:
+    process, env_file = up
+    variables = dict(line.split("=", 1) for line in env_file.read_text().splitlines())
+    run_directory = str(Path(variables["GKE_GATEWAY_CA_FILE"]).parents[1])
+    assert len(processes_of(run_directory)) >= 2
+    process.send_signal(end)
+    assert process.wait(20) == (-end if end == signal.SIGKILL else 128 + end)
+    wait_until(lambda: not processes_of(run_directory))
+    wait_until(lambda: not Path(run_directory).exists())
+    if end != signal.SIGKILL:
+        assert not env_file.exists()
+
+
+@pytest.mark.parametrize("workload", ["istio-ingress/istio-internal-gateway", "user-profile/user-profile"])
+def test_render_prints_what_envoy_accepts_and_no_key(workload: str) -> None:
+    done = meshlab("render", "--workload", workload)
+    assert done.returncode == 0, done.stderr
+    assert "PRIVATE" not in done.stdout
+    checked = subprocess.run(
+        [ENVOY, "--mode", "validate", "--config-yaml", done.stdout],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "OK" in checked.stdout
+
+
+def test_render_is_the_same_every_time() -> None:
+    first, second = (meshlab("render", "--workload", "user-profile/user-profile").stdout for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("workload", "complaint"),
+    [
+        ("user-profile/nobody", "There is no workload user-profile/nobody"),
+        ("nobody", "write namespace/name"),
+    ],
+)
+def test_render_names_a_workload_that_does_not_exist(workload: str, complaint: str) -> None:
+    done = meshlab("render", "--workload", workload)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def test_outside_a_project_every_command_says_where_to_go(tmp_path: Path) -> None:
+    done = meshlab("render", "--workload", "a/b", "--project", str(tmp_path))
+    assert done.returncode == 1
+    assert "--project" in done.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["up"], ["run"], ["render"]])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    done = meshlab(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage: meshlab" in done.stdout
