@@ -24,6 +24,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 from meshlab.cloud.bigquery import running as bigquery_running
+from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
 
 FUNCTION = Path(__file__).parents[2] / "function"
@@ -50,23 +51,16 @@ ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
 
 
 class _Gateway(BaseHTTPRequestHandler):
-    """Plays the gateway with the service behind it, and Google's metadata server for the clients' credentials."""
+    """Plays the gateway with the service behind it."""
 
     protocol_version = "HTTP/1.1"
     seen: list[tuple[str, dict[str, str]]]
 
     def do_GET(self) -> None:
-        if self.path.startswith("/profile/"):
-            self.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-            user_id = unquote(self.path.removeprefix("/profile/"))
-            profile = json.dumps({"user_id": user_id, "plan": "pro"}).encode()
-            self._answer(*ANSWERS.get(user_id, (200, SERVICE, profile)))
-        elif self.path.startswith("/computeMetadata/v1/instance/service-accounts/default/token"):
-            token = b'{"access_token": "local", "expires_in": 3600, "token_type": "Bearer"}'
-            self._answer(200, {"metadata-flavor": "Google", "content-type": "application/json"}, token)
-        else:
-            about = b'{"email": "function@meshpass-lab.iam.gserviceaccount.com", "scopes": [], "aliases": []}'
-            self._answer(200, {"metadata-flavor": "Google", "content-type": "application/json"}, about)
+        self.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        user_id = unquote(self.path.removeprefix("/profile/"))
+        profile = json.dumps({"user_id": user_id, "plan": "pro"}).encode()
+        self._answer(*ANSWERS.get(user_id, (200, SERVICE, profile)))
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response_only(status)
@@ -246,9 +240,16 @@ class Function:
 
 
 @pytest.fixture(scope="session")
+def metadata() -> Iterator[str]:
+    """The metadata server's stand-in, where the function's clients find credentials; its HOST:PORT."""
+    with metadata_running(PROJECT) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
 def function(
     settings: dict[str, str],
-    gateway: Gateway,
+    metadata: str,
     tables: Tables,
     topic: Topic,
     tmp_path_factory: pytest.TempPathFactory,
@@ -263,8 +264,8 @@ def function(
         "GOOGLE_CLOUD_PROJECT": PROJECT,
         "BIGQUERY_EMULATOR_HOST": tables.host,
         "PUBSUB_EMULATOR_HOST": topic.host,
-        "GCE_METADATA_HOST": gateway.address,
-        "GCE_METADATA_IP": gateway.address,
+        "GCE_METADATA_HOST": metadata,
+        "GCE_METADATA_IP": metadata,
     }
     with output.open("w") as out:
         command = [

@@ -1,6 +1,7 @@
 """Every delivery ends in exactly one of four ways, seen from outside: HTTP in, rows and dead letters out."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +40,13 @@ def test_a_good_event_becomes_one_row_and_is_acknowledged(
 def test_a_redelivered_event_makes_no_second_row(function: Function, tables: Tables, event: Event) -> None:
     assert [function.deliver(event), function.deliver(event)] == [200, 200]
     assert len(tables.rows(event["event_id"])) == 1
+
+
+def test_events_delivered_at_once_become_a_row_each(function: Function, tables: Tables, event: Event) -> None:
+    events = [{**event, "event_id": f"{event['event_id']}-{number}"} for number in range(20)]
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(function.deliver, events)) == {200}
+    assert [len(tables.rows(one["event_id"])) for one in events] == [1] * 20
 
 
 def test_a_written_event_leaves_no_line_in_the_log(function: Function, event: Event) -> None:

@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
 
+from meshlab.cloud.bigquery.corrections import correct
 from meshlab.cloud.bigquery.errors import invalid_query, unsupported
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def translate(
             _rename(table, find(_full_name(table, default)))
     for parameter in list(query.find_all(exp.Parameter)):
         parameter.replace(_cast(parameter.name, types))
-    for kind in query.find_all(exp.DataType):
-        if kind.this == exp.DataType.Type.DECIMAL and not kind.expressions:
-            kind.replace(exp.DataType.build("DECIMAL(38, 9)", dialect="duckdb"))
+    correct(query)
     _name_columns(query)
     try:
         return query.sql("duckdb", unsupported_level=ErrorLevel.RAISE), values
