@@ -36,9 +36,10 @@ def patch(entry: object, objects: list[Manifest], directory: Path, files: Files,
     if len(documents) != 1:
         raise ManifestError(f"{where}: holds {len(documents)} documents; write one per patch.")
     change = documents[0]
-    target = (
-        read_selector(spec["target"], f"{where}.target") if "target" in spec else _own_target(change, where)
-    )
+    own = None if isinstance(change, list) else _own_target(change, where)
+    target = read_selector(spec["target"], f"{where}.target") if "target" in spec else own
+    if target is None:
+        raise ManifestError(f"{where}.target: missing; a JSON 6902 patch does not say what it patches.")
     chosen = [manifest for manifest in objects if target.matches(manifest)]
     if not chosen:
         raise ManifestError(f"{where}: {target}: no object matches.")
@@ -54,14 +55,14 @@ def patch(entry: object, objects: list[Manifest], directory: Path, files: Files,
 
 
 def _own_target(change: object, where: str) -> Selector:
-    if not isinstance(change, dict):
-        raise ManifestError(f"{where}.target: missing; a JSON 6902 patch does not say what it patches.")
-    metadata = fields.mapping(change.get("metadata"), f"{where}.metadata")
-    group, _, version = fields.string(change.get("apiVersion"), f"{where}.apiVersion").rpartition("/")
+    # kubectl asks for the identity even where a target is named.
+    body = fields.mapping(change, where)
+    metadata = fields.mapping(body.get("metadata"), f"{where}.metadata")
+    group, _, version = fields.string(body.get("apiVersion"), f"{where}.apiVersion").rpartition("/")
     return Selector(
         group=group,
         version=version,
-        kind=fields.string(change.get("kind"), f"{where}.kind"),
+        kind=fields.string(body.get("kind"), f"{where}.kind"),
         name=fields.string(metadata.get("name"), f"{where}.metadata.name"),
         namespace=metadata.get("namespace", ""),
     )

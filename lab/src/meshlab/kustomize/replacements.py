@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, cast
 
 from meshlab.kustomize import fieldpath, fields
-from meshlab.kustomize.selectors import Selector, read_selector
+from meshlab.kustomize.selectors import read_selector
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ def _source_value(source: object, objects: list[Manifest], where: str) -> object
 def _write(target: object, value: object, objects: list[Manifest], where: str) -> None:
     spec = fields.known(target, ("select", "reject", "fieldPaths", "options"), where)
     select = read_selector(spec.get("select"), f"{where}.select")
-    if select == Selector():
-        raise ManifestError(f"{where}.select: missing; say which objects are meant.")
     reject = [
         read_selector(item, f"{where}.reject[{index}]")
         for index, item in enumerate(fields.listing(spec.get("reject"), f"{where}.reject"))
