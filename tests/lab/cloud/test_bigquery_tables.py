@@ -6,6 +6,7 @@ import datetime
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -232,6 +233,19 @@ def test_names_may_be_full_backticked_or_short_with_a_default(filled: Client) ->
         ("SELECT x FROM UNNEST([3, 4]) AS x", [{"x": 3}, {"x": 4}]),
         ("SELECT STRUCT(1 AS a, 'x' AS b) AS s, [1, 2] AS l", [{"s": {"a": 1, "b": "x"}, "l": [1, 2]}]),
         ("SELECT id FROM d.events WHERE FALSE", []),
+        (
+            "SELECT UNIX_SECONDS(TIMESTAMP '2024-01-01 00:00:05.9 UTC') AS x, TIMESTAMP_MICROS(1) AS y",
+            [{"x": 1704067205, "y": datetime.datetime(1970, 1, 1, 0, 0, 0, 1, UTC)}],
+        ),
+        (
+            "SELECT DATE_TRUNC(DATE(ts), MONTH) AS m, DATE_SUB(DATE(ts), INTERVAL 1 DAY) AS y FROM d.events LIMIT 1",
+            [{"m": datetime.date(2024, 1, 1), "y": datetime.date(2023, 12, 31)}],
+        ),
+        (
+            "SELECT PARSE_TIMESTAMP('%Y-%m-%d', '2024-01-02') AS x",
+            [{"x": datetime.datetime(2024, 1, 2, tzinfo=UTC)}],
+        ),
+        ("SELECT n / (n + 1) / 2 AS x FROM d.events WHERE n = 1", [{"x": 0.25}]),
         ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
     ],
 )
@@ -244,6 +258,22 @@ def test_a_query_sees_a_row_as_soon_as_the_insert_was_answered(client: Client) -
     for count in range(1, 6):
         client.insert_rows_json("p.d.t", [{"n": count}])
         assert ask(client, "SELECT COUNT(*) AS c, MAX(n) AS m FROM d.t") == [{"c": count, "m": count}]
+
+
+def test_rows_from_many_clients_are_all_there_while_others_query(client: Client) -> None:
+    client.create_table(client_library.Table("p.d.t", schema=[Field("n", "INTEGER")]))
+
+    def write(writer: int) -> None:
+        for number in range(50):
+            assert client.insert_rows_json("p.d.t", [{"n": writer * 100 + number}]) == []
+            if number % 10 == writer:
+                client.query_and_wait("SELECT COUNT(*) AS c FROM d.t")
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(write, range(4)))
+
+    expected = sorted(writer * 100 + number for writer in range(4) for number in range(50))
+    assert sorted(row["n"] for row in client.list_rows("p.d.t")) == expected
 
 
 def test_named_parameters_have_the_type_they_are_declared_with(filled: Client) -> None:
@@ -293,6 +323,9 @@ def test_a_long_result_comes_in_pages_and_the_job_can_be_found_again(filled: Cli
             r"Not found: Table p:d\.none was not found in location US",
         ),
         ("SELECT 1 FROM none.none", exceptions.NotFound, "Not found: Dataset p:none"),
+        ("SELECT n / (n - 1) FROM d.events", exceptions.BadRequest, "division by zero"),
+        ("SELECT FORMAT('%d', 1)", exceptions.MethodNotImplemented, "FORMAT"),
+        ("SELECT DATE_TRUNC(ts, DAY) FROM d.events", exceptions.MethodNotImplemented, "DATE_TRUNC"),
         ("SELECT 1; SELECT 2", exceptions.MethodNotImplemented, "scripts"),
         ("DELETE FROM d.events WHERE TRUE", exceptions.MethodNotImplemented, "DELETE statements"),
         ("CREATE TABLE d.x (a INT64)", exceptions.MethodNotImplemented, "CREATE statements"),

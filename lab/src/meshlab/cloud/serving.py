@@ -14,10 +14,12 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+
+    import uvicorn
 
     AsgiApp = Callable[..., Awaitable[None]]
 
@@ -74,19 +76,14 @@ def serve(app: AsgiApp, port: int) -> None:
         app: The application.
         port: Port number; 0 takes a free one.
     """
-    import asyncio
-
     sock = bind(port)
 
-    async def main() -> None:
-        server, task = await _start(app, sock)
-        # The handlers go in after the server's own, which would wait for idle connections to close.
+    def ready() -> None:
+        # After the server's own handlers, which would wait for idle connections to close.
         end_on_signals()
         announce(sock.getsockname()[1])
-        await task
-        raise SystemExit(f"The server on {HOST}:{sock.getsockname()[1]} stopped by itself: {server}.")
 
-    asyncio.run(main())
+    _server(app, ready).run([sock])
 
 
 @contextlib.contextmanager
@@ -99,52 +96,34 @@ def serving(app: AsgiApp) -> Iterator[str]:
     Yields:
         The address, as `127.0.0.1:PORT`.
     """
-    import asyncio
-
     sock = bind(0)
     ready = threading.Event()
-    stop: list[Callable[[], None]] = []
-
-    async def main() -> None:
-        server, task = await _start(app, sock)
-
-        def end() -> None:
-            server.should_exit = server.force_exit = True
-
-        stop.append(end)
-        ready.set()
-        await task
-
-    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    server = _server(app, ready.set)
+    thread = threading.Thread(target=server.run, args=[[sock]], daemon=True)
     thread.start()
     ready.wait()
     try:
         yield f"{HOST}:{sock.getsockname()[1]}"
     finally:
-        stop[0]()
+        server.should_exit = server.force_exit = True
         thread.join()
 
 
-async def _start(app: AsgiApp, sock: socket.socket) -> tuple[Any, Any]:
-    """Start uvicorn on a bound socket; returns the server and the task that runs it, once it answers."""
-    import asyncio
-
+def _server(app: AsgiApp, ready: Callable[[], object]) -> uvicorn.Server:
+    """Make a server that calls `ready` once it answers."""
     import uvicorn
-
-    started = asyncio.Event()
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            started.set()
+            ready()
 
-    config = uvicorn.Config(
-        app, lifespan="off", ws="none", access_log=False, log_level="warning", timeout_keep_alive=3600
+    # Clients keep a connection for longer than uvicorn's five seconds, and would find it closed under them.
+    return Server(
+        uvicorn.Config(
+            app, lifespan="off", ws="none", access_log=False, log_level="warning", timeout_keep_alive=3600
+        )
     )
-    server = Server(config)
-    task = asyncio.create_task(server.serve([sock]))
-    await started.wait()
-    return server, task
 
 
 def _end(*_: object) -> None:

@@ -5,14 +5,14 @@ Source: https://cloud.google.com/bigquery/docs/reference/rest
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import json
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -45,28 +45,41 @@ def create_app(now_s: Callable[[], float]) -> Starlette:
         now_s: The clock, in seconds since the epoch.
     """
     api = _Api(now_s)
+    # Streaming inserts are answered at once, on the event loop. All else may take its time or change what there
+    # is, so one worker does it, one call after the other.
+    worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bigquery")
+
+    def route(method: str, path: str, handle: Callable[[Request, Any], Any]) -> Route:
+        async def answer(request: Request) -> object:
+            body = await _body(request) if method == "POST" else None
+            return await asyncio.get_running_loop().run_in_executor(worker, handle, request, body)
+
+        return Route(path, _answering(answer), methods=[method])
+
     routes = [
         # The one that must be quick stands first.
-        _route("POST", _TABLE + "/insertAll", api.insert_all),
-        _route("GET", _TABLE + "/data", api.list_rows),
-        _route("POST", _PROJECT + "/queries", api.query),
-        _route("GET", _PROJECT + "/queries/{job}", api.get_query_results),
-        _route("POST", _PROJECT + "/jobs", api.insert_job),
-        _route("GET", _PROJECT + "/jobs/{job}", api.get_job),
-        _route("POST", _PROJECT + "/datasets", api.insert_dataset),
-        _route("GET", _PROJECT + "/datasets", api.list_datasets),
-        _route("GET", _DATASET, api.get_dataset),
-        _route("DELETE", _DATASET, api.delete_dataset),
-        _route("POST", _DATASET + "/tables", api.insert_table),
-        _route("GET", _DATASET + "/tables", api.list_tables),
-        _route("GET", _TABLE, api.get_table),
-        _route("DELETE", _TABLE, api.delete_table),
+        Route(_TABLE + "/insertAll", _answering(api.insert_all), methods=["POST"]),
+        route("GET", _TABLE + "/data", api.list_rows),
+        route("POST", _PROJECT + "/queries", api.query),
+        route("GET", _PROJECT + "/queries/{job}", api.get_query_results),
+        route("POST", _PROJECT + "/jobs", api.insert_job),
+        route("GET", _PROJECT + "/jobs/{job}", api.get_job),
+        route("POST", _PROJECT + "/datasets", api.insert_dataset),
+        route("GET", _PROJECT + "/datasets", api.list_datasets),
+        route("GET", _DATASET, api.get_dataset),
+        route("DELETE", _DATASET, api.delete_dataset),
+        route("POST", _DATASET + "/tables", api.insert_table),
+        route("GET", _DATASET + "/tables", api.list_tables),
+        route("GET", _TABLE, api.get_table),
+        route("DELETE", _TABLE, api.delete_table),
         Route("/{rest:path}", _answering(_not_offered), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
     return Starlette(routes=routes)
 
 
 class _Api:
+    """One method per call of the API: a request and its body in, a resource out."""
+
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._store = Store()
@@ -82,76 +95,63 @@ class _Api:
         answer: dict[str, Any] = {"kind": "bigquery#tableDataInsertAllResponse"}
         return answer | {"insertErrors": verdict.insert_errors} if verdict.insert_errors else answer
 
-    async def list_rows(self, request: Request) -> dict[str, Any]:
-        table = self._table(request)
-        selected = request.query_params.get("selectedFields")
-        page = await run_in_threadpool(self._page, table, request.query_params, selected)
+    def list_rows(self, request: Request, _: None) -> dict[str, Any]:
+        options = request.query_params
+        page = self._page(self._table(request), options, options.get("selectedFields"))
         return {"kind": "bigquery#tableDataList", **page}
 
-    async def query(self, request: Request) -> dict[str, Any]:
-        body = await _body(request)
-        job = await run_in_threadpool(self._jobs.query, request.path_params["project"], body)
-        options = {"maxResults": body.get("maxResults")} if body.get("maxResults") is not None else {}
+    def query(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        job = self._jobs.query(request.path_params["project"], body)
+        options = {"maxResults": body.get("maxResults")}
         if (body.get("formatOptions") or {}).get("useInt64Timestamp"):
             options["formatOptions.useInt64Timestamp"] = "true"
-        page = await run_in_threadpool(self._result_page, job, options)
-        return {"kind": "bigquery#queryResponse", "queryId": job.resource["jobReference"]["jobId"], **page}
+        return {"kind": "bigquery#queryResponse", **self._result_page(job, options)}
 
-    async def get_query_results(self, request: Request) -> dict[str, Any]:
-        job = self._jobs.get(request.path_params["project"], request.path_params["job"])
-        page = await run_in_threadpool(self._result_page, job, request.query_params)
+    def get_query_results(self, request: Request, _: None) -> dict[str, Any]:
+        page = self._result_page(self._job(request), request.query_params)
         return {"kind": "bigquery#getQueryResultsResponse", **page}
 
-    async def insert_job(self, request: Request) -> dict[str, Any]:
-        body = await _body(request)
-        job = await run_in_threadpool(self._jobs.insert, request.path_params["project"], body)
-        return job.resource
+    def insert_job(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        return self._jobs.insert(request.path_params["project"], body).resource
 
-    async def get_job(self, request: Request) -> dict[str, Any]:
-        return self._jobs.get(request.path_params["project"], request.path_params["job"]).resource
+    def get_job(self, request: Request, _: None) -> dict[str, Any]:
+        return self._job(request).resource
 
-    async def insert_dataset(self, request: Request) -> dict[str, Any]:
-        return self._catalogue.create_dataset(request.path_params["project"], await _body(request)).resource
+    def insert_dataset(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        return self._catalogue.create_dataset(request.path_params["project"], body).resource
 
-    async def get_dataset(self, request: Request) -> dict[str, Any]:
-        return self._catalogue.dataset(
-            request.path_params["project"], request.path_params["dataset"]
-        ).resource
+    def get_dataset(self, request: Request, _: None) -> dict[str, Any]:
+        return self._catalogue.dataset(**request.path_params).resource
 
-    async def list_datasets(self, request: Request) -> dict[str, Any]:
-        found = [item.resource for item in self._catalogue.datasets(request.path_params["project"])]
+    def list_datasets(self, request: Request, _: None) -> dict[str, Any]:
+        found = [item.resource for item in self._catalogue.datasets(**request.path_params)]
         return {"kind": "bigquery#datasetList", **_list_page(found, "datasets", request.query_params)}
 
-    async def delete_dataset(self, request: Request) -> None:
+    def delete_dataset(self, request: Request, _: None) -> None:
         contents = request.query_params.get("deleteContents", "false") == "true"
-        path = request.path_params
-        delete = functools.partial(self._catalogue.delete_dataset, delete_contents=contents)
-        await run_in_threadpool(delete, path["project"], path["dataset"])
+        self._catalogue.delete_dataset(**request.path_params, delete_contents=contents)
 
-    async def insert_table(self, request: Request) -> dict[str, Any]:
-        path, body = request.path_params, await _body(request)
-        create = self._catalogue.create_table
-        table = await run_in_threadpool(create, path["project"], path["dataset"], body)
-        return table.resource
+    def insert_table(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        return self._catalogue.create_table(**request.path_params, body=body).resource
 
-    async def get_table(self, request: Request) -> dict[str, Any]:
+    def get_table(self, request: Request, _: None) -> dict[str, Any]:
         table = self._table(request)
-        rows = await run_in_threadpool(self._store.count, table.stored)
-        return table.resource | {"numRows": str(rows)}
+        return table.resource | {"numRows": str(self._store.count(table.stored))}
 
-    async def list_tables(self, request: Request) -> dict[str, Any]:
-        tables = self._catalogue.tables(request.path_params["project"], request.path_params["dataset"])
+    def list_tables(self, request: Request, _: None) -> dict[str, Any]:
+        tables = self._catalogue.tables(**request.path_params)
         found = [{key: item.resource[key] for key in item.resource if key != "schema"} for item in tables]
         page = _list_page(found, "tables", request.query_params)
         return {"kind": "bigquery#tableList", "totalItems": len(found), **page}
 
-    async def delete_table(self, request: Request) -> None:
-        path = request.path_params
-        await run_in_threadpool(self._catalogue.delete_table, path["project"], path["dataset"], path["table"])
+    def delete_table(self, request: Request, _: None) -> None:
+        self._catalogue.delete_table(**request.path_params)
 
     def _table(self, request: Request) -> Table:
-        path = request.path_params
-        return self._catalogue.table(path["project"], path["dataset"], path["table"])
+        return self._catalogue.table(**request.path_params)
+
+    def _job(self, request: Request) -> Job:
+        return self._jobs.get(request.path_params["project"], request.path_params["job"])
 
     def _result_page(self, job: Job, options: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -205,10 +205,6 @@ def _number(options: Mapping[str, Any], key: str, default: int) -> int:
     return int(text)
 
 
-def _route(method: str, path: str, handle: Callable[[Request], Awaitable[Any]]) -> Route:
-    return Route(path, _answering(handle), methods=[method])
-
-
 def _answering(
     handle: Callable[[Request], Awaitable[Any]],
 ) -> Callable[[Request], Awaitable[Response]]:
@@ -233,7 +229,7 @@ async def _not_offered(request: Request) -> None:
     raise unsupported(f"{request.method} {request.url.path}")
 
 
-async def _body(request: Request) -> Any:  # noqa: ANN401 - any JSON value
+async def _body(request: Request) -> dict[str, Any]:
     data = bytearray()
     unzip = zlib.decompressobj(wbits=31) if request.headers.get("content-encoding") == "gzip" else None
     try:
@@ -241,6 +237,9 @@ async def _body(request: Request) -> Any:  # noqa: ANN401 - any JSON value
             data += unzip.decompress(chunk, MAX_BODY_BYTES + 1) if unzip else chunk
             if len(data) > MAX_BODY_BYTES:
                 raise too_large(MAX_BODY_BYTES)
-        return json.loads(data)
-    except (ValueError, zlib.error) as error:
+        body = json.loads(data)
+    except (ValueError, RecursionError, zlib.error) as error:
         raise invalid("The body of the request is not JSON.") from error
+    if not isinstance(body, dict):
+        raise invalid("The body of the request is not a JSON object.")
+    return body

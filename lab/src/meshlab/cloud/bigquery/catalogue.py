@@ -88,12 +88,12 @@ class Catalogue:
         dataset = self._datasets[project, name] = Dataset(resource)
         return dataset
 
-    def dataset(self, project: str, name: str) -> Dataset:
+    def dataset(self, project: str, dataset: str) -> Dataset:
         """Find a dataset."""
         try:
-            return self._datasets[project, name]
+            return self._datasets[project, dataset]
         except KeyError:
-            raise not_found("Dataset", f"{project}:{name}") from None
+            raise not_found("Dataset", f"{project}:{dataset}") from None
 
     def datasets(self, project: str) -> list[Dataset]:
         """List a project's datasets by name."""
@@ -103,14 +103,14 @@ class Catalogue:
             if owner == project and name != RESULTS_DATASET
         ]
 
-    def delete_dataset(self, project: str, name: str, *, delete_contents: bool) -> None:
+    def delete_dataset(self, project: str, dataset: str, *, delete_contents: bool) -> None:
         """Delete a dataset; one that has tables only with `delete_contents`."""
-        dataset = self.dataset(project, name)
-        if dataset.tables and not delete_contents:
-            raise ApiError(400, "resourceInUse", f"Dataset {project}:{name} is still in use")
-        for table in list(dataset.tables):
-            self.delete_table(project, name, table)
-        del self._datasets[project, name]
+        tables = self.dataset(project, dataset).tables
+        if tables and not delete_contents:
+            raise ApiError(400, "resourceInUse", f"Dataset {project}:{dataset} is still in use")
+        for table in list(tables):
+            self.delete_table(project, dataset, table)
+        del self._datasets[project, dataset]
 
     def create_table(self, project: str, dataset: str, body: Mapping[str, Any]) -> Table:
         """Create a table from the body of `tables.insert`."""
@@ -136,23 +136,23 @@ class Catalogue:
         self._datasets[project, RESULTS_DATASET].tables[name] = table
         return table
 
-    def table(self, project: str, dataset: str, name: str) -> Table:
+    def table(self, project: str, dataset: str, table: str) -> Table:
         """Find a table."""
         try:
-            return self._datasets[project, dataset].tables[name]
+            return self._datasets[project, dataset].tables[table]
         except KeyError:
             self.dataset(project, dataset)
-            raise not_found("Table", f"{project}:{dataset}.{name}") from None
+            raise not_found("Table", f"{project}:{dataset}.{table}") from None
 
     def tables(self, project: str, dataset: str) -> list[Table]:
         """List a dataset's tables by name."""
         return [table for _, table in sorted(self.dataset(project, dataset).tables.items())]
 
-    def delete_table(self, project: str, dataset: str, name: str) -> None:
+    def delete_table(self, project: str, dataset: str, table: str) -> None:
         """Delete a table with its rows."""
-        table = self.table(project, dataset, name)
-        del self._datasets[project, dataset].tables[name]
-        self._store.drop(table.stored)
+        stored = self.table(project, dataset, table).stored
+        del self._datasets[project, dataset].tables[table]
+        self._store.drop(stored)
 
     def _table(
         self, name: tuple[str, str, str], body: Mapping[str, Any], schema: Schema, stored: str

@@ -45,14 +45,12 @@ class Verdict:
     insert_errors: list[dict[str, Any]]
 
 
-def parse_request(body: object) -> Request:
+def parse_request(body: Mapping[str, Any]) -> Request:
     """Check a request as a whole.
 
     Raises:
         ApiError: It has no rows or too many, an option that is not offered, or an insertId that is too long.
     """
-    if not isinstance(body, Mapping):
-        raise invalid("The body of the request is not a JSON object.")
     unknown = sorted(key for key, value in body.items() if key not in _OPTIONS and value is not None)
     if unknown:
         raise unsupported(f"{', '.join(unknown)} in insertAll")
