@@ -4,11 +4,10 @@ import os
 
 import functions_framework.aio
 from cloudevents.http import CloudEvent
-from enrichment import log, pipeline
+from enrichment import pipeline
 from enrichment.outcome import Fate
 from starlette.exceptions import HTTPException
 
-log.set_up()
 _pipeline = pipeline.from_env(os.environ)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -246,27 +247,10 @@ def metadata() -> Iterator[str]:
         yield host
 
 
-@pytest.fixture(scope="session")
-def function(
-    settings: dict[str, str],
-    metadata: str,
-    tables: Tables,
-    topic: Topic,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Function]:
-    """The function in its own process, under functions-framework's own command."""
+@contextmanager
+def running(env: dict[str, str], output: Path) -> Iterator[Function]:
+    """Runs the function in its own process, under functions-framework's own command."""
     port = _free_port()
-    output = tmp_path_factory.mktemp("function") / "output"
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE_", "JWT_", "GKE_"))
-    }
-    env |= settings | {
-        "GOOGLE_CLOUD_PROJECT": PROJECT,
-        "BIGQUERY_EMULATOR_HOST": tables.host,
-        "PUBSUB_EMULATOR_HOST": topic.host,
-        "GCE_METADATA_HOST": metadata,
-        "GCE_METADATA_IP": metadata,
-    }
     with output.open("w") as out:
         command = [
             *(sys.executable, "-m", "functions_framework", "--target", "enrich"),
@@ -279,6 +263,29 @@ def function(
     finally:
         process.terminate()
         process.wait(timeout=20)
+
+
+@pytest.fixture(scope="session")
+def environment(settings: dict[str, str], metadata: str, tables: Tables, topic: Topic) -> dict[str, str]:
+    """Everything the function's process finds in its environment."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return (
+        inherited
+        | settings
+        | {
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "BIGQUERY_EMULATOR_HOST": tables.host,
+            "PUBSUB_EMULATOR_HOST": topic.host,
+            "GCE_METADATA_HOST": metadata,
+            "GCE_METADATA_IP": metadata,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def function(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
+    with running(environment, tmp_path_factory.mktemp("function") / "output") as function:
+        yield function
 
 
 @pytest.fixture

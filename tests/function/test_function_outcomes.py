@@ -3,11 +3,12 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .conftest import TRACE_ID, TRACEPARENT, Function, Gateway, Tables, Topic
+from .conftest import TRACE_ID, TRACEPARENT, Function, Gateway, Tables, Topic, running
 
 Event = dict[str, Any]
 
@@ -174,3 +175,15 @@ def test_hostile_text_reaches_the_log_as_one_short_json_line_and_the_payload_nev
     assert "4111" not in text
     assert "nobody" not in text
     assert len(topic.letters()) == 1
+
+
+def test_the_loud_line_survives_the_frameworks_own_logging_of_execution_ids(
+    environment: dict[str, str], tmp_path: Path, event: Event
+) -> None:
+    with running(environment | {"LOG_EXECUTION_ID": "true"}, tmp_path / "output") as function:
+        assert function.deliver({**event, "user_id": "denied"}) == 500
+        (line,) = function.new_log()
+    assert line["severity"] == "CRITICAL"
+    labels = line["logging.googleapis.com/labels"]
+    assert labels["reason"] == "not_allowed"
+    assert labels["execution_id"]

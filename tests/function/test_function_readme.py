@@ -1,0 +1,27 @@
+"""The README's tables say what the code does."""
+
+import re
+
+from enrichment.dead_letter import OUR_ATTRIBUTES
+
+from .conftest import FUNCTION
+
+README = (FUNCTION / "README.md").read_text()
+
+
+def test_every_reason_for_a_dead_letter_is_listed_with_its_stage_and_no_other() -> None:
+    raised = re.compile(r'BadEventError\(\s*Stage\.(\w+),\s*"(\w+)"')
+    sources = "".join(path.read_text() for path in (FUNCTION / "enrichment").glob("*.py"))
+    in_code = {(reason, stage.lower()) for stage, reason in raised.findall(sources)}
+    table = README.partition("| reason | stage | why |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
+    assert {(reason, stage) for reason, stages in rows for stage in stages.split(", ")} == in_code
+
+
+def test_every_attribute_of_a_dead_letter_is_listed() -> None:
+    assert set(re.findall(r"`(dead_letter_\w+)`", README)) == set(OUR_ATTRIBUTES)
+
+
+def test_every_setting_is_listed(settings: dict[str, str]) -> None:
+    listed = set(re.findall(r"`([A-Z_]{5,})`", README))
+    assert settings.keys() <= listed
