@@ -108,11 +108,16 @@ class Store:
             )
 
     def _flush(self) -> None:
-        with self._buffer_lock:
-            waiting = {name: texts for name, texts in self._buffers.items() if texts}
-            self._buffers |= {name: [] for name in waiting}
-        for name, texts in waiting.items():
-            self._execute(_insert_statement(name, self._schemas[name]), [f"[{','.join(texts)}]"])
+        for name in [name for name in list(self._buffers) if self._buffers[name]]:
+            with self._buffer_lock:
+                texts, self._buffers[name] = self._buffers[name], []
+            try:
+                self._execute(_insert_statement(name, self._schemas[name]), [f"[{','.join(texts)}]"])
+            except duckdb.Error:
+                # Rows that were checked are taken for sure. If they are not, every read shall fail, not one.
+                with self._buffer_lock:
+                    self._buffers[name][:0] = texts
+                raise
 
     def _execute(self, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:  # noqa: ANN401
         return self._connection.execute(sql, parameters).fetchall()
