@@ -360,7 +360,7 @@ def test_a_manifest_says_where_it_comes_from(
         ("resources: [a.yaml]\npatches: [{patch: '[]'}]\n", "0 documents"),
         ("resources: [a.yaml]\npatches: [{patch: '[{op: remove, path: /a}]'}]\n", "target: missing"),
         (
-            "resources: [a.yaml]\npatches: [{target: {kind: Other}, patch: '{apiVersion: v1, kind: A, metadata: {name: a}}'}]\n",
+            f"resources: [a.yaml]\npatches: [{{target: {{kind: Other}}, patch: '{{{IDENTITY}}}'}}]\n",
             "kind Other: no object matches",
         ),
         (

@@ -222,6 +222,15 @@ def test_a_policy_without_a_namespace_is_refused(small: SmallMesh) -> None:
     assert "metadata.namespace: missing" in small.refusal(text)
 
 
+@pytest.mark.parametrize("place", ["labels", "annotations"])
+def test_a_label_or_annotation_that_istio_acts_on_is_refused(small: SmallMesh, place: str) -> None:
+    text = small.changed(
+        small.base("VirtualService", "cart"), f"metadata.{place}", {"istio.io/rev": "canary"}
+    )
+
+    assert f"metadata.{place}.istio.io/rev: the lab does not know" in small.refusal(text)
+
+
 def test_a_policy_for_a_workload_without_a_proxy_is_refused(small: SmallMesh) -> None:
     policy = """
 apiVersion: security.istio.io/v1

@@ -111,6 +111,7 @@ def test_a_gateway_template_without_injection_is_refused(small: SmallMesh) -> No
     [
         ("istio-injection", "yes", "write enabled or disabled"),
         ("istio.io/dataplane-mode", "ambient", "use sidecars"),
+        ("istio.io/use-waypoint", "w", "does not know what this changes"),
     ],
 )
 def test_a_namespace_label_without_meaning_is_refused(
@@ -156,6 +157,7 @@ def test_a_ports_protocol_is_in_its_name_or_its_app_protocol(
         ("spec.sessionAffinity", "ClientIP", "Istio does not honour it"),
         ("spec.externalIPs", ["10.0.0.1"], "does not know this field"),
         ("metadata.annotations", {"networking.istio.io/exportTo": "."}, "does not know what this changes"),
+        ("metadata.labels", {"istio.io/use-waypoint": "w"}, "does not know what this changes"),
     ],
 )
 def test_a_service_that_the_lab_cannot_reproduce_is_refused(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from meshlab.manifest import Manifest
 
-__all__ = ["Fields", "Json", "Where", "spec_of"]
+__all__ = ["Fields", "Json", "Where", "refuse_istio_keys", "spec_of"]
 
 _TYPE_NAMES = {
     dict: "a mapping",
@@ -138,12 +138,12 @@ class Fields:
     def string_map(self, name: str) -> dict[str, str]:
         """A mapping of strings to strings, such as labels; absent reads as empty."""
         where = self.where.key(name)
-        values = _typed(self._values.get(name) or {}, dict, where)
+        values = _typed(self._map(name), dict, where)
         return {key: _typed(value, str, where.key(key)) for key, value in values.items()}
 
     def string_keys(self, name: str) -> tuple[str, ...]:
         """The keys of the mapping below a field, where they are free."""
-        return tuple(_typed(self._values.get(name) or {}, dict, self.where.key(name)))
+        return tuple(_typed(self._map(name), dict, self.where.key(name)))
 
     def mapping(self, name: str, known: Collection[str], refused: Mapping[str, str] | None = None) -> Fields:
         """The mapping below a field; absent reads as empty."""
@@ -170,6 +170,10 @@ class Fields:
         parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
         return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
 
+    def _map(self, name: str) -> object:
+        value = self._values.get(name)
+        return {} if value is None else value
+
     def _list(self, name: str) -> list[object]:
         where = self.where.key(name)
         values: list[object] = _typed(self._values[name], list, where)
@@ -178,20 +182,44 @@ class Fields:
         return values
 
 
-def spec_of(manifest: Manifest, known: Collection[str], refused: Mapping[str, str] | None = None) -> Fields:
+def spec_of(
+    manifest: Manifest,
+    known: Collection[str],
+    refused: Mapping[str, str] | None = None,
+    annotations: Collection[str] = (),
+) -> Fields:
     """The `spec` of an object, after a check of everything around it.
 
+    Args:
+        manifest: The object.
+        known: The fields of `spec` that the caller reads.
+        refused: Those that Istio has and the lab does not, each with the reason and what to do.
+        annotations: Istio's annotations that the caller reads.
+
     Raises:
-        ManifestError: An unknown field beside or in `spec`, or no namespace.
+        ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
     """
     top = Fields(
         manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec"), {"status": _STATUS}
     )
-    top.mapping("metadata", ("name", "namespace", "labels", "annotations"))
+    metadata = top.mapping("metadata", ("name", "namespace", "labels", "annotations"))
+    for place, allowed in (("labels", ()), ("annotations", annotations)):
+        refuse_istio_keys(metadata.string_map(place), allowed, metadata.where.key(place))
     if not manifest.namespace:
         problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
         raise Where(manifest, "metadata.namespace").error(problem)
     return top.mapping("spec", known, refused)
+
+
+def refuse_istio_keys(found: Collection[str], known: Collection[str], where: Where) -> None:
+    """Refuse labels or annotations of Istio's that the reader does not know.
+
+    Raises:
+        ManifestError: There is one, and what it changes would be lost.
+    """
+    for key in found:
+        if key.partition("/")[0].endswith("istio.io") and key not in known:
+            raise where.key(key).error("the lab does not know what this changes; remove it.")
 
 
 _STATUS = "is written by the cluster, not by people; remove it."

@@ -147,22 +147,21 @@ def _retry_on(written: str) -> Json:
 
 
 def _match(match: Match) -> Json:
-    found: Json = {"prefix": "/"}
-    if match.uri:
-        # A prefix is a prefix of characters: /foo takes /foobar too.
-        value: object = {"regex": match.uri.value} if match.uri.kind == "regex" else match.uri.value
-        found = {
-            {"exact": "path", "prefix": "prefix", "regex": "safeRegex", "present": "prefix"}[
-                match.uri.kind
-            ]: value
-        }
-        if match.uri.kind == "present":
-            found = {"prefix": "/"}
-        if match.ignore_uri_case:
-            found["caseSensitive"] = False
+    found = _path(match.uri)
+    if match.ignore_uri_case:
+        found["caseSensitive"] = False
     headers = [_header(name, text) for name, text in match.headers]
     headers += [_header(name, text) | {"invertMatch": True} for name, text in match.without_headers]
     return found | ({"headers": headers} if headers else {})
+
+
+def _path(uri: TextMatch | None) -> Json:
+    if uri is None or uri.kind == "present":
+        return {"prefix": "/"}
+    if uri.kind == "regex":
+        return {"safeRegex": {"regex": uri.value}}
+    # A prefix is a prefix of characters: /foo takes /foobar too.
+    return {"path" if uri.kind == "exact" else "prefix": uri.value}
 
 
 def _header(name: str, text: TextMatch) -> Json:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshlab.istio.fields import Fields, Where, spec_of
+from meshlab.istio.fields import Fields, Where, refuse_istio_keys, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,9 @@ __all__ = [
     "read_service",
 ]
 
+_INJECT = "sidecar.istio.io/inject"
 _POD_LABELS = {
-    "sidecar.istio.io/inject",
+    _INJECT,
     "istio.io/rev",
     "service.istio.io/canonical-name",
     "service.istio.io/canonical-revision",
@@ -142,6 +143,7 @@ def injects_by_namespace(manifest: Manifest) -> bool | None:
     labels = (manifest.body.get("metadata") or {}).get("labels") or {}
     if "istio.io/dataplane-mode" in labels:
         raise where.key("istio.io/dataplane-mode").error("ambient mode is not supported; use sidecars.")
+    refuse_istio_keys(labels, ("istio.io/rev",), where)
     setting = labels.get("istio-injection")
     if setting not in (None, "enabled", "disabled"):
         raise where.key("istio-injection").error(f"{setting!r} means nothing; write enabled or disabled.")
@@ -160,8 +162,12 @@ def read_deployment(manifest: Manifest) -> Deployment:
     pod = _plain(manifest, "spec", "template", "spec")
     labels = {str(key): str(value) for key, value in _plain(manifest, *_POD_META, "labels").items()}
     annotations = _plain(manifest, *_POD_META, "annotations")
-    _refuse_unknown(labels, _POD_LABELS, template.key("metadata.labels"))
-    _refuse_unknown(annotations, _POD_ANNOTATIONS, template.key("metadata.annotations"))
+    refuse_istio_keys(labels, _POD_LABELS, template.key("metadata.labels"))
+    if _INJECT in annotations:
+        raise _annotation_error(
+            template, _INJECT, "write it as a label of the pod template; Istio acts on the label."
+        )
+    refuse_istio_keys(annotations, _POD_ANNOTATIONS, template.key("metadata.annotations"))
     if pod.get("hostNetwork"):
         raise template.key("spec.hostNetwork").error("such a pod has no sidecar and no policy; remove it.")
     inject = _inject_label(labels, template)
@@ -173,7 +179,7 @@ def read_deployment(manifest: Manifest) -> Deployment:
     return Deployment(
         ref=WorkloadRef(_namespace(manifest), manifest.name),
         labels=labels,
-        service_account=pod.get("serviceAccountName", "default"),
+        service_account=pod.get("serviceAccountName") or pod.get("serviceAccount") or "default",
         inject=inject,
         gateway_template=templates == "gateway",
         named_ports={
@@ -192,11 +198,6 @@ def read_service(manifest: Manifest) -> Service:
     Raises:
         ManifestError: A field that the lab does not know, or one that it cannot reproduce.
     """
-    _namespace(manifest)
-    for key in manifest.body["metadata"].get("annotations") or {}:
-        if "istio.io/" in key:
-            where = Where(manifest, "metadata.annotations").key(key)
-            raise where.error("the lab does not know what this changes; remove it.")
     spec = spec_of(manifest, _SERVICE_FIELDS, _SERVICE_REFUSED)
     spec.choice("type", ("ClusterIP", "NodePort", "LoadBalancer"), "ClusterIP")
     if spec.raw("clusterIP") == "None":
@@ -235,21 +236,13 @@ def _service_port(port: Fields) -> ServicePort:
 
 
 def _inject_label(labels: Mapping[str, str], template: Where) -> bool | None:
-    setting = labels.get("sidecar.istio.io/inject")
+    setting = labels.get(_INJECT)
     if setting is None:
         return True if labels.get("istio.io/rev") else None
     if setting not in ("true", "false"):
-        where = template.key("metadata.labels").key("sidecar.istio.io/inject")
+        where = template.key("metadata.labels").key(_INJECT)
         raise where.error(f'{setting!r} is neither "true" nor "false".')
     return setting == "true"
-
-
-def _refuse_unknown(found: Mapping[str, Any], known: set[str], where: Where) -> None:
-    for key in found:
-        if key == "sidecar.istio.io/inject" and key not in known:
-            raise where.key(key).error("write it as a label of the pod template; Istio acts on the label.")
-        if key.partition("/")[0].endswith("istio.io") and key not in known:
-            raise where.key(key).error("the lab does not know what this changes in the proxy; remove it.")
 
 
 def _annotation_error(template: Where, name: str, problem: str) -> ManifestError:

@@ -98,10 +98,10 @@ def read_authorization_policy(manifest: Manifest) -> AuthorizationPolicy:
         ManifestError: An unknown field, key or action, or a value that Envoy could not match.
     """
     refused = {**TARGET_REFS, "provider": "external authorization is not supported; use ALLOW or DENY."}
-    spec = spec_of(manifest, ("selector", "action", "rules"), refused)
+    spec = spec_of(manifest, ("selector", "action", "rules"), refused, annotations=(_DRY_RUN,))
     action = cast("Literal['ALLOW', 'DENY']", spec.choice("action", ("ALLOW", "DENY"), "ALLOW"))
     # An ALLOW policy without rules is the idiom for "nothing is allowed"; an empty list says the same.
-    written = spec.items("rules", ("from", "to", "when")) if spec.raw("rules") else ()
+    written = () if spec.raw("rules") in (None, []) else spec.items("rules", ("from", "to", "when"))
     if action == "DENY" and not written:
         raise spec.where.key("rules").error(
             "missing; a DENY policy without rules denies nothing. Istio refuses it."
