@@ -28,7 +28,8 @@ PERMISSIVE ports rather than passed on.
 """
 
 from meshlab.istio.compiler import compile_proxy
-from meshlab.istio.mesh import Credential, Mesh, Workload, WorkloadPort
+from meshlab.istio.membership import Workload, WorkloadPort
+from meshlab.istio.mesh import Credential, Mesh
 from meshlab.istio.placement import Address, Placement
 from meshlab.istio.tls import SecretFiles, Secrets, SecretSocket
 from meshlab.istio.workloads import WorkloadRef

@@ -10,7 +10,8 @@ from meshlab.istio.upstream import app_cluster
 
 if TYPE_CHECKING:
     from meshlab.istio.fields import Json
-    from meshlab.istio.mesh import Mesh, Workload
+    from meshlab.istio.membership import Workload
+    from meshlab.istio.mesh import Mesh
     from meshlab.istio.placement import Placement
     from meshlab.istio.tls import Secrets
     from meshlab.istio.workloads import WorkloadRef

@@ -15,7 +15,8 @@ from meshlab.istio.upstream import service_cluster, service_cluster_name
 if TYPE_CHECKING:
     from meshlab.istio.fields import Json
     from meshlab.istio.gateways import Gateway, Server
-    from meshlab.istio.mesh import Mesh, Workload, WorkloadPort
+    from meshlab.istio.membership import Workload, WorkloadPort
+    from meshlab.istio.mesh import Mesh
     from meshlab.istio.placement import Placement
     from meshlab.istio.tls import Secrets
 

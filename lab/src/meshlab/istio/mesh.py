@@ -10,13 +10,13 @@ from meshlab.istio.authz import AuthorizationPolicy, read_authorization_policy
 from meshlab.istio.fields import Where
 from meshlab.istio.gateways import Gateway, Server, read_gateway
 from meshlab.istio.kinds import classify
+from meshlab.istio.membership import Workload, target_number, workload_of
 from meshlab.istio.peer_authentication import PeerAuthentication, read_peer_authentication
 from meshlab.istio.references import check_references
 from meshlab.istio.selection import attached
 from meshlab.istio.telemetry import Telemetry, read_telemetry
 from meshlab.istio.virtual_services import VirtualService, read_virtual_service
 from meshlab.istio.workloads import (
-    Deployment,
     Service,
     ServicePort,
     WorkloadRef,
@@ -30,38 +30,9 @@ if TYPE_CHECKING:
 
     from meshlab.manifest import Manifest
 
-__all__ = ["Credential", "Mesh", "Workload", "WorkloadPort"]
+__all__ = ["Credential", "Mesh"]
 
 _Object = TypeVar("_Object")
-
-
-@dataclass(frozen=True)
-class WorkloadPort:
-    """A port that a workload serves.
-
-    Attributes:
-        number: The pod's own port (a Service's targetPort).
-        protocol: `http` (HTTP/1.1) or `http2` for an app; `http` or `https` for a gateway.
-    """
-
-    number: int
-    protocol: str
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A Deployment and its part in the mesh."""
-
-    ref: WorkloadRef
-    labels: Mapping[str, str]
-    service_account: str
-    is_gateway: bool
-    injected: bool
-    ports: tuple[WorkloadPort, ...]
-
-    def identity(self, trust_domain: str) -> str:
-        """The SPIFFE ID in its certificate."""
-        return f"spiffe://{trust_domain}/ns/{self.ref.namespace}/sa/{self.service_account}"
 
 
 @dataclass(frozen=True)
@@ -157,7 +128,7 @@ class Mesh:
 
     def resolve(self, workload: Workload, port: ServicePort) -> int:
         """The number of a Service port's target in that workload."""
-        return _resolve(self.named_ports[workload.ref], workload.ref, port)
+        return target_number(self.named_ports[workload.ref], workload.ref, port)
 
     def attached_to(self, workload: Workload, policies: Iterable[_Policy]) -> list[_Policy]:
         """Those of the policies that reach the workload, in Istio's order."""
@@ -192,7 +163,7 @@ class _Reader:
             trust_domain=trust_domain,
             root_namespace=root_namespace,
             workloads=tuple(
-                _workload(deployment, injects, accounts, services, gateways)
+                workload_of(deployment, injects, accounts, services, gateways)
                 for deployment in sorted(deployments, key=lambda deployment: deployment.ref)
             ),
             services=tuple(services),
@@ -222,82 +193,6 @@ class _Reader:
 
 
 _LIMITED = "the load balancer enforces it, the lab does not."
-
-
-def _workload(
-    deployment: Deployment,
-    injects: Mapping[str, bool | None],
-    accounts: set[tuple[str, str]],
-    services: Iterable[Service],
-    gateways: Iterable[Gateway],
-) -> Workload:
-    ref, account = deployment.ref, deployment.service_account
-    if account != "default" and (ref.namespace, account) not in accounts:
-        problem = f"there is no ServiceAccount {ref.namespace}/{account}; add it."
-        raise deployment.where.key("spec.serviceAccountName").error(problem)
-    by_namespace = injects.get(ref.namespace)
-    # A namespace that opts out wins over everything: the webhook does not even see its pods.
-    injected = by_namespace is not False and bool(
-        by_namespace if deployment.inject is None else deployment.inject
-    )
-    if deployment.gateway_template and not injected:
-        problem = 'the gateway template needs injection; add the label sidecar.istio.io/inject: "true".'
-        raise deployment.where.key("metadata.labels").error(problem)
-    chosen = [service for service in services if service.selects(ref.namespace, deployment.labels)]
-    is_gateway = injected and deployment.gateway_template
-    ports = _gateway_ports(deployment, gateways, chosen) if is_gateway else _app_ports(deployment, chosen)
-    if injected and not is_gateway and (unknown := [port for port in ports if not port.protocol]):
-        numbers = ", ".join(str(port.number) for port in unknown)
-        problem = (
-            f"port {numbers} is not HTTP by name, and only HTTP is compiled; name the Service's port http."
-        )
-        raise deployment.where.error(problem)
-    return Workload(ref, deployment.labels, account, is_gateway, injected, ports)
-
-
-def _app_ports(deployment: Deployment, services: Iterable[Service]) -> tuple[WorkloadPort, ...]:
-    found: dict[int, str] = {}
-    for service in services:
-        for port in service.ports:
-            number = _resolve(deployment.named_ports, deployment.ref, port)
-            if found.setdefault(number, port.protocol) != port.protocol:
-                raise port.where.error(
-                    f"another Service gives port {number} another protocol; make them agree."
-                )
-    return tuple(WorkloadPort(number, found[number]) for number in sorted(found))
-
-
-def _gateway_ports(
-    deployment: Deployment, gateways: Iterable[Gateway], services: Iterable[Service]
-) -> tuple[WorkloadPort, ...]:
-    targets = {
-        port.number: _resolve(deployment.named_ports, deployment.ref, port)
-        for service in services
-        for port in service.ports
-    }
-    found: dict[int, str] = {}
-    for gateway in gateways:
-        if not gateway.selector.items() <= deployment.labels.items():
-            continue
-        for server in gateway.servers:
-            where = server.where.key("port.number")
-            if server.port not in targets:
-                problem = f"no Service of {deployment.ref} has port {server.port}, so nobody could reach it."
-                raise where.error(f"{problem} Add the port to the Service.")
-            number, protocol = targets[server.port], "https" if server.tls else "http"
-            if found.setdefault(number, protocol) != protocol:
-                raise where.error(
-                    f"port {number} of {deployment.ref} would be both HTTP and HTTPS; choose one."
-                )
-    return tuple(WorkloadPort(number, found[number]) for number in sorted(found))
-
-
-def _resolve(named: Mapping[str, int], ref: WorkloadRef, port: ServicePort) -> int:
-    if isinstance(port.target, int):
-        return port.target
-    if port.target not in named:
-        raise port.where.key("targetPort").error(f"no container of {ref} names a port {port.target!r}.")
-    return named[port.target]
 
 
 def _refuse_duplicates(manifests: Iterable[Manifest]) -> None:

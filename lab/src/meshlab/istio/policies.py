@@ -10,7 +10,8 @@ from meshlab.istio.telemetry import access_log
 
 if TYPE_CHECKING:
     from meshlab.istio.fields import Json
-    from meshlab.istio.mesh import Mesh, Workload
+    from meshlab.istio.membership import Workload
+    from meshlab.istio.mesh import Mesh
     from meshlab.istio.placement import Placement
 
 __all__ = ["access_loggers", "policy_filters"]

@@ -37,26 +37,19 @@ def route_configuration(
         namespace: The gateway workload's, which decides what it may see.
         servers: The servers that share it.
     """
-    hosts: dict[str, list[Json]] = {}
+    hosts: dict[str, Json] = {}
     for gateway, server in servers:
         for service, host in bound_services(mesh, namespace, gateway, server):
-            routes = [
-                envoy
-                for route in service.routes
-                for envoy in _routes(mesh, route, f"{gateway.namespace}/{gateway.name}", server.port)
-            ]
-            hosts.setdefault(host, []).extend(route for route in routes if route not in hosts.get(host, []))
+            found = hosts.setdefault(host, _virtual_host(host, server.port))
+            for route in service.routes:
+                for envoy in _routes(mesh, route, f"{gateway.namespace}/{gateway.name}", server.port):
+                    if envoy not in found["routes"]:
+                        found["routes"].append(envoy)
+    for found in hosts.values():
+        found["routes"] = _catch_alls_last(found["routes"])
     return {
         "name": name,
-        "virtualHosts": [
-            {
-                "name": f"{host}:{name.rpartition('.')[2]}" if name.startswith("http.") else host,
-                "domains": [host],
-                "routes": _catch_alls_last(routes),
-                "includeRequestAttemptCount": True,
-            }
-            for host, routes in hosts.items()
-        ],
+        "virtualHosts": list(hosts.values()),
         "validateClusters": False,
         "ignorePortInHostMatching": True,
     }
@@ -79,6 +72,15 @@ def bound_services(
             yield service, host
 
 
+def _virtual_host(host: str, port: int) -> Json:
+    return {
+        "name": f"{host}:{port}",
+        "domains": [host],
+        "routes": [],
+        "includeRequestAttemptCount": True,
+    }
+
+
 def _routes(mesh: Mesh, route: HttpRoute, gateway: str, port: int) -> Iterator[Json]:
     action = _action(mesh, route)
     named = {"name": route.name} if route.name else {}
@@ -93,7 +95,11 @@ def _routes(mesh: Mesh, route: HttpRoute, gateway: str, port: int) -> Iterator[J
 def _action(mesh: Mesh, route: HttpRoute) -> Json:
     # Istio's default is no timeout at all, where Envoy's is 15 s.
     timeout = duration(route.timeout_s or 0)
-    action: Json = {"timeout": timeout, "maxStreamDuration": {"grpcTimeoutHeaderMax": timeout}}
+    limits = {"grpcTimeoutHeaderMax": timeout}
+    action: Json = {
+        "timeout": timeout,
+        "maxStreamDuration": limits if route.timeout_s else {"maxStreamDuration": timeout, **limits},
+    }
     retry = _retry_policy(route.retries)
     if retry is not None:
         action["retryPolicy"] = retry

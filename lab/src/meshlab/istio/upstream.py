@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshlab.istio.fields import Json
-    from meshlab.istio.mesh import Mesh, Workload, WorkloadPort
+    from meshlab.istio.membership import Workload, WorkloadPort
+    from meshlab.istio.mesh import Mesh
     from meshlab.istio.placement import Address, Placement
     from meshlab.istio.tls import Secrets
     from meshlab.istio.workloads import Service, ServicePort
