@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-# As a push subscription that Eventarc makes for a function's topic trigger: 10 s would be Pub/Sub's default,
-# and it is also the time a push may take.
-_ACK_DEADLINE_S = 30
+# As deploy/ sets it: 10 s would be the default,
+# and it is also the time that a push may take; the function's three stages may use half of it.
+_ACK_DEADLINE_S = 60
 _MAX_DELIVERY_ATTEMPTS = 100
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from meshlab.errors import LabError
+from meshlab.manifest import parse_yaml
+from meshlab.policy.tokens import NAMES
 
 Target = Literal["gateway", "sidecar"]
 Client = Literal["gateway", "neighbour", "stranger", "none", "plaintext"]
@@ -65,9 +65,10 @@ def load_cases(path: Path) -> list[Case]:
 
     Raises:
         LabError: The file is not what it should be; the message names the case and the word.
+        ManifestError: It is not YAML.
     """
-    document = yaml.safe_load(path.read_text())
-    if not isinstance(document, Mapping) or set(document) - {"defaults", "cases"}:
+    document, *more = parse_yaml(path.read_text(), str(path)) or [None]
+    if more or not isinstance(document, Mapping) or set(document) - {"defaults", "cases"}:
         raise LabError(f"{path}: expected a mapping with `cases` and, if wanted, `defaults`")
     defaults = document.get("defaults", {})
     cases = [
@@ -94,6 +95,9 @@ def _case(where: str, raw: Mapping[str, Any]) -> Case:
     for value, allowed in ((case.to, Target), (case.client, Client), (expect.by, Answerer)):
         if value not in get_args(allowed):
             raise LabError(f"{where}: {value!r} is not one of {', '.join(get_args(allowed))}")
+    for token in (case.token, case.query_token):
+        if token not in NAMES | {"none"}:
+            raise LabError(f"{where}: unknown token {token!r}; known are none, {', '.join(sorted(NAMES))}")
     return case
 
 

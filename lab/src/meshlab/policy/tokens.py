@@ -58,34 +58,13 @@ class Tokens:
         self._key = key
         self._contract = contract
         self._stranger = SigningKey.generate()
-        self._make: dict[str, Callable[[], str]] = {
-            "valid": self._sign,
-            "wrong audience": lambda: self._sign(aud="another-service"),
-            "expired": lambda: self._sign(exp=-_PAST_SKEW_S),
-            "expired a moment ago": lambda: self._sign(exp=-_WITHIN_SKEW_S),
-            "not yet valid": lambda: self._sign(nbf=_PAST_SKEW_S),
-            "no exp": lambda: self._sign(exp=None),
-            "wrong issuer": lambda: self._sign(iss="https://issuer.example"),
-            "no sub": lambda: self._sign(sub=None),
-            "another sub": lambda: self._sign(sub="someone-else"),
-            "without the scope": lambda: self._sign(scope="read:something-else"),
-            "unknown key": lambda: self._encode(self._claims(), self._stranger.private, self._stranger.kid),
-            "known kid, other key": lambda: self._encode(self._claims(), self._stranger.private, key.kid),
-            "alg none": self._unsigned,
-            "HS256 with the public key": self._hmac_with_public_key,
-            "garbage": lambda: "not.a.token",
-        }
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The tokens that there are, besides `none`."""
-        return frozenset(self._make)
 
     def make(self, name: str) -> str:
         """Make the token of that name, fresh."""
-        return self._make[name]()
+        return _MAKE[name](self)
 
-    def _sign(self, **changes: str | int | None) -> str:
+    def sign(self, **changes: str | int | None) -> str:
+        """A token by the trusted key, with some claims changed."""
         return self._encode(self._claims(**changes), self._key.private, self._key.kid)
 
     def _claims(self, **changes: str | int | None) -> Claims:
@@ -112,10 +91,17 @@ class Tokens:
     def _encode(claims: Claims, key: ec.EllipticCurvePrivateKey, kid: str) -> str:
         return jwt.encode(claims, key, algorithm="ES256", headers={"kid": kid})
 
-    def _unsigned(self) -> str:
+    def sign_as_stranger(self, *, known_kid: bool = False) -> str:
+        """A token by a key that nobody trusts, under its own key id or under the trusted one."""
+        return self._encode(
+            self._claims(), self._stranger.private, (self._key if known_kid else self._stranger).kid
+        )
+
+    def unsigned(self) -> str:
+        """A token whose header says that it needs no signature."""
         return f"{_segment({'alg': 'none', 'typ': 'JWT', 'kid': self._key.kid})}.{_segment(self._claims())}."
 
-    def _hmac_with_public_key(self) -> str:
+    def hmac_with_public_key(self) -> str:
         """The classic confusion of algorithms: the public key, known to all, used as an HMAC secret."""
         public = self._key.private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -123,6 +109,27 @@ class Tokens:
         header = _segment({"alg": "HS256", "typ": "JWT", "kid": self._key.kid})
         signed = f"{header}.{_segment(self._claims())}"
         return f"{signed}.{_base64url(hmac.digest(public, signed.encode(), hashlib.sha256))}"
+
+
+_MAKE: Mapping[str, Callable[[Tokens], str]] = {
+    "valid": lambda tokens: tokens.sign(),
+    "wrong audience": lambda tokens: tokens.sign(aud="another-service"),
+    "expired": lambda tokens: tokens.sign(exp=-_PAST_SKEW_S),
+    "expired a moment ago": lambda tokens: tokens.sign(exp=-_WITHIN_SKEW_S),
+    "not yet valid": lambda tokens: tokens.sign(nbf=_PAST_SKEW_S),
+    "no exp": lambda tokens: tokens.sign(exp=None),
+    "wrong issuer": lambda tokens: tokens.sign(iss="https://issuer.example"),
+    "no sub": lambda tokens: tokens.sign(sub=None),
+    "another sub": lambda tokens: tokens.sign(sub="someone-else"),
+    "without the scope": lambda tokens: tokens.sign(scope="read:something-else"),
+    "unknown key": lambda tokens: tokens.sign_as_stranger(),
+    "known kid, other key": lambda tokens: tokens.sign_as_stranger(known_kid=True),
+    "alg none": lambda tokens: tokens.unsigned(),
+    "HS256 with the public key": lambda tokens: tokens.hmac_with_public_key(),
+    "garbage": lambda tokens: "not.a.token",
+}
+NAMES = frozenset(_MAKE)
+"""The tokens that there are, besides `none`."""
 
 
 def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:

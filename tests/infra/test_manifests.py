@@ -1,0 +1,262 @@
+"""What infra/mesh says, object by object: schemas, hardening, and one source for everything two parts must agree on."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from meshlab.istio import Mesh
+from meshlab.kustomize import build
+from meshlab.manifest import Manifest
+from meshlab.project import Project, read_env_file
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+OVERLAYS = sorted(path.parent for path in INFRA.glob("mesh/overlays/*/kustomization.yaml"))
+KUBERNETES_VERSION = "1.33"
+
+
+@pytest.fixture(params=OVERLAYS, ids=lambda path: path.name)
+def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
+    """The objects of one overlay."""
+    return build(request.param)
+
+
+Objects = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+@pytest.fixture
+def example() -> Objects:
+    """The objects of the example overlay, by kind and name."""
+    return {(found.kind, found.name): found.body for found in build(INFRA / "mesh/overlays/example")}
+
+
+def test_there_is_an_overlay_with_tls_and_one_without() -> None:
+    assert {path.name for path in OVERLAYS} == {"example", "plain-http"}
+
+
+def test_the_lab_understands_every_overlay(manifests: list[Manifest]) -> None:
+    assert {str(workload.ref) for workload in Mesh.from_manifests(manifests).workloads} == {
+        "istio-ingress/istio-internal-gateway",
+        "user-profile/user-profile",
+    }
+
+
+@pytest.mark.skipif(
+    shutil.which("kubectl") is None, reason="kubectl is not on PATH; the lab's reader has its own tests"
+)
+def test_kubectl_builds_the_same_objects(manifests: list[Manifest], request: pytest.FixtureRequest) -> None:
+    overlay = OVERLAYS[request.node.callspec.indices["manifests"]]
+    built = subprocess.run(["kubectl", "kustomize", str(overlay)], capture_output=True, text=True, check=True)
+
+    def by_name(bodies: list[Any]) -> list[Any]:
+        return sorted(
+            bodies,
+            key=lambda body: (body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]),
+        )
+
+    assert by_name([found.body for found in manifests]) == by_name(list(yaml.safe_load_all(built.stdout)))
+
+
+def test_kubernetes_accepts_every_core_object(manifests: list[Manifest]) -> None:
+    core = [found for found in manifests if "istio.io" not in found.api_version]
+    assert len(core) >= 10
+    for found in core:
+        kubernetes_validate.validate(dict(found.body), KUBERNETES_VERSION, strict=True)
+
+
+def test_every_istio_object_is_of_version_v1(manifests: list[Manifest]) -> None:
+    istio = [found.api_version for found in manifests if "istio.io" in found.api_version]
+    assert istio
+    assert {version.rpartition("/")[2] for version in istio} == {"v1"}
+
+
+def test_every_object_names_its_namespace(manifests: list[Manifest]) -> None:
+    assert [str(found) for found in manifests if not found.namespace and found.kind != "Namespace"] == []
+
+
+def test_no_placeholder_is_left(manifests: list[Manifest]) -> None:
+    placeholders = {
+        "issuer",
+        "issuer/subject",
+        "audience",
+        "scope",
+        "host",
+        "host:*",
+        "user-profile/host",
+        "{}",
+    }
+    assert [str(found) for found in manifests if placeholders & set(_strings(found.body))] == []
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_the_root_namespace_demands_mtls_and_allows_nothing(example: Objects) -> None:
+    peers = example["PeerAuthentication", "default"]
+    assert peers["metadata"]["namespace"] == "istio-system"
+    assert peers["spec"] == {"mtls": {"mode": "STRICT"}}
+    nothing = example["AuthorizationPolicy", "allow-nothing"]
+    assert nothing["metadata"]["namespace"] == "istio-system"
+    assert nothing["spec"] == {}
+
+
+def test_every_proxy_logs_access(example: Objects) -> None:
+    telemetry = example["Telemetry", "mesh-default"]
+    assert telemetry["metadata"]["namespace"] == "istio-system"
+    assert telemetry["spec"]["accessLogging"] == [{"providers": [{"name": "envoy"}]}]
+
+
+@pytest.mark.parametrize("name", ["internal-gateway-tokens", "user-profile-tokens"])
+def test_every_request_authentication_demands_issuer_audience_and_a_header(
+    example: Objects, name: str
+) -> None:
+    contract = read_env_file(INFRA / "contract.env")
+    (rule,) = example["RequestAuthentication", name]["spec"]["jwtRules"]
+    assert rule["issuer"] == contract["JWT_ISSUER"]
+    assert rule["audiences"] == [contract["JWT_AUDIENCE"]]
+    assert rule["fromHeaders"] == [{"name": "Authorization", "prefix": "Bearer "}]
+    assert rule["forwardOriginalToken"] is (name == "internal-gateway-tokens")
+
+
+@pytest.mark.parametrize("name", ["internal-gateway-callers", "user-profile-from-gateway"])
+def test_both_proxies_allow_one_caller_one_method_and_one_segment(example: Objects, name: str) -> None:
+    contract = read_env_file(INFRA / "contract.env")
+    spec = example["AuthorizationPolicy", name]["spec"]
+    assert spec["action"] == "ALLOW"
+    assert spec["selector"]["matchLabels"]
+    (rule,) = spec["rules"]
+    (source,), (operation,) = rule["from"], rule["to"]
+    assert source["source"]["requestPrincipals"] == [f"{contract['JWT_ISSUER']}/{contract['JWT_SUBJECT']}"]
+    assert operation["operation"]["methods"] == ["GET"]
+    assert operation["operation"]["paths"] == ["/profile/{*}"]
+    assert {"key": "request.auth.claims[scope]", "values": [contract["JWT_SCOPE"]]} in rule["when"]
+
+
+def test_the_gateway_answers_for_the_contracts_host_alone(example: Objects) -> None:
+    host = read_env_file(INFRA / "contract.env")["GKE_GATEWAY_HOST"]
+    policy = example["AuthorizationPolicy", "internal-gateway-callers"]["spec"]["rules"][0]
+    assert policy["to"][0]["operation"]["hosts"] == [host, f"{host}:*"]
+    (server,) = example["Gateway", "internal-gateway"]["spec"]["servers"]
+    assert server["hosts"] == [f"user-profile/{host}"]
+    route = example["VirtualService", "user-profile"]["spec"]
+    assert route["hosts"] == [host]
+    assert route["exportTo"] == ["istio-ingress"]
+    assert route["gateways"] == ["istio-ingress/internal-gateway"]
+
+
+def test_the_workload_trusts_the_gateways_own_identity(example: Objects) -> None:
+    account = example["Deployment", "istio-internal-gateway"]["spec"]["template"]["spec"][
+        "serviceAccountName"
+    ]
+    (source,) = example["AuthorizationPolicy", "user-profile-from-gateway"]["spec"]["rules"][0]["from"]
+    assert source["source"]["principals"] == [f"cluster.local/ns/istio-ingress/sa/{account}"]
+    assert ("ServiceAccount", account) in example
+
+
+def test_the_gateway_is_injected_as_a_gateway_and_by_label(example: Objects) -> None:
+    deployment = example["Deployment", "istio-internal-gateway"]
+    assert deployment["metadata"]["namespace"] == "istio-ingress"
+    template = deployment["spec"]["template"]["metadata"]
+    assert template["labels"]["sidecar.istio.io/inject"] == "true"
+    assert template["annotations"] == {"inject.istio.io/templates": "gateway"}
+
+
+def test_the_gateway_is_highly_available(example: Objects) -> None:
+    spec = example["Deployment", "istio-internal-gateway"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/healthz/ready", "port": 15021}
+    assert len(spec["template"]["spec"]["topologySpreadConstraints"]) == 2
+    autoscaler = example["HorizontalPodAutoscaler", "istio-internal-gateway"]["spec"]
+    assert autoscaler["scaleTargetRef"]["name"] == "istio-internal-gateway"
+    assert autoscaler["minReplicas"] >= 2
+    assert "replicas" not in spec  # a number here would fight the autoscaler at every apply
+    disruption = example["PodDisruptionBudget", "istio-internal-gateway"]["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert disruption["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_the_load_balancer_is_internal_and_admits_the_functions_subnet_alone(
+    manifests: list[Manifest],
+) -> None:
+    contract = read_env_file(INFRA / "contract.env")
+    (service,) = (
+        found.body for found in manifests if found.kind == "Service" and found.namespace == "istio-ingress"
+    )
+    assert service["metadata"]["annotations"]["networking.gke.io/load-balancer-type"] == "Internal"
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["spec"]["loadBalancerIP"] == contract["GKE_GATEWAY_ADDRESS"]
+    assert service["spec"]["loadBalancerSourceRanges"] == [contract["FUNCTION_EGRESS_RANGE"]]
+    assert service["spec"]["externalTrafficPolicy"] == "Local"
+
+
+def test_gateway_and_service_agree_on_the_one_open_port(manifests: list[Manifest]) -> None:
+    (service,) = (
+        found.body for found in manifests if found.kind == "Service" and found.namespace == "istio-ingress"
+    )
+    (gateway,) = (found.body for found in manifests if found.kind == "Gateway")
+    (port,), (server,) = service["spec"]["ports"], gateway["spec"]["servers"]
+    assert port["port"] == server["port"]["number"]
+    assert port["targetPort"] == port["port"] + 8000  # unprivileged in the pod
+
+
+def test_the_example_closes_port_80_and_terminates_tls(example: Objects) -> None:
+    (server,) = example["Gateway", "internal-gateway"]["spec"]["servers"]
+    assert server["port"] == {"number": 443, "name": "https", "protocol": "HTTPS"}
+    assert server["tls"] == {
+        "mode": "SIMPLE",
+        "credentialName": "internal-gateway-tls",
+        "minProtocolVersion": "TLSV1_2",
+    }
+
+
+def test_every_pod_is_restricted_and_has_its_own_account(manifests: list[Manifest]) -> None:
+    for deployment in (found.body for found in manifests if found.kind == "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["serviceAccountName"] not in ("", "default")
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["resources"]["requests"].keys() >= {"cpu", "memory"}
+            assert container["image"] == "auto" or "@sha256:" in container["image"]
+    for namespace in (found.body for found in manifests if found.kind == "Namespace"):
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+def test_the_overlays_keys_are_public_es256_keys(overlay: Path) -> None:
+    keys = json.loads((overlay / "jwks.json").read_text())["keys"]
+    assert keys
+    for key in keys:
+        assert key.keys() == {"kty", "crv", "x", "y", "alg", "use", "kid"}
+        assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
+
+
+def test_no_private_key_is_in_the_repository() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    marker = re.compile(rb"-----BEGIN (?:EC |RSA |ENCRYPTED )?PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}")
+    files = [ROOT / name for name in tracked.stdout.split("\0") if name]
+    assert [str(path) for path in files if path.is_file() and marker.search(path.read_bytes())] == []
+
+
+def test_the_contract_is_one_file_that_a_shell_reads_as_python_does(project: Project) -> None:
+    assert (INFRA / "contract.env").resolve() == INFRA / "mesh/contract/contract.env"
+    contract = project.contract()
+    script = "set -eu; . infra/contract.env; set | grep -E '^(" + "|".join(contract) + ")=' | sed \"s/'//g\""
+    shell = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert dict(line.split("=", 1) for line in shell.stdout.splitlines()) == contract
