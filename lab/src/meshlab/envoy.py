@@ -1,5 +1,10 @@
-"""The real Envoy as a child process: its configuration in a file, its access log in another."""
+"""The real Envoy as a child process: its configuration in files, its access log in another.
 
+Listeners, which hold all that a mesh decides about a request, stand in a file of their own that Envoy watches. So a
+running proxy takes a change as a proxy in a cluster takes it from istiod: without a restart.
+"""
+
+import hashlib
 import http.client
 import json
 import os
@@ -13,6 +18,10 @@ from meshlab.istio import Address
 from meshlab.process import Child, Supervisor
 
 _ADMIN_TIMEOUT_S = 2.0
+# How long a replaced listener goes on serving the connections it had. Istio's default is 45 s; here the change
+# should be over soon, and every call of the lab takes milliseconds.
+_DRAIN_S = 1
+_LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 
 
 class Envoy:
@@ -23,7 +32,7 @@ class Envoy:
     Args:
         supervisor: Starts it and ends it.
         name: Names it in messages and files.
-        config: The whole bootstrap configuration.
+        config: The whole configuration, as the compiler gives it.
         admin: Where its admin interface listens, as the configuration says.
     """
 
@@ -33,7 +42,10 @@ class Envoy:
         self._admin = admin
         self._access_log = supervisor.directory / f"{name}.access.log"
         self._config = supervisor.directory / f"{name}.json"
-        _write_private(self._config, json.dumps(config))
+        self._listeners = supervisor.directory / f"{name}.listeners.json"
+        self._bootstrap, listeners = split_listeners(config, self._listeners)
+        _write_private(self._config, json.dumps(self._bootstrap))
+        _write_private(self._listeners, json.dumps(listeners))
         self._child: Child | None = None
 
     def start(self) -> Child:
@@ -46,6 +58,8 @@ class Envoy:
                 "--disable-hot-restart",
                 "--concurrency", "1",
                 "--log-level", "warning",
+                "--drain-time-s", str(_DRAIN_S),
+                "--drain-strategy", "immediate",  # an answer on a connection of before asks to open another
                 "--file-flush-interval-msec", "10",  # the lab reads the access log of a request right after it
             ],
             stdout=self._access_log,
@@ -61,6 +75,37 @@ class Envoy:
         if self._child is None:
             self._child = self.start()
         self._child.wait_until(self._ready, "did not get ready")
+
+    def update(self, config: dict[str, Any]) -> None:
+        """Give it other listeners, without waiting until it has them.
+
+        Connections of before are served on for a second, as they were, and closed: each after its next answer, idle
+        ones at the end of that second.
+
+        Args:
+            config: The whole configuration; only its listeners may differ from the one it was started with.
+
+        Raises:
+            ValueError: Something else differs, which only a restart could change.
+        """
+        bootstrap, listeners = split_listeners(config, self._listeners)
+        if bootstrap != self._bootstrap:
+            raise ValueError(f"more than the listeners of {self.name} changed; start it anew")
+        # Envoy looks at the file when another one is moved into its place.
+        new = self._listeners.with_suffix(".new")
+        _write_private(new, json.dumps(listeners))
+        new.replace(self._listeners)
+
+    def wait_updated(self) -> None:
+        """Wait until it serves by the latest listeners alone: no connection is left that knows those of before.
+
+        Raises:
+            LabError: It ended, or it refused them; the message holds the end of its log.
+        """
+        if self._child is None:
+            return  # it reads the file when it starts
+        wanted = json.loads(self._listeners.read_text())["version_info"]
+        self._child.wait_until(lambda: self._serves(wanted), "did not take its new listeners")
 
     def stop(self) -> None:
         """End it; `start` brings it back on the same addresses."""
@@ -78,8 +123,15 @@ class Envoy:
 
     def counter(self, pattern: str) -> int:
         """The sum of all counters whose name ends with a match of the regular expression."""
-        _, body = self._get(f"/stats?format=json&filter={quote(pattern)}$")
-        return sum(int(stat.get("value", 0)) for stat in json.loads(body)["stats"])
+        return sum(int(value) for value in self._stats(f"{pattern}$").values())
+
+    def _serves(self, version: str) -> bool:
+        found = self._stats(r"^listener_manager\.(lds\.version_text|.*_draining|.*_warming)$")
+        return found.pop("listener_manager.lds.version_text") == version and not any(found.values())
+
+    def _stats(self, pattern: str) -> dict[str, Any]:
+        _, body = self._get(f"/stats?format=json&filter={quote(pattern)}")
+        return {stat["name"]: stat.get("value", 0) for stat in json.loads(body)["stats"] if "name" in stat}
 
     def _ready(self) -> bool:
         try:
@@ -96,6 +148,24 @@ class Envoy:
             return response.status, response.read()
         finally:
             connection.close()
+
+
+def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part a configuration into a bootstrap that follows a file, and what stands in that file.
+
+    Args:
+        config: A whole configuration.
+        file: Where the bootstrap shall look for its listeners.
+
+    Returns:
+        The bootstrap and the listeners, as an answer of a listener discovery service.
+    """
+    static = dict(config["staticResources"])
+    listeners = [{"@type": _LISTENER, **listener} for listener in static.pop("listeners")]
+    source = {"pathConfigSource": {"path": str(file)}, "resourceApiVersion": "V3"}
+    bootstrap = {**config, "staticResources": static, "dynamicResources": {"ldsConfig": source}}
+    version = hashlib.sha256(json.dumps(listeners).encode()).hexdigest()[:16]
+    return bootstrap, {"version_info": version, "resources": listeners}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -89,6 +89,7 @@ class RunningMesh:
     ) -> None:
         self.key = SigningKey.generate()
         self._supervisor = supervisor
+        self._project = project
         self._contract = project.contract()
         self._mesh = read_mesh(project, self.key.jwks)
         self.not_enforced = self._mesh.not_enforced
@@ -97,11 +98,9 @@ class RunningMesh:
         self._apps = {_USER_PROFILE: ["meshlab.user_profile", "--profiles", str(profiles)]}
         self._running_apps: list[Child] = []
         self._pki = supervisor.directory / "pki"
-        secrets = self._issue_certificates()
+        self._secrets = self._issue_certificates()
         self._proxies = {
-            workload.ref: self._proxy(workload, secrets)
-            for workload in self._mesh.workloads
-            if workload.injected
+            workload.ref: self._proxy(workload) for workload in self._mesh.workloads if workload.injected
         }
 
     @property
@@ -147,6 +146,25 @@ class RunningMesh:
         for proxy in self._proxies.values():
             proxy.wait_ready()
 
+    def publish_keys(self, jwks: str) -> None:
+        """Make the running proxies trust these keys and no others, and wait until they do.
+
+        As `kubectl apply` with another `jwks.json` does in a cluster, only that here the wait ends when the change is
+        everywhere: no connection is left that is checked by the keys of before. Calls under way are not disturbed.
+
+        Args:
+            jwks: The public keys (RFC 7517), in place of the overlay's.
+
+        Raises:
+            ManifestError: It is no set of public keys; the proxies go on with those they have.
+            LabError: A proxy ended or refused them.
+        """
+        self._mesh = read_mesh(self._project, jwks)
+        for ref, proxy in self._proxies.items():
+            proxy.update(self._compile(ref))
+        for proxy in self._proxies.values():
+            proxy.wait_updated()
+
     def run_policy_test(self, case: Case) -> Result:
         """Send one request of a policy test and return its fate."""
         return self._policy_runner.run(case)
@@ -177,9 +195,12 @@ class RunningMesh:
         command = [sys.executable, "-m", *self._apps[ref], "--port", str(address.port)]
         return self._supervisor.spawn(ref.name, command)
 
-    def _proxy(self, workload: Workload, secrets: SecretFiles) -> Envoy:
-        config = compile_proxy(self._mesh, workload.ref, self._placement, secrets)
-        return Envoy(self._supervisor, _proxy_name(workload.ref), config, self._placement.admin[workload.ref])
+    def _proxy(self, workload: Workload) -> Envoy:
+        admin = self._placement.admin[workload.ref]
+        return Envoy(self._supervisor, _proxy_name(workload.ref), self._compile(workload.ref), admin)
+
+    def _compile(self, ref: WorkloadRef) -> dict[str, Any]:
+        return compile_proxy(self._mesh, ref, self._placement, self._secrets)
 
     def _issue_certificates(self) -> SecretFiles:
         """Make three authorities, and everything that this run's proxies and probes show to each other."""

@@ -96,8 +96,9 @@ class Child:
         self.mark_ready()
 
     def mark_ready(self) -> None:
-        """Note the time it took to get ready."""
-        self.ready_after_s = time.monotonic() - self.started_at
+        """Note the time it took to get ready; later waits change nothing about it."""
+        if self.ready_after_s is None:
+            self.ready_after_s = time.monotonic() - self.started_at
 
     def log_tail(self) -> str:
         """The last lines of what it wrote to standard error."""

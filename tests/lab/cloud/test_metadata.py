@@ -9,8 +9,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import httpx
+import jwt
 import pytest
 from meshlab.cloud import bigquery, metadata
+from meshlab.cloud.identity import IdentityTokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,11 +120,62 @@ def test_the_token_is_one_per_start(client: httpx.Client) -> None:
         assert token(other) != token(client)
 
 
-def test_identity_tokens_are_not_given_and_the_reply_says_so(client: httpx.Client) -> None:
-    reply = client.get(f"{ACCOUNT}/identity?audience=a", headers=FLAVOR)
+def test_an_identity_token_is_what_googles_library_fetches_and_verifies(address: str) -> None:
+    code = """
+import google.auth.transport.requests, google.oauth2.id_token as id_token, json, os
+request = google.auth.transport.requests.Request()
+certs = f"http://{os.environ['GCE_METADATA_HOST']}/oauth2/v3/certs"
+token = id_token.fetch_id_token(request, "https://a.example/?b=c&d")
+print(json.dumps(id_token.verify_token(token, request, "https://a.example/?b=c&d", certs_url=certs)))
+"""
+    claims = run_python(code, GCE_METADATA_HOST=address, GCE_METADATA_IP=address)
 
-    assert reply.status_code == 404
-    assert "no identity tokens" in reply.text
+    assert claims["iss"] == "https://accounts.meshlab.invalid"
+    assert (claims["email"], claims["email_verified"]) == ("function@p-1.meshlab.invalid", True)
+    assert claims["sub"] == claims["azp"]
+    assert int(str(claims["exp"])) - int(str(claims["iat"])) == 3600
+
+
+def identity(client: httpx.Client, **query: str) -> httpx.Response:
+    return client.get(f"{ACCOUNT}/identity", params=query, headers=FLAVOR)
+
+
+def test_an_identity_token_names_the_account_only_in_the_full_format(client: httpx.Client) -> None:
+    short, full = (
+        jwt.decode(identity(client, audience="a", format=form).text, options={"verify_signature": False})
+        for form in ("standard", "full")
+    )
+    assert "email" not in short
+    assert full["email"] == "function@p-1.meshlab.invalid"
+    assert short["sub"] == full["sub"]
+
+
+def test_who_asks_again_gets_the_same_identity_token(client: httpx.Client) -> None:
+    assert identity(client, audience="a").text == identity(client, audience="a").text
+    assert identity(client, audience="a").text != identity(client, audience="b").text
+
+
+def test_an_identity_token_is_new_when_the_old_one_has_four_minutes_left() -> None:
+    now = 1_000_000.0
+    tokens = IdentityTokens("a@b.invalid", lambda: now)
+    first = tokens.token("a", full=True)
+    now += 3600 - 241
+    assert tokens.token("a", full=True) == first
+    now += 1
+    assert tokens.token("a", full=True) != first
+
+
+@pytest.mark.parametrize("query", [{}, {"audience": ""}, {"audience": "a", "format": "short"}])
+def test_an_identity_token_without_an_audience_or_in_an_unknown_format_is_refused(
+    client: httpx.Client, query: dict[str, str]
+) -> None:
+    assert identity(client, **query).status_code == 400
+
+
+def test_an_identity_token_needs_the_flavor_and_its_key_does_not(client: httpx.Client) -> None:
+    assert client.get(f"{ACCOUNT}/identity?audience=a").status_code == 403
+    (key,) = client.get("/oauth2/v3/certs").raise_for_status().json()["keys"]
+    assert key.keys() == {"kty", "n", "e", "alg", "use", "kid"}
 
 
 def test_what_is_not_there_is_not_found_and_nothing_can_be_written(client: httpx.Client) -> None:

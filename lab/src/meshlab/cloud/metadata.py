@@ -2,7 +2,8 @@
 
 Point clients at it with `GCE_METADATA_HOST` and `GCE_METADATA_IP`, both `127.0.0.1:PORT`. It tells the project,
 describes the default service account, and hands out one access token, random at each start, that is good for
-nothing. It gives no identity tokens.
+nothing. It makes identity tokens for any audience; whoever shall verify them finds their key where Google's own keys
+lie on www.googleapis.com, at `/oauth2/v3/certs`.
 
 Source: https://cloud.google.com/run/docs/container-contract#metadata-server
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from meshlab.cloud import serving
+from meshlab.cloud.identity import IdentityTokens
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -28,6 +30,7 @@ TOKEN_LIFETIME_S = 3599
 
 _ROOT = "/computeMetadata/v1/"
 _ACCOUNTS = "instance/service-accounts/"
+_CERTS = "/oauth2/v3/certs"
 
 
 def service_account_email(project: str) -> str:
@@ -53,6 +56,8 @@ class MetadataApp:
             "expires_in": TOKEN_LIFETIME_S,
             "token_type": "Bearer",
         }
+        self._identity = IdentityTokens(email)
+        self._identity_paths = {f"{_ACCOUNTS}{name}/identity" for name in ("default", email)}
         account = {"aliases": ["default"], "email": email, "scopes": list(SCOPES)}
         self._texts = {
             "project/project-id": project,
@@ -90,6 +95,8 @@ class MetadataApp:
             return 405, f"{scope['method']} is not allowed; use GET.\n"
         if scope["path"] == "/":
             return 200, "computeMetadata/\n"
+        if scope["path"] == _CERTS:
+            return 200, self._identity.jwks
         # Both rules keep a page in a browser, or a proxy that was talked into it, from reading the token.
         if headers.get(b"metadata-flavor", b"").lower() != b"google":
             return 403, "Missing required header: Metadata-Flavor: Google\n"
@@ -98,16 +105,22 @@ class MetadataApp:
         if not scope["path"].startswith(_ROOT):
             return 404, f"No metadata at {scope['path']}\n"
         path = scope["path"].removeprefix(_ROOT)
-        if path.startswith(_ACCOUNTS) and path.endswith("/identity"):
-            return (
-                404,
-                "This stand-in gives no identity tokens. Sign the caller's token with a key instead.\n",
-            )
-        recursive = parse_qs(scope["query_string"].decode("latin-1")).get("recursive", ["false"])[-1]
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        if path in self._identity_paths:
+            return self._identity_token(query)
+        recursive = query.get("recursive", ["false"])[-1]
         if recursive.lower() == "true":
             path = f"{path.rstrip('/')}/?recursive"
         found = self._objects.get(path, self._texts.get(path))
         return (200, found) if found is not None else (404, f"No metadata at {scope['path']}\n")
+
+    def _identity_token(self, query: dict[str, list[str]]) -> tuple[int, object]:
+        audience, form = query.get("audience", [""])[-1], query.get("format", ["standard"])[-1]
+        if not audience:
+            return 400, "non-empty audience parameter required\n"
+        if form not in ("standard", "full"):
+            return 400, "format parameter must be standard or full\n"
+        return 200, self._identity.token(audience, full=form == "full")
 
 
 @contextlib.contextmanager

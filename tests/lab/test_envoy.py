@@ -1,0 +1,114 @@
+"""The real Envoy taking a change while it runs."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from meshlab.envoy import split_listeners
+from meshlab.manifest import ManifestError
+from meshlab.mesh import RunningMesh
+from meshlab.policy.cases import Case, Expectation
+from meshlab.policy.tokens import SigningKey
+from meshlab.ports import free_ports
+from meshlab.process import Supervisor
+from meshlab.project import Project
+from meshlab.stack import shipped
+
+Send = Callable[..., tuple[int | None, str]]
+
+VALID = Case("a valid token", path="/profile/u-1001", token="valid", expect=Expectation(status=200, by="app"))
+
+
+@pytest.fixture(scope="module")
+def own_mesh(project: Project) -> Iterator[RunningMesh]:
+    """A mesh whose keys may change, for no other test uses it."""
+    with Supervisor() as supervisor:
+        running = RunningMesh(supervisor, project, free_ports(), shipped("profiles.json"))
+        running.start()
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture
+def mesh(own_mesh: RunningMesh) -> Iterator[RunningMesh]:
+    yield own_mesh
+    own_mesh.publish_keys(own_mesh.key.jwks)
+
+
+@pytest.fixture
+def send(mesh: RunningMesh) -> Send:
+    def send(case: Case = VALID) -> tuple[int | None, str]:
+        result = mesh.run_policy_test(case)
+        return result.answer.status, result.answer.text
+
+    return send
+
+
+def together(*keys: SigningKey) -> str:
+    return json.dumps({"keys": [key for pair in keys for key in json.loads(pair.jwks)["keys"]]})
+
+
+def test_a_published_key_is_trusted_by_both_proxies_at_once(mesh: RunningMesh, send: Send) -> None:
+    stranger = SigningKey.generate()
+    assert send()[0] == 200
+    mesh.publish_keys(stranger.jwks)
+    assert send() == (401, "Jwks doesn't have key to match kid or alg from Jwt")
+    assert send(replace(VALID, to="sidecar", client="gateway"))[0] == 401
+    mesh.publish_keys(together(mesh.key, stranger))
+    assert send()[0] == 200
+
+
+def test_what_is_no_set_of_public_keys_is_refused_and_changes_nothing(mesh: RunningMesh, send: Send) -> None:
+    for wrong in ("{}", "not JSON", '{"keys": [{"kty": "EC", "d": "secret"}]}'):
+        with pytest.raises(ManifestError) as error:
+            mesh.publish_keys(wrong)
+        assert "secret" not in str(error.value)
+    assert send()[0] == 200
+
+
+def test_no_call_is_lost_while_keys_are_published(mesh: RunningMesh, send: Send) -> None:
+    """New connections all the time; the SDK's tests have the pooled ones."""
+    fates: set[int | None] = set()
+    done = threading.Event()
+
+    def call() -> None:
+        while not done.is_set():
+            fates.add(send()[0])
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    for _ in range(2):
+        mesh.publish_keys(together(mesh.key, SigningKey.generate()))
+    done.set()
+    caller.join()
+    assert fates == {200}
+
+
+def test_a_proxy_that_starts_anew_has_the_keys_published_before(mesh: RunningMesh, send: Send) -> None:
+    mesh.gateway.stop()
+    mesh.publish_keys(together(SigningKey.generate(), mesh.key))
+    mesh.gateway.start()
+    mesh.gateway.wait_ready()
+    assert send()[0] == 200
+
+
+def test_only_listeners_change_in_a_running_proxy(mesh: RunningMesh) -> None:
+    with pytest.raises(ValueError, match="more than the listeners of envoy-istio-internal-gateway"):
+        mesh.gateway.update({"staticResources": {"listeners": []}})
+
+
+def test_listeners_are_parted_from_the_rest_and_named_by_their_content() -> None:
+    def parted(port: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        config = {"admin": {}, "staticResources": {"clusters": [], "listeners": [{"name": str(port)}]}}
+        return split_listeners(config, Path("/run/lds.json"))
+
+    bootstrap, listeners = parted(1)
+    assert bootstrap["staticResources"] == {"clusters": []}
+    assert bootstrap["dynamicResources"]["ldsConfig"]["pathConfigSource"] == {"path": "/run/lds.json"}
+    assert [listener["name"] for listener in listeners["resources"]] == ["1"]
+    assert parted(1) == (bootstrap, listeners)
+    assert parted(2)[1]["version_info"] != listeners["version_info"]
