@@ -48,7 +48,7 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S,
     ) -> None:
-        self._service = make_service(base_url, address, ca_file, timeout_s, connect_timeout_s)
+        self._service = make_service(base_url, address, ca_file, {"timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s})
         self._auth = auth
         self._lock = threading.Lock()
         self._opened: tuple[int, PinnedTransport] | None = None

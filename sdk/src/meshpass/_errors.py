@@ -5,12 +5,14 @@ MeshError
 ├── InvalidRequest          the call itself cannot be sent safely; nothing was sent
 │   └── InvalidPathValue    a value cannot stand as one segment of a path
 ├── SigningKeyError         the signing key cannot be read or used
+├── IdentityError           no Google identity was found, or Google gives no ID token for it
 ├── GatewayTLSError         the gateway's certificate is not trusted, or TLS failed
-├── MeshTimeout             no complete answer within the time given
+├── MeshTimeout             no complete answer within the time given; `code` says where it went
+├── BadResponse             the answer is too large or cannot be decoded
 ├── UpstreamUnavailable     the mesh has no working service behind the route, or the connection broke
 │   └── GatewayUnreachable  no connection to the gateway; nothing was sent
 └── RequestRefused          the mesh answered in the service's place
-    ├── TokenRefused        the caller's token was not accepted
+    ├── TokenRefused        the caller's token was not accepted; `cause` says why
     ├── NotAllowed          a policy does not allow this caller this request
     └── NoRoute             the gateway has no route for this host and path
 
@@ -37,6 +39,8 @@ class MeshError(Exception):
         claims: `iss`, `aud`, `kid` and `exp` of the token that was sent, never the token.
         hint: What to do next.
         retryable: Whether the same call may succeed later with nothing changed.
+        attempts: How often the call was sent, without the free replay of a stale connection.
+        retry_after_s: When the answer asks to come back, in seconds from then.
     """
 
     code: str = "mesh_error"
@@ -54,6 +58,8 @@ class MeshError(Exception):
         claims: Mapping[str, object] | None = None,
         hint: str = "",
         retryable: bool | None = None,
+        attempts: int = 0,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         if code is not None:
@@ -66,10 +72,12 @@ class MeshError(Exception):
         self.answered_by = answered_by
         self.claims: dict[str, object] = dict(claims or {})
         self.hint = hint
+        self.attempts = attempts
+        self.retry_after_s = retry_after_s
 
     def __str__(self) -> str:
-        message = str(self.args[0])
-        return f"{message} {self.hint}" if self.hint else message
+        tried = f"It was tried {self.attempts} times." if self.attempts > 1 else ""
+        return " ".join(part for part in (str(self.args[0]), tried, self.hint) if part)
 
 
 class ConfigurationError(MeshError):
@@ -110,6 +118,15 @@ class SigningKeyError(MeshError):
     code = "signing_key"
 
 
+class IdentityError(MeshError):
+    """No Google identity was found, or Google gives no ID token for it.
+
+    `retryable` is true where a server was out of reach, overloaded or not ready yet.
+    """
+
+    code = "identity"
+
+
 class GatewayTLSError(MeshError):
     """The gateway's certificate is not trusted or not for this host, or TLS failed in another way."""
 
@@ -117,10 +134,21 @@ class GatewayTLSError(MeshError):
 
 
 class MeshTimeout(MeshError):  # noqa: N818
-    """No complete answer came within the time given; the service may have done the work."""
+    """No complete answer came within the time given.
+
+    `code` says where the time went: `timeout_token`, `timeout_connect`, `timeout_read` (no answer began),
+    `timeout_body` (it did not end), or `deadline` (it was over before anything was done). From `timeout_read`
+    on, the service may have done the work.
+    """
 
     code = "timeout"
     retryable = True
+
+
+class BadResponse(MeshError):  # noqa: N818
+    """The service's answer is larger than allowed, or its body is not what its content-encoding says."""
+
+    code = "bad_response"
 
 
 class UpstreamUnavailable(MeshError):  # noqa: N818
@@ -143,9 +171,14 @@ class RequestRefused(MeshError):  # noqa: N818
 
 
 class TokenRefused(RequestRefused):
-    """The caller's token was not accepted: 401, or 403 for its audience."""
+    """The caller's token was not accepted: 401, or 403 for its audience.
+
+    `cause` says why: `missing`, `expired`, `not_yet_valid`, `issuer`, `audience`, `key_unknown`, `signature`,
+    `keys_unavailable` (the mesh cannot fetch the issuer's public keys), or `other`.
+    """
 
     code = "token_refused"
+    cause: str = "other"
 
 
 class NotAllowed(RequestRefused):

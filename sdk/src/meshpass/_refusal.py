@@ -36,19 +36,34 @@ _CLOCK_HINT = "Check this machine's clock against the mesh's."
 _JWKS_HINT = (
     "Publish this key in the RequestAuthentication; Istio may take 20 minutes to fetch a jwksUri again."
 )
-_TOKEN_HINTS = {
-    # Envoy may put one status behind another: "Jwt verification fails: Jwks doesn't ...". The order counts.
-    _JWKS_WORDS: "The mesh cannot fetch the issuer's public keys: check the RequestAuthentication's jwksUri.",
-    "Jwks doesn't have key": _JWKS_HINT,
-    "Jwt is missing": "Something before the gateway took the Authorization header away.",
-    "Jwt is expired": _CLOCK_HINT,
-    "Jwt is not yet valid": _CLOCK_HINT,
-    "Jwt not yet valid": _CLOCK_HINT,
-    "Jwt issuer is not configured": "Compare the token's iss with the issuer in the RequestAuthentication.",
-    "Audiences in Jwt": "Compare the token's aud with the audiences in the RequestAuthentication.",
-    "Jwt verification fails": "The RequestAuthentication has another key under this kid: publish this one.",
-}
+# Envoy's words, what they mean (`TokenRefused.cause`), and what to do. Envoy may put one status behind another:
+# "Jwt verification fails: Jwks doesn't ...". The order counts.
+_TOKEN_CAUSES = (
+    (
+        _JWKS_WORDS,
+        "keys_unavailable",
+        "The mesh cannot fetch the issuer's public keys: check the RequestAuthentication's jwksUri.",
+    ),
+    ("Jwks doesn't have key", "key_unknown", _JWKS_HINT),
+    ("Jwt is missing", "missing", "Something before the gateway took the Authorization header away."),
+    ("Jwt is expired", "expired", _CLOCK_HINT),
+    ("Jwt is not yet valid", "not_yet_valid", _CLOCK_HINT),
+    ("Jwt not yet valid", "not_yet_valid", _CLOCK_HINT),
+    (
+        "Jwt issuer is not configured",
+        "issuer",
+        "Compare the token's iss with the issuer in the RequestAuthentication.",
+    ),
+    ("Audiences in Jwt", "audience", "Compare the token's aud with the audiences in the RequestAuthentication."),
+    (
+        "Jwt verification fails",
+        "signature",
+        "The RequestAuthentication has another key under this kid: publish this one.",
+    ),
+)
 _ANY_TOKEN_HINT = "Compare the token's claims with the RequestAuthentication."  # noqa: S105
+# A token made anew has a new time and, after a rotation, a new key; its issuer and audience stay as they are.
+_CURED_BY_A_NEW_TOKEN = frozenset({"expired", "not_yet_valid", "key_unknown", "signature", "other"})
 _POLICY_HINT = "An AuthorizationPolicy must allow this caller's principal (iss/sub), host, method and path."
 _ROUTE_HINT = "Check that a Gateway and a VirtualService name this virtual host and path."
 _UPSTREAM_HINT = "Check that the service's pods are ready, and that the gateway may reach them."
@@ -66,6 +81,7 @@ class Refusal:
     hint: str
     retryable: bool = False
     code: str | None = None
+    cause: str = "other"
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | None:
@@ -84,14 +100,20 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | 
     who: AnsweredBy = "workload" if from_upstream else "gateway"
     words = one_line(body)
     if status in (401, 403) and words.startswith(_JWT_WORDS):
+        cause, hint = _token_cause(words)
         # With the mesh's own keys missing, the token may be perfectly good a little later.
-        return Refusal(TokenRefused, who, words, _token_hint(words), retryable=_JWKS_WORDS in words)
+        return Refusal(TokenRefused, who, words, hint, retryable=cause == "keys_unavailable", cause=cause)
     if status == 403 and (words == _RBAC_WORDS or by_gateway):
         return Refusal(NotAllowed, who, words, _POLICY_HINT)
     if status in (502, 503, 504) and (words.startswith(_UPSTREAM_WORDS) or by_gateway):
         code = "upstream_timeout" if status == 504 else None
         return Refusal(UpstreamUnavailable, who, words, _UPSTREAM_HINT, retryable=True, code=code)
     return _by_gateway(status, words) if by_gateway else None
+
+
+def is_cured_by_a_new_token(error: TokenRefused) -> bool:
+    """Tell whether a token made anew may be accepted: 401, and not for what the configuration says."""
+    return error.status == 401 and error.cause in _CURED_BY_A_NEW_TOKEN
 
 
 def one_line(body: bytes) -> str:
@@ -112,5 +134,7 @@ def _by_gateway(status: int, words: str) -> Refusal | None:
     return Refusal(RequestRefused, "gateway", words, hint, retryable=status in (408, 429))
 
 
-def _token_hint(words: str) -> str:
-    return next((hint for mark, hint in _TOKEN_HINTS.items() if mark in words), _ANY_TOKEN_HINT)
+def _token_cause(words: str) -> tuple[str, str]:
+    return next(
+        ((cause, hint) for mark, cause, hint in _TOKEN_CAUSES if mark in words), ("other", _ANY_TOKEN_HINT)
+    )
