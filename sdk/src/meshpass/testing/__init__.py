@@ -1,0 +1,62 @@
+"""What a program that uses meshpass needs in its own tests: no cluster, no cloud, no Envoy, no waiting.
+
+- `FakeClock`: wall and monotonic time that a test moves.
+- `InMemorySource`: a client's `auth` that needs no key and counts what it hands out.
+- `ThrowawayKey`: a signing key that lives as long as the test.
+- `JWKSVerifier`: says of a token what Envoy would say, in Envoy's words.
+- `FakeGateway`: a local HTTP server that answers as the mesh's gateway does, its refusals included.
+- `FakeMetadataServer`: a local metadata server, which can be late, busy or an impostor.
+
+With pytest installed the fixtures `meshpass_clock`, `meshpass_gateway` and `meshpass_metadata` are there without an
+import. As with `meshpass` itself, importing this package loads none of its parts.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshpass.testing._clock import FakeClock
+    from meshpass.testing._gateway import FakeGateway, MeshRequest
+    from meshpass.testing._http import Reply, Request
+    from meshpass.testing._key import ThrowawayKey
+    from meshpass.testing._metadata import FakeMetadataServer
+    from meshpass.testing._source import InMemorySource
+    from meshpass.testing._verifier import JWKSVerifier, Verdict
+
+__all__ = [
+    "FakeClock",
+    "FakeGateway",
+    "FakeMetadataServer",
+    "InMemorySource",
+    "JWKSVerifier",
+    "MeshRequest",
+    "Reply",
+    "Request",
+    "ThrowawayKey",
+    "Verdict",
+]
+
+_MODULES = {
+    "FakeClock": "_clock",
+    "FakeGateway": "_gateway",
+    "FakeMetadataServer": "_metadata",
+    "InMemorySource": "_source",
+    "JWKSVerifier": "_verifier",
+    "MeshRequest": "_gateway",
+    "Reply": "_http",
+    "Request": "_http",
+    "ThrowawayKey": "_key",
+    "Verdict": "_verifier",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'meshpass.testing' has no attribute {name!r}")
+    value: object = getattr(import_module(f"meshpass.testing.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

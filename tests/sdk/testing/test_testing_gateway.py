@@ -1,0 +1,140 @@
+"""The gateway for users' tests answers as the mesh does, and meshpass's clients take it for the mesh."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import meshpass
+import pytest
+from meshpass.testing import FakeClock, FakeGateway, InMemorySource, Reply, ThrowawayKey
+
+
+def test_the_service_answers_a_caller_with_a_good_token(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.service = lambda request: Reply.json(
+        {"path": request.path, "sub": (request.claims or {})["sub"]}
+    )
+
+    with meshpass_gateway.client() as client:
+        answer = client.get("/profile/{user_id}", user_id="u 1")
+
+    assert answer.json() == {"path": "/profile/u%201", "sub": "https://issuer.test"}
+    assert answer.headers["server"] == "istio-envoy"
+
+
+def test_an_async_client_gets_the_same_answer(meshpass_gateway: FakeGateway) -> None:
+    async def call() -> object:
+        async with meshpass_gateway.async_client() as client:
+            return (await client.get("/")).json()
+
+    assert asyncio.run(call()) == {}
+
+
+def test_a_client_made_from_the_environment_calls_through_it(
+    meshpass_gateway: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in meshpass_gateway.environ(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    with meshpass.Client.from_env() as client:
+        assert client.get("/").status_code == 200
+
+    assert (tmp_path / "signing.pem").stat().st_mode & 0o077 == 0
+
+
+def test_a_token_that_is_none_is_refused_in_the_words_of_envoy(meshpass_gateway: FakeGateway) -> None:
+    with (
+        meshpass_gateway.client(auth=InMemorySource()) as client,
+        pytest.raises(meshpass.TokenRefused, match=r"Header\.Payload\.Signature") as caught,
+    ):
+        client.get("/")
+
+    assert (caught.value.status, caught.value.answered_by) == (401, "gateway")
+
+
+def test_a_token_for_another_audience_is_refused_with_403(meshpass_gateway: FakeGateway) -> None:
+    auth = meshpass.SignedJWT("https://issuer.test", "another", meshpass_gateway.key)
+
+    with (
+        meshpass_gateway.client(auth=auth) as client,
+        pytest.raises(meshpass.TokenRefused, match="Audiences in Jwt") as caught,
+    ):
+        client.get("/")
+
+    assert caught.value.status == 403
+
+
+def test_a_policy_decides_on_the_request_and_its_claims(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.allow = lambda request: request.method == "GET" and bool(request.claims)
+
+    with meshpass_gateway.client() as client:
+        assert client.get("/").status_code == 200
+        with pytest.raises(meshpass.NotAllowed, match="RBAC: access denied"):
+            client.request("POST", "/")
+
+
+def test_another_host_has_no_route(meshpass_gateway: FakeGateway) -> None:
+    with (
+        meshpass.Client(
+            "http://other.internal", address=meshpass_gateway.address, auth=meshpass_gateway.auth()
+        ) as client,
+        pytest.raises(meshpass.NoRoute),
+    ):
+        client.get("/")
+
+
+def test_a_service_without_pods_is_unavailable(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.service = None
+
+    with meshpass_gateway.client() as client, pytest.raises(meshpass.UpstreamUnavailable, match="no healthy"):
+        client.get("/")
+
+
+def test_the_services_own_errors_are_returned(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.service = lambda _: Reply.json({"error": "profile_not_found"}, 404)
+
+    with meshpass_gateway.client() as client:
+        assert client.get("/").status_code == 404
+
+
+def test_after_a_change_of_keys_the_old_key_is_refused(meshpass_gateway: FakeGateway) -> None:
+    new = ThrowawayKey()
+    old = meshpass_gateway.auth()
+    meshpass_gateway.trust([*meshpass_gateway.key.jwks["keys"], *new.jwks["keys"]])
+    with meshpass_gateway.client(auth=old) as client:
+        assert client.get("/").status_code == 200
+
+    meshpass_gateway.trust(new.jwks["keys"])
+
+    with (
+        meshpass_gateway.client(auth=old) as client,
+        pytest.raises(meshpass.TokenRefused, match="doesn't have key"),
+    ):
+        client.get("/")
+
+
+def test_a_token_expires_when_the_clock_says_so(meshpass_clock: FakeClock) -> None:
+    with FakeGateway(clock=meshpass_clock) as gateway:
+        stale = gateway.auth().token().value
+        with gateway.client(auth=InMemorySource(stale)) as client:
+            assert client.get("/").status_code == 200
+            meshpass_clock.advance(300 + 60 + 1)
+            with pytest.raises(meshpass.TokenRefused, match="Jwt is expired"):
+                client.get("/")
+
+
+def test_every_request_is_kept_for_the_test_to_look_at(meshpass_gateway: FakeGateway) -> None:
+    with meshpass_gateway.client() as client:
+        client.request("POST", "/a", content=b"body")
+
+    (seen,) = meshpass_gateway.requests
+    assert (seen.method, seen.path, seen.body) == ("POST", "/a", b"body")
+    assert seen.headers["host"] == "user-profile.internal"
+
+
+def test_an_answer_of_json_is_json() -> None:
+    assert json.loads(Reply.json({"a": 1}).body) == {"a": 1}
+
+
+def test_a_fake_that_does_not_run_says_how_to_run_it() -> None:
+    with pytest.raises(RuntimeError, match="`with` block"):
+        _ = FakeGateway().address
