@@ -1,6 +1,8 @@
 """What several folders of tests share: the project's own checkout, its mesh and its whole lab, each started once."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,10 @@ from meshlab.stack import Lab, shipped
 
 ROOT = Path(__file__).parent.parent
 
+Edit = tuple[str, str, str]
+Edited = Callable[..., Project]
+RunMesh = Callable[[Project], AbstractContextManager[RunningMesh]]
+
 
 @pytest.fixture(scope="session")
 def project() -> Project:
@@ -20,13 +26,42 @@ def project() -> Project:
 
 
 @pytest.fixture(scope="session")
-def mesh(project: Project) -> Iterator[RunningMesh]:
-    """The proxies of infra/mesh as real Envoy processes, with user-profile behind them."""
-    with Supervisor() as supervisor:
-        running = RunningMesh(supervisor, project, free_ports(), shipped("profiles.json"))
-        running.start()
-        running.wait_ready()
+def run_mesh() -> RunMesh:
+    """Run the proxies of a checkout's infra/mesh as real Envoy processes, with user-profile behind them."""
+
+    @contextmanager
+    def run(project: Project) -> Iterator[RunningMesh]:
+        with Supervisor() as supervisor:
+            running = RunningMesh(supervisor, project, free_ports(), shipped("profiles.json"))
+            running.start()
+            running.wait_ready()
+            yield running
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def mesh(project: Project, run_mesh: RunMesh) -> Iterator[RunningMesh]:
+    """The mesh of this checkout, which no test may change."""
+    with run_mesh(project) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def edited(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Edited:
+    """Copy infra/ and change texts in it, each given as (file, old, new); returns the copy."""
+
+    def edit(*edits: Edit) -> Project:
+        copy = tmp_path_factory.mktemp("project")
+        shutil.copytree(project.root / "infra", copy / "infra", symlinks=True)
+        for file, old, new in edits:
+            path = copy / file
+            text = path.read_text()
+            assert text.count(old) == 1, f"{file} no longer holds {old!r} exactly once"
+            path.write_text(text.replace(old, new))
+        return Project.find(root=copy)
+
+    return edit
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,19 @@
 """One weaker line in infra/mesh breaks a promise of the policy tests, which says what was lost."""
 
-import shutil
+from __future__ import annotations
+
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.manifest import ManifestError
-from meshlab.mesh import RunningMesh
 from meshlab.policy.cases import load_cases
-from meshlab.ports import free_ports
-from meshlab.process import Supervisor
-from meshlab.project import Project
-from meshlab.stack import shipped
 
-Edit = tuple[str, str, str]
+if TYPE_CHECKING:
+    from meshlab.project import Project
+
+    from tests.conftest import Edit, Edited, RunMesh
+
 BreakPromises = Callable[..., set[str]]
 
 _INGRESS = "infra/mesh/ingress"
@@ -21,22 +21,11 @@ _WORKLOAD = "infra/mesh/user-profile"
 
 
 @pytest.fixture
-def broken_promises(project: Project, tmp_path: Path) -> BreakPromises:
+def broken_promises(project: Project, edited: Edited, run_mesh: RunMesh) -> BreakPromises:
     """Change a copy of infra/, one line at a time, and return the names of the promises that then break."""
 
     def change(*edits: Edit) -> set[str]:
-        copy = tmp_path / "project"
-        shutil.copytree(project.root / "infra", copy / "infra", symlinks=True)
-        for file, old, new in edits:
-            path = copy / file
-            text = path.read_text()
-            assert text.count(old) == 1, f"{file} no longer holds {old!r} exactly once"
-            path.write_text(text.replace(old, new))
-        changed = Project.find(root=copy)
-        with Supervisor() as supervisor:
-            mesh = RunningMesh(supervisor, changed, free_ports(), shipped("profiles.json"))
-            mesh.start()
-            mesh.wait_ready()
+        with run_mesh(edited(*edits)) as mesh:
             cases = load_cases(project.policy_tests / "user-profile.yaml")
             return {result.case.name for result in map(mesh.run_policy_test, cases) if result.broken}
 

@@ -1,22 +1,27 @@
 """The real Envoy taking a change while it runs."""
 
+from __future__ import annotations
+
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from meshlab.envoy import split_listeners
 from meshlab.manifest import ManifestError
-from meshlab.mesh import RunningMesh
 from meshlab.policy.cases import Case, Expectation
 from meshlab.policy.tokens import SigningKey
-from meshlab.ports import free_ports
-from meshlab.process import Supervisor
-from meshlab.project import Project
-from meshlab.stack import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.mesh import RunningMesh
+    from meshlab.project import Project
+
+    from tests.conftest import RunMesh
 
 Send = Callable[..., tuple[int | None, str]]
 
@@ -24,17 +29,14 @@ VALID = Case("a valid token", path="/profile/u-1001", token="valid", expect=Expe
 
 
 @pytest.fixture(scope="module")
-def own_mesh(project: Project) -> Iterator[RunningMesh]:
-    """A mesh whose keys may change, for no other test uses it."""
-    with Supervisor() as supervisor:
-        running = RunningMesh(supervisor, project, free_ports(), shipped("profiles.json"))
-        running.start()
-        running.wait_ready()
+def own_mesh(project: Project, run_mesh: RunMesh) -> Iterator[RunningMesh]:
+    with run_mesh(project) as running:
         yield running
 
 
 @pytest.fixture
 def mesh(own_mesh: RunningMesh) -> Iterator[RunningMesh]:
+    """A mesh whose keys a test may change."""
     yield own_mesh
     own_mesh.publish_keys(own_mesh.key.jwks)
 
