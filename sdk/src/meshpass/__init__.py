@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         GatewayTLSError,
         GatewayUnreachable,
+        IdentityError,
         InvalidPathValue,
         InvalidRequest,
         MeshError,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
         TokenRefused,
         UpstreamUnavailable,
     )
+    from meshpass._google.id_token import GoogleIDToken
+    from meshpass._google.origin import IdentityOrigin
     from meshpass._jwt import SignedJWT
     from meshpass._keys import KeyFile, SecretManagerKey
     from meshpass._settings import Settings, settings_problems
@@ -36,6 +39,9 @@ __all__ = [
     "ConfigurationError",
     "GatewayTLSError",
     "GatewayUnreachable",
+    "GoogleIDToken",
+    "IdentityError",
+    "IdentityOrigin",
     "InvalidPathValue",
     "InvalidRequest",
     "KeyFile",
@@ -58,6 +64,8 @@ __all__ = [
 _MODULES = {
     "AsyncClient": "_async_client",
     "Client": "_client",
+    "GoogleIDToken": "_google.id_token",
+    "IdentityOrigin": "_google.origin",
     "KeyFile": "_keys",
     "SecretManagerKey": "_keys",
     "Settings": "_settings",

@@ -1,0 +1,104 @@
+"""Acting as a service account through the IAM Credentials API.
+
+See https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshpass._errors import IdentityError
+
+if TYPE_CHECKING:
+    from meshpass._google.origin import Identity
+    from meshpass._google.web import Web
+
+IAM_ENDPOINT = "https://iamcredentials.googleapis.com"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonated:
+    """A service account, as another identity may act as it.
+
+    Args:
+        base: Who acts.
+        account: The service account's e-mail address.
+        url: The account at the IAM Credentials API, without the method's name.
+        delegates: Accounts in between, in order: the base may act as the first, the last as the account.
+        kind: As in `IdentityOrigin`.
+    """
+
+    base: "Identity"
+    account: str
+    url: str
+    delegates: tuple[str, ...] = ()
+    kind: str = "impersonation"
+
+    @property
+    def detail(self) -> str:
+        """The account, and who acts as it."""
+        through = f" through {', '.join(self.delegates)}" if self.delegates else ""
+        return f"{self.account}, impersonated{through} by {self.base.detail}"
+
+    def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
+        """Call `generateIdToken`.
+
+        Raises:
+            IdentityError: the base has no access token, or may not act as the account.
+        """
+        body = {"audience": audience, "includeEmail": include_email}
+        return self._call(web, "generateIdToken", body, "token")
+
+    def access_headers(self, web: "Web") -> dict[str, str]:
+        """Call `generateAccessToken`.
+
+        Raises:
+            IdentityError: the base has no access token, or may not act as the account.
+        """
+        return {
+            "authorization": f"Bearer {self._call(web, 'generateAccessToken', {'scope': [_SCOPE]}, 'accessToken')}"
+        }
+
+    def _call(self, web: "Web", method: str, body: Mapping[str, object], wanted: str) -> str:
+        delegates = [f"projects/-/serviceAccounts/{account}" for account in self.delegates]
+        headers = {**self.base.access_headers(web), "content-type": "application/json"}
+        content = json.dumps({**body, "delegates": delegates}).encode()
+        answer = web.send(f"{self.url}:{method}", "POST", content, headers)
+        if answer.status != 200:
+            raise IdentityError(
+                f"Google does not let {self.base.detail} act as {self.account}: {method} answered {answer.status}.",
+                hint=_NEXT_STEPS.get(answer.status, "Check the account's name, and that it is not disabled."),
+            )
+        try:
+            token = json.loads(answer.data)[wanted]
+        except (ValueError, KeyError, TypeError):
+            token = None
+        if not isinstance(token, str):
+            raise IdentityError(f"{method} for {self.account} answered without a token.")
+        return token
+
+
+def impersonated(
+    base: "Identity",
+    account: str,
+    delegates: tuple[str, ...] = (),
+    endpoint: str = IAM_ENDPOINT,
+) -> Impersonated:
+    """Return the account as the base may act as it."""
+    # The project is left open (`-`): an account's address, or its number, names it in all of Google Cloud.
+    url = f"{endpoint.rstrip('/')}/v1/projects/-/serviceAccounts/{account}"
+    return Impersonated(base, account, url, delegates)
+
+
+_NEXT_STEPS = {
+    400: "Check the audience and the order of the delegates.",
+    401: "The access token was not accepted: check the credentials it comes from.",
+    403: (
+        "Grant the one who acts roles/iam.serviceAccountOpenIdTokenCreator (with delegates:"
+        " roles/iam.serviceAccountTokenCreator, each on the next) on that account, and enable the API"
+        " iamcredentials.googleapis.com."
+    ),
+    404: "There is no such service account: check its name.",
+}
