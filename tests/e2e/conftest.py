@@ -1,14 +1,77 @@
 """Reaching the lab through the official clients, as a user's program would."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypedDict
 
+import httpx
+import meshpass
 import pytest
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published, balance
+from meshlab.mesh import RunningMesh
+from meshlab.pki import private_pem
+from meshlab.project import Project
 from meshlab.stack import Lab
 
 _TIMEOUT_S = 60.0
+
+
+class Reach(TypedDict):
+    """The arguments that lead a client to a mesh."""
+
+    base_url: str
+    address: str
+    ca_file: Path
+
+
+Call = Callable[..., httpx.Response]
+Connect = Callable[[RunningMesh, meshpass.TokenSource], Call]
+Caller = Callable[[RunningMesh], meshpass.TokenSource]
+
+
+def reach(mesh: RunningMesh, project: Project) -> Reach:
+    """How a client reaches the gateway of a running mesh."""
+    scheme, _, address = mesh.gateway_url.partition("://")
+    host = project.contract()["GKE_GATEWAY_HOST"]
+    return {"base_url": f"{scheme}://{host}", "address": address, "ca_file": mesh.gateway_ca}
+
+
+@pytest.fixture(params=["sync", "async"])
+def connect(request: pytest.FixtureRequest, project: Project) -> Iterator[Connect]:
+    """Build a client of either kind for a running mesh; a test that uses this runs once with each."""
+    with ExitStack() as stack:
+        runner = stack.enter_context(asyncio.Runner())
+
+        def build(mesh: RunningMesh, auth: meshpass.TokenSource) -> Call:
+            if request.param == "sync":
+                return stack.enter_context(meshpass.Client(auth=auth, **reach(mesh, project))).get
+            client = meshpass.AsyncClient(auth=auth, **reach(mesh, project))
+            stack.callback(lambda: runner.run(client.aclose()))
+            return lambda path, **values: runner.run(client.get(path, **values))
+
+        yield build
+
+
+@pytest.fixture(scope="session")
+def caller(project: Project) -> Caller:
+    """The source of the tokens that a running mesh accepts."""
+    contract = project.contract()
+
+    def source(mesh: RunningMesh) -> meshpass.TokenSource:
+        pem = private_pem(mesh.key.private)
+        return meshpass.SignedJWT(
+            contract["JWT_ISSUER"],
+            contract["JWT_AUDIENCE"],
+            lambda: pem,
+            subject=contract["JWT_SUBJECT"],
+            scope=contract["JWT_SCOPE"],
+        )
+
+    return source
 
 
 @pytest.fixture

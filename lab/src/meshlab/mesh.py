@@ -114,6 +114,11 @@ class RunningMesh:
         return self._proxies[_USER_PROFILE]
 
     @property
+    def apps(self) -> list[Child]:
+        """The applications behind the sidecars, once started."""
+        return self._running_apps
+
+    @property
     def gateway_url(self) -> str:
         """Scheme, address and port of the gateway, as the function's GKE_GATEWAY_URL."""
         (port,) = self._mesh.workload(_GATEWAY).ports
