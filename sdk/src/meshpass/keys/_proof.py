@@ -1,0 +1,74 @@
+"""The proof that the mesh accepts a key: real calls with it, through the gateway to the service."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshpass._errors import MeshError, TokenRefused
+from meshpass.keys._errors import KeyLifecycleError
+
+if TYPE_CHECKING:
+    from meshpass._settings import Settings
+
+KeyProof = Callable[[bytes], None]
+"""Called with a private key as PEM; raises `KeyLifecycleError` where the mesh does not accept it."""
+
+_PUBLISH = (
+    "Apply the JWKS of `meshpass keys jwks` and wait until the mesh knows it: seconds for keys inside the manifest,"
+    " up to 20 minutes behind a jwksUri."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayProof:
+    """Calls the service with a key, each time on a new connection: a load balancer then asks several gateways.
+
+    Any answer of the service itself proves the key, its own 404 or 500 too: both proxies let the call pass.
+
+    Args:
+        settings: How to reach the gateway, and the token's claims.
+        path_template: The path of a call that this caller may make, such as `/profile/{user_id}`.
+        path_values: A value for each placeholder.
+        calls: How many calls must pass.
+    """
+
+    settings: "Settings"
+    path_template: str
+    path_values: Mapping[str, str | int]
+    calls: int = 5
+
+    def __call__(self, pem: bytes) -> None:
+        """Make the calls.
+
+        Raises:
+            KeyLifecycleError: one did not reach the service; code `key_not_proven`.
+        """
+        from meshpass._client import Client
+        from meshpass._jwt import SignedJWT
+
+        found = self.settings
+        auth = SignedJWT(found.issuer, found.audience, lambda: pem, subject=found.subject, scope=found.scope)
+        values: dict[str, Any] = dict(self.path_values)
+        for _ in range(self.calls):
+            try:
+                with Client(
+                    found.base_url, auth=auth, address=found.address, ca_file=found.ca_file
+                ) as client:
+                    client.get(self.path_template, **values)
+            except MeshError as exc:
+                raise _not_proven(exc) from exc
+
+
+def _not_proven(exc: MeshError) -> KeyLifecycleError:
+    refused = isinstance(exc, TokenRefused)
+    return KeyLifecycleError(
+        f"The mesh was not shown to accept the key: {exc.args[0]}",
+        code="key_not_proven",
+        service=exc.service,
+        status=exc.status,
+        detail=exc.detail,
+        answered_by=exc.answered_by,
+        claims=exc.claims,
+        hint=_PUBLISH if refused and "key" in (exc.detail or "") + exc.hint else exc.hint,
+        retryable=refused or exc.retryable,
+    )

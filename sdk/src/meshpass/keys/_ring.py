@@ -1,0 +1,155 @@
+"""The steps of a key's life, taken on a store."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from meshpass.keys._errors import KeyLifecycleError
+from meshpass.keys._model import (
+    Keys,
+    check_creatable,
+    check_next,
+    promotable,
+    promoted,
+    retire_wait_s,
+    retired,
+    revoked,
+)
+from meshpass.keys._proof import KeyProof
+from meshpass.keys._store import KeyStore
+
+# A warm process signs with the old key until it reads its key again (300 s), each token lives on for up to 300 s,
+# and clocks may be a minute apart.
+DEFAULT_DRAIN_S = 660.0
+
+
+class KeyRing:
+    """The keys of one caller in a store, and what may be done with them. No method prints or returns a private key.
+
+    Args:
+        store: Where the keys are: `open_store(...)`.
+        drain_s: For how long after a promotion tokens of the old key may be in use, in seconds: the time in which
+            callers read their key again, plus a token's lifetime, plus what clocks may differ.
+        clock: Returns POSIX seconds.
+        sleep: Waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        *,
+        drain_s: float = DEFAULT_DRAIN_S,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._drain_s = drain_s
+        self._clock = clock
+        self._sleep = sleep
+
+    def status(self) -> Keys:
+        """Return the keys as they are.
+
+        Raises:
+            KeyLifecycleError: the store cannot be read.
+        """
+        return self._store.load()
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """Return the public keys that the mesh must know now.
+
+        Raises:
+            KeyLifecycleError: the store cannot be read, or it publishes no key.
+        """
+        keys = self._store.load()
+        if not any(version.published for version in keys.versions):
+            raise KeyLifecycleError(
+                f"There is no key in {self._store}.", hint="Make the first one with `meshpass keys create`."
+            )
+        return keys.jwks()
+
+    def create(self) -> Keys:
+        """Make the first key. It is active at once, for nobody calls with another.
+
+        Raises:
+            KeyLifecycleError: there are keys already, or the store cannot be used.
+        """
+        self._store.prepare()
+        keys = self._store.load()
+        check_creatable(keys)
+        return self._store.add(keys, _new_key(), "active", self._clock())
+
+    def next(self) -> Keys:
+        """Add the key that will sign after the active one. Publish it, and let the mesh learn it, before `promote`.
+
+        Raises:
+            KeyLifecycleError: there is a next key, or a previous one that was not retired yet.
+        """
+        keys = self._store.load()
+        check_next(keys)
+        return self._store.add(keys, _new_key(), "next", self._clock())
+
+    def promote(self, prove: KeyProof) -> Keys:
+        """Let callers sign with the next key, if the mesh proves to accept it.
+
+        Args:
+            prove: Called with the next key's private half as PEM; raises where the key was not accepted.
+
+        Raises:
+            KeyLifecycleError: there is no next key, or the proof failed; the active key is as before.
+        """
+        keys = self._store.load()
+        version = promotable(keys)
+        prove(self._store.read(version.number))
+        return self._store.save(promoted(keys, self._clock()))
+
+    def retire(self, *, wait: bool = False) -> Keys:
+        """Take out the key that was active before, once its last tokens have expired. It never signs again.
+
+        Args:
+            wait: Wait until then, in place of refusing.
+
+        Raises:
+            KeyLifecycleError: there is no previous key, or its tokens may still be in use.
+        """
+        keys = self._store.load()
+        drain_s = self._drain_s
+        if wait:
+            # A clock set back while this waits must not make it refuse after all.
+            self._sleep(retire_wait_s(keys, self._clock(), drain_s))
+            keys, drain_s = self._store.load(), 0.0
+        return self._store.save(retired(keys, self._clock(), drain_s))
+
+    def revoke(self, which: str, *, force: bool = False) -> Keys:
+        """Take a key out at once, because it leaked. It never signs again.
+
+        The mesh accepts it until the JWKS without it is applied: tokens that were signed, and any that a thief signs.
+
+        Args:
+            which: `active`, `next`, `previous`, a version's number, or a `kid`.
+            force: Take out the active key even where no other can sign.
+
+        Raises:
+            KeyLifecycleError: there is no such published key, or no other could sign.
+        """
+        return self._store.save(revoked(self._store.load(), which, self._clock(), force=force))
+
+    def probe(self, prove: KeyProof) -> Mapping[int, KeyLifecycleError | None]:
+        """Tell for each published key whether the mesh accepts it: None, or why not."""
+        outcome: dict[int, KeyLifecycleError | None] = {}
+        for version in self._store.load().versions:
+            if version.published:
+                try:
+                    prove(self._store.read(version.number))
+                    outcome[version.number] = None
+                except KeyLifecycleError as exc:
+                    outcome[version.number] = exc
+        return outcome
+
+
+def _new_key() -> bytes:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -1,0 +1,211 @@
+"""Keys as versions of one secret in Google Secret Manager.
+
+The aliases `active`, `next` and `previous` say where a version stands, so that callers name `versions/active`. What a
+version cannot tell is an annotation of the secret: each key's public half, why it ended, and when the active key last
+changed. So `jwks` and `status` read no private key.
+Rules of aliases, annotations and etags: https://cloud.google.com/secret-manager/docs/reference/rpc
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from meshpass._errors import SigningKeyError
+from meshpass._keys import SecretManagerKey
+from meshpass._keys import _client as secret_manager_client
+from meshpass._signing_key import load_signing_key, public_jwk
+from meshpass.keys._model import PUBLISHED, Keys, KeyVersion, State, added
+from meshpass.keys._store import changed_meanwhile, store_error
+
+if TYPE_CHECKING:
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+    from google.cloud.secretmanager_v1.types import Secret, SecretVersion
+
+_NOTE = "meshpass-key-"
+_PROMOTED_AT = "meshpass-promoted-at"
+# All annotations together may have 16 KiB, and a note has about 250 bytes.
+_NOTES_KEPT = 40
+_ENDED: tuple[State, ...] = ("retired", "revoked")
+
+
+class SecretManagerKeyStore:
+    """Keeps keys as versions of a secret, with the official client (`meshpass[secretmanager]`).
+
+    A retired or revoked key's version is disabled; destroy it when nobody will ask for it again. A key that was added
+    by hand is taken over as it stands. `SECRET_MANAGER_EMULATOR_HOST` names a stand-in.
+
+    Args:
+        name: `projects/P/secrets/S`.
+        timeout_s: Limit for one call with its retries, in seconds.
+    """
+
+    def __init__(self, name: str, *, timeout_s: float = 10.0) -> None:
+        self._name = name
+        self._timeout_s = timeout_s
+
+    def __str__(self) -> str:
+        return self._name
+
+    def prepare(self) -> None:
+        """Make the secret, replicated as Google sees fit; make it yourself before to have it otherwise.
+
+        Raises:
+            KeyLifecycleError: it can be neither found nor made.
+        """
+        parent, _, secret_id = self._name.partition("/secrets/")
+        with self._client("made") as client:
+            from google.api_core.exceptions import AlreadyExists, NotFound
+
+            try:
+                client.get_secret(name=self._name, timeout=self._timeout_s)
+            except NotFound:
+                secret: dict[str, Any] = {"replication": {"automatic": {}}}
+                try:
+                    client.create_secret(
+                        request={"parent": parent, "secret_id": secret_id, "secret": secret},
+                        timeout=self._timeout_s,
+                    )
+                except AlreadyExists:
+                    return
+
+    def load(self) -> Keys:
+        """Read the secret's aliases, annotations and versions; a key's private half only if it has no annotation.
+
+        Raises:
+            KeyLifecycleError: the secret is not there or cannot be read.
+        """
+        with self._client("read") as client:
+            secret = client.get_secret(name=self._name, timeout=self._timeout_s)
+            found = list(client.list_secret_versions(parent=self._name, timeout=self._timeout_s))
+        roles = {number: alias for alias, number in secret.version_aliases.items() if alias in PUBLISHED}
+        promoted_at = secret.annotations.get(_PROMOTED_AT)
+        versions = sorted(
+            (self._version(version, secret, roles) for version in found), key=lambda v: v.number
+        )
+        return Keys(
+            tuple(versions),
+            datetime.fromisoformat(promoted_at).timestamp() if promoted_at else None,
+            secret.etag,
+        )
+
+    def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
+        """Add a version and save it among the others; disable it again where that fails.
+
+        Raises:
+            KeyLifecycleError: the secret cannot be changed, or was meanwhile.
+        """
+        jwk = public_jwk(load_signing_key(pem, "this process"))
+        with self._client("changed") as client:
+            import google_crc32c
+
+            payload = {"data": pem, "data_crc32c": google_crc32c.value(pem)}
+            made = client.add_secret_version(
+                request={"parent": self._name, "payload": payload}, timeout=self._timeout_s
+            )
+            version = KeyVersion(_number(made.name), state, now, jwk)
+            try:
+                self._update(client, added(keys, version))
+            except BaseException:
+                client.disable_secret_version(name=made.name, timeout=self._timeout_s)
+                raise
+        return self.load()
+
+    def save(self, keys: Keys) -> Keys:
+        """Move the aliases and write the annotations in one step, then disable the keys that ended.
+
+        Raises:
+            KeyLifecycleError: the secret cannot be changed, or was meanwhile.
+        """
+        with self._client("changed") as client:
+            self._update(client, keys)
+            ended = {version.number for version in keys.versions if version.state in _ENDED}
+            for version in client.list_secret_versions(parent=self._name, timeout=self._timeout_s):
+                if _number(version.name) in ended and version.state == version.State.ENABLED:
+                    client.disable_secret_version(name=version.name, timeout=self._timeout_s)
+        return self.load()
+
+    def read(self, number: int) -> bytes:
+        """Read a version's payload.
+
+        Raises:
+            KeyLifecycleError: it cannot be read.
+        """
+        try:
+            return SecretManagerKey(f"{self._name}/versions/{number}", self._timeout_s)()
+        except SigningKeyError as exc:
+            raise store_error(str(exc.args[0]), exc.hint, retryable=exc.retryable) from exc
+
+    def _version(self, version: "SecretVersion", secret: "Secret", roles: dict[int, State]) -> KeyVersion:
+        number = _number(version.name)
+        note: dict[str, Any] = json.loads(secret.annotations.get(f"{_NOTE}{number}", "{}"))
+        enabled = version.state == version.State.ENABLED
+        state: State = note.get("ended") or (roles.get(number, "unused") if enabled else "disabled")
+        jwk = note.get("jwk")
+        if jwk is None and state in PUBLISHED:
+            jwk = public_jwk(load_signing_key(self.read(number), version.name))
+        return KeyVersion(number, state, version.create_time.timestamp(), jwk)
+
+    def _update(self, client: "SecretManagerServiceClient", keys: Keys) -> None:
+        """Write what the secret itself holds, if it is still what was loaded."""
+        from google.api_core.exceptions import Aborted, FailedPrecondition
+
+        secret = client.get_secret(name=self._name, timeout=self._timeout_s)
+        if secret.etag != keys.etag:
+            raise changed_meanwhile(self)
+        aliases = {
+            alias: number for alias, number in secret.version_aliases.items() if alias not in PUBLISHED
+        }
+        aliases |= {version.state: version.number for version in keys.versions if version.published}
+        notes = {name: text for name, text in secret.annotations.items() if not name.startswith(_NOTE)}
+        notes |= {f"{_NOTE}{v.number}": _note(v) for v in keys.versions[-_NOTES_KEPT:] if v.jwk}
+        if keys.promoted_at is not None:
+            notes[_PROMOTED_AT] = datetime.fromtimestamp(keys.promoted_at, UTC).isoformat()
+        changed = {"name": self._name, "etag": keys.etag, "version_aliases": aliases, "annotations": notes}
+        try:
+            client.update_secret(
+                request={"secret": changed, "update_mask": {"paths": ["version_aliases", "annotations"]}},
+                timeout=self._timeout_s,
+            )
+        except (FailedPrecondition, Aborted) as exc:
+            raise changed_meanwhile(self) from exc
+
+    @contextmanager
+    def _client(self, what: str) -> Iterator["SecretManagerServiceClient"]:
+        try:
+            opened = secret_manager_client()
+        except SigningKeyError as exc:
+            raise store_error(f"The secret {self._name} cannot be {what}: {exc.args[0]}", exc.hint) from exc
+        from google.api_core import exceptions
+        from google.auth.exceptions import GoogleAuthError
+
+        with opened as client:
+            try:
+                yield client
+            except exceptions.NotFound as exc:
+                raise store_error(
+                    f"The secret {self._name} cannot be {what}: there is no such secret.",
+                    "Make it with `meshpass keys create`, or check its name.",
+                ) from exc
+            except exceptions.PermissionDenied as exc:
+                raise store_error(
+                    f"The secret {self._name} cannot be {what}: this identity may not.",
+                    "It needs roles/secretmanager.admin on this secret to change keys, and roles/secretmanager.viewer"
+                    " to see them.",
+                ) from exc
+            except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as exc:
+                raise store_error(
+                    f"The secret {self._name} cannot be {what}: {type(exc).__name__} from Secret Manager.",
+                    "Check the credentials and the name, and try again.",
+                    retryable=True,
+                ) from exc
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition("/")[2])
+
+
+def _note(version: KeyVersion) -> str:
+    ended = {"ended": version.state} if version.state in _ENDED else {}
+    return json.dumps({"jwk": version.jwk, **ended}, separators=(",", ":"))

@@ -1,0 +1,74 @@
+"""Where keys are kept: the protocol, and the choice of a store by its name."""
+
+import re
+from typing import Protocol
+
+from meshpass.keys._errors import KeyLifecycleError
+from meshpass.keys._model import Keys, State
+
+_SECRET = re.compile(r"(projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255})(/versions/[A-Za-z0-9_-]+)?")
+
+
+class KeyStore(Protocol):
+    """Keeps one caller's keys. All methods raise `KeyLifecycleError` with code `key_store` where it cannot be used."""
+
+    def prepare(self) -> None:
+        """Make the store itself, if it is not there; touches no key."""
+        ...
+
+    def load(self) -> Keys:
+        """Return all keys, without any private half."""
+        ...
+
+    def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
+        """Keep a new private key with this state, unless the keys changed since they were loaded."""
+        ...
+
+    def save(self, keys: Keys) -> Keys:
+        """Make the keys be as told, unless they changed since they were loaded; returns them as they are now.
+
+        Where the active key changes, callers follow; a retired or revoked key can be read no more.
+        """
+        ...
+
+    def read(self, number: int) -> bytes:
+        """Return a private key as PEM."""
+        ...
+
+
+def open_store(name: str) -> KeyStore:
+    """Return the store of this name; nothing is read yet.
+
+    Args:
+        name: `projects/P/secrets/S` in Secret Manager, with or without `/versions/V`; else a directory.
+
+    Raises:
+        KeyLifecycleError: it looks like a secret's name and is none.
+    """
+    from meshpass.keys._files import FileKeyStore
+    from meshpass.keys._secret_manager import SecretManagerKeyStore
+
+    found = _SECRET.fullmatch(name)
+    if found:
+        return SecretManagerKeyStore(found[1])
+    if name.startswith("projects/"):
+        raise KeyLifecycleError(
+            f"{name!r} does not name a secret.",
+            code="key_store",
+            hint="Write projects/PROJECT/secrets/SECRET, or ./projects/... for a directory.",
+        )
+    return FileKeyStore(name)
+
+
+def store_error(message: str, hint: str, *, retryable: bool = False) -> KeyLifecycleError:
+    """A store that cannot be used."""
+    return KeyLifecycleError(message, code="key_store", hint=hint, retryable=retryable)
+
+
+def changed_meanwhile(store: object) -> KeyLifecycleError:
+    """Somebody else changed the keys between reading and writing them."""
+    return store_error(
+        f"The keys in {store} changed while this step was taken, so it was not.",
+        "See `meshpass keys status`, and take it again if it is still wanted.",
+        retryable=True,
+    )
