@@ -6,10 +6,19 @@ import pickle
 import subprocess
 import sys
 
+import httpx
 import meshpass
 import meshpass.testing
 import pytest
-from meshpass.testing import FakeClock, InMemorySource, JWKSVerifier, ThrowawayKey
+from meshpass.testing import (
+    FakeClock,
+    FakeGateway,
+    FakeMetadataServer,
+    InMemorySource,
+    JWKSVerifier,
+    ThrowawayKey,
+    forget_tokens,
+)
 
 pytest_plugins = ["pytester"]
 
@@ -133,3 +142,32 @@ def test_the_plugin_loads_no_part_of_meshpass_before_a_test_asks(pytester: pytes
     )
 
     pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
+def test_a_source_is_an_auth_for_httpx(meshpass_gateway: FakeGateway) -> None:
+    answer = httpx.get(f"http://{meshpass_gateway.address}/", auth=InMemorySource("a.b.c"))
+
+    assert answer.status_code == 401
+    assert [seen.headers["authorization"] for seen in meshpass_gateway.requests] == ["Bearer a.b.c"]
+
+
+def test_forgotten_tokens_are_fetched_anew(meshpass_metadata: FakeMetadataServer) -> None:
+    source = meshpass.GoogleIDToken("someone", credentials="metadata")
+    source.token()
+    source.token()
+    forget_tokens()
+    source.token()
+
+    assert [seen.path.rpartition("/")[2] for seen in meshpass_metadata.requests].count("identity") == 2
+
+
+def test_a_forgotten_failure_does_not_keep_the_next_call_waiting(
+    meshpass_metadata: FakeMetadataServer,
+) -> None:
+    source = meshpass.GoogleIDToken("someone", credentials="metadata")
+    meshpass_metadata.fail(1, status=404)
+    with pytest.raises(meshpass.IdentityError):
+        source.token()
+    forget_tokens()
+
+    assert source.token().source

@@ -6,6 +6,7 @@
 - `JWKSVerifier`: says of a token what Envoy would say, in Envoy's words.
 - `FakeGateway`: a local HTTP server that answers as the mesh's gateway does, its refusals included.
 - `FakeMetadataServer`: a local metadata server, which can be late, busy or an impostor.
+- `forget_tokens`: a fresh start for the process-wide cache.
 
 With pytest installed the fixtures `meshpass_clock`, `meshpass_gateway` and `meshpass_metadata` are there without an
 import. As with `meshpass` itself, importing this package loads none of its parts.
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshpass.testing._clock import FakeClock
+    from meshpass.testing._forget import forget_tokens
     from meshpass.testing._gateway import FakeGateway, MeshRequest
     from meshpass.testing._http import Reply, Request
     from meshpass.testing._key import ThrowawayKey
@@ -34,6 +36,7 @@ __all__ = [
     "Request",
     "ThrowawayKey",
     "Verdict",
+    "forget_tokens",
 ]
 
 _MODULES = {
@@ -47,6 +50,7 @@ _MODULES = {
     "Request": "_http",
     "ThrowawayKey": "_key",
     "Verdict": "_verifier",
+    "forget_tokens": "_forget",
 }
 
 

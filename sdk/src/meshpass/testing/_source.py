@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
+from meshpass._auth import BearerAuth
 from meshpass._token import Token
 
 if TYPE_CHECKING:
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
 _LIFETIME_S = 300.0
 
 
-class InMemorySource:
+class InMemorySource(BearerAuth):
     """Hands out made-up tokens and counts them. One token stays until it expires or is invalidated.
+
+    It is also an `httpx.Auth`.
 
     Args:
         value: Every token's value; `test-token-1`, `test-token-2` and so on when None.
