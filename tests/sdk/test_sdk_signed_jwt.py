@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import json
-import os
 import threading
 
 import jwt
@@ -82,12 +81,12 @@ def test_a_subject_of_its_own_is_kept_and_a_missing_scope_is_left_out(pem: bytes
     assert "scope" not in claims
 
 
-def test_a_token_is_kept_until_a_minute_before_it_expires(source: meshpass.SignedJWT, clock: Clock) -> None:
+def test_a_token_is_kept_until_the_last_quarter_of_its_life(source: meshpass.SignedJWT, clock: Clock) -> None:
     first = source.token()
 
-    clock.now = first.expires_at - 61
+    clock.now = first.expires_at - 75
     assert source.token() is first
-    clock.now = first.expires_at - 60
+    clock.now = first.expires_at - 58
     second = source.token()
 
     assert claims_of(second)["jti"] != claims_of(first)["jti"]
@@ -166,14 +165,27 @@ def test_a_key_that_could_not_be_read_is_asked_for_again(pem: bytes) -> None:
     assert source.token().value
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
-def test_a_child_forked_while_the_lock_is_held_can_still_sign(source: meshpass.SignedJWT) -> None:
-    with source._lock:
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if source.token().value else 1)
+def test_claims_of_ones_own_are_signed_too(pem: bytes) -> None:
+    source = meshpass.SignedJWT("i", "a", lambda: pem, claims={"tenant": "blue", "roles": ["reader"]})
 
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    claims = claims_of(source.token())
+
+    assert (claims["tenant"], claims["roles"], claims["sub"]) == ("blue", ["reader"], "i")
+
+
+def test_no_claim_of_the_source_can_be_overridden(pem: bytes) -> None:
+    own = ("iss", "sub", "aud", "scope", "iat", "nbf", "exp", "jti")
+
+    with pytest.raises(meshpass.ConfigurationError) as caught:
+        meshpass.SignedJWT("i", "a", lambda: pem, claims=dict.fromkeys(own, 1))
+
+    assert caught.value.problems == [f"claims has {name!r}, which SignedJWT sets itself." for name in own]
+
+
+@pytest.mark.parametrize("value", [float("nan"), b"bytes", object()])
+def test_a_claim_that_json_cannot_express_is_a_configuration_error(pem: bytes, value: object) -> None:
+    with pytest.raises(meshpass.ConfigurationError, match="JSON cannot express"):
+        meshpass.SignedJWT("i", "a", lambda: pem, claims={"x": value})
 
 
 @pytest.mark.parametrize("lifetime_s", [29, 301, -1])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from meshpass._google.origin import IdentityOrigin
     from meshpass._jwt import SignedJWT
     from meshpass._keys import KeyFile, SecretManagerKey
+    from meshpass._kms import KMSKey
+    from meshpass._requests import RequestsAuth
     from meshpass._settings import Settings, settings_problems
     from meshpass._token import Token, TokenSource
 
@@ -44,12 +46,14 @@ __all__ = [
     "IdentityOrigin",
     "InvalidPathValue",
     "InvalidRequest",
+    "KMSKey",
     "KeyFile",
     "MeshError",
     "MeshTimeout",
     "NoRoute",
     "NotAllowed",
     "RequestRefused",
+    "RequestsAuth",
     "SecretManagerKey",
     "Settings",
     "SignedJWT",
@@ -66,7 +70,9 @@ _MODULES = {
     "Client": "_client",
     "GoogleIDToken": "_google.id_token",
     "IdentityOrigin": "_google.origin",
+    "KMSKey": "_kms",
     "KeyFile": "_keys",
+    "RequestsAuth": "_requests",
     "SecretManagerKey": "_keys",
     "Settings": "_settings",
     "SignedJWT": "_jwt",
