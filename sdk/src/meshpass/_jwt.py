@@ -186,7 +186,13 @@ def _open(key: "KeySource | KMSKey", deadline_s: float) -> "Signer":
 
         return KMSSigner(key, deadline_s)
     named = isinstance(key, KeyFile | SecretManagerKey)
-    return LocalSigner(key(), str(key) if named else "the key function")
+    pem = key()
+    try:
+        return LocalSigner(pem, str(key) if named else "the key function")
+    except SigningKeyError as exc:
+        del pem
+        # Without its traceback: error trackers send the local variables of each frame, and one is the key.
+        raise exc.with_traceback(None) from None
 
 
 def _log_old_key_goes_on(kid: str, exc: Exception) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from meshpass._cache import CachedSource
-from meshpass._errors import ConfigurationError
+from meshpass._errors import ConfigurationError, IdentityError
 from meshpass._google.detection import VARIABLES, find_identity
 from meshpass._google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._google.jwt import read_token
@@ -104,9 +104,14 @@ class GoogleIDToken(CachedSource):
 
     def _fetch(self, deadline_s: float) -> Token:
         identity, _ = self._identity()
-        with Web(deadline_s, trust_env=self._trust_env) as web:
-            encoded = identity.id_token(web, self._audience, include_email=self._include_email)
-        return read_token(encoded, self._audience, identity.detail)
+        try:
+            with Web(deadline_s, trust_env=self._trust_env) as web:
+                encoded = identity.id_token(web, self._audience, include_email=self._include_email)
+            return read_token(encoded, self._audience, identity.detail)
+        except IdentityError as exc:
+            # Without its traceback: error trackers send the local variables of each frame, and google-auth's hold
+            # tokens and assertions.
+            raise exc.with_traceback(None) from None
 
     def _identity(self) -> "tuple[Identity, str]":
         identity, why = find_identity(self._credentials, os.environ)
