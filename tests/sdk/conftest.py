@@ -85,6 +85,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Server
 
     def handle(self) -> None:
@@ -109,7 +110,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         """Stay quiet about requests that make no sense."""
 
-    do_GET = do_POST = do_DELETE = _do  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = _do  # noqa: N815
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ class Impersonated:
         answer = web.send(f"{self.url}:{method}", "POST", content, headers)
         if answer.status != 200:
             raise IdentityError(
-                f"Google does not let {self.base.detail} act as {self.account}: {method} answered {answer.status}.",
+                f"Acting as {self.account} failed: {method} answered {answer.status} to {self.base.detail}.",
                 hint=_NEXT_STEPS.get(answer.status, "Check the account's name, and that it is not disabled."),
             )
         try:
@@ -86,7 +86,9 @@ def impersonated(
     delegates: tuple[str, ...] = (),
     endpoint: str = IAM_ENDPOINT,
 ) -> Impersonated:
-    """Return the account as the base may act as it."""
+    """Return the account as the base may act as it; the base itself if it is that account already."""
+    if isinstance(base, Impersonated) and base.account == account and not delegates:
+        return base
     # The project is left open (`-`): an account's address, or its number, names it in all of Google Cloud.
     url = f"{endpoint.rstrip('/')}/v1/projects/-/serviceAccounts/{account}"
     return Impersonated(base, account, url, delegates)

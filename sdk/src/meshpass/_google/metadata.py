@@ -33,6 +33,7 @@ _HINTS = (
 _PRODUCT_FILE = Path("/sys/class/dmi/id/product_name")
 # In its first seconds a new instance's server refuses connections or answers 503.
 _ATTEMPTS = 6
+_TIMEOUT_S = 5.0
 _PROBE_TIMEOUT_S = 1.0
 
 
@@ -80,7 +81,7 @@ class MetadataServer:
     def _get(self, web: "Web", what: str) -> "Answer":
         url, headers = f"http://{self.host}{_ACCOUNT_PATH}{what}", {_FLAVOR: "Google"}
         if self.certain:
-            answer = web.send(url, headers=headers, attempts=_ATTEMPTS, hint=_NOT_READY)
+            answer = web.send(url, headers=headers, attempts=_ATTEMPTS, timeout_s=_TIMEOUT_S, hint=_NOT_READY)
         else:
             answer = self._probe(web, url, headers)
         if answer.headers.get(_FLAVOR) != "Google":
@@ -98,7 +99,7 @@ class MetadataServer:
 
     def _probe(self, web: "Web", url: str, headers: Mapping[str, str]) -> "Answer":
         try:
-            answer = web.send(url, headers=headers, attempts=1, connect_timeout_s=_PROBE_TIMEOUT_S)
+            answer = web.send(url, headers=headers, attempts=1, timeout_s=_PROBE_TIMEOUT_S)
         except IdentityError as exc:
             why, retryable = str(exc.args[0]), True
         else:

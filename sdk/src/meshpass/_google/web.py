@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAX_ANSWER_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 3.0
+_TIMEOUT_S = 10.0
 _ATTEMPTS = 4
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 2.0
@@ -109,10 +110,20 @@ class Web:
         *,
         cert: tuple[str, str] | None = None,
         attempts: int = _ATTEMPTS,
-        connect_timeout_s: float = _CONNECT_TIMEOUT_S,
+        timeout_s: float = _TIMEOUT_S,
         hint: str = _TRY_AGAIN,
     ) -> Answer:
         """Send a request, again after a transient failure, and read the answer whole.
+
+        Args:
+            url: Where to.
+            method: The HTTP method.
+            body: What to send.
+            headers: The request's headers.
+            cert: Files of a client certificate and its key.
+            attempts: How often to try at most.
+            timeout_s: How long one attempt waits for the next byte, in seconds.
+            hint: What to do when all attempts failed.
 
         Raises:
             IdentityError: no answer came, or only transient failures; `retryable`.
@@ -122,7 +133,7 @@ class Web:
         for attempt in range(1, attempts + 1):
             failure, wait_s = "", 0.0
             try:
-                answer = self._exchange(url, method, body, headers or {}, cert, connect_timeout_s)
+                answer = self._exchange(url, method, body, headers or {}, cert, timeout_s)
             except _failures() as exc:
                 failure = f"{host} cannot be reached: {_why(exc)}"
             else:
@@ -145,7 +156,7 @@ class Web:
         body: bytes | None,
         headers: Mapping[str, str],
         cert: tuple[str, str] | None,
-        connect_timeout_s: float,
+        timeout_s: float,
     ) -> Answer:
         import httpx
 
@@ -154,7 +165,13 @@ class Web:
             raise IdentityError(
                 f"There was no ID token within {self._deadline_s:g} s.", hint=_TRY_AGAIN, retryable=True
             )
-        timeouts = {"connect": min(connect_timeout_s, left), "read": left, "write": left, "pool": left}
+        wait_s = min(timeout_s, left)
+        timeouts = {
+            "connect": min(_CONNECT_TIMEOUT_S, wait_s),
+            "read": wait_s,
+            "write": wait_s,
+            "pool": wait_s,
+        }
         request = httpx.Request(
             method, url, headers=dict(headers), content=body, extensions={"timeout": timeouts}
         )

@@ -1,0 +1,103 @@
+"""The way to Google: bounded, patient, encrypted, through no proxy unless asked."""
+
+from collections.abc import Callable
+from typing import Any
+
+import meshpass
+import pytest
+from meshpass._google.web import Web, delay_s
+
+from ..conftest import Authority, Server  # noqa: TID252 - this folder's parent
+
+
+class Clock:
+    """Time that passes only in pauses and answers."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_pauses_double_up_to_two_seconds_and_are_spread_over_their_upper_half() -> None:
+    assert [delay_s(n, 1.0) for n in range(1, 8)] == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert delay_s(1, 0.0) == 0.05
+
+
+def test_attempts_end_with_the_time_that_is_left(server: Server) -> None:
+    clock = Clock()
+    server.answer = lambda _: (503, {}, b"")
+
+    with (
+        Web(0.5, monotonic=clock, sleep=clock.pass_by, chance=lambda: 1.0) as web,
+        pytest.raises(meshpass.IdentityError, match=r"answered 503 \(3 attempts\)") as caught,
+    ):
+        web.send(f"http://{server.address}/", attempts=9)
+
+    assert clock.now == pytest.approx(0.3)
+    assert caught.value.retryable
+
+
+def test_nothing_is_sent_when_no_time_is_left(server: Server) -> None:
+    with Web(0) as web, pytest.raises(meshpass.IdentityError, match="no ID token within 0 s"):
+        web.send(f"http://{server.address}/")
+
+    assert server.seen == []
+
+
+def test_an_endless_answer_is_cut(server: Server) -> None:
+    server.answer = lambda _: (200, {}, b"x" * (1 << 21))
+
+    with Web(9) as web, pytest.raises(meshpass.IdentityError, match="cannot be reached"):
+        web.send(f"http://{server.address}/", attempts=1)
+
+
+def test_redirects_are_not_followed(server: Server) -> None:
+    server.answer = lambda _: (302, {"location": "/elsewhere"}, b"")
+
+    with Web(9) as web:
+        assert web.send(f"http://{server.address}/").status == 302
+    assert len(server.seen) == 1
+
+
+def test_no_credential_is_sent_unencrypted_beyond_private_addresses() -> None:
+    with Web(9) as web:
+        for url in ("http://oauth2.test/token", "http://8.8.8.8/token"):
+            with pytest.raises(meshpass.IdentityError, match="no credential is sent unencrypted"):
+                web.send(url, "POST", b"s3cret")
+
+
+def test_certificates_are_checked(
+    serve: Callable[..., Server], ca: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secure = serve(ca.context("localhost"))
+    url = f"https://localhost:{secure.server_port}/"
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+
+    with Web(9) as web, pytest.raises(meshpass.IdentityError, match="cannot be reached"):
+        web.send(url, attempts=1)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca.file))
+    with Web(9) as web:
+        assert web.send(url).status == 200
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_proxy_counts_only_when_asked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{server.address}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://{server.address}")
+    connects: list[Any] = []
+    server.answer = lambda seen: connects.append(seen) or (403, {}, b"")  # type: ignore[func-returns-value]
+
+    with Web(9, trust_env=asked) as web, pytest.raises(meshpass.IdentityError):
+        web.send("https://localhost:9/", attempts=1)
+    with Web(9, trust_env=asked) as web, pytest.raises(meshpass.IdentityError):
+        web.send("http://127.0.0.1:9/", attempts=1)
+
+    assert server.connections == (1 if asked else 0)
