@@ -107,7 +107,10 @@ class KMSSigner:
         pem = str(answer.get("pem", "")).encode()
         if answer.get("pemCrc32c") != str(crc32c(pem)) or answer.get("name") != self._key.name:
             raise self._damaged("public key")
-        key = load_pem_public_key(pem)
+        try:
+            key = load_pem_public_key(pem)
+        except ValueError:
+            key = None
         if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
             raise self._damaged("public key")
         return public_jwk(key)
