@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from meshlab.process import Supervisor
+from meshpass import Settings
+from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")
@@ -135,25 +138,38 @@ def test_run_names_a_command_that_does_not_exist() -> None:
     assert "cannot run no-such-command" in done.stderr
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """`meshlab up` with its environment file."""
-    env_file = tmp_path / "lab.env"
+@contextmanager
+def meshlab_up(env_file: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [MESHLAB, "up", "--env-file", str(env_file)],
+        [MESHLAB, "up", "--env-file", str(env_file), *arguments],
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
         env=_without_pubsub(),
     )
     try:
         assert process.stdout is not None
-        while not process.stdout.readline().startswith("# up after"):
-            assert process.poll() is None, "meshlab up ended early"
-        yield process, env_file
+        said = [process.stdout.readline()]
+        while not said[-1].startswith("# up after"):
+            assert said[-1], "".join(said)
+            said.append(process.stdout.readline())
+        yield process
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """`meshlab up` with its environment file."""
+    env_file = tmp_path / "lab.env"
+    with meshlab_up(env_file) as process:
+        yield process, env_file
+
+
+def read_env(env_file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in env_file.read_text().splitlines())
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
@@ -161,8 +177,7 @@ def test_up_ends_everything_however_it_ends(
     up: tuple[subprocess.Popen[str], Path], end: signal.Signals
 ) -> None:
     process, env_file = up
-    variables = dict(line.split("=", 1) for line in env_file.read_text().splitlines())
-    run_directory = str(Path(variables["GKE_GATEWAY_CA_FILE"]).parents[1])
+    run_directory = str(Path(read_env(env_file)["GKE_GATEWAY_CA_FILE"]).parents[1])
     assert len(processes_of(run_directory)) >= 2
     process.send_signal(end)
     assert process.wait(20) == (-end if end == signal.SIGKILL else 128 + end)
@@ -170,6 +185,25 @@ def test_up_ends_everything_however_it_ends(
     wait_until(lambda: not Path(run_directory).exists())
     if end != signal.SIGKILL:
         assert not env_file.exists()
+
+
+def test_up_follows_a_file_of_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env_file, jwks = tmp_path / "lab.env", tmp_path / "jwks.json"
+    with meshlab_up(env_file, "--jwks", str(jwks)) as process:
+        assert process.stdout is not None
+        for name, value in read_env(env_file).items():
+            monkeypatch.setenv(name, value)
+        ring = KeyRing(open_store(os.environ["SIGNING_KEY_SECRET_ID"]))
+        proof = GatewayProof(Settings.from_env(), "/profile/{user_id}", {"user_id": "u-1001"})
+        ring.next()
+        with pytest.raises(KeyLifecycleError, match="was not shown to accept the key"):
+            ring.promote(proof)
+        jwks.write_text("{")
+        assert process.stdout.readline().startswith(f"meshlab: {jwks} was not taken: ")
+        jwks.write_text(json.dumps(ring.jwks()))
+        assert process.stdout.readline() == f"# the mesh trusts the keys in {jwks}\n"
+        states = [version.state for version in ring.promote(proof).versions]
+        assert states == ["previous", "active"]
 
 
 @pytest.mark.parametrize("workload", ["istio-ingress/istio-internal-gateway", "user-profile/user-profile"])

@@ -5,16 +5,22 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 from meshlab.project import DEFAULT_OVERLAY, Project
+
+if TYPE_CHECKING:
+    from meshlab.mesh import RunningMesh
+
+_FOLLOW_EVERY_S = 0.2
 
 app = typer.Typer(
     help="The mesh on one laptop: infra/mesh as real Envoy processes, Google's services as local stand-ins.",
@@ -57,6 +63,13 @@ def up(
     env_file: Annotated[
         Path | None, typer.Option(help="Also write the variables here, as KEY=VALUE; deleted on exit.")
     ] = None,
+    jwks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Whenever this file changes, trust the public keys in it and no others. Until it is there, the"
+            " key in Secret Manager is trusted."
+        ),
+    ] = None,
     project: _ProjectOption = None,
     overlay: _OverlayOption = DEFAULT_OVERLAY,
 ) -> None:
@@ -71,6 +84,8 @@ def up(
                     env_file.write_text(variables)
                 typer.echo(variables, nl=False)
                 typer.echo(f"# up after {lab.ready_after_s:.2f} s; Ctrl-C ends everything")
+                if jwks:
+                    _follow(jwks, lab.mesh)
                 signal.pause()
             finally:
                 if env_file:
@@ -111,6 +126,21 @@ def render(
 
         config = render_proxy(Project.find(root=project, overlay=overlay), workload)
     typer.echo(json.dumps(config, indent=2))
+
+
+def _follow(jwks: Path, mesh: "RunningMesh") -> NoReturn:
+    seen = None
+    while True:
+        content = jwks.read_text() if jwks.is_file() else None
+        if content is not None and content != seen:
+            seen = content
+            try:
+                mesh.publish_keys(content)
+            except ManifestError as error:
+                typer.echo(f"meshlab: {jwks} was not taken: {error}", err=True)
+            else:
+                typer.echo(f"# the mesh trusts the keys in {jwks}")
+        time.sleep(_FOLLOW_EVERY_S)
 
 
 @contextmanager
