@@ -2,6 +2,7 @@
 """ID tokens by credentials files: which file counts, what each kind does, and what is said of the others."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,27 @@ def test_a_user_may_act_as_a_service_account(
     assert token.claims["email"] == TARGET
 
 
+def test_so_may_a_workforce_user(google: Google, user_file: dict[str, Any]) -> None:
+    pool = "//iam.googleapis.com/locations/global/workforcePools/p/providers/q"
+    workforce = {**user_file, "type": "external_account_authorized_user", "audience": pool}
+    workforce |= {"token_url": f"{google.url}/token", "token_info_url": f"{google.url}/info"}
+    source = meshpass.GoogleIDToken(
+        AUDIENCE, credentials=workforce, service_account=TARGET, iam_endpoint=google.url
+    )
+
+    assert source.token().claims["email"] == TARGET
+    assert "a user's own credentials" in str(_refused(credentials=workforce))
+
+
+def test_a_login_that_has_ended_says_to_log_in_again(google: Google, user_file: dict[str, Any]) -> None:
+    google.broken["/token"] = [(400, {}, b'{"error": "invalid_grant", "error_subtype": "invalid_rapt"}')]
+
+    error = _refused(credentials=user_file, service_account=TARGET, iam_endpoint=google.url)
+
+    assert "answered 400 (invalid_grant)" in str(error)
+    assert "Log in again" in error.hint
+
+
 # Impersonation.
 
 
@@ -346,6 +368,21 @@ def test_a_missing_subject_token_is_named(google: Google, adc: Adc, federation_f
     assert "takes this workload's token from /nowhere/token, which is not a file" in str(_refused())
 
 
+def test_a_program_may_give_the_subject_token_once_that_is_allowed(
+    google: Google, adc: Adc, federation_file: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"version": 1, "success": True, "id_token": "platform-s3cret", "expiration_time": 4_000_000_000}
+    program = tmp_path / "program"
+    kind = federation_file["subject_token_type"]
+    program.write_text(f"#!/bin/sh\necho '{json.dumps({**answer, 'token_type': kind})}'\n")
+    program.chmod(0o700)
+    adc({**federation_file, "credential_source": {"executable": {"command": str(program)}}})
+
+    assert "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1" in _refused().hint
+    monkeypatch.setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")
+    assert meshpass.GoogleIDToken(AUDIENCE).token().claims["email"] == TARGET
+
+
 def test_a_pool_that_does_not_accept_the_workload_is_said_so(
     google: Google, adc: Adc, federation_file: dict[str, Any]
 ) -> None:
@@ -383,6 +420,19 @@ def test_a_google_auth_object_alone_is_refused_with_what_to_do(key_file: dict[st
     assert "service_account=" in error.hint
 
 
+def test_without_google_auth_a_file_says_what_to_install(
+    adc: Adc, key_file: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adc(key_file)
+    for name in ("google.auth", "google.oauth2", "google.oauth2.service_account"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+    error = _refused()
+
+    assert "is used by google-auth, which is not installed" in str(error)
+    assert "meshpass[google]" in error.hint
+
+
 # Arguments.
 
 
@@ -395,6 +445,7 @@ def test_a_google_auth_object_alone_is_refused_with_what_to_do(key_file: dict[st
         ({"audience": "a", "service_account": "a@b/../c"}, "is not a service account's"),
         ({"audience": "a", "service_account": ""}, "'' is not a service account's"),
         ({"audience": "a", "delegates": ["a@p.test"]}, "delegates are of use only with service_account"),
+        ({"audience": "a", "credentials": 5}, "credentials is a int"),
         ({"audience": "a", "iam_endpoint": "http://iam.test"}, "it must be https://"),
         ({"audience": "a", "iam_endpoint": "https://iam.test/path"}, "it must be https://"),
     ],

@@ -14,7 +14,11 @@ _ACCESS = ("metadata-access", "key-access", "user-access", "federated-access", "
 
 
 def _shown_by(error: BaseException | None) -> str:
+    """What a logger, a debugger or an error tracker would show: local variables of this package's frames, too."""
     shown = traceback.format_exception(error) if error else []
+    for frame, _ in traceback.walk_tb(error.__traceback__ if error else None):
+        if frame.f_code.co_filename != __file__:
+            shown.append(repr(frame.f_locals))
     while error is not None:
         shown += [repr(error), repr(error.args), repr(vars(error)), str(error)]
         error = error.__cause__ or error.__context__
@@ -79,4 +83,5 @@ def test_no_failure_shows_a_secret(
         error = exc
 
     _is_clean(_shown_by(error), google, key_file)
+    assert error is None or error.__context__ is error.__cause__ is None
     assert error is None or pickle.loads(pickle.dumps(error)).args == error.args

@@ -1,5 +1,7 @@
 """The way to Google: bounded, patient, encrypted, through no proxy unless asked."""
 
+import itertools
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +58,18 @@ def test_an_endless_answer_is_cut(server: Server) -> None:
         web.send(f"http://{server.address}/", attempts=1)
 
 
+def test_a_slow_drip_is_cut_when_time_is_up(server: Server) -> None:
+    # Each look at this clock takes a second.
+    clock = itertools.count()
+    server.answer = lambda _: (200, {}, b"x" * (1 << 19))
+
+    with (
+        Web(5, monotonic=clock.__next__) as web,
+        pytest.raises(meshpass.IdentityError, match="no answer in time"),
+    ):
+        web.send(f"http://{server.address}/", attempts=1)
+
+
 def test_redirects_are_not_followed(server: Server) -> None:
     server.answer = lambda _: (302, {"location": "/elsewhere"}, b"")
 
@@ -66,7 +80,7 @@ def test_redirects_are_not_followed(server: Server) -> None:
 
 def test_no_credential_is_sent_unencrypted_beyond_private_addresses() -> None:
     with Web(9) as web:
-        for url in ("http://oauth2.test/token", "http://8.8.8.8/token"):
+        for url in ("http://oauth2.test/token", "http://8.8.8.8/token", "HTTP://oauth2.test/token"):
             with pytest.raises(meshpass.IdentityError, match="no credential is sent unencrypted"):
                 web.send(url, "POST", b"s3cret")
 
@@ -84,6 +98,22 @@ def test_certificates_are_checked(
     monkeypatch.setenv("SSL_CERT_FILE", str(ca.file))
     with Web(9) as web:
         assert web.send(url).status == 200
+
+
+def test_a_client_certificate_is_shown_where_federation_has_one(
+    serve: Callable[..., Server], ca: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ca.context("localhost")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(ca.file)
+    url = f"https://localhost:{serve(context).server_port}/"
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca.file))
+    chain = str(ca.folder / "localhost.chain")
+
+    with Web(9) as web:
+        assert web(url, cert=(chain, chain)).status == 200
+        with pytest.raises(meshpass.IdentityError):
+            web.send(url, attempts=1)
 
 
 @pytest.mark.parametrize("asked", [False, True])

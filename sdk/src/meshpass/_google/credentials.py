@@ -162,12 +162,8 @@ class Federated:
             IdentityError: there is no such token, or it is not accepted.
         """
         source = self.info.get("credential_source")
-        file = source.get("file") if isinstance(source, Mapping) else None
-        if file and not Path(file).is_file():
-            raise IdentityError(
-                f"{self.where} takes this workload's token from {file}, which is not a file.",
-                hint="Check that the platform mounts it there.",
-            )
+        if isinstance(source, Mapping):
+            _check_subject_token(source, self.where)
         return _through_google_auth(
             web, self.where, _FEDERATION_HINT, lambda: _refreshed(_federated(self.info), web)
         )
@@ -262,6 +258,21 @@ class GoogleAuthCredentials:
             return _refreshed(made, web)
 
         return _through_google_auth(web, name, "Check the credentials.", refresh)
+
+
+def _check_subject_token(source: Info, where: str) -> None:
+    # Two things that google-auth would say in a message which cannot be trusted to hold nothing else.
+    file = source.get("file")
+    if file and not Path(file).is_file():
+        raise IdentityError(
+            f"{where} takes this workload's token from {file}, which is not a file.",
+            hint="Check that the platform mounts it there.",
+        )
+    if "executable" in source and os.environ.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != "1":
+        raise IdentityError(
+            f"{where} takes this workload's token from a program, which is not allowed to run.",
+            hint="Set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 if you trust that file.",
+        )
 
 
 def _federated(info: Info) -> Any:  # noqa: ANN401 - google-auth types it in part

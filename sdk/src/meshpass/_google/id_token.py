@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from meshpass._cache import CachedSource
 from meshpass._errors import ConfigurationError, IdentityError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from meshpass._google.origin import Identity
 
+_Result = TypeVar("_Result")
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+|[0-9]+")
 _ENDPOINT = re.compile(r"https://[^\s/?#]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?")
 
@@ -83,8 +84,7 @@ class GoogleIDToken(CachedSource):
         Raises:
             IdentityError: none was found, or the one that was chosen cannot be used.
         """
-        identity, why = self._identity()
-        return IdentityOrigin(identity.kind, identity.detail, why)
+        return _without_frames(self._origin)
 
     def __repr__(self) -> str:
         account = f", service_account={self._service_account!r}" if self._service_account else ""
@@ -103,6 +103,13 @@ class GoogleIDToken(CachedSource):
         )
 
     def _fetch(self, deadline_s: float) -> Token:
+        return _without_frames(lambda: self._ask(deadline_s))
+
+    def _origin(self) -> IdentityOrigin:
+        identity, why = self._identity()
+        return IdentityOrigin(identity.kind, identity.detail, why)
+
+    def _ask(self, deadline_s: float) -> Token:
         identity, _ = self._identity()
         try:
             with Web(deadline_s, trust_env=self._trust_env) as web:
@@ -131,9 +138,25 @@ class GoogleIDToken(CachedSource):
         ]
         if self._delegates and not self._service_account:
             problems.append("delegates are of use only with service_account.")
+        if not isinstance(self._credentials, str | os.PathLike | Mapping | None) and not hasattr(
+            self._credentials, "refresh"
+        ):
+            problems.append(
+                f"credentials is a {type(self._credentials).__name__}, which holds no credentials."
+            )
         if not _ENDPOINT.fullmatch(self._iam_endpoint):
             problems.append(f"iam_endpoint is {self._iam_endpoint!r}; it must be https:// and a host.")
         return problems
+
+
+def _without_frames(work: Callable[[], _Result]) -> _Result:
+    try:
+        return work()
+    except IdentityError as exc:
+        failure = exc
+    # On the way there, keys and tokens were in local variables, which some loggers of errors print.
+    failure.__traceback__ = failure.__context__ = None
+    raise failure
 
 
 def _key_of(credentials: object) -> Hashable:

@@ -228,7 +228,7 @@ def _why(exc: Exception) -> str:
 
 def _refuse_plaintext(url: str, host: str, method: str) -> None:
     # Metadata and container credentials are read in plaintext from this machine. Whatever is sent is a credential.
-    if method == "GET" or not url.startswith("http://"):
+    if method == "GET" or urlsplit(url).scheme == "https":
         return
     try:
         problem = plaintext_problem(parse_origin(f"http://{host}"), None)
