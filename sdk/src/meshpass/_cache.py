@@ -6,6 +6,7 @@ that a task that is cancelled takes nobody's token with it. While a token is ren
 who renews it go on with the old one. Nothing runs in the background between fetches.
 """
 
+import math
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NoReturn
 
 from meshpass._auth import BearerAuth
-from meshpass._errors import MeshTimeout
+from meshpass._errors import MeshError, MeshTimeout
 from meshpass._lifetime import Held, back_off_s, hold
 from meshpass._token import Token
 
@@ -55,10 +56,11 @@ class _Entry:
         self.failures = 0
         self.failure: Exception | None = None
         self.retry_at = 0.0
-        self.forced_at = float("-inf")
+        self.forced_at = -math.inf
 
 
-_lock = threading.Lock()
+# Reentrant, because a signal handler may want a token, too.
+_lock = threading.RLock()
 _entries: "weakref.WeakValueDictionary[Hashable, _Entry]" = weakref.WeakValueDictionary()
 # Keeps the token of a source that is made anew for each call, up to a number.
 _kept: deque[_Entry] = deque(maxlen=_KEPT)
@@ -107,11 +109,7 @@ class CachedSource(BearerAuth):
             MeshError: no token can be made; the class says why.
         """
         held = self._entry.held
-        if (
-            held is not None
-            and held.since <= self._clock() < held.refresh_at
-            and self._monotonic() < held.refresh_at_monotonic
-        ):
+        if held is not None and held.is_fresh(self._clock(), self._monotonic()):
             return held.token
         return self._obtain(timeout_s)
 
@@ -122,11 +120,7 @@ class CachedSource(BearerAuth):
             MeshError: no token can be made; the class says why.
         """
         held = self._entry.held
-        if (
-            held is not None
-            and held.since <= self._clock() < held.refresh_at
-            and self._monotonic() < held.refresh_at_monotonic
-        ):
+        if held is not None and held.is_fresh(self._clock(), self._monotonic()):
             return held.token
         return await self._aobtain()
 
@@ -148,28 +142,29 @@ class CachedSource(BearerAuth):
         raise TypeError(f"A {type(self).__name__} cannot be pickled or copied, because it hands out secrets.")
 
     def _obtain(self, timeout_s: float | None) -> Token:
-        give_up_at = None if timeout_s is None else time.monotonic() + timeout_s
+        ends_at = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
             step = self._claim()
             if isinstance(step, Token):
                 return step
             flight, leading = step
-            if leading and give_up_at is None:
+            if leading and timeout_s is None:
                 self._run(flight)
             elif leading:
                 self._run_detached(flight)
-            wait_s = (
-                _LOST_AFTER_S if give_up_at is None else min(_LOST_AFTER_S, give_up_at - time.monotonic())
-            )
             try:
-                outcome = flight.result(max(wait_s, 0))
+                outcome = flight.result(max(min(ends_at - time.monotonic(), _LOST_AFTER_S), 0))
             except TimeoutError:
                 outcome = None
             token = self._answer(outcome, leading=leading)
             if token is not None:
                 return token
-            if give_up_at is not None and time.monotonic() >= give_up_at:
-                raise _no_token_in_time(timeout_s)
+            if time.monotonic() >= ends_at:
+                raise MeshTimeout(
+                    f"No token was there within {timeout_s:g} s.",
+                    code="timeout_token",
+                    hint="It is still being fetched for the next call; give the first call more time.",
+                )
 
     async def _aobtain(self) -> Token:
         import asyncio
@@ -287,27 +282,29 @@ def _copy_of(error: Exception) -> Exception:
     return again.with_traceback(None)
 
 
+def words_of(error: Exception) -> str:
+    """Return what a log may say of an error: all of our own, which hold no secret, and the name of any other."""
+    return str(error) if isinstance(error, MeshError) else type(error).__name__
+
+
 def _log_still_used(token: Token, error: Exception) -> None:
     import logging
 
     logging.getLogger("meshpass").warning(
-        "No new token could be had, and the last one is used on: %s",
-        type(error).__name__,
-        extra={"token_source": token.source, "error_code": getattr(error, "code", None), **token.claims},
-    )
-
-
-def _no_token_in_time(timeout_s: float | None) -> MeshTimeout:
-    return MeshTimeout(
-        f"No token was there within {timeout_s:g} s.",
-        hint="It is still being fetched for the next call; give the first call more time.",
+        "There is no new token, and the last one is used on: %s",
+        words_of(error),
+        extra={
+            "token_source": token.source,
+            "token_claims": dict(token.claims),
+            "error_code": getattr(error, "code", None),
+        },
     )
 
 
 def _after_fork() -> None:
     """In a forked child: nobody is left who would open the lock or land the flights of the parent's threads."""
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for entry in list(_entries.values()):
         entry.flight = None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from meshpass._cache import FETCH_LIMIT_S, CachedSource
+from meshpass._cache import FETCH_LIMIT_S, CachedSource, words_of
 from meshpass._errors import ConfigurationError, SigningKeyError
 from meshpass._keys import KeyFile, SecretManagerKey
 from meshpass._kms import KMSKey
@@ -201,7 +201,7 @@ def _log_old_key_goes_on(kid: str, exc: Exception) -> None:
     logging.getLogger("meshpass").warning(
         "The signing key could not be read again, and the one that is there goes on (kid %s): %s",
         kid,
-        exc if isinstance(exc, SigningKeyError) else type(exc).__name__,
+        words_of(exc),
         extra={"kid": kid},
     )
 

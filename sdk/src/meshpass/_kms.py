@@ -24,10 +24,10 @@ _TRY_AGAIN = "Try again; if it stays, look at https://status.cloud.google.com."
 
 @dataclass(frozen=True, slots=True)
 class KMSKey:
-    """A signing key in Cloud KMS (`meshpass[kms]`), of the algorithm `EC_SIGN_P256_SHA256`.
+    """A signing key in Cloud KMS, of the algorithm `EC_SIGN_P256_SHA256`.
 
-    KMS signs; the key never leaves it. Each signature is one call, so tokens are kept as long as they are good.
-    The identity is the environment's (Application Default Credentials); it needs `roles/cloudkms.signerVerifier`.
+    KMS signs; the key never leaves it. The identity is this process's own, found as `GoogleIDToken` does, and needs
+    `roles/cloudkms.signerVerifier`; all but the metadata server's needs `meshpass[google]`.
     `CLOUD_KMS_EMULATOR_HOST` names a stand-in, reached without TLS or credentials.
 
     Args:
