@@ -296,6 +296,15 @@ def test_the_metadata_server_needs_neither_google_auth_nor_cryptography(
     assert not {"google.auth", "requests", "cryptography", "jwt"} & set(process["loaded"])
 
 
+def test_until_a_token_is_needed_no_http_stack_and_no_google_client_is_loaded(tmp_path: Path) -> None:
+    code = "import meshpass, sys; meshpass.GoogleIDToken('a').origin(); print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env={"HOME": str(tmp_path)}
+    )
+
+    assert not {"httpx", "ssl", "google.auth", "requests", "cryptography", "jwt"} & set(ran.stdout.split())
+
+
 def test_no_gce_check_is_honoured_without_any_connection(tmp_path: Path) -> None:
     process = _in_a_process(tmp_path, NO_GCE_CHECK="true", K_SERVICE="s")
 

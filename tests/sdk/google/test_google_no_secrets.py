@@ -8,7 +8,7 @@ from typing import Any
 import meshpass
 import pytest
 
-from .conftest import AUDIENCE, TARGET, Google
+from .conftest import ACCOUNT, AUDIENCE, TARGET, Google
 
 _ACCESS = ("metadata-access", "key-access", "user-access", "federated-access", "chained-access")
 
@@ -85,3 +85,22 @@ def test_no_failure_shows_a_secret(
     _is_clean(_shown_by(error), google, key_file)
     assert error is None or error.__context__ is error.__cause__ is None
     assert error is None or pickle.loads(pickle.dumps(error)).args == error.args
+
+
+def test_nor_does_a_token_for_another_audience(on_google: Google, key_file: dict[str, Any]) -> None:
+    other = on_google.id_token("another", ACCOUNT).encode()
+    on_google.broken["identity"] = [(200, {"Metadata-Flavor": "Google"}, other)]
+
+    with pytest.raises(meshpass.IdentityError, match="another audience") as caught:
+        meshpass.GoogleIDToken(AUDIENCE).token()
+
+    _is_clean(_shown_by(caught.value), on_google, key_file)
+
+
+def test_nor_does_looking_for_the_origin(google: Google, key_file: dict[str, Any]) -> None:
+    nested = {"type": "impersonated_service_account", "source_credentials": key_file}
+
+    with pytest.raises(meshpass.IdentityError, match="names no service account") as caught:
+        meshpass.GoogleIDToken(AUDIENCE, credentials=nested).origin()
+
+    _is_clean(_shown_by(caught.value), google, key_file)

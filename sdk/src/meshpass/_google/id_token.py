@@ -111,14 +111,9 @@ class GoogleIDToken(CachedSource):
 
     def _ask(self, deadline_s: float) -> Token:
         identity, _ = self._identity()
-        try:
-            with Web(deadline_s, trust_env=self._trust_env) as web:
-                encoded = identity.id_token(web, self._audience, include_email=self._include_email)
-            return read_token(encoded, self._audience, identity.detail)
-        except IdentityError as exc:
-            # Without its traceback: error trackers send the local variables of each frame, and google-auth's hold
-            # tokens and assertions.
-            raise exc.with_traceback(None) from None
+        with Web(deadline_s, trust_env=self._trust_env) as web:
+            encoded = identity.id_token(web, self._audience, include_email=self._include_email)
+        return read_token(encoded, self._audience, identity.detail)
 
     def _identity(self) -> "tuple[Identity, str]":
         identity, why = find_identity(self._credentials, os.environ)
@@ -154,7 +149,7 @@ def _without_frames(work: Callable[[], _Result]) -> _Result:
         return work()
     except IdentityError as exc:
         failure = exc
-    # On the way there, keys and tokens were in local variables, which some loggers of errors print.
+    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
     failure.__traceback__ = failure.__context__ = None
     raise failure
 
