@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from meshpass._address import parse_origin, plaintext_problem
 from meshpass._errors import IdentityError
-from meshpass._failures import reason
 
 if TYPE_CHECKING:
     import ssl
@@ -222,6 +221,8 @@ def _failures() -> type[Exception]:
 
 def _why(exc: Exception) -> str:
     import httpx
+
+    from meshpass._failures import reason
 
     return "no answer in time" if isinstance(exc, httpx.TimeoutException) else reason(exc)
 
