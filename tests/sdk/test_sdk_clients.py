@@ -149,13 +149,12 @@ def test_a_token_that_a_policy_did_not_allow_stays_in_use(connect: Connect, serv
     assert len({seen.headers["authorization"] for seen in server.seen}) == 1
 
 
-def test_redirects_are_not_followed_and_cookies_are_not_kept(connect: Connect, server: Server) -> None:
-    server.answer = lambda _: (302, {"location": "http://evil.test/", "set-cookie": "a=b; Path=/"}, b"")
+def test_redirects_are_not_followed(connect: Connect, server: Server) -> None:
+    server.answer = lambda _: (302, {"location": "http://evil.test/"}, b"")
     client = connect(address=server.address)
 
     assert [client.get("/").status_code, client.get("/").status_code] == [302, 302]
     assert [seen.target for seen in server.seen] == ["/", "/"]
-    assert "cookie" not in server.seen[1].headers
 
 
 def test_proxy_variables_are_not_read(
@@ -182,13 +181,11 @@ def test_a_compressed_answer_is_decoded(connect: Connect, server: Server) -> Non
     assert connect(address=server.address).get("/").json() == {"a": 1}
 
 
-def test_an_answer_that_cannot_be_decoded_is_a_broken_connection(connect: Connect, server: Server) -> None:
+def test_an_answer_that_cannot_be_decoded_is_a_bad_response(connect: Connect, server: Server) -> None:
     server.answer = lambda _: (200, {"content-encoding": "gzip"}, b"not gzip")
 
-    with pytest.raises(meshpass.UpstreamUnavailable) as caught:
+    with pytest.raises(meshpass.BadResponse, match="its compressed data is damaged"):
         connect(address=server.address).get("/")
-
-    assert caught.value.code == "connection_lost"
 
 
 @pytest.mark.parametrize(

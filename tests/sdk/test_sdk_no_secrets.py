@@ -99,7 +99,7 @@ def test_no_log_record_at_any_level_holds_the_token(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for name in list(logging.root.manager.loggerDict):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        caplog.set_level(logging.DEBUG, logger=name)
 
     connect(address=server.address, auth=Fixed()).get("/")
 

@@ -44,11 +44,11 @@ def test_no_http_stack_crypto_or_google_client_is_loaded_before_a_call(use: str)
 @pytest.mark.parametrize(
     ("call", "own", "other"),
     [
-        ("meshpass.Client('http://127.0.0.1:9', auth=auth).get('/')", "httpcore", "aiohttp"),
+        ("meshpass.Client('http://127.0.0.1:9', auth=auth).get('/')", "httpx", "aiohttp"),
         (
             "asyncio.run(meshpass.AsyncClient('http://127.0.0.1:9', auth=auth).get('/'))",
             "aiohttp",
-            "httpcore",
+            "h11",
         ),
     ],
 )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from meshpass._async_client import AsyncClient
     from meshpass._client import Client
+    from meshpass._deadline import Deadline
     from meshpass._errors import (
+        BadResponse,
         ConfigurationError,
         GatewayTLSError,
         GatewayUnreachable,
@@ -32,13 +34,16 @@ if TYPE_CHECKING:
     from meshpass._keys import KeyFile, SecretManagerKey
     from meshpass._kms import KMSKey
     from meshpass._requests import RequestsAuth
+    from meshpass._retry import RetryPolicy
     from meshpass._settings import Settings, settings_problems
     from meshpass._token import Token, TokenSource
 
 __all__ = [
     "AsyncClient",
+    "BadResponse",
     "Client",
     "ConfigurationError",
+    "Deadline",
     "GatewayTLSError",
     "GatewayUnreachable",
     "GoogleIDToken",
@@ -54,6 +59,7 @@ __all__ = [
     "NotAllowed",
     "RequestRefused",
     "RequestsAuth",
+    "RetryPolicy",
     "SecretManagerKey",
     "Settings",
     "SignedJWT",
@@ -68,11 +74,13 @@ __all__ = [
 _MODULES = {
     "AsyncClient": "_async_client",
     "Client": "_client",
+    "Deadline": "_deadline",
     "GoogleIDToken": "_google.id_token",
     "IdentityOrigin": "_google.origin",
     "KMSKey": "_kms",
     "KeyFile": "_keys",
     "RequestsAuth": "_requests",
+    "RetryPolicy": "_retry",
     "SecretManagerKey": "_keys",
     "Settings": "_settings",
     "SignedJWT": "_jwt",

@@ -2,40 +2,30 @@
 
 import asyncio
 import weakref
-from collections.abc import Mapping
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Unpack
 
-from meshpass._errors import TokenRefused
-from meshpass._request import Params, authorize, deauthorize, prepare, refusal
-from meshpass._service import DEFAULT_CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, make_service
-from meshpass._settings import Settings
+from meshpass._base_client import BaseClient
+from meshpass._errors import MeshError
+from meshpass._service import ClientOptions
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
 
+    from meshpass._call import Outcome, Step
+    from meshpass._request import Call
     from meshpass._token import TokenSource
-    from meshpass._transport_async import PinnedAsyncTransport
+    from meshpass._transport_async import AsyncTransport
 
 
-class AsyncClient:
-    """Calls one service in the mesh from asyncio code.
+class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
+    """Calls one service in the mesh from asyncio code: `await client.get(...)`.
 
     Connections belong to the event loop that first calls; a client used in several loops keeps some for each.
-    Everything else is as in `Client`, and so are the arguments and errors.
-
-    Args:
-        base_url: The service's virtual origin, such as `https://user-profile.internal`.
-        auth: Where the caller's token comes from; a `SignedJWT`, for instance.
-        address: Where to dial: `host` or `host:port`; the origin's own name and port when None.
-        ca_file: PEM bundle of the CA that signed the gateway's certificate; the system's CAs when None.
-        timeout_s: Limit for one call from connecting to the answer's last byte, in seconds.
-        connect_timeout_s: Limit for connecting alone, in seconds.
-
-    Raises:
-        ConfigurationError: an argument is wrong, or `http://` would send the token over a public network.
+    Everything else is as in `Client`, and so are the arguments and errors; `aclose` takes the place of `close`.
     """
 
     def __init__(
@@ -45,101 +35,11 @@ class AsyncClient:
         auth: "TokenSource",
         address: str | None = None,
         ca_file: Path | str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        self._service = make_service(base_url, address, ca_file, {"timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s})
-        self._auth = auth
-        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, PinnedAsyncTransport]
+        super().__init__(base_url, auth=auth, address=address, ca_file=ca_file, **options)
+        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncTransport]
         self._transports = weakref.WeakKeyDictionary()
-        self._closed = False
-
-    @classmethod
-    def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S
-    ) -> "AsyncClient":
-        """Build a client from `GKE_GATEWAY_*`, `JWT_*` and `SIGNING_KEY_*`; see `Settings`.
-
-        Args:
-            environ: The variables; the process's own when None.
-            timeout_s: Limit for one call, in seconds.
-
-        Raises:
-            ConfigurationError: variables are missing or wrong; it lists all of them.
-        """
-        found = Settings.from_env(environ)
-        return cls(
-            found.base_url,
-            auth=found.token_source(),
-            address=found.address,
-            ca_file=found.ca_file,
-            timeout_s=timeout_s,
-        )
-
-    async def get(
-        self,
-        path_template: str,
-        /,
-        *,
-        params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-        **path_values: str | int,
-    ) -> "httpx.Response":
-        """Send a GET; see `Client.request`."""
-        return await self.request(
-            "GET",
-            path_template,
-            params=params,
-            headers=headers,
-            json=None,
-            content=None,
-            timeout_s=timeout_s,
-            **path_values,
-        )
-
-    async def request(
-        self,
-        method: str,
-        path_template: str,
-        /,
-        *,
-        params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
-        json: object = None,
-        content: bytes | None = None,
-        timeout_s: float | None = None,
-        **path_values: str | int,
-    ) -> "httpx.Response":
-        """Send a request and return the service's own answer, whatever its status; see `Client.request`.
-
-        Raises:
-            MeshError: as `Client.request`.
-        """
-        request = prepare(
-            self._service,
-            method,
-            path_template,
-            path_values,
-            params=params,
-            headers=headers,
-            json=json,
-            content=content,
-            timeout_s=timeout_s,
-        )
-        transport = await self._transport()
-        token = await self._auth.atoken()
-        authorize(request, token)
-        try:
-            response = await transport.handle_async_request(request)
-        finally:
-            deauthorize(request)
-        error = refusal(self._service, method, path_template, response, token)
-        if error is None:
-            return response
-        if isinstance(error, TokenRefused):
-            self._auth.invalidate(token)
-        raise error
 
     async def aclose(self) -> None:
         """Close all connections; the client cannot be used any more."""
@@ -159,8 +59,40 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    async def _transport(self) -> "PinnedAsyncTransport":
-        from meshpass._transport_async import PinnedAsyncTransport
+    async def _run(self, call: "Call") -> "httpx.Response":
+        from meshpass._call import plan
+
+        transport = await self._open()
+        steps = plan(self._at_home(), call)
+        try:
+            step = next(steps)
+            while True:
+                outcome, failure = None, None
+                try:
+                    outcome = await self._take(step, transport)
+                except (MeshError, TimeoutError) as exc:
+                    failure = exc
+                # Out of the `except` block, so that one error does not hang on the other.
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+        except StopIteration as done:
+            response: httpx.Response = done.value
+            return response
+        finally:
+            steps.close()
+
+    async def _take(self, step: "Step", transport: "AsyncTransport") -> "Outcome":
+        from meshpass._call import GetToken
+
+        if isinstance(step, float):
+            await asyncio.sleep(step)
+            return None
+        async with asyncio.timeout(step.left_s()):
+            if isinstance(step, GetToken):
+                return await self._auth.atoken()
+            return await transport.send(step)
+
+    async def _open(self) -> "AsyncTransport":
+        from meshpass._transport_async import AsyncTransport
 
         if self._closed:
             raise RuntimeError("This meshpass.AsyncClient is closed.")
@@ -169,5 +101,5 @@ class AsyncClient:
         if transport is None:
             for ended in [known for known in self._transports if known.is_closed()]:
                 await self._transports.pop(ended).aclose()
-            transport = self._transports[loop] = PinnedAsyncTransport(self._service)
+            transport = self._transports[loop] = AsyncTransport(self._service)
         return transport

@@ -2,12 +2,10 @@
 
 import zlib
 
+from meshpass._wire import TooLargeError
+
 # What this client accepts; the names of RFC 9110, section 8.4.1.
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-
-
-class TooLargeError(Exception):
-    """The body has more bytes than allowed."""
 
 
 class NotDecodableError(Exception):

@@ -2,37 +2,44 @@
 
 import os
 import threading
-from collections.abc import Mapping
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from meshpass._errors import TokenRefused
-from meshpass._request import Params, authorize, deauthorize, prepare, refusal
-from meshpass._service import DEFAULT_CONNECT_TIMEOUT_S, DEFAULT_TIMEOUT_S, make_service
-from meshpass._settings import Settings
+from meshpass._base_client import BaseClient
+from meshpass._errors import MeshError
+from meshpass._service import ClientOptions
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
 
-    from meshpass._token import TokenSource
-    from meshpass._transport_sync import PinnedTransport
+    from meshpass._call import Home, Outcome, Step
+    from meshpass._request import Call
+    from meshpass._token import Token, TokenSource
+    from meshpass._transport_sync import Transport
 
 
-class Client:
-    """Calls one service in the mesh, and blocks until its answer is there. Safe to share between threads.
+class Client(BaseClient["httpx.Response"]):
+    """Calls one service in the mesh through the mesh's gateway.
 
-    Connections are opened by the first call, and anew in a forked child.
-    Redirects are not followed, cookies are not kept, and proxy variables are not read.
+    Builds nothing until the first call, so it may be created at import, before a server forks its workers.
+    Safe for threads. A context manager; `close` does the same. Redirects are not followed and proxy settings of
+    the environment are not read.
 
     Args:
         base_url: The service's virtual origin, such as `https://user-profile.internal`.
         auth: Where the caller's token comes from; a `SignedJWT`, for instance.
         address: Where to dial: `host` or `host:port`; the origin's own name and port when None.
         ca_file: PEM bundle of the CA that signed the gateway's certificate; the system's CAs when None.
-        timeout_s: Limit for one call from connecting to the answer's last byte, in seconds.
+        client_cert: Files of our own certificate chain and its key, and the key's password where it has one.
+        timeout_s: Limit for one call, in seconds: token, connecting, attempts, waits and the answer's last byte.
         connect_timeout_s: Limit for connecting alone, in seconds.
+        attempt_timeout_s: Limit for each attempt, in seconds, so that there is time for another.
+        retry: How calls are retried; `RetryPolicy(attempts=1)` for not at all.
+        max_response_bytes: The largest answer that is read, before and after decoding.
+        deadline_header: Header that tells the service how many milliseconds are left; None sends none.
 
     Raises:
         ConfigurationError: an argument is wrong, or `http://` would send the token over a public network.
@@ -45,124 +52,19 @@ class Client:
         auth: "TokenSource",
         address: str | None = None,
         ca_file: Path | str | None = None,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        self._service = make_service(base_url, address, ca_file, {"timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s})
-        self._auth = auth
+        super().__init__(base_url, auth=auth, address=address, ca_file=ca_file, **options)
         self._lock = threading.Lock()
-        self._opened: tuple[int, PinnedTransport] | None = None
-        self._closed = False
-
-    @classmethod
-    def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, timeout_s: float = DEFAULT_TIMEOUT_S
-    ) -> "Client":
-        """Build a client from `GKE_GATEWAY_*`, `JWT_*` and `SIGNING_KEY_*`; see `Settings`.
-
-        Args:
-            environ: The variables; the process's own when None.
-            timeout_s: Limit for one call, in seconds.
-
-        Raises:
-            ConfigurationError: variables are missing or wrong; it lists all of them.
-        """
-        found = Settings.from_env(environ)
-        return cls(
-            found.base_url,
-            auth=found.token_source(),
-            address=found.address,
-            ca_file=found.ca_file,
-            timeout_s=timeout_s,
-        )
-
-    def get(
-        self,
-        path_template: str,
-        /,
-        *,
-        params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-        **path_values: str | int,
-    ) -> "httpx.Response":
-        """Send a GET; see `request`."""
-        return self.request(
-            "GET",
-            path_template,
-            params=params,
-            headers=headers,
-            json=None,
-            content=None,
-            timeout_s=timeout_s,
-            **path_values,
-        )
-
-    def request(
-        self,
-        method: str,
-        path_template: str,
-        /,
-        *,
-        params: Params | None = None,
-        headers: Mapping[str, str] | None = None,
-        json: object = None,
-        content: bytes | None = None,
-        timeout_s: float | None = None,
-        **path_values: str | int,
-    ) -> "httpx.Response":
-        """Send a request and return the service's own answer, whatever its status.
-
-        Args:
-            method: The HTTP method, in capitals.
-            path_template: The path with placeholders, such as `/profile/{user_id}`.
-            params: The query; a sequence makes one pair per item.
-            headers: Further headers; Host and Authorization are the client's own.
-            json: A body to send as JSON.
-            content: A body to send as it is.
-            timeout_s: Limit for this call in seconds; the client's when None.
-            path_values: A value for each placeholder, encoded into exactly one segment.
-
-        Raises:
-            InvalidRequest: the call cannot be sent safely as written; nothing was sent.
-            SigningKeyError: there is no token, for want of a key.
-            RequestRefused: the mesh answered in the service's place.
-            UpstreamUnavailable: no working service, or no connection.
-            GatewayTLSError: the gateway is not trusted.
-            MeshTimeout: the time was used up.
-        """
-        request = prepare(
-            self._service,
-            method,
-            path_template,
-            path_values,
-            params=params,
-            headers=headers,
-            json=json,
-            content=content,
-            timeout_s=timeout_s,
-        )
-        transport = self._transport()
-        token = self._auth.token()
-        authorize(request, token)
-        try:
-            response = transport.handle_request(request)
-        finally:
-            deauthorize(request)
-        error = refusal(self._service, method, path_template, response, token)
-        if error is None:
-            return response
-        if isinstance(error, TokenRefused):
-            self._auth.invalidate(token)
-        raise error
+        self._opened: Transport | None = None
+        self._pid = os.getpid()
 
     def close(self) -> None:
         """Close all connections; the client cannot be used any more."""
-        with self._lock:
-            self._closed = True
-            opened, self._opened = self._opened, None
-        if opened is not None and opened[0] == os.getpid():
-            opened[1].close()
+        self._closed = True
+        opened, self._opened = self._opened, None
+        if opened is not None and self._pid == os.getpid():
+            opened.close()
 
     def __enter__(self) -> "Client":
         return self
@@ -175,13 +77,57 @@ class Client:
     ) -> None:
         self.close()
 
-    def _transport(self) -> "PinnedTransport":
-        from meshpass._transport_sync import PinnedTransport
+    def _run(self, call: "Call") -> "httpx.Response":
+        from meshpass._call import plan
 
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("This meshpass.Client is closed.")
-            # A forked child must not speak on its parent's connections.
-            if self._opened is None or self._opened[0] != os.getpid():
-                self._opened = (os.getpid(), PinnedTransport(self._service))
-            return self._opened[1]
+        home, transport = self._open()
+        steps = plan(home, call)
+        try:
+            step = next(steps)
+            while True:
+                outcome, failure = None, None
+                try:
+                    outcome = self._take(step, transport)
+                except (MeshError, TimeoutError) as exc:
+                    failure = exc
+                # Out of the `except` block, so that one error does not hang on the other.
+                step = steps.send(outcome) if failure is None else steps.throw(failure)
+        except StopIteration as done:
+            response: httpx.Response = done.value
+            return response
+        finally:
+            steps.close()
+
+    def _take(self, step: "Step", transport: "Transport") -> "Outcome":
+        from meshpass._call import GetToken
+
+        if isinstance(step, float):
+            time.sleep(step)
+            return None
+        if isinstance(step, GetToken):
+            return self._token(step.left_s())
+        return transport.send(step)
+
+    def _token(self, left_s: float) -> "Token":
+        from meshpass._cache import CachedSource
+
+        # Only a source that fetches in a way that can be waited for can keep to our time.
+        return self._auth.token(left_s) if isinstance(self._auth, CachedSource) else self._auth.token()
+
+    def _open(self) -> "tuple[Home, Transport]":
+        from meshpass._transport_sync import Transport
+
+        if self._closed:
+            raise RuntimeError("This meshpass.Client is closed.")
+        if self._pid != os.getpid():
+            self._begin_anew()
+        opened = self._opened
+        if opened is None:
+            with self._lock:
+                opened = self._opened = self._opened or Transport(self._service)
+        return self._at_home(), opened
+
+    def _begin_anew(self) -> None:
+        # A forked child must not speak on its parent's connections, nor wait for a lock of the parent's threads.
+        self._lock, self._opened, self._home = threading.Lock(), None, None
+        self._pid = os.getpid()

@@ -4,8 +4,25 @@ import os
 import ssl
 from typing import TypeVar
 
-from meshpass._errors import GatewayTLSError, GatewayUnreachable, MeshError, MeshTimeout, UpstreamUnavailable
+from meshpass._errors import (
+    BadResponse,
+    GatewayTLSError,
+    GatewayUnreachable,
+    MeshError,
+    MeshTimeout,
+    UpstreamUnavailable,
+)
+from meshpass._request import Phase
 from meshpass._service import Service
+
+_MAYBE_DONE = "The service may be slow or overloaded, and may still have done the work."
+_SPENT: dict[Phase, tuple[str, str]] = {
+    "token": ("before there was a token", "Its source is slow: give the first call of a process more time."),
+    "connect": ("before there was a connection; nothing was sent", "Check the VPC route and the firewall."),
+    "read": ("before the answer began", _MAYBE_DONE),
+    "head": ("before the answer's head was complete", _MAYBE_DONE),
+    "body": ("before the answer was complete", _MAYBE_DONE),
+}
 
 
 def unreachable(service: Service, why: str) -> GatewayUnreachable:
@@ -17,12 +34,42 @@ def unreachable(service: Service, why: str) -> GatewayUnreachable:
     )
 
 
-def timed_out(service: Service, timeout_s: float) -> MeshTimeout:
-    """The time given for the call was used up."""
+def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
+    """The time given for the call, or for one attempt, was used up."""
+    spent, hint = _SPENT[phase]
     return MeshTimeout(
-        f"{service.where} gave no complete answer within {timeout_s:g} s.",
+        f"{service.where} gave no complete answer within {limit_s:g} s: the time ran out {spent}.",
+        code="timeout_body" if phase == "head" else f"timeout_{phase}",
         service=service.name,
-        hint="The service may be slow or overloaded, and may still have done the work.",
+        hint=hint,
+    )
+
+
+def no_time(service: Service) -> MeshTimeout:
+    """The deadline was over before the call began."""
+    return MeshTimeout(
+        f"The deadline for {service.where} was over before anything was sent.",
+        code="deadline",
+        service=service.name,
+        hint="What was done before this call took all the time.",
+    )
+
+
+def too_large(service: Service) -> BadResponse:
+    """The body has more bytes than allowed, as sent or as decoded."""
+    return BadResponse(
+        f"The answer of {service.where} is larger than {service.max_response_bytes} bytes.",
+        service=service.name,
+        hint="Ask for less at a time, or raise max_response_bytes.",
+    )
+
+
+def not_decodable(service: Service, why: str) -> BadResponse:
+    """The body is not what its content-encoding says."""
+    return BadResponse(
+        f"The answer of {service.where} cannot be decoded: {why}.",
+        service=service.name,
+        hint="Compare its content-encoding with its body.",
     )
 
 
@@ -34,6 +81,11 @@ def connection_lost(service: Service, why: str) -> UpstreamUnavailable:
         service=service.name,
         hint="It is not known whether the service did the work.",
     )
+
+
+def is_lost(error: MeshError | None) -> bool:
+    """Tell whether this is a connection that broke after it was made."""
+    return error is not None and error.code == "connection_lost"
 
 
 def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
@@ -63,7 +115,9 @@ def from_exchange(service: Service, exc: BaseException) -> MeshError:
     """Turn a failure after connecting into the error it means."""
     # With TLS 1.3 a refused client certificate shows only on the first read.
     tls = _innermost(exc, ssl.SSLError)
-    return tls_failed(service, tls) if tls else connection_lost(service, reason(exc))
+    if tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return tls_failed(service, tls)
+    return connection_lost(service, "the peer closed it" if tls else reason(exc))
 
 
 def reason(exc: BaseException) -> str:

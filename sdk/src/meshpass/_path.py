@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 from meshpass._errors import InvalidPathValue, InvalidRequest
@@ -26,7 +27,12 @@ def fill_path(template: str, values: Mapping[str, object]) -> str:
             surrogates.
         InvalidRequest: the template is not a plain path, or values are missing or left over.
     """
-    _check_template(template, values)
+    wanted = _placeholders(template)
+    if wanted != values.keys():
+        missing, extra = sorted(wanted - values.keys()), sorted(values.keys() - wanted)
+        raise InvalidRequest(
+            f"The path {template!r} and its values differ: missing {missing}, left over {extra}."
+        )
     path = _PLACEHOLDER.sub(lambda found: _encode(found[1], values[found[1]]), template)
     # RFC 3986, section 5.2.4: a dot segment would be removed on the way, together with its neighbour.
     if any(_DOT_SEGMENT.fullmatch(segment) for segment in path.split("/")):
@@ -34,7 +40,9 @@ def fill_path(template: str, values: Mapping[str, object]) -> str:
     return path
 
 
-def _check_template(template: str, values: Mapping[str, object]) -> None:
+# A program has a handful of templates and uses them again and again.
+@lru_cache(maxsize=256)
+def _placeholders(template: str) -> frozenset[str]:
     if "://" in template or template.startswith("//"):
         raise InvalidRequest(
             "The path names another host.", hint="Write the path alone; a client calls its own service only."
@@ -50,12 +58,7 @@ def _check_template(template: str, values: Mapping[str, object]) -> None:
             f"The path {template!r} has an empty segment or a character that a path cannot hold.",
             hint="Put what varies into a placeholder, such as {user_id}: its value is encoded.",
         )
-    wanted = set(_PLACEHOLDER.findall(template))
-    if wanted != values.keys():
-        missing, extra = sorted(wanted - values.keys()), sorted(values.keys() - wanted)
-        raise InvalidRequest(
-            f"The path {template!r} and its values differ: missing {missing}, left over {extra}."
-        )
+    return frozenset(_PLACEHOLDER.findall(template))
 
 
 def _encode(name: str, value: object) -> str:

@@ -54,7 +54,11 @@ _TOKEN_CAUSES = (
         "issuer",
         "Compare the token's iss with the issuer in the RequestAuthentication.",
     ),
-    ("Audiences in Jwt", "audience", "Compare the token's aud with the audiences in the RequestAuthentication."),
+    (
+        "Audiences in Jwt",
+        "audience",
+        "Compare the token's aud with the audiences in the RequestAuthentication.",
+    ),
     (
         "Jwt verification fails",
         "signature",

@@ -109,7 +109,9 @@ class Service:
                 wrong = "they do not belong together, or the password is not right"
                 problem = wrong if isinstance(exc, ssl.SSLError) else exc.strerror
             if problem:
-                raise ConfigurationError(f"The client certificate {chain} and its key cannot be used: {problem}.")
+                raise ConfigurationError(
+                    f"The client certificate {chain} and its key cannot be used: {problem}."
+                )
         return context
 
 

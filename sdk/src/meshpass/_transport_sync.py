@@ -1,31 +1,17 @@
-"""The blocking transport: httpcore's pool, dialling the gateway's address under the service's name."""
+"""The blocking transport: the connections to one service, each used by one thread at a time."""
 
-import time
-from collections.abc import Iterable
-from contextvars import ContextVar
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import threading
+from collections import deque
 
-import httpcore
-import httpx
-
-from meshpass._failures import from_connect, from_exchange, timed_out, unreachable
-from meshpass._service import KEEPALIVE_S, MAX_CONNECTIONS, Service
-
-if TYPE_CHECKING:
-    import ssl
-
-    from meshpass._errors import MeshError
-
-# httpcore bounds each read and write by itself, so that a slow drip could go on for ever. The stream below
-# shortens every wait to what is left of the call. A call stays on one thread: a context variable carries it.
-_deadline: ContextVar[float] = ContextVar("_deadline", default=float("inf"))
+from meshpass._answer import Answer
+from meshpass._errors import MeshError
+from meshpass._http1 import Connection, connect
+from meshpass._request import Attempt
+from meshpass._service import MAX_CONNECTIONS, Service
 
 
-class PinnedTransport(httpx.BaseTransport):
-    """Sends requests of one service to its gateway's address and reads whole answers.
-
-    Reads `connect` and `total` (seconds) from a request's `timeout` extension.
+class Transport:
+    """Sends attempts to a service's address and reads whole answers. Safe for threads; not to be used after a fork.
 
     Args:
         service: Whom to call and where to dial.
@@ -33,109 +19,63 @@ class PinnedTransport(httpx.BaseTransport):
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=service.ssl_context(),
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS,
-            keepalive_expiry=KEEPALIVE_S,
-            network_backend=_PinnedBackend(service),
-        )
+        self._context = service.ssl_context()
+        # The last one used comes first, so that those that are not needed grow old.
+        self._idle: deque[Connection] = deque()
+        self._slots = threading.Semaphore(MAX_CONNECTIONS)
+        self._closed = False
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request and read its answer to the end.
+    def send(self, attempt: Attempt) -> Answer | MeshError:
+        """Send one attempt and read its answer to the end.
+
+        Returns:
+            The answer, or why there is none; see `_failures`.
 
         Raises:
-            MeshError: no answer came; see `_failures`.
+            TimeoutError: the attempt's time was up; its `phase` says where.
         """
-        limits: dict[str, float] = request.extensions["timeout"]
-        total_s = limits["total"]
-        failure: MeshError
-        started = time.monotonic()
-        reset = _deadline.set(started + total_s)
+        if not self._slots.acquire(timeout=attempt.left_s()):
+            raise TimeoutError
+        connection = None
         try:
-            response = self._exchange(
-                request, {**dict.fromkeys(("read", "write", "pool"), total_s), **limits}
-            )
-            response.elapsed = timedelta(seconds=time.monotonic() - started)
-            return response  # noqa: TRY300
-        except httpcore.ConnectTimeout:
-            failure = unreachable(self._service, f"no connection within {limits['connect']:g} s")
-        except httpcore.TimeoutException:
-            failure = timed_out(self._service, total_s)
-        except httpcore.ConnectError as exc:
-            failure = from_connect(self._service, exc)
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpx.DecodingError) as exc:
-            failure = from_exchange(self._service, exc)
+            connection = self._take(attempt) or connect(self._service, self._context, attempt)
+            if isinstance(connection, MeshError):
+                failed, connection = connection, None
+                return failed
+            outcome = connection.exchange(attempt)
+            if connection.reusable and not self._closed:
+                self._idle.append(connection)
+                connection = None
+            return outcome
         finally:
-            _deadline.reset(reset)
-        # Raised out of the `except` blocks, so that no engine's exception hangs on it, request and all.
-        raise failure
+            if isinstance(connection, Connection):
+                connection.close()
+            self._slots.release()
 
     def close(self) -> None:
-        """Close all connections."""
-        self._pool.close()
+        """Close all idle connections now, and each of the others after its exchange."""
+        self._closed = True
+        self._drop_idle()
 
-    def _exchange(self, request: httpx.Request, timeouts: dict[str, float]) -> httpx.Response:
-        url = request.url
-        response = self._pool.handle_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                content=request.read(),
-                extensions={"timeout": timeouts},
-            )
-        )
-        try:
-            body = response.read()
-        finally:
-            response.close()
-        return httpx.Response(response.status, headers=response.headers, content=body, request=request)
+    def _take(self, attempt: Attempt) -> Connection | None:
+        if attempt.fresh:
+            # One connection was found closed: the others, idle for longer, most likely are as well.
+            self._drop_idle()
+            return None
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread took it
+                break
+            if connection.is_usable():
+                attempt.reused = True
+                return connection
+            connection.close()
+        return None
 
-
-class _PinnedBackend(httpcore.NetworkBackend):
-    def __init__(self, service: Service) -> None:
-        self._address = service.address
-        self._backend = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._backend.connect_tcp(
-            self._address.host, self._address.port, _left(timeout), local_address, socket_options
-        )
-        return _DeadlineStream(stream)
-
-
-class _DeadlineStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: "ssl.SSLContext", server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, _left(timeout)))
-
-    def get_extra_info(self, info: str) -> object:
-        return self._stream.get_extra_info(info)
-
-
-def _left(timeout: float | None) -> float:
-    left = _deadline.get() - time.monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout
-    return left if timeout is None else min(timeout, left)
+    def _drop_idle(self) -> None:
+        while self._idle:
+            try:
+                self._idle.popleft().close()
+            except IndexError:
+                break
