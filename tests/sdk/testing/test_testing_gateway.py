@@ -138,3 +138,24 @@ def test_an_answer_of_json_is_json() -> None:
 def test_a_fake_that_does_not_run_says_how_to_run_it() -> None:
     with pytest.raises(RuntimeError, match="`with` block"):
         _ = FakeGateway().address
+
+
+def test_a_mesh_that_fails_twice_is_called_a_third_time_without_a_wait(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.fail(2, status=503)
+
+    with meshpass_gateway.client() as client:
+        assert client.get("/").status_code == 200
+
+    assert len(meshpass_gateway.requests) == 3
+
+
+def test_a_gateway_that_restarts_breaks_its_connections(meshpass_gateway: FakeGateway) -> None:
+    with meshpass_gateway.client() as client:
+        for _ in range(5):
+            assert client.get("/").status_code == 200
+            meshpass_gateway.break_connections()
+
+
+def test_a_status_that_envoy_never_makes_up_is_refused(meshpass_gateway: FakeGateway) -> None:
+    with pytest.raises(ValueError, match="does not answer 418"):
+        meshpass_gateway.fail(status=418)

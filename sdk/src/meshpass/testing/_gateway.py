@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from meshpass.testing._http import LocalServer, Reply, Request
 from meshpass.testing._key import ThrowawayKey
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from meshpass._async_client import AsyncClient
     from meshpass._client import Client
     from meshpass._jwt import SignedJWT
+    from meshpass._service import ClientOptions
+    from meshpass._token import TokenSource
 
 # Envoy's words for answers of its own, from its router and its filters.
 _WORDS = {
@@ -104,17 +106,28 @@ class FakeGateway:
 
         return SignedJWT(self._issuer, self._audience, self.key, clock=self._clock)
 
-    def client(self, **options: object) -> "Client":
-        """Return a client that calls through this gateway; `options` go to `meshpass.Client`."""
+    def client(self, *, auth: "TokenSource | None" = None, **options: "Unpack[ClientOptions]") -> "Client":
+        """Return a client that calls through this gateway, and waits for nothing before a retry.
+
+        Args:
+            auth: Where its tokens come from; one that this gateway accepts when None.
+            options: As for `meshpass.Client`.
+        """
         from meshpass._client import Client
 
-        return Client(self.base_url, **{"address": self.address, "auth": self.auth(), **options})  # type: ignore[arg-type]
+        return Client(
+            self.base_url, auth=auth or self.auth(), address=self.address, **_without_waits(options)
+        )
 
-    def async_client(self, **options: object) -> "AsyncClient":
-        """Return an async client that calls through this gateway; `options` go to `meshpass.AsyncClient`."""
+    def async_client(
+        self, *, auth: "TokenSource | None" = None, **options: "Unpack[ClientOptions]"
+    ) -> "AsyncClient":
+        """Return an async client that calls through this gateway; see `client`."""
         from meshpass._async_client import AsyncClient
 
-        return AsyncClient(self.base_url, **{"address": self.address, "auth": self.auth(), **options})  # type: ignore[arg-type]
+        return AsyncClient(
+            self.base_url, auth=auth or self.auth(), address=self.address, **_without_waits(options)
+        )
 
     def environ(self, directory: Path | str) -> dict[str, str]:
         """Return the variables that `Client.from_env` reads, to call through this gateway.
@@ -150,7 +163,14 @@ class FakeGateway:
             times: How many requests.
             status: 408, 429, 502, 503 or 504.
             retry_after_s: Sent as `Retry-After`.
+
+        Raises:
+            ValueError: Envoy gives no such answer in a service's place.
         """
+        if status not in _WORDS:
+            raise ValueError(
+                f"Envoy does not answer {status} in a service's place; one of {[*_WORDS]} it does."
+            )
         headers = {"retry-after": str(retry_after_s)} if retry_after_s is not None else {}
         reply = _by_envoy(status, _WORDS[status], headers)
         with self._lock:
@@ -197,6 +217,12 @@ class FakeGateway:
         reply = self.service(seen)
         by_upstream = {"server": "istio-envoy", "x-envoy-upstream-service-time": "1"}
         return Reply(reply.status, reply.body, {**reply.headers, **by_upstream})
+
+
+def _without_waits(options: "ClientOptions") -> "ClientOptions":
+    from meshpass._retry import RetryPolicy
+
+    return {"retry": RetryPolicy(backoff_s=0), **options}
 
 
 def _by_envoy(status: int, words: str, headers: Mapping[str, str] | None = None) -> Reply:
