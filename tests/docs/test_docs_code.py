@@ -22,8 +22,11 @@ _PICTURES = ("", "text")
 _DATA = ("yaml", "json", "toml", "env")
 _RUN = ("python", "sh")
 
-# Pages as a whole that no machine without a cloud can run; whoever owns them tests them otherwise.
-_ELSEWHERE = {"docs/deploy.md": "needs a Google Cloud project; tests/deploy checks it against the scripts"}
+# Pages whose commands are not run here as a whole, and why.
+_ELSEWHERE = {
+    "docs/deploy.md": "needs a Google Cloud project; tests/deploy checks it against the scripts",
+    "docs/benchmarks.md": "its one command takes minutes and keeps every core busy",
+}
 # Changed by a page's commands, so a page gets its own; the rest of the checkout is linked.
 _COPIED = ("infra", "function")
 _LEFT_OUT = (".git", "build", "dist")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import tomllib
 
 import meshpass
 import pytest
@@ -11,6 +12,13 @@ from meshlab.policy.cases import Case, Expectation
 from meshlab.policy.tokens import NAMES
 
 from tests.docs.pages import ROOT, read
+
+
+@pytest.mark.parametrize("package", ["sdk", "function", "lab"])
+def test_the_changes_and_the_status_name_the_version_of_every_package(package: str) -> None:
+    project = tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]
+    assert f"## {project['version']}" in read("CHANGELOG.md")
+    assert f"Version {project['version']}" in read("README.md")
 
 
 def test_the_mesh_page_explains_every_object_of_the_example() -> None:
