@@ -166,6 +166,20 @@ def test_an_unknown_benchmark_is_refused_by_name() -> None:
     assert "no benchmark is called 'imports'" in done.stderr
 
 
+def test_every_client_gets_the_right_answer_from_the_same_server() -> None:
+    done = bench("--quick", "call", "async-call", "token")
+    assert done.returncode == 0, done.stderr
+    for client in (
+        "meshpass.Client",
+        "httpx.Client",
+        "http.client",
+        "meshpass.AsyncClient",
+        "httpx.AsyncClient",
+    ):
+        assert f"  {client} " in done.stdout
+    (ROOT / done.stdout.splitlines()[-1].removeprefix("raw samples: ")).unlink()
+
+
 def test_a_quick_run_of_import_shows_tables_and_keeps_every_sample_as_json() -> None:
     done = bench("--quick", "import")
     assert done.returncode == 0, done.stderr
