@@ -39,9 +39,13 @@ clean: ## remove what these targets made
 # that is installed; the locked one then takes its place in .venv.
 $(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"meshpass needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: set PYTHON=/path/to/a/newer/python3")'
-	@test -x .bootstrap/bin/uv || { echo "fetching uv"; $(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-		--target .bootstrap "$$(sed -n 's/^ *"\(uv==[0-9.]*\)",$$/\1/p' pyproject.toml)"; }
-	@echo "installing what uv.lock pins into .venv"
-	@.bootstrap/bin/uv sync --quiet --frozen --compile-bytecode --python "$(PYTHON)"
+	@set -e; uv=.venv/bin/uv; [ -x $$uv ] || uv=.bootstrap/bin/uv; \
+	if ! [ -x $$uv ]; then \
+		echo "fetching uv"; \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .bootstrap \
+			"$$(sed -n 's/^ *"\(uv==[0-9.]*\)",$$/\1/p' pyproject.toml)"; \
+	fi; \
+	echo "installing what uv.lock pins into .venv"; \
+	$$uv sync $$([ -t 2 ] || echo --quiet) --frozen --compile-bytecode --python "$(PYTHON)"
 	@rm -rf .bootstrap
 	@touch $@

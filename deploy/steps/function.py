@@ -22,6 +22,7 @@ ENTRY_POINT = "enrich"
 DIRECT_EGRESS_SINCE = (558, 0, 0)
 
 _PASSED_ON = (
+    "GOOGLE_CLOUD_PROJECT",  # the runtime does not set it, and trace links in the logs are made from it
     "GKE_GATEWAY_URL",
     "GKE_GATEWAY_HOST",
     "GKE_GATEWAY_CA_FILE",

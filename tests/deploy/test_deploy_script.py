@@ -67,6 +67,7 @@ def test_the_function_gets_the_settings_of_the_contract_and_no_others(
         "GKE_GATEWAY_CA_FILE",
         "GKE_GATEWAY_HOST",
         "GKE_GATEWAY_URL",
+        "GOOGLE_CLOUD_PROJECT",
         "JWT_AUDIENCE",
         "JWT_ISSUER",
         "JWT_SCOPE",

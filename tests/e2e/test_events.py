@@ -11,6 +11,7 @@ import pytest
 from meshlab.cloud.pubsub import backlog
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published
+from meshlab.pki import private_pem
 from meshlab.stack import Lab
 
 Settled = Callable[[list[Published]], Ledger]
@@ -122,3 +123,16 @@ def test_a_function_that_is_killed_in_mid_run_loses_nothing(
     lab.restart_function()
     ledger = settled(published)
     assert (ledger.rows, ledger.lost, ledger.doubled, ledger.dead_letters) == (60, [], [], [])
+
+
+def test_no_log_of_any_part_holds_a_token_or_the_signing_key(
+    lab: Lab, clients: EventClients, settled: Settled
+) -> None:
+    settled(clients.publish([event(), event(user_id="nobody"), b"not JSON"]))
+    key = private_pem(lab.mesh.key.private).decode().splitlines()[1]
+    logs = list(lab.directory.glob("*.log"))
+    assert {"function.log", "envoy-istio-internal-gateway.access.log"} <= {path.name for path in logs}
+    for path in logs:
+        text = path.read_text(errors="replace")
+        assert "eyJ" not in text, f"{path.name} holds what looks like a JWT"
+        assert key not in text, f"{path.name} holds the signing key"

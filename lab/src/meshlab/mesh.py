@@ -46,7 +46,7 @@ def read_mesh(project: Project, jwks: str | None = None) -> Mesh:
     Raises:
         ManifestError: A manifest holds something that the lab does not know.
     """
-    manifests = build(project.overlay, files={project.jwks_file: jwks} if jwks else {})
+    manifests = build(_as_a_person_writes(project.overlay), files={project.jwks_file: jwks} if jwks else {})
     return Mesh.from_manifests(manifests, trust_domain=_TRUST_DOMAIN)
 
 
@@ -238,6 +238,12 @@ class RunningMesh:
         return authority.issue(uris=[identity]).write(
             self._pki / kind / name, chain="cert-chain.pem", key="key.pem", root="root-cert.pem"
         )
+
+
+def _as_a_person_writes(path: Path) -> Path:
+    """The path from the working directory, where it lies below: messages name files by it."""
+    here = Path.cwd()
+    return path.resolve().relative_to(here) if path.resolve().is_relative_to(here) else path
 
 
 def _proxy_name(ref: WorkloadRef) -> str:

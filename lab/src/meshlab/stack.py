@@ -89,6 +89,11 @@ class Lab:
         return found
 
     @property
+    def directory(self) -> Path:
+        """The private directory of this run: logs, certificates and proxy configurations; deleted at the end."""
+        return self._supervisor.directory
+
+    @property
     def function(self) -> Child:
         """The function's process."""
         return self._children["function"]

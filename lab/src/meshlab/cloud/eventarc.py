@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from meshlab.cloud.serving import argument_parser, serve
 
 if TYPE_CHECKING:
-    import aiohttp
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -62,19 +61,18 @@ def application(target: str, topic: str) -> Starlette:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    session: aiohttp.ClientSession | None = None
-
     async def convert(request: Request) -> Response:
-        nonlocal session
-        if session is None:
-            session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S))
         envelope = await request.body()
         try:
             headers = cloud_event_headers(envelope, topic)
         except ValueError as error:
             return Response(str(error), status_code=400)
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         try:
-            async with session.post(target, data=envelope, headers=headers, allow_redirects=False) as answer:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(target, data=envelope, headers=headers, allow_redirects=False) as answer,
+            ):
                 return Response(await answer.read(), status_code=answer.status)
         except aiohttp.ClientError:
             return Response("the function does not answer", status_code=503)

@@ -44,6 +44,8 @@ def run_demo(project: Project, events_file: Path | None, console: Console) -> bo
         lab = Lab(project).__enter__()
     with lab:
         console.print(show.started(lab.parts, lab.ready_after_s))
+        for sentence in lab.mesh.not_enforced:
+            console.print(f"only a cluster enforces: {sentence}", style="dim", highlight=False)
         ledger = _send_events(lab, events, console)
         results = _send_probes(lab, project, console)
         complaints = _complaints(lab, ledger, results)

@@ -1,0 +1,139 @@
+"""Every fenced block of the pages runs, or says why it does not."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from meshlab.policy.cases import load_cases
+from meshlab.project import read_env_file
+from meshlab.stack import Lab
+
+from tests.docs.pages import PAGES, ROOT, Block, blocks
+
+_TIMEOUT_S = 90
+_PICTURES = ("", "text")
+_DATA = ("yaml", "json", "toml", "env")
+_RUN = ("python", "sh")
+
+# Pages whose commands are not run here as a whole, and why.
+_ELSEWHERE = {
+    "docs/deploy.md": "needs a Google Cloud project; tests/deploy checks it against the scripts",
+    "docs/benchmarks.md": "its one command takes minutes and keeps every core busy",
+}
+# Changed by a page's commands, so a page gets its own; the rest of the checkout is linked.
+_COPIED = ("infra", "function")
+_LEFT_OUT = (".git", "build", "dist")
+
+
+def runnable(page: str) -> list[Block]:
+    return [block for block in blocks(page) if block.language in _RUN and not block.not_run]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_of_a_known_kind_and_runs_or_says_why_not(page: str) -> None:
+    for block in blocks(page):
+        assert block.language in (*_PICTURES, *_DATA, *_RUN), f"{block.where}: nobody checks this language"
+        if block.not_run:
+            assert len(block.not_run.split()) >= 3, f"{block.where}: the reason says too little"
+            assert block.language in _RUN, f"{block.where}: only code can be left unrun"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in _ELSEWHERE and runnable(page)])
+def test_the_code_of_the_page_runs_from_top_to_bottom(page: str, lab: Lab, tmp_path: Path) -> None:
+    workspace = checkout(tmp_path / "meshpass")
+    printed = None
+    for block in blocks(page):
+        if block.printed:
+            assert printed is not None, f"{block.where}: nothing before it prints"
+            assert_shown(block, printed)
+        elif block.language in _RUN and not block.not_run:
+            printed = run(block, workspace, lab.environment)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_shell_block_is_a_script(page: str) -> None:
+    for block in blocks(page):
+        if block.language == "sh":
+            done = subprocess.run(["sh", "-n"], input=block.text, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, f"{block.where}: {done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_data_can_be_read(page: str, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if block.language == "yaml":
+            assert list(yaml.safe_load_all(block.text)), block.where
+        elif block.language == "json":
+            json.loads(block.text)
+        elif block.language == "toml":
+            tomllib.loads(block.text)
+        elif block.language == "env":
+            file = tmp_path / "block.env"
+            file.write_text(block.text)
+            assert read_env_file(file), block.where
+
+
+def test_the_policy_tests_that_are_shown_are_kept_by_the_mesh(lab: Lab, tmp_path: Path) -> None:
+    shown = [
+        block
+        for block in blocks("docs/policy-tests.md")
+        if block.language == "yaml" and "cases:" in block.text
+    ]
+    assert shown
+    for block in shown:
+        file = tmp_path / "cases.yaml"
+        file.write_text(block.text)
+        assert [lab.mesh.run_policy_test(case).broken for case in load_cases(file)] == [
+            None for _ in load_cases(file)
+        ], block.where
+
+
+def checkout(directory: Path) -> Path:
+    """A stand-in for a fresh checkout, in which commands may leave files."""
+    directory.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.name in _COPIED:
+            shutil.copytree(entry, directory / entry.name, symlinks=True)
+        elif entry.name not in _LEFT_OUT:
+            (directory / entry.name).symlink_to(entry)
+    return directory
+
+
+def run(block: Block, workspace: Path, environment: Mapping[str, str]) -> str:
+    """Run a block as a reader would, with the tools of the environment that runs the tests; returns its output."""
+    command = ["sh", "-eu"] if block.language == "sh" else [sys.executable, "-W", "error", "-"]
+    inherited = {name: value for name, value in os.environ.items() if name != "PUBSUB_EMULATOR_HOST"}
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        input=block.text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=workspace,
+        env={**inherited, **(environment if block.language == "python" else {}), "PATH": tools},
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"{block.where}:\n{done.stdout}"
+    return done.stdout
+
+
+def assert_shown(block: Block, printed: str) -> None:
+    """Every line of the excerpt is in the output, in this order; a line of dots stands for any others."""
+    rest = iter(map(normal, printed.splitlines()))
+    for line in filter(None, map(normal, block.text.splitlines())):
+        if line != "...":
+            assert line in rest, f"{block.where}: {line!r} is not printed (any more):\n{printed}"
+
+
+def normal(line: str) -> str:
+    """A line without the spaces that a terminal's width decides on."""
+    return " ".join(line.split())

@@ -1,0 +1,95 @@
+"""What the code knows, the pages name."""
+
+import dataclasses
+import re
+import tomllib
+
+import meshpass
+import pytest
+from meshlab.istio import kinds
+from meshlab.kustomize import build
+from meshlab.policy.cases import Case, Expectation
+from meshlab.policy.tokens import NAMES
+
+from tests.docs.pages import ROOT, read
+
+
+@pytest.mark.parametrize("package", ["sdk", "function", "lab"])
+def test_the_changes_and_the_status_name_the_version_of_every_package(package: str) -> None:
+    project = tomllib.loads((ROOT / package / "pyproject.toml").read_text())["project"]
+    assert f"## {project['version']}" in read("CHANGELOG.md")
+    assert f"Version {project['version']}" in read("README.md")
+
+
+def test_the_mesh_page_explains_every_object_of_the_example() -> None:
+    page = read("docs/mesh.md")
+    objects = build(ROOT / "infra/mesh/overlays/example")
+    assert [str(found) for found in objects if found.kind not in page or f"`{found.name}`" not in page] == []
+
+
+def test_the_mesh_page_names_every_key_of_the_contract() -> None:
+    keys = re.findall(r"^([A-Z_]+)=", (ROOT / "infra/contract.env").read_text(), re.MULTILINE)
+    assert [key for key in keys if f"`{key}`" not in read("docs/mesh.md")] == []
+
+
+@pytest.mark.parametrize("known", [kinds.COMPILED, kinds.WITHOUT_TRAFFIC, kinds.NOT_ENFORCED])
+def test_the_lab_page_names_every_kind_that_the_compiler_knows(known: frozenset[tuple[str, str]]) -> None:
+    page = read("docs/lab.md")
+    assert sorted(kind for _, kind in known if not re.search(rf"\b{kind}\b", page)) == []
+
+
+def test_the_lab_page_names_every_command_and_option() -> None:
+    page = read("docs/lab.md")
+    source = (ROOT / "lab/src/meshlab/cli.py").read_text()
+    commands = re.findall(r"^@app\.command\(.*?\)\ndef (\w+)", source, re.MULTILINE)
+    assert len(commands) >= 4
+    assert [name for name in commands if f"`meshlab {name}" not in page] == []
+    options = {"--events", "--env-file", "--project", "--overlay", "--workload"}
+    assert sorted(option for option in options if option not in page) == []
+
+
+def test_the_policy_test_page_names_every_word_and_every_token() -> None:
+    page = read("docs/policy-tests.md")
+    words = {field.name for kind in (Case, Expectation) for field in dataclasses.fields(kind)}
+    assert sorted(name for name in words | NAMES if f"`{name}`" not in page) == []
+
+
+def test_the_troubleshooting_page_has_every_error_of_the_sdk_with_its_code() -> None:
+    page = read("docs/troubleshooting.md")
+    public = [getattr(meshpass, name) for name in meshpass.__all__]
+    errors = {error for error in public if isinstance(error, type) and issubclass(error, meshpass.MeshError)}
+    named = {name for error in errors - {meshpass.MeshError} for name in (error.__name__, error.code)}
+    assert sorted(name for name in named if f"`{name}`" not in page) == []
+
+
+def test_the_troubleshooting_page_has_every_reason_that_the_function_logs() -> None:
+    page = read("docs/troubleshooting.md")
+    sources = [path.read_text() for path in (ROOT / "function/enrichment").glob("*.py")]
+    raised = re.compile(r'(?:BadEvent|Transient|Fault)Error\(\s*(?:Stage\.\w+|stage),\s*f?"([\w{}]+)"')
+    reasons = {
+        code.replace("{service}", service)
+        for source in sources
+        for code in raised.findall(source)
+        for service in ("bigquery", "pubsub")
+    }
+    assert {"json_invalid", "bigquery_not_found", "service_unavailable"} <= reasons
+    assert sorted(reason for reason in reasons if f"`{reason}`" not in page) == []
+
+
+def test_the_troubleshooting_page_quotes_what_the_programs_really_say() -> None:
+    """A quoted message stands in the first column of a table; dots stand for what differs from case to case."""
+    sources = "\n".join(
+        re.sub(r'"\s*\n\s*f?"', "", path.read_text())
+        for part in ("sdk/src", "function", "lab/src", "deploy/steps")
+        for path in (ROOT / part).rglob("*.py")
+    )
+    sources += (ROOT / "Makefile").read_text() + (ROOT / "infra/policy-tests/user-profile.yaml").read_text()
+    quoted = re.findall(r"^\| `([^`]+)` \|", read("docs/troubleshooting.md"), re.MULTILINE)
+    assert len(quoted) > 20
+    missing = [
+        text
+        for text in quoted
+        for part in text.split("...")
+        if part.strip(" '\"") and part.strip() not in sources
+    ]
+    assert missing == []
