@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshpass._errors import IdentityError
-from meshpass._google.credentials import GoogleAuthCredentials, identity_of
+from meshpass._google.credentials import identity_of
+from meshpass._google.google_auth import GoogleAuthCredentials
 from meshpass._google.metadata import MetadataServer, find_metadata_server, metadata_host
 
 if TYPE_CHECKING:
