@@ -7,6 +7,8 @@ from contextlib import ExitStack, closing
 
 import httpx
 import meshpass
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.credentials import Credentials
 
 from bench import caller, server
 from bench.harness import BenchError, Comparison, Contender, Effort, Sample, compare, percentile
@@ -21,7 +23,7 @@ Get = Callable[[], tuple[int, bytes]]
 
 
 def run(effort: Effort) -> Iterator[Comparison]:
-    """Compare the SDK's client with httpx's and with the standard library's."""
+    """Compare the SDK's client with httpx's, the standard library's, and google-auth's session of requests."""
     calls = effort.calls(400)
     auth = caller.token_source(caller.new_key())
     token = auth.token().value
@@ -52,7 +54,20 @@ def run(effort: Effort) -> Iterator[Comparison]:
             answer = bare.getresponse()
             return answer.status, answer.read()
 
-        contenders = [("meshpass.Client", get_ours), ("httpx.Client", get_theirs), ("http.client", get_bare)]
+        session = stack.enter_context(AuthorizedSession(Credentials(token)))
+        session.trust_env = False
+        url = f"http://{address}{server.PATH}"
+
+        def get_authorized() -> tuple[int, bytes]:
+            answer = session.get(url, headers={"host": server.HOST}, timeout=10)
+            return answer.status_code, answer.content
+
+        contenders = [
+            ("meshpass.Client", get_ours),
+            ("httpx.Client", get_theirs),
+            ("http.client", get_bare),
+            ("google.auth AuthorizedSession", get_authorized),
+        ]
         yield compare(
             f"call: {calls} calls a round, one after the other, per call",
             [Contender(name, _measure(get, calls)) for name, get in contenders],
