@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,10 +26,7 @@ def call(
     value: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a placeholder in the path.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of the query.")] = None,
     body: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to send as the body; - is stdin.", allow_dash=True, exists=True, dir_okay=False
-        ),
+        typer.FileBinaryRead | None, typer.Option(help="File to send as the body; - is stdin.")
     ] = None,
     content_type: Annotated[str, typer.Option(help="The body's type.")] = "application/json",
     timeout: Annotated[float, typer.Option(help="Limit for the whole call, in seconds.")] = 10.0,
@@ -44,7 +40,7 @@ def call(
     """Call the service through the gateway and print its answer."""
     method, path = _method_and_path(target)
     values: dict[str, Any] = dict(path_values(value or []))
-    content = _read(body) if body else None
+    content = body.read() if body else None
     headers = {"content-type": content_type} if content is not None else None
     with reported(as_json=as_json):
         found = given.settings()
@@ -70,10 +66,6 @@ def _method_and_path(target: list[str]) -> tuple[str, str]:
         raise typer.BadParameter("give a method and a path, or a path alone")
     method, path = target if len(target) == 2 else ("GET", target[0])
     return method.upper(), path
-
-
-def _read(body: Path) -> bytes:
-    return sys.stdin.buffer.read() if str(body) == "-" else body.read_bytes()
 
 
 def _print(answer: "httpx.Response", *, include: bool) -> None:

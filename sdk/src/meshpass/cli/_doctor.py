@@ -7,8 +7,9 @@ from rich.text import Text
 
 from meshpass.cli._exit import Exit
 from meshpass.cli._output import print_json, print_table, shown_claims
+from meshpass.cli._probe import Finding, Probe
 from meshpass.cli._settings import Given, path_values, with_settings
-from meshpass.cli._steps import Finding, Probe, diagnose
+from meshpass.cli._steps import diagnose
 
 _MARKS = {
     "good": ("ok", "green"),

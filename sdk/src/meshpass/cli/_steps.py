@@ -9,12 +9,10 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from meshpass._address import Address, Origin, is_ip, parse_address, parse_origin
-from meshpass._client import Client
+from meshpass._address import is_ip
 from meshpass._errors import (
     BadResponse,
     GatewayTLSError,
@@ -30,131 +28,14 @@ from meshpass._errors import (
 from meshpass._keys import KeyFile
 from meshpass.cli._exit import Exit, exit_code
 from meshpass.cli._output import claims_of
-from meshpass.cli._settings import Given, ca_name
-
-if TYPE_CHECKING:
-    import httpx
-
-    from meshpass._settings import Settings
-    from meshpass._token import Token, TokenSource
-
-State = Literal["good", "broken", "skipped", "not tried"]
+from meshpass.cli._probe import Broken, Finding, Probe, Skipped
+from meshpass.cli._settings import ca_name
 
 # Envoy lets a token's times be wrong by so much (jwt_authn's clock_skew_seconds).
 _ENVOY_SKEW_S = 60
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH.
 _OUT_OF_DATE = (9, 10)
 _WRONG_NAME = (62, 64)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What came of one step.
-
-    Attributes:
-        step: Its name.
-        state: What came of it.
-        exit_code: What the command exits with where this step is broken.
-        says: What was found, one sentence.
-        words: Whatever the other side said, in its own words.
-        fix: What to do.
-    """
-
-    step: str
-    state: State
-    exit_code: Exit
-    says: str = ""
-    words: str = ""
-    fix: str = ""
-
-
-class Broken(Exception):  # noqa: N818
-    """A step's verdict: what is broken, by which words, and what to do."""
-
-    def __init__(self, says: str, *, words: str = "", fix: str, code: Exit | None = None) -> None:
-        super().__init__(says)
-        self.says, self.words, self.fix, self.code = says, words, fix, code
-
-
-class Skipped(Exception):  # noqa: N818
-    """A step that does not apply here, and why."""
-
-
-@dataclass
-class Probe:
-    """One walk: what it was given, and what its steps have found so far.
-
-    Args:
-        given: The settings to be read.
-        path: The path template to call; None to call `/` and judge no more than the token.
-        values: A value for each placeholder.
-        timeout_s: Limit for each step, in seconds.
-    """
-
-    given: Given
-    path: str | None
-    values: dict[str, str]
-    timeout_s: float
-    claims: dict[str, object] = field(default_factory=dict)
-    skew_s: float = 0.0
-    _settings: "Settings | None" = None
-    _source: "TokenSource | None" = None
-    _token: "Token | None" = None
-    _outcome: "httpx.Response | MeshError | None" = None
-
-    @property
-    def settings(self) -> "Settings":
-        """The settings, read once."""
-        if self._settings is None:
-            self._settings = self.given.settings()
-        return self._settings
-
-    @property
-    def source(self) -> "TokenSource":
-        """The source of tokens, made once."""
-        if self._source is None:
-            self._source = self.given.token_source(self.settings)
-        return self._source
-
-    @property
-    def origin(self) -> Origin:
-        """The service's virtual origin."""
-        return parse_origin(self.settings.base_url)
-
-    @property
-    def address(self) -> Address:
-        """Where the gateway is dialled."""
-        return parse_address(self.settings.address, self.origin.port)
-
-    @property
-    def outcome(self) -> "httpx.Response | MeshError":
-        """What came of one real call, made once."""
-        if self._outcome is None:
-            self._outcome = self._call()
-        return self._outcome
-
-    def connected(self) -> socket.socket:
-        """Return a new connection to the gateway."""
-        return socket.create_connection((self.address.host, self.address.port), timeout=self.timeout_s)
-
-    def secured(self, context: ssl.SSLContext) -> ssl.SSLSocket:
-        """Return a new connection with TLS for the virtual host."""
-        return context.wrap_socket(self.connected(), server_hostname=self.origin.host)
-
-    def _call(self) -> "httpx.Response | MeshError":
-        found = self.settings
-        values: dict[str, Any] = dict(self.values)
-        try:
-            with Client(
-                found.base_url,
-                auth=self.source,
-                address=found.address,
-                ca_file=found.ca_file,
-                timeout_s=self.timeout_s,
-            ) as client:
-                return client.get(self.path or "/", **values)
-        except MeshError as exc:
-            return exc
 
 
 def diagnose(probe: Probe) -> list[Finding]:
@@ -293,7 +174,7 @@ def http_answer(probe: Probe) -> str:
     asked = http.client.HTTPConnection(host, probe.origin.port, timeout=probe.timeout_s)
     try:
         asked.sock = probe.secured(context) if context else probe.connected()
-        asked.request("GET", "/")
+        asked.request("GET", "/", headers={"Host": probe.origin.url.partition("://")[2]})
         answer = asked.getresponse()
         date = answer.getheader("date")
         if date:
