@@ -282,6 +282,12 @@ def test_a_cheap_fetch_is_made_on_the_event_loop(issuer: Issuer) -> None:
     assert issuer.threads == [threading.current_thread()]
 
 
+def test_a_cheap_fetch_with_a_timeout_needs_no_thread_of_its_own(issuer: Issuer) -> None:
+    CheapSource(issuer).token(timeout_s=5)
+
+    assert issuer.threads == [threading.current_thread()]
+
+
 def test_an_interrupted_fetch_is_taken_over_by_another_who_waits(issuer: Issuer) -> None:
     source = Source(issuer)
     issuer.gate.clear()

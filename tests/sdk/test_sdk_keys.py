@@ -120,6 +120,23 @@ def test_a_key_comes_out_of_secret_manager(
     assert meshpass.SecretManagerKey(_VERSION.replace("/1", "/latest"))() == pem
 
 
+def test_a_running_process_follows_an_alias_to_a_new_version(
+    secrets: secretmanager_v1.SecretManagerServiceClient,
+) -> None:
+    now = [1_800_000_000.0]
+    key = meshpass.SecretManagerKey(_VERSION.replace("/1", "/latest"))
+    source = meshpass.SignedJWT("i", "a", key, clock=lambda: now[0])
+    kids = []
+
+    for _ in range(2):
+        payload = {"data": pem_of(_key())}
+        secrets.add_secret_version(request={"parent": "projects/p/secrets/signing-key", "payload": payload})
+        kids.append(source.token().claims["kid"])
+        now[0] += 301
+
+    assert kids[0] != kids[1] == source.token().claims["kid"]
+
+
 def test_a_missing_secret_is_said_to_be_missing(secrets: secretmanager_v1.SecretManagerServiceClient) -> None:
     with pytest.raises(meshpass.SigningKeyError, match="there is no such secret or version") as caught:
         meshpass.SecretManagerKey(_VERSION)()

@@ -148,7 +148,7 @@ class CachedSource(BearerAuth):
             if isinstance(step, Token):
                 return step
             flight, leading = step
-            if leading and timeout_s is None:
+            if leading and (timeout_s is None or self._fetch_is_cheap):
                 self._run(flight)
             elif leading:
                 self._run_detached(flight)
