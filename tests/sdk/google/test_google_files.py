@@ -98,6 +98,11 @@ def test_a_named_file_that_is_missing_fails_loudly_even_on_google_cloud(
         ('{"type": "service_account", "private_key": "s3cret"}', "google-auth ended with MalformedError"),
         ('{"type": "impersonated_service_account"}', "names no service account"),
         (
+            '{"type": "impersonated_service_account", "delegates": 5, "source_credentials": {"type": "authorized_user"},'
+            ' "service_account_impersonation_url": "https://iam.test/v1/serviceAccounts/a@b.c:generateAccessToken"}',
+            "has delegates that are not a list of names",
+        ),
+        (
             '{"type": "external_account", "service_account_impersonation_url": "s3cret"}',
             "names no service account",
         ),
