@@ -98,11 +98,6 @@ def test_a_named_file_that_is_missing_fails_loudly_even_on_google_cloud(
         ('{"type": "service_account", "private_key": "s3cret"}', "google-auth ended with MalformedError"),
         ('{"type": "impersonated_service_account"}', "names no service account"),
         (
-            '{"type": "impersonated_service_account", "delegates": 5, "source_credentials": {"type": "authorized_user"},'
-            ' "service_account_impersonation_url": "https://iam.test/v1/serviceAccounts/a@b.c:generateAccessToken"}',
-            "has delegates that are not a list of names",
-        ),
-        (
             '{"type": "external_account", "service_account_impersonation_url": "s3cret"}',
             "names no service account",
         ),
@@ -263,6 +258,15 @@ def test_an_impersonated_service_accounts_file_is_followed(
 
     assert meshpass.GoogleIDToken(AUDIENCE).token().claims["email"] == TARGET
     assert google.body(":generateIdToken")["delegates"] == ["projects/-/serviceAccounts/a@p.test"]
+
+
+def test_a_files_delegates_must_be_names(user_file: dict[str, Any]) -> None:
+    url = f"https://iam.test/v1/projects/-/serviceAccounts/{TARGET}:generateAccessToken"
+    chain = {"type": "impersonated_service_account", "source_credentials": user_file, "delegates": 5}
+
+    error = _refused(credentials={**chain, "service_account_impersonation_url": url})
+
+    assert "has delegates that are not a list of names" in str(error)
 
 
 @pytest.mark.parametrize(
