@@ -14,6 +14,7 @@ import meshpass
 import pytest
 from meshlab.cloud import secretmanager
 from meshpass.keys import FileKeyStore, GatewayProof, KeyLifecycleError, KeyRing, Keys, SecretManagerKeyStore
+from meshpass.testing import forget_tokens
 
 from tests.e2e.conftest import reach
 
@@ -31,6 +32,7 @@ PAUSE_S = 0.03
 TOKEN_LIFETIME_S = 30
 KEY_TTL_S = 1.0
 DRAIN_S = TOKEN_LIFETIME_S + KEY_TTL_S
+NO_SUCH_KEY = "Jwks doesn't have key to match kid or alg from Jwt"
 
 
 @dataclass
@@ -150,6 +152,7 @@ def drill(
 ) -> Iterator[Drill]:
     with run_mesh(project) as mesh, secretmanager.running() as address:
         monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", address)
+        forget_tokens()  # of another drill, whose secret had the same name
         yield Drill(mesh, project, tmp_path)
 
 
@@ -198,4 +201,24 @@ def test_keys_are_rotated_and_revoked_under_a_minute_of_calls_and_none_fails(dri
     assert [caller.failures for caller in callers] == [[]] * 4
     assert all(caller.calls > DRILL_S for caller in callers)
     for pem in (*first, *second):
-        assert drill.refusal_of(pem) == "Jwks doesn't have key to match kid or alg from Jwt"
+        assert drill.refusal_of(pem) == NO_SUCH_KEY
+
+
+def test_a_key_that_leaked_goes_out_at_once_and_no_call_fails(drill: Drill) -> None:
+    """Each program meets one refusal, reads its key anew and sends the call again."""
+    drill.each(KeyRing.create)
+    drill.publish()
+    with ExitStack() as stack:
+        callers = drill.start_callers(stack)
+        wait_until(lambda: all(caller.calls for caller in callers))
+        drill.each(KeyRing.next)
+        drill.publish()
+        leaked = [store.read(1) for store in drill.rings]
+        drill.each(lambda ring: ring.revoke("active"))
+        drill.publish()
+        for pem in leaked:
+            assert drill.refusal_of(pem) == NO_SUCH_KEY
+        calls = [caller.calls for caller in callers]
+        wait_until(lambda: all(now.calls > before + 10 for now, before in zip(callers, calls, strict=True)))
+        assert {caller.kid for caller in callers} == active_kids(drill)
+    assert [caller.failures for caller in callers] == [[]] * 4
