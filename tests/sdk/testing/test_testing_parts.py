@@ -3,8 +3,10 @@
 import asyncio
 import copy
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import meshpass
@@ -171,3 +173,13 @@ def test_a_forgotten_failure_does_not_keep_the_next_call_waiting(
     forget_tokens()
 
     assert source.token().source
+
+
+def test_the_tests_that_the_readme_shows_pass(pytester: pytest.Pytester) -> None:
+    readme = (Path(__file__).parents[3] / "sdk/README.md").read_text()
+    (shown,) = [
+        snippet for snippet in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "def test_" in snippet
+    ]
+    pytester.makepyfile(shown)
+
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=shown.count("def test_"))
