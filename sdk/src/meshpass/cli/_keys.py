@@ -143,8 +143,8 @@ def revoke(
             out,
             as_json,
             f"{_APPLY} NOW: until the mesh drops the key, it accepts every token signed with it, a thief's too, and"
-            " no token can be called back. Callers that hold the key follow when they read it again, within"
-            " minutes, or when they are restarted.",
+            " no token can be called back. Callers follow by themselves, within five minutes or as soon as a token of"
+            " theirs is refused.",
         )
 
 
