@@ -172,37 +172,52 @@ def repeating(before: str, repeated: str, request: Request) -> bytes:
     return (before + pieces[repeated]).encode()
 
 
-Call = Callable[[str, meshpass.SignedJWT], None]
+Call = Callable[[str, meshpass.SignedJWT], str]
+"""Makes a call; returns what its client and its answer show."""
 
 
-def by_client(address: str, source: meshpass.SignedJWT) -> None:
+def by_client(address: str, source: meshpass.SignedJWT) -> str:
     with meshpass.Client("http://a.internal", address=address, auth=source) as client:
-        client.get("/{user_id}", user_id="u")
+        answer = client.get("/{user_id}", user_id="u")
+        return shown_by(client) + shown_by_answer(answer)
 
 
-def by_async_client(address: str, source: meshpass.SignedJWT) -> None:
-    async def call() -> None:
+def by_async_client(address: str, source: meshpass.SignedJWT) -> str:
+    async def call() -> str:
         async with meshpass.AsyncClient("http://a.internal", address=address, auth=source) as client:
-            await client.get("/{user_id}", user_id="u")
+            answer = await client.get("/{user_id}", user_id="u")
+            return shown_by(client) + shown_by_answer(answer)
 
-    asyncio.run(call())
-
-
-def by_httpx(address: str, source: meshpass.SignedJWT) -> None:
-    httpx.get(f"http://{address}/", auth=source).raise_for_status()
+    return asyncio.run(call())
 
 
-def by_requests(address: str, source: meshpass.SignedJWT) -> None:
-    requests.get(f"http://{address}/", auth=meshpass.RequestsAuth(source), timeout=5).raise_for_status()
+def by_httpx(address: str, source: meshpass.SignedJWT) -> str:
+    return str(httpx.get(f"http://{address}/", auth=source).raise_for_status())
+
+
+def by_requests(address: str, source: meshpass.SignedJWT) -> str:
+    answer = requests.get(f"http://{address}/", auth=meshpass.RequestsAuth(source), timeout=5)
+    answer.raise_for_status()
+    return str(answer)
+
+
+def shown_by_answer(answer: httpx.Response) -> str:
+    return f"{shown_by(answer)} {vars(answer)} {vars(answer.request)} {answer.request.headers.raw}"
+
+
+class Repeater(LocalServer):
+    """A server that gives the answer of the moment."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Request], Reply] = lambda _: Reply()
+        super().__init__(lambda request: self.answer(request))
 
 
 @pytest.fixture(scope="module")
-def repeater() -> Iterator[tuple[LocalServer, list[Callable[[Request], Reply]]]]:
-    """A server and the one answer that it gives just now."""
-    now: list[Callable[[Request], Reply]] = [lambda _: Reply()]
-    server = LocalServer(lambda request: now[0](request))
+def repeater() -> Iterator[Repeater]:
+    server = Repeater()
     server.start()
-    yield server, now
+    yield server
     server.close()
 
 
@@ -216,17 +231,18 @@ def test_no_call_shows_a_secret(
     encoding: str,
     before: str,
     repeated: str,
-    repeater: tuple[LocalServer, list[Callable[[Request], Reply]]],
+    repeater: Repeater,
 ) -> None:
-    server, now = repeater
     headers = {"server": server_name, **({"content-encoding": encoding} if encoding else {})}
-    now[0] = lambda request: Reply(status, repeating(before, repeated, request), headers)
+    repeater.answer = lambda request: Reply(status, repeating(before, repeated, request), headers)
     kit = Kit()
     assert kit.token
     shown = ""
     with everything_logged() as records:
         try:
-            call(server.address, kit.signed)
+            found = call(repeater.address, kit.signed)
+            # What the service itself repeats is its answer, and the caller's to keep.
+            shown = found if repeated == "nothing" else ""
         except meshpass.MeshError as error:
             # An answer that repeats the token is still the answer that a frame at work on it holds.
             shown = shown_by_error(error, with_locals=repeated == "nothing")
@@ -321,10 +337,9 @@ def test_no_exchange_of_a_service_accounts_key_shows_a_secret(
     status: int,
     body: str,
     rsa_pem: bytes,
-    repeater: tuple[LocalServer, list[Callable[[Request], Reply]]],
+    repeater: Repeater,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server, now = repeater
     identity = ThrowawayKey().sign(
         {"aud": "someone", "exp": 4_000_000_000, "iss": "https://accounts.google.com"}
     )
@@ -341,11 +356,11 @@ def test_no_exchange_of_a_service_accounts_key_shows_a_secret(
         }
         return Reply.text(sent, status) if body == "text" else Reply.json(bodies[body], status)
 
-    now[0] = answer
+    repeater.answer = answer
     meshpass.testing.forget_tokens()
     monkeypatch.setattr(google.auth._helpers, "is_logging_enabled", lambda logger: True)
     source = meshpass.GoogleIDToken(
-        "someone", credentials=service_account(rsa_pem, f"http://{server.address}/token")
+        "someone", credentials=service_account(rsa_pem, f"http://{repeater.address}/token")
     )
     shown = shown_by(source)
     with everything_logged() as records:
