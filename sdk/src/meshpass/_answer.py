@@ -17,6 +17,8 @@ from meshpass._service import Service
 from meshpass._token import Token
 from meshpass._wire import TooLargeError
 
+_SHORTEST_PART_CHARS = 12
+
 
 @dataclass(slots=True)
 class Answer:
@@ -104,7 +106,9 @@ def _decoded(service: Service, attempt: Attempt, answer: Answer, headers: httpx.
 
 def _without(token: Token, body: bytes) -> bytes:
     """Mask the token, whole or in part, before the body is cut to a line: half a token would not be found."""
-    for part in (token.value, *token.value.split(".")[1:]):
+    # No payload or signature is shorter; what a test puts in its place may be a letter of the mesh's own words.
+    parts = (part for part in token.value.split(".")[1:] if len(part) >= _SHORTEST_PART_CHARS)
+    for part in (token.value, *parts):
         if part:
             body = body.replace(part.encode(), b"***")
     return body
