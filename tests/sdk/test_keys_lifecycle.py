@@ -299,6 +299,14 @@ def test_an_answer_of_the_mesh_proves_nothing_and_says_what_to_do(
     assert hint in str(refused.value)
 
 
+def test_a_key_that_only_some_proxies_know_is_not_proven(server: Server, pem: bytes) -> None:
+    unknown: Answer = (401, {"server": "istio-envoy"}, b"Jwks doesn't have key to match kid or alg from Jwt")
+    server.answer = lambda _: unknown if len(server.seen) == 2 else (200, {}, b"{}")
+
+    with pytest.raises(KeyLifecycleError, match="refused the key in one place and accepted it in another"):
+        GatewayProof(_settings(server), "/", {}, calls=3)(pem)
+
+
 def test_no_connection_proves_nothing(server: Server, pem: bytes) -> None:
     server.server_close()
 

@@ -9,10 +9,13 @@ from meshpass.keys._errors import KeyLifecycleError
 
 if TYPE_CHECKING:
     from meshpass._settings import Settings
+    from meshpass._token import Token, TokenSource
 
 KeyProof = Callable[[bytes], None]
 """Called with a private key as PEM; raises `KeyLifecycleError` where the mesh does not accept it."""
 
+# Envoy's words (jwt_verify_lib) for a key it does not know, and for another one under the same kid.
+_UNKNOWN_KEY = ("Jwks doesn't have key", "Jwt verification fails")
 _PUBLISH = (
     "Apply the JWKS of `meshpass keys jwks` and wait until the mesh knows it: seconds for keys inside the manifest,"
     " up to 20 minutes behind a jwksUri."
@@ -47,7 +50,10 @@ class GatewayProof:
         from meshpass._jwt import SignedJWT
 
         found = self.settings
-        auth = SignedJWT(found.issuer, found.audience, lambda: pem, subject=found.subject, scope=found.scope)
+        signer = SignedJWT(
+            found.issuer, found.audience, lambda: pem, subject=found.subject, scope=found.scope
+        )
+        auth = _Witness(signer)
         values: dict[str, Any] = dict(self.path_values)
         for _ in range(self.calls):
             try:
@@ -57,6 +63,31 @@ class GatewayProof:
                     client.get(self.path_template, **values)
             except MeshError as exc:
                 raise _not_proven(exc) from exc
+            if auth.refused:
+                raise KeyLifecycleError(
+                    "The mesh refused the key in one place and accepted it in another.",
+                    code="key_not_proven",
+                    hint="Not all of its proxies know the key yet: wait a little and try again.",
+                    retryable=True,
+                )
+
+
+class _Witness:
+    """A source of tokens that remembers a refusal: a client sends a call again, and may meet another proxy then."""
+
+    def __init__(self, source: "TokenSource") -> None:
+        self._source = source
+        self.refused = False
+
+    def token(self) -> "Token":
+        return self._source.token()
+
+    async def atoken(self) -> "Token":
+        return await self._source.atoken()
+
+    def invalidate(self, token: "Token") -> None:
+        self.refused = True
+        self._source.invalidate(token)
 
 
 def _not_proven(exc: MeshError) -> KeyLifecycleError:
@@ -69,6 +100,6 @@ def _not_proven(exc: MeshError) -> KeyLifecycleError:
         detail=exc.detail,
         answered_by=exc.answered_by,
         claims=exc.claims,
-        hint=_PUBLISH if refused and "key" in (exc.detail or "") + exc.hint else exc.hint,
+        hint=_PUBLISH if any(words in (exc.detail or "") for words in _UNKNOWN_KEY) else exc.hint,
         retryable=refused or exc.retryable,
     )

@@ -148,12 +148,10 @@ class SecretManagerKeyStore:
         return KeyVersion(number, state, version.create_time.timestamp(), jwk)
 
     def _update(self, client: "SecretManagerServiceClient", keys: Keys) -> None:
-        """Write what the secret itself holds, if it is still what was loaded."""
+        """Write what the secret itself holds; Secret Manager refuses if that is not what was loaded any more."""
         from google.api_core.exceptions import Aborted, FailedPrecondition
 
         secret = client.get_secret(name=self._name, timeout=self._timeout_s)
-        if secret.etag != keys.etag:
-            raise changed_meanwhile(self)
         aliases = {
             alias: number for alias, number in secret.version_aliases.items() if alias not in PUBLISHED
         }
