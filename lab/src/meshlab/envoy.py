@@ -126,8 +126,11 @@ class Envoy:
         return sum(int(value) for value in self._stats(f"{pattern}$").values())
 
     def _serves(self, version: str) -> bool:
-        found = self._stats(r"^listener_manager\.(lds\.version_text|.*_draining|.*_warming)$")
-        return found.pop("listener_manager.lds.version_text") == version and not any(found.values())
+        try:
+            found = self._stats(r"^listener_manager\.(lds\.version_text|.*_draining|.*_warming)$")
+        except OSError:
+            return False
+        return found.pop("listener_manager.lds.version_text", "") == version and not any(found.values())
 
     def _stats(self, pattern: str) -> dict[str, Any]:
         _, body = self._get(f"/stats?format=json&filter={quote(pattern)}")
