@@ -17,7 +17,7 @@ from meshpass.cli._exit import Exit
 from meshpass.cli._steps import STEPS
 from typer.testing import CliRunner
 
-from .conftest import Answer, Authority, Server
+from .conftest import Answer, Authority, Seen, Server
 
 HOST = "user-profile.internal"
 GOOD: Answer = (200, {"server": "istio-envoy", "x-envoy-upstream-service-time": "1"}, b"{}")
@@ -295,7 +295,7 @@ MESH: list[tuple[Answer, Exit, str, str, str]] = [
     ((404, ENVOY, b""), Exit.ROUTE, "route", "", "VirtualService"),
     ((503, ENVOY, b"no healthy upstream"), Exit.UPSTREAM, "service", "no healthy upstream", "pods"),
     ((504, ENVOY, b"upstream request timeout"), Exit.UPSTREAM, "service", "upstream request timeout", "pods"),
-    ((426, ENVOY, b"Upgrade Required"), Exit.FAILED, "call", "Upgrade Required", "access log"),
+    ((426, ENVOY, b"Upgrade Required"), Exit.HTTP, "call", "Upgrade Required", "access log"),
 ]
 
 
@@ -315,6 +315,20 @@ def test_what_the_mesh_refuses_is_told_in_its_own_words(
         assert f"words:  {words}" in report.text
     names = [name for name, _, _ in STEPS]
     assert {report.state(name) for name in names[names.index(step) + 1 :]} <= {"not tried"}
+
+
+def test_a_connection_that_breaks_under_the_call(doctor: Doctor, server: Server) -> None:
+    def answer(seen: Seen) -> Answer:
+        if "authorization" in seen.headers:
+            raise ConnectionError
+        return GOOD
+
+    server.answer = answer
+    report = doctor(f"http://{server.address}")
+
+    assert report.exit_code == Exit.HTTP
+    assert report.broken["step"] == "call"
+    assert "broke" in report.broken["says"]
 
 
 def test_who_refused_is_told(doctor: Doctor, server: Server) -> None:

@@ -75,7 +75,7 @@ def error_fields(error: MeshError) -> dict[str, object]:
         "hint": error.hint,
         "retryable": error.retryable,
     }
-    for name in ("service", "status", "detail", "answered_by", "claims", "problems"):
+    for name in ("service", "attempts", "status", "detail", "answered_by", "claims", "problems"):
         value = getattr(error, name, None)
         if value:
             fields[name] = value
