@@ -60,7 +60,9 @@ def test_nothing_of_the_lab_the_tests_or_the_tools_is_in_the_package(package: Pa
     }
     everything = names(package) | set(zipfile.ZipFile(wheel(package)).namelist())
     assert not [
-        name for name in everything if re.search(r"meshlab|test|__pycache__|\.pyc$|\.pem$|\.key$", name)
+        name
+        for name in everything
+        if re.search(r"meshlab|\btests?[/_]|__pycache__|\.pyc$|\.pem$|\.key$", name)
     ]
     for path in bundle.files(package):
         if path.suffix == ".py":
