@@ -178,16 +178,15 @@ def status(
 
 
 def _ring(store: str | None, drain_s: float = DEFAULT_DRAIN_S) -> KeyRing:
-    return KeyRing(open_store(store or _store_of_environment()), drain_s=drain_s)
+    name = store or _store_of_environment()
+    if store is None and name.startswith("projects/") and not name.endswith("/versions/active"):
+        note(f"SIGNING_KEY_SECRET_ID is {name}: callers follow a promotion only by .../versions/active.")
+    return KeyRing(open_store(name), drain_s=drain_s)
 
 
 def _store_of_environment() -> str:
     secret, file = os.environ.get("SIGNING_KEY_SECRET_ID"), os.environ.get("SIGNING_KEY_FILE")
     if secret and not file:
-        if secret.rpartition("/")[2] != "active":
-            note(
-                f"SIGNING_KEY_SECRET_ID is {secret}: callers follow a promotion only by .../versions/active."
-            )
         return secret
     if file and not secret:
         return str(Path(file).parent)
