@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from meshpass._base_client import BaseClient
 from meshpass._errors import MeshError
+from meshpass._request import GetToken
 from meshpass._service import ClientOptions
 
 if TYPE_CHECKING:
@@ -81,8 +82,6 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
             steps.close()
 
     async def _take(self, step: "Step", transport: "AsyncTransport") -> "Outcome":
-        from meshpass._call import GetToken
-
         if isinstance(step, float):
             await asyncio.sleep(step)
             return None

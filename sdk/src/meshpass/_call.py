@@ -16,7 +16,7 @@ from meshpass._cookies import Cookies
 from meshpass._errors import MeshError, MeshTimeout, TokenRefused
 from meshpass._failures import is_lost, no_time, timed_out
 from meshpass._refusal import is_cured_by_a_new_token
-from meshpass._request import Attempt, Bearer, Call, Request, begin_attempt, prepare
+from meshpass._request import Attempt, Bearer, Call, GetToken, Request, begin_attempt, prepare
 from meshpass._retry import RetryPolicy, is_invited, is_passing, retry_after_s, wait_s
 from meshpass._service import Service
 from meshpass._telemetry import observe
@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     import httpx
 
 _log = logging.getLogger("meshpass")
-
-
-class GetToken:
-    """The step "get a token"."""
-
-    __slots__ = ("_request",)
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-
-    def left_s(self) -> float:
-        """Return the seconds left of the call."""
-        return self._request.deadline.left_s()
 
 
 # A number is the step "wait so many seconds".

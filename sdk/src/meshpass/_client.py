@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from meshpass._base_client import BaseClient
+from meshpass._cache import CachedSource
 from meshpass._errors import MeshError
+from meshpass._request import GetToken
 from meshpass._service import ClientOptions
 
 if TYPE_CHECKING:
@@ -99,8 +101,6 @@ class Client(BaseClient["httpx.Response"]):
             steps.close()
 
     def _take(self, step: "Step", transport: "Transport") -> "Outcome":
-        from meshpass._call import GetToken
-
         if isinstance(step, float):
             time.sleep(step)
             return None
@@ -109,8 +109,6 @@ class Client(BaseClient["httpx.Response"]):
         return transport.send(step)
 
     def _token(self, left_s: float) -> "Token":
-        from meshpass._cache import CachedSource
-
         # Only a source that fetches in a way that can be waited for can keep to our time.
         return self._auth.token(left_s) if isinstance(self._auth, CachedSource) else self._auth.token()
 

@@ -84,6 +84,19 @@ class Request:
     limit_s: float
 
 
+class GetToken:
+    """The step "get a token"."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def left_s(self) -> float:
+        """Return the seconds left of the call."""
+        return self._request.deadline.left_s()
+
+
 class Attempt:
     """One sending of a request, and the transport's report on how far it came.
 

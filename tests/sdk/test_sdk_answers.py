@@ -1,0 +1,127 @@
+"""Answers: how large they may be, how they are decoded, what they keep of their request."""
+
+import gzip
+import pickle
+import socket
+import threading
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+
+import httpx
+import meshpass
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from meshpass._body import NotDecodableError, decode
+from meshpass._wire import TooLargeError
+
+from .conftest import Connect, Server
+
+
+@pytest.mark.parametrize("size", [1000, 1001])
+def test_an_answer_up_to_the_limit_is_returned_and_a_larger_one_is_not(
+    connect: Connect, server: Server, size: int
+) -> None:
+    server.answer = lambda _: (200, {}, b"x" * size)
+    client = connect(address=server.address, max_response_bytes=1000)
+
+    if size <= 1000:
+        assert client.get("/").content == b"x" * size
+    else:
+        with pytest.raises(meshpass.BadResponse, match="larger than 1000 bytes") as caught:
+            client.get("/")
+        assert (caught.value.code, caught.value.attempts) == ("bad_response", 1)
+
+
+_ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1001
+_CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"5\r\nxxxxx\r\n" * 201 + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("wire", [_ENDLESS, _CHUNKED], ids=["until close", "chunked"])
+def test_an_answer_without_a_length_is_limited_too(connect: Connect, wire: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(wire)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(meshpass.BadResponse):
+            connect(address=f"127.0.0.1:{listener.getsockname()[1]}", max_response_bytes=1000).get("/")
+        thread.join()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_small_answer_that_unpacks_to_a_large_one_is_refused(
+    connect: Connect, server: Server, times: int
+) -> None:
+    bomb = b"\0" * 20_000_000
+    for _ in range(times):
+        bomb = gzip.compress(bomb)
+    server.answer = lambda _: (200, {"content-encoding": ", ".join(["gzip"] * times)}, bomb)
+
+    with pytest.raises(meshpass.BadResponse, match="larger than"):
+        connect(address=server.address).get("/")
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("Deflate", lambda body: zlib.compress(body, wbits=-15)),
+        ("deflate, gzip", lambda body: gzip.compress(zlib.compress(body))),
+        ("identity", lambda body: body),
+    ],
+)
+def test_an_answer_is_decoded_and_still_says_how_it_came(
+    connect: Connect, server: Server, coding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    server.answer = lambda _: (200, {"content-encoding": coding}, encode(b'{"a": "\xc3\xa4"}'))
+
+    response = connect(address=server.address).get("/")
+
+    assert (response.json(), response.text) == ({"a": "ä"}, '{"a": "ä"}')
+    assert response.headers["content-encoding"] == coding
+    assert b"".join(response.iter_bytes()) == response.content
+
+
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"abc")[:-9], b"\x1f\x8b"])
+def test_a_damaged_body_is_not_decodable(body: bytes) -> None:
+    with pytest.raises(NotDecodableError):
+        decode(body, "gzip", 1000)
+
+
+@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "gzip, deflate"]))
+def test_no_body_breaks_the_decoder_in_another_way(body: bytes, coding: str) -> None:
+    with suppress(NotDecodableError, TooLargeError):
+        assert len(decode(body, coding, 100)) <= 100
+
+
+def test_a_gzip_of_several_members_is_decoded_whole() -> None:
+    assert decode(gzip.compress(b"a" * 60) + gzip.compress(b"b" * 40), "gzip", 100) == b"a" * 60 + b"b" * 40
+
+
+def test_an_answer_is_an_httpx_response_with_its_request(connect: Connect, server: Server) -> None:
+    response = connect(address=server.address).request(
+        "POST", "/{x}", json={"b": 1}, x="ü", params={"q": "1"}
+    )
+
+    assert isinstance(response, httpx.Response)
+    assert response.raise_for_status() is response
+    assert (response.request.method, response.request.content) == ("POST", b'{"b":1}')
+    assert str(response.url) == "http://user-profile.internal/%C3%BC?q=1"
+    assert response.elapsed.total_seconds() > 0
+    copied = pickle.loads(pickle.dumps(response))
+    assert (copied.status_code, copied.content) == (200, b"{}")
+
+
+def test_a_failed_answer_raises_for_its_status_as_in_httpx(connect: Connect, server: Server) -> None:
+    server.answer = lambda _: (418, {"content-type": "application/json"}, b"{}")
+
+    with pytest.raises(httpx.HTTPStatusError, match="418"):
+        connect(address=server.address).get("/").raise_for_status()
