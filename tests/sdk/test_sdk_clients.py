@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 
 import jwt
@@ -402,6 +403,21 @@ def test_many_concurrent_calls_each_get_their_own_answer(auth: meshpass.SignedJW
             return [r.text for r in await asyncio.gather(*(client.get("/{n}", n=n) for n in range(50)))]
 
     assert asyncio.run(call()) == [f"/{n}" for n in range(50)]
+
+
+def test_threads_share_a_client_and_each_call_gets_its_own_answer(
+    auth: meshpass.SignedJWT, server: Server
+) -> None:
+    server.answer = lambda seen: (200, {}, seen.target.encode())
+
+    with (
+        meshpass.Client("http://h.internal", auth=auth, address=server.address) as client,
+        ThreadPoolExecutor(16) as threads,
+    ):
+        answers = list(threads.map(lambda n: client.get("/{n}", n=n).text, range(400)))
+
+    assert answers == [f"/{n}" for n in range(400)]
+    assert server.connections <= 16
 
 
 def test_cancelling_a_call_cancels_it_and_nothing_else(

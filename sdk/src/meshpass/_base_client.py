@@ -1,5 +1,6 @@
 """What both clients are but for their waiting: arguments, settings and the call as its caller writes it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, Unpack
@@ -37,7 +38,7 @@ class BaseClient(Generic[Result]):
         self._address = address
         self._options = options
         self._auth = auth
-        self._home: Home | None = None
+        self._home: tuple[int, Home] | None = None
         self._closed = False
 
     @classmethod
@@ -177,8 +178,9 @@ class BaseClient(Generic[Result]):
         raise NotImplementedError
 
     def _at_home(self) -> "Home":
-        if self._home is None:
+        # A forked child has a home of its own: its parent's locks may be held by threads that it does not have.
+        if self._home is None or self._home[0] != os.getpid():
             from meshpass._call import Home
 
-            self._home = Home(self._service, self._auth)
-        return self._home
+            self._home = (os.getpid(), Home(self._service, self._auth))
+        return self._home[1]

@@ -118,14 +118,10 @@ class Client(BaseClient["httpx.Response"]):
         if self._closed:
             raise RuntimeError("This meshpass.Client is closed.")
         if self._pid != os.getpid():
-            self._begin_anew()
+            # A forked child must not speak on its parent's connections, nor wait for a lock of its threads.
+            self._lock, self._opened, self._pid = threading.Lock(), None, os.getpid()
         opened = self._opened
         if opened is None:
             with self._lock:
                 opened = self._opened = self._opened or Transport(self._service)
         return self._at_home(), opened
-
-    def _begin_anew(self) -> None:
-        # A forked child must not speak on its parent's connections, nor wait for a lock of the parent's threads.
-        self._lock, self._opened, self._home = threading.Lock(), None, None
-        self._pid = os.getpid()
