@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import tomllib
+import typing
 
 import meshpass
 import pytest
@@ -10,6 +11,7 @@ from meshlab.istio import kinds
 from meshlab.kustomize import build
 from meshlab.policy.cases import Case, Expectation
 from meshlab.policy.tokens import NAMES
+from meshpass._request import Phase
 
 from tests.docs.pages import ROOT, read
 
@@ -44,7 +46,7 @@ def test_the_lab_page_names_every_command_and_option() -> None:
     commands = re.findall(r"^@app\.command\(.*?\)\ndef (\w+)", source, re.MULTILINE)
     assert len(commands) >= 4
     assert [name for name in commands if f"`meshlab {name}" not in page] == []
-    options = {"--events", "--env-file", "--project", "--overlay", "--workload"}
+    options = {"--events", "--env-file", "--jwks", "--project", "--overlay", "--workload"}
     assert sorted(option for option in options if option not in page) == []
 
 
@@ -60,6 +62,16 @@ def test_the_troubleshooting_page_has_every_error_of_the_sdk_with_its_code() -> 
     errors = {error for error in public if isinstance(error, type) and issubclass(error, meshpass.MeshError)}
     named = {name for error in errors - {meshpass.MeshError} for name in (error.__name__, error.code)}
     assert sorted(name for name in named if f"`{name}`" not in page) == []
+
+
+def test_the_troubleshooting_page_has_every_code_that_an_error_of_the_sdk_may_have() -> None:
+    page = read("docs/troubleshooting.md")
+    source = "\n".join(path.read_text() for path in (ROOT / "sdk/src/meshpass").rglob("*.py"))
+    codes = set(re.findall(r'\bcode\b[^\n"]{0,50}=\s*"(\w+)"', source)) - {meshpass.MeshError.code}
+    phases = set(typing.get_args(Phase)) - {"head"}  # a part of the answer, as "body" is
+    codes |= {f"timeout_{phase}" for phase in phases}
+    assert {"connection_lost", "upstream_timeout", "deadline", "key_too_early"} <= codes
+    assert sorted(word for word in codes if f"`{word}`" not in page) == []
 
 
 def test_the_troubleshooting_page_has_every_reason_that_the_function_logs() -> None:
