@@ -38,7 +38,6 @@ class AsyncTransport:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._base = URL(service.origin.url)
         context = service.ssl_context()
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=service.connect_timeout_s)
         self._session = aiohttp.ClientSession(
