@@ -138,6 +138,7 @@ def _innermost(exc: BaseException, kind: type[_Error]) -> _Error | None:
     seen: BaseException | None = exc
     while seen is not None:
         found = seen if isinstance(seen, kind) else found
-        # Not the context: that may be the caller's own trouble, in a call made while handling another error.
-        seen = seen.__cause__
+        # httpcore, under httpx, re-raises "from None", which drops the cause but not the context. Any other context
+        # may be the caller's own trouble: a call made while handling another error.
+        seen = seen.__cause__ or (seen.__context__ if seen.__suppress_context__ else None)
     return found
