@@ -89,6 +89,7 @@ class RunningMesh:
     ) -> None:
         self.key = SigningKey.generate()
         self._supervisor = supervisor
+        self._ports = ports  # kept: their reservations end with the iterator
         self._project = project
         self._contract = project.contract()
         self._mesh = read_mesh(project, self.key.jwks)

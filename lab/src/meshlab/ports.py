@@ -1,5 +1,6 @@
 """Free loopback ports for servers that must be told their port before they start."""
 
+import contextlib
 import random
 import socket
 from collections.abc import Iterator
@@ -14,13 +15,31 @@ _FIRST, _LAST = 20_000, 32_000
 def free_ports() -> Iterator[int]:
     """Yield distinct TCP ports of 127.0.0.1 that nothing listens on.
 
+    Each is reserved for as long as the iterator lives: another lab on this machine chooses none of them, even before
+    a server has bound it.
+
     Raises:
         OSError: Every port of the range is taken.
     """
-    for port in random.sample(range(_FIRST, _LAST), _LAST - _FIRST):
-        if _is_free(port):
-            yield port
+    with contextlib.ExitStack() as reservations:
+        for port in random.sample(range(_FIRST, _LAST), _LAST - _FIRST):
+            reservation = _reserve(port)
+            if reservation is not None:
+                reservations.enter_context(reservation)
+                if _is_free(port):
+                    yield port
     raise OSError(f"no free port between {_FIRST} and {_LAST} on {LOOPBACK}: end some other server first")
+
+
+def _reserve(port: int) -> socket.socket | None:
+    """Bind the UDP port of the same number: nobody speaks UDP here, and the kernel lets go of it when we end."""
+    reservation = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        reservation.bind((LOOPBACK, port))
+    except OSError:
+        reservation.close()
+        return None
+    return reservation
 
 
 def _is_free(port: int) -> bool:

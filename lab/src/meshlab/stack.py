@@ -106,7 +106,7 @@ class Lab:
 
     def _start(self) -> None:
         """Start all at once, then wait for each: what boots slowly overlaps with everything else."""
-        ports = free_ports()
+        ports = self._ports = free_ports()  # kept, so that no other lab chooses these
         foreign = os.environ.get(_PUBSUB_VARIABLE)
         self.own_pubsub = foreign is None
         stand_ins = [name for name in _STAND_INS if self.own_pubsub or name != "pubsub"]

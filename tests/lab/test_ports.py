@@ -1,0 +1,42 @@
+"""Ports for servers that must be told theirs."""
+
+import socket
+from itertools import islice
+
+import pytest
+from meshlab import ports
+from meshlab.ports import LOOPBACK, free_ports
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A range of one port, which nobody uses."""
+    chosen = free_ports()
+    port = next(chosen)
+    del chosen
+    monkeypatch.setattr(ports, "_FIRST", port)
+    monkeypatch.setattr(ports, "_LAST", port + 1)
+    return port
+
+
+def test_ports_are_distinct_and_below_those_of_outgoing_connections() -> None:
+    found = list(islice(free_ports(), 50))
+    assert len(set(found)) == 50
+    assert all(20_000 <= port < 32_000 for port in found)
+
+
+def test_a_port_that_somebody_listens_on_is_not_chosen(window: int) -> None:
+    with socket.socket() as server:
+        server.bind((LOOPBACK, window))
+        server.listen()
+        with pytest.raises(OSError, match="no free port"):
+            next(free_ports())
+
+
+def test_a_chosen_port_is_kept_from_others_until_its_chooser_is_done(window: int) -> None:
+    mine = free_ports()
+    assert next(mine) == window
+    with pytest.raises(OSError, match="no free port"):
+        next(free_ports())
+    del mine
+    next(free_ports())
