@@ -57,12 +57,14 @@ def processes_of(run_directory: str) -> list[int]:
     return found
 
 
-def test_the_demo_accounts_for_every_event_of_the_shipped_sample() -> None:
-    done = meshlab("demo", NO_COLOR="1")
+def test_the_demo_accounts_for_every_event_of_the_shipped_sample(tmp_path: Path) -> None:
+    done = meshlab("demo", NO_COLOR="1", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 243 events, 225 rows, 18 dead-lettered, 0 lost"
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == [], "a run's directory was left to the reaper"
+    assert processes_of(str(tmp_path)) == []
 
 
 def test_the_demo_takes_a_users_own_events(tmp_path: Path) -> None:

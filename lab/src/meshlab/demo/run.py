@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -40,9 +41,9 @@ def run_demo(project: Project, events_file: Path | None, console: Console) -> bo
     """
     events = read_events(events_file or shipped("events.jsonl"))
     began_at = time.monotonic()
-    with console.status("starting the mesh, the stand-ins and the function"):
-        lab = Lab(project).__enter__()
-    with lab:
+    with ExitStack() as ends:
+        with console.status("starting the mesh, the stand-ins and the function"):
+            lab = ends.enter_context(Lab(project))
         console.print(show.started(lab.parts, lab.ready_after_s))
         for sentence in lab.mesh.not_enforced:
             console.print(f"only a cluster enforces: {sentence}", style="dim", highlight=False)
