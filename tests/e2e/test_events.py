@@ -11,6 +11,7 @@ import pytest
 from meshlab.cloud.pubsub import backlog
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published
+from meshlab.errors import LabError
 from meshlab.pki import private_pem
 from meshlab.stack import Lab
 
@@ -136,3 +137,8 @@ def test_no_log_of_any_part_holds_a_token_or_the_signing_key(
         text = path.read_text(errors="replace")
         assert "eyJ" not in text, f"{path.name} holds what looks like a JWT"
         assert key not in text, f"{path.name} holds the signing key"
+
+
+def test_a_lab_starts_once(lab: Lab) -> None:
+    with pytest.raises(LabError, match="started before"):
+        lab.__enter__()

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from meshlab.errors import LabError
 from meshlab.mesh import RunningMesh
 from meshlab.pki import private_pem
 from meshlab.ports import LOOPBACK, free_ports
@@ -65,6 +66,8 @@ class Lab:
         self._addresses: dict[str, str] = {}
 
     def __enter__(self) -> Self:
+        if self._children:
+            raise LabError("this lab was started before: make another one")
         started_at = time.monotonic()
         self._supervisor = Supervisor()
         try:

@@ -20,7 +20,16 @@ from meshlab.project import Project
 from meshpass.testing import JWKSVerifier
 
 _STRANGER = SigningKey.generate()
-_LEAVE_OUT = object()
+
+
+class _LeaveOut:
+    """Stands for a field that is not there."""
+
+    def __repr__(self) -> str:
+        return "left out"
+
+
+_LEAVE_OUT = _LeaveOut()
 
 
 class Sides:
