@@ -67,7 +67,9 @@ def edited(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Edited
 @pytest.fixture(scope="session")
 def lab(project: Project) -> Iterator[Lab]:
     """Everything: the mesh, the stand-ins and the function."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
-        with Lab(project) as running:
-            yield running
+    with ExitStack() as ends:
+        # For the start alone: other fixtures of the session set it for their own tests.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+            running = ends.enter_context(Lab(project))
+        yield running
