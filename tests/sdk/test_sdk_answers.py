@@ -90,7 +90,7 @@ def test_an_answer_is_decoded_and_still_says_how_it_came(
     assert b"".join(response.iter_bytes()) == response.content
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"abc")[:-9], b"\x1f\x8b"])
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"abc", mtime=0)[:-9], b"\x1f\x8b"])
 def test_a_damaged_body_is_not_decodable(body: bytes) -> None:
     with pytest.raises(NotDecodableError):
         decode(body, "gzip", 1000)
