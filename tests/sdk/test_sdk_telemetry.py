@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import meshpass
@@ -190,6 +192,17 @@ def test_a_program_that_does_not_use_opentelemetry_does_not_load_it(server: Serv
     ran = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
 
     assert (ran.stdout, len(server.seen)) == ("False\n", 1)
+
+
+@pytest.mark.parametrize("name", ["opentelemetry.trace", "opentelemetry.metrics"])
+def test_a_module_that_another_thread_is_importing_is_not_used_yet(
+    connect: Connect, server: Server, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    half = ModuleType(name)
+    half.__spec__ = ModuleSpec(name, None)
+    half.__spec__._initializing = True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, name, half)
+    assert connect(address=server.address).get("/").status_code == 200
 
 
 def test_without_a_provider_nothing_is_recorded(connect: Connect, server: Server) -> None:

@@ -55,11 +55,18 @@ def observe(service: Service, attempt: Attempt, template: str, resent: int) -> R
         template: The path's template.
         resent: How often the call was sent before.
     """
-    trace = sys.modules.get("opentelemetry.trace")
-    metrics = sys.modules.get("opentelemetry.metrics")
+    trace = _loaded("opentelemetry.trace")
+    metrics = _loaded("opentelemetry.metrics")
     if trace is None and metrics is None:
         return _NOTHING
     return _observe(service, attempt, template, resent, trace, metrics)
+
+
+def _loaded(name: str) -> ModuleType | None:
+    """Return a module that is loaded, whole: another thread may be in the midst of importing it."""
+    module = sys.modules.get(name)
+    # The import system's own mark, which it takes away when the module's code has run.
+    return None if module is None or getattr(module.__spec__, "_initializing", False) else module
 
 
 def _observe(
