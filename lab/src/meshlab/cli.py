@@ -148,6 +148,8 @@ def _reported() -> Iterator[None]:
     """Turn the lab's own errors into one message, and signals that end a program into a clean end."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
+    # A shell starts background jobs with SIGINT ignored, and Python then leaves it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except (LabError, ManifestError) as error:
