@@ -1,0 +1,172 @@
+"""What `pipeline.toml` says, once it is read and found to be right. Values alone: nothing here is checked or read."""
+
+import enum
+from dataclasses import dataclass, field
+
+
+class FieldType(enum.StrEnum):
+    """What a field of an event may hold."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    JSON = "json"
+
+
+class OnMiss(enum.StrEnum):
+    """What becomes of an event whose key the service does not know."""
+
+    WRITE = "write"
+    DEAD_LETTER = "dead-letter"
+    RETRY = "retry"
+
+
+class Origin(enum.StrEnum):
+    """Where the value of a column comes from: the first word of its source."""
+
+    EVENT = "event"
+    PROFILE = "profile"
+    MESSAGE = "message"
+    TRACE = "trace"
+    NOW = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that an event is checked for.
+
+    Args:
+        path: Where it stands in the event: `("order", "total")` for `order.total`.
+        type: What it holds.
+        required: Whether an event without it is a bad one.
+        default: What stands in for it where it is missing or null.
+        max_length: Longest string, in characters; for strings alone.
+    """
+
+    path: tuple[str, ...]
+    type: FieldType
+    required: bool = True
+    default: object = None
+    max_length: int = 256
+
+    @property
+    def name(self) -> str:
+        """The path as people write it."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class EventShape:
+    """What makes an event.
+
+    Args:
+        id: The field that names the event, or None where Pub/Sub's message id does.
+        fields: The fields to check.
+    """
+
+    id: tuple[str, ...] | None
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLimits:
+    """How long and how much is remembered of the service's answers.
+
+    Args:
+        ttl_s: How long a profile is fresh, in seconds; 0 keeps none.
+        negative_ttl_s: How long it is remembered that the service does not know a key, in seconds; 0 forgets at once.
+        stale_if_error_s: How long after that a profile may still stand in while the service is unavailable, in seconds.
+        max_entries: Most answers kept.
+        max_bytes: Most memory that they take, in bytes.
+    """
+
+    ttl_s: float = 60.0
+    negative_ttl_s: float = 10.0
+    stale_if_error_s: float = 300.0
+    max_entries: int = 10_000
+    max_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LookupRules:
+    """How a profile is looked up.
+
+    Args:
+        path: The path's template with one placeholder: `/profile/{user_id}`.
+        placeholder: The placeholder's name.
+        key: The field of the event whose value takes the placeholder's place; a string.
+        echo: The field of an answer that must repeat the key.
+        miss_error: What the field `error` of a 404 must say for the key to be unknown.
+        on_miss: What then becomes of the event.
+        timeout_s: Limit for one lookup, retries included, in seconds.
+        max_in_flight: Most lookups at once.
+        max_answer_bytes: Largest answer.
+        cache: What is remembered.
+    """
+
+    path: str
+    placeholder: str
+    key: tuple[str, ...]
+    echo: str
+    miss_error: str
+    on_miss: OnMiss = OnMiss.DEAD_LETTER
+    timeout_s: float = 10.0
+    max_in_flight: int = 100
+    max_answer_bytes: int = 1024 * 1024
+    cache: CacheLimits = field(default_factory=CacheLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column to write.
+
+    Args:
+        name: Its name in the table.
+        type: Its type in the table, BigQuery's name for it: `STRING`, `TIMESTAMP`, `JSON`.
+        repeated: Whether it holds a list.
+        required: Whether BigQuery refuses a row without it.
+        origin: Where its value comes from.
+        path: What of that; empty for the whole. `("attributes", NAME)`, `("id",)`, `("publish_time",)` for a message,
+            `("id",)` for a trace.
+        default: What stands in where there is no value.
+    """
+
+    name: str
+    type: str
+    repeated: bool
+    required: bool
+    origin: Origin
+    path: tuple[str, ...] = ()
+    default: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How much goes into one request to BigQuery.
+
+    Args:
+        max_rows: Most rows. 500 is what Google advises (https://cloud.google.com/bigquery/quotas#streaming_inserts).
+        max_bytes: Most bytes, a single row apart, which may be as large as BigQuery takes.
+    """
+
+    max_rows: int = 500
+    max_bytes: int = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineConfig:
+    """All that `pipeline.toml` says.
+
+    Args:
+        event: What makes an event.
+        lookup: How its profile is looked up.
+        columns: What is written.
+        batch: How much of it at once.
+    """
+
+    event: EventShape
+    lookup: LookupRules
+    columns: tuple[Column, ...]
+    batch: BatchLimits = field(default_factory=BatchLimits)
