@@ -1,8 +1,10 @@
 """The Pub/Sub message inside a delivery."""
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -10,10 +12,31 @@ import msgspec
 from enrichment.instant import to_utc
 from enrichment.outcome import BadEventError, Stage
 
+REDRIVE_MESSAGE_ID = "redrive_message_id"
+REDRIVE_PUBLISH_TIME = "redrive_publish_time"
+REDRIVE_COUNT = "redrive_count"
+REDRIVE_ATTRIBUTES = (REDRIVE_MESSAGE_ID, REDRIVE_PUBLISH_TIME, REDRIVE_COUNT)
+"""What `python -m enrichment redrive` adds to a message that it publishes again."""
+
+MAX_REDRIVES = 100
+"""Highest `redrive_count`: beyond it, a message is not believed to be a redriven one."""
+
+MAX_LIFE = timedelta(days=62)
+"""How long an event can take from one publication to the next: 31 days in the trigger's subscription and 31 in that of
+the dead letters, the longest that Pub/Sub keeps a message (https://cloud.google.com/pubsub/docs/subscription-properties).
+"""
+
+_MAX_ID_LENGTH = 128
+_MAX_ATTEMPT = 2**31 - 1  # the field's type in Pub/Sub's API
+_COUNT = re.compile(r"[1-9][0-9]{0,2}")
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message as it was published, plus what the server stamped on it.
+
+    Of a redriven message, everything but `attempt` and `delivery_id` is the original's, so that the same event has the
+    same identity whichever way it came.
 
     Args:
         data: The published bytes.
@@ -21,6 +44,10 @@ class Message:
         message_id: The server's id, empty if the delivery named none.
         publish_time: The server's clock at publication in UTC, None if the delivery named none.
         ordering_key: The published ordering key, usually empty.
+        attempt: Which delivery of this message it is, 1 for the first; 0 if the delivery does not say.
+        redriven: How often it was redriven; 0 for a message that never was a dead letter.
+        delivery_id: The server's id of the message that was delivered, which is what Pub/Sub's own logs name; empty if
+            the delivery named none.
     """
 
     data: bytes
@@ -28,6 +55,9 @@ class Message:
     message_id: str
     publish_time: datetime | None
     ordering_key: str = ""
+    attempt: int = 0
+    redriven: int = 0
+    delivery_id: str = ""
 
 
 def read(data: object) -> Message:
@@ -36,7 +66,13 @@ def read(data: object) -> Message:
     The shape is Eventarc's `google.events.cloud.pubsub.v1.MessagePublishedData`
     (https://github.com/googleapis/google-cloudevents, `proto/google/events/cloud/pubsub/v1/data.proto`).
     functions-framework hands over whatever it found, a malformed envelope even as raw bytes, so nothing is
-    assumed.
+    assumed. `deliveryAttempt` is a field of Pub/Sub's push body, present under a dead-letter policy alone
+    (https://cloud.google.com/pubsub/docs/handling-failures); Eventarc's shape does not list it, so it is taken where
+    it is there.
+
+    A redriven message says so in its attributes, which any publisher can write. They are believed only where they
+    could be true, all of them or none, and give a publisher nothing new: who may publish may choose an event's id, and
+    so which row it makes, anyway.
 
     Args:
         data: The CloudEvent's data, of any type.
@@ -48,19 +84,32 @@ def read(data: object) -> Message:
         BadEventError: `envelope_invalid`, the data is not a Pub/Sub message.
     """
     try:
-        message = msgspec.convert(data, _Envelope).message
-        publish_time = to_utc(message.publish_time)
+        envelope = msgspec.convert(data, _Envelope)
+        publish_time = to_utc(envelope.message.publish_time)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except OverflowError:
         raise _invalid("publishTime lies outside the years 1 to 9999") from None
+    message = envelope.message
     attributes, ordering_key = message.attributes or {}, message.ordering_key or ""
     try:
         # The framework's parser lets lone surrogates through, and nothing written later could carry them.
         "".join((message.message_id, ordering_key, *attributes, *attributes.values())).encode()
     except UnicodeEncodeError:
         raise _invalid("it holds text that is not Unicode") from None
-    return Message(message.data, attributes, message.message_id, publish_time, ordering_key)
+    original = _original(attributes, publish_time)
+    if original is not None:
+        attributes = {name: value for name, value in attributes.items() if name not in REDRIVE_ATTRIBUTES}
+    return Message(
+        data=message.data,
+        attributes=attributes,
+        message_id=original.message_id if original else message.message_id,
+        publish_time=original.publish_time if original else publish_time,
+        ordering_key=ordering_key,
+        attempt=_attempt(envelope.delivery_attempt),
+        redriven=original.redriven if original else 0,
+        delivery_id=message.message_id,
+    )
 
 
 def unreadable(data: object) -> Message:
@@ -84,8 +133,43 @@ class _PubsubMessage(msgspec.Struct, rename="camel"):
     ordering_key: str | None = None
 
 
-class _Envelope(msgspec.Struct):
+class _Envelope(msgspec.Struct, rename="camel"):
     message: _PubsubMessage
+    delivery_attempt: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Original:
+    message_id: str
+    publish_time: datetime
+    redriven: int
+
+
+def _original(attributes: Mapping[str, str], delivered_publish_time: datetime) -> _Original | None:
+    message_id = attributes.get(REDRIVE_MESSAGE_ID, "")
+    count = attributes.get(REDRIVE_COUNT, "")
+    if not (0 < len(message_id) <= _MAX_ID_LENGTH and message_id.isprintable()):
+        return None
+    if not (_COUNT.fullmatch(count) and int(count) <= MAX_REDRIVES):
+        return None
+    try:
+        publish_time = msgspec.convert(attributes.get(REDRIVE_PUBLISH_TIME, ""), _Instant)
+        age = delivered_publish_time - to_utc(publish_time)
+    except (msgspec.ValidationError, OverflowError):
+        return None
+    if not timedelta(0) <= age <= int(count) * MAX_LIFE:
+        return None
+    return _Original(message_id, to_utc(publish_time), int(count))
+
+
+_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+def _attempt(value: object) -> int:
+    # Nobody's event is bad for a counter that reads oddly.
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_ATTEMPT:
+        return value
+    return 0
 
 
 def _invalid(problem: str) -> BadEventError:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from enrichment.message import read, unreadable
+from enrichment.message import Message, read, unreadable
 from enrichment.outcome import BadEventError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +54,81 @@ def test_a_message_of_another_shape_is_refused(change: dict[str, object]) -> Non
     with pytest.raises(BadEventError) as caught:
         read({"message": {**GOOD, **change}})
     assert caught.value.reason == "envelope_invalid"
+
+
+@pytest.mark.parametrize(
+    ("body", "attempt"),
+    [
+        ({}, 0),
+        ({"deliveryAttempt": 3}, 3),
+        *[({"deliveryAttempt": odd}, 0) for odd in (None, True, "3", 0, -1, 2**31, 1.5, [1])],
+    ],
+    ids=lambda value: str(value),
+)
+def test_the_delivery_attempt_is_read_where_it_is_given_and_never_makes_an_event_bad(
+    body: dict[str, object], attempt: int
+) -> None:
+    assert read({"message": GOOD, **body}).attempt == attempt
+
+
+def redriven(**changes: str) -> Message:
+    attributes = {
+        "k": "v",
+        "redrive_message_id": "the-first",
+        "redrive_publish_time": "2026-02-20T12:00:00Z",
+        "redrive_count": "1",
+        **changes,
+    }
+    message = {**GOOD, "attributes": {name: value for name, value in attributes.items() if value != "(none)"}}
+    return read({"message": message})
+
+
+def test_a_redriven_message_has_the_identity_and_the_attributes_of_the_original() -> None:
+    message = redriven(redrive_count="2")
+    assert (message.message_id, message.redriven, message.delivery_id) == ("the-first", 2, "1")
+    assert message.publish_time is not None
+    assert message.publish_time.isoformat() == "2026-02-20T12:00:00+00:00"
+    assert message.attributes == {"k": "v"}
+
+
+def test_a_message_that_never_was_a_dead_letter_has_its_own_identity() -> None:
+    message = read({"message": GOOD})
+    assert (message.message_id, message.redriven, message.delivery_id) == ("1", 0, "1")
+
+
+@pytest.mark.parametrize(
+    "untrue",
+    [
+        {"redrive_message_id": "(none)"},
+        {"redrive_message_id": ""},
+        {"redrive_message_id": "x" * 129},
+        {"redrive_message_id": "a\nb"},
+        {"redrive_publish_time": "(none)"},
+        {"redrive_publish_time": "yesterday"},
+        {"redrive_publish_time": "2026-02-20T12:00:00"},
+        {"redrive_publish_time": "2026-03-01T11:00:00.6Z"},  # later than its own publication
+        {"redrive_publish_time": "2025-12-29T10:00:00Z"},  # more than 62 days ago, and redriven once
+        {"redrive_publish_time": "0001-01-01T00:00:00+14:00"},
+        {"redrive_count": "(none)"},
+        {"redrive_count": "0"},
+        {"redrive_count": "-1"},
+        {"redrive_count": "101"},
+        {"redrive_count": "\u0661"},  # a digit, and not an ASCII one
+        {"redrive_count": "9" * 5000},
+    ],
+    ids=lambda value: "-".join(f"{name}={text[:20]!a}" for name, text in value.items()),
+)
+def test_redrive_attributes_that_cannot_be_true_count_as_the_publishers_own(untrue: dict[str, str]) -> None:
+    message = redriven(**untrue)
+    assert (message.message_id, message.redriven) == ("1", 0)
+    assert message.publish_time is not None
+    assert message.publish_time.isoformat() == "2026-03-01T11:00:00.500000+00:00"
+    assert "k" in message.attributes
+    assert any(name.startswith("redrive_") for name in message.attributes)
+
+
+def test_an_event_may_be_as_old_as_its_redrives_allow() -> None:
+    assert redriven(redrive_publish_time="2025-12-29T10:00:00Z", redrive_count="2").redriven == 2
 
 
 @given(_ANYTHING)
