@@ -2,36 +2,68 @@
 
 import asyncio
 import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from enrichment.instant import rfc3339
 from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage, of_google_error
+from enrichment.outcome import BadEventError, FaultError, Stage, TransientError, of_google_error
 from enrichment.trace import Trace
 
 if TYPE_CHECKING:
+    import meshpass
     from google.pubsub_v1 import PublisherClient
 
-DEADLINE_S = 10.0
-"""Time for one publication with its retries."""
+REASONS = (
+    "envelope_invalid",
+    "json_invalid",
+    "event_invalid",
+    "key_invalid",
+    "profile_not_found",
+    "column_missing",
+    "column_invalid",
+    "row_too_large",
+    "row_invalid",
+)
+"""Every reason that a dead letter of this version can carry."""
 
 MAX_ATTRIBUTES = 100
 MAX_VALUE_BYTES = 1024
 """Pub/Sub's limits on one message's attributes (https://cloud.google.com/pubsub/quotas#resource_limits)."""
 
-_NAMES = (
-    "reason",
-    "detail",
-    "stage",
-    "message_id",
-    "publish_time",
-    "trace_id",
-    "version",
-    "attributes_dropped",
-)
-OUR_ATTRIBUTES = tuple(f"dead_letter_{name}" for name in _NAMES)
+MAX_REQUEST_BYTES = 10_000_000
+"""Pub/Sub's limit on one request to publish (same page)."""
+
+CAP_S = 10.0
+"""Longest time for one publication with its retries, in seconds, however much the event has left."""
+
+THREADS = 4
+"""Publications in flight. Bad events are few; where they are not, the next ones wait, within their time."""
+
+REASON = "dead_letter_reason"
+DETAIL = "dead_letter_detail"
+STAGE = "dead_letter_stage"
+MESSAGE_ID = "dead_letter_message_id"
+PUBLISH_TIME = "dead_letter_publish_time"
+REDRIVE_COUNT = "dead_letter_redrive_count"
+ATTEMPT = "dead_letter_attempt"
+TRACE_ID = "dead_letter_trace_id"
+VERSION = "dead_letter_version"
+ATTRIBUTES_DROPPED = "dead_letter_attributes_dropped"
+
+_ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT)
+"""What a letter cannot do without: why it is here, and what the event's identity is when it is redriven."""
+
+OUR_ATTRIBUTES = (*_ESSENTIAL, DETAIL, ATTEMPT, TRACE_ID, VERSION, ATTRIBUTES_DROPPED)
 """What a dead letter adds to the message's own attributes; the last only where attributes were dropped."""
+
+# Of one attribute in a request, beside its name and its value: protobuf's tags and lengths.
+_ATTRIBUTE_OVERHEAD = 12
+# Of the request beside the message's data, key and attributes: the topic's name (at most 30 characters of project and
+# 255 of topic), and tags and lengths.
+_REQUEST_OVERHEAD = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +80,33 @@ class DeadLetter:
     attributes: dict[str, str]
     ordering_key: str
 
+    @property
+    def size_bytes(self) -> int:
+        """Upper bound of what the request to publish it takes."""
+        return (
+            _REQUEST_OVERHEAD
+            + len(self.data)
+            + len(self.ordering_key.encode())
+            + sum(
+                len(name.encode()) + len(value.encode()) + _ATTRIBUTE_OVERHEAD
+                for name, value in self.attributes.items()
+            )
+        )
+
 
 class DeadLetters(Protocol):
     """Where bad events go."""
 
-    async def publish(self, letter: DeadLetter) -> None:
-        """Returns once the letter is durable, or raises TransientError or FaultError."""
+    async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
+        """Returns once the letter is durable, or raises TransientError or FaultError, by the deadline."""
 
 
 def compose(message: Message, error: BadEventError, trace: Trace, version: str) -> DeadLetter:
     """Writes the reason beside a bad message.
+
+    Where there is no room for all of it within Pub/Sub's limits, the data stays whole and the rest gives way: the
+    detail first, then what a reader can do without, then the message's last attributes, which
+    `dead_letter_attributes_dropped` counts.
 
     Args:
         message: The message as it came.
@@ -66,26 +115,31 @@ def compose(message: Message, error: BadEventError, trace: Trace, version: str) 
         version: Version of the code that says so.
 
     Returns:
-        The letter. Only where a message comes with so many attributes that the reason finds no room, its last
-        ones give way, and `dead_letter_attributes_dropped` counts them. Reasons of an earlier life are
-        written over.
+        The letter. Reasons of an earlier life are written over.
     """
-    values = (
-        error.reason,
-        error.detail,
-        str(error.stage),
-        message.message_id,
-        rfc3339(message.publish_time) if message.publish_time else "",
-        trace.trace_id,
-        version,
-    )
-    ours = {name: _fit(value) for name, value in zip(OUR_ATTRIBUTES, values, strict=False)}
-    theirs = [(name, value) for name, value in message.attributes.items() if name not in OUR_ATTRIBUTES]
-    if len(theirs) + len(ours) > MAX_ATTRIBUTES:
-        room = MAX_ATTRIBUTES - len(OUR_ATTRIBUTES)
-        ours[OUR_ATTRIBUTES[-1]] = str(len(theirs) - room)
-        theirs = theirs[:room]
-    return DeadLetter(message.data, dict(theirs) | ours, message.ordering_key)
+    ours = {
+        REASON: error.reason,
+        STAGE: str(error.stage),
+        MESSAGE_ID: message.message_id,
+        PUBLISH_TIME: rfc3339(message.publish_time) if message.publish_time else "",
+        REDRIVE_COUNT: str(message.redriven),
+        DETAIL: error.detail,
+        ATTEMPT: str(message.attempt) if message.attempt else "",
+        TRACE_ID: trace.trace_id,
+        VERSION: version,
+    }
+    ours = {name: _fit(value) for name, value in ours.items()}
+    theirs = {name: value for name, value in message.attributes.items() if name not in OUR_ATTRIBUTES}
+    letter = _letter(message, theirs, ours)
+    for fewer in (ours.keys() - {DETAIL}, _ESSENTIAL):
+        if letter.size_bytes <= MAX_REQUEST_BYTES:
+            break
+        ours = {name: ours[name] for name in ours if name in fewer}
+        letter = _letter(message, theirs, ours)
+    while letter.size_bytes > MAX_REQUEST_BYTES and theirs:
+        theirs.popitem()
+        letter = _letter(message, theirs, ours)
+    return letter
 
 
 class PubSubDeadLetters:
@@ -97,31 +151,53 @@ class PubSubDeadLetters:
 
     Args:
         topic: `projects/P/topics/T`.
-        deadline_s: Time for one publication with its retries, in seconds.
+        cap_s: Longest time for one publication with its retries, in seconds.
     """
 
-    def __init__(self, topic: str, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, topic: str, cap_s: float = CAP_S) -> None:
         self._topic = topic
-        self._deadline_s = deadline_s
+        self._cap_s = cap_s
         self._client: PublisherClient | None = None
         self._lock = threading.Lock()
+        # The client blocks, so it lives in threads of its own: the loop's shared ones resolve names, and stay free.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
 
-    async def publish(self, letter: DeadLetter) -> None:
+    async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         """Publishes one letter.
 
         Args:
             letter: The letter.
+            deadline: When this must have returned.
 
         Raises:
-            TransientError: Pub/Sub is unavailable.
-            FaultError: there is no such topic, no permission or no credentials, or the letter is refused.
+            TransientError: Pub/Sub is unavailable, or the time is over. The letter may still arrive: an event that
+                comes again can then have two, which say the same.
+            FaultError: there is no such topic, no permission or no credentials; or the letter is refused, with the
+                reason `dead_letter_too_large` where its data alone fills a request.
         """
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(self._publish, letter)
+            async with asyncio.timeout(min(self._cap_s, deadline.left_s())):
+                await loop.run_in_executor(self._threads, self._publish, letter, deadline)
+        except TimeoutError:
+            raise _out_of_time(self._topic) from None
         except Exception as error:
+            if getattr(error, "code", None) == 400 and letter.size_bytes > MAX_REQUEST_BYTES:
+                raise FaultError(
+                    Stage.DEAD_LETTER,
+                    "dead_letter_too_large",
+                    f"the event leaves no room for a reason beside it within the {MAX_REQUEST_BYTES} bytes that "
+                    f"{self._topic} takes: read it from its own topic, and seek the subscription past it",
+                ) from error
             raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error
 
-    def _publish(self, letter: DeadLetter) -> None:
+    def close(self) -> None:
+        """Ends the threads and the client; for tests, as a function's process is just ended."""
+        self._threads.shutdown()
+        if self._client is not None:
+            self._client.transport.close()
+
+    def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         # Loaded here, in the thread: most instances never see a bad event.
         from google.api_core import exceptions, retry
         from google.pubsub_v1 import PublisherClient, PubsubMessage
@@ -129,6 +205,9 @@ class PubSubDeadLetters:
         with self._lock:
             if self._client is None:
                 self._client = PublisherClient()
+        left_s = min(self._cap_s, deadline.left_s())
+        if left_s <= 0:  # it has waited for a thread, and nobody waits for it any more
+            raise TimeoutError
         self._client.publish(
             topic=self._topic,
             messages=[
@@ -145,10 +224,24 @@ class PubSubDeadLetters:
                     exceptions.ResourceExhausted,
                 ),
                 initial=0.1,
-                timeout=self._deadline_s,
+                timeout=left_s,
             ),
-            timeout=self._deadline_s,
+            timeout=left_s,
         )
+
+
+def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
+    kept = dict(theirs)
+    if len(kept) + len(ours) > MAX_ATTRIBUTES:
+        room = MAX_ATTRIBUTES - len(ours) - 1
+        kept = dict(list(kept.items())[:room])
+    dropped = sum(name not in OUR_ATTRIBUTES for name in message.attributes) - len(kept)
+    told = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
+    return DeadLetter(message.data, kept | dict(ours) | told, message.ordering_key)
+
+
+def _out_of_time(topic: str) -> TransientError:
+    return TransientError(Stage.DEAD_LETTER, "pubsub_unavailable", f"out of time for {topic}")
 
 
 def _fit(value: str) -> str:
