@@ -9,6 +9,12 @@ _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<parent>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
     r"(?P<rest>-.*)?"
 )
+# https://cloud.google.com/trace/docs/trace-context#legacy-http-header: the span in decimal, span and options optional.
+_CLOUD_TRACE = re.compile(
+    r"(?P<trace>[0-9a-f]{32})(?:/(?P<span>[0-9]{1,20}))?(?:;o=(?P<options>[0-9]))?", re.ASCII
+)
+_SPAN_ID_MAX = 2**64 - 1
+_SAMPLED = 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +23,28 @@ class Trace:
 
     Args:
         trace_id: 32 lower-case hexadecimal digits.
-        traceparent: The header that carries it onwards.
+        traceparent: The header that carries it onwards, version 00.
+        new: Whether the trace began here, since nobody upstream named one. Its span id is then nobody's span.
     """
 
     trace_id: str
     traceparent: str
+    new: bool = False
+
+    @property
+    def span_id(self) -> str:
+        """The span that the header names: 16 lower-case hexadecimal digits."""
+        return self.traceparent[36:52]
+
+    @property
+    def flags(self) -> int:
+        """The header's flags, a byte."""
+        return int(self.traceparent[53:55], 16)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether somebody upstream may have recorded the trace (section 3.2.2.5.1)."""
+        return bool(self.flags & _SAMPLED)
 
 
 def find(
@@ -33,7 +56,7 @@ def find(
 
     Looks at the CloudEvent's `traceparent` extension, then at the message attributes `googclient_traceparent`
     (written by Pub/Sub's client libraries) and `traceparent`. The first valid one is passed on, in the
-    version known here (section 4.3): no span is recorded, so there is no new parent to name.
+    version known here (section 4.3).
 
     Args:
         extensions: The CloudEvent's attributes and extensions.
@@ -49,6 +72,25 @@ def find(
     return next(_valid(candidates), None) or _fresh(random_hex)
 
 
+def of_request(headers: Mapping[str, str], random_hex: Callable[[int], str] = secrets.token_hex) -> Trace:
+    """Takes up the trace an HTTP request belongs to, or starts one.
+
+    Looks at `traceparent`, then at `X-Cloud-Trace-Context`, which Google's front ends write on every request
+    (https://cloud.google.com/trace/docs/trace-context#legacy-http-header): `TRACE_ID/SPAN_ID;o=OPTIONS`.
+
+    Args:
+        headers: The request's headers; either the mapping ignores case or its names are lower-case.
+        random_hex: Gives twice as many random hexadecimal digits as its argument.
+
+    Returns:
+        The trace.
+    """
+    found = next(_valid([headers.get("traceparent")]), None)
+    return (
+        found or _of_cloud_trace(headers.get("x-cloud-trace-context", ""), random_hex) or _fresh(random_hex)
+    )
+
+
 def _valid(candidates: Iterable[object]) -> Iterator[Trace]:
     for candidate in candidates:
         found = _TRACEPARENT.fullmatch(candidate) if isinstance(candidate, str) else None
@@ -60,7 +102,19 @@ def _valid(candidates: Iterable[object]) -> Iterator[Trace]:
             yield Trace(found["trace"], f"00-{found['trace']}-{found['parent']}-{found['flags']}")
 
 
+def _of_cloud_trace(value: str, random_hex: Callable[[int], str]) -> Trace | None:
+    found = _CLOUD_TRACE.fullmatch(value)
+    if found is None or not int(found["trace"], 16):
+        return None
+    span = int(found["span"] or 0)
+    if span > _SPAN_ID_MAX:
+        return None
+    # 0 stands for "no span": the trace goes on, and its header needs some span to name.
+    span_id = f"{span:016x}" if span else random_hex(8)
+    return Trace(found["trace"], f"00-{found['trace']}-{span_id}-{int(found['options'] or 0) & _SAMPLED:02x}")
+
+
 def _fresh(random_hex: Callable[[int], str]) -> Trace:
     trace_id = random_hex(16)
-    # Not sampled: nobody records a span here, so nobody downstream need record one for our sake.
-    return Trace(trace_id, f"00-{trace_id}-{random_hex(8)}-00")
+    # Not sampled: nobody recorded a span of it, so nobody downstream need record one for our sake.
+    return Trace(trace_id, f"00-{trace_id}-{random_hex(8)}-00", new=True)
