@@ -2,48 +2,263 @@
 
 The field names are those of https://cloud.google.com/logging/docs/structured-logging. Nothing goes through `logging`:
 functions-framework leaves its root logger at WARNING, and with `LOG_EXECUTION_ID` set it disables every logger that
-the function made before, so that the one line to alert on would be lost.
+the function made before, so that the one line to alert on would be lost. Nor through `sys.stdout`, which it then
+swaps for one that parses and writes every line anew: a line goes to the file descriptor as it is, at once and whole.
 """
 
+import contextlib
+import enum
 import json
-import sys
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import msgspec
+
+from enrichment import loaded
+from enrichment.counters import Counters
+from enrichment.delivery import Delivery
 from enrichment.outcome import Fate, Outcome
+from enrichment.profile import Answer
 from enrichment.trace import Trace
 
 MAX_TEXT = 256
-"""Longest text taken over from an event, in characters."""
+"""Longest text taken over from an event or a request, in characters."""
+
+MAX_DETAIL = 1024
+"""Longest sentence of ours, in characters."""
+
+PACE_S = 60.0
+"""Least time between two alert-grade lines, and between two lines of counters, in seconds."""
+
+_STDOUT = 1
+
+
+class Severity(enum.IntEnum):
+    """How grave a line is (https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry#LogSeverity)."""
+
+    DEBUG = 100
+    INFO = 200
+    NOTICE = 300
+    WARNING = 400
+    ERROR = 500
+    CRITICAL = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a delivery or a request ended, as its line tells it.
+
+    Args:
+        name: The label to filter by: `written`, `fault`.
+        severity: How grave it is. `ERROR` means that somebody has to act, and is raised to `CRITICAL` now and then.
+        stage: Where it was stopped, empty if it was not.
+        reason: A stable code, empty if there is nothing to say.
+        detail: One sentence for people.
+    """
+
+    name: str
+    severity: Severity
+    stage: str = ""
+    reason: str = ""
+    detail: str = ""
+
 
 _SEVERITIES = {
-    Fate.DEAD_LETTERED: "WARNING",
-    Fate.RETRY: "WARNING",
-    Fate.FAULT: "CRITICAL",  # every event is held up until somebody acts: the one line to alert on
+    Fate.WRITTEN: Severity.INFO,
+    Fate.DEAD_LETTERED: Severity.WARNING,
+    Fate.RETRY: Severity.WARNING,
+    Fate.FAULT: Severity.ERROR,
 }
 
 
-def outcome(outcome: Outcome, *, message_id: str, event_id: str, trace: Trace, project: str) -> None:
-    """Logs how a delivery ended: nothing for a written row, one line for anything else.
+def to_stdout(line: bytes) -> None:
+    """Writes one line whole, whatever other threads write meanwhile.
 
     Args:
-        outcome: The end.
-        message_id: Pub/Sub's id of the message.
-        event_id: The event's id, empty if it could not be read. A stranger's text: cut here, escaped by JSON.
-        trace: The trace of the delivery.
-        project: The project of the trace, empty if unknown.
+        line: The line with its end.
+
+    Raises:
+        OSError: nobody reads any more, or there is no room.
     """
-    if outcome.fate not in _SEVERITIES:
-        return
-    line = {
-        "severity": _SEVERITIES[outcome.fate],
-        "message": f"{outcome.fate.value}: {outcome.detail}",
-        "event_id": event_id[:MAX_TEXT],
-        "message_id": message_id[:MAX_TEXT],
-        "logging.googleapis.com/trace": (f"projects/{project}/traces/" if project else "") + trace.trace_id,
-        "logging.googleapis.com/labels": {
-            "outcome": outcome.fate.value,
-            "stage": str(outcome.stage or ""),
-            "reason": outcome.reason,
-        },
-    }
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    with _one_at_a_time:
+        written = os.write(_STDOUT, line)
+        while written < len(line):  # a pipe that is full takes a part
+            written += os.write(_STDOUT, line[written:])
+
+
+_one_at_a_time = threading.Lock()
+
+
+class Log:
+    """One line for every delivery and every request, and once a minute one of counters.
+
+    A fault holds up every event until somebody acts, and so would repeat itself as fast as events come. Its lines are
+    `ERROR`, but at most once a minute one is `CRITICAL`: that is the one to alert on, and it says how many faults
+    there were in between.
+
+    Args:
+        project: The project of the traces, empty if unknown.
+        severity: The least of what is written.
+        counters: What the line of counters tells; None for no such line.
+        clock: A monotonic clock, in seconds.
+        write: Writes one line. What it raises as an OSError is swallowed: an event does not fail for want of its line.
+    """
+
+    def __init__(
+        self,
+        project: str,
+        severity: Severity = Severity.INFO,
+        counters: Counters | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        write: Callable[[bytes], None] = to_stdout,
+    ) -> None:
+        self._traces = f"projects/{project}/traces/" if project else ""
+        self._severity = severity
+        self._counters = counters
+        self._clock = clock
+        self._write = write
+        self._alerted_at: float | None = None
+        self._held_back = 0
+        self._counted_at = clock()
+        self._counted: dict[str, int] = {}
+
+    def delivery(self, outcome: Outcome, delivery: Delivery) -> None:
+        """Tells how a delivery ended.
+
+        Args:
+            outcome: The end.
+            delivery: What is known of it.
+        """
+        now = self._clock()
+        ending = Ending(
+            outcome.fate.value,
+            _SEVERITIES[outcome.fate],
+            str(outcome.stage or ""),
+            outcome.reason,
+            outcome.detail,
+        )
+        self._end(ending, delivery.trace, _fields(delivery), delivery.started_at, now)
+
+    def request(
+        self, ending: Ending, trace: Trace, started_at: float, status: int, answer: Answer | None
+    ) -> None:
+        """Tells how a request to the HTTP entry point ended. Its key is not told: it names somebody.
+
+        Args:
+            ending: The end.
+            trace: The trace it belongs to.
+            started_at: When it arrived, on the monotonic clock, in seconds.
+            status: The HTTP status it was answered with.
+            answer: What the lookup found, if it came to that.
+        """
+        fields: dict[str, Any] = {"status": status}
+        if answer is not None:
+            fields["cache"] = answer.event.value
+        self._end(ending, trace, fields, started_at, self._clock())
+
+    def _end(
+        self, ending: Ending, trace: Trace, fields: dict[str, Any], started_at: float, now: float
+    ) -> None:
+        severity = ending.severity
+        if severity is Severity.ERROR:
+            severity = self._alert(fields, now)
+        if severity >= self._severity:
+            labels = {"outcome": ending.name}
+            if ending.stage:
+                labels["stage"] = ending.stage
+            if ending.reason:
+                labels["reason"] = ending.reason
+            if execution_id := _execution_id():
+                labels["execution_id"] = execution_id
+            self._line(
+                {
+                    "severity": severity.name,
+                    "message": f"{ending.name}: {ending.detail[:MAX_DETAIL]}"
+                    if ending.detail
+                    else ending.name,
+                    **fields,
+                    "total_ms": _ms(now - started_at),
+                    "logging.googleapis.com/trace": self._traces + trace.trace_id,
+                    "logging.googleapis.com/spanId": trace.span_id,
+                    "logging.googleapis.com/trace_sampled": trace.sampled,
+                    "logging.googleapis.com/labels": labels,
+                }
+            )
+        if now - self._counted_at >= PACE_S:
+            self._count(now)
+
+    def _alert(self, fields: dict[str, Any], now: float) -> Severity:
+        if self._alerted_at is not None and now - self._alerted_at < PACE_S:
+            self._held_back += 1
+            return Severity.ERROR
+        fields["faults_held_back"] = self._held_back
+        self._alerted_at, self._held_back = now, 0
+        return Severity.CRITICAL
+
+    def _count(self, now: float) -> None:
+        if self._counters is None or self._severity > Severity.INFO:
+            return
+        totals = self._counters.snapshot()
+        self._line(
+            {
+                "severity": Severity.INFO.name,
+                "message": "counters",
+                "counters": totals,
+                # What a log-based metric can add up over instances, which totals cannot be.
+                "added": {
+                    name: added
+                    for name, total in totals.items()
+                    if (added := total - self._counted.get(name, 0))
+                },
+                "added_in_s": round(now - self._counted_at, 1),
+            }
+        )
+        self._counted_at, self._counted = now, totals
+
+    def _line(self, line: dict[str, Any]) -> None:
+        try:
+            text = msgspec.json.encode(line)
+        except UnicodeEncodeError:
+            # A lone surrogate: JSON can escape it, and msgspec would not.
+            text = json.dumps(line).encode()
+        with contextlib.suppress(OSError):
+            self._write(text + b"\n")
+
+
+def _fields(delivery: Delivery) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if delivery.event is not None:
+        fields["event_id"] = delivery.event.event_id[:MAX_TEXT]
+    message = delivery.message
+    if message is not None:
+        fields["message_id"] = message.message_id[:MAX_TEXT]
+        if message.delivery_id not in ("", message.message_id):
+            fields["delivery_id"] = message.delivery_id[:MAX_TEXT]
+        if message.attempt:
+            fields["attempt"] = message.attempt
+        if message.redriven:
+            fields["redriven"] = message.redriven
+    if delivery.answer is not None:
+        fields["cache"] = delivery.answer.event.value
+    if delivery.lookup_s is not None:
+        fields["lookup_ms"] = _ms(delivery.lookup_s)
+    if delivery.write_s is not None:
+        fields["write_ms"] = _ms(delivery.write_s)
+    return fields
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
+
+
+def _execution_id() -> str:
+    """The framework's name for this execution, which it keeps whether or not it logs it; empty without one."""
+    framework = loaded.module("functions_framework.execution_id")
+    context = getattr(framework, "execution_context_var", None)
+    execution = None if context is None else context.get()
+    # A request's header may set it.
+    return (getattr(execution, "execution_id", None) or "")[:MAX_TEXT]

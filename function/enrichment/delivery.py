@@ -1,0 +1,34 @@
+"""What is known of one delivery so far."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from enrichment.trace import Trace
+
+if TYPE_CHECKING:
+    from enrichment.event import Event
+    from enrichment.message import Message
+    from enrichment.profile import Answer
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What is known of one delivery so far: enough to name it wherever it stops.
+
+    Args:
+        trace: The trace it belongs to.
+        started_at: When it arrived, on the monotonic clock, in seconds.
+        message: The message, once it is read.
+        event: The event, once it is decoded.
+        answer: What the lookup found.
+        lookup_s: How long the lookup took, in seconds; None before it ended.
+        write_s: How long the row took to become durable, in seconds; None before it did.
+    """
+
+    trace: Trace
+    started_at: float
+    message: "Message | None" = None
+    event: "Event | None" = None
+    answer: "Answer | None" = None
+    lookup_s: float | None = None
+    write_s: float | None = None

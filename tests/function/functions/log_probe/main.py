@@ -1,0 +1,24 @@
+"""Logs one delivery a request, from the request's task and from a thread."""
+
+import asyncio
+import time
+
+import functions_framework.aio
+from enrichment import trace
+from enrichment.delivery import Delivery
+from enrichment.log import Log
+from enrichment.outcome import Fate, Outcome
+from starlette.requests import Request
+
+_log = Log("project")
+
+
+@functions_framework.aio.http
+async def probe(request: Request) -> str:
+    delivery = Delivery(trace.of_request(request.headers), time.monotonic())
+    outcome = Outcome(Fate.RETRY, None, "probed", "x" * 1024)
+    if "thread" in request.query_params:
+        await asyncio.to_thread(_log.delivery, outcome, delivery)
+    else:
+        _log.delivery(outcome, delivery)
+    return "ok"

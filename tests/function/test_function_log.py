@@ -1,0 +1,317 @@
+"""One line for every delivery, as Cloud Logging reads it, and one alert a minute."""
+
+import http.client
+import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from enrichment.counters import Counters
+from enrichment.delivery import Delivery
+from enrichment.event import Event
+from enrichment.log import MAX_TEXT, Ending, Log, Severity, to_stdout
+from enrichment.message import Message
+from enrichment.outcome import Fate, Outcome, Stage
+from enrichment.profile import Answer, CacheEvent
+from enrichment.trace import find
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .conftest import TRACE_ID, TRACEPARENT
+from .framework import serving
+
+TRACE = find({"traceparent": TRACEPARENT}, {})
+MESSAGE = Message(b"s3cret", {"s3cret": "s3cret"}, "m-1", datetime(2026, 3, 1, tzinfo=UTC), delivery_id="m-1")
+EVENT = Event("e-1", "s3cret", {"user_id": "s3cret"}, {"user_id": "s3cret"}, "s3cret")
+WRITTEN = Outcome(Fate.WRITTEN)
+DEAD_LETTERED = Outcome(Fate.DEAD_LETTERED, Stage.DECODE, "json_invalid", "the message is not JSON")
+RETRY = Outcome(Fate.RETRY, Stage.LOOKUP, "service_unavailable", "the service answered 503")
+FAULT = Outcome(Fate.FAULT, Stage.WRITE, "bigquery_forbidden", "grant access")
+PROBE = Path(__file__).parent / "functions" / "log_probe" / "main.py"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Lines:
+    """What was written, one line a call, as JSON."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def __call__(self, line: bytes) -> None:
+        self.written.append(line)
+
+    def new(self) -> list[dict[str, Any]]:
+        lines, self.written = self.written, []
+        for line in lines:
+            assert line.endswith(b"\n")
+            assert line.count(b"\n") == 1
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def log(clock: Clock, lines: Lines) -> Log:
+    return Log("p", clock=clock, write=lines)
+
+
+def delivery(**known: Any) -> Delivery:  # noqa: ANN401 - what a Delivery takes
+    return Delivery(TRACE, started_at=999.95, **known)
+
+
+def test_a_written_event_is_one_line_with_all_that_an_operator_asks_for(log: Log, lines: Lines) -> None:
+    log.delivery(
+        WRITTEN,
+        delivery(
+            message=replace(MESSAGE, attempt=2),
+            event=EVENT,
+            answer=Answer(None, CacheEvent.FETCHED),
+            lookup_s=0.0123,
+            write_s=0.03,
+        ),
+    )
+    assert lines.new() == [
+        {
+            "severity": "INFO",
+            "message": "written",
+            "event_id": "e-1",
+            "message_id": "m-1",
+            "attempt": 2,
+            "cache": "fetched",
+            "lookup_ms": 12.3,
+            "write_ms": 30.0,
+            "total_ms": 50.0,
+            "logging.googleapis.com/trace": f"projects/p/traces/{TRACE_ID}",
+            "logging.googleapis.com/spanId": "00f067aa0ba902b7",
+            "logging.googleapis.com/trace_sampled": True,
+            "logging.googleapis.com/labels": {"outcome": "written"},
+        }
+    ]
+
+
+def test_what_is_not_known_is_not_said(log: Log, lines: Lines) -> None:
+    log.delivery(DEAD_LETTERED, delivery())
+    (line,) = lines.new()
+    assert line.keys() == {
+        "severity", "message", "total_ms", "logging.googleapis.com/trace", "logging.googleapis.com/spanId",
+        "logging.googleapis.com/trace_sampled", "logging.googleapis.com/labels",
+    }  # fmt: skip
+
+
+def test_a_redriven_event_is_named_by_its_first_message_and_by_its_last(log: Log, lines: Lines) -> None:
+    log.delivery(WRITTEN, delivery(message=replace(MESSAGE, delivery_id="m-9", redriven=1)))
+    (line,) = lines.new()
+    assert (line["message_id"], line["delivery_id"], line["redriven"]) == ("m-1", "m-9", 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "severity"),
+    [(WRITTEN, "INFO"), (DEAD_LETTERED, "WARNING"), (RETRY, "WARNING"), (FAULT, "CRITICAL")],
+    ids=["written", "dead-lettered", "retry", "fault"],
+)
+def test_each_end_has_its_severity_and_its_labels(
+    log: Log, lines: Lines, outcome: Outcome, severity: str
+) -> None:
+    log.delivery(outcome, delivery())
+    (line,) = lines.new()
+    assert line["severity"] == severity
+    labels = {
+        "outcome": outcome.fate.value,
+        "stage": str(outcome.stage or ""),
+        "reason": outcome.reason,
+    }
+    assert line["logging.googleapis.com/labels"] == {name: value for name, value in labels.items() if value}
+    assert line["message"] == (
+        f"{outcome.fate.value}: {outcome.detail}" if outcome.detail else outcome.fate.value
+    )
+
+
+def test_faults_alert_once_a_minute_and_the_alert_tells_how_many_were_held_back(
+    log: Log, lines: Lines, clock: Clock
+) -> None:
+    severities = []
+    for _ in range(300):
+        log.delivery(FAULT, delivery())
+        severities.append([(line["severity"], line.get("faults_held_back")) for line in lines.new()])
+        clock.now += 0.5
+    expected: list[list[tuple[str, int | None]]] = [[("ERROR", None)]] * 300
+    expected[0], expected[120], expected[240] = [("CRITICAL", 0)], [("CRITICAL", 119)], [("CRITICAL", 119)]
+    assert severities == expected
+
+
+def test_other_ends_never_alert_and_hold_back_no_alert(log: Log, lines: Lines) -> None:
+    for outcome in (RETRY, DEAD_LETTERED, WRITTEN, FAULT):
+        log.delivery(outcome, delivery())
+    assert [line["severity"] for line in lines.new()] == ["WARNING", "WARNING", "INFO", "CRITICAL"]
+
+
+def test_a_request_alerts_as_an_event_does(log: Log, lines: Lines) -> None:
+    log.request(Ending("fault", Severity.ERROR, "lookup", "not_allowed", "d"), TRACE, 999.0, 500, None)
+    log.delivery(FAULT, delivery())
+    first, second = lines.new()
+    assert (first["severity"], first["status"], second["severity"]) == ("CRITICAL", 500, "ERROR")
+
+
+@pytest.mark.parametrize(
+    ("severity", "written"),
+    [
+        (Severity.DEBUG, ["INFO", "WARNING", "CRITICAL", "ERROR"]),
+        (Severity.INFO, ["INFO", "WARNING", "CRITICAL", "ERROR"]),
+        (Severity.WARNING, ["WARNING", "CRITICAL", "ERROR"]),
+        (Severity.ERROR, ["CRITICAL", "ERROR"]),
+        (Severity.CRITICAL, ["CRITICAL"]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Severity) else "",
+)
+def test_nothing_below_the_severity_asked_for_is_written(
+    lines: Lines, severity: Severity, written: list[str]
+) -> None:
+    log = Log("p", severity, write=lines)
+    for outcome in (WRITTEN, RETRY, FAULT, FAULT):
+        log.delivery(outcome, delivery())
+    assert [line["severity"] for line in lines.new()] == written
+
+
+def test_without_a_project_the_trace_stands_alone(lines: Lines) -> None:
+    Log("", write=lines).delivery(WRITTEN, delivery())
+    (line,) = lines.new()
+    assert line["logging.googleapis.com/trace"] == TRACE_ID
+
+
+def test_nothing_of_the_payload_is_told(log: Log, lines: Lines) -> None:
+    for outcome in (WRITTEN, DEAD_LETTERED, RETRY, FAULT):
+        log.delivery(outcome, delivery(message=MESSAGE, event=EVENT))
+    assert b"s3cret" not in b"".join(lines.written)
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_strangers_text_is_cut_and_stays_one_line_of_json(text: str) -> None:
+    lines = Lines()
+    Log("p", write=lines).delivery(
+        WRITTEN, delivery(message=replace(MESSAGE, message_id=text), event=replace(EVENT, event_id=text))
+    )
+    (line,) = lines.new()
+    assert line["event_id"] == line["message_id"] == text[:MAX_TEXT]
+
+
+def test_an_event_does_not_fail_for_want_of_its_line(clock: Clock) -> None:
+    def full(_: bytes) -> None:
+        raise BrokenPipeError
+
+    Log("p", clock=clock, write=full).delivery(WRITTEN, delivery())
+
+
+def test_counters_are_one_line_a_minute_when_an_event_ends(lines: Lines, clock: Clock) -> None:
+    counters = Counters()
+    log = Log("p", counters=counters, clock=clock, write=lines)
+    told = []
+    for _ in range(5):
+        clock.now += 29
+        counters("lookups", cache="hit")
+        if clock.now > 1100:
+            counters("insert_rows", 7)
+        log.delivery(WRITTEN, delivery())
+        told.append(lines.new()[1:])
+    line = {"severity": "INFO", "message": "counters", "added_in_s": 87.0}
+    assert told == [
+        [],
+        [],
+        [line | {"counters": {"lookups/hit": 3}, "added": {"lookups/hit": 3}}],
+        [],
+        [],
+    ]
+    clock.now += 29
+    log.delivery(WRITTEN, delivery())
+    (_, second) = lines.new()
+    assert second == line | {
+        "counters": {"insert_rows": 14, "lookups/hit": 5},
+        "added": {"insert_rows": 14, "lookups/hit": 2},
+    }
+
+
+def test_counters_are_told_also_where_each_events_own_line_is_an_alert(lines: Lines, clock: Clock) -> None:
+    log = Log("p", counters=Counters(), clock=clock, write=lines)
+    clock.now += 60
+    log.delivery(FAULT, delivery())
+    assert [line["message"] for line in lines.new()] == ["fault: grant access", "counters"]
+
+
+def test_no_counters_for_who_asked_for_warnings_alone(lines: Lines, clock: Clock) -> None:
+    log = Log("p", Severity.WARNING, Counters(), clock=clock, write=lines)
+    clock.now += 60
+    log.delivery(WRITTEN, delivery())
+    assert lines.new() == []
+
+
+def test_lines_of_several_threads_do_not_mix_also_where_the_reader_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr("enrichment.log._STDOUT", writer)
+    # Each line is larger than the pipe, so that writing it takes many turns.
+    texts = [bytes([65 + number]) * 200_000 for number in range(4)]
+    threads = [threading.Thread(target=to_stdout, args=(text + b"\n",)) for text in texts]
+    for thread in threads:
+        thread.start()
+    with os.fdopen(reader, "rb") as stream:
+        read = [stream.readline().rstrip(b"\n") for _ in texts]
+    for thread in threads:
+        thread.join()
+    os.close(writer)
+    assert sorted(read) == texts
+
+
+@pytest.mark.parametrize("framework_logs_ids", ["true", "false"])
+def test_under_the_framework_each_execution_has_one_whole_line_with_its_id(
+    framework_logs_ids: str, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    ids = [f"execution-{number}" for number in range(60)]
+    with (
+        serving(PROBE, "probe", output, LOG_EXECUTION_ID=framework_logs_ids) as address,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert set(pool.map(lambda execution_id: ask(address, execution_id), ids)) == {200}
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert sorted(line["logging.googleapis.com/labels"]["execution_id"] for line in lines) == sorted(ids)
+    assert {line["logging.googleapis.com/trace"] for line in lines} == {f"projects/project/traces/{TRACE_ID}"}
+    assert output.read_text().count("execution_id") == len(ids)
+
+
+def test_under_the_framework_an_execution_nobody_named_has_an_id_as_well(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with serving(PROBE, "probe", output) as address:
+        assert ask(address, "") == 200
+    (line,) = output.read_text().splitlines()
+    assert json.loads(line)["logging.googleapis.com/labels"]["execution_id"]
+
+
+def ask(address: str, execution_id: str) -> int:
+    connection = http.client.HTTPConnection(address, timeout=30)
+    in_thread = execution_id.endswith(("1", "3", "5", "7", "9"))
+    headers = {"traceparent": TRACEPARENT} | ({"Function-Execution-Id": execution_id} if execution_id else {})
+    connection.request("GET", "/?thread=1" if in_thread else "/", headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
