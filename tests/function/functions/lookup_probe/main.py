@@ -1,0 +1,18 @@
+"""The private HTTP entry point over the real lookup, without a `pipeline.toml`."""
+
+import functions_framework.aio
+from enrichment.config import LookupRules
+from enrichment.deadline import TimeBudget
+from enrichment.http_lookup import HttpLookup
+from enrichment.log import Log
+from enrichment.lookup import CachedLookup, MeshProfiles
+from starlette.requests import Request
+from starlette.responses import Response
+
+_RULES = LookupRules("/profile/{user_id}", "user_id", ("user_id",), "user_id", "profile_not_found")
+_lookup = HttpLookup(CachedLookup(_RULES, MeshProfiles(_RULES)), _RULES, TimeBudget(20.0), Log("project"))
+
+
+@functions_framework.aio.http
+async def lookup(request: Request) -> Response:
+    return await _lookup.answer(request)
