@@ -177,7 +177,8 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
     """Reads the key out of a request.
 
     It is what one segment of the path says as it was sent, decoded once: `a%2Fb` is the key `a/b`, and `a/b` none. A
-    path that the server has decoded already could mean either, so that one is not read.
+    path that the server has decoded already could mean either, so that one is not read. What follows a bare `#` is no
+    part of a request (RFC 3986, section 3.5), and is gone before it gets here.
 
     Args:
         method: The request's method.
