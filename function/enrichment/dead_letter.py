@@ -53,10 +53,10 @@ TRACE_ID = "dead_letter_trace_id"
 VERSION = "dead_letter_version"
 ATTRIBUTES_DROPPED = "dead_letter_attributes_dropped"
 
-_ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT)
+ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT)
 """What a letter cannot do without: why it is here, and what the event's identity is when it is redriven."""
 
-OUR_ATTRIBUTES = (*_ESSENTIAL, DETAIL, ATTEMPT, TRACE_ID, VERSION, ATTRIBUTES_DROPPED)
+OUR_ATTRIBUTES = (*ESSENTIAL, DETAIL, ATTEMPT, TRACE_ID, VERSION, ATTRIBUTES_DROPPED)
 """What a dead letter adds to the message's own attributes; the last only where attributes were dropped."""
 
 # Of one attribute in a request, beside its name and its value: protobuf's tags and lengths.
@@ -131,7 +131,7 @@ def compose(message: Message, error: BadEventError, trace: Trace, version: str) 
     ours = {name: _fit(value) for name, value in ours.items()}
     theirs = {name: value for name, value in message.attributes.items() if name not in OUR_ATTRIBUTES}
     letter = _letter(message, theirs, ours)
-    for fewer in (ours.keys() - {DETAIL}, _ESSENTIAL):
+    for fewer in (ours.keys() - {DETAIL}, ESSENTIAL):
         if letter.size_bytes <= MAX_REQUEST_BYTES:
             break
         ours = {name: ours[name] for name in ours if name in fewer}

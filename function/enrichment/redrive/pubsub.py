@@ -1,0 +1,195 @@
+"""The two ends of a redrive in Pub/Sub, behind the official client."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from enrichment.redrive.failure import of_google_error
+from enrichment.redrive.letters import Letter, Original
+
+if TYPE_CHECKING:
+    from google.api_core.retry import Retry
+    from google.pubsub_v1 import PublisherClient, ReceivedMessage, SubscriberClient
+
+_ACK_IDS = 1000
+"""Ack ids in one request, which takes 512 KiB (https://cloud.google.com/pubsub/quotas#resource_limits): an id has about
+200 bytes."""
+
+_ANSWER_S = 30.0
+"""Longest time for one request with its retries, in seconds."""
+
+
+class LetterSource:
+    """The subscription that dead letters are pulled from.
+
+    Args:
+        name: `projects/P/subscriptions/S`.
+        pull_wait_s: How long one pull waits for a first letter, in seconds.
+    """
+
+    def __init__(self, name: str, pull_wait_s: float) -> None:
+        self._name = name
+        self._pull_wait_s = pull_wait_s
+        with self._explained():
+            self._client = _subscriber()
+
+    def topic(self) -> str:
+        """The topic whose letters these are; empty where asking is not permitted, as pulling does not need it."""
+        from google.api_core.exceptions import Forbidden
+
+        with self._explained():
+            try:
+                subscription = self._client.get_subscription(
+                    subscription=self._name, retry=_retry(), timeout=_ANSWER_S
+                )
+            except Forbidden:
+                return ""
+        return str(subscription.topic)
+
+    def pull(self, at_most: int) -> list[tuple[str, Letter]]:
+        """Pulls letters.
+
+        Returns:
+            Ack ids and letters. None at all does not mean that there are none: Pub/Sub may answer early
+            (https://cloud.google.com/pubsub/docs/pull#pull_api).
+
+        Raises:
+            RedriveError: there is no such pull subscription, no permission, or no answer.
+        """
+        from google.api_core.exceptions import DeadlineExceeded
+
+        with self._explained():
+            try:
+                found = self._client.pull(
+                    subscription=self._name, max_messages=at_most, retry=_retry(), timeout=self._pull_wait_s
+                )
+            except DeadlineExceeded:  # how the client says that there was nothing to wait for
+                return []
+        return [(received.ack_id, _letter(received)) for received in found.received_messages]
+
+    def acknowledge(self, ack_ids: list[str]) -> None:
+        """Takes letters off the subscription for good; raises RedriveError."""
+        for chunk in _chunks(ack_ids):
+            with self._explained():
+                self._client.acknowledge(
+                    subscription=self._name, ack_ids=chunk, retry=_retry(), timeout=_ANSWER_S
+                )
+
+    def extend(self, ack_ids: list[str], seconds: int) -> None:
+        """Keeps letters for so many seconds from now, or gives them back at 0; raises RedriveError."""
+        for chunk in _chunks(ack_ids):
+            with self._explained():
+                self._client.modify_ack_deadline(
+                    subscription=self._name,
+                    ack_ids=chunk,
+                    ack_deadline_seconds=seconds,
+                    retry=_retry(),
+                    timeout=_ANSWER_S,
+                )
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.transport.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        with _explained(self._name, "--subscription", "roles/pubsub.subscriber"):
+            yield
+
+
+class EventTarget:
+    """The topic that events are published to again.
+
+    Args:
+        name: `projects/P/topics/T`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        with self._explained():
+            self._client = _publisher()
+
+    def publish(self, originals: Sequence[Original]) -> None:
+        """Publishes messages of one ordering key in one request, and returns once Pub/Sub has them.
+
+        Raises:
+            RefusedError: Pub/Sub will not take them.
+            RedriveError: there is no such topic, no permission, or no answer.
+        """
+        from google.pubsub_v1 import PubsubMessage
+
+        messages = [
+            PubsubMessage(data=one.data, attributes=one.attributes, ordering_key=one.ordering_key)
+            for one in originals
+        ]
+        with self._explained():
+            self._client.publish(topic=self._name, messages=messages, retry=_retry(), timeout=_ANSWER_S)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._client.transport.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        with _explained(self._name, "--topic", "roles/pubsub.publisher"):
+            yield
+
+
+def _letter(received: "ReceivedMessage") -> Letter:
+    message = received.message
+    return Letter(
+        message.data, dict(message.attributes), message.ordering_key, message.message_id, message.publish_time
+    )
+
+
+def _chunks(ack_ids: list[str]) -> Iterator[list[str]]:
+    return (ack_ids[begin : begin + _ACK_IDS] for begin in range(0, len(ack_ids), _ACK_IDS))
+
+
+def _subscriber() -> "SubscriberClient":
+    from google.pubsub_v1 import SubscriberClient
+
+    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+    if not emulator:
+        return SubscriberClient()
+    # The client's own connection to an emulator lets in 4 MiB at a time, less than a single letter can be.
+    import grpc
+    from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+    channel = grpc.insecure_channel(emulator, options=[("grpc.max_receive_message_length", -1)])
+    return SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+
+
+def _publisher() -> "PublisherClient":
+    from google.pubsub_v1 import PublisherClient
+
+    return PublisherClient()
+
+
+def _retry() -> "Retry":
+    from google.api_core import exceptions, retry
+
+    # In place of the client's own, which goes on for up to ten minutes: somebody is waiting, and can run it again.
+    return retry.Retry(
+        predicate=retry.if_exception_type(
+            exceptions.Aborted,
+            exceptions.InternalServerError,
+            exceptions.ResourceExhausted,
+            exceptions.ServiceUnavailable,
+            exceptions.Unknown,
+        ),
+        initial=0.1,
+        timeout=_ANSWER_S,
+    )
+
+
+@contextmanager
+def _explained(resource: str, option: str, role: str) -> Iterator[None]:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except (GoogleAPIError, GoogleAuthError) as error:
+        raise of_google_error(error, resource, option, role) from error

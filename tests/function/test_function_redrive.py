@@ -1,0 +1,499 @@
+"""Dead letters go through again: against Pub/Sub's stand-in, with the official client, to the last lease."""
+
+import argparse
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+
+import pytest
+from enrichment import dead_letter, message, redrive
+from enrichment.dead_letter import DeadLetter
+from enrichment.message import Message
+from enrichment.outcome import BadEventError, Stage
+from enrichment.redrive.failure import RedriveError, RefusedError, of_google_error
+from enrichment.redrive.leases import Leases
+from enrichment.redrive.letters import Original, Selection
+from enrichment.redrive.pubsub import EventTarget, LetterSource
+from enrichment.redrive.report import Report
+from enrichment.redrive.run import Job, Redrive, Timing
+from enrichment.trace import Trace
+from google.api_core import exceptions
+from google.auth.exceptions import DefaultCredentialsError
+from google.pubsub_v1 import PubsubMessage, PushConfig
+from meshlab.cloud.pubsub import Backlog, backlog
+
+from .conftest import PROJECT, Topic
+
+QUICK = Timing(lease_s=60, pull_wait_s=0.2, idle_pulls=2)
+PUBLISHED_AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+_numbers = count(1)
+
+
+def letter(
+    event: str, reason: str = "profile_not_found", ordering_key: str = "", **attributes: str
+) -> DeadLetter:
+    came = Message(
+        event.encode(), attributes, f"m-{event}", PUBLISHED_AT, ordering_key, delivery_id=f"m-{event}"
+    )
+    return dead_letter.compose(came, BadEventError(Stage.LOOKUP, reason, "why"), Trace("t" * 32, ""), "v1")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A dead-letter topic and a trigger topic of their own, with a pull subscription each."""
+
+    topic: Topic
+    dead_letters: str
+    events: str
+
+    @property
+    def dead_letter_subscription(self) -> str:
+        return self.dead_letters.replace("/topics/", "/subscriptions/")
+
+    @property
+    def event_subscription(self) -> str:
+        return self.events.replace("/topics/", "/subscriptions/")
+
+    def add(self, *letters: DeadLetter) -> None:
+        """Dead-letters."""
+        self.topic.publisher.publish(
+            topic=self.dead_letters,
+            messages=[
+                PubsubMessage(data=one.data, attributes=one.attributes, ordering_key=one.ordering_key)
+                for one in letters
+            ],
+        )
+
+    def redrive(self, *options: str, timing: Timing = QUICK) -> int:
+        """Runs the command in this process; gives its exit code."""
+        return redrive.run(_parsed(*self.options(*options)), timing)
+
+    def options(self, *more: str) -> list[str]:
+        return ["--subscription", self.dead_letter_subscription, "--topic", self.events, *more]
+
+    def published(self) -> list[PubsubMessage]:
+        """What was published to the trigger topic, taken off it. A message of our own marks the end."""
+        self.topic.publisher.publish(topic=self.events, messages=[PubsubMessage(data=b"the end")])
+        found: list[PubsubMessage] = []
+        while True:
+            pulled = self.topic.subscriber.pull(subscription=self.event_subscription, max_messages=100)
+            for received in pulled.received_messages:
+                self.topic.subscriber.acknowledge(
+                    subscription=self.event_subscription, ack_ids=[received.ack_id]
+                )
+                if received.message.data == b"the end":
+                    return found
+                found.append(received.message)
+
+    @property
+    def letters(self) -> Backlog:
+        return backlog(self.topic.host, self.dead_letter_subscription)
+
+
+@pytest.fixture
+def scene(topic: Topic) -> Iterator[Scene]:
+    number = next(_numbers)
+    scene = Scene(topic, *(f"projects/{PROJECT}/topics/{name}-{number}" for name in ("letters", "events")))
+    pairs = ((scene.dead_letters, scene.dead_letter_subscription), (scene.events, scene.event_subscription))
+    for name, subscription in pairs:
+        topic.publisher.create_topic(name=name)
+        topic.subscriber.create_subscription(name=subscription, topic=name)
+    yield scene
+    for name, subscription in pairs:
+        topic.subscriber.delete_subscription(subscription=subscription)
+        topic.publisher.delete_topic(topic=name)
+
+
+def test_events_come_again_as_they_came_first_and_their_letters_are_gone(scene: Scene) -> None:
+    scene.add(letter("a", ordering_key="k", shop="s-1", timeout="0"), letter("b", "row_invalid"))
+    assert scene.redrive() == 0
+    first, second = sorted(scene.published(), key=lambda found: bytes(found.data))
+    assert (first.data, first.ordering_key, second.data) == (b"a", "k", b"b")
+    assert dict(first.attributes) == {
+        "shop": "s-1",
+        "timeout": "0",
+        "redrive_message_id": "m-a",
+        "redrive_publish_time": "2026-03-01T00:00:00Z",
+        "redrive_count": "1",
+    }
+    assert (scene.letters.acked, scene.letters.unacked) == (2, 0)
+
+
+def test_many_letters_are_all_redriven_and_once(scene: Scene) -> None:
+    events = [f"e{number}" for number in range(350)]
+    scene.add(*map(letter, events))
+    assert scene.redrive("--rate", "0") == 0
+    assert sorted(found.data.decode() for found in scene.published()) == sorted(events)
+    assert scene.letters.unacked == 0
+
+
+def test_only_the_reasons_asked_for_are_redriven_and_the_others_are_given_back(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.add(
+        letter("a"), letter("b", "row_invalid"), letter("c", "json_invalid"), letter("d", "json_invalid")
+    )
+    assert scene.redrive("--reason", "profile_not_found", "--reason", "row_invalid") == 0
+    assert {found.data for found in scene.published()} == {b"a", b"b"}
+    assert (scene.letters.undelivered, scene.letters.outstanding) == (2, 0)
+    printed = capsys.readouterr().out.split("\n")
+    assert [line.split() for line in printed[:4]] == [
+        ["reason", "redriven", "left", "failed"],
+        ["json_invalid", "0", "2", "0"],
+        ["profile_not_found", "1", "0", "0"],
+        ["row_invalid", "1", "0", "0"],
+    ]
+    assert printed[4] == "left as they are, dead-lettered for another reason: 2"
+
+
+def test_letters_are_redriven_by_when_they_were_dead_lettered(scene: Scene) -> None:
+    scene.add(letter("a"))
+    assert scene.redrive("--until", "2026-03-01") == 0
+    assert scene.redrive("--since", "9999-01-01T00:00:00Z") == 0
+    assert scene.published() == []
+    assert scene.redrive("--since", "2026-03-01", "--until", "9999-01-01T00:00:00+01:00") == 0
+    assert [found.data for found in scene.published()] == [b"a"]
+
+
+def test_what_is_no_dead_letter_of_ours_is_left_and_counted(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.add(DeadLetter(b"foreign", {}, ""), letter("a"))
+    assert scene.redrive() == 0
+    assert [found.data for found in scene.published()] == [b"a"]
+    assert scene.letters.undelivered == 1
+    assert "left as they are, no dead letters of this function: 1" in capsys.readouterr().out
+
+
+def test_a_dry_run_shows_what_there_is_and_changes_nothing(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.add(letter("a"), letter("b"), letter("c", "row_invalid"), DeadLetter(b"foreign", {}, ""))
+    assert scene.redrive("--dry-run") == 0
+    assert scene.published() == []
+    assert scene.letters == Backlog(undelivered=4, outstanding=0, acked=0, dead_lettered=0)
+    head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert head == ["reason", "stage", "version", "letters", "oldest", "newest"]
+    assert [row[:4] for row in rows[:2]] == [
+        ["profile_not_found", "lookup", "v1", "2"],
+        ["row_invalid", "lookup", "v1", "1"],
+    ]
+    assert all(datetime.fromisoformat(instant) for row in rows[:2] for instant in row[4:])
+
+
+def test_a_limit_is_kept_and_the_next_run_goes_on(scene: Scene) -> None:
+    scene.add(*(letter(f"e{number}") for number in range(5)))
+    assert scene.redrive("--limit", "2") == 0
+    assert (len(scene.published()), scene.letters.undelivered) == (2, 3)
+    assert scene.redrive() == 0
+    assert (len(scene.published()), scene.letters.unacked) == (3, 0)
+
+
+def test_an_empty_subscription_is_soon_done(scene: Scene) -> None:
+    assert scene.redrive() == 0
+    assert scene.published() == []
+
+
+def test_a_missing_trigger_topic_loses_no_letter(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.add(letter("a"), letter("b"))
+    missing = f"projects/{PROJECT}/topics/nowhere"
+    options = ["--subscription", scene.dead_letter_subscription, "--topic", missing]
+    assert redrive.run(_parsed(*options), QUICK) == 1
+    assert f"{missing} does not exist: create it, or correct --topic." in capsys.readouterr().err
+    assert (scene.letters.undelivered, scene.letters.outstanding) == (2, 0)
+
+
+def test_a_missing_subscription_is_named(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = f"projects/{PROJECT}/subscriptions/nowhere"
+    assert redrive.run(_parsed("--subscription", missing, "--topic", scene.events), QUICK) == 1
+    assert f"{missing} does not exist" in capsys.readouterr().err
+
+
+def test_a_pubsub_out_of_reach_is_told_and_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("enrichment.redrive.pubsub._ANSWER_S", 0.2)
+    with socket.socket() as closed:  # bound and not listening: every connection is refused
+        closed.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
+        options = ["--subscription", "projects/p/subscriptions/s", "--topic", "projects/p/topics/t"]
+        assert redrive.run(_parsed(*options), QUICK) == 1
+    assert "projects/p/subscriptions/s does not answer" in capsys.readouterr().err
+
+
+def test_a_push_subscription_is_refused(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.topic.subscriber.modify_push_config(
+        subscription=scene.dead_letter_subscription,
+        push_config=PushConfig(push_endpoint="http://127.0.0.1:9/"),
+    )
+    assert scene.redrive() == 1
+    assert "takes a pull subscription" in capsys.readouterr().err
+
+
+def test_letters_are_never_redriven_into_their_own_topic(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.add(letter("a"))
+    options = ["--subscription", scene.dead_letter_subscription, "--topic", scene.dead_letters]
+    assert redrive.run(_parsed(*options), QUICK) == 2
+    assert "is the dead-letter topic itself" in capsys.readouterr().err
+    assert scene.letters == Backlog(undelivered=1, outstanding=0, acked=0, dead_lettered=0)
+
+
+def test_without_a_terminal_nothing_is_coloured_and_the_bar_is_left_out(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.add(letter("a"))
+    assert scene.redrive() == 0
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert printed.err == ""
+
+
+class Recorder:
+    """Publishes, and keeps what was asked for; some data is refused."""
+
+    def __init__(self, target: EventTarget, refused: bytes = b"\0") -> None:
+        self.requests: list[list[Original]] = []
+        self._target = target
+        self._refused = refused
+
+    def publish(self, originals: Sequence[Original]) -> None:
+        self.requests.append(list(originals))
+        if any(one.data == self._refused for one in originals):
+            raise RefusedError("refused")
+        self._target.publish(originals)
+
+
+def run(scene: Scene, target: Recorder, rate: float = 0) -> Report:
+    report = Report()
+    job = Job(Selection(datetime.now(UTC)), rate=rate, timing=QUICK)
+    with closing(LetterSource(scene.dead_letter_subscription, QUICK.pull_wait_s)) as source:
+        Redrive(job, source, target, report, lambda _: None).run()
+    return report
+
+
+@pytest.fixture
+def target(scene: Scene) -> Iterator[EventTarget]:
+    with closing(EventTarget(scene.events)) as target:
+        yield target
+
+
+def test_one_event_that_pubsub_refuses_does_not_hold_up_the_others(scene: Scene, target: EventTarget) -> None:
+    scene.add(*map(letter, "abcd"))
+    report = run(scene, Recorder(target, refused=b"c"))
+    assert sorted(found.data for found in scene.published()) == [b"a", b"b", b"d"]
+    assert (report.redriven.total(), dict(report.failed)) == (3, {"profile_not_found": 1})
+    assert (scene.letters.undelivered, scene.letters.outstanding) == (1, 0)
+
+
+def test_a_request_holds_one_ordering_key_and_its_messages_keep_their_order(
+    scene: Scene, target: EventTarget
+) -> None:
+    scene.add(*(letter(f"{number}", ordering_key=f"k{number % 3}") for number in range(9)))
+    recorder = Recorder(target)
+    run(scene, recorder)
+    assert [{one.ordering_key for one in request} for request in recorder.requests] == [
+        {"k0"},
+        {"k1"},
+        {"k2"},
+    ]
+    assert [[int(one.data) for one in request] for request in recorder.requests] == [
+        [0, 3, 6],
+        [1, 4, 7],
+        [2, 5, 8],
+    ]
+
+
+def test_large_events_share_no_request(scene: Scene, target: EventTarget) -> None:
+    large = "x" * 3_000_000
+    for event in (large, large, "small"):
+        scene.add(DeadLetter(event.encode(), letter("a").attributes, ""))
+    recorder = Recorder(target)
+    assert run(scene, recorder).redriven.total() == 3
+    sizes = [sum(len(one.data) for one in request) for request in recorder.requests]
+    assert len(sizes) > 1
+    assert max(sizes) <= 5_000_000
+
+
+def test_an_event_that_fails_again_at_once_is_not_redriven_in_a_circle(
+    scene: Scene, target: EventTarget
+) -> None:
+    class FailsAgain(Recorder):
+        def publish(self, originals: Sequence[Original]) -> None:
+            super().publish(originals)
+            for one in originals:
+                again = message.read(
+                    {
+                        "message": {
+                            "messageId": "m-2",
+                            "publishTime": "2026-03-02T00:00:00Z",
+                            "data": one.data,
+                            "attributes": one.attributes,
+                        }
+                    }
+                )
+                error = BadEventError(Stage.LOOKUP, "profile_not_found", "why")
+                scene.add(dead_letter.compose(again, error, Trace("t" * 32, ""), "v1"))
+
+    scene.add(*map(letter, "abc"))
+    report = run(scene, FailsAgain(target))
+    assert report.redriven.total() == 3
+    assert len(scene.published()) == 3
+    assert (scene.letters.undelivered, scene.letters.outstanding) == (3, 0)
+
+
+def test_ctrl_c_between_publication_and_acknowledgement_waits_for_the_latter(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish = EventTarget.publish
+
+    def interrupted(self: EventTarget, originals: Sequence[Original]) -> None:
+        publish(self, originals)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(EventTarget, "publish", interrupted)
+    scene.add(*map(letter, "abc"))
+    assert scene.redrive("--rate", "1") == 130
+    assert [found.data for found in scene.published()] == [b"a"]
+    assert (scene.letters.acked, scene.letters.undelivered, scene.letters.outstanding) == (1, 2, 0)
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[1].split() == ["profile_not_found", "1", "0", "0"]
+    assert "run the same command again" in printed.err
+
+
+COMMAND = """
+import argparse, sys
+from enrichment import redrive
+from enrichment.redrive.run import Timing
+parser = argparse.ArgumentParser()
+redrive.add_arguments(parser)
+sys.exit(redrive.run(parser.parse_args(), Timing(lease_s=1, pull_wait_s=0.2, idle_pulls=2)))
+"""
+
+
+def test_a_run_that_is_killed_loses_nothing_and_the_next_ones_finish_it(scene: Scene) -> None:
+    events = {f"e{number}" for number in range(60)}
+    scene.add(*map(letter, events))
+    command = [sys.executable, "-c", COMMAND, *scene.options("--rate", "10")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        seen: set[str] = set()
+        while len(seen) < 10:
+            pulled = scene.topic.subscriber.pull(subscription=scene.event_subscription, max_messages=10)
+            seen |= {received.message.data.decode() for received in pulled.received_messages}
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert scene.letters.unacked > 0
+    published = set(seen)
+    while scene.letters.unacked:  # the killed run's letters come back once its leases are over
+        assert scene.redrive("--rate", "0") == 0
+        published |= {found.data.decode() for found in scene.published()}
+    assert published == events
+
+
+def test_ctrl_c_gives_back_what_is_not_done(scene: Scene) -> None:
+    scene.add(*(letter(f"e{number}") for number in range(60)))
+    command = [sys.executable, "-c", COMMAND, *scene.options("--rate", "10")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert scene.topic.subscriber.pull(
+            subscription=scene.event_subscription, max_messages=1
+        ).received_messages
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    left = scene.letters
+    assert (left.undelivered + left.acked, left.outstanding) == (60, 0)
+    assert out.splitlines()[1].split() == ["profile_not_found", str(left.acked), "0", "0"]
+
+
+def test_leases_are_extended_as_long_as_the_block_lasts_and_then_given_back() -> None:
+    asked: queue.Queue[tuple[list[str], int]] = queue.Queue()
+    with Leases(lambda ack_ids, seconds: asked.put((ack_ids, seconds)), lease_s=1) as leases:
+        leases.take({"m-1": "a-1", "m-2": "a-2"})
+        leases.drop(["m-1"])
+        assert asked.get(timeout=30) == (["a-1", "a-2"], 1)
+        assert [asked.get(timeout=30) for _ in range(2)] == [(["a-2"], 1)] * 2
+    *_, last = asked.queue
+    assert last == (["a-2"], 0)
+
+
+def test_a_letter_whose_lease_ran_out_is_not_new_when_it_comes_again() -> None:
+    with Leases(lambda *_: None, lease_s=60) as leases:
+        assert leases.take({"m-1": "a-1"}) == {"m-1"}
+        assert leases.take({"m-1": "a-2", "m-2": "a-3"}) == {"m-2"}
+        assert leases.ack_ids(["m-1"]) == ["a-2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (exceptions.NotFound("secret"), "does not exist"),
+        (exceptions.PermissionDenied("secret"), "grant the-role on it"),
+        (exceptions.Unauthenticated("secret"), "gcloud auth application-default login"),
+        (DefaultCredentialsError("secret"), "gcloud auth application-default login"),
+        (exceptions.ServiceUnavailable("secret"), "does not answer (ServiceUnavailable)"),
+        (exceptions.RetryError("secret", None), "does not answer (RetryError)"),
+        (exceptions.InvalidArgument("secret"), "refuses the request"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_of_googles_client_becomes_one_sentence_that_names_the_resource(
+    error: Exception, said: str
+) -> None:
+    sentence = str(of_google_error(error, "the-topic", "--topic", "the-role"))
+    assert "the-topic" in sentence
+    assert said in sentence
+    assert "secret" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--reason", "bad_luck"], "profile_not_found"),
+        (["--since", "yesterday"], "2026-03-01"),
+        (["--since", "2026-03-01T12:00:00"], "offset"),
+        (["--rate", "-1"], "0 or more"),
+        (["--rate", "nan"], "0 or more"),
+        (["--rate", "fast"], "0 or more"),
+        (["--limit", "0"], "1 or more"),
+        (["--topic", "events"], "projects/PROJECT/topics/NAME"),
+    ],
+    ids=lambda value: "=".join(value).removeprefix("--") if isinstance(value, list) else "",
+)
+def test_a_mistaken_option_is_told_with_what_it_takes(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        _parsed("--subscription", "projects/p/subscriptions/s", "--topic", "projects/p/topics/t", *options)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_span_of_time_that_is_none_is_refused(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scene.redrive("--since", "2026-03-02", "--until", "2026-03-01") == 2
+    assert "--since must be earlier than --until" in capsys.readouterr().err
+
+
+def test_where_giving_letters_back_fails_it_is_told() -> None:
+    def refuse(_: list[str], seconds: int) -> None:
+        if seconds == 0:
+            raise RedriveError("the-subscription does not answer")
+
+    with pytest.raises(RedriveError, match="does not answer"), Leases(refuse, lease_s=60) as leases:
+        leases.take({"m-1": "a-1"})
+
+
+def _parsed(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    redrive.add_arguments(parser)
+    return parser.parse_args(options)
