@@ -112,10 +112,8 @@ def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
     the event's own doing.
     """
     if isinstance(error, meshpass.InvalidPathValue):
-        return BadEventError(
-            Stage.LOOKUP, "user_id_invalid", "the user_id cannot stand as one segment of a path"
-        )
-    # The error's own sentence names the path, and with it the user; the mesh's words and the advice do not.
+        return BadEventError(Stage.LOOKUP, "key_invalid", "the key cannot stand as one segment of a path")
+    # The error's own sentence may quote the key; the mesh's words and the advice do not.
     detail = " ".join(part for part in (f"{type(error).__name__}:", error.detail, error.hint) if part)
     if error.retryable:
         return TransientError(Stage.LOOKUP, error.code, detail)
