@@ -5,19 +5,15 @@ import base64
 import json
 from datetime import UTC, datetime
 
-import meshpass
 import pytest
 from enrichment.dead_letter import DeadLetter
-from enrichment.lookup import read_answer
 from enrichment.outcome import (
     BadEventError,
-    EnrichmentError,
     Fate,
     FaultError,
     Stage,
     TransientError,
     of_google_error,
-    of_mesh_error,
 )
 from enrichment.pipeline import Pipeline
 from enrichment.row import Row
@@ -65,57 +61,6 @@ def test_a_google_error_is_never_the_events_fault_and_its_words_are_not_repeated
     decided = of_google_error(error, Stage.WRITE, "bigquery", "p.d.t")
     assert type(decided) is kind
     assert SECRET not in decided.detail
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (meshpass.TokenRefused, FaultError),
-        (meshpass.NotAllowed, FaultError),
-        (meshpass.NoRoute, FaultError),
-        (meshpass.SigningKeyError, FaultError),
-        (meshpass.GatewayTLSError, FaultError),
-        (meshpass.ConfigurationError, FaultError),
-        (meshpass.UpstreamUnavailable, TransientError),
-        (meshpass.GatewayUnreachable, TransientError),
-        (meshpass.MeshTimeout, TransientError),
-        (meshpass.InvalidPathValue, BadEventError),
-    ],
-)
-def test_what_the_mesh_refuses_is_our_fault_and_only_an_impossible_path_is_the_events(
-    error: type[meshpass.MeshError], kind: type
-) -> None:
-    assert type(of_mesh_error(error(SECRET))) is kind
-    assert SECRET not in of_mesh_error(error(SECRET)).detail
-
-
-@pytest.mark.parametrize(
-    ("status", "body", "kind"),
-    [
-        (404, b'{"error": "profile_not_found", "user_id": "u"}', BadEventError),
-        (404, b'{"error": "profile_not_found", "user_id": "v"}', FaultError),
-        (404, b'{"error": "not_found"}', FaultError),
-        (404, b"", FaultError),
-        (200, b'{"user_id": "v"}', FaultError),
-        (200, b'{"user_id": "v", "user_id": "u"}', FaultError),
-        (200, b'["u"]', FaultError),
-        (200, b"", FaultError),
-        (204, b"", FaultError),
-        (400, b"", FaultError),
-        (429, b"", TransientError),
-        (500, b"", TransientError),
-    ],
-)
-def test_an_answer_outside_the_contract_is_never_the_events_fault(
-    status: int, body: bytes, kind: type
-) -> None:
-    with pytest.raises(EnrichmentError) as caught:
-        read_answer(status, body, "u")
-    assert type(caught.value) is kind
-
-
-def test_a_profile_is_taken_as_it_came() -> None:
-    assert read_answer(200, b'{"user_id":  "u", "n": 1.0}', "u") == '{"user_id":  "u", "n": 1.0}'
 
 
 class _Parts:

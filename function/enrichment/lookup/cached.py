@@ -1,0 +1,150 @@
+"""The lookup as the pipeline sees it: what is remembered, else one call for all who ask, else what is too old."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import meshpass
+
+from enrichment.config import LookupRules
+from enrichment.counters import Count, uncounted
+from enrichment.lookup.cache import Cache, Entry
+from enrichment.lookup.flights import Flights
+from enrichment.lookup.throttle import Throttle
+from enrichment.outcome import (
+    BadEventError,
+    EnrichmentError,
+    FaultError,
+    Stage,
+    TransientError,
+    of_unexpected_error,
+)
+from enrichment.profile import Answer, CacheEvent, Profile
+from enrichment.trace import Trace
+
+
+class Lookup(Protocol):
+    """Answers which profile belongs to a key."""
+
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+        """Answers by the deadline, or raises an EnrichmentError."""
+
+
+class Source(Protocol):
+    """Where profiles come from: `MeshProfiles`."""
+
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+        """Gives the profile, or None for a key that is not known; raises an EnrichmentError."""
+
+
+class CachedLookup:
+    """Looks keys up with as few calls as possible, and goes on for a while without the service.
+
+    Belongs to one event loop.
+
+    Args:
+        rules: How a profile is looked up, and how long it is remembered.
+        source: Where profiles come from.
+        count: Counts `lookups` by cache event, `lookup_calls` by result, and `lookup_throttled`.
+        clock: The monotonic time, in seconds.
+    """
+
+    def __init__(
+        self,
+        rules: LookupRules,
+        source: Source,
+        count: Count = uncounted,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rules = rules
+        self._source = source
+        self._count = count
+        self._clock = clock
+        self._cache = Cache(rules.cache)
+        self._flights: Flights[str, Profile | None] = Flights()
+        self._throttle = Throttle(rules.max_in_flight, count, clock)
+
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+        """Answers which profile belongs to a key.
+
+        A stale profile answers only while the service is unavailable: a call failed with a `TransientError`, or
+        none may be made for now because the service refused others. Not after a `FaultError`: what the mesh
+        denies us now must not be had from memory.
+
+        Args:
+            key: What to look up.
+            trace: The event's; a call is made in the name of the first event that needs it.
+            deadline: When to have answered.
+
+        Returns:
+            The profile, or that there is none, and where that comes from.
+
+        Raises:
+            BadEventError: `key_invalid`, no call can be made for this key.
+            TransientError: the service or the way to it is unavailable, and nothing is remembered;
+                `lookup_timeout` where no answer came by the deadline.
+            FaultError: the mesh refuses us, or the service broke its contract.
+        """
+        now_s = self._clock()
+        entry = self._cache.get(key, now_s)
+        if entry is not None and (entry.fresh_until_s > now_s or self._throttle.holds_back):
+            return self._from_memory(entry, now_s)
+        try:
+            profile, shared = await self._flights.join(key, lambda: self._look_up(key, trace), deadline)
+        except (TransientError, TimeoutError) as error:
+            now_s = self._clock()
+            # Looked for again: it may have been replaced since, or taken away.
+            entry = self._cache.get(key, now_s)
+            if entry is not None:
+                return self._from_memory(entry, now_s)
+            if isinstance(error, TransientError):
+                raise
+            raise TransientError(
+                Stage.LOOKUP, "lookup_timeout", "no answer came within the time of the event"
+            ) from None
+        return self._answer(profile, CacheEvent.SHARED if shared else CacheEvent.FETCHED)
+
+    def _from_memory(self, entry: Entry, now_s: float) -> Answer:
+        if entry.profile is None:
+            return self._answer(None, CacheEvent.NEGATIVE_HIT)
+        fresh = entry.fresh_until_s > now_s
+        return self._answer(entry.profile, CacheEvent.HIT if fresh else CacheEvent.STALE)
+
+    def _answer(self, profile: Profile | None, event: CacheEvent) -> Answer:
+        self._count("lookups", cache=event.value)
+        return Answer(profile, event)
+
+    async def _look_up(self, key: str, trace: Trace) -> Profile | None:
+        deadline = meshpass.Deadline.after(self._rules.timeout_s)
+        try:
+            profile = await self._throttle.call(lambda: self._call(key, trace, deadline), deadline)
+        except FaultError:
+            self._cache.drop(key)
+            raise
+        if profile is None:
+            self._cache.put_missing(key, self._clock())
+        else:
+            self._cache.put_found(key, profile, self._clock())
+        return profile
+
+    async def _call(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+        result = "transient"  # also of a call that is cancelled, as nobody has the time to wait for it
+        try:
+            profile = await self._source.fetch(key, trace, deadline)
+            result = "missing" if profile is None else "found"
+        except BadEventError:
+            result = ""  # nothing was sent
+            raise
+        except FaultError:
+            result = "fault"
+            raise
+        except EnrichmentError:
+            raise
+        except Exception as error:
+            result = "fault"
+            # Decided here, where the traceback still ends at the place of the defect.
+            raise of_unexpected_error(error, Stage.LOOKUP) from error
+        finally:
+            if result:
+                self._count("lookup_calls", result=result)
+        return profile

@@ -1,0 +1,108 @@
+"""One call for all who ask for the same at the same time: Go calls it single flight."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
+
+import meshpass
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+E = TypeVar("E", bound=BaseException)
+
+
+class Flights(Generic[K, V]):
+    """Calls under way, by key.
+
+    A flight is a task of its own, so no caller's end is another's: whoever is cancelled or runs out of time
+    leaves, and the rest go on. When the last one has left, the flight is cancelled and forgotten at once, so no
+    work goes on that nobody waits for. Whoever asks then begins a new flight; the old one, cancelled, ends
+    without a value, which is why it cannot come in late and overwrite what the new one found.
+    """
+
+    def __init__(self) -> None:
+        self._flights: dict[K, _Flight[V]] = {}
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    async def join(
+        self, key: K, start: Callable[[], Coroutine[Any, Any, V]], deadline: meshpass.Deadline
+    ) -> tuple[V, bool]:
+        """Waits for the flight of a key, and begins it where there is none.
+
+        Args:
+            key: What is asked for.
+            start: Begins a flight; it bounds its own time. It runs in the context of the caller that it is begun
+                for, as a part of that caller's trace.
+            deadline: How long this caller waits.
+
+        Returns:
+            The flight's value, and whether it was under way already.
+
+        Raises:
+            TimeoutError: the deadline passed.
+            Exception: what the flight raised: for each caller an exception of its own, with the flight's as its
+                cause. A shared one would gather every caller's traceback.
+        """
+        left_s = deadline.left_s()
+        if left_s <= 0:
+            raise TimeoutError
+        loop = asyncio.get_running_loop()
+        flight = self._flights.get(key)
+        joined = flight is not None
+        if flight is None:
+            flight = self._flights[key] = _Flight(loop.create_task(start()))
+            flight.task.add_done_callback(lambda _: self._land(key, flight))
+        waiter: asyncio.Future[None] = loop.create_future()
+        flight.waiters.add(waiter)
+        timer = loop.call_later(left_s, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            flight.waiters.discard(waiter)
+            if not flight.waiters and not flight.task.done():
+                self._forget(key, flight)
+                flight.task.cancel()
+        if not flight.task.done():
+            raise TimeoutError
+        error = flight.task.exception()
+        if error is not None:
+            raise _copy(error) from error
+        return flight.task.result(), joined
+
+    def _land(self, key: K, flight: "_Flight[V]") -> None:
+        self._forget(key, flight)
+        cancelled = flight.task.cancelled()
+        for waiter in flight.waiters:
+            if cancelled:
+                waiter.cancel()  # by whoever ends the loop: the callers go with it
+            else:
+                _wake(waiter)
+        if not cancelled:
+            flight.task.exception()  # seen, even if the last caller left in this very moment
+
+    def _forget(self, key: K, flight: "_Flight[V]") -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+
+class _Flight(Generic[V]):
+    __slots__ = ("task", "waiters")
+
+    def __init__(self, task: asyncio.Task[V]) -> None:
+        self.task = task
+        self.waiters: set[asyncio.Future[None]] = set()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _copy(error: E) -> E:
+    # Not `copy.copy`, which would call `__init__` with `args`: other arguments than many exceptions take.
+    twin = type(error).__new__(type(error), *error.args)
+    twin.__dict__.update(error.__dict__)
+    return twin
