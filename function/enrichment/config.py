@@ -119,6 +119,25 @@ class LookupRules:
 
 
 @dataclass(frozen=True, slots=True)
+class TableField:
+    """A column of the table, or a field of a record in it.
+
+    Args:
+        name: Its name.
+        type: Its type, in the one of BigQuery's names for it that its API answers with: `INTEGER` and not `INT64`.
+        repeated: Whether it holds a list.
+        required: Whether BigQuery refuses a row without it.
+        fields: The fields of a `RECORD`.
+    """
+
+    name: str
+    type: str
+    repeated: bool = False
+    required: bool = False
+    fields: tuple["TableField", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column to write.
 
@@ -130,7 +149,8 @@ class Column:
         origin: Where its value comes from.
         path: What of that; empty for the whole. `("attributes", NAME)`, `("id",)`, `("publish_time",)` for a message,
             `("id",)` for a trace.
-        default: What stands in where there is no value.
+        default: What stands in where there is no value, as BigQuery takes it.
+        fields: The fields of a `RECORD`.
     """
 
     name: str
@@ -140,6 +160,12 @@ class Column:
     origin: Origin
     path: tuple[str, ...] = ()
     default: object = None
+    fields: tuple[TableField, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Where its value comes from, as people write it."""
+        return ".".join((self.origin.value, *self.path))
 
 
 @dataclass(frozen=True, slots=True)

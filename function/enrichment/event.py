@@ -1,20 +1,19 @@
 """The event inside a message."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated
 
-import msgspec
-
-from enrichment import strict_json
-from enrichment.instant import to_utc
+from enrichment import documents, strict_json
+from enrichment.config import EventShape, Field
+from enrichment.field_values import FieldValueError, checked, is_name
+from enrichment.message import Message
 from enrichment.outcome import BadEventError, Stage
 
 MAX_EVENT_ID_LENGTH = 128
 """Longest insertId BigQuery takes (https://cloud.google.com/bigquery/quotas#streaming_inserts)."""
 
-MAX_USER_ID_LENGTH = 256
-MAX_TYPE_LENGTH = 256
+MAX_PROBLEMS = 5
+"""How many of an event's problems a detail names; the rest is a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,54 +21,78 @@ class Event:
     """A decoded event.
 
     Args:
-        event_id: The publisher's own name for it; the same event published twice has the same one.
-        user_id: Whose profile to look up.
-        type: What happened.
-        occurred_at: When, in UTC.
+        event_id: What names the event and its row; the same event published twice has the same one.
+        key: Whose profile to look up.
+        values: The declared fields by dotted name, checked, defaults filled in: timestamps are `datetime` in UTC, an
+            optional field that has neither value nor default is None.
+        document: The whole event, parsed.
         text: The whole event as it came, JSON.
     """
 
     event_id: str
-    user_id: str
-    type: str
-    occurred_at: datetime
+    key: str
+    values: Mapping[str, object]
+    document: Mapping[str, object]
     text: str
 
 
-def decode(data: bytes) -> Event:
+def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
     """Decodes and validates an event.
 
     Args:
-        data: The message's bytes: a JSON object with `event_id`, `user_id`, `type`, `occurred_at` (RFC 3339
-            with an offset) and anything else.
+        message: The message; its data must be one JSON object.
+        shape: What makes it an event.
+        key: The declared, required string whose value is looked up.
 
     Returns:
         The event.
 
     Raises:
-        BadEventError: `json_invalid`, it is not JSON; `event_invalid`, it is, but not an event.
+        BadEventError: `json_invalid`, the data is not JSON; `event_invalid`, it is, but not an event: the detail names
+            the fields, never their values.
     """
     try:
-        known = strict_json.decode(data, _KnownFields)
-        occurred_at = to_utc(known.occurred_at)
+        document = strict_json.parse(message.data)
     except strict_json.NotJsonError as error:
         raise BadEventError(Stage.DECODE, "json_invalid", f"the message is not JSON: {error}") from None
     except strict_json.NotValidError as error:
-        raise BadEventError(Stage.DECODE, "event_invalid", f"the message is not an event: {error}") from None
-    except OverflowError:
-        raise BadEventError(
-            Stage.DECODE, "event_invalid", "occurred_at lies outside the years 1 to 9999 in UTC"
-        ) from None
-    return Event(known.event_id, known.user_id, known.type, occurred_at, data.decode())
+        raise _invalid(str(error)) from None
+    if not isinstance(document, dict):
+        raise _invalid("it is not a JSON object")
+    values, problems = _check(document, shape.fields)
+    event_id = message.message_id if shape.id is None else values.get(".".join(shape.id))
+    if shape.id is None and not is_name(event_id, MAX_EVENT_ID_LENGTH):
+        problems.append(f"message.id must be a string of 1 to {MAX_EVENT_ID_LENGTH} characters")
+    if problems:
+        raise _invalid(_listed(problems))
+    # A configuration that was checked declares both as required strings.
+    return Event(str(event_id), str(values[".".join(key)]), values, document, message.data.decode())
 
 
-# Control characters have no place in a name: they hide in logs, and in a path or an insertId they are
-# trouble.
-_PRINTABLE = r"\A[^\x00-\x1f\x7f]*\Z"
+def _check(document: dict[str, object], fields: tuple[Field, ...]) -> tuple[dict[str, object], list[str]]:
+    values: dict[str, object] = {}
+    problems: list[str] = []
+    for field in fields:
+        name = field.name
+        try:
+            value = documents.find(document, field.path)
+            if value is not None:
+                values[name] = checked(field, value)
+            elif field.required:
+                problems.append(f"{name} is missing")
+            else:
+                values[name] = field.default
+        except FieldValueError as error:
+            problems.append(f"{name} {error}")
+        except documents.NoObjectError:
+            problems.append(f"{name} cannot be found, for a part of the way to it is no object")
+    return values, problems
 
 
-class _KnownFields(msgspec.Struct):
-    event_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_ID_LENGTH, pattern=_PRINTABLE)]
-    user_id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID_LENGTH, pattern=_PRINTABLE)]
-    type: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TYPE_LENGTH, pattern=_PRINTABLE)]
-    occurred_at: Annotated[datetime, msgspec.Meta(tz=True)]
+def _listed(problems: list[str]) -> str:
+    more = len(problems) - MAX_PROBLEMS
+    return "; ".join(problems[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _invalid(problem: str) -> BadEventError:
+    return BadEventError(Stage.DECODE, "event_invalid", f"the message is not an event: {problem}")

@@ -1,18 +1,26 @@
-"""The row an event becomes. Its columns are described in `table.json`, the one definition of the table."""
+"""The row an event becomes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
+import msgspec
+
+from enrichment import documents
+from enrichment.column_values import ColumnValueError, Json, convert
+from enrichment.config import Column, Origin
 from enrichment.event import Event
-from enrichment.instant import rfc3339
 from enrichment.message import Message
 from enrichment.outcome import BadEventError, Stage
+from enrichment.profile import Profile
 
 MAX_ROW_BYTES = 10_000_000
 """Largest row, and largest request, of BigQuery's insertAll (https://cloud.google.com/bigquery/quotas)."""
 
-_REQUEST_BYTES = 1_000  # what the request wraps round a single row, generously
+_REQUEST_BYTES = 1_000  # what the request wraps round its rows, generously
+_WRAP_BYTES = 40  # what the request wraps round each of them: {"json": , "insertId": },
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,51 +29,135 @@ class Row:
 
     Args:
         insert_id: Equal ids within BigQuery's de-duplication window make one row.
-        columns: Column name to value, as insertAll takes them.
+        columns: Column name to value, as insertAll takes them; a column without a value is left out. A JSON column
+            holds its JSON as text.
+        size_bytes: What the row takes in a request, at most.
     """
 
     insert_id: str
-    columns: dict[str, str]
+    columns: dict[str, Json]
+    size_bytes: int
 
 
-def build(event: Event, profile: str, message: Message, trace_id: str, enriched_at: datetime) -> Row:
+def build(
+    columns: Sequence[Column],
+    event: Event,
+    profile: Profile | None,
+    message: Message,
+    trace_id: str,
+    enriched_at: datetime,
+) -> Row:
     """Joins an event with its profile.
 
     Args:
+        columns: What to write.
         event: The event.
-        profile: The profile, a JSON text.
+        profile: The profile, None where a row is written without one.
         message: The message that carried the event.
         trace_id: The trace both belong to.
         enriched_at: Now, in UTC.
 
     Returns:
-        The row. JSON columns hold the JSON text as a string, which is how insertAll takes them.
+        The row.
 
     Raises:
-        BadEventError: `row_too_large`, BigQuery would refuse the row for its size.
+        BadEventError: `column_invalid`, a value does not fit its column; `column_missing`, a required column has none;
+            `row_too_large`, BigQuery would refuse the row for its size. The detail names the column, never a value.
     """
-    columns = {
-        "event_id": event.event_id,
-        "user_id": event.user_id,
-        "type": event.type,
-        "occurred_at": rfc3339(event.occurred_at),
-        "event": event.text,
-        "profile": profile,
-        "message_id": message.message_id,
-        "publish_time": rfc3339(message.publish_time or enriched_at),
-        "enriched_at": rfc3339(enriched_at),
-        "trace_id": trace_id,
-    }
-    size = _encoded_size(columns)
-    if size > MAX_ROW_BYTES:
+    parts = _Parts(event, profile, message, trace_id, enriched_at)
+    values: dict[str, Json] = {}
+    for column in columns:
+        try:
+            value = parts.value(column)
+        except ColumnValueError as error:
+            raise BadEventError(
+                Stage.ROW,
+                "column_invalid",
+                f"column {column.name} is a {column.type}, so {column.source} {error}",
+            ) from None
+        if value is not None:
+            values[column.name] = value
+        elif column.required:
+            raise BadEventError(
+                Stage.ROW,
+                "column_missing",
+                f"column {column.name} is required, and there is no {column.source}",
+            )
+    size = _size(event.event_id, values)
+    if size + _REQUEST_BYTES > MAX_ROW_BYTES:
         raise BadEventError(
             Stage.ROW, "row_too_large", f"the row takes {size} bytes and BigQuery takes {MAX_ROW_BYTES}"
         )
-    return Row(event.event_id, columns)
+    return Row(event.event_id, values, size)
 
 
-def _encoded_size(columns: dict[str, str]) -> int:
-    length = sum(map(len, columns.values()))
-    if length * 6 + _REQUEST_BYTES <= MAX_ROW_BYTES:  # no character takes more than the 6 bytes of \uXXXX
-        return length
-    return len(json.dumps(columns)) + _REQUEST_BYTES
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """All that a row is made of."""
+
+    event: Event
+    profile: Profile | None
+    message: Message
+    trace_id: str
+    enriched_at: datetime
+
+    def value(self, column: Column) -> "Json | None":
+        """What a column gets, None for nothing; ColumnValueError if it cannot hold that."""
+        if column.origin in _WITH_TEXT and not column.path and column.type in ("JSON", "STRING"):
+            whole = self.event if column.origin is Origin.EVENT else self.profile
+            if whole is not None:
+                return whole.text  # as it came: nothing is lost in a rewrite
+        try:
+            found = self._find(column.origin, column.path)
+        except documents.NoObjectError:
+            raise ColumnValueError("cannot be found, for a part of the way to it is no object") from None
+        if found is None or (
+            column.repeated and found == []
+        ):  # no list and an empty one are the same to BigQuery
+            return cast("Json | None", column.default)
+        return convert(column, found)
+
+    def _find(self, origin: Origin, path: tuple[str, ...]) -> object:
+        match origin:
+            case Origin.EVENT:
+                return self._in_event(path)
+            case Origin.PROFILE:
+                return documents.find(self.profile.document, path) if self.profile else None
+            case Origin.MESSAGE:
+                return self._in_message(path)
+            case Origin.TRACE:
+                return self.trace_id
+            case Origin.NOW:
+                return self.enriched_at
+
+    def _in_event(self, path: tuple[str, ...]) -> object:
+        # What was declared is found as it was checked, its default included, and so is what stands inside of it.
+        for length in range(len(path), 0, -1):
+            if (declared := ".".join(path[:length])) in self.event.values:
+                return documents.find(self.event.values[declared], path[length:])
+        return documents.find(self.event.document, path)
+
+    def _in_message(self, path: tuple[str, ...]) -> object:
+        match path:
+            case ("id",):
+                return self.message.message_id
+            case ("publish_time",):
+                return self.message.publish_time
+            case ("attributes", name):
+                return self.message.attributes.get(name)
+            case _:
+                return self.message.ordering_key or None
+
+
+_WITH_TEXT = (Origin.EVENT, Origin.PROFILE)
+
+
+def _size(insert_id: str, values: dict[str, Json]) -> int:
+    """What a row takes in a request of the official client, which escapes all but printable ASCII; at most."""
+    encoded = msgspec.json.encode((insert_id, values))
+    if encoded.isascii() and b"\x7f" not in encoded:
+        # The client writes the same with a blank after each comma and colon between values: no more than these.
+        size = len(encoded) + encoded.count(b",") + encoded.count(b":") + _WRAP_BYTES
+        if size + _REQUEST_BYTES <= MAX_ROW_BYTES:
+            return size
+    return len(json.dumps((insert_id, values))) + _WRAP_BYTES

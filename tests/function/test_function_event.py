@@ -1,14 +1,30 @@
 """What is an event, and what is not."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import msgspec
 import pytest
-from enrichment.event import decode
-from enrichment.outcome import BadEventError
+from enrichment import event, strict_json
+from enrichment.config import EventShape, Field, FieldType
+from enrichment.event import Event
+from enrichment.message import Message
+from enrichment.outcome import BadEventError, Stage
 from hypothesis import given
 from hypothesis import strategies as st
+
+SHAPE = EventShape(
+    id=("event_id",),
+    fields=(
+        Field(("event_id",), FieldType.STRING, max_length=128),
+        Field(("user_id",), FieldType.STRING),
+        Field(("type",), FieldType.STRING),
+        Field(("occurred_at",), FieldType.TIMESTAMP),
+    ),
+)
+MESSAGE = Message(b"", {}, "m-1", datetime(2026, 3, 1, 12, tzinfo=UTC))
 
 GOOD: dict[str, Any] = {
     "event_id": "e-1",
@@ -26,10 +42,21 @@ _JSON = st.recursive(
 )
 
 
-def refused(data: bytes) -> str:
+def decode(data: bytes, shape: EventShape = SHAPE) -> Event:
+    return event.decode(replace(MESSAGE, data=data), shape, ("user_id",))
+
+
+def decode_with(field: Field, **values: object) -> object:
+    """The value of one more declared field in a good event with these values added."""
+    shape = replace(SHAPE, fields=(*SHAPE.fields, field))
+    return decode(json.dumps({**GOOD, **values}).encode(), shape).values[field.name]
+
+
+def refused(data: bytes, shape: EventShape = SHAPE) -> str:
     """The reason code and the detail of a refusal."""
     with pytest.raises(BadEventError) as caught:
-        decode(data)
+        decode(data, shape)
+    assert caught.value.stage is Stage.DECODE
     return f"{caught.value.reason}: {caught.value.detail}"
 
 
@@ -53,21 +80,22 @@ def test_anything_else_is_refused_with_a_reason_and_never_crashes(data: bytes) -
 def test_the_time_of_an_event_is_the_same_instant_in_utc(since_2000: timedelta, offset_min: int) -> None:
     instant = datetime(2000, 1, 1, tzinfo=UTC) + since_2000
     written = instant.astimezone(timezone(timedelta(minutes=offset_min))).isoformat()
-    event = decode(json.dumps({**GOOD, "occurred_at": written}).encode())
-    assert event.occurred_at == instant
-    assert event.occurred_at.tzinfo is UTC
+    found = decode(json.dumps({**GOOD, "occurred_at": written}).encode()).values["occurred_at"]
+    assert found == instant
+    assert isinstance(found, datetime)
+    assert found.tzinfo is UTC
 
 
 @pytest.mark.parametrize("field", GOOD)
 def test_a_field_that_is_missing_empty_or_of_another_type_is_named(field: str) -> None:
-    for event in (
+    for bad in (
         {name: value for name, value in GOOD.items() if name != field},
         {**GOOD, field: ""},
         {**GOOD, field: None},
         {**GOOD, field: 7},
         {**GOOD, field: ["a"]},
     ):
-        refusal = refused(json.dumps(event).encode())
+        refusal = refused(json.dumps(bad).encode())
         assert refusal.startswith("event_invalid")
         assert field in refusal
 
@@ -133,3 +161,125 @@ def test_json_that_readers_could_understand_differently_is_refused(data: bytes, 
 )
 def test_json_at_its_limits_is_taken(text: str) -> None:
     assert decode(with_extra(text)).event_id == "e-1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (FieldType.STRING, ["a", "é" * 256], ["", "a" * 257, "\t", 1, True, [], {}]),
+        (FieldType.INTEGER, [0, -(2**63), 2**63 - 1], [2**63, 1.0, 1.5, True, "1", []]),
+        (FieldType.NUMBER, [0, 1.5, -1e300, 2**64 - 1], [True, "1", [], {}]),
+        (FieldType.BOOLEAN, [True, False], [0, 1, "true", []]),
+        (FieldType.JSON, [0, "", [], {}, [{"a": None}], False], []),
+    ],
+    ids=str,
+)
+def test_a_declared_field_holds_what_its_type_says_and_nothing_else(
+    kind: FieldType, good: list[object], bad: list[object]
+) -> None:
+    field = Field(("order", "value"), kind)
+    for value in good:
+        found = decode_with(field, order={"value": value})
+        assert (type(found), found) == (type(value), value)
+    for value in bad:
+        with pytest.raises(BadEventError, match=r"order\.value must be"):
+            decode_with(field, order={"value": value})
+
+
+def test_a_missing_or_null_field_gets_its_default_and_only_a_required_one_is_missed() -> None:
+    total = ("order", "total")
+    without: list[dict[str, object]] = [{}, {"order": None}, {"order": {}}, {"order": {"total": None}}]
+    for event_without in without:
+        assert decode_with(Field(total, FieldType.NUMBER, required=False, default=0), **event_without) == 0
+        assert decode_with(Field(total, FieldType.NUMBER, required=False), **event_without) is None
+        with pytest.raises(BadEventError, match=r"order\.total is missing"):
+            decode_with(Field(total, FieldType.NUMBER), **event_without)
+
+
+@pytest.mark.parametrize("inside", ["a string", 7, [1], False])
+def test_a_field_inside_of_what_is_no_object_is_not_taken_for_missing(inside: object) -> None:
+    with pytest.raises(BadEventError, match=r"order\.total cannot be found"):
+        decode_with(Field(("order", "total"), FieldType.NUMBER, required=False, default=0), order=inside)
+
+
+def test_all_problems_of_an_event_are_named_at_once_up_to_a_limit() -> None:
+    refusal = refused(json.dumps({"event_id": 1, "occurred_at": "yesterday", "user_id": "u"}).encode())
+    assert [name in refusal for name in ("event_id must", "type is missing", "occurred_at must")] == [
+        True
+    ] * 3
+    many = tuple(Field((f"f{number}",), FieldType.STRING) for number in range(100))
+    refusal = refused(json.dumps(GOOD).encode(), replace(SHAPE, fields=(*SHAPE.fields, *many)))
+    assert refusal.endswith("f4 is missing; and 95 more")
+
+
+def test_the_message_may_name_the_event() -> None:
+    found = decode(json.dumps({**GOOD, "event_id": "other"}).encode(), replace(SHAPE, id=None))
+    assert (found.event_id, found.key) == ("m-1", "u-1")
+
+
+@pytest.mark.parametrize("message_id", ["", "m" * 129, "m\n"])
+def test_a_message_id_that_is_no_insert_id_names_nothing(message_id: str) -> None:
+    message = replace(MESSAGE, data=json.dumps(GOOD).encode(), message_id=message_id)
+    with pytest.raises(BadEventError, match=r"message\.id"):
+        event.decode(message, replace(SHAPE, id=None), ("user_id",))
+
+
+# Texts on the edge between the quick proof and the second reader: twins, colons, escapes, blanks, long integers.
+_PIECES = st.sampled_from(
+    [
+        '"a"',
+        '"b"',
+        '"\\u0061"',
+        '"a:b"',
+        '"a\\u003ab"',
+        '"\\\\u003a"',
+        '"\\":"',
+        "1",
+        str(2**64),
+        str(-(2**63) - 1),
+        "9" * 20,
+    ]
+)
+_BLANK = st.sampled_from(["", " ", "\n"])
+_KEYS = st.sampled_from(['"a"', '"b"', '"\\u0061"', '"a:"', '"\\u0061\\u003a"', '"\\\\"'])
+
+
+def _object(members: list[tuple[str, str, str]]) -> str:
+    return "{" + ",".join(f"{key}{blank}:{blank}{value}" for key, blank, value in members) + "}"
+
+
+_TEXTS = st.recursive(
+    _PIECES,
+    lambda inner: (
+        st.lists(st.tuples(_KEYS, _BLANK, inner), max_size=3).map(_object)
+        | st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+    ),
+    max_leaves=8,
+)
+
+
+@given(_TEXTS)
+def test_the_quick_proof_never_takes_what_the_second_reader_refuses(text: str) -> None:
+    def pairs(found: list[tuple[str, object]]) -> dict[str, object]:
+        if len(dict(found)) != len(found):
+            raise ValueError("twins")
+        return dict(found)
+
+    def bounded(digits: str) -> int:
+        if not -(2**63) <= int(digits) <= 2**64 - 1:
+            raise ValueError("too long")
+        return int(digits)
+
+    try:
+        expected = json.loads(text, object_pairs_hook=pairs, parse_int=bounded)
+    except ValueError:
+        with pytest.raises(strict_json.NotValidError):
+            strict_json.parse(text.encode())
+    else:
+        assert strict_json.parse(text.encode()) == expected
+
+
+@given(_JSON)
+def test_an_event_written_by_any_common_writer_is_read_once(document: object) -> None:
+    for data in (json.dumps(document).encode(), msgspec.json.encode(document)):
+        assert strict_json.parse(data) == document

@@ -1,57 +1,329 @@
 """The row an event becomes, and the one definition of its table."""
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
-from enrichment import row
+from enrichment import pipeline_file, row
+from enrichment.config import Column, Origin, TableField
 from enrichment.event import Event
 from enrichment.message import Message
 from enrichment.outcome import BadEventError, Stage
+from enrichment.profile import Profile
+from enrichment.row import Row
+from google.cloud import bigquery
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from .conftest import FUNCTION
+from .conftest import FUNCTION, PROJECT, Tables
 
 NOW = datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
-EVENT = Event("e-1", "u-1", "order.placed", datetime(2026, 3, 1, 11, tzinfo=UTC), '{"event_id": "e-1"}')
-MESSAGE = Message(b"", {}, "m-1", datetime(2026, 3, 1, 12, tzinfo=UTC))
+DOCUMENT = {"event_id": "e-1", "order": {"total": 12.5, "items": [], "none": None}, "n": 7}
+EVENT = Event(
+    "e-1",
+    "u-1",
+    {"event_id": "e-1", "user_id": "u-1", "type": "t", "occurred_at": datetime(2026, 3, 1, 11, tzinfo=UTC)},
+    DOCUMENT,
+    '{"event_id" : "e-1"}',
+)
+PROFILE = Profile('{"user_id" : "u-1"}', {"user_id": "u-1", "plan": "pro", "address": {"city": "Ulm"}})
+MESSAGE = Message(b"", {"source": "web", "a.b": "dotted"}, "m-1", datetime(2026, 3, 1, 12, tzinfo=UTC))
+TABLE = FUNCTION / "enrichment" / "table.json"
 
 
-def definition() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
-    return found
+def shipped() -> tuple[Column, ...]:
+    return pipeline_file.read(FUNCTION / "pipeline.toml", TABLE).columns
 
 
-def test_a_row_has_the_columns_of_the_table_and_no_others() -> None:
-    columns = row.build(EVENT, "{}", MESSAGE, "t", NOW).columns
-    assert list(columns) == [field["name"] for field in definition()["schema"]["fields"]]
+def column(source: str, kind: str = "STRING", **more: Any) -> Column:  # noqa: ANN401 - Column's own
+    origin, *path = source.split(".", 2 if source.startswith("message") else -1)
+    return Column(
+        "c",
+        kind,
+        more.pop("repeated", False),
+        more.pop("required", False),
+        Origin(origin),
+        tuple(path),
+        **more,
+    )
+
+
+def build(*columns: Column, event: Event = EVENT, profile: Profile | None = PROFILE) -> Row:
+    return row.build(columns, event, profile, MESSAGE, "t" * 32, NOW)
+
+
+def value(source: str, kind: str = "STRING", **more: Any) -> object:  # noqa: ANN401 - Column's own
+    """What a column gets; `"left out"` where it gets nothing."""
+    return build(column(source, kind, **more)).columns.get("c", "left out")
+
+
+def refused(act: Callable[[], object]) -> BadEventError:
+    with pytest.raises(BadEventError) as caught:
+        act()
+    assert caught.value.stage is Stage.ROW
+    return caught.value
+
+
+def test_the_shipped_pipeline_fills_the_columns_of_the_table_and_no_others() -> None:
+    fields = [field["name"] for field in json.loads(TABLE.read_text())["schema"]["fields"]]
+    assert build(*shipped()).columns == {
+        "event_id": "e-1",
+        "user_id": "u-1",
+        "type": "t",
+        "occurred_at": "2026-03-01T11:00:00Z",
+        "event": EVENT.text,
+        "profile": PROFILE.text,
+        "message_id": "m-1",
+        "publish_time": "2026-03-01T12:00:00Z",
+        "enriched_at": "2026-03-01T12:00:01Z",
+        "trace_id": "t" * 32,
+    }
+    assert list(build(*shipped()).columns) == fields
 
 
 def test_a_row_carries_the_event_id_as_its_insert_id() -> None:
-    assert row.build(EVENT, "{}", MESSAGE, "t", NOW).insert_id == "e-1"
-
-
-def test_json_columns_hold_the_texts_as_they_came() -> None:
-    columns = row.build(EVENT, '{"a" : 1}', MESSAGE, "t", NOW).columns
-    assert (columns["event"], columns["profile"]) == (EVENT.text, '{"a" : 1}')
+    assert build().insert_id == "e-1"
 
 
 def test_every_column_says_what_it_means_and_the_server_clock_chooses_the_partition() -> None:
-    table = definition()
+    table = json.loads(TABLE.read_text())
     assert all(field["description"] and field["mode"] for field in table["schema"]["fields"])
     assert table["timePartitioning"] == {"type": "DAY", "field": "publish_time"}
     assert table["clustering"] == {"fields": ["user_id"]}
 
 
-@pytest.mark.parametrize("character", ["a", '"', "é"])
+@pytest.mark.parametrize(
+    ("source", "kind", "expected"),
+    [
+        ("event", "JSON", EVENT.text),
+        ("event", "STRING", EVENT.text),
+        ("profile", "JSON", PROFILE.text),
+        ("event.order", "JSON", '{"total":12.5,"items":[],"none":null}'),
+        ("event.order.items", "JSON", "[]"),
+        ("event.order.total", "FLOAT", 12.5),
+        ("event.occurred_at", "STRING", "2026-03-01T11:00:00Z"),
+        ("event.occurred_at", "JSON", '"2026-03-01T11:00:00Z"'),
+        ("profile.plan", "STRING", "pro"),
+        ("profile.address.city", "STRING", "Ulm"),
+        ("message.attributes.source", "STRING", "web"),
+        ("message.attributes.a.b", "STRING", "dotted"),
+        ("trace.id", "STRING", "t" * 32),
+        ("now", "TIMESTAMP", "2026-03-01T12:00:01Z"),
+        ("event.order.none", "STRING", "left out"),
+        ("event.nothing.there", "STRING", "left out"),
+        ("profile.nothing", "JSON", "left out"),
+        ("message.attributes.nothing", "STRING", "left out"),
+        ("message.ordering_key", "STRING", "left out"),
+    ],
+)
+def test_a_column_gets_what_its_source_names(source: str, kind: str, expected: object) -> None:
+    assert value(source, kind) == expected
+
+
+def test_a_column_without_a_value_gets_its_default() -> None:
+    assert value("profile.nothing", default="free") == "free"
+    assert value("event.order.items", "STRING", repeated=True, default=["none"]) == ["none"]
+
+
+def test_a_row_without_a_profile_leaves_its_columns_out_or_fills_in_their_defaults() -> None:
+    whole, plan = column("profile", "JSON"), replace(column("profile.plan", default="free"), name="plan")
+    assert build(whole, plan, profile=None).columns == {"plan": "free"}
+
+
+def test_what_stands_inside_of_a_declared_field_is_found_in_its_default() -> None:
+    event = replace(EVENT, values={**EVENT.values, "delivery": {"kind": "none"}})
+    assert build(column("event.delivery.kind"), event=event).columns == {"c": "none"}
+
+
+def test_a_required_column_without_a_value_is_the_events_fault_and_named() -> None:
+    error = refused(lambda: value("message.attributes.nothing", required=True))
+    assert error.reason == "column_missing"
+    assert error.detail == "column c is required, and there is no message.attributes.nothing"
+
+
+def document_with(found: object) -> Event:
+    return replace(EVENT, document={"x": found})
+
+
+BAD = "4111-1111"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("STRING", [True, [BAD], {BAD: 1}]),
+        ("INTEGER", [BAD, 1.5, True, 2**63, -(2**63) - 1, "9" * 19, [1], "1.0", "\u0661"]),
+        ("FLOAT", [BAD, True, [], "1e999", "0x1", "1_0"]),
+        ("NUMERIC", [BAD, 0.1 + 0.2, "1e29", "1e9999", True, "nan", "0." + "1" * 10, []]),
+        ("BIGNUMERIC", [BAD, "1e38", "1e-39", True]),
+        ("BOOLEAN", [BAD, 1, 0, "yes", []]),
+        (
+            "TIMESTAMP",
+            [BAD, "2026-02-30", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00+15:00", 1e12, True, "20260301"],
+        ),
+        ("DATE", [BAD, "2026-02-30", "2026-03-01T00:00:00", 20260301]),
+        ("DATETIME", [BAD, "2026-03-01T00:00:00Z", "2026-03-01 24:00:00"]),
+        ("TIME", [BAD, "24:00", "12", 12]),
+        ("BYTES", [BAD, "YQ", "YQ=", "Y Q==", 1]),
+        ("GEOGRAPHY", ["", 1, {"type": "Point"}]),
+        ("RECORD", [BAD, [{}], {"kind": BAD, BAD: 1}, {"count": BAD, "kind": "a"}, {"count": 1}]),
+    ],
+)
+def test_a_value_that_does_not_fit_its_column_stops_its_own_event_and_is_not_quoted(
+    kind: str, values: list[object]
+) -> None:
+    fields = (TableField("kind", "STRING", required=True), TableField("count", "INTEGER"))
+    for found in values:
+        event = document_with(found)
+        error = refused(partial(build, column("event.x", kind, fields=fields), event=event))
+        assert error.reason == "column_invalid"
+        assert error.detail.startswith(f"column c is a {kind}, so event.x ")
+        assert BAD not in error.detail
+
+
+@pytest.mark.parametrize("found", ["a", {"a": 1}, [None], [["a"]]])
+def test_a_repeated_column_takes_lists_without_gaps_alone(found: object) -> None:
+    error = refused(lambda: build(column("event.x", repeated=True), event=document_with(found)))
+    assert error.reason == "column_invalid"
+
+
+def test_a_path_that_leads_through_what_is_no_object_is_not_taken_for_a_missing_value() -> None:
+    error = refused(lambda: build(column("event.x.y"), event=document_with(BAD)))
+    assert (error.reason, BAD in error.detail) == ("column_invalid", False)
+
+
+SCHEMA: list[dict[str, Any]] = [
+    {"name": "n", "type": "INTEGER", "mode": "REQUIRED"},
+    {"name": "STRING", "type": "STRING"},
+    {"name": "INTEGER", "type": "INTEGER"},
+    {"name": "FLOAT", "type": "FLOAT"},
+    {"name": "NUMERIC", "type": "NUMERIC"},
+    {"name": "BOOLEAN", "type": "BOOLEAN"},
+    {"name": "TIMESTAMP", "type": "TIMESTAMP"},
+    {"name": "DATE", "type": "DATE"},
+    {"name": "DATETIME", "type": "DATETIME"},
+    {"name": "TIME", "type": "TIME"},
+    {"name": "BYTES", "type": "BYTES"},
+    {"name": "JSON", "type": "JSON"},
+]
+_ANYTHING = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=8)
+    | st.from_regex(r"\A-?\d{1,20}(\.\d{1,12})?([eE][+-]?\d{1,3})?\Z")
+    | st.from_regex(
+        r"\A\d{4}-\d\d?-\d\d?([ T]\d\d?:\d\d?(:\d\d?(\.\d{1,6})?)?( ?(Z|UTC|[+-]\d\d?(:\d\d)?))?)?\Z"
+    )
+    | st.sampled_from(["NaN", "-inf", "TRUE", "1.", ".5", "YQ==", "12:30", "2026-3-1", "2026-03-01 12:30"])
+    | st.datetimes().map(str)
+    | st.times().map(str),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def test_whatever_passes_is_taken_by_the_table(tables: Tables) -> None:
+    """One request for all, since one bad value would stop it whole."""
+    reference = {"projectId": PROJECT, "datasetId": "events", "tableId": "every_type"}
+    table = tables.client.create_table(
+        bigquery.Table.from_api_repr({"schema": {"fields": SCHEMA}, "tableReference": reference})
+    )
+    rows: list[dict[str, Any]] = []
+
+    @example("2026-3-1")
+    @example("2026-03-01 1:2:3.4")
+    @example("2026-03-01T12:30:00.123456789+14:00")
+    @example("0001-01-01T00:00:00Z")
+    @example("9999-12-31T23:59:59.999999Z")
+    @example("12:30")
+    @example("YQ==")
+    @example("-12345678901234567890123456789.123456789")
+    @example(1e15)
+    @example(True)
+    @given(_ANYTHING)
+    def collect(found: object) -> None:
+        for field in SCHEMA[1:]:
+            kind = field["type"]
+            with suppress(BadEventError):
+                built = build(replace(column("event.x", kind), name=kind), event=document_with(found))
+                rows.append({"n": len(rows), **built.columns})
+
+    collect()
+    assert {kind for row in rows for kind in row} == {field["name"] for field in SCHEMA}
+    errors = tables.client.insert_rows_json(table, rows, row_ids=[str(row["n"]) for row in rows])
+    assert [(rows[e["index"]], e["errors"]) for e in errors if e["errors"][0]["reason"] != "stopped"] == []
+    assert errors == []
+    tables.client.delete_table(table)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "written"),
+    [
+        ("STRING", 1.0, "1.0"),
+        ("STRING", 2**64 - 1, str(2**64 - 1)),
+        ("INTEGER", 2**63 - 1, str(2**63 - 1)),
+        ("INTEGER", 5.0, "5"),
+        ("FLOAT", "-Infinity", "-Infinity"),
+        ("NUMERIC", 0.1, "0.1"),
+        ("NUMERIC", "12345678901234567890123456789.123456789", "12345678901234567890123456789.123456789"),
+        ("NUMERIC", "1e-9", "0.000000001"),
+        ("NUMERIC", "1.000000000000", "1.000000000000"),
+        ("BIGNUMERIC", "1e-38", "0." + "0" * 37 + "1"),
+        ("BOOLEAN", "TRUE", True),
+        ("TIMESTAMP", 1_700_000_000.5, "2023-11-14T22:13:20.500000Z"),
+        ("TIMESTAMP", "2026-3-1 1:02:03.5 +02", "2026-02-28T23:02:03.500000Z"),
+        ("TIMESTAMP", "2026/03/01", "2026-03-01T00:00:00Z"),
+        ("DATE", "2026-3-1", "2026-03-01"),
+        ("DATETIME", "2026-03-01 1:02:03", "2026-03-01T01:02:03"),
+        ("TIME", "1:2", "01:02:00"),
+        ("GEOGRAPHY", "POINT(1 2)", "POINT(1 2)"),
+        ("JSON", "a", '"a"'),
+        ("JSON", False, "false"),
+    ],
+)
+def test_a_value_is_written_so_that_nothing_of_it_is_lost(kind: str, found: object, written: object) -> None:
+    assert build(column("event.x", kind), event=document_with(found)).columns == {"c": written}
+
+
+def test_a_record_is_written_field_by_field_and_what_it_lacks_is_left_out() -> None:
+    fields = (
+        TableField("kind", "STRING", required=True),
+        TableField("count", "INTEGER"),
+        TableField("tags", "STRING", repeated=True),
+        TableField("extra", "JSON"),
+    )
+    found: dict[str, object] = {"kind": "a", "count": None, "tags": [], "extra": {"b": 1}}
+    assert build(column("event.x", "RECORD", fields=fields), event=document_with(found)).columns == {
+        "c": {"kind": "a", "extra": '{"b":1}'}
+    }
+
+
+@given(
+    st.text(st.characters(codec="utf-8")),
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=5),
+)
+def test_a_row_never_takes_more_in_a_request_than_it_says(text: str, tags: list[str]) -> None:
+    many = replace(column("event.x.tags", "JSON", repeated=True), name="tags")
+    built = build(column("event.x.text"), many, event=document_with({"text": text, "tags": tags}))
+    in_request = json.dumps([{"json": built.columns, "insertId": built.insert_id}] * 2)
+    assert (
+        len(in_request) - len(json.dumps([{"json": built.columns, "insertId": built.insert_id}]))
+        <= built.size_bytes
+    )
+
+
+@pytest.mark.parametrize("character", ["a", '"', "é", ","])
 def test_a_row_is_refused_by_its_size_on_the_wire(character: str) -> None:
-    def build(length: int) -> row.Row:
-        return row.build(replace(EVENT, text=character * length), "{}", MESSAGE, "t", NOW)
+    def of_length(length: int) -> Row:
+        return build(*shipped(), event=replace(EVENT, text=character * length))
 
     on_the_wire = len(json.dumps(character)) - 2
     fits = (row.MAX_ROW_BYTES - 2_000) // on_the_wire
-    assert len(json.dumps(build(fits).columns)) < row.MAX_ROW_BYTES
-    with pytest.raises(BadEventError) as caught:
-        build(fits + 2_000)
-    assert (caught.value.stage, caught.value.reason) == (Stage.ROW, "row_too_large")
+    assert len(json.dumps(of_length(fits).columns)) < row.MAX_ROW_BYTES
+    assert refused(lambda: of_length(fits + 2_000)).reason == "row_too_large"

@@ -1,0 +1,78 @@
+"""The table's definition, `table.json`, as far as rows must fit it."""
+
+from pathlib import Path
+
+import msgspec
+
+from enrichment import column_values
+from enrichment.config import TableField
+
+_MODES = ("NULLABLE", "REQUIRED", "REPEATED")
+
+
+def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
+    """Reads the columns out of a table resource of BigQuery's API.
+
+    A type that rows cannot be written for is no mistake until a column of it is asked for, so any is taken here.
+    Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema
+
+    Args:
+        path: The file.
+        problems: Where mistakes are noted.
+
+    Returns:
+        The columns by name, in their order; None where the file cannot be read.
+    """
+    try:
+        resource = msgspec.json.decode(path.read_bytes(), type=_Resource)
+    except OSError as error:
+        problems.append(f"{path.name}: cannot be read from {path}: {error.strerror}.")
+    except UnicodeDecodeError:
+        problems.append(f"{path.name}: is not UTF-8.")
+    except msgspec.DecodeError as error:
+        problems.append(f"{path.name}: is no table resource of BigQuery's API: {error}.")
+    else:
+        fields = _fields(resource.schema.fields, "", path.name, problems)
+        return {field.name: field for field in fields}
+    return None
+
+
+def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -> tuple[TableField, ...]:
+    fields = []
+    for field in found:
+        where = place + field.name
+        mode = (field.mode or "NULLABLE").upper()
+        if mode not in _MODES:
+            problems.append(f"{file}: {where} has the mode {mode}; it must be one of {', '.join(_MODES)}.")
+        name = field.type.upper()
+        fields.append(
+            TableField(
+                name=field.name,
+                type=column_values.ALIASES.get(name, name),
+                repeated=mode == "REPEATED",
+                required=mode == "REQUIRED",
+                fields=_fields(field.fields, f"{where}.", file, problems),
+            )
+        )
+    names = [field.name.casefold() for field in fields]
+    problems.extend(
+        f"{file}: {place}{name} is there twice; BigQuery's names have no case."
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    )
+    return tuple(fields)
+
+
+class _Field(msgspec.Struct):
+    name: str
+    type: str
+    mode: str | None = None
+    fields: list["_Field"] = []  # msgspec copies it for each
+
+
+class _Schema(msgspec.Struct):
+    fields: list[_Field]
+
+
+class _Resource(msgspec.Struct):
+    schema: _Schema
