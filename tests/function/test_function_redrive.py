@@ -3,6 +3,7 @@
 import argparse
 import os
 import queue
+import re
 import signal
 import socket
 import subprocess
@@ -198,8 +199,9 @@ def test_a_limit_is_kept_and_the_next_run_goes_on(scene: Scene) -> None:
     assert (len(scene.published()), scene.letters.unacked) == (3, 0)
 
 
-def test_an_empty_subscription_is_soon_done(scene: Scene) -> None:
+def test_an_empty_subscription_is_soon_done(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert scene.redrive() == 0
+    assert "No letters there." in capsys.readouterr().err
     assert scene.published() == []
 
 
@@ -416,6 +418,28 @@ def test_ctrl_c_gives_back_what_is_not_done(scene: Scene) -> None:
     assert out.splitlines()[1].split() == ["profile_not_found", str(left.acked), "0", "0"]
 
 
+@pytest.mark.parametrize("no_color", [True, False], ids=["no-color", "color"])
+def test_a_person_at_a_terminal_sees_how_far_it_is(scene: Scene, no_color: bool) -> None:
+    scene.add(letter("a"), letter("b"))
+    ours, theirs = os.openpty()
+    colors = {"NO_COLOR": "1"} if no_color else {"TERM": "xterm-256color"}
+    env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")} | colors
+    command = [sys.executable, "-c", COMMAND, *scene.options()]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        shown = b"".join(iter(lambda: _read(ours), b"")).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert "2 redriven, 0 left" in shown
+    assert bool(re.search(r"\x1b\[[0-9;]*m", shown)) is not no_color
+
+
+def test_neither_googles_client_nor_rich_is_loaded_before_it_is_needed() -> None:
+    code = "import sys, enrichment.redrive; print({'rich', 'grpc', 'google.pubsub_v1'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
+
+
 def test_leases_are_extended_as_long_as_the_block_lasts_and_then_given_back() -> None:
     asked: queue.Queue[tuple[list[str], int]] = queue.Queue()
     with Leases(lambda ack_ids, seconds: asked.put((ack_ids, seconds)), lease_s=1) as leases:
@@ -491,6 +515,13 @@ def test_where_giving_letters_back_fails_it_is_told() -> None:
 
     with pytest.raises(RedriveError, match="does not answer"), Leases(refuse, lease_s=60) as leases:
         leases.take({"m-1": "a-1"})
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux says that nobody writes there any more
+        return b""
 
 
 def _parsed(*options: str) -> argparse.Namespace:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from enrichment.redrive.report import Report
 
 DESCRIPTION = """\
-Publishes the events behind dead letters again, once what stopped them is mended: the same bytes, attributes and
-ordering key, with the identity of their first publication beside them, so that they make the rows they would have made.
+Publishes the events behind dead letters again, once what stopped them is mended:
+the same bytes, attributes and ordering key, with the identity of their first
+publication beside them, so that they make the rows they would have made.
 
-A letter is acknowledged once its event is published and Pub/Sub has confirmed it. Letters that are not asked for are
-left as they are. The command can be ended at any time and run again: what was redriven is gone from the subscription,
-and an event that is redriven twice makes no second row. Letters that a killed run held come back within a minute.
+A letter is acknowledged once its event is published and Pub/Sub has confirmed it.
+Letters that are not asked for are left as they are. The command can be ended at any
+time and run again: what was redriven is gone from the subscription, and an event
+that is redriven twice makes no second row. Letters that a killed run held come back
+within a minute.
 
 Credentials are those of gcloud's application default login, or of the machine.
 """
@@ -113,6 +116,8 @@ def run(options: argparse.Namespace, timing: Timing | None = None) -> int:
     except RedriveError as error:
         code = _FAILED
         show.note(str(error))
+    if code == _OK and not (report.kinds or report.left):
+        show.note("No letters there. Those that a killed run held come back within a minute.")
     (show.found if options.dry_run else show.done)(report)
     if report.failed:
         show.note(f"Pub/Sub does not take {report.failed.total()} of the events; their letters are left.")
