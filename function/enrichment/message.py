@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from enrichment.instant import to_utc
+from enrichment.instant import parse_rfc3339, to_utc
 from enrichment.outcome import BadEventError, Stage
 
 REDRIVE_MESSAGE_ID = "redrive_message_id"
@@ -153,16 +153,12 @@ def _original(attributes: Mapping[str, str], delivered_publish_time: datetime) -
     if not (_COUNT.fullmatch(count) and int(count) <= MAX_REDRIVES):
         return None
     try:
-        publish_time = msgspec.convert(attributes.get(REDRIVE_PUBLISH_TIME, ""), _Instant)
-        age = delivered_publish_time - to_utc(publish_time)
-    except (msgspec.ValidationError, OverflowError):
+        publish_time = parse_rfc3339(attributes.get(REDRIVE_PUBLISH_TIME, ""))
+    except ValueError:
         return None
-    if not timedelta(0) <= age <= int(count) * MAX_LIFE:
+    if not timedelta(0) <= delivered_publish_time - publish_time <= int(count) * MAX_LIFE:
         return None
-    return _Original(message_id, to_utc(publish_time), int(count))
-
-
-_Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+    return _Original(message_id, publish_time, int(count))
 
 
 def _attempt(value: object) -> int:
