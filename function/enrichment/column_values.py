@@ -31,6 +31,7 @@ text for a BOOLEAN other than true and false: what BigQuery makes of those is no
 """
 
 import binascii
+import decimal
 import math
 import re
 from collections.abc import Callable
@@ -170,14 +171,15 @@ def _float(value: object) -> Json:
     return float(value)
 
 
+_EXACT = decimal.Context(prec=1_000)  # more than _FLOAT lets through
+
+
 def _decimal(digits_before: int, digits_after: int) -> Callable[[object], Json]:
     def convert(value: object) -> Json:
-        import decimal  # by the few who have such a column
-
         text = value if isinstance(value, str) else repr(value)
         if not isinstance(value, bool) and isinstance(value, str | int | float) and _FLOAT.fullmatch(text):
-            number = decimal.Decimal(text)
-            _, digits, exponent = number.normalize(decimal.Context(prec=1_000)).as_tuple()
+            number = decimal.Decimal(text).normalize(_EXACT)
+            _, digits, exponent = number.as_tuple()
             if (
                 isinstance(exponent, int)
                 and exponent >= -digits_after

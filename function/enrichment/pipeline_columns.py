@@ -75,7 +75,7 @@ class _Entry:
             try:
                 return sources.parse(self._text)
             except sources.SourceError as error:
-                self.problem(f"{error}.")
+                self.problem(f"{error}.{suggestion(self._text, sources.like(self._text))}")
         return None
 
     def column(self, target: TableField, source: Source) -> Column:
@@ -104,28 +104,27 @@ def _is_broken(source: Source, declared: Declared) -> bool:
 
 
 def _check(entry: _Entry, column: Column, declared: Declared, lookup: LookupRules) -> None:
-    """Notes where a column cannot take what its source gives."""
-    written = f"{column.name} is a {'repeated ' if column.repeated else ''}{column.type}"
+    """Notes why a column cannot take what its source gives, if it cannot."""
     source = (column.origin, column.path)
-    if unknown := _unwritable(column):
-        entry.problem(
-            f"{column.name} has the type {unknown} in it, which cannot be written by this function."
-        )
-        return
     kind = sources.type_of(source, declared.shape, lookup.echo)
-    if outer := _scalar_around(source, declared):
-        entry.problem(f"{outer} is declared to be a {declared.fields[outer].type}, which has nothing inside.")
-    elif column.origin in (Origin.EVENT, Origin.PROFILE) and not column.path:
-        if column.repeated or column.type not in _WHOLE:
-            entry.problem(f"{written}, and takes no whole {column.origin}.")
-    elif kind is not None and (
+    whole = column.origin in (Origin.EVENT, Origin.PROFILE) and not column.path
+    takes = f"{column.name} has the type {'repeated ' if column.repeated else ''}{column.type}, which takes"
+    if unknown := _unwritable(column):
+        entry.problem(f"{column.name} has the type {unknown} in it, which this function cannot write.")
+    elif outer := _scalar_around(source, declared):
+        entry.problem(f"{outer} is declared as {declared.fields[outer].type}, and has nothing inside.")
+    elif whole and (column.repeated or column.type not in _WHOLE):
+        entry.problem(f"{takes} no whole {column.origin}.")
+    elif kind and (
         column.type not in column_values.TAKEN_BY[kind] or (column.repeated and kind is not FieldType.JSON)
     ):
-        entry.problem(f"{written}, and takes no {kind}.")
-    if column.required and not entry.has_default:
-        why = sources.why_missing(source, declared.shape, lookup)
-        if why:
-            entry.problem(f"the table requires {column.name}, but {why}, or give the column a default.")
+        entry.problem(f"{takes} no {kind}.")
+    elif (
+        column.required
+        and not entry.has_default
+        and (why := sources.why_missing(source, declared.shape, lookup))
+    ):
+        entry.problem(f"the table requires {column.name}, but {why}, or give the column a default.")
 
 
 def _unwritable(column: Column | TableField) -> str:
@@ -156,7 +155,7 @@ def _check_table(
     event_id: Source = (Origin.EVENT, declared.shape.id) if declared.shape.id else (Origin.MESSAGE, ("id",))
     carriers = [name for name, source in found.items() if source == event_id]
     if declared.id_is_good and not any(name in table and table[name].type == "STRING" for name in carriers):
+        source = ".".join((event_id[0].value, *event_id[1]))
         section.problem(
-            "",
-            f'needs a STRING column for the event id, "{".".join(event_id[1])}": rows are told apart by it.',
+            "", f'has no STRING column for the event id: COLUMN = "{source}". Rows are told apart by it.'
         )

@@ -54,7 +54,7 @@ def read(section: Section) -> Declared:
         for length in range(1, len(field.path)):
             outer = ".".join(field.path[:length])
             if outer in fields and outer not in broken and fields[outer].type is not FieldType.JSON:
-                listed.problem(name, f"stands in {outer}, which is declared to be a {fields[outer].type}.")
+                listed.problem(name, f"stands in {outer}, which is declared as {fields[outer].type}.")
     declared = Declared(EventShape(None, tuple(fields.values())), fields, broken)
     before = section.mistakes
     shape = replace(declared.shape, id=_id(section, declared))
@@ -124,7 +124,7 @@ def _detailed(section: Section, path: tuple[str, ...], spec: dict[str, object]) 
     field = Field(path, kind, section.flag("required", default="default" not in spec))
     if "max_length" in spec:
         if kind is not FieldType.STRING:
-            section.problem("max_length", f"is for strings, and this is a {kind}.")
+            section.problem("max_length", f"is for strings alone, and the type is {kind}.")
         field = replace(
             field, max_length=section.whole("max_length", field.max_length, 1, _MAX_LENGTH, "characters")
         )

@@ -73,7 +73,7 @@ def build(
             raise BadEventError(
                 Stage.ROW,
                 "column_invalid",
-                f"column {column.name} is a {column.type}, so {column.source} {error}",
+                f"column {column.name} has the type {column.type}: {column.source} {error}",
             ) from None
         if value is not None:
             values[column.name] = value

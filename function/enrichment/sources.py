@@ -53,6 +53,11 @@ def parse(text: str) -> Source:
     raise SourceError(f"it must be one of {GRAMMAR}")
 
 
+def like(text: str) -> tuple[str, ...]:
+    """Names of sources that somebody may have meant with a text that is none."""
+    return *_SINGLE, "event", "profile", _ATTRIBUTE + text.rpartition(".")[2]
+
+
 def parse_path(text: str) -> tuple[str, ...]:
     """Reads the keys on the way to a field: `order.total`.
 

@@ -182,7 +182,7 @@ def test_a_value_that_does_not_fit_its_column_stops_its_own_event_and_is_not_quo
         event = document_with(found)
         error = refused(partial(build, column("event.x", kind, fields=fields), event=event))
         assert error.reason == "column_invalid"
-        assert error.detail.startswith(f"column c is a {kind}, so event.x ")
+        assert error.detail.startswith(f"column c has the type {kind}: event.x ")
         assert BAD not in error.detail
 
 
@@ -273,7 +273,7 @@ def test_whatever_passes_is_taken_by_the_table(tables: Tables) -> None:
         ("NUMERIC", 0.1, "0.1"),
         ("NUMERIC", "12345678901234567890123456789.123456789", "12345678901234567890123456789.123456789"),
         ("NUMERIC", "1e-9", "0.000000001"),
-        ("NUMERIC", "1.000000000000", "1.000000000000"),
+        ("NUMERIC", "1.000000000000", "1"),
         ("BIGNUMERIC", "1e-38", "0." + "0" * 37 + "1"),
         ("BOOLEAN", "TRUE", True),
         ("TIMESTAMP", 1_700_000_000.5, "2023-11-14T22:13:20.500000Z"),

@@ -1,0 +1,413 @@
+"""What `pipeline.toml` may say, and that all that is wrong with it is told at once."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from enrichment import pipeline_file
+from enrichment.config import (
+    BatchLimits,
+    CacheLimits,
+    Column,
+    Field,
+    FieldType,
+    LookupRules,
+    OnMiss,
+    Origin,
+    PipelineConfig,
+    TableField,
+)
+from enrichment.pipeline_file import PipelineFileError
+
+from .conftest import FUNCTION
+
+Read = Callable[..., PipelineConfig]
+Problems = Callable[..., list[str]]
+
+MINIMAL = """
+[event]
+id = "event.id"
+[event.fields]
+id = { type = "string", max_length = 128 }
+user = "string"
+[lookup]
+path = "/users/{user}"
+echo = "user"
+miss_error = "unknown"
+[columns]
+id = "event.id"
+"""
+
+
+def field(name: str, kind: str = "STRING", mode: str = "NULLABLE", **more: object) -> dict[str, Any]:
+    return {"name": name, "type": kind, "mode": mode, **more}
+
+
+ID = field("id", mode="REQUIRED")
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Read a pipeline with some text replaced, against a table with the id and these columns."""
+
+    def read(
+        *edits: tuple[str, str], more: str = "", columns: list[dict[str, Any]] | None = None
+    ) -> PipelineConfig:
+        text = MINIMAL + more
+        for old, new in edits:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        (tmp_path / "pipeline.toml").write_text(text)
+        fields = [ID, *(columns or [])]
+        (tmp_path / "table.json").write_text(json.dumps({"schema": {"fields": fields}}))
+        return pipeline_file.read(tmp_path / "pipeline.toml", tmp_path / "table.json")
+
+    return read
+
+
+@pytest.fixture
+def problems(read: Read) -> Problems:
+    """What is wrong with a pipeline, without the file's name; nothing if it is right."""
+
+    def problems(
+        *edits: tuple[str, str], more: str = "", columns: list[dict[str, Any]] | None = None
+    ) -> list[str]:
+        try:
+            read(*edits, more=more, columns=columns)
+        except PipelineFileError as error:
+            return [problem.removeprefix("pipeline.toml: ") for problem in error.problems]
+        return []
+
+    return problems
+
+
+def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
+    shipped = pipeline_file.read(FUNCTION / "pipeline.toml", FUNCTION / "enrichment" / "table.json")
+    assert shipped.event.id == ("event_id",)
+    assert shipped.event.fields == (
+        Field(("event_id",), FieldType.STRING, max_length=128),
+        Field(("user_id",), FieldType.STRING),
+        Field(("type",), FieldType.STRING),
+        Field(("occurred_at",), FieldType.TIMESTAMP),
+    )
+    assert shipped.lookup == LookupRules(
+        "/profile/{user_id}", "user_id", ("user_id",), "user_id", "profile_not_found", OnMiss.DEAD_LETTER
+    )
+    assert shipped.batch == BatchLimits()
+    assert shipped.lookup.cache == CacheLimits()
+
+
+def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) -> None:
+    text = (FUNCTION / "pipeline.toml").read_text()
+    examples = [
+        line.removeprefix("#   ")
+        for line in text.splitlines()
+        if line.startswith(("#   plan", "#   total", "#   source"))
+    ]
+    assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source"]
+    table = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+    table["schema"]["fields"] += [field("plan"), field("total", "NUMERIC"), field("source")]
+    (tmp_path / "pipeline.toml").write_text(
+        text.replace("[columns]\n", "\n".join(["[columns]", *examples, ""]))
+    )
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    columns = pipeline_file.read(tmp_path / "pipeline.toml", tmp_path / "table.json").columns
+    assert [(column.source, column.default) for column in columns[:3]] == [
+        ("profile.plan", "free"), ("event.order.total", None), ("message.attributes.source", None)
+    ]  # fmt: skip
+
+
+def test_what_is_left_out_has_its_default(read: Read) -> None:
+    config = read()
+    assert config.lookup == LookupRules("/users/{user}", "user", ("user",), "user", "unknown")
+    assert config.batch == BatchLimits()
+
+
+def test_a_field_inside_of_another_may_be_looked_up(read: Read) -> None:
+    config = read(('user = "string"', '"order.user" = "string"'), ("{user}", "{order.user}"))
+    assert (config.lookup.placeholder, config.lookup.key) == ("order.user", ("order", "user"))
+
+
+def test_the_message_may_name_the_event(read: Read) -> None:
+    config = read(
+        ('id = "event.id"\n[event.f', 'id = "message.id"\n[event.f'),
+        ('s]\nid = "event.id"', 's]\nid = "message.id"'),
+    )
+    assert config.event.id is None
+
+
+def test_fields_are_required_unless_they_have_a_default_or_say_otherwise(read: Read) -> None:
+    declared = """
+        a = { type = "number", required = false }
+        "b.c" = { type = "timestamp", default = 2026-03-01T12:00:00+02:00 }
+        d = { type = "json", default = { x = [1, 2026-03-01] } }
+    """
+    fields = {f.name: f for f in read(('user = "string"', 'user = "string"' + declared)).event.fields}
+    assert not any(fields[name].required for name in ("a", "b.c", "d"))
+    assert str(fields["b.c"].default) == "2026-03-01 10:00:00+00:00"
+    assert fields["d"].default == {"x": [1, "2026-03-01"]}
+
+
+def test_a_columns_default_is_kept_as_bigquery_takes_it(read: Read) -> None:
+    more = """
+        n = { from = "profile.n", default = 7 }
+        j = { from = "profile.j", default = { a = 1 } }
+        d = { from = "profile.d", default = 2026-03-01 }
+        r = { from = "profile.r", default = ["x"] }
+    """
+    columns = [field("n", "INT64"), field("j", "JSON"), field("d", "DATE"), field("r", mode="REPEATED")]
+    found = {column.name: column.default for column in read(more=more, columns=columns).columns}
+    assert found == {"id": None, "n": "7", "j": '{"a":1}', "d": "2026-03-01", "r": ["x"]}
+
+
+def test_a_column_knows_its_place_in_the_table(read: Read) -> None:
+    record = field("item", "STRUCT", fields=[field("n", "INT64", "REQUIRED"), field("tags", mode="REPEATED")])
+    (_, column) = read(more='item = "event.item"', columns=[record]).columns
+    fields = (TableField("n", "INTEGER", required=True), TableField("tags", "STRING", repeated=True))
+    assert column == Column("item", "RECORD", False, False, Origin.EVENT, ("item",), None, fields)
+
+
+NOT_SECONDS = ["-1", "nan", "inf", "true", '"10"', "[]"]
+NOT_WHOLE = ["0", "-1", "1.5", "1e3", "true", '"10"', "100_000_000_000"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "values"),
+    [
+        ("lookup", "timeout_s", [*NOT_SECONDS, "0", "601"]),
+        ("lookup.cache", "ttl_s", [*NOT_SECONDS, "604_801"]),
+        ("lookup.cache", "negative_ttl_s", NOT_SECONDS),
+        ("lookup.cache", "stale_if_error_s", NOT_SECONDS),
+        ("lookup", "max_in_flight", [*NOT_WHOLE, "1001"]),
+        ("lookup", "max_answer_bytes", [*NOT_WHOLE, "10_000_001"]),
+        ("lookup.cache", "max_entries", NOT_WHOLE),
+        ("lookup.cache", "max_bytes", NOT_WHOLE),
+        ("batch", "max_rows", [*NOT_WHOLE, "50_001"]),
+        ("batch", "max_bytes", [*NOT_WHOLE, "9_000_001"]),
+    ],
+)
+def test_a_limit_outside_its_range_is_refused(
+    problems: Problems, section: str, key: str, values: list[str]
+) -> None:
+    for value in values:
+        edit = (("[columns]", f"{key} = {value}\n[columns]"),) if section == "lookup" else ()
+        (problem,) = problems(*edit, more="" if edit else f"[{section}]\n{key} = {value}")
+        assert problem.startswith(f"{section}.{key} is ")
+        assert "; it must be a " in problem
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "advice"),
+    [
+        ('"a..b" = "json"', '"a..b"', "is empty"),
+        ('order.total = "number"', "order", '"order.total"'),
+        ('"user.x" = "json"', '"user.x"', "declared as string"),
+        ('n = { type = "number", max_length = 1 }', "n.max_length", "strings alone"),
+        ('n = { type = "number", required = true, default = 1 }', "n.default", "never used"),
+        ('n = { type = "number", default = nan }', "n.default", "JSON"),
+        ('n = { type = "json", default = [inf] }', "n.default", "JSON"),
+        ('t = { type = "timestamp", default = 2026-03-01T12:00:00 }', "t.default", "offset"),
+    ],
+)
+def test_a_field_that_cannot_be_declared_so_is_named(
+    problems: Problems, line: str, place: str, advice: str
+) -> None:
+    (problem,) = problems(('user = "string"', f'user = "string"\n{line}'))
+    assert problem.startswith(f"event.fields.{place} ")
+    assert advice in problem
+
+
+@pytest.mark.parametrize(
+    ("edit", "place", "advice"),
+    [
+        (('id = "event.id"\n[e', 'id = "event.idd"\n[e'), "event.id", "Did you mean id?"),
+        (('id = "event.id"\n[e', 'id = "profile.id"\n[e'), "event.id", '"message.id"'),
+        (('id = "event.id"\n[e', 'id = "event"\n[e'), "event.id", '"message.id"'),
+        (('id = "event.id"\n[e', "[e"), "event.id", "is missing"),
+        ((", max_length = 128", ""), "event.id", "max_length = 128"),
+        (('"string", max_length = 128', '"integer"'), "event.id", "required string"),
+        (
+            ('user = "string"', 'user = { type = "string", required = false }'),
+            "lookup.path",
+            "required string",
+        ),
+        (("max_length", "maxlength"), "event.fields.id.maxlength", "Did you mean max_length?"),
+        (("max_length = 128", "max_length = 0"), "event.fields.id.max_length", "from 1 to"),
+        (('user = "string"', 'user = "String"'), "event.fields.user", "Did you mean string?"),
+        (('user = "string"', "user = 1"), "event.fields.user", "must be a type"),
+        (("/users/{user}", "/users/{usr}"), "lookup.path", "Did you mean user?"),
+        (("/users/{user}", "/users"), "lookup.path", "with 0 placeholders"),
+        (("/users/{user}", "/users/{user}/{id}"), "lookup.path", "with 2 placeholders"),
+        (("/users/{user}", "users/{user}"), "lookup.path", "start with a slash"),
+        (("/users/{user}", "//users/{user}"), "lookup.path", "no empty segment"),
+        (("/users/{user}", "/users/{user}?all"), "lookup.path", "no query"),
+        (("/users/{user}", "/a/../{user}"), "lookup.path", "segment of dots"),
+        (("/users/{user}", "/users/{id }"), "lookup.path", "not declared"),
+        (('echo = "user"', 'echo = ""'), "lookup.echo", "repeats the key"),
+        (('miss_error = "unknown"', ""), "lookup.miss_error", "is missing"),
+        (
+            ('miss_error = "unknown"', 'miss_error = "unknown"\non_miss = "drop"'),
+            "lookup.on_miss",
+            "write, dead-letter, retry",
+        ),
+        (
+            ('miss_error = "unknown"', 'miss_error = "unknown"\nonmiss = "write"'),
+            "lookup.onmiss",
+            "Did you mean on_miss?",
+        ),
+        (("[lookup]", "[lookups]\n[lookup]"), "lookups", "Did you mean lookup?"),
+        (("[lookup]", "[lookup]\ncache = 5"), "lookup.cache", "must be a table"),
+        (('s]\nid = "event.id"', 's]\nid = "event.user"'), "columns", 'event id: COLUMN = "event.id"'),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_to_do(
+    problems: Problems,
+    edit: tuple[str, str],
+    place: str,
+    advice: str,
+) -> None:
+    (problem,) = problems(edit)
+    assert problem.startswith(f"{place} ")
+    assert advice in problem
+
+
+@pytest.mark.parametrize(
+    ("column", "source", "advice"),
+    [
+        (field("c"), '"message.attribute.a"', "Did you mean message.attributes.a?"),
+        (field("c"), '"message.attributes."', "must be one of"),
+        (field("c"), '"nowe"', "Did you mean now?"),
+        (field("c"), '"event.a..b"', "is empty"),
+        (field("c"), '"now.x"', "must be one of"),
+        (field("c"), "5", "must be one of"),
+        (field("c"), "{ default = 5 }", "from is missing"),
+        (field("c"), '{ from = "now", defalt = 5 }', "Did you mean default?"),
+        (field("C"), '"now"', "is no column of the table. Did you mean C?"),
+        (field("c", "DATE"), '"now"', "takes no timestamp"),
+        (field("c", "RECORD"), '"event.user"', "takes no string"),
+        (field("c", "BOOLEAN"), '"now"', "takes no timestamp"),
+        (field("c", mode="REPEATED"), '"event.user"', "takes no string"),
+        (field("c", "INTEGER"), '"event"', "takes no whole event"),
+        (field("c", mode="REPEATED"), '"profile"', "takes no whole profile"),
+        (field("c", "INTERVAL"), '"event.x"', "INTERVAL in it, which this function cannot write"),
+        (field("c", "RECORD", fields=[field("x", "RANGE")]), '"event.x"', "RANGE in it"),
+        (field("c"), '"event.user.name"', "user is declared as string"),
+        (field("c", "INTEGER"), '{ from = "event.x", default = 1.5 }', "must be a whole number"),
+        (field("c", "TIMESTAMP"), '{ from = "event.x", default = "soon" }', "must be a time"),
+        (field("c", mode="REQUIRED"), '"event.x"', "declare it in [event.fields]"),
+        (field("c", mode="REQUIRED"), '"profile.x"', "make the column NULLABLE"),
+        (field("c", mode="REQUIRED"), '"message.attributes.x"', "make the column NULLABLE"),
+        (field("c", mode="REQUIRED"), '"message.ordering_key"', "make the column NULLABLE"),
+    ],
+    ids=str,
+)
+def test_a_column_that_cannot_take_its_source_is_refused(
+    problems: Problems,
+    column: dict[str, Any],
+    source: str,
+    advice: str,
+) -> None:
+    (problem,) = problems(more=f"c = {source}", columns=[column])
+    assert problem.startswith("columns.c")
+    assert advice in problem
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"event"',
+        '"event.user"',
+        '"profile"',
+        '"profile.user"',
+        '"message.id"',
+        '"message.publish_time"',
+        '"trace.id"',
+        '"now"',
+        '{ from = "profile.x", default = "none" }',
+        '{ from = "message.attributes.x", default = "none" }',
+    ],
+)
+def test_a_required_column_takes_what_is_always_there_or_has_a_default(
+    problems: Problems, source: str
+) -> None:
+    assert problems(more=f"c = {source}", columns=[field("c", mode="REQUIRED")]) == []
+
+
+def test_a_required_column_takes_no_profile_where_rows_are_written_without_one(problems: Problems) -> None:
+    write = ('miss_error = "unknown"', 'miss_error = "unknown"\non_miss = "write"')
+    required = [field("c", "JSON", "REQUIRED")]
+    (problem,) = problems(write, more='c = "profile"', columns=required)
+    assert 'on_miss = "write" writes rows without a profile' in problem
+    assert problems(write, more='c = { from = "profile", default = {} }', columns=required) == []
+
+
+def test_a_required_column_that_is_not_written_is_a_mistake_and_any_other_is_not(problems: Problems) -> None:
+    assert problems(columns=[field("c"), field("d", mode="REPEATED"), field("e", "INTERVAL")]) == []
+    assert problems(columns=[field("c", mode="REQUIRED")]) == [
+        "columns.c is missing, and the table requires it: c = SOURCE."
+    ]
+
+
+def test_a_mistake_in_a_field_is_told_once_and_not_again_wherever_the_field_is_used(
+    problems: Problems,
+) -> None:
+    edits = (
+        ('{ type = "string", max_length = 128 }', '"sting"'),
+        ('user = "string"', 'user = { typ = "string" }'),
+    )
+    assert [problem.split()[0] for problem in problems(*edits)] == ["event.fields.id", "event.fields.user"]
+
+
+def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
+    found = problems(
+        ('id = "event.id"\n[e', 'id = "event.no"\n[e'),
+        ("/users/{user}", "users"),
+        ('echo = "user"', ""),
+        more='c = "nowhere"\n[batch]\nmax_rows = 0\nrows = 1',
+        columns=[field("c"), field("d", mode="REQUIRED")],
+    )
+    assert [problem.split()[0] for problem in found] == [
+        "event.id", "lookup.path", "lookup.echo", "columns.c", "columns.d", "batch.rows", "batch.max_rows"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("pipeline.toml", b"[event", "pipeline.toml: is not TOML"),
+        ("pipeline.toml", b"\xff", "pipeline.toml: is not UTF-8"),
+        ("pipeline.toml", None, "pipeline.toml: cannot be read"),
+        ("table.json", b"{", "table.json: is no table resource"),
+        ("table.json", b"[]", "table.json: is no table resource"),
+        ("table.json", b'{"schema": {"fields": [{"name": "id"}]}}', "table.json: is no table resource"),
+        (
+            "table.json",
+            b'{"schema": {"fields": [{"name": "id", "type": "STRING", "mode": "OFTEN"}]}}',
+            "id has the mode OFTEN",
+        ),
+        (
+            "table.json",
+            b'{"schema": {"fields": [{"name": "id", "type": "STRING"}, {"name": "ID", "type": "JSON"}]}}',
+            "id is there twice",
+        ),
+        ("table.json", b"\xff", "table.json: is no"),
+        ("table.json", None, "table.json: cannot be read"),
+    ],
+    ids=str,
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, file: str, content: bytes | None, said: str
+) -> None:
+    (tmp_path / "pipeline.toml").write_text(MINIMAL)
+    (tmp_path / "table.json").write_text(json.dumps({"schema": {"fields": [ID]}}))
+    if content is None:
+        (tmp_path / file).unlink()
+    else:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(PipelineFileError) as caught:
+        pipeline_file.read(tmp_path / "pipeline.toml", tmp_path / "table.json")
+    (problem,) = caught.value.problems
+    assert said in problem
