@@ -1,22 +1,32 @@
-"""Rows into BigQuery: what the official client and the table say decides the event's end."""
+"""Rows into BigQuery: what the official client and the table say decides each event's end."""
 
+import asyncio
+import json
 import socket
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Lock, Thread
 from typing import Any
 
+import meshpass
 import pytest
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, TransientError
+from enrichment.config import BatchLimits
+from enrichment.outcome import EnrichmentError, Fate
 from enrichment.row import Row
-from enrichment.sink import BigQuerySink, verdict
+from enrichment.sink import BigQuerySink
+from enrichment.sink.bigquery import ATTEMPT_TIMEOUT_S
 from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
 
-from .conftest import PROJECT, TABLE, Tables
+from .conftest import FUNCTION, PROJECT, TABLE, Tables
 
-ROW = Row(
-    "e-sink",
-    {
-        "event_id": "e-sink",
+
+def row(insert_id: str, **columns: str) -> Row:
+    given = {
+        "event_id": insert_id,
         "user_id": "u-1",
         "type": "t",
         "occurred_at": "2026-03-01T11:00:00Z",
@@ -26,75 +36,414 @@ ROW = Row(
         "publish_time": "2026-03-01T12:00:00Z",
         "enriched_at": "2026-03-01T12:00:01Z",
         "trace_id": "t",
-    },
-)
+        **columns,
+    }
+    return Row(insert_id, dict(given), 1_000)
 
 
-def write(row: Row, table: str = TABLE, deadline_s: float = 5.0) -> EnrichmentError | None:
-    """How a write fails, or None."""
-    import asyncio
-
-    def client() -> bigquery.Client:
-        return bigquery.Client(project=PROJECT, credentials=AnonymousCredentials())
-
-    sink = BigQuerySink(table, deadline_s, client)
-    try:
-        asyncio.run(sink.write(row))
-    except EnrichmentError as error:
-        return error
-    finally:
-        sink.close()
-    return None
+def client() -> bigquery.Client:
+    return bigquery.Client(project=PROJECT, credentials=AnonymousCredentials())
 
 
-def test_a_row_is_in_the_table_once_written(tables: Tables) -> None:
-    assert write(ROW) is None
+@dataclass
+class Writing:
+    """A sink, and what it counts."""
+
+    table: str = TABLE
+    limits: BatchLimits = field(default_factory=BatchLimits)
+    make_client: Callable[[], bigquery.Client] = client
+    counted: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sink = BigQuerySink(self.table, self.limits, self.make_client, self._count)
+
+    def _count(self, name: str, amount: int = 1, /, **_: str) -> None:
+        self.counted[name] = self.counted.get(name, 0) + amount
+
+    def write(self, *rows: Row, within_s: float = 20.0) -> list[EnrichmentError | None]:
+        """How the rows of concurrent events fail, or None for each that is written."""
+
+        async def write_one(row: Row) -> EnrichmentError | None:
+            try:
+                await self.sink.write(row, meshpass.Deadline.after(within_s))
+            except EnrichmentError as error:
+                return error
+            return None
+
+        async def write_all() -> list[EnrichmentError | None]:
+            return await asyncio.gather(*map(write_one, rows))
+
+        return asyncio.run(write_all())  # a loop of its own each time, as a server makes after the app
+
+    def ends(self, *rows: Row, within_s: float = 20.0) -> list[tuple[Fate, str]]:
+        """The same as fates and reasons."""
+        errors = self.write(*rows, within_s=within_s)
+        return [(error.fate, error.reason) if error else (Fate.WRITTEN, "") for error in errors]
+
+
+WRITTEN = (Fate.WRITTEN, "")
+
+
+@pytest.fixture
+def sinks() -> Iterator[Callable[..., Writing]]:
+    made: list[Writing] = []
+
+    def make(
+        table: str = TABLE,
+        limits: BatchLimits | None = None,
+        make_client: Callable[[], bigquery.Client] = client,
+    ) -> Writing:
+        made.append(Writing(table, limits or BatchLimits(), make_client))
+        return made[-1]
+
+    yield make
+    for writing in made:
+        writing.sink.close()
+
+
+MakeSink = Callable[..., Writing]
+
+
+@contextmanager
+def own_table(tables: Tables, name: str, without: str = "") -> Iterator[str]:
+    """A table of this test's own, like the function's but for a column."""
+    definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+    fields = [column for column in definition["schema"]["fields"] if column["name"] != without]
+    full_name = f"{PROJECT}.events.{name}"
+    project, dataset, table = full_name.split(".")
+    reference = {"projectId": project, "datasetId": dataset, "tableId": table}
+    tables.client.create_table(
+        bigquery.Table.from_api_repr({"schema": {"fields": fields}, "tableReference": reference})
+    )
+    yield full_name
+    tables.client.delete_table(full_name)
+
+
+def test_a_row_is_in_the_table_once_written(tables: Tables, sinks: MakeSink) -> None:
+    assert sinks().ends(row("e-sink")) == [WRITTEN]
     assert len(tables.rows("e-sink")) == 1
 
 
-def test_a_row_that_bigquery_calls_invalid_is_the_events_fault_and_its_value_is_not_repeated(
-    tables: Tables,
+def test_a_row_that_is_delivered_again_is_one_row(tables: Tables, sinks: MakeSink) -> None:
+    writing = sinks()
+    assert writing.ends(row("e-again"), row("e-again")) == [WRITTEN, WRITTEN]
+    assert writing.ends(row("e-again")) == [WRITTEN]
+    assert len(tables.rows("e-again")) == 1
+
+
+def test_rows_of_concurrent_events_share_a_request(tables: Tables, sinks: MakeSink) -> None:
+    writing = sinks()
+    names = [f"e-group-{number}" for number in range(64)]
+    assert writing.ends(*map(row, names)) == [WRITTEN] * 64
+    assert writing.counted == {"insert_requests": 1, "insert_rows": 64}
+    assert [len(tables.rows(name)) for name in names] == [1] * 64
+
+
+def test_a_row_that_bigquery_calls_invalid_is_its_own_events_fault_and_its_neighbours_are_written(
+    tables: Tables, sinks: MakeSink
 ) -> None:
-    error = write(replace(ROW, columns={**ROW.columns, "occurred_at": "yesterday"}))
-    assert isinstance(error, BadEventError)
-    assert error.reason == "row_invalid"
-    assert "occurred_at" in error.detail
-    assert "yesterday" not in error.detail
+    writing = sinks()
+    bad = row("e-bad", occurred_at="yesterday")
+    written, invalid, also_written = writing.write(row("e-left"), bad, row("e-right"))
+    assert written is None
+    assert also_written is None
+    assert invalid is not None
+    assert (invalid.fate, invalid.reason) == (Fate.DEAD_LETTERED, "row_invalid")
+    assert "occurred_at" in invalid.detail
+    assert "yesterday" not in str(invalid)
+    assert [len(tables.rows(name)) for name in ("e-left", "e-bad", "e-right")] == [1, 0, 1]
+    assert writing.counted == {"insert_requests": 2, "insert_rows": 3, "insert_rows_resent": 2}
 
 
-def test_a_missing_table_is_our_fault(tables: Tables) -> None:
-    error = write(ROW, table=f"{PROJECT}.events.nowhere")
-    assert isinstance(error, FaultError)
-    assert error.reason == "bigquery_not_found"
+def test_a_request_too_large_for_bigquery_is_halved_and_all_of_its_rows_written(
+    tables: Tables, sinks: MakeSink
+) -> None:
+    writing = sinks(limits=BatchLimits(max_bytes=50_000_000))
+    payload = json.dumps("x" * 4_000_000)
+    names = ["e-large-1", "e-large-2", "e-large-3"]
+    assert writing.ends(*(row(name, event=payload) for name in names)) == [WRITTEN] * 3
+    assert [len(tables.rows(name)) for name in names] == [1] * 3
 
 
-def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_too_large_for_bigquery_is_its_own_events_fault(tables: Tables, sinks: MakeSink) -> None:
+    huge = row("e-huge", event=json.dumps("x" * 11_000_000))
+    assert sinks().ends(row("e-small"), huge) == [WRITTEN, (Fate.DEAD_LETTERED, "row_too_large")]
+
+
+def test_a_missing_table_is_our_fault_and_all_is_well_once_it_is_there(
+    tables: Tables, sinks: MakeSink
+) -> None:
+    writing = sinks(f"{PROJECT}.events.late")
+    assert writing.ends(row("a"), row("b")) == [(Fate.FAULT, "bigquery_not_found")] * 2
+    with own_table(tables, "late"):
+        assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
+    assert writing.ends(row("a")) == [(Fate.FAULT, "bigquery_not_found")]
+    with own_table(tables, "late"):
+        assert writing.ends(row("a")) == [WRITTEN]
+
+
+def test_a_table_without_one_of_our_columns_is_our_fault_and_no_event_is_dead_lettered_for_it(
+    tables: Tables, sinks: MakeSink
+) -> None:
+    with own_table(tables, "narrow", without="trace_id") as table:
+        errors = sinks(table).write(row("a"), row("b"))
+    assert [(error.fate, error.reason) for error in errors if error] == [
+        (Fate.FAULT, "bigquery_schema_mismatch")
+    ] * 2
+    assert errors[0] is not None
+    assert "trace_id" in errors[0].detail
+
+
+def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, sinks: MakeSink) -> None:
     with socket.socket() as closed:  # bound and not listening: every connection is refused
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        error = write(ROW, deadline_s=0.2)
-    assert isinstance(error, TransientError)
-    assert error.reason == "bigquery_unavailable"
+        (end,) = sinks().ends(row("a"), within_s=0.2)
+    assert end[0] is Fate.RETRY
 
 
-def entry(index: int, *reasons: str) -> dict[str, Any]:
-    return {"index": index, "errors": [{"reason": reason, "location": "event"} for reason in reasons]}
-
-
-@pytest.mark.parametrize(
-    ("errors", "kind"),
-    [
-        ([], type(None)),
-        ([entry(0, "invalid")], BadEventError),
-        ([entry(0, "stopped"), entry(1, "invalid")], TransientError),
-        ([entry(0, "stopped", "invalid")], BadEventError),
-        ([entry(1, "invalid")], TransientError),
-        ([entry(0, "timeout")], TransientError),
-        ([entry(0, "backendError")], TransientError),
-        ([entry(0, "accessDenied")], FaultError),
-    ],
-)
-def test_the_verdict_on_a_row_is_its_own_and_an_innocent_row_is_sent_again(
-    errors: list[dict[str, Any]], kind: type
+def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
+    tables: Tables, sinks: MakeSink
 ) -> None:
-    assert type(verdict(errors, 0)) is kind
+    there: list[bool] = []
+
+    def make_client() -> bigquery.Client:
+        if not there:
+            raise DefaultCredentialsError("none")
+        return client()
+
+    writing = sinks(make_client=make_client)
+    writing.sink.warm_up()
+    assert writing.ends(row("e-credentials")) == [(Fate.FAULT, "bigquery_no_credentials")]
+    there.append(True)
+    assert writing.ends(row("e-credentials")) == [WRITTEN]
+
+
+def test_warming_up_makes_the_client_in_the_background_and_once(tables: Tables, sinks: MakeSink) -> None:
+    may_go_on = Event()
+    made: list[bigquery.Client] = []
+
+    def make_client() -> bigquery.Client:
+        may_go_on.wait()
+        made.append(client())
+        return made[-1]
+
+    writing = sinks(make_client=make_client)
+    writing.sink.warm_up()
+    writing.sink.warm_up()
+    assert made == []
+    may_go_on.set()
+    assert writing.ends(row("e-warm")) == [WRITTEN]
+    assert len(made) == 1
+
+
+@dataclass
+class Service:
+    """BigQuery as a script: what each request is answered, and what was in it."""
+
+    address: str
+    script: list["Answer"] = field(default_factory=list)
+    otherwise: "Answer | None" = None
+    requests: list[list[str]] = field(default_factory=list)
+    timeouts_s: list[float] = field(default_factory=list)
+    connections: list[object] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock)
+
+
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    service: Service
+    ids: list[str]
+
+    def setup(self) -> None:
+        super().setup()
+        with self.service.lock:
+            self.service.connections.append(self.client_address)
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.ids = [entry["insertId"] for entry in body["rows"]]
+        with self.service.lock:
+            self.service.requests.append(self.ids)
+            self.service.timeouts_s.append(float(self.headers["x-server-timeout"]))
+            answer = self.service.script.pop(0) if self.service.script else self.service.otherwise or ok
+        answer(self)
+
+    def reply(self, status: int, document: dict[str, Any]) -> None:
+        body = json.dumps(document).encode()
+        self.send_response_only(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def ok(handler: Handler) -> None:
+    handler.reply(200, {"kind": "bigquery#tableDataInsertAllResponse"})
+
+
+def refusal(status: int, reason: str) -> Answer:
+    error = {"reason": reason, "message": "it says so", "domain": "global"}
+
+    def answer(handler: Handler) -> None:
+        handler.reply(status, {"error": {"code": status, "message": "no", "errors": [error]}})
+
+    return answer
+
+
+def ok_then_hang_up(handler: Handler) -> None:
+    """Answers as if to keep the connection, and ends it: as any server does with an idle one."""
+    ok(handler)
+    handler.close_connection = True
+
+
+def hang_up(handler: Handler) -> None:
+    """Ends the connection without an answer."""
+    handler.close_connection = True
+
+
+def row_errors(*reasons: str) -> Answer:
+    """Fails rows for these reasons, one each."""
+    errors = [
+        {"index": index, "errors": [{"reason": reason, "location": ""}]}
+        for index, reason in enumerate(reasons)
+    ]
+    return lambda handler: handler.reply(200, {"insertErrors": errors})
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    handler = type("ScriptedHandler", (Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    service = Service(f"http://127.0.0.1:{server.server_port}")
+    handler.service = service  # type: ignore[attr-defined]
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", service.address)
+    yield service
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_brief_outage_costs_time_and_no_event(service: Service, sinks: MakeSink) -> None:
+    service.script = [refusal(503, "backendError"), refusal(500, "internalError")]
+    assert sinks().ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
+    assert service.requests == [["a", "b"]] * 3
+
+
+def test_a_row_that_bigquery_could_not_write_just_now_is_sent_again(
+    service: Service, sinks: MakeSink
+) -> None:
+    service.script = [row_errors("backendError", "stopped")]
+    assert sinks().ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
+    assert service.requests[0] == ["a", "b"]
+    assert sorted(service.requests[1:]) == [["a"], ["b"]]
+
+
+def test_a_connection_that_was_idle_too_long_is_no_concern_of_an_event(
+    service: Service, sinks: MakeSink
+) -> None:
+    service.script = [ok_then_hang_up]
+    writing = sinks()
+    assert writing.ends(row("a")) == [WRITTEN]
+    assert writing.ends(row("b")) == [WRITTEN]
+    assert service.requests == [["a"], ["b"]]
+    assert len(service.connections) == 2
+
+
+def test_a_connection_that_breaks_under_a_request_is_no_concern_of_an_event(
+    service: Service, sinks: MakeSink
+) -> None:
+    service.script = [ok, hang_up, hang_up]
+    writing = sinks()
+    assert writing.ends(row("a")) == [WRITTEN]
+    assert writing.ends(row("b")) == [WRITTEN]
+    assert service.requests == [["a"], ["b"], ["b"], ["b"]]
+
+
+def test_a_connection_is_kept_for_the_next_write(service: Service, sinks: MakeSink) -> None:
+    writing = sinks()
+    for name in "abc":
+        assert writing.ends(row(name)) == [WRITTEN]
+    assert len(service.connections) == 1
+
+
+def test_a_missing_permission_is_our_fault_and_all_is_well_once_it_is_granted(
+    service: Service, sinks: MakeSink
+) -> None:
+    service.script = [refusal(403, "accessDenied")]
+    writing = sinks()
+    assert writing.ends(row("a"), row("b")) == [(Fate.FAULT, "bigquery_forbidden")] * 2
+    assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
+
+
+def test_a_spent_quota_is_transient(service: Service, sinks: MakeSink) -> None:
+    service.script = [refusal(403, "quotaExceeded")]
+    assert sinks().ends(row("a")) == [(Fate.RETRY, "bigquery_unavailable")]
+
+
+def test_a_row_that_spoils_its_request_fails_alone_and_is_kept(service: Service, sinks: MakeSink) -> None:
+    def spoilt(handler: Handler) -> None:
+        (refusal(400, "invalid") if "spoils" in handler.ids else ok)(handler)
+
+    service.otherwise = spoilt
+    names = ["a", "b", "spoils", "c"]
+    assert sinks().ends(*map(row, names)) == [WRITTEN, WRITTEN, (Fate.FAULT, "bigquery_refused"), WRITTEN]
+
+
+def hang_until(may_go_on: Event) -> Answer:
+    def hang(handler: Handler) -> None:
+        may_go_on.wait()
+        hang_up(handler)
+
+    return hang
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for_beyond_the_deadline(
+    service: Service, sinks: MakeSink
+) -> None:
+    may_go_on = Event()
+    service.script = [hang_until(may_go_on)]
+    writing = sinks()
+    ((fate, _),) = writing.ends(row("a"), within_s=0.2)
+    may_go_on.set()
+    assert fate is Fate.RETRY
+    assert service.timeouts_s[0] <= 0.2
+    assert writing.ends(row("a")) == [WRITTEN]
+
+
+def test_one_attempt_does_not_take_all_of_a_long_deadline(service: Service, sinks: MakeSink) -> None:
+    assert sinks().ends(row("a"), within_s=500.0) == [WRITTEN]
+    assert service.timeouts_s == [ATTEMPT_TIMEOUT_S]
+
+
+def test_an_outage_that_outlasts_the_deadline_is_transient_and_nothing_is_sent_after_it(
+    service: Service, sinks: MakeSink
+) -> None:
+    service.otherwise = refusal(503, "backendError")
+    writing = sinks()
+    assert writing.ends(row("a"), within_s=0.3)[0][0] is Fate.RETRY
+    writing.sink.close()  # waits for the thread that writes, which would try for ten minutes
+
+
+def test_a_row_whose_deadline_passes_while_credentials_are_sought_is_not_sent(
+    service: Service, sinks: MakeSink
+) -> None:
+    may_go_on = Event()
+
+    def make_client() -> bigquery.Client:
+        may_go_on.wait()
+        return client()
+
+    writing = sinks(make_client=make_client)
+    assert writing.ends(row("a"), within_s=0.05) == [(Fate.RETRY, "write_timeout")]
+    may_go_on.set()
+    writing.sink.close()  # waits for the thread that would send it
+    assert service.requests == []

@@ -1,0 +1,6 @@
+"""Where rows go: a row handed to a sink is durable when `write` returns, and not before."""
+
+from enrichment.sink.base import Sink
+from enrichment.sink.bigquery import BigQuerySink
+
+__all__ = ["BigQuerySink", "Sink"]

@@ -1,0 +1,138 @@
+"""When a group of rows may be written, and what becomes of each row afterwards. Pure."""
+
+import random
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from enrichment.outcome import BadEventError, EnrichmentError, TransientError
+from enrichment.sink.waiting import Entry
+
+MAX_WRITES = 4
+"""Most writes under way at once, of any kind."""
+
+MAX_RESENDS = 3
+"""Most of them that send rows again, so that these never keep new rows waiting."""
+
+SLOW_S = 1.0
+"""A write under way for longer, in seconds, no longer holds back the rows that come after it."""
+
+FIRST_DELAY_S = 0.1
+MAX_DELAY_S = 1.0
+
+
+class StoppedError(TransientError):
+    """Nothing is wrong with the row: another row of its request kept it out."""
+
+
+class RefusedError(Exception):
+    """A request was refused as a whole, for its size or for a row that spoils it. Smaller ones find out which.
+
+    Args:
+        verdict: What it means for a row that was alone in its request.
+    """
+
+    def __init__(self, verdict: EnrichmentError) -> None:
+        super().__init__(str(verdict))
+        self.verdict = verdict
+
+
+def may_write(ages_s: Collection[float], resending: int, fills_a_request: bool) -> bool:
+    """Decides whether rows that wait may be written now.
+
+    One write at a time lets the next one's rows gather. A second is worth it only where waiting gains nothing, for
+    there are rows enough, or where the writes under way are so slow that they may be hung.
+
+    Args:
+        ages_s: How long each write of new rows has been under way, in seconds.
+        resending: How many writes under way send rows again.
+        fills_a_request: Whether enough rows wait for a request of full size.
+    """
+    if len(ages_s) + resending >= MAX_WRITES:
+        return False
+    return not ages_s or fills_a_request or min(ages_s) > SLOW_S
+
+
+def may_resend(writing: int, resending: int) -> bool:
+    """Decides whether rows that are due to be sent again may be now: they are who they are, and gather no more.
+
+    Args:
+        writing: How many writes of new rows are under way.
+        resending: How many writes under way send rows again.
+    """
+    return resending < MAX_RESENDS and writing + resending < MAX_WRITES
+
+
+def jittered_delay_s(attempt: int) -> float:
+    """How long rows with an error of their own wait before they are sent again, in seconds.
+
+    Exponential with full jitter, so that instances which failed together do not come back together
+    (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
+
+    Args:
+        attempt: How often they have been sent, from 1.
+    """
+    return random.uniform(0, min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (attempt - 1)))  # noqa: S311 - no secret
+
+
+class Sorted(NamedTuple):
+    """What becomes of the entries of a request.
+
+    Args:
+        settled: Those with a verdict that stands.
+        at_once: Requests to make at once.
+        later: Those with an error of their own that will pass.
+    """
+
+    settled: list[tuple[Entry, EnrichmentError | None]]
+    at_once: list[list[Entry]]
+    later: list[tuple[Entry, EnrichmentError]]
+
+
+def sort_out(entries: Sequence[Entry], verdicts: Sequence[EnrichmentError | None]) -> Sorted:
+    """Decides what becomes of each entry of a request.
+
+    Rows that others stopped go again at once and among themselves: what stopped them is not there any more, and no
+    new row can stop them. If none but stopped rows are left there is nobody to blame, and trying again at once
+    could go on for ever. A bad row is the end of its own event alone: others that wait with the same id
+    have each a row of their own, and somebody who guesses ids must not condemn their events.
+
+    Args:
+        entries: What was sent.
+        verdicts: The verdict on each.
+
+    Raises:
+        ValueError: there are not as many verdicts as entries.
+    """
+    sorted_ = Sorted([], [], [])
+    stopped: list[tuple[Entry, EnrichmentError]] = []
+    for entry, verdict in zip(entries, verdicts, strict=True):
+        if isinstance(verdict, StoppedError):
+            stopped.append((entry, verdict))
+        elif isinstance(verdict, TransientError):
+            sorted_.later.append((entry, verdict))
+        elif isinstance(verdict, BadEventError) and len(entry.waiters) > 1:
+            first, *others = entry.waiters
+            sorted_.settled.append((Entry([first]), verdict))
+            sorted_.at_once.append([Entry(others)])
+        else:
+            sorted_.settled.append((entry, verdict))
+    if len(stopped) == len(entries):
+        sorted_.later.extend(stopped)
+    elif stopped:
+        sorted_.at_once.append([entry for entry, _ in stopped])
+    return sorted_
+
+
+def narrow_down(entries: Sequence[Entry], verdict: EnrichmentError) -> Sorted:
+    """Decides what becomes of the entries of a request that was refused as a whole.
+
+    Halves of it find the culprit in a number of requests that grows with the logarithm of its size.
+
+    Args:
+        entries: What was sent.
+        verdict: What the refusal means for a row that was alone in its request.
+    """
+    if len(entries) == 1:
+        return sort_out(entries, [verdict])
+    middle = len(entries) // 2
+    return Sorted([], [list(entries[:middle]), list(entries[middle:])], [])

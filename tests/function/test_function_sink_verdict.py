@@ -1,0 +1,70 @@
+"""What insertAll says about a row decides that row's fate, and nothing it quotes is repeated."""
+
+from typing import Any
+
+import pytest
+from enrichment.outcome import BadEventError, FaultError, TransientError
+from enrichment.sink.decisions import StoppedError
+from enrichment.sink.verdict import verdicts
+
+
+def entry(index: int, *reasons: str) -> dict[str, Any]:
+    return {"index": index, "errors": [{"reason": reason, "location": "event"} for reason in reasons]}
+
+
+def error(reason: str, location: str = "", message: str = "") -> list[dict[str, Any]]:
+    return [{"index": 0, "errors": [{"reason": reason, "location": location, "message": message}]}]
+
+
+@pytest.mark.parametrize(
+    ("errors", "kinds"),
+    [
+        pytest.param([], [type(None), type(None)], id="none"),
+        pytest.param([entry(0, "stopped"), entry(1, "invalid")], [StoppedError, BadEventError], id="stopped"),
+        pytest.param([entry(1, "invalid")], [StoppedError, BadEventError], id="unsaid"),
+        pytest.param([entry(0, "stopped", "invalid")], [BadEventError, StoppedError], id="two-reasons"),
+        pytest.param(
+            [entry(0, "stopped"), entry(0, "invalid")], [BadEventError, StoppedError], id="two-entries"
+        ),
+        pytest.param(
+            [entry(1, "timeout"), entry(0, "accessDenied")], [FaultError, TransientError], id="order"
+        ),
+        pytest.param(
+            [entry(0, "backendError"), entry(1, "never heard of")], [TransientError] * 2, id="passing"
+        ),
+    ],
+)
+def test_each_row_has_its_own_verdict(errors: list[dict[str, Any]], kinds: list[type]) -> None:
+    assert [type(verdict) for verdict in verdicts(errors, 2)] == kinds
+
+
+def test_an_error_of_a_row_that_was_not_sent_is_no_verdict_on_another() -> None:
+    with pytest.raises(IndexError):
+        verdicts([entry(2, "invalid")], 2)
+
+
+@pytest.mark.parametrize(
+    ("location", "message", "kind"),
+    [
+        ("plan", "no such field: plan.", FaultError),
+        ("plan", "no such field.", FaultError),
+        ("", "Missing required field: Msg_0_CLOUD_QUERY_TABLE.plan.", FaultError),
+        ("order.plan", "no such field: order.plan.", BadEventError),
+        ("orders[0].plan", "no such field: plan.", BadEventError),
+        ("", "Missing required field: Msg_1_CLOUD_QUERY_TABLE_ORDER.plan.", BadEventError),
+        ("plan", "Could not parse 'no such field' as a timestamp", BadEventError),
+        ("plan", "", BadEventError),
+    ],
+)
+def test_columns_that_are_not_the_tables_are_our_fault_and_all_else_that_is_invalid_is_the_events(
+    location: str, message: str, kind: type
+) -> None:
+    (verdict,) = verdicts(error("invalid", location, message), 1)
+    assert type(verdict) is kind
+
+
+@pytest.mark.parametrize("reason", ["invalid", "backendError", "accessDenied"])
+def test_a_verdict_names_the_column_and_nothing_that_may_come_from_the_event(reason: str) -> None:
+    (verdict,) = verdicts(error(reason, "orders[0].secret", "Cannot convert secret"), 1)
+    assert "orders" in str(verdict)
+    assert "secret" not in str(verdict)
