@@ -46,7 +46,6 @@ class _Entry:
     """One line of the section: `name = "source"` or `name = { from = "source", default = ... }`."""
 
     def __init__(self, section: Section, name: str) -> None:
-        self.name = name
         spec = section.values[name]
         self._section, self._key = section, name
         self._text = spec
@@ -59,6 +58,7 @@ class _Entry:
 
     @property
     def has_default(self) -> bool:
+        """Whether something stands in where the source has no value."""
         return self._default is not None
 
     def problem(self, what: str) -> None:
@@ -81,7 +81,7 @@ class _Entry:
     def column(self, target: TableField, source: Source) -> Column:
         """The column, with its default as BigQuery takes it."""
         default: object = None
-        if self._default is not None and target.type in column_values.TYPES:
+        if self._default is not None and not _unwritable(target):
             try:
                 default = column_values.convert(target, as_json(self._default))
             except ValueError as error:

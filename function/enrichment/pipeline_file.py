@@ -69,7 +69,7 @@ def _load(path: Path, problems: list[str]) -> Mapping[str, object] | None:
         problems.append(f"{path.name}: cannot be read from {path}: {error.strerror}.")
     except UnicodeDecodeError:
         problems.append(f"{path.name}: is not UTF-8.")
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a TOMLDecodeError, or a number too long for Python to read
         problems.append(f"{path.name}: is not TOML: {error}.")
     return None
 

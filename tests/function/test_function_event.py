@@ -12,7 +12,7 @@ from enrichment.config import EventShape, Field, FieldType
 from enrichment.event import Event
 from enrichment.message import Message
 from enrichment.outcome import BadEventError, Stage
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 SHAPE = EventShape(
@@ -258,6 +258,10 @@ _TEXTS = st.recursive(
 )
 
 
+@example('{"a":1,"a":"\\u003a"}')
+@example('{"a":1,"a":"\\u003A"}')
+@example('{"a" :1,"a":"\\":"}')
+@example(f'{{"a":{2**64}}}')
 @given(_TEXTS)
 def test_the_quick_proof_never_takes_what_the_second_reader_refuses(text: str) -> None:
     def pairs(found: list[tuple[str, object]]) -> dict[str, object]:

@@ -21,6 +21,8 @@ from enrichment.config import (
     TableField,
 )
 from enrichment.pipeline_file import PipelineFileError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .conftest import FUNCTION
 
@@ -294,6 +296,11 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         (field("c", mode="REPEATED"), '"profile"', "takes no whole profile"),
         (field("c", "INTERVAL"), '"event.x"', "INTERVAL in it, which this function cannot write"),
         (field("c", "RECORD", fields=[field("x", "RANGE")]), '"event.x"', "RANGE in it"),
+        (
+            field("c", "RECORD", fields=[field("x", "RANGE")]),
+            '{ from = "event.x", default = { x = 1 } }',
+            "RANGE in it",
+        ),
         (field("c"), '"event.user.name"', "user is declared as string"),
         (field("c", "INTEGER"), '{ from = "event.x", default = 1.5 }', "must be a whole number"),
         (field("c", "TIMESTAMP"), '{ from = "event.x", default = "soon" }', "must be a time"),
@@ -411,3 +418,81 @@ def test_a_file_that_cannot_be_read_is_named(
         pipeline_file.read(tmp_path / "pipeline.toml", tmp_path / "table.json")
     (problem,) = caught.value.problems
     assert said in problem
+
+
+_VALUES = st.recursive(
+    st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.sampled_from(
+        [
+            "",
+            "event",
+            "event.id",
+            "event.user.x",
+            "message.id",
+            "profile.a",
+            "now",
+            "string",
+            "json",
+            "{user}",
+        ]
+    )
+    | st.text(st.characters(codec="ascii"), max_size=4)
+    | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["type", "required", "default", "max_length", "from", "id", "x"]),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=4,
+)
+_PLACES = [
+    ("event",), ("event", "id"), ("event", "fields"), ("event", "fields", "id"), ("event", "fields", "user"),
+    ("event", "fields", "a.b"), ("lookup",), ("lookup", "path"), ("lookup", "on_miss"), ("lookup", "cache"),
+    ("lookup", "cache", "ttl_s"), ("columns",), ("columns", "id"), ("columns", "n"), ("columns", "r"), ("columns", "j"),
+    ("columns", "no"), ("batch",), ("batch", "max_rows"), ("else",),
+]  # fmt: skip
+_TABLE = [
+    ID,
+    field("n", "NUMERIC"),
+    field("r", "RECORD", "REPEATED", fields=[field("x")]),
+    field("j", "JSON", "REQUIRED"),
+]
+
+
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, str | bool):
+        return json.dumps(value).replace("\x7f", "\\u007f")
+    return str(value)
+
+
+@given(st.lists(st.tuples(st.sampled_from(_PLACES), _VALUES), min_size=1, max_size=3))
+def test_whatever_a_file_says_it_is_read_or_refused_with_its_mistakes(
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[tuple[str, ...], object]]
+) -> None:
+    document: dict[str, Any] = tomllib.loads(MINIMAL)
+    for (*way, last), value in changes:
+        inner = document
+        for key in way:
+            inner = inner.setdefault(key, {}) if isinstance(inner.get(key, {}), dict) else {}
+        inner[last] = value
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "any.toml").write_text(
+        "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in document.items())
+    )
+    (folder / "any.json").write_text(json.dumps({"schema": {"fields": _TABLE}}))
+    found = None
+    try:
+        pipeline_file.read(folder / "any.toml", folder / "any.json")
+    except PipelineFileError as error:
+        found = error.problems
+    assert found is None or found
+    assert all(problem.startswith("any.toml: ") and "is not TOML" not in problem for problem in found or ())
