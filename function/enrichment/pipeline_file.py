@@ -1,4 +1,4 @@
-"""`pipeline.toml`, read and checked against the table before the first event. README.md tells what each key means."""
+"""`pipeline.toml`, read and checked against the table before the first event. The file tells what its keys mean."""
 
 import re
 import tomllib
