@@ -12,7 +12,7 @@ import pytest
 from enrichment.config import CacheLimits
 from enrichment.lookup.cache import Cache, size_bytes
 from enrichment.profile import Profile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 START_S = 1000.0
@@ -162,6 +162,11 @@ _json = st.recursive(
 
 
 @given(st.dictionaries(st.text(), _json, min_size=1), st.booleans())
+@example({"note": "x" * 2000 + "\N{SNOWMAN WITHOUT SNOW}"}, True)
+@example({"note": "x" * 2000 + "\N{GRINNING FACE}"}, True)
+@example({"list": [[]] * 500}, False)
+@example({"list": [{}] * 500}, False)
+@example({"list": [1000] * 500}, False)
 def test_an_entry_never_weighs_more_than_it_is_taken_to(document: dict[str, object], escaped: bool) -> None:
     text = json.dumps(document, ensure_ascii=escaped, separators=(",", ":"))
     found = Profile(text, msgspec.json.decode(text))

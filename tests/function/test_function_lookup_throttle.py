@@ -17,6 +17,8 @@ import pytest
 from enrichment.lookup.overload import OverloadError
 from enrichment.lookup.throttle import Limit, Throttle
 from enrichment.outcome import EnrichmentError, FaultError, Stage, TransientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 MOST = 100
 WORKERS = 64
@@ -117,9 +119,18 @@ def test_an_outage_costs_one_round_and_then_a_probe_every_other_second() -> None
     assert free.refusals(5, 15) > 100_000
 
 
-def test_after_an_outage_all_may_ask_at_once_again_within_a_pause_and_forty_rounds() -> None:
+def test_after_an_outage_all_may_ask_at_once_again_within_a_pause_and_ten_rounds() -> None:
     course = simulate(Limit(MOST), capacity=between(5, 15, low=0), end_s=20)
-    assert course.reaches(WORKERS, after_s=15) - 15 <= 2 + 40 * ANSWER_S
+    first_answer_s = next(moment for moment in course.answered if moment >= 15)
+    assert first_answer_s <= 15 + 2 + 2 * ANSWER_S
+    assert course.reaches(WORKERS, after_s=15) - first_answer_s <= 10 * ANSWER_S
+
+
+def test_at_the_edge_of_what_the_service_can_do_about_one_call_a_round_is_refused() -> None:
+    course = simulate(Limit(MOST), capacity=lambda _: 40, end_s=10)
+    rounds = (10 - 1) / ANSWER_S
+    assert course.answers(1, 10) >= 0.98 * 40 * rounds
+    assert course.refusals(1, 10) <= 1.2 * rounds
 
 
 def test_refusals_at_random_do_not_narrow_it_down() -> None:
@@ -285,6 +296,38 @@ def test_whoever_is_cancelled_takes_no_place_along(leaves: str) -> None:
     play(scene())
 
 
+_act = st.tuples(st.sampled_from(["ask", "ask", "cancel", "answer", "turn"]), st.integers(0, 9))
+
+
+@given(st.lists(_act, max_size=40))
+def test_whatever_happens_no_place_is_lost_and_none_is_given_twice(acts: list[tuple[str, int]]) -> None:
+    async def scene() -> None:
+        throttle, desk = Throttle(2), Desk()
+        asking: list[asyncio.Task[str]] = []
+        for act, which in acts:
+            if act == "ask":
+                asking.append(asyncio.create_task(throttle.call(desk.call(len(asking)), late())))
+            elif act == "cancel" and which < len(asking):
+                asking[which].cancel()
+            elif act == "answer":
+                for call in desk.under_way.values():
+                    if not call.done():
+                        call.set_result("answer")
+            else:
+                await asyncio.sleep(0)  # one turn of the loop
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        last = [asyncio.create_task(throttle.call(desk.call(number), late())) for number in (1000, 1001)]
+        places = [await desk.until_called(1000), await desk.until_called(1001)]  # both at once
+        for place in places:
+            place.set_result("last")
+        assert [await task for task in last] == ["last", "last"]
+        assert desk.most <= 2
+
+    play(scene())
+
+
 def failing(error: BaseException, clock: Clock, took_s: float = 0.0) -> Callable[[], Awaitable[str]]:
     async def begin() -> str:
         clock.now_s += took_s
@@ -338,6 +381,26 @@ def test_it_holds_back_while_the_service_refuses_and_no_longer_once_it_answers_a
             await throttle.call(failing(FaultError(Stage.LOOKUP, "not_allowed", ""), clock), late())
         assert not throttle.holds_back
         assert counted == {"lookup_throttled": 1}
+
+    play(scene())
+
+
+def test_it_does_not_hold_back_where_it_is_only_busy() -> None:
+    async def scene() -> None:
+        clock = Clock()
+        throttle, desk = Throttle(1, clock=clock), Desk()
+        for refusal in (None, OverloadError("busy", "")):
+            if refusal is not None:
+                with pytest.raises(OverloadError):
+                    await throttle.call(failing(refusal, clock), late())
+                clock.now_s += 5
+                with pytest.raises(FaultError):
+                    await throttle.call(failing(FaultError(Stage.LOOKUP, "not_allowed", ""), clock), late())
+            busy = asyncio.create_task(throttle.call(desk.call(0), late()))
+            place = await desk.until_called(0)
+            assert not throttle.holds_back
+            place.set_result("answer")
+            await busy
 
     play(scene())
 

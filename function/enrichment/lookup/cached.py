@@ -1,5 +1,6 @@
 """The lookup as the pipeline sees it: what is remembered, else one call for all who ask, else what is too old."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -13,7 +14,6 @@ from enrichment.lookup.flights import Flights
 from enrichment.lookup.throttle import Throttle
 from enrichment.outcome import (
     BadEventError,
-    EnrichmentError,
     FaultError,
     Stage,
     TransientError,
@@ -128,23 +128,19 @@ class CachedLookup:
         return profile
 
     async def _call(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
-        result = "transient"  # also of a call that is cancelled, as nobody has the time to wait for it
         try:
             profile = await self._source.fetch(key, trace, deadline)
-            result = "missing" if profile is None else "found"
         except BadEventError:
-            result = ""  # nothing was sent
-            raise
+            raise  # nothing was sent
         except FaultError:
-            result = "fault"
+            self._count("lookup_calls", result="fault")
             raise
-        except EnrichmentError:
+        except (TransientError, asyncio.CancelledError):  # cancelled: nobody had the time to wait for it
+            self._count("lookup_calls", result="transient")
             raise
         except Exception as error:
-            result = "fault"
+            self._count("lookup_calls", result="fault")
             # Decided here, where the traceback still ends at the place of the defect.
             raise of_unexpected_error(error, Stage.LOOKUP) from error
-        finally:
-            if result:
-                self._count("lookup_calls", result=result)
+        self._count("lookup_calls", result="missing" if profile is None else "found")
         return profile

@@ -22,6 +22,7 @@ class Flights(Generic[K, V]):
 
     def __init__(self) -> None:
         self._flights: dict[K, _Flight[V]] = {}
+        self._ending: set[asyncio.Task[V]] = set()  # cancelled; the loop itself holds tasks weakly
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -64,6 +65,7 @@ class Flights(Generic[K, V]):
             flight.waiters.discard(waiter)
             if not flight.waiters and not flight.task.done():
                 self._forget(key, flight)
+                self._ending.add(flight.task)
                 flight.task.cancel()
         if not flight.task.done():
             raise TimeoutError
@@ -74,6 +76,7 @@ class Flights(Generic[K, V]):
 
     def _land(self, key: K, flight: "_Flight[V]") -> None:
         self._forget(key, flight)
+        self._ending.discard(flight.task)
         cancelled = flight.task.cancelled()
         for waiter in flight.waiters:
             if cancelled:

@@ -55,9 +55,9 @@ class MeshProfiles:
             )
         except meshpass.MeshError as error:
             raise _decided(error) from error
-        return read_answer(
-            response.status_code, response.content, key, self._rules, _retry_after_s(response.headers)
-        )
+        status = response.status_code
+        asked_s = _retry_after_s(response.headers) if status in OVERLOAD_STATUSES else None
+        return read_answer(status, response.content, key, self._rules, asked_s)
 
     async def aclose(self) -> None:
         """Closes the connections, if there are any; a later lookup opens new ones."""
@@ -83,6 +83,6 @@ def _decided(error: meshpass.MeshError) -> EnrichmentError:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    # Seconds alone, not RFC 9110's date: no rate limiter sends that one, and it hangs on two machines' clocks.
+    # Seconds alone, as rate limiters send it: RFC 9110's other form, a date, hangs on two machines' clocks.
     value = headers.get("retry-after", "")
     return float(value[:9]) if value.isascii() and value.isdigit() else None

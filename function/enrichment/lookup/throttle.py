@@ -25,14 +25,14 @@ _LONGEST_RETRY_AFTER_S = 10.0
 class Limit:
     """Decides how many calls may be under way: decisions alone, with the time as an argument.
 
-    - A refused call takes its own place away; a whole round of good answers gives one back. So after one round the
-      width is what the service accepted, and then it keeps asking for one more. Refusals at random, whatever the
-      load, cost little: at one in a hundred the width stays near a hundred, where halving it at each would leave
-      about fourteen (Mathis et al., "The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm", 1997).
+    - A refused call takes its own place away; a whole round of good answers gives one back. So the width soon is
+      what the service accepts, and from there asks for one more a round. Refusals at random, whatever the load,
+      cost little: at one in a hundred the width stays near a hundred, where halving it at each, as TCP does, would
+      leave twelve (Mathis et al., "The Macroscopic Behavior of the TCP Congestion Avoidance Algorithm", 1997).
     - A whole round without one good answer: the service is down. Then one call at a time probes it, with a pause
       before each that doubles from 0.1 to 2 s. Calls that were begun before are not counted against it again.
-    - The first good answer ends that. The width doubles every round up to half of what it was, as in TCP's slow
-      start (RFC 5681, section 3.1), and grows by one a round from there.
+    - The first good answer ends that. The width doubles every round, as in TCP's slow start (RFC 5681, section
+      3.1), until a call is refused, and grows by one a round from there.
 
     Args:
         most: The greatest width, which it starts with.
@@ -41,7 +41,6 @@ class Limit:
     def __init__(self, most: int) -> None:
         self._most = float(max(most, 1))
         self._width = self._most
-        self._good_width = self._most
         self._slow_start_until = 0.0
         self._refused_in_a_row = 0
         self._pause_s = 0.0
@@ -71,8 +70,8 @@ class Limit:
     def accepted(self) -> None:
         """Notes a good answer."""
         self.answered()
-        self._width += 1 if self._width < self._slow_start_until else 1 / self._width
-        self._good_width = self._width = min(self._width, self._most)
+        gain = 1 if self._width < self._slow_start_until else 1 / self._width
+        self._width = min(self._width + gain, self._most)
 
     def answered(self) -> None:
         """Notes an answer that is neither good nor a refusal for load: that of a policy, for instance."""
@@ -98,7 +97,7 @@ class Limit:
         self._slow_start_until = min(self._slow_start_until, self._width)
         if is_down:
             self._width = 1.0
-            self._slow_start_until = self._good_width / 2
+            self._slow_start_until = self._most
             self._down_at_s = now_s
             self._pause_s = min(max(self._pause_s * 2, _FIRST_PAUSE_S), _LONGEST_PAUSE_S)
             self._pause_until(now_s + self._pause_s)
