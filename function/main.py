@@ -1,14 +1,17 @@
 """Entry points."""
 
+import functools
 import os
 
 import functions_framework.aio
 from cloudevents.http import CloudEvent
-from enrichment import pipeline
+from enrichment import assembly
+from enrichment.http_lookup import HttpLookup
 from enrichment.outcome import Fate
+from enrichment.pipeline import Pipeline
 from starlette.exceptions import HTTPException
-
-_pipeline = pipeline.from_env(os.environ)
+from starlette.requests import Request
+from starlette.responses import Response
 
 
 @functions_framework.aio.cloud_event
@@ -22,6 +25,37 @@ async def enrich(event: CloudEvent) -> None:
         HTTPException: the event was not dealt with and must come again: 503, the trouble will pass; 500,
             somebody has to mend our configuration first.
     """
-    outcome = await _pipeline.handle(event.data, event.get_attributes())
+    outcome = await _pipeline().handle(event.data, event.get_attributes())
     if outcome.fate in (Fate.RETRY, Fate.FAULT):
         raise HTTPException(outcome.fate.status, detail=f"{outcome.fate.value}: {outcome.reason}")
+
+
+@functions_framework.aio.http
+async def lookup(request: Request) -> Response:
+    """Answers `GET /lookup/{key}` with what an event for this key would be joined with.
+
+    Args:
+        request: The request; who may send one is for Cloud Run's IAM to say.
+
+    Returns:
+        The profile as JSON, or a JSON object that says why not.
+    """
+    return await _http_lookup().answer(request)
+
+
+@functools.cache
+def _pipeline() -> Pipeline:
+    return assembly.pipeline(os.environ)
+
+
+@functools.cache
+def _http_lookup() -> HttpLookup:
+    return assembly.http_lookup(os.environ)
+
+
+# At the start and not at the first request: wrong settings end the process before it is sent anything. The framework
+# sets the variable before it imports this, also where the target came as an argument.
+if os.environ.get("FUNCTION_TARGET") == "lookup":
+    _http_lookup()
+else:
+    _pipeline()

@@ -22,6 +22,8 @@ from typing import ClassVar
 
 import meshpass
 
+from enrichment.config import OnMiss
+
 
 class Fate(enum.Enum):
     """The end of one delivery; the value names it in logs."""
@@ -118,6 +120,14 @@ def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
     if error.retryable:
         return TransientError(Stage.LOOKUP, error.code, detail)
     return FaultError(Stage.LOOKUP, error.code, detail)
+
+
+def of_miss(on_miss: OnMiss) -> EnrichmentError | None:
+    """Decides on an event whose key the service does not know; None to write its row without a profile."""
+    if on_miss is OnMiss.WRITE:
+        return None
+    kind = BadEventError if on_miss is OnMiss.DEAD_LETTER else TransientError
+    return kind(Stage.LOOKUP, "profile_not_found", "the service knows no such key")
 
 
 def of_google_error(

@@ -1,17 +1,29 @@
 """The way of one event: decode, look up, build the row, write; or dead-letter, or hand back."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from enrichment import dead_letter, event, log, message, row, settings, trace
-from enrichment.dead_letter import DeadLetters, PubSubDeadLetters
-from enrichment.event import Event
-from enrichment.lookup import MeshProfiles, Profiles
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Fate, FaultError, Outcome, TransientError, of_unexpected_error
-from enrichment.sink import BigQuerySink, Sink
-from enrichment.trace import Trace
+from enrichment import dead_letter, event, message, row, telemetry, trace
+from enrichment.config import PipelineConfig
+from enrichment.counters import Count, uncounted
+from enrichment.dead_letter import DeadLetters
+from enrichment.deadline import EventTime, TimeBudget
+from enrichment.delivery import Delivery
+from enrichment.log import Log
+from enrichment.lookup import Lookup
+from enrichment.outcome import (
+    BadEventError,
+    Fate,
+    FaultError,
+    Outcome,
+    TransientError,
+    of_miss,
+    of_unexpected_error,
+)
+from enrichment.profile import Profile
+from enrichment.sink import Sink
 
 
 def _now() -> datetime:
@@ -23,23 +35,29 @@ class Pipeline:
     """Takes deliveries to their end, any number at a time.
 
     Args:
-        profiles: Where profiles come from.
+        config: What makes an event, and what is written of it.
+        lookup: Where profiles come from.
         sink: Where rows go.
         dead_letters: Where bad events go.
+        budget: How long one delivery may take.
+        log: Where each end is told.
         version: What runs here, for dead letters.
-        project: The project of the log lines, empty if unknown.
+        count: Counts the ends.
         now: The clock, in UTC.
     """
 
-    profiles: Profiles
+    config: PipelineConfig
+    lookup: Lookup
     sink: Sink
     dead_letters: DeadLetters
+    budget: TimeBudget
+    log: Log
     version: str
-    project: str = ""
+    count: Count = uncounted
     now: Callable[[], datetime] = _now
 
     async def handle(self, data: object, extensions: Mapping[str, object]) -> Outcome:
-        """Takes one delivery to its end, and logs the end unless it is a written row.
+        """Takes one delivery to its end, counts it and logs it.
 
         Nothing is left to do when this returns: the row or the dead letter is durable, or the delivery is to
         be handed back to Pub/Sub.
@@ -51,68 +69,71 @@ class Pipeline:
         Returns:
             The end. Never raises for anything the delivery holds or a back end does.
         """
-        trail = _Trail(trace.find(extensions, {}))
+        delivery = Delivery(trace.find(extensions, {}), started_at=time.monotonic())
+        unread: BadEventError | None = None
+        attributes: Mapping[str, telemetry.Attribute] = {}
         try:
-            outcome = await self._process(data, extensions, trail)
-        except (TransientError, FaultError) as error:
-            outcome = error.outcome()
-        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
-            outcome = of_unexpected_error(error).outcome()
-        log.outcome(
-            outcome,
-            message_id=trail.message.message_id if trail.message else "",
-            event_id=trail.event.event_id if trail.event else "",
-            trace=trail.trace,
-            project=self.project,
+            delivery.message = message.read(data)
+        except BadEventError as error:
+            unread = error
+        else:
+            delivery.trace = trace.find(extensions, delivery.message.attributes)
+            attributes = telemetry.message_attributes(delivery.message)
+        with telemetry.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
+            delivery.trace = (
+                span.trace
+            )  # the row, a dead letter and the log name the trace that the span is in
+            outcome = await self._end(data, delivery, unread)
+            span.end(outcome)
+        self.count(
+            "events", outcome=outcome.fate.value, stage=str(outcome.stage or ""), reason=outcome.reason
         )
+        self.log.delivery(outcome, delivery)
         return outcome
 
-    async def _process(self, data: object, extensions: Mapping[str, object], trail: "_Trail") -> Outcome:
+    async def _end(self, data: object, delivery: Delivery, unread: BadEventError | None) -> Outcome:
+        time_left = self.budget.start()
         try:
-            await self._enrich(data, extensions, trail)
-        except BadEventError as error:
-            bad = trail.message or message.unreadable(data)
-            await self.dead_letters.publish(dead_letter.compose(bad, error, trail.trace, self.version))
+            try:
+                if unread is not None:
+                    raise unread
+                await self._enrich(delivery, time_left)
+            except BadEventError as error:
+                bad = delivery.message or message.unreadable(data)
+                letter = dead_letter.compose(bad, error, delivery.trace, self.version)
+                await self.dead_letters.publish(letter, time_left.end)
+                return error.outcome()
+        except (TransientError, FaultError) as error:
             return error.outcome()
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
+            return of_unexpected_error(error).outcome()
         return Outcome(Fate.WRITTEN)
 
-    async def _enrich(self, data: object, extensions: Mapping[str, object], trail: "_Trail") -> None:
-        trail.message = message.read(data)
-        trail.trace = trace.find(extensions, trail.message.attributes)
-        trail.event = event.decode(trail.message.data)
+    async def _enrich(self, delivery: Delivery, time_left: EventTime) -> None:
+        assert delivery.message is not None
+        delivery.event = event.decode(delivery.message, self.config.event, self.config.lookup.key)
         self.sink.warm_up()
-        profile = await self.profiles.fetch(trail.event.user_id, trail.trace)
-        await self.sink.write(
-            row.build(trail.event, profile, trail.message, trail.trace.trace_id, self.now())
+        profile = await self._look_up(delivery.event.key, delivery, time_left)
+        built = row.build(
+            self.config.columns,
+            delivery.event,
+            profile,
+            delivery.message,
+            delivery.trace.trace_id,
+            self.now(),
         )
+        with telemetry.span("write", delivery.trace):
+            began_at = time.monotonic()
+            await self.sink.write(built, time_left.end)
+            delivery.write_s = time.monotonic() - began_at
 
-
-def from_env(env: Mapping[str, str]) -> Pipeline:
-    """Sets up the pipeline of the function.
-
-    Args:
-        env: The environment.
-
-    Returns:
-        The pipeline. No client is made and no network touched before its first event.
-
-    Raises:
-        SettingsError: settings are missing or wrong; names all of them.
-    """
-    known = settings.read(env)
-    return Pipeline(
-        profiles=MeshProfiles(),
-        sink=BigQuerySink(known.table),
-        dead_letters=PubSubDeadLetters(known.dead_letter_topic),
-        version=known.version,
-        project=known.project,
-    )
-
-
-@dataclass(slots=True)
-class _Trail:
-    """What is known of a delivery so far: enough to name it wherever it stops."""
-
-    trace: Trace
-    message: Message | None = None
-    event: Event | None = None
+    async def _look_up(self, key: str, delivery: Delivery, time_left: EventTime) -> Profile | None:
+        with telemetry.span("lookup", delivery.trace) as span:
+            began_at = time.monotonic()
+            answer = await self.lookup.fetch(key, span.trace, time_left.lookup)
+            delivery.lookup_s = time.monotonic() - began_at
+            span.set("meshpass.cache", answer.event.value)
+        delivery.answer = answer
+        if answer.profile is None and (error := of_miss(self.config.lookup.on_miss)) is not None:
+            raise error
+        return answer.profile

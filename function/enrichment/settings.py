@@ -1,12 +1,19 @@
-"""The function's settings, from its environment, all problems reported at once."""
+"""The function's settings, from its environment and `pipeline.toml`, all problems reported at once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import meshpass
 
-from enrichment import __version__
+from enrichment import __version__, pipeline_file
+from enrichment.config import PipelineConfig
+from enrichment.deadline import TimeBudget
+from enrichment.log import Severity
+
+TABLE_FILE = Path(__file__).with_name("table.json")
+PIPELINE_FILE = Path(__file__).parents[1] / "pipeline.toml"
 
 _TABLE = re.compile(r"(?P<project>[a-z0-9.:-]+)\.(?P<dataset>\w+)\.(?P<table>[\w -]+)")
 _TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")
@@ -27,23 +34,38 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the function needs to know beyond the SDK's settings.
+    """What both entry points need to know beyond the SDK's settings.
+
+    Args:
+        config: What `pipeline.toml` says.
+        budget: How long one event or request may take.
+        project: The project whose logs these are, empty if unknown.
+        version: What runs here: the Cloud Run revision, or else the version of this code.
+        severity: The least of what is logged.
+    """
+
+    config: PipelineConfig
+    budget: TimeBudget
+    project: str
+    version: str
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Where events end.
 
     Args:
         table: Where rows go, `project.dataset.table`.
         dead_letter_topic: Where bad events go, `projects/P/topics/T`.
-        project: The project whose logs these are, empty if unknown.
-        version: What runs here: the Cloud Run revision, or else the version of this code.
     """
 
     table: str
     dead_letter_topic: str
-    project: str
-    version: str
 
 
 def read(env: Mapping[str, str]) -> Settings:
-    """Reads and checks the settings of this function and of the SDK under it.
+    """Reads and checks what both entry points need, the settings of the SDK under them included.
 
     Touches no network: a wrong address or a missing permission shows at the first event.
 
@@ -56,25 +78,68 @@ def read(env: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
     """
+    return _read(env, [])
+
+
+def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
+    """Reads and checks as `read` does, and where events end as well.
+
+    Args:
+        env: The environment.
+
+    Returns:
+        The settings and the destinations.
+
+    Raises:
+        SettingsError: settings are missing or wrong; names all of them.
+    """
     table, topic = env.get("BIGQUERY_TABLE", ""), env.get("DEAD_LETTER_TOPIC", "")
     problems = [
-        *meshpass.settings_problems(env),
-        *_problem("BIGQUERY_TABLE", table, _TABLE, "project.dataset.table"),
-        *_problem("DEAD_LETTER_TOPIC", topic, _TOPIC, "projects/PROJECT/topics/TOPIC"),
+        *_shape_problem("BIGQUERY_TABLE", table, _TABLE, "project.dataset.table"),
+        *_shape_problem("DEAD_LETTER_TOPIC", topic, _TOPIC, "projects/PROJECT/topics/TOPIC"),
     ]
-    if problems:
+    return _read(env, problems), Destinations(table, topic)
+
+
+def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
+    problems = [*meshpass.settings_problems(env), *further_problems]
+    config = None
+    try:
+        config = pipeline_file.read(Path(env.get("PIPELINE_FILE", "") or PIPELINE_FILE), TABLE_FILE)
+    except pipeline_file.PipelineFileError as error:
+        problems += error.problems
+    seconds = {}
+    for name, default in _SECONDS.items():
+        seconds[name] = _whole_seconds(text) if (text := env.get(name, "")) else default
+        if not seconds[name]:
+            problems.append(f"{name} is {text[:200]!r}; it must be whole seconds, 1 to 3600.")
+    severity = _SEVERITIES.get(env.get("LOG_SEVERITY", "") or "INFO")
+    if severity is None:
+        problems.append(
+            f"LOG_SEVERITY is {env['LOG_SEVERITY'][:200]!r}; it must be one of {', '.join(_SEVERITIES)}."
+        )
+    if problems or config is None or severity is None:
         raise SettingsError(problems)
     return Settings(
-        table=table,
-        dead_letter_topic=topic,
+        config=config,
+        budget=TimeBudget.within(*(seconds[name] for name in _SECONDS)),
         project=env.get("GOOGLE_CLOUD_PROJECT", ""),
         version=env.get("K_REVISION", "") or __version__,
+        severity=severity,
     )
 
 
-def _problem(name: str, value: str, shape: re.Pattern[str], written: str) -> list[str]:
+_SECONDS = {"SUBSCRIPTION_ACK_DEADLINE_S": 60, "FUNCTION_TIMEOUT_S": 60}
+_SEVERITIES = {severity.name: severity for severity in Severity}
+
+
+def _whole_seconds(text: str) -> int:
+    """The number of seconds, or 0 if it is none."""
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,3}", text) and int(text) <= 3600 else 0
+
+
+def _shape_problem(name: str, value: str, shape: re.Pattern[str], written: str) -> Iterator[str]:
     if not value:
-        return [f"{name} is not set; it reads {written}."]
-    if not shape.fullmatch(value):
-        return [f"{name} is {value[:200]!r}; it must read {written}."]
-    return []
+        yield f"{name} is not set; it reads {written}."
+    elif not shape.fullmatch(value):
+        yield f"{name} is {value[:200]!r}; it must read {written}."

@@ -1,0 +1,56 @@
+"""The parts put together, as the environment says. No client is made and no network touched before the first event."""
+
+from collections.abc import Mapping
+
+from enrichment import settings
+from enrichment.counters import Counters
+from enrichment.dead_letter import PubSubDeadLetters
+from enrichment.http_lookup import HttpLookup
+from enrichment.log import Log
+from enrichment.lookup import CachedLookup, MeshProfiles
+from enrichment.pipeline import Pipeline
+from enrichment.sink import BigQuerySink
+
+
+def pipeline(env: Mapping[str, str]) -> Pipeline:
+    """Sets up what `enrich` does.
+
+    Args:
+        env: The environment.
+
+    Raises:
+        SettingsError: settings are missing or wrong; names all of them.
+    """
+    known, destinations = settings.read_for_events(env)
+    counters = Counters()
+    return Pipeline(
+        config=known.config,
+        lookup=CachedLookup(known.config.lookup, MeshProfiles(known.config.lookup), counters),
+        sink=BigQuerySink(destinations.table, known.config.batch, count=counters),
+        dead_letters=PubSubDeadLetters(destinations.dead_letter_topic),
+        budget=known.budget,
+        log=Log(known.project, known.severity, counters),
+        version=known.version,
+        count=counters,
+    )
+
+
+def http_lookup(env: Mapping[str, str]) -> HttpLookup:
+    """Sets up what `lookup` does.
+
+    Args:
+        env: The environment.
+
+    Raises:
+        SettingsError: settings are missing or wrong; names all of them.
+    """
+    known = settings.read(env)
+    counters = Counters()
+    rules = known.config.lookup
+    return HttpLookup(
+        CachedLookup(rules, MeshProfiles(rules), counters),
+        rules,
+        known.budget,
+        Log(known.project, known.severity, counters),
+        counters,
+    )
