@@ -19,9 +19,10 @@ from meshlab.istio import (
     Workload,
     WorkloadRef,
     compile_proxy,
+    spiffe_id,
 )
 from meshlab.kustomize import build
-from meshlab.pki import CertificateAuthority, spiffe_id
+from meshlab.pki import CertificateAuthority
 from meshlab.policy.cases import Case, Client, Target
 from meshlab.policy.probe import Connector, client_tls
 from meshlab.policy.run import PolicyRunner, Result
