@@ -104,7 +104,7 @@ class _Api:
         if strike.trouble is Trouble.UNAVAILABLE:
             self._stats.unavailable += 1
             raise backend_error()
-        table = self._table(request)
+        table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
         verdict = judge(wanted, table.schema)
         if strike.trouble is Trouble.PARTIAL and not verdict.insert_errors:
             self._stats.partial += 1
@@ -133,7 +133,8 @@ class _Api:
 
     def list_rows(self, request: Request, _: None) -> dict[str, Any]:
         options = request.query_params
-        page = self._page(self._table(request), options, options.get("selectedFields"))
+        table = self._catalogue.table_with_rows(**request.path_params, to="list")
+        page = self._page(table, options, options.get("selectedFields"))
         return {"kind": "bigquery#tableDataList", **page}
 
     def query(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
@@ -171,8 +172,8 @@ class _Api:
         return self._catalogue.create_table(**request.path_params, body=body).resource
 
     def get_table(self, request: Request, _: None) -> dict[str, Any]:
-        table = self._table(request)
-        return table.resource | {"numRows": str(self._store.count(table.stored))}
+        table = self._catalogue.table(**request.path_params)
+        return table.resource | ({} if table.query else {"numRows": str(self._store.count(table.stored))})
 
     def list_tables(self, request: Request, _: None) -> dict[str, Any]:
         tables = self._catalogue.tables(**request.path_params)
@@ -183,22 +184,20 @@ class _Api:
     def delete_table(self, request: Request, _: None) -> None:
         self._catalogue.delete_table(**request.path_params)
 
-    def _table(self, request: Request) -> Table:
-        return self._catalogue.table(**request.path_params)
-
     def _job(self, request: Request) -> Job:
         return self._jobs.get(request.path_params["project"], request.path_params["job"])
 
     def _result_page(self, job: Job, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {
+        answer = {
             "jobReference": job.resource["jobReference"],
             "jobComplete": True,
             "cacheHit": False,
             "totalBytesProcessed": "0",
             "location": LOCATION,
-            "schema": job.result.schema.to_json(),
-            **self._page(job.result, options),
         }
+        if job.result is None:
+            return answer
+        return answer | {"schema": job.result.schema.to_json(), **self._page(job.result, options)}
 
     def _page(self, table: Table, options: Mapping[str, Any], selected: str | None = None) -> dict[str, Any]:
         total = self._store.count(table.stored)
