@@ -251,8 +251,8 @@ def test_names_may_be_full_backticked_or_short_with_a_default(filled: Client) ->
             [{"m": 0}],
         ),
         (
-            "SELECT APPROX_QUANTILES(x, 2) AS q, APPROX_QUANTILES(x, 100)[OFFSET(90)] AS p90 "
-            "FROM UNNEST([1, NULL, 1, 1, 4, 5, 6, 7, 8, 9, 10]) AS x",
+            """SELECT APPROX_QUANTILES(x, 2) AS q, APPROX_QUANTILES(x, 100)[OFFSET(90)] AS p90
+            FROM UNNEST([1, NULL, 1, 1, 4, 5, 6, 7, 8, 9, 10]) AS x""",
             [{"q": [1, 5, 10], "p90": 9}],
         ),
         (
