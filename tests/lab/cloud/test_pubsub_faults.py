@@ -53,7 +53,7 @@ def test_a_topic_fails_until_told_otherwise_and_takes_nothing_while_it_does(
         with pytest.raises(exceptions.ServiceUnavailable):
             publish(publisher)
     assert backlog(host, SUB).unacked == 0
-    fail_publish(host, TOPIC, 0)
+    assert fail_publish(host, TOPIC, 0) == 2
     publish(publisher)
     assert backlog(host, SUB).unacked == 1
 

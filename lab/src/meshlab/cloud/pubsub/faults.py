@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from .errors import InvalidArgumentError, PubSubError
 
@@ -17,9 +18,14 @@ class UnavailableError(PubSubError):
 
 
 class PublishFaults:
-    """The topics to which nothing can be published for now."""
+    """The topics to which nothing can be published for now.
+
+    Attributes:
+        refused: How many requests were refused so, by topic.
+    """
 
     def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
         self._until_s: dict[str, float] = {}
 
     def order(self, topic: str, seconds: float | None, now_s: float) -> None:
@@ -43,4 +49,5 @@ class PublishFaults:
     def check(self, topic: str, now_s: float) -> None:
         """Raises UnavailableError while publishing to the topic is to fail."""
         if now_s < self._until_s.get(topic, 0.0):
+            self.refused[topic] += 1
             raise UnavailableError

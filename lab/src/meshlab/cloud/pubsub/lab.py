@@ -38,7 +38,7 @@ def backlog(host: str, subscription: str, *, timeout_s: float = 5.0) -> Backlog:
     return Backlog(**_ask(host, _BACKLOG, {"subscription": subscription}, timeout_s))
 
 
-def fail_publish(host: str, topic: str, seconds: float | None, *, timeout_s: float = 5.0) -> None:
+def fail_publish(host: str, topic: str, seconds: float | None, *, timeout_s: float = 5.0) -> int:
     """Makes a running stand-in refuse everything that is published to a topic, with UNAVAILABLE.
 
     What Pub/Sub itself forwards to a dead-letter topic is not refused.
@@ -49,10 +49,13 @@ def fail_publish(host: str, topic: str, seconds: float | None, *, timeout_s: flo
         seconds: How long, by the server's clock; None for ever, 0 to end it.
         timeout_s: How long to wait for the answer, in seconds.
 
+    Returns:
+        How many requests to publish to the topic were refused so, up to now.
+
     Raises:
         grpc.RpcError: NOT_FOUND for an unknown topic, UNAVAILABLE if nothing listens at `host`.
     """
-    _ask(host, _FAIL_PUBLISH, {"topic": topic, "seconds": seconds}, timeout_s)
+    return int(_ask(host, _FAIL_PUBLISH, {"topic": topic, "seconds": seconds}, timeout_s)["refused"])
 
 
 def methods(store: Store, faults: PublishFaults, clock: Clock) -> dict[str, Callable[[bytes], bytes]]:
@@ -72,7 +75,7 @@ def methods(store: Store, faults: PublishFaults, clock: Clock) -> dict[str, Call
         name, seconds = _read(request, "topic", "seconds")
         store.topic(name)
         faults.order(name, seconds, clock.now_s())
-        return b"{}"
+        return json.dumps({"refused": faults.refused[name]}).encode()
 
     return {_BACKLOG: answer_backlog, _FAIL_PUBLISH: answer_fail_publish}
 
