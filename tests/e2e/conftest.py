@@ -31,6 +31,7 @@ class Reach(TypedDict):
 Call = Callable[..., httpx.Response]
 Connect = Callable[[RunningMesh, meshpass.TokenSource], Call]
 Caller = Callable[[RunningMesh], meshpass.TokenSource]
+OwnLab = Callable[..., Lab]
 
 
 def reach(mesh: RunningMesh, project: Project) -> Reach:
@@ -72,6 +73,18 @@ def caller(project: Project) -> Caller:
         )
 
     return source
+
+
+@pytest.fixture
+def own_lab(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnLab]:
+    """Start a lab that the test may break, which the one of the session is not for."""
+    with ExitStack() as ends:
+
+        def start(profiles: Path | None = None) -> Lab:
+            monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+            return ends.enter_context(Lab(project, profiles=profiles))
+
+        yield start
 
 
 @pytest.fixture
