@@ -25,6 +25,11 @@ BENCHES = {
         "bench.boot",
         "functions-framework from its start to its first answer, with the function or an empty one",
     ),
+    "enrich": (
+        "bench.enrich.suite",
+        "events per second and time to ack of the function, of two others, and of Apache Beam",
+    ),
+    "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
     "lab": ("bench.lab", "meshlab up, from the command to ready"),
 }
 """By name: the module whose `run(effort)` yields comparisons, and one line about it."""

@@ -1,0 +1,65 @@
+"""Functions from their start to the ack of their first event, its row durable, and the memory that this took."""
+
+import http.client
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from meshlab.ports import LOOPBACK
+
+from bench.enrich import processes, push, workload
+from bench.enrich.stage import EMPTY, OURS, SOURCE_DOCUMENT, TEXTBOOK, Function, Running, Stage, standing
+from bench.harness import BenchError, Comparison, Contender, Effort, Sample, compare
+
+_SETUP = (
+    "the command that runs it in the cloud, one worker; bytecode and file cache warm; polled every 5 ms, and the event "
+    "sent as soon as it listens; memory is the sum of the peaks of all its processes; the source document's key comes "
+    "from Secret Manager, the others' are mounted; the service takes 20 ms and BigQuery 30; the empty one calls nobody"
+)
+
+
+def run(effort: Effort) -> Iterator[Comparison]:
+    """Compare the function with an empty one, and with two that do the same work."""
+    functions = (OURS, SOURCE_DOCUMENT, TEXTBOOK, EMPTY)
+    with standing() as stage:
+        yield compare(
+            "boot-ack: functions-framework, from its start",
+            [Contender(function.name, partial(_measure, stage, function)) for function in functions],
+            rounds=effort.rounds(7),
+            setup=_SETUP,
+            peer=SOURCE_DOCUMENT.name,
+        )
+
+
+def _measure(stage: Stage, function: Function) -> Sample:
+    stage.seen()
+    with stage.starting(function) as running:
+        running.child.wait_port(running.port)
+        listening_s = time.monotonic() - running.child.started_at
+        _deliver(running)
+        acked_s = time.monotonic() - running.child.started_at
+        used = processes.usage(running.child.pid)
+    _, table = stage.seen()
+    if function is not EMPTY:
+        push.check(1, table)
+    return {
+        "listening_ms": listening_s * 1e3,
+        "first_ack_ms": acked_s * 1e3,
+        "peak_mib": used.peak_mib,
+    }
+
+
+def _deliver(running: Running) -> None:
+    connection = http.client.HTTPConnection(LOOPBACK, running.port, timeout=30)
+    try:
+        connection.connect()
+        assert connection.sock is not None
+        connection.sock.sendall(workload.delivery(0, 1, running.address))
+        answer = http.client.HTTPResponse(connection.sock, method="POST")
+        answer.begin()
+    except (OSError, http.client.HTTPException) as error:
+        raise BenchError(f"it listened, but did not take an event: {error}") from error
+    finally:
+        connection.close()
+    if answer.status >= 300:
+        raise BenchError(f"it answered the first event with {answer.status}")
