@@ -10,7 +10,7 @@ from pathlib import Path
 
 from meshlab.errors import LabError
 
-from bench import report
+from bench import plot, report
 from bench.harness import BenchError, Comparison, Effort
 
 BENCHES = {
@@ -77,6 +77,8 @@ def _run(names: Iterable[str], effort: Effort) -> None:
     console.print(f"{report.machine()}; load before: {load[0]:.1f}", highlight=False)
     console.print(peers, highlight=False)
     file = report.write(_RESULTS, results, started, load)
+    if picture := plot.of_run(_RESULTS, file.stem, results):
+        console.print(f"plot: {os.path.relpath(picture)}", highlight=False, soft_wrap=True)
     console.print(f"raw samples: {os.path.relpath(file)}", highlight=False, soft_wrap=True)
 
 

@@ -26,6 +26,7 @@ from bench.harness import BenchError, percentile
 _CONNECTIONS = 64
 _PATIENCE_S = 60.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSING = re.compile(rb"^HTTP/1\.0|\r\nconnection: *close", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -92,43 +93,41 @@ def deliver(plan: Plan) -> Findings:
 
 
 class _Connection(asyncio.Protocol):
-    """A kept connection to the function: one delivery at a time."""
+    """A connection to the function: one delivery at a time, until it ends.
 
-    def __init__(self, plan: Plan) -> None:
-        self._host, _, port = plan.address.partition(":")
-        self._port = int(port)
-        self._transport: asyncio.Transport | None = None
+    Attributes:
+        usable: Whether it can take another one.
+    """
+
+    def __init__(self) -> None:
+        self.usable = True
         self._unread = b""
         self._status: asyncio.Future[int] | None = None
 
-    async def connect(self) -> None:
-        """Connect, if it is not connected."""
-        if self._transport is None:
-            await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
-
     async def post(self, request: bytes) -> int:
         """Deliver; gives the status, or 0 where the connection ended without one."""
-        await self.connect()
-        assert self._transport is not None
         self._status = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._status
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._unread = b""
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._transport = None
+        self.usable = False
         self._tell(0)
 
     def data_received(self, data: bytes) -> None:
         self._unread += data
         head, ended, body = self._unread.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
-        if ended and len(body) >= (int(length[1]) if length else 0):
-            self._unread = b""
-            self._tell(int(head[9:12]))
+        if not ended or len(body) < (int(length[1]) if length else 0):
+            return
+        self._unread = b""
+        if _CLOSING.search(head):
+            self.usable = False
+            self._transport.close()
+        self._tell(int(head[9:12]))
 
     def _tell(self, status: int) -> None:
         if self._status is not None and not self._status.done():
@@ -140,15 +139,14 @@ class _Load:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._connections = [_Connection(plan) for _ in range(plan.in_flight or _CONNECTIONS)]
+        self._idle: list[_Connection] = []
         keys = workload.zipf_keys(plan.zipf) if plan.zipf else itertools.count(plan.first)
         self._events = zip(itertools.count(plan.first), keys, strict=False)
         self._done: list[_Done] = []
 
     async def run(self) -> Findings:
         """Send all, and wait for the last ack."""
-        for connection in self._connections:
-            await connection.connect()
+        self._idle = [await self._connect() for _ in range(self._plan.in_flight or _CONNECTIONS)]
         cpu_s, started = time.process_time(), time.perf_counter()
         await (self._keep_in_flight(started) if self._plan.in_flight else self._keep_arriving(started))
         sending_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
@@ -169,31 +167,35 @@ class _Load:
         )
 
     async def _keep_in_flight(self, started: float) -> None:
-        async def one_after_the_other(connection: _Connection) -> None:
+        async def one_after_the_other() -> None:
             for number, key in self._events:  # whoever is free takes the next one
-                await self._deliver(connection, number, key, time.perf_counter())
+                await self._deliver(number, key, time.perf_counter())
                 if self._plan.seconds and time.perf_counter() >= started + self._plan.seconds:
                     break
 
-        await asyncio.gather(*map(one_after_the_other, self._connections))
+        await asyncio.gather(*(one_after_the_other() for _ in range(self._plan.in_flight)))
 
     async def _keep_arriving(self, started: float) -> None:
-        async def arrive(number: int, key: int, came_at_s: float) -> None:
-            connection = self._connections.pop() if self._connections else _Connection(self._plan)
-            await self._deliver(connection, number, key, came_at_s)
-            self._connections.append(connection)
-
         async with asyncio.TaskGroup() as deliveries:
             for after_s in workload.arrivals(self._plan.rate_hz):
                 if after_s > self._plan.seconds:
                     break
                 await asyncio.sleep(started + after_s - time.perf_counter())
-                deliveries.create_task(arrive(*next(self._events), started + after_s))
+                deliveries.create_task(self._deliver(*next(self._events), started + after_s))
 
-    async def _deliver(self, connection: _Connection, number: int, key: int, came_at_s: float) -> None:
+    async def _deliver(self, number: int, key: int, came_at_s: float) -> None:
+        connection = self._idle.pop() if self._idle else await self._connect()
+        if not connection.usable:
+            connection = await self._connect()
         status = await connection.post(workload.delivery(number, key, self._plan.address))
         now_s = time.perf_counter()
         self._done.append(_Done(status, now_s, now_s - came_at_s, workload.service_s(key)))
+        self._idle.append(connection)
+
+    async def _connect(self) -> _Connection:
+        host, _, port = self._plan.address.partition(":")
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, int(port))
+        return connection
 
 
 class _Done(NamedTuple):
