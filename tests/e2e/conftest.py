@@ -1,6 +1,7 @@
 """Reaching the lab through the official clients, as a user's program would."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -39,6 +40,13 @@ def reach(mesh: RunningMesh, project: Project) -> Reach:
     scheme, _, address = mesh.gateway_url.partition("://")
     host = project.contract()["GKE_GATEWAY_HOST"]
     return {"base_url": f"{scheme}://{host}", "address": address, "ca_file": mesh.gateway_ca}
+
+
+def alerts(lab: Lab) -> list[str]:
+    """The messages of the log lines that page somebody."""
+    log = (lab.directory / "function.log").read_text(errors="replace")
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [line["message"] for line in lines if line.get("severity") == "CRITICAL"]
 
 
 @pytest.fixture(params=["sync", "async"])

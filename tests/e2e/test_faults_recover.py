@@ -14,6 +14,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from meshlab.policy.tokens import SigningKey
 
+from tests.e2e.conftest import alerts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
@@ -50,13 +52,6 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
-
-
-def alerts(lab: Lab) -> list[str]:
-    """The messages of the log lines that page somebody."""
-    log = (lab.directory / "function.log").read_text(errors="replace")
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
-    return [line["message"] for line in lines if line.get("severity") == "CRITICAL"]
 
 
 def refused(lab: Lab) -> set[str]:
