@@ -7,6 +7,7 @@ import base64
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -355,6 +356,15 @@ def test_every_file_is_a_statement_of_the_command_and_of_googlesql() -> None:
         (statement,) = sqlglot.parse(sql.render(name, TABLES), read="bigquery")
         assert isinstance(statement, exp.Query | exp.Create)
         assert not list(statement.find_all(exp.Parameter, exp.Placeholder))
+
+
+def test_the_page_explains_every_statement_and_every_column_of_its_answer(warehouse: Warehouse) -> None:
+    page = (FUNCTION.parent / "docs" / "queries.md").read_text()
+
+    assert set(sql.STATEMENTS) <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    for name in ("freshness", "dead_letter_report"):
+        columns = warehouse.client.query_and_wait(sql.render(name, TABLES)).schema
+        assert [column.name for column in columns if f"`{column.name}`" not in page] == []
 
 
 @pytest.mark.parametrize("name", sorted(sql.STATEMENTS))
