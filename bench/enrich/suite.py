@@ -12,7 +12,7 @@ BEAM = f"Beam {pull.VERSION}, {pull.WORKERS} threads"
 
 _SECONDS = 4.0
 _BEAM_EVENTS = 1_600
-_ZIPF_EVENTS = 3_000
+_ZIPF_EVENTS = 2_000
 
 _STAGE = (
     "each contender alone, in processes of its own, on the same machine as a service (10 to 30 ms, 200 ms for one key "
@@ -57,7 +57,7 @@ class Unique:
         self._throughput = compare(
             f"enrich: as many events as it takes, {IN_FLIGHT} in flight, unique keys; per event",
             contenders,
-            rounds=self._effort.rounds(5),
+            rounds=self._effort.rounds(3),
             setup=f"{_STAGE}; Beam is fed from memory, its time runs from its first lookup to its last row",
             peer=TEXTBOOK.name,
         )
@@ -104,7 +104,7 @@ class Unique:
 
 def _at_equal_load(stage: Stage, effort: Effort, rate_hz: float) -> Comparison:
     def measure(function: Function) -> Sample:
-        seconds = _SECONDS / 4 if effort.quick else _SECONDS * 2
+        seconds = _SECONDS / 4 if effort.quick else _SECONDS * 1.5
         found = push.run(stage, function, rate_hz=rate_hz, seconds=seconds)
         return {
             "p50_ms": found.delivered.p50_ms,
@@ -115,7 +115,7 @@ def _at_equal_load(stage: Stage, effort: Effort, rate_hz: float) -> Comparison:
     return compare(
         f"enrich: time to ack of {rate_hz:.0f} events/s, half of what textbook takes at most",
         [Contender(function.name, partial(measure, function)) for function in (OURS, TEXTBOOK)],
-        rounds=effort.rounds(5),
+        rounds=effort.rounds(3),
         setup=(
             "events arrive at random moments, the same for both, whether or not the function keeps up; unique keys; "
             "'added' is without the time that the service took"
