@@ -10,7 +10,7 @@ from pathlib import Path
 
 from meshlab.errors import LabError
 
-from bench import report
+from bench import plot, report
 from bench.harness import BenchError, Comparison, Effort
 
 BENCHES = {
@@ -25,6 +25,11 @@ BENCHES = {
         "bench.boot",
         "functions-framework from its start to its first answer, with the function or an empty one",
     ),
+    "enrich": (
+        "bench.enrich.suite",
+        "events per second and time to ack of the function, of two others, and of Apache Beam",
+    ),
+    "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
     "lab": ("bench.lab", "meshlab up, from the command to ready"),
 }
 """By name: the module whose `run(effort)` yields comparisons, and one line about it."""
@@ -72,6 +77,8 @@ def _run(names: Iterable[str], effort: Effort) -> None:
     console.print(f"{report.machine()}; load before: {load[0]:.1f}", highlight=False)
     console.print(peers, highlight=False)
     file = report.write(_RESULTS, results, started, load)
+    if picture := plot.of_run(_RESULTS, file.stem, results):
+        console.print(f"plot: {os.path.relpath(picture)}", highlight=False, soft_wrap=True)
     console.print(f"raw samples: {os.path.relpath(file)}", highlight=False, soft_wrap=True)
 
 

@@ -19,8 +19,12 @@ from bench.harness import Comparison, Ratio
 
 # Wide enough for the widest table; a pipe has no width of its own.
 _PIPE_WIDTH = 150
-_PEERS = ("httpx", "httpcore", "aiohttp", "PyJWT", "cryptography", "functions-framework")
-_UNITS = {"us": "µs", "ms": "ms", "s": "s"}
+_PEERS = (
+    *("httpx", "httpcore", "aiohttp", "PyJWT", "cryptography", "functions-framework", "uvicorn", "uvloop"),
+    *("gunicorn", "requests", "google-cloud-bigquery"),
+)
+_UNITS = {"us": "µs", "ms": "ms", "s": "s", "mib": "MiB"}
+_RATE = "_per_s"
 
 Results = Mapping[str, Sequence[Comparison]]
 """The comparisons of each benchmark by its name."""
@@ -62,7 +66,9 @@ def table(comparison: Comparison) -> Table:
 
 
 def split(metric: str) -> tuple[str, str]:
-    """Split `cpu_us` into its name and its unit; the unit is empty for a count."""
+    """Split `cpu_us` into its name and its unit; the unit is empty for a count, and 1/s for a rate as `calls_per_s`."""
+    if metric.endswith(_RATE):
+        return metric.removesuffix(_RATE).replace("_", " "), "1/s"
     name, _, unit = metric.rpartition("_")
     return (name.replace("_", " "), _UNITS[unit]) if unit in _UNITS else (metric.replace("_", " "), "")
 

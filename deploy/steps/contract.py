@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from . import ROOT, RefusalError, relative
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 DEFAULT_PATH = ROOT / "infra" / "contract.env"
@@ -36,6 +36,7 @@ class Key:
     default: str | None = None
 
 
+_MAX_FUNCTION_NAME = 63
 _PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _ID = r"[A-Za-z0-9_-]{1,255}"
 _TOPIC = r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"
@@ -49,6 +50,12 @@ _FULL_TOPIC = Key(rf"projects/{_PROJECT}/topics/{_TOPIC}", "projects/PROJECT/top
 _NAME = Key(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "lower-case letters, digits and hyphens", default="")
 _MOUNT = Key(
     r"(/[A-Za-z0-9_.-]*[A-Za-z0-9_-]){2,}", "an absolute path of a file in a folder of its own", default=""
+)
+
+_MEMBER = (
+    r"((serviceAccount|group|user):[^\s,@]+@[^\s,@]+"
+    r"|serviceAccount:[^\s,@]+\.svc\.id\.goog\[[^\s,\]]+\]"
+    r"|principal(Set)?://iam\.googleapis\.com/[^\s,]+)"
 )
 
 KEYS: Mapping[str, Key] = {
@@ -88,8 +95,21 @@ KEYS: Mapping[str, Key] = {
     "VPC_CONNECTOR": Key(
         rf"(projects/{_PROJECT}/locations/[a-z0-9-]+/connectors/)?{_NAME.pattern}", "a connector", ""
     ),
-    # Sizes. 1 vCPU because more than one event at a time needs a whole one; 512Mi because Google's clients
-    # and gRPC leave little of the default 256M.
+    # Of the second entry point. Only its deployment asks for the account.
+    "LOOKUP_FUNCTION_NAME": _NAME,
+    "LOOKUP_SERVICE_ACCOUNT": Key(_ACCOUNT.pattern, _ACCOUNT.form, default=""),
+    # Everybody is nobody's member here: allUsers and allAuthenticatedUsers have no colon.
+    "LOOKUP_INVOKERS": Key(
+        rf"{_MEMBER}(,{_MEMBER})*",
+        "members separated by commas, each serviceAccount:NAME, group:NAME, user:NAME, principal://... or "
+        "principalSet://... (never allUsers or allAuthenticatedUsers)",
+        default="",
+    ),
+    "LOOKUP_INGRESS": Key(
+        r"internal-only|internal-and-gclb", "internal-only or internal-and-gclb", "internal-only"
+    ),
+    # Sizes, the same for both entry points. 1 vCPU because more than one event at a time needs a whole one; 512Mi
+    # because Google's clients and gRPC leave little of the default 256M.
     "FUNCTION_MEMORY": Key(r"\d+(k|M|G|Ki|Mi|Gi)", "an amount such as 512Mi", "512Mi"),
     "FUNCTION_CPU": Key(r"\d*\.?\d+", "a number of vCPUs such as 1 or .5", "1"),
     "FUNCTION_CONCURRENCY": Key(r"[1-9]\d{0,3}", "a number of events, 1 to 1000", "80"),
@@ -105,11 +125,12 @@ KEYS: Mapping[str, Key] = {
 }
 
 
-def load(path: Path) -> dict[str, str]:
+def load(path: Path, also: Collection[str] = ()) -> dict[str, str]:
     """Reads and checks a contract.
 
     Args:
         path: the ``KEY=VALUE`` file.
+        also: optional keys that are needed this time.
 
     Returns:
         Every key of ``KEYS``, defaults filled in; an optional key that is absent is the empty string.
@@ -118,7 +139,7 @@ def load(path: Path) -> dict[str, str]:
         RefusalError: the file is unreadable, or names all keys that are missing or wrong.
     """
     values, found = parse(path)
-    found += problems(values)
+    found += problems(values, also)
     if found:
         listed = "\n".join(f"  {problem}" for problem in found)
         raise RefusalError(
@@ -153,9 +174,9 @@ def parse(path: Path) -> tuple[dict[str, str], list[str]]:
     return values, wrong
 
 
-def problems(values: Mapping[str, str]) -> list[str]:
+def problems(values: Mapping[str, str], also: Collection[str] = ()) -> list[str]:
     """Everything about the values that a deployment would trip over, one sentence each."""
-    return [*_key_problems(values), *_pair_problems(_with_defaults(values))]
+    return [*_key_problems(values, also), *_pair_problems(_with_defaults(values))]
 
 
 def placeholders(values: Mapping[str, str]) -> list[str]:
@@ -164,10 +185,12 @@ def placeholders(values: Mapping[str, str]) -> list[str]:
 
 
 def _with_defaults(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: values.get(name) or key.default or "" for name, key in KEYS.items()}
+    filled = {name: values.get(name) or key.default or "" for name, key in KEYS.items()}
+    filled["LOOKUP_FUNCTION_NAME"] = filled["LOOKUP_FUNCTION_NAME"] or f"{filled['FUNCTION_NAME']}-lookup"
+    return filled
 
 
-def _key_problems(values: Mapping[str, str]) -> Iterator[str]:
+def _key_problems(values: Mapping[str, str], also: Collection[str]) -> Iterator[str]:
     strangers = [key for key in values if key not in KEYS]
     for name, key in KEYS.items():
         value = values.get(name, "")
@@ -177,7 +200,7 @@ def _key_problems(values: Mapping[str, str]) -> Iterator[str]:
             alike = difflib.get_close_matches(name, strangers, n=1, cutoff=0.85)
             if alike:
                 yield f"{alike[0]} is not known; did you mean {name}?"
-            elif key.default is None:
+            elif key.default is None or name in also:
                 yield f"{name} is missing; it must be {key.form}"
 
 
@@ -195,6 +218,11 @@ def _pair_problems(values: Mapping[str, str]) -> Iterator[str]:
         yield "SIGNING_KEY_SECRET_ID must end in a version number or 'latest' when SIGNING_KEY_FILE mounts it"
     if key_file and key_file.rpartition("/")[0] == values["GKE_GATEWAY_CA_FILE"].rpartition("/")[0]:
         yield "SIGNING_KEY_FILE and GKE_GATEWAY_CA_FILE must lie in two folders: a mount holds one secret"
+
+    if values["FUNCTION_NAME"] == values["LOOKUP_FUNCTION_NAME"]:
+        yield "LOOKUP_FUNCTION_NAME must not be FUNCTION_NAME: each would be deployed over the other"
+    if len(values["LOOKUP_FUNCTION_NAME"]) > _MAX_FUNCTION_NAME:
+        yield f"LOOKUP_FUNCTION_NAME must have at most {_MAX_FUNCTION_NAME} characters; FUNCTION_NAME-lookup has more"
 
     project, trigger = values["GOOGLE_CLOUD_PROJECT"], values["TRIGGER_TOPIC"]
     if trigger.startswith("projects/") and not trigger.startswith(f"projects/{project}/"):

@@ -1,21 +1,21 @@
-"""``deploy/deploy``: the contract as one ``gcloud functions deploy`` command."""
+"""``deploy/deploy``: the contract as one ``gcloud functions deploy`` command for each of the two entry points."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ROOT, RefusalError, bundle, contract, gcloud, relative, subscription
+from . import ROOT, RefusalError, bundle, contract, gcloud, invokers, relative, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # google-24, the newest builder, offers 3.13 and 3.14; every dependency has wheels for 3.13.
 RUNTIME = "python313"
-ENTRY_POINT = "enrich"
 
 # Direct VPC egress for functions became generally available with this version of gcloud.
 # https://docs.cloud.google.com/functions/docs/running/direct-vpc
@@ -30,18 +30,51 @@ _PASSED_ON = (
     "JWT_SUBJECT",
     "JWT_AUDIENCE",
     "JWT_SCOPE",
-    "BIGQUERY_TABLE",
-    "DEAD_LETTER_TOPIC",
+    "FUNCTION_TIMEOUT_S",  # the runtime does not say how long it waits
 )
 
 
-def environment(values: Mapping[str, str]) -> dict[str, str]:
-    """The function's environment variables; none of them is a secret.
+@dataclass(frozen=True)
+class EntryPoint:
+    """A function of ``function/main.py``, and what sets its deployment apart from the other's.
+
+    Attributes:
+        name: its name in the code.
+        deployed_as: the key of the contract that says its name in the cloud.
+        account: the key of the contract that says whom it runs as.
+        settings: the keys of the contract that it is given beside those that both are.
+        needs: the keys that only its deployment asks for.
+    """
+
+    name: str
+    deployed_as: str
+    account: str
+    settings: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+ENRICH = EntryPoint(
+    "enrich",
+    deployed_as="FUNCTION_NAME",
+    account="FUNCTION_SERVICE_ACCOUNT",
+    settings=("BIGQUERY_TABLE", "DEAD_LETTER_TOPIC", "SUBSCRIPTION_ACK_DEADLINE_S"),
+)
+LOOKUP = EntryPoint(
+    "lookup",
+    deployed_as="LOOKUP_FUNCTION_NAME",
+    account="LOOKUP_SERVICE_ACCOUNT",
+    needs=("LOOKUP_SERVICE_ACCOUNT",),
+)
+ENTRY_POINTS = {entry.name: entry for entry in (ENRICH, LOOKUP)}
+
+
+def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[str, str]:
+    """The environment variables of an entry point; none of them is a secret.
 
     The signing key is named in one way only: by its file if the contract mounts one, else by its secret.
     """
     key = "SIGNING_KEY_FILE" if values["SIGNING_KEY_FILE"] else "SIGNING_KEY_SECRET_ID"
-    return {name: values[name] for name in (*_PASSED_ON, key) if values[name]}
+    return {name: values[name] for name in (*_PASSED_ON, *entry.settings, key) if values[name]}
 
 
 def environment_yaml(variables: Mapping[str, str]) -> str:
@@ -54,11 +87,14 @@ def environment_yaml(variables: Mapping[str, str]) -> str:
     )
 
 
-def command(values: Mapping[str, str], *, source: str, env_file: str, labels: Mapping[str, str]) -> list[str]:
+def command(
+    values: Mapping[str, str], entry: EntryPoint, *, source: str, env_file: str, labels: Mapping[str, str]
+) -> list[str]:
     """The arguments to gcloud that create the function or bring it up to date.
 
     Args:
         values: a checked contract.
+        entry: which of the functions.
         source: the packaged folder.
         env_file: the file that holds ``environment_yaml``.
         labels: labels to set; other labels on the function stay.
@@ -70,21 +106,17 @@ def command(values: Mapping[str, str], *, source: str, env_file: str, labels: Ma
     return [
         "functions",
         "deploy",
-        values["FUNCTION_NAME"],
+        values[entry.deployed_as],
         f"--project={project}",
         f"--region={values['REGION']}",
         "--gen2",
         f"--runtime={RUNTIME}",
         f"--source={source}",
-        f"--entry-point={ENTRY_POINT}",
-        f"--trigger-topic={values['TRIGGER_TOPIC'].rpartition('/')[2]}",
-        # Without it a failed event is dropped: for functions, retrying is off unless asked for.
-        "--retry",
-        f"--service-account={values['FUNCTION_SERVICE_ACCOUNT']}",
-        f"--trigger-service-account={values['TRIGGER_SERVICE_ACCOUNT']}",
+        f"--entry-point={entry.name}",
+        *_trigger(values, entry),
+        f"--service-account={values[entry.account]}",
         f"--build-service-account=projects/{project}/serviceAccounts/{values['BUILD_SERVICE_ACCOUNT']}",
         "--no-allow-unauthenticated",
-        "--ingress-settings=internal-only",
         *_egress(values),
         f"--memory={values['FUNCTION_MEMORY']}",
         f"--cpu={values['FUNCTION_CPU']}",
@@ -99,6 +131,18 @@ def command(values: Mapping[str, str], *, source: str, env_file: str, labels: Ma
         "--serve-all-traffic-latest-revision",
         # No questions: a pipeline has nobody to answer them, and some of gcloud's offers grant roles.
         "--quiet",
+    ]
+
+
+def _trigger(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
+    if entry is LOOKUP:
+        return ["--trigger-http", f"--ingress-settings={values['LOOKUP_INGRESS']}"]
+    return [
+        f"--trigger-topic={values['TRIGGER_TOPIC'].rpartition('/')[2]}",
+        # Without it a failed event is dropped: for functions, retrying is off unless asked for.
+        "--retry",
+        f"--trigger-service-account={values['TRIGGER_SERVICE_ACCOUNT']}",
+        "--ingress-settings=internal-only",
     ]
 
 
@@ -124,33 +168,40 @@ def _secrets(values: Mapping[str, str]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Deploys the function, then brings its subscription up to date; see ``--help``."""
+    """Deploys a function, then what gcloud cannot set together with it; see ``--help``."""
     options = _parser().parse_args(arguments)
-    values = contract.load(options.contract)
-    variables = environment_yaml(environment(values))
-    env_file = options.source.with_name(options.source.name + ".env.yaml")
+    entry = ENTRY_POINTS[options.entry_point]
+    values = contract.load(options.contract, also=entry.needs)
+    variables = environment_yaml(environment(values, entry))
+    env_file = options.source.with_name(f"{options.source.name}.{entry.name}.env.yaml")
     labels = {"app": "meshpass"}
     if options.source.is_dir():
         labels["package"] = bundle.digest(options.source)[:12]
-    deploy = command(values, source=str(options.source), env_file=str(env_file), labels=labels)
+    deploy = command(values, entry, source=str(options.source), env_file=str(env_file), labels=labels)
 
     refusals = _refusals(values, options.source, look_at_gcloud=not options.dry_run)
     if options.dry_run:
         for refusal in refusals:
             sys.stderr.write(f"deploy/deploy: without --dry-run this stops here: {refusal}\n")
         shown = "".join(f"#   {line}\n" for line in variables.splitlines())
-        sys.stdout.write(
-            f"# {env_file}:\n{shown}\n{subscription.readers_script(values)}\n"
-            f"{gcloud.show(deploy)}\n\n{subscription.apply_script(values)}"
-        )
+        if entry is ENRICH:
+            before, after = subscription.readers_script(values), subscription.apply_script(values)
+        else:
+            before, after = "", invokers.apply_script(values)
+        parts = (f"# {env_file}:\n{shown}", before, f"{gcloud.show(deploy)}\n", after)
+        sys.stdout.write("\n".join(filter(None, parts)))
         return
     if refusals:
         raise RefusalError("\n  ".join(refusals))
 
-    subscription.require_readers(values)
+    if entry is ENRICH:
+        subscription.require_readers(values)
     env_file.write_text(variables, encoding="utf-8")
     gcloud.run(deploy)
-    subscription.apply(values)
+    if entry is ENRICH:
+        subscription.apply(values)
+    else:
+        invokers.apply(values)
 
 
 def _refusals(values: Mapping[str, str], source: Path, *, look_at_gcloud: bool) -> list[str]:
@@ -182,8 +233,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/deploy",
         description="Deploys the packaged function as infra/contract.env says, then sets its subscription's "
-        "deadline, backoff and undelivered topic (deploy/subscription).",
+        "deadline, backoff and undelivered topic (deploy/subscription); or, as a function of its own, the private "
+        "HTTP lookup of the same package, then who may call it.",
         epilog="Roles, checks and roll-back: docs/deploy.md",
+    )
+    parser.add_argument(
+        "--entry-point",
+        choices=ENTRY_POINTS,
+        default=ENRICH.name,
+        help="which function of the package (default: %(default)s)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the exact commands, shell-quoted; run nothing"

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 STARTED_WITHIN_S = 30.0
 
 
-def environment() -> dict[str, str]:
+def environment(entry: function.EntryPoint = function.ENRICH) -> dict[str, str]:
     """What a deployment sets."""
-    return function.environment(contract_file.load(CONTRACT))
+    return function.environment(contract_file.load(CONTRACT), entry)
 
 
-def framework(app: Path, variables: dict[str, str], port: int) -> subprocess.Popen[str]:
+def framework(
+    app: Path, variables: dict[str, str], port: int, entry: function.EntryPoint = function.ENRICH
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(app / "venv/bin/functions-framework"), f"--target={function.ENTRY_POINT}", "--host=127.0.0.1"],
+        [str(app / "venv/bin/functions-framework"), f"--target={entry.name}", "--host=127.0.0.1"],
         cwd=app / "function",
         env={"PATH": os.defpath, "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", **variables},
         stdout=subprocess.PIPE,
@@ -46,10 +48,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(app: Path, variables: dict[str, str]) -> Iterator[str]:
+def served(
+    app: Path, variables: dict[str, str], entry: function.EntryPoint = function.ENRICH
+) -> Iterator[str]:
     """The function behind functions-framework, once it answers; its address."""
     port = free_port()
-    process = framework(app, variables, port)
+    process = framework(app, variables, port, entry)
     try:
         deadline = time.monotonic() + STARTED_WITHIN_S
         while process.poll() is None and time.monotonic() < deadline:

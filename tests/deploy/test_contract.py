@@ -101,12 +101,38 @@ def test_a_line_that_its_readers_would_read_differently_is_refused(
         ({"SUBSCRIPTION_MAX_RETRY_DELAY_S": "5"}, "must not be above"),
         ({"FUNCTION_CPU": ".5"}, "FUNCTION_CPU must be 1 or more"),
         ({"FUNCTION_MEMORY": "lots"}, "FUNCTION_MEMORY must be an amount"),
+        ({"LOOKUP_FUNCTION_NAME": "meshpass-enrichment"}, "LOOKUP_FUNCTION_NAME must not be FUNCTION_NAME"),
+        ({"FUNCTION_NAME": "a" * 60}, "LOOKUP_FUNCTION_NAME must have at most 63 characters"),
+        ({"LOOKUP_INGRESS": "all"}, "LOOKUP_INGRESS must be internal-only or internal-and-gclb"),
+        ({"LOOKUP_INVOKERS": "allUsers"}, "LOOKUP_INVOKERS must be members"),
+        ({"LOOKUP_INVOKERS": "user:ann@acme.example,allAuthenticatedUsers"}, "never allUsers"),
+        ({"LOOKUP_INVOKERS": "domain:acme.example"}, "LOOKUP_INVOKERS must be members"),
+        (
+            {"LOOKUP_INVOKERS": "user:ann@acme.example, user:bob@acme.example"},
+            "LOOKUP_INVOKERS must be members",
+        ),
     ],
 )
 def test_values_that_cannot_work_together_are_refused(
     contract: Contract, values: dict[str, str | None], complaint: str
 ) -> None:
     assert complaint in refusal(contract.set(**values))
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "serviceAccount:orders@acme-mesh.iam.gserviceaccount.com",
+        "serviceAccount:acme-mesh.svc.id.goog[orders/api]",
+        "group:billing@acme.example",
+        "user:ann@acme.example",
+        "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
+        "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/attribute.team/x",
+    ],
+)
+def test_a_member_of_every_kind_that_is_somebody_may_be_let_in(contract: Contract, member: str) -> None:
+    contract.set(LOOKUP_INVOKERS=f"{member},user:bob@acme.example")
+    assert contract_file.load(contract.path)["LOOKUP_INVOKERS"] == f"{member},user:bob@acme.example"
 
 
 def test_a_contract_that_is_not_there_is_a_refusal_and_not_a_traceback(contract: Contract) -> None:

@@ -14,17 +14,20 @@ SNIPPETS = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
 
 
 def test_every_size_is_listed_with_its_default() -> None:
-    listed = dict(re.findall(r"^\| `((?:FUNCTION|SUBSCRIPTION)_\w+)` \| `([^`/]+)` \|", PAGE, re.MULTILINE))
+    listed = dict(
+        re.findall(r"^\| `((?:FUNCTION|SUBSCRIPTION|LOOKUP)_\w+)` \| `([^`/]+)` \|", PAGE, re.MULTILINE)
+    )
     sizes = {
         name: key.default
         for name, key in contract.KEYS.items()
-        if name.startswith(("FUNCTION_", "SUBSCRIPTION_")) and key.default
+        if name.startswith(("FUNCTION_", "SUBSCRIPTION_", "LOOKUP_")) and key.default
     }
     assert listed == sizes
 
 
 def test_every_key_that_a_command_uses_is_in_the_contract() -> None:
-    in_contract = set(contract.parse(CONTRACT)[0])
+    # LOOKUP_FUNCTION_NAME may be left out; the commands say what it then is.
+    in_contract = set(contract.parse(CONTRACT)[0]) | {"LOOKUP_FUNCTION_NAME"}
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", SNIPPETS))
     assert used
     assert used <= in_contract
@@ -35,6 +38,12 @@ def test_every_script_that_the_page_names_can_be_run() -> None:
     assert {"deploy/package", "deploy/deploy", "deploy/subscription"} == named
     for script in named:
         assert os.access(ROOT / script, os.X_OK)
+
+
+def test_every_key_of_the_second_entry_point_is_explained() -> None:
+    for name in contract.KEYS:
+        if name.startswith("LOOKUP_"):
+            assert f"| `{name}` |" in PAGE
 
 
 def test_the_version_that_direct_egress_needs_is_the_one_that_is_checked() -> None:

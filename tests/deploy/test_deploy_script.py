@@ -64,6 +64,7 @@ def test_the_function_gets_the_settings_of_the_contract_and_no_others(
     assert set(deployed) == {
         "BIGQUERY_TABLE",
         "DEAD_LETTER_TOPIC",
+        "FUNCTION_TIMEOUT_S",
         "GKE_GATEWAY_CA_FILE",
         "GKE_GATEWAY_HOST",
         "GKE_GATEWAY_URL",
@@ -73,6 +74,7 @@ def test_the_function_gets_the_settings_of_the_contract_and_no_others(
         "JWT_SCOPE",
         "JWT_SUBJECT",
         "SIGNING_KEY_SECRET_ID",
+        "SUBSCRIPTION_ACK_DEADLINE_S",
     }
     assert deployed["GKE_GATEWAY_URL"] == "https://10.128.0.5"
 
@@ -160,7 +162,7 @@ def test_a_dry_run_prints_the_very_command_and_runs_nothing(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
     contract.set(JWT_SCOPE="read:a,b; rm -rf /", FUNCTION_MEMORY="1Gi")
-    env_file = package.with_name("function.env.yaml")
+    env_file = package.with_name("function.enrich.env.yaml")
     env_file.unlink(missing_ok=True)
     dry = script("deploy", "--dry-run", *arguments(contract, package))
     assert dry.returncode == 0
@@ -264,6 +266,124 @@ def test_nothing_is_deployed_while_nobody_reads_the_dead_letters(
 def test_the_ack_deadline_covers_the_time_that_the_function_may_take(contract: Contract) -> None:
     values = contract_file.load(contract.path)
     assert int(values["SUBSCRIPTION_ACK_DEADLINE_S"]) >= int(values["FUNCTION_TIMEOUT_S"])
+
+
+def lookup(script: Script, contract: Contract, package: Path, *more: str) -> list[str]:
+    """Deploys the second entry point; the flags it was deployed with."""
+    done = script("deploy", "--entry-point=lookup", *more, *arguments(contract, package))
+    assert done.returncode == 0, done.stderr
+    return script.gcloud.call("functions", "deploy")
+
+
+def test_the_lookup_is_a_second_private_function_of_the_same_package(
+    script: Script, contract: Contract, package: Path
+) -> None:
+    flags = lookup(script, contract, package)
+    assert flags[2] == "meshpass-enrichment-lookup"
+    assert {
+        "--entry-point=lookup",
+        "--trigger-http",
+        "--no-allow-unauthenticated",
+        "--ingress-settings=internal-only",
+        "--service-account=meshpass-lookup@acme-mesh.iam.gserviceaccount.com",
+        "--set-secrets=/etc/meshpass/gateway-ca.pem=gateway-ca:latest",
+        "--network=meshpass",
+        f"--source={package}",
+    } <= set(flags)
+    assert not [
+        flag for flag in flags if flag.startswith(("--retry", "--trigger-topic", "--trigger-service"))
+    ]
+
+
+def test_the_lookup_knows_neither_the_table_nor_the_topic(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    lookup(script, contract, package)
+    of_the_lookup = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    script("deploy", *arguments(contract, package))
+    of_the_other = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    missing = {"BIGQUERY_TABLE", "DEAD_LETTER_TOPIC", "SUBSCRIPTION_ACK_DEADLINE_S"}
+    assert of_the_lookup == {name: value for name, value in of_the_other.items() if name not in missing}
+    assert missing < set(of_the_other)
+
+
+def test_whoever_the_contract_names_may_call_the_lookup_and_nobody_else(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    members = ["serviceAccount:orders@acme-mesh.iam.gserviceaccount.com", "group:billing@acme.example"]
+    lookup(script, contract.set(LOOKUP_INVOKERS=",".join(members)), package)
+    grants = [call for call in gcloud.calls() if call[1] == "add-invoker-policy-binding"]
+    assert grants == [
+        [
+            "functions",
+            "add-invoker-policy-binding",
+            "meshpass-enrichment-lookup",
+            "--project=acme-mesh",
+            "--region=europe-west1",
+            f"--member={member}",
+        ]
+        for member in members
+    ]
+    verbs = [call[1] for call in gcloud.calls() if call[0] == "functions"]
+    assert verbs == ["deploy", "add-invoker-policy-binding", "add-invoker-policy-binding"]
+
+
+def test_without_invokers_nobody_is_let_in(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    lookup(script, contract.set(LOOKUP_INVOKERS=None), package)
+    assert [call[:2] for call in gcloud.calls() if call[0] != "version"] == [["functions", "deploy"]]
+
+
+def test_the_lookup_s_name_and_ingress_can_be_chosen(
+    script: Script, contract: Contract, package: Path
+) -> None:
+    flags = lookup(
+        script, contract.set(LOOKUP_FUNCTION_NAME="profiles", LOOKUP_INGRESS="internal-and-gclb"), package
+    )
+    assert flags[2] == "profiles"
+    assert "--ingress-settings=internal-and-gclb" in flags
+
+
+def test_the_lookup_needs_an_account_of_its_own_and_the_other_does_not(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(LOOKUP_SERVICE_ACCOUNT=None, REGION=None)
+    done = script("deploy", "--entry-point=lookup", *arguments(contract, package))
+    assert done.returncode == 1
+    assert "LOOKUP_SERVICE_ACCOUNT is missing" in done.stderr
+    assert "REGION is missing" in done.stderr
+    assert gcloud.calls() == []
+    assert script("deploy", *arguments(contract.set(REGION="europe-west1"), package)).returncode == 0
+
+
+def test_the_printed_script_deploys_the_lookup_as_the_real_run_does(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    dry = script("deploy", "--dry-run", "--entry-point=lookup", *arguments(contract, package))
+    assert gcloud.calls() == []
+    lookup(script, contract, package)
+    printed = [
+        shlex.split(part) for part in dry.stdout.replace("\\\n", "").split("\n") if part.startswith("gcloud")
+    ]
+    assert printed == [["gcloud", *call] for call in gcloud.calls() if call[0] == "functions"]
+
+
+def test_the_subscription_is_left_alone_when_the_lookup_is_deployed(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    lookup(script, contract, package)
+    assert {call[0] for call in gcloud.calls()} == {"version", "functions"}
+
+
+def test_each_function_keeps_an_environment_file_of_its_own(
+    script: Script, contract: Contract, package: Path
+) -> None:
+    assert f"--env-vars-file={package}.lookup.env.yaml" in lookup(script, contract, package)
+    script("deploy", *arguments(contract, package))
+    assert f"--env-vars-file={package}.enrich.env.yaml" in script.gcloud.call(
+        "functions", "deploy", "meshpass-enrichment"
+    )
 
 
 def test_help_names_the_page_that_explains(script: Script) -> None:

@@ -44,6 +44,13 @@ def test_the_function_in_the_package_is_the_function_in_the_repository(package: 
             assert (package / name).read_bytes() == (ROOT / "function" / name).read_bytes()
 
 
+def test_what_a_user_edits_is_in_the_package_and_what_an_operator_runs_is_not(package: Path) -> None:
+    edited = {path.name for path in (ROOT / "function").glob("*.toml")} - {"pyproject.toml"}
+    assert edited <= names(package)
+    # The queries over the table are run from a checkout; the function runs none of them.
+    assert not [name for name in names(package) if name.endswith(".sql")]
+
+
 def test_nothing_of_the_lab_the_tests_or_the_tools_is_in_the_package(package: Path) -> None:
     requirements = (package / "requirements.txt").read_text()
     packages = set(re.findall(r"^([a-z0-9-]+)==", requirements, re.MULTILINE))

@@ -59,6 +59,13 @@ def test_without_settings_it_does_not_start_and_names_every_one_it_lacks(app: Pa
     process = framework(app, {}, free_port())
     output, _ = process.communicate(timeout=STARTED_WITHIN_S)
     assert process.returncode != 0
-    optional = {"GKE_GATEWAY_CA_FILE", "GOOGLE_CLOUD_PROJECT", "JWT_SUBJECT"}
+    optional = {
+        "GKE_GATEWAY_CA_FILE",
+        "GOOGLE_CLOUD_PROJECT",
+        "JWT_SUBJECT",
+        # Without these the function takes the defaults of the contract.
+        "FUNCTION_TIMEOUT_S",
+        "SUBSCRIPTION_ACK_DEADLINE_S",
+    }
     for name in set(environment()) - optional:
         assert name in output

@@ -1,6 +1,7 @@
 """Reaching the lab through the official clients, as a user's program would."""
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -31,6 +32,7 @@ class Reach(TypedDict):
 Call = Callable[..., httpx.Response]
 Connect = Callable[[RunningMesh, meshpass.TokenSource], Call]
 Caller = Callable[[RunningMesh], meshpass.TokenSource]
+OwnLab = Callable[..., Lab]
 
 
 def reach(mesh: RunningMesh, project: Project) -> Reach:
@@ -38,6 +40,13 @@ def reach(mesh: RunningMesh, project: Project) -> Reach:
     scheme, _, address = mesh.gateway_url.partition("://")
     host = project.contract()["GKE_GATEWAY_HOST"]
     return {"base_url": f"{scheme}://{host}", "address": address, "ca_file": mesh.gateway_ca}
+
+
+def alerts(lab: Lab) -> list[str]:
+    """The messages of the log lines that page somebody."""
+    log = (lab.directory / "function.log").read_text(errors="replace")
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [line["message"] for line in lines if line.get("severity") == "CRITICAL"]
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -72,6 +81,18 @@ def caller(project: Project) -> Caller:
         )
 
     return source
+
+
+@pytest.fixture
+def own_lab(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnLab]:
+    """Start a lab that the test may break, which the one of the session is not for."""
+    with ExitStack() as ends:
+
+        def start(profiles: Path | None = None) -> Lab:
+            monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+            return ends.enter_context(Lab(project, profiles=profiles))
+
+        yield start
 
 
 @pytest.fixture

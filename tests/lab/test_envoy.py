@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.mesh import RunningMesh
     from meshlab.project import Project
 
-    from tests.conftest import RunMesh
+    from tests.conftest import Edited, RunMesh
 
 Send = Callable[..., tuple[int | None, str]]
 
@@ -96,6 +96,40 @@ def test_a_proxy_that_starts_anew_has_the_keys_published_before(mesh: RunningMes
     mesh.gateway.start()
     mesh.gateway.wait_ready()
     assert send()[0] == 200
+
+
+def test_a_killed_gateway_comes_back_on_the_same_address(mesh: RunningMesh, send: Send) -> None:
+    before = mesh.gateway_url
+    mesh.gateway.restart()
+    assert send()[0] == 200
+    assert mesh.gateway_url == before
+
+
+def test_a_policy_edited_while_it_runs_decides_at_once_and_so_does_its_mending(
+    mesh: RunningMesh, send: Send, project: Project, edited: Edited
+) -> None:
+    denied = edited(("infra/mesh/ingress/authorization-policy.yaml", "methods: [GET]", "methods: [PUT]"))
+    mesh.apply(denied)
+    try:
+        assert send() == (403, "RBAC: access denied")
+    finally:
+        mesh.apply(project)
+    assert send()[0] == 200
+
+
+def test_keys_and_manifests_are_changed_apart(mesh: RunningMesh, send: Send, project: Project) -> None:
+    mesh.publish_keys(SigningKey.generate().jwks)
+    mesh.apply(project)
+    assert send()[0] == 401
+
+
+def test_what_user_profile_was_asked_is_counted_and_what_was_refused_is_not(
+    mesh: RunningMesh, send: Send
+) -> None:
+    before = mesh.requests_served
+    assert [send()[0] for _ in range(3)] == [200] * 3
+    assert send(replace(VALID, token="none"))[0] == 403
+    assert mesh.requests_served == before + 3
 
 
 def test_only_listeners_change_in_a_running_proxy(mesh: RunningMesh) -> None:

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from meshlab.pki import CertificateAuthority, spiffe_id
+from meshlab.pki import CertificateAuthority
 
 HOST = "user-profile.internal"
 
@@ -64,17 +64,10 @@ def test_one_authority_does_not_vouch_for_another(tmp_path: Path) -> None:
 
 
 def test_keys_are_readable_by_their_owner_alone_and_shown_by_nothing(tmp_path: Path) -> None:
-    certificate = CertificateAuthority.create("test").issue(uris=[spiffe_id("cluster.local", "ns", "sa")])
+    certificate = CertificateAuthority.create("test").issue(uris=["spiffe://cluster.local/ns/ns/sa/sa"])
     directory = certificate.write(
         tmp_path / "id", chain="cert-chain.pem", key="key.pem", root="root-cert.pem"
     )
     assert (directory / "key.pem").stat().st_mode & 0o077 == 0
     assert directory.stat().st_mode & 0o077 == 0
     assert "PRIVATE" not in repr(certificate)
-
-
-def test_an_identity_is_istios_spiffe_uri() -> None:
-    assert (
-        spiffe_id("cluster.local", "user-profile", "default")
-        == "spiffe://cluster.local/ns/user-profile/sa/default"
-    )

@@ -115,3 +115,11 @@ def test_children_and_keys_are_gone_after_the_lab_was_killed(end: signal.Signals
         process.wait(10)
     assert eventually(lambda: not alive(int(pid_text)))
     assert eventually(lambda: not Path(directory).exists())
+
+
+def test_a_child_that_was_stopped_may_be_stopped_again() -> None:
+    with Supervisor() as supervisor:
+        child = supervisor.spawn("sleeper", SLEEPER)
+        for _ in range(2):
+            supervisor.stop(child)
+        assert not child.running

@@ -8,6 +8,7 @@ import hashlib
 import http.client
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -112,6 +113,18 @@ class Envoy:
         if self._child is not None:
             self._supervisor.stop(self._child)
             self._child = None
+
+    def restart(self) -> None:
+        """Kill it as it stands, calls under way included, and start it again on the same addresses.
+
+        Raises:
+            LabError: It did not get ready.
+        """
+        if self._child is not None:
+            self._child.signal(signal.SIGKILL)
+        self.stop()
+        self.start()
+        self.wait_ready()
 
     def access_log(self) -> list[str]:
         """The access log so far, a line a request."""

@@ -19,9 +19,10 @@ from meshlab.istio import (
     Workload,
     WorkloadRef,
     compile_proxy,
+    spiffe_id,
 )
 from meshlab.kustomize import build
-from meshlab.pki import CertificateAuthority, spiffe_id
+from meshlab.pki import CertificateAuthority
 from meshlab.policy.cases import Case, Client, Target
 from meshlab.policy.probe import Connector, client_tls
 from meshlab.policy.run import PolicyRunner, Result
@@ -91,8 +92,9 @@ class RunningMesh:
         self._supervisor = supervisor
         self._ports = ports  # kept: their reservations end with the iterator
         self._project = project
+        self._jwks = self.key.jwks
         self._contract = project.contract()
-        self._mesh = read_mesh(project, self.key.jwks)
+        self._mesh = read_mesh(project, self._jwks)
         self.not_enforced = self._mesh.not_enforced
         self._placement = Placement.plan(self._mesh, lambda: next(ports))
         # The stand-in for each workload's application, as a module that takes --port, with its arguments.
@@ -165,11 +167,30 @@ class RunningMesh:
             ManifestError: It is no set of public keys; the proxies go on with those they have.
             LabError: A proxy ended or refused them.
         """
-        self._mesh = read_mesh(self._project, jwks)
-        for ref, proxy in self._proxies.items():
-            proxy.update(self._compile(ref))
-        for proxy in self._proxies.values():
-            proxy.wait_updated()
+        self._change(self._project, jwks)
+
+    def apply(self, project: Project) -> None:
+        """Make the running proxies follow other manifests, and wait until they do, as `publish_keys` does.
+
+        The public keys stay those of this run.
+
+        Args:
+            project: Whose manifests to follow from now on.
+
+        Raises:
+            ManifestError: A manifest holds something that the lab does not know; the proxies go on as they were.
+            ValueError: More changed than listeners hold, such as a workload: that takes a restart.
+            LabError: A proxy ended or refused the change.
+        """
+        self._change(project, self._jwks)
+
+    @property
+    def requests_served(self) -> int:
+        """How many requests the sidecar has passed on to user-profile since it was started.
+
+        It is Envoy's own count, so what a policy refused on the way is not in it.
+        """
+        return self.sidecar.counter(r"cluster\.inbound\|.*\.upstream_rq_total")
 
     def run_policy_test(self, case: Case) -> Result:
         """Send one request of a policy test and return its fate."""
@@ -194,6 +215,14 @@ class RunningMesh:
             return Connector(sidecar)
         identity = None if client == "none" else self._pki / "clients" / client
         return Connector(sidecar, client_tls(self._pki / "mesh-ca.pem", identity))
+
+    def _change(self, project: Project, jwks: str) -> None:
+        self._mesh = read_mesh(project, jwks)
+        self._project, self._jwks = project, jwks
+        for ref, proxy in self._proxies.items():
+            proxy.update(self._compile(ref))
+        for proxy in self._proxies.values():
+            proxy.wait_updated()
 
     def _start_app(self, ref: WorkloadRef, address: Address) -> Child:
         if ref not in self._apps:

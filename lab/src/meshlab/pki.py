@@ -96,11 +96,6 @@ def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def spiffe_id(trust_domain: str, namespace: str, service_account: str) -> str:
-    """The identity that Istio gives a workload's certificate."""
-    return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
-
-
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,

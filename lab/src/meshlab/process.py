@@ -183,10 +183,11 @@ class Supervisor:
         return child
 
     def stop(self, child: Child) -> None:
-        """End one child."""
-        child.end()
-        self._children.remove(child)
-        self._tell_reaper(f"-{child.pid}")
+        """End one child; nothing happens if that was done before."""
+        if child in self._children:
+            child.end()
+            self._children.remove(child)
+            self._tell_reaper(f"-{child.pid}")
 
     def close(self) -> None:
         """End every child, delete the directory, and let the reaper go."""

@@ -1,6 +1,7 @@
 """The whole lab: the mesh, the stand-ins and the function, started side by side and ended together."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -101,11 +102,23 @@ class Lab:
         """The function's process."""
         return self._children["function"]
 
-    def restart_function(self) -> None:
-        """End the function and start it again on the same port."""
+    def restart_function(self, *, kill: bool = False) -> None:
+        """End the function, if it runs, and start it again on the same port.
+
+        Args:
+            kill: Whether to end it by SIGKILL, in the middle of what it does; else by SIGTERM, with a few seconds to
+                finish.
+        """
+        if kill:
+            self.kill_function()
         self._supervisor.stop(self.function)
         self._start_function()
         self._wait_function()
+
+    def kill_function(self) -> None:
+        """Kill the function, as a machine that breaks would; `restart_function` brings it back."""
+        self.function.signal(signal.SIGKILL)
+        self._supervisor.stop(self.function)
 
     def _start(self) -> None:
         """Start all at once, then wait for each: what boots slowly overlaps with everything else."""

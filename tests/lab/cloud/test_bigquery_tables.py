@@ -246,6 +246,24 @@ def test_names_may_be_full_backticked_or_short_with_a_default(filled: Client) ->
             [{"x": datetime.datetime(2024, 1, 2, tzinfo=UTC)}],
         ),
         ("SELECT n / (n + 1) / 2 AS x FROM d.events WHERE n = 1", [{"x": 0.25}]),
+        (
+            "SELECT TIMESTAMP_DIFF(ts, TIMESTAMP '2024-01-01 10:19:31 UTC', MINUTE) AS m FROM d.events WHERE n = 1",
+            [{"m": 0}],
+        ),
+        (
+            """SELECT APPROX_QUANTILES(x, 2) AS q, APPROX_QUANTILES(x, 100)[OFFSET(90)] AS p90
+            FROM UNNEST([1, NULL, 1, 1, 4, 5, 6, 7, 8, 9, 10]) AS x""",
+            [{"q": [1, 5, 10], "p90": 9}],
+        ),
+        (
+            "SELECT ARRAY_AGG(x ORDER BY x DESC LIMIT 2) AS x FROM UNNEST([1, 3, 2]) AS x",
+            [{"x": [3, 2]}],
+        ),
+        ("SELECT ARRAY_AGG(DISTINCT x ORDER BY x LIMIT 9) AS x FROM UNNEST([3, 1, 3]) AS x", [{"x": [1, 3]}]),
+        (
+            "SELECT id, COUNT(*) AS c FROM d.events GROUP BY ROLLUP (id) ORDER BY id",
+            [{"id": None, "c": 3}, {"id": "a", "c": 2}, {"id": "b", "c": 1}],
+        ),
         ("SELECT 1 AS x UNION ALL SELECT 2", [{"x": 1}, {"x": 2}]),
     ],
 )

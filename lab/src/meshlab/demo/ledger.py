@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+_NAMED = 5
+
 
 @dataclass(frozen=True)
 class Published:
@@ -48,6 +50,7 @@ class Ledger:
         dead_letters: The dead letters of these messages.
         lost: Messages that are nowhere.
         doubled: Events with more than one row.
+        contradicted: Messages with both a row and a dead letter.
     """
 
     messages: int
@@ -56,6 +59,7 @@ class Ledger:
     dead_letters: Sequence[DeadLetter]
     lost: Sequence[str]
     doubled: Sequence[str]
+    contradicted: Sequence[str]
 
     @property
     def events(self) -> int:
@@ -65,7 +69,20 @@ class Ledger:
     @property
     def balanced(self) -> bool:
         """Whether every event ended in exactly one place."""
-        return not self.lost and not self.doubled and self.events == self.rows + len(self.dead_letters)
+        misplaced = self.lost or self.doubled or self.contradicted
+        return not misplaced and self.events == self.rows + len(self.dead_letters)
+
+    @property
+    def complaints(self) -> list[str]:
+        """What keeps it from balancing, one sentence each; none exactly when it is balanced."""
+        found = [
+            *_named("lost, neither a row nor a dead letter: message", self.lost),
+            *_named("more than one row: event", self.doubled),
+            *_named("both a row and a dead letter: message", self.contradicted),
+        ]
+        if not found and not self.balanced:
+            found.append(f"the sums do not agree: {self}")
+        return found
 
     def __str__(self) -> str:
         return f"{self.events} events, {self.rows} rows, {len(self.dead_letters)} dead-lettered, {len(self.lost)} lost"
@@ -96,6 +113,11 @@ def balance(
         ],
         lost=lost,
         doubled=sorted(event for event, count in rows_of_event.items() if count > 1),
+        contradicted=[
+            message.message_id
+            for message in published
+            if message.message_id in by_message and message.message_id in written_messages
+        ],
     )
 
 
@@ -107,3 +129,11 @@ def event_id_of(data: bytes) -> str | None:
         return None
     event_id = event.get("event_id") if isinstance(event, dict) else None
     return event_id if isinstance(event_id, str) and event_id else None
+
+
+def _named(what: str, ids: Sequence[str]) -> list[str]:
+    """One complaint that counts them all and names the first."""
+    if not ids:
+        return []
+    rest = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+    return [f"{what} {', '.join(ids[:_NAMED])}{rest}"]

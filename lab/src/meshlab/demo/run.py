@@ -22,7 +22,6 @@ _POLL_S = 0.1
 # The function's slowest honest path is one deadline of a lookup and one of a write, then a redelivery.
 _PATIENCE_S = 45.0
 _SHOWN_ROWS = 8
-_NAMED = 5
 
 
 def run_demo(project: Project, events_file: Path | None, console: Console) -> bool:
@@ -49,13 +48,25 @@ def run_demo(project: Project, events_file: Path | None, console: Console) -> bo
             console.print(f"only a cluster enforces: {sentence}", style="dim", highlight=False)
         ledger = _send_events(lab, events, console)
         results = _send_probes(lab, project, console)
-        complaints = _complaints(lab, ledger, results)
+        complaints = what_is_broken(ledger, results)
+        if ledger.lost:
+            complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
     for complaint in complaints:
         console.print(f"[red]broken:[/] {complaint}", highlight=False)
     seconds = time.monotonic() - began_at
     console.print(f"took {seconds:.1f} s in all; nothing is left running", highlight=False)
     console.print(f"demo: {ledger}", highlight=False)
     return not complaints
+
+
+def what_is_broken(ledger: Ledger, results: Sequence[Result]) -> list[str]:
+    """Every promise that the run did not keep, one sentence each.
+
+    Args:
+        ledger: What became of the events.
+        results: What became of the policy tests' requests.
+    """
+    return [*(result.broken for result in results if result.broken), *ledger.complaints]
 
 
 def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> Ledger:
@@ -107,20 +118,3 @@ def _send_probes(lab: Lab, project: Project, console: Console) -> list[Result]:
         results = [lab.mesh.run_policy_test(case) for case in cases]
     console.print(show.who_got_in(results))
     return results
-
-
-def _complaints(lab: Lab, ledger: Ledger, results: Sequence[Result]) -> list[str]:
-    complaints = [result.broken for result in results if result.broken]
-    complaints += _named("lost, neither a row nor a dead letter: message", ledger.lost)
-    complaints += _named("more than one row: event", ledger.doubled)
-    if ledger.lost:
-        complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
-    return complaints
-
-
-def _named(what: str, ids: Sequence[str]) -> list[str]:
-    """One complaint that counts them all and names the first."""
-    if not ids:
-        return []
-    rest = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
-    return [f"{what} {', '.join(ids[:_NAMED])}{rest}"]

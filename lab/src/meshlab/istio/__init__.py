@@ -28,7 +28,7 @@ PERMISSIVE ports rather than passed on.
 """
 
 from meshlab.istio.compiler import compile_proxy
-from meshlab.istio.membership import Workload, WorkloadPort
+from meshlab.istio.membership import Workload, WorkloadPort, spiffe_id
 from meshlab.istio.mesh import Credential, Mesh
 from meshlab.istio.placement import Address, Placement
 from meshlab.istio.tls import SecretFiles, Secrets, SecretSocket
@@ -49,4 +49,5 @@ __all__ = [
     "WorkloadPort",
     "WorkloadRef",
     "compile_proxy",
+    "spiffe_id",
 ]

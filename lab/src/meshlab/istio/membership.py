@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from meshlab.istio.gateways import Gateway
     from meshlab.istio.workloads import Deployment, Service, ServicePort, WorkloadRef
 
-__all__ = ["Workload", "WorkloadPort", "target_number", "workload_of"]
+__all__ = ["Workload", "WorkloadPort", "spiffe_id", "target_number", "workload_of"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class Workload:
 
     def identity(self, trust_domain: str) -> str:
         """The SPIFFE ID in its certificate."""
-        return f"spiffe://{trust_domain}/ns/{self.ref.namespace}/sa/{self.service_account}"
+        return spiffe_id(trust_domain, self.ref.namespace, self.service_account)
+
+
+def spiffe_id(trust_domain: str, namespace: str, service_account: str) -> str:
+    """The identity that Istio gives a workload's certificate (`pkg/spiffe/spiffe.go#Identity.String`)."""
+    return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
 def workload_of(

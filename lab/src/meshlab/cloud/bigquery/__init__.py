@@ -1,8 +1,9 @@
 """BigQuery on this machine: the REST API v2, on DuckDB in memory, behind the official client.
 
 Point the client at it with `BIGQUERY_EMULATOR_HOST=http://127.0.0.1:PORT`. It offers datasets, tables, streaming
-inserts with the service's per-row errors and insertId de-duplication, table reads, and SELECT queries. Whatever
-else the service has is refused with an error that says so. Nothing is downloaded and no credentials are asked for.
+inserts with the service's per-row errors and insertId de-duplication, table reads, SELECT queries, and views made
+by CREATE VIEW. Whatever else the service has is refused with an error that says so. Nothing is downloaded and no
+credentials are asked for.
 """
 
 from __future__ import annotations

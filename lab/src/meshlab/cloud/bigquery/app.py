@@ -10,6 +10,7 @@ import json
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -17,9 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from meshlab.cloud.bigquery.catalogue import LOCATION, Catalogue
-from meshlab.cloud.bigquery.errors import ApiError, invalid, unsupported
-from meshlab.cloud.bigquery.insert_all import MAX_BODY_BYTES, judge, parse_request, too_large
+from meshlab.cloud.bigquery.errors import ApiError, backend_error, invalid, unsupported
+from meshlab.cloud.bigquery.faults import FaultPlan, Faults, Trouble
+from meshlab.cloud.bigquery.insert_all import MAX_BODY_BYTES, fail_rows, judge, parse_request, too_large
 from meshlab.cloud.bigquery.jobs import Job, Jobs
+from meshlab.cloud.bigquery.lab import FAULTS_PATH, STATS_PATH, Stats
 from meshlab.cloud.bigquery.schema import Schema
 from meshlab.cloud.bigquery.store import Store
 from meshlab.cloud.bigquery.wire import encode_row
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from meshlab.cloud.bigquery.catalogue import Table
 
@@ -72,6 +76,8 @@ def create_app(now_s: Callable[[], float]) -> Starlette:
         route("GET", _DATASET + "/tables", api.list_tables),
         route("GET", _TABLE, api.get_table),
         route("DELETE", _TABLE, api.delete_table),
+        Route(FAULTS_PATH, _answering(api.order_faults), methods=["POST"]),
+        Route(STATS_PATH, _answering(api.get_stats), methods=["GET"]),
         Route("/{rest:path}", _answering(_not_offered), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
     return Starlette(routes=routes)
@@ -85,19 +91,50 @@ class _Api:
         self._store = Store()
         self._catalogue = Catalogue(self._store, now_s)
         self._jobs = Jobs(self._catalogue, self._store, now_s)
+        self._plan = FaultPlan(Faults(), now_s())
+        self._stats = Stats()
 
-    async def insert_all(self, request: Request) -> dict[str, Any]:
-        table = self._table(request)
-        verdict = judge(parse_request(await _body(request)), table.schema)
+    async def insert_all(self, request: Request) -> dict[str, Any] | Response:
+        wanted = parse_request(await _body(request))
+        self._stats.requests += 1
+        self._stats.rows += len(wanted.rows)
+        strike = self._plan.strike(len(wanted.rows), self._now_s())
+        if delay_s := self._plan.faults.delay_s:
+            await asyncio.sleep(delay_s)
+        if strike.trouble is Trouble.UNAVAILABLE:
+            self._stats.unavailable += 1
+            raise backend_error()
+        table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
+        verdict = judge(wanted, table.schema)
+        if strike.trouble is Trouble.PARTIAL and not verdict.insert_errors:
+            self._stats.partial += 1
+            verdict = fail_rows(strike.bad_rows, len(wanted.rows))
         now_s = self._now_s()
         rows = [row for insert_id, row in verdict.accepted if table.seen.admit(insert_id, now_s)]
         self._store.append(table.stored, rows)
+        self._stats.written += len(rows)
+        if strike.trouble in (Trouble.ANSWER_REPLACED, Trouble.ANSWER_CUT):
+            self._stats.lost_answers += 1
+            if strike.trouble is Trouble.ANSWER_CUT:
+                return _CutResponse()
+            raise backend_error()
         answer: dict[str, Any] = {"kind": "bigquery#tableDataInsertAllResponse"}
         return answer | {"insertErrors": verdict.insert_errors} if verdict.insert_errors else answer
 
+    async def order_faults(self, request: Request) -> None:
+        try:
+            faults = Faults.from_json(await _body(request))
+        except ValueError as error:
+            raise invalid(str(error)) from error
+        self._plan = FaultPlan(faults, self._now_s())
+
+    async def get_stats(self, _: Request) -> dict[str, Any]:
+        return asdict(self._stats)
+
     def list_rows(self, request: Request, _: None) -> dict[str, Any]:
         options = request.query_params
-        page = self._page(self._table(request), options, options.get("selectedFields"))
+        table = self._catalogue.table_with_rows(**request.path_params, to="list")
+        page = self._page(table, options, options.get("selectedFields"))
         return {"kind": "bigquery#tableDataList", **page}
 
     def query(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
@@ -135,8 +172,8 @@ class _Api:
         return self._catalogue.create_table(**request.path_params, body=body).resource
 
     def get_table(self, request: Request, _: None) -> dict[str, Any]:
-        table = self._table(request)
-        return table.resource | {"numRows": str(self._store.count(table.stored))}
+        table = self._catalogue.table(**request.path_params)
+        return table.resource | ({} if table.query else {"numRows": str(self._store.count(table.stored))})
 
     def list_tables(self, request: Request, _: None) -> dict[str, Any]:
         tables = self._catalogue.tables(**request.path_params)
@@ -147,22 +184,20 @@ class _Api:
     def delete_table(self, request: Request, _: None) -> None:
         self._catalogue.delete_table(**request.path_params)
 
-    def _table(self, request: Request) -> Table:
-        return self._catalogue.table(**request.path_params)
-
     def _job(self, request: Request) -> Job:
         return self._jobs.get(request.path_params["project"], request.path_params["job"])
 
     def _result_page(self, job: Job, options: Mapping[str, Any]) -> dict[str, Any]:
-        return {
+        answer = {
             "jobReference": job.resource["jobReference"],
             "jobComplete": True,
             "cacheHit": False,
             "totalBytesProcessed": "0",
             "location": LOCATION,
-            "schema": job.result.schema.to_json(),
-            **self._page(job.result, options),
         }
+        if job.result is None:
+            return answer
+        return answer | {"schema": job.result.schema.to_json(), **self._page(job.result, options)}
 
     def _page(self, table: Table, options: Mapping[str, Any], selected: str | None = None) -> dict[str, Any]:
         total = self._store.count(table.stored)
@@ -178,6 +213,15 @@ class _Api:
         if start + limit < total:
             page["pageToken"] = str(start + limit)
         return page
+
+
+class _CutResponse(Response):
+    """An answer of which the client gets the head alone: the server closes the connection in its middle."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        head = [(b"content-type", b"application/json"), (b"content-length", b"1000")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
 
 
 def _select(schema: Schema, selected: str | None) -> tuple[Schema, list[int]]:
@@ -220,6 +264,8 @@ def _answering(
             result, code = unsupported(f"this request: it failed with {type(error).__name__}").to_json(), 501
         if result is None:
             return Response(status_code=204)
+        if isinstance(result, Response):
+            return result
         return Response(json.dumps(result), code, media_type="application/json")
 
     return answer

@@ -1,4 +1,4 @@
-"""Datasets and tables: what exists, what it is called, and the resource that describes it."""
+"""Datasets, tables and views: what exists, what it is called, and the resource that describes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cloud.bigquery.errors import ApiError, duplicate, invalid, not_found, unsupported
+from meshlab.cloud.bigquery.errors import (
+    ApiError,
+    duplicate,
+    invalid,
+    invalid_query,
+    not_found,
+    unsupported,
+)
 from meshlab.cloud.bigquery.insert_all import Deduplicator
 from meshlab.cloud.bigquery.schema import Schema, parse_schema
 
@@ -38,11 +45,15 @@ _MAX_CLUSTERING_FIELDS = 4
 
 @dataclass(slots=True)
 class Table:
-    """A table: its resource, its schema, where its rows are, and the insertIds it has taken lately."""
+    """A table: its resource, its schema, where its rows are, and the insertIds it has taken lately.
+
+    A view is one without rows of its own, but with the query that gives them, in GoogleSQL.
+    """
 
     resource: dict[str, Any]
     schema: Schema
     stored: str
+    query: str = ""
     seen: Deduplicator = field(default_factory=Deduplicator)
 
 
@@ -128,6 +139,38 @@ class Catalogue:
         tables[name] = self._table((project, dataset, name), body, schema, self._store.create(schema))
         return tables[name]
 
+    def create_view(
+        self, name: tuple[str, str, str], query: str, schema: Schema, *, replace: bool, description: str
+    ) -> bool:
+        """Create a view.
+
+        Args:
+            name: Project, dataset and table.
+            query: What it shows, in GoogleSQL.
+            schema: The columns of that.
+            replace: Whether it may take the place of another view.
+            description: What it says of itself, empty if nothing.
+
+        Returns:
+            Whether it took the place of another view.
+        """
+        project, dataset, table = name
+        tables = self.dataset(project, dataset).tables
+        if not _TABLE_NAME.fullmatch(table):
+            raise invalid(f"Invalid table ID {table!r}. Use letters, digits, underscores and dashes.")
+        old = tables.get(table)
+        if old and not replace:
+            raise duplicate("Table", f"{project}:{dataset}.{table}")
+        if old and not old.query:
+            raise invalid_query(
+                f"{project}:{dataset}.{table} is not allowed for this operation because it is currently a TABLE."
+            )
+        body = {"schema": schema.to_json(), "view": {"query": query, "useLegacySql": False}}
+        view = self._table(name, body | ({"description": description} if description else {}), schema, "")
+        view.resource["type"], view.query = "VIEW", query
+        tables[table] = view
+        return old is not None
+
     def add_result(self, project: str, name: str, schema: Schema, stored: str) -> Table:
         """Make a query's result readable as a table."""
         if (project, RESULTS_DATASET) not in self._datasets:
@@ -144,15 +187,27 @@ class Catalogue:
             self.dataset(project, dataset)
             raise not_found("Table", f"{project}:{dataset}.{table}") from None
 
+    def table_with_rows(self, project: str, dataset: str, table: str, *, to: str) -> Table:
+        """Find a table that is no view.
+
+        Raises:
+            ApiError: There is no such table, or it is a view, of which the service says that it cannot do `to`.
+        """
+        found = self.table(project, dataset, table)
+        if found.query:
+            raise invalid(f"Cannot {to} a table of type VIEW.")
+        return found
+
     def tables(self, project: str, dataset: str) -> list[Table]:
         """List a dataset's tables by name."""
         return [table for _, table in sorted(self.dataset(project, dataset).tables.items())]
 
     def delete_table(self, project: str, dataset: str, table: str) -> None:
-        """Delete a table with its rows."""
-        stored = self.table(project, dataset, table).stored
+        """Delete a table with its rows, or a view."""
+        found = self.table(project, dataset, table)
         del self._datasets[project, dataset].tables[table]
-        self._store.drop(stored)
+        if not found.query:
+            self._store.drop(found.stored)
 
     def _table(
         self, name: tuple[str, str, str], body: Mapping[str, Any], schema: Schema, stored: str

@@ -39,6 +39,16 @@ def _corrected(node: exp.Expr) -> exp.Expr | None:
             raise unsupported(
                 "DATE_TRUNC of what may be no date; write DATE_TRUNC(DATE(x), ...) or TIMESTAMP_TRUNC"
             )
+        case exp.TimestampDiff():
+            # DuckDB's DATE_DIFF counts the borders in between; TIMESTAMP_DIFF counts whole units.
+            unit = exp.Literal.string(node.text("unit"))
+            return exp.func("DATE_SUB", unit, node.expression.copy(), node.this.copy(), dialect="duckdb")
+        case exp.ApproxQuantiles():
+            return _quantiles(node)
+        case exp.ArrayAgg() if isinstance(node.this, exp.Limit):
+            # DuckDB knows no LIMIT in there.
+            whole = exp.ArrayAgg(this=node.this.this.copy())
+            return exp.func("ARRAY_SLICE", whole, exp.Literal.number(1), node.this.expression.copy())
         case exp.UnixSeconds():
             # DuckDB's epoch has a fraction, which a cast would round.
             seconds = exp.Floor(this=exp.func("EPOCH", node.this.copy()))
@@ -56,6 +66,18 @@ def _corrected(node: exp.Expr) -> exp.Expr | None:
 
 def _is_cast_to_date(node: exp.Expr) -> bool:
     return isinstance(node, exp.Cast) and node.to.this == exp.DataType.Type.DATE
+
+
+def _quantiles(node: exp.ApproxQuantiles) -> exp.Expr:
+    """Take exact quantiles, each a value that is there; DuckDB's approximate ones lie in between."""
+    number = node.expression
+    if not isinstance(node.this, exp.Expr) or not isinstance(number, exp.Literal) or not number.is_int:
+        raise unsupported("APPROX_QUANTILES other than of an expression and a literal number")
+    if isinstance(node.this, exp.Distinct | exp.IgnoreNulls | exp.RespectNulls):
+        raise unsupported("DISTINCT, IGNORE NULLS and RESPECT NULLS in APPROX_QUANTILES")
+    count = int(number.name)
+    borders = exp.array(*(f"{border} / {count}" for border in range(count + 1)), dialect="duckdb")
+    return exp.func("QUANTILE_DISC", node.this.copy(), borders)
 
 
 def _checked_division(node: exp.Div) -> exp.Expr | None:

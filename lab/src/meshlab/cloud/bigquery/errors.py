@@ -11,6 +11,7 @@ _STATUS = {
     409: "ALREADY_EXISTS",
     413: "INVALID_ARGUMENT",
     501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
 }
 
 
@@ -57,6 +58,13 @@ def not_found(kind: str, name: str) -> ApiError:
 def duplicate(kind: str, name: str) -> ApiError:
     """Say that a dataset, table or job is there already."""
     return ApiError(409, "duplicate", f"Already Exists: {kind} {name}")
+
+
+def backend_error() -> ApiError:
+    """Say that the service is out of order for now; clients try again."""
+    return ApiError(
+        503, "backendError", "Error encountered during execution. Retrying may solve the problem."
+    )
 
 
 def unsupported(what: str) -> ApiError:

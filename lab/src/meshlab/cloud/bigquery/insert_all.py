@@ -81,11 +81,20 @@ def judge(request: Request, schema: Schema) -> Verdict:
         except _RowError as error:
             errors.append(_error(index, "invalid", error.location, str(error)))
     if errors and not request.skip_invalid_rows:
-        bad = {error["index"] for error in errors}
-        errors += [_error(index, "stopped") for index in range(len(request.rows)) if index not in bad]
-        errors.sort(key=lambda error: int(error["index"]))
-        accepted = []
+        return Verdict([], _with_stopped(errors, len(request.rows)))
     return Verdict(accepted, errors)
+
+
+def fail_rows(bad_rows: Mapping[int, str], row_count: int) -> Verdict:
+    """Keep a request out because some of its rows met trouble in the service.
+
+    Args:
+        bad_rows: The reason of each such row, by its place in the request.
+        row_count: How many rows the request has.
+    """
+    message = "Error encountered during execution. Retrying may solve the problem."
+    errors = [_error(index, reason, "", message) for index, reason in bad_rows.items()]
+    return Verdict([], _with_stopped(errors, row_count))
 
 
 class Deduplicator:
@@ -187,6 +196,13 @@ def _single(field: Field, value: Any, path: str, ignore_unknown: bool) -> Stored
         return convert(field.type, value)
     except BadValueError as error:
         raise _RowError(str(error), path) from error
+
+
+def _with_stopped(errors: list[dict[str, Any]], row_count: int) -> list[dict[str, Any]]:
+    """Add those that the bad rows kept out, and put all in the order of the rows."""
+    bad = {error["index"] for error in errors}
+    stopped = [_error(index, "stopped") for index in range(row_count) if index not in bad]
+    return sorted(errors + stopped, key=lambda error: int(error["index"]))
 
 
 def _error(index: int, reason: str, location: str = "", message: str = "") -> dict[str, Any]:

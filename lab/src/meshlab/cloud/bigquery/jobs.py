@@ -1,5 +1,7 @@
 """Query jobs. A query is run when it is asked for; its result is kept as a table and read in pages.
 
+A job may also create a view, which leaves no result.
+
 Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
 """
 
@@ -18,6 +20,9 @@ from meshlab.cloud.bigquery.errors import ApiError, duplicate, invalid, invalid_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sqlglot import exp
+
+    from meshlab.cloud.bigquery.statements import CreateView
     from meshlab.cloud.bigquery.store import Store
 
 # The service keeps a result for a day; here the oldest go when there are too many to keep in memory.
@@ -36,10 +41,10 @@ _UNKNOWN_NAME = re.compile(r'Referenced (?:column|table) "([^"]+)" not found')
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A query that has been run."""
+    """A statement that has been run; only a query has a result."""
 
     resource: dict[str, Any]
-    result: Table
+    result: Table | None
 
 
 class Jobs:
@@ -99,50 +104,79 @@ class Jobs:
             raise unsupported("legacy SQL; set useLegacySql to false")
         if not isinstance(query.get("query"), str) or not query["query"].strip():
             raise invalid("Required parameter is missing: query", "query")
+        from meshlab.cloud.bigquery.statements import CreateView, parse
+
         started_ms = str(int(self._now_s() * 1000))
-        result = self._select(project, job_id, query)
+        statement = parse(query["query"])
+        default = query.get("defaultDataset") or {}
+        where = (default.get("projectId") or project, default.get("datasetId"))
+        result: Table | None = None
+        if isinstance(statement, CreateView):
+            described = self._create_view(statement, where)
+        else:
+            result = self._select(project, job_id, statement, query, where)
+            described = {"statementType": "SELECT"}
         ended_ms = str(int(self._now_s() * 1000))
+        destination = {"destinationTable": result.resource["tableReference"]} if result else {}
         resource = {
             "kind": "bigquery#job",
             "id": f"{project}:{LOCATION}.{job_id}",
             "jobReference": {"projectId": project, "jobId": job_id, "location": LOCATION},
-            "configuration": {
-                **configuration,
-                "jobType": "QUERY",
-                "query": {**query, "destinationTable": result.resource["tableReference"]},
-            },
+            "configuration": {**configuration, "jobType": "QUERY", "query": {**query, **destination}},
             "status": {"state": "DONE"},
             "statistics": {
                 "creationTime": started_ms,
                 "startTime": started_ms,
                 "endTime": ended_ms,
                 "totalBytesProcessed": "0",
-                "query": {"statementType": "SELECT", "cacheHit": False, "totalBytesProcessed": "0"},
+                "query": {**described, "cacheHit": False, "totalBytesProcessed": "0"},
             },
         }
         job = self._jobs[project, job_id] = Job(resource, result)
         self._forget_oldest()
         return job
 
-    def _select(self, project: str, job_id: str, query: Mapping[str, Any]) -> Table:
+    def _select(
+        self,
+        project: str,
+        job_id: str,
+        statement: exp.Query,
+        query: Mapping[str, Any],
+        where: tuple[str, str | None],
+    ) -> Table:
         from meshlab.cloud.bigquery.sql import translate
 
-        default = query.get("defaultDataset") or {}
-        sql, parameters = translate(
-            query["query"],
-            query.get("queryParameters") or (),
-            (default.get("projectId") or project, default.get("datasetId")),
-            self._find,
-        )
+        sql, parameters = translate(statement, query.get("queryParameters") or (), where, self._find)
         try:
             stored, schema = self._store.create_as(sql, parameters)
         except duckdb.Error as error:
             raise invalid_query(_reason(error)) from error
         return self._catalogue.add_result(project, f"anon_{job_id}", schema, stored)
 
-    def _find(self, name: tuple[str, str, str]) -> str:
+    def _create_view(self, statement: CreateView, where: tuple[str, str | None]) -> dict[str, Any]:
+        """Create a view that can be asked right away, and say so as the statistics of a job do."""
+        from meshlab.cloud.bigquery.sql import translate_view
+        from meshlab.cloud.bigquery.statements import full_name
+
+        name = full_name(statement.name, where)
+        sql = translate_view(statement.query, name, self._find)
         try:
-            return self._catalogue.table(*name).stored
+            schema = self._store.describe(sql)
+        except duckdb.Error as error:
+            raise invalid_query(_reason(error)) from error
+        replaced = self._catalogue.create_view(
+            name, statement.query, schema, replace=statement.replace, description=statement.description
+        )
+        project, dataset, table = name
+        return {
+            "statementType": "CREATE_VIEW",
+            "ddlOperationPerformed": "REPLACE" if replaced else "CREATE",
+            "ddlTargetTable": {"projectId": project, "datasetId": dataset, "tableId": table},
+        }
+
+    def _find(self, name: tuple[str, str, str]) -> Table:
+        try:
+            return self._catalogue.table(*name)
         except ApiError as error:
             raise ApiError(
                 error.code, error.reason, f"{error} was not found in location {LOCATION}"
@@ -151,8 +185,8 @@ class Jobs:
     def _forget_oldest(self) -> None:
         while len(self._jobs) > MAX_RESULTS:
             project, job_id = next(iter(self._jobs))
-            del self._jobs[project, job_id]
-            self._catalogue.delete_table(project, RESULTS_DATASET, f"anon_{job_id}")
+            if self._jobs.pop((project, job_id)).result is not None:
+                self._catalogue.delete_table(project, RESULTS_DATASET, f"anon_{job_id}")
 
 
 def _reason(error: duckdb.Error) -> str:

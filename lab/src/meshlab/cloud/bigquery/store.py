@@ -65,14 +65,22 @@ class Store:
             self._flush()
             self._execute(f"CREATE TABLE {name} AS {sql}", dict(parameters))
             try:
-                cursor = self._connection.execute(f"FROM {name} LIMIT 0")
-                schema = schema_of([(column[0], column[1]) for column in cursor.description or ()])
-                cursor.fetchall()
+                schema = self._describe(name)
             except Exception:
                 self._execute(f"DROP TABLE {name}")
                 raise
             self._schemas[name] = schema
         return name, schema
+
+    def describe(self, sql: str) -> Schema:
+        """Return the schema of a query's result.
+
+        Raises:
+            duckdb.Error: The query is wrong.
+            ApiError: A column of the result has a type that cannot be told to a client.
+        """
+        with self._lock:
+            return self._describe(f"({sql})")
 
     def drop(self, name: str) -> None:
         """Remove a table with its rows."""
@@ -106,6 +114,12 @@ class Store:
             return self._execute(
                 f"SELECT {columns} FROM {name} ORDER BY rowid LIMIT {limit:d} OFFSET {start:d}"  # noqa: S608
             )
+
+    def _describe(self, relation: str) -> Schema:
+        cursor = self._connection.execute(f"FROM {relation} LIMIT 0")
+        columns = [(column[0], column[1]) for column in cursor.description or ()]
+        cursor.fetchall()
+        return schema_of(columns)
 
     def _flush(self) -> None:
         for name in [name for name in list(self._buffers) if self._buffers[name]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,16 +53,23 @@ def headers(lease: Lease, endpoint: str) -> dict[str, str]:
     front end of Cloud Run that adds one to a request without.
     """
     plain = {"content-type": "application/json", "user-agent": _USER_AGENT}
-    modes = parse_qs(urlsplit(endpoint).query).get(CLOUD_EVENTS_MODE)
-    if not modes:
+    source = _source(endpoint)
+    if source is None:
         return plain
     return plain | {
         "ce-id": lease.message.message_id,
-        "ce-source": f"//pubsub.googleapis.com/{modes[0].removeprefix(CUSTOM_PUBSUB)}",
+        "ce-source": source,
         "ce-specversion": "1.0",
         "ce-time": _rfc3339(lease.message.publish_time_s),
         "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
     }
+
+
+@lru_cache
+def _source(endpoint: str) -> str | None:
+    """Returns the source of the CloudEvents that an endpoint asks for, or None if it asks for none."""
+    modes = parse_qs(urlsplit(endpoint).query).get(CLOUD_EVENTS_MODE)
+    return f"//pubsub.googleapis.com/{modes[0].removeprefix(CUSTOM_PUBSUB)}" if modes else None
 
 
 def _rfc3339(time_s: float) -> str:

@@ -14,6 +14,7 @@ import grpc.aio
 from . import lab
 from .clock import Clock
 from .errors import PubSubError
+from .faults import PublishFaults
 from .hub import Hub
 from .messages import raw
 from .push import Pusher
@@ -53,12 +54,14 @@ class Server:
     def __init__(self, clock: Clock | None = None, push_concurrency: int = DEFAULT_PUSH_CONCURRENCY) -> None:
         clock = clock or Clock()
         self._store = Store(first_message_id=int(clock.now_s() * 1e6))
+        self._faults = PublishFaults()
         self._pusher = Pusher(self._store, clock, push_concurrency)
         self._hub = Hub(
             self._store, clock, lambda entry: self._pusher.ensure(entry, self._hub), self._pusher.forget
         )
-        self._publisher = PublisherService(self._store, clock)
+        self._publisher = PublisherService(self._store, clock, self._faults)
         self._subscriber = SubscriberService(self._store, clock, self._hub)
+        self._clock = clock
         self._grpc: Grpc = None
 
     async def start(self, port: int = 0) -> int:
@@ -103,8 +106,8 @@ class Server:
         }
         handlers = {path: self._unary(_request_class(path), method) for path, method in unary.items()}
         handlers[_SUBSCRIBER + "StreamingPull"] = self._stream(subscriber.streaming_pull)
-        handlers[lab.METHOD] = self._unary(None, lambda request: lab.answer(self._store, request))
-        return handlers
+        ours = lab.methods(self._store, self._faults, self._clock)
+        return handlers | {path: self._unary(None, method) for path, method in ours.items()}
 
     def _unary(self, request_class: str | None, method: Callable[[Proto], Proto]) -> Grpc:
         async def call(request: Proto, context: Grpc) -> Grpc:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from .clock import Clock
+    from .faults import PublishFaults
     from .hub import Hub
     from .messages import Proto
     from .store import Entry, Store
@@ -28,9 +29,10 @@ _DEFAULT_PAGE = 100
 class PublisherService:
     """google.pubsub.v1.Publisher."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, faults: PublishFaults) -> None:
         self._store = store
         self._clock = clock
+        self._faults = faults
 
     def create_topic(self, request: Proto) -> Proto:
         """Answers CreateTopic."""
@@ -59,7 +61,9 @@ class PublisherService:
         """Answers Publish."""
         self._store.topic(request.topic)
         check_publish(request)
-        message_ids = self._store.publish(request.topic, request.messages, self._clock.now_s())
+        now_s = self._clock.now_s()
+        self._faults.check(request.topic, now_s)
+        message_ids = self._store.publish(request.topic, request.messages, now_s)
         return raw("PublishResponse")(message_ids=message_ids)
 
 

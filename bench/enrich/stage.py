@@ -1,0 +1,192 @@
+"""Everything round a contender: the service, the table, the metadata server, the secret; and the contender itself."""
+
+import http.client
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography.hazmat.primitives import serialization
+from meshlab.cloud import metadata, secretmanager
+from meshlab.cloud.secret_store import SecretStore
+from meshlab.ports import LOOPBACK, free_ports
+from meshlab.process import Child, Supervisor
+
+from bench import caller, functions, server
+from bench.enrich import bigquery, service, workload
+from bench.harness import BenchError
+
+_PEERS = Path(__file__).parents[1] / "peers"
+
+Key = Literal["SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID"]
+"""Where a contender finds its signing key: in a mounted file, or in Secret Manager."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of functions-framework.
+
+    Attributes:
+        name: What the tables call it.
+        source: Its main.py, whose entry point is `enrich`.
+        key: The setting that says where it finds its signing key: a mounted file, or Secret Manager.
+    """
+
+    name: str
+    source: Path
+    key: Key = "SIGNING_KEY_FILE"
+
+
+OURS = Function("meshpass", functions.OURS)
+TEXTBOOK = Function("textbook", _PEERS / "textbook/main.py")
+SOURCE_DOCUMENT = Function("source document", _PEERS / "source_document/main.py", key="SIGNING_KEY_SECRET_ID")
+EMPTY = Function("an empty function", functions.EMPTY)
+
+
+class Stage:
+    """The stand-ins, running, and the environment in which a contender finds them.
+
+    Args:
+        supervisor: Starts and ends all processes.
+        env: The contender's settings, but for the one that says where its key is.
+        keys: That setting, by its name.
+        service: The private service.
+        table: BigQuery.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        env: Mapping[str, str],
+        keys: Mapping[Key, str],
+        service: Child,
+        table: Child,
+    ) -> None:
+        self.directory = supervisor.directory
+        self._env = env
+        self._keys = keys
+        self.service = service
+        self.table = table
+        self._supervisor = supervisor
+        self._ports = free_ports()
+
+    def env_for(self, key: Key) -> dict[str, str]:
+        """A contender's settings.
+
+        Args:
+            key: The setting that says where it finds its key.
+        """
+        return {**self._env, key: self._keys[key]}
+
+    @contextmanager
+    def running(self, function: Function) -> Iterator["Running"]:
+        """Run a function by the command that runs it in the cloud, listening when the block begins."""
+        with self.starting(function) as started:
+            started.child.wait_port(started.port)
+            yield started
+
+    @contextmanager
+    def starting(self, function: Function) -> Iterator["Running"]:
+        """The same, but begin the block at once."""
+        port = next(self._ports)
+        child = self._supervisor.spawn(
+            f"function-{port}",
+            [
+                sys.executable, "-m", "functions_framework",
+                "--target", "enrich", "--source", function.source, "--host", LOOPBACK, "--port", str(port),
+            ],
+            env=self.env_for(function.key),
+            stdout=self._supervisor.directory / f"function-{port}.txt",
+        )  # fmt: skip
+        try:
+            yield Running(child, port)
+        except BenchError as error:
+            raise BenchError(f"{function.name}: {error}\nThe end of its log:\n{child.log_tail()}") from error
+        finally:
+            self._supervisor.stop(child)
+
+    def seen(self) -> tuple[service.Report, bigquery.Report]:
+        """What the service and the table have seen since they were asked last."""
+        lookups: service.Report = _report(self._env["GKE_GATEWAY_URL"])
+        rows: bigquery.Report = _report(self._env["BIGQUERY_EMULATOR_HOST"])
+        return lookups, rows
+
+
+@dataclass(frozen=True)
+class Running:
+    """A function's process and its port on 127.0.0.1."""
+
+    child: Child
+    port: int
+
+    @property
+    def address(self) -> str:
+        """Where events are delivered to."""
+        return f"{LOOPBACK}:{self.port}"
+
+
+@contextmanager
+def standing() -> Iterator[Stage]:
+    """Put a stage up."""
+    key = caller.new_key()
+    with ExitStack() as stack:
+        supervisor = stack.enter_context(Supervisor())
+        public_key = supervisor.directory / "public-key"
+        public_key.write_bytes(
+            key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+        private_key = supervisor.directory / "signing.key"
+        private_key.touch(mode=0o600)
+        private_key.write_bytes(caller.pem_of(key))
+        private = supervisor.spawn("service", [sys.executable, "-m", "bench.enrich.service", public_key])
+        table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery"])
+        identity = stack.enter_context(metadata.running(workload.PROJECT))
+        secrets = stack.enter_context(secretmanager.running(store=_secrets(caller.pem_of(key))))
+        env = {
+            "GOOGLE_CLOUD_PROJECT": workload.PROJECT,
+            "GKE_GATEWAY_URL": f"http://{LOOPBACK}:{private.listening_port()}",
+            "GKE_GATEWAY_HOST": server.HOST,
+            "JWT_ISSUER": caller.ISSUER,
+            "JWT_AUDIENCE": caller.AUDIENCE,
+            "JWT_SCOPE": caller.SCOPE,
+            "SECRET_MANAGER_EMULATOR_HOST": secrets,
+            "DEAD_LETTER_TOPIC": f"projects/{workload.PROJECT}/topics/dead-letters",
+            "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:1",  # no event of these is bad, and nobody listens there
+            "BIGQUERY_TABLE": workload.TABLE,
+            "BIGQUERY_EMULATOR_HOST": f"http://{LOOPBACK}:{table.listening_port()}",
+            "GCE_METADATA_HOST": identity,
+            "GCE_METADATA_IP": identity,
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        keys: dict[Key, str] = {
+            "SIGNING_KEY_FILE": str(private_key),
+            "SIGNING_KEY_SECRET_ID": f"{workload.SECRET}/versions/latest",
+        }
+        yield Stage(supervisor, env, keys, private, table)
+
+
+def _secrets(key: bytes) -> SecretStore:
+    from google.cloud.secretmanager_v1 import types
+
+    store = SecretStore()
+    project, _, name = workload.SECRET.partition("/secrets/")
+    replicated = types.Secret(replication=types.Replication(automatic=types.Replication.Automatic()))
+    store.create_secret(types.CreateSecretRequest(parent=project, secret_id=name, secret=replicated))
+    store.add_secret_version(
+        types.AddSecretVersionRequest(parent=workload.SECRET, payload=types.SecretPayload(data=key))
+    )
+    return store
+
+
+def _report(url: str) -> Any:  # noqa: ANN401 - JSON
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", "/report")
+        return json.loads(connection.getresponse().read())
+    finally:
+        connection.close()

@@ -1,0 +1,168 @@
+"""`python -m enrichment sql NAME`: a query from `function/sql/`, with the names of one's own tables in it.
+
+The files are GoogleSQL with two kinds of gaps: `{table}` for a name, always in back quotes, and `@since` and `@until`
+for a time. What fills them is checked first, so that nothing but a name or a time ever does.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "sql"
+"""Beside the package in a checkout; not deployed, for the function runs none of them."""
+
+_GAP = re.compile(r"`\{(?P<name>\w+)\}`|@(?P<time>since|until)\b")
+
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects (with the domain of projects that have one)
+# https://cloud.google.com/bigquery/docs/datasets#dataset-naming
+# https://cloud.google.com/bigquery/docs/tables#table_naming
+_TABLE = re.compile(
+    r"(?P<project>([a-z0-9.-]{1,63}:)?[a-z][a-z0-9-]{4,28}[a-z0-9])\.(?P<dataset>\w{1,1024})\.(?P<table>[\w -]{1,1024})"
+)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class SqlError(ValueError):
+    """A query cannot be written out; the message says why and what to give instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One file of `function/sql/`.
+
+    Args:
+        about: What it answers, in a few words.
+        names: The tables in it.
+        days: How far back it looks unless told otherwise, in days; 0 if it asks for no times.
+    """
+
+    about: str
+    names: tuple[str, ...]
+    days: int = 0
+
+
+STATEMENTS: Mapping[str, Statement] = {
+    "deduplicated_view": Statement("makes the view with one row an event", ("table", "view")),
+    "deduplicated_rows": Statement("one row an event, of some days alone", ("table",), days=1),
+    "freshness": Statement("how far behind the table is, by the hour", ("table",), days=1),
+    "dead_letter_report": Statement("what was dead-lettered and why, by the day", ("dead_letters",), days=30),
+}
+_ABOUT_NAMES = {
+    "table": "the function's table (default: BIGQUERY_TABLE of the environment)",
+    "view": "the view to make (default: the table's name with _deduplicated)",
+    "dead_letters": "the table of the dead-letter subscription (default: the table's name with _dead_letters)",
+}
+
+
+def render(
+    name: str, tables: Mapping[str, str], since: datetime | None = None, until: datetime | None = None
+) -> str:
+    """Fills the gaps of a query.
+
+    Args:
+        name: One of `STATEMENTS`.
+        tables: `project.dataset.table` for each of its names.
+        since: Where its time begins; by default so many days before the end as the statement says.
+        until: Where its time ends, itself outside; by default the moment when the query runs.
+
+    Returns:
+        The statement, ready to run.
+
+    Raises:
+        SqlError: A name is none, or the time ends before it begins.
+    """
+    statement = STATEMENTS[name]
+    if since and until and since >= until:
+        raise SqlError("--since must be before --until")
+    quoted = {gap: _quoted(tables, gap) for gap in statement.names}
+    end = _timestamp(until) if until else "CURRENT_TIMESTAMP()"
+    begin = _timestamp(since) if since else f"TIMESTAMP_SUB({end}, INTERVAL {statement.days} DAY)"
+    times = {"since": begin, "until": end}
+    return _GAP.sub(lambda gap: quoted[gap["name"]] if gap["name"] else times[gap["time"]], _read(name))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of `python -m enrichment sql`."""
+    parser.description = "Prints a query over the function's tables, for `| bq query --use_legacy_sql=false`."
+    parser.epilog = "What the queries tell and cost: docs/queries.md"
+    chosen = parser.add_subparsers(dest="statement", required=True, metavar="NAME")
+    for name, statement in STATEMENTS.items():
+        one = chosen.add_parser(name, help=statement.about, description=f"Prints a query: {statement.about}.")
+        # Where the other names come from, whether the statement has it itself or not.
+        for gap in dict.fromkeys(("table", *statement.names)):
+            one.add_argument(
+                f"--{gap.replace('_', '-')}", metavar="PROJECT.DATASET.TABLE", help=_ABOUT_NAMES[gap]
+            )
+        if statement.days:
+            ago = f"{statement.days} days" if statement.days > 1 else "a day"
+            one.add_argument(
+                "--since",
+                type=_time,
+                metavar="WHEN",
+                help=f"a date or an RFC 3339 time (default: {ago} before the end)",
+            )
+            one.add_argument(
+                "--until", type=_time, metavar="WHEN", help="the same (default: now, when the query runs)"
+            )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the query that was asked for.
+
+    Args:
+        options: What `add_arguments` declared.
+
+    Returns:
+        The exit code: 0, or 2 if a name is missing or wrong.
+    """
+    given = vars(options)
+    table = given["table"] or os.environ.get("BIGQUERY_TABLE", "")
+    tables = {"table": table}
+    if table:
+        tables |= {"view": f"{table}_deduplicated", "dead_letters": f"{table}_dead_letters"}
+    tables |= {gap: given[gap] for gap in _ABOUT_NAMES if given.get(gap)}
+    try:
+        text = render(options.statement, tables, given.get("since"), given.get("until"))
+    except SqlError as error:
+        sys.stderr.write(f"sql {options.statement}: {error}\n")
+        return 2
+    sys.stdout.write(text)
+    return 0
+
+
+def _quoted(tables: Mapping[str, str], gap: str) -> str:
+    name, flag = tables.get(gap, ""), f"--{gap.replace('_', '-')}"
+    if not name:
+        raise SqlError(f"give {flag}, or set BIGQUERY_TABLE")
+    if not _TABLE.fullmatch(name):
+        raise SqlError(f"{flag} must read project.dataset.table; it is {name[:200]!r}")
+    return f"`{name}`"
+
+
+def _timestamp(moment: datetime) -> str:
+    return f"TIMESTAMP '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
+
+
+def _time(text: str) -> datetime:
+    """Reads a date, which begins in UTC, or a time with its offset; for argparse."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a date nor an RFC 3339 time") from None
+    if _DATE.fullmatch(text):
+        return moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} needs an offset, such as Z")
+    return moment
+
+
+def _read(name: str) -> str:
+    try:
+        return (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SqlError("there is no function/sql/ beside the package; run this in a checkout") from None

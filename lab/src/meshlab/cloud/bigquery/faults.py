@@ -1,0 +1,143 @@
+"""Troubles of streaming inserts that a test orders: none by default, and the same again for the same seed. Pure.
+
+Each request draws its own luck from the seed and its number since the order, whatever came before it. So a run with
+the same order meets the same troubles at the same requests, however its requests are cut.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import random
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PASSING_REASONS = ("backendError", "timeout", "internalError")
+"""What the service says of a row that it may well take the next time.
+
+Source: https://cloud.google.com/bigquery/docs/error-messages
+"""
+
+_MOST_BAD_ROWS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """What goes wrong with insertAll, from the order on and until the next one.
+
+    Args:
+        unavailable_s: For so many seconds every request is answered 503 `backendError`, and nothing is written.
+        partial_share: The share of requests, 0 to 1, of which one to three rows fail for a reason that will pass. As
+            always without `skipInvalidRows`, the others are reported as `stopped` and nothing is written.
+        lost_answer_share: The share of requests, 0 to 1, whose rows are written while the client does not learn it:
+            half of them end with 503 `backendError`, half with a closed connection.
+        delay_s: How long each request takes, in seconds; its rows are written at the end of that.
+        seed: Decides which requests and which rows.
+
+    Raises:
+        ValueError: A value is out of its bounds, or of another type.
+    """
+
+    unavailable_s: float = 0.0
+    partial_share: float = 0.0
+    lost_answer_share: float = 0.0
+    delay_s: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        problems = [_problem(item.name, getattr(self, item.name)) for item in fields(self)]
+        if found := " ".join(filter(None, problems)):
+            raise ValueError(found)
+        if self.partial_share + self.lost_answer_share > 1:
+            raise ValueError("partial_share and lost_answer_share must not exceed 1 together.")
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, object]) -> Faults:
+        """Read an order.
+
+        Raises:
+            ValueError: It names something else than a fault, or has a bad value.
+        """
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(document.keys() - known)
+        if unknown:
+            raise ValueError(f"There is no fault {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+        return cls(**document)  # type: ignore[arg-type]  # the values are checked as they are taken
+
+
+class Trouble(enum.StrEnum):
+    """What happens to one request."""
+
+    NONE = "none"
+    UNAVAILABLE = "unavailable"
+    PARTIAL = "partial"
+    ANSWER_REPLACED = "answer_replaced"
+    ANSWER_CUT = "answer_cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """The trouble of one request.
+
+    Attributes:
+        trouble: Its kind.
+        bad_rows: For a partial failure, the reason by the row's place in the request.
+    """
+
+    trouble: Trouble
+    bad_rows: Mapping[int, str] = field(default_factory=dict)
+
+
+class FaultPlan:
+    """An order, and how far it has come.
+
+    Args:
+        faults: What was ordered.
+        ordered_at_s: When, by the clock of `strike`.
+    """
+
+    def __init__(self, faults: Faults, ordered_at_s: float) -> None:
+        self._unavailable_until_s = ordered_at_s + faults.unavailable_s
+        self._requests = 0
+        self.faults = faults
+
+    def strike(self, row_count: int, now_s: float) -> Strike:
+        """Decide about the next request.
+
+        Args:
+            row_count: How many rows it has.
+            now_s: The time.
+        """
+        if now_s < self._unavailable_until_s:
+            return Strike(Trouble.UNAVAILABLE)
+        self._requests += 1
+        if not self.faults.partial_share and not self.faults.lost_answer_share:
+            return Strike(Trouble.NONE)
+        # No secret hangs on it, and a text is a seed that every Python reads alike.
+        luck = random.Random(f"{self.faults.seed}:{self._requests}")  # noqa: S311
+        drawn = luck.random()
+        if drawn < self.faults.partial_share:
+            return Strike(Trouble.PARTIAL, _bad_rows(luck, row_count))
+        if drawn < self.faults.partial_share + self.faults.lost_answer_share:
+            return Strike(luck.choice((Trouble.ANSWER_REPLACED, Trouble.ANSWER_CUT)))
+        return Strike(Trouble.NONE)
+
+
+def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - whatever stood in the order
+    """What is wrong with the value of a fault; empty if nothing is."""
+    if name == "seed":
+        return "" if type(value) is int else "seed must be an integer."
+    if type(value) not in (int, float) or not math.isfinite(value):
+        return f"{name} must be a number."
+    if name.endswith("_share"):
+        return "" if 0 <= value <= 1 else f"{name} must be from 0 to 1."
+    return "" if value >= 0 else f"{name} must be 0 or more."
+
+
+def _bad_rows(luck: random.Random, row_count: int) -> dict[int, str]:
+    count = min(luck.randint(1, _MOST_BAD_ROWS), row_count)
+    return {index: luck.choice(PASSING_REASONS) for index in luck.sample(range(row_count), count)}
