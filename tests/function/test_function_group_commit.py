@@ -11,7 +11,7 @@ import pytest
 from enrichment.config import BatchLimits
 from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
-from enrichment.sink.decisions import MAX_WRITES, SLOW_S, RefusedError, StoppedError
+from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, SLOW_S, RefusedError, StoppedError
 from enrichment.sink.group_commit import MAX_WRITE_S, GroupCommit
 
 INVALID = BadEventError(Stage.WRITE, "row_invalid", "the row is bad")
@@ -382,6 +382,22 @@ async def test_a_write_that_is_cancelled_releases_its_callers_and_those_in_line(
     after = bench.write("after")
     (await bench.back.request()).succeed()
     assert await failure(after) is None
+
+
+@in_a_loop
+async def test_a_write_that_is_cancelled_releases_those_whose_turn_to_be_sent_again_had_not_come() -> None:
+    bench = Bench()
+    written = [bench.write(name) for name in "abcdefgh"]
+    (await bench.back.request()).fail(RefusedError(TOO_LARGE))
+    halves = [await bench.back.request(), await bench.back.request()]
+    for half in halves:
+        half.fail(RefusedError(TOO_LARGE))
+    cancelled, *others = [await bench.back.request() for _ in range(MAX_RESENDS)]
+    cancelled.answer.cancel()
+    await turns()
+    for other in others:
+        other.succeed()
+    assert await failures(*written) == ["write_interrupted"] * 2 + [None] * 4 + ["write_interrupted"] * 2
 
 
 @in_a_loop

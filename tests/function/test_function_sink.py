@@ -447,3 +447,11 @@ def test_a_row_whose_deadline_passes_while_credentials_are_sought_is_not_sent(
     may_go_on.set()
     writing.sink.close()  # waits for the thread that would send it
     assert service.requests == []
+
+
+def test_a_write_whose_time_is_over_before_it_starts_is_transient(
+    service: Service, sinks: MakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enrichment.sink.group_commit.MAX_WRITE_S", 0.0)
+    assert sinks().ends(row("a")) == [(Fate.RETRY, "bigquery_unavailable")]
+    assert service.requests == []

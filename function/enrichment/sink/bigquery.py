@@ -63,9 +63,7 @@ class BigQuerySink:
         """Starts importing the client and finding credentials, while the event's lookup is in flight."""
         if not self._warm:
             self._warm = True
-            self._threads.submit(
-                self._connect
-            )  # a failure shows again, and is dealt with, at the first write
+            self._threads.submit(self._connect)  # a failure shows again at the first write
 
     async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
         """Writes one row, together with others that come at the same time.
@@ -111,7 +109,8 @@ class BigQuerySink:
         left_s = deadline.left_s()
         if left_s <= 0:
             raise TimeoutError
-        # Its own limit, 10 minutes, would outlive any acknowledgement deadline.
+        # Its own limit, 10 minutes, would outlive any acknowledgement deadline. An attempt that starts just
+        # within ours may still take its timeout, but nobody waits for that.
         retry = DEFAULT_RETRY.with_timeout(left_s).with_delay(initial=FIRST_DELAY_S, maximum=MAX_DELAY_S)
         errors: Sequence[Mapping[str, Any]] = client.insert_rows_json(
             self._table,
