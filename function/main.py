@@ -2,16 +2,19 @@
 
 import functools
 import os
+from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from cloudevents.http import CloudEvent
 from enrichment import assembly
-from enrichment.http_lookup import HttpLookup
 from enrichment.outcome import Fate
 from enrichment.pipeline import Pipeline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from enrichment.http_lookup import HttpLookup
 
 
 @functions_framework.aio.cloud_event
@@ -49,7 +52,7 @@ def _pipeline() -> Pipeline:
 
 
 @functools.cache
-def _http_lookup() -> HttpLookup:
+def _http_lookup() -> "HttpLookup":
     return assembly.http_lookup(os.environ)
 
 

@@ -1,15 +1,18 @@
 """The parts put together, as the environment says. No client is made and no network touched before the first event."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from enrichment import settings
 from enrichment.counters import Counters
 from enrichment.dead_letter import PubSubDeadLetters
-from enrichment.http_lookup import HttpLookup
 from enrichment.log import Log
 from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.pipeline import Pipeline
 from enrichment.sink import BigQuerySink
+
+if TYPE_CHECKING:
+    from enrichment.http_lookup import HttpLookup
 
 
 def pipeline(env: Mapping[str, str]) -> Pipeline:
@@ -35,7 +38,7 @@ def pipeline(env: Mapping[str, str]) -> Pipeline:
     )
 
 
-def http_lookup(env: Mapping[str, str]) -> HttpLookup:
+def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
     """Sets up what `lookup` does.
 
     Args:
@@ -44,6 +47,8 @@ def http_lookup(env: Mapping[str, str]) -> HttpLookup:
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
     """
+    from enrichment.http_lookup import HttpLookup  # which `enrich` does without
+
     known = settings.read(env)
     counters = Counters()
     rules = known.config.lookup

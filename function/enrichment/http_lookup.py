@@ -49,8 +49,18 @@ MAX_KEY_LENGTH = 256
 
 RETRY_AFTER_S = 1
 
-_TIMEOUTS = frozenset({"lookup_timeout", "timeout"})
-"""Reasons that say that time ran out: the caller's own, and a call's through the mesh."""
+_TIMEOUTS = frozenset(
+    {
+        "lookup_timeout",
+        "deadline",
+        "timeout",
+        "timeout_token",
+        "timeout_connect",
+        "timeout_read",
+        "timeout_body",
+    }
+)
+"""Reasons that say that time ran out: the caller's own, and a call's through the mesh (`meshpass.MeshTimeout`)."""
 
 # RFC 3986, section 3.3: one segment of a path, in bytes as they were sent.
 _SEGMENT = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")

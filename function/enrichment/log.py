@@ -10,6 +10,7 @@ import contextlib
 import enum
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +36,9 @@ PACE_S = 60.0
 """Least time between two alert-grade lines, and between two lines of counters, in seconds."""
 
 _STDOUT = 1
+
+# What JSON takes as it is, and readers of lines may take for the end of one: NEL, LINE and PARAGRAPH SEPARATOR.
+_LINE_ENDS = re.compile("\x85|\u2028|\u2029".encode())
 
 
 class Severity(enum.IntEnum):
@@ -225,6 +229,8 @@ class Log:
         except UnicodeEncodeError:
             # A lone surrogate: JSON can escape it, and msgspec would not.
             text = json.dumps(line).encode()
+        if not text.isascii():
+            text = _LINE_ENDS.sub(_escaped, text)
         with contextlib.suppress(OSError):
             self._write(text + b"\n")
 
@@ -249,6 +255,10 @@ def _fields(delivery: Delivery) -> dict[str, Any]:
     if delivery.write_s is not None:
         fields["write_ms"] = _ms(delivery.write_s)
     return fields
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 def _ms(seconds: float) -> float:

@@ -126,8 +126,10 @@ def of_miss(on_miss: OnMiss) -> EnrichmentError | None:
     """Decides on an event whose key the service does not know; None to write its row without a profile."""
     if on_miss is OnMiss.WRITE:
         return None
-    kind = BadEventError if on_miss is OnMiss.DEAD_LETTER else TransientError
-    return kind(Stage.LOOKUP, "profile_not_found", "the service knows no such key")
+    unknown = "the service knows no such key"
+    if on_miss is OnMiss.DEAD_LETTER:
+        return BadEventError(Stage.LOOKUP, "profile_not_found", unknown)
+    return TransientError(Stage.LOOKUP, "profile_not_found", unknown)
 
 
 def of_google_error(

@@ -13,11 +13,14 @@ from enrichment.deadline import EventTime, TimeBudget
 from enrichment.delivery import Delivery
 from enrichment.log import Log
 from enrichment.lookup import Lookup
+from enrichment.message import Message
 from enrichment.outcome import (
     BadEventError,
+    EnrichmentError,
     Fate,
     FaultError,
     Outcome,
+    Stage,
     TransientError,
     of_miss,
     of_unexpected_error,
@@ -69,21 +72,13 @@ class Pipeline:
         Returns:
             The end. Never raises for anything the delivery holds or a back end does.
         """
+        time_left = self.budget.start()
         delivery = Delivery(trace.find(extensions, {}), started_at=time.monotonic())
-        unread: BadEventError | None = None
-        attributes: Mapping[str, telemetry.Attribute] = {}
-        try:
-            delivery.message = message.read(data)
-        except BadEventError as error:
-            unread = error
-        else:
-            delivery.trace = trace.find(extensions, delivery.message.attributes)
-            attributes = telemetry.message_attributes(delivery.message)
+        found = _read(data, extensions, delivery)
+        attributes = telemetry.message_attributes(found) if isinstance(found, Message) else None
         with telemetry.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
-            delivery.trace = (
-                span.trace
-            )  # the row, a dead letter and the log name the trace that the span is in
-            outcome = await self._end(data, delivery, unread)
+            delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
+            outcome = await self._end(data, found, delivery, time_left)
             span.end(outcome)
         self.count(
             "events", outcome=outcome.fate.value, stage=str(outcome.stage or ""), reason=outcome.reason
@@ -91,13 +86,14 @@ class Pipeline:
         self.log.delivery(outcome, delivery)
         return outcome
 
-    async def _end(self, data: object, delivery: Delivery, unread: BadEventError | None) -> Outcome:
-        time_left = self.budget.start()
+    async def _end(
+        self, data: object, found: Message | EnrichmentError, delivery: Delivery, time_left: EventTime
+    ) -> Outcome:
         try:
             try:
-                if unread is not None:
-                    raise unread
-                await self._enrich(delivery, time_left)
+                if isinstance(found, EnrichmentError):
+                    raise found
+                await self._enrich(found, delivery, time_left)
             except BadEventError as error:
                 bad = delivery.message or message.unreadable(data)
                 letter = dead_letter.compose(bad, error, delivery.trace, self.version)
@@ -109,16 +105,15 @@ class Pipeline:
             return of_unexpected_error(error).outcome()
         return Outcome(Fate.WRITTEN)
 
-    async def _enrich(self, delivery: Delivery, time_left: EventTime) -> None:
-        assert delivery.message is not None
-        delivery.event = event.decode(delivery.message, self.config.event, self.config.lookup.key)
+    async def _enrich(self, found: Message, delivery: Delivery, time_left: EventTime) -> None:
+        delivery.event = event.decode(found, self.config.event, self.config.lookup.key)
         self.sink.warm_up()
         profile = await self._look_up(delivery.event.key, delivery, time_left)
         built = row.build(
             self.config.columns,
             delivery.event,
             profile,
-            delivery.message,
+            found,
             delivery.trace.trace_id,
             self.now(),
         )
@@ -137,3 +132,15 @@ class Pipeline:
         if answer.profile is None and (error := of_miss(self.config.lookup.on_miss)) is not None:
             raise error
         return answer.profile
+
+
+def _read(data: object, extensions: Mapping[str, object], delivery: Delivery) -> Message | EnrichmentError:
+    """The message in a delivery, and its trace; or why there is none."""
+    try:
+        delivery.message = message.read(data)
+    except BadEventError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - as in `Pipeline`
+        return of_unexpected_error(error, Stage.DECODE)
+    delivery.trace = trace.find(extensions, delivery.message.attributes)
+    return delivery.message

@@ -76,8 +76,10 @@ def test_the_troubleshooting_page_has_every_code_that_an_error_of_the_sdk_may_ha
 
 def test_the_troubleshooting_page_has_every_reason_that_the_function_logs() -> None:
     page = read("docs/troubleshooting.md")
-    sources = [path.read_text() for path in (ROOT / "function/enrichment").glob("*.py")]
-    raised = re.compile(r'(?:BadEvent|Transient|Fault)Error\(\s*(?:Stage\.\w+|stage),\s*f?"([\w{}]+)"')
+    sources = [path.read_text() for path in (ROOT / "function/enrichment").rglob("*.py")]
+    raised = re.compile(
+        r'(?:BadEvent|Transient|Fault|Overload|Stopped)Error\(\s*(?:Stage\.\w+|stage),\s*f?"([\w{}]+)"'
+    )
     reasons = {
         code.replace("{service}", service)
         for source in sources

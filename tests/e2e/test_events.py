@@ -92,7 +92,7 @@ def test_a_redelivered_push_makes_no_second_row(lab: Lab, clients: EventClients,
         (b'{"user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"}', "event_invalid"),
         (event(user_id="nobody"), "profile_not_found"),
         (event(user_id="../admin"), "profile_not_found"),
-        (event(user_id=".."), "user_id_invalid"),
+        (event(user_id=".."), "key_invalid"),
     ],
 )
 def test_a_bad_event_is_dead_lettered_with_its_reason(

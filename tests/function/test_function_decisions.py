@@ -3,10 +3,14 @@
 import asyncio
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from enrichment.dead_letter import DeadLetter
+from enrichment import pipeline_file
+from enrichment.config import OnMiss
+from enrichment.deadline import TimeBudget
+from enrichment.log import Log, Severity
 from enrichment.outcome import (
     BadEventError,
     Fate,
@@ -16,10 +20,11 @@ from enrichment.outcome import (
     of_google_error,
 )
 from enrichment.pipeline import Pipeline
-from enrichment.row import Row
-from enrichment.trace import Trace
+from enrichment.settings import PIPELINE_FILE, TABLE_FILE
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
+
+from .world import World
 
 SECRET = "4111-1111"
 
@@ -63,32 +68,24 @@ def test_a_google_error_is_never_the_events_fault_and_its_words_are_not_repeated
     assert SECRET not in decided.detail
 
 
-class _Parts:
-    """Profiles, sink and dead letters in one, each raising what it is told to."""
-
-    def __init__(self, **failures: Exception) -> None:
-        self.failures = failures
-
-    def _fail(self, name: str) -> None:
-        if name in self.failures:
-            raise self.failures[name]
-
-    async def fetch(self, user_id: str, trace: Trace) -> str:
-        self._fail("fetch")
-        return "{}"
-
-    def warm_up(self) -> None:
-        pass
-
-    async def write(self, row: Row) -> None:
-        self._fail("write")
-
-    async def publish(self, letter: DeadLetter) -> None:
-        self._fail("publish")
-
-
 BAD = BadEventError(Stage.WRITE, "row_invalid", "")
 BUSY = TransientError(Stage.WRITE, "busy", "")
+
+
+def pipeline(world: World, on_miss: str = "dead-letter") -> Pipeline:
+    """The pipeline as it is shipped, but for what becomes of an unknown key."""
+    config = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
+    config = replace(config, lookup=replace(config.lookup, on_miss=OnMiss(on_miss)))
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    log = Log("p", Severity.CRITICAL, write=lambda _: None)
+    return Pipeline(config, world, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
+
+
+def delivery(**fields: str) -> dict[str, object]:
+    """A delivery of a good event with some fields changed."""
+    event = {"event_id": "e", "user_id": "u", "type": "t", "occurred_at": "2026-03-01T12:00:00Z", **fields}
+    data = base64.b64encode(json.dumps(event).encode()).decode()
+    return {"message": {"messageId": "1", "publishTime": "2026-03-01T12:00:00Z", "data": data}}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +95,7 @@ BUSY = TransientError(Stage.WRITE, "busy", "")
         ({"write": BAD}, Fate.DEAD_LETTERED),
         ({"write": BUSY}, Fate.RETRY),
         ({"write": ValueError()}, Fate.FAULT),
-        ({"fetch": KeyError()}, Fate.FAULT),
+        ({"lookup": KeyError()}, Fate.FAULT),
         ({"write": BAD, "publish": BUSY}, Fate.RETRY),
         ({"write": BAD, "publish": ValueError()}, Fate.FAULT),
         ({"write": BAD, "publish": BAD}, Fate.FAULT),
@@ -107,16 +104,39 @@ BUSY = TransientError(Stage.WRITE, "busy", "")
 def test_nothing_is_acknowledged_before_its_row_or_its_dead_letter_is_safe(
     failures: dict[str, Exception], fate: Fate
 ) -> None:
-    parts = _Parts(**failures)
-    pipeline = Pipeline(parts, parts, parts, version="v", now=lambda: datetime(2026, 3, 1, tzinfo=UTC))
-    event = {"event_id": "e", "user_id": "u", "type": "t", "occurred_at": "2026-03-01T12:00:00Z"}
-    data = {
-        "message": {
-            "messageId": "1",
-            "publishTime": "2026-03-01T12:00:00Z",
-            "data": base64.b64encode(json.dumps(event).encode()).decode(),
-        }
-    }
-    outcome = asyncio.run(pipeline.handle(data, {}))
+    world = World()
+    world.failures = failures
+    outcome = asyncio.run(pipeline(world).handle(delivery(), {}))
     assert outcome.fate is fate
     assert (outcome.fate.status == 200) == (fate in (Fate.WRITTEN, Fate.DEAD_LETTERED))
+    assert len(world.rows) + len(world.letters) == (outcome.fate.status == 200)
+
+
+@pytest.mark.parametrize(
+    ("on_miss", "fate", "rows", "letters"),
+    [
+        ("dead-letter", Fate.DEAD_LETTERED, 0, 1),
+        ("write", Fate.WRITTEN, 1, 0),
+        ("retry", Fate.RETRY, 0, 0),
+    ],
+)
+def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
+    on_miss: str, fate: Fate, rows: int, letters: int
+) -> None:
+    world = World()
+    outcome = asyncio.run(pipeline(world, on_miss).handle(delivery(user_id="nobody"), {}))
+    assert outcome.fate is fate
+    assert (len(world.rows), len(world.letters)) == (rows, letters)
+    assert all("profile" not in row.columns for row in world.rows)
+
+
+@pytest.mark.parametrize(
+    ("ack_deadline_s", "timeout_s", "total_s"), [(60, 60, 54), (10, 540, 9), (600, 60, 54), (2, 60, 1)]
+)
+def test_an_event_gives_up_while_there_is_time_to_answer(
+    ack_deadline_s: float, timeout_s: float, total_s: float
+) -> None:
+    budget = TimeBudget.within(ack_deadline_s, timeout_s)
+    assert budget.total_s == pytest.approx(total_s)
+    time = budget.start()
+    assert time.end.at - time.lookup.at == pytest.approx(total_s / 2)

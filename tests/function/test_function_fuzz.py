@@ -7,24 +7,16 @@ schema promises: malformed JSON arrives as bytes, and would be answered with 200
 import asyncio
 import base64
 import contextlib
-import functools
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import httpx
-import meshpass
 import pytest
 from enrichment import assembly
-from enrichment.dead_letter import DeadLetter
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.outcome import BadEventError, FaultError, Stage, TransientError
 from enrichment.pipeline import Pipeline
-from enrichment.profile import Answer, CacheEvent, Profile
-from enrichment.row import Row
-from enrichment.trace import Trace
 from functions_framework import _function_registry
 from functions_framework.aio import create_asgi_app
 from hypothesis import HealthCheck, given
@@ -32,6 +24,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from .conftest import FUNCTION
+from .world import World
 
 HEADERS = {
     "content-type": "application/json",
@@ -40,37 +33,6 @@ HEADERS = {
     "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
     "ce-specversion": "1.0",
 }
-
-
-class World:
-    """All that the pipeline reaches, in memory; each part fails as it is told to."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.letters: list[DeadLetter] = []
-        self.failures: Mapping[str, Exception] = {}
-
-    def _fail(self, part: str) -> None:
-        if part in self.failures:
-            raise self.failures[part]
-
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
-        self._fail("lookup")
-        if key.startswith("nobody"):
-            return Answer(None, CacheEvent.FETCHED)
-        document = {"user_id": key}
-        return Answer(Profile(json.dumps(document), document), CacheEvent.FETCHED)
-
-    def warm_up(self) -> None:
-        """Nothing to load."""
-
-    async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
-        self._fail("write")
-        self.rows.append(row)
-
-    async def publish(self, letter: DeadLetter, deadline: meshpass.Deadline) -> None:
-        self._fail("publish")
-        self.letters.append(letter)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +61,7 @@ def client(settings: dict[str, str], world: World, runner: asyncio.Runner) -> It
         patch.dict(_function_registry.REGISTRY_MAP),
         contextlib.ExitStack() as ends,
     ):
-        app = create_asgi_app("enrich", str(FUNCTION / "main.py"))
+        app = create_asgi_app("enrich", str(FUNCTION / "main.py"))  # type: ignore[no-untyped-call]
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function")
         ends.callback(lambda: runner.run(client.aclose()))
         yield client
@@ -178,7 +140,7 @@ errors: st.SearchStrategy[Exception] = st.sampled_from(
         RuntimeError("nobody planned for this"),
     ]
 )
-failures = st.one_of(
+failures: st.SearchStrategy[dict[str, Exception]] = st.one_of(
     st.just({}), st.dictionaries(st.sampled_from(["lookup", "write", "publish"]), errors, max_size=3)
 )
 content_types = st.sampled_from(["application/json", "application/octet-stream", "text/plain", ""])

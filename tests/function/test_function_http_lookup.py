@@ -338,8 +338,8 @@ def test_the_lookup_may_take_the_whole_time_of_the_request(service: Service) -> 
         (None, b"/lookup/s3cret", "INFO", {"outcome": "found"}),
         (None, b"/s3cret", "WARNING", {"outcome": "refused", "reason": "not_found"}),
         (
-            TransientError(Stage.LOOKUP, "timeout", "d"), b"/lookup/s3cret", "WARNING",
-            {"outcome": "retry", "stage": "lookup", "reason": "timeout"},
+            TransientError(Stage.LOOKUP, "timeout_read", "d"), b"/lookup/s3cret", "WARNING",
+            {"outcome": "retry", "stage": "lookup", "reason": "timeout_read"},
         ),
         (
             FaultError(Stage.LOOKUP, "not_allowed", "d"), b"/lookup/s3cret", "CRITICAL",
@@ -388,7 +388,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 def test_a_request_is_a_server_span_that_does_not_name_the_key(
     service: Service, spans: InMemorySpanExporter
 ) -> None:
-    service.profiles.error = TransientError(Stage.LOOKUP, "timeout", "d")
+    service.profiles.error = TransientError(Stage.LOOKUP, "timeout_read", "d")
     service.ask(b"/lookup/s3cret", headers={"traceparent": TRACEPARENT})
     (span,) = spans.get_finished_spans()
     assert (span.name, span.kind, span.status.status_code) == (
@@ -398,7 +398,7 @@ def test_a_request_is_a_server_span_that_does_not_name_the_key(
         "http.request.method": "GET",
         "http.route": "/lookup/{key}",
         "http.response.status_code": 504,
-        "error.type": "timeout",
+        "error.type": "timeout_read",
     }
     assert "s3cret" not in span.to_json()
     ((_, trace),) = service.profiles.asked

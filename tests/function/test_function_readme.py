@@ -2,7 +2,7 @@
 
 import re
 
-from enrichment.dead_letter import OUR_ATTRIBUTES
+from enrichment.dead_letter import OUR_ATTRIBUTES, REASONS
 
 from .conftest import FUNCTION
 
@@ -11,17 +11,22 @@ README = (FUNCTION / "README.md").read_text()
 
 def test_every_reason_for_a_dead_letter_is_listed_with_its_stage_and_no_other() -> None:
     raised = re.compile(r'BadEventError\(\s*Stage\.(\w+),\s*"(\w+)"')
-    sources = "".join(path.read_text() for path in (FUNCTION / "enrichment").glob("*.py"))
+    sources = "".join(path.read_text() for path in (FUNCTION / "enrichment").rglob("*.py"))
     in_code = {(reason, stage.lower()) for stage, reason in raised.findall(sources)}
+    assert {reason for reason, _ in in_code} == set(REASONS)
     table = README.partition("| reason | stage | why |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
     assert {(reason, stage) for reason, stages in rows for stage in stages.split(", ")} == in_code
 
 
 def test_every_attribute_of_a_dead_letter_is_listed() -> None:
-    assert set(re.findall(r"`(dead_letter_\w+)`", README)) == set(OUR_ATTRIBUTES)
+    assert set(re.findall(r"`(dead_letter_\w+)`", _section("A dead letter"))) == set(OUR_ATTRIBUTES)
 
 
 def test_every_setting_is_listed(settings: dict[str, str]) -> None:
     listed = set(re.findall(r"`([A-Z_]{5,})`", README))
     assert settings.keys() <= listed
+
+
+def _section(title: str) -> str:
+    return README.partition(f"## {title}\n")[2].partition("\n## ")[0]

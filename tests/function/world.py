@@ -1,0 +1,44 @@
+"""All that the pipeline reaches, in memory."""
+
+import json
+from typing import TYPE_CHECKING
+
+import meshpass
+from enrichment.dead_letter import DeadLetter
+from enrichment.profile import Answer, CacheEvent, Profile
+from enrichment.row import Row
+from enrichment.trace import Trace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class World:
+    """All that the pipeline reaches, in memory; each part fails as it is told to."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.letters: list[DeadLetter] = []
+        self.failures: Mapping[str, Exception] = {}
+
+    def _fail(self, part: str) -> None:
+        if part in self.failures:
+            raise self.failures[part]
+
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+        self._fail("lookup")
+        if key.startswith("nobody"):
+            return Answer(None, CacheEvent.FETCHED)
+        document = {"user_id": key}
+        return Answer(Profile(json.dumps(document), document), CacheEvent.FETCHED)
+
+    def warm_up(self) -> None:
+        """Nothing to load."""
+
+    async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+        self._fail("write")
+        self.rows.append(row)
+
+    async def publish(self, letter: DeadLetter, deadline: meshpass.Deadline) -> None:
+        self._fail("publish")
+        self.letters.append(letter)
