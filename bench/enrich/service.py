@@ -44,8 +44,8 @@ class Service:
 
     def __init__(self, key: ec.EllipticCurvePublicKey) -> None:
         self._key = key
-        # A caller that keeps its token is spared the check of its signature, as it is by nothing in a mesh: but here
-        # the service must not be what is measured.
+        # Envoy checks the signature on every request. Here it is checked once for each token: the service must not be
+        # what is measured.
         self._good_until_s: dict[bytes, float] = {}
         self._seen = Report(lookups=0, first_at_s=0.0)
 
