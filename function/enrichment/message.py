@@ -85,17 +85,16 @@ def read(data: object) -> Message:
     """
     try:
         envelope = msgspec.convert(data, _Envelope)
-        publish_time = to_utc(envelope.message.publish_time)
+        message = envelope.message
+        publish_time = to_utc(message.publish_time)
+        attributes, ordering_key = message.attributes or {}, message.ordering_key or ""
+        # The framework's parser lets lone surrogates through, and nothing written later could carry them.
+        "".join((message.message_id, ordering_key, *attributes, *attributes.values())).encode()
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except OverflowError:
         raise _invalid("publishTime lies outside the years 1 to 9999") from None
-    message = envelope.message
-    attributes, ordering_key = message.attributes or {}, message.ordering_key or ""
-    try:
-        # The framework's parser lets lone surrogates through, and nothing written later could carry them.
-        "".join((message.message_id, ordering_key, *attributes, *attributes.values())).encode()
-    except UnicodeEncodeError:
+    except UnicodeEncodeError:  # from here or, for a key or what stands in a struct's place, from msgspec
         raise _invalid("it holds text that is not Unicode") from None
     original = _original(attributes, publish_time)
     if original is not None:

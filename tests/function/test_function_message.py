@@ -1,5 +1,6 @@
 """The message inside a delivery."""
 
+import json
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_a_message_of_another_shape_is_refused(change: dict[str, object]) -> Non
     with pytest.raises(BadEventError) as caught:
         read({"message": {**GOOD, **change}})
     assert caught.value.reason == "envelope_invalid"
+
+
+@pytest.mark.parametrize(
+    "data", ["\ud800", {"\ud800": 1}, {"message": "\udfff"}, {"message": {**GOOD, "\ud800": 1}}], ids=ascii
+)
+def test_an_envelope_that_is_not_unicode_is_refused_wherever_that_shows(data: object) -> None:
+    with pytest.raises(BadEventError) as caught:
+        read(data)
+    assert caught.value.reason == "envelope_invalid"
+    assert json.loads(unreadable(data).data) == data
 
 
 @pytest.mark.parametrize(
