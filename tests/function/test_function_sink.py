@@ -12,6 +12,7 @@ from typing import Any
 
 import meshpass
 import pytest
+from enrichment.column_values import Json
 from enrichment.config import BatchLimits
 from enrichment.outcome import EnrichmentError, Fate
 from enrichment.row import Row
@@ -24,8 +25,8 @@ from google.cloud import bigquery
 from .conftest import FUNCTION, PROJECT, TABLE, Tables
 
 
-def row(insert_id: str, **columns: str) -> Row:
-    given = {
+def row(insert_id: str, **columns: Json) -> Row:
+    given: dict[str, Json] = {
         "event_id": insert_id,
         "user_id": "u-1",
         "type": "t",
@@ -38,7 +39,7 @@ def row(insert_id: str, **columns: str) -> Row:
         "trace_id": "t",
         **columns,
     }
-    return Row(insert_id, dict(given), 1_000)
+    return Row(insert_id, given, 1_000)
 
 
 def client() -> bigquery.Client:
@@ -105,10 +106,13 @@ MakeSink = Callable[..., Writing]
 
 
 @contextmanager
-def own_table(tables: Tables, name: str, without: str = "") -> Iterator[str]:
+def own_table(
+    tables: Tables, name: str, without: str = "", beside: dict[str, Any] | None = None
+) -> Iterator[str]:
     """A table of this test's own, like the function's but for a column."""
     definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
     fields = [column for column in definition["schema"]["fields"] if column["name"] != without]
+    fields += [beside] if beside else []
     full_name = f"{PROJECT}.events.{name}"
     project, dataset, table = full_name.split(".")
     reference = {"projectId": project, "datasetId": dataset, "tableId": table}
@@ -192,6 +196,34 @@ def test_a_table_without_one_of_our_columns_is_our_fault_and_no_event_is_dead_le
     ] * 2
     assert errors[0] is not None
     assert "trace_id" in errors[0].detail
+
+
+RECORD = {"name": "order", "type": "RECORD"}
+PLAN = {"name": "plan", "type": "STRING"}
+
+
+@pytest.mark.parametrize(
+    ("order", "value"),
+    [
+        ({**RECORD, "fields": [PLAN]}, {"plan": "pro", "total": "1"}),
+        (
+            {**RECORD, "fields": [PLAN, {"name": "total", "type": "STRING", "mode": "REQUIRED"}]},
+            {"plan": "p"},
+        ),
+        ({**RECORD, "mode": "REPEATED", "fields": [PLAN]}, [{"plan": "pro", "total": "1"}]),
+        ({**RECORD, "fields": [PLAN]}, "pro"),
+        ({**RECORD, "fields": [PLAN]}, [{"plan": "pro"}]),
+        ({"name": "order", "type": "STRING"}, {"plan": "pro"}),
+    ],
+    ids=["no-such-field", "missing-field", "no-such-field-of-many", "a-record", "not-repeated", "no-record"],
+)
+def test_a_table_whose_records_are_not_ours_is_our_fault_and_no_event_is_dead_lettered_for_it(
+    tables: Tables, sinks: MakeSink, order: dict[str, Any], value: Json
+) -> None:
+    """The rows fit table.json, or they would not be here."""
+    with own_table(tables, "records", beside=order) as table:
+        ends = sinks(table).ends(row("a", order=value), row("b"))
+    assert ends[0] == (Fate.FAULT, "bigquery_schema_mismatch")
 
 
 def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, sinks: MakeSink) -> None:

@@ -49,14 +49,18 @@ def test_an_error_of_a_row_that_was_not_sent_is_no_verdict_on_another() -> None:
         ("plan", "no such field: plan.", FaultError),
         ("plan", "no such field.", FaultError),
         ("", "Missing required field: Msg_0_CLOUD_QUERY_TABLE.plan.", FaultError),
-        ("order.plan", "no such field: order.plan.", BadEventError),
-        ("orders[0].plan", "no such field: plan.", BadEventError),
-        ("", "Missing required field: Msg_1_CLOUD_QUERY_TABLE_ORDER.plan.", BadEventError),
+        ("order.plan", "no such field: order.plan.", FaultError),
+        ("orders[0].plan", "no such field: plan.", FaultError),
+        ("", "Missing required field: Msg_0_CLOUD_QUERY_TABLE.orders[0].plan.", FaultError),
+        ("", "Missing required field: Msg_1_CLOUD_QUERY_TABLE_ORDER.plan.", FaultError),
+        ("order", "This field: order is not a record.", FaultError),
+        ("order", "Array specified for non-repeated field: order.", FaultError),
+        ("plan", "Missing required field: this is what the event says", BadEventError),
         ("plan", "Could not parse 'no such field' as a timestamp", BadEventError),
         ("plan", "", BadEventError),
     ],
 )
-def test_columns_that_are_not_the_tables_are_our_fault_and_all_else_that_is_invalid_is_the_events(
+def test_fields_that_are_not_the_tables_are_our_fault_and_all_else_that_is_invalid_is_the_events(
     location: str, message: str, kind: type
 ) -> None:
     (verdict,) = verdicts(error("invalid", location, message), 1)

@@ -8,7 +8,10 @@ from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage
 from enrichment.sink.decisions import StoppedError
 
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)
-_MISSING_COLUMN = re.compile(r"Missing required field: Msg_0_CLOUD_QUERY_TABLE\.\w+\.?")
+_MISMATCH = re.compile(
+    r"no such field|This field: \w+ is (?:not )?a record|Array specified for non-repeated field"
+    r"|Missing required field: Msg_\d+_CLOUD_QUERY_TABLE"
+)
 
 
 def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[EnrichmentError | None]:
@@ -59,17 +62,15 @@ def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
 
 
 def _says_mismatch(error: Mapping[str, Any]) -> bool:
-    """Whether a row is called invalid for the columns it has.
+    """Whether a row is called invalid for the fields it has, at the top or in a record.
 
-    Those are our configuration's and not the event's: to dead-letter for them would throw every event away that
-    comes between a change of the table and one of the function. What is said of a field inside a record is
-    the event's own doing. Only the message tells: `no such field: plan.`, with the location `plan`, or
-    `Missing required field: Msg_0_CLOUD_QUERY_TABLE.plan.`, with no location.
+    Every row was held to table.json, so the real table is another one, which is our configuration's fault and not the
+    event's: to dead-letter for that would throw every event away that comes between a change of the table and
+    one of the function. Only the message tells, and it begins with BigQuery's own words: `no such field: plan.`, with
+    the location `plan`; `This field: order is not a record.`; `Missing required field: Msg_0_CLOUD_QUERY_TABLE.plan.`,
+    with no location.
     """
-    message, location = str(error.get("message")), str(error.get("location"))
-    if message.startswith("no such field"):
-        return _COLUMN.fullmatch(location) is not None
-    return _MISSING_COLUMN.fullmatch(message) is not None
+    return _MISMATCH.match(str(error.get("message"))) is not None
 
 
 def _column(location: object) -> str:
