@@ -1,6 +1,7 @@
 """Entry points."""
 
 import functools
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,7 @@ if os.environ.get("FUNCTION_TARGET") == "lookup":
     _http_lookup()
 else:
     _pipeline()
+
+# Most of what an event allocates is freed by reference counting while many more are under way; looking for cycles after
+# every 700 allocations finds next to nothing and took a tenth of the processor time.
+gc.set_threshold(10_000, 20, 20)

@@ -73,9 +73,11 @@ class Pipeline:
             The end. Never raises for anything the delivery holds or a back end does.
         """
         time_left = self.budget.start()
-        delivery = Delivery(trace.find(extensions, {}), started_at=time.monotonic())
-        found = _read(data, extensions, delivery)
-        attributes = telemetry.message_attributes(found) if isinstance(found, Message) else None
+        started_at = time.monotonic()
+        found = _read(data)
+        known = found if isinstance(found, Message) else None
+        delivery = Delivery(trace.find(extensions, known.attributes if known else {}), started_at, known)
+        attributes = telemetry.message_attributes(known) if known else None
         with telemetry.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
             delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
             outcome = await self._end(data, found, delivery, time_left)
@@ -134,13 +136,11 @@ class Pipeline:
         return answer.profile
 
 
-def _read(data: object, extensions: Mapping[str, object], delivery: Delivery) -> Message | EnrichmentError:
-    """The message in a delivery, and its trace; or why there is none."""
+def _read(data: object) -> Message | EnrichmentError:
+    """The message in a delivery, or why there is none."""
     try:
-        delivery.message = message.read(data)
+        return message.read(data)
     except BadEventError as error:
         return error
     except Exception as error:  # noqa: BLE001 - as in `Pipeline`
         return of_unexpected_error(error, Stage.DECODE)
-    delivery.trace = trace.find(extensions, delivery.message.attributes)
-    return delivery.message

@@ -11,8 +11,12 @@ import pytest
 from enrichment.config import BatchLimits
 from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
-from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, SLOW_S, RefusedError, StoppedError
+from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, Pace, RefusedError, StoppedError
 from enrichment.sink.group_commit import MAX_WRITE_S, GroupCommit
+
+# One write at a time, whatever it writes: the rule under load, with few rows to count.
+ONE_AT_A_TIME = Pace(few_rows=0, many_rows=1_000)
+SLOW_S = ONE_AT_A_TIME.slow_s
 
 INVALID = BadEventError(Stage.WRITE, "row_invalid", "the row is bad")
 STOPPED = StoppedError(Stage.WRITE, "row_stopped", "another row stopped it")
@@ -82,10 +86,13 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     attempts: list[int] = field(default_factory=list)
     delay_s: float = 0.0
+    pace: Pace = ONE_AT_A_TIME
     counted: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.groups = GroupCommit(self.back.insert, self.limits, self._count, self._delay_s, self.clock)
+        self.groups = GroupCommit(
+            self.back.insert, self.limits, self._count, self._delay_s, self.clock, self.pace
+        )
 
     def _delay_s(self, attempt: int) -> float:
         self.attempts.append(attempt)
@@ -232,6 +239,30 @@ async def test_no_more_writes_are_under_way_than_the_limit() -> None:
         (await bench.back.request()).succeed()
         await turns()
         assert bench.back.under_way <= MAX_WRITES
+
+
+@in_a_loop
+async def test_with_little_under_way_no_row_waits_for_another() -> None:
+    bench = Bench(pace=Pace(few_rows=2, many_rows=1_000))
+    for number in range(MAX_WRITES):
+        await bench.under_way(str(number))
+    bench.write("waits")  # for one of the places, and for no rows
+    await turns()
+    assert bench.back.under_way == MAX_WRITES
+
+
+@in_a_loop
+async def test_a_write_of_many_rows_has_the_next_ones_gather_until_they_are_many_as_well() -> None:
+    bench = Bench(pace=Pace(few_rows=2, many_rows=5))
+    for number in range(3):
+        bench.write(f"large-{number}")
+    assert len((await bench.back.request()).rows) == 3
+    for number in range(4):
+        bench.write(f"next-{number}")
+    await turns()
+    assert bench.back.under_way == 1
+    bench.write("next-4")
+    assert len((await bench.back.request()).rows) == 5
 
 
 @in_a_loop

@@ -15,9 +15,11 @@ from enrichment.sink.decisions import (
     MAX_DELAY_S,
     MAX_RESENDS,
     MAX_WRITES,
-    SLOW_S,
+    PACE,
+    Pace,
     RefusedError,
     StoppedError,
+    Write,
     jittered_delay_s,
     may_resend,
     may_write,
@@ -154,9 +156,9 @@ class Caller:
         return error.reason if error else None
 
 
-async def play(steps: Sequence[Arrive | Answer | Leave | Turn]) -> tuple[Back, list[Caller]]:
+async def play(steps: Sequence[Arrive | Answer | Leave | Turn], pace: Pace) -> tuple[Back, list[Caller]]:
     back = Back()
-    groups = GroupCommit(back.insert, LIMITS, delay_s=lambda _: 0.0)
+    groups = GroupCommit(back.insert, LIMITS, delay_s=lambda _: 0.0, pace=pace)
     callers: list[Caller] = []
     for step in steps:
         match step:
@@ -177,19 +179,23 @@ async def play(steps: Sequence[Arrive | Answer | Leave | Turn]) -> tuple[Back, l
     return back, callers
 
 
-def run(steps: Sequence[Arrive | Answer | Leave | Turn]) -> tuple[Back, list[Caller]]:
+def run(steps: Sequence[Arrive | Answer | Leave | Turn], pace: Pace) -> tuple[Back, list[Caller]]:
     async def bounded() -> tuple[Back, list[Caller]]:
         async with asyncio.timeout(30):  # a caller that is never released is to fail the test, not to hang it
-            return await play(steps)
+            return await play(steps, pace)
 
     return asyncio.run(bounded())
 
 
-@given(st.lists(st.one_of(arrivals, arrivals, turns, answers, lucky_answers, leaves), max_size=60))
+paces = st.sampled_from([Pace(few_rows=0, many_rows=1_000), Pace(few_rows=1, many_rows=4), PACE])
+
+
+@given(st.lists(st.one_of(arrivals, arrivals, turns, answers, lucky_answers, leaves), max_size=60), paces)
 def test_every_caller_is_released_with_a_verdict_of_its_own(
     steps: list[Arrive | Answer | Leave | Turn],
+    pace: Pace,
 ) -> None:
-    back, callers = run(steps)
+    back, callers = run(steps, pace)
     for number, caller in enumerate(callers):
         if caller.task.cancelled():
             continue
@@ -203,11 +209,12 @@ def test_every_caller_is_released_with_a_verdict_of_its_own(
             assert reason in ("outage", "fault", "unexpected_error")
 
 
-@given(st.lists(st.one_of(arrivals, arrivals, turns, lucky_answers), max_size=60))
+@given(st.lists(st.one_of(arrivals, arrivals, turns, lucky_answers), max_size=60), paces)
 def test_without_an_outage_every_good_row_is_written_and_every_bad_one_is_called_so(
     steps: list[Arrive | Answer | Leave | Turn],
+    pace: Pace,
 ) -> None:
-    back, callers = run(steps)
+    back, callers = run(steps, pace)
     by_name: dict[str, list[Nature]] = {}
     for caller in callers:
         by_name.setdefault(caller.row.insert_id, []).append(nature_of(caller.row))
@@ -222,18 +229,18 @@ def test_without_an_outage_every_good_row_is_written_and_every_bad_one_is_called
     }
 
 
-ages = st.lists(st.floats(0, 100), max_size=6)
+writes_under_way = st.lists(st.builds(Write, st.integers(1, 50), st.floats(0, 100)), max_size=6)
 counts = st.integers(0, 6)
 
 
-@given(ages, counts, st.booleans())
-def test_a_write_may_start_beside_others_only_if_it_is_full_or_they_are_slow(
-    ages_s: list[float], resending: int, full: bool
+@given(writes_under_way, counts, st.integers(1, 50), st.booleans())
+def test_a_write_starts_beside_others_only_where_waiting_gains_nothing(
+    writes: list[Write], resending: int, waiting: int, full: bool
 ) -> None:
-    may = may_write(ages_s, resending, full)
-    assert not may or len(ages_s) + resending < MAX_WRITES
-    assert not may or not ages_s or full or all(age_s > SLOW_S for age_s in ages_s)
-    assert may or ages_s or resending >= MAX_WRITES
+    may = may_write(writes, resending, waiting, full, PACE)
+    enough = full or waiting >= PACE.many_rows
+    kept_waiting = [write for write in writes if write.rows > PACE.few_rows and write.age_s <= PACE.slow_s]
+    assert may == (len(writes) + resending < MAX_WRITES and (enough or not kept_waiting))
 
 
 @given(counts, counts)
@@ -241,7 +248,7 @@ def test_sending_again_leaves_a_place_for_new_rows(writing: int, resending: int)
     may = may_resend(writing, resending)
     assert may == (resending < MAX_RESENDS and writing + resending < MAX_WRITES)
     if may and not writing:
-        assert may_write([], resending + 1, fills_a_request=False)
+        assert may_write([], resending + 1, 1, False, PACE)
 
 
 @given(st.integers(1, 60))

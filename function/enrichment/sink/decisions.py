@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from enrichment.outcome import BadEventError, EnrichmentError, TransientError
@@ -12,9 +13,6 @@ MAX_WRITES = 4
 
 MAX_RESENDS = 3
 """Most of them that send rows again, so that these never keep new rows waiting."""
-
-SLOW_S = 1.0
-"""A write under way for longer, in seconds, no longer holds back the rows that come after it."""
 
 FIRST_DELAY_S = 0.1
 MAX_DELAY_S = 1.0
@@ -36,20 +34,57 @@ class RefusedError(Exception):
         self.verdict = verdict
 
 
-def may_write(ages_s: Collection[float], resending: int, fills_a_request: bool) -> bool:
-    """Decides whether rows that wait may be written now.
-
-    One write at a time lets the next one's rows gather. A second is worth it only where waiting gains nothing, for
-    there are rows enough, or where the writes under way are so slow that they may be hung.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When rows stop waiting for company.
 
     Args:
-        ages_s: How long each write of new rows has been under way, in seconds.
-        resending: How many writes under way send rows again.
-        fills_a_request: Whether enough rows wait for a request of full size.
+        few_rows: A write of so few rows keeps no others waiting: with hardly anything under way, sharing would save
+            nothing and cost each event up to the time of a write.
+        many_rows: So many waiting rows are worth a request of their own.
+        slow_s: A write under way for longer, in seconds, may be hung, and keeps no others waiting either.
     """
-    if len(ages_s) + resending >= MAX_WRITES:
+
+    few_rows: int = 3
+    many_rows: int = 24
+    slow_s: float = 1.0
+
+
+PACE = Pace()
+
+
+class Write(NamedTuple):
+    """A write of new rows that is under way.
+
+    Args:
+        rows: How many rows it writes.
+        age_s: For how long, in seconds.
+    """
+
+    rows: int
+    age_s: float
+
+
+def may_write(
+    writes: Collection[Write], resending: int, waiting: int, fills_a_request: bool, pace: Pace
+) -> bool:
+    """Decides whether rows that wait may be written now.
+
+    Under load one write at a time lets the next one's rows gather. Another one beside it is worth it where waiting
+    gains nothing: little is under way, rows enough wait, or what is under way may be hung.
+
+    Args:
+        writes: The writes of new rows that are under way.
+        resending: How many writes under way send rows again.
+        waiting: How many rows wait.
+        fills_a_request: Whether they are enough for a request of full size.
+        pace: What is little, enough, and hung.
+    """
+    if len(writes) + resending >= MAX_WRITES:
         return False
-    return not ages_s or fills_a_request or min(ages_s) > SLOW_S
+    if fills_a_request or waiting >= pace.many_rows:
+        return True
+    return all(write.rows <= pace.few_rows or write.age_s > pace.slow_s for write in writes)
 
 
 def may_resend(writing: int, resending: int) -> bool:

@@ -1,7 +1,8 @@
 """Rows that wait at the same time are written together, and each is answered for itself.
 
-A row that finds nothing under way is written at once. Rows that come while a write is under way wait for its end
-and then go together: no timer, so an idle sink adds no delay, and the busier it is the larger its requests become.
+While little is under way each row is written at once. Under load, rows that come while a write is under way wait for
+its end and then go together: no timer, so an idle sink adds no delay, and the busier it is the larger its requests
+become.
 Databases do the same with the commits of concurrent transactions. Nothing here knows of BigQuery.
 """
 
@@ -19,8 +20,11 @@ from enrichment.counters import Count, uncounted
 from enrichment.outcome import EnrichmentError, FaultError, Stage, TransientError, of_unexpected_error
 from enrichment.row import Row
 from enrichment.sink.decisions import (
+    PACE,
+    Pace,
     RefusedError,
     Sorted,
+    Write,
     jittered_delay_s,
     may_resend,
     may_write,
@@ -95,6 +99,7 @@ class GroupCommit:
         count: Counts `insert_requests`, `insert_rows` and, apart from these, `insert_rows_resent`.
         delay_s: How long rows with an error of their own wait after so many attempts, in seconds.
         clock: Seconds that only grow, to tell a slow write by.
+        pace: When rows stop waiting for company.
     """
 
     def __init__(
@@ -104,8 +109,10 @@ class GroupCommit:
         count: Count = uncounted,
         delay_s: Callable[[int], float] = jittered_delay_s,
         clock: Callable[[], float] = time.monotonic,
+        pace: Pace = PACE,
     ) -> None:
         self._insert = insert
+        self._pace = pace
         self._count = count
         self._delay_s = delay_s
         self._clock = clock
@@ -163,19 +170,16 @@ class GroupCommit:
     def _next_group(self) -> _Group | None:
         """Takes what is to be written now, if anything."""
         now_s = self._clock()
-        busy = [
-            (writer.group.attempt, now_s - writer.since_s)
-            for writer in self._writers.values()
-            if writer.group
-        ]
-        ages_s = [age_s for attempt, age_s in busy if attempt == 1]
-        resending = len(busy) - len(ages_s)
-        while self._again and may_resend(len(ages_s), resending):
+        busy = [(writer.group, now_s - writer.since_s) for writer in self._writers.values() if writer.group]
+        writes = [Write(len(group.entries), age_s) for group, age_s in busy if group.attempt == 1]
+        resending = len(busy) - len(writes)
+        while self._again and may_resend(len(writes), resending):
             group = self._again.popleft()
             group.entries = still_awaited(group.entries)
             if group.entries:
                 return group
-        if self._line and may_write(ages_s, resending, self._line.fills_a_request):
+        waiting = len(self._line)
+        if waiting and may_write(writes, resending, waiting, self._line.fills_a_request, self._pace):
             return _Group(self._line.take())
         return None
 
