@@ -17,6 +17,9 @@ _MAX_ENTRIES = 10_000_000
 _MAX_CACHE_BYTES = 32 * 1024**3  # the memory of the largest Cloud Run instance
 _MAX_ROW_BYTES = 10_000_000  # of BigQuery, and so of what goes into one
 _MAX_REQUEST_BYTES = 9_000_000  # BigQuery takes 10 MB, and what wraps the rows needs room
+# Envoy takes 60 KiB of headers, the path and the token included (`max_request_headers_kb`); a character takes 12 bytes
+# at most when it is percent-encoded.
+_MAX_KEY_LENGTH = 4_096
 _MAX_REQUEST_ROWS = 50_000  # https://cloud.google.com/bigquery/quotas#streaming_inserts
 
 
@@ -121,6 +124,12 @@ def _path(section: Section, declared: Declared) -> tuple[str, str]:
         section.problem("path", f"is {shown(path)}; it must not have a segment of dots.")
     elif wrong := declared.required_string(names[0]):
         section.problem("path", f"is {shown(path)}, and {names[0]} {wrong}")
+    elif names[0] not in declared.broken and declared.fields[names[0]].max_length > _MAX_KEY_LENGTH:
+        section.problem(
+            "path",
+            f"is {shown(path)}, so {names[0]} needs max_length = {_MAX_KEY_LENGTH} or less: no longer key fits into "
+            "the mesh's limit on a request's headers.",
+        )
     return path, names[0] if names else ""
 
 

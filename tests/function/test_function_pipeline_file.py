@@ -241,6 +241,11 @@ def test_a_field_that_cannot_be_declared_so_is_named(
         (('user = "string"', 'user = "String"'), "event.fields.user", "Did you mean string?"),
         (('user = "string"', "user = 1"), "event.fields.user", "must be a type"),
         (("/users/{user}", "/users/{usr}"), "lookup.path", "Did you mean user?"),
+        (
+            ('user = "string"', 'user = { type = "string", max_length = 4_097 }'),
+            "lookup.path",
+            "max_length = 4096 or less",
+        ),
         (("/users/{user}", "/users"), "lookup.path", "with 0 placeholders"),
         (("/users/{user}", "/users/{user}/{id}"), "lookup.path", "with 2 placeholders"),
         (("/users/{user}", "users/{user}"), "lookup.path", "start with a slash"),
