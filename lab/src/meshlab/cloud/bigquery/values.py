@@ -115,7 +115,7 @@ def _numeric(value: str | float | bool) -> str:
             number = decimal.Decimal(value if isinstance(value, str) else repr(value))
         except decimal.InvalidOperation:
             number = decimal.Decimal("NaN")
-        if number.is_finite() and abs(number) < _NUMERIC_LIMIT:
+        if number.is_finite() and number.copy_abs() < _NUMERIC_LIMIT:
             exponent = number.normalize(decimal.Context(prec=100)).as_tuple().exponent
             if isinstance(exponent, int) and exponent >= -9:
                 return f"{number:f}"
