@@ -121,7 +121,7 @@ def test_a_function_that_is_killed_in_mid_run_loses_nothing(
     lab: Lab, clients: EventClients, settled: Settled
 ) -> None:
     published = clients.publish([event() for _ in range(60)])
-    lab.restart_function()
+    lab.restart_function(kill=True)
     ledger = settled(published)
     assert (ledger.rows, ledger.lost, ledger.doubled, ledger.dead_letters) == (60, [], [], [])
 
