@@ -46,7 +46,7 @@ class Pace:
     """
 
     few_rows: int = 3
-    many_rows: int = 24
+    many_rows: int = 21
     slow_s: float = 1.0
 
 
