@@ -1,7 +1,8 @@
-"""What processes have used, as Linux tells it in /proc."""
+"""What processes may use, and have used, as Linux tells it in /proc."""
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,25 @@ class Usage:
 
     cpu_s: float
     peak_mib: float
+
+
+@contextmanager
+def one_cpu() -> Iterator[None]:
+    """Let what is started within have one CPU, and leave the other ones to everybody else.
+
+    That is what deploy/ gives the function (FUNCTION_CPU). On a machine with one CPU there is nothing to leave.
+
+    Raises:
+        BenchError: This machine cannot do so; Linux can.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise BenchError("a process cannot be kept to one CPU on this machine: Linux is needed")
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def usage(group: int) -> Usage:

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from meshlab.ports import LOOPBACK, free_ports
 from meshlab.process import Child, Supervisor
 
 from bench import caller, functions, server
-from bench.enrich import bigquery, service, workload
+from bench.enrich import bigquery, processes, service, workload
 from bench.harness import BenchError
 
 _PEERS = Path(__file__).parents[1] / "peers"
@@ -33,16 +33,27 @@ class Function:
         name: What the tables call it.
         source: Its main.py, whose entry point is `enrich`.
         key: The setting that says where it finds its signing key: a mounted file, or Secret Manager.
+        env: Settings of its own.
     """
 
     name: str
     source: Path
     key: Key = "SIGNING_KEY_FILE"
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 OURS = Function("meshpass", functions.OURS)
 TEXTBOOK = Function("textbook", _PEERS / "textbook/main.py")
-SOURCE_DOCUMENT = Function("source document", _PEERS / "source_document/main.py", key="SIGNING_KEY_SECRET_ID")
+TUNED = Function(
+    "textbook, tuned", TEXTBOOK.source, env={"HTTPX_CONNECTIONS": "10", "BIGQUERY_THREADS": "10"}
+)
+# functions-framework takes 4 threads for each CPU, and would count those of the machine.
+SOURCE_DOCUMENT = Function(
+    "source document",
+    _PEERS / "source_document/main.py",
+    key="SIGNING_KEY_SECRET_ID",
+    env={"THREADS": "4"},
+)
 EMPTY = Function("an empty function", functions.EMPTY)
 
 
@@ -83,7 +94,7 @@ class Stage:
 
     @contextmanager
     def running(self, function: Function) -> Iterator["Running"]:
-        """Run a function by the command that runs it in the cloud, listening when the block begins."""
+        """Run a function by the command that runs it in the cloud, on one CPU, listening when the block begins."""
         with self.starting(function) as started:
             started.child.wait_port(started.port)
             yield started
@@ -92,15 +103,16 @@ class Stage:
     def starting(self, function: Function) -> Iterator["Running"]:
         """The same, but begin the block at once."""
         port = next(self._ports)
-        child = self._supervisor.spawn(
-            f"function-{port}",
-            [
-                sys.executable, "-m", "functions_framework",
-                "--target", "enrich", "--source", function.source, "--host", LOOPBACK, "--port", str(port),
-            ],
-            env=self.env_for(function.key),
-            stdout=self._supervisor.directory / f"function-{port}.txt",
-        )  # fmt: skip
+        with processes.one_cpu():
+            child = self._supervisor.spawn(
+                f"function-{port}",
+                [
+                    sys.executable, "-m", "functions_framework",
+                    "--target", "enrich", "--source", function.source, "--host", LOOPBACK, "--port", str(port),
+                ],
+                env={**self.env_for(function.key), **function.env},
+                stdout=self._supervisor.directory / f"function-{port}.txt",
+            )  # fmt: skip
         try:
             yield Running(child, port)
         except BenchError as error:
