@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -173,6 +173,25 @@ def test_what_is_no_dead_letter_of_ours_is_left_and_counted(
     assert [found.data for found in scene.published()] == [b"a"]
     assert scene.letters.undelivered == 1
     assert "left as they are, no dead letters of this function: 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "crippled",
+    [{dead_letter.MESSAGE_ID: ""}, {dead_letter.ATTRIBUTES_DROPPED: "3"}],
+    ids=["no-message", "dropped"],
+)
+def test_a_letter_that_is_asked_for_and_cannot_be_redriven_is_told_by_the_exit_code(
+    scene: Scene, capsys: pytest.CaptureFixture[str], crippled: dict[str, str]
+) -> None:
+    whole = letter("a")
+    scene.add(whole, replace(whole, data=b"b", attributes=whole.attributes | crippled))
+    assert scene.redrive("--dry-run") == 0
+    assert scene.redrive("--reason", "row_invalid") == 0
+    capsys.readouterr()
+    assert scene.redrive() == 1
+    assert "1 letter that was asked for cannot be redriven" in capsys.readouterr().err
+    assert [found.data for found in scene.published()] == [b"a"]
+    assert scene.letters.undelivered == 1
 
 
 def test_a_dry_run_shows_what_there_is_and_changes_nothing(

@@ -90,8 +90,8 @@ def run(options: argparse.Namespace, timing: Timing | None = None) -> int:
         timing: How long to wait for what.
 
     Returns:
-        The exit code: 0, every letter asked for is redriven; 1, some are not; 2, the command line makes no sense, or
-        an installation without `meshpass-function[cli]`; 130, ended by Ctrl-C (143 by SIGTERM).
+        The exit code: 0, every letter asked for is redriven (or looked at); 1, some are not; 2, the command line makes
+        no sense, or an installation without `meshpass-function[cli]`; 130, ended by Ctrl-C (143 by SIGTERM).
     """
     try:
         from enrichment.redrive import show
@@ -121,6 +121,12 @@ def run(options: argparse.Namespace, timing: Timing | None = None) -> int:
     (show.found if options.dry_run else show.done)(report)
     if report.failed:
         show.note(f"Pub/Sub does not take {report.failed.total()} of the events; their letters are left.")
+    if report.hopeless and not options.dry_run:
+        letters = "letter that was" if report.hopeless == 1 else "letters that were"
+        show.note(
+            f"{report.hopeless} {letters} asked for cannot be redriven; read them from the subscription."
+        )
+        code = code or _FAILED
     return code or (_FAILED if report.failed else _OK)
 
 

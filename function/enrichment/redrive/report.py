@@ -10,6 +10,7 @@ from enrichment.redrive.letters import Letter, Verdict
 _MAX_KINDS = 200
 _MAX_TEXT = 64
 _MANY = "(others)"
+_HOPELESS = (Verdict.NO_MESSAGE, Verdict.INCOMPLETE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,10 +61,15 @@ class Report:
 
     def add(self, letter: Letter, verdict: Verdict) -> None:
         """Counts a letter that was found."""
-        if verdict in (Verdict.REDRIVE, Verdict.NO_MESSAGE, Verdict.INCOMPLETE):
+        if verdict is Verdict.REDRIVE or verdict in _HOPELESS:
             self._add_to_kind(letter)
         if verdict is not Verdict.REDRIVE:
             self.left[shown(letter.reason), verdict] += 1
+
+    @property
+    def hopeless(self) -> int:
+        """How many letters were asked for and can never be redriven."""
+        return sum(letters for (_, verdict), letters in self.left.items() if verdict in _HOPELESS)
 
     def _add_to_kind(self, letter: Letter) -> None:
         kind = Kind(
