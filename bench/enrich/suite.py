@@ -15,8 +15,8 @@ _BEAM_EVENTS = 1_600
 _ZIPF_EVENTS = 2_000
 
 _STAGE = (
-    "each contender alone, on one CPU, as the function is deployed; on the others a service (10 to 30 ms, 200 ms for one"
-    " key in 80) and a table (30 ms a request); events of 500 bytes, rows of 800; every row checked to be the right one"
+    "each contender alone, on one CPU, as the function is deployed; on the others a service (10 to 30 ms, 200 ms for "
+    "one key in 80) and a table (30 ms a request); events of 500 bytes, rows of 800; every row checked to be right"
 )
 
 
