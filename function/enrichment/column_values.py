@@ -205,7 +205,7 @@ _CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d?)(?::(?P<second>\d\d?)(?:\.(?P<fracti
 _DATE = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)", re.ASCII)
 _TIME = re.compile(_CLOCK, re.ASCII)
 _DATETIME = re.compile(rf"{_DATE.pattern}(?:[ Tt]{_CLOCK})?", re.ASCII)
-_ZONE = r" ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>\d\d))?)?"
+_ZONE = r" ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>[0-5]\d))?)?"
 _TIMESTAMP = re.compile(_DATETIME.pattern.replace("-", "[-/]") + _ZONE, re.ASCII)
 _MAX_OFFSET = timedelta(hours=14)
 
