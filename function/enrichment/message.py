@@ -71,8 +71,9 @@ def read(data: object) -> Message:
     it is there.
 
     A redriven message says so in its attributes, which any publisher can write. They are believed only where they
-    could be true, all of them or none, and give a publisher nothing new: who may publish may choose an event's id, and
-    so which row it makes, anyway.
+    could be true, all of them or none. Where a field names an event they give a publisher nothing new: who may publish
+    may choose an event's id, and so which row it makes, anyway. Where `message.id` does, they let one publisher name
+    an event of another's, and in either case choose the time that it is filed under.
 
     Args:
         data: The CloudEvent's data, of any type.
