@@ -28,7 +28,7 @@ from enrichment.redrive.run import Job, Redrive, Timing
 from enrichment.trace import Trace
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
-from google.pubsub_v1 import PubsubMessage, PushConfig
+from google.pubsub_v1 import PubsubMessage, PushConfig, SubscriberClient
 from meshlab.cloud.pubsub import Backlog, backlog
 
 from .conftest import PROJECT, Topic
@@ -268,6 +268,19 @@ def test_letters_are_never_redriven_into_their_own_topic(
     assert redrive.run(_parsed(*options), QUICK) == 2
     assert "is the dead-letter topic itself" in capsys.readouterr().err
     assert scene.letters == Backlog(undelivered=1, outstanding=0, acked=0, dead_lettered=0)
+
+
+def test_whoever_may_not_see_whose_letters_they_are_is_told_what_cannot_be_checked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise exceptions.PermissionDenied("not for a mere subscriber")
+
+    scene.add(letter("a"))
+    monkeypatch.setattr(SubscriberClient, "get_subscription", forbidden)
+    assert scene.redrive() == 0
+    assert f"{scene.events} must not be the dead-letter topic" in capsys.readouterr().err
+    assert [found.data for found in scene.published()] == [b"a"]
 
 
 def test_without_a_terminal_nothing_is_coloured_and_the_bar_is_left_out(

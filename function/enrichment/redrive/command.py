@@ -138,6 +138,7 @@ def _redrive(
     interrupts: Interrupts,
 ) -> None:
     # Loaded here: Google's client takes a quarter of a second, and a mistaken option should not.
+    from enrichment.redrive import show
     from enrichment.redrive.pubsub import EventTarget, LetterSource
 
     selection = Selection(datetime.now(UTC), frozenset(options.reason), options.since, options.until)
@@ -148,7 +149,13 @@ def _redrive(
         closing(LetterSource(options.subscription, timing.pull_wait_s)) as source,
         closing(EventTarget(options.topic)) as target,
     ):
-        if source.topic() == options.topic:
+        topic = source.topic()
+        if not topic:
+            show.note(
+                f"Not permitted to see whose letters these are (roles/pubsub.viewer): {options.topic} must not be the "
+                "dead-letter topic itself."
+            )
+        if topic == options.topic:
             raise UsageError(
                 f"{options.topic} is the dead-letter topic itself: --topic takes the one that the function listens to."
             )
