@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from meshlab.cloud.bigquery.lab import stats
 from meshlab.cloud.pubsub.lab import backlog
 from meshlab.demo import show
 from meshlab.demo.events import EventClients, read_events
@@ -77,7 +78,14 @@ def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> Ledger:
         published = clients.publish(events)
         _wait_until_settled(lab, clients, published, console)
         ledger = balance(published, clients.rows(), clients.dead_letters())
-        console.print(show.events(ledger, time.monotonic() - began_at))
+        console.print(
+            show.events(
+                ledger,
+                time.monotonic() - began_at,
+                lookups=lab.mesh.requests_served,
+                inserts=stats(lab.environment["BIGQUERY_EMULATOR_HOST"]).requests,
+            )
+        )
         console.print(show.dead_letters(ledger.dead_letters))
         console.print(show.rows(clients.first_rows(_SHOWN_ROWS)))
     finally:

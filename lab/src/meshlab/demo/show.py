@@ -32,8 +32,15 @@ def started(parts: Sequence[Started], ready_after_s: float) -> Table:
     return table
 
 
-def events(ledger: Ledger, seconds: float) -> Table:
-    """The balance of events."""
+def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Table:
+    """The balance of events, and what it took.
+
+    Args:
+        ledger: The balance.
+        seconds: From the first message to the last end.
+        lookups: Requests that reached user-profile.
+        inserts: Requests that reached BigQuery.
+    """
     table = _table(f"Events: settled in {seconds:.2f} s", "what became of them", "count")
     table.add_row("messages published", str(ledger.messages))
     table.add_row("  of which repeats of an event", str(ledger.repeats))
@@ -41,6 +48,8 @@ def events(ledger: Ledger, seconds: float) -> Table:
     table.add_row("  rows in BigQuery", str(ledger.rows))
     table.add_row("  dead-lettered", str(len(ledger.dead_letters)))
     table.add_row("  lost", str(len(ledger.lost)))
+    table.add_row("lookups in the mesh", str(lookups))
+    table.add_row("writes to BigQuery", str(inserts))
     return table
 
 
