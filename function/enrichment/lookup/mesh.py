@@ -65,7 +65,7 @@ class MeshProfiles:
         if client is not None:
             await client.aclose()
 
-    def _connected(self) -> meshpass.AsyncClient:
+    def _connected(self) -> "meshpass.AsyncClient":  # in quotes: to name it would load it
         if self._client is None:
             self._client = meshpass.AsyncClient.from_env(
                 max_response_bytes=self._rules.max_answer_bytes,
