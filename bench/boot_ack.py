@@ -8,20 +8,21 @@ from functools import partial
 
 from meshlab.ports import LOOPBACK
 
-from bench.enrich import processes, push, workload
+from bench.enrich import deployed, processes, push, workload
 from bench.enrich.stage import EMPTY, OURS, SOURCE_DOCUMENT, TEXTBOOK, Function, Running, Stage, standing
 from bench.harness import BenchError, Comparison, Contender, Effort, Sample, compare
 
 _SETUP = (
-    "the command that runs it in the cloud, one worker; bytecode and file cache warm; polled every 5 ms; the source "
-    "document's key comes from Secret Manager, the others' are mounted"
+    "the command that runs it in the cloud, one worker; nothing installed but what is deployed, and PyJWT for the others; "
+    "bytecode and file cache warm; polled every 5 ms; the source document's key comes from Secret Manager, the others' "
+    "are mounted"
 )
 
 
 def run(effort: Effort) -> Iterator[Comparison]:
     """Compare up to listening with an empty function, and up to the first ack with two that do the same work."""
     functions = (OURS, SOURCE_DOCUMENT, TEXTBOOK, EMPTY)
-    with standing() as stage:
+    with standing(deployed.python()) as stage:
         found = compare(
             "boot-ack: functions-framework, from its start until it listens",
             [Contender(function.name, partial(measure, stage, function)) for function in functions],

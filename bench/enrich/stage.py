@@ -66,6 +66,7 @@ class Stage:
         keys: That setting, by its name.
         service: The private service.
         table: BigQuery.
+        python: The interpreter that runs the contenders.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Stage:
         keys: Mapping[Key, str],
         service: Child,
         table: Child,
+        python: Path,
     ) -> None:
         self.directory = supervisor.directory
         self._env = env
@@ -82,6 +84,7 @@ class Stage:
         self.service = service
         self.table = table
         self._supervisor = supervisor
+        self._python = python
         self._ports = free_ports()
 
     def env_for(self, key: Key) -> dict[str, str]:
@@ -107,7 +110,7 @@ class Stage:
             child = self._supervisor.spawn(
                 f"function-{port}",
                 [
-                    sys.executable, "-m", "functions_framework",
+                    self._python, "-m", "functions_framework",
                     "--target", "enrich", "--source", function.source, "--host", LOOPBACK, "--port", str(port),
                 ],
                 env={**self.env_for(function.key), **function.env},
@@ -141,8 +144,12 @@ class Running:
 
 
 @contextmanager
-def standing() -> Iterator[Stage]:
-    """Put a stage up."""
+def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
+    """Put a stage up.
+
+    Args:
+        python: The interpreter that runs the contenders.
+    """
     key = caller.new_key()
     with ExitStack() as stack:
         supervisor = stack.enter_context(Supervisor())
@@ -179,7 +186,7 @@ def standing() -> Iterator[Stage]:
             "SIGNING_KEY_FILE": str(private_key),
             "SIGNING_KEY_SECRET_ID": f"{workload.SECRET}/versions/latest",
         }
-        yield Stage(supervisor, env, keys, private, table)
+        yield Stage(supervisor, env, keys, private, table, python)
 
 
 def _secrets(key: bytes) -> SecretStore:
