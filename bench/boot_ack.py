@@ -13,9 +13,9 @@ from bench.enrich.stage import EMPTY, OURS, SOURCE_DOCUMENT, TEXTBOOK, Function,
 from bench.harness import BenchError, Comparison, Contender, Effort, Sample, compare
 
 _SETUP = (
-    "the command that runs it in the cloud, one worker; nothing installed but what is deployed, and PyJWT for the others; "
-    "bytecode and file cache warm; polled every 5 ms; the source document's key comes from Secret Manager, the others' "
-    "are mounted"
+    "the command that runs it in the cloud, one worker; nothing installed but what is deployed, and PyJWT for the "
+    "others; bytecode and file cache warm; polled every 5 ms; the source document's key comes from Secret Manager, the "
+    "others' are mounted"
 )
 
 
