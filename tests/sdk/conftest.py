@@ -4,10 +4,11 @@
 import asyncio
 import datetime
 import http.server
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Seen:
 
 
 Answer = tuple[int, dict[str, str], bytes]
+RawServer = Callable[[Callable[[socket.socket], None]], str]
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -133,6 +135,30 @@ def serve() -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def server(serve: Callable[..., Server]) -> Server:
     return serve()
+
+
+@pytest.fixture
+def raw_server() -> Iterator[RawServer]:
+    """Serve connections with a function of its own, which reads nothing unless it wants to."""
+    with ExitStack() as stack:
+
+        def start(serve: Callable[[socket.socket], None]) -> str:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def run() -> None:
+                with suppress(OSError):
+                    while True:
+                        connection, _ = listener.accept()
+                        with closing(connection), suppress(OSError):
+                            serve(connection)
+
+            thread = threading.Thread(target=run, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            return f"127.0.0.1:{listener.getsockname()[1]}"
+
+        yield start
 
 
 @dataclass

@@ -5,9 +5,9 @@ import gzip
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 
 import jwt
 import meshpass
@@ -16,30 +16,6 @@ import pytest
 from .conftest import Connect, Server
 
 _ENVOY = {"server": "istio-envoy", "content-type": "text/plain"}
-
-
-@pytest.fixture
-def raw_server() -> Iterator[Callable[[Callable[[socket.socket], None]], str]]:
-    """Serve connections with a function of its own, which reads nothing unless it wants to."""
-    with ExitStack() as stack:
-
-        def start(serve: Callable[[socket.socket], None]) -> str:
-            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-
-            def run() -> None:
-                with suppress(OSError):
-                    while True:
-                        connection, _ = listener.accept()
-                        with closing(connection), suppress(OSError):
-                            serve(connection)
-
-            thread = threading.Thread(target=run, daemon=True)
-            thread.start()
-            stack.callback(thread.join)
-            stack.callback(listener.shutdown, socket.SHUT_RDWR)
-            return f"127.0.0.1:{listener.getsockname()[1]}"
-
-        yield start
 
 
 def test_the_request_goes_to_the_address_under_the_virtual_name(connect: Connect, server: Server) -> None:

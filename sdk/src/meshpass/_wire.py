@@ -1,4 +1,4 @@
-"""HTTP/1.1 as it goes over a blocking connection: a request as bytes, and a reader of its one answer.
+"""HTTP/1.1 as it goes over a connection: a request as bytes, and a reader of its one answer.
 
 Pure: bytes in, bytes out. The reader takes what RFC 9112 allows a server to send and nothing else: no bare line
 feeds, no folded fields, no two lengths, no transfer coding but `chunked`. What is ambiguous is an error, because
