@@ -91,5 +91,5 @@ def of_run(directory: Path, stem: str, results: Mapping[str, Sequence[Comparison
     """
     if "enrich" not in results:
         return None
-    throughput, _, latency, *_ = results["enrich"]
+    throughput, *_, latency, _ = results["enrich"]
     return write(directory / f"{stem}-enrich.svg", throughput, latency)

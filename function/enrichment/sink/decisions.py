@@ -8,7 +8,7 @@ from typing import NamedTuple
 from enrichment.outcome import BadEventError, EnrichmentError, TransientError
 from enrichment.sink.waiting import Entry
 
-MAX_WRITES = 4
+MAX_WRITES = 8
 """Most writes under way at once, of any kind."""
 
 MAX_RESENDS = 3
@@ -46,7 +46,7 @@ class Pace:
     """
 
     few_rows: int = 3
-    many_rows: int = 21
+    many_rows: int = 22
     slow_s: float = 1.0
 
 
