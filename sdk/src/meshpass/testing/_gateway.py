@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from meshpass.testing._http import LocalServer, Reply, Request
+from meshpass.testing._http import Fake, Reply, Request
 from meshpass.testing._key import ThrowawayKey
 from meshpass.testing._verifier import JWKSVerifier
 
@@ -47,7 +47,7 @@ class MeshRequest(Request):
 Service = Callable[[MeshRequest], Reply]
 
 
-class FakeGateway:
+class FakeGateway(Fake):
     """A gateway on this machine that answers as the mesh's Envoy does: same order, statuses, words and headers.
 
     First the token (401, or 403 for its audience), then `allow` (403 `RBAC: access denied`), then the route (an
@@ -83,22 +83,13 @@ class FakeGateway:
         self._host, self._issuer, self._audience, self._clock = host, issuer, audience, clock
         self._failures: list[Reply] = []
         self._lock = threading.Lock()
-        self._server = LocalServer(self._respond)
+        super().__init__()
         self.trust(self.key.jwks["keys"])
 
     @property
     def base_url(self) -> str:
         """The virtual origin, for a client's first argument."""
         return f"http://{self._host}"
-
-    @property
-    def address(self) -> str:
-        """Where it listens, for a client's `address`.
-
-        Raises:
-            RuntimeError: it is not running.
-        """
-        return self._server.address
 
     def auth(self) -> "SignedJWT":
         """Return a new source of tokens that this gateway accepts."""
@@ -179,21 +170,6 @@ class FakeGateway:
     def break_connections(self) -> None:
         """Close every open connection, as a gateway that restarts does."""
         self._server.break_connections()
-
-    def start(self) -> Self:
-        """Start serving on a free port."""
-        self._server.start()
-        return self
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _respond(self, request: Request) -> Reply:
         with self._lock:

@@ -114,6 +114,40 @@ class LocalServer:
             self._server.break_connections()
 
 
+class Fake:
+    """A fake that serves on this machine from `start` to `close`, or as a context manager."""
+
+    def __init__(self) -> None:
+        self._server = LocalServer(self._respond)
+
+    @property
+    def address(self) -> str:
+        """Where it listens, as `127.0.0.1:PORT`.
+
+        Raises:
+            RuntimeError: it is not running.
+        """
+        return self._server.address
+
+    def start(self) -> Self:
+        """Start serving on a free port."""
+        self._server.start()
+        return self
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _respond(self, request: Request) -> Reply:
+        raise NotImplementedError
+
+
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False

@@ -7,9 +7,8 @@ https://cloud.google.com/compute/docs/instances/verifying-instance-identity
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
 
-from meshpass.testing._http import LocalServer, Reply, Request
+from meshpass.testing._http import Fake, Reply, Request
 from meshpass.testing._key import ThrowawayKey
 
 _ROOT = "/computeMetadata/v1/"
@@ -20,7 +19,7 @@ _LIFETIME_S = 3600
 _RENEWED_BEFORE_EXPIRY_S = 240
 
 
-class FakeMetadataServer:
+class FakeMetadataServer(Fake):
     """A metadata server that describes one service account, and can fail as the real one does.
 
     It refuses requests without `Metadata-Flavor: Google` and those that came through a proxy. Its identity tokens
@@ -56,16 +55,7 @@ class FakeMetadataServer:
         self._failures: list[Reply] = []
         self._issued: dict[tuple[str, bool], tuple[str, float]] = {}
         self._lock = threading.Lock()
-        self._server = LocalServer(self._respond)
-
-    @property
-    def address(self) -> str:
-        """Where it listens, as `127.0.0.1:PORT`.
-
-        Raises:
-            RuntimeError: it is not running.
-        """
-        return self._server.address
+        super().__init__()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -85,21 +75,6 @@ class FakeMetadataServer:
             reply = Reply(status, reply.body, {**reply.headers, "retry-after": str(retry_after_s)})
         with self._lock:
             self._failures += [reply] * times
-
-    def start(self) -> Self:
-        """Start serving on a free port."""
-        self._server.start()
-        return self
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._server.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     def _respond(self, request: Request) -> Reply:
         with self._lock:
