@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.mesh import RunningMesh
@@ -11,6 +12,10 @@ from meshlab.ports import free_ports
 from meshlab.process import Supervisor
 from meshlab.project import Project
 from meshlab.stack import Lab, shipped
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 ROOT = Path(__file__).parent.parent
 
@@ -73,3 +78,36 @@ def lab(project: Project) -> Iterator[Lab]:
             patch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
             running = ends.enter_context(Lab(project))
         yield running
+
+
+# OpenTelemetry is imported where a test asks for it: what is tested here looks whether the program has loaded it.
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator["InMemorySpanExporter"]:
+    """A program that has set up OpenTelemetry's tracing: the spans that were made."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    yield exporter
+    provider.shutdown()
+
+
+@pytest.fixture
+def reader(monkeypatch: pytest.MonkeyPatch) -> Iterator["InMemoryMetricReader"]:
+    """A program that has set up OpenTelemetry's metrics: what was measured."""
+    from opentelemetry import metrics
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    monkeypatch.setattr(metrics, "get_meter_provider", lambda: provider)
+    yield reader
+    provider.shutdown()

@@ -75,6 +75,11 @@ class ColumnValueError(ValueError):
     """A value does not fit its column; the message says what it must be and quotes nothing."""
 
 
+def is_missing(column: Column | TableField, value: object) -> bool:
+    """Whether there is nothing for a column: no list and an empty one are the same to BigQuery."""
+    return value is None or (column.repeated and value == [])
+
+
 def convert(column: Column | TableField, value: object) -> Json:
     """Turns a value into what insertAll takes for a column.
 
@@ -109,9 +114,7 @@ def _record(fields: tuple[TableField, ...], value: object) -> Json:
     record: dict[str, Json] = {}
     for field in fields:
         found = value.get(field.name)
-        if found is None or (
-            field.repeated and found == []
-        ):  # no list and an empty one are the same to BigQuery
+        if is_missing(field, found):
             if field.required:
                 raise ColumnValueError(f"lacks its field {field.name}")
             continue

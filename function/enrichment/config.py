@@ -95,7 +95,6 @@ class LookupRules:
 
     Args:
         path: The path's template with one placeholder: `/profile/{user_id}`.
-        placeholder: The placeholder's name.
         key: The field of the event whose value takes the placeholder's place; a string.
         echo: The field of an answer that must repeat the key.
         miss_error: What the field `error` of a 404 must say for the key to be unknown.
@@ -107,7 +106,6 @@ class LookupRules:
     """
 
     path: str
-    placeholder: str
     key: tuple[str, ...]
     echo: str
     miss_error: str
@@ -116,6 +114,11 @@ class LookupRules:
     max_in_flight: int = 100
     max_answer_bytes: int = 1024 * 1024
     cache: CacheLimits = field(default_factory=CacheLimits)
+
+    @property
+    def placeholder(self) -> str:
+        """The placeholder's name: the key's, as people write it."""
+        return ".".join(self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ DESCRIPTIONS = {
     "insert_requests": "Requests to BigQuery.",
     "insert_rows": "Rows in those requests.",
     "insert_rows_resent": "Rows sent again, since another row or an error stopped them.",
-    "dead_letters": "Dead letters published, by reason.",
 }
 """Every counter. In OpenTelemetry its name is `meshpass.enrichment.` and this one."""
 

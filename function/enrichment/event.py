@@ -52,13 +52,11 @@ def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
             the fields, never their values.
     """
     try:
-        document = strict_json.parse(message.data)
+        document = strict_json.parse_object(message.data)
     except strict_json.NotJsonError as error:
         raise BadEventError(Stage.DECODE, "json_invalid", f"the message is not JSON: {error}") from None
     except strict_json.NotValidError as error:
         raise _invalid(str(error)) from None
-    if not isinstance(document, dict):
-        raise _invalid("it is not a JSON object")
     values, problems = _check(document, shape.fields)
     event_id = message.message_id if shape.id is None else values.get(".".join(shape.id))
     if shape.id is None and not is_name(event_id, MAX_EVENT_ID_LENGTH):

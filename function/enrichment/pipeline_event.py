@@ -9,9 +9,8 @@ from enrichment import sources, strict_json
 from enrichment.config import EventShape, Field, FieldType, Origin
 from enrichment.event import MAX_EVENT_ID_LENGTH
 from enrichment.field_values import checked
+from enrichment.row import MAX_ROW_BYTES
 from enrichment.toml_section import Section, is_finite, shown, suggestion
-
-_MAX_LENGTH = 10_000_000  # of a whole row in BigQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def _detailed(section: Section, path: tuple[str, ...], spec: dict[str, object]) 
         if kind is not FieldType.STRING:
             section.problem("max_length", f"is for strings alone, and the type is {kind}.")
         field = replace(
-            field, max_length=section.whole("max_length", field.max_length, 1, _MAX_LENGTH, "characters")
+            field, max_length=section.whole("max_length", field.max_length, 1, MAX_ROW_BYTES, "characters")
         )
     if "default" in spec:
         if field.required:

@@ -8,6 +8,7 @@ from pathlib import Path
 from enrichment import pipeline_columns, pipeline_event, table_file
 from enrichment.config import BatchLimits, CacheLimits, LookupRules, OnMiss, PipelineConfig
 from enrichment.pipeline_event import Declared
+from enrichment.row import MAX_ROW_BYTES
 from enrichment.toml_section import Section, shown
 
 _WEEK_S = 604_800
@@ -15,7 +16,6 @@ _MAX_TIMEOUT_S = 600  # the longest acknowledgement deadline of a subscription
 _MAX_CONCURRENCY = 1_000  # of a Cloud Run instance
 _MAX_ENTRIES = 10_000_000
 _MAX_CACHE_BYTES = 32 * 1024**3  # the memory of the largest Cloud Run instance
-_MAX_ROW_BYTES = 10_000_000  # of BigQuery, and so of what goes into one
 _MAX_REQUEST_BYTES = 9_000_000  # BigQuery takes 10 MB, and what wraps the rows needs room
 # Envoy takes 60 KiB of headers, the path and the token included (`max_request_headers_kb`); a character takes 12 bytes
 # at most when it is percent-encoded.
@@ -88,10 +88,9 @@ def _lookup(section: Section, declared: Declared) -> LookupRules:
         ("path", "echo", "miss_error", "on_miss", "timeout_s", "max_in_flight", "max_answer_bytes", "cache")
     )
     path, name = _path(section, declared)
-    default = LookupRules("", "", (), "", "")
+    default = LookupRules("", (), "", "")
     return LookupRules(
         path=path,
-        placeholder=name,
         key=tuple(name.split(".")),
         echo=section.text("echo", "the field of a profile that repeats the key") or "",
         miss_error=section.text("miss_error", "what `error` says in the service's 404 for an unknown key")
@@ -100,7 +99,7 @@ def _lookup(section: Section, declared: Declared) -> LookupRules:
         timeout_s=section.seconds("timeout_s", default.timeout_s, 0.001, _MAX_TIMEOUT_S),
         max_in_flight=section.whole("max_in_flight", default.max_in_flight, 1, _MAX_CONCURRENCY, "lookups"),
         max_answer_bytes=section.whole(
-            "max_answer_bytes", default.max_answer_bytes, 1, _MAX_ROW_BYTES, "bytes"
+            "max_answer_bytes", default.max_answer_bytes, 1, MAX_ROW_BYTES, "bytes"
         ),
         cache=_cache(section.section("cache")),
     )

@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 
 from enrichment import documents
-from enrichment.column_values import ColumnValueError, Json, convert
+from enrichment.column_values import ColumnValueError, Json, convert, is_missing
 from enrichment.config import Column, Origin
 from enrichment.event import Event
 from enrichment.message import Message
@@ -111,9 +111,7 @@ class _Parts:
             found = self._find(column.origin, column.path)
         except documents.NoObjectError:
             raise ColumnValueError("cannot be found, for a part of the way to it is no object") from None
-        if found is None or (
-            column.repeated and found == []
-        ):  # no list and an empty one are the same to BigQuery
+        if is_missing(column, found):
             return cast("Json | None", column.default)
         return convert(column, found)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from enrichment.arguments import moment
+
 FOLDER = Path(__file__).resolve().parent.parent / "sql"
 """Beside the package in a checkout; not deployed, for the function runs none of them."""
 
@@ -24,7 +26,6 @@ _GAP = re.compile(r"`\{(?P<name>\w+)\}`|@(?P<time>since|until)\b")
 _TABLE = re.compile(
     r"(?P<project>([a-z0-9.-]{1,63}:)?[a-z][a-z0-9-]{4,28}[a-z0-9])\.(?P<dataset>\w{1,1024})\.(?P<table>[\w -]{1,1024})"
 )
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class SqlError(ValueError):
@@ -102,12 +103,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             ago = f"{statement.days} days" if statement.days > 1 else "a day"
             one.add_argument(
                 "--since",
-                type=_time,
+                type=moment,
                 metavar="WHEN",
                 help=f"a date or an RFC 3339 time (default: {ago} before the end)",
             )
             one.add_argument(
-                "--until", type=_time, metavar="WHEN", help="the same (default: now, when the query runs)"
+                "--until", type=moment, metavar="WHEN", help="the same (default: now, when the query runs)"
             )
 
 
@@ -144,21 +145,8 @@ def _quoted(tables: Mapping[str, str], gap: str) -> str:
     return f"`{name}`"
 
 
-def _timestamp(moment: datetime) -> str:
-    return f"TIMESTAMP '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
-
-
-def _time(text: str) -> datetime:
-    """Reads a date, which begins in UTC, or a time with its offset; for argparse."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a date nor an RFC 3339 time") from None
-    if _DATE.fullmatch(text):
-        return moment.replace(tzinfo=UTC)
-    if moment.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} needs an offset, such as Z")
-    return moment
+def _timestamp(instant: datetime) -> str:
+    return f"TIMESTAMP '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00'"
 
 
 def _read(name: str) -> str:

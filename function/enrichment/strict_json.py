@@ -1,7 +1,7 @@
 """JSON read so strictly that two readers cannot disagree about what it said."""
 
 import json
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 
@@ -9,8 +9,6 @@ MAX_DEPTH = 500
 """Nesting a BigQuery JSON column takes (https://cloud.google.com/bigquery/quotas)."""
 
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
-
-T = TypeVar("T")
 
 
 class NotJsonError(ValueError):
@@ -45,32 +43,27 @@ def parse(data: bytes) -> object:
     return document
 
 
-def decode(data: bytes, into: type[T]) -> T:
-    """Reads one JSON text into a msgspec type.
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Reads one JSON text that must be an object.
 
     Args:
         data: The bytes, as for `parse`.
-        into: A msgspec Struct or any other type msgspec converts to. Keys it does not know are read and
-            ignored.
 
     Returns:
-        The value, as `into`.
+        The object.
 
     Raises:
         NotJsonError: the bytes are not JSON.
-        NotValidError: the JSON is ambiguous, too deep, or does not fit `into`.
+        NotValidError: the JSON is ambiguous, too deep, or no object.
     """
     document = parse(data)
-    try:
-        return msgspec.convert(document, into)
-    except msgspec.ValidationError as error:
-        raise NotValidError(str(error)) from None
+    if not isinstance(document, dict):
+        raise NotValidError("it is not a JSON object")
+    return document
 
 
 def _parse(data: bytes) -> object:
     try:
-        # All of it, before any typed view: msgspec skips over what a Struct does not name without looking
-        # closely.
         document = msgspec.json.decode(data)
     except msgspec.ValidationError as error:
         raise NotValidError(str(error)) from None

@@ -12,13 +12,12 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from enrichment import loaded
+from enrichment.counters import SCOPE
 from enrichment.outcome import EnrichmentError, Fate, Outcome
 from enrichment.trace import Trace
 
 if TYPE_CHECKING:
     from enrichment.message import Message
-
-SCOPE = "meshpass.enrichment"
 
 Kind = Literal["INTERNAL", "CONSUMER", "SERVER"]
 Attribute = str | int | bool

@@ -23,16 +23,13 @@ from enrichment.trace import Trace
 from functions_framework.aio import create_asgi_app_from_module
 from hypothesis import example, given
 from hypothesis import strategies as st
-from opentelemetry import trace as api
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from .conftest import TRACE_ID, TRACEPARENT, Gateway
 from .framework import serving
 
-RULES = LookupRules("/profile/{user_id}", "user_id", ("user_id",), "user_id", "profile_not_found")
+RULES = LookupRules("/profile/{user_id}", ("user_id",), "user_id", "profile_not_found")
 PROBE = Path(__file__).parent / "functions" / "lookup_probe" / "main.py"
 
 KEYS = st.text(
@@ -373,16 +370,6 @@ def test_the_callers_trace_goes_on_to_the_lookup(service: Service) -> None:
     service.ask(b"/lookup/u-1", headers={"x-cloud-trace-context": f"{TRACE_ID}/1;o=1"})
     ((_, trace),) = service.profiles.asked
     assert trace.traceparent == f"00-{TRACE_ID}-0000000000000001-01"
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(api, "get_tracer_provider", lambda: provider)
-    yield exporter
-    provider.shutdown()
 
 
 def test_a_request_is_a_server_span_that_does_not_name_the_key(

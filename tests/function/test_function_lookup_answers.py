@@ -10,7 +10,6 @@ from enrichment.outcome import EnrichmentError, FaultError, TransientError
 
 RULES = LookupRules(
     path="/profile/{user_id}",
-    placeholder="user_id",
     key=("user_id",),
     echo="user_id",
     miss_error="profile_not_found",

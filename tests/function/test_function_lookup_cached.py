@@ -28,7 +28,6 @@ DENIED = FaultError(Stage.LOOKUP, "not_allowed", "")
 def rules(*, timeout_s: float = 30.0, max_in_flight: int = 100, cache: CacheLimits = LIMITS) -> LookupRules:
     return LookupRules(
         path="/profile/{user_id}",
-        placeholder="user_id",
         key=("user_id",),
         echo="user_id",
         miss_error="profile_not_found",

@@ -21,7 +21,6 @@ TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e
 KEY = "4111-1111"
 RULES = LookupRules(
     path="/profile/{order.user}",  # a field within an object of the event
-    placeholder="order.user",
     key=("order", "user"),
     echo="user_id",
     miss_error="profile_not_found",

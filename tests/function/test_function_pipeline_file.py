@@ -96,7 +96,7 @@ def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
         Field(("occurred_at",), FieldType.TIMESTAMP),
     )
     assert shipped.lookup == LookupRules(
-        "/profile/{user_id}", "user_id", ("user_id",), "user_id", "profile_not_found", OnMiss.DEAD_LETTER
+        "/profile/{user_id}", ("user_id",), "user_id", "profile_not_found", OnMiss.DEAD_LETTER
     )
     assert shipped.batch == BatchLimits()
     assert shipped.lookup.cache == CacheLimits()
@@ -124,7 +124,7 @@ def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) ->
 
 def test_what_is_left_out_has_its_default(read: Read) -> None:
     config = read()
-    assert config.lookup == LookupRules("/users/{user}", "user", ("user",), "user", "unknown")
+    assert config.lookup == LookupRules("/users/{user}", ("user",), "user", "unknown")
     assert config.batch == BatchLimits()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -22,8 +21,7 @@ from enrichment.outcome import (
 )
 from enrichment.trace import Trace, find
 from opentelemetry import trace as api
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -31,16 +29,6 @@ from .conftest import TRACE_ID, TRACEPARENT, Gateway
 
 PUBLISHER_SPAN = "00f067aa0ba902b7"
 GIVEN = find({"traceparent": TRACEPARENT}, {})
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(api, "get_tracer_provider", lambda: provider)
-    yield exporter
-    provider.shutdown()
 
 
 def named(spans: InMemorySpanExporter) -> dict[str, ReadableSpan]:

@@ -1,7 +1,5 @@
 """The service's own answer to a lookup, read and checked against the contract before anything is joined with it."""
 
-from typing import Any
-
 from enrichment import strict_json
 from enrichment.config import LookupRules
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
@@ -49,7 +47,7 @@ def read_answer(
 
 def _read_profile(body: bytes, key: str, rules: LookupRules) -> Profile:
     try:
-        document = strict_json.decode(body, dict[str, Any])
+        document = strict_json.parse_object(body)
     except (strict_json.NotJsonError, strict_json.NotValidError) as error:
         raise FaultError(
             Stage.LOOKUP, "profile_malformed", f"the service's answer is no profile: {error}"
@@ -68,7 +66,7 @@ def _read_profile(body: bytes, key: str, rules: LookupRules) -> Profile:
 
 def _says_unknown(body: bytes, key: str, rules: LookupRules) -> bool:
     try:
-        answer = strict_json.decode(body, dict[str, Any])
+        answer = strict_json.parse_object(body)
     except (strict_json.NotJsonError, strict_json.NotValidError):
         return False
     return answer.get("error") == rules.miss_error and answer.get(rules.echo) == key

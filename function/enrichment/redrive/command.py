@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from enrichment.arguments import moment
 from enrichment.dead_letter import REASONS
 from enrichment.redrive.failure import RedriveError, UsageError
 from enrichment.redrive.interrupt import Interrupts
@@ -64,11 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--since",
-        type=_instant,
+        type=moment,
         metavar="WHEN",
         help="only letters dead-lettered then or later: RFC 3339 with an offset, or a date in UTC",
     )
-    parser.add_argument("--until", type=_instant, metavar="WHEN", help="only letters dead-lettered before")
+    parser.add_argument("--until", type=moment, metavar="WHEN", help="only letters dead-lettered before")
     parser.add_argument(
         "--rate",
         type=_rate,
@@ -169,18 +170,6 @@ def _full_name(collection: str) -> Callable[[str], str]:
         return text
 
     return check
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("it must read 2026-03-01 or 2026-03-01T12:00:00Z") from None
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        return instant.replace(tzinfo=UTC)
-    if instant.tzinfo is None:
-        raise argparse.ArgumentTypeError("a time of day needs an offset: 2026-03-01T12:00:00Z")
-    return instant
 
 
 def _rate(text: str) -> float:

@@ -9,7 +9,7 @@ from enrichment.lookup import CachedLookup, MeshProfiles
 from starlette.requests import Request
 from starlette.responses import Response
 
-_RULES = LookupRules("/profile/{user_id}", "user_id", ("user_id",), "user_id", "profile_not_found")
+_RULES = LookupRules("/profile/{user_id}", ("user_id",), "user_id", "profile_not_found")
 _lookup = HttpLookup(CachedLookup(_RULES, MeshProfiles(_RULES)), _RULES, TimeBudget(20.0), Log("project"))
 
 
