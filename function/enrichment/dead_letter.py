@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from enrichment import imports
 from enrichment.instant import rfc3339
 from enrichment.message import Message
 from enrichment.outcome import BadEventError, FaultError, Stage, TransientError, of_google_error
@@ -199,8 +200,9 @@ class PubSubDeadLetters:
 
     def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         # Loaded here, in the thread: most instances never see a bad event.
-        from google.api_core import exceptions, retry
-        from google.pubsub_v1 import PublisherClient, PubsubMessage
+        with imports.GOOGLE:
+            from google.api_core import exceptions, retry
+            from google.pubsub_v1 import PublisherClient, PubsubMessage
 
         with self._lock:
             if self._client is None:

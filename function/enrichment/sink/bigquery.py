@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import meshpass
 
+from enrichment import imports
 from enrichment.config import BatchLimits
 from enrichment.counters import Count, uncounted
 from enrichment.outcome import (
@@ -129,6 +130,7 @@ class BigQuerySink:
 
 
 def _client_for(project: str) -> "bigquery.Client":
-    from google.cloud import bigquery
+    with imports.GOOGLE:
+        from google.cloud import bigquery
 
     return bigquery.Client(project=project)

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from urllib.parse import quote
 
 # As deploy/ sets it: 10 s would be the default,
 # and it is also the time that a push may take; the function's three stages may use half of it.
 _ACK_DEADLINE_S = 60
 _MAX_DELIVERY_ATTEMPTS = 100
+# Google's clients share packages, and import them in different orders: two threads that do so at once may each wait for
+# a module that the other is loading, and Python then hands one of them half a module.
+_IMPORTS = Lock()
 
 
 class Resources:
@@ -79,11 +83,12 @@ def eventarc_endpoint(endpoint: str, topic: str) -> str:
 
 
 def _provision_pubsub(resources: Resources, push_endpoint: str, address: str) -> None:
-    import grpc
-    from google.api_core.exceptions import AlreadyExists, NotFound
-    from google.pubsub_v1 import PublisherClient, SubscriberClient
-    from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-    from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+    with _IMPORTS:
+        import grpc
+        from google.api_core.exceptions import AlreadyExists, NotFound
+        from google.pubsub_v1 import PublisherClient, SubscriberClient
+        from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+        from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
     kept = {
         resources.dead_letter_topic: resources.dead_letter_subscription,
@@ -115,8 +120,9 @@ def _provision_pubsub(resources: Resources, push_endpoint: str, address: str) ->
 
 
 def _provision_bigquery(resources: Resources, table_file: Path, address: str) -> None:
-    from google.auth.credentials import AnonymousCredentials
-    from google.cloud import bigquery
+    with _IMPORTS:
+        from google.auth.credentials import AnonymousCredentials
+        from google.cloud import bigquery
 
     project, dataset, table = resources.table.split(".")
     client = bigquery.Client(
@@ -130,11 +136,12 @@ def _provision_bigquery(resources: Resources, table_file: Path, address: str) ->
 
 
 def _provision_signing_key(resources: Resources, signing_key: bytes, address: str) -> None:
-    import grpc
-    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
-    from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
-        SecretManagerServiceGrpcTransport,
-    )
+    with _IMPORTS:
+        import grpc
+        from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+        from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
+            SecretManagerServiceGrpcTransport,
+        )
 
     secret, _, alias = resources.signing_key_version.partition("/versions/")
     parent, _, secret_id = secret.partition("/secrets/")
