@@ -30,7 +30,7 @@ BENCHES = {
         "events per second and time to ack of the function, of two others, and of Apache Beam",
     ),
     "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
-    "lab": ("bench.lab", "meshlab up, from the command to ready"),
+    "lab": ("bench.lab_ready", "meshlab up, from the command to ready"),
 }
 """By name: the module whose `run(effort)` yields comparisons, and one line about it."""
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from meshlab.ports import LOOPBACK, free_ports
-from meshlab.process import Supervisor
+from meshlab.processes.ports import LOOPBACK, free_ports
+from meshlab.processes.supervisor import Supervisor
 
 from bench import functions
 from bench.harness import BenchError, Comparison, Contender, Effort, Sample, compare

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from meshlab.ports import LOOPBACK
+from meshlab.processes.ports import LOOPBACK
 
 from bench.enrich import deployed, processes, push, workload
 from bench.enrich.stage import EMPTY, OURS, SOURCE_DOCUMENT, TEXTBOOK, Function, Running, Stage, standing

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from meshlab.ports import LOOPBACK
-from meshlab.process import Supervisor
+from meshlab.processes.ports import LOOPBACK
+from meshlab.processes.supervisor import Supervisor
 
 BODY = b'{"user_id": "u-1001", "plan": "pro", "country": "NL", "segments": ["early", "beta"], "score": 0.87}'
 HOST = "user-profile.internal"

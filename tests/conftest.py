@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.mesh import RunningMesh
-from meshlab.ports import free_ports
-from meshlab.process import Supervisor
-from meshlab.project import Project
-from meshlab.stack import Lab, shipped
+from meshlab.lab.project import Project
+from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.stack import Lab, shipped
+from meshlab.processes.ports import free_ports
+from meshlab.processes.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from cryptography.hazmat.primitives import serialization
 from meshlab.cloud import metadata, secretmanager
 from meshlab.cloud.secret_store import SecretStore
-from meshlab.ports import LOOPBACK, free_ports
-from meshlab.process import Child, Supervisor
+from meshlab.processes.ports import LOOPBACK, free_ports
+from meshlab.processes.supervisor import Child, Supervisor
 
 from bench import caller, functions, server
 from bench.enrich import bigquery, processes, service, workload

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import cast
 
 import uvloop
-from meshlab.ports import LOOPBACK
+from meshlab.processes.ports import LOOPBACK
 
 Answer = tuple[float, bytes]
 """How long to take, in seconds, and then the whole response."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from meshlab.policy.cases import load_cases
-from meshlab.project import read_env_file
-from meshlab.stack import Lab
+from meshlab.bench.cases import load_cases
+from meshlab.lab.project import read_env_file
+from meshlab.lab.stack import Lab
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks
 

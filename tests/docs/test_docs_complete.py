@@ -7,10 +7,10 @@ import typing
 
 import meshpass
 import pytest
-from meshlab.istio import kinds
+from meshlab.bench.cases import Case, Expectation
+from meshlab.bench.tokens import NAMES
+from meshlab.istio.read import kinds
 from meshlab.kustomize import build
-from meshlab.policy.cases import Case, Expectation
-from meshlab.policy.tokens import NAMES
 from meshpass._request import Phase
 
 from tests.docs.pages import ROOT, read

@@ -11,12 +11,12 @@ from typing import TypedDict
 import httpx
 import meshpass
 import pytest
+from meshlab.certificates import private_pem
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published, balance
-from meshlab.mesh import RunningMesh
-from meshlab.pki import private_pem
-from meshlab.project import Project
-from meshlab.stack import Lab
+from meshlab.lab.project import Project
+from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.stack import Lab
 
 _TIMEOUT_S = 60.0
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from meshlab.cloud.bigquery.control import order_faults, stats
 from meshlab.cloud.bigquery.faults import Faults
-from meshlab.cloud.bigquery.lab import order_faults, stats
 from meshlab.cloud.pubsub import backlog, fail_publish
 
 from tests.e2e import chaos
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.demo.events import EventClients
-    from meshlab.stack import Lab
+    from meshlab.lab.stack import Lab
 
     from tests.e2e.conftest import OwnLab
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from meshlab.process import Supervisor
+from meshlab.processes.supervisor import Supervisor
 from meshpass import Settings
 from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from urllib.request import Request, urlopen
 
 import pytest
+from meshlab.certificates import private_pem
 from meshlab.cloud.pubsub import backlog
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published
 from meshlab.errors import LabError
-from meshlab.pki import private_pem
-from meshlab.stack import Lab
+from meshlab.lab.stack import Lab
 
 Settled = Callable[[list[Published]], Ledger]
 

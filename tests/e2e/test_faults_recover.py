@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from meshlab.policy.tokens import SigningKey
+from meshlab.bench.tokens import SigningKey
 
 from tests.e2e.conftest import alerts
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from meshlab.demo.events import EventClients
     from meshlab.demo.ledger import Ledger, Published
-    from meshlab.project import Project
-    from meshlab.stack import Lab
+    from meshlab.lab.project import Project
+    from meshlab.lab.stack import Lab
 
     from tests.conftest import Edited
     from tests.e2e.conftest import OwnLab

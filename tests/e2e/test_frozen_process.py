@@ -11,14 +11,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.pki import private_pem
+from meshlab.certificates import private_pem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from meshlab.mesh import RunningMesh
-    from meshlab.project import Project
+    from meshlab.lab.project import Project
+    from meshlab.lab.project_mesh import RunningMesh
 
     from tests.conftest import RunMesh
 

@@ -13,8 +13,8 @@ from meshlab.cloud.identity import ISSUER, IdentityTokens
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mesh import RunningMesh
-    from meshlab.project import Project
+    from meshlab.lab.project import Project
+    from meshlab.lab.project_mesh import RunningMesh
 
     from tests.conftest import Edited, RunMesh
     from tests.e2e.conftest import Connect

@@ -14,8 +14,8 @@ from tests.e2e.conftest import reach
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mesh import RunningMesh
-    from meshlab.project import Project
+    from meshlab.lab.project import Project
+    from meshlab.lab.project_mesh import RunningMesh
 
     from tests.e2e.conftest import Caller
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from meshlab.stack import Lab
+from meshlab.lab.stack import Lab
 from meshpass import Client, Settings
 from meshpass.testing import InMemorySource
 

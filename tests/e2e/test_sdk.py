@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import meshpass
 import pytest
-from meshlab.policy.tokens import Tokens
+from meshlab.bench.tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mesh import RunningMesh
-    from meshlab.project import Project
+    from meshlab.lab.project import Project
+    from meshlab.lab.project_mesh import RunningMesh
 
     from tests.conftest import Edit, Edited, RunMesh
     from tests.e2e.conftest import Call, Caller, Connect

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from meshlab.istio import Mesh
 from meshlab.kustomize import build
+from meshlab.lab.project import Project, read_env_file
 from meshlab.manifest import Manifest
-from meshlab.project import Project, read_env_file
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from meshlab.bench.cases import load_cases
 from meshlab.manifest import ManifestError
-from meshlab.policy.cases import load_cases
 
 if TYPE_CHECKING:
-    from meshlab.project import Project
+    from meshlab.lab.project import Project
 
     from tests.conftest import Edit, Edited, RunMesh
 

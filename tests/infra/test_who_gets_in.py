@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from meshlab.mesh import RunningMesh
-from meshlab.policy.cases import Case, load_cases
+from meshlab.bench.cases import Case, load_cases
+from meshlab.lab.project_mesh import RunningMesh
 
 _DIRECTORY = Path(__file__).parents[2] / "infra/policy-tests"
 _CASES = [case for path in sorted(_DIRECTORY.glob("*.yaml")) for case in load_cases(path)]

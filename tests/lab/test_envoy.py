@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.envoy import split_listeners
+from meshlab.bench.cases import Case, Expectation
+from meshlab.bench.tokens import SigningKey
 from meshlab.manifest import ManifestError
-from meshlab.policy.cases import Case, Expectation
-from meshlab.policy.tokens import SigningKey
+from meshlab.processes.envoy import split_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mesh import RunningMesh
-    from meshlab.project import Project
+    from meshlab.lab.project import Project
+    from meshlab.lab.project_mesh import RunningMesh
 
     from tests.conftest import Edited, RunMesh
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from meshlab.pki import CertificateAuthority
+from meshlab.certificates import CertificateAuthority
 
 HOST = "user-profile.internal"
 

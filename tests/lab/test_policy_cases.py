@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from meshlab.bench.cases import load_cases
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
-from meshlab.policy.cases import load_cases
 
 GOOD = """
 defaults: {path: /profile/u-1}

@@ -4,8 +4,8 @@ import socket
 from itertools import islice
 
 import pytest
-from meshlab import ports
-from meshlab.ports import LOOPBACK, free_ports
+from meshlab.processes import ports
+from meshlab.processes.ports import LOOPBACK, free_ports
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from meshlab.errors import LabError
-from meshlab.process import Supervisor
+from meshlab.processes.supervisor import Supervisor
 
 SLEEPER = [
     sys.executable,
@@ -96,7 +96,7 @@ def test_an_exception_in_the_lab_ends_its_children() -> None:
 def test_children_and_keys_are_gone_after_the_lab_was_killed(end: signal.Signals, tmp_path: Path) -> None:
     lab = textwrap.dedent(f"""
         import sys, time
-        from meshlab.process import Supervisor
+        from meshlab.processes.supervisor import Supervisor
         supervisor = Supervisor()
         child = supervisor.spawn("sleeper", {SLEEPER!r})
         child.listening_port()

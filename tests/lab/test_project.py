@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from meshlab.errors import LabError
-from meshlab.project import Project, read_env_file
+from meshlab.lab.project import Project, read_env_file
 
 ROOT = Path(__file__).parents[2]
 

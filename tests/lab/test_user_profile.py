@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from meshlab.cloud.serving import serving
-from meshlab.user_profile import ProfilesError, UserProfileApp, load_profiles
+from meshlab.lab.user_profile import ProfilesError, UserProfileApp, load_profiles
 
 if TYPE_CHECKING:
     import pathlib
@@ -129,7 +129,7 @@ def test_a_bad_file_is_refused_with_the_place_and_the_reason(
 
 
 def test_a_missing_file_ends_the_process_with_one_clear_line(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "meshlab.user_profile", "--profiles", str(tmp_path / "none.json")]
+    command = [sys.executable, "-m", "meshlab.lab.user_profile", "--profiles", str(tmp_path / "none.json")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert result.returncode == 1

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from meshlab.errors import LabError
+from meshlab.lab.project import DEFAULT_OVERLAY, Project
 from meshlab.manifest import ManifestError
-from meshlab.project import DEFAULT_OVERLAY, Project
 
 if TYPE_CHECKING:
-    from meshlab.mesh import RunningMesh
+    from meshlab.lab.project_mesh import RunningMesh
 
 _FOLLOW_EVERY_S = 0.2
 
@@ -75,7 +75,7 @@ def up(
 ) -> None:
     """Start everything, print the environment for clients, and stay up until Ctrl-C."""
     with _reported():
-        from meshlab.stack import Lab
+        from meshlab.lab.stack import Lab
 
         with Lab(Project.find(root=project, overlay=overlay)) as lab:
             variables = "".join(f"{name}={value}\n" for name, value in sorted(lab.environment.items()))
@@ -100,7 +100,7 @@ def run(
 ) -> None:
     """Run a command inside the lab's environment and exit with its exit code; everything ends after it."""
     with _reported():
-        from meshlab.stack import Lab
+        from meshlab.lab.stack import Lab
 
         with Lab(Project.find(root=project, overlay=overlay)) as lab:
             try:
@@ -122,7 +122,7 @@ def render(
     Addresses are examples. Certificates and keys are named, not shown: a proxy fetches them over a local socket.
     """
     with _reported():
-        from meshlab.mesh import render_proxy
+        from meshlab.lab.project_mesh import render_proxy
 
         config = render_proxy(Project.find(root=project, overlay=overlay), workload)
     typer.echo(json.dumps(config, indent=2))

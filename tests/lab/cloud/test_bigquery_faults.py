@@ -13,8 +13,8 @@ from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
+from meshlab.cloud.bigquery.control import Stats, order_faults, stats
 from meshlab.cloud.bigquery.faults import PASSING_REASONS, FaultPlan, Faults, Trouble
-from meshlab.cloud.bigquery.lab import Stats, order_faults, stats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

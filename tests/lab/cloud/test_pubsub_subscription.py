@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meshlab.cloud.pubsub.delivery import Backoff, DeadLetter, Policy
 from meshlab.cloud.pubsub.errors import InvalidArgumentError
-from meshlab.cloud.pubsub.policy import Backoff, DeadLetter, Policy
 from meshlab.cloud.pubsub.subscription import Consumer, Lease, Message, Subscription
 
 T = 1_000_000.0

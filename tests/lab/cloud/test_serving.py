@@ -20,7 +20,7 @@ STAND_INS = {
     "meshlab.cloud.bigquery": [],
     "meshlab.cloud.secretmanager": [],
     "meshlab.cloud.metadata": ["--project", "p"],
-    "meshlab.user_profile": ["--profiles", PROFILES],
+    "meshlab.lab.user_profile": ["--profiles", PROFILES],
 }
 
 

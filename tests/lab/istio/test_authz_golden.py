@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from meshlab.istio.authz import rbac_filters, read_authorization_policy
-from meshlab.istio.selection import attached
+from meshlab.istio.envoy.rbac import rbac_filters
+from meshlab.istio.read.attachment import attached
+from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.manifest import ManifestError, parse_manifests
 
 FOLDER = os.environ.get("ISTIO_AUTHZ_GOLDEN", "")

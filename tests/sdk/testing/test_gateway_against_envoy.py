@@ -6,11 +6,11 @@ import ssl
 from collections.abc import Mapping
 
 import pytest
+from meshlab.bench.probe import Connector
+from meshlab.bench.tokens import Tokens
 from meshlab.istio import Address
-from meshlab.mesh import RunningMesh
-from meshlab.policy.probe import Connector
-from meshlab.policy.tokens import Tokens
-from meshlab.project import Project
+from meshlab.lab.project import Project
+from meshlab.lab.project_mesh import RunningMesh
 from meshpass.testing import FakeGateway, MeshRequest
 
 # Of these only the moment, or the way in which the body is framed, differs.

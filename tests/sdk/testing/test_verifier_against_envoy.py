@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from meshlab.bench.probe import Connector, Request, send
+from meshlab.bench.tokens import NAMES, SigningKey, Tokens
 from meshlab.istio import Address
-from meshlab.mesh import RunningMesh
-from meshlab.policy.probe import Connector, Request, send
-from meshlab.policy.tokens import NAMES, SigningKey, Tokens
-from meshlab.project import Project
+from meshlab.lab.project import Project
+from meshlab.lab.project_mesh import RunningMesh
 from meshpass.testing import JWKSVerifier
 
 _STRANGER = SigningKey.generate()

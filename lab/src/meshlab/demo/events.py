@@ -12,7 +12,7 @@ from google.cloud.pubsub_v1.subscriber.message import Message
 
 from meshlab.demo.ledger import DeadLetter, Published, Row, event_id_of
 from meshlab.errors import LabError
-from meshlab.provision import Resources
+from meshlab.lab.provision import Resources
 
 _PUBLISH_TIMEOUT_S = 30.0
 _SHOWN_COLUMNS = "event_id, user_id, type, occurred_at, JSON_VALUE(profile, '$.name') AS name, trace_id"

@@ -9,15 +9,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from meshlab.cloud.bigquery.lab import stats
-from meshlab.cloud.pubsub.lab import backlog
+from meshlab.bench.cases import load_cases
+from meshlab.bench.verdict import Result
+from meshlab.cloud.bigquery.control import stats
+from meshlab.cloud.pubsub.control import backlog
 from meshlab.demo import show
 from meshlab.demo.events import EventClients, read_events
 from meshlab.demo.ledger import Ledger, Published, balance
-from meshlab.policy.cases import load_cases
-from meshlab.policy.run import Result
-from meshlab.project import Project
-from meshlab.stack import Lab, shipped
+from meshlab.lab.project import Project
+from meshlab.lab.stack import Lab, shipped
 
 _POLL_S = 0.1
 # The function's slowest honest path is one deadline of a lookup and one of a write, then a redelivery.

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from meshlab.bench.verdict import Result
 from meshlab.demo.ledger import DeadLetter, Ledger
-from meshlab.policy.run import Result
-from meshlab.stack import Started
+from meshlab.lab.stack import Started
 
 # Wide enough for the widest table; a pipe has no width of its own.
 _PIPE_WIDTH = 150

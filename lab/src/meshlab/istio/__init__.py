@@ -27,12 +27,12 @@ and `destination.ip` see its addresses; sidecars have no outbound side; TLS that
 PERMISSIVE ports rather than passed on.
 """
 
-from meshlab.istio.compiler import compile_proxy
-from meshlab.istio.membership import Workload, WorkloadPort, spiffe_id
-from meshlab.istio.mesh import Credential, Mesh
-from meshlab.istio.placement import Address, Placement
-from meshlab.istio.tls import SecretFiles, Secrets, SecretSocket
-from meshlab.istio.workloads import WorkloadRef
+from meshlab.istio.envoy.bootstrap import compile_proxy
+from meshlab.istio.envoy.placement import Address, Placement
+from meshlab.istio.envoy.tls import SecretFiles, Secrets, SecretSocket
+from meshlab.istio.model.mesh import Credential, Mesh
+from meshlab.istio.model.workload import Workload, WorkloadPort, spiffe_id
+from meshlab.istio.read.kubernetes import WorkloadRef
 from meshlab.manifest import Manifest, ManifestError
 
 __all__ = [

@@ -18,11 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from meshlab.cloud.bigquery.catalogue import LOCATION, Catalogue
+from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH, Stats
 from meshlab.cloud.bigquery.errors import ApiError, backend_error, invalid, unsupported
 from meshlab.cloud.bigquery.faults import FaultPlan, Faults, Trouble
 from meshlab.cloud.bigquery.insert_all import MAX_BODY_BYTES, fail_rows, judge, parse_request, too_large
 from meshlab.cloud.bigquery.jobs import Job, Jobs
-from meshlab.cloud.bigquery.lab import FAULTS_PATH, STATS_PATH, Stats
 from meshlab.cloud.bigquery.schema import Schema
 from meshlab.cloud.bigquery.store import Store
 from meshlab.cloud.bigquery.wire import encode_row

@@ -13,7 +13,7 @@ kept and shown, without effect. A streaming pull lives until its client ends it,
 now and then. Pushes go to loopback hosts only.
 """
 
-from .lab import backlog, fail_publish
+from .control import backlog, fail_publish
 from .subscription import Backlog
 
 __all__ = ["Backlog", "backlog", "fail_publish"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import grpc.aio
 
-from . import lab
+from . import control
 from .clock import Clock
 from .errors import PubSubError
 from .faults import PublishFaults
@@ -106,7 +106,7 @@ class Server:
         }
         handlers = {path: self._unary(_request_class(path), method) for path, method in unary.items()}
         handlers[_SUBSCRIBER + "StreamingPull"] = self._stream(subscriber.streaming_pull)
-        ours = lab.methods(self._store, self._faults, self._clock)
+        ours = control.methods(self._store, self._faults, self._clock)
         return handlers | {path: self._unary(None, method) for path, method in ours.items()}
 
     def _unary(self, request_class: str | None, method: Callable[[Proto], Proto]) -> Grpc:

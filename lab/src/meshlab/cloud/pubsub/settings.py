@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from . import names
+from .delivery import Backoff, DeadLetter, Policy
 from .errors import InvalidArgumentError, check_range
-from .policy import Backoff, DeadLetter, Policy
 
 if TYPE_CHECKING:
     from .messages import Proto

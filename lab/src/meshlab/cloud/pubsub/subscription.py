@@ -19,7 +19,7 @@ from .errors import InvalidArgumentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .policy import Policy
+    from .delivery import Policy
 
 _ACK_ID = re.compile(r"\d+-\d+-\d+")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .policy import Backoff
+    from .delivery import Backoff
 
 
 class PushWindow:

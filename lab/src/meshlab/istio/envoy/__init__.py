@@ -1,0 +1,1 @@
+"""Envoy configuration, written from the typed mesh."""

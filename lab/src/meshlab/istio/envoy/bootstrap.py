@@ -1,0 +1,84 @@
+"""The bootstrap of one Envoy: everything that a proxy of the mesh would be told, in one document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.istio.envoy.clusters import app_cluster
+from meshlab.istio.envoy.gateway_listener import gateway_clusters, gateway_listener
+from meshlab.istio.envoy.inbound_listener import sidecar_listener
+
+if TYPE_CHECKING:
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.envoy.placement import Placement
+    from meshlab.istio.envoy.tls import Secrets
+    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.workload import Workload
+    from meshlab.istio.read.kubernetes import WorkloadRef
+
+__all__ = ["compile_proxy"]
+
+
+def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: Secrets) -> Json:
+    """Compile the configuration of a workload's proxy.
+
+    Args:
+        mesh: The mesh.
+        ref: The workload.
+        placement: Where everything listens.
+        secrets: How keys and certificates reach the proxy.
+
+    Returns:
+        A whole Envoy bootstrap, ready for `json.dumps`; it holds no key.
+
+    Raises:
+        LookupError: There is no such workload, or it has no proxy.
+    """
+    workload = mesh.workload(ref)
+    if not workload.injected:
+        raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
+    if workload.is_gateway:
+        listeners = [gateway_listener(mesh, workload, port, placement, secrets) for port in workload.ports]
+        clusters = gateway_clusters(mesh, workload, placement, secrets)
+    else:
+        listeners = [sidecar_listener(mesh, workload, port, placement, secrets) for port in workload.ports]
+        clusters = [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
+    delivered = secrets.resources(ref, _credentials(mesh, workload))
+    return {
+        "node": _node(workload),
+        "admin": {"address": placement.admin[ref].envoy},
+        "staticResources": {
+            **delivered,
+            "listeners": listeners,
+            "clusters": [*clusters, *delivered.get("clusters", [])],
+        },
+        # Without a limit Envoy warns at every start; Istio sets the same one.
+        "overloadManager": {"resourceMonitors": [_CONNECTION_LIMIT]},
+    }
+
+
+_CONNECTION_LIMIT: Json = {
+    "name": "envoy.resource_monitors.global_downstream_max_connections",
+    "typedConfig": {
+        "@type": "type.googleapis.com/envoy.extensions.resource_monitors"
+        ".downstream_connections.v3.DownstreamConnectionsConfig",
+        "maxActiveDownstreamConnections": "2147483647",
+    },
+}
+
+
+def _node(workload: Workload) -> Json:
+    namespace, name = workload.ref.namespace, workload.ref.name
+    kind = "router" if workload.is_gateway else "sidecar"
+    return {
+        "id": f"{kind}~127.0.0.1~{name}.{namespace}~{namespace}.svc.cluster.local",
+        "cluster": f"{workload.labels.get('app', name)}.{namespace}",
+        "metadata": {"NAMESPACE": namespace, "LABELS": dict(workload.labels)},
+    }
+
+
+def _credentials(mesh: Mesh, workload: Workload) -> list[str]:
+    if not workload.is_gateway:
+        return []
+    used = [server.tls.credential for _, server in mesh.servers(workload) if server.tls]
+    return list(dict.fromkeys(used))

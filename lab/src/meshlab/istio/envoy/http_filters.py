@@ -1,0 +1,43 @@
+"""The HTTP filters that the policies of a workload come to, in the order in which Istio runs them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.istio.envoy.access_log import access_log
+from meshlab.istio.envoy.jwt_authn import jwt_filter
+from meshlab.istio.envoy.rbac import rbac_filters
+
+if TYPE_CHECKING:
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.envoy.placement import Placement
+    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.workload import Workload
+
+__all__ = ["access_loggers", "policy_filters"]
+
+
+def policy_filters(mesh: Mesh, workload: Workload, placement: Placement) -> list[Json]:
+    """Token verification, then what is denied, then what is allowed.
+
+    Ports in policies are the pod's own. Here every port of every pod listens elsewhere, so the placement translates.
+    """
+
+    def listener_port(target: int) -> int | None:
+        address = placement.proxies.get((workload.ref, target))
+        return address.port if address else None
+
+    authentication = jwt_filter(
+        mesh.attached_to(workload, mesh.request_authentications), clear_route_cache=workload.is_gateway
+    )
+    authorization = rbac_filters(
+        mesh.attached_to(workload, mesh.authorization_policies),
+        trust_domain=mesh.trust_domain,
+        listener_port=listener_port,
+    )
+    return [*([authentication] if authentication else []), *authorization]
+
+
+def access_loggers(mesh: Mesh, workload: Workload) -> list[Json]:
+    """The access loggers that Telemetry asks for."""
+    return access_log(mesh.attached_to(workload, mesh.telemetries), root_namespace=mesh.root_namespace)

@@ -1,0 +1,118 @@
+"""How a value of a policy is spelled as an Envoy matcher (`pilot/pkg/security/authz/matcher`)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from meshlab.istio.envoy.jwt_authn import JWT_FILTER, PAYLOAD_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshlab.istio.envoy.config import Json
+
+__all__ = [
+    "address_range",
+    "claim",
+    "header",
+    "metadata",
+    "namespace_regex",
+    "one_of_strings",
+    "principal_name",
+    "service_account_regex",
+    "string",
+    "uri_template",
+]
+
+_PRESENT = ".+"
+_GO_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+def string(value: str) -> Json:
+    """`*` any text that is not empty, `*x` ends so, `x*` begins so, else exactly."""
+    if value == "*":
+        return regex(_PRESENT)
+    if value.startswith("*"):
+        return {"suffix": value[1:]}
+    if value.endswith("*"):
+        return {"prefix": value[:-1]}
+    return {"exact": value}
+
+
+def regex(pattern: str) -> Json:
+    """A match of the whole text, in RE2's syntax."""
+    return {"safeRegex": {"regex": pattern}}
+
+
+def header(name: str, value: str, *, ignore_case: bool = False) -> Json:
+    """A header's value; `*` asks only that the header is there."""
+    if value == "*":
+        return {"name": name, "presentMatch": True}
+    return {"name": name, "stringMatch": string(value) | ({"ignoreCase": True} if ignore_case else {})}
+
+
+def principal_name(value: str) -> Json:
+    """A peer's identity without its `spiffe://`; Envoy compares the certificate's URI SAN."""
+    if value == "*":
+        return regex(_PRESENT)
+    if value.startswith("*"):
+        return regex(f"spiffe://.*{_quote(value[1:])}")
+    if value.endswith("*"):
+        return {"prefix": f"spiffe://{value[:-1]}"}
+    return {"exact": f"spiffe://{value}"}
+
+
+def namespace_regex(value: str) -> Json:
+    """A peer of a namespace, with `*` for any text."""
+    return regex(f".*/ns/{'.*'.join(_quote(part) for part in value.split('*'))}/.*")
+
+
+def service_account_regex(value: str, policy_namespace: str) -> Json:
+    """A peer of a service account, `name` or `namespace/name`."""
+    namespace, slash, name = value.partition("/")
+    if not slash:
+        namespace, name = policy_namespace, value
+    return regex(f"spiffe://.+/ns/{_quote(namespace)}/(.+/|)sa/{_quote(name)}(/.+)?")
+
+
+def uri_template(value: str) -> Json:
+    """A path with `{*}` for one segment or `{**}` for any number."""
+    return {
+        "name": "uri-template",
+        "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+            "pathTemplate": value.replace("{**}", "**").replace("{*}", "*"),
+        },
+    }
+
+
+def address_range(value: str) -> Json:
+    """An address, or a range in CIDR notation."""
+    address, slash, length = value.partition("/")
+    whole = 128 if ":" in address else 32
+    return {"addressPrefix": address, "prefixLen": int(length) if slash else whole}
+
+
+def metadata(namespace: str, path: Sequence[str], value: Json) -> Json:
+    """A condition on what an earlier filter found out.
+
+    Envoy deprecates the `metadata` that istiod writes; `sourcedMetadata` is its successor with the same meaning.
+    """
+    matcher = {"filter": namespace, "path": [{"key": key} for key in path], "value": value}
+    return {"sourcedMetadata": {"metadataMatcher": matcher}}
+
+
+def claim(path: Sequence[str], value: Json) -> Json:
+    """A condition on a verified claim."""
+    return metadata(JWT_FILTER, (PAYLOAD_KEY, *path), value)
+
+
+def one_of_strings(values: Sequence[str]) -> Json:
+    """A string out of several, as a value of metadata."""
+    matches = [{"stringMatch": string(value)} for value in values]
+    return matches[0] if len(matches) == 1 else {"orMatch": {"valueMatchers": matches}}
+
+
+def _quote(text: str) -> str:
+    return _GO_SPECIAL.sub(r"\\\g<0>", text)

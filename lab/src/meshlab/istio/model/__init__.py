@@ -1,0 +1,1 @@
+"""The mesh that the objects describe together."""

@@ -1,0 +1,50 @@
+"""Whether a sidecar's port takes mTLS, plaintext or both.
+
+Follows `pilot/pkg/security/authn/policy_applier.go#ComposePeerAuthentication`. Gateways ignore it: only the TLS
+settings of a Gateway's server count there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshlab.istio.read.peer_authentication import Mode, PeerAuthentication
+
+__all__ = ["mtls_mode"]
+
+
+def mtls_mode(
+    policies: Iterable[PeerAuthentication], *, namespace: str, root_namespace: str, port: int
+) -> Mode:
+    """The mode of one port of a workload.
+
+    Args:
+        policies: What reaches the workload, in Istio's order.
+        namespace: The workload's.
+        root_namespace: The mesh's.
+        port: The pod's port (the targetPort).
+    """
+    mode: Mode = "PERMISSIVE"
+    ordered = list(policies)
+    mesh_wide = _first(ordered, root_namespace, selected=False)
+    namespace_wide = _first(ordered, namespace, selected=False)
+    # Istio ignores policies with a selector in the root namespace.
+    workload = _first(ordered, namespace, selected=True) if namespace != root_namespace else None
+    for policy in (mesh_wide, namespace_wide, workload):
+        if policy and policy.mode:
+            mode = policy.mode
+    if workload and (port_mode := workload.port_modes.get(port)):
+        return port_mode
+    return mode
+
+
+def _first(
+    policies: Iterable[PeerAuthentication], namespace: str, *, selected: bool
+) -> PeerAuthentication | None:
+    for policy in policies:
+        if policy.attachment.namespace == namespace and bool(policy.attachment.selector) == selected:
+            return policy
+    return None

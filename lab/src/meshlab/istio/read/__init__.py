@@ -1,0 +1,1 @@
+"""Istio and Kubernetes objects as typed values, read strictly."""

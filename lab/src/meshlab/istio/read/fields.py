@@ -1,0 +1,228 @@
+"""A strict reader of manifest fields: it knows where it stands, and refuses what nobody asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshlab.manifest import ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from meshlab.manifest import Manifest
+
+__all__ = ["Fields", "Where", "refuse_istio_keys", "spec_of"]
+
+_TYPE_NAMES = {
+    dict: "a mapping",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+}
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+")
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a manifest."""
+
+    manifest: Manifest
+    path: str = ""
+
+    def key(self, name: str) -> Where:
+        """The field of that name below this place."""
+        return Where(self.manifest, f"{self.path}.{name}" if self.path else name)
+
+    def item(self, index: int) -> Where:
+        """The element at that index of the list at this place."""
+        return Where(self.manifest, f"{self.path}[{index}]")
+
+    def error(self, problem: str) -> ManifestError:
+        """The refusal of this place: file, object, field path, then the problem."""
+        return ManifestError(f"{self.manifest}: {self.path}: {problem}")
+
+
+class Fields:
+    """A mapping of a manifest whose every key must be known to the reader.
+
+    Args:
+        value: What stands there; `None` reads as an empty mapping.
+        where: Where it stands.
+        known: The keys that the reader understands.
+        refused: Keys that Istio has and the lab does not, each with the reason and what to do.
+    """
+
+    def __init__(
+        self,
+        value: object,
+        where: Where,
+        known: Collection[str],
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
+        self.where = where
+        self._values: Mapping[str, Any] = _typed({} if value is None else value, dict, where)
+        for key in self._values:
+            if refused and key in refused:
+                raise where.key(key).error(refused[key])
+            if key not in known:
+                choice = ", ".join(sorted(known))
+                raise where.key(key).error(f"the lab does not know this field; it reads {choice}.")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def raw(self, name: str) -> object:
+        """The value as it stands, `None` where the field is absent."""
+        return self._values.get(name)
+
+    def string(self, name: str, default: str = "") -> str:
+        """A string field."""
+        value: str = _typed(self._values.get(name, default), str, self.where.key(name))
+        return value
+
+    def required(self, name: str) -> str:
+        """A string field that must be there and not be empty."""
+        if not (value := self.string(name)):
+            raise self.where.key(name).error("missing; it must be a string that is not empty.")
+        return value
+
+    def choice(self, name: str, allowed: Collection[str], default: str) -> str:
+        """A string field out of a fixed set."""
+        value = self.string(name, default)
+        if value not in allowed:
+            raise self.where.key(name).error(f"{value!r} is not supported; use one of {', '.join(allowed)}.")
+        return value
+
+    def boolean(self, name: str) -> bool:
+        """A boolean field, false where it is absent."""
+        value: bool = _typed(self._values.get(name, False), bool, self.where.key(name))
+        return value
+
+    def integer(self, name: str) -> int | None:
+        """A whole number, `None` where the field is absent."""
+        if name not in self._values:
+            return None
+        value: int = _typed(self._values[name], int, self.where.key(name))
+        return value
+
+    def port(self, name: str) -> int:
+        """A port number that must be there."""
+        value = self.integer(name)
+        if value is None or not 0 < value < 65536:
+            raise self.where.key(name).error(f"expected a port from 1 to 65535, found {value}.")
+        return value
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        """A list of strings; absent reads as empty.
+
+        A list that is present and empty is refused: Istio reads it as absent, so it restricts nothing, which is
+        seldom what was meant.
+        """
+        if name not in self._values:
+            return ()
+        where = self.where.key(name)
+        found = tuple(_typed(value, str, where.item(index)) for index, value in enumerate(self._list(name)))
+        for index, value in enumerate(found):
+            if not value:
+                raise where.item(index).error("an empty string matches nothing; remove it or write a value.")
+        return found
+
+    def string_map(self, name: str) -> dict[str, str]:
+        """A mapping of strings to strings, such as labels; absent reads as empty."""
+        where = self.where.key(name)
+        values = _typed(self._map(name), dict, where)
+        return {key: _typed(value, str, where.key(key)) for key, value in values.items()}
+
+    def string_keys(self, name: str) -> tuple[str, ...]:
+        """The keys of the mapping below a field, where they are free."""
+        return tuple(_typed(self._map(name), dict, self.where.key(name)))
+
+    def mapping(self, name: str, known: Collection[str], refused: Mapping[str, str] | None = None) -> Fields:
+        """The mapping below a field; absent reads as empty."""
+        return Fields(self._values.get(name), self.where.key(name), known, refused)
+
+    def items(
+        self, name: str, known: Collection[str], refused: Mapping[str, str] | None = None
+    ) -> tuple[Fields, ...]:
+        """The mappings of a list; absent reads as empty, an empty list is refused as in `strings`."""
+        if name not in self._values:
+            return ()
+        where = self.where.key(name)
+        return tuple(
+            Fields(value, where.item(index), known, refused) for index, value in enumerate(self._list(name))
+        )
+
+    def duration_s(self, name: str) -> float | None:
+        """A duration such as `1.5s` or `2m30s` in seconds, `None` where the field is absent."""
+        if name not in self._values:
+            return None
+        text = self.string(name)
+        if not _DURATION.fullmatch(text):
+            raise self.where.key(name).error(f"{text!r} is not a duration; write it like 2s or 500ms.")
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", text)
+        return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+
+    def _map(self, name: str) -> object:
+        value = self._values.get(name)
+        return {} if value is None else value
+
+    def _list(self, name: str) -> list[object]:
+        where = self.where.key(name)
+        values: list[object] = _typed(self._values[name], list, where)
+        if not values:
+            raise where.error("an empty list counts as absent and restricts nothing; fill it or remove it.")
+        return values
+
+
+def spec_of(
+    manifest: Manifest,
+    known: Collection[str],
+    refused: Mapping[str, str] | None = None,
+    annotations: Collection[str] = (),
+) -> Fields:
+    """The `spec` of an object, after a check of everything around it.
+
+    Args:
+        manifest: The object.
+        known: The fields of `spec` that the caller reads.
+        refused: Those that Istio has and the lab does not, each with the reason and what to do.
+        annotations: Istio's annotations that the caller reads.
+
+    Raises:
+        ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
+    """
+    top = Fields(
+        manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec"), {"status": _STATUS}
+    )
+    metadata = top.mapping("metadata", ("name", "namespace", "labels", "annotations"))
+    for place, allowed in (("labels", ()), ("annotations", annotations)):
+        refuse_istio_keys(metadata.string_map(place), allowed, metadata.where.key(place))
+    if not manifest.namespace:
+        problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
+        raise Where(manifest, "metadata.namespace").error(problem)
+    return top.mapping("spec", known, refused)
+
+
+def refuse_istio_keys(found: Collection[str], known: Collection[str], where: Where) -> None:
+    """Refuse labels or annotations of Istio's that the reader does not know.
+
+    Raises:
+        ManifestError: There is one, and what it changes would be lost.
+    """
+    for key in found:
+        if key.partition("/")[0].endswith("istio.io") and key not in known:
+            raise where.key(key).error("the lab does not know what this changes; remove it.")
+
+
+_STATUS = "is written by the cluster, not by people; remove it."
+
+
+def _typed(value: Any, expected: type, where: Where) -> Any:  # noqa: ANN401 - the caller names the type
+    if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
+        raise where.error(f"expected {_TYPE_NAMES[expected]}, found {value!r}.")
+    return value

@@ -1,0 +1,207 @@
+"""The whole lab: the mesh, the stand-ins and the function, started side by side and ended together."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from meshlab.certificates import private_pem
+from meshlab.errors import LabError
+from meshlab.lab.project import Project
+from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.provision import Resources, eventarc_endpoint, provision
+from meshlab.processes.ports import LOOPBACK, free_ports
+from meshlab.processes.supervisor import Child, Supervisor
+
+_STAND_INS = ("pubsub", "bigquery", "secretmanager", "metadata")
+# Google's own convention: where it is set, that server is used instead of the lab's.
+_PUBSUB_VARIABLE = "PUBSUB_EMULATOR_HOST"
+
+
+@dataclass(frozen=True)
+class Started:
+    """A part of the lab that is up.
+
+    Attributes:
+        name: What it is called.
+        address: Where it listens.
+        ready_after_s: Seconds from its start until it was ready; None for a server that was there before.
+    """
+
+    name: str
+    address: str
+    ready_after_s: float | None
+
+
+class Lab:
+    """Everything on loopback, for as long as the context manager is open.
+
+    Args:
+        project: The checkout to run.
+        profiles: The JSON file of profiles that the user-profile service answers from; by default the shipped one.
+
+    Attributes:
+        mesh: The running mesh.
+        resources: Names of the topics, the table and the key.
+        environment: Variables that lead official clients and the SDK to this lab.
+        own_pubsub: Whether Pub/Sub is the lab's own: not so if PUBSUB_EMULATOR_HOST named another one.
+        ready_after_s: Seconds from the start until all of it was ready.
+    """
+
+    mesh: RunningMesh
+    environment: Mapping[str, str]
+    own_pubsub: bool
+    ready_after_s: float
+
+    def __init__(self, project: Project, *, profiles: Path | None = None) -> None:
+        self.resources = Resources(project.contract())
+        self._project = project
+        self._profiles = profiles or shipped("profiles.json")
+        self._children: dict[str, Child] = {}
+        self._addresses: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        if self._children:
+            raise LabError("this lab was started before: make another one")
+        started_at = time.monotonic()
+        self._supervisor = Supervisor()
+        try:
+            self._start()
+        except BaseException:
+            self._supervisor.close()
+            raise
+        self.ready_after_s = time.monotonic() - started_at
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._supervisor.close()
+
+    @property
+    def parts(self) -> list[Started]:
+        """What is up, in the order of its start."""
+        found = [] if self.own_pubsub else [Started("pubsub", self._addresses["pubsub"], None)]
+        for name, child in self._children.items():
+            found.append(Started(name, self._addresses[name], child.ready_after_s))
+        return found
+
+    @property
+    def directory(self) -> Path:
+        """The private directory of this run: logs, certificates and proxy configurations; deleted at the end."""
+        return self._supervisor.directory
+
+    @property
+    def function(self) -> Child:
+        """The function's process."""
+        return self._children["function"]
+
+    def restart_function(self, *, kill: bool = False) -> None:
+        """End the function, if it runs, and start it again on the same port.
+
+        Args:
+            kill: Whether to end it by SIGKILL, in the middle of what it does; else by SIGTERM, with a few seconds to
+                finish.
+        """
+        if kill:
+            self.kill_function()
+        self._supervisor.stop(self.function)
+        self._start_function()
+        self._wait_function()
+
+    def kill_function(self) -> None:
+        """Kill the function, as a machine that breaks would; `restart_function` brings it back."""
+        self.function.signal(signal.SIGKILL)
+        self._supervisor.stop(self.function)
+
+    def _start(self) -> None:
+        """Start all at once, then wait for each: what boots slowly overlaps with everything else."""
+        ports = self._ports = free_ports()  # kept, so that no other lab chooses these
+        foreign = os.environ.get(_PUBSUB_VARIABLE)
+        self.own_pubsub = foreign is None
+        stand_ins = [name for name in _STAND_INS if self.own_pubsub or name != "pubsub"]
+        for name in stand_ins:
+            self._start_stand_in(name)
+        self.mesh = RunningMesh(self._supervisor, self._project, ports, self._profiles)
+        for child in self.mesh.start():
+            self._children[child.name] = child
+        for name in stand_ins:
+            self._addresses[name] = f"{LOOPBACK}:{self._children[name].listening_port()}"
+        self._addresses |= self.mesh.addresses
+        if foreign is not None:
+            self._addresses["pubsub"] = foreign
+        self._function_port = next(ports)
+        self._addresses["function"] = f"{LOOPBACK}:{self._function_port}"
+        self.environment = self._client_environment()
+        self._start_function()
+        provision(
+            self.resources,
+            push_endpoint=self._push_endpoint(),
+            table_file=self._project.table_file,
+            signing_key=private_pem(self.mesh.key.private),
+            environment=self.environment,
+        )
+        self.mesh.wait_ready()
+        self._wait_function()
+
+    def _push_endpoint(self) -> str:
+        """Where events are pushed to: the function, through a converter for a Pub/Sub that makes no CloudEvents."""
+        function = f"http://{self._addresses['function']}/"
+        if self.own_pubsub:
+            return eventarc_endpoint(function, self.resources.topic)
+        self._start_stand_in("eventarc", "--target", function, "--topic", self.resources.topic)
+        self._addresses["eventarc"] = f"{LOOPBACK}:{self._children['eventarc'].listening_port()}"
+        return f"http://{self._addresses['eventarc']}/"
+
+    def _start_stand_in(self, name: str, *arguments: str) -> None:
+        if name == "metadata":
+            arguments = ("--project", self.resources.project)
+        command = [sys.executable, "-m", f"meshlab.cloud.{name}", *arguments]
+        self._children[name] = self._supervisor.spawn(name, command)
+
+    def _start_function(self) -> None:
+        # One worker, as Cloud Run gives a function one container; only loopback; settings from the environment.
+        command: list[str | Path] = [
+            sys.executable, "-m", "functions_framework",
+            "--target", "enrich",
+            "--source", self._project.function_source,
+            "--host", LOOPBACK,
+            "--port", str(self._function_port),
+        ]  # fmt: skip
+        log = self._supervisor.directory / "function.log"  # both of its streams, as Cloud Logging shows them
+        self._children["function"] = self._supervisor.spawn(
+            "function", command, env=self.environment, stdout=log
+        )
+
+    def _wait_function(self) -> None:
+        self.function.wait_port(self._function_port)
+
+    def _client_environment(self) -> dict[str, str]:
+        contract = self._project.contract()
+        metadata = self._addresses["metadata"]
+        environment = {
+            "GOOGLE_CLOUD_PROJECT": self.resources.project,
+            _PUBSUB_VARIABLE: self._addresses["pubsub"],
+            "BIGQUERY_EMULATOR_HOST": f"http://{self._addresses['bigquery']}",
+            "SECRET_MANAGER_EMULATOR_HOST": self._addresses["secretmanager"],
+            "GCE_METADATA_HOST": metadata,
+            "GCE_METADATA_IP": metadata,
+            "GKE_GATEWAY_URL": self.mesh.gateway_url,
+            "GKE_GATEWAY_CA_FILE": str(self.mesh.gateway_ca),
+        }
+        shared = (
+            "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_SUBJECT", "JWT_AUDIENCE", "JWT_SCOPE",
+            "SIGNING_KEY_SECRET_ID", "BIGQUERY_TABLE", "TRIGGER_TOPIC", "DEAD_LETTER_TOPIC",
+        )  # fmt: skip
+        return environment | {name: contract[name] for name in shared}
+
+
+def shipped(name: str) -> Path:
+    """A data file of this package."""
+    return Path(str(files("meshlab") / "data" / name))

@@ -1,0 +1,1 @@
+"""Child processes of one run: the supervisor, the reaper, real Envoy, free ports."""
