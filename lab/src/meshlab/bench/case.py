@@ -145,8 +145,8 @@ class TokenSpec:
     Attributes:
         issuer: An issuer of the manifests' RequestAuthentications, or any other for a foreign one. `None` where the
             manifests have exactly one issuer.
-        claims: The claims; `iss`, `aud` (where a rule names audiences), `iat`, `nbf`, `exp`, `jti` are added unless the case writes
-            them. `None` as a value leaves a claim out. Whole numbers for `exp`, `nbf` and `iat` are taken as they are.
+        claims: The claims. `iss`, `aud` (where a rule names audiences), `iat`, `nbf`, `exp` and `jti` are added
+            unless the case writes them; `None` leaves a claim out. Whole numbers for times are taken as they are.
         flaw: What is wrong with it, by name (see `tokens.FLAWS`); empty for a good one.
         placement: Where it is sent.
         name: The header, query parameter or cookie; empty for `authorization`, `access_token` or the rule's own.
@@ -366,8 +366,16 @@ class CaseFile:
 
 @dataclass(frozen=True)
 class DeclaredWorkload:
-    """A workload that a case file declares, because the manifests do not hold it."""
+    """A workload that a case file declares, because the manifests do not hold it.
+
+    Attributes:
+        labels: The pod's labels.
+        service_account: Its service account.
+        proxy: `sidecar`, `gateway` or `none`.
+        ports: The pod's own ports with their protocols as Istio names them, for an application without a Service.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     service_account: str = "default"
-    sidecar: bool = True
+    proxy: Literal["sidecar", "gateway", "none"] = "sidecar"
+    ports: Mapping[int, str] = field(default_factory=dict)
