@@ -11,7 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from meshlab.istio import Mesh
+from meshlab.istio import load_mesh
 from meshlab.kustomize import build
 from meshlab.lab.project import Project, read_env_file
 from meshlab.manifest import Manifest
@@ -42,7 +42,7 @@ def test_there_is_an_overlay_with_tls_and_one_without() -> None:
 
 
 def test_the_lab_understands_every_overlay(manifests: list[Manifest]) -> None:
-    assert {str(workload.ref) for workload in Mesh.from_manifests(manifests).workloads} == {
+    assert {str(workload.ref) for workload in load_mesh(manifests).workloads} == {
         "istio-ingress/istio-internal-gateway",
         "user-profile/user-profile",
     }

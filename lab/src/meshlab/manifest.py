@@ -1,29 +1,59 @@
-"""A Kubernetes object as written: where it stands, and what it says.
-
-YAML is read the way `kubectl` reads it, with one difference: what YAML 1.1 and YAML 1.2 readers disagree on
-is refused rather than guessed, because a policy must mean the same to every tool that reads it.
-"""
+"""A Kubernetes object as written: where it stands, and what it says."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from meshlab.yaml_reader import LocatedDict, LocatedList, YamlError, parse_located, parse_strict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Manifest", "ManifestError", "parse_manifests", "parse_yaml", "to_manifest"]
+__all__ = ["Manifest", "ManifestError", "Problem", "parse_manifests", "parse_yaml", "to_manifest"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason to refuse something.
+
+    Attributes:
+        source: The file.
+        line: The line in it, from 1; 0 where it is not known.
+        subject: The object, as `Kind namespace/name`; empty where there is none.
+        path: The field, such as `spec.rules[0].to`; empty for the whole object.
+        text: What is wrong and what to do.
+    """
+
+    source: str
+    line: int
+    subject: str
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        """`FILE:LINE: Kind namespace/name: field: text`."""
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        return ": ".join(part for part in (place, self.subject, self.path, self.text) if part)
 
 
 class ManifestError(Exception):
-    """A manifest was refused.
+    """Something was refused.
 
-    The message starts with the file, then names the object and the field, says what is wrong with it and what
-    to do about it.
+    The message has a line for each problem: the file, the object and the field, what is wrong and what to do.
+
+    Attributes:
+        problems: The problems, where they are known one by one.
     """
+
+    def __init__(self, message: str | Problem | Sequence[Problem]) -> None:
+        self.problems: tuple[Problem, ...]
+        if isinstance(message, str):
+            self.problems = ()
+            super().__init__(message)
+        else:
+            self.problems = (message,) if isinstance(message, Problem) else tuple(message)
+            super().__init__("\n".join(map(str, self.problems)))
 
 
 @dataclass(frozen=True)
@@ -36,7 +66,8 @@ class Manifest:
         name: `metadata.name`.
         namespace: `metadata.namespace`, or an empty string where there is none.
         body: The whole object. Treat it as read-only.
-        source: The file it came from; with `#N` where it is the Nth document of a file with several.
+        source: The file it came from.
+        line: Where it begins in that file, from 1; 0 where that is not known.
     """
 
     api_version: str
@@ -45,6 +76,7 @@ class Manifest:
     namespace: str
     body: Mapping[str, Any]
     source: str
+    line: int = field(default=0, compare=False)
 
     @property
     def group(self) -> str:
@@ -56,69 +88,113 @@ class Manifest:
         """The version within the group, such as `v1`."""
         return self.api_version.rpartition("/")[2]
 
-    def __str__(self) -> str:
-        """The file, the kind and the qualified name, as error messages begin."""
+    @property
+    def subject(self) -> str:
+        """`Kind namespace/name`, as messages name it."""
         qualified = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.source}: {self.kind} {qualified}"
+        return f"{self.kind} {qualified}"
+
+    @property
+    def created(self) -> str:
+        """`metadata.creationTimestamp`, which exported objects carry; empty in files that people write."""
+        return str((self.body.get("metadata") or {}).get("creationTimestamp") or "")
+
+    def __str__(self) -> str:
+        """The file, the line and the object."""
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        return f"{place}: {self.subject}"
+
+    def line_of(self, keys: Sequence[str | int]) -> int:
+        """Return the line of the deepest known part of a path, or 0.
+
+        Args:
+            keys: The keys and list indices that lead to the field.
+        """
+        line, value = self.line, self.body
+        for key in keys:
+            lines = value.lines if isinstance(value, LocatedDict | LocatedList) else {}
+            line = lines.get(key, line)  # type: ignore[arg-type]
+            try:
+                value = value[key]  # type: ignore[index]
+            except (KeyError, IndexError, TypeError):
+                break
+        return line
+
+    def problem(self, keys: Sequence[str | int], text: str) -> Problem:
+        """Return the problem with a field of this object."""
+        path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
+        return Problem(self.source, self.line_of(keys), self.subject, path, text)
 
 
-def parse_manifests(text: str, source: str) -> list[Manifest]:
-    """Read the objects of one YAML file, in their order.
+def parse_manifests(text: str, source: str, *, namespace: str = "") -> list[Manifest]:
+    """Read the objects of one YAML or JSON file, in their order.
 
     Args:
-        text: The file's content; any number of documents.
+        text: The file's content; any number of documents. A `List` stands for its items.
         source: What to call the file in error messages.
+        namespace: The namespace of objects that name none.
 
     Returns:
-        One manifest per document that is not empty.
+        One manifest per object.
 
     Raises:
         ManifestError: The text is not YAML, or a document is not a Kubernetes object.
     """
-    documents = [document for document in parse_yaml(text, source) if document is not None]
-    if len(documents) == 1:
-        return [to_manifest(documents[0], source)]
-    return [to_manifest(document, f"{source}#{number}") for number, document in enumerate(documents, start=1)]
+    try:
+        documents = parse_located(text)
+    except YamlError as error:
+        raise _not_yaml(source, error) from None
+    return [
+        to_manifest(item, source, line=item_line, namespace=namespace)
+        for document, line in documents
+        if document is not None
+        for item, item_line in _items(document, line)
+    ]
 
 
-def to_manifest(document: object, source: str) -> Manifest:
+def to_manifest(document: object, source: str, *, line: int = 0, namespace: str = "") -> Manifest:
     """Name a parsed object.
 
     Args:
         document: What the YAML said.
         source: What to call its origin in error messages.
+        line: The line at which it begins, from 1; 0 where that is not known.
+        namespace: Its namespace where it names none.
 
     Raises:
-        ManifestError: It has no `apiVersion`, `kind` or `metadata.name`, or is a `List`.
+        ManifestError: It has no `apiVersion`, `kind` or `metadata.name`.
     """
+
+    def refused(path: str, text: str) -> ManifestError:
+        return ManifestError(Problem(source, line, "", path, text))
+
     if not isinstance(document, dict):
-        raise ManifestError(f"{source}: expected a Kubernetes object, found {type(document).__name__}.")
+        raise refused("", f"expected a Kubernetes object, found {type(document).__name__}.")
     metadata = document.get("metadata")
     if not isinstance(metadata, dict):
-        raise ManifestError(f"{source}: the object has no metadata; give it a metadata.name.")
+        raise refused("", "the object has no metadata; give it a metadata.name.")
     named = {
         "apiVersion": document.get("apiVersion"),
         "kind": document.get("kind"),
         "metadata.name": metadata.get("name"),
-        "metadata.namespace": metadata.get("namespace", ""),
+        "metadata.namespace": metadata.get("namespace") or "",
     }
-    for field, value in named.items():
-        if not isinstance(value, str) or not (value or field == "metadata.namespace"):
-            raise ManifestError(f"{source}: {field}: expected a string, found {value!r}.")
-    if document["kind"] == "List":
-        raise ManifestError(f"{source}: kind: List is not read; write its items as documents of their own.")
+    for path, value in named.items():
+        if not isinstance(value, str) or not (value or path == "metadata.namespace"):
+            raise refused(path, f"expected a string, found {value!r}.")
     return Manifest(
         api_version=document["apiVersion"],
         kind=document["kind"],
         name=metadata["name"],
-        namespace=metadata.get("namespace", ""),
+        namespace=metadata.get("namespace") or namespace,
         body=document,
         source=source,
+        line=line,
     )
 
 
 def parse_yaml(text: str, source: str) -> list[object]:
-    """Read every document of a YAML text with the strict loader.
+    """Read every document of a YAML text of the project's own formats.
 
     Args:
         text: The YAML.
@@ -128,59 +204,24 @@ def parse_yaml(text: str, source: str) -> list[object]:
         ManifestError: Not YAML, a duplicate or non-string key, or a scalar that readers disagree on.
     """
     try:
-        return list(yaml.load_all(text, Loader=_StrictLoader))
-    except yaml.MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise ManifestError(f"{source}:{line} {error.problem}.") from None
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{source}: not YAML: {error}.") from None
+        return parse_strict(text)
+    except YamlError as error:
+        raise _not_yaml(source, error) from None
 
 
-class _StrictLoader(yaml.CSafeLoader):
-    """Safe YAML with Kubernetes' types, unique string keys, and no scalar that two readers read differently."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's API
-
-
-def _resolve(tag: str, pattern: str, first: str) -> None:
-    _StrictLoader.add_implicit_resolver(tag, re.compile(rf"^(?:{pattern})$"), list(first) or [""])
-
-
-_AMBIGUOUS = "!ambiguous"
-_resolve("tag:yaml.org,2002:null", "~|null|Null|NULL|", "~nN")
-_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
-_resolve("tag:yaml.org,2002:bool", "true|True|TRUE|false|False|FALSE", "tTfF")
-# A leading zero means octal to Kubernetes, as in defaultMode: 0440.
-_resolve("tag:yaml.org,2002:int", "[-+]?(?:0|[1-9][0-9]*|0[0-7]+|0x[0-9a-fA-F]+)", "-+0123456789")
-_resolve("tag:yaml.org,2002:float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", "-+.0123456789")
-_resolve(_AMBIGUOUS, "y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF", "yYnNoO")
-_resolve(_AMBIGUOUS, r"[-+]?(?:0[0-9]*[89][0-9]*|0o[0-7]+|0b[01_]+|[0-9][0-9_]*_[0-9_]*)", "-+0123456789")
-_resolve(_AMBIGUOUS, r"[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.0123456789")
-_resolve("tag:yaml.org,2002:merge", "<<", "<")
+def _items(document: object, line: int) -> Iterator[tuple[object, int]]:
+    """Part a `List` (as `kubectl get -o yaml` prints) into its items."""
+    if not (isinstance(document, dict) and isinstance(document.get("items"), list)):
+        yield document, line
+        return
+    if not str(document.get("kind", "")).endswith("List"):
+        yield document, line
+        return
+    items = document["items"]
+    lines = items.lines if isinstance(items, LocatedList) else {}
+    for index, item in enumerate(items):
+        yield from _items(item, lines.get(index, line))
 
 
-def _refuse_ambiguous(loader: _StrictLoader, node: yaml.ScalarNode) -> object:
-    raise yaml.constructor.ConstructorError(
-        None, None, f"{node.value} is read differently by different YAML readers; quote it", node.start_mark
-    )
-
-
-def _unique_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key_node, value_node in node.value:
-        if key_node.tag == "tag:yaml.org,2002:merge":
-            problem = "the merge key << is not read; write the fields out"
-            raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, str):
-            problem = f"the key {key!r} is not a string; quote it"
-            raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-        if key in found:
-            problem = f"the key {key} stands here twice; the first would be lost"
-            raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-        found[key] = loader.construct_object(value_node, deep=True)
-    return found
-
-
-_StrictLoader.add_constructor(_AMBIGUOUS, _refuse_ambiguous)
-_StrictLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
+def _not_yaml(source: str, error: YamlError) -> ManifestError:
+    return ManifestError(Problem(source, error.line, "", "", f"{error}."))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from meshlab.istio import Mesh, Placement, SecretSocket, WorkloadRef, compile_proxy
+from meshlab.istio import Mesh, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
 from meshlab.manifest import ManifestError, parse_manifests
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class SmallMesh:
             if (manifest.kind, manifest.namespace, manifest.name) not in taken
             and f"{manifest.kind}/{manifest.name}" not in without
         ]
-        return Mesh.from_manifests([*kept, *added], trust_domain=trust_domain)
+        return load_mesh([*kept, *added], trust_domain=trust_domain)
 
     def compiled(self, ref: WorkloadRef, mesh: Mesh) -> Compiled:
         ports: Iterator[int] = itertools.count(21000)
@@ -163,7 +163,7 @@ class SmallMesh:
     def refusal(self, *texts: str, without: tuple[str, ...] = ()) -> str:
         """The message with which the mesh is refused; it must start with the file."""
         with pytest.raises(ManifestError) as caught:
-            self.mesh(*texts, without=without)
+            self.mesh(*texts, without=without).require_complete(without_notes=True)
         message = str(caught.value)
         assert message.startswith(("test.yaml", "base.yaml"))
         return message

@@ -23,6 +23,7 @@ from meshlab.istio import (
     Workload,
     WorkloadRef,
     compile_proxy,
+    load_mesh,
     spiffe_id,
 )
 from meshlab.kustomize import build
@@ -48,7 +49,7 @@ def read_mesh(project: Project, jwks: str | None = None) -> Mesh:
         ManifestError: A manifest holds something that the lab does not know.
     """
     manifests = build(_as_a_person_writes(project.overlay), files={project.jwks_file: jwks} if jwks else {})
-    return Mesh.from_manifests(manifests, trust_domain=_TRUST_DOMAIN)
+    return load_mesh(manifests, trust_domain=_TRUST_DOMAIN).require_complete(without_notes=True)
 
 
 def render_proxy(project: Project, workload: str) -> dict[str, Any]:

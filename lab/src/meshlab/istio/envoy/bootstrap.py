@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.tls import Secrets
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["compile_proxy"]
 

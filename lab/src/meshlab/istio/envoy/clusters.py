@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.tls import upstream_context
 from meshlab.istio.model.mtls import mtls_mode
+from meshlab.istio.model.workload import target_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address, Placement
     from meshlab.istio.envoy.tls import Secrets
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload, WorkloadPort
-    from meshlab.istio.read.kubernetes import Service, ServicePort
+    from meshlab.istio.read.services import Service, ServicePort
 
 __all__ = ["app_cluster", "app_cluster_name", "service_cluster", "service_cluster_name"]
 
@@ -51,10 +52,12 @@ def service_cluster(
     identities = sorted({workload.identity(mesh.trust_domain) for workload in chosen if workload.injected})
     sni = f"outbound_.{port.number}_._.{service.hostname}"
     cluster = _cluster(
-        name, [_endpoint(mesh, workload, port, placement) for workload in chosen], port.protocol
+        name,
+        [endpoint for workload in chosen for endpoint in _endpoint(mesh, workload, port, placement)],
+        port.protocol,
     )
     if identities:
-        context = upstream_context(secrets, identities, sni, _ALPN[port.protocol])
+        context = upstream_context(secrets, identities, sni, _ALPN.get(port.protocol, ()))
         cluster["transportSocketMatches"] = [
             {"name": "tlsMode-istio", "match": {"tlsMode": "istio"}, "transportSocket": context},
             {"name": "tlsMode-disabled", "match": {}, "transportSocket": _PLAINTEXT},
@@ -72,10 +75,13 @@ def app_cluster(port: WorkloadPort, app: Address) -> Json:
     return _cluster(app_cluster_name(port), [{"endpoint": {"address": app.envoy}}], port.protocol)
 
 
-def _endpoint(mesh: Mesh, workload: Workload, port: ServicePort, placement: Placement) -> Json:
-    target = mesh.resolve(workload, port)
+def _endpoint(mesh: Mesh, workload: Workload, port: ServicePort, placement: Placement) -> Iterator[Json]:
+    target = target_number(workload.named_ports, port)
+    if target is None:
+        return
     if not workload.injected:
-        return {"endpoint": {"address": placement.apps[workload.ref, target].envoy}}
+        yield {"endpoint": {"address": placement.apps[workload.ref, target].envoy}}
+        return
     mode = mtls_mode(
         mesh.attached_to(workload, mesh.peer_authentications),
         namespace=workload.ref.namespace,
@@ -85,7 +91,7 @@ def _endpoint(mesh: Mesh, workload: Workload, port: ServicePort, placement: Plac
     endpoint: Json = {"endpoint": {"address": placement.proxies[workload.ref, target].envoy}}
     if mode != "DISABLE":
         endpoint["metadata"] = {"filterMetadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}}
-    return endpoint
+    yield endpoint
 
 
 def _cluster(name: str, endpoints: Iterable[Json], protocol: str) -> Json:

@@ -10,7 +10,7 @@ from meshlab.istio.envoy.http_filters import access_loggers, policy_filters
 from meshlab.istio.envoy.inbound_listener import TLS_INSPECTOR
 from meshlab.istio.envoy.routes import bound_services, route_configuration
 from meshlab.istio.envoy.tls import gateway_context
-from meshlab.istio.model.references import find_destination
+from meshlab.istio.model.destinations import find_destination
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
@@ -75,9 +75,9 @@ def gateway_clusters(mesh: Mesh, workload: Workload, placement: Placement, secre
         for virtual_service, _ in bound_services(mesh, workload.ref.namespace, gateway, server):
             for route in virtual_service.routes:
                 for destination in route.destinations:
-                    service, port = find_destination(mesh, destination)
-                    name = service_cluster_name(service, port)
-                    clusters[name] = service_cluster(mesh, service, port, placement, secrets)
+                    if found := find_destination(mesh, destination):
+                        name = service_cluster_name(*found)
+                        clusters[name] = service_cluster(mesh, *found, placement, secrets)
     return list(clusters.values())
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.clusters import service_cluster_name
 from meshlab.istio.envoy.connection_manager import duration
-from meshlab.istio.model.references import find_destination
+from meshlab.istio.model.destinations import cluster_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,7 +103,7 @@ def _action(mesh: Mesh, route: HttpRoute) -> Json:
     if retry is not None:
         action["retryPolicy"] = retry
     clusters = [
-        (service_cluster_name(*find_destination(mesh, destination)), destination.weight)
+        (cluster_name(mesh, destination), destination.weight)
         for destination in route.destinations
         if destination.weight
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.gateway import GatewayTls
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = [
     "SecretFiles",

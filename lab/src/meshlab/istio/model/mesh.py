@@ -1,38 +1,30 @@
-"""The mesh that a set of manifests describes, checked as a whole."""
+"""The mesh that a set of manifests describes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from meshlab.istio.model.references import check_references
-from meshlab.istio.model.workload import Workload, target_number, workload_of
+from meshlab.istio.model.workload import target_number
 from meshlab.istio.read.attachment import attached
-from meshlab.istio.read.authorization_policy import AuthorizationPolicy, read_authorization_policy
-from meshlab.istio.read.fields import Where
-from meshlab.istio.read.gateway import Gateway, Server, read_gateway
-from meshlab.istio.read.kinds import classify
-from meshlab.istio.read.kubernetes import (
-    Service,
-    ServicePort,
-    WorkloadRef,
-    injects_by_namespace,
-    read_deployment,
-    read_service,
-)
-from meshlab.istio.read.peer_authentication import PeerAuthentication, read_peer_authentication
-from meshlab.istio.read.request_authentication import RequestAuthentication, read_request_authentication
-from meshlab.istio.read.telemetry import Telemetry, read_telemetry
-from meshlab.istio.read.virtual_service import VirtualService, read_virtual_service
+from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
-    from meshlab.manifest import Manifest
+    from meshlab.istio.model.trust import Direction, Refusal
+    from meshlab.istio.model.workload import Workload
+    from meshlab.istio.read.authorization_policy import AuthorizationPolicy
+    from meshlab.istio.read.gateway import Gateway, Server
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.peer_authentication import PeerAuthentication
+    from meshlab.istio.read.request_authentication import RequestAuthentication
+    from meshlab.istio.read.services import Service
+    from meshlab.istio.read.telemetry import Telemetry
+    from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Credential", "Mesh"]
-
-_Object = TypeVar("_Object")
 
 
 @dataclass(frozen=True)
@@ -46,12 +38,15 @@ class Credential:
 
 @dataclass(frozen=True)
 class Mesh:
-    """Everything the compiler works from.
+    """Everything that the compiler works from.
 
     Attributes:
         trust_domain: The first part of every identity.
         root_namespace: Whose policies count everywhere.
-        workloads: Every Deployment, in the order of their names.
+        workloads: Everything that runs pods, in the order of the names.
+        refusals: Objects that are not compiled. The traffic that they could change cannot be judged.
+        notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
+        passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
     """
 
@@ -65,31 +60,44 @@ class Mesh:
     authorization_policies: tuple[AuthorizationPolicy, ...]
     peer_authentications: tuple[PeerAuthentication, ...]
     telemetries: tuple[Telemetry, ...]
-    not_enforced: tuple[str, ...]
-    named_ports: Mapping[WorkloadRef, Mapping[str, int]]
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[Problem, ...] = ()
+    passed_over: tuple[Manifest, ...] = ()
+    not_enforced: tuple[str, ...] = ()
 
-    @classmethod
-    def from_manifests(
-        cls,
-        manifests: Iterable[Manifest],
-        *,
-        trust_domain: str = "cluster.local",
-        root_namespace: str = "istio-system",
-    ) -> Mesh:
-        """Read the manifests of a mesh.
+    def require_complete(self, *, without_notes: bool = False) -> Mesh:
+        """Return the mesh, if nothing in its manifests was refused.
 
         Args:
-            manifests: Everything that would be applied.
-            trust_domain: The mesh's trust domain (on Cloud Service Mesh `PROJECT.svc.id.goog`).
-            root_namespace: Istio's root namespace.
+            without_notes: Whether notes count as refusals.
 
         Raises:
-            ManifestError: Something in them is unknown, unsupported, or does not fit together.
+            ManifestError: Something was refused; the error lists all of it.
         """
-        return _Reader(list(manifests)).mesh(trust_domain, root_namespace)
+        problems = [problem for refusal in self.refusals for problem in refusal.problems]
+        if without_notes:
+            problems += self.notes
+        if problems:
+            raise ManifestError(problems)
+        return self
+
+    def untrusted(self, workload: Workload, direction: Direction, host: str | None) -> list[Problem]:
+        """Return why a request that a proxy handles cannot be judged; empty where it can.
+
+        Args:
+            workload: Whose proxy it is.
+            direction: What the proxy does with the request.
+            host: The host that the request is for; `None` where it is not known.
+        """
+        return [
+            problem
+            for refusal in self.refusals
+            if refusal.covers(workload, direction, host)
+            for problem in refusal.problems
+        ]
 
     def workload(self, ref: WorkloadRef) -> Workload:
-        """The workload of that name.
+        """Return the workload of that name.
 
         Raises:
             LookupError: There is none.
@@ -112,93 +120,30 @@ class Mesh:
         return tuple(Credential(*key, tuple(names)) for key, names in hosts.items())
 
     def servers(self, workload: Workload) -> list[tuple[Gateway, Server]]:
-        """The servers of all Gateways that select a gateway workload, by name."""
+        """Return the servers of all Gateways that select a gateway workload, by name."""
         chosen = [gateway for gateway in self.gateways if gateway.selector.items() <= workload.labels.items()]
         ordered = sorted(chosen, key=lambda gateway: (gateway.name, gateway.namespace))
         return [(gateway, server) for gateway in ordered for server in gateway.servers]
 
-    def target_port(self, workload: Workload, number: int) -> int | None:
-        """The pod's port behind that port of a Service that selects the workload."""
-        for service in self.services:
-            if service.selects(workload.ref.namespace, workload.labels):
-                for port in service.ports:
-                    if port.number == number:
-                        return self.resolve(workload, port)
-        return None
+    def services_of(self, workload: Workload) -> list[Service]:
+        """Return the Services that select a workload."""
+        return [
+            service for service in self.services if service.selects(workload.ref.namespace, workload.labels)
+        ]
 
-    def resolve(self, workload: Workload, port: ServicePort) -> int:
-        """The number of a Service port's target in that workload."""
-        return target_number(self.named_ports[workload.ref], workload.ref, port)
+    def target_port(self, workload: Workload, number: int) -> int:
+        """Return the pod's port behind a port of a gateway's Service; the number itself where no Service has it."""
+        for service in self.services_of(workload):
+            for port in service.ports:
+                if port.number == number:
+                    return target_number(workload.named_ports, port) or number
+        return number
 
     def attached_to(self, workload: Workload, policies: Iterable[_Policy]) -> list[_Policy]:
-        """Those of the policies that reach the workload, in Istio's order."""
+        """Return those of the policies that reach the workload, in Istio's order."""
         return attached(policies, workload.ref.namespace, workload.labels, self.root_namespace)
 
 
-_Policy = TypeVar("_Policy", RequestAuthentication, AuthorizationPolicy, PeerAuthentication, Telemetry)
-
-
-class _Reader:
-    def __init__(self, manifests: list[Manifest]) -> None:
-        _refuse_duplicates(manifests)
-        self._compiled = [manifest for manifest in manifests if classify(manifest) == "compiled"]
-        self._elsewhere = [manifest for manifest in manifests if classify(manifest) == "not-enforced"]
-
-    def mesh(self, trust_domain: str, root_namespace: str) -> Mesh:
-        deployments = self._read("Deployment", read_deployment)
-        services = self._read("Service", read_service)
-        gateways = self._read("Gateway", read_gateway)
-        injects = {
-            manifest.name: injects_by_namespace(manifest)
-            for manifest in self._compiled
-            if manifest.kind == "Namespace"
-        }
-        accounts = {
-            (manifest.namespace, manifest.name)
-            for manifest in self._compiled
-            if manifest.kind == "ServiceAccount"
-        }
-        limited = [service for service in services if service.limits_sources]
-        mesh = Mesh(
-            trust_domain=trust_domain,
-            root_namespace=root_namespace,
-            workloads=tuple(
-                workload_of(deployment, injects, accounts, services, gateways)
-                for deployment in sorted(deployments, key=lambda deployment: deployment.ref)
-            ),
-            services=tuple(services),
-            gateways=tuple(gateways),
-            virtual_services=tuple(self._read("VirtualService", read_virtual_service)),
-            request_authentications=tuple(self._read("RequestAuthentication", read_request_authentication)),
-            authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
-            peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
-            telemetries=tuple(self._read("Telemetry", read_telemetry)),
-            not_enforced=(
-                *(
-                    f"{manifest}: a cluster's network enforces it, the lab does not."
-                    for manifest in self._elsewhere
-                ),
-                *(
-                    f"{service.where.manifest}: spec.loadBalancerSourceRanges: {_LIMITED}"
-                    for service in limited
-                ),
-            ),
-            named_ports={deployment.ref: deployment.named_ports for deployment in deployments},
-        )
-        check_references(mesh)
-        return mesh
-
-    def _read(self, kind: str, read: Callable[[Manifest], _Object]) -> list[_Object]:
-        return [read(manifest) for manifest in self._compiled if manifest.kind == kind]
-
-
-_LIMITED = "the load balancer enforces it, the lab does not."
-
-
-def _refuse_duplicates(manifests: Iterable[Manifest]) -> None:
-    seen: dict[tuple[str, str, str, str], Manifest] = {}
-    for manifest in manifests:
-        key = (manifest.group, manifest.kind, manifest.namespace, manifest.name)
-        if key in seen:
-            raise Where(manifest, "metadata.name").error(f"{seen[key].source} has the same object; keep one.")
-        seen[key] = manifest
+_Policy = TypeVar(
+    "_Policy", "RequestAuthentication", "AuthorizationPolicy", "PeerAuthentication", "Telemetry"
+)

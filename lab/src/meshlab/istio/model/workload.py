@@ -1,17 +1,21 @@
-"""A workload's membership in the mesh: whether it has a proxy, of which kind, and on which ports."""
+"""A workload's part in the mesh: whether it has a proxy, of which kind, and on which ports."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshlab.istio.read.gateway import Gateway
-    from meshlab.istio.read.kubernetes import Deployment, Service, ServicePort, WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.pods import Pod
+    from meshlab.istio.read.services import Service, ServicePort
 
-__all__ = ["Workload", "WorkloadPort", "spiffe_id", "target_number", "workload_of"]
+__all__ = ["ProxyKind", "Workload", "WorkloadPort", "proxy_of", "spiffe_id", "target_number", "workload_of"]
+
+ProxyKind = Literal["sidecar", "gateway", "none"]
 
 
 @dataclass(frozen=True)
@@ -20,122 +24,127 @@ class WorkloadPort:
 
     Attributes:
         number: The pod's own port (a Service's targetPort).
-        protocol: `http` (HTTP/1.1) or `http2` for an app; `http` or `https` for a gateway.
+        protocol: For an application, as `read.protocols` names it. For a gateway `http`, `https`, `tls` or `tcp`.
+        declared: Whether a Service names it. Istio knows no other port of a pod, and takes what comes on one as it is.
     """
 
     number: int
     protocol: str
+    declared: bool = True
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A Deployment and its part in the mesh."""
+    """Something that runs pods, and its part in the mesh.
+
+    Attributes:
+        ref: Its qualified name.
+        labels: Its pods' labels.
+        service_account: Its pods' service account.
+        proxy: The kind of its proxy.
+        ports: What it serves, by number.
+        named_ports: Names that its containers give to ports.
+        assumed: Whether the manifests do not hold it: a gateway that a Gateway's selector asks for, or a workload
+            that a case file declares.
+    """
 
     ref: WorkloadRef
     labels: Mapping[str, str]
     service_account: str
-    is_gateway: bool
-    injected: bool
+    proxy: ProxyKind
     ports: tuple[WorkloadPort, ...]
+    named_ports: Mapping[str, int]
+    assumed: bool = False
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether its proxy is a gateway."""
+        return self.proxy == "gateway"
+
+    @property
+    def injected(self) -> bool:
+        """Whether it has a proxy."""
+        return self.proxy != "none"
 
     def identity(self, trust_domain: str) -> str:
-        """The SPIFFE ID in its certificate."""
+        """Return the SPIFFE ID in its certificate."""
         return spiffe_id(trust_domain, self.ref.namespace, self.service_account)
 
 
 def spiffe_id(trust_domain: str, namespace: str, service_account: str) -> str:
-    """The identity that Istio gives a workload's certificate (`pkg/spiffe/spiffe.go#Identity.String`)."""
+    """Return the identity that Istio gives a workload's certificate (`pkg/spiffe/spiffe.go#Identity.String`)."""
     return f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}"
 
 
-def workload_of(
-    deployment: Deployment,
-    injects: Mapping[str, bool | None],
-    accounts: set[tuple[str, str]],
-    services: Iterable[Service],
-    gateways: Iterable[Gateway],
-) -> Workload:
-    """Join a Deployment with what surrounds it.
+def proxy_of(pod: Pod, injects: Mapping[str, bool | None], *, unknown_namespace: bool) -> ProxyKind:
+    """Return the proxy that a pod gets.
 
     Args:
-        deployment: The Deployment.
-        injects: Namespace to what its labels say about injection.
-        accounts: (namespace, name) of every ServiceAccount.
+        pod: The pod template.
+        injects: Namespace to what its labels say about injection, for the namespaces of the manifests.
+        unknown_namespace: What to take for a namespace that the manifests do not hold.
+    """
+    if pod.own_proxy:
+        return pod.own_proxy
+    by_namespace = injects.get(pod.ref.namespace, unknown_namespace or None)
+    # A namespace that opts out wins over everything: the webhook does not even see its pods.
+    if pod.host_network or by_namespace is False or pod.inject is False:
+        return "none"
+    return pod.template if by_namespace or pod.webhook_label else "none"
+
+
+def workload_of(
+    pod: Pod, proxy: ProxyKind, services: Iterable[Service], gateways: Iterable[Gateway]
+) -> Workload:
+    """Join a pod template with what surrounds it.
+
+    Args:
+        pod: The pod template.
+        proxy: The kind of its proxy.
         services: All Services.
         gateways: All Gateways.
-
-    Raises:
-        ManifestError: Its account does not exist, or a port of it could not be served as written.
     """
-    ref, account = deployment.ref, deployment.service_account
-    if account != "default" and (ref.namespace, account) not in accounts:
-        problem = f"there is no ServiceAccount {ref.namespace}/{account}; add it."
-        raise deployment.where.key("spec.serviceAccountName").error(problem)
-    by_namespace = injects.get(ref.namespace)
-    # A namespace that opts out wins over everything: the webhook does not even see its pods.
-    injected = by_namespace is not False and bool(
-        by_namespace if deployment.inject is None else deployment.inject
-    )
-    if deployment.gateway_template and not injected:
-        problem = 'the gateway template needs injection; add the label sidecar.istio.io/inject: "true".'
-        raise deployment.where.key("metadata.labels").error(problem)
-    chosen = [service for service in services if service.selects(ref.namespace, deployment.labels)]
-    is_gateway = injected and deployment.gateway_template
-    ports = _gateway_ports(deployment, gateways, chosen) if is_gateway else _app_ports(deployment, chosen)
-    if injected and not is_gateway and (unknown := [port for port in ports if not port.protocol]):
-        numbers = ", ".join(str(port.number) for port in unknown)
-        problem = (
-            f"port {numbers} is not HTTP by name, and only HTTP is compiled; name the Service's port http."
-        )
-        raise deployment.where.error(problem)
-    return Workload(ref, deployment.labels, account, is_gateway, injected, ports)
+    chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
+    ports = gateway_ports(pod, gateways, chosen) if proxy == "gateway" else _app_ports(pod, chosen)
+    return Workload(pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports)
 
 
-def _app_ports(deployment: Deployment, services: Iterable[Service]) -> tuple[WorkloadPort, ...]:
+def _app_ports(pod: Pod, services: Iterable[Service]) -> tuple[WorkloadPort, ...]:
     found: dict[int, str] = {}
     for service in services:
         for port in service.ports:
-            number = target_number(deployment.named_ports, deployment.ref, port)
-            if found.setdefault(number, port.protocol) != port.protocol:
-                raise port.where.error(
-                    f"another Service gives port {number} another protocol; make them agree."
-                )
-    return tuple(WorkloadPort(number, found[number]) for number in sorted(found))
+            number = target_number(pod.named_ports, port)
+            if number is not None and port.protocol != "udp":
+                found.setdefault(number, port.protocol)  # the first Service decides, as in Istio
+    declared = [WorkloadPort(number, protocol) for number, protocol in found.items()]
+    others = [
+        WorkloadPort(port.number, "auto", declared=False) for port in pod.ports if port.number not in found
+    ]
+    return tuple(sorted([*declared, *others], key=lambda port: port.number))
 
 
-def _gateway_ports(
-    deployment: Deployment, gateways: Iterable[Gateway], services: Iterable[Service]
+def gateway_ports(
+    pod: Pod, gateways: Iterable[Gateway], services: Iterable[Service]
 ) -> tuple[WorkloadPort, ...]:
-    targets = {
-        port.number: target_number(deployment.named_ports, deployment.ref, port)
-        for service in services
-        for port in service.ports
-    }
+    """Return the ports that the Gateways which select a gateway's pods open in them."""
+    targets: dict[int, int] = {}
+    for service in services:
+        for port in service.ports:
+            number = target_number(pod.named_ports, port)
+            if number is not None:
+                targets.setdefault(port.number, number)
     found: dict[int, str] = {}
     for gateway in gateways:
-        if not gateway.selector.items() <= deployment.labels.items():
-            continue
-        for server in gateway.servers:
-            where = server.where.key("port.number")
-            if server.port not in targets:
-                problem = f"no Service of {deployment.ref} has port {server.port}, so nobody could reach it."
-                raise where.error(f"{problem} Add the port to the Service.")
-            number, protocol = targets[server.port], "https" if server.tls else "http"
-            if found.setdefault(number, protocol) != protocol:
-                raise where.error(
-                    f"port {number} of {deployment.ref} would be both HTTP and HTTPS; choose one."
-                )
+        if gateway.selector.items() <= pod.labels.items():
+            for server in gateway.servers:
+                found.setdefault(targets.get(server.port, server.port), "https" if server.tls else "http")
     return tuple(WorkloadPort(number, found[number]) for number in sorted(found))
 
 
-def target_number(named: Mapping[str, int], ref: WorkloadRef, port: ServicePort) -> int:
-    """The number of a Service port's target, which may be the name of a container's port.
+def target_number(named: Mapping[str, int], port: ServicePort) -> int | None:
+    """Return the number of a Service port's target, which may be the name of a container's port.
 
-    Raises:
-        ManifestError: No container has a port of that name.
+    Returns:
+        The number, or `None` where no container has a port of that name.
     """
-    if isinstance(port.target, int):
-        return port.target
-    if port.target not in named:
-        raise port.where.key("targetPort").error(f"no container of {ref} names a port {port.target!r}.")
-    return named[port.target]
+    return port.target if isinstance(port.target, int) else named.get(port.target)

@@ -118,7 +118,7 @@ def _dry_run(manifest: Manifest) -> bool:
     annotations = manifest.body["metadata"].get("annotations") or {}
     setting = annotations.get(_DRY_RUN, "false")
     if setting not in ("true", "false"):
-        where = Where(manifest, "metadata.annotations").key(_DRY_RUN)
+        where = Where(manifest).key("metadata", "annotations", _DRY_RUN)
         raise where.error(f'{setting!r} is neither "true" nor "false".')
     return bool(setting == "true")
 

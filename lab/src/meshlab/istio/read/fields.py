@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshlab.manifest import ManifestError
+from meshlab.manifest import ManifestError, Problem
+from meshlab.yaml_reader import Ambiguous
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from meshlab.manifest import Manifest
 
-__all__ = ["Fields", "Where", "refuse_istio_keys", "spec_of"]
+__all__ = ["Fields", "Where", "collected_problems", "refuse_istio_keys", "spec_of"]
 
 _TYPE_NAMES = {
     dict: "a mapping",
@@ -29,22 +32,55 @@ _UNIT_S = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Where:
-    """A place in a manifest."""
+    """A place in a manifest: the keys and list indices that lead to it."""
 
     manifest: Manifest
-    path: str = ""
+    keys: tuple[str | int, ...] = ()
 
-    def key(self, name: str) -> Where:
-        """The field of that name below this place."""
-        return Where(self.manifest, f"{self.path}.{name}" if self.path else name)
+    def key(self, *names: str) -> Where:
+        """Return the field of that name below this place."""
+        return Where(self.manifest, (*self.keys, *names))
 
     def item(self, index: int) -> Where:
-        """The element at that index of the list at this place."""
-        return Where(self.manifest, f"{self.path}[{index}]")
+        """Return the element at that index of the list at this place."""
+        return Where(self.manifest, (*self.keys, index))
 
     def error(self, problem: str) -> ManifestError:
-        """The refusal of this place: file, object, field path, then the problem."""
-        return ManifestError(f"{self.manifest}: {self.path}: {problem}")
+        """Return the refusal of this place: file, line, object, field, then the problem."""
+        return ManifestError(self.manifest.problem(self.keys, problem))
+
+    def report(self, problem: str) -> None:
+        """Refuse this place and go on reading where somebody collects refusals.
+
+        Raises:
+            ManifestError: The refusal, outside of `collected_problems`.
+        """
+        collected = _COLLECTED.get()
+        if collected is None:
+            raise self.error(problem)
+        collected.append(self.manifest.problem(self.keys, problem))
+
+
+_COLLECTED: ContextVar[list[Problem] | None] = ContextVar(
+    "problems of the object that is being read", default=None
+)
+
+
+@contextmanager
+def collected_problems() -> Iterator[list[Problem]]:
+    """Collect what is wrong with an object, so that all of it can be shown at once.
+
+    A problem that a reader can step over is collected where it is found. One that it cannot ends the reading, and is
+    collected as the last.
+    """
+    problems: list[Problem] = []
+    token = _COLLECTED.set(problems)
+    try:
+        yield problems
+    except ManifestError as error:
+        problems.extend(error.problems)
+    finally:
+        _COLLECTED.reset(token)
 
 
 class Fields:
@@ -68,10 +104,11 @@ class Fields:
         self._values: Mapping[str, Any] = _typed({} if value is None else value, dict, where)
         for key in self._values:
             if refused and key in refused:
-                raise where.key(key).error(refused[key])
+                where.key(key).report(refused[key])
+                continue
             if key not in known:
                 choice = ", ".join(sorted(known))
-                raise where.key(key).error(f"the lab does not know this field; it reads {choice}.")
+                where.key(key).report(f"this field is not known; known are {choice}.")
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -184,28 +221,37 @@ def spec_of(
     known: Collection[str],
     refused: Mapping[str, str] | None = None,
     annotations: Collection[str] = (),
+    labels: Collection[str] = (),
 ) -> Fields:
-    """The `spec` of an object, after a check of everything around it.
+    """Return the `spec` of an object, after a check of everything around it.
 
     Args:
         manifest: The object.
         known: The fields of `spec` that the caller reads.
-        refused: Those that Istio has and the lab does not, each with the reason and what to do.
+        refused: Those that Istio has and the compiler does not, each with the reason and what to do.
         annotations: Istio's annotations that the caller reads.
+        labels: Istio's labels that the caller reads.
 
     Raises:
         ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
     """
-    top = Fields(
-        manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec"), {"status": _STATUS}
-    )
-    metadata = top.mapping("metadata", ("name", "namespace", "labels", "annotations"))
-    for place, allowed in (("labels", ()), ("annotations", annotations)):
-        refuse_istio_keys(metadata.string_map(place), allowed, metadata.where.key(place))
+    top = Fields(manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec", "status"))
+    metadata = top.mapping("metadata", _METADATA)
+    for place, allowed in (("labels", labels), ("annotations", annotations)):
+        refuse_istio_keys(metadata.string_keys(place), allowed, metadata.where.key(place))
     if not manifest.namespace:
         problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
-        raise Where(manifest, "metadata.namespace").error(problem)
+        raise Where(manifest).key("metadata", "namespace").error(problem)
     return top.mapping("spec", known, refused)
+
+
+_METADATA = (
+    "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers",
+    "generateName", "generation", "labels", "managedFields", "name", "namespace", "ownerReferences",
+    "resourceVersion", "selfLink", "uid",
+)  # fmt: skip
+_HARMLESS = ("operator.istio.io/", "install.operator.istio.io/", "internal.istio.io/")
+"""Labels and annotations that choose a control plane or describe an installation."""
 
 
 def refuse_istio_keys(found: Collection[str], known: Collection[str], where: Where) -> None:
@@ -215,14 +261,13 @@ def refuse_istio_keys(found: Collection[str], known: Collection[str], where: Whe
         ManifestError: There is one, and what it changes would be lost.
     """
     for key in found:
-        if key.partition("/")[0].endswith("istio.io") and key not in known:
-            raise where.key(key).error("the lab does not know what this changes; remove it.")
-
-
-_STATUS = "is written by the cluster, not by people; remove it."
+        if key.partition("/")[0].endswith("istio.io") and key not in known and not key.startswith(_HARMLESS):
+            where.key(key).report("what this changes is not known; remove it.")
 
 
 def _typed(value: Any, expected: type, where: Where) -> Any:  # noqa: ANN401 - the caller names the type
+    if isinstance(value, Ambiguous):
+        raise where.error(f"{value} is read differently by different YAML readers; quote it.")
     if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
         raise where.error(f"expected {_TYPE_NAMES[expected]}, found {value!r}.")
     return value

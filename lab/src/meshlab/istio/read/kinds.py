@@ -1,19 +1,33 @@
-"""Which kinds the compiler reads, which it passes over by name, and which it refuses."""
+"""Which kinds are read, which are passed over by name, and which are refused."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.read.fields import Where
+from meshlab.istio.read.pods import TEMPLATES
 
 if TYPE_CHECKING:
-    from meshlab.manifest import Manifest
+    from meshlab.manifest import Manifest, ManifestError
 
-__all__ = ["COMPILED", "NOT_ENFORCED", "WITHOUT_TRAFFIC", "classify"]
+__all__ = [
+    "ISTIO_GROUPS",
+    "NOT_ENFORCED",
+    "READ",
+    "REFUSED",
+    "WITHOUT_TRAFFIC",
+    "Disposition",
+    "classify",
+    "refusal",
+]
 
 NETWORKING, SECURITY, TELEMETRY = "networking.istio.io", "security.istio.io", "telemetry.istio.io"
+EXTENSIONS, GATEWAY_API = "extensions.istio.io", "gateway.networking.k8s.io"
+ISTIO_GROUPS = (NETWORKING, SECURITY, TELEMETRY, EXTENSIONS, "install.istio.io")
 
-COMPILED = frozenset(
+Disposition = Literal["read", "passed over", "not enforced", "refused"]
+
+READ = frozenset(
     {
         (NETWORKING, "Gateway"),
         (NETWORKING, "VirtualService"),
@@ -24,10 +38,18 @@ COMPILED = frozenset(
         ("", "Service"),
         ("", "ServiceAccount"),
         ("", "Namespace"),
-        ("apps", "Deployment"),
+        *TEMPLATES,
     }
 )
-"""(group, kind) of everything that shapes the compiled configuration; all of them in version `v1`."""
+"""(group, kind) of everything that shapes the compiled configuration."""
+
+_VERSIONS = {
+    NETWORKING: ("v1", "v1beta1", "v1alpha3"),
+    SECURITY: ("v1", "v1beta1"),
+    TELEMETRY: ("v1", "v1alpha1"),
+    EXTENSIONS: ("v1alpha1",),
+}
+"""Versions of Istio's groups; all of them have the same fields. The first is the current one."""
 
 WITHOUT_TRAFFIC = frozenset(
     {
@@ -48,47 +70,58 @@ WITHOUT_TRAFFIC = frozenset(
         ("scheduling.k8s.io", "PriorityClass"),
     }
 )
-"""(group, kind) of what never decides the fate of a request; passed over."""
+"""(group, kind) of what never decides a request; passed over, as is every kind of a group that is not Istio's."""
 
 NOT_ENFORCED = frozenset({("networking.k8s.io", "NetworkPolicy")})
-"""(group, kind) of what a cluster enforces outside Envoy; the lab does not, and lists it in `Mesh.not_enforced`."""
+"""(group, kind) of what a cluster enforces outside Envoy; the bench does not, and lists it in `Mesh.not_enforced`."""
 
-_UNSUPPORTED = {
-    (NETWORKING, "DestinationRule"): "the lab keeps to Istio's defaults for every destination",
-    (
-        NETWORKING,
-        "EnvoyFilter",
-    ): "its patches depend on istiod's exact output, which the lab does not reproduce",
-    (NETWORKING, "ProxyConfig"): "the lab keeps to Istio's default proxy settings",
-    (NETWORKING, "ServiceEntry"): "the lab's mesh has no hosts outside it",
-    (NETWORKING, "Sidecar"): "outbound listeners of sidecars are not compiled",
-    (NETWORKING, "WorkloadEntry"): "workloads of the lab are Deployments",
-    (NETWORKING, "WorkloadGroup"): "workloads of the lab are Deployments",
-    ("extensions.istio.io", "WasmPlugin"): "the lab's Envoy runs no plugins",
+REFUSED = {
+    (NETWORKING, "DestinationRule"): "it is not compiled yet",
+    (NETWORKING, "EnvoyFilter"): "its patches depend on istiod's exact output, which is not reproduced",
+    (NETWORKING, "ProxyConfig"): "the proxies keep to Istio's default settings",
+    (NETWORKING, "ServiceEntry"): "it is not compiled yet",
+    (NETWORKING, "Sidecar"): "it is not compiled yet",
+    (NETWORKING, "WorkloadEntry"): "it is not compiled yet",
+    (NETWORKING, "WorkloadGroup"): "workloads outside the cluster are not compiled",
+    (EXTENSIONS, "WasmPlugin"): "the bench's Envoy runs no plugins",
+    (EXTENSIONS, "TrafficExtension"): "the bench's Envoy runs no plugins",
 }
+"""(group, kind) of what may decide a request and is not compiled, each with the reason."""
 
 
-def classify(manifest: Manifest) -> str:
-    """Say what becomes of a manifest.
-
-    Returns:
-        `compiled`, `without-traffic` or `not-enforced`.
-
-    Raises:
-        ManifestError: The kind or its version is none that the lab reads.
-    """
+def classify(manifest: Manifest) -> Disposition:
+    """Return what becomes of a manifest."""
     kind = (manifest.group, manifest.kind)
-    if kind in WITHOUT_TRAFFIC:
-        return "without-traffic"
     if kind in NOT_ENFORCED:
-        return "not-enforced"
-    if kind in COMPILED and manifest.version == "v1":
-        return "compiled"
-    if kind in COMPILED:
-        current = f"{manifest.group}/v1" if manifest.group else "v1"
-        raise Where(manifest, "apiVersion").error(f"{manifest.api_version} is not read; write {current}.")
-    reason = _UNSUPPORTED.get(kind, "it may decide the fate of a request, and the lab does not know how")
-    problem = (
-        f"{manifest.api_version} {manifest.kind} is not supported: {reason}. Leave it out of the lab's build."
+        return "not enforced"
+    if kind in READ:
+        return "read" if _is_known_version(manifest) else "refused"
+    may_decide = manifest.group in (*ISTIO_GROUPS, GATEWAY_API)
+    return "refused" if may_decide else "passed over"
+
+
+def refusal(manifest: Manifest) -> ManifestError:
+    """Return the reason for which `classify` refuses a manifest."""
+    if (manifest.group, manifest.kind) in READ:
+        current = f"{manifest.group}/{_VERSIONS.get(manifest.group, ('v1',))[0]}"
+        return (
+            Where(manifest).key("apiVersion").error(f"{manifest.api_version} is not known; write {current}.")
+        )
+    reason = REFUSED.get(
+        (manifest.group, manifest.kind), "it may decide what becomes of a request, and it is not compiled"
     )
-    raise Where(manifest, "kind").error(problem)
+    return (
+        Where(manifest)
+        .key("kind")
+        .error(f"{manifest.api_version} {manifest.kind} is not supported: {reason}.")
+    )
+
+
+def is_old_version(manifest: Manifest) -> bool:
+    """Return whether a newer version of the manifest's kind has the same fields."""
+    known = _VERSIONS.get(manifest.group, ())
+    return manifest.version in known[1:]
+
+
+def _is_known_version(manifest: Manifest) -> bool:
+    return manifest.group not in _VERSIONS or manifest.version in _VERSIONS[manifest.group]

@@ -1,0 +1,216 @@
+"""From manifests to a mesh: every object is read, and what is refused is kept beside what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from meshlab.istio.model.assumed import assumed_gateways
+from meshlab.istio.model.mesh import Mesh
+from meshlab.istio.model.notes import notes_on
+from meshlab.istio.model.trust import Refusal, scope_of
+from meshlab.istio.model.workload import proxy_of, workload_of
+from meshlab.istio.read.authorization_policy import read_authorization_policy
+from meshlab.istio.read.fields import Where, collected_problems
+from meshlab.istio.read.gateway import read_gateway
+from meshlab.istio.read.kinds import classify, is_old_version, refusal
+from meshlab.istio.read.namespaces import injects_by_namespace
+from meshlab.istio.read.peer_authentication import read_peer_authentication
+from meshlab.istio.read.pods import TEMPLATES, read_pod
+from meshlab.istio.read.request_authentication import read_request_authentication
+from meshlab.istio.read.services import read_service
+from meshlab.istio.read.telemetry import read_telemetry
+from meshlab.istio.read.virtual_service import read_virtual_service
+from meshlab.yaml_reader import LocatedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from meshlab.istio.read.pods import Pod
+    from meshlab.manifest import Manifest, Problem
+
+__all__ = ["load_mesh"]
+
+_Object = TypeVar("_Object")
+
+_SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
+"""Namespaces in which Istio never injects (`pkg/kube/inject#IgnoredNamespaces`)."""
+
+
+def load_mesh(
+    manifests: Iterable[Manifest],
+    *,
+    trust_domain: str = "cluster.local",
+    root_namespace: str = "istio-system",
+    inject_unknown_namespaces: bool = False,
+) -> Mesh:
+    """Read the manifests of a mesh.
+
+    Args:
+        manifests: Everything that would be applied.
+        trust_domain: The mesh's trust domain (on Cloud Service Mesh `PROJECT.svc.id.goog`).
+        root_namespace: Istio's root namespace.
+        inject_unknown_namespaces: Whether pods of a namespace that the manifests do not hold get a sidecar.
+
+    Returns:
+        The mesh. What is not known is in its `refusals`, with the traffic that it could change.
+    """
+    reader = _Reader(list(manifests), root_namespace)
+    return reader.mesh(trust_domain, inject_unknown_namespaces=inject_unknown_namespaces)
+
+
+class _Reader:
+    def __init__(self, manifests: list[Manifest], root_namespace: str) -> None:
+        self._manifests = manifests
+        self._root_namespace = root_namespace
+        self._refusals: list[Refusal] = []
+        self._notes: list[Problem] = []
+        self._to_read: list[Manifest] = []
+        self._passed_over: list[Manifest] = []
+        self._elsewhere: list[Manifest] = []
+        for manifest in self._each_once():
+            match classify(manifest):
+                case "read":
+                    self._to_read.append(manifest)
+                    if is_old_version(manifest):
+                        self._notes.append(
+                            manifest.problem(
+                                ("apiVersion",), f"{manifest.version} is an old version; write v1."
+                            )
+                        )
+                case "refused":
+                    self._refuse(manifest, refusal(manifest).problems)
+                case "passed over":
+                    self._passed_over.append(manifest)
+                case "not enforced":
+                    self._elsewhere.append(manifest)
+
+    def mesh(self, trust_domain: str, *, inject_unknown_namespaces: bool) -> Mesh:
+        services = self._read("Service", read_service)
+        gateways = self._read("Gateway", read_gateway)
+        pods = [
+            pod
+            for manifest in self._to_read
+            if (manifest.group, manifest.kind) in TEMPLATES
+            for pod in self._one(manifest, read_pod)
+        ]
+        injects = {
+            manifest.name: setting
+            for manifest in self._to_read
+            if manifest.kind == "Namespace"
+            for setting in self._one(manifest, injects_by_namespace)
+        } | dict.fromkeys(_SYSTEM_NAMESPACES, False)
+        workloads = [
+            workload_of(
+                pod, proxy_of(pod, injects, unknown_namespace=inject_unknown_namespaces), services, gateways
+            )
+            for pod in self._each_pod_once(pods)
+        ]
+        assumed = assumed_gateways(gateways, workloads)
+        mesh = Mesh(
+            trust_domain=trust_domain,
+            root_namespace=self._root_namespace,
+            workloads=tuple(sorted([*workloads, *assumed], key=lambda workload: workload.ref)),
+            services=tuple(services),
+            gateways=tuple(gateways),
+            virtual_services=tuple(self._read("VirtualService", read_virtual_service)),
+            request_authentications=tuple(self._read("RequestAuthentication", read_request_authentication)),
+            authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
+            peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
+            telemetries=tuple(self._read("Telemetry", read_telemetry)),
+            passed_over=tuple(self._passed_over),
+            not_enforced=(
+                *(
+                    f"{manifest}: a cluster's network enforces it, the bench does not."
+                    for manifest in self._elsewhere
+                ),
+                *(
+                    f"{service.where.manifest}: spec.loadBalancerSourceRanges: {_LIMITED}"
+                    for service in services
+                    if service.limits_sources
+                ),
+            ),
+            refusals=tuple(self._refusals),
+        )
+        accounts = {
+            (manifest.namespace, manifest.name)
+            for manifest in self._to_read
+            if manifest.kind == "ServiceAccount"
+        }
+        notes = (*self._notes, *notes_on(mesh, pods, accounts, injects))
+        return _with_notes(mesh, notes)
+
+    def _read(self, kind: str, read: Callable[[Manifest], _Object]) -> list[_Object]:
+        return [
+            found
+            for manifest in self._to_read
+            if manifest.kind == kind
+            for found in self._one(manifest, read)
+        ]
+
+    def _one(self, manifest: Manifest, read: Callable[[Manifest], _Object]) -> Iterator[_Object]:
+        """Read one object; what is refused is not yielded, and is kept."""
+        found: list[_Object] = []
+        with collected_problems() as problems:
+            problems += _duplicate_keys(manifest)
+            found.append(read(manifest))
+        if problems:
+            self._refuse(manifest, problems)
+        else:
+            yield from found
+
+    def _refuse(self, manifest: Manifest, problems: Iterable[Problem]) -> None:
+        scopes = scope_of(manifest, self._root_namespace, self._manifests)
+        self._refusals.append(Refusal(tuple(problems), scopes))
+
+    def _each_once(self) -> Iterator[Manifest]:
+        seen: dict[tuple[str, str, str, str], Manifest] = {}
+        for manifest in self._manifests:
+            key = (manifest.group, manifest.kind, manifest.namespace, manifest.name)
+            if key not in seen:
+                seen[key] = manifest
+                yield manifest
+            elif classify(manifest) in ("read", "refused") and manifest.body != seen[key].body:
+                first = seen[key]
+                place = f"{first.source}:{first.line}" if first.line else first.source
+                problem = f"{place} has the same object; keep one."
+                scopes = (
+                    *scope_of(manifest, self._root_namespace, self._manifests),
+                    *scope_of(first, self._root_namespace, self._manifests),
+                )
+                self._refusals.append(Refusal((manifest.problem(("metadata", "name"), problem),), scopes))
+
+    def _each_pod_once(self, pods: Iterable[Pod]) -> Iterator[Pod]:
+        seen: dict[object, Pod] = {}
+        for pod in pods:
+            if pod.ref not in seen:
+                seen[pod.ref] = pod
+                yield pod
+            else:
+                problem = f"{seen[pod.ref].kind} {pod.ref} has the same name; workloads are named by it, so rename one."
+                self._refuse(pod.where.manifest, [Where(pod.where.manifest).error(problem).problems[0]])
+
+
+def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
+    from dataclasses import replace
+
+    return replace(mesh, notes=tuple(notes))
+
+
+def _duplicate_keys(manifest: Manifest) -> Iterator[Problem]:
+    def walk(value: object, keys: tuple[str | int, ...]) -> Iterator[Problem]:
+        if isinstance(value, LocatedDict):
+            for key in value.duplicates:
+                yield manifest.problem(
+                    (*keys, key), "stands here twice, and the first would be lost; keep one."
+                )
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield from walk(item, (*keys, key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from walk(item, (*keys, index))
+
+    yield from walk(manifest.body, ())
+
+
+_LIMITED = "the load balancer enforces it, the bench does not."

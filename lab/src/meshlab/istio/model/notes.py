@@ -1,0 +1,138 @@
+"""What is legal in Istio and surely not meant: references to what is not there, and what was assumed.
+
+In a cluster such slips are silent: a route to nowhere is a 503, a policy that selects nothing is no policy. The bench
+does as Istio does, and says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.istio.read.hosts import common_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.read.attachment import Attachment
+    from meshlab.istio.read.fields import Where
+    from meshlab.istio.read.pods import Pod
+    from meshlab.manifest import Problem
+
+__all__ = ["notes_on"]
+
+
+def notes_on(
+    mesh: Mesh,
+    pods: Sequence[Pod],
+    accounts: set[tuple[str, str]],
+    injects: Mapping[str, bool | None],
+) -> Iterator[Problem]:
+    """Yield what the owner of the manifests should know.
+
+    Args:
+        mesh: The mesh.
+        pods: The pod templates of the manifests.
+        accounts: (namespace, name) of every ServiceAccount.
+        injects: Namespace to what its labels say about injection, for the namespaces of the manifests.
+    """
+    yield from _on_pods(pods, accounts, injects)
+    yield from _on_gateways(mesh)
+    yield from _on_virtual_services(mesh)
+    for attachment in _attachments(mesh):
+        yield from _on_selector(mesh, attachment)
+
+
+def _note(where: Where, text: str) -> Problem:
+    return where.manifest.problem(where.keys, text)
+
+
+def _on_pods(
+    pods: Sequence[Pod], accounts: set[tuple[str, str]], injects: Mapping[str, bool | None]
+) -> Iterator[Problem]:
+    unknown: set[str] = set()
+    for pod in pods:
+        account = (pod.ref.namespace, pod.service_account)
+        if pod.service_account != "default" and account not in accounts:
+            where = pod.where.key("spec", "serviceAccountName")
+            yield _note(where, f"there is no ServiceAccount {'/'.join(account)} in the manifests.")
+        if pod.ref.namespace not in injects and pod.ref.namespace not in unknown:
+            unknown.add(pod.ref.namespace)
+            problem = f"the manifests do not hold Namespace {pod.ref.namespace}, so its injection labels are not known."
+            yield _note(pod.where, problem)
+        if pod.template == "gateway" and not (injects.get(pod.ref.namespace) or pod.webhook_label):
+            problem = 'the gateway template needs injection; add the label sidecar.istio.io/inject: "true".'
+            yield _note(pod.where.key("metadata", "labels"), problem)
+
+
+def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
+    for gateway in mesh.gateways:
+        found = [
+            workload
+            for workload in mesh.workloads
+            if workload.is_gateway and gateway.selector.items() <= workload.labels.items()
+        ]
+        if all(workload.assumed for workload in found):
+            names = ", ".join(str(workload.ref) for workload in found)
+            problem = f"selects no workload of the manifests; the gateway {names} is assumed."
+            yield _note(gateway.where.key("selector"), problem)
+    for workload in mesh.workloads:
+        if not workload.is_gateway or workload.assumed:
+            continue
+        have = {port.number for service in mesh.services_of(workload) for port in service.ports}
+        for _, server in mesh.servers(workload):
+            if have and server.port not in have:
+                problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."
+                yield _note(server.where.key("port", "number"), problem)
+
+
+def _on_virtual_services(mesh: Mesh) -> Iterator[Problem]:
+    gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in mesh.gateways}
+    for service in mesh.virtual_services:
+        named = [name for name in service.gateways if name != "mesh"]
+        for name in named:
+            if name not in gateways:
+                known = ", ".join(gateways) or "none"
+                problem = f"there is no Gateway {name}; there are {known}."
+                yield _note(service.where.key("gateways"), problem)
+        offered = [
+            host
+            for name in named
+            if name in gateways
+            for server in gateways[name].servers
+            for host in server.hosts
+        ]
+        for index, host in enumerate(service.hosts if offered else ()):
+            if not any(entry.shares(service.namespace, host) for entry in offered):
+                near = any(common_host(entry.name, host) for entry in offered)
+                reason = f"lets namespace {service.namespace} bind it" if near else "has that host"
+                where = service.where.key("hosts").item(index)
+                yield _note(where, f"{host!r}: no server of {', '.join(named)} {reason}.")
+
+
+def _attachments(mesh: Mesh) -> Iterator[Attachment]:
+    for policies in (
+        mesh.request_authentications,
+        mesh.authorization_policies,
+        mesh.peer_authentications,
+        mesh.telemetries,
+    ):
+        for policy in policies:
+            yield policy.attachment
+
+
+def _on_selector(mesh: Mesh, attachment: Attachment) -> Iterator[Problem]:
+    if not attachment.selector:
+        return
+    chosen = [
+        workload
+        for workload in mesh.workloads
+        if attachment.reaches(workload.ref.namespace, workload.labels, mesh.root_namespace)
+    ]
+    if not chosen:
+        problem = "selects no workload, so it has no effect; correct the labels or the namespace."
+        yield _note(attachment.where, problem)
+    for workload in chosen:
+        if not workload.injected:
+            problem = f"selects {workload.ref}, which has no proxy to enforce it; have it injected."
+            yield _note(attachment.where, problem)

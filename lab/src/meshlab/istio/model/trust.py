@@ -1,0 +1,167 @@
+"""Which traffic an object could change, for objects that are refused.
+
+What is not understood must not be guessed, and must not silence the rest of the mesh. So a refusal covers the proxies,
+the direction and the hosts that its object can touch, and no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from meshlab.istio.read.hosts import common_host, full_name
+from meshlab.istio.read.kinds import EXTENSIONS, GATEWAY_API, NETWORKING, SECURITY, TELEMETRY
+from meshlab.istio.read.pods import TEMPLATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from meshlab.istio.model.workload import Workload
+    from meshlab.manifest import Manifest, Problem
+
+__all__ = ["Direction", "Refusal", "Scope", "scope_of"]
+
+Direction = Literal["inbound", "outbound"]
+"""What a proxy does with a request: a sidecar takes it in for its application, or sends it out. A gateway does both."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The traffic that an object could change.
+
+    Attributes:
+        namespaces: Namespaces of the proxies; `None` for all.
+        selector: Labels of the proxies' pods.
+        only: Names of workloads; empty for all.
+        proxies: `sidecar`, `gateway` or `any`.
+        direction: `None` for both.
+        hosts: The hosts that requests are for; `None` for all.
+    """
+
+    namespaces: tuple[str, ...] | None = None
+    selector: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+    proxies: Literal["sidecar", "gateway", "any"] = "any"
+    direction: Direction | None = None
+    hosts: tuple[str, ...] | None = None
+
+    def covers(self, workload: Workload, direction: Direction, host: str | None) -> bool:
+        """Return whether a request that a proxy handles could be changed.
+
+        Args:
+            workload: Whose proxy it is.
+            direction: What it does with the request.
+            host: The host that the request is for; `None` where it is not known.
+        """
+        in_place = self.namespaces is None or workload.ref.namespace in self.namespaces
+        chosen = set(self.selector) <= set(workload.labels.items())
+        named = not self.only or str(workload.ref) in self.only
+        of_kind = self.proxies in ("any", workload.proxy)
+        this_way = self.direction in (None, direction) or workload.is_gateway
+        for_host = self.hosts is None or host is None or any(common_host(name, host) for name in self.hosts)
+        return in_place and chosen and named and of_kind and this_way and for_host
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An object that is not compiled: why, and which traffic could therefore be judged wrongly."""
+
+    problems: tuple[Problem, ...]
+    scopes: tuple[Scope, ...]
+
+    def covers(self, workload: Workload, direction: Direction, host: str | None) -> bool:
+        """Return whether one of its scopes covers the request."""
+        return any(scope.covers(workload, direction, host) for scope in self.scopes)
+
+
+def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest] = ()) -> tuple[Scope, ...]:
+    """Return the traffic that an object could change, whatever stands in it.
+
+    Args:
+        manifest: The object.
+        root_namespace: The mesh's root namespace.
+        others: The rest of the manifests, for objects that act through others.
+    """
+    kind = (manifest.group, manifest.kind)
+    spec = _mapping(manifest.body.get("spec"))
+    namespace = manifest.namespace
+    here = None if namespace == root_namespace else (namespace,)
+    if kind in TEMPLATES:
+        pod: Mapping[str, Any] = manifest.body
+        for key in TEMPLATES[kind]:
+            pod = _mapping(pod.get(key))
+        labels = _mapping(_mapping(pod.get("metadata")).get("labels"))
+        hosts = tuple(
+            f"{other.name}.{other.namespace}.svc.cluster.local"
+            for other in others
+            if (other.group, other.kind) == ("", "Service")
+            and other.namespace == namespace
+            and (chosen := _mapping(_mapping(other.body.get("spec")).get("selector")))
+            and chosen.items() <= labels.items()
+        )
+        itself = Scope(only=(f"{namespace}/{manifest.name}",))
+        return (itself, Scope(direction="outbound", hosts=hosts)) if hosts else (itself,)
+    match kind:
+        case (group, _) if group in (SECURITY, TELEMETRY, EXTENSIONS):
+            selector = _labels(_mapping(spec.get("selector")).get("matchLabels"))
+            return (Scope(namespaces=here, selector=selector),)
+        case (group, "EnvoyFilter" | "Sidecar" | "ProxyConfig") if group == NETWORKING:
+            selector = _labels(_mapping(spec.get("workloadSelector") or spec.get("selector")).get("labels"))
+            return (Scope(namespaces=here, selector=selector),)
+        case (group, "Gateway") if group == NETWORKING:
+            return (Scope(selector=_labels(spec.get("selector")), proxies="gateway"),)
+        case (group, "VirtualService" | "ServiceEntry") if group == NETWORKING:
+            hosts = tuple(full_name(str(host), namespace) for host in _list(spec.get("hosts")))
+            return (Scope(_visible(spec, namespace), direction="outbound", hosts=hosts or None),)
+        case (group, "DestinationRule") if group == NETWORKING:
+            host = spec.get("host")
+            hosts = (full_name(host, namespace),) if isinstance(host, str) and host else ()
+            return (Scope(_visible(spec, namespace), direction="outbound", hosts=hosts or None),)
+        case (group, "WorkloadEntry" | "WorkloadGroup") if group == NETWORKING:
+            hosts = tuple(
+                str(host)
+                for other in others
+                if (other.group, other.kind) == (NETWORKING, "ServiceEntry") and other.namespace == namespace
+                for host in _list(_mapping(other.body.get("spec")).get("hosts"))
+            )
+            return (Scope(direction="outbound", hosts=hosts),)
+        case ("", "Service"):
+            selector = _labels(spec.get("selector"))
+            host = f"{manifest.name}.{namespace}.svc.cluster.local"
+            to_it = Scope(direction="outbound", hosts=(host,))
+            return (to_it, Scope((namespace,), selector, direction="inbound")) if selector else (to_it,)
+        case ("", "Namespace"):
+            return (Scope(namespaces=(manifest.name,)),)
+        case (group, "GatewayClass" | "ReferenceGrant") if group == GATEWAY_API:
+            return (Scope(proxies="gateway"),)
+        case (group, "Gateway") if group == GATEWAY_API:
+            return (Scope(namespaces=(namespace,), proxies="gateway"),)
+        case (group, _) if group == GATEWAY_API:
+            hosts = tuple(str(host) for host in _list(spec.get("hostnames")))
+            services = tuple(
+                f"{parent.get('name')}.{parent.get('namespace') or namespace}.svc.cluster.local"
+                for parent in map(_mapping, _list(spec.get("parentRefs")))
+                if parent.get("kind") == "Service"
+            )
+            gateway = Scope(proxies="gateway", hosts=hosts or None)
+            return (gateway, Scope(direction="outbound", hosts=services)) if services else (gateway,)
+    return (Scope(namespaces=here),)
+
+
+def _visible(spec: Mapping[str, Any], namespace: str) -> tuple[str, ...] | None:
+    scopes = [str(scope) for scope in _list(spec.get("exportTo"))]
+    if not scopes or "*" in scopes:
+        return None
+    return tuple(namespace if scope == "." else scope for scope in scopes)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _labels(value: object) -> tuple[tuple[str, str], ...]:
+    return tuple((str(key), str(item)) for key, item in _mapping(value).items())
