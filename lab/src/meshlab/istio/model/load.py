@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 from meshlab.istio.model.assumed import assumed_gateways
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
+from meshlab.istio.model.outbound_settings import DEFAULT_SETTINGS
 from meshlab.istio.model.trust import Refusal, scope_of
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
+from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.fields import Where, collected_problems
 from meshlab.istio.read.gateway import read_gateway
 from meshlab.istio.read.kinds import classify, is_old_version, refusal
@@ -17,14 +19,18 @@ from meshlab.istio.read.namespaces import injects_by_namespace
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.istio.read.pods import TEMPLATES, read_pod
 from meshlab.istio.read.request_authentication import read_request_authentication
+from meshlab.istio.read.service_entry import read_service_entry
 from meshlab.istio.read.services import read_service
+from meshlab.istio.read.sidecar import read_sidecar
 from meshlab.istio.read.telemetry import read_telemetry
 from meshlab.istio.read.virtual_service import read_virtual_service
+from meshlab.istio.read.workload_entry import read_workload_entry
 from meshlab.yaml_reader import LocatedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from meshlab.istio.model.outbound_settings import OutboundSettings
     from meshlab.istio.read.pods import Pod
     from meshlab.manifest import Manifest, Problem
 
@@ -42,6 +48,7 @@ def load_mesh(
     trust_domain: str = "cluster.local",
     root_namespace: str = "istio-system",
     inject_unknown_namespaces: bool = False,
+    settings: OutboundSettings = DEFAULT_SETTINGS,
 ) -> Mesh:
     """Read the manifests of a mesh.
 
@@ -50,12 +57,13 @@ def load_mesh(
         trust_domain: The mesh's trust domain (on Cloud Service Mesh `PROJECT.svc.id.goog`).
         root_namespace: Istio's root namespace.
         inject_unknown_namespaces: Whether pods of a namespace that the manifests do not hold get a sidecar.
+        settings: The mesh-wide settings for outbound traffic.
 
     Returns:
         The mesh. What is not known is in its `refusals`, with the traffic that it could change.
     """
     reader = _Reader(list(manifests), root_namespace)
-    return reader.mesh(trust_domain, inject_unknown_namespaces=inject_unknown_namespaces)
+    return reader.mesh(trust_domain, settings, inject_unknown_namespaces=inject_unknown_namespaces)
 
 
 class _Reader:
@@ -84,7 +92,7 @@ class _Reader:
                 case "not enforced":
                     self._elsewhere.append(manifest)
 
-    def mesh(self, trust_domain: str, *, inject_unknown_namespaces: bool) -> Mesh:
+    def mesh(self, trust_domain: str, settings: OutboundSettings, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
         gateways = self._read("Gateway", read_gateway)
         pods = [
@@ -117,6 +125,11 @@ class _Reader:
             authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
             peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
             telemetries=tuple(self._read("Telemetry", read_telemetry)),
+            service_entries=tuple(self._read("ServiceEntry", read_service_entry)),
+            workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
+            destination_rules=tuple(self._read("DestinationRule", read_destination_rule)),
+            sidecars=tuple(self._read("Sidecar", read_sidecar)),
+            settings=settings,
             passed_over=tuple(self._passed_over),
             not_enforced=(
                 *(

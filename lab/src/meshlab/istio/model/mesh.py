@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from meshlab.istio.model.outbound_settings import DEFAULT_SETTINGS, OutboundSettings
 from meshlab.istio.model.workload import target_number
 from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
@@ -15,13 +16,17 @@ if TYPE_CHECKING:
     from meshlab.istio.model.trust import Direction, Refusal
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
+    from meshlab.istio.read.destination_rule import DestinationRule
     from meshlab.istio.read.gateway import Gateway, Server
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.peer_authentication import PeerAuthentication
     from meshlab.istio.read.request_authentication import RequestAuthentication
+    from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service
+    from meshlab.istio.read.sidecar import Sidecar
     from meshlab.istio.read.telemetry import Telemetry
     from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.workload_entry import WorkloadEntry
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Credential", "Mesh"]
@@ -44,6 +49,7 @@ class Mesh:
         trust_domain: The first part of every identity.
         root_namespace: Whose policies count everywhere.
         workloads: Everything that runs pods, in the order of the names.
+        settings: The mesh-wide settings for outbound traffic.
         refusals: Objects that are not compiled. The traffic that they could change cannot be judged.
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
@@ -60,6 +66,11 @@ class Mesh:
     authorization_policies: tuple[AuthorizationPolicy, ...]
     peer_authentications: tuple[PeerAuthentication, ...]
     telemetries: tuple[Telemetry, ...]
+    service_entries: tuple[ServiceEntry, ...] = ()
+    workload_entries: tuple[WorkloadEntry, ...] = ()
+    destination_rules: tuple[DestinationRule, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+    settings: OutboundSettings = DEFAULT_SETTINGS
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
