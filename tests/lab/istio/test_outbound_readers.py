@@ -230,7 +230,7 @@ def test_a_sidecar_is_read_with_its_listeners() -> None:
             egress:
               - {port: {number: 9080, protocol: HTTP, name: one}, bind: 10.0.0.1, hosts: [shop/*]}
               - {hosts: ['./*', istio-system/*, ~/secret.example]}
-            outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: out.istio-egress.svc.cluster.local, port: {number: 80}}}
+            outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: out, port: {number: 80}}}
             """,
         )
     )
@@ -240,6 +240,7 @@ def test_a_sidecar_is_read_with_its_listeners() -> None:
     assert rest.hosts == ((".", "*"), ("istio-system", "*"), ("~", "secret.example"))
     assert sidecar.outbound == "ALLOW_ANY"
     assert sidecar.egress_proxy
+    assert sidecar.egress_proxy.host == "out.shop.svc.cluster.local"
     assert sidecar.egress_proxy.port == 80
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.outbound_settings import DEFAULT_SETTINGS, OutboundSettings
+from meshlab.istio.model.registry import Registry, build_registry
 from meshlab.istio.model.workload import target_number
 from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
@@ -129,6 +131,11 @@ class Mesh:
                     found = hosts.setdefault((workload.ref.namespace, server.tls.credential), {})
                     found.update(dict.fromkeys(host.name for host in server.hosts))
         return tuple(Credential(*key, tuple(names)) for key, names in hosts.items())
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All services that proxies may know, with their endpoints and addresses."""
+        return build_registry(self)
 
     def servers(self, workload: Workload) -> list[tuple[Gateway, Server]]:
         """Return the servers of all Gateways that select a gateway workload, by name."""
