@@ -13,6 +13,8 @@ from meshlab.manifest import ManifestError, parse_manifests
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshlab.manifest import Manifest
+
 JWKS = (
     '{"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", '
     '"x": "H-wvkNY40omOviVspdaKQodQUzaApIxErq0fnv4eXMo", "y": "-cmEPNJmzCu-FT6xvdznJ51hAlyiCxs7UHExZjCv2Oc"}]}'
@@ -140,6 +142,9 @@ class SmallMesh:
     gateway_ref, app_ref = GATEWAY, APP
 
     def mesh(self, *texts: str, without: tuple[str, ...] = (), trust_domain: str = "cluster.local") -> Mesh:
+        return load_mesh(self.manifests(*texts, without=without), trust_domain=trust_domain)
+
+    def manifests(self, *texts: str, without: tuple[str, ...] = ()) -> list[Manifest]:
         added = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]
         taken = {(manifest.kind, manifest.namespace, manifest.name) for manifest in added}
         kept = [
@@ -148,7 +153,7 @@ class SmallMesh:
             if (manifest.kind, manifest.namespace, manifest.name) not in taken
             and f"{manifest.kind}/{manifest.name}" not in without
         ]
-        return load_mesh([*kept, *added], trust_domain=trust_domain)
+        return [*kept, *added]
 
     def compiled(self, ref: WorkloadRef, mesh: Mesh) -> Compiled:
         ports: Iterator[int] = itertools.count(21000)

@@ -170,7 +170,7 @@ def test_claims_are_compared_as_text_or_as_a_member_of_a_list(small: SmallMesh) 
         ("{rules: [{from: [{}]}]}", "spec.rules[0].from[0].source: is empty"),
         ("{rules: [{from: [{source: {principals: []}}]}]}", "restricts nothing"),
         ("{rules: [{from: [{source: {principals: ['']}}]}]}", "principals[0]: an empty string"),
-        ("{rules: [{from: [{source: {user: [x]}}]}]}", "source.user: the lab does not know"),
+        ("{rules: [{from: [{source: {user: [x]}}]}]}", "source.user: this field is not known"),
         ("{rules: [{from: [{source: {trustDomains: [x]}}]}]}", "older supported Istio"),
         ("{rules: [{from: [{source: {ipBlocks: [localhost]}}]}]}", "ipBlocks[0]: 'localhost' is neither"),
         ("{rules: [{from: [{source: {serviceAccounts: ['a/*']}}]}]}", "without wildcards"),

@@ -191,7 +191,7 @@ def test_two_keys_with_one_id_are_refused(small: SmallMesh) -> None:
         ("audiences: []", "restricts nothing"),
         ("audiences: ['']", "audiences[0]"),
         ("forwardOriginalToken: 'true'", "expected true or false"),
-        ("unknown: 1", "does not know this field"),
+        ("unknown: 1", "this field is not known"),
     ],
 )
 def test_a_setting_that_the_lab_cannot_honour_is_refused(small: SmallMesh, more: str, says: str) -> None:
