@@ -138,6 +138,8 @@ def _authorizer(name: str, entry: Fields, kind: str) -> ExternalAuthorizer:
     body = written.mapping(
         "includeRequestBodyInCheck", ("maxRequestBytes", "allowPartialMessage", "packAsBytes")
     )
+    if "includeRequestBodyInCheck" in written and not body.integer("maxRequestBytes"):
+        raise body.where.key("maxRequestBytes").error("missing; Envoy refuses a limit of 0 bytes.")
     # Istio prefers the new name, and takes the old one where the new one is absent.
     in_check = _headers(written, "includeRequestHeadersInCheck") or _headers(written, "includeHeadersInCheck")
     lists = {key: _headers(written, key) for key in _HTTP_ONLY if key.startswith("headersTo")}

@@ -199,7 +199,7 @@ def spec_of(
     top = Fields(
         manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec"), {"status": _STATUS}
     )
-    metadata = top.mapping("metadata", ("name", "namespace", "labels", "annotations"))
+    metadata = top.mapping("metadata", ("name", "namespace", "labels", "annotations", "creationTimestamp"))
     for place, allowed in (("labels", ()), ("annotations", annotations)):
         refuse_istio_keys(metadata.string_map(place), allowed, metadata.where.key(place))
     if not manifest.namespace:
