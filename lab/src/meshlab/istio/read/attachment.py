@@ -90,14 +90,20 @@ _Policy = TypeVar("_Policy", bound=_Attached)
 def attached(
     policies: Iterable[_Policy], namespace: str, labels: Mapping[str, str], root_namespace: str
 ) -> list[_Policy]:
-    """Return the policies that reach a workload, in Istio's order: the oldest first, then by name and namespace.
+    """Return the policies that reach a workload, in Istio's order.
 
-    The source of the order is `pilot/pkg/model/config.go#configCompareByCreationTime`.
+    Those of the workload's own namespace come before those of the root namespace. Within each the oldest comes first,
+    and names order what is equally old (`pilot/pkg/model/authentication.go#getConfigsForWorkload`,
+    `config.go#configCompareByCreationTime`).
     """
     found = [policy for policy in policies if policy.attachment.reaches(namespace, labels, root_namespace)]
     return sorted(
         found,
-        key=lambda policy: (policy.attachment.created, policy.attachment.name, policy.attachment.namespace),
+        key=lambda policy: (
+            policy.attachment.namespace != namespace,
+            policy.attachment.created,
+            policy.attachment.name,
+        ),
     )
 
 
