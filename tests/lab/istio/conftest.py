@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from meshlab.istio import Mesh, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
+from meshlab.istio import Mesh, MeshSettings, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
 from meshlab.manifest import ManifestError, parse_manifests
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ class SmallMesh:
     gateway_ref, app_ref = GATEWAY, APP
 
     def mesh(self, *texts: str, without: tuple[str, ...] = (), trust_domain: str = "cluster.local") -> Mesh:
-        return load_mesh(self.manifests(*texts, without=without), trust_domain=trust_domain)
+        settings = MeshSettings(trust_domain=trust_domain)
+        return load_mesh(self.manifests(*texts, without=without), settings)
 
     def manifests(self, *texts: str, without: tuple[str, ...] = ()) -> list[Manifest]:
         added = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
     from meshlab.istio.read.gateway import Gateway, Server
+    from meshlab.istio.read.mesh_config import MeshSettings
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.peer_authentication import PeerAuthentication
     from meshlab.istio.read.request_authentication import RequestAuthentication
@@ -41,8 +42,7 @@ class Mesh:
     """Everything that the compiler works from.
 
     Attributes:
-        trust_domain: The first part of every identity.
-        root_namespace: Whose policies count everywhere.
+        settings: The mesh-wide settings.
         workloads: Everything that runs pods, in the order of the names.
         refusals: Objects that are not compiled. The traffic that they could change cannot be judged.
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
@@ -50,8 +50,7 @@ class Mesh:
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
     """
 
-    trust_domain: str
-    root_namespace: str
+    settings: MeshSettings
     workloads: tuple[Workload, ...]
     services: tuple[Service, ...]
     gateways: tuple[Gateway, ...]
@@ -64,6 +63,16 @@ class Mesh:
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
+
+    @property
+    def trust_domain(self) -> str:
+        """The first part of every identity."""
+        return self.settings.trust_domain
+
+    @property
+    def root_namespace(self) -> str:
+        """The namespace whose policies count everywhere."""
+        return self.settings.root_namespace
 
     def require_complete(self, *, without_notes: bool = False) -> Mesh:
         """Return the mesh, if nothing in its manifests was refused.
