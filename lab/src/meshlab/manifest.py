@@ -10,7 +10,15 @@ from meshlab.yaml_reader import LocatedDict, LocatedList, YamlError, parse_locat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Manifest", "ManifestError", "Problem", "parse_manifests", "parse_yaml", "to_manifest"]
+__all__ = [
+    "Manifest",
+    "ManifestError",
+    "Problem",
+    "documents_of",
+    "parse_manifests",
+    "parse_yaml",
+    "to_manifest",
+]
 
 
 @dataclass(frozen=True)
@@ -140,16 +148,27 @@ def parse_manifests(text: str, source: str, *, namespace: str = "") -> list[Mani
     Raises:
         ManifestError: The text is not YAML, or a document is not a Kubernetes object.
     """
+    return [
+        to_manifest(document, source, line=line, namespace=namespace)
+        for document, line in documents_of(text, source)
+    ]
+
+
+def documents_of(text: str, source: str) -> list[tuple[object, int]]:
+    """Read the documents of a YAML or JSON text, each with its line, and the items of a `List` as documents.
+
+    Args:
+        text: Any number of documents; empty ones are left out.
+        source: What to call the text in error messages.
+
+    Raises:
+        ManifestError: The text is not YAML.
+    """
     try:
         documents = parse_located(text)
     except YamlError as error:
         raise _not_yaml(source, error) from None
-    return [
-        to_manifest(item, source, line=item_line, namespace=namespace)
-        for document, line in documents
-        if document is not None
-        for item, item_line in _items(document, line)
-    ]
+    return [item for document, line in documents if document is not None for item in _items(document, line)]
 
 
 def to_manifest(document: object, source: str, *, line: int = 0, namespace: str = "") -> Manifest:

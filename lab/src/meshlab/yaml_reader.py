@@ -180,6 +180,8 @@ def _located_mapping(loader: _LocatedLoader, node: yaml.MappingNode) -> LocatedD
                         found[key] = value
                         lines[key] = key_node.start_mark.line + 1
             continue
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key is no scalar", key_node.start_mark)
         key = _json_key(loader.construct_object(key_node, deep=True))
         line = key_node.start_mark.line + 1
         if key in duplicates or (key in found and _written_here(node, key, loader)):

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from meshlab.istio import Mesh, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
+from meshlab.istio import Mesh, MeshSettings, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
 from meshlab.manifest import ManifestError, parse_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from meshlab.manifest import Manifest
 
 JWKS = (
     '{"keys": [{"kty": "EC", "crv": "P-256", "kid": "one", '
@@ -140,6 +142,10 @@ class SmallMesh:
     gateway_ref, app_ref = GATEWAY, APP
 
     def mesh(self, *texts: str, without: tuple[str, ...] = (), trust_domain: str = "cluster.local") -> Mesh:
+        settings = MeshSettings(trust_domain=trust_domain)
+        return load_mesh(self.manifests(*texts, without=without), settings)
+
+    def manifests(self, *texts: str, without: tuple[str, ...] = ()) -> list[Manifest]:
         added = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]
         taken = {(manifest.kind, manifest.namespace, manifest.name) for manifest in added}
         kept = [
@@ -148,7 +154,7 @@ class SmallMesh:
             if (manifest.kind, manifest.namespace, manifest.name) not in taken
             and f"{manifest.kind}/{manifest.name}" not in without
         ]
-        return load_mesh([*kept, *added], trust_domain=trust_domain)
+        return [*kept, *added]
 
     def compiled(self, ref: WorkloadRef, mesh: Mesh) -> Compiled:
         ports: Iterator[int] = itertools.count(21000)

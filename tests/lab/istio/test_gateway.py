@@ -150,7 +150,7 @@ def test_the_caller_of_a_gateway_is_the_connection_and_its_word_on_certificates_
         (https("['*']", more=", caCertificates: /a"), "mode SIMPLE"),
         (https("['*']", more=", subjectAltNames: [a]"), "mode SIMPLE"),
         (https("['*']", more=", credentialNames: [a]"), "one certificate per server"),
-        (https("['*']", more=", verifyCertificateHash: [a]"), "does not know this field"),
+        (https("['*']", more=", verifyCertificateHash: [a]"), "this field is not known"),
         ("{port: {number: 80, name: x, protocol: HTTP}}", "hosts: missing"),
         ("{port: {number: 80, name: x, protocol: HTTP}, hosts: []}", "hosts: an empty list"),
         ("{port: {number: 80, name: x, protocol: HTTP}, hosts: [a.*]}", "hosts[0]: 'a.*' is not a host"),

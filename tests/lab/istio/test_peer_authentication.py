@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshlab.istio.read.peer_authentication import read_peer_authentication
+from meshlab.manifest import to_manifest
 
 if TYPE_CHECKING:
     from tests.lab.istio.conftest import Compiled, SmallMesh
@@ -117,6 +119,27 @@ def test_the_narrowest_setting_decides_and_what_is_unset_is_inherited(
     small: SmallMesh, policies: list[str], expected: str
 ) -> None:
     assert mode(small.app(*policies)) == expected
+
+
+@pytest.mark.parametrize("key", [8080, "8080"])
+def test_a_port_may_be_a_number_or_a_string(key: int | str) -> None:
+    spec = {"selector": {"matchLabels": {"app": "cart"}}, "portLevelMtls": {key: {"mode": "DISABLE"}}}
+    body = {"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "spec": spec}
+    found = read_peer_authentication(
+        to_manifest({**body, "metadata": {"name": "p", "namespace": "shop"}}, "test.yaml")
+    )
+
+    assert found.port_modes == {8080: "DISABLE"}
+
+
+@pytest.mark.parametrize("selector", ["", "selector: {matchLabels: {app: cart}}, "])
+def test_the_oldest_of_one_scope_decides_whatever_its_name(small: SmallMesh, selector: str) -> None:
+    def made(name: str, mode: str, day: int) -> str:
+        text = policy(f"{{{selector}mtls: {{mode: {mode}}}}}", namespace="shop", name=name)
+        return text.replace("namespace:", f"creationTimestamp: '2026-01-0{day}T00:00:00Z', namespace:")
+
+    assert mode(small.app(made("a", "PERMISSIVE", 2), made("b", "DISABLE", 1))) == "DISABLE"
+    assert mode(small.app(made("a", "PERMISSIVE", 1), made("b", "DISABLE", 2))) == "PERMISSIVE"
 
 
 def test_without_any_policy_both_kinds_of_connection_are_taken(small: SmallMesh) -> None:

@@ -6,8 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
+from meshlab.istio.envoy.jwt_authn import jwt_filter
+from meshlab.istio.envoy.unheld_key import UNHELD_JWKS
+from meshlab.istio.read.fields import Where
+from meshlab.istio.read.jwks import check_jwks
+from meshlab.manifest import parse_manifests
 
 if TYPE_CHECKING:
+    from meshlab.istio.read.request_authentication import RequestAuthentication
+
     from tests.lab.istio.conftest import Compiled, SmallMesh
 
 POLICY = """
@@ -90,6 +98,84 @@ def test_claims_are_left_where_policies_look_for_them_with_scopes_split(small: S
 
     assert found["payloadInMetadata"] == "payload"
     assert found["normalizePayloadInMetadata"] == {"spaceDelimitedClaims": ["permission", "scope"]}
+
+
+def test_further_claims_are_split_beside_those_that_always_are(small: SmallMesh) -> None:
+    found = provider(small, "spaceDelimitedClaims: [zones, groups, scope]")
+
+    assert found["normalizePayloadInMetadata"] == {
+        "spaceDelimitedClaims": ["groups", "permission", "scope", "zones"]
+    }
+
+
+def rules_of(small: SmallMesh, *texts: str) -> list[RequestAuthentication]:
+    mesh = small.mesh(*texts)
+    return mesh.attached_to(mesh.workload(small.app_ref), mesh.request_authentications)
+
+
+def keys_of(filter_: dict[str, Any] | None) -> list[str]:
+    assert filter_ is not None
+    providers = filter_["typedConfig"]["providers"].values()
+    return [provider["localJwks"]["inlineString"] for provider in providers]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{issuer: me, jwksUri: 'https://keys.example/jwks', timeout: 2s}",
+        "{issuer: me, jwks_uri: 'http://keys.example/jwks'}",
+        "{issuer: me}",
+        "{issuer: me, jwks: ''}",
+    ],
+)
+def test_keys_behind_an_address_verify_nothing_until_the_run_gives_some(small: SmallMesh, rule: str) -> None:
+    policies = rules_of(small, small.changed(policy(small), "spec.jwtRules", [yaml.safe_load(rule)]))
+
+    assert keys_of(jwt_filter(policies, clear_route_cache=False)) == [UNHELD_JWKS]
+    assert keys_of(jwt_filter(policies, clear_route_cache=False, keys={"me": "run", "you": "x"})) == ["run"]
+
+
+def test_keys_of_a_run_replace_those_of_their_issuer_and_no_others(small: SmallMesh) -> None:
+    policies = rules_of(small, policy(small), policy(small, name="q", issuer="you"))
+
+    made = keys_of(jwt_filter(policies, clear_route_cache=False, keys={"you": "run"}))
+    assert [json.loads(keys) if keys != "run" else keys for keys in made] == [json.loads(small.jwks), "run"]
+
+
+def test_the_key_that_verifies_nothing_is_one_that_envoy_takes(small: SmallMesh) -> None:
+    assert check_jwks(UNHELD_JWKS, Where(parse_manifests(policy(small), "x")[0]))
+
+
+def test_rules_of_one_issuer_stand_side_by_side_with_the_workloads_own_namespace_first(
+    small: SmallMesh,
+) -> None:
+    rule = {"issuer": "me", "jwks": small.jwks}
+    root = small.changed(policy(small, namespace="istio-system", name="a"), "spec", {"jwtRules": [rule]})
+    own = small.changed(policy(small, name="b"), "spec.jwtRules", [{**rule, "audiences": ["own"]}])
+    config = jwt(small.app(root, own), 8080)
+
+    assert [found.get("audiences") for found in config["providers"].values()] == [["own"], None]
+
+
+def test_a_rule_may_leave_the_issuer_open_where_it_says_where_the_keys_are(small: SmallMesh) -> None:
+    text = small.changed(policy(small), "spec.jwtRules", [{"jwksUri": "https://keys.example"}])
+
+    assert "issuer" not in jwt(small.app(text), 8080)["providers"]["origins-0"]
+
+
+def test_a_policy_for_a_gateway_of_the_gateway_api_reaches_no_sidecar(small: SmallMesh) -> None:
+    target = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "cart"}
+    text = small.changed(
+        policy(small), "spec", {"targetRefs": [target], "jwtRules": [{"issuer": "me", "jwks": small.jwks}]}
+    )
+
+    assert [entry["name"] for entry in small.app(text).filters(8080)] == ["envoy.filters.http.router"]
+
+
+def test_an_empty_list_is_absent(small: SmallMesh) -> None:
+    more = "audiences: [], fromHeaders: [], fromParams: [], fromCookies: [], outputClaimToHeaders: []"
+
+    assert provider(small, more) == provider(small, "")
 
 
 def test_nothing_is_set_that_istiod_leaves_to_envoy(small: SmallMesh) -> None:
@@ -184,21 +270,19 @@ def test_two_keys_with_one_id_are_refused(small: SmallMesh) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ("jwksUri: https://keys.example", "no network"),
-        ("timeout: 2s", "jwksUri"),
-        ("presence: REQUIRED", "AuthorizationPolicy"),
-        ("spaceDelimitedClaims: [x]", "scope"),
-        ("audiences: []", "restricts nothing"),
+        ("jwksUri: 'ftp://keys.example'", "jwksUri: 'ftp://keys.example' is not an http"),
+        ("jwksUri: 'http://a', jwks_uri: 'http://a'", "another spelling"),
+        ("timeout: soon", "timeout: 'soon'"),
+        ("presence: REQUIRED", "this field is not known"),
+        ("outputClaimToHeaders: [{header: 'x y', claim: sub}]", "is not the name of a header"),
         ("audiences: ['']", "audiences[0]"),
         ("forwardOriginalToken: 'true'", "expected true or false"),
-        ("unknown: 1", "does not know this field"),
+        ("unknown: 1", "this field is not known"),
     ],
 )
 def test_a_setting_that_the_lab_cannot_honour_is_refused(small: SmallMesh, more: str, says: str) -> None:
     assert says in small.refusal(policy(small, more=more))
 
 
-def test_a_rule_without_issuer_or_keys_is_refused(small: SmallMesh) -> None:
+def test_a_rule_without_issuer_and_address_is_refused(small: SmallMesh) -> None:
     assert "jwtRules[0].issuer: missing" in small.refusal(policy(small, issuer="''"))
-    keyless = small.changed(policy(small), "spec.jwtRules", [{"issuer": "me"}])
-    assert "jwtRules[0].jwks: missing" in small.refusal(keyless)

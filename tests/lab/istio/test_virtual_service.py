@@ -256,7 +256,7 @@ def test_a_grpc_port_is_spoken_to_in_http2_and_a_plain_one_in_http1(small: Small
         (f"[{{{TO_CART}, retries: {{attempts: 1, backoff: 1s}}}}]", "backoff: is not supported"),
         (f"[{{match: [], {TO_CART}}}]", "match: an empty list"),
         (f"[{{match: [{{uri: {{exact: /a, prefix: /b}}}}], {TO_CART}}}]", "only one of them"),
-        (f"[{{match: [{{uri: {{glob: /a}}}}], {TO_CART}}}]", "does not know this field"),
+        (f"[{{match: [{{uri: {{glob: /a}}}}], {TO_CART}}}]", "this field is not known"),
         (f"[{{match: [{{queryParams: {{}}}}], {TO_CART}}}]", "queryParams: is not supported"),
         (f"[{{match: [{{sourceLabels: {{}}}}], {TO_CART}}}]", "sourceLabels: is not supported"),
         (f"[{{match: [{{headers: {{'@request.auth.claims.sub': {{exact: a}}}}}}], {TO_CART}}}]", "by claims"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.istio import WorkloadPort, WorkloadRef
+from meshlab.istio import WorkloadPort, WorkloadRef, load_mesh
 
 if TYPE_CHECKING:
     from tests.lab.istio.conftest import SmallMesh
@@ -70,22 +70,18 @@ def test_a_proxy_that_is_not_there_cannot_be_compiled(small: SmallMesh) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        (f"{POD}.spec.hostNetwork", True, "hostNetwork: such a pod has no sidecar"),
         (f"{POD}.spec.serviceAccountName", "nobody", "there is no ServiceAccount shop/nobody"),
-        (f"{POD}.metadata.labels", {"app": "cart", "sidecar.istio.io/inject": "maybe"}, "neither"),
-        (f"{POD}.metadata.labels", {"app": "cart", "istio.io/dataplane-mode": "ambient"}, "does not know"),
-        (f"{POD}.metadata.annotations", {"sidecar.istio.io/inject": "true"}, "write it as a label"),
+        (f"{POD}.metadata.labels", {"app": "cart", "istio.io/dataplane-mode": "ambient"}, "ambient mode"),
         (
             f"{POD}.metadata.annotations",
             {"traffic.sidecar.istio.io/excludeInboundPorts": "8080"},
-            "does not know",
+            "is not known",
         ),
         (
             f"{POD}.metadata.annotations",
             {"traffic.sidecar.istio.io/excludeOutboundIPRanges": "0.0.0.0/0"},
-            "not know",
+            "is not known",
         ),
-        (f"{POD}.metadata.annotations", {"proxy.istio.io/config": "{}"}, "does not know"),
         (
             f"{POD}.metadata.annotations",
             {"inject.istio.io/templates": "grpc-agent"},
@@ -109,12 +105,11 @@ def test_a_gateway_template_without_injection_is_refused(small: SmallMesh) -> No
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
-        ("istio-injection", "yes", "write enabled or disabled"),
         ("istio.io/dataplane-mode", "ambient", "use sidecars"),
-        ("istio.io/use-waypoint", "w", "does not know what this changes"),
+        ("istio.io/use-waypoint", "w", "what this changes is not known"),
     ],
 )
-def test_a_namespace_label_without_meaning_is_refused(
+def test_a_namespace_label_that_changes_more_than_injection_is_refused(
     small: SmallMesh, setting: str, value: str, says: str
 ) -> None:
     assert says in small.refusal(namespace(f'{{{setting}: "{value}"}}'))
@@ -129,6 +124,16 @@ def test_a_namespace_label_without_meaning_is_refused(
         ({"name": "http2"}, "http2"),
         ({"name": "grpc-api"}, "http2"),
         ({"name": "web", "appProtocol": "http"}, "http"),
+        ({"name": "grpc-web"}, "http2"),
+        ({"name": "https"}, "tls"),
+        ({"name": "TLS-secure"}, "tls"),
+        ({"name": "tcp"}, "tcp"),
+        ({"name": "redis"}, "tcp"),
+        ({"name": "http", "appProtocol": "tcp"}, "tcp"),
+        ({"name": "http", "appProtocol": "kubernetes.io/wss"}, "tls"),
+        ({"name": "web"}, "auto"),
+        ({}, "auto"),
+        ({"name": "http", "appProtocol": ""}, "auto"),
         ({"name": "tcp-web", "appProtocol": "kubernetes.io/h2c"}, "http2"),
     ],
 )
@@ -145,19 +150,10 @@ def test_a_ports_protocol_is_in_its_name_or_its_app_protocol(
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("spec.ports.0.name", "web", "port 8080 is not HTTP by name"),
-        ("spec.ports.0.appProtocol", "tcp", "port 8080 is not HTTP by name"),
-        ("spec.ports.0.protocol", "UDP", "protocol: 'UDP'"),
-        ("spec.ports.0.targetPort", "nothing", "no container of shop/cart names a port 'nothing'"),
         ("spec.ports.0.port", 0, "from 1 to 65535"),
         ("spec.ports.0.port", "80", "expected a whole number"),
-        ("spec.type", "ExternalName", "'ExternalName' is not supported"),
-        ("spec.clusterIP", "None", "headless"),
-        ("spec.externalName", "x", "a name outside the cluster"),
-        ("spec.sessionAffinity", "ClientIP", "Istio does not honour it"),
-        ("spec.externalIPs", ["10.0.0.1"], "does not know this field"),
-        ("metadata.annotations", {"networking.istio.io/exportTo": "."}, "does not know what this changes"),
-        ("metadata.labels", {"istio.io/use-waypoint": "w"}, "does not know what this changes"),
+        ("spec.surprise", "x", "this field is not known"),
+        ("metadata.labels", {"istio.io/use-waypoint": "w"}, "what this changes is not known"),
     ],
 )
 def test_a_service_that_the_lab_cannot_reproduce_is_refused(
@@ -166,11 +162,68 @@ def test_a_service_that_the_lab_cannot_reproduce_is_refused(
     assert says in small.refusal(small.changed(small.base("Service", "cart"), path, value))
 
 
-def test_two_services_must_agree_on_a_ports_protocol(small: SmallMesh) -> None:
+def test_of_two_services_on_a_port_the_first_decides_its_protocol(small: SmallMesh) -> None:
     other = small.changed(small.base("Service", "cart"), "metadata.name", "other")
     other = small.changed(other, "spec.ports.0.name", "grpc")
 
-    assert "another protocol" in small.refusal(other)
+    assert small.mesh(other).workload(small.app_ref).ports == (WorkloadPort(8080, "http"),)
+
+
+def test_a_port_that_no_service_names_is_known_as_undeclared(small: SmallMesh) -> None:
+    udp = small.changed(small.base("Service", "cart"), "spec.ports.0.protocol", "UDP")
+
+    assert small.mesh(udp).workload(small.app_ref).ports == (WorkloadPort(8080, "auto", declared=False),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "api_version"),
+    [
+        ("StatefulSet", "apps/v1"),
+        ("DaemonSet", "apps/v1"),
+        ("Job", "batch/v1"),
+        ("Rollout", "argoproj.io/v1alpha1"),
+    ],
+)
+def test_everything_that_runs_pods_is_a_workload(small: SmallMesh, kind: str, api_version: str) -> None:
+    changed = small.changed(deployment(small, "kind", kind), "apiVersion", api_version)
+
+    mesh = small.mesh(changed, without=("Deployment/cart",))
+    assert mesh.workload(small.app_ref).ports == (WorkloadPort(8080, "http"),)
+
+
+def test_a_bare_pod_is_a_workload(small: SmallMesh) -> None:
+    pod = """
+apiVersion: v1
+kind: Pod
+metadata: {name: sleep, namespace: shop, labels: {app: sleep}}
+spec: {containers: [{name: sleep}]}
+"""
+    assert small.mesh(pod).workload(WorkloadRef("shop", "sleep")).injected
+
+
+def test_a_gateway_that_is_only_selected_is_assumed_and_noted(small: SmallMesh) -> None:
+    gateway = small.changed(small.base("Gateway", "door"), "spec.selector", {"istio": "ingressgateway"})
+    mesh = small.mesh(gateway)
+
+    workload = mesh.workload(WorkloadRef("istio-system", "istio-ingressgateway"))
+    assert (workload.is_gateway, workload.assumed, workload.ports) == (
+        True,
+        True,
+        (WorkloadPort(8443, "https"),),
+    )
+    assert "the gateway istio-system/istio-ingressgateway is assumed" in str(mesh.notes[0])
+
+
+def test_a_namespace_that_the_manifests_do_not_hold_is_noted(small: SmallMesh) -> None:
+    mesh = small.mesh(without=("Namespace/shop",))
+
+    assert not mesh.workload(small.app_ref).injected
+    assert any("do not hold Namespace shop" in str(note) for note in mesh.notes)
+    assert (
+        load_mesh(small.manifests(without=("Namespace/shop",)), inject_unknown_namespaces=True)
+        .workload(small.app_ref)
+        .injected
+    )
 
 
 def test_what_only_a_cluster_can_enforce_is_listed(small: SmallMesh) -> None:

@@ -10,6 +10,7 @@ from meshlab.istio.envoy.tls import SecretFiles, Secrets, SecretSocket
 from meshlab.istio.model.load import load_mesh
 from meshlab.istio.model.mesh import Credential, Mesh
 from meshlab.istio.model.workload import Workload, WorkloadPort, spiffe_id
+from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.istio.read.names import WorkloadRef
 from meshlab.manifest import Manifest, ManifestError
 
@@ -19,6 +20,7 @@ __all__ = [
     "Manifest",
     "ManifestError",
     "Mesh",
+    "MeshSettings",
     "Placement",
     "SecretFiles",
     "SecretSocket",

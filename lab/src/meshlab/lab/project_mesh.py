@@ -17,6 +17,7 @@ from meshlab.errors import LabError
 from meshlab.istio import (
     Address,
     Mesh,
+    MeshSettings,
     Placement,
     SecretFiles,
     SecretSocket,
@@ -49,7 +50,7 @@ def read_mesh(project: Project, jwks: str | None = None) -> Mesh:
         ManifestError: A manifest holds something that the lab does not know.
     """
     manifests = build(_as_a_person_writes(project.overlay), files={project.jwks_file: jwks} if jwks else {})
-    return load_mesh(manifests, trust_domain=_TRUST_DOMAIN).require_complete(without_notes=True)
+    return load_mesh(manifests, MeshSettings(trust_domain=_TRUST_DOMAIN)).require_complete(without_notes=True)
 
 
 def render_proxy(project: Project, workload: str) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.envoy import rbac
 from meshlab.istio.envoy.access_log import access_log
 from meshlab.istio.envoy.jwt_authn import jwt_filter
-from meshlab.istio.envoy.rbac import rbac_filters
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
@@ -18,7 +18,7 @@ __all__ = ["access_loggers", "policy_filters"]
 
 
 def policy_filters(mesh: Mesh, workload: Workload, placement: Placement) -> list[Json]:
-    """Token verification, then what is denied, then what is allowed.
+    """External authorization, token verification, then what is audited, denied and allowed.
 
     Ports in policies are the pod's own. Here every port of every pod listens elsewhere, so the placement translates.
     """
@@ -30,12 +30,15 @@ def policy_filters(mesh: Mesh, workload: Workload, placement: Placement) -> list
     authentication = jwt_filter(
         mesh.attached_to(workload, mesh.request_authentications), clear_route_cache=workload.is_gateway
     )
-    authorization = rbac_filters(
+    authorization = rbac.http_filters(
         mesh.attached_to(workload, mesh.authorization_policies),
-        trust_domain=mesh.trust_domain,
-        listener_port=listener_port,
+        rbac.RuleContext(mesh.settings, listener_port),
     )
-    return [*([authentication] if authentication else []), *authorization]
+    return [
+        *authorization.before_jwt,
+        *([authentication] if authentication else []),
+        *authorization.after_jwt,
+    ]
 
 
 def access_loggers(mesh: Mesh, workload: Workload) -> list[Json]:

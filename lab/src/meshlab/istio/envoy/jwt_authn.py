@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.envoy.unheld_key import UNHELD_JWKS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.request_authentication import JwtRule, RequestAuthentication
@@ -22,12 +24,20 @@ PAYLOAD_KEY = "payload"
 """The key of jwt_authn's dynamic metadata under which policies find the verified claims."""
 
 
-def jwt_filter(policies: Iterable[RequestAuthentication], *, clear_route_cache: bool) -> Json | None:
-    """The filter that verifies tokens, or `None` where no rule reaches the workload.
+def jwt_filter(
+    policies: Iterable[RequestAuthentication],
+    *,
+    clear_route_cache: bool,
+    keys: Mapping[str, str] | None = None,
+) -> Json | None:
+    """Return the filter that verifies tokens, or `None` where no rule reaches the workload.
 
     Args:
-        policies: What reaches the workload.
+        policies: What reaches the workload, in Istio's order. Where two rules name one issuer, the first that accepts
+            a token decides which headers it leaves.
         clear_route_cache: Whether routes may depend on claims, as on gateways.
+        keys: Issuer to a JWKS that replaces its keys, wherever those are. An issuer with keys behind an address and
+            none here gets a key that nothing was ever signed with.
     """
     rules = sorted((rule for policy in policies for rule in policy.rules), key=lambda rule: rule.issuer)
     if not rules:
@@ -44,7 +54,7 @@ def jwt_filter(policies: Iterable[RequestAuthentication], *, clear_route_cache: 
         "typedConfig": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
             "providers": {
-                name: _provider(rule, clear_route_cache=clear_route_cache)
+                name: _provider(rule, keys or {}, clear_route_cache=clear_route_cache)
                 for name, rule in zip(names, rules, strict=True)
             },
             "rules": [{"match": {"prefix": "/"}, "requires": requires}],
@@ -53,15 +63,17 @@ def jwt_filter(policies: Iterable[RequestAuthentication], *, clear_route_cache: 
     }
 
 
-def _provider(rule: JwtRule, *, clear_route_cache: bool) -> Json:
+def _provider(rule: JwtRule, keys: Mapping[str, str], *, clear_route_cache: bool) -> Json:
     # clockSkewSeconds, requireExpiration and maxLifetime stay unset because istiod never sets them.
     provider: Json = {
-        "issuer": rule.issuer,
-        "localJwks": {"inlineString": rule.jwks},
+        "localJwks": {"inlineString": keys.get(rule.issuer) or rule.jwks or UNHELD_JWKS},
         "payloadInMetadata": PAYLOAD_KEY,
-        "normalizePayloadInMetadata": {"spaceDelimitedClaims": ["permission", "scope"]},
+        "normalizePayloadInMetadata": {
+            "spaceDelimitedClaims": sorted({"permission", "scope", *rule.space_delimited_claims})
+        },
     }
     optional = {
+        "issuer": rule.issuer,
         "audiences": list(rule.audiences),
         "forward": rule.forward_original_token,
         "forwardPayloadHeader": rule.output_payload_to_header,

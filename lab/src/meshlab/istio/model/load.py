@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from meshlab.istio.model.assumed import assumed_gateways
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
-from meshlab.istio.model.outbound_settings import DEFAULT_SETTINGS
-from meshlab.istio.model.trust import Refusal, scope_of
+from meshlab.istio.model.trust import Refusal, Scope, scope_of
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.fields import Where, collected_problems
 from meshlab.istio.read.gateway import read_gateway
 from meshlab.istio.read.kinds import classify, is_old_version, refusal
+from meshlab.istio.read.mesh_config import MeshSettings, is_mesh_config, read_mesh_settings
 from meshlab.istio.read.namespaces import injects_by_namespace
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.istio.read.pods import TEMPLATES, read_pod
@@ -30,7 +30,6 @@ from meshlab.yaml_reader import LocatedDict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from meshlab.istio.model.outbound_settings import OutboundSettings
     from meshlab.istio.read.pods import Pod
     from meshlab.manifest import Manifest, Problem
 
@@ -44,33 +43,49 @@ _SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-pa
 
 def load_mesh(
     manifests: Iterable[Manifest],
+    settings: MeshSettings | None = None,
     *,
-    trust_domain: str = "cluster.local",
-    root_namespace: str = "istio-system",
     inject_unknown_namespaces: bool = False,
-    settings: OutboundSettings = DEFAULT_SETTINGS,
 ) -> Mesh:
     """Read the manifests of a mesh.
 
     Args:
         manifests: Everything that would be applied.
-        trust_domain: The mesh's trust domain (on Cloud Service Mesh `PROJECT.svc.id.goog`).
-        root_namespace: Istio's root namespace.
+        settings: The mesh-wide settings; by default those of a MeshConfig among the manifests, else Istio's defaults.
         inject_unknown_namespaces: Whether pods of a namespace that the manifests do not hold get a sidecar.
-        settings: The mesh-wide settings for outbound traffic.
 
     Returns:
         The mesh. What is not known is in its `refusals`, with the traffic that it could change.
     """
-    reader = _Reader(list(manifests), root_namespace)
-    return reader.mesh(trust_domain, settings, inject_unknown_namespaces=inject_unknown_namespaces)
+    every = list(manifests)
+    refusals: list[Refusal] = []
+    if settings is None:
+        settings = _settings_among(every, refusals)
+    rest = [manifest for manifest in every if not is_mesh_config(manifest)]
+    return _Reader(rest, settings, refusals).mesh(inject_unknown_namespaces=inject_unknown_namespaces)
+
+
+def _settings_among(manifests: list[Manifest], refusals: list[Refusal]) -> MeshSettings:
+    """Return the settings of the MeshConfig among the manifests; what is refused of it may change all traffic."""
+    written = [manifest for manifest in manifests if is_mesh_config(manifest)]
+    found: list[tuple[Manifest, MeshSettings]] = []
+    for manifest in written:
+        with collected_problems() as problems:
+            found.append((manifest, read_mesh_settings(manifest)))
+        if problems:
+            refusals.append(Refusal(tuple(problems), (Scope(),)))
+    for manifest, settings in found[1:]:
+        if settings != found[0][1]:
+            problem = f"{found[0][0]} has other mesh-wide settings; keep one of them."
+            refusals.append(Refusal((manifest.problem((), problem),), (Scope(),)))
+    return found[0][1] if found else MeshSettings()
 
 
 class _Reader:
-    def __init__(self, manifests: list[Manifest], root_namespace: str) -> None:
+    def __init__(self, manifests: list[Manifest], settings: MeshSettings, refusals: list[Refusal]) -> None:
         self._manifests = manifests
-        self._root_namespace = root_namespace
-        self._refusals: list[Refusal] = []
+        self._settings = settings
+        self._refusals = refusals
         self._notes: list[Problem] = []
         self._to_read: list[Manifest] = []
         self._passed_over: list[Manifest] = []
@@ -92,7 +107,7 @@ class _Reader:
                 case "not enforced":
                     self._elsewhere.append(manifest)
 
-    def mesh(self, trust_domain: str, settings: OutboundSettings, *, inject_unknown_namespaces: bool) -> Mesh:
+    def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
         gateways = self._read("Gateway", read_gateway)
         pods = [
@@ -115,8 +130,7 @@ class _Reader:
         ]
         assumed = assumed_gateways(gateways, workloads)
         mesh = Mesh(
-            trust_domain=trust_domain,
-            root_namespace=self._root_namespace,
+            settings=self._settings,
             workloads=tuple(sorted([*workloads, *assumed], key=lambda workload: workload.ref)),
             services=tuple(services),
             gateways=tuple(gateways),
@@ -129,7 +143,6 @@ class _Reader:
             workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
             destination_rules=tuple(self._read("DestinationRule", read_destination_rule)),
             sidecars=tuple(self._read("Sidecar", read_sidecar)),
-            settings=settings,
             passed_over=tuple(self._passed_over),
             not_enforced=(
                 *(
@@ -172,7 +185,7 @@ class _Reader:
             yield from found
 
     def _refuse(self, manifest: Manifest, problems: Iterable[Problem]) -> None:
-        scopes = scope_of(manifest, self._root_namespace, self._manifests)
+        scopes = scope_of(manifest, self._settings.root_namespace, self._manifests)
         self._refusals.append(Refusal(tuple(problems), scopes))
 
     def _each_once(self) -> Iterator[Manifest]:
@@ -187,8 +200,8 @@ class _Reader:
                 place = f"{first.source}:{first.line}" if first.line else first.source
                 problem = f"{place} has the same object; keep one."
                 scopes = (
-                    *scope_of(manifest, self._root_namespace, self._manifests),
-                    *scope_of(first, self._root_namespace, self._manifests),
+                    *scope_of(manifest, self._settings.root_namespace, self._manifests),
+                    *scope_of(first, self._settings.root_namespace, self._manifests),
                 )
                 self._refusals.append(Refusal((manifest.problem(("metadata", "name"), problem),), scopes))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from meshlab.istio.model.outbound_settings import DEFAULT_SETTINGS, OutboundSettings
 from meshlab.istio.model.registry import Registry, build_registry
 from meshlab.istio.model.workload import target_number
 from meshlab.istio.read.attachment import attached
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
     from meshlab.istio.read.destination_rule import DestinationRule
     from meshlab.istio.read.gateway import Gateway, Server
+    from meshlab.istio.read.mesh_config import MeshSettings
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.peer_authentication import PeerAuthentication
     from meshlab.istio.read.request_authentication import RequestAuthentication
@@ -48,18 +48,15 @@ class Mesh:
     """Everything that the compiler works from.
 
     Attributes:
-        trust_domain: The first part of every identity.
-        root_namespace: Whose policies count everywhere.
+        settings: The mesh-wide settings.
         workloads: Everything that runs pods, in the order of the names.
-        settings: The mesh-wide settings for outbound traffic.
         refusals: Objects that are not compiled. The traffic that they could change cannot be judged.
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
     """
 
-    trust_domain: str
-    root_namespace: str
+    settings: MeshSettings
     workloads: tuple[Workload, ...]
     services: tuple[Service, ...]
     gateways: tuple[Gateway, ...]
@@ -72,11 +69,20 @@ class Mesh:
     workload_entries: tuple[WorkloadEntry, ...] = ()
     destination_rules: tuple[DestinationRule, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
-    settings: OutboundSettings = DEFAULT_SETTINGS
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
+
+    @property
+    def trust_domain(self) -> str:
+        """The first part of every identity."""
+        return self.settings.trust_domain
+
+    @property
+    def root_namespace(self) -> str:
+        """The namespace whose policies count everywhere."""
+        return self.settings.root_namespace
 
     def require_complete(self, *, without_notes: bool = False) -> Mesh:
         """Return the mesh, if nothing in its manifests was refused.

@@ -88,10 +88,11 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
 
 def _on_virtual_services(mesh: Mesh) -> Iterator[Problem]:
     gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in mesh.gateways}
+    refused = {problem.subject for refusal in mesh.refusals for problem in refusal.problems}
     for service in mesh.virtual_services:
         named = [name for name in service.gateways if name != "mesh"]
         for name in named:
-            if name not in gateways:
+            if name not in gateways and f"Gateway {name}" not in refused:
                 known = ", ".join(gateways) or "none"
                 problem = f"there is no Gateway {name}; there are {known}."
                 yield _note(service.where.key("gateways"), problem)

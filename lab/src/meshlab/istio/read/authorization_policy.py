@@ -1,29 +1,42 @@
-"""AuthorizationPolicy as written, read strictly.
+"""AuthorizationPolicy as written.
 
-Istio drops a rule (ALLOW) or a condition (DENY) that it cannot use, and logs that. The lab refuses the policy instead.
+What Istio's webhook refuses is refused here (`pkg/config/validation/validation.go#ValidateAuthorizationPolicy`). What
+the webhook takes and istiod cannot use stays as written. The compiler then drops the rule or the condition, as istiod
+does.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
-from meshlab.istio.read.attachment import TARGET_REFS, Attachment, read_attachment
+from meshlab.istio.read.attachment import Attachment, read_attachment
+from meshlab.istio.read.authorization_values import is_condition_key, value_check
 from meshlab.istio.read.fields import Fields, Where, spec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from meshlab.manifest import Manifest
 
-__all__ = ["AuthorizationPolicy", "Condition", "Values", "read_authorization_policy"]
+__all__ = [
+    "OPERATION_FIELDS",
+    "SOURCE_FIELDS",
+    "Action",
+    "AuthorizationPolicy",
+    "Condition",
+    "Rule",
+    "Values",
+    "read_authorization_policy",
+]
+
+Action = Literal["ALLOW", "DENY", "AUDIT", "CUSTOM"]
 
 SOURCE_FIELDS = (
     "principals",
     "requestPrincipals",
     "serviceAccounts",
+    "trustDomains",
     "namespaces",
     "remoteIpBlocks",
     "ipBlocks",
@@ -33,27 +46,11 @@ SOURCE_FIELDS = (
 OPERATION_FIELDS = ("hosts", "methods", "paths", "ports")
 """The fields of an operation, in the order in which istiod writes their conditions."""
 
-KEYS = (
-    "source.ip",
-    "remote.ip",
-    "source.namespace",
-    "source.principal",
-    "request.auth.principal",
-    "request.auth.audiences",
-    "request.auth.presenter",
-    "destination.ip",
-    "destination.port",
-    "connection.sni",
-)
-"""The keys of a condition that take no name in brackets."""
-
-_BRACKETED = re.compile(
-    r"(?:request\.headers\[[^\[\]]+\]|request\.auth\.claims(?:\[[^\[\]]+\])+|experimental\.envoy\.filters\.[^\[]+\[[^\[\]]+\])"
-)
-_UNSUPPORTED_TEMPLATE = re.compile(r"/\{\w+=\*\*?\}|\{\w*\}|/\*\*?|\*\*?/")
-"""What Istio refuses beside `{*}` and `{**}` (`pkg/config/security/security.go#CheckValidPathTemplate`)."""
-
 _DRY_RUN = "istio.io/dry-run"
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
+# CUSTOM is decided before tokens are verified, and Istio does not let it ask for identities.
+_NOT_IN_CUSTOM = ("principals", "requestPrincipals", "serviceAccounts", "trustDomains", "namespaces")
+_KEYS_NOT_IN_CUSTOM = ("source.namespace", "source.serviceAccount", "source.trustDomain", "source.principal")
 
 
 @dataclass(frozen=True)
@@ -83,76 +80,94 @@ class Rule:
 
 @dataclass(frozen=True)
 class AuthorizationPolicy:
-    """A policy as read."""
+    """A policy as read; `provider` names the external authorizer of a CUSTOM policy."""
 
     attachment: Attachment
-    action: Literal["ALLOW", "DENY"]
+    action: Action
     dry_run: bool
     rules: tuple[Rule, ...] = field(default=())
+    provider: str = ""
 
 
 def read_authorization_policy(manifest: Manifest) -> AuthorizationPolicy:
     """Read and check an AuthorizationPolicy.
 
     Raises:
-        ManifestError: An unknown field, key or action, or a value that Envoy could not match.
+        ManifestError: An unknown field, or something that Istio's webhook refuses.
     """
-    refused = {**TARGET_REFS, "provider": "external authorization is not supported; use ALLOW or DENY."}
-    spec = spec_of(manifest, ("selector", "action", "rules"), refused, annotations=(_DRY_RUN,))
-    action = cast("Literal['ALLOW', 'DENY']", spec.choice("action", ("ALLOW", "DENY"), "ALLOW"))
+    known = ("selector", "targetRef", "targetRefs", "action", "rules", "provider")
+    spec = spec_of(manifest, known, annotations=(_DRY_RUN,))
+    action = cast("Action", spec.choice("action", ("ALLOW", "DENY", "AUDIT", "CUSTOM"), "ALLOW"))
     # An ALLOW policy without rules is the idiom for "nothing is allowed"; an empty list says the same.
     written = () if spec.raw("rules") in (None, []) else spec.items("rules", ("from", "to", "when"))
-    if action == "DENY" and not written:
-        raise spec.where.key("rules").error(
-            "missing; a DENY policy without rules denies nothing. Istio refuses it."
-        )
+    if action in ("DENY", "CUSTOM") and not written:
+        problem = f"missing; Istio refuses {action} without rules. Write [{{}}] to mean every request."
+        raise spec.where.key("rules").error(problem)
+    for index, entry in enumerate(cast("list[object]", spec.raw("rules") or [])):
+        if entry is None:
+            raise spec.where.key("rules").item(index).error("Istio refuses null; write {} for every request.")
+    rules = tuple(_rule(rule) for rule in written)
+    if action == "CUSTOM":
+        _check_custom(rules, spec.where.key("rules"))
     return AuthorizationPolicy(
         attachment=read_attachment(spec),
         action=action,
-        dry_run=_dry_run(manifest),
-        rules=tuple(_rule(rule) for rule in written),
+        dry_run=_dry_run(manifest, action),
+        rules=rules,
+        provider=_provider(spec, action),
     )
 
 
-def _dry_run(manifest: Manifest) -> bool:
+def _provider(spec: Fields, action: str) -> str:
+    if action == "CUSTOM":
+        return spec.mapping("provider", ("name",)).required("name")
+    if spec.raw("provider") is not None:
+        raise spec.where.key("provider").error(f"goes with the action CUSTOM alone, not with {action}.")
+    return ""
+
+
+def _dry_run(manifest: Manifest, action: str) -> bool:
     annotations = manifest.body["metadata"].get("annotations") or {}
-    setting = annotations.get(_DRY_RUN, "false")
-    if setting not in ("true", "false"):
-        where = Where(manifest).key("metadata", "annotations", _DRY_RUN)
+    if _DRY_RUN not in annotations:
+        return False
+    where = Where(manifest).key("metadata", "annotations", _DRY_RUN)
+    if action not in ("ALLOW", "DENY"):
+        raise where.error(f"Istio knows it for ALLOW and DENY, not for {action}; remove it.")
+    setting = annotations[_DRY_RUN]
+    if setting not in (*_TRUE, *_FALSE):
         raise where.error(f'{setting!r} is neither "true" nor "false".')
-    return bool(setting == "true")
+    return setting in _TRUE
 
 
 def _rule(rule: Fields) -> Rule:
     return Rule(
         sources=tuple(
-            _values(entry.mapping("source", _with_negations(SOURCE_FIELDS), _SOURCE_REFUSED), SOURCE_FIELDS)
-            for entry in rule.items("from", ("source",))
+            _values(entry.mapping("source", _with_negations(SOURCE_FIELDS)), SOURCE_FIELDS)
+            for entry in _entries(rule, "from", "source")
         ),
         operations=tuple(
             _values(entry.mapping("operation", _with_negations(OPERATION_FIELDS)), OPERATION_FIELDS)
-            for entry in rule.items("to", ("operation",))
+            for entry in _entries(rule, "to", "operation")
         ),
-        conditions=tuple(_condition(entry) for entry in rule.items("when", ("key", "values", "notValues"))),
+        conditions=tuple(_condition(entry) for entry in _entries(rule, "when", "key", "values", "notValues")),
     )
 
 
-_SOURCE_REFUSED = dict.fromkeys(
-    ("trustDomains", "notTrustDomains"),
-    "older supported Istio releases do not know it; write the trust domain into principals.",
-)
+def _entries(rule: Fields, name: str, *known: str) -> tuple[Fields, ...]:
+    # An empty `from` or `to` is refused by Istio as well; null counts as absent.
+    return () if rule.raw(name) is None else rule.items(name, known)
 
 
 def _values(part: Fields, names: tuple[str, ...]) -> Mapping[str, Values]:
     found = {}
     for name in names:
-        positive, negative = part.strings(name), part.strings(_negation(name))
+        positive, negative = _strings(part, name), _strings(part, _negation(name))
         if positive or negative:
             _check(name, positive, part.where.key(name))
             _check(name, negative, part.where.key(_negation(name)))
             found[name] = Values(positive, negative)
     if not found:
-        raise part.where.error("is empty and would match anything; name a field, or leave the entry out.")
+        raise part.where.error("is empty, which Istio refuses; name a field, or leave the entry out.")
     if "serviceAccounts" in found and ("principals" in found or "namespaces" in found):
         raise part.where.key("serviceAccounts").error("cannot stand beside principals or namespaces.")
     return found
@@ -160,11 +175,9 @@ def _values(part: Fields, names: tuple[str, ...]) -> Mapping[str, Values]:
 
 def _condition(entry: Fields) -> Condition:
     key = entry.required("key")
-    if key not in KEYS and not _BRACKETED.fullmatch(key):
-        raise entry.where.key("key").error(
-            f"{key!r} is not a key that the lab knows; see Istio's list of conditions."
-        )
-    values = Values(entry.strings("values"), entry.strings("notValues"))
+    if not is_condition_key(key):
+        raise entry.where.key("key").error(f"{key!r} is not a key of Istio's; see its list of conditions.")
+    values = Values(_strings(entry, "values"), _strings(entry, "notValues"))
     if not (values.any_of or values.none_of):
         raise entry.where.error("needs values or notValues.")
     _check(key, values.any_of, entry.where.key("values"))
@@ -172,53 +185,33 @@ def _condition(entry: Fields) -> Condition:
     return Condition(key, values)
 
 
+def _strings(part: Fields, name: str) -> tuple[str, ...]:
+    # To Istio an empty list is an absent one.
+    return () if part.raw(name) in (None, []) else part.strings(name)
+
+
 def _check(name: str, values: tuple[str, ...], where: Where) -> None:
-    check = _CHECKS.get(name)
+    check = value_check(name)
     for index, value in enumerate(values):
         if check and (problem := check(value)):
             raise where.item(index).error(problem)
+    if name in ("serviceAccounts", "source.serviceAccount") and len(values) > _MAX_ACCOUNTS:
+        raise where.error(f"holds more than {_MAX_ACCOUNTS} service accounts, which Istio refuses.")
 
 
-def _block_problem(value: str) -> str | None:
-    try:
-        network = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return f"{value!r} is neither an address nor a range such as 10.0.0.0/8."
-    return None if network.version in (4, 6) else "unknown address family."
+_MAX_ACCOUNTS = 16
 
 
-def _port_problem(value: str) -> str | None:
-    if value.isascii() and value.isdigit() and int(value) < 65536:
-        return None
-    return f"{value!r} is not a port; write the number in quotes."
-
-
-def _path_problem(value: str) -> str | None:
-    if "{*}" not in value and "{**}" not in value:
-        # Istio would take any other template as literal text, which no path ever equals.
-        return f"{value!r}: only {{*}} and {{**}} are templates." if "{" in value or "}" in value else None
-    if _UNSUPPORTED_TEMPLATE.search(value.replace("{*}", "@").replace("{**}", "@")):
-        return f"{value!r} mixes templates with other wildcards; use only {{*}} and {{**}}."
-    if value.count("{**}") > 1 or re.search(r"\{\*\*\}.*\{\*\}", value):
-        return f"{value!r}: {{**}} must be the last template."
-    return None
-
-
-def _account_problem(value: str) -> str | None:
-    if value.count("/") > 1 or "*" in value:
-        return f"{value!r} is not a service account; write name or namespace/name, without wildcards."
-    return None
-
-
-_CHECKS: Mapping[str, Callable[[str], str | None]] = {
-    "ports": _port_problem,
-    "destination.port": _port_problem,
-    "paths": _path_problem,
-    "serviceAccounts": _account_problem,
-    **dict.fromkeys(
-        ("ipBlocks", "remoteIpBlocks", "source.ip", "remote.ip", "destination.ip"), _block_problem
-    ),
-}
+def _check_custom(rules: tuple[Rule, ...], where: Where) -> None:
+    for index, rule in enumerate(rules):
+        asked = [name for source in rule.sources for name in source if name in _NOT_IN_CUSTOM]
+        asked += [
+            condition.key
+            for condition in rule.conditions
+            if condition.key in _KEYS_NOT_IN_CUSTOM or condition.key.startswith("request.auth.")
+        ]
+        if asked:
+            raise where.item(index).error(f"{asked[0]} cannot be used with the action CUSTOM.")
 
 
 def _negation(name: str) -> str:

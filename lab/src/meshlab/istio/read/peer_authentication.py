@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.attachment import Attachment, read_attachment
-from meshlab.istio.read.fields import spec_of
+from meshlab.istio.read.fields import Fields, spec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from meshlab.istio.read.fields import Fields
     from meshlab.manifest import Manifest
 
 __all__ = ["Mode", "PeerAuthentication", "read_peer_authentication"]
@@ -37,18 +36,24 @@ def read_peer_authentication(manifest: Manifest) -> PeerAuthentication:
     """
     spec = spec_of(manifest, ("selector", "mtls", "portLevelMtls"))
     attachment = read_attachment(spec)
-    written = spec.string_keys("portLevelMtls")
-    ports = spec.mapping("portLevelMtls", written)
-    if written and not attachment.selector:
-        raise ports.where.error("needs a selector; Istio ignores port settings for a whole namespace.")
-    for port in written:
+    ports = dict(_ports(spec))
+    if ports and not attachment.selector:
+        raise spec.where.key("portLevelMtls").error(
+            "needs a selector; Istio refuses port settings for a whole namespace."
+        )
+    return PeerAuthentication(attachment, _mode(spec.mapping("mtls", ("mode",))), ports)
+
+
+def _ports(spec: Fields) -> Iterator[tuple[int, Mode | None]]:
+    where = spec.where.key("portLevelMtls")
+    written = spec.raw("portLevelMtls")
+    if not isinstance(written, dict | None):
+        raise where.error(f"expected a mapping of ports, found {written!r}.")
+    for key, value in (written or {}).items():
+        port = str(key)  # a number in YAML, a string in JSON
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-            raise ports.where.key(port).error("expected the pod's own port number (a Service's targetPort).")
-    return PeerAuthentication(
-        attachment=attachment,
-        mode=_mode(spec.mapping("mtls", ("mode",))),
-        port_modes={int(port): _mode(ports.mapping(port, ("mode",))) for port in written},
-    )
+            raise where.key(port).error("expected the pod's own port number (a Service's targetPort).")
+        yield int(port), _mode(Fields(value, where.key(port), ("mode",)))
 
 
 def _mode(mtls: Fields) -> Mode | None:

@@ -1,8 +1,10 @@
-"""AuthorizationPolicies as Envoy's RBAC filters, as istiod makes them.
+"""AuthorizationPolicies as Envoy's filters, as istiod makes them.
 
-Sources: `pilot/pkg/security/authz/{builder,model,matcher}`. `rules` arranges, `matchers` spells.
+Sources: `pilot/pkg/security/authz/{builder,model,matcher}`. `filters` arranges the filters of a workload, `rules` the
+conditions of one rule, and `matchers` spells the values.
 """
 
-from meshlab.istio.envoy.rbac.filters import rbac_filters
+from meshlab.istio.envoy.rbac.context import RuleContext
+from meshlab.istio.envoy.rbac.filters import AuthorizationFilters, http_filters, tcp_filters
 
-__all__ = ["rbac_filters"]
+__all__ = ["AuthorizationFilters", "RuleContext", "http_filters", "tcp_filters"]

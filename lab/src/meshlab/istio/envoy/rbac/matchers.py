@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 __all__ = [
     "address_range",
     "claim",
+    "claim_of_strings",
     "header",
     "metadata",
     "namespace_regex",
-    "one_of_strings",
+    "one_of",
     "principal_name",
     "service_account_regex",
     "string",
+    "trust_domain",
     "uri_template",
 ]
 
@@ -76,6 +78,16 @@ def service_account_regex(value: str, policy_namespace: str) -> Json:
     return regex(f"spiffe://.+/ns/{_quote(namespace)}/(.+/|)sa/{_quote(name)}(/.+)?")
 
 
+def trust_domain(value: str) -> Json:
+    """A peer of a trust domain, with one `*` at an end for any text without a slash."""
+    if value == "*":
+        return {"prefix": "spiffe://"}
+    if "*" not in value:
+        return {"prefix": f"spiffe://{value}/"}
+    before, _, after = value.partition("*")
+    return regex(f"spiffe://{_quote(before)}[^/]*{_quote(after)}/.*")
+
+
 def uri_template(value: str) -> Json:
     """A path with `{*}` for one segment or `{**}` for any number."""
     return {
@@ -108,10 +120,19 @@ def claim(path: Sequence[str], value: Json) -> Json:
     return metadata(JWT_FILTER, (PAYLOAD_KEY, *path), value)
 
 
-def one_of_strings(values: Sequence[str]) -> Json:
-    """A string out of several, as a value of metadata."""
-    matches = [{"stringMatch": string(value)} for value in values]
-    return matches[0] if len(matches) == 1 else {"orMatch": {"valueMatchers": matches}}
+def claim_of_strings(path: Sequence[str], values: Sequence[str]) -> Json:
+    """A verified claim that is one of several strings, or a list with one of them in it.
+
+    Numbers and booleans never match.
+    """
+    value = one_of([{"stringMatch": string(value)} for value in values])
+    either = {"orMatch": {"valueMatchers": [{"listMatch": {"oneOf": value}}, value]}}
+    return claim(path, either)
+
+
+def one_of(values: Sequence[Json]) -> Json:
+    """Any of several values of metadata."""
+    return values[0] if len(values) == 1 else {"orMatch": {"valueMatchers": list(values)}}
 
 
 def _quote(text: str) -> str:

@@ -6,183 +6,221 @@ attribute the values are alternatives; attributes, and what must not be, are all
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.rbac import matchers
+from meshlab.istio.envoy.rbac.request_principals import request_principal
+from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
 from meshlab.istio.read.authorization_policy import OPERATION_FIELDS, SOURCE_FIELDS, Values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from meshlab.istio.envoy.config import Json
+    from meshlab.istio.envoy.rbac.context import RuleContext
     from meshlab.istio.read.authorization_policy import Rule
 
-__all__ = ["Surroundings", "rbac_policy"]
+__all__ = ["rbac_policy"]
 
-_LOCAL_TRUST_DOMAIN = "cluster.local"
 _PERMISSION_KEYS = ("destination.", "connection.", "experimental.")
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What a rule's meaning depends on beside its text.
+class _UnusableError(Exception):
+    """istiod cannot express the value: it is malformed, or connections do not have what it asks for."""
 
-    Attributes:
+
+def rbac_policy(
+    rule: Rule, context: RuleContext, *, namespace: str, over_tcp: bool, drop_whole: bool
+) -> Json | None:
+    """Return the RBAC policy that matches exactly what istiod makes the rule match.
+
+    Args:
+        rule: The rule.
+        context: What the rules depend on.
         namespace: The policy's namespace, which a bare service account belongs to.
-        trust_domain: The mesh's own; `cluster.local` in a principal stands for it.
-        listener_port: Where the proxy listens for a targetPort, `None` for a port that it does not serve.
+        over_tcp: Whether connections are judged, which have no attributes of HTTP.
+        drop_whole: Whether a value that cannot be expressed drops the rule (ALLOW), or only itself (all other actions).
+
+    Returns:
+        The policy, `None` where the rule is dropped.
     """
-
-    namespace: str
-    trust_domain: str
-    listener_port: Callable[[int], int | None]
-
-
-def rbac_policy(rule: Rule, around: Surroundings) -> Json:
-    """The RBAC policy that matches exactly what the rule matches."""
+    speller = _Speller(context, namespace, over_tcp=over_tcp, drop_whole=drop_whole)
     on_request: _Attributes = []
     on_caller: _Attributes = []
     for condition in rule.conditions:
         part = on_request if condition.key.startswith(_PERMISSION_KEYS) else on_caller
         part.append((condition.key, condition.values))
-    return {
-        "permissions": [
-            {"andRules": {"rules": list(_permissions(operation, on_request, around)) or [{"any": True}]}}
-            for operation in rule.operations or ({},)
-        ],
-        "principals": [
-            {"andIds": {"ids": list(_principals(source, on_caller, around)) or [{"any": True}]}}
-            for source in rule.sources or ({},)
-        ],
-    }
+    try:
+        return {
+            "permissions": [
+                {
+                    "andRules": {
+                        "rules": speller.permissions([*_in_order(operation, OPERATION_FIELDS), *on_request])
+                    }
+                }
+                for operation in rule.operations or ({},)
+            ],
+            "principals": [
+                {"andIds": {"ids": speller.principals([*_in_order(source, SOURCE_FIELDS), *on_caller])}}
+                for source in rule.sources or ({},)
+            ],
+        }
+    except _UnusableError:
+        return None
 
 
 _Attributes = list[tuple[str, Values]]
 
 
-def _permissions(
-    operation: Mapping[str, Values], conditions: _Attributes, around: Surroundings
-) -> Iterator[Json]:
-    for name, values in [*_in_order(operation, OPERATION_FIELDS), *conditions]:
-        if values.any_of:
-            yield _permission(name, values.any_of, around)
-        if values.none_of:
-            yield {"notRule": _permission(name, values.none_of, around)}
+class _Speller:
+    def __init__(self, context: RuleContext, namespace: str, *, over_tcp: bool, drop_whole: bool) -> None:
+        self._context = context
+        self._namespace = namespace
+        self._over_tcp = over_tcp
+        self._drop_whole = drop_whole
+
+    def permissions(self, attributes: _Attributes) -> list[Json]:
+        found = []
+        for name, values in attributes:
+            if matches := self._permission(name, values.any_of):
+                found.append(matches)
+            if matches := self._permission(name, values.none_of):
+                found.append({"notRule": matches})
+        return found or [{"any": True}]
+
+    def principals(self, attributes: _Attributes) -> list[Json]:
+        found = []
+        for name, values in attributes:
+            if matches := self._principal(name, values.any_of):
+                found.append(matches)
+            if matches := self._principal(name, values.none_of):
+                found.append({"notId": matches})
+        return found or [{"any": True}]
+
+    def _permission(self, name: str, values: Sequence[str]) -> Json | None:
+        match name:
+            case "hosts":
+                rules = self._http(values, _host)
+            case "methods":
+                rules = self._http(values, _method)
+            case "paths":
+                rules = self._http(values, _path)
+            case "ports" | "destination.port":
+                rules = [self._port(int(value)) for value in values]
+            case "destination.ip":
+                rules = [{"destinationIp": matchers.address_range(value)} for value in values]
+            case "connection.sni":
+                rules = [{"requestedServerName": matchers.string(value)} for value in values]
+            case _:
+                return self._metadata(name, values)
+        return {"orRules": {"rules": rules}} if rules else None
+
+    def _metadata(self, key: str, values: Sequence[str]) -> Json | None:
+        if not values:
+            return None
+        # istiod cuts at the first bracket; every key that the webhook takes has one.
+        namespace, _, name = key.removeprefix("experimental.").removesuffix("]").partition("[")
+        return matchers.metadata(
+            namespace, (name,), matchers.one_of([_metadata_value(value) for value in values])
+        )
+
+    def _principal(self, name: str, values: Sequence[str]) -> Json | None:
+        domains = self._context.trust_domains
+        match name:
+            case "principals" | "source.principal":
+                names = with_aliases_of_principals(values, domains)
+                ids = [_peer(matchers.principal_name(value)) for value in names]
+            case "trustDomains" | "source.trustDomain":
+                names = with_aliases_of_domains(values, domains)
+                ids = [_peer(matchers.trust_domain(value)) for value in names]
+            case "namespaces" | "source.namespace":
+                ids = [_peer(matchers.namespace_regex(value)) for value in values]
+            case "serviceAccounts" | "source.serviceAccount":
+                ids = [_peer(matchers.service_account_regex(value, self._namespace)) for value in values]
+            case "ipBlocks" | "source.ip":
+                ids = [{"directRemoteIp": matchers.address_range(value)} for value in values]
+            case "remoteIpBlocks" | "remote.ip":
+                ids = [{"remoteIp": matchers.address_range(value)} for value in values]
+            case "requestPrincipals" | "request.auth.principal":
+                ids = self._http(values, request_principal)
+                if len(ids) == 1:
+                    return ids[0]
+            case "request.auth.audiences":
+                return self._claim(lambda: ["aud"], values)
+            case "request.auth.presenter":
+                return self._claim(lambda: ["azp"], values)
+            case _ if name.startswith("request.auth.claims"):
+                return self._claim(lambda: _claim_path(name.removeprefix("request.auth.claims")), values)
+            case _:
+                brackets = name.removeprefix("request.headers")
+                ids = self._http(
+                    values, lambda value: {"header": matchers.header(_in_brackets(brackets), value)}
+                )
+        return {"orIds": {"ids": ids}} if ids else None
+
+    def _claim(self, path: Callable[[], Sequence[str]], values: Sequence[str]) -> Json | None:
+        if not values:
+            return None
+        found = self._http([""], lambda _: matchers.claim_of_strings(path(), values))
+        return found[0] if found else None
+
+    def _http(self, values: Iterable[str], spell: Callable[[str], Json]) -> list[Json]:
+        """Spell values that only requests have; drop the rule, or the values, that cannot be spelt."""
+        found = []
+        for value in values:
+            try:
+                found.append(self._spelt(value, spell))
+            except _UnusableError:
+                if self._drop_whole:
+                    raise
+        return found
+
+    def _spelt(self, value: str, spell: Callable[[str], Json]) -> Json:
+        if self._over_tcp:
+            raise _UnusableError
+        return spell(value)
+
+    def _port(self, target: int) -> Json:
+        listener = self._context.listener_port(target)
+        # A port that the workload does not serve must match nothing, not whatever happens to listen there.
+        return {"notRule": {"any": True}} if listener is None else {"destinationPort": listener}
 
 
-def _principals(
-    source: Mapping[str, Values], conditions: _Attributes, around: Surroundings
-) -> Iterator[Json]:
-    for name, values in [*_in_order(source, SOURCE_FIELDS), *conditions]:
-        if values.any_of:
-            yield _principal(name, values.any_of, around)
-        if values.none_of:
-            yield {"notId": _principal(name, values.none_of, around)}
+def _host(value: str) -> Json:
+    return {"header": matchers.header(":authority", value, ignore_case=True)}
 
 
-def _permission(name: str, values: Sequence[str], around: Surroundings) -> Json:
-    rules: list[Json]
-    match name:
-        case "hosts":
-            rules = [{"header": matchers.header(":authority", value, ignore_case=True)} for value in values]
-        case "methods":
-            rules = [{"header": matchers.header(":method", value)} for value in values]
-        case "paths":
-            rules = [_path(value) for value in values]
-        case "ports" | "destination.port":
-            rules = [_port(int(value), around) for value in values]
-        case "destination.ip":
-            rules = [{"destinationIp": matchers.address_range(value)} for value in values]
-        case "connection.sni":
-            rules = [{"requestedServerName": matchers.string(value)} for value in values]
-        case _:
-            namespace, _, key = name.removeprefix("experimental.").removesuffix("]").partition("[")
-            return matchers.metadata(namespace, (key,), matchers.one_of_strings(values))
-    return {"orRules": {"rules": rules}}
-
-
-def _principal(name: str, values: Sequence[str], around: Surroundings) -> Json:
-    ids: list[Json]
-    match name:
-        case "principals" | "source.principal":
-            ids = [_peer(matchers.principal_name(_in_trust_domain(value, around))) for value in values]
-        case "namespaces" | "source.namespace":
-            ids = [_peer(matchers.namespace_regex(value)) for value in values]
-        case "serviceAccounts":
-            ids = [_peer(matchers.service_account_regex(value, around.namespace)) for value in values]
-        case "ipBlocks" | "source.ip":
-            ids = [{"directRemoteIp": matchers.address_range(value)} for value in values]
-        case "remoteIpBlocks" | "remote.ip":
-            ids = [{"remoteIp": matchers.address_range(value)} for value in values]
-        case "requestPrincipals" | "request.auth.principal":
-            ids = [_request_principal(value) for value in values]
-            if len(ids) == 1:
-                return ids[0]
-        case "request.auth.audiences":
-            return _claim(("aud",), values)
-        case "request.auth.presenter":
-            return _claim(("azp",), values)
-        case _ if name.startswith("request.auth.claims"):
-            return _claim(name.partition("[")[2].removesuffix("]").split("]["), values)
-        case _:
-            header = name.partition("[")[2].removesuffix("]")
-            ids = [{"header": matchers.header(header, value)} for value in values]
-    return {"orIds": {"ids": ids}}
+def _method(value: str) -> Json:
+    return {"header": matchers.header(":method", value)}
 
 
 def _path(value: str) -> Json:
-    if "{" in value:
+    if "{*}" in value or "{**}" in value:
         return {"uriTemplate": matchers.uri_template(value)}
     return {"urlPath": {"path": matchers.string(value)}}
 
 
-def _port(target: int, around: Surroundings) -> Json:
-    listener = around.listener_port(target)
-    # A port that the workload does not serve must match nothing, not whatever happens to listen there.
-    return {"notRule": {"any": True}} if listener is None else {"destinationPort": listener}
+def _metadata_value(value: str) -> Json:
+    if value.startswith("[") and value.endswith("]"):
+        return {"listMatch": {"oneOf": {"stringMatch": matchers.string(value.strip("[]"))}}}
+    return {"stringMatch": matchers.string(value)}
 
 
 def _peer(name: Json) -> Json:
     return {"authenticated": {"principalName": name}}
 
 
-def _in_trust_domain(principal: str, around: Surroundings) -> str:
-    # pilot/pkg/security/trustdomain/bundle.go: only a principal written out in full names a trust domain.
-    domain, _, rest = principal.partition("/")
-    if domain == _LOCAL_TRUST_DOMAIN and principal.count("/") == 4:
-        return f"{around.trust_domain}/{rest}"
-    return principal
+def _in_brackets(text: str) -> str:
+    if not (text.startswith("[") and text.endswith("]")):
+        raise _UnusableError
+    return text[1:-1]
 
 
-def _request_principal(value: str) -> Json:
-    issuer, slash, subject = value.rpartition("/")
-    if not slash:
-        issuer, subject = value, ""
-    anything = matchers.regex(".+")
-    match_issuer, match_subject = {"exact": issuer}, {"exact": subject}
-    if value == "*":
-        match_issuer = match_subject = anything
-    elif value.startswith("*") and slash:
-        match_issuer = anything if issuer == "*" else {"suffix": issuer[1:]}
-    elif value.startswith("*"):
-        match_issuer, match_subject = anything, {"suffix": value[1:]}
-    elif value.endswith("*") and slash:
-        match_subject = anything if subject == "*" else {"prefix": subject[:-1]}
-    elif value.endswith("*"):
-        match_issuer, match_subject = {"prefix": value[:-1]}, anything
-    both = [
-        matchers.claim(("iss",), {"stringMatch": match_issuer}),
-        matchers.claim(("sub",), {"stringMatch": match_subject}),
-    ]
-    return {"andIds": {"ids": both}}
-
-
-def _claim(path: Sequence[str], values: Sequence[str]) -> Json:
-    value = matchers.one_of_strings(values)
-    # A claim may be one string or a list of them; numbers and booleans never match.
-    either = {"orMatch": {"valueMatchers": [{"listMatch": {"oneOf": value}}, value]}}
-    return matchers.claim(path, either)
+def _claim_path(text: str) -> list[str]:
+    """Split `[a][b]` into its names; brackets within a name make the whole one name, as in istiod."""
+    inner = _in_brackets(text)
+    names = inner.split("][")
+    return [inner] if any("[" in name or "]" in name for name in names) else names
 
 
 def _in_order(found: Mapping[str, Values], names: Sequence[str]) -> _Attributes:

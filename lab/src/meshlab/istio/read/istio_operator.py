@@ -1,0 +1,249 @@
+"""IstioOperator: the input of istioctl. Only its mesh-wide settings matter here; the rest installs components.
+
+How istioctl turns it into a MeshConfig: `manifests/charts/istio-control/istio-discovery/templates/configmap.yaml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshlab.istio.read.fields import Fields, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshlab.manifest import Manifest
+
+__all__ = ["Operator", "read_operator"]
+
+_SPEC = (
+    "addonComponents",
+    "compatibilityVersion",
+    "components",
+    "hub",
+    "installPackagePath",
+    "meshConfig",
+    "namespace",
+    "profile",
+    "revision",
+    "tag",
+    "unvalidatedValues",
+    "values",
+)
+# The profile `demo` also logs to standard output, which decides nothing.
+_PROFILES = (
+    "default",
+    "demo",
+    "minimal",
+    "empty",
+    "external",
+    "remote",
+    "openshift",
+    "stable",
+    "preview",
+    "",
+)
+_INSTALLATION = (
+    "autoscaleEnabled",
+    "autoscaleMax",
+    "autoscaleMin",
+    "base",
+    "cni",
+    "defaultRevision",
+    "gateways",
+    "hub",
+    "istio_cni",
+    "istiodRemote",
+    "ownerName",
+    "pilot",
+    "profile",
+    "resources",
+    "revision",
+    "revisionTags",
+    "tag",
+    "telemetry",
+    "ztunnel",
+)
+_GLOBAL = (
+    "arch",
+    "caAddress",
+    "caName",
+    "certSigners",
+    "configCluster",
+    "configValidation",
+    "defaultNodeSelector",
+    "defaultPodDisruptionBudget",
+    "defaultResources",
+    "defaultTolerations",
+    "externalIstiod",
+    "hub",
+    "imagePullPolicy",
+    "imagePullSecrets",
+    "istioNamespace",
+    "istiod",
+    "jwtPolicy",
+    "logAsJson",
+    "logging",
+    "meshID",
+    "meshNetworks",
+    "mountMtlsCerts",
+    "multiCluster",
+    "nativeNftables",
+    "network",
+    "networkPolicy",
+    "omitSidecarInjectorConfigMap",
+    "operatorManageWebhooks",
+    "pilotCertProvider",
+    "platform",
+    "priorityClassName",
+    "proxy",
+    "proxy_init",
+    "remotePilotAddress",
+    "resourceScope",
+    "sds",
+    "sts",
+    "tag",
+    "tracer",
+    "variant",
+    "waypoint",
+)
+_PROXY = (
+    "autoInject",
+    "clusterDomain",
+    "componentLogLevel",
+    "enableCoreDump",
+    "excludeIPRanges",
+    "excludeInboundPorts",
+    "excludeOutboundPorts",
+    "holdApplicationUntilProxyStarts",
+    "image",
+    "includeIPRanges",
+    "includeInboundPorts",
+    "includeOutboundPorts",
+    "lifecycle",
+    "logLevel",
+    "outlierLogPath",
+    "privileged",
+    "readinessFailureThreshold",
+    "readinessInitialDelaySeconds",
+    "readinessPeriodSeconds",
+    "resources",
+    "seccompProfile",
+    "startupProbe",
+    "statusPort",
+    "tracer",
+    "variant",
+)
+_CAPTURE_DEFAULTS = {
+    "autoInject": ("enabled", ""),
+    "clusterDomain": ("cluster.local",),
+    "excludeIPRanges": ("",),
+    "excludeInboundPorts": ("",),
+    "excludeOutboundPorts": ("",),
+    "includeIPRanges": ("*",),
+    "includeInboundPorts": ("*",),
+    "includeOutboundPorts": ("",),
+}
+_ISTIOD_ENVIRONMENT = frozenset(
+    {
+        "ENABLE_CLUSTER_TRUST_BUNDLE_API",
+        "ISTIO_DUAL_STACK",
+        "PILOT_ENABLE_ALPHA_GATEWAY_API",
+        "PILOT_ENABLE_ANALYSIS",
+        "PILOT_ENABLE_STATUS",
+        "PILOT_REMOTE_CLUSTER_TIMEOUT",
+        "PILOT_TRACE_SAMPLING",
+        "UNSAFE_ENABLE_ADMIN_ENDPOINTS",
+    }
+)
+"""Settings of istiod that cannot change the outcome of a request."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The mesh-wide settings of an IstioOperator.
+
+    Attributes:
+        mesh_config: The MeshConfig as written, `None` where there is none.
+        where: Where it stands.
+        istio_namespace: Where Istio is installed; an empty string where that is not written.
+    """
+
+    mesh_config: object
+    where: Where
+    istio_namespace: str
+
+
+def read_operator(manifest: Manifest) -> Operator:
+    """Read an IstioOperator.
+
+    Raises:
+        ManifestError: An unknown field, or a setting that decides requests and is not built.
+    """
+    spec = Fields(manifest.body.get("spec"), Where(manifest).key("spec"), _SPEC)
+    spec.choice("profile", _PROFILES, "")
+    if spec.raw("compatibilityVersion"):
+        raise spec.where.key("compatibilityVersion").error(
+            "the behaviour of an older Istio is not built; remove it."
+        )
+    values = spec.mapping(
+        "values", (*_INSTALLATION, "global", "meshConfig", "sidecarInjectorWebhook"), _VALUES_REFUSED
+    )
+    everywhere = values.mapping("global", _GLOBAL, _GLOBAL_REFUSED)
+    _check_capture(everywhere.mapping("proxy", _PROXY))
+    _check_injection(values.mapping("sidecarInjectorWebhook", _WEBHOOK))
+    _check_environment(values.raw("pilot"), values.where.key("pilot.env"))
+    if spec.raw("meshConfig") and values.raw("meshConfig"):
+        raise values.where.key("meshConfig").error("spec.meshConfig says the same; keep that one alone.")
+    source = values if values.raw("meshConfig") else spec
+    namespace = everywhere.string("istioNamespace") or spec.string("namespace")
+    return Operator(source.raw("meshConfig"), source.where.key("meshConfig"), namespace)
+
+
+_VALUES_REFUSED = {"experimental": "the lab does not know what this changes; remove it."}
+_GLOBAL_REFUSED = {
+    "trustDomain": "current Istio does not read it; write spec.meshConfig.trustDomain.",
+    "outboundTrafficPolicy": "current Istio does not read it; write spec.meshConfig.outboundTrafficPolicy.",
+    "mtls": "current Istio does not read it; write a PeerAuthentication.",
+}
+_WEBHOOK = (
+    "alwaysInjectSelector",
+    "defaultTemplates",
+    "enableNamespacesByDefault",
+    "injectedAnnotations",
+    "neverInjectSelector",
+    "reinvocationPolicy",
+    "rewriteAppHTTPProbe",
+    "templates",
+)
+
+
+def _check_capture(proxy: Fields) -> None:
+    for name, usual in _CAPTURE_DEFAULTS.items():
+        if name in proxy and proxy.string(name) not in usual:
+            problem = (
+                f"{proxy.string(name)!r} changes which traffic sidecars see; that is not built. Remove it."
+            )
+            raise proxy.where.key(name).error(problem)
+
+
+def _check_injection(webhook: Fields) -> None:
+    for name in (
+        "alwaysInjectSelector",
+        "defaultTemplates",
+        "enableNamespacesByDefault",
+        "neverInjectSelector",
+        "templates",
+    ):
+        if webhook.raw(name):
+            raise webhook.where.key(name).error(
+                "another choice of the pods that get a sidecar is not built; remove it."
+            )
+
+
+def _check_environment(pilot: object, where: Where) -> None:
+    environment: Mapping[str, object] = (pilot.get("env") or {}) if isinstance(pilot, dict) else {}
+    for name in environment:
+        if name not in _ISTIOD_ENVIRONMENT:
+            raise where.key(name).error("the lab keeps to istiod's default behaviour; remove it.")

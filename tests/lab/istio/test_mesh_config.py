@@ -1,0 +1,235 @@
+"""MeshConfig: the mesh-wide settings, from each of the places where Istio keeps them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from meshlab.istio.read.mesh_config import MeshSettings, RetryPolicy, is_mesh_config, read_mesh_settings
+from meshlab.manifest import Manifest, ManifestError, to_manifest
+
+
+def plain(text: str) -> MeshSettings:
+    return read_mesh_settings(yaml.safe_load(text) or {}, "mesh.yaml")
+
+
+def operator(spec: str) -> Manifest:
+    body = {"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "metadata": {"name": "i"}}
+    return to_manifest({**body, "spec": yaml.safe_load(spec)}, "op.yaml")
+
+
+def config_map(text: str, name: str = "istio") -> Manifest:
+    body: dict[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"mesh": text}}
+    return to_manifest({**body, "metadata": {"name": name, "namespace": "istio-system"}}, "cm.yaml")
+
+
+def refusal(written: Manifest | str) -> str:
+    with pytest.raises(ManifestError) as caught:
+        read_mesh_settings(written) if isinstance(written, Manifest) else plain(written)
+    return str(caught.value)
+
+
+def test_an_empty_config_gives_istios_defaults() -> None:
+    settings = plain("{}")
+
+    assert settings == MeshSettings()
+    assert (settings.trust_domain, settings.root_namespace) == ("cluster.local", "istio-system")
+    assert (settings.outbound_traffic_policy, settings.path_normalization) == ("ALLOW_ANY", "BASE")
+    assert (settings.enable_auto_mtls, settings.connect_timeout_s) == (True, 10.0)
+    assert set(settings.extension_providers) == {"prometheus", "stackdriver", "envoy"}
+
+
+def test_the_three_places_are_read_alike() -> None:
+    text = "{trustDomain: td.example, rootNamespace: root, outboundTrafficPolicy: {mode: REGISTRY_ONLY}}"
+
+    expected = MeshSettings(
+        trust_domain="td.example", root_namespace="root", outbound_traffic_policy="REGISTRY_ONLY"
+    )
+    assert plain(text) == expected
+    assert read_mesh_settings(config_map(text)) == expected
+    assert read_mesh_settings(config_map(text, "istio-canary")) == expected
+    assert read_mesh_settings(operator(f"{{meshConfig: {text}}}")) == expected
+    assert read_mesh_settings(operator(f"{{values: {{meshConfig: {text}}}}}")) == expected
+
+
+def test_an_operators_namespace_is_the_root_unless_its_config_names_another() -> None:
+    installed = "values: {global: {istioNamespace: mesh}}"
+
+    assert read_mesh_settings(operator(f"{{{installed}}}")).root_namespace == "mesh"
+    assert (
+        read_mesh_settings(operator(f"{{{installed}, meshConfig: {{rootNamespace: r}}}}")).root_namespace
+        == "r"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("trustDomainAliases: [b, a, b]", "trust_domain_aliases", ("a", "b")),
+        ("trustDomainAliases: []", "trust_domain_aliases", ()),
+        ("pathNormalization: {normalization: DEFAULT}", "path_normalization", "BASE"),
+        ("pathNormalization: {normalization: NONE}", "path_normalization", "NONE"),
+        ("defaultConfig: {gatewayTopology: {numTrustedProxies: 2}}", "num_trusted_proxies", 2),
+        ("defaultServiceExportTo: [.]", "service_export_to", (".",)),
+        ("defaultVirtualServiceExportTo: [.]", "virtual_service_export_to", (".",)),
+        ("defaultDestinationRuleExportTo: ['~']", "destination_rule_export_to", ("~",)),
+        ("accessLogFile: /dev/stdout", "access_log_file", "/dev/stdout"),
+        ("accessLogEncoding: JSON", "access_log_encoding", "JSON"),
+        ("defaultProviders: {accessLogging: [envoy]}", "default_access_log_providers", ("envoy",)),
+        ("enableAutoMtls: false", "enable_auto_mtls", False),
+        ("meshMTLS: {minProtocolVersion: TLSV1_3}", "mesh_mtls_min_version", "TLSV1_3"),
+        ("connectTimeout: 500ms", "connect_timeout_s", 0.5),
+        ("protocolDetectionTimeout: 5s", "protocol_detection_timeout_s", 5.0),
+        ("h2UpgradePolicy: UPGRADE", "h2_upgrade_policy", "UPGRADE"),
+        ("defaultHttpRetryPolicy: {attempts: 0}", "default_http_retry_policy", RetryPolicy(0)),
+        (
+            "defaultHttpRetryPolicy: {attempts: 3, retryOn: '5xx', perTryTimeout: 2s}",
+            "default_http_retry_policy",
+            RetryPolicy(3, 2.0, "5xx"),
+        ),
+    ],
+)
+def test_a_setting_is_read(text: str, field: str, value: object) -> None:
+    assert getattr(plain(text), field) == value
+    assert getattr(MeshSettings(), field) != value or text.endswith(("DEFAULT}", "[]"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "enableTracing: true",
+        "enablePrometheusMerge: false",
+        "defaultConfig: {discoveryAddress: 'istiod:15012', concurrency: 2, tracing: {sampling: 10}}",
+        "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}}",
+        "defaultProviders: {metrics: [prometheus]}",
+        "localityLbSetting: {enabled: true}",
+    ],
+)
+def test_what_cannot_change_an_outcome_is_passed_over(text: str) -> None:
+    assert plain(text) == MeshSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("surprise: 1", "surprise: this field is not known"),
+        ("trustDomain: Not_A_Domain", "trustDomain: 'Not_A_Domain'"),
+        ("trustDomain: ''", "trustDomain: ''"),
+        ("trustDomainAliases: [a/b]", "trustDomainAliases[0]"),
+        ("outboundTrafficPolicy: {}", "without it Istio takes REGISTRY_ONLY"),
+        ("outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}", "outboundTrafficPolicy.mode"),
+        ("pathNormalization: {normalization: SOME}", "pathNormalization.normalization"),
+        ("caCertificates: [{pem: x}]", "caCertificates: trust in further"),
+        ("defaultTrafficPolicy: {}", "defaultTrafficPolicy"),
+        ("discoverySelectors: [{}]", "discoverySelectors"),
+        ("tlsDefaults: {}", "tlsDefaults"),
+        ("meshMTLS: {cipherSuites: [X]}", "meshMTLS.cipherSuites"),
+        ("defaultConfig: {gatewayTopology: {proxyProtocol: {}}}", "gatewayTopology.proxyProtocol"),
+        ("defaultConfig: {gatewayTopology: {numTrustedProxies: -1}}", "cannot be negative"),
+        ("defaultConfig: {interceptionMode: NONE}", "defaultConfig.interceptionMode"),
+        ("defaultConfig: {proxyMetadata: {ISTIO_META_ENABLE_HBONE: 'true'}}", "ISTIO_META_ENABLE_HBONE"),
+        ("defaultConfig: {connectionSettings: {}}", "defaultConfig.connectionSettings"),
+        ("defaultHttpRetryPolicy: {attempts: 0, retryOn: '5xx'}", "turns retries off"),
+        ("extensionProviders: [{name: a, zipkin: {}}, {name: a, zipkin: {}}]", "another provider"),
+        ("extensionProviders: [{name: a}]", "expected one kind of provider, found none"),
+        ("extensionProviders: [{name: a, envoyExtAuthzGrpc: {pathPrefix: /}}]", "pathPrefix"),
+    ],
+)
+def test_what_could_change_an_outcome_and_is_not_built_is_refused_by_its_field(text: str, says: str) -> None:
+    message = refusal(text)
+
+    assert message.startswith("mesh.yaml: MeshConfig mesh: ")
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("{profile: ambient}", "spec.profile"),
+        ("{compatibilityVersion: '1.27'}", "spec.compatibilityVersion"),
+        ("{values: {global: {trustDomain: x}}}", "write spec.meshConfig.trustDomain"),
+        ("{values: {global: {proxy: {excludeOutboundPorts: '80'}}}}", "excludeOutboundPorts"),
+        ("{values: {pilot: {env: {PILOT_SKIP_VALIDATE_TRUST_DOMAIN: 'true'}}}}", "PILOT_SKIP_VALIDATE"),
+        (
+            "{values: {sidecarInjectorWebhook: {enableNamespacesByDefault: true}}}",
+            "enableNamespacesByDefault",
+        ),
+        (
+            "{values: {meshConfig: {enableTracing: true}}, meshConfig: {enableTracing: true}}",
+            "that one alone",
+        ),
+        ("{meshConfig: {surprise: 1}}", "spec.meshConfig.surprise"),
+        ("{surprise: 1}", "spec.surprise"),
+    ],
+)
+def test_an_operator_that_changes_more_than_its_mesh_config_is_refused(spec: str, says: str) -> None:
+    message = refusal(operator(spec))
+
+    assert message.startswith("op.yaml: IstioOperator i: ")
+    assert says in message
+
+
+def test_an_operator_that_only_installs_things_is_passed_over() -> None:
+    spec = """
+profile: demo
+hub: h
+tag: t
+components: {egressGateways: [{name: e, enabled: true}]}
+values:
+  global: {proxy: {resources: {}, includeIPRanges: "*"}, meshID: m}
+  pilot: {autoscaleEnabled: false, env: {PILOT_ENABLE_STATUS: "true"}}
+  gateways: {}
+"""
+    assert read_mesh_settings(operator(spec)) == MeshSettings()
+
+
+def test_a_config_map_names_itself_and_the_field_in_its_text() -> None:
+    assert refusal(config_map("surprise: 1")).startswith(
+        "cm.yaml: ConfigMap istio-system/istio: data.mesh.surprise:"
+    )
+    assert "data.mesh:2: " in refusal(config_map("{"))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "carries"),
+    [
+        (config_map("{}"), True),
+        (config_map("{}", "istio-canary"), True),
+        (config_map("{}", "other"), False),
+        (operator("{}"), True),
+        (
+            to_manifest({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio-ca"}}, "x"),
+            False,
+        ),
+    ],
+)
+def test_the_objects_that_carry_a_mesh_config_are_known(manifest: Manifest, carries: bool) -> None:
+    assert is_mesh_config(manifest) is carries
+
+
+def test_a_provider_keeps_what_istio_would_only_notice_when_it_is_used() -> None:
+    good = """
+extensionProviders:
+  - name: ask
+    envoyExtAuthzHttp: {service: shop/ask.shop.svc.cluster.local, port: 80, pathPrefix: /check, statusOnError: "503"}
+  - {name: traces, zipkin: {service: x, port: 1}}
+"""
+    providers = plain(good).extension_providers
+    ask = providers["ask"].authorizer
+
+    assert ask is not None
+    assert (ask.host, ask.protocol, ask.problem) == ("ask.shop.svc.cluster.local", "http", "")
+    assert providers["traces"].authorizer is None
+    for old, new, says in [
+        ("port: 80", "port: 0", "port 0"),
+        ("service: shop/", "service: a/b/", "service"),
+        ("pathPrefix: /check", "pathPrefix: check", "pathPrefix"),
+        ('"503"', '"599"', "statusOnError"),
+        ("port: 80", "port: 80, headersToUpstreamOnAllow: ['*']", "bare *"),
+        ("name: ask", "name: Ask", "name"),
+    ]:
+        changed = plain(good.replace(old, new)).extension_providers
+        bad = (changed.get("ask") or changed["Ask"]).authorizer
+        assert bad is not None
+        assert says in bad.problem
