@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.clusters import service_cluster
 from meshlab.istio.envoy.connection_manager import connection_manager
 from meshlab.istio.envoy.http_filters import access_loggers, policy_filters
 from meshlab.istio.envoy.inbound_listener import TLS_INSPECTOR
+from meshlab.istio.envoy.outbound.context import routed_service
 from meshlab.istio.envoy.routes import (
     ProxyView,
-    RoutedPort,
     RoutedServer,
-    RoutedService,
     cluster_names,
     gateway_virtual_hosts,
-    outbound_cluster,
     route_configuration,
-    shared_hosts,
 )
 from meshlab.istio.envoy.tls import gateway_context
 from meshlab.istio.model.virtual_services import for_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Placement
@@ -31,9 +27,8 @@ if TYPE_CHECKING:
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload, WorkloadPort
     from meshlab.istio.read.gateway import Gateway, Server
-    from meshlab.istio.read.virtual_service import Destination, VirtualService
 
-__all__ = ["gateway_clusters", "gateway_listener"]
+__all__ = ["gateway_listener"]
 
 
 def gateway_listener(
@@ -81,25 +76,11 @@ def gateway_listener(
     return listener | {"listenerFilters": [TLS_INSPECTOR], "filterChains": chains}
 
 
-def gateway_clusters(mesh: Mesh, workload: Workload, placement: Placement, secrets: Secrets) -> list[Json]:
-    """The clusters that a gateway's routes name, each once."""
-    services = {service.hostname: service for service in mesh.services}
-    clusters: dict[str, Json] = {}
-    for server, virtual_service in _bound(mesh, workload):
-        name_of = cluster_names(_routed_services(mesh).get, server.port)
-        for destination in _destinations(virtual_service):
-            name = name_of(destination)
-            # Without its cluster a destination is answered 503: it is no Service, or has no such port or subset.
-            if (service := services.get(destination.host)) is None:
-                continue
-            for port in service.ports:
-                if name == outbound_cluster(destination.host, port.number):
-                    clusters[name] = service_cluster(mesh, service, port, placement, secrets)
-    return list(clusters.values())
-
-
 def _virtual_hosts(mesh: Mesh, workload: Workload, chosen: Sequence[tuple[Gateway, Server]]) -> list[Json]:
-    services = _routed_services(mesh)
+    services = {
+        hostname: routed_service(service)
+        for hostname, service in mesh.visibility.scope_of(workload).by_hostname.items()
+    }
     return gateway_virtual_hosts(
         [
             RoutedServer(
@@ -114,30 +95,6 @@ def _virtual_hosts(mesh: Mesh, workload: Workload, chosen: Sequence[tuple[Gatewa
         proxy=ProxyView(workload.labels, workload.ref.namespace),
         cluster_name=lambda _, port: cluster_names(services.get, port),
     )
-
-
-def _routed_services(mesh: Mesh) -> dict[str, RoutedService]:
-    return {
-        service.hostname: RoutedService(
-            service.hostname,
-            service.namespace,
-            tuple(RoutedPort(port.number, bool(port.protocol)) for port in service.ports),
-        )
-        for service in mesh.services
-    }
-
-
-def _bound(mesh: Mesh, workload: Workload) -> Iterator[tuple[Server, VirtualService]]:
-    for gateway, server in mesh.servers(workload):
-        for virtual_service in for_gateway(mesh, workload, f"{gateway.namespace}/{gateway.name}"):
-            if shared_hosts(server.hosts, virtual_service):
-                yield server, virtual_service
-
-
-def _destinations(virtual_service: VirtualService) -> Iterator[Destination]:
-    for rule in virtual_service.http:
-        yield from (entry.destination for entry in rule.destinations)
-        yield from (mirror.destination for mirror in rule.all_mirrors)
 
 
 def _sni_match(server: Server) -> Json:

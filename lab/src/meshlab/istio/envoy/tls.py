@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.istio.envoy.config import Json
+    from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.read.gateway import GatewayTls
     from meshlab.istio.read.names import WorkloadRef
 
@@ -23,7 +24,6 @@ __all__ = [
     "Secrets",
     "gateway_context",
     "inbound_context",
-    "upstream_context",
 ]
 
 _WORKLOAD, _ROOT, _CREDENTIAL = "default", "ROOTCA", "kubernetes://"
@@ -45,12 +45,15 @@ class Secrets(Protocol):
     def reference(self, name: str) -> Json:
         """The reference to a secret of that name."""
 
-    def resources(self, ref: WorkloadRef, credentials: Iterable[str]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, credentials: Iterable[str], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """What the references need in the bootstrap's static resources.
 
         Args:
             ref: The workload whose proxy it is.
             credentials: The names of the gateway credentials that it uses.
+            client: What its TLS towards servers refers to.
         """
 
 
@@ -60,7 +63,9 @@ class SecretFiles:
 
     Attributes:
         workloads: Workload to a directory with `cert-chain.pem`, `key.pem` and `root-cert.pem`.
-        credentials: (namespace, credentialName) to a directory with `tls.crt` and `tls.key`.
+        credentials: (namespace, credentialName) to a directory with `tls.crt` and `tls.key`, and `ca.crt` where the
+            proxy checks servers with it. Files of pods are there without a namespace, by their path; `system` stands
+            for the CAs of the operating system.
     """
 
     workloads: Mapping[WorkloadRef, Path]
@@ -70,7 +75,9 @@ class SecretFiles:
         """A name alone refers to the bootstrap's own secrets."""
         return {"name": name}
 
-    def resources(self, ref: WorkloadRef, credentials: Iterable[str]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, credentials: Iterable[str], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """The static secrets: the workload's own, and the credentials."""
         own = self.workloads[ref]
         root = {"trustedCa": {"filename": str(own / "root-cert.pem")}}
@@ -81,6 +88,13 @@ class SecretFiles:
         for name in credentials:
             directory = self.credentials[ref.namespace, name]
             secrets.append(_certificate(_CREDENTIAL + name, directory / "tls.crt", directory / "tls.key"))
+        for resource in client:
+            directory = self.credentials[ref.namespace if resource.is_secret else "", resource.credential]
+            if resource.kind == "certificate":
+                secrets.append(_certificate(resource.name, directory / "tls.crt", directory / "tls.key"))
+            else:
+                authority = {"trustedCa": {"filename": str(directory / "ca.crt")}}
+                secrets.append({"name": resource.name, "validationContext": authority})
         return {"secrets": secrets}
 
 
@@ -104,7 +118,9 @@ class SecretSocket:
         config = {"apiConfigSource": source, "resourceApiVersion": "V3", "initialFetchTimeout": "0s"}
         return {"name": name, "sdsConfig": config}
 
-    def resources(self, ref: WorkloadRef, credentials: Iterable[str]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, credentials: Iterable[str], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """The cluster that leads to the socket."""
         endpoint = {"endpoint": {"address": {"pipe": {"path": self.path}}}}
         cluster = {
@@ -132,14 +148,6 @@ def inbound_context(secrets: Secrets, trust_domain: str) -> Json:
         "cipherSuites": list(_CIPHERS),
     }
     return _socket("Downstream", {"commonTlsContext": common, "requireClientCertificate": True})
-
-
-def upstream_context(secrets: Secrets, identities: Iterable[str], sni: str, alpn: Iterable[str]) -> Json:
-    """A client's side of mTLS: one of the expected identities must answer (ISTIO_MUTUAL)."""
-    common = _mutual(secrets, *({"exact": identity} for identity in identities))
-    common["alpnProtocols"] = list(alpn)
-    common["tlsParams"] = {"tlsMinimumProtocolVersion": "TLSv1_2", "tlsMaximumProtocolVersion": "TLSv1_3"}
-    return _socket("Upstream", {"commonTlsContext": common, "sni": sni})
 
 
 def gateway_context(secrets: Secrets, tls: GatewayTls) -> Json:

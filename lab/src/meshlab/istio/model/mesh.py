@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.registry import Registry, build_registry
+from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import target_number
 from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
@@ -142,6 +143,11 @@ class Mesh:
     def registry(self) -> Registry:
         """All services that proxies may know, with their endpoints and addresses."""
         return build_registry(self)
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        """What each proxy knows."""
+        return Visibility(self)
 
     def servers(self, workload: Workload) -> list[tuple[Gateway, Server]]:
         """Return the servers of all Gateways that select a gateway workload, by name."""
