@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Direction", "MeshAddresses", "MeshUnderTest"]
 

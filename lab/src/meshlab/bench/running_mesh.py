@@ -24,7 +24,7 @@ from meshlab.bench.verdicts.places import Places
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.errors import LabError
-from meshlab.istio.read.kubernetes import WorkloadRef
+from meshlab.istio.read.names import WorkloadRef
 from meshlab.processes.envoy import Envoy
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["EvidenceLine", "parse_line"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.places import Places
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["touched_proxies"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.verdicts.places import Place, Places
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
