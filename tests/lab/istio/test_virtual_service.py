@@ -289,18 +289,3 @@ def test_what_is_not_for_the_gateway_is_answered_404_there(
     changed = small.changed(small.base("VirtualService", "cart"), path, value)
 
     assert small.gateway(changed, without=("VirtualService/cart",)).virtual_hosts(8443) == {"*": []}
-
-
-def test_routes_to_a_port_that_is_not_http_are_refused(small: SmallMesh) -> None:
-    ports = [{"name": "tcp", "port": 81, "targetPort": 9091}]
-    other = small.changed(
-        small.changed(
-            small.changed(small.base("Service", "cart"), "metadata.name", "raw"), "spec.ports", ports
-        ),
-        "spec.selector",
-        {"app": "nothing"},
-    )
-
-    assert "port 81 of raw.shop.svc.cluster.local is not HTTP by name" in small.refusal(
-        service("[{route: [{destination: {host: raw}}]}]"), other
-    )

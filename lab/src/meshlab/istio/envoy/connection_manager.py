@@ -2,13 +2,14 @@
 
 The settings are those of `pilot/pkg/networking/core/listener_builder.go#buildHTTPConnectionManager`, even where Envoy's
 guide for edge proxies is stricter: what the lab lets through must be what Istio lets through. So a path keeps its
-escaped and its doubled slashes (`normalize_path` alone, Istio's `BASE` normalization), and headers with underscores
-pass.
+escaped and its doubled slashes unless MeshConfig's `pathNormalization` says more, and headers with underscores pass.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from meshlab.istio.read.mesh_config import MeshSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ def connection_manager(
     filters: Sequence[Json],
     access_log: Sequence[Json],
     at_gateway: bool,
+    settings: MeshSettings = MeshSettings(),  # noqa: B008 - frozen
 ) -> Json:
     """The network filter that speaks HTTP.
 
@@ -35,6 +37,7 @@ def connection_manager(
         access_log: The access loggers.
         at_gateway: Whether callers are outside the mesh. A gateway takes the connection's address for the caller's and
             replaces any client certificate header; a sidecar trusts what the peer's proxy wrote, and adds to it.
+        settings: The mesh-wide settings: how paths are normalized, and how many proxies in front a gateway trusts.
     """
     details = {"subject": True, "uri": True, "dns": True}
     manager: Json = {
@@ -46,16 +49,27 @@ def connection_manager(
         "useRemoteAddress": at_gateway,
         "forwardClientCertDetails": "SANITIZE_SET" if at_gateway else "APPEND_FORWARD",
         "setCurrentClientCertDetails": details | ({"cert": True} if at_gateway else {}),
-        "normalizePath": True,
-        "pathWithEscapedSlashesAction": "KEEP_UNCHANGED",
+        **_paths(settings),
         "streamIdleTimeout": "0s",
         "upgradeConfigs": [{"upgradeType": "websocket"}],
         "routeConfig": routes,
         "httpFilters": [*filters, _FAULT, _CORS, _ROUTER],
     }
+    if at_gateway and settings.num_trusted_proxies:
+        manager["xffNumTrustedHops"] = settings.num_trusted_proxies
     if access_log:
         manager["accessLog"] = list(access_log)
     return {"name": "envoy.filters.network.http_connection_manager", "typedConfig": manager}
+
+
+def _paths(settings: MeshSettings) -> Json:
+    chosen = settings.path_normalization
+    decoded = chosen == "DECODE_AND_MERGE_SLASHES"
+    paths: Json = {
+        "normalizePath": chosen != "NONE",
+        "pathWithEscapedSlashesAction": "UNESCAPE_AND_FORWARD" if decoded else "KEEP_UNCHANGED",
+    }
+    return paths | ({"mergeSlashes": True} if decoded or chosen == "MERGE_SLASHES" else {})
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,303 @@
+"""A mesh of real Envoys that cases are sent to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from meshlab.bench.applications import Applications
+from meshlab.bench.case import FromOutside
+from meshlab.bench.evidence.follow import LineFollower
+from meshlab.bench.evidence.instrument import instrument
+from meshlab.bench.evidence.line import EvidenceLine, parse_line
+from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.planning.planner import Planner
+from meshlab.bench.planning.reach import touched_proxies
+from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.places import Places
+from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
+from meshlab.bench.verdicts.verdict import Outcome, Verdict
+from meshlab.errors import LabError
+from meshlab.istio.read.names import WorkloadRef
+from meshlab.processes.envoy import Envoy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from meshlab.bench.authorities import Authorities
+    from meshlab.bench.case import AppSpec, Authorizer, Case
+    from meshlab.bench.issuers import Issuers
+    from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.bench.verdicts.places import Place
+    from meshlab.istio.envoy.config import Json
+    from meshlab.processes.supervisor import Supervisor
+
+__all__ = ["RunningMesh"]
+
+_CASE_TIMEOUT_S = 10.0
+
+
+class RunningMesh:
+    """The proxies and applications of a mesh. Use it as a context manager.
+
+    Only the proxies that cases can touch are started. The supervisor ends them.
+
+    Args:
+        supervisor: Starts and ends everything; its directory holds keys and logs.
+        mesh: The compiled mesh.
+        authorities: The certificate authorities of the run.
+        issuers: The token issuers of the run.
+        apps: What answers in place of applications; the echo does for all others.
+        authorizers: Scripts of external authorizers.
+        case_timeout_s: How long one request may take, in seconds.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        mesh: MeshUnderTest,
+        authorities: Authorities,
+        issuers: Issuers,
+        *,
+        apps: Sequence[AppSpec] = (),
+        authorizers: Sequence[Authorizer] = (),
+        case_timeout_s: float = _CASE_TIMEOUT_S,
+    ) -> None:
+        self._supervisor = supervisor
+        self._mesh = mesh
+        self._authorities = authorities
+        self._issuers = issuers
+        self._case_timeout_s = case_timeout_s
+        record = supervisor.directory / "echo.record"
+        self._applications = Applications(supervisor, authorities, apps, authorizers, record)
+        self._evidence = LineFollower(_parse_evidence, _evidence_keys)
+        self._records = LineFollower(_parse_record, _record_keys)
+        self._records.follow("echo", record)
+        self._proxies: dict[WorkloadRef, Envoy] = {}
+        self._wanted: frozenset[WorkloadRef] = frozenset()
+        self._with_client_addresses: frozenset[WorkloadRef] = frozenset()
+        self._lock = threading.Lock()
+        self._prepare()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def running(self) -> frozenset[WorkloadRef]:
+        """The workloads whose proxies run."""
+        return frozenset(self._proxies)
+
+    def start(self, cases: Iterable[Case]) -> None:
+        """Start the applications and the proxies that the cases can touch, and wait until all serve.
+
+        May be called again with other cases.
+
+        Raises:
+            LabError: A part did not get ready, or an application is named that the mesh does not have.
+        """
+        cases = list(cases)
+        self._wanted = frozenset().union(*(self._touched(case) for case in cases))
+        self._with_client_addresses = frozenset(
+            case.sender.gateway
+            for case in cases
+            if isinstance(case.sender, FromOutside) and case.sender.address is not None
+        )
+        self._adjust()
+
+    def update(self, mesh: MeshUnderTest, cases: Iterable[Case]) -> None:
+        """Follow a changed mesh, and wait until no connection is left that knows the old one.
+
+        Proxies take new listeners and clusters as they run; one whose other configuration changed starts anew.
+
+        Args:
+            mesh: The mesh as it is now. Addresses of what did not change must be the same.
+            cases: The cases that will be run.
+
+        Raises:
+            LabError: A proxy refused its configuration, or a part did not get ready.
+        """
+        self._mesh = mesh
+        # Connections between proxies outlive a change; only what belongs to single requests is over.
+        self._evidence.drop(lambda line: line.scope == "http")
+        self._records.drop(lambda record: bool(record["mark"]))
+        self._prepare()
+        self.start(cases)
+
+    def run(
+        self, cases: Iterable[Case], *, jobs: int = 8, stop_after_failure: bool = False
+    ) -> Iterator[Outcome]:
+        """Run cases in parallel and yield their outcomes in the order of the cases.
+
+        Args:
+            cases: The cases; `start` was called with all of them.
+            jobs: How many run at a time.
+            stop_after_failure: End with the first outcome that is `failed` or `error`.
+        """
+        with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="case") as pool:
+            futures = [pool.submit(self.run_case, case) for case in cases]
+            try:
+                for future in futures:
+                    outcome = future.result()
+                    yield outcome
+                    if stop_after_failure and outcome.state in ("failed", "error"):
+                        break
+            finally:
+                for future in futures:
+                    future.cancel()
+
+    def run_case(self, case: Case) -> Outcome:
+        """Run one case; whatever is wrong with it is in the outcome."""
+        began = time.monotonic()
+        try:
+            outcome = self._judge(case, *self._ask(case))
+        except (LabError, LookupError, ValueError) as error:
+            outcome = Outcome(case, "error", reasons=(str(error),))
+        return replace(outcome, duration_s=time.monotonic() - began)
+
+    def close(self) -> None:
+        """Close the files that it reads; the supervisor ends the processes."""
+        self._evidence.close()
+        self._records.close()
+
+    def _ask(self, case: Case) -> tuple[Place | None, Verdict]:
+        entry, verdict = self._ask_once(case)
+        # The way of a request is foreseen from the configuration. Should that miss a proxy, start it and ask again.
+        if missed := self._unstarted(verdict):
+            with self._lock:
+                self._start_proxies(missed)
+            return self._ask_once(case)
+        return entry, verdict
+
+    def _ask_once(self, case: Case) -> tuple[Place | None, Verdict]:
+        sending = self._planner.plan(case, uuid.uuid4().hex)
+        entry = str(sending.connector.address)
+        reply = sending.send(self._case_timeout_s)
+        return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark)
+
+    def _unstarted(self, verdict: Verdict) -> frozenset[WorkloadRef]:
+        tried = {address for hop in verdict.hops for address in (*hop.line.attempted, hop.line.upstream)}
+        places = [self._places.at(address) for address in tried]
+        found = {place.workload for place in places if place and place.kind == "proxy" and place.workload}
+        return frozenset(found & set(self._mesh.bootstraps)) - self.running
+
+    def _judge(self, case: Case, entry: Place | None, verdict: Verdict) -> Outcome:
+        reasons = self._untrusted(case, entry, verdict)
+        mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
+        if reasons:
+            return Outcome(case, "not judged", verdict, mismatches, reasons)
+        if verdict.missing:
+            return Outcome(case, "error", verdict, mismatches, (verdict.missing,))
+        if case.expect is None:
+            return Outcome(case, "seen", verdict)
+        return Outcome(case, "failed" if mismatches else "passed", verdict, mismatches)
+
+    def _untrusted(self, case: Case, entry: Place | None, verdict: Verdict) -> tuple[str, ...]:
+        """Reasons of every proxy that the request met, or that it was sent to and that does not run."""
+        to = destination_of(case.request)
+        met = [(hop.workload, hop.direction, hop.host, hop.port) for hop in verdict.hops]
+        for place, host in (
+            (entry, to.host),
+            *((self._places.at(hop.line.upstream), hop.host) for hop in verdict.hops),
+        ):
+            if place and place.kind == "proxy" and place.workload:
+                met.append((place.workload, place.direction, host, place.port or to.port))
+        reasons = [reason for proxy in dict.fromkeys(met) for reason in self._mesh.untrusted(*proxy)]
+        reasons += [
+            f"the proxy of {workload} has no configuration"
+            for workload, *_ in met
+            if workload not in self._mesh.bootstraps
+        ]
+        return tuple(dict.fromkeys(reasons))
+
+    def _touched(self, case: Case) -> frozenset[WorkloadRef]:
+        # What is wrong with a case is said when it runs.
+        with contextlib.suppress(LabError, LookupError, ValueError):
+            return touched_proxies(self._mesh, self._places, [case])
+        return frozenset()
+
+    def _prepare(self) -> None:
+        self._places = Places(self._mesh.addresses)
+        self._planner = Planner(self._mesh, self._authorities, self._issuers)
+
+    def _adjust(self) -> None:
+        """Make processes and readers fit the mesh and the wanted proxies."""
+        self._applications.start(self._mesh)
+        self._tracer = Tracer(
+            self._places, self._evidence, self._records, self._applications.recording, self._mesh.versions
+        )
+        for ref in self.running - frozenset(self._mesh.bootstraps):
+            self._proxies.pop(ref).stop()
+        updated = []
+        for ref, proxy in list(self._proxies.items()):
+            try:
+                proxy.update(self._configuration(ref))
+                updated.append(proxy)
+            except ValueError:
+                self._proxies.pop(ref).stop()
+                self._wanted |= {ref}
+        self._start_proxies(self._wanted - self.running)
+        for proxy in updated:
+            proxy.wait_updated()
+        self._applications.wait_ready()
+
+    def _start_proxies(self, refs: Iterable[WorkloadRef]) -> None:
+        started = []
+        for ref in sorted(refs):
+            if ref in self._proxies:
+                continue
+            self._evidence.follow(str(ref), self._log(ref))
+            proxy = Envoy(
+                self._supervisor,
+                f"envoy-{ref.namespace}.{ref.name}",
+                self._configuration(ref),
+                self._mesh.addresses.admin[ref],
+                changing_clusters=True,
+                drain_s=_DRAIN_S,
+            )
+            proxy.start()
+            self._proxies[ref] = proxy
+            started.append(proxy)
+        for proxy in started:
+            proxy.wait_ready()
+
+    def _configuration(self, ref: WorkloadRef) -> Json:
+        addressed = ref in self._with_client_addresses
+        return instrument(self._mesh.bootstraps[ref], self._log(ref), accept_client_addresses=addressed)
+
+    def _log(self, ref: WorkloadRef) -> Path:
+        return self._supervisor.directory / f"envoy-{ref.namespace}.{ref.name}.evidence"
+
+
+# No call is under way while a mesh changes, so nothing has to be served on.
+_DRAIN_S = 0
+
+
+def _parse_evidence(label: str, text: str) -> EvidenceLine:
+    return parse_line(WorkloadRef.parse(label), text)
+
+
+def _evidence_keys(line: EvidenceLine) -> tuple[str, ...]:
+    return (evidence_key(line.proxy, line.client),)
+
+
+def _parse_record(label: str, text: str) -> dict[str, Any]:
+    del label
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
+def _record_keys(record: dict[str, Any]) -> tuple[str, ...]:
+    return (record_key(record["port"], record["peer"]),)
