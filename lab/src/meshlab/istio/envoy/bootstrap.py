@@ -69,10 +69,10 @@ class ProxyCompiler:
         else:
             context = OutboundContext(mesh, workload, scope, self._routes)
             listeners = [
-                *(sidecar_listener(mesh, workload, port, placement, secrets) for port in workload.ports),
-                virtual_outbound_listener(context, placement.outbound[ref]),
-                *outbound_listeners(context),
+                sidecar_listener(mesh, workload, port, placement, secrets) for port in workload.ports
             ]
+            if address := placement.outbound.get(ref):
+                listeners += [virtual_outbound_listener(context, address), *outbound_listeners(context)]
             clusters += [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
             clusters.append(passthrough_cluster(timeout_s, placement.relay))
         client: dict[ClientResource, None] = {}

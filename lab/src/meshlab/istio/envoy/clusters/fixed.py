@@ -67,6 +67,6 @@ def to_original_destination(name: str, relay: Address, inner: Json | None = None
         "loadAssignment": {"clusterName": name, "endpoints": [{"lbEndpoints": [endpoint]}]},
         "transportSocket": {
             "name": "envoy.transport_sockets.upstream_proxy_protocol",
-            "typedConfig": {"@type": socket, "config": {"version": "V2"}, "transportSocket": inner or _RAW},
+            "typedConfig": {"@type": socket, "config": {"version": "V1"}, "transportSocket": inner or _RAW},
         },
     }
