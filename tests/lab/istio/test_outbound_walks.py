@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.istio.walks import CLIENT, Walks, namespace, service, workload
+from tests.lab.istio.sidecar_walks import CLIENT, Walks, namespace, service, workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

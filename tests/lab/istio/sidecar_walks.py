@@ -1,4 +1,4 @@
-"""Requests through real sidecars: a client's DNS, its PROXY header, its sidecar, the server's sidecar, the application."""
+"""Requests through real sidecars, from a client's DNS to the application and back."""
 
 from __future__ import annotations
 
