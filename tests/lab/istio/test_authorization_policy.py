@@ -69,6 +69,8 @@ spec: {{jwtRules: [{{issuer: me, jwks: '{small.jwks}'}}]}}
         "envoy.filters.http.jwt_authn",
         "envoy.filters.http.rbac",
         "envoy.filters.http.rbac",
+        "envoy.filters.http.fault",
+        "envoy.filters.http.cors",
         "envoy.filters.http.router",
     ]
     deny, allow = rbac(compiled)

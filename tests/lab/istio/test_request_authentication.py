@@ -217,6 +217,10 @@ def test_routes_of_a_gateway_are_chosen_again_after_verification(small: SmallMes
     assert "clearRouteCache" not in provider(small, "")
 
 
+def jwt_names(compiled: Compiled) -> list[str]:
+    return [entry["name"] for entry in compiled.filters(8080) if "jwt" in entry["name"]]
+
+
 def test_the_root_namespace_reaches_every_proxy_and_another_namespace_none(small: SmallMesh) -> None:
     everywhere = small.changed(policy(small), "metadata.namespace", "istio-system")
     everywhere = small.changed(everywhere, "spec", {"jwtRules": [{"issuer": "me", "jwks": small.jwks}]})
@@ -224,7 +228,7 @@ def test_the_root_namespace_reaches_every_proxy_and_another_namespace_none(small
 
     assert jwt(small.app(everywhere), 8080)
     assert jwt(small.gateway(everywhere), 8443)
-    assert [entry["name"] for entry in small.app(beside).filters(8080)] == ["envoy.filters.http.router"]
+    assert jwt_names(small.app(beside)) == []
 
 
 @pytest.mark.parametrize(

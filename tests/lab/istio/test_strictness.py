@@ -37,10 +37,54 @@ spec:
   exportTo: [edge]
   http:
     - name: all
-      match: [{uri: {prefix: /}, method: {exact: GET}, headers: {x-a: {exact: b}}, port: 443, gateways: [edge/door]}]
-      route: [{destination: {host: cart, port: {number: 80}}, weight: 1}]
+      match:
+        - name: one
+          uri: {prefix: /}
+          scheme: {exact: https}
+          method: {exact: GET}
+          authority: {exact: cart.example}
+          headers: {x-a: {exact: b}, "@request.auth.claims[sub]": {exact: me}}
+          withoutHeaders: {x-c: {exact: d}}
+          queryParams: {q: {exact: r}}
+          port: 443
+          gateways: [edge/door]
+          sourceLabels: {app: door}
+          sourceNamespace: edge
+          statPrefix: one
+      route:
+        - destination: {host: cart, port: {number: 80}, subset: v1}
+          weight: 1
+          headers: {request: {set: {x-s: a}, add: {x-s: b}, remove: [x-r]}, response: {remove: [x-r]}}
+      rewrite: {uriRegexRewrite: {match: a, rewrite: b}, authority: c}
+      mirror: {host: cart}
+      mirrorPercentage: {value: 50}
+      mirrorPercent: 50
+      fault:
+        delay: {percentage: {value: 1}, fixedDelay: 1s}
+        abort: {percentage: {value: 1}, httpStatus: 500}
+      corsPolicy:
+        allowOrigins: [{exact: https://a.example}]
+        allowMethods: [GET]
+        allowHeaders: [x-a]
+        exposeHeaders: [x-b]
+        maxAge: 5s
+        unmatchedPreflights: IGNORE
       timeout: 2s
-      retries: {attempts: 1, perTryTimeout: 1s, retryOn: reset}
+      retries: {attempts: 1, perTryTimeout: 1s, retryOn: reset, backoff: 1s}
+    - match: [{uri: {prefix: /copies}}]
+      route: [{destination: {host: cart}}]
+      mirrors: [{destination: {host: cart}, percentage: {value: 1}}]
+    - match: [{uri: {prefix: /elsewhere}}]
+      redirect: {prefixRewrite: /b, authority: c, scheme: https, port: 443, redirectCode: 302}
+    - match: [{uri: {prefix: /teapot}}]
+      directResponse: {status: 418, body: {string: tea}}
+    - delegate: {name: other, namespace: shop}
+  tls:
+    - match: [{sniHosts: [cart.example], destinationSubnets: [10.0.0.0/8], port: 443, gateways: [edge/door]}]
+      route: [{destination: {host: cart, port: {number: 80}}, weight: 1}]
+  tcp:
+    - match: [{destinationSubnets: [10.0.0.0/8], port: 443, sourceLabels: {app: door}, sourceNamespace: edge}]
+      route: [{destination: {host: cart, port: {number: 80}}, weight: 1}]
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -88,7 +132,18 @@ spec:
   selector: {app: cart}
   ports: [{name: http, port: 80, targetPort: web}]
 """
-FREE = ("labels", "annotations", "matchLabels", "selector", "headers", "portLevelMtls")
+FREE = (
+    "add",
+    "annotations",
+    "labels",
+    "matchLabels",
+    "portLevelMtls",
+    "queryParams",
+    "selector",
+    "set",
+    "sourceLabels",
+    "withoutHeaders",
+)
 """Mappings whose keys are the user's to choose."""
 
 
@@ -98,7 +153,9 @@ def documents() -> list[dict[str, Any]]:
 
 def mappings(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     if isinstance(value, dict):
-        if not path or path[-1] not in FREE or "matchLabels" in value:
+        # `headers` of a match is free, `headers` of a rule is not.
+        is_free = path and (path[-1] in FREE or (path[-1] == "headers" and "request" not in value))
+        if not is_free or "matchLabels" in value:
             yield path
         for key, item in value.items():
             yield from mappings(item, (*path, key))
@@ -121,12 +178,13 @@ def at(body: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any YAM
     return body
 
 
+PERCENTAGES = [("percentage", "value"), ("mirrorPercentage", "value")]
 MAPPINGS = [(number, path) for number, document in enumerate(documents()) for path in mappings(document)]
 LEAVES = [
     (number, path)
     for number, document in enumerate(documents())
     for path in leaves(document)
-    if path[0] == "spec" and path[-1] not in ("targetPort",)
+    if path[0] == "spec" and path[-1] not in ("targetPort",) and path[-2:] not in PERCENTAGES
 ]
 
 

@@ -31,7 +31,7 @@ def connection_manager(
     Args:
         stat_prefix: The prefix of its statistics.
         routes: The route configuration.
-        filters: The HTTP filters in order, without the router.
+        filters: The HTTP filters of the policies, in order; those for faults, CORS and routes are added.
         access_log: The access loggers.
         at_gateway: Whether callers are outside the mesh. A gateway takes the connection's address for the caller's and
             replaces any client certificate header; a sidecar trusts what the peer's proxy wrote, and adds to it.
@@ -51,7 +51,7 @@ def connection_manager(
         "streamIdleTimeout": "0s",
         "upgradeConfigs": [{"upgradeType": "websocket"}],
         "routeConfig": routes,
-        "httpFilters": [*filters, _ROUTER],
+        "httpFilters": [*filters, _FAULT, _CORS, _ROUTER],
     }
     if access_log:
         manager["accessLog"] = list(access_log)
@@ -63,6 +63,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 
+# Istio has these two in every connection manager, after the policies; routes say what they do.
+_FAULT: Json = {
+    "name": "envoy.filters.http.fault",
+    "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"},
+}
+_CORS: Json = {
+    "name": "envoy.filters.http.cors",
+    "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"},
+}
 _ROUTER: Json = {
     "name": "envoy.filters.http.router",
     "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
