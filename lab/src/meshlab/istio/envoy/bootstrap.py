@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.clusters import app_cluster
-from meshlab.istio.envoy.gateway_listener import gateway_clusters, gateway_listener
-from meshlab.istio.envoy.inbound_listener import sidecar_listener
+from meshlab.istio.envoy.app_clusters import app_cluster
+from meshlab.istio.envoy.gateway_listener import gateway_listeners
+from meshlab.istio.envoy.gateway_routes import gateway_clusters
+from meshlab.istio.envoy.inbound_listener import inbound_listener
+from meshlab.istio.model.credentials import tls_resources
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.envoy.tls import Secrets
+    from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.names import WorkloadRef
@@ -38,12 +41,12 @@ def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: S
     if not workload.injected:
         raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
     if workload.is_gateway:
-        listeners = [gateway_listener(mesh, workload, port, placement, secrets) for port in workload.ports]
+        listeners = gateway_listeners(mesh, workload, placement, secrets)
         clusters = gateway_clusters(mesh, workload, placement, secrets)
     else:
-        listeners = [sidecar_listener(mesh, workload, port, placement, secrets) for port in workload.ports]
+        listeners = [inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports]
         clusters = [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
-    delivered = secrets.resources(ref, _credentials(mesh, workload))
+    delivered = secrets.resources(ref, _tls_resources(mesh, workload))
     return {
         "node": _node(workload),
         "admin": {"address": placement.admin[ref].envoy},
@@ -52,11 +55,19 @@ def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: S
             "listeners": listeners,
             "clusters": [*clusters, *delivered.get("clusters", [])],
         },
+        "layeredRuntime": {"layers": [{"name": "global config", "staticLayer": _RUNTIME}, _ADMIN_LAYER]},
         # Without a limit Envoy warns at every start; Istio sets the same one.
         "overloadManager": {"resourceMonitors": [_CONNECTION_LIMIT]},
     }
 
 
+# Istio's own settings (pkg/bootstrap/config.go#extractRuntimeFlags), as far as they decide about requests.
+_RUNTIME: Json = {
+    # A path is judged without what follows a #. Envoy alone would answer 400.
+    "envoy.reloadable_features.http_reject_path_with_fragment": False,
+    "re2.max_program_size.error_level": 32768,
+}
+_ADMIN_LAYER: Json = {"name": "admin", "adminLayer": {}}
 _CONNECTION_LIMIT: Json = {
     "name": "envoy.resource_monitors.global_downstream_max_connections",
     "typedConfig": {
@@ -77,8 +88,9 @@ def _node(workload: Workload) -> Json:
     }
 
 
-def _credentials(mesh: Mesh, workload: Workload) -> list[str]:
+def _tls_resources(mesh: Mesh, workload: Workload) -> list[TlsResource]:
     if not workload.is_gateway:
         return []
-    used = [server.tls.credential for _, server in mesh.servers(workload) if server.tls]
-    return list(dict.fromkeys(used))
+    return tls_resources(
+        merged.server for port in mesh.gateway_ports(workload).ports for merged in port.servers
+    )

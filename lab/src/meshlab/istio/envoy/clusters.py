@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.placement import Address, Placement
+    from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.envoy.tls import Secrets
     from meshlab.istio.model.mesh import Mesh
-    from meshlab.istio.model.workload import Workload, WorkloadPort
+    from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.services import Service, ServicePort
 
-__all__ = ["app_cluster", "app_cluster_name", "service_cluster", "service_cluster_name"]
+__all__ = ["service_cluster", "service_cluster_name"]
 
 _CONNECT_TIMEOUT = "10s"  # Istio's default, MeshConfig.connectTimeout
 # What Istio's proxies offer to each other; a receiver in mode PERMISSIVE knows the mesh by these names.
@@ -63,16 +63,6 @@ def service_cluster(
             {"name": "tlsMode-disabled", "match": {}, "transportSocket": _PLAINTEXT},
         ]
     return cluster
-
-
-def app_cluster_name(port: WorkloadPort) -> str:
-    """The name that Istio gives to the cluster of a sidecar's own app."""
-    return f"inbound|{port.number}||"
-
-
-def app_cluster(port: WorkloadPort, app: Address) -> Json:
-    """The cluster of a sidecar's own app, in plaintext."""
-    return _cluster(app_cluster_name(port), [{"endpoint": {"address": app.envoy}}], port.protocol)
 
 
 def _endpoint(mesh: Mesh, workload: Workload, port: ServicePort, placement: Placement) -> Iterator[Json]:
