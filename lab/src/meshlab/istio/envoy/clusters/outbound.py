@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.envoy.tls import Secrets
-    from meshlab.istio.model.client_credentials import ClientResource
+    from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.model.destination_rules import MergedRule
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshPort, MeshService
@@ -55,13 +55,13 @@ class ServiceClusters:
         self._mesh = mesh
         self._placement = placement
         self._secrets = secrets
-        self._made: dict[tuple[int, int, bool], tuple[list[Json], list[ClientResource]]] = {}
+        self._made: dict[tuple[int, int, bool], tuple[list[Json], list[TlsResource]]] = {}
         # Identities stand for the objects in the keys, so the objects must live as long as the keys.
         self._kept: list[object] = []
 
     def of(
         self, service: MeshService, rule: MergedRule | None, *, at_gateway: bool
-    ) -> tuple[list[Json], list[ClientResource]]:
+    ) -> tuple[list[Json], list[TlsResource]]:
         """Return the clusters of a service, and what their TLS refers to.
 
         The clusters are shared: copy them before changing them.
@@ -75,7 +75,7 @@ class ServiceClusters:
         if key not in self._made:
             self._kept += [service, rule]
             clusters: list[Json] = []
-            resources: dict[ClientResource, None] = {}
+            resources: dict[TlsResource, None] = {}
             for port in service.ports if service.resolution != "alias" else ():
                 if port.protocol == "udp":
                     continue
@@ -150,7 +150,7 @@ class _Cluster:
         self._tls = upstream_tls_setting(rule, self._policy, at_gateway=at_gateway)
 
     @property
-    def resources(self) -> list[ClientResource]:
+    def resources(self) -> list[TlsResource]:
         return client_resources(self._tls)
 
     def build(self) -> Iterator[Json]:
