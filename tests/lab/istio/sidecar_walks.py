@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self
 from meshlab.bench.relay import Relay
 from meshlab.certificates import CertificateAuthority
 from meshlab.istio import Placement, ProxyCompiler, SecretFiles, WorkloadRef, load_mesh
-from meshlab.istio.model.client_credentials import SYSTEM_CA
 from meshlab.istio.model.resolve import resolve
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
@@ -152,9 +151,10 @@ class Walks:
             issued = own.issue(uris=[each.identity(self.mesh.trust_domain)])
             issued.write(directory, chain="cert-chain.pem", key="key.pem", root="root-cert.pem")
             workloads[each.ref] = directory
-        issued = self._public.issue(dns_names=["client.example"])
-        for key in (("", SYSTEM_CA), ("shop", "partner-client"), ("", "/etc/partner/ca.pem")):
-            directory = self._directory / "credentials" / key[1].strip("/").replace("/", "_")
+        for number, credential in enumerate(self.mesh.credentials):
+            issued = self._public.issue(dns_names=[*credential.hosts, "client.example"])
+            directory = self._directory / f"credential-{number}"
+            key = credential.namespace, credential.name
             credentials[key] = issued.write(directory, chain="tls.crt", key="tls.key", root="ca.crt")
         return SecretFiles(workloads, credentials)
 

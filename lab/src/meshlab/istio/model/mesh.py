@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from meshlab.istio.model.client_credentials import client_credentials
 from meshlab.istio.model.credentials import Credential, credentials_of
 from meshlab.istio.model.gateway_servers import MergedPorts, merge_servers, ordered_gateways
 from meshlab.istio.model.registry import Registry, build_registry
@@ -122,17 +123,19 @@ class Mesh:
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """What the gateways' TLS needs and the manifests do not hold, each once."""
+        """What the TLS of proxies needs and the manifests do not hold, each once."""
         found: dict[tuple[str, str], Credential] = {}
+        needed = client_credentials(self)
         for workload in self.workloads:
             if not workload.is_gateway:
                 continue
             servers = (
                 merged.server for port in self.gateway_ports(workload).ports for merged in port.servers
             )
-            for credential in credentials_of(workload.ref.namespace, servers):
-                key = credential.namespace, credential.name
-                found[key] = found[key].joined(credential) if key in found else credential
+            needed += credentials_of(workload.ref.namespace, servers)
+        for credential in needed:
+            key = credential.namespace, credential.name
+            found[key] = found[key].joined(credential) if key in found else credential
         return tuple(found.values())
 
     def gateway_ports(self, workload: Workload) -> MergedPorts:

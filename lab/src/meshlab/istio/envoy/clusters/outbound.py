@@ -6,7 +6,6 @@ services that it knows, and no others: a route to anything else is answered 503.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.clusters.endpoints import load_balanced_endpoints
@@ -15,7 +14,7 @@ from meshlab.istio.envoy.clusters.http_versions import protocol_options
 from meshlab.istio.envoy.connection_manager import duration
 from meshlab.istio.envoy.routes import outbound_cluster
 from meshlab.istio.envoy.upstream_tls import ClusterTls, istio_mutual, originate
-from meshlab.istio.model.client_credentials import client_resources
+from meshlab.istio.model.client_credentials import client_resources, client_tls
 from meshlab.istio.model.destination_rules import policy_for
 from meshlab.istio.model.mtls import namespace_mtls_mode
 
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
     from meshlab.istio.model.destination_rules import MergedRule
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshPort, MeshService
-    from meshlab.istio.read.destination_rule import ClientTls, TrafficPolicy
 
-__all__ = ["ServiceClusters", "is_mutual", "upstream_tls_setting"]
+__all__ = ["ServiceClusters", "is_mutual"]
 
 _RAW: Json = {
     "name": "envoy.transport_sockets.raw_buffer",
@@ -89,22 +87,6 @@ class ServiceClusters:
         return self._made[key]
 
 
-def upstream_tls_setting(
-    rule: MergedRule | None, policy: TrafficPolicy, *, at_gateway: bool
-) -> ClientTls | None:
-    """Return the TLS setting that a cluster follows; `None` where nothing is written.
-
-    At a sidecar a credential counts only in a rule that chooses its workloads: without, there is no TLS at all.
-    """
-    tls = policy.tls
-    if tls is None or at_gateway or tls.mode not in ("SIMPLE", "MUTUAL"):
-        return tls
-    by_selector = rule is not None and rule.selector is not None
-    if tls.credential_name and not tls.credential_name.startswith("configmap://") and not by_selector:
-        return replace(tls, mode="DISABLE")
-    return tls
-
-
 def is_mutual(mesh: Mesh, service: MeshService, port: MeshPort, rule: MergedRule | None) -> bool:
     """Return whether connections to a port may be mutual TLS with the workload's certificate."""
     policy = policy_for(rule, port.number)
@@ -147,7 +129,7 @@ class _Cluster:
         self._service, self._port, self._rule, self._subset = service, port, rule, subset
         self._at_gateway = at_gateway
         self._policy = policy_for(rule, port.number, subset)
-        self._tls = upstream_tls_setting(rule, self._policy, at_gateway=at_gateway)
+        self._tls = client_tls(rule, self._policy, at_gateway=at_gateway)
 
     @property
     def resources(self) -> list[TlsResource]:
