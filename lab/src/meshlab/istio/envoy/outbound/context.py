@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.visibility import ProxyScope
     from meshlab.istio.model.workload import Workload
 
-__all__ = ["OutboundContext", "RouteTable"]
-
-RouteTable = dict[tuple[int, frozenset[tuple[str, str]], int], "list[Json]"]
-"""Virtual hosts that were made, by scope, labels of the workload, and port."""
+__all__ = ["OutboundContext", "routed_service"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +41,23 @@ class OutboundContext:
         mesh: The mesh.
         workload: Its workload.
         scope: What it knows.
-        made_routes: Virtual hosts that other sidecars had made; workloads that know the same share them.
     """
 
     mesh: Mesh
     workload: Workload
     scope: ProxyScope
-    made_routes: RouteTable
+    _hosts: dict[int, list[Json]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def profile(self) -> tuple[object, ...]:
+        """What its listeners depend on: two sidecars with the same profile have the same."""
+        labels = self.workload.labels
+        return (
+            id(self.scope),
+            tuple((key, labels[key]) for key in sorted(self.scope.label_keys) if key in labels),
+            self.workload.ref if self.workload.ref in self.scope.called_pods else None,
+            json.dumps(self.access_log),
+        )
 
     @cached_property
     def access_log(self) -> list[Json]:
@@ -95,16 +103,15 @@ class OutboundContext:
         egress = self.scope.egress_for(port)
         if egress is None:
             return []
-        key = (id(self.scope), frozenset(self.workload.labels.items()), port)
-        if key not in self.made_routes:
-            self.made_routes[key] = sidecar_virtual_hosts(
+        if port not in self._hosts:
+            self._hosts[port] = sidecar_virtual_hosts(
                 egress.virtual_services,
                 [routed_service(service) for service in egress.services],
                 proxy=self.view,
                 port=port,
                 settings=self.settings,
             )
-        return self.made_routes[key]
+        return self._hosts[port]
 
     def unknown_hosts(self) -> Json:
         """Return the virtual host for all hosts that it does not know."""
