@@ -264,7 +264,7 @@ def _listeners(one: PolicySet, where: Mapping[int, int], secrets: Path) -> Itera
                 routes=_answer(),
                 filters=[*filters.before_jwt, *([tokens] if tokens else []), *filters.after_jwt],
                 access_log=[],
-                at_gateway=one.at_gateway,
+                side="gateway" if one.at_gateway else "inbound",
                 settings=one.settings,
             )
             chain = [manager]

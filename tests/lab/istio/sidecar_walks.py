@@ -20,7 +20,7 @@ from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
 from meshlab.processes.ports import free_ports
 
-from tests.lab.istio.test_connections import envoy
+from tests.lab.istio.walks import envoy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

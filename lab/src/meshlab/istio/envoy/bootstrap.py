@@ -10,13 +10,15 @@ from meshlab.istio.envoy.clusters import (
     black_hole_cluster,
     passthrough_cluster,
 )
-from meshlab.istio.envoy.gateway_listener import gateway_listener
-from meshlab.istio.envoy.inbound_listener import sidecar_listener
+from meshlab.istio.envoy.gateway_listener import gateway_listeners
+from meshlab.istio.envoy.gateway_routes import sni_clusters
+from meshlab.istio.envoy.inbound_listener import inbound_listener
 from meshlab.istio.envoy.outbound import (
     OutboundContext,
     outbound_listeners,
     virtual_outbound_listener,
 )
+from meshlab.istio.model.credentials import tls_resources
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.envoy.tls import Secrets
     from meshlab.istio.model.client_credentials import ClientResource
+    from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.names import WorkloadRef
@@ -63,13 +66,12 @@ class ProxyCompiler:
         timeout_s = mesh.settings.connect_timeout_s
         clusters = [black_hole_cluster(timeout_s)]
         if workload.is_gateway:
-            listeners = [
-                gateway_listener(mesh, workload, port, placement, secrets) for port in workload.ports
-            ]
+            listeners = gateway_listeners(mesh, workload, placement, secrets)
+            clusters += sni_clusters(mesh, workload, placement)
         else:
             context = OutboundContext(mesh, workload, scope, self._routes)
             listeners = [
-                sidecar_listener(mesh, workload, port, placement, secrets) for port in workload.ports
+                inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports
             ]
             if address := placement.outbound.get(ref):
                 listeners += [virtual_outbound_listener(context, address), *outbound_listeners(context)]
@@ -82,7 +84,7 @@ class ProxyCompiler:
             )
             clusters += made
             client.update(dict.fromkeys(resources))
-        delivered = secrets.resources(ref, _credentials(mesh, workload), client)
+        delivered = secrets.resources(ref, _tls_resources(mesh, workload), client)
         return {
             "node": _node(workload),
             "admin": {"address": placement.admin[ref].envoy},
@@ -91,6 +93,7 @@ class ProxyCompiler:
                 "listeners": listeners,
                 "clusters": [*clusters, *delivered.get("clusters", [])],
             },
+            "layeredRuntime": {"layers": [{"name": "global config", "staticLayer": _RUNTIME}, _ADMIN_LAYER]},
             # Without a limit Envoy warns at every start; Istio sets the same one.
             "overloadManager": {"resourceMonitors": [_CONNECTION_LIMIT]},
         }
@@ -114,6 +117,13 @@ def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: S
     return ProxyCompiler(mesh, placement, secrets).compile(ref)
 
 
+# Istio's own settings (pkg/bootstrap/config.go#extractRuntimeFlags), as far as they decide about requests.
+_RUNTIME: Json = {
+    # A path is judged without what follows a #. Envoy alone would answer 400.
+    "envoy.reloadable_features.http_reject_path_with_fragment": False,
+    "re2.max_program_size.error_level": 32768,
+}
+_ADMIN_LAYER: Json = {"name": "admin", "adminLayer": {}}
 _CONNECTION_LIMIT: Json = {
     "name": "envoy.resource_monitors.global_downstream_max_connections",
     "typedConfig": {
@@ -134,8 +144,9 @@ def _node(workload: Workload) -> Json:
     }
 
 
-def _credentials(mesh: Mesh, workload: Workload) -> list[str]:
+def _tls_resources(mesh: Mesh, workload: Workload) -> list[TlsResource]:
     if not workload.is_gateway:
         return []
-    used = [server.tls.credential for _, server in mesh.servers(workload) if server.tls]
-    return list(dict.fromkeys(used))
+    return tls_resources(
+        merged.server for port in mesh.gateway_ports(workload).ports for merged in port.servers
+    )

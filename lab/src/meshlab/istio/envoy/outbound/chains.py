@@ -103,11 +103,9 @@ def http_chain(context: OutboundContext, name: str, service: MeshService, port: 
         routes=routes,
         filters=[],
         access_log=context.access_log,
-        at_gateway=False,
+        side="outbound",
+        settings=context.mesh.settings,
     )
-    # Envoy's own default drops a client certificate header that the application sends.
-    for key in ("forwardClientCertDetails", "setCurrentClientCertDetails"):
-        manager["typedConfig"].pop(key, None)
     return Chain((manager,))
 
 
