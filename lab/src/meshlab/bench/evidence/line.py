@@ -96,6 +96,8 @@ def parse_line(proxy: WorkloadRef, text: str) -> EvidenceLine:
         ValueError: It is something else.
     """
     document = json.loads(text)
+    if not isinstance(document, dict) or "scope" not in document:
+        raise ValueError("a line of another logger")
     texts = {name: str(document[name]) for name in _TEXTS if document.get(name) not in _NOTHING}
     attempted = document.get("attempted")
     status = document.get("status")
