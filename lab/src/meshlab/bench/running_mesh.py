@@ -18,7 +18,7 @@ from meshlab.bench.evidence.instrument import instrument
 from meshlab.bench.evidence.line import EvidenceLine, parse_line
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.planner import Planner
-from meshlab.bench.planning.reach import touched_proxies
+from meshlab.bench.planning.reach import cluster_endpoints, touched_proxies
 from meshlab.bench.verdicts.compare import compare
 from meshlab.bench.verdicts.places import Places
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
@@ -190,8 +190,13 @@ class RunningMesh:
         return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark)
 
     def _unstarted(self, verdict: Verdict) -> frozenset[WorkloadRef]:
-        tried = {address for hop in verdict.hops for address in (*hop.line.attempted, hop.line.upstream)}
-        places = [self._places.at(address) for address in tried]
+        """Proxies behind the chosen clusters that do not run: a failed attempt at one may hide behind a retry."""
+        addresses = {
+            address
+            for hop in verdict.hops
+            for address in cluster_endpoints(self._mesh.bootstraps[hop.workload], hop.line.cluster)
+        }
+        places = [self._places.at(address) for address in addresses]
         found = {place.workload for place in places if place and place.kind == "proxy" and place.workload}
         return frozenset(found & set(self._mesh.bootstraps)) - self.running - frozenset(self._refused)
 

@@ -1,4 +1,4 @@
-"""Evidence of refusals between proxies, over TCP, and by external authorizers, on real Envoys."""
+"""Ways of requests on real Envoys: refusals between proxies, TCP, retries, mirrors, external authorizers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from meshlab.bench.case import Authorizer, AuthorizerRule, FromOutside, FromWorkload, HttpRequest, TcpRequest
+from meshlab.bench.case import (
+    Authorizer,
+    AuthorizerRule,
+    Expectation,
+    FromOutside,
+    FromWorkload,
+    HttpRequest,
+    TcpRequest,
+)
 from meshlab.bench.running_mesh import RunningMesh
+from meshlab.istio import Address
 from meshlab.processes.ports import free_ports
 from meshlab.processes.supervisor import Supervisor
 
@@ -238,3 +247,75 @@ def test_an_external_authorizer_decides_by_its_script(own: tuple[Supervisor, Wor
     assert dict(denied.reply.headers)["x-why"] == "admin"
     assert "ext_authz_denied" in denied.reason or "external authorizer" in denied.reason
     assert (unknown.reply.status, unknown.proxy) == (403, DOOR)
+
+
+def caller_route(bootstrap: Bootstrap) -> Bootstrap:
+    (manager,) = managers(bootstrap)
+    for host in manager["routeConfig"]["virtualHosts"]:
+        if host["name"] == "cart":
+            route: Bootstrap = host["routes"][1]["route"]
+            return route
+    raise AssertionError
+
+
+def mirroring(bootstrap: Bootstrap) -> None:
+    """What goes to cart also goes to redis."""
+    mirror = {"cluster": "outbound|6379||redis.shop.svc.cluster.local"}
+    caller_route(bootstrap)["requestMirrorPolicies"] = [mirror]
+
+
+def test_a_mirrored_request_does_not_count(own: tuple[Supervisor, World]) -> None:
+    mesh = changed(own[1].mesh(), CALLER, mirroring)
+    cases = [case(IN_CALLER, f"http://cart.shop/{number}") for number in range(10)]
+    for verdict in verdicts(own, mesh, *cases):
+        assert (verdict.reply.status, verdict.app) == (200, "shop/cart")
+        assert verdict.received is not None
+        assert verdict.received.host == "cart.shop"
+
+
+def test_a_retried_request_is_followed_to_the_endpoint_that_answered(own: tuple[Supervisor, World]) -> None:
+    world = own[1]
+    ports = free_ports()
+    dead = Address("127.0.0.1", next(ports)).envoy
+
+    def with_a_dead_endpoint(bootstrap: Bootstrap) -> None:
+        for cluster in bootstrap["staticResources"]["clusters"]:
+            if cluster["name"] == CART_CLUSTER:
+                endpoints = cluster["loadAssignment"]["endpoints"][0]["lbEndpoints"]
+                endpoints.append({"endpoint": {"address": dead}})
+        caller_route(bootstrap)["retryPolicy"] = {
+            "retryOn": "connect-failure",
+            "numRetries": 5,
+            "retryHostPredicate": [
+                {
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typedConfig": {"@type": f"{EXT}retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+                }
+            ],
+            "hostSelectionRetryMaxAttempts": "5",
+        }
+
+    mesh = changed(world.mesh(), CALLER, with_a_dead_endpoint)
+    cases = [case(IN_CALLER, f"http://cart.shop/{number}") for number in range(6)]
+    found = verdicts(own, mesh, *cases)
+    assert {(verdict.reply.status, verdict.app) for verdict in found} == {(200, "shop/cart")}
+    assert max(verdict.hops[0].line.attempts for verdict in found) > 1
+
+
+def test_requests_that_share_a_connection_keep_their_own_evidence(own: tuple[Supervisor, World]) -> None:
+    """An application that speaks HTTP/2 gets all requests over one connection from each proxy."""
+    supervisor, world = own
+    http2 = ("- {name: http, port: 80, targetPort: web}", "- {name: http2, port: 80, targetPort: web}")
+    mesh = world.mesh((f"[{http2[0][2:]}]", f"[{http2[1][2:]}]"))
+    refused, allowed = Expectation(status=403, proxy=CART), Expectation(status=200, app="shop/cart")
+    cases = [
+        case(OUTSIDE, HttpRequest(f"http://cart.example/{n}", method=method, version="2"), expect=expect)
+        for n in range(20)
+        for method, expect in (("GET", allowed), ("PUT", refused))
+    ]
+    with RunningMesh(supervisor, mesh, world.authorities, world.issuers) as running:
+        running.start(cases)
+        outcomes = list(running.run(cases))
+    assert {outcome.state for outcome in outcomes} == {"passed"}
+    paths = [o.verdict.received.target for o in outcomes if o.verdict and o.verdict.received]
+    assert paths == [f"/{n}" for n in range(20)]
