@@ -125,7 +125,7 @@ def test_a_strict_sidecar_refuses_tls_without_a_certificate(ask: Ask) -> None:
     verdict = judged(ask(FromBypass(None, CART, 8080, "tls"), "http://cart/"))
     assert (verdict.reply.answered, verdict.proxy) == (False, CART)
     assert "peer did not return a certificate" in verdict.reason
-    assert verdict.reply.failure == "the connection was closed within TLS"
+    assert verdict.reply.failure == "TLS alert of the other end: certificate required"
 
 
 def test_a_stolen_identity_is_judged_as_what_it_is(ask: Ask) -> None:
