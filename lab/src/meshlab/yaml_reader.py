@@ -14,7 +14,16 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["AMBIGUOUS", "Ambiguous", "LocatedDict", "LocatedList", "StrictLoader", "YamlError", "parse_located", "parse_strict"]
+__all__ = [
+    "AMBIGUOUS",
+    "Ambiguous",
+    "LocatedDict",
+    "LocatedList",
+    "StrictLoader",
+    "YamlError",
+    "parse_located",
+    "parse_strict",
+]
 
 
 class YamlError(Exception):

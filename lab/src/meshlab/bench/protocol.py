@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.case import AppSpec, Authorizer, Case, DeclaredWorkload
-    from meshlab.bench.outcome import Outcome
     from meshlab.bench.survey import Survey
+    from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["Bench", "BenchError", "Engine", "Inputs", "LoadedMesh", "MeshNames", "Refusal", "Setup"]
+__all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Refusal", "Setup", "Sources"]
 
 
 class BenchError(Exception):
@@ -26,7 +26,7 @@ class BenchError(Exception):
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Sources:
     """The manifests that a command was given.
 
     Attributes:
@@ -154,9 +154,9 @@ class LoadedMesh(Protocol):
 
 
 class Bench(Protocol):
-    """The way from inputs to a mesh. A bench lives as long as the command, so it may keep processes for `--watch`."""
+    """The way from manifests to a mesh. It lives as long as the command, so it may keep processes for `--watch`."""
 
-    def load(self, inputs: Inputs) -> LoadedMesh:
+    def load(self, sources: Sources) -> LoadedMesh:
         """Read the manifests.
 
         Raises:

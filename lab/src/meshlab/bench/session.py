@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from meshlab.bench.case import AppSpec, Case, CaseFile
-    from meshlab.bench.outcome import Outcome
     from meshlab.bench.protocol import LoadedMesh
+    from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["Choice", "run_cases", "with_apps"]
 
@@ -74,10 +74,10 @@ def run_cases(
         for outcome in arriving:
             outcomes.append(outcome)
             happened(outcome)
-            if choice.stop_at_first and outcome.status in ("failed", "error"):
+            if choice.stop_at_first and outcome.state in ("failed", "error"):
                 break
     order = {(case.place.file, case.name): index for index, case in enumerate(every)}
-    outcomes.sort(key=lambda outcome: order[outcome.case.place.file, outcome.name])
+    outcomes.sort(key=lambda outcome: order[outcome.case.place.file, outcome.case.name])
     return Run(
         case_files=case_files,
         outcomes=outcomes,

@@ -9,7 +9,7 @@ import yaml
 from meshlab.bench.case_file.problems import CaseFileError, Problem
 from meshlab.bench.case_file.reader import read_case_file
 from meshlab.errors import LabError
-from meshlab.manifest import StrictLoader
+from meshlab.yaml_reader import StrictLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

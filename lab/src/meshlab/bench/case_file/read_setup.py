@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_apps", "read_authorities", "read_authorizers", "read_workloads"]
 
-_MESH = "mesh"
 _LOWEST, _HIGHEST = 100, 599
 _STATIC = ("status", "headers", "body")
 
@@ -73,10 +72,8 @@ def read_authorities(context: Context, where: Cursor) -> tuple[str, ...]:
             at,
             "",
         )
-        if name == _MESH:
-            context.problems.add(
-                at, "`mesh` is the mesh's own authority, which is always there; choose another name"
-            )
+        if name in words.AUTHORITIES:
+            context.problems.add(at, f"{name!r} is an authority that is always there; choose another name")
         elif name in found:
             context.problems.add(at, f"{name!r} stands here twice; remove one")
         elif name:

@@ -68,7 +68,7 @@ def _read(context: Context, root: Cursor) -> CaseFile:
     fields = root.fields(context.problems, words.FILE_WORDS, "a case file")
     attempt = context.problems.attempt
     authorities: tuple[str, ...] = attempt(partial(read_authorities, context), fields.get("authorities"), ())
-    context.authorities = frozenset({"mesh", *authorities})
+    context.authorities = frozenset((*words.AUTHORITIES, *authorities))
     context.callers = attempt(Cursor.by_key, fields.get("callers"), {})
     context.tokens = attempt(Cursor.by_key, fields.get("tokens"), {})
     _check_named(context)

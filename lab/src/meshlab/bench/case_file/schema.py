@@ -93,7 +93,9 @@ _CALLER: Schema = {
     "mesh": _text(words.SPIFFE, "The SPIFFE id of a workload of another mesh."),
     "address": _text(words.IP, "The client's IP address."),
     "certificate": _ref("certificate"),
-    "authority": _text(r"\S", "The authority that signed the certificate: `mesh`, or one of `authorities`."),
+    "authority": _text(
+        r"\S", "The authority that signed it: `mesh`, `gateways`, `internet`, or one of `authorities`."
+    ),
     "to": _text(words.REF, "The workload that it connects to, NAMESPACE/NAME."),
     "port": _PORT,
     "mode": {
@@ -214,7 +216,7 @@ _FILE: Schema = {
         "description": "Scripts of external authorizers, by extension provider. The first rule that matches decides.",
     },
     "authorities": {
-        **_list({**_text(words.AUTHORITY), "not": {"const": "mesh"}}, uniqueItems=True),
+        **_list({**_text(words.AUTHORITY), "not": {"enum": list(words.AUTHORITIES)}}, uniqueItems=True),
         "description": "Certificate authorities beside the mesh's own.",
     },
     "tokens": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "APP",
     "APP_WORDS",
+    "AUTHORITIES",
     "AUTHORITY",
     "AUTHORIZER_WORDS",
     "BYPASS_MODES",
@@ -72,6 +73,8 @@ CALLER_KINDS = {
 """The word that says what a caller is, to the further words that it takes."""
 
 NONE = "none"
+AUTHORITIES = ("mesh", "gateways", "internet")
+"""The certificate authorities that every run has."""
 NO_CASE = "-"
 BYPASS_MODES = ("plaintext", "tls", "mtls")
 PLACEMENTS = ("header", "query", "cookie")

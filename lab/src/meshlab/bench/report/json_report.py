@@ -6,14 +6,15 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 |---|---|
 | `version` | 1 |
 | `exit_code` | the exit code of the command |
-| `counts` | `passed`, `failed`, `error`, `not_judged`, `left_out` |
+| `counts` | `passed`, `failed`, `error`, `not_judged`, `seen`, `left_out` |
 | `duration_s` | seconds |
 | `cases` | one object for each case, in their order |
 | `refusals` | what the compiler does not know: `where`, `problem`, `proxies` |
 | `notes` | what was passed over or is old in the inputs |
 
-Each case has `name`, `file`, `line`, `status`, `request`, `expected`, `observed`, `answered_by`, `mismatches`,
-`reasons`, `hops` and `duration_s`. `expected` and `observed` hold only what was written or seen.
+Each case has `name`, `file`, `line`, `state` (as in `counts`), `request`, `expected`, `got` (status or ending, `app`,
+`proxy`, `subset`, `policy`, `rule`, `reason`, `body`), `mismatches` (`part`, `expected`, `got`), `reasons`, `hops` and
+`duration_s`. `expected` and `got` hold only what was written or seen.
 """
 
 from __future__ import annotations
@@ -23,18 +24,20 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.report.words import request
-from meshlab.istio.read.kubernetes import WorkloadRef
+from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshlab.bench.case_file import Problem
-    from meshlab.bench.outcome import Outcome
     from meshlab.bench.report.run import Run
+    from meshlab.bench.verdicts.hop import Hop
+    from meshlab.bench.verdicts.verdict import Outcome, Verdict
 
 __all__ = ["error_as_json", "run_as_json"]
 
 _VERSION = 1
+_MAX_BODY = 2000
 
 
 def run_as_json(run: Run, exit_code: int) -> str:
@@ -43,7 +46,10 @@ def run_as_json(run: Run, exit_code: int) -> str:
         {
             "version": _VERSION,
             "exit_code": exit_code,
-            "counts": {**run.counts, "left_out": run.left_out},
+            "counts": {
+                **{_key(state): count for state, count in run.counts.items()},
+                "left_out": run.left_out,
+            },
             "duration_s": round(run.duration_s, 3),
             "cases": [_case(outcome) for outcome in run.outcomes],
             "refusals": [_plain(refusal) for refusal in run.refusals],
@@ -74,16 +80,61 @@ def _case(outcome: Outcome) -> dict[str, Any]:
         "name": case.name,
         "file": case.place.file,
         "line": case.place.line,
-        "status": outcome.status,
+        "state": _key(outcome.state),
         "request": request(case),
         "expected": _plain(case.expect),
-        "observed": _plain(outcome.observed),
-        "answered_by": outcome.answered_by or None,
-        "mismatches": list(outcome.mismatches),
+        "got": _got(outcome.verdict) if outcome.verdict else None,
+        "mismatches": [_plain(mismatch) for mismatch in outcome.mismatches],
         "reasons": list(outcome.reasons),
-        "hops": [_plain(hop) for hop in outcome.hops],
+        "hops": [_hop(hop) for hop in outcome.verdict.hops] if outcome.verdict else [],
         "duration_s": round(outcome.duration_s, 4),
     }
+
+
+def _got(verdict: Verdict) -> dict[str, Any]:
+    policy = verdict.decisive.policy if verdict.decisive else None
+    return _set_only(
+        {
+            "status": verdict.reply.status,
+            "refused": not verdict.reply.answered,
+            "answered": verdict.reply.answered and verdict.reply.status is None,
+            "app": verdict.app,
+            "proxy": verdict.proxy,
+            "subset": verdict.subset or verdict.version,
+            "policy": policy.name if policy else None,
+            "rule": policy.rule if policy else None,
+            "reason": verdict.reason or verdict.reply.failure,
+            "body": verdict.reply.text[:_MAX_BODY],
+        }
+    )
+
+
+def _hop(hop: Hop) -> dict[str, Any]:
+    line = hop.line
+    return _set_only(
+        {
+            "proxy": hop.workload,
+            "direction": hop.direction,
+            "port": hop.port,
+            "status": line.status or None,
+            "reason": hop.reason,
+            "listener": line.listener,
+            "filter_chain": line.chain,
+            "route": line.route,
+            "cluster": line.cluster,
+            "upstream": hop.upstream_name,
+            "client_certificate": line.peer,
+            "details": line.details,
+        }
+    )
+
+
+def _set_only(values: dict[str, object]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in values.items() if not _is_unset(value)}
+
+
+def _key(state: str) -> str:
+    return state.replace(" ", "_")
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
@@ -91,8 +142,7 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
     if isinstance(value, WorkloadRef):
         return str(value)
     if is_dataclass(value) and not isinstance(value, type):
-        held = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(found) for name, found in held.items() if not _is_unset(found)}
+        return _set_only({field.name: getattr(value, field.name) for field in fields(value)})
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return dict(value) if isinstance(value, dict) else value

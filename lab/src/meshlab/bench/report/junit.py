@@ -12,8 +12,8 @@ from meshlab.bench.report.words import expected, hop_lines, observed, place, rea
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshlab.bench.outcome import Outcome
     from meshlab.bench.report.run import Run
+    from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["run_as_junit"]
 
@@ -30,10 +30,9 @@ def run_as_junit(run: Run, *, allow_not_judged: bool = False) -> str:
     """
     root = ET.Element("testsuites", {"name": "meshlab"})
     for case_file in run.case_files:
-        file = str(case_file.path)
-        outcomes = [outcome for outcome in run.outcomes if outcome.case.place.file == file]
+        outcomes = run.of(case_file)
         if outcomes:
-            root.append(_suite(file, outcomes, allow_not_judged=allow_not_judged))
+            root.append(_suite(str(case_file.path), outcomes, allow_not_judged=allow_not_judged))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -61,16 +60,16 @@ def _case(file: str, outcome: Outcome, *, allow_not_judged: bool) -> ET.Element:
         "testcase",
         {
             "classname": _clean(".".join([*path.parent.parts, path.stem]).lstrip("./")),
-            "name": _clean(outcome.name),
+            "name": _clean(outcome.case.name),
             "time": _seconds(outcome.duration_s),
         },
     )
-    if outcome.status == "passed":
+    if outcome.state in ("passed", "seen"):
         return element
-    kind = {"failed": "failure", "error": "error", "not_judged": "skipped" if allow_not_judged else "error"}
-    found = ET.SubElement(element, kind[outcome.status], {"message": _clean("; ".join(reasons(outcome)))})
-    if kind[outcome.status] != "skipped":
-        found.set("type", outcome.status.replace("_", " "))
+    kind = {"failed": "failure", "error": "error", "not judged": "skipped" if allow_not_judged else "error"}
+    found = ET.SubElement(element, kind[outcome.state], {"message": _clean("; ".join(reasons(outcome)))})
+    if kind[outcome.state] != "skipped":
+        found.set("type", outcome.state)
     found.text = _clean("\n".join(_details(outcome)))
     return element
 
@@ -80,10 +79,10 @@ def _details(outcome: Outcome) -> list[str]:
         place(outcome.case),
         f"request: {request(outcome.case)}",
         f"expected: {expected(outcome.case.expect)}",
-        f"got: {observed(outcome.observed)}",
+        f"got: {observed(outcome.verdict)}",
         *reasons(outcome),
     ]
-    for number, hop in enumerate(outcome.hops, start=1):
+    for number, hop in enumerate(outcome.verdict.hops if outcome.verdict else (), start=1):
         first, *more = hop_lines(hop)
         lines += [f"hop {number}: {first}", *(f"  {line}" for line in more)]
     return lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from meshlab.bench.report.words import printable, verdict
+from meshlab.bench.report.words import ending, printable, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,15 +15,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from meshlab.bench.case import Matrix
-    from meshlab.bench.outcome import Outcome
+    from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["matrix_tables"]
 
 _GAP = 2
 _MAX_NAME = 32
-_MARKS = {"passed": "✓", "failed": "✗", "error": "!", "not_judged": "?"}
-_PLAIN_MARKS = {"passed": "+", "failed": "x", "error": "!", "not_judged": "?"}
-_STYLES = {"passed": "green", "failed": "bold red", "error": "bold red", "not_judged": "yellow"}
+_MARKS = {"passed": "✓", "seen": "·", "failed": "✗", "error": "!", "not judged": "?"}
+_PLAIN_MARKS = {"passed": "+", "seen": ".", "failed": "x", "error": "!", "not judged": "?"}
+_STYLES = {
+    "passed": "green",
+    "seen": "cyan",
+    "failed": "bold red",
+    "error": "bold red",
+    "not judged": "yellow",
+}
 
 
 def matrix_tables(
@@ -38,7 +44,7 @@ def matrix_tables(
         only_broken: Whether a matrix whose every cell passed is left out.
     """
     found = {cell: outcomes[name] for cell, name in matrix.cells.items() if name in outcomes}
-    if not found or (only_broken and all(outcome.status == "passed" for outcome in found.values())):
+    if not found or (only_broken and all(outcome.state == "passed" for outcome in found.values())):
         return
     cells = {cell: _cell(outcome, on) for cell, outcome in found.items()}
     for columns in _packed(matrix, cells, on.width):
@@ -82,20 +88,16 @@ def _packed(matrix: Matrix, cells: Mapping[tuple[str, str], Text], width: int) -
 
 def _cell(outcome: Outcome, on: Console) -> Text:
     marks = _MARKS if on.encoding.lower().startswith("utf") else _PLAIN_MARKS
-    text = f"{marks[outcome.status]} {verdict(outcome.observed)}"
-    if outcome.status == "failed" and outcome.case.expect is not None:
-        wanted = _wanted(outcome)
-        text += f", not {wanted}" if wanted != verdict(outcome.observed) else ", see above"
-    if outcome.status == "not_judged":
-        text = f"{marks['not_judged']} not judged"
-    return Text(text, style=_STYLES[outcome.status])
-
-
-def _wanted(outcome: Outcome) -> str:
-    expect = outcome.case.expect
-    if expect is None:
-        return "anything"
-    return str(expect.status) if expect.status is not None else "refused" if expect.refused else "answered"
+    got = ending(outcome.verdict)
+    text = f"{marks[outcome.state]} {got}"
+    if outcome.state == "failed" and outcome.case.expect is not None:
+        expected = wanted(outcome.case.expect)
+        text += f", not {expected}" if expected != got else ", see above"
+    if outcome.state == "not judged":
+        text = f"{marks['not judged']} not judged"
+    if outcome.state == "error":
+        text = f"{marks['error']} error"
+    return Text(text, style=_STYLES[outcome.state])
 
 
 def _name(text: str) -> str:

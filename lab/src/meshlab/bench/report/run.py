@@ -9,10 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import CaseFile
-    from meshlab.bench.outcome import Outcome, Status
     from meshlab.bench.protocol import Refusal
+    from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["Run"]
+__all__ = ["STATES", "Run"]
+
+STATES = ("failed", "error", "not judged", "seen", "passed")
+"""The states of outcomes, the worst first."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,15 @@ class Run:
     notes: Sequence[str] = ()
     duration_s: float = 0.0
 
-    def having(self, status: Status) -> list[Outcome]:
-        """Return the outcomes of one status."""
-        return [outcome for outcome in self.outcomes if outcome.status == status]
+    def having(self, state: str) -> list[Outcome]:
+        """Return the outcomes of one state."""
+        return [outcome for outcome in self.outcomes if outcome.state == state]
+
+    def of(self, case_file: CaseFile) -> list[Outcome]:
+        """Return the outcomes of one file."""
+        return [outcome for outcome in self.outcomes if outcome.case.place.file == str(case_file.path)]
 
     @property
-    def counts(self) -> dict[Status, int]:
-        """How many outcomes each status has."""
-        return {
-            "failed": len(self.having("failed")),
-            "error": len(self.having("error")),
-            "not_judged": len(self.having("not_judged")),
-            "passed": len(self.having("passed")),
-        }
+    def counts(self) -> dict[str, int]:
+        """How many outcomes each state has, the worst first."""
+        return {state: len(self.having(state)) for state in STATES}

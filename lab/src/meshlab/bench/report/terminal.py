@@ -19,21 +19,15 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from meshlab.bench.outcome import Outcome, Status
     from meshlab.bench.report.run import Run
+    from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["changes", "console", "counts", "full"]
 
 # Without a terminal there is no width to fit into; logs of CI systems show about this much.
 _PIPE_WIDTH = 100
 _LABEL_WIDTH = 8
-_STYLES: dict[Status, str] = {"failed": "red", "error": "red", "not_judged": "yellow", "passed": "green"}
-_NAMES: dict[Status, str] = {
-    "failed": "failed",
-    "error": "could not be run",
-    "not_judged": "not judged",
-    "passed": "passed",
-}
+_STYLES = {"failed": "red", "error": "red", "not judged": "yellow", "seen": "cyan", "passed": "green"}
 
 
 def console(file: TextIO | None = None) -> Console:
@@ -60,7 +54,7 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
     for case_file in run.case_files:
         for matrix in case_file.matrices:
             shown = {
-                outcome.name: outcome
+                outcome.case.name: outcome
                 for outcome in run.outcomes
                 if outcome.case.place.file == str(case_file.path)
             }
@@ -73,10 +67,11 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
 def counts(run: Run) -> Text:
     """Return the last line: how many cases had which outcome, and how long it took."""
     line = Text()
-    for status, count in run.counts.items():
+    for state, count in run.counts.items():
         if count:
             line.append(", " if line else "")
-            line.append(f"{count} {_NAMES[status]}", style=f"bold {_STYLES[status]}")
+            name = "could not be run" if state == "error" else state
+            line.append(f"{count} {name}", style=f"bold {_STYLES[state]}")
     if not line:
         line.append("no case was run", style="bold yellow")
     if run.left_out:
@@ -92,13 +87,11 @@ def changes(before: Run, after: Run, on: Console) -> None:
     for key, outcome in new.items():
         if key in old and _same(old[key], outcome):
             continue
-        if outcome.status in ("failed", "error"):
+        if outcome.state in ("failed", "error"):
             on.print(_block(outcome, on))
             continue
-        line = Text.assemble(
-            (_NAMES[outcome.status], _STYLES[outcome.status]), f"  {printable(outcome.name)}"
-        )
-        if outcome.status == "not_judged":
+        line = Text.assemble((outcome.state, _STYLES[outcome.state]), f"  {printable(outcome.case.name)}")
+        if outcome.state == "not judged":
             line.append(f": {reasons(outcome)[0]}")
         on.print(line)
     for key in old:
@@ -108,12 +101,12 @@ def changes(before: Run, after: Run, on: Console) -> None:
 
 
 def _key(outcome: Outcome) -> tuple[str, str]:
-    return outcome.case.place.file, outcome.name
+    return outcome.case.place.file, outcome.case.name
 
 
 def _same(before: Outcome, after: Outcome) -> bool:
-    return (before.status, before.mismatches, before.reasons) == (
-        after.status,
+    return (before.state, before.mismatches, before.reasons) == (
+        after.state,
         after.mismatches,
         after.reasons,
     )
@@ -122,21 +115,21 @@ def _same(before: Outcome, after: Outcome) -> bool:
 def _block(outcome: Outcome, on: Console) -> RenderableType:
     """Return everything about one case that has not passed."""
     mark = "✗" if _has_marks(on) else "x"
-    head = Text(f"{mark} {printable(outcome.name)}", style=f"bold {_STYLES[outcome.status]}")
+    head = Text(f"{mark} {printable(outcome.case.name)}", style=f"bold {_STYLES[outcome.state]}")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=_LABEL_WIDTH, style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("at", Text(place(outcome.case), style="cyan"))
     grid.add_row("request", request(outcome.case))
-    if outcome.status == "error":
+    if outcome.state == "error":
         for label, reason in _labelled("error", reasons(outcome)):
             grid.add_row(label, reason)
         return Group(head, grid, "")
     grid.add_row("expected", Text(expected(outcome.case.expect), style="green"))
-    grid.add_row("got", Text(observed(outcome.observed), style="red"))
+    grid.add_row("got", Text(observed(outcome.verdict), style="red"))
     for label, reason in _labelled("because", reasons(outcome)):
         grid.add_row(label, reason)
-    for number, hop in enumerate(outcome.hops, start=1):
+    for number, hop in enumerate(outcome.verdict.hops if outcome.verdict else (), start=1):
         first, *more = hop_lines(hop)
         grid.add_row("hops" if number == 1 else "", f"{number}. {first}")
         for line in more:
@@ -151,7 +144,7 @@ def _labelled(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:
 def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
     """Print the cases that were not judged, grouped by their reasons."""
     groups: dict[tuple[str, ...], list[Outcome]] = {}
-    for outcome in run.having("not_judged"):
+    for outcome in run.having("not judged"):
         groups.setdefault(reasons(outcome), []).append(outcome)
     if groups:
         on.print(Text("not judged, because a proxy on the way cannot be trusted:", style="bold yellow"))
@@ -163,7 +156,7 @@ def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
             grid.add_row("", Text(reason, style="yellow"))
         limit = len(outcomes) if verbose else _SHOWN_OF_A_GROUP
         for outcome in outcomes[:limit]:
-            grid.add_row("", f"  {printable(outcome.name)}  ({place(outcome.case)})")
+            grid.add_row("", f"  {printable(outcome.case.name)}  ({place(outcome.case)})")
         if len(outcomes) > limit:
             grid.add_row("", f"  and {len(outcomes) - limit} more; -v shows all")
         on.print(grid)
@@ -181,7 +174,7 @@ def _print_all(run: Run, on: Console) -> None:
         touches = f" Not trusted: {', '.join(refusal.proxies)}." if refusal.proxies else ""
         on.print(Text(f"refused: {refusal.where}: {refusal.problem}{touches}", style="yellow"))
     for case_file in run.case_files:
-        outcomes = [outcome for outcome in run.outcomes if outcome.case.place.file == str(case_file.path)]
+        outcomes = run.of(case_file)
         if outcomes:
             on.print(_table(str(case_file.path), outcomes))
             on.print()
@@ -196,11 +189,13 @@ def _table(title: str, outcomes: Sequence[Outcome]) -> Table:
     table.add_column("outcome", overflow="fold", ratio=3)
     table.add_column("ms", justify="right", no_wrap=True)
     for outcome in outcomes:
-        style = _STYLES[outcome.status]
-        name = "error" if outcome.status == "error" else _NAMES[outcome.status]
-        what = observed(outcome.observed).partition(": '")[0]
+        style = _STYLES[outcome.state]
+        what = printable(outcome.verdict.summary) if outcome.verdict else reasons(outcome)[0]
         table.add_row(
-            Text(name, style=style), printable(outcome.name), what, f"{outcome.duration_s * 1000:.0f}"
+            Text(outcome.state, style=style),
+            printable(outcome.case.name),
+            what,
+            f"{outcome.duration_s * 1000:.0f}",
         )
     return table
 

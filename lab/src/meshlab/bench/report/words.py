@@ -8,18 +8,30 @@ from meshlab.bench.case import HttpRequest, TlsRequest
 
 if TYPE_CHECKING:
     from meshlab.bench.case import Case, Expectation
-    from meshlab.bench.outcome import Hop, Observed, Outcome
+    from meshlab.bench.verdicts.hop import Hop
+    from meshlab.bench.verdicts.verdict import Outcome, Verdict
 
-__all__ = ["expected", "hop_lines", "observed", "place", "printable", "request", "verdict"]
+__all__ = [
+    "ending",
+    "expected",
+    "hop_lines",
+    "observed",
+    "place",
+    "printable",
+    "reasons",
+    "request",
+    "wanted",
+]
 
-_MAX_TEXT = 200
+_MAX_TEXT = 300
+_MAX_BODY = 120
 
 
 def expected(expectation: Expectation | None) -> str:
-    """Return what a case expects, such as `403 from proxy istio-ingress/gateway, saying 'RBAC: access denied'`."""
+    """Return what a case expects, such as `403 by the proxy of istio-ingress/gateway, saying 'access denied'`."""
     if expectation is None:
-        return "anything"
-    parts = [_ending(expectation) + _by(expectation.app, expectation.proxy)]
+        return "nothing; the case asks what happens"
+    parts = [wanted(expectation) + _by(expectation)]
     if expectation.subset is not None:
         parts.append(f"subset {expectation.subset}")
     if expectation.policy is not None:
@@ -29,30 +41,34 @@ def expected(expectation: Expectation | None) -> str:
     if expectation.headers:
         parts.append("with " + ", ".join(_header(name, value) for name, value in expectation.headers.items()))
     if expectation.received is not None:
-        parts.append("with the request as `received` says")
+        parts.append("the request received as written in `received`")
     if expectation.certificate is not None:
         parts.append(f"with a certificate of {expectation.certificate}")
     return ", ".join(parts)
 
 
-def observed(found: Observed | None) -> str:
-    """Return what happened, such as `403 from proxy istio-ingress/gateway, policy none: 'RBAC: access denied'`."""
-    if found is None:
+def observed(verdict: Verdict | None) -> str:
+    """Return what happened: status or ending, who gave it and why, and the beginning of the body."""
+    if verdict is None:
         return "nothing was sent"
-    parts = [verdict(found) + _by(found.app, found.proxy)]
-    if found.subset is not None:
-        parts.append(f"subset {found.subset}")
-    if found.policy is not None:
-        parts.append(_policy(found.policy, found.rule))
-    text = ", ".join(parts)
-    return f"{text}: {printable(found.text)!r}" if printable(found.text) else text
+    body = printable(verdict.reply.text, _MAX_BODY)
+    return printable(verdict.summary) + (f", saying {body!r}" if body else "")
 
 
-def verdict(found: Observed | None) -> str:
-    """Return the outcome in one word: the status, `refused` or `answered`."""
-    if found is None:
-        return "nothing"
-    return _ending(found)
+def wanted(expectation: Expectation) -> str:
+    """Return the expected ending in one word: the status, `refused` or `answered`."""
+    if expectation.status is not None:
+        return str(expectation.status)
+    return "refused" if expectation.refused else "answered"
+
+
+def ending(verdict: Verdict | None) -> str:
+    """Return how a request ended in one word: the status, `refused` or `answered`."""
+    if verdict is None:
+        return "nothing sent"
+    if verdict.reply.status is not None:
+        return str(verdict.reply.status)
+    return "answered" if verdict.reply.answered else "refused"
 
 
 def request(case: Case) -> str:
@@ -70,56 +86,44 @@ def place(case: Case) -> str:
 
 
 def hop_lines(hop: Hop) -> list[str]:
-    """Return one hop: who and with which result, then the way inside the proxy."""
-    result = " ".join(filter(None, [str(hop.status or ""), printable(hop.details)]))
-    lines = [f"{hop.proxy} ({hop.side}){f': {result}' if result else ''}"]
-    if hop.policy:
-        lines.append(_policy(hop.policy, hop.rule))
-    way = [
-        f"{word} {printable(value)}"
-        for word, value in (
-            ("listener", hop.listener),
-            ("route", hop.route),
-            ("cluster", hop.cluster),
-            ("upstream", hop.upstream),
-            ("client", hop.peer),
-        )
-        if value
+    """Return one hop: who did what, then the way inside the proxy."""
+    line = hop.line
+    ways = [
+        ("listener", line.listener),
+        ("filter chain", line.chain),
+        ("route", line.route),
+        ("cluster", line.cluster),
+        ("client certificate", line.peer),
+        ("details", "" if line.details == "via_upstream" else line.details),
     ]
-    return [*lines, *way]
-
-
-def printable(text: str) -> str:
-    """Return a text on one line without control characters, cut where it is long.
-
-    What a proxy or an application answers is shown on a terminal, which must not obey it.
-    """
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= _MAX_TEXT else f"{line[: _MAX_TEXT - 1]}…"
+    return [printable(hop.summary), *(f"{word} {printable(value)}" for word, value in ways if value)]
 
 
 def reasons(outcome: Outcome) -> tuple[str, ...]:
     """Return why an outcome is what it is; never empty for one that has not passed."""
-    found = outcome.mismatches if outcome.status == "failed" else outcome.reasons
-    return tuple(printable(reason) for reason in found) or ("no reason was given",)
+    found = outcome.mismatches if outcome.state == "failed" else outcome.reasons
+    return tuple(printable(str(reason)) for reason in found) or ("no reason was given",)
 
 
-def _ending(found: Expectation | Observed) -> str:
-    if found.status is not None:
-        return str(found.status)
-    return "refused" if found.refused else "answered" if found.answered else "no answer"
+def printable(text: str, limit: int = _MAX_TEXT) -> str:
+    """Return a text on one line without control characters, cut where it is long.
+
+    A response is shown on a terminal, which must not obey what stands in it.
+    """
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def _by(app: str | None, proxy: object) -> str:
-    if app is not None:
-        return f" from app {app}"
-    return f" from proxy {proxy}" if proxy is not None else ""
+def _by(expectation: Expectation) -> str:
+    if expectation.app is not None:
+        return f" by the application of {expectation.app}"
+    return f" by the proxy of {expectation.proxy}" if expectation.proxy is not None else ""
 
 
 def _policy(policy: str, rule: int | None) -> str:
     if policy == "none":
-        return "no rule of an ALLOW policy matched"
-    return f"policy {policy}" + (f", rule {rule}" if rule is not None else "")
+        return "because no ALLOW policy matched"
+    return f"because of policy {policy}" + (f", rule {rule}" if rule is not None else "")
 
 
 def _header(name: str, value: str | None) -> str:
