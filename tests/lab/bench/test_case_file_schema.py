@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from meshlab.bench.case_file import CaseFileError, Problem, parse_case_file
+from meshlab.bench.case_file import CaseFileError, CaseProblem, parse_case_file
 from meshlab.bench.case_file.nodes import compose
 from meshlab.bench.case_file.schema import case_file_schema
 from meshlab.bench.flaws import FLAWS
@@ -30,7 +30,7 @@ def as_json(text: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads(json.dumps(root.value()))
 
 
-def problems_of(text: str) -> tuple[Problem, ...]:
+def problems_of(text: str) -> tuple[CaseProblem, ...]:
     try:
         parse_case_file(text, "cases.yaml")
     except CaseFileError as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Refusal", "Setup", "Sources"]
+__all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Setup", "Sources"]
 
 
 class BenchError(Exception):
@@ -55,21 +55,6 @@ class MeshNames:
     gateways: frozenset[str] = frozenset()
     issuers: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Something in the manifests that the compiler does not know.
-
-    Attributes:
-        where: File, line, object and field, as error messages begin.
-        problem: What is wrong, and what to do.
-        proxies: The proxies that it makes untrusted, in words such as `shop/cart` or `every sidecar of shop`.
-    """
-
-    where: str
-    problem: str
-    proxies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,8 +102,8 @@ class LoadedMesh(Protocol):
         ...
 
     @property
-    def refusals(self) -> Sequence[Refusal]:
-        """Everything that the compiler does not know."""
+    def refusals(self) -> Sequence[str]:
+        """Everything in the manifests that the compiler does not know: file, line, object, field and what to do."""
         ...
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import CasePlace, Mention
-from meshlab.bench.case_file import CaseFileError, Problem, check_against
+from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
 from meshlab.bench.protocol import Setup
 from meshlab.bench.report.run import Run
 from meshlab.bench.selection import select
@@ -98,7 +98,7 @@ def with_apps(case_file: CaseFile, apps: Sequence[AppSpec]) -> CaseFile:
 
 
 def _check_all(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
-    problems: list[Problem] = []
+    problems: list[CaseProblem] = []
     for case_file in case_files:
         try:
             check_against(case_file, mesh.names)

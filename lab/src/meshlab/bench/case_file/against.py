@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case_file.problems import CaseFileError, Problem, near_miss
+from meshlab.bench.case_file.problems import CaseFileError, CaseProblem, near_miss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def check_against(case_file: CaseFile, names: MeshNames) -> None:
         raise CaseFileError(problems)
 
 
-def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[Problem]:
+def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
     declared = {str(ref): workload.proxy for ref, workload in case_file.workloads.items()}
     gateways = names.gateways | {name for name, proxy in declared.items() if proxy == "gateway"}
     workloads = names.workloads | (set(declared) - gateways)
@@ -50,7 +50,7 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[Problem]:
             case "app":
                 message = _app(mention, workloads, names)
         if message:
-            yield Problem(mention.place, message, "mesh")
+            yield CaseProblem(mention.place, message, "mesh")
 
 
 def _issuer(mention: Mention, names: MeshNames) -> str:
@@ -91,10 +91,10 @@ def _is_host(name: str, hosts: frozenset[str]) -> bool:
     return name in hosts or any(host.startswith("*.") and name.endswith(host[1:]) for host in hosts)
 
 
-def _declared_twice(case_file: CaseFile, names: MeshNames) -> Iterator[Problem]:
+def _declared_twice(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
     for ref, place in case_file.declared_at.items():
         if str(ref) in names.workloads | names.gateways:
-            yield Problem(place, f"the manifests have the workload {ref}; remove it here", "mesh")
+            yield CaseProblem(place, f"the manifests have the workload {ref}; remove it here", "mesh")
 
 
 def _known(what: str, known: frozenset[str] | set[str]) -> str:

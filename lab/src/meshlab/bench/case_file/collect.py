@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from meshlab.bench.case_file.problems import CaseFileError, Problem
+from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.reader import read_case_file
 from meshlab.errors import LabError
 from meshlab.yaml_reader import StrictLoader
@@ -32,7 +32,7 @@ def collect(paths: Sequence[Path]) -> list[CaseFile]:
         CaseFileError: Files are wrong; holds the problems of all of them.
         LabError: A path does not exist, or a directory holds no case file.
     """
-    problems: list[Problem] = []
+    problems: list[CaseProblem] = []
     found: list[CaseFile] = []
     for path in case_paths(paths):
         try:

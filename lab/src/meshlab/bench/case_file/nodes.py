@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import yaml
 
 from meshlab.bench.case import CasePlace
-from meshlab.bench.case_file.problems import Problem, near_miss
+from meshlab.bench.case_file.problems import CaseProblem, near_miss
 from meshlab.yaml_reader import AMBIGUOUS, StrictLoader
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _MAX_NODES = 1_000_000
 class ReadError(Exception):
     """What is read cannot be used; carries the problem to the next collector."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: CaseProblem) -> None:
         self.problem = problem
         super().__init__(str(problem))
 
@@ -51,11 +51,11 @@ class Problems:
     """Collects problems while reading goes on."""
 
     def __init__(self) -> None:
-        self.found: list[Problem] = []
+        self.found: list[CaseProblem] = []
 
     def add(self, where: Cursor, message: str, kind: Kind = "shape") -> None:
         """Record a problem."""
-        self.found.append(Problem(where.place, message, kind))
+        self.found.append(CaseProblem(where.place, message, kind))
 
     def attempt(self, read: Callable[[Cursor], _T], where: Cursor | None, otherwise: _T) -> _T:
         """Read what stands there; record its problem and return `otherwise` where it cannot be read or is absent."""
@@ -122,7 +122,7 @@ class Cursor:
 
     def error(self, message: str, kind: Kind = "shape") -> ReadError:
         """Return the error of this place."""
-        return ReadError(Problem(self.place, message, kind))
+        return ReadError(CaseProblem(self.place, message, kind))
 
     def scalar(self, value: str | int, key: str = "") -> Cursor:
         """Return a scalar that a short form writes at this place."""
@@ -185,14 +185,14 @@ class Cursor:
         problems.found += self.unknown(known, what)
         return {word: value for word, value in entries if word in known}
 
-    def unknown(self, known: Sequence[str], what: str) -> list[Problem]:
+    def unknown(self, known: Sequence[str], what: str) -> list[CaseProblem]:
         """Return the problems of the fields that are not known."""
         found = []
         for key in self.key_cursors():
             word = str(key.node.value)
             if word not in known:
                 hint = near_miss(word, known) or f"; {what} knows {', '.join(known)}"
-                found.append(Problem(key.place, f"unknown word {word!r}{hint}"))
+                found.append(CaseProblem(key.place, f"unknown word {word!r}{hint}"))
         return found
 
     def lacks(self, known: Sequence[str], what: str, message: str) -> ReadError:
@@ -284,7 +284,7 @@ class Cursor:
         )
 
 
-def compose(text: str, file: str) -> tuple[Cursor | None, list[Problem]]:
+def compose(text: str, file: str) -> tuple[Cursor | None, list[CaseProblem]]:
     """Read the one document of a YAML text.
 
     Returns:
@@ -293,26 +293,26 @@ def compose(text: str, file: str) -> tuple[Cursor | None, list[Problem]]:
     try:
         # libyaml composes by recursion without a limit, so the depth is looked at first.
         if deep := _too_deep(text):
-            return None, [Problem(CasePlace(file, deep), "lists or mappings are nested too deeply", "yaml")]
+            return None, [CaseProblem(CasePlace(file, deep), "lists or mappings are nested too deeply", "yaml")]
         # The loader is PyYAML's safe one with fewer resolvers, and nodes construct nothing.
         nodes = list(yaml.compose_all(text, Loader=StrictLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # What ends too early is reported behind the last line.
         line = min(mark.line + 1, max(1, len(text.splitlines()))) if mark else 1
-        return None, [Problem(CasePlace(file, line), f"not YAML: {error.problem or error.context}", "yaml")]
+        return None, [CaseProblem(CasePlace(file, line), f"not YAML: {error.problem or error.context}", "yaml")]
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = (
             f"not YAML: the character {json.dumps(text[error.position : error.position + 1])} is not allowed"
         )
-        return None, [Problem(CasePlace(file, line), message, "yaml")]
+        return None, [CaseProblem(CasePlace(file, line), message, "yaml")]
     if len(nodes) > 1:
         line = nodes[1].start_mark.line + 1
         message = "a second YAML document begins here; put its cases into a file of their own"
-        return None, [Problem(CasePlace(file, line), message, "yaml")]
+        return None, [CaseProblem(CasePlace(file, line), message, "yaml")]
     if not nodes or nodes[0] is None or nodes[0].tag == f"{_TAG}null":
-        return None, [Problem(CasePlace(file, 1), "the file is empty; write `cases:` or `matrix:`", "shape")]
+        return None, [CaseProblem(CasePlace(file, 1), "the file is empty; write `cases:` or `matrix:`", "shape")]
     root = Cursor(nodes[0], file)
     try:
         _measure(root, (), {})
@@ -361,10 +361,10 @@ def _measure(where: Cursor, above: tuple[int, ...], known: dict[int, tuple[int, 
     return known[identity]
 
 
-def _lint(where: Cursor) -> Iterator[Problem]:
+def _lint(where: Cursor) -> Iterator[CaseProblem]:
     """Report what is wrong with the whole document as YAML."""
     if where.node.tag not in _NAMES:
-        yield Problem(where.place, f"the tag {where.node.tag} is not read; remove it", "yaml")
+        yield CaseProblem(where.place, f"the tag {where.node.tag} is not read; remove it", "yaml")
     elif where.is_mapping:
         yield from _lint_keys(where)
         for _, value in where.entries():
@@ -376,30 +376,30 @@ def _lint(where: Cursor) -> Iterator[Problem]:
         yield _ambiguous(where)
 
 
-def _lint_keys(where: Cursor) -> Iterator[Problem]:
+def _lint_keys(where: Cursor) -> Iterator[CaseProblem]:
     seen: set[str] = set()
     if isinstance(where.node, yaml.MappingNode):
         for key, _ in where.node.value:
             if not isinstance(key, yaml.ScalarNode):
-                yield Problem(replace(where, node=key).place, "a key is no text; quote it", "yaml")
+                yield CaseProblem(replace(where, node=key).place, "a key is no text; quote it", "yaml")
     for key_at in where.key_cursors():
         word = str(key_at.node.value)
         if key_at.tag == "merge":
-            yield Problem(
+            yield CaseProblem(
                 key_at.place, "the merge key << is not read; write `use:` or the words themselves", "yaml"
             )
         elif key_at.node.tag == AMBIGUOUS:
             yield _ambiguous(key_at)
         elif key_at.tag not in ("str", "int"):
-            yield Problem(key_at.place, f"the key {word!r} is no text; quote it", "yaml")
+            yield CaseProblem(key_at.place, f"the key {word!r} is no text; quote it", "yaml")
         elif word in seen:
-            yield Problem(key_at.place, f"{word!r} stands here twice; the first would be lost", "yaml")
+            yield CaseProblem(key_at.place, f"{word!r} stands here twice; the first would be lost", "yaml")
         seen.add(word)
 
 
-def _ambiguous(where: Cursor) -> Problem:
+def _ambiguous(where: Cursor) -> CaseProblem:
     message = f"{where.node.value} is read differently by different YAML readers; quote it"
-    return Problem(where.place, message, "yaml")
+    return CaseProblem(where.place, message, "yaml")
 
 
 def _integer(text: str) -> int:

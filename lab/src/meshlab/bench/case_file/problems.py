@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import CasePlace
 
-__all__ = ["CaseFileError", "Kind", "Problem", "near_miss"]
+__all__ = ["CaseFileError", "Kind", "CaseProblem", "near_miss"]
 
 Kind = Literal["yaml", "shape", "meaning", "mesh"]
 """`yaml`: not YAML, or YAML that two readers read differently. `shape`: the schema refuses it, too. `meaning`: a name
@@ -21,7 +21,7 @@ that is not declared, or words that exclude each other. `mesh`: a name that the 
 
 
 @dataclass(frozen=True)
-class Problem:
+class CaseProblem:
     """One thing that is wrong with a case file.
 
     Attributes:
@@ -46,7 +46,7 @@ class CaseFileError(LabError):
         problems: Everything that is wrong with it, by line.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[CaseProblem]) -> None:
         ordered = sorted(
             dict.fromkeys(problems), key=lambda problem: (problem.place.file, problem.place.line)
         )

@@ -12,7 +12,7 @@ from meshlab.bench.case import CaseFile, CasePlace
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.context import Context, mapping
 from meshlab.bench.case_file.nodes import Cursor, compose
-from meshlab.bench.case_file.problems import CaseFileError, Problem
+from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_case import CaseWords, check_words, read_cases, read_matrices, read_words
 from meshlab.bench.case_file.read_request import read_request
 from meshlab.bench.case_file.read_sender import read_sender
@@ -127,9 +127,9 @@ def _refuse_twins(context: Context, cases: list[Case], matrices: list[Matrix]) -
     for case in cases:
         if counts[case.name] > 1 and case.name in first and case.name:
             message = f"line {first[case.name].line} has a case of the name {case.name!r} too; give each its own name"
-            context.problems.found.append(Problem(case.place, message, "meaning"))
+            context.problems.found.append(CaseProblem(case.place, message, "meaning"))
         first.setdefault(case.name, case.place)
 
 
 def _unreadable(path: Path, message: str) -> CaseFileError:
-    return CaseFileError([Problem(CasePlace(str(path), 1), message, "yaml")])
+    return CaseFileError([CaseProblem(CasePlace(str(path), 1), message, "yaml")])

@@ -9,7 +9,7 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 | `counts` | `passed`, `failed`, `error`, `not_judged`, `seen`, `left_out` |
 | `duration_s` | seconds |
 | `cases` | one object for each case, in their order |
-| `refusals` | what the compiler does not know: `where`, `problem`, `proxies` |
+| `refusals` | what the compiler does not know in the manifests, one sentence each |
 | `notes` | what was passed over or is old in the inputs |
 
 Each case has `name`, `file`, `line`, `state` (as in `counts`), `request`, `expected`, `got` (status or ending, `app`,
@@ -29,7 +29,7 @@ from meshlab.istio.read.names import WorkloadRef
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshlab.bench.case_file import Problem
+    from meshlab.bench.case_file import CaseProblem
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
@@ -52,13 +52,13 @@ def run_as_json(run: Run, exit_code: int) -> str:
             },
             "duration_s": round(run.duration_s, 3),
             "cases": [_case(outcome) for outcome in run.outcomes],
-            "refusals": [_plain(refusal) for refusal in run.refusals],
+            "refusals": list(run.refusals),
             "notes": list(run.notes),
         }
     )
 
 
-def error_as_json(message: str, exit_code: int, problems: Iterable[Problem] = ()) -> str:
+def error_as_json(message: str, exit_code: int, problems: Iterable[CaseProblem] = ()) -> str:
     """Return what stopped a run before its first case: `error.message`, and `error.problems` of a case file."""
     found = [
         {

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import CaseFile
-    from meshlab.bench.protocol import Refusal
     from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["STATES", "Run"]
@@ -34,7 +33,7 @@ class Run:
     case_files: Sequence[CaseFile]
     outcomes: Sequence[Outcome]
     left_out: int = 0
-    refusals: Sequence[Refusal] = ()
+    refusals: Sequence[str] = ()
     notes: Sequence[str] = ()
     duration_s: float = 0.0
 

@@ -171,8 +171,7 @@ def _print_all(run: Run, on: Console) -> None:
     for note in run.notes:
         on.print(Text(f"note: {note}", style="dim"))
     for refusal in run.refusals:
-        touches = f" Not trusted: {', '.join(refusal.proxies)}." if refusal.proxies else ""
-        on.print(Text(f"refused: {refusal.where}: {refusal.problem}{touches}", style="yellow"))
+        on.print(Text(f"refused: {refusal}", style="yellow"))
     for case_file in run.case_files:
         outcomes = run.of(case_file)
         if outcomes:
