@@ -130,9 +130,11 @@ def _settings(file: Path) -> MeshSettings:
         documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
     except (OSError, UnicodeDecodeError) as error:
         raise LabError(f"{file}: the MeshConfig cannot be read: {error}") from None
-    if len(documents) != 1 or not isinstance(documents[0], dict):
-        raise ManifestError(f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio")
-    (document,) = documents
+    document = documents[0] if len(documents) == 1 else None
+    if not isinstance(document, dict):
+        raise ManifestError(
+            f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
+        )
     if "apiVersion" in document and "kind" in document:
         return read_mesh_settings(to_manifest(document, str(file)))
     return read_mesh_settings(document, str(file))

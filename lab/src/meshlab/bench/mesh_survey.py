@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.survey import Endpoint, Entrance, Issuer, PolicyRule, Survey
+from meshlab.istio.model.workload import target_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["survey_of"]
 
-_SCHEMES = {"HTTP": "http", "HTTP2": "http", "GRPC": "http", "HTTPS": "https"}
-_SPEAKS_HTTP = ("http", "http2", "grpc", "grpc-web")
+_SPEAKS_HTTP = ("http", "http2", "auto")
 _MAX_PATHS = 3
 
 
@@ -86,8 +86,9 @@ def _endpoints(mesh: Mesh) -> Iterator[Endpoint]:
             continue
         for service in mesh.services_of(workload):
             for port in service.ports:
-                http = str(port.protocol).lower() in _SPEAKS_HTTP
-                yield Endpoint(workload.ref, service.hostname, port.number, http)
+                http = port.protocol in _SPEAKS_HTTP
+                target = target_number(workload.named_ports, port) or port.number
+                yield Endpoint(workload.ref, service.hostname, port.number, target, http)
 
 
 def _issuers(mesh: Mesh) -> tuple[Issuer, ...]:

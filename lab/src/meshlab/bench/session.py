@@ -84,6 +84,7 @@ def run_cases(
         left_out=len(every) - len(outcomes),
         refusals=mesh.refusals,
         notes=mesh.notes,
+        files=mesh.files,
         duration_s=time.monotonic() - began_at,
     )
 

@@ -38,12 +38,14 @@ class Endpoint:
         workload: The workload.
         host: The Service's full host name.
         port: The Service's port.
+        target: The pod's port behind it.
         http: Whether it speaks HTTP.
     """
 
     workload: WorkloadRef
     host: str
     port: int
+    target: int
     http: bool
 
 

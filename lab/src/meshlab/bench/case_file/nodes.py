@@ -293,14 +293,18 @@ def compose(text: str, file: str) -> tuple[Cursor | None, list[CaseProblem]]:
     try:
         # libyaml composes by recursion without a limit, so the depth is looked at first.
         if deep := _too_deep(text):
-            return None, [CaseProblem(CasePlace(file, deep), "lists or mappings are nested too deeply", "yaml")]
+            return None, [
+                CaseProblem(CasePlace(file, deep), "lists or mappings are nested too deeply", "yaml")
+            ]
         # The loader is PyYAML's safe one with fewer resolvers, and nodes construct nothing.
         nodes = list(yaml.compose_all(text, Loader=StrictLoader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         # What ends too early is reported behind the last line.
         line = min(mark.line + 1, max(1, len(text.splitlines()))) if mark else 1
-        return None, [CaseProblem(CasePlace(file, line), f"not YAML: {error.problem or error.context}", "yaml")]
+        return None, [
+            CaseProblem(CasePlace(file, line), f"not YAML: {error.problem or error.context}", "yaml")
+        ]
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         message = (
@@ -312,7 +316,9 @@ def compose(text: str, file: str) -> tuple[Cursor | None, list[CaseProblem]]:
         message = "a second YAML document begins here; put its cases into a file of their own"
         return None, [CaseProblem(CasePlace(file, line), message, "yaml")]
     if not nodes or nodes[0] is None or nodes[0].tag == f"{_TAG}null":
-        return None, [CaseProblem(CasePlace(file, 1), "the file is empty; write `cases:` or `matrix:`", "shape")]
+        return None, [
+            CaseProblem(CasePlace(file, 1), "the file is empty; write `cases:` or `matrix:`", "shape")
+        ]
     root = Cursor(nodes[0], file)
     try:
         _measure(root, (), {})

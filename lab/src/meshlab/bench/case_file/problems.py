@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import CasePlace
 
-__all__ = ["CaseFileError", "Kind", "CaseProblem", "near_miss"]
+__all__ = ["CaseFileError", "CaseProblem", "Kind", "near_miss"]
 
 Kind = Literal["yaml", "shape", "meaning", "mesh"]
 """`yaml`: not YAML, or YAML that two readers read differently. `shape`: the schema refuses it, too. `meaning`: a name

@@ -99,6 +99,8 @@ def _case(context: Context, where: Cursor, defaults: CaseWords) -> Case | None:
     if "expect" not in fields:
         message = "a case needs `expect`, such as `expect: 200 NAMESPACE/NAME`"
         raise where.lacks(words.CASE_WORDS, "a case", message)
+    if where.unknown(words.CASE_WORDS, "a case"):
+        return None  # a word that seems to be missing may be the one that is misspelt
     return _join(context, name, found, where, fields["expect"])
 
 

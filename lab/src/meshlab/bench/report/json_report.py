@@ -23,13 +23,13 @@ import json
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.case_file import CaseProblem
 from meshlab.bench.report.words import request
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshlab.bench.case_file import CaseProblem
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
@@ -58,8 +58,12 @@ def run_as_json(run: Run, exit_code: int) -> str:
     )
 
 
-def error_as_json(message: str, exit_code: int, problems: Iterable[CaseProblem] = ()) -> str:
-    """Return what stopped a run before its first case: `error.message`, and `error.problems` of a case file."""
+def error_as_json(message: str, exit_code: int, problems: Iterable[object] = ()) -> str:
+    """Return what stopped a run before its first case.
+
+    The keys are `error.message`, and `error.problems` with `file`, `line`, `path` and `message`, where the problems are
+    those of case files.
+    """
     found = [
         {
             "file": problem.place.file,
@@ -68,6 +72,7 @@ def error_as_json(message: str, exit_code: int, problems: Iterable[CaseProblem] 
             "message": problem.message,
         }
         for problem in problems
+        if isinstance(problem, CaseProblem)
     ]
     return _dump(
         {"version": _VERSION, "exit_code": exit_code, "error": {"message": message, "problems": found}}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from meshlab.bench.case import CaseFile
     from meshlab.bench.verdicts.verdict import Outcome
@@ -27,6 +28,7 @@ class Run:
         left_out: How many cases were not chosen, or not reached after `-x`.
         refusals: What the compiler does not know in the manifests.
         notes: What was passed over or is old in the inputs.
+        files: The files of manifests that were read, for a watch.
         duration_s: Seconds from the first start to the last outcome.
     """
 
@@ -35,6 +37,7 @@ class Run:
     left_out: int = 0
     refusals: Sequence[str] = ()
     notes: Sequence[str] = ()
+    files: Sequence[Path] = ()
     duration_s: float = 0.0
 
     def having(self, state: str) -> list[Outcome]:
