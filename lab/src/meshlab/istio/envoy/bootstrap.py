@@ -10,6 +10,7 @@ from meshlab.istio.envoy.clusters import (
     black_hole_cluster,
     passthrough_cluster,
 )
+from meshlab.istio.envoy.clusters.authorizers import authorizer_clusters
 from meshlab.istio.envoy.gateway_listener import gateway_listeners
 from meshlab.istio.envoy.gateway_routes import sni_clusters
 from meshlab.istio.envoy.inbound_listener import inbound_listener
@@ -64,7 +65,7 @@ class ProxyCompiler:
             raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
         scope = mesh.visibility.scope_of(workload)
         timeout_s = mesh.settings.connect_timeout_s
-        clusters = [black_hole_cluster(timeout_s)]
+        clusters = [black_hole_cluster(timeout_s), *authorizer_clusters(mesh, placement)]
         if workload.is_gateway:
             listeners = gateway_listeners(mesh, workload, placement, secrets)
             clusters += sni_clusters(mesh, workload, placement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +14,7 @@ from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from meshlab.istio.model.trust import Direction, Refusal
     from meshlab.istio.model.workload import Workload
@@ -47,6 +47,7 @@ class Mesh:
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
+        issuer_keys: Issuer to the public keys (RFC 7517) that count in place of those of the manifests.
     """
 
     settings: MeshSettings
@@ -66,6 +67,7 @@ class Mesh:
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
+    issuer_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trust_domain(self) -> str:
@@ -92,6 +94,16 @@ class Mesh:
         if problems:
             raise ManifestError(problems)
         return self
+
+    @cached_property
+    def usable_authorizers(self) -> tuple[str, ...]:
+        """The extension providers whose external authorizer has a service that exists."""
+        found = []
+        for name, provider in self.settings.extension_providers.items():
+            authorizer = provider.authorizer
+            if authorizer and not authorizer.problem and self.registry.named(authorizer.host):
+                found.append(name)
+        return tuple(found)
 
     def untrusted(self, workload: Workload, direction: Direction, host: str | None) -> list[Problem]:
         """Return why a request that a proxy handles cannot be judged; empty where it can.
