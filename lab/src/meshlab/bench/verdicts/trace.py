@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 5.0
 _MAX_HOPS = 16
 
 Record = dict[str, Any]
