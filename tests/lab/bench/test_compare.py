@@ -133,3 +133,11 @@ def test_a_policy_that_denied_is_told_from_none_that_allowed() -> None:
         Expectation(policy="shop/readers"), by_proxy("rbac_access_denied_matched_policy[none]")
     )
     assert str(mismatch) == "policy: expected shop/readers, got no ALLOW policy matched"
+
+
+def test_a_mismatch_holds_no_token() -> None:
+    token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
+    received = ReceivedByApp("GET", "/", "a", (("authorization", f"Bearer {token}"),), "")
+    expect = Expectation(received=Received(headers={"authorization": None}))
+    (mismatch,) = compare(expect, by_app(received=received))
+    assert str(mismatch) == "received.headers.authorization: expected no such header, got 'Bearer <token>'"

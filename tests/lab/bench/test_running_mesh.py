@@ -22,6 +22,7 @@ from meshlab.bench.case import (
 )
 from meshlab.bench.running_mesh import RunningMesh
 from meshlab.errors import LabError
+from meshlab.istio import WorkloadRef
 from meshlab.processes.ports import free_ports
 from meshlab.processes.supervisor import Supervisor
 
@@ -34,9 +35,9 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import Direction
-    from meshlab.istio import WorkloadRef
 
 OUTSIDE, IN_CALLER = FromOutside(DOOR), FromWorkload(CALLER)
+UNKNOWN = WorkloadRef("a", "b")
 SEEN = HttpRequest("http://cart.example/")
 SERVE = """
 import http.server, os
@@ -193,6 +194,32 @@ def test_a_case_through_an_untrusted_proxy_is_not_judged(own: tuple[Supervisor, 
     assert ("inbound", "cart.example", 8080) in asked
 
 
+def test_a_case_that_finds_no_listener_is_not_judged_where_its_proxy_is_untrusted(
+    own: tuple[Supervisor, World],
+) -> None:
+    supervisor, world = own
+    asked: list[tuple[WorkloadRef, str, str, int]] = []
+
+    def untrusted(*proxy: object) -> list[str]:
+        asked.append(proxy)  # type: ignore[arg-type]
+        return ["its listener could not be compiled"]
+
+    mesh = world.mesh(untrusted=untrusted)
+    with RunningMesh(supervisor, mesh, world.authorities, world.issuers) as running:
+        for lost in (
+            case(OUTSIDE, "http://cart.example:81/"),
+            case(IN_CALLER, "http://unknown.shop/"),
+            case(FromBypass(None, CART, 1, "plaintext"), "http://cart/"),
+        ):
+            outcome = running.run_case(lost)
+            assert (outcome.state, outcome.reasons) == ("not judged", ("its listener could not be compiled",))
+    assert asked == [
+        (DOOR, "gateway", "cart.example", 81),
+        (CALLER, "outbound", "unknown.shop", 80),
+        (CART, "inbound", "cart", 1),
+    ]
+
+
 def test_a_case_to_a_proxy_without_a_configuration_is_not_judged(own: tuple[Supervisor, World]) -> None:
     supervisor, world = own
     mesh = world.mesh()
@@ -241,6 +268,11 @@ def test_a_proxy_that_refuses_its_configuration_silences_no_other(
     [
         (case(OUTSIDE, "ftp://cart.example/"), "needs http:// or https://"),
         (case(OUTSIDE, "http://cart.example:x/"), "cannot be read"),
+        (
+            case(FromWorkload(WorkloadRef("a", "b")), "http://cart.shop/"),
+            "there is no workload a/b; the mesh has edge/door",
+        ),
+        (case(FromOutside(WorkloadRef("a", "b")), "http://cart.shop/"), "there is no workload a/b"),
         (case(OUTSIDE, "http://cart.example:81/"), "no Service of the gateway edge/door has port 81"),
         (case(IN_CALLER, "http://unknown.shop/"), "unknown.shop does not resolve for shop/caller"),
         (

@@ -125,7 +125,7 @@ def test_real_envoy_refuses_what_is_not_to_be_forgiven(ask: Ask, flaw: str) -> N
     assert verdict is not None
     expected = (200, None) if flaw in FORGIVEN | {""} else (401, DOOR)
     if flaw in ("wrong audience", "no audience"):
-        expected = (403, DOOR)  # Envoy's answer to a good token for someone else
+        expected = (403, DOOR)  # what Envoy says to a good token for another audience
     assert (verdict.reply.status, verdict.proxy) == expected
 
 

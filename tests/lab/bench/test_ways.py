@@ -111,7 +111,7 @@ def without_certificate(bootstrap: Bootstrap) -> None:
 
 def expecting_another_server(bootstrap: Bootstrap) -> None:
     upstream_tls(bootstrap)["validationContext"]["matchTypedSubjectAltNames"] = [
-        {"sanType": "URI", "matcher": {"exact": "spiffe://cluster.local/ns/shop/sa/somebody"}}
+        {"sanType": "URI", "matcher": {"exact": "spiffe://cluster.local/ns/shop/sa/other"}}
     ]
 
 
@@ -319,3 +319,15 @@ def test_requests_that_share_a_connection_keep_their_own_evidence(own: tuple[Sup
     assert {outcome.state for outcome in outcomes} == {"passed"}
     paths = [o.verdict.received.target for o in outcomes if o.verdict and o.verdict.received]
     assert paths == [f"/{n}" for n in range(20)]
+
+
+def test_the_result_of_a_dry_run_is_reported_and_decides_nothing(own: tuple[Supervisor, World]) -> None:
+    named = "metadata: {name: closed-at-the-door, namespace: edge"
+    mesh = own[1].mesh((named, f'{named}, annotations: {{istio.io/dry-run: "true"}}'))
+    open_, closed = verdicts(
+        own, mesh, case(OUTSIDE, "http://cart.example/"), case(OUTSIDE, "http://cart.example/closed")
+    )
+    assert open_.app == closed.app == "shop/cart"
+    assert open_.hops[0].dry_run == ("DENY in dry-run: allowed",)
+    assert closed.hops[0].dry_run == ("DENY in dry-run: denied by edge/closed-at-the-door, rule 0",)
+    assert closed.hops[1].dry_run == ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.authorities import Authorities
 from meshlab.bench.issuers import Issuers
@@ -169,7 +169,7 @@ def _untrusted(mesh: Mesh) -> Callable[[WorkloadRef, Direction, str, int], list[
         del port
         if ref not in workloads:
             return []
-        side = "inbound" if direction == "inbound" else "outbound"
+        side: Literal["inbound", "outbound"] = "inbound" if direction == "inbound" else "outbound"
         name = host.partition(":")[0] if host.count(":") == 1 else host
         return [str(problem) for problem in mesh.untrusted(workloads[ref], side, name or None)]
 

@@ -104,6 +104,21 @@ class Hop:
         return found[1].replace("_", " ") if found else ""
 
     @property
+    def dry_run(self) -> tuple[str, ...]:
+        """What policies in dry-run would have decided, such as `DENY in dry-run: denied by shop/closed, rule 0`.
+
+        The names are those of `pilot/pkg/security/authz/model/model.go` with Envoy's suffixes.
+        """
+        results = []
+        for action in ("deny", "allow"):
+            prefix = f"istio_dry_run_{action}_shadow_"
+            if result := self.line.rbac.get(f"{prefix}engine_result"):
+                found = _POLICY.search(str(self.line.rbac.get(f"{prefix}effective_policy_id", "")))
+                by = f" by {found[1]}/{found[2]}, rule {found[3]}" if found else ""
+                results.append(f"{action.upper()} in dry-run: {result}{by}")
+        return tuple(results)
+
+    @property
     def verifies_upstream(self) -> bool:
         """Whether the proxy itself broke off the connection to the upstream, whose certificate it did not accept."""
         return "CERTIFICATE_VERIFY_FAILED" in self.line.upstream_failure

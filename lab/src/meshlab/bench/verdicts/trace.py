@@ -10,17 +10,16 @@ from meshlab.bench.verdicts.places import external_host, subset_of
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
+    from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.places import Place, Places
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 5.0
 _MAX_HOPS = 16
 
 Record = dict[str, Any]
@@ -55,7 +54,7 @@ class Tracer:
         evidence: The proxies' lines, by `evidence_key`.
         records: The applications' records, by `record_key`.
         recording: Addresses of the applications that keep records.
-        versions: Workload to its version label.
+        mesh: The mesh: version labels, and the relay for original destinations.
     """
 
     def __init__(
@@ -64,13 +63,14 @@ class Tracer:
         evidence: LineFollower[EvidenceLine],
         records: LineFollower[Record],
         recording: frozenset[str],
-        versions: Mapping[WorkloadRef, str],
+        mesh: MeshUnderTest,
     ) -> None:
         self._places = places
         self._evidence = evidence
         self._records = records
         self._recording = recording
-        self._versions = versions
+        self._versions = mesh.versions
+        self._relay, self._relayed = mesh.relay, mesh.relayed
 
     def trace(self, reply: Reply, entry: str, mark: str) -> Verdict:
         """Return what became of a request.
@@ -119,10 +119,16 @@ class Tracer:
                 return _Trail(tuple(hops), missing=missing)
             port = place.port or _port(line.destination)
             hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
-            address, client = line.upstream, line.upstream_client
+            address, client = self._beyond_relay(line.upstream, line.upstream_client)
             if not (address and client):
                 return _Trail(tuple(hops))
         return _Trail(tuple(hops), missing=f"the request passed more than {_MAX_HOPS} proxies")
+
+    def _beyond_relay(self, address: str, client: str) -> tuple[str, str]:
+        """Return where a connection ends that passes the relay for original destinations."""
+        if address != self._relay:
+            return address, client
+        return self._relayed(client) or (address, "")
 
     def _line(
         self, proxy: WorkloadRef, client: str, mark: str, *, first: bool, ended: bool

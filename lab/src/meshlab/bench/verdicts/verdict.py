@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
 
+# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
 # A comma that no quotes surround: a quoted subject holds commas of its own.
 _COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
@@ -122,8 +124,8 @@ class Mismatch:
     got: str
 
     def __str__(self) -> str:
-        """`status: expected 200, got 403 by …`."""
-        return f"{self.part}: expected {self.expected}, got {self.got}"
+        """`status: expected 200, got 403 by …`, without any token."""
+        return _TOKEN.sub("<token>", f"{self.part}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(frozen=True)
