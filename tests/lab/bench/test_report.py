@@ -84,16 +84,24 @@ def test_a_failure_says_what_was_expected_what_happened_who_answered_the_hops_an
 ):
     text = shown(run_of(**BROKEN), width=100)
     for line in (
-        "at        tests/orders.yaml:4",
-        "request   GET https://shop.example/orders/1",
-        "expected  200 by the application of orders/orders",
-        "got       403 by the proxy of istio-ingress/gateway: no ALLOW policy matched, saying 'RBAC: access denied'",
-        "because   status: expected 200, got 403 by the proxy of istio-ingress/gateway: no ALLOW policy matched",
-        "hops      1. istio-ingress/gateway gateway 8443: 403 no ALLOW policy matched",
-        "             listener 0.0.0.0_8443",
-        "             route orders",
+        "  at        tests/orders.yaml:4",
+        "  request   GET https://shop.example/orders/1",
+        "  expected  200 by the application of orders/orders",
+        "  got       403 by the proxy of istio-ingress/gateway: no ALLOW policy matched, saying 'RBAC: access",
+        "  differs   status, app",
+        "  hops      1. istio-ingress/gateway gateway 8443: 403 no ALLOW policy matched",
+        "               listener 0.0.0.0_8443",
+        "               route orders",
     ):
-        assert line[:90] in text
+        assert line in text.splitlines()
+
+
+def test_a_header_that_differs_is_shown_because_the_other_lines_do_not() -> None:
+    text = TEXT.replace(
+        "expect: 200 orders/orders\n", "expect: {status: 200, headers: {x-team: orders}}\n", 1
+    )
+    run = run_cases(FakeMesh(GOOD), [parse_case_file(text, "f.yaml")], Choice())
+    assert "  differs   headers.x-team: expected 'orders', got no such header" in shown(run).splitlines()
 
 
 def test_cases_that_are_not_judged_are_grouped_by_their_reason_and_say_where_they_stand() -> None:
@@ -105,7 +113,7 @@ def test_cases_that_are_not_judged_are_grouped_by_their_reason_and_say_where_the
 
 def test_a_case_that_could_not_be_run_says_why() -> None:
     text = shown(run_of(alice_reads_an_order="error: no port is free"))
-    assert "error     error: no port is free" in text
+    assert "  error     error: no port is free" in text
     assert "1 could not be run, 5 passed" in text
 
 
@@ -151,6 +159,7 @@ def test_columns_that_do_not_fit_go_below_each_other() -> None:
 def test_no_line_is_longer_than_the_terminal_is_wide(width: int) -> None:
     text = shown(run_of(**BROKEN), width=width, verbose=True)
     assert max(map(len, text.splitlines())) <= width
+    assert all(line == line.rstrip() for line in text.splitlines())
 
 
 def test_what_a_response_holds_does_not_command_the_terminal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from meshlab.bench.report.matrix import matrix_tables
 from meshlab.bench.report.words import expected, hop_lines, observed, place, printable, reasons, request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import TextIO
 
     from rich.console import RenderableType
@@ -26,7 +27,10 @@ __all__ = ["changes", "console", "counts", "full"]
 
 # Without a terminal there is no width to fit into; logs of CI systems show about this much.
 _PIPE_WIDTH = 100
-_LABEL_WIDTH = 8
+_LABEL_WIDTH = 10
+_FILLING = re.compile(r"[ ]+((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+_EVIDENT = ("status", "refused", "answered", "app", "proxy", "subset", "policy", "rule", "says")
+"""Parts of an expectation that the lines `expected` and `got` show."""
 _STYLES = {"failed": "red", "error": "red", "not judged": "yellow", "seen": "cyan", "passed": "green"}
 
 
@@ -50,7 +54,7 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
     if verbose:
         _print_all(run, on)
     for outcome in [*run.having("failed"), *run.having("error")]:
-        on.print(_block(outcome, on))
+        _print(on, _block(outcome, on))
     for case_file in run.case_files:
         for matrix in case_file.matrices:
             shown = {
@@ -59,9 +63,9 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
                 if outcome.case.place.file == str(case_file.path)
             }
             for table in matrix_tables(matrix, shown, on, only_broken=not verbose):
-                on.print(table)
+                _print(on, table)
     _print_not_judged(run, on, verbose=verbose)
-    on.print(counts(run))
+    _print(on, counts(run))
 
 
 def counts(run: Run) -> Text:
@@ -88,16 +92,23 @@ def changes(before: Run, after: Run, on: Console) -> None:
         if key in old and _same(old[key], outcome):
             continue
         if outcome.state in ("failed", "error"):
-            on.print(_block(outcome, on))
+            _print(on, _block(outcome, on))
             continue
         line = Text.assemble((outcome.state, _STYLES[outcome.state]), f"  {printable(outcome.case.name)}")
         if outcome.state == "not judged":
             line.append(f": {reasons(outcome)[0]}")
-        on.print(line)
+        _print(on, line)
     for key in old:
         if key not in new:
-            on.print(Text.assemble(("gone", "dim"), f"  {printable(key[1])}"))
-    on.print(counts(after))
+            _print(on, Text.assemble(("gone", "dim"), f"  {printable(key[1])}"))
+    _print(on, counts(after))
+
+
+def _print(on: Console, what: RenderableType) -> None:
+    """Print without the spaces that fill lines up; they would be copied, and break in narrower windows."""
+    with on.capture() as captured:
+        on.print(what)
+    on.file.write(_FILLING.sub(r"\1", captured.get()))
 
 
 def _key(outcome: Outcome) -> tuple[str, str]:
@@ -116,29 +127,37 @@ def _block(outcome: Outcome, on: Console) -> RenderableType:
     """Return everything about one case that has not passed."""
     mark = "✗" if _has_marks(on) else "x"
     head = Text(f"{mark} {printable(outcome.case.name)}", style=f"bold {_STYLES[outcome.state]}")
-    grid = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=_LABEL_WIDTH, style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row("at", Text(place(outcome.case), style="cyan"))
-    grid.add_row("request", request(outcome.case))
-    if outcome.state == "error":
-        for label, reason in _labelled("error", reasons(outcome)):
-            grid.add_row(label, reason)
-        return Group(head, grid, "")
-    grid.add_row("expected", Text(expected(outcome.case.expect), style="green"))
-    grid.add_row("got", Text(observed(outcome.verdict), style="red"))
-    for label, reason in _labelled("because", reasons(outcome)):
-        grid.add_row(label, reason)
-    for number, hop in enumerate(outcome.verdict.hops if outcome.verdict else (), start=1):
-        first, *more = hop_lines(hop)
-        grid.add_row("hops" if number == 1 else "", f"{number}. {first}")
-        for line in more:
-            grid.add_row("", Text(f"   {line}", style="dim"))
+    for label, text in _lines(outcome):
+        grid.add_row(f"  {label}", text)
     return Group(head, grid, "")
 
 
-def _labelled(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:
-    return [(label if index == 0 else "", text) for index, text in enumerate(texts)]
+def _lines(outcome: Outcome) -> Iterator[tuple[str, Text]]:
+    """Yield the lines of one case that has not passed, each with its label."""
+    yield "at", Text(place(outcome.case), style="cyan")
+    yield "request", Text(request(outcome.case))
+    if outcome.state == "error":
+        yield from _labelled("error", reasons(outcome), "red")
+        return
+    yield "expected", Text(expected(outcome.case.expect), style="green")
+    yield "got", Text(observed(outcome.verdict), style="red")
+    evident = [mismatch.part for mismatch in outcome.mismatches if mismatch.part in _EVIDENT]
+    others = [printable(str(mismatch)) for mismatch in outcome.mismatches if mismatch.part not in _EVIDENT]
+    differs = [", ".join(evident)] if evident else []
+    yield from _labelled("differs", [*differs, *others], "")
+    for number, hop in enumerate(outcome.verdict.hops if outcome.verdict else (), start=1):
+        first, *more = hop_lines(hop)
+        yield "hops" if number == 1 else "", Text(f"{number}. {first}")
+        for line in more:
+            yield "", Text(f"   {line}", style="dim")
+
+
+def _labelled(label: str, texts: Sequence[str], style: str) -> Iterator[tuple[str, Text]]:
+    for index, text in enumerate(texts):
+        yield label if index == 0 else "", Text(text, style=style)
 
 
 def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
@@ -147,7 +166,7 @@ def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
     for outcome in run.having("not judged"):
         groups.setdefault(reasons(outcome), []).append(outcome)
     if groups:
-        on.print(Text("not judged, because a proxy on the way cannot be trusted:", style="bold yellow"))
+        _print(on, Text("not judged, because a proxy on the way cannot be trusted:", style="bold yellow"))
     for why, outcomes in groups.items():
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=1)
@@ -159,7 +178,7 @@ def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
             grid.add_row("", f"  {printable(outcome.case.name)}  ({place(outcome.case)})")
         if len(outcomes) > limit:
             grid.add_row("", f"  and {len(outcomes) - limit} more; -v shows all")
-        on.print(grid)
+        _print(on, grid)
     if groups:
         on.print()
 
@@ -169,13 +188,13 @@ _SHOWN_OF_A_GROUP = 5
 
 def _print_all(run: Run, on: Console) -> None:
     for note in run.notes:
-        on.print(Text(f"note: {note}", style="dim"))
+        _print(on, Text(f"note: {note}", style="dim"))
     for refusal in run.refusals:
-        on.print(Text(f"refused: {refusal}", style="yellow"))
+        _print(on, Text(f"refused: {refusal}", style="yellow"))
     for case_file in run.case_files:
         outcomes = run.of(case_file)
         if outcomes:
-            on.print(_table(str(case_file.path), outcomes))
+            _print(on, _table(str(case_file.path), outcomes))
             on.print()
 
 
