@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.istio import Address, Mesh
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.model.client_credentials import ClientResource
+    from meshlab.istio.model.credentials import TlsResource
 
 CLIENT = WorkloadRef("shop", "client")
 
@@ -143,20 +146,17 @@ class Walks:
             if each.injected and (self._proxies is None or each.ref in self._proxies):
                 running.enter_context(envoy(compiler.compile(each.ref), self.placement.admin[each.ref]))
 
-    def _secrets(self) -> SecretFiles:
+    def _secrets(self) -> _Secrets:
         own = CertificateAuthority.create("mesh")
-        workloads, credentials = {}, {}
+        workloads = {}
         for each in self.mesh.workloads:
             directory = self._directory / each.ref.namespace / each.ref.name
             issued = own.issue(uris=[each.identity(self.mesh.trust_domain)])
             issued.write(directory, chain="cert-chain.pem", key="key.pem", root="root-cert.pem")
             workloads[each.ref] = directory
-        for number, credential in enumerate(self.mesh.credentials):
-            issued = self._public.issue(dns_names=[*credential.hosts, "client.example"])
-            directory = self._directory / f"credential-{number}"
-            key = credential.namespace, credential.name
-            credentials[key] = issued.write(directory, chain="tls.crt", key="tls.key", root="ca.crt")
-        return SecretFiles(workloads, credentials)
+        issued = self._public.issue(dns_names=["client.example"])
+        public = issued.write(self._directory / "public", chain="tls.crt", key="tls.key", root="ca.crt")
+        return _Secrets(workloads, public)
 
     def _server_context(self, names: tuple[str, ...]) -> ssl.SSLContext | None:
         if not names:
@@ -224,6 +224,25 @@ class Walks:
                     return _reply(_read_all(secure)).app
             except OSError:
                 return ""
+
+
+@dataclass(frozen=True)
+class _Secrets:
+    """Whatever a client asks for is signed by the CA of the servers outside."""
+
+    workloads: Mapping[WorkloadRef, Path]
+    public: Path
+
+    def reference(self, name: str) -> Json:
+        return {"name": name}
+
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
+        asked = list(client)
+        keys = {(ref.namespace if each.is_secret else "", each.credential) for each in asked}
+        files = SecretFiles(self.workloads, dict.fromkeys(keys, self.public))
+        return files.resources(ref, used, asked)
 
 
 def _reply(raw: bytes) -> Reply:

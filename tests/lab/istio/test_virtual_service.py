@@ -116,6 +116,8 @@ def test_a_timeout_bounds_the_whole_call(small: SmallMesh, written: str, seconds
     (route,) = routes(small, f"[{{{TO_CART}, timeout: {written}}}]")
 
     assert route["route"]["timeout"] == seconds
+    # Beside it, Envoy would ignore the timeout.
+    assert "maxStreamDuration" not in route["route"]
 
 
 @pytest.mark.parametrize(

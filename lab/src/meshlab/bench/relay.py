@@ -38,6 +38,19 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay")
         self._server: asyncio.Server | None = None
+        self._onward: dict[str, tuple[str, str]] = {}
+
+    def onward(self, client: str) -> tuple[str, str] | None:
+        """Return where a connection was passed on to.
+
+        Args:
+            client: The client's address on the connection, as `HOST:PORT`.
+
+        Returns:
+            The address behind the relay, and the relay's own address on the way there, empty where nothing listened;
+            `None` for a connection that the relay does not know.
+        """
+        return self._onward.get(client)
 
     def __enter__(self) -> Self:
         """Listen."""
@@ -68,14 +81,17 @@ class Relay:
             with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
                 found = self._destination(*read_proxy_header(await reader.readuntil(b"\r\n")))
                 if found is not None:
-                    await self._connect(found, reader, writer)
+                    client = "{}:{}".format(*writer.get_extra_info("peername")[:2])
+                    self._onward[client] = (str(found), "")
+                    await self._connect(client, found, reader, writer)
         finally:
             writer.close()
 
     async def _connect(
-        self, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, client: str, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         back, forth = await asyncio.open_connection(address.host, address.port)
+        self._onward[client] = (str(address), "{}:{}".format(*forth.get_extra_info("sockname")[:2]))
         try:
             await asyncio.gather(_copy(reader, forth), _copy(back, writer))
         finally:

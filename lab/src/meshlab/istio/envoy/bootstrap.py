@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.app_clusters import app_cluster
-from meshlab.istio.envoy.clusters import ServiceClusters, black_hole_cluster, passthrough_cluster
+from meshlab.istio.envoy.clusters import (
+    ServiceClusters,
+    app_cluster,
+    black_hole_cluster,
+    passthrough_cluster,
+)
+from meshlab.istio.envoy.clusters.authorizers import authorizer_clusters
 from meshlab.istio.envoy.gateway_listener import gateway_listeners
 from meshlab.istio.envoy.gateway_routes import sni_clusters
 from meshlab.istio.envoy.inbound_listener import inbound_listener
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address, Placement
     from meshlab.istio.envoy.tls import Secrets
+    from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
@@ -58,9 +64,10 @@ class ProxyCompiler:
             raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
         scope = mesh.visibility.scope_of(workload)
         timeout_s = mesh.settings.connect_timeout_s
-        clusters = [black_hole_cluster(timeout_s)]
+        clusters = [black_hole_cluster(timeout_s), *authorizer_clusters(mesh, placement)]
         if workload.is_gateway:
             listeners = gateway_listeners(mesh, workload, placement, secrets)
+            clusters += sni_clusters(mesh, workload, placement)
         else:
             listeners = [
                 inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports
@@ -69,16 +76,14 @@ class ProxyCompiler:
                 listeners += self._outbound_side(OutboundContext(mesh, workload, scope), address)
             clusters += [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
             clusters.append(passthrough_cluster(timeout_s, placement.relay))
-        used = dict.fromkeys(_tls_resources(mesh, workload))
+        client: dict[ClientResource, None] = {}
         for service in scope.services:
             made, resources = self._clusters.of(
                 service, scope.rule_for(service, workload.labels), at_gateway=workload.is_gateway
             )
             clusters += made
-            used.update(dict.fromkeys(resources))
-        if workload.is_gateway:
-            clusters += sni_clusters(mesh, workload, {cluster["name"]: cluster for cluster in clusters})
-        delivered = secrets.resources(ref, used)
+            client.update(dict.fromkeys(resources))
+        delivered = secrets.resources(ref, _tls_resources(mesh, workload), client)
         return {
             "node": _node(workload),
             "admin": {"address": placement.admin[ref].envoy},

@@ -1,16 +1,18 @@
-"""Where a gateway's requests and connections go, and the clusters for it."""
+"""Where a gateway's requests and connections go."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.envoy.clusters.endpoints import load_balanced_endpoints
+from meshlab.istio.envoy.connection_manager import duration
 from meshlab.istio.envoy.outbound.context import routed_service
 from meshlab.istio.envoy.routes import (
     ProxyView,
     RoutedServer,
+    RoutedService,
     cluster_names,
     gateway_virtual_hosts,
-    outbound_cluster,
     route_configuration,
     tcp_proxy,
 )
@@ -18,11 +20,12 @@ from meshlab.istio.model.gateway_chains import gateway_chains
 from meshlab.istio.model.virtual_services import for_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.routes import ClusterName, RoutedService
-    from meshlab.istio.model.gateway_chains import GatewayChain
+    from meshlab.istio.envoy.placement import Placement
+    from meshlab.istio.envoy.routes import ClusterName
+    from meshlab.istio.model.gateway_chains import GatewayChain, SniCluster
     from meshlab.istio.model.gateway_servers import MergedServer
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
@@ -73,37 +76,34 @@ def connection_proxy(mesh: Mesh, workload: Workload, chain: GatewayChain, access
     return proxy
 
 
-def sni_clusters(mesh: Mesh, workload: Workload, made: Mapping[str, Json]) -> list[Json]:
-    """Return the clusters to which AUTO_PASSTHROUGH servers pass TLS on as it is.
+def sni_clusters(mesh: Mesh, workload: Workload, placement: Placement) -> list[Json]:
+    """Return the clusters that clients of AUTO_PASSTHROUGH servers name as their server name.
 
-    Args:
-        mesh: The mesh.
-        workload: The gateway workload.
-        made: The clusters of the services that it knows, by name. Those here have of their servers the ones that take
-            mutual TLS.
+    Only servers that take mutual TLS are in them, and the clients' TLS is passed on to them as it is.
     """
-    found: dict[str, Json] = {}
+    clusters: dict[str, Json] = {}
     for port in mesh.gateway_ports(workload).ports:
         for chain in gateway_chains(mesh, workload, port):
-            if chain.cluster is None:
-                continue
-            service = chain.cluster.service
-            source = made.get(outbound_cluster(service.hostname, chain.cluster.port.number))
-            if source:
-                found[chain.cluster.name] = _sni_cluster(chain.cluster.name, source)
-    return list(found.values())
+            if chain.cluster:
+                clusters[chain.cluster.name] = _sni_cluster(mesh, workload, chain.cluster, placement)
+    return list(clusters.values())
 
 
-def _sni_cluster(name: str, source: Json) -> Json:
-    kept = {
-        key: value
-        for key, value in source.items()
-        if key not in ("transportSocket", "transportSocketMatches")
+def _sni_cluster(mesh: Mesh, workload: Workload, cluster: SniCluster, placement: Placement) -> Json:
+    scope = mesh.visibility.scope_of(workload)
+    service = scope.by_hostname.get(cluster.service.hostname)
+    port = service.port(cluster.port.number) if service else None
+    found: list[Json] = []
+    if service and port:
+        rule = scope.rule_for(service, workload.labels)
+        found = load_balanced_endpoints(mesh, service, port, rule, "", placement)
+    endpoints = [{"lbEndpoints": [endpoint for endpoint in found if "metadata" in endpoint]}]
+    return {
+        "name": cluster.name,
+        "type": "STATIC",
+        "connectTimeout": duration(mesh.settings.connect_timeout_s),
+        "loadAssignment": {"clusterName": cluster.name, "endpoints": endpoints},
     }
-    (locality,) = source["loadAssignment"]["endpoints"]
-    endpoints = [endpoint for endpoint in locality["lbEndpoints"] if "metadata" in endpoint]
-    assignment = {"clusterName": name, "endpoints": [{"lbEndpoints": endpoints}]}
-    return {**kept, "name": name, "loadAssignment": assignment}
 
 
 def _virtual_services(mesh: Mesh, workload: Workload, gateway: str) -> list[VirtualService]:
@@ -111,10 +111,10 @@ def _virtual_services(mesh: Mesh, workload: Workload, gateway: str) -> list[Virt
 
 
 def _cluster_name(mesh: Mesh, workload: Workload, listener_port: int) -> ClusterName:
-    known = mesh.visibility.scope_of(workload).by_hostname
+    services = mesh.visibility.scope_of(workload).by_hostname
 
-    def service_of(host: str) -> RoutedService | None:
-        service = known.get(host)
+    def routed(hostname: str) -> RoutedService | None:
+        service = services.get(hostname)
         return routed_service(service) if service else None
 
-    return cluster_names(service_of, listener_port)
+    return cluster_names(routed, listener_port)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.model.addresses import PODS, SERVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.mesh import Mesh
@@ -56,6 +56,8 @@ class Placement:
             and passes them on to what `without_proxy` says.
         cluster: (IP address, port) of the cluster to where it is on this machine.
         pod_ips: Workload to the address of its pod in the cluster.
+        authorizers: Extension provider to what decides in place of its external authorizer, for the providers whose
+            service exists.
     """
 
     proxies: Mapping[tuple[WorkloadRef, int], Address]
@@ -67,37 +69,53 @@ class Placement:
     relay: Address = _NOWHERE
     cluster: Mapping[tuple[str, int], Address] = field(default_factory=dict)
     pod_ips: Mapping[WorkloadRef, str] = field(default_factory=dict)
+    authorizers: Mapping[str, Address] = field(default_factory=dict)
 
     @classmethod
-    def plan(cls, mesh: Mesh, next_port: Callable[[], int], host: str = "127.0.0.1") -> Placement:
+    def plan(
+        cls,
+        mesh: Mesh,
+        next_port: Callable[[], int],
+        host: str = "127.0.0.1",
+        known: MutableMapping[object, Address] | None = None,
+    ) -> Placement:
         """Give every listener of a mesh an address.
 
         Args:
             mesh: The mesh.
             next_port: Returns another free port at every call.
             host: The address that everything binds.
+            known: Addresses of earlier plans, by what they are for. They are used again, and new ones are added.
         """
+        given: MutableMapping[object, Address] = {} if known is None else known
+
+        def place(*key: object) -> Address:
+            if key not in given:
+                given[key] = Address(host, next_port())
+            return given[key]
+
         proxies, apps, admin, outbound = {}, {}, {}, {}
         for workload in mesh.workloads:
             for port in workload.ports:
                 if workload.injected:
-                    proxies[workload.ref, port.number] = Address(host, next_port())
+                    proxies[workload.ref, port.number] = place("proxy", workload.ref, port.number)
                 if not workload.is_gateway:
-                    apps[workload.ref, port.number] = Address(host, next_port())
+                    apps[workload.ref, port.number] = place("app", workload.ref, port.number)
             if workload.injected:
-                admin[workload.ref] = Address(host, next_port())
+                admin[workload.ref] = place("admin", workload.ref)
             if workload.proxy == "sidecar":
-                outbound[workload.ref] = Address(host, next_port())
-        external = {key: Address(host, next_port()) for key in dict.fromkeys(_external(mesh))}
+                outbound[workload.ref] = place("outbound", workload.ref)
+        external = {key: place("external", *key) for key in dict.fromkeys(_external(mesh))}
         placed = cls(
             proxies=proxies,
             apps=apps,
             admin=admin,
             outbound=outbound,
             external=external,
-            internet=Address(host, next_port()),
-            relay=Address(host, next_port()),
+            internet=place("internet"),
+            relay=place("relay"),
             pod_ips=mesh.registry.pod_ips,
+            authorizers={provider: place("authorizer", provider) for provider in mesh.usable_authorizers},
         )
         return placed._with_cluster(mesh)
 

@@ -32,15 +32,14 @@ WORKLOAD, MESH_CA = "default", "ROOTCA"
 
 @dataclass(frozen=True)
 class Credential:
-    """Material of one Secret, ConfigMap or file that a run has to make.
+    """Material of one Secret, ConfigMap or file that a run has to make for gateways.
 
     Attributes:
-        namespace: Where the Secret is; the proxy's namespace for a file.
+        namespace: Where the Secret is; the gateway's namespace for a file.
         name: The name of the Secret, or the path of the file.
         hosts: The hosts that its server certificate must be good for.
-        certificate: Whether it holds a certificate and key; a client's where there are no hosts.
+        certificate: Whether it holds a server's certificate and key.
         client_ca: Whether it holds the CA that clients' certificates are checked with.
-        server_ca: Whether it holds the CA that servers outside of the mesh are checked with.
     """
 
     namespace: str
@@ -48,20 +47,12 @@ class Credential:
     hosts: tuple[str, ...]
     certificate: bool = True
     client_ca: bool = False
-    server_ca: bool = False
 
     def joined(self, other: Credential) -> Credential:
         """Return what serves this use and another of the same credential."""
         hosts = tuple(dict.fromkeys((*self.hosts, *other.hosts)))
         certificate = self.certificate or other.certificate
-        return Credential(
-            self.namespace,
-            self.name,
-            hosts,
-            certificate,
-            self.client_ca or other.client_ca,
-            self.server_ca or other.server_ca,
-        )
+        return Credential(self.namespace, self.name, hosts, certificate, self.client_ca or other.client_ca)
 
 
 @dataclass(frozen=True)

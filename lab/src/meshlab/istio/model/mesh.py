@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from meshlab.istio.model.client_credentials import client_credentials
 from meshlab.istio.model.credentials import Credential, credentials_of
 from meshlab.istio.model.gateway_servers import MergedPorts, merge_servers, ordered_gateways
 from meshlab.istio.model.registry import Registry, build_registry
@@ -15,7 +14,7 @@ from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from meshlab.istio.model.trust import Direction, Refusal
     from meshlab.istio.model.workload import Workload
@@ -48,6 +47,7 @@ class Mesh:
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
+        issuer_keys: Issuer to the public keys (RFC 7517) that count in place of those of the manifests.
     """
 
     settings: MeshSettings
@@ -67,6 +67,7 @@ class Mesh:
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
+    issuer_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trust_domain(self) -> str:
@@ -93,6 +94,16 @@ class Mesh:
         if problems:
             raise ManifestError(problems)
         return self
+
+    @cached_property
+    def usable_authorizers(self) -> tuple[str, ...]:
+        """The extension providers whose external authorizer has a service that exists."""
+        found = []
+        for name, provider in self.settings.extension_providers.items():
+            authorizer = provider.authorizer
+            if authorizer and not authorizer.problem and self.registry.named(authorizer.host):
+                found.append(name)
+        return tuple(found)
 
     def untrusted(self, workload: Workload, direction: Direction, host: str | None) -> list[Problem]:
         """Return why a request that a proxy handles cannot be judged; empty where it can.
@@ -123,19 +134,17 @@ class Mesh:
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """What the TLS of proxies needs and the manifests do not hold, each once."""
+        """What the gateways' TLS needs and the manifests do not hold, each once."""
         found: dict[tuple[str, str], Credential] = {}
-        needed = client_credentials(self)
         for workload in self.workloads:
             if not workload.is_gateway:
                 continue
             servers = (
                 merged.server for port in self.gateway_ports(workload).ports for merged in port.servers
             )
-            needed += credentials_of(workload.ref.namespace, servers)
-        for credential in needed:
-            key = credential.namespace, credential.name
-            found[key] = found[key].joined(credential) if key in found else credential
+            for credential in credentials_of(workload.ref.namespace, servers):
+                key = credential.namespace, credential.name
+                found[key] = found[key].joined(credential) if key in found else credential
         return tuple(found.values())
 
     def gateway_ports(self, workload: Workload) -> MergedPorts:

@@ -39,9 +39,10 @@ def notes_on(
     """
     yield from _on_pods(pods, accounts, injects)
     yield from _on_gateways(mesh)
+    yield from _on_gateway_ports(mesh)
     ports = {service.hostname: [port.number for port in service.ports] for service in mesh.registry.services}
     yield from route_notes(mesh, ports)
-    yield from _on_gateway_ports(mesh)
+    yield from _on_providers(mesh)
     for attachment in _attachments(mesh):
         yield from _on_selector(mesh, attachment)
 
@@ -114,6 +115,17 @@ def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
                     f"two filter chains of port {port.number} take {name}; Envoy refuses the whole port."
                 )
                 yield _note(last.where, problem)
+
+
+def _on_providers(mesh: Mesh) -> Iterator[Problem]:
+    for policy in mesh.authorization_policies:
+        if policy.action == "CUSTOM" and policy.provider not in mesh.usable_authorizers:
+            problem = (
+                f"the MeshConfig has no provider {policy.provider!r} whose service the manifests hold; then Istio "
+                "denies what the policy selects."
+            )
+            where = policy.attachment.where.manifest
+            yield where.problem(("spec", "provider"), problem)
 
 
 def _attachments(mesh: Mesh) -> Iterator[Attachment]:

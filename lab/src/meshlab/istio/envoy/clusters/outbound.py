@@ -6,6 +6,7 @@ services that it knows, and no others: a route to anything else is answered 503.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.clusters.endpoints import load_balanced_endpoints
@@ -14,7 +15,7 @@ from meshlab.istio.envoy.clusters.http_versions import protocol_options
 from meshlab.istio.envoy.connection_manager import duration
 from meshlab.istio.envoy.routes import outbound_cluster
 from meshlab.istio.envoy.upstream_tls import ClusterTls, istio_mutual, originate
-from meshlab.istio.model.client_credentials import client_resources, client_tls
+from meshlab.istio.model.client_credentials import client_resources
 from meshlab.istio.model.destination_rules import policy_for
 from meshlab.istio.model.mtls import namespace_mtls_mode
 
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.envoy.tls import Secrets
-    from meshlab.istio.model.credentials import TlsResource
+    from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.destination_rules import MergedRule
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshPort, MeshService
+    from meshlab.istio.read.destination_rule import ClientTls, TrafficPolicy
 
-__all__ = ["ServiceClusters", "is_mutual"]
+__all__ = ["ServiceClusters", "is_mutual", "upstream_tls_setting"]
 
 _RAW: Json = {
     "name": "envoy.transport_sockets.raw_buffer",
@@ -53,13 +55,13 @@ class ServiceClusters:
         self._mesh = mesh
         self._placement = placement
         self._secrets = secrets
-        self._made: dict[tuple[int, int, bool], tuple[list[Json], list[TlsResource]]] = {}
+        self._made: dict[tuple[int, int, bool], tuple[list[Json], list[ClientResource]]] = {}
         # Identities stand for the objects in the keys, so the objects must live as long as the keys.
         self._kept: list[object] = []
 
     def of(
         self, service: MeshService, rule: MergedRule | None, *, at_gateway: bool
-    ) -> tuple[list[Json], list[TlsResource]]:
+    ) -> tuple[list[Json], list[ClientResource]]:
         """Return the clusters of a service, and what their TLS refers to.
 
         The clusters are shared: copy them before changing them.
@@ -73,7 +75,7 @@ class ServiceClusters:
         if key not in self._made:
             self._kept += [service, rule]
             clusters: list[Json] = []
-            resources: dict[TlsResource, None] = {}
+            resources: dict[ClientResource, None] = {}
             for port in service.ports if service.resolution != "alias" else ():
                 if port.protocol == "udp":
                     continue
@@ -85,6 +87,22 @@ class ServiceClusters:
                     resources.update(dict.fromkeys(builder.resources))
             self._made[key] = clusters, list(resources)
         return self._made[key]
+
+
+def upstream_tls_setting(
+    rule: MergedRule | None, policy: TrafficPolicy, *, at_gateway: bool
+) -> ClientTls | None:
+    """Return the TLS setting that a cluster follows; `None` where nothing is written.
+
+    At a sidecar a credential counts only in a rule that chooses its workloads: without, there is no TLS at all.
+    """
+    tls = policy.tls
+    if tls is None or at_gateway or tls.mode not in ("SIMPLE", "MUTUAL"):
+        return tls
+    by_selector = rule is not None and rule.selector is not None
+    if tls.credential_name and not tls.credential_name.startswith("configmap://") and not by_selector:
+        return replace(tls, mode="DISABLE")
+    return tls
 
 
 def is_mutual(mesh: Mesh, service: MeshService, port: MeshPort, rule: MergedRule | None) -> bool:
@@ -129,10 +147,10 @@ class _Cluster:
         self._service, self._port, self._rule, self._subset = service, port, rule, subset
         self._at_gateway = at_gateway
         self._policy = policy_for(rule, port.number, subset)
-        self._tls = client_tls(rule, self._policy, at_gateway=at_gateway)
+        self._tls = upstream_tls_setting(rule, self._policy, at_gateway=at_gateway)
 
     @property
-    def resources(self) -> list[TlsResource]:
+    def resources(self) -> list[ClientResource]:
         return client_resources(self._tls)
 
     def build(self) -> Iterator[Json]:
