@@ -103,6 +103,7 @@ class Walks:
         settings: The mesh-wide settings.
         servers: Name or address of an external server to the names in its certificate; empty for plaintext.
         proxies: The workloads whose proxies run; all of them where it is `None`.
+        takes_plaintext: Whether servers with a certificate answer plaintext, too.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Walks:
         settings: MeshSettings | None = None,
         servers: Mapping[tuple[str, int], tuple[str, ...]] | None = None,
         proxies: Iterable[WorkloadRef] | None = None,
+        takes_plaintext: bool = False,
     ) -> None:
         manifests = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]
         self.mesh: Mesh = load_mesh(manifests, settings or MeshSettings()).require_complete()
@@ -119,6 +121,7 @@ class Walks:
         self.placement = Placement.plan(self.mesh, lambda: next(ports))
         self._servers = dict(servers or {})
         self._directory = directory
+        self._takes_plaintext = takes_plaintext
         self._proxies = set(proxies) if proxies is not None else None
         self._running = contextlib.ExitStack()
         self._public = CertificateAuthority.create("public")
@@ -138,8 +141,10 @@ class Walks:
             running.enter_context(_app(address, str(ref)))
         for (host, port), address in self.placement.external.items():
             names = self._servers.get((host, port), ())
-            running.enter_context(_app(address, host, self._server_context(names)))
-        running.enter_context(_app(self.placement.internet, "internet"))
+            context = self._server_context(names)
+            running.enter_context(_app(address, host, context, takes_plaintext=self._takes_plaintext))
+        any_name = self._server_context(("internet.example",))
+        running.enter_context(_app(self.placement.internet, "internet", any_name, takes_plaintext=True))
         running.enter_context(Relay(self.placement.relay, self.placement.without_proxy))
         compiler = ProxyCompiler(self.mesh, self.placement, secrets)
         for each in self.mesh.workloads:
@@ -268,7 +273,8 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         connection = self.request
         with contextlib.suppress(OSError):
-            if self.server.context:
+            is_tls = connection.recv(1, socket.MSG_PEEK) == b"\x16"
+            if self.server.context and (is_tls or not self.server.takes_plaintext):
                 connection = self.server.context.wrap_socket(connection, server_side=True)
             self._answer(connection)
             connection.close()
@@ -307,12 +313,15 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     name = ""
     context: ssl.SSLContext | None = None
+    takes_plaintext = False
 
 
 @contextlib.contextmanager
-def _app(address: Address, name: str, context: ssl.SSLContext | None = None) -> Any:  # noqa: ANN401
+def _app(
+    address: Address, name: str, context: ssl.SSLContext | None = None, *, takes_plaintext: bool = False
+) -> Any:  # noqa: ANN401
     with _Server((address.host, address.port), _Handler) as server:
-        server.name, server.context = name, context
+        server.name, server.context, server.takes_plaintext = name, context, takes_plaintext
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield
