@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.bench.authorities import GATEWAYS, MESH, Authorities
 from meshlab.bench.issuers import Issuers
 from meshlab.bench.mesh_addresses import MeshUnderTest
-from meshlab.istio import Address, Mesh, Placement, SecretFiles, WorkloadRef, compile_proxy, spiffe_id
+from meshlab.istio import Address, Placement, SecretFiles, WorkloadRef, compile_proxy, load_mesh, spiffe_id
 from meshlab.manifest import parse_manifests
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.mesh_addresses import Direction
+    from meshlab.istio import Mesh
+
+    Untrusted = Callable[[WorkloadRef, Direction, str, int], list[str]]
 
 DOOR, CART, CALLER = (
     WorkloadRef("edge", "door"),
@@ -228,13 +231,13 @@ class World:
     def mesh(
         self,
         *edits: tuple[str, str],
-        untrusted: Callable[[WorkloadRef, Direction, str, int], list[str]] | None = None,
+        untrusted: Untrusted | None = None,
     ) -> MeshUnderTest:
         text = MANIFESTS.replace("JWKS", self.issuers.jwks[ISSUER])
         for old, new in edits:
             assert old in text, old
             text = text.replace(old, new)
-        mesh = Mesh.from_manifests(parse_manifests(text, "mesh.yaml"))
+        mesh = load_mesh(parse_manifests(text, "mesh.yaml"))
         self._placement = self._placement or Placement.plan(mesh, lambda: next(self._ports))
         placement = self._placement
         secrets = self._secrets(mesh)

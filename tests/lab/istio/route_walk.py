@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.istio import Address
 from meshlab.istio.envoy.connection_manager import connection_manager
 from meshlab.istio.envoy.routes import route_configuration
+from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.processes.envoy import Envoy
 from meshlab.processes.ports import LOOPBACK, free_ports
 from meshlab.processes.supervisor import Supervisor
@@ -190,7 +191,7 @@ def route_walk(clusters: Iterable[str], filters: Sequence[dict[str, Any]] = ()) 
         listen, admin = Address(LOOPBACK, next(ports)), Address(LOOPBACK, next(ports))
         routes = supervisor.directory / "routes.json"
         manager = connection_manager(
-            stat_prefix="walk", routes={}, filters=filters, access_log=[], at_gateway=True
+            stat_prefix="walk", routes={}, filters=filters, access_log=[], side="gateway", settings=MeshSettings()
         )
         config = manager["typedConfig"]
         del config["routeConfig"]

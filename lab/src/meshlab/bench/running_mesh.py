@@ -18,17 +18,17 @@ from meshlab.bench.evidence.instrument import instrument
 from meshlab.bench.evidence.line import EvidenceLine, parse_line
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.planner import Planner
-from meshlab.bench.planning.reach import touched_proxies
+from meshlab.bench.planning.reach import cluster_endpoints, touched_proxies
 from meshlab.bench.verdicts.compare import compare
 from meshlab.bench.verdicts.places import Places
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.errors import LabError
-from meshlab.istio.read.kubernetes import WorkloadRef
+from meshlab.istio.read.names import WorkloadRef
 from meshlab.processes.envoy import Envoy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -84,6 +84,7 @@ class RunningMesh:
         self._proxies: dict[WorkloadRef, Envoy] = {}
         self._wanted: frozenset[WorkloadRef] = frozenset()
         self._with_client_addresses: frozenset[WorkloadRef] = frozenset()
+        self._refused: dict[WorkloadRef, str] = {}
         self._lock = threading.Lock()
         self._prepare()
 
@@ -103,10 +104,11 @@ class RunningMesh:
     def start(self, cases: Iterable[Case]) -> None:
         """Start the applications and the proxies that the cases can touch, and wait until all serve.
 
-        May be called again with other cases.
+        May be called again with other cases. A proxy that refuses its configuration is no error: the cases that meet it
+        are not judged.
 
         Raises:
-            LabError: A part did not get ready, or an application is named that the mesh does not have.
+            LabError: An application did not get ready, or one is named that the mesh does not have.
         """
         cases = list(cases)
         self._wanted = frozenset().union(*(self._touched(case) for case in cases))
@@ -127,7 +129,7 @@ class RunningMesh:
             cases: The cases that will be run.
 
         Raises:
-            LabError: A proxy refused its configuration, or a part did not get ready.
+            LabError: An application did not get ready.
         """
         self._mesh = mesh
         # Connections between proxies outlive a change; only what belongs to single requests is over.
@@ -188,10 +190,15 @@ class RunningMesh:
         return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark)
 
     def _unstarted(self, verdict: Verdict) -> frozenset[WorkloadRef]:
-        tried = {address for hop in verdict.hops for address in (*hop.line.attempted, hop.line.upstream)}
-        places = [self._places.at(address) for address in tried]
+        """Proxies behind the chosen clusters that do not run: a failed attempt at one may hide behind a retry."""
+        addresses = {
+            address
+            for hop in verdict.hops
+            for address in cluster_endpoints(self._mesh.bootstraps[hop.workload], hop.line.cluster)
+        }
+        places = [self._places.at(address) for address in addresses]
         found = {place.workload for place in places if place and place.kind == "proxy" and place.workload}
-        return frozenset(found & set(self._mesh.bootstraps)) - self.running
+        return frozenset(found & set(self._mesh.bootstraps)) - self.running - frozenset(self._refused)
 
     def _judge(self, case: Case, entry: Place | None, verdict: Verdict) -> Outcome:
         reasons = self._untrusted(case, entry, verdict)
@@ -215,11 +222,11 @@ class RunningMesh:
             if place and place.kind == "proxy" and place.workload:
                 met.append((place.workload, place.direction, host, place.port or to.port))
         reasons = [reason for proxy in dict.fromkeys(met) for reason in self._mesh.untrusted(*proxy)]
-        reasons += [
-            f"the proxy of {workload} has no configuration"
-            for workload, *_ in met
-            if workload not in self._mesh.bootstraps
-        ]
+        for workload in dict.fromkeys(proxy[0] for proxy in met):
+            if workload in self._refused:
+                reasons.append(self._refused[workload])
+            elif workload not in self._mesh.bootstraps:
+                reasons.append(f"the proxy of {workload} has no configuration")
         return tuple(dict.fromkeys(reasons))
 
     def _touched(self, case: Case) -> frozenset[WorkloadRef]:
@@ -238,25 +245,31 @@ class RunningMesh:
         self._tracer = Tracer(
             self._places, self._evidence, self._records, self._applications.recording, self._mesh.versions
         )
+        self._refused.clear()
         for ref in self.running - frozenset(self._mesh.bootstraps):
             self._proxies.pop(ref).stop()
-        updated = []
+        wanted = self._wanted | self.running
+        updated = self._update_proxies()
+        self._start_proxies(wanted - self.running)
+        for ref, proxy in updated.items():
+            self._wait(ref, proxy.wait_updated)
+        self._applications.wait_ready()
+
+    def _update_proxies(self) -> dict[WorkloadRef, Envoy]:
+        """Give running proxies their configuration; one that would have to start anew is stopped."""
+        updated = {}
         for ref, proxy in list(self._proxies.items()):
             try:
                 proxy.update(self._configuration(ref))
-                updated.append(proxy)
+                updated[ref] = proxy
             except ValueError:
                 self._proxies.pop(ref).stop()
-                self._wanted |= {ref}
-        self._start_proxies(self._wanted - self.running)
-        for proxy in updated:
-            proxy.wait_updated()
-        self._applications.wait_ready()
+        return updated
 
     def _start_proxies(self, refs: Iterable[WorkloadRef]) -> None:
-        started = []
+        started = {}
         for ref in sorted(refs):
-            if ref in self._proxies:
+            if ref in self._proxies or ref in self._refused or ref not in self._mesh.bootstraps:
                 continue
             self._evidence.follow(str(ref), self._log(ref))
             proxy = Envoy(
@@ -268,10 +281,17 @@ class RunningMesh:
                 drain_s=_DRAIN_S,
             )
             proxy.start()
-            self._proxies[ref] = proxy
-            started.append(proxy)
-        for proxy in started:
-            proxy.wait_ready()
+            self._proxies[ref] = started[ref] = proxy
+        for ref, proxy in started.items():
+            self._wait(ref, proxy.wait_ready)
+
+    def _wait(self, ref: WorkloadRef, ready: Callable[[], None]) -> None:
+        """Wait for a proxy; one that refuses its configuration is stopped, and no case through it is judged."""
+        try:
+            ready()
+        except LabError as error:
+            self._refused[ref] = f"the proxy of {ref} does not run: {error}"
+            self._proxies.pop(ref).stop()
 
     def _configuration(self, ref: WorkloadRef) -> Json:
         addressed = ref in self._with_client_addresses

@@ -112,7 +112,7 @@ _FLAWED: Mapping[str, Callable[[Claims, SigningKey, SigningKey, int], str]] = {
     "no issuer": lambda claims, key, _, now: _changed(claims, key, iss=None),
     "no sub": lambda claims, key, _, now: _changed(claims, key, sub=None),
     "unknown key": lambda claims, _, other, now: _sign(claims, other, other.kid),
-    "known kid, other key": lambda claims, key, other, now: _sign(claims, other, key.kid),
+    "other key under the known kid": lambda claims, key, other, now: _sign(claims, other, key.kid),
     "alg none": lambda claims, key, _, now: _unsigned(claims, key),
     "HS256 with the public key": lambda claims, key, _, now: _hmac_with_public_key(claims, key),
     "tampered": lambda claims, key, _, now: _tampered(claims, key),

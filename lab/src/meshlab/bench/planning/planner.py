@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.planning.destination import Destination
     from meshlab.istio.envoy.placement import Address
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Planner", "Sending"]
 

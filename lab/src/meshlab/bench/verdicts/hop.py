@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import Direction
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Hop", "MatchedPolicy"]
 
@@ -109,6 +109,11 @@ class Hop:
         return "CERTIFICATE_VERIFY_FAILED" in self.line.upstream_failure
 
     @property
+    def refused_by_upstream(self) -> bool:
+        """Whether the upstream ended the TLS handshake with an alert, as a server does that wants a certificate."""
+        return "_ALERT_" in self.line.upstream_failure
+
+    @property
     def reason(self) -> str:
         """What the proxy decided, in words; empty where it passed the request on."""
         return "" if self.passed_on else self._refusal
@@ -131,7 +136,8 @@ class Hop:
         if line.downstream_failure:
             words.append(f"TLS with the client failed: {_readable(line.downstream_failure)}")
         if line.upstream_failure:
-            words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}")
+            who = f", by {self.upstream_name}" if self.refused_by_upstream and self.upstream_name else ""
+            words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}{who}")
         if line.details == "filter_chain_not_found":
             words.append("no filter chain takes the connection (filter_chain_not_found)")
         if not words:
@@ -152,6 +158,7 @@ def _matched(found: re.Match[str]) -> MatchedPolicy:
 
 def _readable(failure: str) -> str:
     """Envoy's `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end` in words."""
+    failure = failure.replace(":TLS_error_end", "")
     reasons = re.findall(r"OPENSSL_internal:([A-Z0-9_]+)", failure)
     extra = re.findall(r"verify_cert_failed:_?([^|]+)|(SAN_matcher|[Vv]erification[^|:]*)", failure)
     details = [next(part for part in parts if part) for parts in extra]

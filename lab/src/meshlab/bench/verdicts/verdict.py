@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,9 +12,12 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Case
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.verdicts.hop import Hop
-    from meshlab.istio.read.kubernetes import WorkloadRef
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
+
+# A comma that no quotes surround: a quoted subject holds commas of its own.
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class ReceivedByApp:
     @property
     def identity(self) -> str:
         """The SPIFFE id of the last mTLS client, from `x-forwarded-client-cert`; empty for none."""
-        certificates = ",".join(self.values("x-forwarded-client-cert")).split(",")
+        certificates = _COMMA.split(",".join(self.values("x-forwarded-client-cert")))
         parts = certificates[-1].split(";")
         return next((part[4:] for part in parts if part.startswith("URI=")), "")
 
