@@ -191,7 +191,12 @@ def route_walk(clusters: Iterable[str], filters: Sequence[dict[str, Any]] = ()) 
         listen, admin = Address(LOOPBACK, next(ports)), Address(LOOPBACK, next(ports))
         routes = supervisor.directory / "routes.json"
         manager = connection_manager(
-            stat_prefix="walk", routes={}, filters=filters, access_log=[], side="gateway", settings=MeshSettings()
+            stat_prefix="walk",
+            routes={},
+            filters=filters,
+            access_log=[],
+            side="gateway",
+            settings=MeshSettings(),
         )
         config = manager["typedConfig"]
         del config["routeConfig"]
