@@ -19,7 +19,6 @@ from meshlab.istio.envoy.routes import (
     outbound_cluster,
     sidecar_virtual_hosts,
 )
-from meshlab.istio.read.virtual_service import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,18 +71,7 @@ class OutboundContext:
     @cached_property
     def settings(self) -> RouteSettings:
         """The mesh's settings for routes."""
-        policy = self.mesh.settings.default_http_retry_policy
-        if policy is None:
-            return RouteSettings()
-        retries = Retries(
-            attempts=policy.attempts,
-            per_try_timeout_s=policy.per_try_timeout_s,
-            retry_on=policy.retry_on,
-            backoff_s=policy.backoff_s,
-            ignore_previous_hosts=policy.ignore_previous_hosts,
-            remote_localities=policy.retry_remote_localities,
-        )
-        return RouteSettings(default_retries=retries)
+        return RouteSettings.of_mesh(self.mesh.settings)
 
     @cached_property
     def routed(self) -> Mapping[str, RoutedService]:
