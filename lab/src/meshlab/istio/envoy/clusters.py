@@ -78,7 +78,10 @@ def _endpoint(mesh: Mesh, workload: Workload, port: ServicePort, placement: Plac
         root_namespace=mesh.root_namespace,
         port=target,
     )
-    endpoint: Json = {"endpoint": {"address": placement.proxies[workload.ref, target].envoy}}
+    address = placement.proxies.get((workload.ref, target))
+    if address is None:  # a gateway whose Gateways do not open the port
+        return
+    endpoint: Json = {"endpoint": {"address": address.envoy}}
     if mode != "DISABLE":
         endpoint["metadata"] = {"filterMetadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}}
     yield endpoint
