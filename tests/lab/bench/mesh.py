@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import Direction
     from meshlab.istio import Mesh
 
+    Untrusted = Callable[[WorkloadRef, Direction, str, int], list[str]]
+
 DOOR, CART, CALLER = (
     WorkloadRef("edge", "door"),
     WorkloadRef("shop", "cart"),
@@ -229,7 +231,7 @@ class World:
     def mesh(
         self,
         *edits: tuple[str, str],
-        untrusted: Callable[[WorkloadRef, Direction, str, int], list[str]] | None = None,
+        untrusted: Untrusted | None = None,
     ) -> MeshUnderTest:
         text = MANIFESTS.replace("JWKS", self.issuers.jwks[ISSUER])
         for old, new in edits:

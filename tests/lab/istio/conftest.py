@@ -141,9 +141,15 @@ class SmallMesh:
     jwks = JWKS
     gateway_ref, app_ref = GATEWAY, APP
 
-    def mesh(self, *texts: str, without: tuple[str, ...] = (), trust_domain: str = "cluster.local") -> Mesh:
-        settings = MeshSettings(trust_domain=trust_domain)
-        return load_mesh(self.manifests(*texts, without=without), settings)
+    def mesh(
+        self,
+        *texts: str,
+        without: tuple[str, ...] = (),
+        trust_domain: str = "cluster.local",
+        settings: MeshSettings | None = None,
+    ) -> Mesh:
+        chosen = settings or MeshSettings(trust_domain=trust_domain)
+        return load_mesh(self.manifests(*texts, without=without), chosen)
 
     def manifests(self, *texts: str, without: tuple[str, ...] = ()) -> list[Manifest]:
         added = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]

@@ -115,6 +115,7 @@ class OneProxy:
 
     def __init__(self, sets: Sequence[PolicySet], callers: Sequence[str], ports: Iterator[int]) -> None:
         self._sets = sets
+        self._ports = ports  # they stay reserved for as long as it lives
         self._where = [{target: next(ports) for target in (*one.http_ports, *one.tcp_ports)} for one in sets]
         self._admin = Address(LOOPBACK, next(ports))
         self._callers = callers
@@ -264,7 +265,7 @@ def _listeners(one: PolicySet, where: Mapping[int, int], secrets: Path) -> Itera
                 routes=_answer(),
                 filters=[*filters.before_jwt, *([tokens] if tokens else []), *filters.after_jwt],
                 access_log=[],
-                at_gateway=one.at_gateway,
+                side="gateway" if one.at_gateway else "inbound",
                 settings=one.settings,
             )
             chain = [manager]

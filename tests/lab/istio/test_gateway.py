@@ -1,4 +1,4 @@
-"""Gateway: the ports that open, the certificates behind them, and whose routes they carry."""
+"""Gateway: the ports that open, the certificates behind them, whose routes they carry, and what is refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from meshlab.istio import Credential, WorkloadPort
+from meshlab.istio.read.mesh_config import MeshSettings
 
 if TYPE_CHECKING:
     from tests.lab.istio.conftest import SmallMesh
@@ -44,7 +45,7 @@ def test_the_certificate_is_the_named_credential_and_clients_need_none(small: Sm
     assert context["requireClientCertificate"] is False
     (certificate,) = context["commonTlsContext"]["tlsCertificateSdsSecretConfigs"]
     assert certificate["name"] == "kubernetes://door-tls"
-    assert context["commonTlsContext"]["tlsParams"]["tlsMinimumProtocolVersion"] == "TLSv1_2"
+    assert "tlsParams" not in context["commonTlsContext"]  # Envoy's defaults count
     assert "validationContext" not in context["commonTlsContext"]
 
 
@@ -65,7 +66,7 @@ def test_tls_servers_are_told_apart_by_the_name_that_the_client_asks_for(small: 
     first_chain, second_chain = compiled.listener(8443)["filterChains"]
 
     assert first_chain["filterChainMatch"] == {"serverNames": ["cart.example"]}
-    assert second_chain["filterChainMatch"] == {"serverNames": ["other.example", "*.other.example"]}
+    assert second_chain["filterChainMatch"] == {"serverNames": ["*.other.example", "other.example"]}
     # A name only has the routes of its own server.
     names = [
         [host["name"] for host in manager["routeConfig"]["virtualHosts"]]
@@ -123,73 +124,152 @@ def test_the_caller_of_a_gateway_is_the_connection_and_its_word_on_certificates_
         assert manager["pathWithEscapedSlashesAction"] == "KEEP_UNCHANGED"
 
 
+def server(protocol: str = "HTTP", *, port: int = 80, more: str = "", hosts: str = "['*']") -> str:
+    return f"{{port: {{number: {port}, name: x, protocol: {protocol}}}, hosts: {hosts}{more}}}"
+
+
 @pytest.mark.parametrize(
     ("servers", "says"),
     [
         ("", "servers: an empty list"),
-        ("{port: {number: 443, name: x, protocol: TLS}, hosts: ['*']}", "protocol: 'TLS'"),
-        ("{port: {number: 443, name: x, protocol: HTTPS}, hosts: ['*']}", "tls: missing"),
+        (server("SMTP"), "protocol: 'smtp' is not known"),
+        (server("HTTPS"), "tls: missing"),
+        (server("TLS"), "tls: missing"),
+        (server("HTTP", more=", tls: {mode: SIMPLE, credentialName: c}"), "only httpsRedirect"),
+        (server("TCP", more=", tls: {mode: SIMPLE, credentialName: c}"), "beside protocol TCP; write TLS"),
+        (server("HTTPS", more=", tls: {mode: SIMPLE}"), "credentialName: missing"),
         (
-            "{port: {number: 80, name: x, protocol: HTTP}, tls: {mode: SIMPLE}, hosts: ['*']}",
-            "credentialName: missing",
+            server("HTTPS", more=", tls: {mode: MUTUAL, serverCertificate: /a, privateKey: /b}"),
+            "CA of the clients",
+        ),
+        (server("HTTPS", more=", tls: {mode: SIMPLE, serverCertificate: /a}"), "privateKey"),
+        (
+            server("HTTPS", more=", tls: {mode: SIMPLE, serverCertificate: /a, privateKey: /b, caCrl: /c}"),
+            "caCrl: has no use",
         ),
         (
-            "{port: {number: 80, name: x, protocol: HTTP}, tls: {mode: SIMPLE, credentialName: c}, hosts: ['*']}",
-            "no effect on a server of protocol HTTP",
+            server(
+                "HTTPS",
+                more=", tls: {mode: SIMPLE, credentialName: c, serverCertificate: /a, privateKey: /b}",
+            ),
+            "in two ways",
         ),
+        (https("['*']", more=", credentialNames: [a]"), "credentialName is here, too"),
+        (server("HTTPS", more=", tls: {mode: SIMPLE, credentialNames: [a, b, c]}"), "two at most"),
         (
-            "{port: {number: 80, name: x, protocol: HTTP}, tls: {httpsRedirect: true}, hosts: ['*']}",
-            "redirects",
+            server("HTTPS", more=", tls: {mode: ISTIO_MUTUAL, credentialName: c}"),
+            "uses the certificate of the mesh",
         ),
+        (server("HTTPS", more=", tls: {mode: SOMETIMES}"), "'SOMETIMES' is not supported"),
+        (https("['*']", more=", subjectAltNames: [a]"), "Envoy refuses the whole port"),
+        (https("['*']", credential="sds://x"), "only the Secrets of a cluster"),
+        (https("['*']", credential="other/door-tls"), "write the bare name"),
         (
-            "{port: {number: 443, name: x, protocol: HTTPS}, tls: {credentialName: c}, hosts: ['*']}",
-            "'PASSTHROUGH'",
+            https("['*']", more=", caCertCredentialName: clients").replace("SIMPLE", "MUTUAL"),
+            "ends with -cacert",
         ),
-        (https("['*']").replace("SIMPLE", "MUTUAL"), "'MUTUAL' is not supported"),
-        (https("['*']").replace("SIMPLE", "ISTIO_MUTUAL"), "'ISTIO_MUTUAL' is not supported"),
-        (https("['*']", credential="kubernetes-gateway://ns/name"), "bare name of a Secret"),
-        (https("['*']", more=", minProtocolVersion: TLSV1_0"), "'TLSV1_0' is not supported"),
-        (https("['*']", more=", cipherSuites: [RC4-MD5]"), "cipherSuites[0]: 'RC4-MD5'"),
-        (https("['*']", more=", serverCertificate: /a"), "files of the pod"),
-        (https("['*']", more=", caCertificates: /a"), "mode SIMPLE"),
-        (https("['*']", more=", subjectAltNames: [a]"), "mode SIMPLE"),
-        (https("['*']", more=", credentialNames: [a]"), "one certificate per server"),
-        (https("['*']", more=", verifyCertificateHash: [a]"), "this field is not known"),
+        (https("['*']", more=", minProtocolVersion: TLSV2"), "'TLSV2' is not supported"),
+        (https("['*']", more=", shiny: true"), "this field is not known"),
         ("{port: {number: 80, name: x, protocol: HTTP}}", "hosts: missing"),
-        ("{port: {number: 80, name: x, protocol: HTTP}, hosts: []}", "hosts: an empty list"),
-        ("{port: {number: 80, name: x, protocol: HTTP}, hosts: [a.*]}", "hosts[0]: 'a.*' is not a host"),
-        ("{port: {number: 80, name: x, protocol: HTTP}, hosts: [/a]}", "write namespace/host"),
-        ("{port: {number: 80, name: x, protocol: HTTP}, hosts: ['*'], bind: 0.0.0.0}", "bind"),
-        (
-            "{port: {number: 80, name: x, protocol: HTTP}, hosts: ['*'], defaultEndpoint: x}",
-            "defaultEndpoint",
-        ),
+        (server(hosts="[]"), "hosts: an empty list"),
+        (server(hosts="[a.*]"), "hosts[0]: 'a.*' is not a host"),
+        (server(hosts="['*a.example']"), "is not a host"),
+        (server(hosts="[cart]"), "'cart' is a short name"),
+        (server(hosts="[/a.example]"), "write namespace/host"),
+        (server(hosts="[a.b/a.example]"), "write namespace/host"),
+        (server(more=", bind: 127.0.0.1"), "bind: '127.0.0.1'"),
+        (f"{server()}, {server(port=81)}", "another port is called 'x'"),
         (
             "{port: {number: 80, name: x, protocol: HTTP, targetPort: 1}, hosts: ['*']}",
             "Service's targetPort",
         ),
-        ("{port: {number: 0, name: x, protocol: HTTP}, hosts: ['*']}", "from 1 to 65535"),
-        (
-            "{port: {number: 81, name: x, protocol: HTTP}, hosts: ['*']}",
-            "no Service of edge/door has port 81",
-        ),
-        (
-            f"{https('[shop/cart.example]')}, {https('[shop/cart.example]', name='b')}",
-            "Istio would drop this one",
-        ),
+        (server(port=0), "from 1 to 65535"),
+        ("{port: {number: 80, protocol: HTTP}, hosts: ['*']}", "name: missing"),
     ],
 )
-def test_a_server_that_the_lab_cannot_open_as_written_is_refused(
+def test_a_server_that_istio_refuses_or_that_cannot_be_played_is_refused(
     small: SmallMesh, servers: str, says: str
 ) -> None:
     assert says in small.refusal(gateway(servers))
 
 
-def test_one_port_cannot_be_both_plaintext_and_tls(small: SmallMesh) -> None:
-    plain = "{port: {number: 443, name: http, protocol: HTTP}, hosts: ['*']}"
-
-    assert "both HTTP and HTTPS" in small.refusal(gateway(f"{https('[shop/cart.example]')}, {plain}"))
+def test_a_gateway_is_named_by_one_label(small: SmallMesh) -> None:
+    assert "metadata.name: Istio takes" in small.refusal(gateway(HTTP, name="a.b"))
 
 
-def test_a_selector_that_finds_no_gateway_is_refused(small: SmallMesh) -> None:
-    assert "selects no gateway workload" in small.refusal(gateway(https("['*']"), selector="{app: cart}"))
+@pytest.mark.parametrize(
+    ("servers", "says"),
+    [
+        (server(port=81), "no Service of edge/door has port 81"),
+        (server(more=", defaultEndpoint: x"), "Istio does not implement it"),
+        (https("['*']", more=", cipherSuites: [RC4-MD5]"), "'RC4-MD5' is no cipher suite; Istio drops it"),
+        (https("['*']", more=", caCrl: /a").replace("SIMPLE", "MUTUAL"), "from the Secret alone"),
+        (https("['*']").replace("SIMPLE", "PASSTHROUGH"), "mode PASSTHROUGH ignores it"),
+        (https("['*']", more=", httpsRedirect: true"), "only a server of protocol HTTP redirects"),
+        (
+            server(
+                "HTTPS",
+                more=", tls: {mode: MUTUAL, serverCertificate: /a, privateKey: /b, caCertificates: /c, "
+                "verifyCertificateHash: [d]}",
+            ),
+            "verifyCertificateHash: Istio ignores it",
+        ),
+        (
+            f"{https('[shop/cart.example]')}, {https('[shop/cart.example]', name='b')}",
+            "another server of port 8443 has shop/cart.example; Istio drops this one",
+        ),
+        (
+            f"{HTTP}, {server('TCP')}",
+            "port 8080 speaks HTTP for Gateway edge/door; Istio drops this one",
+        ),
+        (server("TCP"), "Istio does not open the port"),
+    ],
+)
+def test_what_istio_accepts_and_does_not_do_is_noted(small: SmallMesh, servers: str, says: str) -> None:
+    mesh = small.mesh(gateway(servers))
+
+    assert not mesh.refusals
+    assert any(says in str(note) for note in mesh.notes)
+
+
+def test_a_cipher_that_istio_drops_is_not_given_to_envoy(small: SmallMesh) -> None:
+    more = ", cipherSuites: [RC4-MD5, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256]"
+    (chain,) = small.gateway(gateway(https("['*']", more=more))).listener(8443)["filterChains"]
+
+    parameters = chain["transportSocket"]["typedConfig"]["commonTlsContext"]["tlsParams"]
+    assert parameters == {"cipherSuites": ["ECDHE-RSA-AES128-GCM-SHA256"]}
+
+
+def test_the_lab_learns_which_clients_a_server_checks(small: SmallMesh) -> None:
+    mutual = https("['*/cart.example']", more=", caCertCredentialName: partners-cacert")
+    files = "{mode: OPTIONAL_MUTUAL, serverCertificate: /c/tls.crt, privateKey: /c/key, caCertificates: /c/ca.crt}"
+    servers = ", ".join(
+        (
+            mutual.replace("SIMPLE", "MUTUAL"),
+            https("['*/a.example']", name="a", credential="both").replace("SIMPLE", "MUTUAL"),
+            server("HTTPS", port=443, more=f", tls: {files}", hosts="[b.example]"),
+            server("HTTPS", port=444, more=", tls: {mode: ISTIO_MUTUAL}").replace("name: x", "name: w"),
+        )
+    )
+
+    assert small.mesh(gateway(servers)).credentials == (
+        Credential("edge", "door-tls", ("cart.example",)),
+        Credential("edge", "partners", (), certificate=False, client_ca=True),
+        Credential("edge", "both", ("a.example",), client_ca=True),
+        Credential("edge", "/c/tls.crt", ("b.example",)),
+        Credential("edge", "/c/ca.crt", (), certificate=False, client_ca=True),
+    )
+
+
+def test_a_number_of_trusted_proxies_counts_at_gateways_alone(small: SmallMesh) -> None:
+    mesh = small.mesh(
+        settings=MeshSettings(num_trusted_proxies=2, path_normalization="DECODE_AND_MERGE_SLASHES")
+    )
+    at_gateway = small.compiled(small.gateway_ref, mesh).manager(8443)
+    at_sidecar = small.compiled(small.app_ref, mesh).manager(8080)
+
+    assert at_gateway["xffNumTrustedHops"] == 2
+    assert "xffNumTrustedHops" not in at_sidecar
+    for manager in (at_gateway, at_sidecar):
+        assert (manager["normalizePath"], manager["mergeSlashes"]) == (True, True)
+        assert manager["pathWithEscapedSlashesAction"] == "UNESCAPE_AND_FORWARD"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshlab.istio.read.mesh_config import RetryPolicy
 
 if TYPE_CHECKING:
     from tests.lab.istio.conftest import Compiled, SmallMesh
@@ -56,7 +58,10 @@ def test_an_app_without_a_sidecar_is_called_in_plaintext_where_it_listens(small:
 
     (endpoint,) = cluster["loadAssignment"]["endpoints"][0]["lbEndpoints"]
     assert endpoint == {"endpoint": {"address": compiled.placement.apps[small.app_ref, 8080].envoy}}
-    assert "transportSocketMatches" not in cluster
+    assert [match["name"] for match in cluster["transportSocketMatches"]] == [
+        "tlsMode-istio",
+        "tlsMode-disabled",
+    ]
 
 
 def test_without_a_word_about_time_there_is_no_timeout_and_two_careful_retries(small: SmallMesh) -> None:
@@ -106,6 +111,18 @@ def test_retries_as_written(small: SmallMesh, written: str, policy: dict[str, An
     assert found is None if policy is None else found.items() >= policy.items()
 
 
+def test_the_retries_of_the_mesh_count_where_a_rule_has_none(small: SmallMesh) -> None:
+    mesh = small.mesh(
+        service(f"[{{match: [{{uri: {{exact: /a}}}}], {TO_CART}, retries: {{attempts: 1}}}}, {{{TO_CART}}}]")
+    )
+    patient = replace(mesh.settings, default_http_retry_policy=RetryPolicy(attempts=7))
+    compiled = small.compiled(small.gateway_ref, replace(mesh, settings=patient))
+
+    own, default = compiled.virtual_hosts(8443)["cart.example"]
+    assert own["route"]["retryPolicy"]["numRetries"] == 1
+    assert default["route"]["retryPolicy"]["numRetries"] == 7
+
+
 @pytest.mark.parametrize(
     ("written", "seconds"), [("3s", "3s"), ("250ms", "0.25s"), ("1m30s", "90s"), ("1ms", "0.001s")]
 )
@@ -113,6 +130,8 @@ def test_a_timeout_bounds_the_whole_call(small: SmallMesh, written: str, seconds
     (route,) = routes(small, f"[{{{TO_CART}, timeout: {written}}}]")
 
     assert route["route"]["timeout"] == seconds
+    # Beside it, Envoy would ignore the timeout.
+    assert "maxStreamDuration" not in route["route"]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +278,7 @@ def test_a_destination_that_does_not_exist_keeps_its_name_and_has_no_cluster(
 
     assert route["route"]["cluster"] == cluster
     clusters = compiled.bootstrap["staticResources"]["clusters"]
-    assert not [entry for entry in clusters if entry["name"].startswith("outbound|")]
+    assert cluster not in [entry["name"] for entry in clusters]
 
 
 def test_a_service_with_several_ports_is_called_on_the_port_of_the_server(small: SmallMesh) -> None:

@@ -70,6 +70,8 @@ class Authorities:
         for name in dict.fromkeys((MESH, GATEWAYS, INTERNET, *names)):
             self._authorities[name] = CertificateAuthority.create(f"meshlab {name}")
             self._authorities[name].write(self.directory(name))
+        self._public = directory / "public.pem"
+        self._public.write_bytes(b"".join(self._authorities[name].pem for name in (INTERNET, GATEWAYS)))
         self._bundle = directory / "all.pem"
         self._bundle.write_bytes(b"".join(authority.pem for authority in self._authorities.values()))
 
@@ -82,6 +84,11 @@ class Authorities:
     def bundle(self) -> Path:
         """PEM file with the certificates of all authorities."""
         return self._bundle
+
+    @property
+    def public(self) -> Path:
+        """PEM file with the authorities of servers that clients trust where nothing else is said."""
+        return self._public
 
     def directory(self, authority: str) -> Path:
         """Directory with an authority's `ca.pem` and `ca-key.pem`."""

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.declared import declared_manifests
+from meshlab.bench.mesh_run import MeshRun
 from meshlab.bench.mesh_survey import survey_of
-from meshlab.bench.protocol import BenchError, MeshNames
+from meshlab.bench.protocol import MeshNames
+from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
+from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.istio.read.mesh_config import MeshSettings, read_mesh_settings
 from meshlab.manifest import ManifestError, documents_of, to_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from meshlab.bench.case import Case
+    from meshlab.bench.case import Case, DeclaredWorkload
     from meshlab.bench.protocol import Engine, Setup, Sources
     from meshlab.bench.survey import Survey
+    from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.inputs import Inputs
     from meshlab.istio import Mesh
     from meshlab.istio.read.names import WorkloadRef
@@ -35,6 +42,9 @@ _FIRST_EXAMPLE_PORT = 21_001
 class LocalBench:
     """Reads meshes, and keeps what runs between two runs of a watch."""
 
+    def __init__(self) -> None:
+        self._runs: list[MeshRun] = []
+
     def load(self, sources: Sources) -> LocalMesh:
         """Read the manifests.
 
@@ -44,18 +54,64 @@ class LocalBench:
         """
         inputs = read_inputs(sources.paths, namespace=sources.namespace, stdin=sys.stdin)
         settings = _settings(sources.mesh_config) if sources.mesh_config else None
-        return LocalMesh(inputs, load_mesh(inputs.manifests, settings))
+        return LocalMesh(self, inputs, settings)
+
+    @contextmanager
+    def running(self, loaded: LocalMesh, setup: Setup, cases: Sequence[Case], jobs: int) -> Iterator[Engine]:
+        """Run a mesh for cases. What runs is kept for the next run with the same setup.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        mesh = loaded.with_workloads(setup.workloads)
+        run = self._run_for(setup, client_authorities(mesh))
+        try:
+            run.follow(mesh, cases)
+        except BaseException:
+            self._runs.remove(run)
+            run.close()
+            raise
+        yield _RunEngine(run, jobs)
 
     def close(self) -> None:
         """End everything that is kept running."""
+        while self._runs:
+            self._runs.pop().close()
+
+    def _run_for(self, setup: Setup, authorities: Sequence[str]) -> MeshRun:
+        for run in self._runs:
+            if run.setup == setup and set(authorities) <= set(run.authority_names):
+                return run
+        run = MeshRun(setup, authorities)
+        self._runs.append(run)
+        return run
+
+
+class _RunEngine:
+    def __init__(self, run: MeshRun, jobs: int) -> None:
+        self._run = run
+        self._jobs = jobs
+
+    def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
+        """Send the cases and yield their outcomes."""
+        return self._run.run(cases, self._jobs)
 
 
 class LocalMesh:
     """A mesh as read from manifests."""
 
-    def __init__(self, inputs: Inputs, mesh: Mesh) -> None:
+    def __init__(self, bench: LocalBench, inputs: Inputs, settings: MeshSettings | None) -> None:
+        self._bench = bench
         self._inputs = inputs
-        self._mesh = mesh
+        self._settings = settings
+        self._mesh = self.with_workloads({})
+
+    def with_workloads(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
+        """Return the mesh with the workloads that a case file declares."""
+        manifests = [*self._inputs.manifests, *declared_manifests(declared)]
+        mesh = load_mesh(manifests, self._settings, inject_unknown_namespaces=True)
+        unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in self._inputs.unreadable)
+        return replace(mesh, refusals=(*unreadable, *mesh.refusals))
 
     @property
     def names(self) -> MeshNames:
@@ -78,7 +134,7 @@ class LocalMesh:
     def refusals(self) -> Sequence[str]:
         """Everything in the manifests that the compiler does not know."""
         found = [problem for refusal in self._mesh.refusals for problem in refusal.problems]
-        return [str(problem) for problem in (*self._inputs.unreadable, *found)]
+        return list(map(str, found))
 
     @property
     def files(self) -> Sequence[Path]:
@@ -111,7 +167,7 @@ class LocalMesh:
         Raises:
             BenchError: Something did not start.
         """
-        raise BenchError("the engine is not joined with the command yet")
+        return self._bench.running(self, setup, cases, jobs)
 
     @cached_property
     def _example_placement(self) -> Placement:

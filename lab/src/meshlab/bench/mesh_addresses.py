@@ -71,6 +71,11 @@ def _trust_everything(ref: WorkloadRef, direction: Direction, host: str, port: i
     return []
 
 
+def _relay_nothing(client: str) -> tuple[str, str] | None:
+    del client
+    return None
+
+
 @dataclass(frozen=True)
 class MeshUnderTest:
     """A compiled mesh.
@@ -83,6 +88,9 @@ class MeshUnderTest:
         untrusted: Reasons why a proxy's decision about a host and port is not Istio's, empty where it is. Called with
             the workload, the direction, the host (a Host header, a server name or an IP address) and the port: the
             targetPort for `inbound`, the listener's port for `gateway`, the destination's port for `outbound`.
+        relay: The address of the relay for connections to original destinations, as `HOST:PORT`; empty for none.
+        relayed: Where the relay passed a connection on to: the client's address on it to the address behind the relay
+            and the relay's own address on the way there.
     """
 
     bootstraps: Mapping[WorkloadRef, Json]
@@ -90,3 +98,5 @@ class MeshUnderTest:
     identities: Mapping[WorkloadRef, str]
     versions: Mapping[WorkloadRef, str] = field(default_factory=dict)
     untrusted: Callable[[WorkloadRef, Direction, str, int], list[str]] = _trust_everything
+    relay: str = ""
+    relayed: Callable[[str], tuple[str, str] | None] = _relay_nothing

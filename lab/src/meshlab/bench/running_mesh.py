@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -14,22 +13,19 @@ from typing import TYPE_CHECKING, Any, Self
 from meshlab.bench.applications import Applications
 from meshlab.bench.case import FromOutside
 from meshlab.bench.evidence.follow import LineFollower
-from meshlab.bench.evidence.instrument import instrument
 from meshlab.bench.evidence.line import EvidenceLine, parse_line
-from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.planner import Planner
-from meshlab.bench.planning.reach import touched_proxies
-from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.planning.reach import cluster_endpoints, touched_proxies
+from meshlab.bench.proxies import Proxies
+from meshlab.bench.verdicts.judge import distrust_of_entry, judge
 from meshlab.bench.verdicts.places import Places
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
-from meshlab.bench.verdicts.verdict import Outcome, Verdict
+from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
 from meshlab.istio.read.names import WorkloadRef
-from meshlab.processes.envoy import Envoy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from meshlab.bench.authorities import Authorities
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from meshlab.bench.issuers import Issuers
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.places import Place
-    from meshlab.istio.envoy.config import Json
+    from meshlab.bench.verdicts.verdict import Verdict
     from meshlab.processes.supervisor import Supervisor
 
 __all__ = ["RunningMesh"]
@@ -71,7 +67,6 @@ class RunningMesh:
         authorizers: Sequence[Authorizer] = (),
         case_timeout_s: float = _CASE_TIMEOUT_S,
     ) -> None:
-        self._supervisor = supervisor
         self._mesh = mesh
         self._authorities = authorities
         self._issuers = issuers
@@ -81,10 +76,7 @@ class RunningMesh:
         self._evidence = LineFollower(_parse_evidence, _evidence_keys)
         self._records = LineFollower(_parse_record, _record_keys)
         self._records.follow("echo", record)
-        self._proxies: dict[WorkloadRef, Envoy] = {}
-        self._wanted: frozenset[WorkloadRef] = frozenset()
-        self._with_client_addresses: frozenset[WorkloadRef] = frozenset()
-        self._lock = threading.Lock()
+        self._proxies = Proxies(supervisor, mesh, self._evidence)
         self._prepare()
 
     def __enter__(self) -> Self:
@@ -98,24 +90,30 @@ class RunningMesh:
     @property
     def running(self) -> frozenset[WorkloadRef]:
         """The workloads whose proxies run."""
-        return frozenset(self._proxies)
+        return self._proxies.running
 
     def start(self, cases: Iterable[Case]) -> None:
         """Start the applications and the proxies that the cases can touch, and wait until all serve.
 
-        May be called again with other cases.
+        May be called again with other cases. A proxy that refuses its configuration is no error: the cases that meet it
+        are not judged.
 
         Raises:
-            LabError: A part did not get ready, or an application is named that the mesh does not have.
+            LabError: An application did not get ready, or one is named that the mesh does not have.
         """
         cases = list(cases)
-        self._wanted = frozenset().union(*(self._touched(case) for case in cases))
-        self._with_client_addresses = frozenset(
+        self._applications.start(self._mesh)
+        self._tracer = Tracer(
+            self._places, self._evidence, self._records, self._applications.recording, self._mesh
+        )
+        self._proxies.accepting = frozenset(
             case.sender.gateway
             for case in cases
             if isinstance(case.sender, FromOutside) and case.sender.address is not None
         )
-        self._adjust()
+        wanted: frozenset[WorkloadRef] = frozenset()
+        self._proxies.update(self._mesh, wanted.union(*map(self._touched, cases)))
+        self._applications.wait_ready()
 
     def update(self, mesh: MeshUnderTest, cases: Iterable[Case]) -> None:
         """Follow a changed mesh, and wait until no connection is left that knows the old one.
@@ -127,7 +125,7 @@ class RunningMesh:
             cases: The cases that will be run.
 
         Raises:
-            LabError: A proxy refused its configuration, or a part did not get ready.
+            LabError: An application did not get ready.
         """
         self._mesh = mesh
         # Connections between proxies outlive a change; only what belongs to single requests is over.
@@ -162,9 +160,19 @@ class RunningMesh:
         """Run one case; whatever is wrong with it is in the outcome."""
         began = time.monotonic()
         try:
-            outcome = self._judge(case, *self._ask(case))
+            outcome = judge(
+                case,
+                *self._ask(case),
+                mesh=self._mesh,
+                places=self._places,
+                failure=self._proxies.failure,
+            )
         except (LabError, LookupError, ValueError) as error:
-            outcome = Outcome(case, "error", reasons=(str(error),))
+            # A listener that could not be compiled is missing, so the case finds nothing to connect to.
+            if reasons := distrust_of_entry(case, self._mesh):
+                outcome = Outcome(case, "not judged", reasons=reasons)
+            else:
+                outcome = Outcome(case, "error", reasons=(str(error),))
         return replace(outcome, duration_s=time.monotonic() - began)
 
     def close(self) -> None:
@@ -175,10 +183,9 @@ class RunningMesh:
     def _ask(self, case: Case) -> tuple[Place | None, Verdict]:
         entry, verdict = self._ask_once(case)
         # The way of a request is foreseen from the configuration. Should that miss a proxy, start it and ask again.
-        if missed := self._unstarted(verdict):
-            with self._lock:
-                self._start_proxies(missed)
-            return self._ask_once(case)
+        while missed := self._unstarted(verdict):
+            self._proxies.start(missed)
+            entry, verdict = self._ask_once(case)
         return entry, verdict
 
     def _ask_once(self, case: Case) -> tuple[Place | None, Verdict]:
@@ -188,39 +195,21 @@ class RunningMesh:
         return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark)
 
     def _unstarted(self, verdict: Verdict) -> frozenset[WorkloadRef]:
-        tried = {address for hop in verdict.hops for address in (*hop.line.attempted, hop.line.upstream)}
-        places = [self._places.at(address) for address in tried]
+        """Proxies behind the chosen clusters that do not run: a failed attempt at one may hide behind a retry."""
+        addresses = {
+            address
+            for hop in verdict.hops
+            for address in cluster_endpoints(self._mesh.bootstraps[hop.workload], hop.line.cluster)
+        }
+        passed_on = (
+            self._mesh.relayed(hop.line.upstream_client)
+            for hop in verdict.hops
+            if hop.line.upstream == self._mesh.relay
+        )
+        addresses |= {found[0] for found in passed_on if found}
+        places = [self._places.at(address) for address in addresses]
         found = {place.workload for place in places if place and place.kind == "proxy" and place.workload}
-        return frozenset(found & set(self._mesh.bootstraps)) - self.running
-
-    def _judge(self, case: Case, entry: Place | None, verdict: Verdict) -> Outcome:
-        reasons = self._untrusted(case, entry, verdict)
-        mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
-        if reasons:
-            return Outcome(case, "not judged", verdict, mismatches, reasons)
-        if verdict.missing:
-            return Outcome(case, "error", verdict, mismatches, (verdict.missing,))
-        if case.expect is None:
-            return Outcome(case, "seen", verdict)
-        return Outcome(case, "failed" if mismatches else "passed", verdict, mismatches)
-
-    def _untrusted(self, case: Case, entry: Place | None, verdict: Verdict) -> tuple[str, ...]:
-        """Reasons of every proxy that the request met, or that it was sent to and that does not run."""
-        to = destination_of(case.request)
-        met = [(hop.workload, hop.direction, hop.host, hop.port) for hop in verdict.hops]
-        for place, host in (
-            (entry, to.host),
-            *((self._places.at(hop.line.upstream), hop.host) for hop in verdict.hops),
-        ):
-            if place and place.kind == "proxy" and place.workload:
-                met.append((place.workload, place.direction, host, place.port or to.port))
-        reasons = [reason for proxy in dict.fromkeys(met) for reason in self._mesh.untrusted(*proxy)]
-        reasons += [
-            f"the proxy of {workload} has no configuration"
-            for workload, *_ in met
-            if workload not in self._mesh.bootstraps
-        ]
-        return tuple(dict.fromkeys(reasons))
+        return frozenset(ref for ref in found - self.running if not self._proxies.failure(ref))
 
     def _touched(self, case: Case) -> frozenset[WorkloadRef]:
         # What is wrong with a case is said when it runs.
@@ -231,58 +220,6 @@ class RunningMesh:
     def _prepare(self) -> None:
         self._places = Places(self._mesh.addresses)
         self._planner = Planner(self._mesh, self._authorities, self._issuers)
-
-    def _adjust(self) -> None:
-        """Make processes and readers fit the mesh and the wanted proxies."""
-        self._applications.start(self._mesh)
-        self._tracer = Tracer(
-            self._places, self._evidence, self._records, self._applications.recording, self._mesh.versions
-        )
-        for ref in self.running - frozenset(self._mesh.bootstraps):
-            self._proxies.pop(ref).stop()
-        updated = []
-        for ref, proxy in list(self._proxies.items()):
-            try:
-                proxy.update(self._configuration(ref))
-                updated.append(proxy)
-            except ValueError:
-                self._proxies.pop(ref).stop()
-                self._wanted |= {ref}
-        self._start_proxies(self._wanted - self.running)
-        for proxy in updated:
-            proxy.wait_updated()
-        self._applications.wait_ready()
-
-    def _start_proxies(self, refs: Iterable[WorkloadRef]) -> None:
-        started = []
-        for ref in sorted(refs):
-            if ref in self._proxies:
-                continue
-            self._evidence.follow(str(ref), self._log(ref))
-            proxy = Envoy(
-                self._supervisor,
-                f"envoy-{ref.namespace}.{ref.name}",
-                self._configuration(ref),
-                self._mesh.addresses.admin[ref],
-                changing_clusters=True,
-                drain_s=_DRAIN_S,
-            )
-            proxy.start()
-            self._proxies[ref] = proxy
-            started.append(proxy)
-        for proxy in started:
-            proxy.wait_ready()
-
-    def _configuration(self, ref: WorkloadRef) -> Json:
-        addressed = ref in self._with_client_addresses
-        return instrument(self._mesh.bootstraps[ref], self._log(ref), accept_client_addresses=addressed)
-
-    def _log(self, ref: WorkloadRef) -> Path:
-        return self._supervisor.directory / f"envoy-{ref.namespace}.{ref.name}.evidence"
-
-
-# No call is under way while a mesh changes, so nothing has to be served on.
-_DRAIN_S = 0
 
 
 def _parse_evidence(label: str, text: str) -> EvidenceLine:

@@ -4,11 +4,12 @@
 test bench for policy, not a control plane: what is not known is refused, with the traffic that it could change.
 """
 
-from meshlab.istio.envoy.bootstrap import compile_proxy
+from meshlab.istio.envoy.bootstrap import ProxyCompiler, compile_proxy
 from meshlab.istio.envoy.placement import Address, Placement
 from meshlab.istio.envoy.tls import SecretFiles, Secrets, SecretSocket
+from meshlab.istio.model.credentials import Credential
 from meshlab.istio.model.load import load_mesh
-from meshlab.istio.model.mesh import Credential, Mesh
+from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.workload import Workload, WorkloadPort, spiffe_id
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.istio.read.names import WorkloadRef
@@ -22,6 +23,7 @@ __all__ = [
     "Mesh",
     "MeshSettings",
     "Placement",
+    "ProxyCompiler",
     "SecretFiles",
     "SecretSocket",
     "Secrets",

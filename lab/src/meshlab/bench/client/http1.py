@@ -25,7 +25,7 @@ def exchange_http1(stream: Stream, request: WireRequest) -> tuple[int, tuple[tup
         StreamError: The other end finished before, or sent something else.
         OSError: The connection broke.
     """
-    stream.send(_encode(request))
+    stream.send_as_far_as_taken(_encode(request))
     while head := read_head(stream):
         first, headers = head
         version, _, rest = first.partition(" ")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["exchange_http2"]
 
 _STREAM = 1
+_FRAME_HEADER_BYTES = 9
+_SETTINGS = b"\4"
 _BODY_BYTES = 16_777_216
 
 
@@ -53,9 +55,11 @@ def _exchange(stream: Stream, request: WireRequest) -> tuple[int, tuple[tuple[st
     h2.initiate_connection()
     h2.send_headers(_STREAM, _headers(request), end_stream=not request.body)
     unsent, headers, body = request.body, [], bytearray()
+    stream.send_as_far_as_taken(h2.data_to_send())
+    _check_preface(stream)
     while True:
         unsent = _send_some(h2, unsent)
-        stream.send(h2.data_to_send())
+        stream.send_as_far_as_taken(h2.data_to_send())
         data = stream.take()
         if not data:
             raise StreamError("the connection was closed without an answer")
@@ -76,6 +80,13 @@ def _exchange(stream: Stream, request: WireRequest) -> tuple[int, tuple[tuple[st
             elif isinstance(event, ConnectionTerminated) and event.error_code:
                 code = int(event.error_code)
                 raise StreamError(f"the other end ended the connection with error code {code}")
+
+
+def _check_preface(stream: Stream) -> None:
+    """Look at the first frame, which must be SETTINGS (RFC 9113, section 3.4); the library would wait for its end."""
+    first = stream.peek_at_least(_FRAME_HEADER_BYTES)
+    if first and first[3:4] != _SETTINGS:
+        raise StreamError("the other end does not speak HTTP/2")
 
 
 def _headers(request: WireRequest) -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ def send_bytes(connector: Connector, data: bytes, timeout_s: float) -> Reply:
 
     def talk(stream: Stream) -> _Received:
         if data:
-            stream.send(data)
+            stream.send_as_far_as_taken(data)
         body = stream.take()
         with contextlib.suppress(OSError):
             while body and not body.endswith(b"\n"):

@@ -23,7 +23,7 @@ __all__ = ["EchoServer"]
 
 _LOOPBACK = "127.0.0.1"
 _MAX_CONNECTIONS = 1_000
-_SNIFF_TIMEOUT_S = 2.0
+_SNIFF_TIMEOUT_S = 1.0
 _HANDSHAKE_TIMEOUT_S = 10.0
 # Proxies keep connections to an application open between requests.
 _IDLE_TIMEOUT_S = 600.0
@@ -77,12 +77,15 @@ class EchoServer:
     def _serve(self, connection: socket.socket, peer: str, port: EchoPort) -> None:
         with contextlib.suppress(OSError, StreamError), contextlib.closing(connection):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(_HANDSHAKE_TIMEOUT_S)
             self._serve_any(connection, peer, port)
         self._room.release()
 
     def _serve_any(self, connection: socket.socket, peer: str, port: EchoPort) -> None:
-        first = connection.recv(1, socket.MSG_PEEK)
+        connection.settimeout(_SNIFF_TIMEOUT_S)
+        first = b""
+        with contextlib.suppress(TimeoutError):
+            first = connection.recv(1, socket.MSG_PEEK)
+        connection.settimeout(_HANDSHAKE_TIMEOUT_S)
         if first and first[0] == _TLS_HANDSHAKE_RECORD:
             tls, facts = self._tls.accept(connection, port.app.partition("/")[2] or port.app or "localhost")
             with contextlib.closing(tls):
@@ -107,8 +110,8 @@ class EchoServer:
                 self._serve_bytes(stream, peer, port, tls)
 
     def _serve_bytes(self, stream: Stream, peer: str, port: EchoPort, tls: TlsFacts | None) -> None:
-        """Answer the first bytes with one line and wait until the client closes."""
-        request = ReceivedRequest("TCP", peer, body=stream.take(), tls=tls)
+        """Answer the first bytes, or a client that sends none, with one line, and wait until the client closes."""
+        request = ReceivedRequest("TCP", peer, body=stream.peek_at_least(0), tls=tls)
         self._write_record(request, port)
         if port.response is not None:
             stream.send(port.response.body.encode())
@@ -125,10 +128,13 @@ class EchoServer:
 def _sniff(stream: Stream) -> str:
     """The protocol of the client's first bytes; bytes that stop within an undecided beginning are bare TCP."""
     with contextlib.suppress(TimeoutError):
-        if stream.peek_at_least(3)[:3] == PREFACE[:3] and stream.peek_at_least(len(PREFACE)).startswith(
-            PREFACE
-        ):
+        seen = stream.peek_at_least(1)
+        while len(seen) < len(PREFACE) and seen and PREFACE.startswith(seen):
+            before, seen = seen, stream.peek_at_least(len(seen) + 1)
+            if seen == before:
+                return "TCP"
+        if seen.startswith(PREFACE):
             return "HTTP/2"
-        if looks_like_http1(stream):
+        if seen and looks_like_http1(stream):
             return "HTTP/1.1"
     return "TCP"

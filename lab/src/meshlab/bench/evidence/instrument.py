@@ -48,7 +48,6 @@ _UPSTREAM_FIELDS = {
     "upstream": "%UPSTREAM_HOST%",
     "upstream_client": "%UPSTREAM_LOCAL_ADDRESS%",
     "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
-    "attempted": "%UPSTREAM_HOSTS_ATTEMPTED%",
 }
 _HTTP_FIELDS = {
     "mark": f"%REQ({MARK_HEADER})%",

@@ -41,7 +41,7 @@ class EvidenceLine:
         upstream: Address of the endpoint that was chosen.
         upstream_client: The proxy's end of the connection to it, which joins it to the proxy after.
         upstream_failure: Why the connection to the endpoint failed.
-        attempted: Addresses of all endpoints that were tried.
+        attempts: How often the proxy tried; 0 where it did not.
         mark: The case's mark.
         method: The method.
         path: The path before rewriting.
@@ -71,13 +71,13 @@ class EvidenceLine:
     upstream: str = ""
     upstream_client: str = ""
     upstream_failure: str = ""
-    attempted: tuple[str, ...] = ()
     mark: str = ""
     method: str = ""
     path: str = ""
     authority: str = ""
     protocol: str = ""
     status: int = 0
+    attempts: int = 0
     route: str = ""
     rbac: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,15 +96,19 @@ def parse_line(proxy: WorkloadRef, text: str) -> EvidenceLine:
         ValueError: It is something else.
     """
     document = json.loads(text)
+    if not isinstance(document, dict) or "scope" not in document:
+        raise ValueError("a line of another logger")
     texts = {name: str(document[name]) for name in _TEXTS if document.get(name) not in _NOTHING}
-    attempted = document.get("attempted")
-    status = document.get("status")
     return EvidenceLine(
         proxy,
         document["scope"],
         connected=document.get("log_type") == _TCP_CONNECTED,
-        attempted=() if attempted in _NOTHING else tuple(str(attempted).split(",")),
-        status=0 if status in _NOTHING else int(status),
+        status=_number(document.get("status")),
+        attempts=_number(document.get("attempts")),
         rbac=document.get("rbac") or {},
         **texts,
     )
+
+
+def _number(value: object) -> int:
+    return 0 if value in _NOTHING else int(str(value))

@@ -16,7 +16,7 @@ from meshlab.errors import LabError
 
 if TYPE_CHECKING:
     from meshlab.bench.authorities import Authorities
-    from meshlab.bench.case import Case, TcpRequest, TlsRequest
+    from meshlab.bench.case import Case, Sender, TcpRequest, TlsRequest
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.client.wire_request import WireRequest
     from meshlab.bench.issuers import Issuers
@@ -93,6 +93,7 @@ class Planner:
     def _connector(self, case: Case) -> Connector:
         sender, request = case.sender, case.request
         to = destination_of(request)
+        self._check_known(sender)
         match sender:
             case FromOutside():
                 return self._from_outside(sender, request, to)
@@ -104,6 +105,21 @@ class Planner:
                 address = self._inbound(sender.to, sender.port)
                 certificate = self._authorities.issue(sender.authority, uris=(sender.identity,))
                 return Connector(address, tls=mesh_tls(request, to, trusted=None, certificate=certificate))
+
+    def _check_known(self, sender: Sender) -> None:
+        match sender:
+            case FromOutside():
+                named: tuple[WorkloadRef | None, ...] = (sender.gateway,)
+            case FromBypass():
+                named = (sender.workload, sender.to)
+            case FromWorkload():
+                named = (sender.workload,)
+            case FromForeignMesh():
+                named = (sender.to,)
+        for ref in named:
+            if ref is not None and ref not in self._mesh.identities:
+                known = ", ".join(map(str, sorted(self._mesh.identities))) or "none"
+                raise LabError(f"there is no workload {ref}; the mesh has {known}")
 
     def _from_outside(
         self, sender: FromOutside, request: HttpRequest | TcpRequest | TlsRequest, to: Destination

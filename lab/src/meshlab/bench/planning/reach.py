@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["touched_proxies"]
+__all__ = ["cluster_endpoints", "touched_proxies"]
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _CLUSTER_KEYS = ("cluster", "clusterName", "cluster_name")
@@ -60,6 +60,19 @@ def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) 
     for case in cases:
         search.follow(case)
     return frozenset(search.found)
+
+
+def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
+    """The addresses, `HOST:PORT`, of a cluster's endpoints.
+
+    Args:
+        bootstrap: The configuration of a proxy.
+        name: The cluster's name.
+    """
+    clusters = bootstrap.get("staticResources", {}).get("clusters", [])
+    return frozenset(
+        address for cluster in clusters if cluster["name"] == name for address in _sockets(cluster)
+    )
 
 
 class _Search:

@@ -104,9 +104,29 @@ class Hop:
         return found[1].replace("_", " ") if found else ""
 
     @property
+    def dry_run(self) -> tuple[str, ...]:
+        """What policies in dry-run would have decided, such as `DENY in dry-run: denied by shop/closed, rule 0`.
+
+        The names are those of `pilot/pkg/security/authz/model/model.go` with Envoy's suffixes.
+        """
+        results = []
+        for action in ("deny", "allow"):
+            prefix = f"istio_dry_run_{action}_shadow_"
+            if result := self.line.rbac.get(f"{prefix}engine_result"):
+                found = _POLICY.search(str(self.line.rbac.get(f"{prefix}effective_policy_id", "")))
+                by = f" by {found[1]}/{found[2]}, rule {found[3]}" if found else ""
+                results.append(f"{action.upper()} in dry-run: {result}{by}")
+        return tuple(results)
+
+    @property
     def verifies_upstream(self) -> bool:
         """Whether the proxy itself broke off the connection to the upstream, whose certificate it did not accept."""
         return "CERTIFICATE_VERIFY_FAILED" in self.line.upstream_failure
+
+    @property
+    def refused_by_upstream(self) -> bool:
+        """Whether the upstream ended the TLS handshake with an alert, as a server does that wants a certificate."""
+        return "_ALERT_" in self.line.upstream_failure
 
     @property
     def reason(self) -> str:
@@ -131,7 +151,8 @@ class Hop:
         if line.downstream_failure:
             words.append(f"TLS with the client failed: {_readable(line.downstream_failure)}")
         if line.upstream_failure:
-            words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}")
+            who = f", by {self.upstream_name}" if self.refused_by_upstream and self.upstream_name else ""
+            words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}{who}")
         if line.details == "filter_chain_not_found":
             words.append("no filter chain takes the connection (filter_chain_not_found)")
         if not words:
@@ -152,6 +173,7 @@ def _matched(found: re.Match[str]) -> MatchedPolicy:
 
 def _readable(failure: str) -> str:
     """Envoy's `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end` in words."""
+    failure = failure.replace(":TLS_error_end", "")
     reasons = re.findall(r"OPENSSL_internal:([A-Z0-9_]+)", failure)
     extra = re.findall(r"verify_cert_failed:_?([^|]+)|(SAN_matcher|[Vv]erification[^|:]*)", failure)
     details = [next(part for part in parts if part) for parts in extra]

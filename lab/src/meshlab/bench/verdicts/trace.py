@@ -10,17 +10,16 @@ from meshlab.bench.verdicts.places import external_host, subset_of
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from meshlab.bench.client.reply import Reply
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
+    from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.places import Place, Places
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 5.0
 _MAX_HOPS = 16
 
 Record = dict[str, Any]
@@ -55,7 +54,7 @@ class Tracer:
         evidence: The proxies' lines, by `evidence_key`.
         records: The applications' records, by `record_key`.
         recording: Addresses of the applications that keep records.
-        versions: Workload to its version label.
+        mesh: The mesh: version labels, and the relay for original destinations.
     """
 
     def __init__(
@@ -64,13 +63,14 @@ class Tracer:
         evidence: LineFollower[EvidenceLine],
         records: LineFollower[Record],
         recording: frozenset[str],
-        versions: Mapping[WorkloadRef, str],
+        mesh: MeshUnderTest,
     ) -> None:
         self._places = places
         self._evidence = evidence
         self._records = records
         self._recording = recording
-        self._versions = versions
+        self._versions = mesh.versions
+        self._relay, self._relayed = mesh.relay, mesh.relayed
 
     def trace(self, reply: Reply, entry: str, mark: str) -> Verdict:
         """Return what became of a request.
@@ -87,6 +87,10 @@ class Tracer:
         if trail.missing:
             return verdict
         refusing = _refusing(trail.hops, answered=reply.answered)
+        if refusing and not reply.answered and refusing.refused_by_upstream:
+            place = self._places.at(refusing.line.upstream)
+            workload = place.workload if place and place.kind == "proxy" else None
+            return replace(verdict, proxy=workload or refusing.workload, reason=_reason(refusing, trail.hops))
         if refusing:
             return replace(verdict, proxy=refusing.workload, reason=_reason(refusing, trail.hops))
         if "did not trust" in reply.failure:
@@ -104,8 +108,10 @@ class Tracer:
             place = self._places.at(address)
             if place is None or place.kind != "proxy" or place.workload is None:
                 return _Trail(tuple(hops), place, address, client)
+            # A request that came to nothing ends the connections that it was on: their last lines say why.
+            ended = not reply.answered or bool(hops and not hops[-1].passed_on)
             # The first connection is the client's own, so all lines about it are of this case.
-            line = self._line(place.workload, client, mark, first=number == 0)
+            line = self._line(place.workload, client, mark, first=number == 0, ended=ended)
             if line is None:
                 missing = (
                     f"the proxy of {place.workload} logged nothing about the request in {_TIMEOUT_S:g} s"
@@ -113,18 +119,26 @@ class Tracer:
                 return _Trail(tuple(hops), missing=missing)
             port = place.port or _port(line.destination)
             hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
-            address, client = line.upstream, line.upstream_client
+            address, client = self._beyond_relay(line.upstream, line.upstream_client)
             if not (address and client):
                 return _Trail(tuple(hops))
         return _Trail(tuple(hops), missing=f"the request passed more than {_MAX_HOPS} proxies")
 
-    def _line(self, proxy: WorkloadRef, client: str, mark: str, *, first: bool) -> EvidenceLine | None:
+    def _beyond_relay(self, address: str, client: str) -> tuple[str, str]:
+        """Return where a connection ends that passes the relay for original destinations."""
+        if address != self._relay:
+            return address, client
+        return self._relayed(client) or (address, "")
+
+    def _line(
+        self, proxy: WorkloadRef, client: str, mark: str, *, first: bool, ended: bool
+    ) -> EvidenceLine | None:
         key = evidence_key(proxy, client)
 
-        def look() -> EvidenceLine | None:
-            return _choose(self._evidence.lines(key), mark, first=first)
+        def look(*, ended: bool = ended) -> EvidenceLine | None:
+            return _choose(self._evidence.lines(key), mark, first=first, ended=ended)
 
-        return self._evidence.wait(look, _TIMEOUT_S)
+        return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False)
 
     def _by_app(self, verdict: Verdict, trail: _Trail, mark: str) -> Verdict:
         place = trail.app
@@ -158,23 +172,27 @@ class Tracer:
         return self._records.wait(look, _TIMEOUT_S)
 
 
-def _choose(lines: list[EvidenceLine], mark: str, *, first: bool) -> EvidenceLine | None:
+def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:
     """The line that says what a proxy did with a request, `None` while it may still come.
 
-    Lines about one connection come in the order of requests, then the end of a TCP connection, then the connection
-    itself. A connection between proxies carries many requests, told apart by their marks.
+    A connection between proxies carries many requests, told apart by their marks, and may stay open long after this
+    one. The line of a connection that was proxied as TCP is preferred, because it says the most.
+
+    Args:
+        lines: The proxy's lines about one connection.
+        mark: The request's mark.
+        first: Whether the connection is the client's own, which the client has closed.
+        ended: Whether the connection must have ended.
     """
     requests = [line for line in lines if line.scope == "http" and (first or line.mark == mark)]
     ends = [line for line in lines if line.scope == "tcp" and not line.connected]
     begins = [line for line in lines if line.scope == "tcp" and line.connected]
     closed = [line for line in lines if line.scope == "connection"]
-    if requests:
-        return requests[-1]
-    if ends:
-        return ends[-1]
-    if begins and (not first or closed):
-        return begins[-1]
-    return closed[-1] if closed else None
+    if requests or ends:
+        return (requests or ends)[-1]
+    if closed:
+        return closed[-1]
+    return begins[-1] if begins and not (first or ended) else None
 
 
 def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:

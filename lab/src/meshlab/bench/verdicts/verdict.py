@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
+
+# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
+# A comma that no quotes surround: a quoted subject holds commas of its own.
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class ReceivedByApp:
     @property
     def identity(self) -> str:
         """The SPIFFE id of the last mTLS client, from `x-forwarded-client-cert`; empty for none."""
-        certificates = ",".join(self.values("x-forwarded-client-cert")).split(",")
+        certificates = _COMMA.split(",".join(self.values("x-forwarded-client-cert")))
         parts = certificates[-1].split(";")
         return next((part[4:] for part in parts if part.startswith("URI=")), "")
 
@@ -118,8 +124,8 @@ class Mismatch:
     got: str
 
     def __str__(self) -> str:
-        """`status: expected 200, got 403 by …`."""
-        return f"{self.part}: expected {self.expected}, got {self.got}"
+        """`status: expected 200, got 403 by …`, without any token."""
+        return _TOKEN.sub("<token>", f"{self.part}: expected {self.expected}, got {self.got}")
 
 
 @dataclass(frozen=True)

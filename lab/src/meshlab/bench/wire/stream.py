@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 import time
 from typing import TYPE_CHECKING
 
@@ -117,6 +119,11 @@ class Stream:
         if self._deadline:
             self._deadline.apply(self.sock)
         self.sock.sendall(data)
+
+    def send_as_far_as_taken(self, data: bytes) -> None:
+        """Send until the peer takes no more: it may have answered or explained itself before it closed."""
+        with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+            self.send(data)
 
     def _fill(self) -> bool:
         if self._deadline:

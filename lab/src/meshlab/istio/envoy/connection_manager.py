@@ -2,21 +2,23 @@
 
 The settings are those of `pilot/pkg/networking/core/listener_builder.go#buildHTTPConnectionManager`, even where Envoy's
 guide for edge proxies is stricter: what the lab lets through must be what Istio lets through. So a path keeps its
-escaped and its doubled slashes unless MeshConfig's `pathNormalization` says more, and headers with underscores pass.
+escaped and its doubled slashes unless the mesh says otherwise, and headers with underscores pass.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from meshlab.istio.read.mesh_config import MeshSettings
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.mesh_config import MeshSettings
 
-__all__ = ["connection_manager", "duration"]
+__all__ = ["Side", "connection_manager", "duration"]
+
+Side = Literal["gateway", "inbound", "outbound"]
+"""Whose requests a listener takes: clients of a gateway, callers of a workload, or the workload itself."""
 
 
 def connection_manager(
@@ -25,51 +27,40 @@ def connection_manager(
     routes: Json,
     filters: Sequence[Json],
     access_log: Sequence[Json],
-    at_gateway: bool,
-    settings: MeshSettings = MeshSettings(),  # noqa: B008 - frozen
+    side: Side,
+    settings: MeshSettings,
+    grpc_web: bool = False,
 ) -> Json:
-    """The network filter that speaks HTTP.
+    """Return the network filter that speaks HTTP.
 
     Args:
         stat_prefix: The prefix of its statistics.
         routes: The route configuration.
         filters: The HTTP filters of the policies, in order; those for faults, CORS and routes are added.
         access_log: The access loggers.
-        at_gateway: Whether callers are outside the mesh. A gateway takes the connection's address for the caller's and
-            replaces any client certificate header; a sidecar trusts what the peer's proxy wrote, and adds to it.
-        settings: The mesh-wide settings: how paths are normalized, and how many proxies in front a gateway trusts.
+        side: Whose requests it takes. A gateway takes the connection's address for the caller's and replaces any client
+            certificate header; a sidecar trusts what the peer's proxy wrote, and adds to it.
+        settings: The mesh-wide settings.
+        grpc_web: Whether gRPC-Web is translated, as at a port of that protocol.
     """
-    details = {"subject": True, "uri": True, "dns": True}
     manager: Json = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3"
         ".HttpConnectionManager",
         "codecType": "AUTO",
         "statPrefix": stat_prefix,
-        "serverName": "istio-envoy",
-        "useRemoteAddress": at_gateway,
-        "forwardClientCertDetails": "SANITIZE_SET" if at_gateway else "APPEND_FORWARD",
-        "setCurrentClientCertDetails": details | ({"cert": True} if at_gateway else {}),
-        **_paths(settings),
+        **_SIDES[side],
+        **_NORMALIZATIONS[settings.path_normalization],
         "streamIdleTimeout": "0s",
+        "proxy100Continue": True,
         "upgradeConfigs": [{"upgradeType": "websocket"}],
         "routeConfig": routes,
-        "httpFilters": [*filters, _FAULT, _CORS, _ROUTER],
+        "httpFilters": [*filters, *([_GRPC_WEB] if grpc_web else []), _FAULT, _CORS, _ROUTER],
     }
-    if at_gateway and settings.num_trusted_proxies:
+    if side == "gateway" and settings.num_trusted_proxies:
         manager["xffNumTrustedHops"] = settings.num_trusted_proxies
     if access_log:
         manager["accessLog"] = list(access_log)
     return {"name": "envoy.filters.network.http_connection_manager", "typedConfig": manager}
-
-
-def _paths(settings: MeshSettings) -> Json:
-    chosen = settings.path_normalization
-    decoded = chosen == "DECODE_AND_MERGE_SLASHES"
-    paths: Json = {
-        "normalizePath": chosen != "NONE",
-        "pathWithEscapedSlashesAction": "UNESCAPE_AND_FORWARD" if decoded else "KEEP_UNCHANGED",
-    }
-    return paths | ({"mergeSlashes": True} if decoded or chosen == "MERGE_SLASHES" else {})
 
 
 def duration(seconds: float) -> str:
@@ -77,6 +68,38 @@ def duration(seconds: float) -> str:
     return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 
+_PEER: Json = {"subject": True, "uri": True, "dns": True}
+_SIDES: dict[Side, Json] = {
+    "gateway": {
+        "serverName": "istio-envoy",
+        "useRemoteAddress": True,
+        "forwardClientCertDetails": "SANITIZE_SET",
+        "setCurrentClientCertDetails": {**_PEER, "cert": True},
+    },
+    "inbound": {
+        "serverName": "istio-envoy",
+        "useRemoteAddress": False,
+        "forwardClientCertDetails": "APPEND_FORWARD",
+        "setCurrentClientCertDetails": _PEER,
+    },
+    # Envoy's own server name, "envoy", and no certificate: the application speaks plaintext to its own proxy.
+    "outbound": {"useRemoteAddress": False},
+}
+_KEEP = {"pathWithEscapedSlashesAction": "KEEP_UNCHANGED"}
+_NORMALIZATIONS: dict[str, Json] = {
+    "NONE": {"normalizePath": False, **_KEEP},
+    "BASE": {"normalizePath": True, **_KEEP},
+    "MERGE_SLASHES": {"normalizePath": True, "mergeSlashes": True, **_KEEP},
+    "DECODE_AND_MERGE_SLASHES": {
+        "normalizePath": True,
+        "mergeSlashes": True,
+        "pathWithEscapedSlashesAction": "UNESCAPE_AND_FORWARD",
+    },
+}
+_GRPC_WEB: Json = {
+    "name": "envoy.filters.http.grpc_web",
+    "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"},
+}
 # Istio has these two in every connection manager, after the policies; routes say what they do.
 _FAULT: Json = {
     "name": "envoy.filters.http.fault",

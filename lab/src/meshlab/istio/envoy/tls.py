@@ -1,7 +1,7 @@
-"""TLS contexts, and the two ways in which keys and certificates reach a proxy.
+"""TLS towards servers, and the two ways in which keys and certificates reach a proxy.
 
 A context never holds a key: it refers to secrets by Istio's names, `default` for the workload's certificate, `ROOTCA`
-for the mesh's CA, `kubernetes://NAME` for a gateway's credential.
+for the mesh's CA, `kubernetes://NAME` for a gateway's credential (`model.credentials`).
 """
 
 from __future__ import annotations
@@ -9,34 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from meshlab.istio.model.credentials import MESH_CA, WORKLOAD
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.gateway import GatewayTls
+    from meshlab.istio.model.client_credentials import ClientResource
+    from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = [
     "SecretFiles",
     "SecretSocket",
     "Secrets",
-    "gateway_context",
-    "inbound_context",
-    "upstream_context",
 ]
 
-_WORKLOAD, _ROOT, _CREDENTIAL = "default", "ROOTCA", "kubernetes://"
 _SDS_CLUSTER = "sds-grpc"
-# What Istio offers and accepts for TLS 1.2 (pilot/pkg/security/authn/utils/utils.go#SupportedCiphers).
-_CIPHERS = (
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "AES256-GCM-SHA384",
-    "AES128-GCM-SHA256",
-)
 
 
 class Secrets(Protocol):
@@ -45,12 +35,15 @@ class Secrets(Protocol):
     def reference(self, name: str) -> Json:
         """The reference to a secret of that name."""
 
-    def resources(self, ref: WorkloadRef, credentials: Iterable[str]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """What the references need in the bootstrap's static resources.
 
         Args:
             ref: The workload whose proxy it is.
-            credentials: The names of the gateway credentials that it uses.
+            used: What the TLS of its servers refers to, beside the mesh's own material.
+            client: What its TLS towards servers refers to.
         """
 
 
@@ -60,7 +53,9 @@ class SecretFiles:
 
     Attributes:
         workloads: Workload to a directory with `cert-chain.pem`, `key.pem` and `root-cert.pem`.
-        credentials: (namespace, credentialName) to a directory with `tls.crt` and `tls.key`.
+        credentials: (namespace, name) of a `Credential` to a directory with `tls.crt` and `tls.key` where it has a
+            certificate, and `ca.crt` where it has a CA. What clients take from files of pods is there without a
+            namespace, by its path; `system` stands for the CAs of the operating system.
     """
 
     workloads: Mapping[WorkloadRef, Path]
@@ -70,17 +65,31 @@ class SecretFiles:
         """A name alone refers to the bootstrap's own secrets."""
         return {"name": name}
 
-    def resources(self, ref: WorkloadRef, credentials: Iterable[str]) -> Json:
-        """The static secrets: the workload's own, and the credentials."""
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
+        """Return the static secrets: the workload's own, and what it uses beside."""
         own = self.workloads[ref]
-        root = {"trustedCa": {"filename": str(own / "root-cert.pem")}}
         secrets = [
-            _certificate(_WORKLOAD, own / "cert-chain.pem", own / "key.pem"),
-            {"name": _ROOT, "validationContext": root},
+            _certificate(WORKLOAD, own / "cert-chain.pem", own / "key.pem"),
+            _authority(MESH_CA, own / "root-cert.pem"),
         ]
-        for name in credentials:
-            directory = self.credentials[ref.namespace, name]
-            secrets.append(_certificate(_CREDENTIAL + name, directory / "tls.crt", directory / "tls.key"))
+        for resource in used:
+            directory = self.credentials[resource.namespace or ref.namespace, resource.credential]
+            if resource.kind == "certificate":
+                secrets.append(_certificate(resource.name, directory / "tls.crt", directory / "tls.key"))
+            else:
+                secrets.append(_authority(resource.name, directory / "ca.crt"))
+        for client_resource in client:
+            directory = self.credentials[
+                ref.namespace if client_resource.is_secret else "", client_resource.credential
+            ]
+            if client_resource.kind == "certificate":
+                secrets.append(
+                    _certificate(client_resource.name, directory / "tls.crt", directory / "tls.key")
+                )
+            else:
+                secrets.append(_authority(client_resource.name, directory / "ca.crt"))
         return {"secrets": secrets}
 
 
@@ -104,7 +113,9 @@ class SecretSocket:
         config = {"apiConfigSource": source, "resourceApiVersion": "V3", "initialFetchTimeout": "0s"}
         return {"name": name, "sdsConfig": config}
 
-    def resources(self, ref: WorkloadRef, credentials: Iterable[str]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """The cluster that leads to the socket."""
         endpoint = {"endpoint": {"address": {"pipe": {"path": self.path}}}}
         cluster = {
@@ -122,50 +133,14 @@ class SecretSocket:
         return {"clusters": [cluster]}
 
 
-def inbound_context(secrets: Secrets, trust_domain: str) -> Json:
-    """A sidecar's side of mTLS: a client of the own trust domain, or none."""
-    common = _mutual(secrets, {"prefix": f"spiffe://{trust_domain}/"})
-    common["alpnProtocols"] = ["h2", "http/1.1"]
-    common["tlsParams"] = {
-        "tlsMinimumProtocolVersion": "TLSv1_2",
-        "tlsMaximumProtocolVersion": "TLSv1_3",
-        "cipherSuites": list(_CIPHERS),
-    }
-    return _socket("Downstream", {"commonTlsContext": common, "requireClientCertificate": True})
-
-
-def upstream_context(secrets: Secrets, identities: Iterable[str], sni: str, alpn: Iterable[str]) -> Json:
-    """A client's side of mTLS: one of the expected identities must answer (ISTIO_MUTUAL)."""
-    common = _mutual(secrets, *({"exact": identity} for identity in identities))
-    common["alpnProtocols"] = list(alpn)
-    common["tlsParams"] = {"tlsMinimumProtocolVersion": "TLSv1_2", "tlsMaximumProtocolVersion": "TLSv1_3"}
-    return _socket("Upstream", {"commonTlsContext": common, "sni": sni})
-
-
-def gateway_context(secrets: Secrets, tls: GatewayTls) -> Json:
-    """A gateway's certificate, without asking for the client's (SIMPLE)."""
-    parameters: Json = {
-        "tlsMinimumProtocolVersion": tls.minimum,
-        "cipherSuites": list(tls.ciphers or _CIPHERS),
-    }
-    if tls.maximum != "TLS_AUTO":
-        parameters["tlsMaximumProtocolVersion"] = tls.maximum
-    common = {
-        "alpnProtocols": ["h2", "http/1.1"],
-        "tlsParams": parameters,
-        "tlsCertificateSdsSecretConfigs": [secrets.reference(_CREDENTIAL + tls.credential)],
-    }
-    return _socket("Downstream", {"commonTlsContext": common, "requireClientCertificate": False})
-
-
 def _mutual(secrets: Secrets, *peer_uris: Json) -> Json:
     return {
-        "tlsCertificateSdsSecretConfigs": [secrets.reference(_WORKLOAD)],
+        "tlsCertificateSdsSecretConfigs": [secrets.reference(WORKLOAD)],
         "combinedValidationContext": {
             "defaultValidationContext": {
                 "matchTypedSubjectAltNames": [{"sanType": "URI", "matcher": uri} for uri in peer_uris]
             },
-            "validationContextSdsSecretConfig": secrets.reference(_ROOT),
+            "validationContextSdsSecretConfig": secrets.reference(MESH_CA),
         },
     }
 
@@ -178,3 +153,7 @@ def _socket(side: str, context: Json) -> Json:
 def _certificate(name: str, chain: Path, key: Path) -> Json:
     certificate = {"certificateChain": {"filename": str(chain)}, "privateKey": {"filename": str(key)}}
     return {"name": name, "tlsCertificate": certificate}
+
+
+def _authority(name: str, file: Path) -> Json:
+    return {"name": name, "validationContext": {"trustedCa": {"filename": str(file)}}}

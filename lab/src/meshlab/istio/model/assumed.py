@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.workload import Workload, WorkloadPort
+from meshlab.istio.model.workload import Workload, gateway_ports, port_targets
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshlab.istio.read.gateway import Gateway
+    from meshlab.istio.read.services import Service
 
 __all__ = ["assumed_gateways"]
 
@@ -28,12 +29,15 @@ _TARGETS = {80: 8080, 443: 8443}
 """The targetPorts of their Services."""
 
 
-def assumed_gateways(gateways: Iterable[Gateway], workloads: Iterable[Workload]) -> list[Workload]:
+def assumed_gateways(
+    gateways: Iterable[Gateway], workloads: Iterable[Workload], services: Iterable[Service] = ()
+) -> list[Workload]:
     """Return a gateway workload for each selector that finds none.
 
     Args:
         gateways: All Gateways.
         workloads: The workloads of the manifests.
+        services: All Services.
     """
     known = [workload.labels for workload in workloads if workload.is_gateway]
     wanted: dict[WorkloadRef, Mapping[str, str]] = {}
@@ -43,7 +47,8 @@ def assumed_gateways(gateways: Iterable[Gateway], workloads: Iterable[Workload])
             continue
         ref, labels = _named(gateway)
         wanted[ref] = {**wanted.get(ref, {}), **labels}
-    return [_gateway(ref, labels, every) for ref, labels in wanted.items()]
+    fronts = list(services)
+    return [_gateway(ref, labels, every, fronts) for ref, labels in wanted.items()]
 
 
 def _named(gateway: Gateway) -> tuple[WorkloadRef, Mapping[str, str]]:
@@ -55,20 +60,19 @@ def _named(gateway: Gateway) -> tuple[WorkloadRef, Mapping[str, str]]:
     return WorkloadRef(gateway.namespace, name), selector
 
 
-def _gateway(ref: WorkloadRef, labels: Mapping[str, str], gateways: Iterable[Gateway]) -> Workload:
-    translated = ref in _INSTALLED.values()
-    ports: dict[int, str] = {}
-    for gateway in gateways:
-        if gateway.selector.items() <= labels.items():
-            for server in gateway.servers:
-                number = _TARGETS.get(server.port, server.port) if translated else server.port
-                ports.setdefault(number, "https" if server.tls else "http")
+def _gateway(
+    ref: WorkloadRef, labels: Mapping[str, str], gateways: Iterable[Gateway], services: Iterable[Service]
+) -> Workload:
+    installed = ref in _INSTALLED.values()
+    written = port_targets((service for service in services if service.selects(ref.namespace, labels)), {})
+    targets = written or (_TARGETS if installed else {})
     return Workload(
         ref=ref,
         labels=labels,
-        service_account=f"{ref.name}-service-account" if translated else ref.name,
+        service_account=f"{ref.name}-service-account" if installed else ref.name,
         proxy="gateway",
-        ports=tuple(WorkloadPort(number, ports[number]) for number in sorted(ports)),
+        ports=gateway_ports(labels, gateways, targets),
         named_ports={},
         assumed=True,
+        port_targets=targets,
     )

@@ -128,7 +128,7 @@ class _Reader:
             )
             for pod in self._each_pod_once(pods)
         ]
-        assumed = assumed_gateways(gateways, workloads)
+        assumed = assumed_gateways(gateways, workloads, services)
         mesh = Mesh(
             settings=self._settings,
             workloads=tuple(sorted([*workloads, *assumed], key=lambda workload: workload.ref)),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from meshlab.istio.model.credentials import Credential, credentials_of
+from meshlab.istio.model.gateway_servers import MergedPorts, merge_servers, ordered_gateways
 from meshlab.istio.model.registry import Registry, build_registry
-from meshlab.istio.model.workload import target_number
+from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from meshlab.istio.model.trust import Direction, Refusal
     from meshlab.istio.model.workload import Workload
@@ -35,15 +37,6 @@ __all__ = ["Credential", "Mesh"]
 
 
 @dataclass(frozen=True)
-class Credential:
-    """A certificate that a gateway terminates TLS with: a Secret's name, and the hosts it must be good for."""
-
-    namespace: str
-    name: str
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Mesh:
     """Everything that the compiler works from.
 
@@ -54,6 +47,7 @@ class Mesh:
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
+        issuer_keys: Issuer to the public keys (RFC 7517) that count in place of those of the manifests.
     """
 
     settings: MeshSettings
@@ -73,6 +67,7 @@ class Mesh:
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
+    issuer_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trust_domain(self) -> str:
@@ -99,6 +94,16 @@ class Mesh:
         if problems:
             raise ManifestError(problems)
         return self
+
+    @cached_property
+    def usable_authorizers(self) -> tuple[str, ...]:
+        """The extension providers whose external authorizer has a service that exists."""
+        found = []
+        for name, provider in self.settings.extension_providers.items():
+            authorizer = provider.authorizer
+            if authorizer and not authorizer.problem and self.registry.named(authorizer.host):
+                found.append(name)
+        return tuple(found)
 
     def untrusted(self, workload: Workload, direction: Direction, host: str | None) -> list[Problem]:
         """Return why a request that a proxy handles cannot be judged; empty where it can.
@@ -129,25 +134,41 @@ class Mesh:
 
     @property
     def credentials(self) -> tuple[Credential, ...]:
-        """The certificates that the gateways need, each once."""
-        hosts: dict[tuple[str, str], dict[str, None]] = {}
+        """What the gateways' TLS needs and the manifests do not hold, each once."""
+        found: dict[tuple[str, str], Credential] = {}
         for workload in self.workloads:
-            for _, server in self.servers(workload) if workload.is_gateway else ():
-                if server.tls:
-                    found = hosts.setdefault((workload.ref.namespace, server.tls.credential), {})
-                    found.update(dict.fromkeys(host.name for host in server.hosts))
-        return tuple(Credential(*key, tuple(names)) for key, names in hosts.items())
+            if not workload.is_gateway:
+                continue
+            servers = (
+                merged.server for port in self.gateway_ports(workload).ports for merged in port.servers
+            )
+            for credential in credentials_of(workload.ref.namespace, servers):
+                key = credential.namespace, credential.name
+                found[key] = found[key].joined(credential) if key in found else credential
+        return tuple(found.values())
+
+    def gateway_ports(self, workload: Workload) -> MergedPorts:
+        """Return the listeners of a gateway workload: the servers of all Gateways that select it, merged."""
+        chosen = ordered_gateways(self.gateways, workload.labels)
+        return merge_servers(chosen, lambda number: self.target_port(workload, number))
 
     @cached_property
     def registry(self) -> Registry:
         """All services that proxies may know, with their endpoints and addresses."""
         return build_registry(self)
 
+    @cached_property
+    def visibility(self) -> Visibility:
+        """What each proxy knows."""
+        return Visibility(self)
+
     def servers(self, workload: Workload) -> list[tuple[Gateway, Server]]:
-        """Return the servers of all Gateways that select a gateway workload, by name."""
-        chosen = [gateway for gateway in self.gateways if gateway.selector.items() <= workload.labels.items()]
-        ordered = sorted(chosen, key=lambda gateway: (gateway.name, gateway.namespace))
-        return [(gateway, server) for gateway in ordered for server in gateway.servers]
+        """Return the servers of all Gateways that select a gateway workload, the oldest Gateway first."""
+        return [
+            (gateway, server)
+            for gateway in ordered_gateways(self.gateways, workload.labels)
+            for server in gateway.servers
+        ]
 
     def services_of(self, workload: Workload) -> list[Service]:
         """Return the Services that select a workload."""
@@ -157,11 +178,7 @@ class Mesh:
 
     def target_port(self, workload: Workload, number: int) -> int:
         """Return the pod's port behind a port of a gateway's Service; the number itself where no Service has it."""
-        for service in self.services_of(workload):
-            for port in service.ports:
-                if port.number == number:
-                    return target_number(workload.named_ports, port) or number
-        return number
+        return workload.port_targets.get(number, number)
 
     def attached_to(self, workload: Workload, policies: Iterable[_Policy]) -> list[_Policy]:
         """Return those of the policies that reach the workload, in Istio's order."""

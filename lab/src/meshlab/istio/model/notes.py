@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.model.gateway_chains import conflict_of, gateway_chains
 from meshlab.istio.model.route_notes import route_notes
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def notes_on(
     """
     yield from _on_pods(pods, accounts, injects)
     yield from _on_gateways(mesh)
+    yield from _on_gateway_ports(mesh)
     ports = {service.hostname: [port.number for port in service.ports] for service in mesh.registry.services}
     yield from route_notes(mesh, ports)
+    yield from _on_providers(mesh)
     for attachment in _attachments(mesh):
         yield from _on_selector(mesh, attachment)
 
@@ -85,6 +88,44 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
             if have and server.port not in have:
                 problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."
                 yield _note(server.where.key("port", "number"), problem)
+
+
+def _on_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
+    # Several workloads may be selected by one Gateway.
+    yield from dict.fromkeys(_in_gateway_ports(mesh))
+
+
+def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
+    for gateway in mesh.gateways:
+        yield from gateway.notes
+    for workload in mesh.workloads:
+        if not workload.is_gateway:
+            continue
+        merged = mesh.gateway_ports(workload)
+        for dropped in merged.dropped:
+            yield _note(dropped.server.where, dropped.reason)
+        for port in merged.ports:
+            chains = gateway_chains(mesh, workload, port)
+            last = port.groups[-1][-1].server
+            if not chains:
+                problem = "no VirtualService says where its connections go, so Istio does not open the port."
+                yield _note(last.where.key("port"), problem)
+            elif name := conflict_of(chains):
+                problem = (
+                    f"two filter chains of port {port.number} take {name}; Envoy refuses the whole port."
+                )
+                yield _note(last.where, problem)
+
+
+def _on_providers(mesh: Mesh) -> Iterator[Problem]:
+    for policy in mesh.authorization_policies:
+        if policy.action == "CUSTOM" and policy.provider not in mesh.usable_authorizers:
+            problem = (
+                f"the MeshConfig has no provider {policy.provider!r} whose service the manifests hold; then Istio "
+                "denies what the policy selects."
+            )
+            where = policy.attachment.where.manifest
+            yield where.problem(("spec", "provider"), problem)
 
 
 def _attachments(mesh: Mesh) -> Iterator[Attachment]:

@@ -6,7 +6,8 @@ time, then by name and namespace.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.addresses import NO_ADDRESS, PODS, PUBLIC, SERVICES, spread
@@ -70,7 +71,7 @@ class ServiceEndpoint:
     workload: WorkloadRef | None
     address: str
     port: int
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] = field(hash=False)
     namespace: str
     takes_mtls: bool
     identity: str
@@ -152,9 +153,24 @@ class Registry:
     public_ips: Mapping[str, str]
     identities: Mapping[tuple[str, str], tuple[str, ...]]
 
+    @cached_property
+    def by_hostname(self) -> Mapping[str, Mapping[str, MeshService]]:
+        """Host name to namespace to its service there: the first, or the one of the cluster."""
+        found: dict[str, dict[str, MeshService]] = {}
+        for service in self.services:
+            known = found.setdefault(service.hostname, {})
+            other = known.get(service.namespace)
+            if other is None or (service.is_kubernetes and not other.is_kubernetes):
+                known[service.namespace] = service
+        return found
+
     def named(self, hostname: str) -> list[MeshService]:
-        """Return the services of that name, of all namespaces."""
-        return [service for service in self.services if service.hostname == hostname]
+        """Return the services of that name, one for each namespace that has it."""
+        return list(self.by_hostname.get(hostname, {}).values())
+
+    def identities_of(self, service: MeshService) -> tuple[str, ...]:
+        """Return the identities that the servers of a service may have."""
+        return self.identities.get((service.hostname, service.namespace), ())
 
 
 def build_registry(mesh: Mesh) -> Registry:
@@ -178,7 +194,7 @@ def build_registry(mesh: Mesh) -> Registry:
         *(made for entry in mesh.service_entries for made in builder.of_entry(entry)),
     ]
     services.sort(key=lambda service: (service.created, service.name, service.namespace))
-    services = _with_aliases(services)
+    services = _with_aliases(_with_shared_endpoints(services))
     names = {
         service.hostname for service in services if not service.is_kubernetes and not service.is_wildcard
     }
@@ -217,7 +233,7 @@ class _Builder:
             resolution=resolution,
             is_kubernetes=True,
             external=service.kind == "external",
-            export_to=self._export_to(service.export_to),
+            export_to=self._export_to(service.export_to, service.namespace),
             endpoints=self._of_pods(service),
             subject_alt_names=tuple(
                 f"spiffe://{self._mesh.trust_domain}/{name}" if name.startswith("ns/") else name
@@ -254,15 +270,16 @@ class _Builder:
                     resolution=resolution,
                     is_kubernetes=False,
                     external=entry.external,
-                    export_to=self._export_to(entry.export_to),
+                    export_to=self._export_to(entry.export_to, entry.namespace),
                     endpoints=endpoints,
                     subject_alt_names=entry.subject_alt_names,
                     has_selector=entry.selector is not None,
                     created=entry.created,
                 )
 
-    def _export_to(self, written: tuple[str, ...]) -> tuple[str, ...]:
-        return written or tuple(self._mesh.settings.service_export_to)
+    def _export_to(self, written: tuple[str, ...], namespace: str) -> tuple[str, ...]:
+        scopes = written or self._mesh.settings.service_export_to
+        return tuple(namespace if scope == "." else scope for scope in scopes)
 
     def _of_pods(self, service: Service) -> Mapping[int, tuple[ServiceEndpoint, ...]]:
         if not service.selector:
@@ -347,10 +364,37 @@ class _Builder:
         )
 
 
+def _with_shared_endpoints(services: Iterable[MeshService]) -> list[MeshService]:
+    """Give services of one host and namespace the endpoints of all of them, by the names of their ports.
+
+    Istio keeps endpoints by host and namespace, whichever object brings them (`endpointshards.go`).
+    """
+    found = list(services)
+    pools: dict[tuple[str, str], dict[str, dict[ServiceEndpoint, None]]] = {}
+    shared: set[tuple[str, str]] = set()
+    for service in found:
+        key = (service.hostname, service.namespace)
+        if key in pools:
+            shared.add(key)
+        pool = pools.setdefault(key, {})
+        for port in service.ports:
+            pool.setdefault(port.name, {}).update(dict.fromkeys(service.endpoints.get(port.number, ())))
+    return [
+        replace(
+            service,
+            endpoints={
+                port.number: tuple(pools[service.hostname, service.namespace][port.name])
+                for port in service.ports
+            },
+        )
+        if (service.hostname, service.namespace) in shared
+        else service
+        for service in found
+    ]
+
+
 def _with_aliases(services: Iterable[MeshService]) -> list[MeshService]:
     """Give every service the ExternalName Services that stand for it, directly or through others."""
-    from dataclasses import replace
-
     found = list(services)
     meant = {service.hostname: service.external_name for service in found if service.resolution == "alias"}
     aliases: dict[str, list[tuple[str, str]]] = {}

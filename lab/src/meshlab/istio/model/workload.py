@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from meshlab.istio.model.gateway_servers import merge_servers, ordered_gateways
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,7 +15,17 @@ if TYPE_CHECKING:
     from meshlab.istio.read.pods import Pod
     from meshlab.istio.read.services import Service, ServicePort
 
-__all__ = ["ProxyKind", "Workload", "WorkloadPort", "proxy_of", "spiffe_id", "target_number", "workload_of"]
+__all__ = [
+    "ProxyKind",
+    "Workload",
+    "WorkloadPort",
+    "gateway_ports",
+    "port_targets",
+    "proxy_of",
+    "spiffe_id",
+    "target_number",
+    "workload_of",
+]
 
 ProxyKind = Literal["sidecar", "gateway", "none"]
 
@@ -46,6 +58,7 @@ class Workload:
         named_ports: Names that its containers give to ports.
         assumed: Whether the manifests do not hold it: a gateway that a Gateway's selector asks for, or a workload
             that a case file declares.
+        port_targets: For a gateway, the ports of its Services to the ports of its pods.
     """
 
     ref: WorkloadRef
@@ -55,6 +68,7 @@ class Workload:
     ports: tuple[WorkloadPort, ...]
     named_ports: Mapping[str, int]
     assumed: bool = False
+    port_targets: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def is_gateway(self) -> bool:
@@ -105,8 +119,11 @@ def workload_of(
         gateways: All Gateways.
     """
     chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
-    ports = gateway_ports(pod, gateways, chosen) if proxy == "gateway" else _app_ports(pod, chosen)
-    return Workload(pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports)
+    targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
+    ports = gateway_ports(pod.labels, gateways, targets) if proxy == "gateway" else _app_ports(pod, chosen)
+    return Workload(
+        pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports, port_targets=targets
+    )
 
 
 def _app_ports(pod: Pod, services: Iterable[Service]) -> tuple[WorkloadPort, ...]:
@@ -123,22 +140,23 @@ def _app_ports(pod: Pod, services: Iterable[Service]) -> tuple[WorkloadPort, ...
     return tuple(sorted([*declared, *others], key=lambda port: port.number))
 
 
-def gateway_ports(
-    pod: Pod, gateways: Iterable[Gateway], services: Iterable[Service]
-) -> tuple[WorkloadPort, ...]:
-    """Return the ports that the Gateways which select a gateway's pods open in them."""
+def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) -> dict[int, int]:
+    """Return the pod's port behind each port of a gateway's Services. The first Service that has a port decides."""
     targets: dict[int, int] = {}
     for service in services:
         for port in service.ports:
-            number = target_number(pod.named_ports, port)
+            number = target_number(named_ports, port)
             if number is not None:
                 targets.setdefault(port.number, number)
-    found: dict[int, str] = {}
-    for gateway in gateways:
-        if gateway.selector.items() <= pod.labels.items():
-            for server in gateway.servers:
-                found.setdefault(targets.get(server.port, server.port), "https" if server.tls else "http")
-    return tuple(WorkloadPort(number, found[number]) for number in sorted(found))
+    return targets
+
+
+def gateway_ports(
+    labels: Mapping[str, str], gateways: Iterable[Gateway], targets: Mapping[int, int]
+) -> tuple[WorkloadPort, ...]:
+    """Return the ports that the Gateways which select a gateway's pods open in them."""
+    merged = merge_servers(ordered_gateways(gateways, labels), lambda number: targets.get(number, number))
+    return tuple(WorkloadPort(port.number, port.protocol) for port in merged.ports)
 
 
 def target_number(named: Mapping[str, int], port: ServicePort) -> int | None:

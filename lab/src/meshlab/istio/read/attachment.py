@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields
     from meshlab.manifest import Manifest
 
-__all__ = ["GATEWAY_NAME", "TARGET_REFS", "Attachment", "TargetRef", "attached", "read_attachment"]
+__all__ = [
+    "GATEWAY_NAME",
+    "TARGET_REFS",
+    "UNKNOWN_AGE",
+    "Attachment",
+    "TargetRef",
+    "attached",
+    "created_at",
+    "read_attachment",
+]
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label of the pods that serve a Gateway of the Gateway API; its value is the Gateway's name."""
@@ -33,7 +42,7 @@ _TARGET_KINDS = {
 }
 _MAX_TARGET_REFS = 16
 # A file says nothing of an object's age. Istio then has the zero time, which is older than any other.
-_UNKNOWN_AGE = dt.datetime.min.replace(tzinfo=dt.UTC)
+UNKNOWN_AGE = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Attachment:
     selector: Mapping[str, str]
     where: Where
     target_refs: tuple[TargetRef, ...] = ()
-    created: dt.datetime = _UNKNOWN_AGE
+    created: dt.datetime = UNKNOWN_AGE
 
     def reaches(self, namespace: str, labels: Mapping[str, str], root_namespace: str) -> bool:
         """Tell whether the policy applies to pods of that namespace with those labels.
@@ -128,7 +137,7 @@ def read_attachment(spec: Fields) -> Attachment:
         selector=labels,
         where=selector.where,
         target_refs=_target_refs(spec),
-        created=_created(manifest),
+        created=created_at(manifest),
     )
 
 
@@ -154,10 +163,15 @@ def _target_ref(entry: Fields) -> TargetRef:
     return target
 
 
-def _created(manifest: Manifest) -> dt.datetime:
+def created_at(manifest: Manifest) -> dt.datetime:
+    """Return when an object was created, as an export from a cluster says.
+
+    Raises:
+        ManifestError: It is not a time.
+    """
     written = manifest.body["metadata"].get("creationTimestamp")
     if written is None:
-        return _UNKNOWN_AGE
+        return UNKNOWN_AGE
     try:
         moment = dt.datetime.fromisoformat(written)
     except (TypeError, ValueError):

@@ -1,0 +1,122 @@
+"""Filter chains of a gateway's port: what each takes, and where it leads.
+
+Follows `pilot/pkg/networking/core/gateway.go#buildGatewayTCPBasedFilterChains`. A server for connections opens its port
+only where a VirtualService says where they go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from meshlab.istio.model.connection_routes import gateway_tcp, gateway_tls
+from meshlab.istio.model.virtual_services import for_gateway
+from meshlab.istio.read.hosts import is_subset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meshlab.istio.model.connection_routes import ConnectionRoute
+    from meshlab.istio.model.gateway_servers import GatewayPort, MergedServer
+    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.workload import Workload
+    from meshlab.istio.read.services import Service, ServicePort
+
+__all__ = ["GatewayChain", "SniCluster", "conflict_of", "gateway_chains", "sni_clusters"]
+
+
+@dataclass(frozen=True)
+class SniCluster:
+    """A cluster that clients of an AUTO_PASSTHROUGH server name as their server name."""
+
+    service: Service
+    port: ServicePort
+
+    @property
+    def name(self) -> str:
+        """The name, as `pilot/pkg/model/push_context.go#BuildDNSSrvSubsetKey` builds it."""
+        return f"outbound_.{self.port.number}_._.{self.service.hostname}"
+
+
+@dataclass(frozen=True)
+class GatewayChain:
+    """One filter chain.
+
+    Attributes:
+        servers: The servers behind it; several for plaintext HTTP alone.
+        inside: What is read of it: requests, or connections as they are.
+        sni_hosts: Names, of which the client asks for one; empty for any.
+        ends_tls: Whether TLS is ended here.
+        route: Where connections go.
+        cluster: Where connections of an AUTO_PASSTHROUGH server go.
+    """
+
+    servers: tuple[MergedServer, ...]
+    inside: Literal["http", "tcp"]
+    sni_hosts: tuple[str, ...] = ()
+    ends_tls: bool = False
+    route: ConnectionRoute | None = None
+    cluster: SniCluster | None = None
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """What Envoy compares server names with; empty for all."""
+        return () if "*" in self.sni_hosts else tuple(sorted(set(self.sni_hosts)))
+
+
+def gateway_chains(mesh: Mesh, workload: Workload, port: GatewayPort) -> list[GatewayChain]:
+    """Return the filter chains of a port; none where nothing says where its connections go."""
+    taken: set[str] = set()
+    found: list[GatewayChain] = []
+    for group in port.groups:
+        if group[0].server.is_plain_http:
+            found.append(GatewayChain(group, "http"))
+            continue
+        for merged in group:
+            if merged.server.is_https:
+                found.append(GatewayChain((merged,), "http", merged.sni_hosts, ends_tls=True))
+            else:
+                found += _connections(mesh, workload, merged, taken)
+    return found
+
+
+def conflict_of(chains: Sequence[GatewayChain]) -> str | None:
+    """Return what two chains of a port both ask for: Envoy refuses such a port, so nobody can connect to it.
+
+    Returns:
+        The server name, `*` for connections of every name, or `None` where the chains differ.
+    """
+    seen: set[str] = set()
+    for chain in chains:
+        if chain.cluster:  # its protocol names tell it from others
+            continue
+        for name in chain.server_names or ("*",):
+            if name in seen:
+                return name
+            seen.add(name)
+    return None
+
+
+def sni_clusters(mesh: Mesh, hosts: Sequence[str]) -> Iterator[SniCluster]:
+    """Yield the clusters that an AUTO_PASSTHROUGH server for those hosts leads to."""
+    for service in mesh.services:
+        if service.kind != "external" and any(is_subset(service.hostname, host) for host in hosts):
+            for port in service.ports:
+                if port.protocol != "udp":
+                    yield SniCluster(service, port)
+
+
+def _connections(
+    mesh: Mesh, workload: Workload, merged: MergedServer, taken: set[str]
+) -> Iterator[GatewayChain]:
+    server, gateway = merged.server, str(merged.gateway)
+    if server.tls and server.tls.mode == "AUTO_PASSTHROUGH":
+        for cluster in sni_clusters(mesh, merged.sni_hosts):
+            yield GatewayChain((merged,), "tcp", (cluster.name,), cluster=cluster)
+        return
+    services = for_gateway(mesh, workload, gateway, default_export_to=mesh.settings.virtual_service_export_to)
+    if server.tls and server.tls.passes_through:
+        for passed in gateway_tls(services, gateway, server.hosts, server.port, taken):
+            yield GatewayChain((merged,), "tcp", passed.sni_hosts, route=passed)
+    elif route := gateway_tcp(services, gateway, server.hosts, server.port):
+        yield GatewayChain((merged,), "tcp", merged.sni_hosts, ends_tls=server.is_tls, route=route)
