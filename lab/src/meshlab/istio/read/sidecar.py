@@ -21,16 +21,13 @@ __all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sid
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
 _FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "inboundConnectionPool", "ingress")
-_INGRESS = (
-    "listeners of its own for inbound traffic are not compiled; give the pods a Service with these ports."
-)
 _CAPTURE = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
 _PORT_FIELDS = ("number", "protocol", "name")
 
 
 @dataclass(frozen=True)
 class ListenerPort:
-    """The port of an egress listener."""
+    """The port of a listener."""
 
     number: int
     protocol: Protocol
@@ -67,6 +64,7 @@ class Sidecar:
     Attributes:
         selector: Labels of the workloads that it is for; `None` for the whole namespace.
         egress: Its listeners; empty for one that takes everything that is visible.
+        ingress: The ports of its inbound listeners, which replace those of the Services; empty where those count.
         outbound: What becomes of traffic to unknown hosts; `None` where the mesh's setting counts.
         egress_proxy: Where such traffic goes, if not to where it was sent.
         created: Its creation time, where it is written.
@@ -76,6 +74,7 @@ class Sidecar:
     name: str
     selector: Mapping[str, str] | None
     egress: tuple[EgressListener, ...]
+    ingress: tuple[ListenerPort, ...]
     outbound: OutboundMode | None
     egress_proxy: EgressProxy | None
     created: str
@@ -88,7 +87,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
     Raises:
         ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
     """
-    spec = spec_of(manifest, _FIELDS, {"ingress": _INGRESS})
+    spec = spec_of(manifest, _FIELDS)
     if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
         raise spec.where.error(
             "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
@@ -102,6 +101,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
         name=manifest.name,
         selector=selector,
         egress=_egress(spec),
+        ingress=_ingress(spec),
         outbound=outbound,
         egress_proxy=proxy,
         created=manifest.created,
@@ -121,6 +121,24 @@ def _outbound(spec: Fields, namespace: str) -> tuple[OutboundMode | None, Egress
         raise proxy.where.error("is for mode ALLOW_ANY.")
     port = proxy.mapping("port", ("number",)).port("number")
     return mode, EgressProxy(full_name(proxy.required("host"), namespace), port, proxy.string("subset"))
+
+
+def _ingress(spec: Fields) -> tuple[ListenerPort, ...]:
+    """Read the inbound listeners.
+
+    Where they pass requests on to (`defaultEndpoint`) is the application in any case. Istio ignores their `tls` unless
+    istiod is started with `ENABLE_TLS_ON_SIDECAR_INGRESS`.
+    """
+    found: list[ListenerPort] = []
+    known = ("port", "bind", "captureMode", "defaultEndpoint", "tls", "connectionPool")
+    for entry in spec.items("ingress", known):
+        if entry.raw("port") is None:
+            raise entry.where.key("port").error("missing; an inbound listener needs a port.")
+        port = _port(entry)
+        if port.number in [other.number for other in found]:
+            raise entry.where.key("port", "number").error("stands here twice; keep one.")
+        found.append(port)
+    return tuple(found)
 
 
 def _egress(spec: Fields) -> tuple[EgressListener, ...]:

@@ -87,6 +87,9 @@ _LABELS = (
 _ANNOTATIONS = ("istio.io/autoRegistrationGroup", "istio.io/connectedAt", "istio.io/workloadController")
 
 
+_NETWORK = "servers in other networks are reached through gateways, which is not compiled; remove it."
+
+
 def read_endpoint(fields: Fields) -> EntryEndpoint:
     """Read the fields of an endpoint.
 
@@ -96,6 +99,8 @@ def read_endpoint(fields: Fields) -> EntryEndpoint:
     address = fields.required("address")
     if address.startswith("unix://"):
         fields.where.key("address").report("Unix sockets are not compiled; write an IP address and ports.")
+    if fields.string("network"):
+        fields.where.key("network").report(_NETWORK)
     names = fields.string_keys("ports")
     ports = fields.mapping("ports", names)
     return EntryEndpoint(
