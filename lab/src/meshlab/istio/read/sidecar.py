@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
+from meshlab.istio.read.outbound_fields import refused_fields
 from meshlab.istio.read.protocols import named_protocol
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sid
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
 _FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "inboundConnectionPool", "ingress")
-_CAPTURE = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
+_REFUSED = refused_fields("Sidecar")
 _PORT_FIELDS = ("number", "protocol", "name")
 
 
@@ -157,10 +158,10 @@ def _egress(spec: Fields) -> tuple[EgressListener, ...]:
 
 def _listener(entry: Fields) -> EgressListener:
     if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
-        entry.where.key("captureMode").report(_CAPTURE)
+        entry.where.key("captureMode").report(_REFUSED["captureMode"])
     bind = entry.string("bind")
     if bind.startswith("unix://"):
-        entry.where.key("bind").report(_CAPTURE)
+        entry.where.key("bind").report(_REFUSED["bind"])
     elif bind:
         try:
             ipaddress.ip_address(bind)
@@ -181,7 +182,7 @@ def _port(entry: Fields) -> ListenerPort:
     port = entry.mapping("port", _PORT_FIELDS, {"targetPort": "has no effect in a Sidecar; remove it."})
     written = port.string("protocol")
     if written.lower() == "http_proxy":
-        port.where.key("protocol").report(_CAPTURE)
+        port.where.key("protocol").report(_REFUSED["protocol"])
     protocol: Protocol | None = named_protocol(written) if written else "auto"
     if protocol is None:
         raise port.where.key("protocol").error(f"{written!r} is no protocol that Istio knows.")
