@@ -1,14 +1,19 @@
-"""The access log of a proxy, in Istio's default text format."""
+"""The access log of a proxy, in Istio's default text format.
+
+Follows `pilot/pkg/model/telemetry.go#mergeLogs`. Only logs in files are written; what other providers would receive is
+passed over.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.attachment import Attachment
+    from meshlab.istio.model.workload import Workload
+    from meshlab.istio.read.mesh_config import MeshSettings
     from meshlab.istio.read.telemetry import Telemetry
 
 __all__ = ["access_log"]
@@ -22,24 +27,77 @@ _FORMAT = (
     "%UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% "
     "%REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
 )
-
-
-def access_log(policies: Iterable[Telemetry], *, root_namespace: str) -> list[Json]:
-    """The access loggers of a workload: the narrowest Telemetry that says something about logs decides."""
-    logs = False
-    for policy in sorted(policies, key=lambda policy: _breadth(policy.attachment, root_namespace)):
-        logs = logs if policy.logs is None else policy.logs
-    if not logs:
-        return []
-    sink = {
+_TO_FILE: Json = {
+    "name": "envoy.access_loggers.file",
+    "typedConfig": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
         "path": "/dev/stdout",
         "logFormat": {"textFormatSource": {"inlineString": _FORMAT}},
-    }
-    return [{"name": "envoy.access_loggers.file", "typedConfig": sink}]
+    },
+}
 
 
-def _breadth(attachment: Attachment, root_namespace: str) -> int:
-    if attachment.selector:
-        return 2
-    return 0 if attachment.namespace == root_namespace else 1
+def access_log(
+    telemetries: Iterable[Telemetry],
+    workload: Workload,
+    side: Literal["CLIENT", "SERVER"],
+    settings: MeshSettings,
+) -> list[Json]:
+    """Return the access loggers of a workload's listeners.
+
+    Args:
+        telemetries: What reaches the workload, in Istio's order.
+        workload: The workload.
+        side: Whose listeners they are: `SERVER` for callers of the workload, `CLIENT` for gateways and what it sends.
+        settings: The mesh-wide settings.
+    """
+    chosen = [found for found in _levels(telemetries, workload, settings) if found.logging]
+    states = _providers(chosen, side, settings.default_access_log_providers)
+    known = {name: on for name, on in states.items() if name in settings.extension_providers}
+    to_file = [
+        on for name, on in known.items() if settings.extension_providers[name].kind == "envoyFileAccessLog"
+    ]
+    if to_file:
+        return [_TO_FILE] if any(to_file) else []
+    # Without Telemetry the older setting of the MeshConfig counts.
+    return [_TO_FILE] if settings.access_log_file and not known else []
+
+
+def _levels(
+    telemetries: Iterable[Telemetry], workload: Workload, settings: MeshSettings
+) -> Iterator[Telemetry]:
+    """Yield the Telemetries that count, the widest first: of each namespace one, then all with labels."""
+    every = list(telemetries)
+    own, root = workload.ref.namespace, settings.root_namespace
+    for namespace in dict.fromkeys((root, own)):
+        wide = (found for found in every if found.attachment.namespace == namespace and not _is_narrow(found))
+        yield from list(wide)[:1]
+    yield from (found for found in every if found.attachment.namespace == own and _is_narrow(found))
+
+
+def _is_narrow(telemetry: Telemetry) -> bool:
+    return bool(telemetry.attachment.selector or telemetry.attachment.target_refs)
+
+
+def _providers(
+    levels: Sequence[Telemetry], side: Literal["CLIENT", "SERVER"], defaults: tuple[str, ...]
+) -> dict[str, bool]:
+    """Return for each provider whether it logs."""
+    if not levels:
+        return dict.fromkeys(defaults, True)
+    in_scope = defaults
+    for level in levels:
+        named = [name for entry in level.logging if _is_for(entry.side, side) for name in entry.providers]
+        in_scope = tuple(named) or in_scope
+    found: dict[str, bool] = {}
+    inherited = defaults
+    for level in levels:
+        for entry in level.logging:
+            inherited = entry.providers or inherited
+            if _is_for(entry.side, side):
+                found.update((name, not entry.disabled) for name in inherited if name in in_scope)
+    return found
+
+
+def _is_for(written: str, side: str) -> bool:
+    return written in ("CLIENT_AND_SERVER", side)

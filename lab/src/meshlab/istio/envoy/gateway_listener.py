@@ -86,7 +86,7 @@ def _transport(chain: GatewayChain, secrets: Secrets) -> Json:
 def _filters(
     mesh: Mesh, workload: Workload, chain: GatewayChain, placement: Placement, listener: str
 ) -> list[Json]:
-    log = access_loggers(mesh, workload)
+    log = access_loggers(mesh, workload, "gateway")
     if chain.inside == "tcp":
         # Istio lets policies decide nothing about what AUTO_PASSTHROUGH passes on.
         policies = [] if chain.cluster else connection_filters(mesh, workload, placement)

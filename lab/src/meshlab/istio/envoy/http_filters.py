@@ -14,6 +14,7 @@ from meshlab.istio.envoy.jwt_authn import jwt_filter
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
+    from meshlab.istio.envoy.connection_manager import Side
     from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
@@ -45,9 +46,14 @@ def connection_filters(mesh: Mesh, workload: Workload, placement: Placement) -> 
     return rbac.tcp_filters(policies, _context(mesh, workload, placement))
 
 
-def access_loggers(mesh: Mesh, workload: Workload) -> list[Json]:
-    """The access loggers that Telemetry asks for."""
-    return access_log(mesh.attached_to(workload, mesh.telemetries), root_namespace=mesh.root_namespace)
+def access_loggers(mesh: Mesh, workload: Workload, side: Side) -> list[Json]:
+    """Return the access loggers of a kind of listener."""
+    return access_log(
+        mesh.attached_to(workload, mesh.telemetries),
+        workload,
+        "SERVER" if side == "inbound" else "CLIENT",
+        mesh.settings,
+    )
 
 
 def _context(mesh: Mesh, workload: Workload, placement: Placement) -> rbac.RuleContext:

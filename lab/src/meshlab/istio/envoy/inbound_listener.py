@@ -100,7 +100,7 @@ def _http(mesh: Mesh, workload: Workload, port: WorkloadPort, placement: Placeme
         stat_prefix=f"inbound_0.0.0.0_{port.number}" if port.declared else name,
         routes=_routes(port),
         filters=policy_filters(mesh, workload, placement),
-        access_log=access_loggers(mesh, workload),
+        access_log=access_loggers(mesh, workload, "inbound"),
         side="inbound",
         settings=mesh.settings,
     )
@@ -113,7 +113,7 @@ def _tcp(mesh: Mesh, workload: Workload, port: WorkloadPort) -> Json:
         "statPrefix": name,
         "cluster": name,
     }
-    if loggers := access_loggers(mesh, workload):
+    if loggers := access_loggers(mesh, workload, "inbound"):
         config["accessLog"] = loggers
     return {"name": "envoy.filters.network.tcp_proxy", "typedConfig": config}
 

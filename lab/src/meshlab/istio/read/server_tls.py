@@ -214,6 +214,8 @@ def _refuse_certificates(tls: Fields) -> None:
 
 
 def _note_unused(tls: Fields, found: ServerTls, notes: list[Problem]) -> None:
+    if found.crl_file and tls.string("credentialName"):
+        raise tls.where.key("caCrl").error("Istio refuses it beside credentialName; remove it.")
     for name in ("caCrl", *_CERTIFICATE_FIELDS):
         if tls.raw(name):
             where = tls.where.key(name)

@@ -1,59 +1,68 @@
-"""Telemetry: whether a proxy writes access logs, and how."""
+"""Telemetry: which proxies write access logs. Metrics and traces are passed over: they decide nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
-from meshlab.istio.read.attachment import TARGET_REFS, Attachment, read_attachment
+from meshlab.istio.read.attachment import Attachment, read_attachment
 from meshlab.istio.read.fields import spec_of
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields
     from meshlab.manifest import Manifest
 
-__all__ = ["Telemetry", "read_telemetry"]
+__all__ = ["LogSide", "Logging", "Telemetry", "read_telemetry"]
 
-_REFUSED = {
-    "metrics": "the lab's proxies report no Istio metrics; remove it.",
-    "tracing": "the lab has no tracing back end; remove it.",
-    **TARGET_REFS,
-}
+LogSide = Literal["CLIENT", "SERVER", "CLIENT_AND_SERVER"]
+_SIDES = ("CLIENT", "SERVER", "CLIENT_AND_SERVER")
+
+
+@dataclass(frozen=True)
+class Logging:
+    """One entry of `accessLogging`.
+
+    Attributes:
+        providers: The providers that it is for; empty for those of a wider Telemetry, else of the MeshConfig.
+        disabled: Whether it turns them off.
+        side: Which listeners it is for: those of callers of a workload are the server's, all others the client's.
+    """
+
+    providers: tuple[str, ...]
+    disabled: bool
+    side: LogSide
 
 
 @dataclass(frozen=True)
 class Telemetry:
-    """A Telemetry as read; `logs` is `None` where it says nothing about access logs."""
+    """A Telemetry as read; without `logging` it says nothing about access logs.
+
+    A `filter` of an entry is passed over, as it only chooses what is logged.
+    """
 
     attachment: Attachment
-    logs: bool | None
+    logging: tuple[Logging, ...]
 
 
 def read_telemetry(manifest: Manifest) -> Telemetry:
     """Read and check a Telemetry.
 
     Raises:
-        ManifestError: An unknown field, or a provider other than `envoy`.
+        ManifestError: An unknown field, or a provider without a name.
     """
-    spec = spec_of(manifest, ("selector", "accessLogging"), _REFUSED)
-    refused = {
-        "filter": "log filters are not supported; remove it.",
-        "match": "remove it; both sides are logged.",
-    }
-    entries = spec.items("accessLogging", ("providers", "disabled"), refused)
-    enabled = [_enables(entry) for entry in entries]
-    return Telemetry(read_attachment(spec), any(enabled) if enabled else None)
+    spec = spec_of(manifest, ("selector", "targetRef", "targetRefs", "accessLogging", "metrics", "tracing"))
+    entries = () if spec.raw("accessLogging") in (None, []) else spec.items("accessLogging", _ENTRY)
+    return Telemetry(read_attachment(spec), tuple(_logging(entry) for entry in entries))
 
 
-def _enables(entry: Fields) -> bool:
-    providers = entry.items("providers", ("name",))
-    if entry.boolean("disabled"):
-        return False
-    if not providers:
-        problem = (
-            "missing; Istio would use the providers of MeshConfig, which the lab does not have. Write envoy."
-        )
-        raise entry.where.key("providers").error(problem)
-    for provider in providers:
-        provider.choice("name", ("envoy",), "")
-    return True
+_ENTRY = ("providers", "disabled", "filter", "match")
+
+
+def _logging(entry: Fields) -> Logging:
+    providers = () if entry.raw("providers") in (None, []) else entry.items("providers", ("name",))
+    match = entry.mapping("match", ("mode",))
+    return Logging(
+        providers=tuple(provider.required("name") for provider in providers),
+        disabled=entry.raw("disabled") is not None and entry.boolean("disabled"),
+        side=cast("LogSide", match.choice("mode", _SIDES, "CLIENT_AND_SERVER")),
+    )
