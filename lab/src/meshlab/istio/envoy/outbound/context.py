@@ -61,7 +61,7 @@ class OutboundContext:
     @cached_property
     def access_log(self) -> list[Json]:
         """The access loggers."""
-        return access_loggers(self.mesh, self.workload)
+        return access_loggers(self.mesh, self.workload, "outbound")
 
     @cached_property
     def view(self) -> ProxyView:
