@@ -256,7 +256,8 @@ def test_a_gateway_that_the_manifests_only_name_comes_with_its_service() -> None
     raw = "{port: {number: 9000, name: raw, protocol: TCP}, hosts: ['*']}"
     mesh = mesh_of(egress_gateway(http, raw))
     found = only(mesh, "istio-egressgateway.istio-system.svc.cluster.local")
-    assert [(port.number, port.protocol) for port in found.ports] == [(80, "http2"), (9000, "tcp")]
+    protocols = [(port.number, port.protocol) for port in found.ports]
+    assert protocols == [(80, "http2"), (443, "tls"), (9000, "tcp")]
     (endpoint,) = found.endpoints[80]
     assert endpoint.port == 8080
     assert not endpoint.takes_mtls

@@ -305,11 +305,13 @@ class _Builder:
             numbers = {target: number for number, target in workload.port_targets.items()}
             opened = {numbers.get(port.number, port.number): port for port in workload.ports}
             ports = []
-            for number in sorted(opened):
-                name, protocol = _INSTALLED_PORTS.get(number, ("", "tcp"))
-                if number not in workload.port_targets:
+            for number in sorted({*opened, *workload.port_targets}):
+                if number in workload.port_targets:
+                    name, protocol = _INSTALLED_PORTS[number]
+                else:
                     protocol = _GATEWAY_PROTOCOLS.get(opened[number].protocol, "tcp")
-                ports.append(MeshPort(number, name or f"{protocol}-{number}", protocol))
+                    name = f"{protocol}-{number}"
+                ports.append(MeshPort(number, name, protocol))
             yield MeshService(
                 hostname=f"{workload.ref.name}.{workload.ref.namespace}.svc.cluster.local",
                 namespace=workload.ref.namespace,
