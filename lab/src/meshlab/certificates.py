@@ -27,6 +27,11 @@ class Certificate:
     key: bytes
     root: bytes
 
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 fingerprint in hexadecimal digits."""
+        return x509.load_pem_x509_certificate(self.chain).fingerprint(hashes.SHA256()).hex()
+
     def write(self, directory: Path, *, chain: str, key: str, root: str | None = None) -> Path:
         """Write the parts under the given file names into a private directory and return it."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,6 +63,24 @@ class CertificateAuthority:
             .sign(key, hashes.SHA256())
         )
         return cls(certificate, key)
+
+    @classmethod
+    def load(cls, certificate: Path, key: Path) -> Self:
+        """Read an authority that `write` wrote.
+
+        Raises:
+            ValueError: The files hold no certificate and its unencrypted EC key.
+        """
+        private = serialization.load_pem_private_key(key.read_bytes(), password=None)
+        if not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{key} holds no EC key")  # noqa: TRY004 - as for a file without any key
+        return cls(x509.load_pem_x509_certificate(certificate.read_bytes()), private)
+
+    def write(self, directory: Path) -> Path:
+        """Write `ca.pem` and `ca-key.pem` into a private directory and return it."""
+        return Certificate(self.pem, private_pem(self._key), self.pem).write(
+            directory, chain="ca.pem", key="ca-key.pem"
+        )
 
     @property
     def pem(self) -> bytes:

@@ -14,7 +14,16 @@ import yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Ambiguous", "LocatedDict", "LocatedList", "YamlError", "parse_located", "parse_strict"]
+__all__ = [
+    "AMBIGUOUS",
+    "Ambiguous",
+    "LocatedDict",
+    "LocatedList",
+    "StrictLoader",
+    "YamlError",
+    "parse_located",
+    "parse_strict",
+]
 
 
 class YamlError(Exception):
@@ -54,7 +63,7 @@ def parse_strict(text: str) -> list[object]:
     Raises:
         YamlError: There is one, or the text is not YAML.
     """
-    return [document for document, _ in _load(text, _StrictLoader)]
+    return [document for document, _ in _load(text, StrictLoader)]
 
 
 def parse_located(text: str) -> list[tuple[object, int]]:
@@ -116,41 +125,43 @@ def _refuse_bombs(node: yaml.Node) -> None:
         raise yaml.constructor.ConstructorError(None, None, "its aliases unfold to too much", node.start_mark)
 
 
-class _StrictLoader(yaml.CSafeLoader):
+class StrictLoader(yaml.CSafeLoader):
     """Safe YAML with Kubernetes' types, unique string keys, and no scalar that two readers read differently."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's API
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
-    _StrictLoader.add_implicit_resolver(tag, re.compile(rf"^(?:{pattern})$"), list(first) or [""])
+    StrictLoader.add_implicit_resolver(tag, re.compile(rf"^(?:{pattern})$"), list(first) or [""])
 
 
-_AMBIGUOUS = "!ambiguous"
+AMBIGUOUS = "!ambiguous"
+"""The tag of a scalar that YAML 1.1 and YAML 1.2 readers take for different values."""
+
 _MERGE = "tag:yaml.org,2002:merge"
 _resolve("tag:yaml.org,2002:null", "~|null|Null|NULL|", "~nN")
-_StrictLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
+StrictLoader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^$"), [""])
 _resolve("tag:yaml.org,2002:bool", "true|True|TRUE|false|False|FALSE", "tTfF")
 # A leading zero means octal to Kubernetes, as in defaultMode: 0440.
 _resolve("tag:yaml.org,2002:int", "[-+]?(?:0|[1-9][0-9]*|0[0-7]+|0x[0-9a-fA-F]+)", "-+0123456789")
 _resolve("tag:yaml.org,2002:float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", "-+.0123456789")
-_resolve(_AMBIGUOUS, "y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF", "yYnNoO")
-_resolve(_AMBIGUOUS, r"[-+]?(?:0[0-9]*[89][0-9]*|0o[0-7]+|0b[01_]+|[0-9][0-9_]*_[0-9_]*)", "-+0123456789")
-_resolve(_AMBIGUOUS, r"[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.0123456789")
+_resolve(AMBIGUOUS, "y|Y|yes|Yes|YES|n|N|no|No|NO|on|On|ON|off|Off|OFF", "yYnNoO")
+_resolve(AMBIGUOUS, r"[-+]?(?:0[0-9]*[89][0-9]*|0o[0-7]+|0b[01_]+|[0-9][0-9_]*_[0-9_]*)", "-+0123456789")
+_resolve(AMBIGUOUS, r"[-+]?[0-9]+[eE][-+]?[0-9]+|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+.0123456789")
 _resolve(_MERGE, "<<", "<")
 
 
-class _LocatedLoader(_StrictLoader):
+class _LocatedLoader(StrictLoader):
     """The same types, for manifests of other people: ambiguous scalars are marked, merge keys are resolved."""
 
 
-def _refuse_ambiguous(loader: _StrictLoader, node: yaml.ScalarNode) -> object:
+def _refuse_ambiguous(loader: StrictLoader, node: yaml.ScalarNode) -> object:
     raise yaml.constructor.ConstructorError(
         None, None, f"{node.value} is read differently by different YAML readers; quote it", node.start_mark
     )
 
 
-def _unique_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[str, object]:
+def _unique_mapping(loader: StrictLoader, node: yaml.MappingNode) -> dict[str, object]:
     found: dict[str, object] = {}
     for key_node, value_node in node.value:
         if key_node.tag == _MERGE:
@@ -210,8 +221,8 @@ def _json_key(key: object) -> str:
     return "null" if key is None else str(key)
 
 
-_StrictLoader.add_constructor(_AMBIGUOUS, _refuse_ambiguous)
-_StrictLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
-_LocatedLoader.add_constructor(_AMBIGUOUS, lambda _, node: Ambiguous(node.value))
+StrictLoader.add_constructor(AMBIGUOUS, _refuse_ambiguous)
+StrictLoader.add_constructor("tag:yaml.org,2002:map", _unique_mapping)
+_LocatedLoader.add_constructor(AMBIGUOUS, lambda _, node: Ambiguous(node.value))
 _LocatedLoader.add_constructor("tag:yaml.org,2002:map", _located_mapping)
 _LocatedLoader.add_constructor("tag:yaml.org,2002:seq", _located_sequence)

@@ -235,6 +235,7 @@ def test_only_allow_and_deny_can_be_on_trial(small: SmallMesh, action: str) -> N
         "{selector: null}",
         "{rules: []}",
         "{rules: [{from: null}]}",
+        "{rules: [{when: []}]}",
         "{rules: [{from: [{source: {principals: [], ipBlocks: [10.0.0.1]}}]}]}",
         "{rules: [{when: [{key: source.ip, values: [], notValues: [10.0.0.1]}]}]}",
     ],

@@ -43,6 +43,8 @@ spec:
             principals: [a, "b*", "*c", "*"]
             requestPrincipals: [a/b, "a/*", "*/b", "*", "*b", "a*", a]
             namespaces: [a, "b*"]
+            trustDomains: [a, "b*", "*c", "*"]
+            notTrustDomains: [d]
             remoteIpBlocks: [10.0.0.1, "fd00::/8"]
             ipBlocks: [10.0.0.0/8]
             notPrincipals: [d]
@@ -67,6 +69,8 @@ spec:
         - {key: remote.ip, values: [10.0.0.1]}
         - {key: source.namespace, values: [a]}
         - {key: source.principal, values: [a]}
+        - {key: source.serviceAccount, values: [a, b/c]}
+        - {key: source.trustDomain, values: [a, "*"]}
         - {key: request.auth.principal, values: [a/b]}
         - {key: request.auth.audiences, values: [a, b]}
         - {key: request.auth.presenter, values: [a]}
@@ -74,7 +78,7 @@ spec:
         - {key: destination.ip, values: [10.0.0.1]}
         - {key: destination.port, values: ["8080"]}
         - {key: connection.sni, values: [a, "*"]}
-        - {key: "experimental.envoy.filters.network.x[y]", values: [a]}
+        - {key: "experimental.envoy.filters.network.x[y]", values: [a, "[b]"]}
 """
 REFUSING = """
 apiVersion: security.istio.io/v1

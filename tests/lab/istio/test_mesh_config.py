@@ -102,7 +102,9 @@ def test_a_setting_is_read(text: str, field: str, value: object) -> None:
         "enablePrometheusMerge: false",
         "defaultConfig: {discoveryAddress: 'istiod:15012', concurrency: 2, tracing: {sampling: 10}}",
         "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}}",
+        "defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: true}}",
         "defaultProviders: {metrics: [prometheus]}",
+        "rootNamespace: null",
         "localityLbSetting: {enabled: true}",
     ],
 )

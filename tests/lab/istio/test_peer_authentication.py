@@ -169,6 +169,7 @@ def test_a_caller_speaks_plaintext_to_a_port_that_takes_no_tls(small: SmallMesh)
         ("{mtls: {mode: SOMETIMES}}", "spec.mtls.mode: 'SOMETIMES'"),
         ("{mtls: {level: x}}", "spec.mtls.level"),
         ("{portLevelMtls: {'8080': {mode: STRICT}}}", "needs a selector"),
+        ("{selector: {matchLabels: {app: cart}}, portLevelMtls: {}}", "portLevelMtls: is empty"),
         (
             "{selector: {matchLabels: {app: cart}}, portLevelMtls: {http: {mode: STRICT}}}",
             "the pod's own port number",

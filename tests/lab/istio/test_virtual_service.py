@@ -56,7 +56,10 @@ def test_an_app_without_a_sidecar_is_called_in_plaintext_where_it_listens(small:
 
     (endpoint,) = cluster["loadAssignment"]["endpoints"][0]["lbEndpoints"]
     assert endpoint == {"endpoint": {"address": compiled.placement.apps[small.app_ref, 8080].envoy}}
-    assert "transportSocketMatches" not in cluster
+    assert [match["name"] for match in cluster["transportSocketMatches"]] == [
+        "tlsMode-istio",
+        "tlsMode-disabled",
+    ]
 
 
 def test_without_a_word_about_time_there_is_no_timeout_and_two_careful_retries(small: SmallMesh) -> None:
@@ -113,6 +116,8 @@ def test_a_timeout_bounds_the_whole_call(small: SmallMesh, written: str, seconds
     (route,) = routes(small, f"[{{{TO_CART}, timeout: {written}}}]")
 
     assert route["route"]["timeout"] == seconds
+    # Beside it, Envoy would ignore the timeout.
+    assert "maxStreamDuration" not in route["route"]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +264,7 @@ def test_a_destination_that_does_not_exist_keeps_its_name_and_has_no_cluster(
 
     assert route["route"]["cluster"] == cluster
     clusters = compiled.bootstrap["staticResources"]["clusters"]
-    assert not [entry for entry in clusters if entry["name"].startswith("outbound|")]
+    assert cluster not in [entry["name"] for entry in clusters]
 
 
 def test_a_service_with_several_ports_is_called_on_the_port_of_the_server(small: SmallMesh) -> None:

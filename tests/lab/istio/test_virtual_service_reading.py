@@ -209,7 +209,7 @@ def test_rules_for_connections_are_read() -> None:
         ("directResponse: {status: 200, body: {bytes: '!'}}", "is not base64"),
         (f"match: [], {TO_CART}", "match: an empty list"),
         (f"match: [{{uri: {{exact: /a, prefix: /b}}}}], {TO_CART}", "only one of them can count"),
-        (f"match: [{{uri: {{glob: /a}}}}], {TO_CART}", "does not know this field"),
+        (f"match: [{{uri: {{glob: /a}}}}], {TO_CART}", "this field is not known"),
         (f"match: [{{uri: {{regex: '(?!a)b'}}}}], {TO_CART}", "RE2 has no lookaround"),
         (f"match: [{{uri: {{regex: '*'}}}}], {TO_CART}", "nothing stands before *"),
         (f"match: [{{headers: {{x-a: {{regex: '*'}}}}}}], {TO_CART}", "For any value, write {}."),

@@ -31,6 +31,8 @@ __all__ = [
     "FromOutside",
     "FromWorkload",
     "HttpRequest",
+    "Matrix",
+    "Mention",
     "Received",
     "Sender",
     "TcpRequest",
@@ -276,7 +278,7 @@ class Case:
     """One request and its expected outcome.
 
     Attributes:
-        name: Unique in its file. A case of a matrix is called `ROW / COLUMN`.
+        name: Unique in its file. A case of a matrix is called `MATRIX: ROW / COLUMN`.
         sender: Who sends it.
         request: What is sent.
         tokens: The tokens that go along, in order.
@@ -350,10 +352,13 @@ class CaseFile:
         path: The file.
         cases: Its cases, those of matrices included.
         workloads: Workloads that the file declares beside the manifests' own: `NAMESPACE/NAME` to (labels, service
-            account, whether it has a sidecar).
+            account, proxy and ports).
         apps: What answers in place of applications.
         authorizers: Scripts of external authorizers.
         authorities: Names of certificate authorities beside the mesh's own.
+        matrices: The tables, for reports.
+        mentions: The names that must exist in the mesh.
+        declared_at: Where each workload of `workloads` stands.
     """
 
     path: Path
@@ -362,6 +367,42 @@ class CaseFile:
     apps: tuple[AppSpec, ...] = ()
     authorizers: tuple[Authorizer, ...] = ()
     authorities: tuple[str, ...] = ()
+    matrices: tuple[Matrix, ...] = ()
+    mentions: tuple[Mention, ...] = ()
+    declared_at: Mapping[WorkloadRef, CasePlace] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A table of cases.
+
+    Attributes:
+        name: Unique in its file.
+        rows: The names of the rows, in order.
+        columns: The names of the columns, in order.
+        cells: (row, column) to the name of its case. A cell that asks for no case is left out.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A name in a case file that must exist in the mesh.
+
+    Attributes:
+        kind: `gateway`, `workload`, `proxy` (a workload or a gateway), `app` (a workload or an external host) or
+            `issuer` (empty where the case leaves the issuer to the manifests).
+        name: The name as written.
+        place: Where it stands.
+    """
+
+    kind: Literal["gateway", "workload", "proxy", "app", "issuer"]
+    name: str
+    place: CasePlace
 
 
 @dataclass(frozen=True)

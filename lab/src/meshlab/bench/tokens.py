@@ -3,20 +3,20 @@
 Signed here with PyJWT rather than by the SDK, which would refuse to make most of them.
 """
 
-import base64
 import hashlib
 import hmac
 import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
+
+from meshlab.bench.signing_keys import SigningKey, base64url
+
+__all__ = ["NAMES", "SigningKey", "Tokens"]
 
 # Beyond the 60 s that Envoy forgives by default, and well within them.
 _PAST_SKEW_S = 120
@@ -24,26 +24,6 @@ _WITHIN_SKEW_S = 20
 _LIFETIME_S = 300
 
 Claims = dict[str, Any]
-
-
-@dataclass(frozen=True, repr=False)
-class SigningKey:
-    """An ES256 key pair with its key id, the RFC 7638 thumbprint of the public half."""
-
-    private: ec.EllipticCurvePrivateKey
-    kid: str
-
-    @classmethod
-    def generate(cls) -> "SigningKey":
-        """Make a new pair on P-256."""
-        private = ec.generate_private_key(ec.SECP256R1())
-        return cls(private, _thumbprint(_public_jwk(private)))
-
-    @property
-    def jwks(self) -> str:
-        """The public half as a JSON Web Key Set (RFC 7517)."""
-        key = {**_public_jwk(self.private), "alg": "ES256", "use": "sig", "kid": self.kid}
-        return json.dumps({"keys": [key]})
 
 
 class Tokens:
@@ -103,12 +83,9 @@ class Tokens:
 
     def hmac_with_public_key(self) -> str:
         """The classic confusion of algorithms: the public key, known to all, used as an HMAC secret."""
-        public = self._key.private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
         header = _segment({"alg": "HS256", "typ": "JWT", "kid": self._key.kid})
         signed = f"{header}.{_segment(self._claims())}"
-        return f"{signed}.{_base64url(hmac.digest(public, signed.encode(), hashlib.sha256))}"
+        return f"{signed}.{base64url(hmac.digest(self._key.public_pem, signed.encode(), hashlib.sha256))}"
 
 
 _MAKE: Mapping[str, Callable[[Tokens], str]] = {
@@ -132,19 +109,5 @@ NAMES = frozenset(_MAKE)
 """The tokens that there are, besides `none`."""
 
 
-def _public_jwk(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
-    return ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
-
-
-def _thumbprint(jwk: Mapping[str, str]) -> str:
-    """The key id: RFC 7638, section 3, over the members that RFC 7638, section 3.2, requires of an EC key."""
-    required = {name: jwk[name] for name in ("crv", "kty", "x", "y")}
-    return _base64url(hashlib.sha256(json.dumps(required, separators=(",", ":")).encode()).digest())
-
-
 def _segment(value: Mapping[str, Any]) -> str:
-    return _base64url(json.dumps(value, separators=(",", ":")).encode())
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64url(json.dumps(value, separators=(",", ":")).encode())

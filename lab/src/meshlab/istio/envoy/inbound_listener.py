@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.app_clusters import app_cluster_name
+from meshlab.istio.envoy.clusters.app import app_cluster_name
 from meshlab.istio.envoy.connection_manager import connection_manager, duration
 from meshlab.istio.envoy.downstream_tls import inbound_context
 from meshlab.istio.envoy.http_filters import access_loggers, connection_filters, policy_filters

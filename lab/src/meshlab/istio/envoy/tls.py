@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.istio.envoy.config import Json
+    from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.credentials import TlsResource
     from meshlab.istio.read.names import WorkloadRef
 
@@ -23,7 +24,6 @@ __all__ = [
     "SecretFiles",
     "SecretSocket",
     "Secrets",
-    "upstream_context",
 ]
 
 _SDS_CLUSTER = "sds-grpc"
@@ -35,12 +35,15 @@ class Secrets(Protocol):
     def reference(self, name: str) -> Json:
         """The reference to a secret of that name."""
 
-    def resources(self, ref: WorkloadRef, used: Iterable[TlsResource]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """What the references need in the bootstrap's static resources.
 
         Args:
             ref: The workload whose proxy it is.
-            used: What its TLS refers to, beside the mesh's own material.
+            used: What the TLS of its servers refers to, beside the mesh's own material.
+            client: What its TLS towards servers refers to.
         """
 
 
@@ -51,7 +54,8 @@ class SecretFiles:
     Attributes:
         workloads: Workload to a directory with `cert-chain.pem`, `key.pem` and `root-cert.pem`.
         credentials: (namespace, name) of a `Credential` to a directory with `tls.crt` and `tls.key` where it has a
-            certificate, and `ca.crt` where it has the CA of clients.
+            certificate, and `ca.crt` where it has a CA. What clients take from files of pods is there without a
+            namespace, by its path; `system` stands for the CAs of the operating system.
     """
 
     workloads: Mapping[WorkloadRef, Path]
@@ -61,8 +65,10 @@ class SecretFiles:
         """A name alone refers to the bootstrap's own secrets."""
         return {"name": name}
 
-    def resources(self, ref: WorkloadRef, used: Iterable[TlsResource]) -> Json:
-        """Return the static secrets: the workload's own, and what gateways use beside."""
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
+        """Return the static secrets: the workload's own, and what it uses beside."""
         own = self.workloads[ref]
         secrets = [
             _certificate(WORKLOAD, own / "cert-chain.pem", own / "key.pem"),
@@ -74,6 +80,16 @@ class SecretFiles:
                 secrets.append(_certificate(resource.name, directory / "tls.crt", directory / "tls.key"))
             else:
                 secrets.append(_authority(resource.name, directory / "ca.crt"))
+        for client_resource in client:
+            directory = self.credentials[
+                ref.namespace if client_resource.is_secret else "", client_resource.credential
+            ]
+            if client_resource.kind == "certificate":
+                secrets.append(
+                    _certificate(client_resource.name, directory / "tls.crt", directory / "tls.key")
+                )
+            else:
+                secrets.append(_authority(client_resource.name, directory / "ca.crt"))
         return {"secrets": secrets}
 
 
@@ -97,7 +113,9 @@ class SecretSocket:
         config = {"apiConfigSource": source, "resourceApiVersion": "V3", "initialFetchTimeout": "0s"}
         return {"name": name, "sdsConfig": config}
 
-    def resources(self, ref: WorkloadRef, used: Iterable[TlsResource]) -> Json:
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
         """The cluster that leads to the socket."""
         endpoint = {"endpoint": {"address": {"pipe": {"path": self.path}}}}
         cluster = {
@@ -113,14 +131,6 @@ class SecretSocket:
             },
         }
         return {"clusters": [cluster]}
-
-
-def upstream_context(secrets: Secrets, identities: Iterable[str], sni: str, alpn: Iterable[str]) -> Json:
-    """A client's side of mTLS: one of the expected identities must answer (ISTIO_MUTUAL)."""
-    common = _mutual(secrets, *({"exact": identity} for identity in identities))
-    common["alpnProtocols"] = list(alpn)
-    common["tlsParams"] = {"tlsMinimumProtocolVersion": "TLSv1_2", "tlsMaximumProtocolVersion": "TLSv1_3"}
-    return _socket("Upstream", {"commonTlsContext": common, "sni": sni})
 
 
 def _mutual(secrets: Secrets, *peer_uris: Json) -> Json:

@@ -10,6 +10,7 @@ from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
+from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.fields import Where, collected_problems
 from meshlab.istio.read.gateway import read_gateway
 from meshlab.istio.read.kinds import classify, is_old_version, refusal
@@ -18,9 +19,12 @@ from meshlab.istio.read.namespaces import injects_by_namespace
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.istio.read.pods import TEMPLATES, read_pod
 from meshlab.istio.read.request_authentication import read_request_authentication
+from meshlab.istio.read.service_entry import read_service_entry
 from meshlab.istio.read.services import read_service
+from meshlab.istio.read.sidecar import read_sidecar
 from meshlab.istio.read.telemetry import read_telemetry
 from meshlab.istio.read.virtual_service import read_virtual_service
+from meshlab.istio.read.workload_entry import read_workload_entry
 from meshlab.yaml_reader import LocatedDict
 
 if TYPE_CHECKING:
@@ -135,6 +139,10 @@ class _Reader:
             authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
             peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
             telemetries=tuple(self._read("Telemetry", read_telemetry)),
+            service_entries=tuple(self._read("ServiceEntry", read_service_entry)),
+            workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
+            destination_rules=tuple(self._read("DestinationRule", read_destination_rule)),
+            sidecars=tuple(self._read("Sidecar", read_sidecar)),
             passed_over=tuple(self._passed_over),
             not_enforced=(
                 *(

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.credentials import Credential, credentials_of
 from meshlab.istio.model.gateway_servers import MergedPorts, merge_servers, ordered_gateways
+from meshlab.istio.model.registry import Registry, build_registry
+from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from meshlab.istio.model.trust import Direction, Refusal
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
+    from meshlab.istio.read.destination_rule import DestinationRule
     from meshlab.istio.read.gateway import Gateway, Server
     from meshlab.istio.read.mesh_config import MeshSettings
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.peer_authentication import PeerAuthentication
     from meshlab.istio.read.request_authentication import RequestAuthentication
+    from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service
+    from meshlab.istio.read.sidecar import Sidecar
     from meshlab.istio.read.telemetry import Telemetry
     from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.workload_entry import WorkloadEntry
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Credential", "Mesh"]
@@ -40,6 +47,7 @@ class Mesh:
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
+        issuer_keys: Issuer to the public keys (RFC 7517) that count in place of those of the manifests.
     """
 
     settings: MeshSettings
@@ -51,10 +59,15 @@ class Mesh:
     authorization_policies: tuple[AuthorizationPolicy, ...]
     peer_authentications: tuple[PeerAuthentication, ...]
     telemetries: tuple[Telemetry, ...]
+    service_entries: tuple[ServiceEntry, ...] = ()
+    workload_entries: tuple[WorkloadEntry, ...] = ()
+    destination_rules: tuple[DestinationRule, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[Problem, ...] = ()
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
+    issuer_keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def trust_domain(self) -> str:
@@ -81,6 +94,16 @@ class Mesh:
         if problems:
             raise ManifestError(problems)
         return self
+
+    @cached_property
+    def usable_authorizers(self) -> tuple[str, ...]:
+        """The extension providers whose external authorizer has a service that exists."""
+        found = []
+        for name, provider in self.settings.extension_providers.items():
+            authorizer = provider.authorizer
+            if authorizer and not authorizer.problem and self.registry.named(authorizer.host):
+                found.append(name)
+        return tuple(found)
 
     def untrusted(self, workload: Workload, direction: Direction, host: str | None) -> list[Problem]:
         """Return why a request that a proxy handles cannot be judged; empty where it can.
@@ -128,6 +151,16 @@ class Mesh:
         """Return the listeners of a gateway workload: the servers of all Gateways that select it, merged."""
         chosen = ordered_gateways(self.gateways, workload.labels)
         return merge_servers(chosen, lambda number: self.target_port(workload, number))
+
+    @cached_property
+    def registry(self) -> Registry:
+        """All services that proxies may know, with their endpoints and addresses."""
+        return build_registry(self)
+
+    @cached_property
+    def visibility(self) -> Visibility:
+        """What each proxy knows."""
+        return Visibility(self)
 
     def servers(self, workload: Workload) -> list[tuple[Gateway, Server]]:
         """Return the servers of all Gateways that select a gateway workload, the oldest Gateway first."""

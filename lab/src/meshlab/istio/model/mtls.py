@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.read.attachment import attached
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshlab.istio.read.peer_authentication import Mode, PeerAuthentication
 
-__all__ = ["mtls_mode"]
+__all__ = ["mtls_mode", "namespace_mtls_mode"]
 
 
 def mtls_mode(
@@ -39,6 +41,20 @@ def mtls_mode(
     if workload and (port_mode := workload.port_modes.get(port)):
         return port_mode
     return mode
+
+
+def namespace_mtls_mode(
+    policies: Iterable[PeerAuthentication], *, namespace: str, root_namespace: str
+) -> Mode:
+    """Return the mode of a namespace, by which clients choose where the workloads do not matter.
+
+    Args:
+        policies: All PeerAuthentications.
+        namespace: The namespace of the servers.
+        root_namespace: The mesh's.
+    """
+    reached = attached(policies, namespace, {}, root_namespace)
+    return mtls_mode(reached, namespace=namespace, root_namespace=root_namespace, port=0)
 
 
 def _first(

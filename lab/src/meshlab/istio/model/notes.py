@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_chains import conflict_of, gateway_chains
-from meshlab.istio.read.hosts import common_host
+from meshlab.istio.model.route_notes import route_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,9 @@ def notes_on(
     yield from _on_pods(pods, accounts, injects)
     yield from _on_gateways(mesh)
     yield from _on_gateway_ports(mesh)
-    yield from _on_virtual_services(mesh)
+    ports = {service.hostname: [port.number for port in service.ports] for service in mesh.registry.services}
+    yield from route_notes(mesh, ports)
+    yield from _on_providers(mesh)
     for attachment in _attachments(mesh):
         yield from _on_selector(mesh, attachment)
 
@@ -115,29 +117,15 @@ def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
                 yield _note(last.where, problem)
 
 
-def _on_virtual_services(mesh: Mesh) -> Iterator[Problem]:
-    gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in mesh.gateways}
-    refused = {problem.subject for refusal in mesh.refusals for problem in refusal.problems}
-    for service in mesh.virtual_services:
-        named = [name for name in service.gateways if name != "mesh"]
-        for name in named:
-            if name not in gateways and f"Gateway {name}" not in refused:
-                known = ", ".join(gateways) or "none"
-                problem = f"there is no Gateway {name}; there are {known}."
-                yield _note(service.where.key("gateways"), problem)
-        offered = [
-            host
-            for name in named
-            if name in gateways
-            for server in gateways[name].servers
-            for host in server.hosts
-        ]
-        for index, host in enumerate(service.hosts if offered else ()):
-            if not any(entry.shares(service.namespace, host) for entry in offered):
-                near = any(common_host(entry.name, host) for entry in offered)
-                reason = f"lets namespace {service.namespace} bind it" if near else "has that host"
-                where = service.where.key("hosts").item(index)
-                yield _note(where, f"{host!r}: no server of {', '.join(named)} {reason}.")
+def _on_providers(mesh: Mesh) -> Iterator[Problem]:
+    for policy in mesh.authorization_policies:
+        if policy.action == "CUSTOM" and policy.provider not in mesh.usable_authorizers:
+            problem = (
+                f"the MeshConfig has no provider {policy.provider!r} whose service the manifests hold; then Istio "
+                "denies what the policy selects."
+            )
+            where = policy.attachment.where.manifest
+            yield where.problem(("spec", "provider"), problem)
 
 
 def _attachments(mesh: Mesh) -> Iterator[Attachment]:

@@ -17,38 +17,34 @@ if TYPE_CHECKING:
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.read.fields import Where
     from meshlab.istio.read.virtual_service import Destination, HttpMatch, VirtualService
+    from meshlab.manifest import Problem
 
 __all__ = ["route_notes"]
 
 
-def route_notes(
-    mesh: Mesh, ports: Mapping[str, Collection[int]], *, default_export_to: Sequence[str] = ("*",)
-) -> list[str]:
-    """Return the notes on the VirtualServices of a mesh, each with file, object and field.
+def route_notes(mesh: Mesh, ports: Mapping[str, Collection[int]]) -> Iterator[Problem]:
+    """Yield the notes on the VirtualServices of a mesh.
 
     Args:
         mesh: The mesh.
         ports: The ports of every service, by its full name.
-        default_export_to: What counts where a VirtualService has no `exportTo`.
     """
-    found: list[str] = []
+    refused = {problem.subject for refusal in mesh.refusals for problem in refusal.problems}
     for service in mesh.virtual_services:
-        for where, problem in (
-            *_gateways(mesh, service),
+        for where, text in (
+            *_gateways(mesh, service, refused),
             *_destinations(service, ports),
-            *_delegates(mesh, service, default_export_to),
+            *_delegates(mesh, service, mesh.settings.virtual_service_export_to),
             *_unreachable(service),
         ):
-            # An error's message and a note have the same form.
-            found.append(str(where.error(problem)))
-    return found
+            yield where.manifest.problem(where.keys, text)
 
 
-def _gateways(mesh: Mesh, service: VirtualService) -> Iterator[tuple[Where, str]]:
+def _gateways(mesh: Mesh, service: VirtualService, refused: Collection[str]) -> Iterator[tuple[Where, str]]:
     gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in mesh.gateways}
     where = service.where
     for name in service.gateways:
-        if name != MESH and name not in gateways:
+        if name != MESH and name not in gateways and f"Gateway {name}" not in refused:
             yield where.key("gateways"), f"there is no Gateway {name}, so its routes are not served there."
     if MESH in service.gateways or not any(name in gateways for name in service.gateways):
         return
@@ -79,7 +75,7 @@ def _destinations(
         elif destination.port is not None and destination.port not in found:
             have = ", ".join(map(str, sorted(found))) or "none"
             problem = f"{destination.host} has no port {destination.port}, it has {have}; the answer is 503."
-            yield destination.where.key("port.number"), problem
+            yield destination.where.key("port", "number"), problem
 
 
 def _all_destinations(service: VirtualService) -> Iterator[Destination]:

@@ -154,8 +154,9 @@ def _rule(rule: Fields) -> Rule:
 
 
 def _entries(rule: Fields, name: str, *known: str) -> tuple[Fields, ...]:
-    # An empty `from` or `to` is refused by Istio as well; null counts as absent.
-    return () if rule.raw(name) is None else rule.items(name, known)
+    # An empty `from` or `to` is refused by Istio as well; an empty `when` and null count as absent.
+    absent = rule.raw(name) is None or (name == "when" and rule.raw(name) == [])
+    return () if absent else rule.items(name, known)
 
 
 def _values(part: Fields, names: tuple[str, ...]) -> Mapping[str, Values]:

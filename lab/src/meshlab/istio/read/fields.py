@@ -113,6 +113,11 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that are written."""
+        return tuple(self._values)
+
     def raw(self, name: str) -> object:
         """The value as it stands, `None` where the field is absent."""
         return self._values.get(name)

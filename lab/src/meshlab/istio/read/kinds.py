@@ -29,8 +29,12 @@ Disposition = Literal["read", "passed over", "not enforced", "refused"]
 
 READ = frozenset(
     {
+        (NETWORKING, "DestinationRule"),
         (NETWORKING, "Gateway"),
+        (NETWORKING, "ServiceEntry"),
+        (NETWORKING, "Sidecar"),
         (NETWORKING, "VirtualService"),
+        (NETWORKING, "WorkloadEntry"),
         (SECURITY, "RequestAuthentication"),
         (SECURITY, "AuthorizationPolicy"),
         (SECURITY, "PeerAuthentication"),
@@ -53,6 +57,7 @@ _VERSIONS = {
 
 WITHOUT_TRAFFIC = frozenset(
     {
+        (NETWORKING, "WorkloadGroup"),  # a template; only the WorkloadEntries that are made from it count
         ("", "ConfigMap"),
         ("", "LimitRange"),
         ("", "PersistentVolumeClaim"),
@@ -76,13 +81,8 @@ NOT_ENFORCED = frozenset({("networking.k8s.io", "NetworkPolicy")})
 """(group, kind) of what a cluster enforces outside Envoy; the bench does not, and lists it in `Mesh.not_enforced`."""
 
 REFUSED = {
-    (NETWORKING, "DestinationRule"): "it is not compiled yet",
     (NETWORKING, "EnvoyFilter"): "its patches depend on istiod's exact output, which is not reproduced",
     (NETWORKING, "ProxyConfig"): "the proxies keep to Istio's default settings",
-    (NETWORKING, "ServiceEntry"): "it is not compiled yet",
-    (NETWORKING, "Sidecar"): "it is not compiled yet",
-    (NETWORKING, "WorkloadEntry"): "it is not compiled yet",
-    (NETWORKING, "WorkloadGroup"): "workloads outside the cluster are not compiled",
     (EXTENSIONS, "WasmPlugin"): "the bench's Envoy runs no plugins",
     (EXTENSIONS, "TrafficExtension"): "the bench's Envoy runs no plugins",
 }
@@ -96,7 +96,7 @@ def classify(manifest: Manifest) -> Disposition:
         return "not enforced"
     if kind in READ:
         return "read" if _is_known_version(manifest) else "refused"
-    may_decide = manifest.group in (*ISTIO_GROUPS, GATEWAY_API)
+    may_decide = manifest.group in (*ISTIO_GROUPS, GATEWAY_API) and kind not in WITHOUT_TRAFFIC
     return "refused" if may_decide else "passed over"
 
 

@@ -140,6 +140,9 @@ def _embedded(manifest: Manifest, where: Where) -> object:
 
 
 def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
+    if isinstance(value, dict):
+        # protobuf reads null as a field that is not there.
+        value = {name: setting for name, setting in value.items() if setting is not None}
     config = Fields(value, where, (*names.READ, *names.PASSED_OVER), names.REFUSED)
     topology = _default_config(config)
     trusted_proxies = topology.integer("numTrustedProxies") or 0
@@ -189,7 +192,8 @@ def _default_config(config: Fields) -> Fields:
     # TPROXY differs from REDIRECT only in the address that the application sees.
     proxy.choice("interceptionMode", ("REDIRECT", "TPROXY"), "REDIRECT")
     metadata = proxy.where.key("proxyMetadata")
-    for key in proxy.string_map("proxyMetadata"):
+    # Values are not looked at: istioctl turns numbers and booleans into strings.
+    for key in proxy.string_keys("proxyMetadata"):
         if key not in names.PROXY_METADATA_PASSED_OVER:
             raise metadata.key(key).error("the lab does not know what this changes in a proxy; remove it.")
     return proxy.mapping("gatewayTopology", ("numTrustedProxies",), names.TOPOLOGY_REFUSED)

@@ -32,6 +32,7 @@ _RULE_FIELDS = (
     "fromCookies",
     "outputPayloadToHeader",
     "outputClaimToHeaders",
+    "presence",
     "spaceDelimitedClaims",
     "timeout",
 )
@@ -86,6 +87,9 @@ def _rule(rule: Fields) -> JwtRule:
     if not issuer and not uri:
         raise rule.where.key("issuer").error("missing; Istio wants an issuer or a jwksUri.")
     rule.duration_s("timeout")  # bounds a fetch, which the lab does not do
+    if rule.choice("presence", ("OPTIONAL", "REQUIRED"), "OPTIONAL") == "REQUIRED":
+        problem = "istiod does not act on it yet; ask for the token in an AuthorizationPolicy."
+        raise rule.where.key("presence").error(problem)
     return JwtRule(
         issuer=issuer,
         jwks=check_jwks(rule.string("jwks"), rule.where.key("jwks")) if rule.string("jwks") else "",

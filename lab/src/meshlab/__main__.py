@@ -1,0 +1,5 @@
+"""`python -m meshlab`: the same as the command `meshlab`."""
+
+from meshlab.cli import main
+
+main()

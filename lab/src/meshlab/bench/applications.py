@@ -1,0 +1,157 @@
+"""What answers in place of applications, external hosts and external authorizers while cases run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from meshlab.bench.authorities import INTERNET
+from meshlab.bench.echo.table import EchoPort, EchoTable, StaticResponse
+from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from meshlab.bench.authorities import Authorities
+    from meshlab.bench.case import AppSpec, Authorizer
+    from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.istio.envoy.placement import Address
+    from meshlab.processes.supervisor import Child, Supervisor
+
+__all__ = ["Applications"]
+
+
+class Applications:
+    """The echo server and the user's own programs of one run.
+
+    Args:
+        supervisor: Starts and ends them.
+        authorities: Sign the servers' certificates.
+        apps: What answers in place of applications; the echo does for all others.
+        authorizers: Scripts of external authorizers; one without a script denies everything.
+        record: File that the echo server writes what it receives to.
+
+    Attributes:
+        recording: Addresses whose applications record what they receive.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        authorities: Authorities,
+        apps: Iterable[AppSpec],
+        authorizers: Iterable[Authorizer],
+        record: Path,
+    ) -> None:
+        self.recording: frozenset[str] = frozenset()
+        self._supervisor = supervisor
+        self._authorities = authorities
+        self._apps = {app.target: app for app in apps}
+        self._scripts = {authorizer.provider: authorizer.rules for authorizer in authorizers}
+        self._record = record
+        self._table: EchoTable | None = None
+        self._echo: Child | None = None
+        self._announced = False
+        self._commands: dict[Address, Child] = {}
+
+    def start(self, mesh: MeshUnderTest) -> None:
+        """Start everything that the mesh needs, or what changed since the last call, without waiting.
+
+        Raises:
+            LabError: An application or script is for nothing in the mesh, or a program cannot be started.
+        """
+        named = _named_addresses(mesh)
+        self._check_names(mesh, {name for name, _ in named.values()})
+        commands = {address: app for address, (name, _) in named.items() if (app := self._command(name))}
+        echoed = {address: described for address, described in named.items() if address not in commands}
+        table = self._describe(mesh, echoed)
+        if table != self._table:
+            self._start_echo(table)
+        self.recording = frozenset(map(str, (*echoed, mesh.addresses.internet)))
+        for address in [address for address in self._commands if address not in commands]:
+            self._supervisor.stop(self._commands.pop(address))
+        for address, app in commands.items():
+            if address not in self._commands:
+                self._commands[address] = self._start_command(app, address)
+
+    def wait_ready(self) -> None:
+        """Wait until everything that was started listens.
+
+        Raises:
+            LabError: A program ended or did not begin to listen.
+        """
+        if self._echo and not self._announced:
+            self._echo.listening_port()
+            self._announced = True
+        for address, child in self._commands.items():
+            child.wait_port(address.port)
+
+    def _command(self, name: str) -> AppSpec | None:
+        app = self._apps.get(name)
+        return app if app and app.command else None
+
+    def _check_names(self, mesh: MeshUnderTest, known: set[str]) -> None:
+        if unknown := sorted(set(self._apps) - known):
+            problem = (
+                f"`apps` names {unknown[0]}, which is no workload with ports and no external host of the mesh"
+            )
+            raise LabError(f"{problem}; it has {', '.join(sorted(known)) or 'none'}")
+        providers = set(mesh.addresses.authorizers)
+        if unknown := sorted(set(self._scripts) - providers):
+            problem = f"`authorizers` names {unknown[0]}, which is no extension provider of the MeshConfig"
+            raise LabError(f"{problem}; it has {', '.join(sorted(providers)) or 'none'}")
+
+    def _describe(self, mesh: MeshUnderTest, echoed: Mapping[Address, tuple[str, str]]) -> EchoTable:
+        ports = [
+            EchoPort(address.port, name, version, self._static(name))
+            for address, (name, version) in echoed.items()
+        ]
+        ports += [
+            EchoPort(address.port, provider, rules=self._scripts.get(provider, ()))
+            for provider, address in mesh.addresses.authorizers.items()
+        ]
+        ports.append(EchoPort(mesh.addresses.internet.port, ""))
+        return EchoTable(
+            tuple(ports),
+            record=str(self._record),
+            authority=str(self._authorities.directory(INTERNET)),
+            trusted=str(self._authorities.bundle),
+        )
+
+    def _static(self, name: str) -> StaticResponse | None:
+        app = self._apps.get(name)
+        if app is None or app.body is None:
+            return None
+        return StaticResponse(app.status, dict(app.headers), app.body)
+
+    def _start_echo(self, table: EchoTable) -> None:
+        if self._echo:
+            self._supervisor.stop(self._echo)
+        path = self._supervisor.directory / "echo.json"
+        table.write(path)
+        self._echo = self._supervisor.spawn("echo", [sys.executable, "-m", "meshlab.bench.echo", path])
+        self._table = table
+        self._announced = False
+
+    def _start_command(self, app: AppSpec, address: Address) -> Child:
+        name = f"app-{app.target.replace('/', '.')}-{address.port}"
+        output = self._supervisor.directory / f"{name}.out"
+        output.touch(mode=0o600)
+        try:
+            return self._supervisor.spawn(name, app.command, env={"PORT": str(address.port)}, stdout=output)
+        except OSError as error:
+            raise LabError(
+                f"the command of the application {app.target} cannot be started: {os.fspath(app.command[0])}: "
+                f"{error.strerror}"
+            ) from error
+
+
+def _named_addresses(mesh: MeshUnderTest) -> dict[Address, tuple[str, str]]:
+    """Address to name and version, of every application and external host."""
+    workloads = {
+        address: (str(ref), mesh.versions.get(ref, "")) for (ref, _), address in mesh.addresses.apps.items()
+    }
+    hosts = {address: (host, "") for (host, _), address in mesh.addresses.external.items()}
+    return workloads | hosts

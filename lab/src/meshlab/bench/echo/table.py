@@ -1,0 +1,83 @@
+"""Table of the echo server: which port answers for which application, and how."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from meshlab.bench.case import AuthorizerRule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["EchoPort", "EchoTable", "StaticResponse"]
+
+
+@dataclass(frozen=True)
+class StaticResponse:
+    """A response that does not depend on the request."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class EchoPort:
+    """One port of the echo server.
+
+    Attributes:
+        port: Where it listens on 127.0.0.1.
+        app: `NAMESPACE/NAME` of the workload or the name of the external host; empty where the port serves every
+            external host, whose name is then the one that the client asked for.
+        version: The workload's version label.
+        response: A static response; `None` for the echo.
+        rules: The script of an external authorizer; `None` for an application.
+    """
+
+    port: int
+    app: str
+    version: str = ""
+    response: StaticResponse | None = None
+    rules: tuple[AuthorizerRule, ...] | None = None
+
+
+@dataclass(frozen=True)
+class EchoTable:
+    """Everything that the echo server is started with.
+
+    Attributes:
+        ports: Its ports.
+        record: File that gets one JSON line per request or TCP connection.
+        authority: Directory with `ca.pem` and `ca-key.pem`, which sign a server certificate for each name that a
+            client asks for.
+        trusted: PEM file with the authorities whose client certificates are taken.
+    """
+
+    ports: tuple[EchoPort, ...]
+    record: str
+    authority: str
+    trusted: str
+
+    def write(self, path: Path) -> None:
+        """Write the table as JSON."""
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, path: Path) -> EchoTable:
+        """Read what `write` wrote."""
+        document = json.loads(path.read_text())
+        ports = tuple(_port(entry) for entry in document.pop("ports"))
+        return cls(ports, **document)
+
+
+def _port(entry: dict[str, Any]) -> EchoPort:
+    response, rules = entry.pop("response"), entry.pop("rules")
+    return EchoPort(
+        **entry,
+        response=None if response is None else StaticResponse(**response),
+        rules=None if rules is None else tuple(AuthorizerRule(**rule) for rule in rules),
+    )

@@ -1,0 +1,126 @@
+"""Access loggers of the bench, added to a finished Envoy configuration.
+
+The compiler stays free of them, and a configuration from a real control plane can be run as well. Every HTTP connection
+manager, TCP proxy and listener gets one; all of a proxy write JSON lines to one file.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from meshlab.bench.echo.exchange import MARK_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from meshlab.istio.envoy.config import Json
+
+__all__ = ["instrument"]
+
+_NAME = "meshlab.evidence"
+_EXTENSIONS = "type.googleapis.com/envoy.extensions."
+_FILE_LOG = f"{_EXTENSIONS}access_loggers.file.v3.FileAccessLog"
+_HCM = f"{_EXTENSIONS}filters.network.http_connection_manager.v3.HttpConnectionManager"
+_TCP_PROXY = f"{_EXTENSIONS}filters.network.tcp_proxy.v3.TcpProxy"
+_PROXY_PROTOCOL = f"{_EXTENSIONS}filters.listener.proxy_protocol.v3.ProxyProtocol"
+
+_HTTP_RBAC, _TCP_RBAC = "envoy.filters.http.rbac", "envoy.filters.network.rbac"
+
+_CONNECTION_FIELDS = {
+    "log_type": "%ACCESS_LOG_TYPE%",
+    "start": "%START_TIME%",
+    "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
+    "source": "%DOWNSTREAM_REMOTE_ADDRESS%",
+    "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
+    "chain": "%FILTER_CHAIN_NAME%",
+    "sni": "%REQUESTED_SERVER_NAME%",
+    "peer": "%DOWNSTREAM_PEER_URI_SAN%",
+    "flags": "%RESPONSE_FLAGS%",
+    "details": "%RESPONSE_CODE_DETAILS%",
+    "termination": "%CONNECTION_TERMINATION_DETAILS%",
+    "downstream_failure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
+    "local_close": "%DOWNSTREAM_LOCAL_CLOSE_REASON%",
+}
+_UPSTREAM_FIELDS = {
+    "cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "upstream": "%UPSTREAM_HOST%",
+    "upstream_client": "%UPSTREAM_LOCAL_ADDRESS%",
+    "upstream_failure": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+}
+_HTTP_FIELDS = {
+    "mark": f"%REQ({MARK_HEADER})%",
+    "method": "%REQ(:METHOD)%",
+    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "authority": "%REQ(:AUTHORITY)%",
+    "protocol": "%PROTOCOL%",
+    "status": "%RESPONSE_CODE%",
+    "route": "%ROUTE_NAME%",
+    "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "rbac": f"%DYNAMIC_METADATA({_HTTP_RBAC})%",
+}
+_TCP_FIELDS = {"rbac": f"%DYNAMIC_METADATA({_TCP_RBAC})%"}
+
+
+def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool = False) -> Json:
+    """Return the configuration with the bench's access loggers.
+
+    Args:
+        bootstrap: A whole configuration. It is not changed. Loggers of an earlier call are replaced.
+        log_file: File that all loggers write to.
+        accept_client_addresses: Whether bound listeners take a PROXY header from a client that sends one, so that the
+            connection shows the client's address that a case names. A client without the header is served as before.
+    """
+    result: Json = copy.deepcopy(bootstrap)
+    for listener in _get(_get(result, "staticResources", {}), "listeners", []):
+        name = listener.get("name", "")
+        _log(listener, log_file, name, "connection", _CONNECTION_FIELDS | _UPSTREAM_FIELDS)
+        for network_filter in _network_filters(listener):
+            config = network_filter.get("typedConfig") or network_filter.get("typed_config") or {}
+            if config.get("@type") == _HCM:
+                _log(config, log_file, name, "http", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _HTTP_FIELDS)
+            elif config.get("@type") == _TCP_PROXY:
+                _log(config, log_file, name, "tcp", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _TCP_FIELDS)
+                # A connection between proxies may stay open long after its case; its line must not wait for the end.
+                options = dict(_get(config, "accessLogOptions", {}))
+                config.pop("access_log_options", None)
+                config["accessLogOptions"] = {**options, "flushAccessLogOnConnected": True}
+        if accept_client_addresses:
+            _accept_proxy_header(listener)
+    return result
+
+
+def _log(place: Json, log_file: Path, listener: str, scope: str, fields: dict[str, str]) -> None:
+    kept = [logger for logger in _get(place, "accessLog", []) if logger.get("name") != _NAME]
+    place.pop("access_log", None)
+    form = {"scope": scope, "listener": listener, **fields}
+    logger = {"@type": _FILE_LOG, "path": str(log_file), "logFormat": {"jsonFormat": form}}
+    place["accessLog"] = [*kept, {"name": _NAME, "typedConfig": logger}]
+
+
+def _network_filters(listener: Json) -> Iterator[Json]:
+    chains = list(_get(listener, "filterChains", []))
+    if default := _get(listener, "defaultFilterChain", None):
+        chains.append(default)
+    for chain in chains:
+        yield from chain.get("filters", [])
+
+
+def _accept_proxy_header(listener: Json) -> None:
+    filters = list(_get(listener, "listenerFilters", []))
+    kinds = [(entry.get("typedConfig") or entry.get("typed_config") or {}).get("@type") for entry in filters]
+    if _PROXY_PROTOCOL in kinds or _get(listener, "bindToPort", True) is False:
+        return
+    config = {"@type": _PROXY_PROTOCOL, "allowRequestsWithoutProxyProtocol": True}
+    listener.pop("listener_filters", None)
+    listener["listenerFilters"] = [
+        {"name": "envoy.filters.listener.proxy_protocol", "typedConfig": config},
+        *filters,
+    ]
+
+
+def _get(place: Json, name: str, default: Any) -> Any:  # noqa: ANN401 - any value of a JSON document
+    """A field in either spelling of protobuf's JSON."""
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    return place.get(name, place.get(snake, default))

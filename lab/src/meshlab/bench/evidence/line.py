@@ -1,0 +1,114 @@
+"""One line of a proxy's evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["EvidenceLine", "parse_line"]
+
+_NOTHING = (None, "", "-")
+_TCP_CONNECTED = "TcpUpstreamConnected"
+
+
+@dataclass(frozen=True)
+class EvidenceLine:
+    """What one proxy logged about a request or connection.
+
+    Attributes:
+        proxy: The workload whose proxy it is.
+        scope: `http` for a request, `tcp` for a proxied connection, `connection` for any connection of a listener.
+        connected: Whether it was logged when a TCP connection began rather than when it ended.
+        listener: Name of the listener.
+        chain: Name of the filter chain; empty where none matched.
+        client: The other end of the connection on this machine, which joins it to the client or proxy before.
+        source: The client's address as the proxy sees it.
+        destination: The address that the client connected to, as the proxy sees it.
+        sni: The server name that the client asked for.
+        peer: URI names of the client's certificate.
+        flags: Envoy's response flags, such as `UH`.
+        details: Envoy's response code details, such as `via_upstream`.
+        termination: Envoy's connection termination details.
+        downstream_failure: Why TLS with the client failed.
+        local_close: Why the proxy closed the connection.
+        cluster: The cluster that was chosen.
+        upstream: Address of the endpoint that was chosen.
+        upstream_client: The proxy's end of the connection to it, which joins it to the proxy after.
+        upstream_failure: Why the connection to the endpoint failed.
+        attempts: How often the proxy tried; 0 where it did not.
+        mark: The case's mark.
+        method: The method.
+        path: The path before rewriting.
+        authority: The Host.
+        protocol: The version of HTTP.
+        status: The HTTP status; 0 for none.
+        route: Name of the route.
+        rbac: What the RBAC filters left in the metadata, results of dry runs included.
+    """
+
+    proxy: WorkloadRef
+    scope: Literal["http", "tcp", "connection"]
+    connected: bool = False
+    listener: str = ""
+    chain: str = ""
+    client: str = ""
+    source: str = ""
+    destination: str = ""
+    sni: str = ""
+    peer: str = ""
+    flags: str = ""
+    details: str = ""
+    termination: str = ""
+    downstream_failure: str = ""
+    local_close: str = ""
+    cluster: str = ""
+    upstream: str = ""
+    upstream_client: str = ""
+    upstream_failure: str = ""
+    mark: str = ""
+    method: str = ""
+    path: str = ""
+    authority: str = ""
+    protocol: str = ""
+    status: int = 0
+    attempts: int = 0
+    route: str = ""
+    rbac: Mapping[str, Any] = field(default_factory=dict)
+
+
+_TEXTS = tuple(
+    name
+    for name, kind in EvidenceLine.__annotations__.items()
+    if kind == "str" and name not in ("proxy", "scope")
+)
+
+
+def parse_line(proxy: WorkloadRef, text: str) -> EvidenceLine:
+    """Read a line that the loggers of `instrument` wrote.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict) or "scope" not in document:
+        raise ValueError("a line of another logger")
+    texts = {name: str(document[name]) for name in _TEXTS if document.get(name) not in _NOTHING}
+    return EvidenceLine(
+        proxy,
+        document["scope"],
+        connected=document.get("log_type") == _TCP_CONNECTED,
+        status=_number(document.get("status")),
+        attempts=_number(document.get("attempts")),
+        rbac=document.get("rbac") or {},
+        **texts,
+    )
+
+
+def _number(value: object) -> int:
+    return 0 if value in _NOTHING else int(str(value))

@@ -1,0 +1,196 @@
+"""The bench behind the command line: manifests are read and compiled here, and run as real Envoys."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from meshlab.bench.declared import declared_manifests
+from meshlab.bench.mesh_run import MeshRun
+from meshlab.bench.mesh_survey import survey_of
+from meshlab.bench.protocol import MeshNames
+from meshlab.bench.run_secrets import client_authorities
+from meshlab.errors import LabError
+from meshlab.inputs import read_inputs
+from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
+from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.istio.read.mesh_config import MeshSettings, read_mesh_settings
+from meshlab.manifest import ManifestError, documents_of, to_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from meshlab.bench.case import Case, DeclaredWorkload
+    from meshlab.bench.protocol import Engine, Setup, Sources
+    from meshlab.bench.survey import Survey
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.inputs import Inputs
+    from meshlab.istio import Mesh
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["LocalBench"]
+
+_FIRST_EXAMPLE_PORT = 21_001
+
+
+class LocalBench:
+    """Reads meshes, and keeps what runs between two runs of a watch."""
+
+    def __init__(self) -> None:
+        self._runs: list[MeshRun] = []
+
+    def load(self, sources: Sources) -> LocalMesh:
+        """Read the manifests.
+
+        Raises:
+            ManifestError: An input cannot be read at all.
+            LabError: A path does not exist or holds no manifest.
+        """
+        inputs = read_inputs(sources.paths, namespace=sources.namespace, stdin=sys.stdin)
+        settings = _settings(sources.mesh_config) if sources.mesh_config else None
+        return LocalMesh(self, inputs, settings)
+
+    @contextmanager
+    def running(self, loaded: LocalMesh, setup: Setup, cases: Sequence[Case], jobs: int) -> Iterator[Engine]:
+        """Run a mesh for cases. What runs is kept for the next run with the same setup.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        mesh = loaded.with_workloads(setup.workloads)
+        run = self._run_for(setup, client_authorities(mesh))
+        try:
+            run.follow(mesh, cases)
+        except BaseException:
+            self._runs.remove(run)
+            run.close()
+            raise
+        yield _RunEngine(run, jobs)
+
+    def close(self) -> None:
+        """End everything that is kept running."""
+        while self._runs:
+            self._runs.pop().close()
+
+    def _run_for(self, setup: Setup, authorities: Sequence[str]) -> MeshRun:
+        for run in self._runs:
+            if run.setup == setup and set(authorities) <= set(run.authority_names):
+                return run
+        run = MeshRun(setup, authorities)
+        self._runs.append(run)
+        return run
+
+
+class _RunEngine:
+    def __init__(self, run: MeshRun, jobs: int) -> None:
+        self._run = run
+        self._jobs = jobs
+
+    def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
+        """Send the cases and yield their outcomes."""
+        return self._run.run(cases, self._jobs)
+
+
+class LocalMesh:
+    """A mesh as read from manifests."""
+
+    def __init__(self, bench: LocalBench, inputs: Inputs, settings: MeshSettings | None) -> None:
+        self._bench = bench
+        self._inputs = inputs
+        self._settings = settings
+        self._mesh = self.with_workloads({})
+
+    def with_workloads(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
+        """Return the mesh with the workloads that a case file declares."""
+        manifests = [*self._inputs.manifests, *declared_manifests(declared)]
+        mesh = load_mesh(manifests, self._settings, inject_unknown_namespaces=True)
+        unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in self._inputs.unreadable)
+        return replace(mesh, refusals=(*unreadable, *mesh.refusals))
+
+    @property
+    def names(self) -> MeshNames:
+        """The names that case files may use."""
+        mesh = self._mesh
+        return MeshNames(
+            workloads=frozenset(str(found.ref) for found in mesh.workloads if not found.is_gateway),
+            gateways=frozenset(str(found.ref) for found in mesh.workloads if found.is_gateway),
+            issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
+            hosts=frozenset(host for found in mesh.service_entries for host in found.hosts),
+        )
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was passed over or is old, one sentence each."""
+        passed_over = [f"{found.file}: passed over: {found.reason}" for found in self._inputs.passed_over]
+        return [*passed_over, *map(str, self._mesh.notes), *self._mesh.not_enforced]
+
+    @property
+    def refusals(self) -> Sequence[str]:
+        """Everything in the manifests that the compiler does not know."""
+        found = [problem for refusal in self._mesh.refusals for problem in refusal.problems]
+        return list(map(str, found))
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that were read."""
+        return self._inputs.files
+
+    @property
+    def proxies(self) -> Sequence[WorkloadRef]:
+        """The workloads that have a proxy, sorted."""
+        return sorted(workload.ref for workload in self._mesh.workloads if workload.injected)
+
+    def render(self, proxy: WorkloadRef) -> Mapping[str, Any]:
+        """Return the Envoy configuration of one proxy.
+
+        Raises:
+            LabError: There is no such workload, or it has no proxy.
+        """
+        try:
+            return compile_proxy(self._mesh, proxy, self._example_placement, SecretSocket())
+        except LookupError as error:
+            raise LabError(str(error)) from None
+
+    def survey(self) -> Survey:
+        """Return what `meshlab init` writes its first cases from."""
+        return survey_of(self._mesh)
+
+    def start(self, setup: Setup, cases: Sequence[Case], *, jobs: int) -> AbstractContextManager[Engine]:
+        """Start what these cases can touch.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        return self._bench.running(self, setup, cases, jobs)
+
+    @cached_property
+    def _example_placement(self) -> Placement:
+        ports = count(_FIRST_EXAMPLE_PORT)
+        return Placement.plan(self._mesh, lambda: next(ports))
+
+
+def _settings(file: Path) -> MeshSettings:
+    """Read a MeshConfig from a file: an IstioOperator, the ConfigMap `istio`, or the MeshConfig alone.
+
+    Raises:
+        LabError: The file cannot be read.
+        ManifestError: It holds something that the bench does not know.
+    """
+    try:
+        documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{file}: the MeshConfig cannot be read: {error}") from None
+    document = documents[0] if len(documents) == 1 else None
+    if not isinstance(document, dict):
+        raise ManifestError(
+            f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
+        )
+    if "apiVersion" in document and "kind" in document:
+        return read_mesh_settings(to_manifest(document, str(file)))
+    return read_mesh_settings(document, str(file))

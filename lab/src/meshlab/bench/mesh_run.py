@@ -1,0 +1,176 @@
+"""One mesh, placed on this machine and run: addresses, keys, certificates, proxies and applications.
+
+A run follows changed manifests: what did not change keeps its address, its keys and its process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from meshlab.bench.authorities import Authorities
+from meshlab.bench.issuers import Issuers
+from meshlab.bench.mesh_addresses import MeshUnderTest
+from meshlab.bench.protocol import BenchError
+from meshlab.bench.relay import Relay
+from meshlab.bench.run_addresses import PlacedAddresses
+from meshlab.bench.run_secrets import RunSecrets
+from meshlab.bench.running_mesh import RunningMesh
+from meshlab.errors import LabError
+from meshlab.istio import Address, Placement, ProxyCompiler
+from meshlab.processes.ports import free_ports
+from meshlab.processes.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from meshlab.bench.case import Case
+    from meshlab.bench.mesh_addresses import Direction
+    from meshlab.bench.protocol import Setup
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio import Mesh
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["MeshRun"]
+
+_DEFAULT_JOBS = 8
+
+
+class MeshRun:
+    """A mesh that cases are sent to, with everything around it. `close` ends it.
+
+    Args:
+        setup: What the cases need around them.
+        authorities: Names of the authorities that gateways check clients' certificates with.
+    """
+
+    def __init__(self, setup: Setup, authorities: Sequence[str]) -> None:
+        self.setup = setup
+        self.authority_names = tuple(dict.fromkeys((*setup.authorities, *authorities)))
+        self._ends = ExitStack()
+        self._known: dict[object, Address] = {}
+        self._ports = free_ports()
+        self._running: RunningMesh | None = None
+        self._placement: Placement | None = None
+        self._relay: Relay | None = None
+        try:
+            self._supervisor = self._ends.enter_context(Supervisor())
+            self._authorities = Authorities(self._supervisor.directory / "pki", self.authority_names)
+            self._issuers = Issuers({})
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End everything and delete what was written."""
+        self._ends.close()
+
+    def follow(self, mesh: Mesh, cases: Sequence[Case]) -> None:
+        """Make what runs fit a mesh and the cases that will be sent.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        try:
+            self._follow(mesh, cases)
+        except (LabError, OSError) as error:
+            raise BenchError(str(error)) from error
+
+    def run(self, cases: Sequence[Case], jobs: int) -> Iterator[Outcome]:
+        """Send the cases and yield their outcomes.
+
+        Args:
+            cases: Cases that `follow` was called with.
+            jobs: How many may be under way at once; 0 for a default.
+        """
+        if self._running is None:
+            raise BenchError("the mesh is not running")
+        yield from self._running.run(cases, jobs=jobs or _DEFAULT_JOBS)
+
+    def _follow(self, mesh: Mesh, cases: Sequence[Case]) -> None:
+        self._issuers.update(_audiences(mesh))
+        mesh = replace(mesh, issuer_keys=self._issuers.jwks)
+        self._placement = Placement.plan(mesh, lambda: next(self._ports), known=self._known)
+        if self._relay is None:
+            self._relay = self._ends.enter_context(Relay(self._placement.relay, self._beyond_relay))
+        under_test = MeshUnderTest(
+            bootstraps=_Bootstraps(
+                mesh, ProxyCompiler(mesh, self._placement, RunSecrets.of(mesh, self._authorities))
+            ),
+            addresses=PlacedAddresses(mesh, self._placement),
+            identities={workload.ref: workload.identity(mesh.trust_domain) for workload in mesh.workloads},
+            versions={
+                workload.ref: workload.labels["version"]
+                for workload in mesh.workloads
+                if "version" in workload.labels
+            },
+            untrusted=_untrusted(mesh),
+            relay=str(self._placement.relay),
+            relayed=self._relay.onward,
+        )
+        if self._running is None:
+            self._running = RunningMesh(
+                self._supervisor,
+                under_test,
+                self._authorities,
+                self._issuers,
+                apps=self.setup.apps,
+                authorizers=self.setup.authorizers,
+            )
+            self._ends.callback(self._running.close)
+            self._running.start(cases)
+        else:
+            self._running.update(under_test, cases)
+
+    def _beyond_relay(self, ip: str, port: int) -> Address | None:
+        return self._placement.without_proxy(ip, port) if self._placement else None
+
+
+class _Bootstraps(Mapping["WorkloadRef", "Json"]):
+    """Configurations of proxies, each compiled when it is first asked for."""
+
+    def __init__(self, mesh: Mesh, compiler: ProxyCompiler) -> None:
+        self._refs = dict.fromkeys(workload.ref for workload in mesh.workloads if workload.injected)
+        self._compiler = compiler
+        self._compiled: dict[WorkloadRef, Json] = {}
+
+    def __getitem__(self, ref: WorkloadRef) -> Json:
+        if ref not in self._refs:
+            raise KeyError(ref)
+        if ref not in self._compiled:
+            self._compiled[ref] = self._compiler.compile(ref)
+        return self._compiled[ref]
+
+    def __contains__(self, ref: object) -> bool:
+        return ref in self._refs
+
+    def __iter__(self) -> Iterator[WorkloadRef]:
+        return iter(self._refs)
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+
+def _audiences(mesh: Mesh) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for policy in mesh.request_authentications:
+        for rule in policy.rules:
+            found.setdefault(rule.issuer, {}).update(dict.fromkeys(rule.audiences))
+    return {issuer: tuple(audiences) for issuer, audiences in found.items()}
+
+
+def _untrusted(mesh: Mesh) -> Callable[[WorkloadRef, Direction, str, int], list[str]]:
+    workloads = {workload.ref: workload for workload in mesh.workloads}
+
+    def reasons(ref: WorkloadRef, direction: Direction, host: str, port: int) -> list[str]:
+        del port
+        if ref not in workloads:
+            return []
+        side: Literal["inbound", "outbound"] = "inbound" if direction == "inbound" else "outbound"
+        name = host.partition(":")[0] if host.count(":") == 1 else host
+        return [str(problem) for problem in mesh.untrusted(workloads[ref], side, name or None)]
+
+    return reasons

@@ -1,0 +1,1 @@
+"""From a case to one connection and one request."""

@@ -1,0 +1,235 @@
+"""Which proxies a case can touch, found in the proxies' own configuration.
+
+A sidecar knows every service of its mesh, so following all its clusters would start every proxy. What a request names
+narrows it down: the destination's listeners, then the virtual hosts of its Host. Where that cannot be known, as after a
+host is rewritten, everything counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshlab.bench.case import FromOutside, FromWorkload, HttpRequest
+from meshlab.bench.planning.destination import destination_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from meshlab.bench.case import Case
+    from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.bench.verdicts.places import Places
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["cluster_endpoints", "touched_proxies"]
+
+_ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_CLUSTER_KEYS = ("cluster", "clusterName", "cluster_name")
+_EVERY_CLUSTER = "*"
+_REWRITING = ("hostRewrite", "host_rewrite", "autoHostRewrite", "auto_host_rewrite")
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """A proxy that a request arrives at.
+
+    Attributes:
+        workload: Whose proxy it is.
+        listeners: Names of the listeners that may take the request.
+        host: The Host in lower case; `None` where it is unknown.
+    """
+
+    workload: WorkloadRef
+    listeners: frozenset[str]
+    host: str | None
+
+
+def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
+    """Return the workloads whose proxies the cases can touch.
+
+    Args:
+        mesh: The mesh.
+        places: What listens where.
+        cases: The cases.
+
+    Raises:
+        LabError: A case's URL cannot be read.
+    """
+    search = _Search(mesh, places)
+    for case in cases:
+        search.follow(case)
+    return frozenset(search.found)
+
+
+def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
+    """The addresses, `HOST:PORT`, of a cluster's endpoints.
+
+    Args:
+        bootstrap: The configuration of a proxy.
+        name: The cluster's name.
+    """
+    clusters = bootstrap.get("staticResources", {}).get("clusters", [])
+    return frozenset(
+        address for cluster in clusters if cluster["name"] == name for address in _sockets(cluster)
+    )
+
+
+class _Search:
+    def __init__(self, mesh: MeshUnderTest, places: Places) -> None:
+        self.found: set[WorkloadRef] = set()
+        self._mesh = mesh
+        self._places = places
+        self._seen: set[_Visit] = set()
+        self._endpoints: dict[WorkloadRef, dict[str, list[str]]] = {}
+
+    def follow(self, case: Case) -> None:
+        waiting = self._entry(case)
+        while waiting:
+            visit = waiting.pop()
+            if visit in self._seen or visit.workload not in self._mesh.bootstraps:
+                continue
+            self._seen.add(visit)
+            self.found.add(visit.workload)
+            waiting += self._next(visit)
+
+    def _entry(self, case: Case) -> list[_Visit]:
+        sender, host = case.sender, _host(case)
+        if isinstance(sender, FromOutside):
+            return [_Visit(sender.gateway, self._bound(sender.gateway), host)]
+        if not isinstance(sender, FromWorkload):
+            return [_Visit(sender.to, self._bound(sender.to), host)]
+        ref, to = sender.workload, destination_of(case.request)
+        resolved = self._mesh.addresses.resolve(to.host, to.port, ref.namespace)
+        if resolved is None:
+            return []
+        if ref in self._mesh.addresses.outbound:
+            return [_Visit(ref, self._outbound(ref, *resolved), host)]
+        address = self._mesh.addresses.without_proxy(*resolved)
+        place = self._places.at(str(address)) if address else None
+        if place is None or place.kind != "proxy" or place.workload is None:
+            return []
+        return [_Visit(place.workload, self._bound(place.workload), host)]
+
+    def _bound(self, ref: WorkloadRef, address: str = "") -> frozenset[str]:
+        """The listeners that have a socket, or the one at an address."""
+        return frozenset(
+            listener["name"]
+            for listener in self._listeners(ref)
+            if (_address(listener) == address if address else listener.get("bindToPort", True))
+        )
+
+    def _outbound(self, ref: WorkloadRef, ip: str, port: int) -> frozenset[str]:
+        entry = str(self._mesh.addresses.outbound[ref])
+        wanted = {entry, f"{ip}:{port}", *(f"{host}:{port}" for host in _ANY_ADDRESS)}
+        return frozenset(
+            listener["name"] for listener in self._listeners(ref) if _address(listener) in wanted
+        )
+
+    def _next(self, visit: _Visit) -> list[_Visit]:
+        clusters: set[str] = set()
+        host = visit.host
+        for listener in self._listeners(visit.workload):
+            if listener["name"] in visit.listeners:
+                for config in _filters(listener):
+                    named, rewritten = _clusters(config, visit.host)
+                    clusters |= named
+                    host = None if rewritten else host
+        found = []
+        for address in self._addresses(visit.workload, clusters):
+            place = self._places.at(address)
+            if place and place.kind == "proxy" and place.workload:
+                found.append(_Visit(place.workload, self._bound(place.workload, address), host))
+        return found
+
+    def _listeners(self, ref: WorkloadRef) -> list[Json]:
+        bootstrap = self._mesh.bootstraps.get(ref, {})
+        listeners: list[Json] = bootstrap.get("staticResources", {}).get("listeners", [])
+        return listeners
+
+    def _addresses(self, ref: WorkloadRef, clusters: set[str]) -> Iterator[str]:
+        if ref not in self._endpoints:
+            described = self._mesh.bootstraps[ref].get("staticResources", {}).get("clusters", [])
+            self._endpoints[ref] = {cluster["name"]: list(_sockets(cluster)) for cluster in described}
+        known = self._endpoints[ref]
+        for name in known if _EVERY_CLUSTER in clusters else clusters:
+            yield from known.get(name, ())
+
+
+def _host(case: Case) -> str | None:
+    request = case.request
+    if not isinstance(request, HttpRequest):
+        return None
+    if request.target is not None and not request.target.startswith("/"):
+        return None  # an absolute target names a host of its own
+    written = [value for name, value in request.headers if name.lower() == "host"]
+    return (written[0] if written else destination_of(request).host).lower()
+
+
+def _filters(listener: Json) -> Iterator[Json]:
+    chains = list(listener.get("filterChains", []))
+    chains += [listener["defaultFilterChain"]] if "defaultFilterChain" in listener else []
+    for chain in chains:
+        for network_filter in chain.get("filters", []):
+            yield network_filter.get("typedConfig", {})
+
+
+def _clusters(config: Json, host: str | None) -> tuple[set[str], bool]:
+    """The clusters that a network filter may choose for a host, and whether it may change the host."""
+    if "rds" in config:
+        return {_EVERY_CLUSTER}, True  # its routes stand elsewhere
+    routes = config.get("routeConfig")
+    if routes is None:
+        return set(_named(config)), False
+    rest = {name: value for name, value in config.items() if name != "routeConfig"}
+    matching = [
+        virtual_host
+        for virtual_host in routes.get("virtualHosts", [])
+        if host is None or any(_matches(domain, host) for domain in virtual_host.get("domains", []))
+    ]
+    return set(_named(rest)) | set(_named(matching)), any(map(_rewrites, matching))
+
+
+def _matches(domain: str, host: str) -> bool:
+    domain, name = domain.lower(), host.partition(":")[0]
+    if domain == "*" or domain.partition(":")[0] == name or domain == host:
+        return True
+    if domain.startswith("*"):
+        return name.endswith(domain[1:].partition(":")[0])
+    return domain.endswith("*") and host.startswith(domain[:-1])
+
+
+def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
+    """Every cluster name in a part of a configuration."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in _CLUSTER_KEYS and isinstance(inner, str):
+                yield inner
+            elif key == "clusters" and isinstance(inner, list):
+                yield from (entry["name"] for entry in inner if isinstance(entry, dict) and "name" in entry)
+            yield from _named(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _named(inner)
+
+
+def _rewrites(value: Any) -> bool:  # noqa: ANN401 - any value of a JSON document
+    if isinstance(value, dict):
+        return any(key.startswith(_REWRITING) or _rewrites(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_rewrites, value))
+
+
+def _sockets(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
+    if isinstance(value, dict):
+        if "socketAddress" in value:
+            yield _address({"address": value})
+        for inner in value.values():
+            yield from _sockets(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _sockets(inner)
+
+
+def _address(listener: Json) -> str:
+    socket = listener.get("address", {}).get("socketAddress", {})
+    return f"{socket.get('address', '')}:{socket.get('portValue', '')}"

@@ -1,0 +1,155 @@
+"""What the command line asks of the bench behind it: read manifests, compile proxies, run cases.
+
+The command line knows nothing else of the engine, so that its tests need no Envoy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from meshlab.bench.case import AppSpec, Authorizer, Case, DeclaredWorkload
+    from meshlab.bench.survey import Survey
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Setup", "Sources"]
+
+
+class BenchError(Exception):
+    """The bench itself failed: Envoy did not start, a port was taken. The message says what, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The manifests that a command was given.
+
+    Attributes:
+        paths: Files, directories and kustomization directories, as written; `-` for standard input.
+        namespace: The namespace of objects that have none.
+        mesh_config: A file with a MeshConfig, `None` for the manifests' own or Istio's defaults.
+    """
+
+    paths: tuple[str, ...]
+    namespace: str = "default"
+    mesh_config: Path | None = None
+
+
+@dataclass(frozen=True)
+class MeshNames:
+    """The names that a mesh gives to what a case file refers to.
+
+    Attributes:
+        workloads: Workloads that are no gateways, as `NAMESPACE/NAME`.
+        gateways: Gateway workloads, as `NAMESPACE/NAME`.
+        issuers: Issuers of RequestAuthentications.
+        hosts: External hosts of ServiceEntries.
+    """
+
+    workloads: frozenset[str] = frozenset()
+    gateways: frozenset[str] = frozenset()
+    issuers: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What cases need around them; cases with one setup share one run of the mesh.
+
+    Attributes:
+        workloads: Workloads that the case file declares.
+        apps: What answers in place of applications.
+        authorizers: Scripts of external authorizers.
+        authorities: Names of certificate authorities beside the mesh's own.
+    """
+
+    workloads: Mapping[WorkloadRef, DeclaredWorkload] = field(default_factory=dict)
+    apps: tuple[AppSpec, ...] = ()
+    authorizers: tuple[Authorizer, ...] = ()
+    authorities: tuple[str, ...] = ()
+
+
+class Engine(Protocol):
+    """The proxies and applications, running."""
+
+    def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
+        """Send the cases and yield each outcome as soon as it is known, in any order.
+
+        The caller may stop early and close the iterator.
+
+        Raises:
+            BenchError: The bench itself failed.
+        """
+        ...
+
+
+class LoadedMesh(Protocol):
+    """Manifests, read and joined; nothing is started."""
+
+    @property
+    def names(self) -> MeshNames:
+        """The names that case files may use."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was passed over or is old, one sentence each."""
+        ...
+
+    @property
+    def refusals(self) -> Sequence[str]:
+        """Everything in the manifests that the compiler does not know: file, line, object, field and what to do."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that were read, for `--watch`."""
+        ...
+
+    @property
+    def proxies(self) -> Sequence[WorkloadRef]:
+        """The workloads that have a proxy, sorted."""
+        ...
+
+    def render(self, proxy: WorkloadRef) -> Mapping[str, Any]:
+        """Return the Envoy configuration of one proxy, with example addresses and without any key."""
+        ...
+
+    def survey(self) -> Survey:
+        """Return what `meshlab init` writes its first cases from."""
+        ...
+
+    def start(self, setup: Setup, cases: Sequence[Case], *, jobs: int) -> AbstractContextManager[Engine]:
+        """Start what these cases can touch, and end it with the context.
+
+        Args:
+            setup: What the cases need around them.
+            cases: The cases that will be run.
+            jobs: How many cases may be under way at once; 0 for the engine's own choice.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        ...
+
+
+class Bench(Protocol):
+    """The way from manifests to a mesh. It lives as long as the command, so it may keep processes for `--watch`."""
+
+    def load(self, sources: Sources) -> LoadedMesh:
+        """Read the manifests.
+
+        Raises:
+            ManifestError: An input cannot be read at all.
+            LabError: A path does not exist or holds no manifest.
+        """
+        ...
+
+    def close(self) -> None:
+        """End everything that is kept running."""
+        ...

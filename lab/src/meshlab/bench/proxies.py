@@ -1,0 +1,132 @@
+"""The proxies of a run: real Envoys with the bench's access loggers."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from meshlab.bench.evidence.instrument import instrument
+from meshlab.errors import LabError
+from meshlab.processes.envoy import Envoy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from meshlab.bench.evidence.follow import LineFollower
+    from meshlab.bench.evidence.line import EvidenceLine
+    from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.processes.supervisor import Supervisor
+
+__all__ = ["Proxies"]
+
+# No call is under way while a mesh changes, so nothing has to be served on.
+_DRAIN_S = 0
+
+
+class Proxies:
+    """The proxies that run, by workload. `start` is safe to call from several threads.
+
+    Args:
+        supervisor: Starts and ends them.
+        mesh: Their configurations.
+        evidence: Reads what they log.
+
+    Attributes:
+        accepting: The workloads whose proxies take a PROXY header that shows a client's address.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, mesh: MeshUnderTest, evidence: LineFollower[EvidenceLine]
+    ) -> None:
+        self.accepting: frozenset[WorkloadRef] = frozenset()
+        self._supervisor = supervisor
+        self._mesh = mesh
+        self._evidence = evidence
+        self._running: dict[WorkloadRef, Envoy] = {}
+        self._refused: dict[WorkloadRef, str] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def running(self) -> frozenset[WorkloadRef]:
+        """The workloads whose proxies run."""
+        with self._lock:
+            return frozenset(self._running)
+
+    def failure(self, ref: WorkloadRef) -> str:
+        """Why a workload's proxy cannot run; empty where it can."""
+        if ref not in self._mesh.bootstraps:
+            return f"the proxy of {ref} has no configuration"
+        return self._refused.get(ref, "")
+
+    def start(self, refs: Iterable[WorkloadRef]) -> None:
+        """Start proxies that do not run yet, and wait until they serve.
+
+        One that Envoy refuses stays stopped; `failure` says why.
+        """
+        with self._lock:
+            started = {}
+            for ref in sorted(refs):
+                if ref not in self._running and not self.failure(ref):
+                    started[ref] = self._running[ref] = self._spawn(ref)
+            for ref, proxy in started.items():
+                self._wait(ref, proxy.wait_ready)
+
+    def update(self, mesh: MeshUnderTest, wanted: Iterable[WorkloadRef]) -> None:
+        """Follow a mesh, and wait until no connection is left that knows the one before.
+
+        Proxies take new listeners and clusters as they run; one whose other configuration changed starts anew.
+
+        Args:
+            mesh: The mesh as it is now.
+            wanted: The workloads whose proxies shall run beside those that do.
+        """
+        with self._lock:
+            self._mesh = mesh
+            self._refused.clear()
+            for ref in self.running - frozenset(mesh.bootstraps):
+                self._running.pop(ref).stop()
+            wanted = frozenset(wanted) | self.running
+            updated = {}
+            for ref, proxy in list(self._running.items()):
+                try:
+                    proxy.update(self._configuration(ref))
+                    updated[ref] = proxy
+                except ValueError:
+                    self._running.pop(ref).stop()
+            self.start(wanted)
+            for ref, proxy in updated.items():
+                self._wait(ref, proxy.wait_updated)
+
+    def _spawn(self, ref: WorkloadRef) -> Envoy:
+        self._evidence.follow(str(ref), self._log(ref))
+        proxy = Envoy(
+            self._supervisor,
+            _name(ref),
+            self._configuration(ref),
+            self._mesh.addresses.admin[ref],
+            changing_clusters=True,
+            drain_s=_DRAIN_S,
+        )
+        proxy.start()
+        return proxy
+
+    def _wait(self, ref: WorkloadRef, ready: Callable[[], None]) -> None:
+        try:
+            ready()
+        except LabError as error:
+            self._refused[ref] = f"the proxy of {ref} does not run: {error}"
+            self._running.pop(ref).stop()
+
+    def _configuration(self, ref: WorkloadRef) -> Json:
+        accepting = ref in self.accepting
+        return instrument(self._mesh.bootstraps[ref], self._log(ref), accept_client_addresses=accepting)
+
+    def _log(self, ref: WorkloadRef) -> Path:
+        return self._supervisor.directory / f"{_name(ref)}.evidence"
+
+
+def _name(ref: WorkloadRef) -> str:
+    return f"envoy-{ref.namespace}.{ref.name}"

@@ -1,0 +1,103 @@
+"""`-k`: which cases to run, by words of their names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from meshlab.bench.case import Case
+
+__all__ = ["SelectionError", "select", "selector"]
+
+_OPERATORS = ("and", "or", "not", "(", ")")
+
+
+class SelectionError(LabError):
+    """An expression cannot be read, or selects nothing."""
+
+
+def select(cases: Sequence[Case], expression: str) -> list[Case]:
+    """Return the cases that an expression selects.
+
+    Raises:
+        SelectionError: The expression cannot be read, or selects no case.
+    """
+    matches = selector(expression)
+    found = [case for case in cases if matches(f"{case.place.file} {case.name}")]
+    if not found:
+        raise SelectionError(
+            f"-k {expression!r} selects none of the {len(cases)} cases; use words of their names"
+        )
+    return found
+
+
+def selector(expression: str) -> Callable[[str], bool]:
+    """Return what an expression asks of a name.
+
+    Words next to each other are one text that the name must hold, in any case of letters. `and`, `or`, `not` and
+    parentheses join them; `not` binds tighter than `and`, `and` tighter than `or`.
+
+    Raises:
+        SelectionError: The expression cannot be read.
+    """
+    tokens = expression.replace("(", " ( ").replace(")", " ) ").split()
+    if not tokens:
+        raise SelectionError("-k is empty; write words of the names of cases")
+    parser = _Parser(tokens, expression)
+    found = parser.alternatives()
+    if parser.rest:
+        raise parser.error(f"{parser.rest[0]!r} does not belong here")
+    return found
+
+
+class _Parser:
+    def __init__(self, tokens: list[str], expression: str) -> None:
+        self.rest = tokens
+        self._expression = expression
+
+    def error(self, problem: str) -> SelectionError:
+        return SelectionError(f"-k {self._expression!r}: {problem}; write words with and, or, not")
+
+    def alternatives(self) -> Callable[[str], bool]:
+        found = [self._conjunction()]
+        while self._takes("or"):
+            found.append(self._conjunction())
+        return lambda name: any(matches(name) for matches in found)
+
+    def _conjunction(self) -> Callable[[str], bool]:
+        found = [self._negation()]
+        while self._takes("and"):
+            found.append(self._negation())
+        return lambda name: all(matches(name) for matches in found)
+
+    def _negation(self) -> Callable[[str], bool]:
+        if self._takes("not"):
+            denied = self._negation()
+            return lambda name: not denied(name)
+        if self._takes("("):
+            found = self.alternatives()
+            if not self._takes(")"):
+                raise self.error("a parenthesis is not closed")
+            return found
+        return self._words()
+
+    def _words(self) -> Callable[[str], bool]:
+        words: list[str] = []
+        while self.rest and self.rest[0].lower() not in _OPERATORS:
+            words.append(self.rest.pop(0))
+        if not words:
+            raise self.error(
+                f"a word is missing before {self.rest[0]!r}" if self.rest else "a word is missing at the end"
+            )
+        text = " ".join(words).lower()
+        return lambda name: text in " ".join(name.lower().split())
+
+    def _takes(self, operator: str) -> bool:
+        if self.rest and self.rest[0].lower() == operator:
+            self.rest.pop(0)
+            return True
+        return False

@@ -1,0 +1,132 @@
+"""One run of case files on a mesh: check names, choose cases, start what they touch, collect the outcomes."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import CasePlace, Mention
+from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
+from meshlab.bench.protocol import Setup
+from meshlab.bench.report.run import Run
+from meshlab.bench.selection import select
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from meshlab.bench.case import AppSpec, Case, CaseFile
+    from meshlab.bench.protocol import LoadedMesh
+    from meshlab.bench.verdicts.verdict import Outcome
+
+__all__ = ["Choice", "run_cases", "with_apps"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cases to run, and how.
+
+    Attributes:
+        expression: As `-k`; empty for all.
+        stop_at_first: Stop after the first case that fails.
+        jobs: How many cases may be under way at once; 0 for the engine's own choice.
+    """
+
+    expression: str = ""
+    stop_at_first: bool = False
+    jobs: int = 0
+
+
+def run_cases(
+    mesh: LoadedMesh,
+    case_files: Sequence[CaseFile],
+    choice: Choice,
+    *,
+    began: Callable[[int], None] = lambda _count: None,
+    happened: Callable[[Outcome], None] = lambda _outcome: None,
+) -> Run:
+    """Run the cases of these files.
+
+    Args:
+        mesh: The mesh.
+        case_files: The files.
+        choice: Which of their cases, and how.
+        began: Called with the number of cases, before the first.
+        happened: Called with each outcome, as soon as it is known.
+
+    Returns:
+        The run, with outcomes in the order of the cases.
+
+    Raises:
+        CaseFileError: A file names what the mesh does not have; holds the problems of all files.
+        SelectionError: The expression cannot be read, or selects no case.
+        BenchError: The bench itself failed.
+    """
+    began_at = time.monotonic()
+    _check_all(mesh, case_files)
+    every = [case for case_file in case_files for case in case_file.cases]
+    chosen = select(every, choice.expression) if choice.expression else every
+    began(len(chosen))
+    outcomes: list[Outcome] = []
+    # Closed at once, not by the garbage collector: what was started ends here even after `-x`.
+    with closing(_outcomes(mesh, case_files, chosen, choice.jobs)) as arriving:
+        for outcome in arriving:
+            outcomes.append(outcome)
+            happened(outcome)
+            if choice.stop_at_first and outcome.state in ("failed", "error"):
+                break
+    order = {(case.place.file, case.name): index for index, case in enumerate(every)}
+    outcomes.sort(key=lambda outcome: order[outcome.case.place.file, outcome.case.name])
+    return Run(
+        case_files=case_files,
+        outcomes=outcomes,
+        left_out=len(every) - len(outcomes),
+        refusals=mesh.refusals,
+        notes=mesh.notes,
+        files=mesh.files,
+        duration_s=time.monotonic() - began_at,
+    )
+
+
+def with_apps(case_file: CaseFile, apps: Sequence[AppSpec]) -> CaseFile:
+    """Return a case file whose applications are replaced by those of the command line."""
+    if not apps:
+        return case_file
+    named = {app.target: app for app in (*case_file.apps, *apps)}
+    mentions = (Mention("app", app.target, CasePlace("--app", 1, app.target)) for app in apps)
+    return replace(case_file, apps=tuple(named.values()), mentions=(*case_file.mentions, *mentions))
+
+
+def _check_all(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
+    problems: list[CaseProblem] = []
+    for case_file in case_files:
+        try:
+            check_against(case_file, mesh.names)
+        except CaseFileError as error:
+            problems += error.problems
+    if problems:
+        raise CaseFileError(problems)
+
+
+def _outcomes(
+    mesh: LoadedMesh, case_files: Sequence[CaseFile], chosen: Sequence[Case], jobs: int
+) -> Generator[Outcome]:
+    """Yield the outcomes; files that need the same around them share one start of the mesh."""
+    for setup, files in _by_setup(case_files):
+        cases = [case for case in chosen if case.place.file in files]
+        if cases:
+            with mesh.start(setup, cases, jobs=jobs) as engine:
+                yield from engine.run(cases)
+
+
+def _by_setup(case_files: Sequence[CaseFile]) -> list[tuple[Setup, set[str]]]:
+    found: list[tuple[Setup, set[str]]] = []
+    for case_file in case_files:
+        setup = Setup(case_file.workloads, case_file.apps, case_file.authorizers, case_file.authorities)
+        files = next((files for known, files in found if known == setup), None)
+        if files is None:
+            found.append((setup, {str(case_file.path)}))
+        else:
+            files.add(str(case_file.path))
+    return found

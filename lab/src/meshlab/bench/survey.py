@@ -1,0 +1,95 @@
+"""What `meshlab init` needs to know of a mesh to ask its first questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["Endpoint", "Entrance", "Issuer", "PolicyRule", "Survey"]
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """A host that a gateway serves.
+
+    Attributes:
+        gateway: The gateway workload.
+        scheme: `http` or `https`.
+        host: A host name without wildcard.
+        port: The port as clients outside write it.
+        paths: Paths that its routes match, one for each route at most.
+    """
+
+    gateway: WorkloadRef
+    scheme: str
+    host: str
+    port: int
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A Service's port that a workload answers on.
+
+    Attributes:
+        workload: The workload.
+        host: The Service's full host name.
+        port: The Service's port.
+        target: The pod's port behind it.
+        http: Whether it speaks HTTP.
+    """
+
+    workload: WorkloadRef
+    host: str
+    port: int
+    target: int
+    http: bool
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An issuer of tokens, and the workloads whose proxies check them."""
+
+    name: str
+    workloads: tuple[WorkloadRef, ...]
+
+
+@dataclass(frozen=True)
+class PolicyRule:
+    """One rule of an AuthorizationPolicy on one workload.
+
+    Attributes:
+        policy: `NAMESPACE/NAME`.
+        index: The index of the rule, from 0.
+        workload: The workload that the policy selects.
+        methods: Methods that it names, without wildcards.
+        paths: Paths that it names, without wildcards.
+    """
+
+    policy: str
+    index: int
+    workload: WorkloadRef
+    methods: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A mesh as its callers see it.
+
+    Attributes:
+        entrances: The hosts of all gateways.
+        endpoints: The ports of all workloads that a Service selects.
+        senders: Workloads with a sidecar, which can send.
+        issuers: The issuers of RequestAuthentications.
+        rules: The rules of AuthorizationPolicies, workload by workload.
+    """
+
+    entrances: tuple[Entrance, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    senders: tuple[WorkloadRef, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
+    rules: tuple[PolicyRule, ...] = ()

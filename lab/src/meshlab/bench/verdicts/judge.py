@@ -1,0 +1,90 @@
+"""Judging a case: whether its verdict can be trusted, and whether it is what was expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.verdict import Outcome
+from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshlab.bench.case import Case
+    from meshlab.bench.mesh_addresses import Direction, MeshUnderTest
+    from meshlab.bench.verdicts.places import Place, Places
+    from meshlab.bench.verdicts.verdict import Verdict
+    from meshlab.istio.read.names import WorkloadRef
+
+    Met = tuple[WorkloadRef, Direction, str, int]
+
+__all__ = ["distrust_of_entry", "judge"]
+
+
+def judge(
+    case: Case,
+    entry: Place | None,
+    verdict: Verdict,
+    *,
+    mesh: MeshUnderTest,
+    places: Places,
+    failure: Callable[[WorkloadRef], str],
+) -> Outcome:
+    """Judge one case.
+
+    Args:
+        case: The case.
+        entry: What the client connected to.
+        verdict: What became of the request.
+        mesh: Says which proxies are untrusted.
+        places: What listens where.
+        failure: Why a workload's proxy cannot run; empty where it can.
+    """
+    met = _met(case, entry, verdict, places)
+    reasons = [reason for proxy in met for reason in mesh.untrusted(*proxy)]
+    reasons += [
+        reason for workload in dict.fromkeys(proxy[0] for proxy in met) if (reason := failure(workload))
+    ]
+    mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
+    if reasons:
+        return Outcome(case, "not judged", verdict, mismatches, tuple(dict.fromkeys(reasons)))
+    if verdict.missing:
+        return Outcome(case, "error", verdict, mismatches, (verdict.missing,))
+    if case.expect is None:
+        return Outcome(case, "seen", verdict)
+    return Outcome(case, "failed" if mismatches else "passed", verdict, mismatches)
+
+
+def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
+    """Reasons why the first proxy of a case is untrusted, for a case that could not be sent.
+
+    Args:
+        case: The case.
+        mesh: Says which proxies are untrusted.
+    """
+    try:
+        to = destination_of(case.request)
+    except LabError:
+        return ()
+    match case.sender:
+        case FromOutside(gateway=gateway):
+            target = mesh.addresses.target_port(gateway, to.port)
+            return tuple(mesh.untrusted(gateway, "gateway", to.host, target or to.port))
+        case FromWorkload(workload=workload):
+            return tuple(mesh.untrusted(workload, "outbound", to.host, to.port))
+        case FromBypass(to=target_ref, port=port) | FromForeignMesh(to=target_ref, port=port):
+            return tuple(mesh.untrusted(target_ref, "inbound", to.host, port or to.port))
+
+
+def _met(case: Case, entry: Place | None, verdict: Verdict, places: Places) -> list[Met]:
+    """The proxies that the request met, and those that it was sent to without their taking it."""
+    met: list[Met] = [(hop.workload, hop.direction, hop.host, hop.port) for hop in verdict.hops]
+    to = destination_of(case.request)
+    tried = [(places.at(hop.line.upstream), hop.host) for hop in verdict.hops]
+    for place, host in ((entry, to.host), *tried):
+        if place and place.kind == "proxy" and place.workload:
+            met.append((place.workload, place.direction, host, place.port or to.port))
+    return list(dict.fromkeys(met))

@@ -1,0 +1,220 @@
+"""Following one request from proxy to proxy by the evidence, until an application or a proxy answered it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from meshlab.bench.verdicts.hop import Hop
+from meshlab.bench.verdicts.places import external_host, subset_of
+from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
+
+if TYPE_CHECKING:
+    from meshlab.bench.client.reply import Reply
+    from meshlab.bench.evidence.follow import LineFollower
+    from meshlab.bench.evidence.line import EvidenceLine
+    from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.bench.verdicts.places import Place, Places
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["Tracer", "evidence_key", "record_key"]
+
+_TIMEOUT_S = 5.0
+_MAX_HOPS = 16
+
+Record = dict[str, Any]
+
+
+def evidence_key(proxy: WorkloadRef, client: str) -> str:
+    """The key of a proxy's lines about connections from one address."""
+    return f"{proxy} {client}"
+
+
+def record_key(port: int, peer: str) -> str:
+    """The key of an application's records of one connection."""
+    return f"{port} {peer}"
+
+
+@dataclass(frozen=True)
+class _Trail:
+    """Where a request was found: the proxies, then perhaps an application's address."""
+
+    hops: tuple[Hop, ...] = ()
+    app: Place | None = None
+    app_address: str = ""
+    app_client: str = ""
+    missing: str = ""
+
+
+class Tracer:
+    """Finds out what became of requests. Safe to use from several threads.
+
+    Args:
+        places: What listens where.
+        evidence: The proxies' lines, by `evidence_key`.
+        records: The applications' records, by `record_key`.
+        recording: Addresses of the applications that keep records.
+        mesh: The mesh: version labels, and the relay for original destinations.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        evidence: LineFollower[EvidenceLine],
+        records: LineFollower[Record],
+        recording: frozenset[str],
+        mesh: MeshUnderTest,
+    ) -> None:
+        self._places = places
+        self._evidence = evidence
+        self._records = records
+        self._recording = recording
+        self._versions = mesh.versions
+        self._relay, self._relayed = mesh.relay, mesh.relayed
+
+    def trace(self, reply: Reply, entry: str, mark: str) -> Verdict:
+        """Return what became of a request.
+
+        Args:
+            reply: What came back.
+            entry: The address that the client connected to.
+            mark: The request's mark; empty for bare TCP and TLS.
+        """
+        if not reply.client_address:
+            return Verdict(reply, reason=reply.failure)
+        trail = self._follow(reply, entry, mark)
+        verdict = Verdict(reply, trail.hops, missing=trail.missing)
+        if trail.missing:
+            return verdict
+        refusing = _refusing(trail.hops, answered=reply.answered)
+        if refusing and not reply.answered and refusing.refused_by_upstream:
+            place = self._places.at(refusing.line.upstream)
+            workload = place.workload if place and place.kind == "proxy" else None
+            return replace(verdict, proxy=workload or refusing.workload, reason=_reason(refusing, trail.hops))
+        if refusing:
+            return replace(verdict, proxy=refusing.workload, reason=_reason(refusing, trail.hops))
+        if "did not trust" in reply.failure:
+            return replace(verdict, reason=reply.failure)
+        if trail.app:
+            return self._by_app(verdict, trail, mark)
+        if trail.hops and not reply.answered:
+            return replace(verdict, proxy=trail.hops[-1].workload, reason=reply.failure)
+        return verdict
+
+    def _follow(self, reply: Reply, entry: str, mark: str) -> _Trail:
+        hops: list[Hop] = []
+        address, client = entry, reply.client_address
+        for number in range(_MAX_HOPS):
+            place = self._places.at(address)
+            if place is None or place.kind != "proxy" or place.workload is None:
+                return _Trail(tuple(hops), place, address, client)
+            # A request that came to nothing ends the connections that it was on: their last lines say why.
+            ended = not reply.answered or bool(hops and not hops[-1].passed_on)
+            # The first connection is the client's own, so all lines about it are of this case.
+            line = self._line(place.workload, client, mark, first=number == 0, ended=ended)
+            if line is None:
+                missing = (
+                    f"the proxy of {place.workload} logged nothing about the request in {_TIMEOUT_S:g} s"
+                )
+                return _Trail(tuple(hops), missing=missing)
+            port = place.port or _port(line.destination)
+            hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
+            address, client = self._beyond_relay(line.upstream, line.upstream_client)
+            if not (address and client):
+                return _Trail(tuple(hops))
+        return _Trail(tuple(hops), missing=f"the request passed more than {_MAX_HOPS} proxies")
+
+    def _beyond_relay(self, address: str, client: str) -> tuple[str, str]:
+        """Return where a connection ends that passes the relay for original destinations."""
+        if address != self._relay:
+            return address, client
+        return self._relayed(client) or (address, "")
+
+    def _line(
+        self, proxy: WorkloadRef, client: str, mark: str, *, first: bool, ended: bool
+    ) -> EvidenceLine | None:
+        key = evidence_key(proxy, client)
+
+        def look(*, ended: bool = ended) -> EvidenceLine | None:
+            return _choose(self._evidence.lines(key), mark, first=first, ended=ended)
+
+        return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False)
+
+    def _by_app(self, verdict: Verdict, trail: _Trail, mark: str) -> Verdict:
+        place = trail.app
+        if place is None:
+            return verdict
+        last = trail.hops[-1].line if trail.hops else None
+        record = self._record(trail, mark)
+        name = place.name
+        if not name:
+            name = external_host(place, last) if last else str(record["app"]) if record else ""
+        if not verdict.reply.answered:
+            return replace(verdict, app=name, reason=verdict.reply.failure)
+        subsets = [subset_of(hop.line) for hop in trail.hops]
+        return replace(
+            verdict,
+            app=name,
+            version=self._versions.get(place.workload, "") if place.workload else "",
+            subset=next((subset for subset in reversed(subsets) if subset), ""),
+            received=ReceivedByApp.from_record(record) if record else None,
+        )
+
+    def _record(self, trail: _Trail, mark: str) -> Record | None:
+        if trail.app_address not in self._recording:
+            return None
+        key = record_key(_port(trail.app_address), trail.app_client)
+
+        def look() -> Record | None:
+            found = [record for record in self._records.lines(key) if record["mark"] in ("", mark)]
+            return found[-1] if found else None
+
+        return self._records.wait(look, _TIMEOUT_S)
+
+
+def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:
+    """The line that says what a proxy did with a request, `None` while it may still come.
+
+    A connection between proxies carries many requests, told apart by their marks, and may stay open long after this
+    one. The line of a connection that was proxied as TCP is preferred, because it says the most.
+
+    Args:
+        lines: The proxy's lines about one connection.
+        mark: The request's mark.
+        first: Whether the connection is the client's own, which the client has closed.
+        ended: Whether the connection must have ended.
+    """
+    requests = [line for line in lines if line.scope == "http" and (first or line.mark == mark)]
+    ends = [line for line in lines if line.scope == "tcp" and not line.connected]
+    begins = [line for line in lines if line.scope == "tcp" and line.connected]
+    closed = [line for line in lines if line.scope == "connection"]
+    if requests or ends:
+        return (requests or ends)[-1]
+    if closed:
+        return closed[-1]
+    return begins[-1] if begins and not (first or ended) else None
+
+
+def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:
+    """The hop whose proxy gave the answer or ended the connection; `None` where all passed it on."""
+    stopping = [hop for hop in hops if not hop.passed_on]
+    if not stopping:
+        return None
+    if answered:
+        # What came back was made by the first proxy that did not pass on what it got.
+        return stopping[0]
+    if any(hop.verifies_upstream for hop in stopping):
+        return next(hop for hop in stopping if hop.verifies_upstream)
+    return stopping[-1]
+
+
+def _reason(hop: Hop, hops: tuple[Hop, ...]) -> str:
+    """What a proxy decided; where it could not reach the next, also why the next refused."""
+    after = hops[hops.index(hop) + 1 :]
+    words = [hop.reason, *(f"{later.workload}: {later.reason}" for later in after if later.reason)]
+    return "; ".join(word for word in words if word)
+
+
+def _port(address: str) -> int:
+    port = address.rpartition(":")[2]
+    return int(port) if port.isdigit() else 0

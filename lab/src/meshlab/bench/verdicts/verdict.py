@@ -1,0 +1,150 @@
+"""What became of one request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshlab.bench.case import Case
+    from meshlab.bench.client.reply import Reply
+    from meshlab.bench.verdicts.hop import Hop
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
+
+# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
+# A comma that no quotes surround: a quoted subject holds commas of its own.
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+
+
+@dataclass(frozen=True)
+class ReceivedByApp:
+    """What the application received.
+
+    Attributes:
+        method: The method; empty over TCP.
+        target: The request target after rewriting.
+        host: The Host.
+        headers: The headers in order.
+        body: The beginning of the body.
+    """
+
+    method: str
+    target: str
+    host: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> ReceivedByApp:
+        """Take it from a record of the echo server."""
+        headers = tuple((name, value) for name, value in record["headers"])
+        return cls(record["method"], record["target"], record["host"], headers, record["body"])
+
+    def values(self, name: str) -> list[str]:
+        """The values of a header."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    @property
+    def identity(self) -> str:
+        """The SPIFFE id of the last mTLS client, from `x-forwarded-client-cert`; empty for none."""
+        certificates = _COMMA.split(",".join(self.values("x-forwarded-client-cert")))
+        parts = certificates[-1].split(";")
+        return next((part[4:] for part in parts if part.startswith("URI=")), "")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one request.
+
+    Attributes:
+        reply: What came back to the client.
+        hops: The proxies on the way, in order.
+        app: The workload (`NAMESPACE/NAME`) or external host whose application gave the answer; `None` for none.
+        version: The version label of that workload.
+        subset: The subset that the last proxy chose.
+        proxy: The workload whose proxy gave the answer or ended the connection; `None` where an application did.
+        reason: Why, in words.
+        received: What the application received; `None` where it received nothing or does not record it.
+        missing: Where evidence is missing, in words. Such a verdict names neither an application nor a proxy.
+    """
+
+    reply: Reply
+    hops: tuple[Hop, ...] = ()
+    app: str | None = None
+    version: str = ""
+    subset: str = ""
+    proxy: WorkloadRef | None = None
+    reason: str = ""
+    received: ReceivedByApp | None = None
+    missing: str = ""
+
+    @property
+    def decisive(self) -> Hop | None:
+        """The hop of the proxy that gave the answer or ended the connection."""
+        return next(
+            (hop for hop in reversed(self.hops) if hop.workload == self.proxy and not hop.passed_on), None
+        )
+
+    @property
+    def summary(self) -> str:
+        """The verdict in a few words, such as `403 by the proxy of shop/cart: no ALLOW policy matched`."""
+        if self.reply.status is not None:
+            what = str(self.reply.status)
+        else:
+            what = "answered" if self.reply.answered else "refused"
+        who = self._who
+        why = self.reason or self.reply.failure
+        return f"{what}{f' by {who}' if who else ''}{f': {why}' if why else ''}"
+
+    @property
+    def _who(self) -> str:
+        if self.app:
+            return f"the application of {self.app}{f' ({self.version})' if self.version else ''}"
+        return f"the proxy of {self.proxy}" if self.proxy else ""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One part of an expectation that is not met.
+
+    Attributes:
+        part: The key in the case file, such as `status` or `received.path`.
+        expected: In words.
+        got: In words.
+    """
+
+    part: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        """`status: expected 200, got 403 by …`, without any token."""
+        return _TOKEN.sub("<token>", f"{self.part}: expected {self.expected}, got {self.got}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one case.
+
+    Attributes:
+        case: The case.
+        state: `passed`; `failed`; `not judged`, because a proxy on the way is untrusted; `error`, because the case
+            could not be run; `seen` for a case without an expectation.
+        verdict: What became of the request; `None` with `error`.
+        mismatches: What differs from the expectation.
+        reasons: Why the case is not judged, or why it could not be run.
+        duration_s: Seconds that it took.
+    """
+
+    case: Case
+    state: Literal["passed", "failed", "not judged", "error", "seen"]
+    verdict: Verdict | None = None
+    mismatches: tuple[Mismatch, ...] = ()
+    reasons: tuple[str, ...] = field(default=())
+    duration_s: float = 0.0

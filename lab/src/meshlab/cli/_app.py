@@ -1,0 +1,80 @@
+"""The command's tree. Commands import what they need when they run, so that `--help` starts fast."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from meshlab.cli import _coverage, _errors, _exit, _init, _lab, _render, _schema, _test
+
+__all__ = ["app", "run"]
+
+_HELP = f"""Test what an Istio mesh does with requests, on this machine, with real Envoys and no cluster.
+
+Point it at any manifests: files, directories, kustomizations, or - for standard input.
+
+\b
+  meshlab init -f manifests/ tests/            write first cases from today's verdicts
+  meshlab test -f manifests/ tests/            run them
+  meshlab test -f manifests/ tests/ --watch    run them again after every change
+  helm template . | meshlab test -f - tests/   test what a chart makes
+  meshlab render -f manifests/ --workload shop/cart
+                                               see what a proxy is told
+
+demo, up and run start this project's own lab; they need the extra `lab`.
+
+{_exit.HELP}
+"""
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"meshlab {version('meshlab')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("test", epilog=_exit.HELP)(_test.run_tests)
+app.command()(_init.init)
+app.command()(_render.render)
+app.command()(_coverage.coverage)
+app.command()(_schema.schema)
+app.command()(_lab.demo)
+app.command()(_lab.up)
+app.command(context_settings={"ignore_unknown_options": True})(_lab.run)
+
+
+def run() -> None:
+    """Run the command with the arguments of the process; no traceback reaches the user."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # What a response holds must not end the command because the terminal has no letter for it.
+            stream.reconfigure(errors="replace")
+    try:
+        app(prog_name="meshlab")
+    except KeyboardInterrupt:
+        sys.exit(_exit.Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has enough of it. Python would complain again when it closes stdout.
+        sys.stdout = None
+        sys.exit(_exit.Exit.FAILED)
+    except Exception as error:  # noqa: BLE001 - the last line before the user
+        sys.exit(_errors.unexpected(error))

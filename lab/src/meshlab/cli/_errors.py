@@ -1,0 +1,101 @@
+"""Errors as a user sees them: sentences, never a traceback unless asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from meshlab.cli._exit import Exit
+from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["TRACEBACK", "explain", "lab_extra", "reported"]
+
+TRACEBACK = "MESHLAB_TRACEBACK"
+"""The environment variable that asks for tracebacks."""
+
+_MAX_LINES = 50
+
+_LAB_PACKAGES = (
+    "aiohttp", "duckdb", "google", "google_crc32c", "grpc", "sqlglot", "starlette", "uvicorn", "yarl",
+)  # fmt: skip
+
+
+@contextmanager
+def reported(failed: Exit = Exit.INPUT, *, as_json: bool = False) -> Iterator[None]:
+    """Turn the package's own errors into a message and an exit code.
+
+    Args:
+        failed: The exit code of a `LabError`.
+        as_json: Whether the message is a JSON document on stdout.
+    """
+    from meshlab.bench.protocol import BenchError
+    from meshlab.manifest import ManifestError
+
+    _end_cleanly()
+    try:
+        yield
+    except (ManifestError, BenchError, LabError) as error:
+        code = {ManifestError: Exit.INPUT, BenchError: Exit.BENCH}.get(type(error), failed)
+        if as_json:
+            from meshlab.bench.report.json_report import error_as_json
+
+            typer.echo(error_as_json(str(error), code, getattr(error, "problems", ())))
+        else:
+            explain(str(error))
+        raise typer.Exit(code) from error
+
+
+@contextmanager
+def lab_extra(command: str) -> Iterator[None]:
+    """Turn a package of the extra `lab` that is not installed into one sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _LAB_PACKAGES:
+            raise
+        raise LabError(
+            f"`meshlab {command}` needs packages that are not installed ({error.name}):"
+            ' pip install "meshlab[lab]"'
+        ) from None
+
+
+def explain(message: str) -> None:
+    """Print an error message on stderr; the problems of files stand on lines of their own."""
+    lines = message.split("\n")
+    if len(lines) == 1:
+        typer.echo(f"meshlab: {message}", err=True)
+        return
+    typer.echo("\n".join(lines[:_MAX_LINES]), err=True)
+    rest = f", the first {_MAX_LINES} of them above" if len(lines) > _MAX_LINES else ""
+    typer.echo(f"meshlab: {len(lines)} problems{rest}", err=True)
+
+
+def unexpected(error: BaseException) -> int:
+    """Print an error that nobody foresaw in one line, and how to get its traceback; return the exit code."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    else:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+        explain(f"internal error: {words}. Set {TRACEBACK}=1 to see where, and please report it")
+    return Exit.BENCH
+
+
+def _end_cleanly() -> None:
+    """Let signals that end a program end it through its `finally` blocks."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    # A shell starts background jobs with SIGINT ignored, and Python then leaves it so.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)

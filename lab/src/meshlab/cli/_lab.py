@@ -1,0 +1,159 @@
+"""`meshlab demo`, `up` and `run`: this project's own lab. Its packages come with `meshlab[lab]`."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from meshlab.cli._errors import lab_extra, reported
+from meshlab.cli._exit import Exit
+from meshlab.errors import LabError
+from meshlab.lab.project import DEFAULT_OVERLAY, Project
+
+if TYPE_CHECKING:
+    from meshlab.lab.project_mesh import RunningMesh
+
+__all__ = ["demo", "run", "up"]
+
+_FOLLOW_EVERY_S = 0.2
+
+_ProjectOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        metavar="DIR",
+        help="Top directory of a checkout; without it, the one that the working directory is in.",
+        show_default=False,
+    ),
+]
+_OverlayOption = Annotated[
+    str,
+    typer.Option(
+        "--overlay", metavar="NAME", help="An overlay of infra/mesh/overlays, or the directory of one."
+    ),
+]
+
+
+def demo(
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Publish this file, one event a line, instead of the shipped sample.",
+            show_default=False,
+        ),
+    ] = None,
+    project: _ProjectOption = None,
+    overlay: _OverlayOption = DEFAULT_OVERLAY,
+) -> None:
+    """Send events through the whole system and show what became of each, and who gets into the mesh.
+
+    Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
+    """
+    with reported(Exit.FAILED), lab_extra("demo"):
+        found = Project.find(root=project, overlay=overlay)
+        from meshlab.demo import show
+        from meshlab.demo.run import run_demo
+
+        good = run_demo(found, events, show.console())
+    raise typer.Exit(0 if good else 1)
+
+
+def up(
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the variables here, as KEY=VALUE; deleted on exit.",
+            show_default=False,
+        ),
+    ] = None,
+    jwks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Whenever this file changes, trust the public keys in it and no others. Until it is there, the"
+            " key in Secret Manager is trusted.",
+            show_default=False,
+        ),
+    ] = None,
+    project: _ProjectOption = None,
+    overlay: _OverlayOption = DEFAULT_OVERLAY,
+) -> None:
+    """Start everything, print the environment for clients, and stay up until Ctrl-C."""
+    with reported(Exit.FAILED), lab_extra("up"):
+        found = Project.find(root=project, overlay=overlay)
+        from meshlab.lab.stack import Lab
+
+        with Lab(found) as lab:
+            variables = "".join(f"{name}={value}\n" for name, value in sorted(lab.environment.items()))
+            try:
+                if env_file:
+                    _write(env_file, variables)
+                typer.echo(variables, nl=False)
+                typer.echo(f"# up after {lab.ready_after_s:.2f} s; Ctrl-C ends everything")
+                if jwks:
+                    _follow(jwks, lab.mesh)
+                signal.pause()
+            finally:
+                if env_file:
+                    env_file.unlink(missing_ok=True)
+
+
+def run(
+    command: Annotated[
+        list[str], typer.Argument(help="The command and its arguments, after --.", show_default=False)
+    ],
+    project: _ProjectOption = None,
+    overlay: _OverlayOption = DEFAULT_OVERLAY,
+) -> None:
+    """Run a command inside the lab's environment and exit with its exit code; everything ends after it."""
+    with reported(Exit.FAILED), lab_extra("run"):
+        found = Project.find(root=project, overlay=overlay)
+        from meshlab.lab.stack import Lab
+
+        with Lab(found) as lab:
+            try:
+                done = subprocess.run(command, env={**os.environ, **lab.environment}, check=False)  # noqa: S603
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                raise LabError(f"cannot run {command[0]}: {reason}") from error
+    # A shell's way to pass a signal on: 128 and its number.
+    raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise LabError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def _follow(jwks: Path, mesh: "RunningMesh") -> NoReturn:
+    from meshlab.manifest import ManifestError
+
+    seen = None
+    while True:
+        content = _content(jwks)
+        if content is not None and content != seen:
+            seen = content
+            try:
+                mesh.publish_keys(content)
+            except ManifestError as error:
+                typer.echo(f"meshlab: {jwks} was not taken: {error}", err=True)
+            else:
+                typer.echo(f"# the mesh trusts the keys in {jwks}")
+        time.sleep(_FOLLOW_EVERY_S)
+
+
+def _content(file: Path) -> str | None:
+    try:
+        return file.read_text() if file.is_file() else None
+    except OSError as error:
+        raise LabError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        return "not UTF-8 text"

@@ -1,0 +1,38 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshlab.bench.protocol import Sources
+
+__all__ = ["Files", "MeshConfigFile", "Namespace", "sources"]
+
+Files = Annotated[
+    list[str],
+    typer.Option(
+        "-f",
+        "--filename",
+        metavar="PATH",
+        help="Manifests: a file, a directory, a kustomization, or - for standard input. May be repeated.",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option("--namespace", metavar="NAME", help="The namespace of objects that have none.")
+]
+MeshConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mesh-config",
+        metavar="FILE",
+        help="A MeshConfig, an IstioOperator or the ConfigMap istio; without it, the one among the manifests.",
+        show_default=False,
+    ),
+]
+
+
+def sources(files: list[str], namespace: str, mesh_config: Path | None) -> Sources:
+    """Return what the options name."""
+    return Sources(tuple(files), namespace, mesh_config)

@@ -1,0 +1,182 @@
+"""`meshlab test`: run case files."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from meshlab.cli._errors import reported
+from meshlab.cli._exit import Exit, exit_code
+from meshlab.cli._open import open_bench
+from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshlab.bench.case import AppSpec
+    from meshlab.bench.protocol import Bench, Sources
+    from meshlab.bench.report.run import Run
+    from meshlab.bench.session import Choice
+
+__all__ = ["run_once", "run_tests", "write_junit"]
+
+
+def run_tests(
+    cases: Annotated[
+        list[Path],
+        typer.Argument(metavar="CASES...", help="Case files, or directories of them.", show_default=False),
+    ],
+    files: Files,
+    expression: Annotated[
+        str,
+        typer.Option(
+            "-k",
+            metavar="EXPR",
+            help="Run only cases whose names hold these words, with and, or, not.",
+            show_default=False,
+        ),
+    ] = "",
+    stop: Annotated[
+        bool, typer.Option("-x", "--exitfirst", help="Stop after the first case that fails.")
+    ] = False,
+    jobs: Annotated[
+        int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Cases under way at once; 0 chooses.")
+    ] = 0,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show every case, every matrix, notes and refusals.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write JUnit XML.", show_default=False)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Run again after every change, and show what it changed.")
+    ] = False,
+    allow_not_judged: Annotated[
+        bool,
+        typer.Option(
+            "--allow-not-judged",
+            help="Let cases pass by that cross a proxy with settings the compiler does not know.",
+        ),
+    ] = False,
+    app: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NS/NAME=COMMAND",
+            help="A program of yours in place of an application; it gets its port in PORT. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    namespace: Namespace = "default",
+    mesh_config: MeshConfigFile = None,
+) -> None:
+    """Send the requests of case files through real Envoys, and compare what happens with what is expected.
+
+    \b
+      meshlab test -f manifests/ tests/
+      meshlab test -f base/ -f overlay/ tests/orders.yaml -k "alice and not write"
+      kubectl get vs,gw,ap,ra,pa,dr,se,svc,deploy -A -o yaml | meshlab test -f - tests/ --junit out.xml
+      meshlab test -f manifests/ tests/ --app orders/orders='python app.py'
+
+    A case is not judged when its request crosses a proxy with settings that the compiler does not know; that fails
+    the run unless it is allowed.
+    """  # noqa: D301 - typer's mark for lines to keep
+    with reported(as_json=as_json), open_bench() as bench:
+        from meshlab.bench.session import Choice
+
+        if watch and as_json:
+            raise LabError("--watch shows changes to a person; use it without --json")
+        given = sources(files, namespace, mesh_config)
+        choice = Choice(expression, stop, jobs)
+        apps = _apps(app or [])
+        if watch:
+            from meshlab.cli._watch import watch_cases
+
+            if "-" in files:
+                raise LabError("--watch cannot watch standard input; name files in place of -")
+            watch_cases(
+                bench,
+                given,
+                cases,
+                choice,
+                apps,
+                verbose=verbose,
+                junit=junit,
+                allow_not_judged=allow_not_judged,
+            )
+        run = run_once(bench, given, cases, choice, apps, progress=not as_json)
+        code = exit_code(run, allow_not_judged=allow_not_judged)
+        _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
+    raise typer.Exit(code)
+
+
+def run_once(
+    bench: "Bench",
+    given: "Sources",
+    cases: "Sequence[Path]",
+    choice: "Choice",
+    apps: "Sequence[AppSpec]",
+    *,
+    progress: bool = True,
+) -> "Run":
+    """Read everything and run the cases once."""
+    from meshlab.bench.case_file.collect import collect
+    from meshlab.bench.report.progress import Progress
+    from meshlab.bench.session import run_cases, with_apps
+
+    case_files = [with_apps(case_file, apps) for case_file in collect(cases)]
+    mesh = bench.load(given)
+    with Progress(sys.stderr, shown=progress) as bar:
+        return run_cases(mesh, case_files, choice, began=bar.began, happened=bar.happened)
+
+
+def write_junit(run: "Run", junit: Path | None, *, allow_not_judged: bool) -> None:
+    """Write the JUnit file, where one is asked for."""
+    if junit is None:
+        return
+    from meshlab.bench.report.junit import run_as_junit
+
+    try:
+        junit.write_text(run_as_junit(run, allow_not_judged=allow_not_judged), encoding="utf-8")
+    except OSError as error:
+        raise LabError(f"{junit}: the JUnit file cannot be written: {error.strerror}") from None
+
+
+def _write(
+    run: "Run", code: Exit, *, verbose: bool, junit: Path | None, as_json: bool, allow_not_judged: bool
+) -> None:
+    if as_json:
+        from meshlab.bench.report.json_report import run_as_json
+
+        typer.echo(run_as_json(run, code))
+    else:
+        from meshlab.bench.report import terminal
+
+        terminal.full(run, terminal.console(), verbose=verbose)
+    write_junit(run, junit, allow_not_judged=allow_not_judged)
+
+
+def _apps(written: "Sequence[str]") -> "list[AppSpec]":
+    import re
+    import shlex
+
+    from meshlab.bench.case import AppSpec
+    from meshlab.bench.case_file import words
+
+    found = []
+    for text in written:
+        target, equals, command = text.partition("=")
+        if not equals or not re.search(words.APP, target):
+            raise LabError(f"--app {text!r}: write NAMESPACE/NAME='COMMAND'")
+        try:
+            parts = shlex.split(command)
+        except ValueError as error:
+            raise LabError(f"--app {text!r}: the command cannot be split into words: {error}") from None
+        if not parts:
+            raise LabError(f"--app {text!r}: the command is empty; write a program")
+        found.append(AppSpec(target, command=tuple(parts)))
+    return found

@@ -1,0 +1,441 @@
+"""The services of the mesh: one list, made of Services, ServiceEntries, pods and WorkloadEntries.
+
+Follows `pilot/pkg/serviceregistry/{kube,serviceentry}` and the order of `pilot/pkg/model/push_context.go`: by creation
+time, then by name and namespace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from meshlab.istio.model.addresses import NO_ADDRESS, PODS, PUBLIC, SERVICES, spread
+from meshlab.istio.model.workload import spiffe_id, target_number
+from meshlab.istio.read.workload_entry import TLS_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.workload import Workload
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.protocols import Protocol
+    from meshlab.istio.read.service_entry import ServiceEntry
+    from meshlab.istio.read.services import Service
+    from meshlab.istio.read.workload_entry import EntryEndpoint
+
+__all__ = ["MeshPort", "MeshService", "Registry", "Resolution", "ServiceEndpoint", "build_registry"]
+
+Resolution = Literal["endpoints", "original", "dns", "dynamic dns", "alias"]
+"""How a proxy finds the servers of a service.
+
+`endpoints`: istiod lists them (ClusterIP Services, resolution STATIC). `original`: the address that the client
+connected to (headless Services, resolution NONE). `dns`: their names are looked up (resolutions DNS and
+DNS_ROUND_ROBIN). `dynamic dns`: the name in each request is looked up (DYNAMIC_DNS). `alias`: another name for a
+service (ExternalName).
+"""
+
+
+@dataclass(frozen=True)
+class MeshPort:
+    """A port of a service.
+
+    Attributes:
+        number: The service's port.
+        name: Its name.
+        protocol: Which protocol Istio takes it for.
+        target: The port that replaces it where connections go to their original address; `None` for the same.
+    """
+
+    number: int
+    name: str
+    protocol: Protocol
+    target: int | None = None
+
+
+@dataclass(frozen=True)
+class ServiceEndpoint:
+    """A server behind one port of a service.
+
+    Attributes:
+        workload: The workload whose pod it is; `None` for a server outside of the cluster.
+        address: Its IP address or host name.
+        port: Its own port.
+        labels: Its labels, by which subsets choose.
+        namespace: Its namespace, whose PeerAuthentications count.
+        takes_mtls: Whether it says that a sidecar takes mutual TLS for it.
+        identity: Its SPIFFE id; empty where it has none.
+    """
+
+    workload: WorkloadRef | None
+    address: str
+    port: int
+    labels: Mapping[str, str] = field(hash=False)
+    namespace: str
+    takes_mtls: bool
+    identity: str
+
+
+@dataclass(frozen=True)
+class MeshService:
+    """A host that proxies know.
+
+    A ServiceEntry makes one for each pair of its hosts and addresses, as in Istio.
+
+    Attributes:
+        hostname: Its full name, or a wildcard.
+        namespace: The namespace of the object that declares it.
+        name: The name by which Istio orders it: the Service's, or the host of the ServiceEntry.
+        ports: Its ports in the order of the object.
+        address: Its virtual address or range; `0.0.0.0` where it has none of its own.
+        resolution: How its servers are found.
+        is_kubernetes: Whether a Service declares it.
+        external: Whether it is outside of the mesh.
+        export_to: Namespaces that see it, `*` or `~`.
+        endpoints: Port number to the servers behind it.
+        subject_alt_names: Names that its servers may have beside those of their workloads.
+        has_selector: Whether it chooses endpoints by labels.
+        external_name: For `alias`, the name that it stands for.
+        aliases: Full names of the ExternalName Services that stand for it.
+        created: Its creation time, where it is written.
+    """
+
+    hostname: str
+    namespace: str
+    name: str
+    ports: tuple[MeshPort, ...]
+    address: str
+    resolution: Resolution
+    is_kubernetes: bool
+    external: bool
+    export_to: tuple[str, ...]
+    endpoints: Mapping[int, tuple[ServiceEndpoint, ...]] = field(repr=False, hash=False)
+    subject_alt_names: tuple[str, ...] = ()
+    has_selector: bool = False
+    external_name: str = ""
+    aliases: tuple[str, ...] = ()
+    created: str = ""
+
+    def port(self, number: int) -> MeshPort | None:
+        """Return the port of that number."""
+        return next((port for port in self.ports if port.number == number), None)
+
+    @property
+    def is_headless(self) -> bool:
+        """Whether it is a Service without an address of its own."""
+        return self.is_kubernetes and self.resolution == "original"
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for many hosts."""
+        return self.hostname.startswith("*")
+
+    @property
+    def own_address(self) -> str | None:
+        """Its virtual address, `None` where it has none; a range counts as one."""
+        return None if self.address == NO_ADDRESS else self.address
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All services, with the addresses of everything.
+
+    Attributes:
+        services: The services in Istio's order.
+        pod_ips: Workload to the address of its pod.
+        public_ips: Host name to the address of its server, for servers outside of the cluster.
+        identities: (host, namespace) to the identities that its servers may have.
+    """
+
+    services: tuple[MeshService, ...]
+    pod_ips: Mapping[WorkloadRef, str]
+    public_ips: Mapping[str, str]
+    identities: Mapping[tuple[str, str], tuple[str, ...]]
+
+    @cached_property
+    def by_hostname(self) -> Mapping[str, Mapping[str, MeshService]]:
+        """Host name to namespace to its service there: the first, or the one of the cluster."""
+        found: dict[str, dict[str, MeshService]] = {}
+        for service in self.services:
+            known = found.setdefault(service.hostname, {})
+            other = known.get(service.namespace)
+            if other is None or (service.is_kubernetes and not other.is_kubernetes):
+                known[service.namespace] = service
+        return found
+
+    def named(self, hostname: str) -> list[MeshService]:
+        """Return the services of that name, one for each namespace that has it."""
+        return list(self.by_hostname.get(hostname, {}).values())
+
+    def identities_of(self, service: MeshService) -> tuple[str, ...]:
+        """Return the identities that the servers of a service may have."""
+        return self.identities.get((service.hostname, service.namespace), ())
+
+
+def build_registry(mesh: Mesh) -> Registry:
+    """Return the services of a mesh."""
+    written = [address for service in mesh.services for address in service.addresses]
+    written += [address for entry in mesh.service_entries for address in entry.addresses]
+    pods = spread((str(workload.ref) for workload in mesh.workloads), PODS, written)
+    vips = spread(
+        (
+            f"{service.namespace}/{service.name}"
+            for service in mesh.services
+            if service.kind == "cluster" and not service.addresses
+        ),
+        SERVICES,
+        written,
+    )
+    pod_ips = {workload.ref: pods[str(workload.ref)] for workload in mesh.workloads}
+    builder = _Builder(mesh, pod_ips)
+    services = [
+        *(builder.of_service(service, vips) for service in mesh.services),
+        *(made for entry in mesh.service_entries for made in builder.of_entry(entry)),
+    ]
+    services.sort(key=lambda service: (service.created, service.name, service.namespace))
+    services = _with_aliases(_with_shared_endpoints(services))
+    names = {
+        service.hostname for service in services if not service.is_kubernetes and not service.is_wildcard
+    }
+    names |= {
+        endpoint.address
+        for service in services
+        for endpoints in service.endpoints.values()
+        for endpoint in endpoints
+        if endpoint.workload is None and not endpoint.address[-1:].isdigit()
+    }
+    names |= {service.external_name for service in services if service.external_name}
+    return Registry(tuple(services), pod_ips, spread(names, PUBLIC, written), _identities(mesh, services))
+
+
+class _Builder:
+    def __init__(self, mesh: Mesh, pod_ips: Mapping[WorkloadRef, str]) -> None:
+        self._mesh = mesh
+        self._pod_ips = pod_ips
+        self._by_namespace: dict[str, list[Workload]] = {}
+        for workload in mesh.workloads:
+            self._by_namespace.setdefault(workload.ref.namespace, []).append(workload)
+
+    def of_service(self, service: Service, vips: Mapping[str, str]) -> MeshService:
+        ports = tuple(MeshPort(port.number, port.name, port.protocol) for port in service.ports)
+        key = f"{service.namespace}/{service.name}"
+        address = next((each for each in service.addresses if ":" not in each), vips.get(key, NO_ADDRESS))
+        resolution: Resolution = {"cluster": "endpoints", "headless": "original", "external": "alias"}[  # type: ignore[assignment]
+            service.kind
+        ]
+        return MeshService(
+            hostname=service.hostname,
+            namespace=service.namespace,
+            name=service.name,
+            ports=ports,
+            address=address if service.kind == "cluster" else NO_ADDRESS,
+            resolution=resolution,
+            is_kubernetes=True,
+            external=service.kind == "external",
+            export_to=self._export_to(service.export_to, service.namespace),
+            endpoints=self._of_pods(service),
+            subject_alt_names=tuple(
+                f"spiffe://{self._mesh.trust_domain}/{name}" if name.startswith("ns/") else name
+                for name in service.accounts
+            ),
+            has_selector=bool(service.selector),
+            external_name=service.external_name,
+            created=service.where.manifest.created,
+        )
+
+    def of_entry(self, entry: ServiceEntry) -> Iterator[MeshService]:
+        ports = tuple(
+            MeshPort(
+                port.number, port.name, port.protocol, port.target if entry.resolution == "NONE" else None
+            )
+            for port in entry.ports
+        )
+        resolution: Resolution = {  # type: ignore[assignment]
+            "NONE": "original",
+            "STATIC": "endpoints",
+            "DNS": "dns",
+            "DNS_ROUND_ROBIN": "dns",
+            "DYNAMIC_DNS": "dynamic dns",
+        }[entry.resolution]
+        for host in entry.hosts:
+            endpoints = self._of_entry_endpoints(entry, host)
+            for address in entry.addresses or (NO_ADDRESS,):
+                yield MeshService(
+                    hostname=host,
+                    namespace=entry.namespace,
+                    name=host,
+                    ports=ports,
+                    address=address.removesuffix("/32"),
+                    resolution=resolution,
+                    is_kubernetes=False,
+                    external=entry.external,
+                    export_to=self._export_to(entry.export_to, entry.namespace),
+                    endpoints=endpoints,
+                    subject_alt_names=entry.subject_alt_names,
+                    has_selector=entry.selector is not None,
+                    created=entry.created,
+                )
+
+    def _export_to(self, written: tuple[str, ...], namespace: str) -> tuple[str, ...]:
+        scopes = written or self._mesh.settings.service_export_to
+        return tuple(namespace if scope == "." else scope for scope in scopes)
+
+    def _of_pods(self, service: Service) -> Mapping[int, tuple[ServiceEndpoint, ...]]:
+        if not service.selector:
+            return {}
+        chosen = [
+            workload
+            for workload in self._by_namespace.get(service.namespace, ())
+            if service.selects(workload.ref.namespace, workload.labels)
+        ]
+        # Istio lets a ClusterIP Service choose virtual machines, too.
+        machines = [
+            entry.endpoint
+            for entry in self._mesh.workload_entries
+            if service.kind == "cluster" and service.selects(entry.namespace, entry.endpoint.labels)
+        ]
+        found: dict[int, tuple[ServiceEndpoint, ...]] = {}
+        for port in service.ports:
+            endpoints = []
+            for workload in chosen:
+                target = target_number(workload.named_ports, port)
+                if target is not None:
+                    endpoints.append(self._pod(workload, target))
+            for machine in machines:
+                named = machine.ports.get(str(port.target))
+                if named or isinstance(port.target, int):
+                    endpoints.append(self._outside(machine, named or int(port.target), service.namespace))
+            found[port.number] = tuple(endpoints)
+        return found
+
+    def _of_entry_endpoints(
+        self, entry: ServiceEntry, host: str
+    ) -> Mapping[int, tuple[ServiceEndpoint, ...]]:
+        found: dict[int, tuple[ServiceEndpoint, ...]] = {}
+        for port in entry.ports:
+            number = port.target or port.number
+            if entry.selector is not None:
+                endpoints = [
+                    self._pod(workload, number)
+                    for workload in self._by_namespace.get(entry.namespace, ())
+                    if entry.selector.items() <= workload.labels.items()
+                ]
+                written: Iterable[EntryEndpoint] = (
+                    each.endpoint
+                    for each in self._mesh.workload_entries
+                    if each.namespace == entry.namespace
+                    and entry.selector.items() <= each.endpoint.labels.items()
+                )
+            else:
+                endpoints, written = [], entry.endpoints
+            endpoints += [
+                self._outside(each, each.ports.get(port.name, number), entry.namespace) for each in written
+            ]
+            looked_up = entry.resolution in ("DNS", "DNS_ROUND_ROBIN")
+            if looked_up and not entry.endpoints and entry.selector is None:
+                endpoints.append(ServiceEndpoint(None, host, number, {}, entry.namespace, False, ""))
+            found[port.number] = tuple(endpoints)
+        return found
+
+    def _pod(self, workload: Workload, port: int) -> ServiceEndpoint:
+        # Only the template of sidecars writes the label, so a gateway's pods do not have it.
+        default = "istio" if workload.proxy == "sidecar" else "disabled"
+        return ServiceEndpoint(
+            workload=workload.ref,
+            address=self._pod_ips[workload.ref],
+            port=port,
+            labels=workload.labels,
+            namespace=workload.ref.namespace,
+            takes_mtls=workload.labels.get(TLS_MODE, default) == "istio",
+            identity=workload.identity(self._mesh.trust_domain),
+        )
+
+    def _outside(self, endpoint: EntryEndpoint, port: int, namespace: str) -> ServiceEndpoint:
+        account = endpoint.service_account
+        return ServiceEndpoint(
+            workload=None,
+            address=endpoint.address,
+            port=port,
+            labels=endpoint.labels,
+            namespace=namespace,
+            takes_mtls=endpoint.takes_mtls,
+            identity=spiffe_id(self._mesh.trust_domain, namespace, account) if account else "",
+        )
+
+
+def _with_shared_endpoints(services: Iterable[MeshService]) -> list[MeshService]:
+    """Give services of one host and namespace the endpoints of all of them, by the names of their ports.
+
+    Istio keeps endpoints by host and namespace, whichever object brings them (`endpointshards.go`).
+    """
+    found = list(services)
+    pools: dict[tuple[str, str], dict[str, dict[ServiceEndpoint, None]]] = {}
+    shared: set[tuple[str, str]] = set()
+    for service in found:
+        key = (service.hostname, service.namespace)
+        if key in pools:
+            shared.add(key)
+        pool = pools.setdefault(key, {})
+        for port in service.ports:
+            pool.setdefault(port.name, {}).update(dict.fromkeys(service.endpoints.get(port.number, ())))
+    return [
+        replace(
+            service,
+            endpoints={
+                port.number: tuple(pools[service.hostname, service.namespace][port.name])
+                for port in service.ports
+            },
+        )
+        if (service.hostname, service.namespace) in shared
+        else service
+        for service in found
+    ]
+
+
+def _with_aliases(services: Iterable[MeshService]) -> list[MeshService]:
+    """Give every service the ExternalName Services that stand for it, directly or through others."""
+    found = list(services)
+    meant = {service.hostname: service.external_name for service in found if service.resolution == "alias"}
+    aliases: dict[str, list[tuple[str, str]]] = {}
+    for service in found:
+        if service.resolution != "alias":
+            continue
+        target, seen = service.external_name, {service.hostname}
+        while target in meant and target not in seen:
+            seen.add(target)
+            target = meant[target]
+        if target not in meant:
+            aliases.setdefault(target, []).append((service.namespace, service.hostname))
+    return [
+        replace(service, aliases=tuple(name for _, name in sorted(aliases[service.hostname])))
+        if service.hostname in aliases
+        else service
+        for service in found
+    ]
+
+
+def _identities(mesh: Mesh, services: Iterable[MeshService]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return whom clients expect behind a host (`push_context.go#addServiceAccounts`)."""
+    by_key: dict[tuple[str, str], set[str]] = {}
+    own: dict[tuple[str, str], tuple[str, ...]] = {}
+    for service in services:
+        key = (service.hostname, service.namespace)
+        accounts = by_key.setdefault(key, set())
+        for endpoints in service.endpoints.values():
+            accounts.update(endpoint.identity for endpoint in endpoints if endpoint.identity)
+        own[key] = service.subject_alt_names
+    aliases = mesh.settings.trust_domain_aliases
+    return {
+        key: tuple(sorted(set(_with_trust_domains({*accounts, *own[key]}, aliases))))
+        for key, accounts in by_key.items()
+    }
+
+
+def _with_trust_domains(identities: Iterable[str], aliases: Iterable[str]) -> Iterator[str]:
+    """Yield identities, and what they are in other trust domains (`pkg/spiffe#ExpandWithTrustDomains`)."""
+    for identity in identities:
+        yield identity
+        _, slash, rest = identity.removeprefix("spiffe://").partition("/")
+        if identity.startswith("spiffe://") and slash:
+            yield from (f"spiffe://{alias}/{rest}" for alias in aliases)

@@ -1,0 +1,181 @@
+"""Sidecar: which services the proxies of a namespace know, and what they do with all others."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from meshlab.istio.read.fields import Fields, spec_of
+from meshlab.istio.read.hosts import full_name, host_problem
+from meshlab.istio.read.protocols import named_protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshlab.istio.read.fields import Where
+    from meshlab.istio.read.protocols import Protocol
+    from meshlab.manifest import Manifest
+
+__all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sidecar", "read_sidecar"]
+
+OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
+_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "inboundConnectionPool", "ingress")
+_INGRESS = (
+    "listeners of its own for inbound traffic are not compiled; give the pods a Service with these ports."
+)
+_CAPTURE = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
+_PORT_FIELDS = ("number", "protocol", "name")
+
+
+@dataclass(frozen=True)
+class ListenerPort:
+    """The port of an egress listener."""
+
+    number: int
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
+class EgressListener:
+    """One listener of `egress`.
+
+    Attributes:
+        hosts: (namespace, host) pairs. `*` stands for every namespace, `~` in front leaves services out.
+        port: Its port; `None` for all ports that no other listener has.
+        bind: The address that it listens on; empty for Istio's choice.
+    """
+
+    hosts: tuple[tuple[str, str], ...]
+    port: ListenerPort | None = None
+    bind: str = ""
+
+
+@dataclass(frozen=True)
+class EgressProxy:
+    """The service to which all unknown traffic goes."""
+
+    host: str
+    port: int
+    subset: str
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A Sidecar as read.
+
+    Attributes:
+        selector: Labels of the workloads that it is for; `None` for the whole namespace.
+        egress: Its listeners; empty for one that takes everything that is visible.
+        outbound: What becomes of traffic to unknown hosts; `None` where the mesh's setting counts.
+        egress_proxy: Where such traffic goes, if not to where it was sent.
+        created: Its creation time, where it is written.
+    """
+
+    namespace: str
+    name: str
+    selector: Mapping[str, str] | None
+    egress: tuple[EgressListener, ...]
+    outbound: OutboundMode | None
+    egress_proxy: EgressProxy | None
+    created: str
+    where: Where
+
+
+def read_sidecar(manifest: Manifest) -> Sidecar:
+    """Read a Sidecar (`pkg/config/validation/validation.go#ValidateSidecar`).
+
+    Raises:
+        ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
+    """
+    spec = spec_of(manifest, _FIELDS, {"ingress": _INGRESS})
+    if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
+        raise spec.where.error(
+            "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
+        )
+    selector = None
+    if "workloadSelector" in spec:
+        selector = spec.mapping("workloadSelector", ("labels",)).string_map("labels")
+    outbound, proxy = _outbound(spec, manifest.namespace)
+    return Sidecar(
+        namespace=manifest.namespace,
+        name=manifest.name,
+        selector=selector,
+        egress=_egress(spec),
+        outbound=outbound,
+        egress_proxy=proxy,
+        created=manifest.created,
+        where=spec.where,
+    )
+
+
+def _outbound(spec: Fields, namespace: str) -> tuple[OutboundMode | None, EgressProxy | None]:
+    if spec.raw("outboundTrafficPolicy") is None:
+        return None, None
+    policy = spec.mapping("outboundTrafficPolicy", ("mode", "egressProxy"))
+    mode = cast("OutboundMode", policy.choice("mode", ("ALLOW_ANY", "REGISTRY_ONLY"), "REGISTRY_ONLY"))
+    if policy.raw("egressProxy") is None:
+        return mode, None
+    proxy = policy.mapping("egressProxy", ("host", "port", "subset"))
+    if mode != "ALLOW_ANY":
+        raise proxy.where.error("is for mode ALLOW_ANY.")
+    port = proxy.mapping("port", ("number",)).port("number")
+    return mode, EgressProxy(full_name(proxy.required("host"), namespace), port, proxy.string("subset"))
+
+
+def _egress(spec: Fields) -> tuple[EgressListener, ...]:
+    found: list[EgressListener] = []
+    entries = spec.items("egress", ("hosts", "port", "bind", "captureMode"))
+    for index, entry in enumerate(entries):
+        listener = _listener(entry)
+        if listener.port is None and index < len(entries) - 1:
+            raise entry.where.error("has no port, so it takes all other ports and must stand last.")
+        numbers = [other.port.number for other in found if other.port]
+        if listener.port and listener.port.number in numbers:
+            raise entry.where.key("port", "number").error("stands here twice; keep one.")
+        found.append(listener)
+    return tuple(found)
+
+
+def _listener(entry: Fields) -> EgressListener:
+    if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
+        entry.where.key("captureMode").report(_CAPTURE)
+    bind = entry.string("bind")
+    if bind.startswith("unix://"):
+        entry.where.key("bind").report(_CAPTURE)
+    elif bind:
+        try:
+            ipaddress.ip_address(bind)
+        except ValueError:
+            raise entry.where.key("bind").error(f"{bind!r} is no IP address.") from None
+    hosts = entry.strings("hosts")
+    where = entry.where.key("hosts")
+    if not hosts:
+        raise where.error("missing; write namespace/host, ./host, */host or ~/*.")
+    return EgressListener(
+        hosts=tuple(_host(text, where.item(index)) for index, text in enumerate(hosts)),
+        port=_port(entry) if entry.raw("port") is not None else None,
+        bind=bind,
+    )
+
+
+def _port(entry: Fields) -> ListenerPort:
+    port = entry.mapping("port", _PORT_FIELDS, {"targetPort": "has no effect in a Sidecar; remove it."})
+    written = port.string("protocol")
+    if written.lower() == "http_proxy":
+        port.where.key("protocol").report(_CAPTURE)
+    protocol: Protocol | None = named_protocol(written) if written else "auto"
+    if protocol is None:
+        raise port.where.key("protocol").error(f"{written!r} is no protocol that Istio knows.")
+    return ListenerPort(port.port("number"), protocol)
+
+
+def _host(text: str, where: Where) -> tuple[str, str]:
+    namespace, slash, host = text.partition("/")
+    if not slash or not namespace:
+        raise where.error(f"{text!r}: write namespace/host, ./host, */host or ~/*.")
+    if problem := host_problem(host):
+        raise where.error(problem)
+    if host != "*" and "." not in host:
+        raise where.error(f"{host!r} is a short name, which Istio refuses here; write the full name.")
+    return namespace, host

@@ -1,0 +1,107 @@
+"""`meshlab init`: the file that it writes is a case file, and holds the verdicts of today."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import FromBypass, FromOutside, HttpRequest, TcpRequest
+from meshlab.bench.case_file import parse_case_file
+from meshlab.bench.first_cases import draft_of, questions, written
+from meshlab.bench.session import Choice, run_cases
+from meshlab.bench.survey import Endpoint, Entrance, Issuer, PolicyRule, Survey
+from meshlab.istio.read.names import WorkloadRef
+
+from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, refused
+
+if TYPE_CHECKING:
+    from meshlab.bench.verdicts.verdict import Verdict
+
+ORDERS = WorkloadRef("orders", "orders")
+SURVEY = Survey(
+    entrances=(
+        Entrance(GATEWAY, "https", "shop.example", 443, ("/orders", "/")),
+        Entrance(GATEWAY, "http", "shop.example", 8080),
+    ),
+    endpoints=(
+        Endpoint(ORDERS, "orders.orders.svc.cluster.local", 80, 8080, http=True),
+        Endpoint(CART, "redis.shop.svc.cluster.local", 6379, 6379, http=False),
+    ),
+    senders=(ORDERS, CART),
+    issuers=(Issuer("https://idp.example", (GATEWAY,)),),
+    rules=(PolicyRule("orders/readers", 0, ORDERS, ("GET", "HEAD"), ("/orders/",)),),
+)
+
+
+def first_file(every: Verdict | str) -> str:
+    draft = draft_of(SURVEY)
+    asked = questions(draft, "first-cases.yaml")
+    mesh = FakeMesh({case.name: every for case in asked.cases})
+    return written(draft, run_cases(mesh, [asked], Choice()).outcomes)
+
+
+def test_every_part_of_the_mesh_is_asked_about() -> None:
+    asked = questions(draft_of(SURVEY), "first-cases.yaml")
+    assert all(case.expect is None for case in asked.cases)
+    by_name = {case.name: case for case in asked.cases}
+    entrance = by_name["from outside to istio-ingress/gateway: without a token / shop.example/orders"]
+    assert entrance.sender == FromOutside(GATEWAY)
+    assert entrance.request == HttpRequest("https://shop.example/orders")
+    expired = by_name["from outside to istio-ingress/gateway: with a-token, expired / shop.example:8080/"]
+    assert (expired.tokens[0].issuer, expired.tokens[0].flaw) == ("https://idp.example", "expired")
+    tcp = by_name["between workloads: orders/orders / redis.shop:6379"]
+    assert tcp.request == TcpRequest("redis.shop.svc.cluster.local", 6379)
+    rule = by_name["rules of orders/orders: shop/cart / HEAD /orders/"]
+    assert rule.request == HttpRequest("http://orders.orders.svc.cluster.local/orders/", "HEAD")
+    around = by_name["plaintext to orders/orders, without a sidecar"]
+    assert around.sender == FromBypass(None, ORDERS, 8080, "plaintext")
+
+
+def test_the_file_holds_the_verdicts_of_today_and_passes_when_it_is_run_again() -> None:
+    name = "from outside to istio-ingress/gateway: without a token / shop.example/orders"
+    redirect = answered(301, app="orders/orders")
+    verdicts = {
+        name: refused(403),
+        "between workloads: shop/cart / orders.orders:80": redirect,
+        "plaintext to orders/orders, without a sidecar": refused(None, ORDERS),
+    }
+    draft = draft_of(SURVEY)
+    asked = questions(draft, "first-cases.yaml")
+    tcp = {case.name: refused(None, CART) for case in asked.cases if isinstance(case.request, TcpRequest)}
+    mesh = FakeMesh({**verdicts, **tcp})
+    text = written(draft, run_cases(mesh, [asked], Choice()).outcomes)
+    again = parse_case_file(text, "first-cases.yaml")
+    assert {case.name for case in again.cases} == {case.name for case in asked.cases}
+    assert run_cases(mesh, [again], Choice()).counts["passed"] == len(asked.cases)
+    assert "403 istio-ingress/gateway" in text
+    assert "301 app orders/orders" in text
+    assert "expect: refused orders/orders" in text
+
+
+def test_what_cannot_be_judged_is_no_case_and_says_why() -> None:
+    text = first_file("mesh.yaml:7: EnvoyFilter a/b: is\nnot supported")
+    assert "not judged: mesh.yaml:7: EnvoyFilter a/b: is not supported" in text
+    assert "expect: 200" not in text
+
+
+def test_the_header_teaches_the_format_and_its_example_is_a_case() -> None:
+    header = first_file(refused(403)).split("tokens:")[0]
+    assert all(line.startswith("#") for line in header.splitlines() if line)
+    example = [
+        line.removeprefix("#   ") for line in header.splitlines() if line.startswith(("#   - ", "#     "))
+    ]
+    (case,) = parse_case_file("cases:\n" + "\n".join(f"  {line}" for line in example), "header").cases
+    assert case.name == "an expired token"
+
+
+def test_a_large_mesh_gives_a_short_file_that_says_what_it_left_out() -> None:
+    many = tuple(
+        Endpoint(WorkloadRef("ns", f"w{number}"), f"w{number}.ns.svc.cluster.local", 80, 8080, http=True)
+        for number in range(40)
+    )
+    draft = draft_of(Survey(endpoints=many, senders=tuple(endpoint.workload for endpoint in many)))
+    assert any("34 more workloads" in sentence for sentence in draft.left_out)
+    assert "34 more workloads" in written(draft, [])
+
+
+def test_a_mesh_with_nothing_to_ask_about_has_an_empty_draft() -> None:
+    assert draft_of(Survey()).empty
