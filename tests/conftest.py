@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.lab.project import Project
-from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.stack import Lab, shipped
 from meshlab.processes.ports import free_ports
 from meshlab.processes.supervisor import Supervisor
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 
 Edit = tuple[str, str, str]
 Edited = Callable[..., Project]
-RunMesh = Callable[[Project], AbstractContextManager[RunningMesh]]
+RunMesh = Callable[[Project], AbstractContextManager[ProjectMesh]]
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,9 @@ def run_mesh() -> RunMesh:
     """Run the proxies of a checkout's infra/mesh as real Envoy processes, with user-profile behind them."""
 
     @contextmanager
-    def run(project: Project) -> Iterator[RunningMesh]:
+    def run(project: Project) -> Iterator[ProjectMesh]:
         with Supervisor() as supervisor:
-            running = RunningMesh(supervisor, project, free_ports(), shipped("profiles.json"))
+            running = ProjectMesh(supervisor, project, free_ports(), shipped("profiles.json"))
             running.start()
             running.wait_ready()
             yield running
@@ -46,7 +46,7 @@ def run_mesh() -> RunMesh:
 
 
 @pytest.fixture(scope="session")
-def mesh(project: Project, run_mesh: RunMesh) -> Iterator[RunningMesh]:
+def mesh(project: Project, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
     """The mesh of this checkout, which no test may change."""
     with run_mesh(project) as running:
         yield running

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from meshlab.bench.cases import load_cases
-from meshlab.lab.project import read_env_file
+from meshlab.env_file import read_env_file
 from meshlab.lab.stack import Lab
 
 from tests.docs.pages import PAGES, ROOT, Block, blocks
@@ -78,21 +77,6 @@ def test_every_block_of_data_can_be_read(page: str, tmp_path: Path) -> None:
             file = tmp_path / "block.env"
             file.write_text(block.text)
             assert read_env_file(file), block.where
-
-
-def test_the_policy_tests_that_are_shown_are_kept_by_the_mesh(lab: Lab, tmp_path: Path) -> None:
-    shown = [
-        block
-        for block in blocks("docs/policy-tests.md")
-        if block.language == "yaml" and "cases:" in block.text
-    ]
-    assert shown
-    for block in shown:
-        file = tmp_path / "cases.yaml"
-        file.write_text(block.text)
-        assert [lab.mesh.run_policy_test(case).broken for case in load_cases(file)] == [
-            None for _ in load_cases(file)
-        ], block.where
 
 
 def checkout(directory: Path) -> Path:

@@ -1,14 +1,13 @@
 """What the code knows, the pages name."""
 
-import dataclasses
 import re
 import tomllib
 import typing
 
 import meshpass
 import pytest
-from meshlab.bench.cases import Case, Expectation
-from meshlab.bench.tokens import NAMES
+from meshlab.bench.case_file import words
+from meshlab.bench.flaws import FLAWS
 from meshlab.istio.read import kinds
 from meshlab.kustomize import build
 from meshpass._request import Phase
@@ -50,10 +49,11 @@ def test_the_lab_page_names_every_command_and_option() -> None:
     assert sorted(option for option in options if option not in page) == []
 
 
-def test_the_policy_test_page_names_every_word_and_every_token() -> None:
-    page = read("docs/policy-tests.md")
-    words = {field.name for kind in (Case, Expectation) for field in dataclasses.fields(kind)}
-    assert sorted(name for name in words | NAMES if f"`{name}`" not in page) == []
+def test_the_policy_testing_page_names_every_word_and_every_flaw() -> None:
+    page = read("docs/policy-testing.md")
+    known = {word for name in dir(words) if name.endswith("_WORDS") for word in getattr(words, name)}
+    known |= set(words.CALLER_KINDS) | {word for more in words.CALLER_KINDS.values() for word in more}
+    assert sorted(name for name in known | set(FLAWS) if f"`{name}`" not in page) == []
 
 
 def test_the_troubleshooting_page_has_every_error_of_the_sdk_with_its_code() -> None:

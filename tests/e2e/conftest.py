@@ -15,7 +15,7 @@ from meshlab.certificates import private_pem
 from meshlab.demo.events import EventClients
 from meshlab.demo.ledger import Ledger, Published, balance
 from meshlab.lab.project import Project
-from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.stack import Lab
 
 _TIMEOUT_S = 60.0
@@ -30,12 +30,12 @@ class Reach(TypedDict):
 
 
 Call = Callable[..., httpx.Response]
-Connect = Callable[[RunningMesh, meshpass.TokenSource], Call]
-Caller = Callable[[RunningMesh], meshpass.TokenSource]
+Connect = Callable[[ProjectMesh, meshpass.TokenSource], Call]
+Caller = Callable[[ProjectMesh], meshpass.TokenSource]
 OwnLab = Callable[..., Lab]
 
 
-def reach(mesh: RunningMesh, project: Project) -> Reach:
+def reach(mesh: ProjectMesh, project: Project) -> Reach:
     """How a client reaches the gateway of a running mesh."""
     scheme, _, address = mesh.gateway_url.partition("://")
     host = project.contract()["GKE_GATEWAY_HOST"]
@@ -55,7 +55,7 @@ def connect(request: pytest.FixtureRequest, project: Project) -> Iterator[Connec
     with ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner())
 
-        def build(mesh: RunningMesh, auth: meshpass.TokenSource) -> Call:
+        def build(mesh: ProjectMesh, auth: meshpass.TokenSource) -> Call:
             if request.param == "sync":
                 return stack.enter_context(meshpass.Client(auth=auth, **reach(mesh, project))).get
             client = meshpass.AsyncClient(auth=auth, **reach(mesh, project))
@@ -70,7 +70,7 @@ def caller(project: Project) -> Caller:
     """The source of the tokens that a running mesh accepts."""
     contract = project.contract()
 
-    def source(mesh: RunningMesh) -> meshpass.TokenSource:
+    def source(mesh: ProjectMesh) -> meshpass.TokenSource:
         pem = private_pem(mesh.key.private)
         return meshpass.SignedJWT(
             contract["JWT_ISSUER"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
-from meshlab.bench.tokens import SigningKey
+from meshlab.bench.signing_keys import SigningKey
 
 from tests.e2e.conftest import alerts
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.lab.project import Project
-    from meshlab.lab.project_mesh import RunningMesh
+    from meshlab.lab.project_mesh import ProjectMesh
 
     from tests.conftest import RunMesh
 
@@ -77,13 +77,13 @@ class Program:
 
 
 @pytest.fixture
-def own_mesh(project: Project, run_mesh: RunMesh) -> Iterator[RunningMesh]:
+def own_mesh(project: Project, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
     with run_mesh(project) as running:
         yield running
 
 
 @pytest.fixture
-def program(own_mesh: RunningMesh, project: Project, tmp_path: Path) -> Iterator[Program]:
+def program(own_mesh: ProjectMesh, project: Project, tmp_path: Path) -> Iterator[Program]:
     key = tmp_path / "key.pem"
     key.write_bytes(private_pem(own_mesh.key.private))
     started = Program(
@@ -99,7 +99,7 @@ def program(own_mesh: RunningMesh, project: Project, tmp_path: Path) -> Iterator
     started.end()
 
 
-def test_a_frozen_program_goes_on_when_it_is_thawed(own_mesh: RunningMesh, program: Program) -> None:
+def test_a_frozen_program_goes_on_when_it_is_thawed(own_mesh: ProjectMesh, program: Program) -> None:
     before = program.call()
     assert before["statuses"] == [200, 200]
     program.signal(signal.SIGSTOP)

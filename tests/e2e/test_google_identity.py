@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.lab.project import Project
-    from meshlab.lab.project_mesh import RunningMesh
+    from meshlab.lab.project_mesh import ProjectMesh
 
     from tests.conftest import Edited, RunMesh
     from tests.e2e.conftest import Connect
@@ -48,7 +48,7 @@ def test_an_identity_token_is_fetched_once_and_says_who_it_is(identity: meshpass
 
 
 def test_a_mesh_that_does_not_know_google_refuses_its_token(
-    mesh: RunningMesh, identity: meshpass.GoogleIDToken, connect: Connect
+    mesh: ProjectMesh, identity: meshpass.GoogleIDToken, connect: Connect
 ) -> None:
     call = connect(mesh, identity)
     with pytest.raises(meshpass.TokenRefused) as caught:
@@ -61,7 +61,7 @@ def test_a_mesh_that_does_not_know_google_refuses_its_token(
 @pytest.fixture(scope="module")
 def trusting_mesh(
     project: Project, metadata_server: str, edited: Edited, run_mesh: RunMesh
-) -> Iterator[RunningMesh]:
+) -> Iterator[ProjectMesh]:
     """A mesh that trusts the metadata server's tokens, and allows its one account by e-mail address."""
     contract, name = project.contract(), "infra/mesh/contract/contract.env"
     changes = {
@@ -81,7 +81,7 @@ def trusting_mesh(
 
 
 def test_a_mesh_that_trusts_google_lets_its_token_in(
-    trusting_mesh: RunningMesh, identity: meshpass.GoogleIDToken, connect: Connect
+    trusting_mesh: ProjectMesh, identity: meshpass.GoogleIDToken, connect: Connect
 ) -> None:
     answer = connect(trusting_mesh, identity)("/profile/{user_id}", user_id="u-1001")
     assert answer.status_code == 200

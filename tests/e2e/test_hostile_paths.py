@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.lab.project import Project
-    from meshlab.lab.project_mesh import RunningMesh
+    from meshlab.lab.project_mesh import ProjectMesh
 
     from tests.e2e.conftest import Caller
 
@@ -36,7 +36,7 @@ VALUES = st.text(max_size=40) | st.lists(_PARTS, max_size=12).map("".join)
 
 
 @pytest.fixture(scope="module")
-def client(mesh: RunningMesh, project: Project, caller: Caller) -> Iterator[meshpass.Client]:
+def client(mesh: ProjectMesh, project: Project, caller: Caller) -> Iterator[meshpass.Client]:
     with meshpass.Client(auth=caller(mesh), **reach(mesh, project)) as client:
         yield client
 

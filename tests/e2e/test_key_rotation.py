@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.lab.project import Project
-    from meshlab.lab.project_mesh import RunningMesh
+    from meshlab.lab.project_mesh import ProjectMesh
 
     from tests.conftest import RunMesh
 
@@ -71,7 +71,7 @@ class Caller:
 class Drill:
     """Two callers' keys, one in files and one in Secret Manager, side by side; each has two programs."""
 
-    def __init__(self, mesh: RunningMesh, project: Project, directory: Path) -> None:
+    def __init__(self, mesh: ProjectMesh, project: Project, directory: Path) -> None:
         self.mesh, self.contract = mesh, project.contract()
         self._reach = reach(mesh, project)
         files = FileKeyStore(directory / "keys")

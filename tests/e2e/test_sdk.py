@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import meshpass
 import pytest
-from meshlab.bench.tokens import Tokens
+from meshlab.lab.contract_tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.lab.project import Project
-    from meshlab.lab.project_mesh import RunningMesh
+    from meshlab.lab.project_mesh import ProjectMesh
 
     from tests.conftest import Edit, Edited, RunMesh
     from tests.e2e.conftest import Call, Caller, Connect
@@ -46,7 +46,7 @@ def not_allowed(by: str) -> Fate:
 class FlawedToken:
     """A token source that always gives the same token, as one of the policy tests' names says."""
 
-    def __init__(self, mesh: RunningMesh, project: Project, name: str) -> None:
+    def __init__(self, mesh: ProjectMesh, project: Project, name: str) -> None:
         value = Tokens(mesh.key, project.contract()).make(name)
         self._token = meshpass.Token(value, expires_at=time.time() + 60, source="test")
 
@@ -90,7 +90,7 @@ def assert_fate(call: Call, fate: Fate) -> None:
     ],
 )
 def test_a_flawed_token_is_refused_by_the_gateway_for_its_own_reason(
-    mesh: RunningMesh, project: Project, connect: Connect, token: str, fate: Fate
+    mesh: ProjectMesh, project: Project, connect: Connect, token: str, fate: Fate
 ) -> None:
     assert_fate(connect(mesh, FlawedToken(mesh, project, token)), fate)
 
@@ -136,21 +136,21 @@ _OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
 @pytest.fixture(scope="module", params=_OTHER_MESHES, ids=str)
 def other_mesh(
     request: pytest.FixtureRequest, edited: Edited, run_mesh: RunMesh
-) -> Iterator[tuple[RunningMesh, Fate]]:
+) -> Iterator[tuple[ProjectMesh, Fate]]:
     edit, fate = _OTHER_MESHES[request.param]
     with run_mesh(edited(edit)) as running:
         yield running, fate
 
 
 def test_a_mesh_that_disagrees_with_itself_says_which_proxy_refused(
-    other_mesh: tuple[RunningMesh, Fate], caller: Caller, connect: Connect
+    other_mesh: tuple[ProjectMesh, Fate], caller: Caller, connect: Connect
 ) -> None:
     mesh, fate = other_mesh
     assert_fate(connect(mesh, caller(mesh)), fate)
 
 
 @pytest.fixture(scope="module")
-def frail_mesh(project: Project, run_mesh: RunMesh) -> Iterator[RunningMesh]:
+def frail_mesh(project: Project, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
     """A mesh whose parts may be stopped, if they are started again."""
     with run_mesh(project) as running:
         yield running
@@ -161,7 +161,7 @@ def unavailable(by: str, says: str, status: int = 503, code: str = "upstream_una
 
 
 def test_a_gateway_that_is_down_is_unreachable_until_it_is_back(
-    frail_mesh: RunningMesh, caller: Caller, connect: Connect
+    frail_mesh: ProjectMesh, caller: Caller, connect: Connect
 ) -> None:
     call = connect(frail_mesh, caller(frail_mesh))
     assert call(PROFILE, user_id="u-1001").status_code == 200
@@ -177,7 +177,7 @@ def test_a_gateway_that_is_down_is_unreachable_until_it_is_back(
 
 
 def test_a_workload_that_is_down_is_unavailable_by_the_gateways_word(
-    frail_mesh: RunningMesh, caller: Caller, connect: Connect
+    frail_mesh: ProjectMesh, caller: Caller, connect: Connect
 ) -> None:
     call = connect(frail_mesh, caller(frail_mesh))
     frail_mesh.sidecar.stop()
@@ -190,7 +190,7 @@ def test_a_workload_that_is_down_is_unavailable_by_the_gateways_word(
 
 
 def test_a_workload_that_hangs_is_an_upstream_timeout_by_the_gateways_word(
-    frail_mesh: RunningMesh, caller: Caller, connect: Connect
+    frail_mesh: ProjectMesh, caller: Caller, connect: Connect
 ) -> None:
     call = connect(frail_mesh, caller(frail_mesh))
     (app,) = frail_mesh.apps

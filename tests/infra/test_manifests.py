@@ -11,9 +11,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from meshlab.env_file import read_env_file
 from meshlab.istio import load_mesh
 from meshlab.kustomize import build
-from meshlab.lab.project import Project, read_env_file
+from meshlab.lab.project import Project
 from meshlab.manifest import Manifest
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""One weaker line in infra/mesh breaks a promise of the policy tests, which says what was lost."""
+"""One weaker line in infra/mesh breaks an expectation of the policy tests, which says what was lost."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.bench.cases import load_cases
+from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from meshlab.lab.project import Project
-
-    from tests.conftest import Edit, Edited, RunMesh
+    from tests.conftest import Edit, Edited
 
 BreakPromises = Callable[..., set[str]]
 
@@ -21,13 +19,12 @@ _WORKLOAD = "infra/mesh/user-profile"
 
 
 @pytest.fixture
-def broken_promises(project: Project, edited: Edited, run_mesh: RunMesh) -> BreakPromises:
-    """Change a copy of infra/, one line at a time, and return the names of the promises that then break."""
+def broken_promises(edited: Edited) -> BreakPromises:
+    """Change a copy of infra/, one line at a time, and return the names of the expectations that then break."""
 
     def change(*edits: Edit) -> set[str]:
-        with run_mesh(edited(*edits)) as mesh:
-            cases = load_cases(project.policy_tests / "user-profile.yaml")
-            return {result.case.name for result in map(mesh.run_policy_test, cases) if result.broken}
+        run = run_policy_tests(edited(*edits))
+        return {outcome.case.name for outcome in run.outcomes if outcome.state != "passed"}
 
     return change
 

@@ -1,20 +1,41 @@
-"""Every promise of infra/policy-tests, kept by the real proxies running infra/mesh."""
+"""Every expectation of infra/policy-tests is met by real proxies that run infra/mesh."""
+
+from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.bench.cases import Case, load_cases
-from meshlab.lab.project_mesh import RunningMesh
+from meshlab.bench.case_file.collect import collect
+from meshlab.env_file import read_env_file
+from meshlab.lab.policy_tests import run_policy_tests
 
-_DIRECTORY = Path(__file__).parents[2] / "infra/policy-tests"
-_CASES = [case for path in sorted(_DIRECTORY.glob("*.yaml")) for case in load_cases(path)]
+if TYPE_CHECKING:
+    from meshlab.bench.report.run import Run
+    from meshlab.lab.project import Project
+    from meshlab.lab.project_mesh import ProjectMesh
+
+_INFRA = Path(__file__).parents[2] / "infra"
+_NAMES = [
+    case.name
+    for case_file in collect([_INFRA / "policy-tests"], read_env_file(_INFRA / "contract.env"))
+    for case in case_file.cases
+]
 
 
-@pytest.mark.parametrize("case", _CASES, ids=lambda case: case.name)
-def test_promise(case: Case, mesh: RunningMesh) -> None:
-    assert mesh.run_policy_test(case).broken is None
+@pytest.fixture(scope="module")
+def run(project: Project) -> Run:
+    """One run of all policy tests."""
+    return run_policy_tests(project)
 
 
-def test_the_proxies_have_nothing_to_complain_about(mesh: RunningMesh) -> None:
+@pytest.mark.parametrize("name", _NAMES)
+def test_expectation(name: str, run: Run) -> None:
+    (outcome,) = [outcome for outcome in run.outcomes if outcome.case.name == name]
+
+    assert (outcome.state, outcome.mismatches) == ("passed", ())
+
+
+def test_the_proxies_log_no_warning(mesh: ProjectMesh) -> None:
     assert mesh.gateway.warnings() == ""
     assert mesh.sidecar.warnings() == ""

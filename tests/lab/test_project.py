@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
-from meshlab.lab.project import Project, read_env_file
+from meshlab.lab.project import Project
 
 ROOT = Path(__file__).parents[2]
 

@@ -166,6 +166,12 @@ def test_a_client_certificate_is_shown_to_the_gateway(ask: Ask) -> None:
     assert judged(ask(sender, "https://cart.example/")).app == "shop/cart"  # this gateway asks for none
 
 
+def test_a_workload_without_a_sidecar_meets_the_others_sidecar_in_plaintext(ask: Ask) -> None:
+    verdict = judged(ask(FromWorkload(LEGACY), "http://cart.shop/"))
+    assert (verdict.reply.answered, verdict.proxy) == (False, CART)
+    assert path_of(verdict) == [("shop/cart", "inbound")]
+
+
 def test_a_workload_reaches_another_through_both_sidecars(ask: Ask) -> None:
     verdict = judged(ask(IN_CALLER, "http://cart.shop/"))
     assert (verdict.reply.status, verdict.app, verdict.subset) == (200, "shop/cart", "v1")

@@ -10,7 +10,9 @@ import pytest
 from meshlab.bench.case import (
     Authorizer,
     AuthorizerRule,
+    Certificate,
     Expectation,
+    FromBypass,
     FromOutside,
     FromWorkload,
     HttpRequest,
@@ -27,7 +29,7 @@ from tests.lab.bench.mesh import CALLER, CART, DOOR, World, tcp_proxy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from meshlab.bench.case import Case
+    from meshlab.bench.case import Bypass, Case
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.verdicts.verdict import Verdict
 
@@ -319,6 +321,54 @@ def test_requests_that_share_a_connection_keep_their_own_evidence(own: tuple[Sup
     assert {outcome.state for outcome in outcomes} == {"passed"}
     paths = [o.verdict.received.target for o in outcomes if o.verdict and o.verdict.received]
     assert paths == [f"/{n}" for n in range(20)]
+
+
+def test_a_permissive_sidecar_takes_plaintext_and_mutual_tls_of_the_mesh_alone(
+    own: tuple[Supervisor, World],
+) -> None:
+    anyone = (
+        'principals: ["cluster.local/ns/edge/sa/door", "cluster.local/ns/shop/sa/caller"]',
+        "notIpBlocks: [1.2.3.4]",
+    )
+    mesh = own[1].mesh(("mode: STRICT", "mode: PERMISSIVE"), anyone)
+    modes: tuple[Bypass, ...] = ("plaintext", "mtls", "tls")
+    sent = [case(FromBypass(CALLER, CART, None, mode), "http://cart/") for mode in modes]
+    plaintext, mutual, other = verdicts(own, mesh, *sent)
+    assert plaintext.received is not None
+    assert (plaintext.app, plaintext.received.identity) == ("shop/cart", "")
+    assert mutual.received is not None
+    assert mutual.received.identity == "spiffe://cluster.local/ns/shop/sa/caller"
+    assert (other.reply.answered, other.proxy) == (False, CART)
+
+
+def test_a_gateway_that_demands_a_certificate_lets_in_its_authoritys_clients_alone(
+    own: tuple[Supervisor, World],
+) -> None:
+    world = own[1]
+
+    def demanding(bootstrap: Bootstrap) -> None:
+        for listener in bootstrap["staticResources"]["listeners"]:
+            for chain in listener["filterChains"]:
+                if "transportSocket" in chain:
+                    tls = chain["transportSocket"]["typedConfig"]
+                    tls["requireClientCertificate"] = True
+                    trusted = {"filename": str(world.authorities.certificate("partner"))}
+                    tls["commonTlsContext"]["validationContext"] = {"trustedCa": trusted}
+
+    mesh = changed(world.mesh(), DOOR, demanding)
+    shown = [
+        Certificate("partner", uris=("spiffe://p/x",)),
+        Certificate("mesh", uris=("spiffe://p/x",)),
+        None,
+    ]
+    cases = [case(FromOutside(DOOR, certificate=one), "https://cart.example/") for one in shown]
+    partner, other, none = verdicts(own, mesh, *cases)
+    assert partner.app == "shop/cart"
+    assert partner.hops[0].line.peer == "spiffe://p/x"
+    assert (other.reply.answered, other.proxy) == (False, DOOR)
+    assert "certificate verify failed" in other.reason
+    assert (none.reply.answered, none.proxy) == (False, DOOR)
+    assert "peer did not return a certificate" in none.reason
 
 
 def test_the_result_of_a_dry_run_is_reported_and_decides_nothing(own: tuple[Supervisor, World]) -> None:

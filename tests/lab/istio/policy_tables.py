@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import yaml
-from meshlab.bench.tokens import SigningKey
+from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.manifest import to_manifest
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self
 from meshlab.bench.relay import Relay
 from meshlab.certificates import CertificateAuthority
 from meshlab.istio import Placement, ProxyCompiler, SecretFiles, WorkloadRef, load_mesh
-from meshlab.istio.model.client_credentials import SYSTEM_CA
 from meshlab.istio.model.resolve import resolve
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.istio import Address, Mesh
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.model.client_credentials import ClientResource
+    from meshlab.istio.model.credentials import TlsResource
 
 CLIENT = WorkloadRef("shop", "client")
 
@@ -101,6 +103,7 @@ class Walks:
         settings: The mesh-wide settings.
         servers: Name or address of an external server to the names in its certificate; empty for plaintext.
         proxies: The workloads whose proxies run; all of them where it is `None`.
+        takes_plaintext: Whether servers with a certificate answer plaintext, too.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class Walks:
         settings: MeshSettings | None = None,
         servers: Mapping[tuple[str, int], tuple[str, ...]] | None = None,
         proxies: Iterable[WorkloadRef] | None = None,
+        takes_plaintext: bool = False,
     ) -> None:
         manifests = [manifest for text in texts for manifest in parse_manifests(text, "test.yaml")]
         self.mesh: Mesh = load_mesh(manifests, settings or MeshSettings()).require_complete()
@@ -117,6 +121,7 @@ class Walks:
         self.placement = Placement.plan(self.mesh, lambda: next(ports))
         self._servers = dict(servers or {})
         self._directory = directory
+        self._takes_plaintext = takes_plaintext
         self._proxies = set(proxies) if proxies is not None else None
         self._running = contextlib.ExitStack()
         self._public = CertificateAuthority.create("public")
@@ -136,27 +141,27 @@ class Walks:
             running.enter_context(_app(address, str(ref)))
         for (host, port), address in self.placement.external.items():
             names = self._servers.get((host, port), ())
-            running.enter_context(_app(address, host, self._server_context(names)))
-        running.enter_context(_app(self.placement.internet, "internet"))
+            context = self._server_context(names)
+            running.enter_context(_app(address, host, context, takes_plaintext=self._takes_plaintext))
+        any_name = self._server_context(("internet.example",))
+        running.enter_context(_app(self.placement.internet, "internet", any_name, takes_plaintext=True))
         running.enter_context(Relay(self.placement.relay, self.placement.without_proxy))
         compiler = ProxyCompiler(self.mesh, self.placement, secrets)
         for each in self.mesh.workloads:
             if each.injected and (self._proxies is None or each.ref in self._proxies):
                 running.enter_context(envoy(compiler.compile(each.ref), self.placement.admin[each.ref]))
 
-    def _secrets(self) -> SecretFiles:
+    def _secrets(self) -> _Secrets:
         own = CertificateAuthority.create("mesh")
-        workloads, credentials = {}, {}
+        workloads = {}
         for each in self.mesh.workloads:
             directory = self._directory / each.ref.namespace / each.ref.name
             issued = own.issue(uris=[each.identity(self.mesh.trust_domain)])
             issued.write(directory, chain="cert-chain.pem", key="key.pem", root="root-cert.pem")
             workloads[each.ref] = directory
         issued = self._public.issue(dns_names=["client.example"])
-        for key in (("", SYSTEM_CA), ("shop", "partner-client"), ("", "/etc/partner/ca.pem")):
-            directory = self._directory / "credentials" / key[1].strip("/").replace("/", "_")
-            credentials[key] = issued.write(directory, chain="tls.crt", key="tls.key", root="ca.crt")
-        return SecretFiles(workloads, credentials)
+        public = issued.write(self._directory / "public", chain="tls.crt", key="tls.key", root="ca.crt")
+        return _Secrets(workloads, public)
 
     def _server_context(self, names: tuple[str, ...]) -> ssl.SSLContext | None:
         if not names:
@@ -226,6 +231,25 @@ class Walks:
                 return ""
 
 
+@dataclass(frozen=True)
+class _Secrets:
+    """Whatever a client asks for is signed by the CA of the servers outside."""
+
+    workloads: Mapping[WorkloadRef, Path]
+    public: Path
+
+    def reference(self, name: str) -> Json:
+        return {"name": name}
+
+    def resources(
+        self, ref: WorkloadRef, used: Iterable[TlsResource], client: Iterable[ClientResource] = ()
+    ) -> Json:
+        asked = list(client)
+        keys = {(ref.namespace if each.is_secret else "", each.credential) for each in asked}
+        files = SecretFiles(self.workloads, dict.fromkeys(keys, self.public))
+        return files.resources(ref, used, asked)
+
+
 def _reply(raw: bytes) -> Reply:
     if not raw.startswith(b"HTTP/1.1 "):
         return Reply(0)
@@ -249,7 +273,8 @@ class _Handler(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         connection = self.request
         with contextlib.suppress(OSError):
-            if self.server.context:
+            is_tls = connection.recv(1, socket.MSG_PEEK) == b"\x16"
+            if self.server.context and (is_tls or not self.server.takes_plaintext):
                 connection = self.server.context.wrap_socket(connection, server_side=True)
             self._answer(connection)
             connection.close()
@@ -288,12 +313,15 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     name = ""
     context: ssl.SSLContext | None = None
+    takes_plaintext = False
 
 
 @contextlib.contextmanager
-def _app(address: Address, name: str, context: ssl.SSLContext | None = None) -> Any:  # noqa: ANN401
+def _app(
+    address: Address, name: str, context: ssl.SSLContext | None = None, *, takes_plaintext: bool = False
+) -> Any:  # noqa: ANN401
     with _Server((address.host, address.port), _Handler) as server:
-        server.name, server.context = name, context
+        server.name, server.context, server.takes_plaintext = name, context, takes_plaintext
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield

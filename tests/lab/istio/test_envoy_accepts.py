@@ -112,6 +112,42 @@ spec:
       route: [{destination: {host: cart}, weight: 1}, {destination: {host: cart, port: {number: 80}}, weight: 3}]
       timeout: 2s
       retries: {attempts: 1, perTryTimeout: 500ms, retryOn: "reset,503"}
+    - match:
+        - uri: {prefix: ""}
+          scheme: {exact: https}
+          method: {regex: "G.*"}
+          authority: {prefix: cart}
+          headers: {"@request.auth.claims[group][id]": {exact: a}, x-d: {}}
+          withoutHeaders: {"@request.auth.claims.group": {prefix: b}, x-e: {exact: "1"}}
+          queryParams: {q: {regex: "[0-9]+"}, r: {}}
+      route:
+        - destination: {host: cart}
+          weight: 1
+          headers: {request: {set: {x-s: "%REQ(:path)%", host: a.example}, add: {x-a: "100%%"}, remove: [x-r]}}
+        - {destination: {host: cart, subset: v2}, weight: 2, headers: {response: {set: {x-s: a}, remove: [x-r]}}}
+      headers: {response: {add: {x-t: b}}}
+      rewrite: {uriRegexRewrite: {match: "^/(a+)", rewrite: "/b"}, authority: b.example}
+      mirrors: [{destination: {host: cart}, percentage: {value: 0.5}}, {destination: {host: nobody}}]
+      fault:
+        delay: {percentage: {value: 10}, fixedDelay: 1s}
+        abort: {percentage: {value: 0.01}, grpcStatus: UNAVAILABLE}
+      corsPolicy:
+        allowOrigins: [{regex: "https://.*"}, {prefix: "http://a"}, {exact: "http://b"}]
+        allowMethods: [GET]
+        allowHeaders: [x-a]
+        exposeHeaders: [x-b]
+        maxAge: 1h
+        allowCredentials: true
+        unmatchedPreflights: IGNORE
+      retries: {attempts: 3, backoff: 25ms, retryIgnorePreviousHosts: false, retryRemoteLocalities: true}
+    - match: [{uri: {prefix: /d}}]
+      redirect: {prefixRewrite: /e, authority: c.example, scheme: http, port: 8080, redirectCode: 308}
+    - match: [{uri: {prefix: /f}}]
+      redirect: {uri: /g, derivePort: FROM_REQUEST_PORT}
+    - match: [{uri: {prefix: /h}}]
+      directResponse: {status: 418, body: {string: tea}}
+    - match: [{uri: {prefix: /i}}]
+      directResponse: {status: 200, body: {bytes: //4=}}
     - route: [{destination: {host: cart}}]
 """
 

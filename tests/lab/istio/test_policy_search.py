@@ -14,7 +14,7 @@ import jwt
 import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from meshlab.bench.tokens import SigningKey
+from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import to_manifest
 from meshlab.processes.ports import free_ports

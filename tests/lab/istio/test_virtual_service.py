@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshlab.istio.read.mesh_config import RetryPolicy
 
 if TYPE_CHECKING:
     from tests.lab.istio.conftest import Compiled, SmallMesh
@@ -107,6 +109,18 @@ def test_retries_as_written(small: SmallMesh, written: str, policy: dict[str, An
     found = route["route"].get("retryPolicy")
 
     assert found is None if policy is None else found.items() >= policy.items()
+
+
+def test_the_retries_of_the_mesh_count_where_a_rule_has_none(small: SmallMesh) -> None:
+    mesh = small.mesh(
+        service(f"[{{match: [{{uri: {{exact: /a}}}}], {TO_CART}, retries: {{attempts: 1}}}}, {{{TO_CART}}}]")
+    )
+    patient = replace(mesh.settings, default_http_retry_policy=RetryPolicy(attempts=7))
+    compiled = small.compiled(small.gateway_ref, replace(mesh, settings=patient))
+
+    own, default = compiled.virtual_hosts(8443)["cart.example"]
+    assert own["route"]["retryPolicy"]["numRetries"] == 1
+    assert default["route"]["retryPolicy"]["numRetries"] == 7
 
 
 @pytest.mark.parametrize(

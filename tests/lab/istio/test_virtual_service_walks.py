@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 import yaml
-from meshlab.bench.tokens import SigningKey
+from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio.envoy.routes import allow_any, block_all
 
 from tests.lab.istio.route_walk import RouteWalk, route_walk

@@ -6,12 +6,13 @@ import ssl
 from collections.abc import Mapping
 
 import pytest
-from meshlab.bench.probe import Connector
-from meshlab.bench.tokens import Tokens
 from meshlab.istio import Address
+from meshlab.lab.contract_tokens import Tokens
 from meshlab.lab.project import Project
-from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.project_mesh import ProjectMesh
 from meshpass.testing import FakeGateway, MeshRequest
+
+from tests.probe import Connector
 
 # Of these only the moment, or the way in which the body is framed, differs.
 _NOT_COMPARED = {"date", "content-length", "transfer-encoding", "connection"}
@@ -48,7 +49,7 @@ def ask(connection: http.client.HTTPConnection, path: str, headers: Mapping[str,
     ],
 )
 def test_it_refuses_as_the_real_gateway_does(
-    token: str, host: str | None, path: str, mesh: RunningMesh, project: Project
+    token: str, host: str | None, path: str, mesh: ProjectMesh, project: Project
 ) -> None:
     contract = project.contract()
     virtual_host = contract["GKE_GATEWAY_HOST"]
@@ -73,7 +74,7 @@ def test_it_refuses_as_the_real_gateway_does(
     assert fake == real
 
 
-def to(mesh: RunningMesh, virtual_host: str) -> http.client.HTTPConnection:
+def to(mesh: ProjectMesh, virtual_host: str) -> http.client.HTTPConnection:
     host, _, port = mesh.gateway_url.removeprefix("https://").rpartition(":")
     tls = ssl.create_default_context(cafile=str(mesh.gateway_ca))
     connection = http.client.HTTPConnection(host, int(port))

@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from meshlab.bench.probe import Connector, Request, send
-from meshlab.bench.tokens import NAMES, SigningKey, Tokens
+from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio import Address
+from meshlab.lab.contract_tokens import NAMES, Tokens
 from meshlab.lab.project import Project
-from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.project_mesh import ProjectMesh
 from meshpass.testing import JWKSVerifier
+
+from tests.probe import Connector, Request, send
 
 _STRANGER = SigningKey.generate()
 
@@ -35,7 +37,7 @@ _LEAVE_OUT = _LeaveOut()
 class Sides:
     """The two that are asked: a real Envoy and the verifier, both with the same issuer, audience and key."""
 
-    def __init__(self, mesh: RunningMesh, project: Project) -> None:
+    def __init__(self, mesh: ProjectMesh, project: Project) -> None:
         self.key = mesh.key
         self.contract = project.contract()
         self.tokens = Tokens(mesh.key, self.contract)
@@ -98,7 +100,7 @@ def base64url(data: bytes) -> str:
 
 
 @pytest.fixture(scope="session")
-def sides(mesh: RunningMesh, project: Project) -> Sides:
+def sides(mesh: ProjectMesh, project: Project) -> Sides:
     return Sides(mesh, project)
 
 

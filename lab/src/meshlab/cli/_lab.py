@@ -15,7 +15,7 @@ from meshlab.errors import LabError
 from meshlab.lab.project import DEFAULT_OVERLAY, Project
 
 if TYPE_CHECKING:
-    from meshlab.lab.project_mesh import RunningMesh
+    from meshlab.lab.project_mesh import ProjectMesh
 
 __all__ = ["demo", "run", "up"]
 
@@ -47,6 +47,9 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
+    ] = False,
     project: _ProjectOption = None,
     overlay: _OverlayOption = DEFAULT_OVERLAY,
 ) -> None:
@@ -59,7 +62,7 @@ def demo(
         from meshlab.demo import show
         from meshlab.demo.run import run_demo
 
-        good = run_demo(found, events, show.console())
+        good = run_demo(found, events, show.console(), verbose=verbose)
     raise typer.Exit(0 if good else 1)
 
 
@@ -133,7 +136,7 @@ def _write(file: Path, text: str) -> None:
         raise LabError(f"{file}: cannot be written: {error.strerror}") from None
 
 
-def _follow(jwks: Path, mesh: "RunningMesh") -> NoReturn:
+def _follow(jwks: Path, mesh: "ProjectMesh") -> NoReturn:
     from meshlab.manifest import ManifestError
 
     seen = None

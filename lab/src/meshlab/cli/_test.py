@@ -13,7 +13,7 @@ from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from meshlab.bench.case import AppSpec
     from meshlab.bench.protocol import Bench, Sources
@@ -71,6 +71,14 @@ def run_tests(
             show_default=False,
         ),
     ] = None,
+    env_file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="KEY=VALUE lines that ${KEY} in case files stands for. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:
@@ -93,6 +101,7 @@ def run_tests(
         given = sources(files, namespace, mesh_config)
         choice = Choice(expression, stop, jobs)
         apps = _apps(app or [])
+        variables = _variables(env_file or [])
         if watch:
             from meshlab.cli._watch import watch_cases
 
@@ -104,11 +113,12 @@ def run_tests(
                 cases,
                 choice,
                 apps,
+                variables=variables,
                 verbose=verbose,
                 junit=junit,
                 allow_not_judged=allow_not_judged,
             )
-        run = run_once(bench, given, cases, choice, apps, progress=not as_json)
+        run = run_once(bench, given, cases, choice, apps, variables, progress=not as_json)
         code = exit_code(run, allow_not_judged=allow_not_judged)
         _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
     raise typer.Exit(code)
@@ -120,6 +130,7 @@ def run_once(
     cases: "Sequence[Path]",
     choice: "Choice",
     apps: "Sequence[AppSpec]",
+    variables: "Mapping[str, str]",
     *,
     progress: bool = True,
 ) -> "Run":
@@ -128,7 +139,7 @@ def run_once(
     from meshlab.bench.report.progress import Progress
     from meshlab.bench.session import run_cases, with_apps
 
-    case_files = [with_apps(case_file, apps) for case_file in collect(cases)]
+    case_files = [with_apps(case_file, apps) for case_file in collect(cases, variables)]
     mesh = bench.load(given)
     with Progress(sys.stderr, shown=progress) as bar:
         return run_cases(mesh, case_files, choice, began=bar.began, happened=bar.happened)
@@ -158,6 +169,12 @@ def _write(
 
         terminal.full(run, terminal.console(), verbose=verbose)
     write_junit(run, junit, allow_not_judged=allow_not_judged)
+
+
+def _variables(files: "Sequence[Path]") -> dict[str, str]:
+    from meshlab.env_file import read_env_file
+
+    return {name: value for file in files for name, value in read_env_file(file).items()}
 
 
 def _apps(written: "Sequence[str]") -> "list[AppSpec]":

@@ -14,7 +14,7 @@ from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from meshlab.bench.case import AppSpec
     from meshlab.bench.protocol import Bench, Sources
@@ -35,6 +35,7 @@ def watch_cases(
     choice: Choice,
     apps: Sequence[AppSpec],
     *,
+    variables: Mapping[str, str],
     verbose: bool,
     junit: Path | None,
     allow_not_judged: bool,
@@ -48,6 +49,7 @@ def watch_cases(
         cases: Case files and directories.
         choice: Which cases.
         apps: Applications of the command line.
+        variables: Values for `${NAME}` in case files.
         verbose: Show every case of the first run.
         junit: Where to write JUnit XML after each run.
         allow_not_judged: As on the command line.
@@ -60,7 +62,7 @@ def watch_cases(
         files = before.files if before else ()
         seen = snapshot(given, cases, files)
         try:
-            run = run_once(bench, given, cases, choice, apps)
+            run = run_once(bench, given, cases, choice, apps, variables)
         except (LabError, ManifestError, BenchError) as error:
             explain(str(error))
         else:

@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from meshlab.bench.cases import load_cases
-from meshlab.bench.verdict import Result
+from meshlab.bench.report import terminal
 from meshlab.cloud.bigquery.control import stats
 from meshlab.cloud.pubsub.control import backlog
 from meshlab.demo import show
 from meshlab.demo.events import EventClients, read_events
 from meshlab.demo.ledger import Ledger, Published, balance
+from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
 from meshlab.lab.stack import Lab, shipped
 
@@ -25,16 +25,17 @@ _PATIENCE_S = 45.0
 _SHOWN_ROWS = 8
 
 
-def run_demo(project: Project, events_file: Path | None, console: Console) -> bool:
+def run_demo(project: Project, events_file: Path | None, console: Console, *, verbose: bool = False) -> bool:
     """Run the demo and show it.
 
     Args:
         project: The checkout to run.
         events_file: Events to publish, one a line; the shipped sample when None.
         console: Where to show it.
+        verbose: Whether to show every policy test, and not only those that failed.
 
     Returns:
-        Whether every event ended in exactly one place and every policy test met its expected fate.
+        Whether every event ended in exactly one place and every policy test had its expected outcome.
 
     Raises:
         LabError: A part did not start, or the events cannot be read.
@@ -48,26 +49,16 @@ def run_demo(project: Project, events_file: Path | None, console: Console) -> bo
         for sentence in lab.mesh.not_enforced:
             console.print(f"only a cluster enforces: {sentence}", style="dim", highlight=False)
         ledger = _send_events(lab, events, console)
-        results = _send_probes(lab, project, console)
-        complaints = what_is_broken(ledger, results)
+        complaints = list(ledger.complaints)
         if ledger.lost:
             complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
+    complaints += _run_policy_tests(project, console, verbose=verbose)
     for complaint in complaints:
         console.print(f"[red]broken:[/] {complaint}", highlight=False)
     seconds = time.monotonic() - began_at
     console.print(f"took {seconds:.1f} s in all; nothing is left running", highlight=False)
     console.print(f"demo: {ledger}", highlight=False)
     return not complaints
-
-
-def what_is_broken(ledger: Ledger, results: Sequence[Result]) -> list[str]:
-    """Every promise that the run did not keep, one sentence each.
-
-    Args:
-        ledger: What became of the events.
-        results: What became of the policy tests' requests.
-    """
-    return [*(result.broken for result in results if result.broken), *ledger.complaints]
 
 
 def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> Ledger:
@@ -120,9 +111,13 @@ def _unacked(lab: Lab) -> int:
     return backlog(lab.environment["PUBSUB_EMULATOR_HOST"], lab.resources.subscription).unacked
 
 
-def _send_probes(lab: Lab, project: Project, console: Console) -> list[Result]:
-    cases = [case for path in sorted(project.policy_tests.glob("*.yaml")) for case in load_cases(path)]
-    with console.status("knocking at the mesh"):
-        results = [lab.mesh.run_policy_test(case) for case in cases]
-    console.print(show.who_got_in(results))
-    return results
+def _run_policy_tests(project: Project, console: Console, *, verbose: bool) -> list[str]:
+    """Run the policy tests, show what a person should see of them, and return a sentence where one failed."""
+    with console.status("sending the requests of the policy tests"):
+        run = run_policy_tests(project)
+    console.print("Who gets into the mesh", style="bold")
+    terminal.full(run, console, verbose=verbose)
+    passed = run.counts["passed"]
+    if passed == len(run.outcomes):
+        return []
+    return [f"{len(run.outcomes) - passed} of {len(run.outcomes)} policy tests"]

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from meshlab.bench.verdict import Result
 from meshlab.demo.ledger import DeadLetter, Ledger
 from meshlab.lab.stack import Started
 
@@ -70,20 +69,6 @@ def rows(found: Sequence[Mapping[str, object]]) -> Table:
     )
     for row in found:
         table.add_row(*(_cell(value) for value in row.values()))
-    return table
-
-
-def who_got_in(results: Sequence[Result]) -> Table:
-    """Every request of the policy tests, the answer it got, and who gave it."""
-    table = _table("Who got in", "request", "answer", "given by", "as promised")
-    for result in results:
-        status = "refused" if result.answer.status is None else str(result.answer.status)
-        words = "" if result.answer.status == 200 else result.answer.text
-        verdict = "[green]yes[/]" if result.broken is None else "[red]NO[/]"
-        style = "green" if result.by == "app" else "yellow"
-        table.add_row(
-            _cell(result.case.name, 60), _cell(f"{status} {words}", 60), f"[{style}]{result.by}[/]", verdict
-        )
     return table
 
 

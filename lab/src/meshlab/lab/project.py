@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
 
 _MARKER = Path("infra/contract.env")
@@ -75,23 +76,6 @@ class Project:
             LabError: A line is not KEY=VALUE.
         """
         return read_env_file(self.root / _MARKER)
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """Read a plain KEY=VALUE file: everything after the first `=` of a line is the value.
-
-    Raises:
-        LabError: A line is not KEY=VALUE.
-    """
-    values = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        key, equals, value = line.partition("=")
-        if not equals or not key.isidentifier():
-            raise LabError(f"{path}:{number}: expected KEY=VALUE")
-        values[key] = value
-    return values
 
 
 def _search() -> Path:

@@ -14,7 +14,7 @@ from typing import Self
 from meshlab.certificates import private_pem
 from meshlab.errors import LabError
 from meshlab.lab.project import Project
-from meshlab.lab.project_mesh import RunningMesh
+from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.provision import Resources, eventarc_endpoint, provision
 from meshlab.processes.ports import LOOPBACK, free_ports
 from meshlab.processes.supervisor import Child, Supervisor
@@ -54,7 +54,7 @@ class Lab:
         ready_after_s: Seconds from the start until all of it was ready.
     """
 
-    mesh: RunningMesh
+    mesh: ProjectMesh
     environment: Mapping[str, str]
     own_pubsub: bool
     ready_after_s: float
@@ -128,7 +128,7 @@ class Lab:
         stand_ins = [name for name in _STAND_INS if self.own_pubsub or name != "pubsub"]
         for name in stand_ins:
             self._start_stand_in(name)
-        self.mesh = RunningMesh(self._supervisor, self._project, ports, self._profiles)
+        self.mesh = ProjectMesh(self._supervisor, self._project, ports, self._profiles)
         for child in self.mesh.start():
             self._children[child.name] = child
         for name in stand_ins:

@@ -70,10 +70,12 @@ class Envoy:
             _write_private(path, json.dumps(document))
         self._child: Child | None = None
         self._rejected = 0
+        self._pending: dict[str, Any] | None = None
 
     def start(self) -> Child:
         """Start it without waiting for it."""
         self._rejected = 0
+        self._write_pending()
         self._child = self._supervisor.spawn(
             self.name,
             [
@@ -118,11 +120,14 @@ class Envoy:
         if bootstrap != self._bootstrap:
             kinds = "listeners and clusters" if self._clusters else "listeners"
             raise ValueError(f"more than the {kinds} of {self.name} changed; start it anew")
-        for path, document in files.items():
-            # Envoy looks at the file when another one is moved into its place.
-            new = path.with_suffix(".new")
-            _write_private(new, json.dumps(document))
-            new.replace(path)
+        changed = [path for path, document in files.items() if _differs(path, document)]
+        if self._clusters in changed:
+            # Envoy refuses a route to a cluster that it does not know yet, so the listeners wait for the clusters.
+            self._pending = files.pop(self._listeners)
+            _replace(self._clusters, files[self._clusters])
+        elif changed:
+            self._pending = None
+            _replace(self._listeners, files[self._listeners])
 
     def wait_updated(self) -> None:
         """Wait until it serves by the latest listeners alone: no connection is left that knows those of before.
@@ -132,6 +137,10 @@ class Envoy:
         """
         if self._child is None:
             return  # it reads the file when it starts
+        if self._pending is not None:
+            clusters = {_CLUSTER_VERSION: self._versions()[_CLUSTER_VERSION]}
+            self._child.wait_until(lambda: self._takes(clusters), "did not take its new clusters")
+            self._write_pending()
         wanted = self._versions()
         self._child.wait_until(
             lambda: self._takes(wanted, drained=True), "did not take its new configuration"
@@ -174,6 +183,11 @@ class Envoy:
         bootstrap, clusters = split_clusters(bootstrap, self._clusters)
         # Clusters first: a listener may lead to a new one.
         return bootstrap, {self._clusters: clusters, self._listeners: listeners}
+
+    def _write_pending(self) -> None:
+        if self._pending is not None:
+            _replace(self._listeners, self._pending)
+            self._pending = None
 
     def _versions(self) -> dict[str, str]:
         """The version of each file that Envoy watches, by the name of the statistic that reports it."""
@@ -259,6 +273,18 @@ def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any
 def _discovery_response(resources: list[dict[str, Any]]) -> dict[str, Any]:
     version = hashlib.sha256(json.dumps(resources).encode()).hexdigest()[:16]
     return {"version_info": version, "resources": resources}
+
+
+def _differs(path: Path, document: dict[str, Any]) -> bool:
+    """Whether a discovery response is another than the one in the file."""
+    return bool(json.loads(path.read_text())["version_info"] != document["version_info"])
+
+
+def _replace(path: Path, document: dict[str, Any]) -> None:
+    """Move a file into another's place: Envoy looks at it then."""
+    new = path.with_suffix(".new")
+    _write_private(new, json.dumps(document))
+    new.replace(path)
 
 
 def _write_private(path: Path, text: str) -> None:

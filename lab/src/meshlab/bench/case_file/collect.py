@@ -12,7 +12,7 @@ from meshlab.errors import LabError
 from meshlab.yaml_reader import StrictLoader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from meshlab.bench.case import CaseFile
@@ -22,11 +22,15 @@ __all__ = ["case_paths", "collect"]
 _ENDINGS = (".yaml", ".yml")
 
 
-def collect(paths: Sequence[Path]) -> list[CaseFile]:
+def collect(paths: Sequence[Path], variables: Mapping[str, str] | None = None) -> list[CaseFile]:
     """Read case files, and those below directories.
 
     In a directory, a file of Kubernetes objects is passed over. Every other YAML file must be a case file, so that a
     misspelt first word does not lose one silently.
+
+    Args:
+        paths: The files and directories.
+        variables: Values for `${NAME}` in the files.
 
     Raises:
         CaseFileError: Files are wrong; holds the problems of all of them.
@@ -36,7 +40,7 @@ def collect(paths: Sequence[Path]) -> list[CaseFile]:
     found: list[CaseFile] = []
     for path in case_paths(paths):
         try:
-            found.append(read_case_file(path))
+            found.append(read_case_file(path, variables))
         except CaseFileError as error:
             problems += error.problems
     if problems:

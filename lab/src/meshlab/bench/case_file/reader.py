@@ -18,17 +18,24 @@ from meshlab.bench.case_file.read_request import read_request
 from meshlab.bench.case_file.read_sender import read_sender
 from meshlab.bench.case_file.read_setup import read_apps, read_authorities, read_authorizers, read_workloads
 from meshlab.bench.case_file.read_token import read_token
+from meshlab.bench.case_file.variables import fill_in
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshlab.bench.case import Case, Matrix
     from meshlab.bench.case_file.context import Fields
 
 __all__ = ["parse_case_file", "read_case_file"]
 
 
-def read_case_file(path: Path) -> CaseFile:
+def read_case_file(path: Path, variables: Mapping[str, str] | None = None) -> CaseFile:
     """Read a case file.
+
+    Args:
+        path: The file.
+        variables: Values for `${NAME}` in it.
 
     Raises:
         CaseFileError: It cannot be read, or something in it is wrong; holds every problem with its line.
@@ -39,15 +46,16 @@ def read_case_file(path: Path) -> CaseFile:
         raise _unreadable(path, f"not UTF-8 text: {error.reason} at byte {error.start}") from None
     except OSError as error:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from None
-    return parse_case_file(text, str(path))
+    return parse_case_file(text, str(path), variables)
 
 
-def parse_case_file(text: str, file: str) -> CaseFile:
+def parse_case_file(text: str, file: str, variables: Mapping[str, str] | None = None) -> CaseFile:
     """Read the text of a case file.
 
     Args:
         text: The YAML.
         file: What to call it in error messages.
+        variables: Values for `${NAME}` in it.
 
     Raises:
         CaseFileError: Something in it is wrong; holds every problem with its line.
@@ -55,6 +63,7 @@ def parse_case_file(text: str, file: str) -> CaseFile:
     root, yaml_problems = compose(text, file)
     if root is None:
         raise CaseFileError(yaml_problems)
+    yaml_problems += fill_in(root, variables or {})
     context = Context()
     read = context.problems.attempt(partial(_read, context), root, None)
     spoilt = {problem.place.line for problem in yaml_problems}

@@ -23,8 +23,7 @@ from meshlab.istio.model.credentials import tls_resources
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.envoy.outbound.context import RouteTable
-    from meshlab.istio.envoy.placement import Placement
+    from meshlab.istio.envoy.placement import Address, Placement
     from meshlab.istio.envoy.tls import Secrets
     from meshlab.istio.model.client_credentials import ClientResource
     from meshlab.istio.model.credentials import TlsResource
@@ -47,7 +46,7 @@ class ProxyCompiler:
     def __init__(self, mesh: Mesh, placement: Placement, secrets: Secrets) -> None:
         self._mesh, self._placement, self._secrets = mesh, placement, secrets
         self._clusters = ServiceClusters(mesh, placement, secrets)
-        self._routes: RouteTable = {}
+        self._outbound: dict[tuple[object, ...], list[Json]] = {}
 
     def compile(self, ref: WorkloadRef) -> Json:
         """Compile the configuration of a workload's proxy.
@@ -70,12 +69,11 @@ class ProxyCompiler:
             listeners = gateway_listeners(mesh, workload, placement, secrets)
             clusters += sni_clusters(mesh, workload, placement)
         else:
-            context = OutboundContext(mesh, workload, scope, self._routes)
             listeners = [
                 inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports
             ]
             if address := placement.outbound.get(ref):
-                listeners += [virtual_outbound_listener(context, address), *outbound_listeners(context)]
+                listeners += self._outbound_side(OutboundContext(mesh, workload, scope), address)
             clusters += [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
             clusters.append(passthrough_cluster(timeout_s, placement.relay))
         client: dict[ClientResource, None] = {}
@@ -98,6 +96,11 @@ class ProxyCompiler:
             # Without a limit Envoy warns at every start; Istio sets the same one.
             "overloadManager": {"resourceMonitors": [_CONNECTION_LIMIT]},
         }
+
+    def _outbound_side(self, context: OutboundContext, address: Address) -> list[Json]:
+        if context.profile not in self._outbound:
+            self._outbound[context.profile] = outbound_listeners(context)
+        return [virtual_outbound_listener(context, address), *self._outbound[context.profile]]
 
 
 def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: Secrets) -> Json:

@@ -11,6 +11,7 @@ from meshlab.istio.envoy.routes import (
     ProxyView,
     RoutedServer,
     RoutedService,
+    RouteSettings,
     cluster_names,
     gateway_virtual_hosts,
     route_configuration,
@@ -50,6 +51,7 @@ def request_routes(mesh: Mesh, workload: Workload, servers: Sequence[MergedServe
         virtual_services=lambda gateway: _virtual_services(mesh, workload, gateway),
         proxy=ProxyView(workload.labels, workload.ref.namespace),
         cluster_name=lambda _, port: _cluster_name(mesh, workload, port),
+        settings=RouteSettings.of_mesh(mesh.settings),
     )
     return route_configuration(servers[0].route_name, hosts)
 

@@ -7,6 +7,7 @@ A rule is looked for in the client's namespace, then in the service's, then in t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.destination_rule import TrafficPolicy
@@ -74,6 +75,12 @@ class DestinationRules:
                     _merge(self._root_local, rule, export_to)
             else:
                 _merge(self._exported.setdefault(own, {}), rule, export_to)
+
+    @cached_property
+    def selector_keys(self) -> frozenset[str]:
+        """The labels by which rules choose workloads."""
+        rules = [rule for by_host in self._local.values() for merged in by_host.values() for rule in merged]
+        return frozenset(key for rule in rules for key in rule.selector or ())
 
     def candidates(self, client_namespace: str, service: MeshService) -> list[MergedRule]:
         """Return the rules for a service that clients of a namespace see; which of them depends on the workload."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.model.workload import Workload
+    from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.sidecar import EgressProxy, OutboundMode, Sidecar
     from meshlab.istio.read.virtual_service import VirtualService
 
@@ -45,6 +46,11 @@ class EgressScope:
     listener: EgressListener
     services: tuple[MeshService, ...]
     virtual_services: tuple[VirtualService, ...]
+
+    @cached_property
+    def for_connections(self) -> tuple[VirtualService, ...]:
+        """The VirtualServices that have rules for connections."""
+        return tuple(each for each in self.virtual_services if each.tcp or each.tls)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +77,30 @@ class ProxyScope:
     def by_hostname(self) -> Mapping[str, MeshService]:
         """The services by their names."""
         return {service.hostname: service for service in self.services}
+
+    @cached_property
+    def label_keys(self) -> frozenset[str]:
+        """The labels by which conditions tell workloads apart; those with the same values are treated alike."""
+        found = set(self.rules.selector_keys)
+        for scope in self.egress:
+            for service in scope.virtual_services:
+                conditions = [match.source_labels for rule in service.http for match in rule.matches]
+                conditions += [match.source_labels for rule in service.tcp for match in rule.matches]
+                conditions += [match.source_labels for rule in service.tls for match in rule.matches]
+                found.update(key for labels in conditions for key in labels or ())
+        return frozenset(found)
+
+    @cached_property
+    def called_pods(self) -> frozenset[WorkloadRef]:
+        """The workloads that have a listener of their own, which their own sidecars leave out."""
+        return frozenset(
+            endpoint.workload
+            for service in self.services
+            if service.resolution == "original"
+            for endpoints in service.endpoints.values()
+            for endpoint in endpoints
+            if endpoint.workload
+        )
 
     def egress_for(self, port: int) -> EgressScope | None:
         """Return the listener whose routes count on a port: the first that has it, or the one for all ports."""

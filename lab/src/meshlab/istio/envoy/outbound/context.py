@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from meshlab.istio.envoy.routes import (
     outbound_cluster,
     sidecar_virtual_hosts,
 )
-from meshlab.istio.read.virtual_service import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +29,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.visibility import ProxyScope
     from meshlab.istio.model.workload import Workload
 
-__all__ = ["OutboundContext", "RouteTable"]
-
-RouteTable = dict[tuple[int, frozenset[tuple[str, str]], int], "list[Json]"]
-"""Virtual hosts that were made, by scope, labels of the workload, and port."""
+__all__ = ["OutboundContext", "routed_service"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +40,23 @@ class OutboundContext:
         mesh: The mesh.
         workload: Its workload.
         scope: What it knows.
-        made_routes: Virtual hosts that other sidecars had made; workloads that know the same share them.
     """
 
     mesh: Mesh
     workload: Workload
     scope: ProxyScope
-    made_routes: RouteTable
+    _hosts: dict[int, list[Json]] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def profile(self) -> tuple[object, ...]:
+        """What its listeners depend on: two sidecars with the same profile have the same."""
+        labels = self.workload.labels
+        return (
+            id(self.scope),
+            tuple((key, labels[key]) for key in sorted(self.scope.label_keys) if key in labels),
+            self.workload.ref if self.workload.ref in self.scope.called_pods else None,
+            json.dumps(self.access_log),
+        )
 
     @cached_property
     def access_log(self) -> list[Json]:
@@ -64,18 +71,7 @@ class OutboundContext:
     @cached_property
     def settings(self) -> RouteSettings:
         """The mesh's settings for routes."""
-        policy = self.mesh.settings.default_http_retry_policy
-        if policy is None:
-            return RouteSettings()
-        retries = Retries(
-            attempts=policy.attempts,
-            per_try_timeout_s=policy.per_try_timeout_s,
-            retry_on=policy.retry_on,
-            backoff_s=policy.backoff_s,
-            ignore_previous_hosts=policy.ignore_previous_hosts,
-            remote_localities=policy.retry_remote_localities,
-        )
-        return RouteSettings(default_retries=retries)
+        return RouteSettings.of_mesh(self.mesh.settings)
 
     @cached_property
     def routed(self) -> Mapping[str, RoutedService]:
@@ -95,16 +91,15 @@ class OutboundContext:
         egress = self.scope.egress_for(port)
         if egress is None:
             return []
-        key = (id(self.scope), frozenset(self.workload.labels.items()), port)
-        if key not in self.made_routes:
-            self.made_routes[key] = sidecar_virtual_hosts(
+        if port not in self._hosts:
+            self._hosts[port] = sidecar_virtual_hosts(
                 egress.virtual_services,
                 [routed_service(service) for service in egress.services],
                 proxy=self.view,
                 port=port,
                 settings=self.settings,
             )
-        return self.made_routes[key]
+        return self._hosts[port]
 
     def unknown_hosts(self) -> Json:
         """Return the virtual host for all hosts that it does not know."""

@@ -102,7 +102,7 @@ class _Ports:
         if kind == "http":
             self._add_http(entry, service, port, bind)
             return
-        chains = connection_chains(self._context, scope.virtual_services, service, port, bind, ranges)
+        chains = connection_chains(self._context, scope.for_connections, service, port, bind, ranges)
         if kind == "auto" and (entry is None or entry.kind != "auto"):
             chains.append(self._http(service, port, bind, http_only=True, alone=bind != NO_ADDRESS))
         if entry is None or (kind == "auto" and entry.kind == "http"):

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from meshlab.istio.read.virtual_service import Retries
+
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
-    from meshlab.istio.read.virtual_service import Destination, Retries
+    from meshlab.istio.read.mesh_config import MeshSettings
+    from meshlab.istio.read.virtual_service import Destination
 
 __all__ = ["ClusterName", "ProxyView", "RouteSettings", "RoutedPort", "RoutedService"]
 
@@ -82,6 +85,22 @@ class RouteSettings:
     hash_policy: Callable[[Destination], Json | None] = field(default=_no_hash)
     append_forwarded_host: bool = False
     count_attempts: bool = True
+
+    @classmethod
+    def of_mesh(cls, mesh: MeshSettings) -> RouteSettings:
+        """Return the settings that a mesh gives to all its routes."""
+        policy = mesh.default_http_retry_policy
+        if policy is None:
+            return cls()
+        retries = Retries(
+            attempts=policy.attempts,
+            per_try_timeout_s=policy.per_try_timeout_s,
+            retry_on=policy.retry_on,
+            backoff_s=policy.backoff_s,
+            ignore_previous_hosts=policy.ignore_previous_hosts,
+            remote_localities=policy.retry_remote_localities,
+        )
+        return cls(default_retries=retries)
 
 
 ClusterName = Callable[["Destination"], str]

@@ -1,4 +1,4 @@
-"""The tokens of the policy tests: one good, and one for every flaw that the mesh must notice.
+"""Tokens as `infra/contract.env` describes them: one good, and one for every flaw that the mesh must notice.
 
 Signed here with PyJWT rather than by the SDK, which would refuse to make most of them.
 """
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from meshlab.bench.signing_keys import SigningKey, base64url
 
-__all__ = ["NAMES", "SigningKey", "Tokens"]
+__all__ = ["NAMES", "Tokens"]
 
 # Beyond the 60 s that Envoy forgives by default, and well within them.
 _PAST_SKEW_S = 120

@@ -1,0 +1,33 @@
+"""Plain KEY=VALUE files, as shells, kustomize and this project's own `infra/contract.env` have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.errors import LabError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["read_env_file"]
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Read a KEY=VALUE file: everything after the first `=` of a line is the value.
+
+    Raises:
+        LabError: It cannot be read, or a line is not KEY=VALUE.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    values = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals or not key.isidentifier():
+            raise LabError(f"{path}:{number}: expected KEY=VALUE")
+        values[key] = value
+    return values
