@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
+from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
+from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
@@ -157,6 +160,9 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
+        known = Visibility(mesh)
+        opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)
+        mesh = replace(mesh, workloads=tuple(opened))
         accounts = {
             (manifest.namespace, manifest.name)
             for manifest in self._to_read
@@ -217,8 +223,6 @@ class _Reader:
 
 
 def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
-    from dataclasses import replace
-
     return replace(mesh, notes=tuple(notes))
 
 

@@ -39,11 +39,13 @@ class WorkloadPort:
         number: The pod's own port (a Service's targetPort).
         protocol: For an application, as `read.protocols` names it. For a gateway `http`, `https`, `tls` or `tcp`.
         declared: Whether a Service names it. Istio knows no other port of a pod, and takes what comes on one as it is.
+        app_port: The port of the application behind it; `None` for the same.
     """
 
     number: int
     protocol: str
     declared: bool = True
+    app_port: int | None = None
 
 
 @dataclass(frozen=True)
