@@ -62,6 +62,7 @@ class Workload:
         assumed: Whether the manifests do not hold it: a gateway that a Gateway's selector asks for, or a workload
             that a case file declares.
         port_targets: For a gateway, the ports of its Services to the ports of its pods.
+        unprivileged: Whether its proxy cannot open ports below 1024.
         topology: For a gateway, what its own annotation says about what stands in front of it.
     """
 
@@ -73,6 +74,7 @@ class Workload:
     named_ports: Mapping[str, int]
     assumed: bool = False
     port_targets: Mapping[int, int] = field(default_factory=dict)
+    unprivileged: bool = False
     topology: GatewayTopology = field(default_factory=GatewayTopology)
 
     @property
@@ -134,6 +136,7 @@ def workload_of(
         ports=ports,
         named_ports=pod.named_ports,
         port_targets=targets,
+        unprivileged=pod.unprivileged,
         topology=pod.topology,
     )
 
@@ -156,7 +159,7 @@ def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) ->
     """Return the pod's port behind each port of a gateway's Services. The first Service that has a port decides."""
     targets: dict[int, int] = {}
     for service in services:
-        for port in service.ports:
+        for port in service.ports if service.translates_ports else ():
             number = target_number(named_ports, port)
             if number is not None:
                 targets.setdefault(port.number, number)
