@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
+from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
-from meshlab.istio.model.workload import proxy_of, with_ingress, workload_of
+from meshlab.istio.model.visibility import Visibility
+from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.fields import Where, collected_problems
@@ -31,7 +33,6 @@ from meshlab.yaml_reader import LocatedDict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.pods import Pod
     from meshlab.manifest import Manifest, Problem
 
@@ -164,7 +165,9 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
-        mesh = _with_ingress(mesh)
+        known = Visibility(mesh)
+        opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)
+        mesh = replace(mesh, workloads=tuple(opened))
         accounts = {
             (manifest.namespace, manifest.name)
             for manifest in self._to_read
@@ -222,18 +225,6 @@ class _Reader:
             else:
                 problem = f"{seen[pod.ref].kind} {pod.ref} has the same name; workloads are named by it, so rename one."
                 self._refuse(pod.where.manifest, [Where(pod.where.manifest).error(problem).problems[0]])
-
-
-def _with_ingress(mesh: Mesh) -> Mesh:
-    """Return the mesh with the inbound ports that Sidecars name."""
-    if not any(sidecar.ingress for sidecar in mesh.sidecars):
-        return mesh
-
-    def changed(workload: Workload) -> Workload:
-        sidecar = mesh.visibility.sidecar_of(workload) if workload.proxy == "sidecar" else None
-        return with_ingress(workload, sidecar.ingress) if sidecar and sidecar.ingress else workload
-
-    return replace(mesh, workloads=tuple(changed(workload) for workload in mesh.workloads))
 
 
 def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
