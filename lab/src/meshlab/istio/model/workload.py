@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.gateway_servers import merge_servers, ordered_gateways
+from meshlab.istio.read.proxy_config import GatewayTopology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,6 +60,7 @@ class Workload:
         assumed: Whether the manifests do not hold it: a gateway that a Gateway's selector asks for, or a workload
             that a case file declares.
         port_targets: For a gateway, the ports of its Services to the ports of its pods.
+        topology: For a gateway, what its own annotation says about what stands in front of it.
     """
 
     ref: WorkloadRef
@@ -69,6 +71,7 @@ class Workload:
     named_ports: Mapping[str, int]
     assumed: bool = False
     port_targets: Mapping[int, int] = field(default_factory=dict)
+    topology: GatewayTopology = field(default_factory=GatewayTopology)
 
     @property
     def is_gateway(self) -> bool:
@@ -122,7 +125,14 @@ def workload_of(
     targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
     ports = gateway_ports(pod.labels, gateways, targets) if proxy == "gateway" else _app_ports(pod, chosen)
     return Workload(
-        pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports, port_targets=targets
+        ref=pod.ref,
+        labels=pod.labels,
+        service_account=pod.service_account,
+        proxy=proxy,
+        ports=ports,
+        named_ports=pod.named_ports,
+        port_targets=targets,
+        topology=pod.topology,
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.fields import Where, refuse_istio_keys
 from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +51,7 @@ _POD_ANNOTATIONS = {
     _INJECT,
     "inject.istio.io/templates",
     "prometheus.istio.io/merge-metrics",
-    "proxy.istio.io/config",
+    PROXY_CONFIG,
     "proxy.istio.io/overrides",
     "sidecar.istio.io/agentLogLevel",
     "sidecar.istio.io/componentLogLevel",
@@ -92,6 +93,7 @@ class Pod:
         own_proxy: A proxy that stands in the pod already, as `istioctl kube-inject` and old gateway charts write.
         host_network: Whether it is on the node's network, so that nothing is injected.
         ports: The ports that its containers declare.
+        topology: What its annotation says about what stands in front of a gateway.
         where: The template.
     """
 
@@ -105,6 +107,7 @@ class Pod:
     own_proxy: Literal["sidecar", "gateway"] | None
     host_network: bool
     ports: tuple[ContainerPort, ...]
+    topology: GatewayTopology
     where: Where
 
     @property
@@ -153,7 +156,16 @@ def read_pod(manifest: Manifest) -> Pod:
         own_proxy=_own_proxy(containers),
         host_network=bool(pod.get("hostNetwork")),
         ports=_ports(containers, template),
+        topology=_topology(annotations, template),
         where=template,
+    )
+
+
+def _topology(annotations: Mapping[str, Any], template: Where) -> GatewayTopology:
+    if PROXY_CONFIG not in annotations:
+        return GatewayTopology()
+    return proxy_config_of(
+        str(annotations[PROXY_CONFIG]), template.key("metadata", "annotations", PROXY_CONFIG)
     )
 
 
