@@ -62,6 +62,8 @@ def _on_pods(
         if pod.service_account != "default" and account not in accounts:
             where = pod.where.key("spec", "serviceAccountName")
             yield _note(where, f"there is no ServiceAccount {'/'.join(account)} in the manifests.")
+        if pod.own_proxy:  # it does not ask for injection
+            continue
         if pod.ref.namespace not in injects and pod.ref.namespace not in unknown:
             unknown.add(pod.ref.namespace)
             problem = f"the manifests do not hold Namespace {pod.ref.namespace}, so its injection labels are not known."
@@ -76,18 +78,20 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
         found = [
             workload
             for workload in mesh.workloads
-            if workload.is_gateway and gateway.selector.items() <= workload.labels.items()
+            if workload.is_gateway and gateway.selects(workload.ref.namespace, workload.labels)
         ]
-        if all(workload.assumed for workload in found):
+        # A listener without any Service has a note of its own.
+        if found and all(workload.assumed for workload in found):
             names = ", ".join(str(workload.ref) for workload in found)
             problem = f"selects no workload of the manifests; the gateway {names} is assumed."
-            yield _note(gateway.where.key("selector"), problem)
+            where = gateway.where.key("selector" if gateway.services is None else "addresses")
+            yield _note(where, problem)
     for workload in mesh.workloads:
         if not workload.is_gateway or workload.assumed:
             continue
         have = {port.number for service in mesh.services_of(workload) for port in service.ports}
-        for _, server in mesh.servers(workload):
-            if have and server.port not in have:
+        for gateway, server in mesh.servers(workload):
+            if gateway.services is None and have and server.port not in have:
                 problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."
                 yield _note(server.where.key("port", "number"), problem)
 
@@ -110,7 +114,7 @@ def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
             chains = gateway_chains(mesh, workload, port)
             last = port.groups[-1][-1].server
             if not chains:
-                problem = "no VirtualService says where its connections go, so Istio does not open the port."
+                problem = "no route says where its connections go, so Istio does not open the port."
                 yield _note(last.where.key("port"), problem)
             elif name := conflict_of(chains):
                 problem = (
