@@ -149,8 +149,8 @@ class Mesh:
 
     def gateway_ports(self, workload: Workload) -> MergedPorts:
         """Return the listeners of a gateway workload: the servers of all Gateways that select it, merged."""
-        chosen = ordered_gateways(self.gateways, workload.labels)
-        return merge_servers(chosen, lambda number: self.target_port(workload, number))
+        chosen = ordered_gateways(self.gateways, workload.ref.namespace, workload.labels)
+        return merge_servers(chosen, workload.gateway_pods)
 
     @cached_property
     def registry(self) -> Registry:
@@ -166,7 +166,7 @@ class Mesh:
         """Return the servers of all Gateways that select a gateway workload, the oldest Gateway first."""
         return [
             (gateway, server)
-            for gateway in ordered_gateways(self.gateways, workload.labels)
+            for gateway in ordered_gateways(self.gateways, workload.ref.namespace, workload.labels)
             for server in gateway.servers
         ]
 

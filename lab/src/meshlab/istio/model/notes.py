@@ -63,6 +63,8 @@ def _on_pods(
         if pod.service_account != "default" and account not in accounts:
             where = pod.where.key("spec", "serviceAccountName")
             yield _note(where, f"there is no ServiceAccount {'/'.join(account)} in the manifests.")
+        if pod.own_proxy:  # it does not ask for injection
+            continue
         if pod.ref.namespace not in injects and pod.ref.namespace not in unknown:
             unknown.add(pod.ref.namespace)
             problem = f"the manifests do not hold Namespace {pod.ref.namespace}, so its injection labels are not known."
@@ -77,18 +79,20 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
         found = [
             workload
             for workload in mesh.workloads
-            if workload.is_gateway and gateway.selector.items() <= workload.labels.items()
+            if workload.is_gateway and gateway.selects(workload.ref.namespace, workload.labels)
         ]
-        if all(workload.assumed for workload in found):
+        # A listener without any Service has a note of its own.
+        if found and all(workload.assumed for workload in found):
             names = ", ".join(str(workload.ref) for workload in found)
             problem = f"selects no workload of the manifests; the gateway {names} is assumed."
-            yield _note(gateway.where.key("selector"), problem)
+            where = gateway.where.key("selector" if gateway.services is None else "addresses")
+            yield _note(where, problem)
     for workload in mesh.workloads:
         if not workload.is_gateway or workload.assumed:
             continue
         have = {port.number for service in mesh.services_of(workload) for port in service.ports}
-        for _, server in mesh.servers(workload):
-            if have and server.port not in have:
+        for gateway, server in mesh.servers(workload):
+            if gateway.services is None and have and server.port not in have:
                 problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."
                 yield _note(server.where.key("port", "number"), problem)
 
@@ -133,7 +137,7 @@ def _on_providers(mesh: Mesh) -> Iterator[Problem]:
 def _closed(workload: Workload, port: int) -> str:
     if workload.unprivileged and port < PRIVILEGED:
         return f"{workload.ref} says that it cannot open ports below {PRIVILEGED}, so Istio does not open port {port}."
-    return "no VirtualService says where its connections go, so Istio does not open the port."
+    return "no route says where its connections go, so Istio does not open the port."
 
 
 def _attachments(mesh: Mesh) -> Iterator[Attachment]:

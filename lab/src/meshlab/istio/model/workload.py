@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from meshlab.istio.model.gateway_servers import merge_servers, ordered_gateways
+from meshlab.istio.model.gateway_servers import GatewayPods, merge_servers, ordered_gateways
 from meshlab.istio.read.proxy_config import GatewayTopology
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class Workload:
         """Whether it has a proxy."""
         return self.proxy != "none"
 
+    @property
+    def gateway_pods(self) -> GatewayPods:
+        """Its pods, as far as the ports of a gateway depend on them."""
+        return GatewayPods(self.ref.namespace, self.labels, self.named_ports, self.port_targets)
+
     def identity(self, trust_domain: str) -> str:
         """Return the SPIFFE ID in its certificate."""
         return spiffe_id(trust_domain, self.ref.namespace, self.service_account)
@@ -133,11 +138,8 @@ def workload_of(
     """
     chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
     targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
-    ports = (
-        gateway_ports(pod.labels, gateways, targets)
-        if proxy == "gateway"
-        else _app_ports(pod, chosen, entries)
-    )
+    pods = GatewayPods(pod.ref.namespace, pod.labels, pod.named_ports, targets)
+    ports = gateway_ports(pods, gateways) if proxy == "gateway" else _app_ports(pod, chosen, entries)
     return Workload(
         ref=pod.ref,
         labels=pod.labels,
@@ -184,11 +186,9 @@ def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) ->
     return targets
 
 
-def gateway_ports(
-    labels: Mapping[str, str], gateways: Iterable[Gateway], targets: Mapping[int, int]
-) -> tuple[WorkloadPort, ...]:
+def gateway_ports(pods: GatewayPods, gateways: Iterable[Gateway]) -> tuple[WorkloadPort, ...]:
     """Return the ports that the Gateways which select a gateway's pods open in them."""
-    merged = merge_servers(ordered_gateways(gateways, labels), lambda number: targets.get(number, number))
+    merged = merge_servers(ordered_gateways(gateways, pods.namespace, pods.labels), pods)
     return tuple(WorkloadPort(port.number, port.protocol) for port in merged.ports)
 
 

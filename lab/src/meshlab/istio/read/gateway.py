@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from meshlab.istio.read.services import Service
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Gateway", "Server", "ServerHost", "read_gateway"]
@@ -106,6 +107,8 @@ class Gateway:
         where: Its spec.
         created: When it was created, as an export from a cluster says; older Gateways come first.
         notes: What Istio accepts in it and ignores.
+        services: For a listener of the Gateway API, the Services whose pods it is for, in place of labels.
+        account: For a listener of the Gateway API, the service account of these pods, where Istio makes them.
     """
 
     namespace: str
@@ -115,6 +118,14 @@ class Gateway:
     where: Where
     created: dt.datetime = UNKNOWN_AGE
     notes: tuple[Problem, ...] = ()
+    services: tuple[Service, ...] | None = None
+    account: str = ""
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Return whether it is for the pods of that namespace with those labels."""
+        if self.services is None:
+            return self.selector.items() <= labels.items()
+        return any(service.selects(namespace, labels) for service in self.services)
 
     def __str__(self) -> str:
         """`namespace/name`."""
