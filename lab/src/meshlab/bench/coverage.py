@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from meshlab.istio.read.kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
+from meshlab.istio.read.outbound_fields import FIELDS_PASSED_OVER, FIELDS_REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["CoverageRow", "coverage_rows"]
 
@@ -29,6 +34,7 @@ class CoverageRow:
 def coverage_rows() -> list[CoverageRow]:
     """Return the table, sorted within each disposition."""
     refused = [CoverageRow(_name(kind), "", "refused", reason) for kind, reason in REFUSED.items()]
+    refused += _fields(FIELDS_REFUSED, "refused")
     elsewhere = [
         CoverageRow(_name(kind), "", "not enforced", "a cluster enforces it outside Envoy")
         for kind in NOT_ENFORCED
@@ -38,13 +44,22 @@ def coverage_rows() -> list[CoverageRow]:
         *sorted(refused, key=_order),
         *sorted(elsewhere, key=_order),
         *sorted(
-            (
-                CoverageRow(_name(kind), "", "passed over", "it never decides a request")
-                for kind in WITHOUT_TRAFFIC
-            ),
+            [
+                *(
+                    CoverageRow(_name(kind), "", "passed over", "it never decides a request")
+                    for kind in WITHOUT_TRAFFIC
+                ),
+                *_fields(FIELDS_PASSED_OVER, "passed over"),
+            ],
             key=_order,
         ),
     ]
+
+
+def _fields(table: Mapping[tuple[str, str], Mapping[str, str]], disposition: str) -> Iterator[CoverageRow]:
+    for kind, fields in table.items():
+        for field, reason in fields.items():
+            yield CoverageRow(_name(kind), field, disposition, reason.removesuffix("."))
 
 
 def _name(kind: tuple[str, str]) -> str:

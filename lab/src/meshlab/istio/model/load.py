@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
+from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
+from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
@@ -110,6 +113,7 @@ class _Reader:
     def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
         gateways = self._read("Gateway", read_gateway)
+        entries = self._read("ServiceEntry", read_service_entry)
         pods = [
             pod
             for manifest in self._to_read
@@ -124,7 +128,11 @@ class _Reader:
         } | dict.fromkeys(_SYSTEM_NAMESPACES, False)
         workloads = [
             workload_of(
-                pod, proxy_of(pod, injects, unknown_namespace=inject_unknown_namespaces), services, gateways
+                pod,
+                proxy_of(pod, injects, unknown_namespace=inject_unknown_namespaces),
+                services,
+                gateways,
+                entries,
             )
             for pod in self._each_pod_once(pods)
         ]
@@ -139,7 +147,7 @@ class _Reader:
             authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
             peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
             telemetries=tuple(self._read("Telemetry", read_telemetry)),
-            service_entries=tuple(self._read("ServiceEntry", read_service_entry)),
+            service_entries=tuple(entries),
             workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
             destination_rules=tuple(self._read("DestinationRule", read_destination_rule)),
             sidecars=tuple(self._read("Sidecar", read_sidecar)),
@@ -157,6 +165,9 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
+        known = Visibility(mesh)
+        opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)
+        mesh = replace(mesh, workloads=tuple(opened))
         accounts = {
             (manifest.namespace, manifest.name)
             for manifest in self._to_read
@@ -217,8 +228,6 @@ class _Reader:
 
 
 def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
-    from dataclasses import replace
-
     return replace(mesh, notes=tuple(notes))
 
 

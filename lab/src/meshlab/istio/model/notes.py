@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.gateway_chains import conflict_of, gateway_chains
+from meshlab.istio.model.gateway_chains import PRIVILEGED, conflict_of, gateway_chains
+from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.attachment import Attachment
     from meshlab.istio.read.fields import Where
     from meshlab.istio.read.pods import Pod
@@ -42,6 +44,7 @@ def notes_on(
     yield from _on_gateway_ports(mesh)
     ports = {service.hostname: [port.number for port in service.ports] for service in mesh.registry.services}
     yield from route_notes(mesh, ports)
+    yield from outbound_notes(mesh)
     yield from _on_providers(mesh)
     for attachment in _attachments(mesh):
         yield from _on_selector(mesh, attachment)
@@ -108,8 +111,7 @@ def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
             chains = gateway_chains(mesh, workload, port)
             last = port.groups[-1][-1].server
             if not chains:
-                problem = "no VirtualService says where its connections go, so Istio does not open the port."
-                yield _note(last.where.key("port"), problem)
+                yield _note(last.where.key("port"), _closed(workload, port.number))
             elif name := conflict_of(chains):
                 problem = (
                     f"two filter chains of port {port.number} take {name}; Envoy refuses the whole port."
@@ -126,6 +128,12 @@ def _on_providers(mesh: Mesh) -> Iterator[Problem]:
             )
             where = policy.attachment.where.manifest
             yield where.problem(("spec", "provider"), problem)
+
+
+def _closed(workload: Workload, port: int) -> str:
+    if workload.unprivileged and port < PRIVILEGED:
+        return f"{workload.ref} says that it cannot open ports below {PRIVILEGED}, so Istio does not open port {port}."
+    return "no VirtualService says where its connections go, so Istio does not open the port."
 
 
 def _attachments(mesh: Mesh) -> Iterator[Attachment]:

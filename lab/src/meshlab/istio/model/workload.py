@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.gateway_servers import merge_servers, ordered_gateways
+from meshlab.istio.read.proxy_config import GatewayTopology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.gateway import Gateway
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.pods import Pod
+    from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service, ServicePort
 
 __all__ = [
@@ -38,11 +40,13 @@ class WorkloadPort:
         number: The pod's own port (a Service's targetPort).
         protocol: For an application, as `read.protocols` names it. For a gateway `http`, `https`, `tls` or `tcp`.
         declared: Whether a Service names it. Istio knows no other port of a pod, and takes what comes on one as it is.
+        app_port: The port of the application behind it; `None` for the same.
     """
 
     number: int
     protocol: str
     declared: bool = True
+    app_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Workload:
         assumed: Whether the manifests do not hold it: a gateway that a Gateway's selector asks for, or a workload
             that a case file declares.
         port_targets: For a gateway, the ports of its Services to the ports of its pods.
+        unprivileged: Whether its proxy cannot open ports below 1024.
+        topology: For a gateway, what its own annotation says about what stands in front of it.
     """
 
     ref: WorkloadRef
@@ -69,6 +75,8 @@ class Workload:
     named_ports: Mapping[str, int]
     assumed: bool = False
     port_targets: Mapping[int, int] = field(default_factory=dict)
+    unprivileged: bool = False
+    topology: GatewayTopology = field(default_factory=GatewayTopology)
 
     @property
     def is_gateway(self) -> bool:
@@ -108,7 +116,11 @@ def proxy_of(pod: Pod, injects: Mapping[str, bool | None], *, unknown_namespace:
 
 
 def workload_of(
-    pod: Pod, proxy: ProxyKind, services: Iterable[Service], gateways: Iterable[Gateway]
+    pod: Pod,
+    proxy: ProxyKind,
+    services: Iterable[Service],
+    gateways: Iterable[Gateway],
+    entries: Iterable[ServiceEntry] = (),
 ) -> Workload:
     """Join a pod template with what surrounds it.
 
@@ -117,22 +129,43 @@ def workload_of(
         proxy: The kind of its proxy.
         services: All Services.
         gateways: All Gateways.
+        entries: All ServiceEntries, which may choose pods as Services do.
     """
     chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
     targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
-    ports = gateway_ports(pod.labels, gateways, targets) if proxy == "gateway" else _app_ports(pod, chosen)
+    ports = (
+        gateway_ports(pod.labels, gateways, targets)
+        if proxy == "gateway"
+        else _app_ports(pod, chosen, entries)
+    )
     return Workload(
-        pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports, port_targets=targets
+        ref=pod.ref,
+        labels=pod.labels,
+        service_account=pod.service_account,
+        proxy=proxy,
+        ports=ports,
+        named_ports=pod.named_ports,
+        port_targets=targets,
+        unprivileged=pod.unprivileged,
+        topology=pod.topology,
     )
 
 
-def _app_ports(pod: Pod, services: Iterable[Service]) -> tuple[WorkloadPort, ...]:
+def _app_ports(
+    pod: Pod, services: Iterable[Service], entries: Iterable[ServiceEntry]
+) -> tuple[WorkloadPort, ...]:
     found: dict[int, str] = {}
     for service in services:
         for port in service.ports:
             number = target_number(pod.named_ports, port)
             if number is not None and port.protocol != "udp":
                 found.setdefault(number, port.protocol)  # the first Service decides, as in Istio
+    for entry in entries:
+        if entry.namespace != pod.ref.namespace or entry.selector is None:
+            continue
+        for entry_port in entry.ports if entry.selector.items() <= pod.labels.items() else ():
+            if entry_port.protocol != "udp":
+                found.setdefault(entry_port.target or entry_port.number, entry_port.protocol)
     declared = [WorkloadPort(number, protocol) for number, protocol in found.items()]
     others = [
         WorkloadPort(port.number, "auto", declared=False) for port in pod.ports if port.number not in found
@@ -144,7 +177,7 @@ def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) ->
     """Return the pod's port behind each port of a gateway's Services. The first Service that has a port decides."""
     targets: dict[int, int] = {}
     for service in services:
-        for port in service.ports:
+        for port in service.ports if service.translates_ports else ():
             number = target_number(named_ports, port)
             if number is not None:
                 targets.setdefault(port.number, number)

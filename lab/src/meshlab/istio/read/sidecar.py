@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
+from meshlab.istio.read.outbound_fields import refused_fields
 from meshlab.istio.read.protocols import named_protocol
 
 if TYPE_CHECKING:
@@ -17,20 +18,25 @@ if TYPE_CHECKING:
     from meshlab.istio.read.protocols import Protocol
     from meshlab.manifest import Manifest
 
-__all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sidecar", "read_sidecar"]
+__all__ = [
+    "EgressListener",
+    "EgressProxy",
+    "IngressListener",
+    "ListenerPort",
+    "OutboundMode",
+    "Sidecar",
+    "read_sidecar",
+]
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
 _FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "inboundConnectionPool", "ingress")
-_INGRESS = (
-    "listeners of its own for inbound traffic are not compiled; give the pods a Service with these ports."
-)
-_CAPTURE = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
+_REFUSED = refused_fields("Sidecar")
 _PORT_FIELDS = ("number", "protocol", "name")
 
 
 @dataclass(frozen=True)
 class ListenerPort:
-    """The port of an egress listener."""
+    """The port of a listener."""
 
     number: int
     protocol: Protocol
@@ -52,6 +58,21 @@ class EgressListener:
 
 
 @dataclass(frozen=True)
+class IngressListener:
+    """One listener of `ingress`.
+
+    Its `tls` is passed over: Istio ignores it unless ENABLE_TLS_ON_SIDECAR_INGRESS is set.
+
+    Attributes:
+        port: Its port.
+        app_port: The port of the application; `None` for the same.
+    """
+
+    port: ListenerPort
+    app_port: int | None = None
+
+
+@dataclass(frozen=True)
 class EgressProxy:
     """The service to which all unknown traffic goes."""
 
@@ -67,6 +88,7 @@ class Sidecar:
     Attributes:
         selector: Labels of the workloads that it is for; `None` for the whole namespace.
         egress: Its listeners; empty for one that takes everything that is visible.
+        ingress: Its listeners for callers; empty where the workload's Services count.
         outbound: What becomes of traffic to unknown hosts; `None` where the mesh's setting counts.
         egress_proxy: Where such traffic goes, if not to where it was sent.
         created: Its creation time, where it is written.
@@ -76,6 +98,7 @@ class Sidecar:
     name: str
     selector: Mapping[str, str] | None
     egress: tuple[EgressListener, ...]
+    ingress: tuple[IngressListener, ...]
     outbound: OutboundMode | None
     egress_proxy: EgressProxy | None
     created: str
@@ -88,7 +111,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
     Raises:
         ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
     """
-    spec = spec_of(manifest, _FIELDS, {"ingress": _INGRESS})
+    spec = spec_of(manifest, _FIELDS)
     if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
         raise spec.where.error(
             "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
@@ -102,6 +125,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
         name=manifest.name,
         selector=selector,
         egress=_egress(spec),
+        ingress=_ingress(spec),
         outbound=outbound,
         egress_proxy=proxy,
         created=manifest.created,
@@ -137,12 +161,45 @@ def _egress(spec: Fields) -> tuple[EgressListener, ...]:
     return tuple(found)
 
 
+def _ingress(spec: Fields) -> tuple[IngressListener, ...]:
+    found: list[IngressListener] = []
+    known = ("port", "bind", "captureMode", "defaultEndpoint", "tls", "connectionPool")
+    for entry in () if spec.raw("ingress") in (None, []) else spec.items("ingress", known):
+        if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
+            entry.where.key("captureMode").report(_REFUSED["captureMode"])
+        if entry.raw("port") is None:
+            raise entry.where.key("port").error("missing; Istio refuses a listener without one.")
+        listener = IngressListener(_port(entry), _app_port(entry))
+        if any(other.port.number == listener.port.number for other in found):
+            raise entry.where.key("port", "number").error("stands here twice; keep one.")
+        found.append(listener)
+    return tuple(found)
+
+
+def _app_port(entry: Fields) -> int | None:
+    endpoint = entry.string("defaultEndpoint")
+    if not endpoint:
+        return None
+    where = entry.where.key("defaultEndpoint")
+    if endpoint.startswith("unix://"):
+        raise where.error("an application behind a Unix socket is not played; write 127.0.0.1:PORT.")
+    host, colon, port = endpoint.rpartition(":")
+    if not colon or host not in ("", "127.0.0.1", "0.0.0.0", "[::1]", "[::]"):  # noqa: S104 - what is written
+        raise where.error(f"{endpoint!r} is refused by Istio; write 127.0.0.1:PORT.")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < _PORTS):
+        raise where.error(f"{port!r} is not a port.")
+    return int(port)
+
+
+_PORTS = 65536
+
+
 def _listener(entry: Fields) -> EgressListener:
     if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
-        entry.where.key("captureMode").report(_CAPTURE)
+        entry.where.key("captureMode").report(_REFUSED["captureMode"])
     bind = entry.string("bind")
     if bind.startswith("unix://"):
-        entry.where.key("bind").report(_CAPTURE)
+        entry.where.key("bind").report(_REFUSED["bind"])
     elif bind:
         try:
             ipaddress.ip_address(bind)
@@ -163,7 +220,7 @@ def _port(entry: Fields) -> ListenerPort:
     port = entry.mapping("port", _PORT_FIELDS, {"targetPort": "has no effect in a Sidecar; remove it."})
     written = port.string("protocol")
     if written.lower() == "http_proxy":
-        port.where.key("protocol").report(_CAPTURE)
+        port.where.key("protocol").report(_REFUSED["protocol"])
     protocol: Protocol | None = named_protocol(written) if written else "auto"
     if protocol is None:
         raise port.where.key("protocol").error(f"{written!r} is no protocol that Istio knows.")

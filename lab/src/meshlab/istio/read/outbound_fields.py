@@ -1,0 +1,56 @@
+"""Fields of the outbound kinds that are passed over or refused, each with the reason. The readers use these words."""
+
+from __future__ import annotations
+
+__all__ = ["FIELDS_PASSED_OVER", "FIELDS_REFUSED", "refused_fields"]
+
+_NETWORKING = "networking.istio.io"
+_ALIKE = "chooses between servers that are alike to a case"
+_LIMITS = "limits count under load; a case sends one request at a time"
+_UNIX = "Unix sockets are not compiled; write an IP address and ports."
+_NETWORK = "servers in other networks are reached through gateways, which is not compiled; remove it."
+_CAPTURED = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
+
+FIELDS_PASSED_OVER: dict[tuple[str, str], dict[str, str]] = {
+    (_NETWORKING, "DestinationRule"): {
+        "trafficPolicy.connectionPool": f"{_LIMITS}; h2UpgradePolicy and useClientProtocol are read",
+        "trafficPolicy.loadBalancer": f"{_ALIKE}; simple: PASSTHROUGH is read",
+        "trafficPolicy.outlierDetection": "ejects servers after several failures; every case starts afresh",
+        "trafficPolicy.retryBudget": _LIMITS,
+    },
+    (_NETWORKING, "ServiceEntry"): {
+        "endpoints[].locality": _ALIKE,
+        "endpoints[].weight": _ALIKE,
+    },
+    (_NETWORKING, "WorkloadEntry"): {"locality": _ALIKE, "weight": _ALIKE},
+    (_NETWORKING, "Sidecar"): {
+        "inboundConnectionPool": _LIMITS,
+        "ingress[].bind": "every inbound port listens on an address of its own",
+        "ingress[].connectionPool": _LIMITS,
+        "ingress[].defaultEndpoint": "requests end at the application in any case",
+        "ingress[].tls": "Istio ignores it unless istiod runs with ENABLE_TLS_ON_SIDECAR_INGRESS",
+    },
+}
+"""(group, kind) to fields that cannot change the outcome of a single request."""
+
+FIELDS_REFUSED: dict[tuple[str, str], dict[str, str]] = {
+    (_NETWORKING, "DestinationRule"): {
+        "trafficPolicy.tls.caCrl": "revocation lists are not compiled; remove it.",
+        "trafficPolicy.proxyProtocol": "the PROXY protocol towards servers is not compiled; remove it.",
+        "trafficPolicy.tunnel": "tunnels through a forward proxy are not compiled; remove it.",
+    },
+    (_NETWORKING, "ServiceEntry"): {"endpoints[].address": _UNIX, "endpoints[].network": _NETWORK},
+    (_NETWORKING, "WorkloadEntry"): {"address": _UNIX, "network": _NETWORK},
+    (_NETWORKING, "Sidecar"): {
+        "egress[].bind": _CAPTURED,
+        "egress[].captureMode": _CAPTURED,
+        "egress[].port.protocol": _CAPTURED,
+    },
+}
+"""(group, kind) to fields of which some value is not compiled."""
+
+
+def refused_fields(kind: str) -> dict[str, str]:
+    """Return the reasons for a kind by the last part of each field's path."""
+    fields = FIELDS_REFUSED[_NETWORKING, kind]
+    return {path.rpartition(".")[2]: reason for path, reason in fields.items()}
