@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.addresses import NO_ADDRESS, PODS, PUBLIC, SERVICES, spread
+from meshlab.istio.model.addresses import ALLOCATED, NO_ADDRESS, PODS, PUBLIC, SERVICES, spread
 from meshlab.istio.model.registry import MeshPort, MeshService, Registry, ServiceEndpoint
 from meshlab.istio.model.workload import spiffe_id, target_number
 from meshlab.istio.read.workload_entry import TLS_MODE
@@ -46,7 +46,8 @@ def build_registry(mesh: Mesh) -> Registry:
         (str(workload.ref) for workload in _without_service(mesh)), SERVICES, [*written, *vips.values()]
     )
     pod_ips = {workload.ref: pods[str(workload.ref)] for workload in mesh.workloads}
-    builder = _Builder(mesh, pod_ips)
+    allocated = spread(_to_allocate(mesh), ALLOCATED, written) if mesh.settings.dns_capture else {}
+    builder = _Builder(mesh, pod_ips, allocated)
     services = [
         *(builder.of_service(service, vips) for service in mesh.services),
         *(made for entry in mesh.service_entries for made in builder.of_entry(entry)),
@@ -86,9 +87,20 @@ def _without_service(mesh: Mesh) -> list[Workload]:
     ]
 
 
+def _to_allocate(mesh: Mesh) -> Iterator[str]:
+    """Yield what istiod gives an address (`pilot/pkg/controllers/ipallocate`)."""
+    for entry in mesh.service_entries:
+        if entry.addresses or not entry.auto_allocates or entry.resolution == "NONE":
+            continue
+        for host in entry.hosts:
+            if not host.startswith("*") or entry.resolution == "DYNAMIC_DNS":
+                yield f"{entry.namespace}/{entry.name}/{host}"
+
+
 class _Builder:
-    def __init__(self, mesh: Mesh, pod_ips: Mapping[WorkloadRef, str]) -> None:
+    def __init__(self, mesh: Mesh, pod_ips: Mapping[WorkloadRef, str], allocated: Mapping[str, str]) -> None:
         self._mesh = mesh
+        self._allocated = allocated
         self._pod_ips = pod_ips
         self._by_namespace: dict[str, list[Workload]] = {}
         for workload in mesh.workloads:
@@ -137,7 +149,8 @@ class _Builder:
         }[entry.resolution]
         for host in entry.hosts:
             endpoints = self._of_entry_endpoints(entry, host)
-            for address in entry.addresses or (NO_ADDRESS,):
+            own = self._allocated.get(f"{entry.namespace}/{entry.name}/{host}", NO_ADDRESS)
+            for address in entry.addresses or (own,):
                 yield MeshService(
                     hostname=host,
                     namespace=entry.namespace,

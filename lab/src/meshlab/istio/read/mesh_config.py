@@ -69,6 +69,7 @@ class MeshSettings:
         connect_timeout_s: How long a proxy waits for a connection, in seconds.
         protocol_detection_timeout_s: How long a proxy waits for the first bytes, in seconds; 0 for ever.
         h2_upgrade_policy: Whether sidecars speak HTTP/2 to services that know HTTP/1.1.
+        dns_capture: Whether proxies answer DNS themselves, so that ServiceEntries without addresses get their own.
     """
 
     trust_domain: str = "cluster.local"
@@ -91,6 +92,7 @@ class MeshSettings:
     connect_timeout_s: float = 10.0
     protocol_detection_timeout_s: float = 0.0
     h2_upgrade_policy: Literal["DO_NOT_UPGRADE", "UPGRADE"] = "DO_NOT_UPGRADE"
+    dns_capture: bool = False
 
 
 def is_mesh_config(manifest: Manifest) -> bool:
@@ -144,7 +146,8 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         # protobuf reads null as a field that is not there.
         value = {name: setting for name, setting in value.items() if setting is not None}
     config = Fields(value, where, (*names.READ, *names.PASSED_OVER), names.REFUSED)
-    topology = _default_config(config)
+    proxy = _default_config(config)
+    topology = proxy.mapping("gatewayTopology", ("numTrustedProxies",), names.TOPOLOGY_REFUSED)
     trusted_proxies = topology.integer("numTrustedProxies") or 0
     if trusted_proxies < 0:
         raise topology.where.key("numTrustedProxies").error("cannot be negative.")
@@ -179,6 +182,7 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         default_http_retry_policy=_retries(config),
         connect_timeout_s=_seconds(config, "connectTimeout", 10.0),
         protocol_detection_timeout_s=_seconds(config, "protocolDetectionTimeout", 0.0),
+        dns_capture=_captures_dns(proxy),
         h2_upgrade_policy=cast(
             "Literal['DO_NOT_UPGRADE', 'UPGRADE']",
             config.choice("h2UpgradePolicy", ("DO_NOT_UPGRADE", "UPGRADE"), "DO_NOT_UPGRADE"),
@@ -196,7 +200,13 @@ def _default_config(config: Fields) -> Fields:
     for key in proxy.string_keys("proxyMetadata"):
         if key not in names.PROXY_METADATA_PASSED_OVER:
             raise metadata.key(key).error("the lab does not know what this changes in a proxy; remove it.")
-    return proxy.mapping("gatewayTopology", ("numTrustedProxies",), names.TOPOLOGY_REFUSED)
+    return proxy
+
+
+def _captures_dns(proxy: Fields) -> bool:
+    values = proxy.raw("proxyMetadata")
+    written = values.get("ISTIO_META_DNS_CAPTURE") if isinstance(values, dict) else None
+    return str(written).lower() in ("true", "1")
 
 
 def _trust_domain(config: Fields) -> str:
