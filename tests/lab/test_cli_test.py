@@ -291,6 +291,15 @@ def test_what_was_not_foreseen_is_one_line_and_a_way_to_the_traceback(
     assert "Traceback (most recent call last)" in done.err
 
 
+def test_what_the_system_refuses_is_one_line(command: Command, cases: Path) -> None:
+    done = command("test", "-f", "m", cases, mesh=OSError(28, "No space left on device", "/tmp/x"))
+    assert done.code == 4
+    assert done.err.startswith(
+        "meshlab: the system refused an operation: /tmp/x: No space left on device. Set MESHLAB_"
+    )
+    assert done.err.count("\n") == 1
+
+
 def test_an_interrupt_ends_with_130_and_no_traceback(command: Command, cases: Path) -> None:
     done = command("test", "-f", "m", cases, mesh=FakeMesh(fails=KeyboardInterrupt()))
     assert (done.code, done.err) == (130, "")
