@@ -101,7 +101,7 @@ def test_a_setting_is_read(text: str, field: str, value: object) -> None:
         "enableTracing: true",
         "enablePrometheusMerge: false",
         "defaultConfig: {discoveryAddress: 'istiod:15012', concurrency: 2, tracing: {sampling: 10}}",
-        "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}}",
+        "defaultConfig: {proxyMetadata: {ISTIO_META_DNS_AUTO_ALLOCATE: 'true'}}",
         "defaultConfig: {proxyMetadata: {ISTIO_DUAL_STACK: true}}",
         "defaultProviders: {metrics: [prometheus]}",
         "rootNamespace: null",
@@ -235,3 +235,12 @@ extensionProviders:
         bad = (changed.get("ask") or changed["Ask"]).authorizer
         assert bad is not None
         assert says in bad.problem
+
+
+@pytest.mark.parametrize(
+    ("written", "captures"), [("'true'", True), ("true", True), ("'false'", False), ("''", False)]
+)
+def test_proxies_answer_dns_where_their_metadata_says_so(written: str, captures: bool) -> None:
+    text = f"defaultConfig: {{proxyMetadata: {{ISTIO_META_DNS_CAPTURE: {written}}}}}"
+    assert read_mesh_settings(yaml.safe_load(text)).dns_capture is captures
+    assert read_mesh_settings({}).dns_capture is False

@@ -71,6 +71,7 @@ class MeshSettings:
         connect_timeout_s: How long a proxy waits for a connection, in seconds.
         protocol_detection_timeout_s: How long a proxy waits for the first bytes, in seconds; 0 for ever.
         h2_upgrade_policy: Whether sidecars speak HTTP/2 to services that know HTTP/1.1.
+        dns_capture: Whether proxies answer DNS themselves, so that ServiceEntries without addresses get their own.
     """
 
     trust_domain: str = "cluster.local"
@@ -94,6 +95,7 @@ class MeshSettings:
     connect_timeout_s: float = 10.0
     protocol_detection_timeout_s: float = 0.0
     h2_upgrade_policy: Literal["DO_NOT_UPGRADE", "UPGRADE"] = "DO_NOT_UPGRADE"
+    dns_capture: bool = False
 
 
 def is_mesh_config(manifest: Manifest) -> bool:
@@ -180,11 +182,19 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         default_http_retry_policy=_retries(config),
         connect_timeout_s=_seconds(config, "connectTimeout", 10.0),
         protocol_detection_timeout_s=_seconds(config, "protocolDetectionTimeout", 0.0),
+        dns_capture=_captures_dns(config),
         h2_upgrade_policy=cast(
             "Literal['DO_NOT_UPGRADE', 'UPGRADE']",
             config.choice("h2UpgradePolicy", ("DO_NOT_UPGRADE", "UPGRADE"), "DO_NOT_UPGRADE"),
         ),
     )
+
+
+def _captures_dns(config: Fields) -> bool:
+    proxy = config.raw("defaultConfig")
+    values = proxy.get("proxyMetadata") if isinstance(proxy, dict) else None
+    written = values.get("ISTIO_META_DNS_CAPTURE") if isinstance(values, dict) else None
+    return str(written).lower() in ("true", "1")
 
 
 def _trust_domain(config: Fields) -> str:
