@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.manifest import to_manifest
 
