@@ -177,6 +177,7 @@ def server(protocol: str = "HTTP", *, port: int = 80, more: str = "", hosts: str
         (server(hosts="[cart]"), "'cart' is a short name"),
         (server(hosts="[/a.example]"), "write namespace/host"),
         (server(hosts="[a.b/a.example]"), "write namespace/host"),
+        (server(hosts="['*/*', ./a.example]"), "hosts[1]: istiod crashes on it"),
         (server(more=", bind: 127.0.0.1"), "bind: '127.0.0.1'"),
         (f"{server()}, {server(port=81)}", "another port is called 'x'"),
         (

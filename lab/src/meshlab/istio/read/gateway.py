@@ -29,6 +29,7 @@ __all__ = ["Gateway", "Server", "ServerHost", "read_gateway"]
 _HTTP = ("http", "http2", "http_proxy", "grpc", "grpc-web")
 _TLS = ("https", "tls")
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what a manifest says, nothing is bound
+_EVERYTHING = "*/*"
 _LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
 
 
@@ -228,8 +229,16 @@ def _hosts(server: Fields, namespace: str) -> tuple[ServerHost, ...]:
         raise server.where.key("hosts").error("missing; name the hosts that may be bound here.")
     where = server.where.key("hosts")
     found = tuple(_host(text, namespace, where.item(index)) for index, text in enumerate(written))
-    every = [host for text, host in zip(written, found, strict=True) if text == "*/*"]
-    return tuple(every[:1]) or found
+    if _EVERYTHING not in written:
+        return found
+    first = written.index(_EVERYTHING)
+    for index, text in enumerate(written):
+        # sanitizeServerHostNamespace has cut the list by then.
+        if index > first and text != _EVERYTHING and text.startswith(("*/", "./")):
+            raise where.item(index).error(
+                f"istiod crashes on it after {_EVERYTHING}; remove it, as it adds no host."
+            )
+    return (found[first],)
 
 
 def _host(text: str, namespace: str, where: Where) -> ServerHost:
