@@ -112,7 +112,8 @@ class Compiled:
 
     def listener(self, port: int) -> dict[str, Any]:
         found = {listener["name"]: listener for listener in self.bootstrap["staticResources"]["listeners"]}
-        chosen: dict[str, Any] = found[f"0.0.0.0_{port}"]
+        inbound = f"inbound_0.0.0.0_{port}"
+        chosen: dict[str, Any] = found[inbound if inbound in found else f"0.0.0.0_{port}"]
         return chosen
 
     def managers(self, port: int) -> list[dict[str, Any]]:
