@@ -36,23 +36,36 @@ PASSED_OVER = {
 
 _TUNNEL = "tunnels through a forward proxy are not compiled; remove it, or test without this host."
 _PROXY_PROTOCOL = "the PROXY protocol towards servers is not compiled; remove it."
-_POOL_HTTP = (
-    "h2UpgradePolicy", "useClientProtocol", "http1MaxPendingRequests", "http2KeepAlive", "http2MaxRequests",
-    "idleTimeout", "maxConcurrentStreams", "maxRequestsPerConnection", "maxRetries",
+_POOL_HTTP = dict.fromkeys(
+    (
+        "http1MaxPendingRequests", "http2KeepAlive", "http2MaxRequests", "idleTimeout", "maxConcurrentStreams",
+        "maxRequestsPerConnection", "maxRetries",
+    ),
+    PASSED_OVER["connectionPool"],
 )  # fmt: skip
-_POOL_TCP = ("connectTimeout", "idleTimeout", "maxConnectionDuration", "maxConnections", "tcpKeepalive")
-_BALANCER = (
-    "simple", "consistentHash", "localityLbSetting", "warmup", "warmupDurationSecs", "zoneAwareLbSetting",
-    "backendUtilization",
+_POOL_TCP = dict.fromkeys(
+    ("connectTimeout", "idleTimeout", "maxConnectionDuration", "maxConnections", "tcpKeepalive"),
+    PASSED_OVER["connectionPool"],
+)
+_BALANCER = dict.fromkeys(
+    (
+        "consistentHash", "localityLbSetting", "warmup", "warmupDurationSecs", "zoneAwareLbSetting",
+        "backendUtilization",
+    ),
+    PASSED_OVER["loadBalancer"],
 )  # fmt: skip
 _SIMPLE = (
     "UNSPECIFIED", "ROUND_ROBIN", "LEAST_CONN", "LEAST_REQUEST", "RANDOM", "PASSTHROUGH",
 )  # fmt: skip
-_OUTLIER = (
-    "baseEjectionTime", "consecutive5xxErrors", "consecutiveErrors", "consecutiveGatewayErrors",
-    "consecutiveLocalOriginFailures", "interval", "maxEjectionPercent", "minHealthPercent",
-    "outlierDetectionHttpErrorCodes", "splitExternalLocalOriginErrors",
+_OUTLIER = dict.fromkeys(
+    (
+        "baseEjectionTime", "consecutive5xxErrors", "consecutiveErrors", "consecutiveGatewayErrors",
+        "consecutiveLocalOriginFailures", "interval", "maxEjectionPercent", "minHealthPercent",
+        "outlierDetectionHttpErrorCodes", "splitExternalLocalOriginErrors",
+    ),
+    PASSED_OVER["outlierDetection"],
 )  # fmt: skip
+_RETRY_BUDGET = {"retryBudget": PASSED_OVER["retryBudget"]}
 _POLICY = ("connectionPool", "loadBalancer", "outlierDetection", "tls")
 _TLS = (
     "mode", "clientCertificate", "privateKey", "caCertificates", "credentialName", "subjectAltNames", "sni",
@@ -187,7 +200,7 @@ def _policy(fields: Fields, namespace: str) -> TrafficPolicy | None:
     if fields.raw("trafficPolicy") is None:
         return None
     refused = {"tunnel": _TUNNEL, "proxyProtocol": _PROXY_PROTOCOL}
-    policy = fields.mapping("trafficPolicy", (*_POLICY, "portLevelSettings", "retryBudget"), refused)
+    policy = fields.mapping("trafficPolicy", (*_POLICY, "portLevelSettings"), refused, _RETRY_BUDGET)
     if not policy.names:
         raise policy.where.error("is empty, which Istio refuses; write a setting, or remove it.")
     ports: dict[int, TrafficPolicy] = {}
@@ -199,10 +212,10 @@ def _policy(fields: Fields, namespace: str) -> TrafficPolicy | None:
 
 def _settings(policy: Fields, ports: Mapping[int, TrafficPolicy]) -> TrafficPolicy:
     pool = policy.mapping("connectionPool", ("http", "tcp"))
-    http = pool.mapping("http", _POOL_HTTP)
-    pool.mapping("tcp", _POOL_TCP)
-    policy.mapping("outlierDetection", _OUTLIER)
-    balancer = policy.mapping("loadBalancer", _BALANCER)
+    http = pool.mapping("http", ("h2UpgradePolicy", "useClientProtocol"), passed_over=_POOL_HTTP)
+    pool.mapping("tcp", (), passed_over=_POOL_TCP)
+    policy.mapping("outlierDetection", (), passed_over=_OUTLIER)
+    balancer = policy.mapping("loadBalancer", ("simple",), passed_over=_BALANCER)
     upgrade = http.choice("h2UpgradePolicy", ("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"), "DEFAULT")
     return TrafficPolicy(
         tls=_tls(policy) if policy.raw("tls") is not None else None,

@@ -143,7 +143,7 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
     if isinstance(value, dict):
         # protobuf reads null as a field that is not there.
         value = {name: setting for name, setting in value.items() if setting is not None}
-    config = Fields(value, where, (*names.READ, *names.PASSED_OVER), names.REFUSED)
+    config = Fields(value, where, names.READ, names.REFUSED, names.PASSED_OVER)
     topology = _default_config(config)
     trusted_proxies = topology.integer("numTrustedProxies") or 0
     if trusted_proxies < 0:
@@ -187,8 +187,8 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
 
 
 def _default_config(config: Fields) -> Fields:
-    known = ("gatewayTopology", "interceptionMode", "proxyMetadata", *names.PROXY_PASSED_OVER)
-    proxy = config.mapping("defaultConfig", known, names.PROXY_REFUSED)
+    known = ("gatewayTopology", "interceptionMode", "proxyMetadata")
+    proxy = config.mapping("defaultConfig", known, names.PROXY_REFUSED, names.PROXY_PASSED_OVER)
     # TPROXY differs from REDIRECT only in the address that the application sees.
     proxy.choice("interceptionMode", ("REDIRECT", "TPROXY"), "REDIRECT")
     metadata = proxy.where.key("proxyMetadata")
@@ -237,7 +237,9 @@ def _normalization(config: Fields) -> PathNormalization:
 
 
 def _default_log_providers(config: Fields) -> tuple[str, ...]:
-    providers = config.mapping("defaultProviders", ("accessLogging", "metrics", "tracing"))
+    providers = config.mapping(
+        "defaultProviders", ("accessLogging",), passed_over=names.DEFAULT_PROVIDERS_PASSED_OVER
+    )
     return () if providers.raw("accessLogging") in (None, []) else providers.strings("accessLogging")
 
 

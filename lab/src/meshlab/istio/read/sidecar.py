@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sidecar", "read_sidecar"]
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
-_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "inboundConnectionPool", "ingress")
+_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy")
+_PASSED_OVER = {"inboundConnectionPool": "limits count under load; a case sends one request at a time"}
 _INGRESS = (
     "listeners of its own for inbound traffic are not compiled; give the pods a Service with these ports."
 )
 _CAPTURE = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
-_PORT_FIELDS = ("number", "protocol", "name")
+_PORT_FIELDS = ("number", "protocol")
+_PORT_REFUSED = {"targetPort": "has no effect in a Sidecar; remove it."}
+_PORT_PASSED_OVER = {"name": "nothing refers to it"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
     Raises:
         ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
     """
-    spec = spec_of(manifest, _FIELDS, {"ingress": _INGRESS})
+    spec = spec_of(manifest, _FIELDS, {"ingress": _INGRESS}, passed_over=_PASSED_OVER)
     if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
         raise spec.where.error(
             "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
@@ -160,7 +163,7 @@ def _listener(entry: Fields) -> EgressListener:
 
 
 def _port(entry: Fields) -> ListenerPort:
-    port = entry.mapping("port", _PORT_FIELDS, {"targetPort": "has no effect in a Sidecar; remove it."})
+    port = entry.mapping("port", _PORT_FIELDS, _PORT_REFUSED, _PORT_PASSED_OVER)
     written = port.string("protocol")
     if written.lower() == "http_proxy":
         port.where.key("protocol").report(_CAPTURE)
