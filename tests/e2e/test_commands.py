@@ -19,6 +19,7 @@ from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")
 ENVOY = str(Path(sys.executable).parent / "envoy")
+EXAMPLE = ("-f", "infra/mesh/overlays/example")
 
 
 def meshlab(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -216,7 +217,7 @@ def test_up_follows_a_file_of_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("workload", ["istio-ingress/istio-internal-gateway", "user-profile/user-profile"])
 def test_render_prints_what_envoy_accepts_and_no_key(workload: str) -> None:
-    done = meshlab("render", "--workload", workload)
+    done = meshlab("render", *EXAMPLE, "--workload", workload)
     assert done.returncode == 0, done.stderr
     assert "PRIVATE" not in done.stdout
     checked = subprocess.run(
@@ -230,7 +231,8 @@ def test_render_prints_what_envoy_accepts_and_no_key(workload: str) -> None:
 
 
 def test_render_is_the_same_every_time() -> None:
-    first, second = (meshlab("render", "--workload", "user-profile/user-profile").stdout for _ in range(2))
+    one = ("render", *EXAMPLE, "--workload", "user-profile/user-profile")
+    first, second = (meshlab(*one).stdout for _ in range(2))
     assert first == second
 
 
@@ -242,18 +244,20 @@ def test_render_is_the_same_every_time() -> None:
     ],
 )
 def test_render_names_a_workload_that_does_not_exist(workload: str, complaint: str) -> None:
-    done = meshlab("render", "--workload", workload)
-    assert done.returncode == 1
+    done = meshlab("render", *EXAMPLE, "--workload", workload)
+    assert done.returncode == 2
     assert complaint in done.stderr
 
 
 def test_outside_a_project_every_command_says_where_to_go(tmp_path: Path) -> None:
-    done = meshlab("render", "--workload", "a/b", "--project", str(tmp_path))
+    done = meshlab("run", "--project", str(tmp_path), "--", "true")
     assert done.returncode == 1
     assert "--project" in done.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["up"], ["run"], ["render"]])
+@pytest.mark.parametrize(
+    "command", [[], ["test"], ["init"], ["render"], ["coverage"], ["schema"], ["demo"], ["up"], ["run"]]
+)
 def test_every_command_explains_itself(command: list[str]) -> None:
     done = meshlab(*command, "--help")
     assert done.returncode == 0

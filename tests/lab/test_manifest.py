@@ -167,3 +167,9 @@ def test_aliases_that_unfold_to_billions_are_refused() -> None:
 def test_a_text_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(ManifestError, match="nested too deeply"):
         parse_manifests(f"a: {'[' * 5_000}{']' * 5_000}", "f.yaml")
+
+
+@pytest.mark.parametrize("nested", ["[" * 90_000 + "]" * 90_000, "{a: " * 90_000, "\n" + "- " * 5_000 + "x"])
+def test_what_is_nested_without_end_is_refused_before_it_is_read(nested: str) -> None:
+    with pytest.raises(ManifestError, match=r"mesh\.yaml:\d.*nested too deeply"):
+        parse_manifests(f"spec: {nested}\n", "mesh.yaml")

@@ -15,11 +15,12 @@ def test_the_project_is_found_from_anywhere_inside_it(monkeypatch: pytest.Monkey
     assert Project.find().root == ROOT
 
 
-def test_the_project_is_found_from_elsewhere_too_when_the_lab_runs_from_a_checkout(
+def test_no_other_checkout_answers_for_a_directory_outside_of_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Project.find().root == ROOT
+    with pytest.raises(LabError, match=r"is not in a checkout of the project .*--project"):
+        Project.find()
 
 
 def test_an_overlay_is_a_name_or_a_directory(tmp_path: Path) -> None:
@@ -31,6 +32,13 @@ def test_an_overlay_is_a_name_or_a_directory(tmp_path: Path) -> None:
 def test_an_unknown_overlay_is_refused_and_the_known_ones_are_named() -> None:
     with pytest.raises(LabError, match=r"no overlay 'prod'.*one of example, plain-http"):
         Project.find(root=ROOT, overlay="prod")
+
+
+def test_a_checkout_without_overlays_has_none_to_name(tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra/contract.env").touch()
+    with pytest.raises(LabError, match=r"no overlay 'example' in .*one of none"):
+        Project.find(root=tmp_path)
 
 
 def test_a_directory_without_a_contract_is_no_project(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "YamlError",
     "parse_located",
     "parse_strict",
+    "too_deep_at",
 ]
 
 
@@ -78,8 +79,38 @@ def parse_located(text: str) -> list[tuple[object, int]]:
     return _load(text, _LocatedLoader)
 
 
+_MAX_DEPTH = 100
+
+
+def too_deep_at(text: str, limit: int = _MAX_DEPTH) -> int:
+    """Return the line where lists and mappings are nested deeper than a limit, 0 where they are not.
+
+    libyaml composes by recursion in C without a limit of its own, so a text must be looked at before it is loaded.
+
+    Raises:
+        yaml.YAMLError: The text is not YAML.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=StrictLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > limit:
+                return event.start_mark.line + 1 if event.start_mark else 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return 0
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether a text could nest deeper than the limit: each level takes a bracket or a column of a line."""
+    brackets = text.count("[") + text.count("{")
+    return brackets + max(map(len, text.splitlines()), default=0) > _MAX_DEPTH
+
+
 def _load(text: str, kind: type[yaml.CSafeLoader]) -> list[tuple[object, int]]:
     try:
+        if _may_be_deep(text) and (line := too_deep_at(text)):
+            raise YamlError("lists or mappings are nested too deeply", line)
         return list(_documents(kind(text)))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshlab.bench.coverage import coverage_rows, field_rows, markdown_table
-from meshlab.istio.read import destination_rule, mesh_config_fields
+from meshlab.istio.read import mesh_config_fields, outbound_fields
 from meshlab.istio.read.kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
 
 ROWS = coverage_rows()
@@ -30,13 +30,19 @@ def test_a_field_that_is_read_is_in_the_table() -> None:
 
 
 def test_a_field_that_is_refused_is_in_the_table_with_what_to_do() -> None:
-    ((found, reason),) = disposition("Sidecar (networking.istio.io)", "spec.ingress")
+    ((found, reason),) = disposition("DestinationRule (networking.istio.io)", "spec.trafficPolicy.tunnel")
     assert found == "refused"
-    assert reason.endswith("give the pods a Service with these ports.")
+    assert reason.endswith("remove it.")
+
+
+def test_a_field_of_which_some_values_are_refused_is_in_the_table() -> None:
+    reason = outbound_fields.FIELDS_REFUSED["networking.istio.io", "Sidecar"]["egress[].captureMode"]
+    found = disposition("Sidecar (networking.istio.io)", "spec.egress[].captureMode")
+    assert found == [("some values refused", reason)]
 
 
 def test_a_field_that_is_passed_over_is_in_the_table_with_the_reason() -> None:
-    reason = destination_rule.PASSED_OVER["outlierDetection"]
+    reason = outbound_fields.EJECTS
     kind, field = "DestinationRule (networking.istio.io)", "spec.trafficPolicy.outlierDetection.interval"
     assert disposition(kind, field) == [("passed over", reason)]
     for name, why in mesh_config_fields.PASSED_OVER.items():

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromOutside, HttpRequest, TcpRequest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.first_cases import draft_of, questions, written
+from meshlab.bench.mesh_survey import survey_of
 from meshlab.bench.session import Choice, run_cases
 from meshlab.bench.survey import Endpoint, Entrance, Issuer, PolicyRule, Survey
+from meshlab.istio import load_mesh
 from meshlab.istio.read.names import WorkloadRef
+from meshlab.manifest import parse_manifests
 
 from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, refused
 
@@ -28,7 +31,17 @@ SURVEY = Survey(
     ),
     senders=(ORDERS, CART),
     issuers=(Issuer("https://idp.example", (GATEWAY,)),),
-    rules=(PolicyRule("orders/readers", 0, ORDERS, ("GET", "HEAD"), ("/orders/",)),),
+    rules=(
+        PolicyRule("orders/readers", ORDERS, ("GET", "HEAD"), ("/orders/",)),
+        PolicyRule(
+            "istio-ingress/callers",
+            GATEWAY,
+            ("GET",),
+            ("/orders/1",),
+            "https://idp.example",
+            (("sub", "a"), ("scope", "read: all")),
+        ),
+    ),
 )
 
 
@@ -43,11 +56,14 @@ def test_every_part_of_the_mesh_is_asked_about() -> None:
     asked = questions(draft_of(SURVEY), "first-cases.yaml")
     assert all(case.expect is None for case in asked.cases)
     by_name = {case.name: case for case in asked.cases}
-    entrance = by_name["from outside to istio-ingress/gateway: without a token / shop.example/orders"]
+    entrance = by_name["from outside to istio-ingress/gateway: no token / GET shop.example/orders"]
     assert entrance.sender == FromOutside(GATEWAY)
     assert entrance.request == HttpRequest("https://shop.example/orders")
-    expired = by_name["from outside to istio-ingress/gateway: with a-token, expired / shop.example:8080/"]
-    assert (expired.tokens[0].issuer, expired.tokens[0].flaw) == ("https://idp.example", "expired")
+    row = "from outside to istio-ingress/gateway: token for callers"
+    (token,) = by_name[f"{row} / GET shop.example/orders/1"].tokens
+    assert (token.issuer, token.claims) == ("https://idp.example", {"sub": "a", "scope": "read: all"})
+    (token,) = by_name[f"{row} expired / GET shop.example:8080/orders/1"].tokens
+    assert (token.issuer, token.flaw) == ("https://idp.example", "expired")
     tcp = by_name["between workloads: orders/orders / redis.shop:6379"]
     assert tcp.request == TcpRequest("redis.shop.svc.cluster.local", 6379)
     rule = by_name["rules of orders/orders: shop/cart / HEAD /orders/"]
@@ -57,7 +73,7 @@ def test_every_part_of_the_mesh_is_asked_about() -> None:
 
 
 def test_the_file_holds_the_verdicts_of_today_and_passes_when_it_is_run_again() -> None:
-    name = "from outside to istio-ingress/gateway: without a token / shop.example/orders"
+    name = "from outside to istio-ingress/gateway: no token / GET shop.example/orders"
     redirect = answered(301, app="orders/orders")
     verdicts = {
         name: refused(403),
@@ -75,6 +91,19 @@ def test_the_file_holds_the_verdicts_of_today_and_passes_when_it_is_run_again() 
     assert "403 istio-ingress/gateway" in text
     assert "301 app orders/orders" in text
     assert "expect: refused orders/orders" in text
+
+
+def test_an_issuer_that_no_rule_names_gets_a_token_too() -> None:
+    draft = draft_of(Survey(SURVEY.entrances, issuers=SURVEY.issuers))
+    assert draft.tokens == {"token of issuer 1": "{issuer: https://idp.example, claims: {sub: somebody}}"}
+
+
+def test_a_token_that_two_policies_ask_for_is_written_once() -> None:
+    one = PolicyRule("a/one", ORDERS, issuer="https://i", claims=(("sub", "s"),))
+    other = PolicyRule("b/one", CART, issuer="https://i", claims=(("sub", "t"),))
+    same = PolicyRule("c/two", CART, issuer="https://i", claims=(("sub", "s"),))
+    tokens = draft_of(Survey(rules=(one, other, same))).tokens
+    assert list(tokens) == ["token for one", "token for b/one"]
 
 
 def test_what_cannot_be_judged_is_no_case_and_says_why() -> None:
@@ -105,3 +134,43 @@ def test_a_large_mesh_gives_a_short_file_that_says_what_it_left_out() -> None:
 
 def test_a_mesh_with_nothing_to_ask_about_has_an_empty_draft() -> None:
     assert draft_of(Survey()).empty
+
+
+POLICY = """\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: callers, namespace: shop}
+spec:
+  rules:
+    - from: [{source: {requestPrincipals: [https://idp.example/alice]}}]
+      to: [{operation: {methods: [GET, "*"], paths: ["/orders/{*}", "/a*", "/b/*", "*/c", "*"]}}]
+      when:
+        - {key: "request.auth.claims[scope]", values: ["*x", read]}
+        - {key: "request.auth.claims[a][b]", values: [c]}
+"""
+
+
+def rules_of(text: str) -> tuple[PolicyRule, ...]:
+    service = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: cart, namespace: shop}\n"
+    service += (
+        "spec: {template: {metadata: {labels: {app: cart}}, spec: {containers: [{name: a, image: a}]}}}\n"
+    )
+    return survey_of(load_mesh(parse_manifests(f"{service}---\n{text}", "mesh.yaml"))).rules
+
+
+def test_a_survey_takes_a_token_and_concrete_paths_from_the_rules_of_a_mesh() -> None:
+    assert rules_of(POLICY) == (
+        PolicyRule(
+            "shop/callers",
+            CART,
+            ("GET",),
+            ("/orders/1", "/a1", "/b/", "/any/c", "/"),
+            "https://idp.example",
+            (("sub", "alice"), ("scope", "read")),
+        ),
+    )
+
+
+def test_a_survey_takes_no_token_from_a_rule_that_denies() -> None:
+    (rule,) = rules_of(POLICY.replace("spec:\n", "spec:\n  action: DENY\n", 1))
+    assert (rule.issuer, rule.claims) == ("", ())

@@ -12,6 +12,7 @@ from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.report import terminal
 from meshlab.bench.report.json_report import run_as_json
 from meshlab.bench.report.junit import run_as_junit
+from meshlab.bench.report.progress import Progress
 from meshlab.bench.report.words import expected, printable
 from meshlab.bench.session import Choice, run_cases
 from rich.console import Console
@@ -182,6 +183,29 @@ def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest
     assert "\x1b[" in painted()
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[3" not in painted()
+
+
+def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown_on(stream: StringIO, **options: bool) -> list[str]:
+        with Progress(stream, **options) as bar:
+            run_cases(
+                FakeMesh({**GOOD, **{name.replace("_", " "): found for name, found in BROKEN.items()}}),
+                [FILE],
+                Choice(),
+                began=bar.began,
+                happened=bar.happened,
+            )
+        return stream.getvalue().split("\r\x1b[K")
+
+    assert shown_on(StringIO()) == [""]
+    terminal_stream = StringIO()
+    monkeypatch.setattr(terminal_stream, "isatty", lambda: True, raising=False)
+    lines = shown_on(terminal_stream)
+    assert lines[1:4] == ["starting the mesh", "starting what 6 cases touch", "1 of 6 cases"]
+    assert lines[-2:] == ["6 of 6 cases, 1 failed", ""]
+    quiet = StringIO()
+    monkeypatch.setattr(quiet, "isatty", lambda: True, raising=False)
+    assert shown_on(quiet, shown=False) == [""]
 
 
 def test_a_pipe_gets_a_width_of_its_own_and_columns_sets_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,10 @@ def test_a_workload_entry_on_a_unix_socket_is_refused() -> None:
     assert "Unix sockets are not compiled" in refusal("WorkloadEntry", "{address: 'unix:///tmp/socket'}")
 
 
+def test_a_server_in_another_network_is_refused() -> None:
+    assert "other networks" in refusal("WorkloadEntry", "{address: 10.1.1.1, network: far}")
+
+
 def test_a_workload_group_is_passed_over(small: SmallMesh) -> None:
     group = yaml.safe_dump(
         {
@@ -260,7 +264,8 @@ def test_an_outbound_policy_without_a_mode_is_registry_only() -> None:
         ("{egress: [{hosts: ['*/*'], captureMode: NONE}]}", "not compiled"),
         ("{egress: [{hosts: ['*/*'], bind: there}]}", "'there' is no IP address"),
         ("{egress: [{hosts: ['*/*'], port: {number: 80, protocol: HTTP_PROXY}}]}", "not compiled"),
-        ("{ingress: [{port: {number: 80, protocol: HTTP}}]}", "not compiled"),
+        ("{ingress: [{defaultEndpoint: 127.0.0.1:80}]}", "port: missing"),
+        ("{ingress: [{port: {number: 80}}, {port: {number: 80}}]}", "stands here twice"),
         (
             "{outboundTrafficPolicy: {egressProxy: {host: a.b, port: {number: 80}}}}",
             "egressProxy: is for mode ALLOW_ANY",

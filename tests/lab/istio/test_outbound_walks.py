@@ -124,3 +124,59 @@ def test_bytes_on_a_port_for_http_go_where_they_were_sent(inside: Walks) -> None
 
 def test_the_client_is_one_of_the_workloads(inside: Walks) -> None:
     assert inside.mesh.workload(CLIENT).proxy == "sidecar"
+
+
+INGRESS = """
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: server, namespace: shop}
+spec:
+  workloadSelector: {labels: {app: server}}
+  ingress:
+    - {port: {number: 8080, protocol: TCP, name: raw}, defaultEndpoint: "127.0.0.1:1234"}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: server, namespace: shop}
+spec:
+  selector: {matchLabels: {app: server}}
+  action: DENY
+  rules: [{to: [{operation: {paths: [/secret]}}]}]
+"""
+SELECTING = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: by-labels, namespace: shop}
+spec:
+  hosts: [by-labels.example]
+  addresses: [192.0.2.33]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  workloadSelector: {labels: {app: chosen}}
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 9080}]
+"""
+
+
+@pytest.fixture(scope="module")
+def inbound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walks]:
+    with Walks(
+        tmp_path_factory.mktemp("keys"),
+        namespace("shop"),
+        workload("shop/client"),
+        workload("shop/server"),
+        service("shop/server", "http:80:8080"),
+        workload("shop/chosen"),
+        INGRESS,
+        SELECTING,
+    ) as walks:
+        yield walks
+
+
+def test_a_sidecar_says_how_inbound_ports_are_taken(inbound: Walks) -> None:
+    # Taken as TCP, the rule on a path denies every connection.
+    assert inbound.get("server").status == 503
+
+
+def test_a_service_entry_that_chooses_pods_opens_their_ports(inbound: Walks) -> None:
+    reply = inbound.get("by-labels.example")
+    assert (reply.app, reply.peer) == ("shop/chosen", "spiffe://cluster.local/ns/shop/sa/client")

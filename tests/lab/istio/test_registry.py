@@ -240,3 +240,32 @@ def test_an_address_is_its_own() -> None:
 def test_a_name_of_the_cluster_that_is_not_there_is_not_found() -> None:
     with pytest.raises(LookupError, match="no such name"):
         resolve(mesh_of(*NAMES), "card.shop.svc.cluster.local", 80, "shop")
+
+
+def egress_gateway(*servers: str) -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: out, namespace: istio-system}}
+spec: {{selector: {{istio: egressgateway}}, servers: [{", ".join(servers)}]}}
+"""
+
+
+def test_a_gateway_that_the_manifests_only_name_comes_with_its_service() -> None:
+    http = "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}"
+    raw = "{port: {number: 9000, name: raw, protocol: TCP}, hosts: ['*']}"
+    mesh = mesh_of(egress_gateway(http, raw))
+    found = only(mesh, "istio-egressgateway.istio-system.svc.cluster.local")
+    protocols = [(port.number, port.protocol) for port in found.ports]
+    assert protocols == [(80, "http2"), (443, "tls"), (9000, "tcp")]
+    (endpoint,) = found.endpoints[80]
+    assert endpoint.port == 8080
+    assert not endpoint.takes_mtls
+
+
+def test_it_does_not_where_they_hold_one() -> None:
+    http = "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}"
+    written = service("istio-system/istio-egressgateway", "http:80:8080")
+    mesh = mesh_of(egress_gateway(http), written)
+    found = only(mesh, "istio-egressgateway.istio-system.svc.cluster.local")
+    assert [(port.number, port.protocol) for port in found.ports] == [(80, "http")]

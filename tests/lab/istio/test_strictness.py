@@ -104,8 +104,8 @@ def problems_with(number: int, body: dict[str, Any]) -> str:
     return "\n".join(str(problem) for refusal in load_mesh(changed).refusals for problem in refusal.problems)
 
 
-def test_the_complete_examples_are_accepted_without_a_note() -> None:
-    load_mesh(EXAMPLES).require_complete(without_notes=True)
+def test_the_complete_examples_are_accepted() -> None:
+    load_mesh(EXAMPLES).require_complete()
 
 
 def test_every_kind_that_is_read_has_a_complete_example() -> None:

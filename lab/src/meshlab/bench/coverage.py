@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.load import load_mesh
 from meshlab.istio.read.kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
+from meshlab.istio.read.outbound_fields import FIELDS_REFUSED
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.recording import recorded_fields
 from meshlab.manifest import parse_manifests
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoverageRow", "complete_examples", "coverage_rows", "field_rows", "markdown_table"]
 
-Disposition = Literal["read", "passed over", "refused", "not enforced"]
+Disposition = Literal["read", "passed over", "some values refused", "refused", "not enforced"]
 
 _OPERATOR = ("install.istio.io", "IstioOperator")
 _MESH_CONFIG = ("spec", "meshConfig")
@@ -80,12 +81,13 @@ def field_rows() -> list[CoverageRow]:
     """Return the fields of every kind that is read, as its reader knows them."""
     with recorded_fields() as recording:
         load_mesh(complete_examples())
-    return [
+    found = [
         CoverageRow(kind, field, disposition, reason)
         for kind, mappings in sorted(_by_kind(recording).items())
         for path, known in sorted(mappings.items())
         for field, disposition, reason in _fields(path, known, mappings)
     ]
+    return [_with_refused_values(row) for row in found]
 
 
 def markdown_table(rows: list[CoverageRow]) -> str:
@@ -96,9 +98,8 @@ def markdown_table(rows: list[CoverageRow]) -> str:
         lines += ["", f"### {kind}", "", "| at | fields | | reason |", "|---|---|---|---|"]
         for (place, disposition, reason), names in grouped(rows, kind).items():
             fields = ", ".join(f"`{name}`" for name in names)
-            lines.append(
-                f"| {f'`{place}`' if place else 'top'} | {fields} | {disposition} | {_cell(reason)} |"
-            )
+            at = f"`{place}`" if place else "top"
+            lines.append(f"| {at} | {fields} | {disposition} | {_cell(reason)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -110,6 +111,16 @@ def grouped(rows: list[CoverageRow], kind: str) -> dict[tuple[str, Disposition, 
             place, name = _parted(row.field)
             found.setdefault((place, row.disposition, row.reason), []).append(name)
     return found
+
+
+def _with_refused_values(row: CoverageRow) -> CoverageRow:
+    if row.disposition != "read":
+        return row
+    for kind, fields in FIELDS_REFUSED.items():
+        for field, reason in fields.items():
+            if row.kind == _name(kind) and row.field == f"spec.{field}":
+                return CoverageRow(row.kind, row.field, "some values refused", reason)
+    return row
 
 
 def _by_kind(recording: Recording) -> dict[str, dict[Path, KnownMapping]]:

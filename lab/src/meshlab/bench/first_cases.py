@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from meshlab.bench.case import CaseFile
-    from meshlab.bench.survey import Endpoint, Survey
+    from meshlab.bench.survey import Endpoint, Entrance, Survey
     from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["Draft", "draft_of", "questions", "written"]
@@ -26,6 +26,7 @@ __all__ = ["Draft", "draft_of", "questions", "written"]
 _MAX_COLUMNS = 6
 _MAX_ROWS = 8
 _MAX_GATEWAYS = 4
+_MAX_TOKENS = 4
 _MAX_RULES = 6
 
 _HEADER = """\
@@ -120,37 +121,59 @@ def written(draft: Draft, outcomes: Iterable[Outcome]) -> str:
 
 
 def _tokens(survey: Survey) -> dict[str, str]:
+    """Return the tokens that ALLOW rules ask for, and one of each issuer that no rule names."""
     found: dict[str, str] = {}
-    for number, issuer in enumerate(survey.issuers):
-        name = "a-token" if len(survey.issuers) == 1 else f"token-{number + 1}"
-        found[name] = f"{{issuer: {_scalar(issuer.name)}, claims: {{sub: somebody}}}}"
-    return found
+    for rule in survey.rules:
+        short = rule.policy.rpartition("/")[2]
+        token = _token(rule.issuer, dict(rule.claims))
+        # A gateway and the workloads behind it often ask for the same token.
+        if rule.issuer and token not in found.values():
+            found[f"token for {rule.policy if f'token for {short}' in found else short}"] = token
+    named = {rule.issuer for rule in survey.rules}
+    for number, issuer in enumerate(issuer.name for issuer in survey.issuers if issuer.name not in named):
+        found[f"token of issuer {number + 1}"] = _token(issuer, {"sub": "somebody"})
+    return dict(list(found.items())[:_MAX_TOKENS])
+
+
+def _token(issuer: str, claims: Mapping[str, str]) -> str:
+    written = ", ".join(f"{_scalar(name)}: {_scalar(value)}" for name, value in claims.items())
+    return f"{{issuer: {_scalar(issuer)}, claims: {{{written}}}}}"
 
 
 def _entrance_tables(survey: Survey, tokens: Mapping[str, str], left_out: list[str]) -> Iterator[_Table]:
-    rows = {"without a token": "{token: none}"}
+    rows = {"no token": "{token: none}"}
     for name in tokens:
-        rows[f"with {name}"] = f"{{token: {name}}}"
-        rows[f"with {name}, expired"] = f"{{token: {{use: {name}, flaw: expired}}}}"
+        rows[name] = f"{{token: {_scalar(name)}}}"
+        rows[f"{name} expired"] = f"{{token: {{use: {_scalar(name)}, flaw: expired}}}}"
     gateways = list(dict.fromkeys(entrance.gateway for entrance in survey.entrances))
     for gateway in gateways[:_MAX_GATEWAYS]:
-        columns: dict[str, str] = {}
-        for entrance in survey.entrances:
-            if entrance.gateway == gateway:
-                port = (
-                    ""
-                    if (entrance.scheme, entrance.port) in (("http", 80), ("https", 443))
-                    else f":{entrance.port}"
-                )
-                for path in entrance.paths or ("/",):
-                    url = f"{entrance.scheme}://{entrance.host}{port}{path}"
-                    columns[f"{entrance.host}{port}{path}"] = f"GET {url}"
-        if columns:
-            kept = _first(columns, _MAX_COLUMNS, f"requests to the gateway {gateway}", left_out)
-            about = f"Clients outside the mesh at the gateway {gateway}."
-            yield _Table(f"from outside to {gateway}", about, f"{{outside: {gateway}}}", kept, rows)
+        columns = {
+            name: request
+            for entrance in survey.entrances
+            if entrance.gateway == gateway
+            for name, request in _entrance_columns(survey, entrance)
+        }
+        kept = _first(columns, _MAX_COLUMNS, f"requests to the gateway {gateway}", left_out)
+        about = f"Clients outside the mesh at the gateway {gateway}."
+        yield _Table(f"from outside to {gateway}", about, f"{{outside: {gateway}}}", kept, rows)
     if len(gateways) > _MAX_GATEWAYS:
         left_out.append(f"{len(gateways) - _MAX_GATEWAYS} more gateways")
+
+
+def _entrance_columns(survey: Survey, entrance: Entrance) -> Iterator[tuple[str, str]]:
+    """Yield requests to a host: those that the gateway's rules name, then those that its routes match."""
+    usual = (entrance.scheme, entrance.port) in (("http", 80), ("https", 443))
+    authority = entrance.host if usual else f"{entrance.host}:{entrance.port}"
+    asked = [
+        (method, path)
+        for rule in survey.rules
+        if rule.workload == entrance.gateway
+        for method in rule.methods or ("GET",)
+        for path in rule.paths
+    ]
+    asked += [("GET", path) for path in entrance.paths or ("/",)]
+    for method, path in asked:
+        yield f"{method} {authority}{path}", f"{method} {entrance.scheme}://{authority}{path}"
 
 
 def _inside_table(survey: Survey, left_out: list[str]) -> Iterator[_Table]:
@@ -174,14 +197,14 @@ def _rule_tables(survey: Survey, left_out: list[str]) -> Iterator[_Table]:
         columns: dict[str, str] = {}
         policies: dict[str, None] = {}
         for rule in survey.rules:
-            if rule.workload == workload:
+            if rule.workload == workload and (rule.methods or rule.paths):
                 policies[rule.policy] = None
                 for method in rule.methods or ("GET",):
                     for path in rule.paths or ("/",):
                         columns[f"{method} {path}"] = _request(endpoint, method, path)
         others = [sender for sender in survey.senders if sender != workload]
         rows = {str(sender): f"{{from: {{workload: {sender}}}}}" for sender in others}
-        if rows:
+        if rows and columns:
             yield _Table(
                 f"rules of {workload}",
                 f"What the rules of {', '.join(policies)} name.",

@@ -184,8 +184,10 @@ def _settings(file: Path) -> MeshSettings:
     """
     try:
         documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{file}: the MeshConfig cannot be read: {error}") from None
+    except OSError as error:
+        raise LabError(f"{file}: the MeshConfig cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise LabError(f"{file}: the MeshConfig cannot be read: it is not UTF-8 text") from None
     document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict):
         raise ManifestError(

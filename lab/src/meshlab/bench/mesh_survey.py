@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshlab.bench.survey import Endpoint, Entrance, Issuer, PolicyRule, Survey
 from meshlab.istio.model.workload import target_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from meshlab.istio import Mesh, Workload
-    from meshlab.istio.read.authorization_policy import AuthorizationPolicy
+    from meshlab.istio.read.authorization_policy import AuthorizationPolicy, Rule, Values
     from meshlab.istio.read.gateway import Gateway, Server
     from meshlab.istio.read.virtual_service import HttpRoute, VirtualService
 
@@ -111,15 +112,44 @@ def _rules(mesh: Mesh) -> Iterator[PolicyRule]:
 
 def _rules_of(workload: Workload, policy: AuthorizationPolicy) -> Iterator[PolicyRule]:
     name = f"{policy.attachment.namespace}/{policy.attachment.name}"
-    for index, rule in enumerate(policy.rules):
-        for operation in rule.operations:
-            methods = [text for text in _any_of(operation, "methods") if text.isalpha()]
-            paths = [text for text in _any_of(operation, "paths") if text.startswith("/")]
-            plain = [path.removesuffix("*") for path in paths if "*" not in path[:-1] and "{" not in path]
-            if methods or plain:
-                yield PolicyRule(name, index, workload.ref, tuple(methods), tuple(plain))
+    for rule in policy.rules:
+        methods = [text for text in _named(rule.operations, "methods") if text.isalpha()]
+        paths = [found for text in _named(rule.operations, "paths") if (found := _path_for(text))]
+        issuer, claims = _token_for(rule) if policy.action == "ALLOW" else ("", {})
+        if methods or paths or issuer:
+            unique = tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(paths))
+            yield PolicyRule(name, workload.ref, *unique, issuer, tuple(claims.items()))
 
 
-def _any_of(operation: object, field: str) -> tuple[str, ...]:
-    values = operation.get(field) if isinstance(operation, dict) else None
-    return values.any_of if values is not None else ()
+def _token_for(rule: Rule) -> tuple[str, dict[str, str]]:
+    """Return issuer and claims of a token that the rule asks for; an empty issuer where it asks for none."""
+    principals = list(_named(rule.sources, "requestPrincipals"))
+    claims: dict[str, str] = {}
+    for condition in rule.conditions:
+        value = next((text for text in condition.values.any_of if "*" not in text), "")
+        if condition.key == "request.auth.principal":
+            principals.append(value)
+        # A claim within another one would need more than a name.
+        elif value and (found := re.fullmatch(r"request\.auth\.claims\[([^\[\]]+)\]", condition.key)):
+            claims[found[1]] = value
+    issuer, _, subject = next(
+        (text for text in principals if "/" in text and "*" not in text), ""
+    ).rpartition("/")
+    return issuer, {"sub": subject, **claims} if issuer else {}
+
+
+def _path_for(pattern: str) -> str:
+    """Return a path that matches what a rule names; empty where none is obvious."""
+    path = re.sub(r"\{\*\*?\}", "1", pattern)
+    if path.startswith("*"):
+        path = f"/any{path[1:]}" if path != "*" else "/"
+    if path.endswith("*"):
+        path = path[:-1] if path[:-1].endswith("/") else f"{path[:-1]}1"
+    return path if re.fullmatch(r"/[^\s*{}]*", path) else ""
+
+
+def _named(entries: Iterable[Mapping[str, Values]], field: str) -> Iterator[str]:
+    """Yield what sources or operations name in a field; what they exclude is not named."""
+    for entry in entries:
+        if field in entry:
+            yield from entry[field].any_of

@@ -63,17 +63,19 @@ class PolicyRule:
 
     Attributes:
         policy: `NAMESPACE/NAME`.
-        index: The index of the rule, from 0.
         workload: The workload that the policy selects.
         methods: Methods that it names, without wildcards.
-        paths: Paths that it names, without wildcards.
+        paths: Paths that match those that it names.
+        issuer: The issuer of a token that an ALLOW rule asks for; empty where it asks for none.
+        claims: The claims of that token, by name.
     """
 
     policy: str
-    index: int
     workload: WorkloadRef
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    issuer: str = ""
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,16 @@ def unexpected(error: BaseException) -> int:
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     else:
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        explain(f"internal error: {words}. Set {TRACEBACK}=1 to see where, and please report it")
+        explain(_in_words(error))
     return Exit.BENCH
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        file = f": {error.filename}" if error.filename else ""
+        return f"the system refused an operation{file}: {error.strerror}. Set {TRACEBACK}=1 to see which"
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"internal error: {words}. Set {TRACEBACK}=1 to see where, and please report it"
 
 
 def _end_cleanly() -> None:

@@ -14,14 +14,14 @@ from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meshlab.bench.case import AppSpec
     from meshlab.bench.protocol import Bench, Sources
     from meshlab.bench.report.run import Run
     from meshlab.bench.session import Choice
 
-__all__ = ["snapshot", "watch_cases"]
+__all__ = ["snapshot", "wait", "watch_cases"]
 
 _POLL_S = 0.2
 
@@ -39,7 +39,6 @@ def watch_cases(
     verbose: bool,
     junit: Path | None,
     allow_not_judged: bool,
-    pause: Callable[[float], None] = time.sleep,
 ) -> NoReturn:
     """Run the cases, then again after every change, until the user interrupts.
 
@@ -53,7 +52,6 @@ def watch_cases(
         verbose: Show every case of the first run.
         junit: Where to write JUnit XML after each run.
         allow_not_judged: As on the command line.
-        pause: Waits between two looks at the files, for a time in seconds.
     """
     on = terminal.console()
     before: Run | None = None
@@ -74,7 +72,12 @@ def watch_cases(
             write_junit(run, junit, allow_not_judged=allow_not_judged)
         on.print("watching for changes; Ctrl-C ends", style="dim")
         while snapshot(given, cases, files) == seen:
-            pause(_POLL_S)
+            wait()
+
+
+def wait() -> None:
+    """Wait between two looks at the files."""
+    time.sleep(_POLL_S)
 
 
 def snapshot(given: Sources, cases: Sequence[Path], files: Sequence[Path] = ()) -> Snapshot:

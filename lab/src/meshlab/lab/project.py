@@ -44,9 +44,10 @@ class Project:
         for candidate in candidates:
             if (candidate / "kustomization.yaml").is_file():
                 return cls(top, candidate)
-        known = ", ".join(sorted(path.name for path in (top / "infra/mesh/overlays").iterdir()))
+        # `glob` yields nothing where the directory is missing.
+        known = ", ".join(sorted(path.name for path in (top / "infra/mesh").glob("overlays/*"))) or "none"
         raise LabError(
-            f"no overlay {str(overlay)!r}: expected a directory with a kustomization.yaml, or one of {known}"
+            f"no overlay {str(overlay)!r} in {top}: expected a directory with a kustomization.yaml, or one of {known}"
         )
 
     @property

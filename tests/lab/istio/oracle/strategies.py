@@ -18,6 +18,7 @@ CALLERS = (
     "spiffe://cluster.local/ns/edge/sa/door",
     "spiffe://old.example/ns/shop/sa/friend",
     "spiffe://partner.example/ns/other/sa/stranger",
+    "spiffe://partner.example.org/ns/other/sa/stranger",
 )
 ISSUERS = ("one.example", "two.example", "three.example")
 """Issuers of tokens; policies never name the last."""
@@ -121,6 +122,9 @@ _KEYS: Mapping[str, Sequence[str]] = {
 }
 _SOURCES = ("principals", "requestPrincipals", "namespaces", "trustDomains", "ipBlocks", "remoteIpBlocks")
 _OPERATIONS = ("hosts", "methods", "paths", "ports")
+_CLAIM_KEYS = tuple(key for key in _KEYS if key.startswith("request.auth."))
+"""Drawn more often than others, as they matter only behind a good token."""
+
 # CUSTOM is decided before tokens are verified, and may not ask for identities.
 _CUSTOM_SOURCES = ("ipBlocks", "remoteIpBlocks")
 _CUSTOM_KEYS = (
@@ -170,7 +174,7 @@ def _rules(draw: st.DrawFn, action: str) -> dict[str, Any]:
             for operation in draw(st.lists(_parts(_OPERATIONS), min_size=1, max_size=2))
         ]
     if draw(st.booleans()):
-        keys = _CUSTOM_KEYS if custom else tuple(_KEYS)
+        keys = _CUSTOM_KEYS if custom else (*_KEYS, *_CLAIM_KEYS, *_CLAIM_KEYS)
         rule["when"] = draw(st.lists(_conditions(keys), min_size=1, max_size=2))
     return rule
 
@@ -249,7 +253,7 @@ _CLAIMS = st.fixed_dictionaries(
         "aud": st.sampled_from(["us", "them", ["them", "us"], ["else"]]),
         "azp": st.sampled_from(["app", "other"]),
         "scope": st.sampled_from(["read", "read write", ["write"]]),
-        "groups": st.sampled_from(["a", "a b", ["a", "b"]]),
+        "groups": st.sampled_from(["a", "a b", "a b", ["a", "b"]]),
         "n": st.sampled_from([{"deep": "x"}, {"deep": ["y1", "z"]}, {"other": "x"}, "x"]),
         "level": st.sampled_from([5, True, "5"]),
     },
@@ -268,7 +272,7 @@ _TOKENS = st.builds(
         ]
     ),
     _CLAIMS,
-    st.sampled_from([True, True, True, False]),
+    st.sampled_from([*[True] * 5, False]),
 )
 _FORWARDED = st.lists(st.sampled_from(["10.1.1.1", "10.2.3.4", "192.168.1.1"]), max_size=3).map(tuple)
 _HTTP_FACTS = st.builds(

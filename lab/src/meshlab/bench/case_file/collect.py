@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["case_paths", "collect"]
 
 _ENDINGS = (".yaml", ".yml")
+_MAX_DEPTH = 100
 
 
 def collect(paths: Sequence[Path], variables: Mapping[str, str] | None = None) -> list[CaseFile]:
@@ -89,6 +90,8 @@ def _first_keys(text: str) -> list[set[str]]:
             depth, is_key = 0, False
         elif isinstance(event, yaml.CollectionStartEvent):
             depth += 1
+            if depth > _MAX_DEPTH:
+                return []  # the reader says so
             is_key = depth == 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

@@ -14,7 +14,7 @@ import yaml
 
 from meshlab.bench.case import CasePlace
 from meshlab.bench.case_file.problems import CaseProblem, near_miss
-from meshlab.yaml_reader import AMBIGUOUS, StrictLoader
+from meshlab.yaml_reader import AMBIGUOUS, StrictLoader, too_deep_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -291,8 +291,7 @@ def compose(text: str, file: str) -> tuple[Cursor | None, list[CaseProblem]]:
         The document (`None` where there is none) and what is wrong with it as YAML.
     """
     try:
-        # libyaml composes by recursion without a limit, so the depth is looked at first.
-        if deep := _too_deep(text):
+        if deep := too_deep_at(text, _MAX_DEPTH):
             return None, [
                 CaseProblem(CasePlace(file, deep), "lists or mappings are nested too deeply", "yaml")
             ]
@@ -325,19 +324,6 @@ def compose(text: str, file: str) -> tuple[Cursor | None, list[CaseProblem]]:
         return root, list(_lint(root))
     except ReadError as error:
         return None, [error.problem]
-
-
-def _too_deep(text: str) -> int:
-    """Return the line where lists and mappings are nested too deeply, 0 where they are not."""
-    depth = 0
-    for event in yaml.parse(text, Loader=StrictLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                return event.start_mark.line + 1 if event.start_mark else 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return 0
 
 
 def _measure(where: Cursor, above: tuple[int, ...], known: dict[int, tuple[int, int]]) -> tuple[int, int]:

@@ -99,20 +99,28 @@ def _case(context: Context, where: Cursor, defaults: CaseWords) -> Case | None:
     if "expect" not in fields:
         message = "a case needs `expect`, such as `expect: 200 NAMESPACE/NAME`"
         raise where.lacks(words.CASE_WORDS, "a case", message)
-    if where.unknown(words.CASE_WORDS, "a case"):
-        return None  # a word that seems to be missing may be the one that is misspelt
-    return _join(context, name, found, where, fields["expect"])
+    # A word that seems to be missing may be the one that is misspelt.
+    misspelt = bool(where.unknown(words.CASE_WORDS, "a case"))
+    return _join(context, name, found, where, fields["expect"], misspelt=misspelt)
 
 
-def _join(context: Context, name: str, found: CaseWords, where: Cursor, expect_at: Cursor) -> Case | None:
+def _join(
+    context: Context,
+    name: str,
+    found: CaseWords,
+    where: Cursor,
+    expect_at: Cursor,
+    *,
+    misspelt: bool = False,
+) -> Case | None:
     """Make a case; record all of its problems, not only the first."""
     attempt = context.problems.attempt
-    if found.sender is None:
+    if found.sender is None and not misspelt:
         context.problems.add(where, "no sender: write `from`, here or under `defaults:`", "meaning")
     sender = attempt(partial(read_sender, context), found.sender, None)
     tokens = attempt(partial(read_tokens, context), found.token, _NO_TOKENS)
     expect = attempt(partial(read_expect, context), expect_at, None)
-    if found.unreadable:
+    if found.unreadable or (misspelt and not {"url", "tcp", "tls"} & set(found.request)):
         return None
     try:
         request = read_request(context, found.request, where)

@@ -36,9 +36,12 @@ def merge_delegates(
 ) -> list[VirtualService]:
     """Return the VirtualServices that have hosts, with the rules of their delegates, in Istio's order.
 
-    The order is that of creation in a cluster; manifests have no such times, so name and namespace decide.
+    The order is that of creation, as objects exported from a cluster say it; then that of name and namespace.
     """
-    ordered = sorted(virtual_services, key=lambda service: (service.name, service.namespace))
+    ordered = sorted(
+        virtual_services,
+        key=lambda service: (service.where.manifest.created, service.name, service.namespace),
+    )
     delegates = {(service.namespace, service.name): service for service in ordered if service.is_delegate}
     return [
         replace(root, http=tuple(_merged(root, delegates, default_export_to)))

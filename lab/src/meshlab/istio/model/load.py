@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
-from meshlab.istio.model.workload import proxy_of, workload_of
+from meshlab.istio.model.workload import proxy_of, with_ingress, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.fields import Where, collected_problems
@@ -30,6 +31,7 @@ from meshlab.yaml_reader import LocatedDict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.pods import Pod
     from meshlab.manifest import Manifest, Problem
 
@@ -110,6 +112,7 @@ class _Reader:
     def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
         gateways = self._read("Gateway", read_gateway)
+        entries = self._read("ServiceEntry", read_service_entry)
         pods = [
             pod
             for manifest in self._to_read
@@ -124,7 +127,11 @@ class _Reader:
         } | dict.fromkeys(_SYSTEM_NAMESPACES, False)
         workloads = [
             workload_of(
-                pod, proxy_of(pod, injects, unknown_namespace=inject_unknown_namespaces), services, gateways
+                pod,
+                proxy_of(pod, injects, unknown_namespace=inject_unknown_namespaces),
+                services,
+                gateways,
+                entries,
             )
             for pod in self._each_pod_once(pods)
         ]
@@ -139,7 +146,7 @@ class _Reader:
             authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
             peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
             telemetries=tuple(self._read("Telemetry", read_telemetry)),
-            service_entries=tuple(self._read("ServiceEntry", read_service_entry)),
+            service_entries=tuple(entries),
             workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
             destination_rules=tuple(self._read("DestinationRule", read_destination_rule)),
             sidecars=tuple(self._read("Sidecar", read_sidecar)),
@@ -157,6 +164,7 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
+        mesh = _with_ingress(mesh)
         accounts = {
             (manifest.namespace, manifest.name)
             for manifest in self._to_read
@@ -216,9 +224,19 @@ class _Reader:
                 self._refuse(pod.where.manifest, [Where(pod.where.manifest).error(problem).problems[0]])
 
 
-def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
-    from dataclasses import replace
+def _with_ingress(mesh: Mesh) -> Mesh:
+    """Return the mesh with the inbound ports that Sidecars name."""
+    if not any(sidecar.ingress for sidecar in mesh.sidecars):
+        return mesh
 
+    def changed(workload: Workload) -> Workload:
+        sidecar = mesh.visibility.sidecar_of(workload) if workload.proxy == "sidecar" else None
+        return with_ingress(workload, sidecar.ingress) if sidecar and sidecar.ingress else workload
+
+    return replace(mesh, workloads=tuple(changed(workload) for workload in mesh.workloads))
+
+
+def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
     return replace(mesh, notes=tuple(notes))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_chains import conflict_of, gateway_chains
+from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def notes_on(
     yield from _on_gateway_ports(mesh)
     ports = {service.hostname: [port.number for port in service.ports] for service in mesh.registry.services}
     yield from route_notes(mesh, ports)
+    yield from outbound_notes(mesh)
     yield from _on_providers(mesh)
     for attachment in _attachments(mesh):
         yield from _on_selector(mesh, attachment)

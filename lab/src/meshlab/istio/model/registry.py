@@ -187,11 +187,15 @@ def build_registry(mesh: Mesh) -> Registry:
         SERVICES,
         written,
     )
+    vips |= spread(
+        (str(workload.ref) for workload in _without_service(mesh)), SERVICES, [*written, *vips.values()]
+    )
     pod_ips = {workload.ref: pods[str(workload.ref)] for workload in mesh.workloads}
     builder = _Builder(mesh, pod_ips)
     services = [
         *(builder.of_service(service, vips) for service in mesh.services),
         *(made for entry in mesh.service_entries for made in builder.of_entry(entry)),
+        *builder.of_assumed_gateways(vips),
     ]
     services.sort(key=lambda service: (service.created, service.name, service.namespace))
     services = _with_aliases(_with_shared_endpoints(services))
@@ -207,6 +211,24 @@ def build_registry(mesh: Mesh) -> Registry:
     }
     names |= {service.external_name for service in services if service.external_name}
     return Registry(tuple(services), pod_ips, spread(names, PUBLIC, written), _identities(mesh, services))
+
+
+_INSTALLED_PORTS: dict[int, tuple[str, Protocol]] = {80: ("http2", "http2"), 443: ("https", "tls")}
+"""Names and protocols of the ports of Istio's own gateways."""
+_GATEWAY_PROTOCOLS: dict[str, Protocol] = {"http": "http", "https": "tls", "tls": "tls"}
+
+
+def _without_service(mesh: Mesh) -> list[Workload]:
+    """Return the gateways that are assumed, and that no Service of the manifests stands in front of."""
+    names = {(service.namespace, service.name) for service in mesh.services}
+    return [
+        workload
+        for workload in mesh.workloads
+        if workload.assumed
+        and workload.is_gateway
+        and (workload.ref.namespace, workload.ref.name) not in names
+        and not any(service.selects(workload.ref.namespace, workload.labels) for service in mesh.services)
+    ]
 
 
 class _Builder:
@@ -276,6 +298,33 @@ class _Builder:
                     has_selector=entry.selector is not None,
                     created=entry.created,
                 )
+
+    def of_assumed_gateways(self, vips: Mapping[str, str]) -> Iterator[MeshService]:
+        """Yield the Services that come with gateways which the manifests only name (`manifests/charts/gateways`)."""
+        for workload in _without_service(self._mesh):
+            numbers = {target: number for number, target in workload.port_targets.items()}
+            opened = {numbers.get(port.number, port.number): port for port in workload.ports}
+            ports = []
+            for number in sorted({*opened, *workload.port_targets}):
+                if number in workload.port_targets:
+                    name, protocol = _INSTALLED_PORTS[number]
+                else:
+                    protocol = _GATEWAY_PROTOCOLS.get(opened[number].protocol, "tcp")
+                    name = f"{protocol}-{number}"
+                ports.append(MeshPort(number, name, protocol))
+            yield MeshService(
+                hostname=f"{workload.ref.name}.{workload.ref.namespace}.svc.cluster.local",
+                namespace=workload.ref.namespace,
+                name=workload.ref.name,
+                ports=tuple(ports),
+                address=vips[str(workload.ref)],
+                resolution="endpoints",
+                is_kubernetes=True,
+                external=False,
+                export_to=self._export_to((), workload.ref.namespace),
+                endpoints={number: (self._pod(workload, port.number),) for number, port in opened.items()},
+                has_selector=True,
+            )
 
     def _export_to(self, written: tuple[str, ...], namespace: str) -> tuple[str, ...]:
         scopes = written or self._mesh.settings.service_export_to

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.gateway_servers import merge_servers, ordered_gateways
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from meshlab.istio.read.gateway import Gateway
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.istio.read.pods import Pod
+    from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service, ServicePort
+    from meshlab.istio.read.sidecar import ListenerPort
 
 __all__ = [
     "ProxyKind",
@@ -24,6 +26,7 @@ __all__ = [
     "proxy_of",
     "spiffe_id",
     "target_number",
+    "with_ingress",
     "workload_of",
 ]
 
@@ -108,7 +111,11 @@ def proxy_of(pod: Pod, injects: Mapping[str, bool | None], *, unknown_namespace:
 
 
 def workload_of(
-    pod: Pod, proxy: ProxyKind, services: Iterable[Service], gateways: Iterable[Gateway]
+    pod: Pod,
+    proxy: ProxyKind,
+    services: Iterable[Service],
+    gateways: Iterable[Gateway],
+    entries: Iterable[ServiceEntry] = (),
 ) -> Workload:
     """Join a pod template with what surrounds it.
 
@@ -117,22 +124,50 @@ def workload_of(
         proxy: The kind of its proxy.
         services: All Services.
         gateways: All Gateways.
+        entries: All ServiceEntries, which may choose pods as Services do.
     """
     chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
     targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
-    ports = gateway_ports(pod.labels, gateways, targets) if proxy == "gateway" else _app_ports(pod, chosen)
+    ports = (
+        gateway_ports(pod.labels, gateways, targets)
+        if proxy == "gateway"
+        else _app_ports(pod, chosen, entries)
+    )
     return Workload(
         pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports, port_targets=targets
     )
 
 
-def _app_ports(pod: Pod, services: Iterable[Service]) -> tuple[WorkloadPort, ...]:
+def with_ingress(workload: Workload, ports: Iterable[ListenerPort]) -> Workload:
+    """Return a workload whose sidecar has the inbound listeners of a Sidecar in place of those of its Services.
+
+    What comes on its other ports is taken as it is, as on ports that no Service names.
+    """
+    listed = [WorkloadPort(port.number, port.protocol) for port in ports]
+    numbers = {port.number for port in listed}
+    others = [
+        WorkloadPort(port.number, "auto", declared=False)
+        for port in workload.ports
+        if port.number not in numbers
+    ]
+    return replace(workload, ports=tuple(sorted([*listed, *others], key=lambda port: port.number)))
+
+
+def _app_ports(
+    pod: Pod, services: Iterable[Service], entries: Iterable[ServiceEntry]
+) -> tuple[WorkloadPort, ...]:
     found: dict[int, str] = {}
     for service in services:
         for port in service.ports:
             number = target_number(pod.named_ports, port)
             if number is not None and port.protocol != "udp":
                 found.setdefault(number, port.protocol)  # the first Service decides, as in Istio
+    for entry in entries:
+        if entry.namespace != pod.ref.namespace or entry.selector is None:
+            continue
+        for entry_port in entry.ports if entry.selector.items() <= pod.labels.items() else ():
+            if entry_port.protocol != "udp":
+                found.setdefault(entry_port.target or entry_port.number, entry_port.protocol)
     declared = [WorkloadPort(number, protocol) for number, protocol in found.items()]
     others = [
         WorkloadPort(port.number, "auto", declared=False) for port in pod.ports if port.number not in found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from meshlab.istio.read.export_to import read_export_to
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
+from meshlab.istio.read.outbound_fields import ALIKE, EJECTS, LIMITS, refused_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from meshlab.manifest import Manifest
 
 __all__ = [
-    "PASSED_OVER",
     "ClientTls",
     "DestinationRule",
     "Subset",
@@ -26,33 +26,24 @@ __all__ = [
 
 TlsMode = Literal["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]
 
-PASSED_OVER = {
-    "connectionPool": "limits count under load; a case sends one request at a time",
-    "loadBalancer": "chooses between endpoints that are alike, but for PASSTHROUGH",
-    "outlierDetection": "ejects endpoints after several failures; every case starts afresh",
-    "retryBudget": "limits retries under load",
-}
-"""Settings that cannot change the outcome of a single request, each with the reason."""
-
-_TUNNEL = "tunnels through a forward proxy are not compiled; remove it, or test without this host."
-_PROXY_PROTOCOL = "the PROXY protocol towards servers is not compiled; remove it."
+_REFUSED = refused_fields("DestinationRule")
 _POOL_HTTP = dict.fromkeys(
     (
         "http1MaxPendingRequests", "http2KeepAlive", "http2MaxRequests", "idleTimeout", "maxConcurrentStreams",
         "maxRequestsPerConnection", "maxRetries",
     ),
-    PASSED_OVER["connectionPool"],
+    LIMITS,
 )  # fmt: skip
 _POOL_TCP = dict.fromkeys(
     ("connectTimeout", "idleTimeout", "maxConnectionDuration", "maxConnections", "tcpKeepalive"),
-    PASSED_OVER["connectionPool"],
+    LIMITS,
 )
 _BALANCER = dict.fromkeys(
     (
         "consistentHash", "localityLbSetting", "warmup", "warmupDurationSecs", "zoneAwareLbSetting",
         "backendUtilization",
     ),
-    PASSED_OVER["loadBalancer"],
+    ALIKE,
 )  # fmt: skip
 _SIMPLE = (
     "UNSPECIFIED", "ROUND_ROBIN", "LEAST_CONN", "LEAST_REQUEST", "RANDOM", "PASSTHROUGH",
@@ -63,15 +54,15 @@ _OUTLIER = dict.fromkeys(
         "consecutiveLocalOriginFailures", "interval", "maxEjectionPercent", "minHealthPercent",
         "outlierDetectionHttpErrorCodes", "splitExternalLocalOriginErrors",
     ),
-    PASSED_OVER["outlierDetection"],
+    EJECTS,
 )  # fmt: skip
-_RETRY_BUDGET = {"retryBudget": PASSED_OVER["retryBudget"]}
+_RETRY_BUDGET = {"retryBudget": LIMITS}
 _POLICY = ("connectionPool", "loadBalancer", "outlierDetection", "tls")
 _TLS = (
     "mode", "clientCertificate", "privateKey", "caCertificates", "credentialName", "subjectAltNames", "sni",
     "insecureSkipVerify",
 )  # fmt: skip
-_TLS_REFUSED = {"caCrl": "revocation lists are not compiled; remove it."}
+_TLS_REFUSED = {"caCrl": _REFUSED["caCrl"]}
 _OWN_FILES = ("clientCertificate", "privateKey", "caCertificates")
 
 
@@ -199,7 +190,7 @@ def _subsets(spec: Fields, namespace: str) -> tuple[Subset, ...]:
 def _policy(fields: Fields, namespace: str) -> TrafficPolicy | None:
     if fields.raw("trafficPolicy") is None:
         return None
-    refused = {"tunnel": _TUNNEL, "proxyProtocol": _PROXY_PROTOCOL}
+    refused = {name: _REFUSED[name] for name in ("tunnel", "proxyProtocol")}
     policy = fields.mapping("trafficPolicy", (*_POLICY, "portLevelSettings"), refused, _RETRY_BUDGET)
     if not policy.names:
         raise policy.where.error("is empty, which Istio refuses; write a setting, or remove it.")

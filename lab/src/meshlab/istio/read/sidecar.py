@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
+from meshlab.istio.read.outbound_fields import LIMITS, refused_fields
 from meshlab.istio.read.protocols import named_protocol
 
 if TYPE_CHECKING:
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sidecar", "read_sidecar"]
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
-_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy")
-_PASSED_OVER = {"inboundConnectionPool": "limits count under load; a case sends one request at a time"}
-_INGRESS = (
-    "listeners of its own for inbound traffic are not compiled; give the pods a Service with these ports."
-)
-_CAPTURE = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
+_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "ingress")
+_PASSED_OVER = {"inboundConnectionPool": LIMITS}
+_REFUSED = refused_fields("Sidecar")
+_INGRESS_PASSED_OVER = {
+    "bind": "every inbound port listens on an address of its own",
+    "captureMode": "every inbound port listens on an address of its own",
+    "connectionPool": LIMITS,
+    "defaultEndpoint": "requests end at the application in any case",
+    "tls": "Istio ignores it unless istiod runs with ENABLE_TLS_ON_SIDECAR_INGRESS",
+}
 _PORT_FIELDS = ("number", "protocol")
 _PORT_REFUSED = {"targetPort": "has no effect in a Sidecar; remove it."}
 _PORT_PASSED_OVER = {"name": "nothing refers to it"}
@@ -33,7 +38,7 @@ _PORT_PASSED_OVER = {"name": "nothing refers to it"}
 
 @dataclass(frozen=True)
 class ListenerPort:
-    """The port of an egress listener."""
+    """The port of a listener."""
 
     number: int
     protocol: Protocol
@@ -70,6 +75,7 @@ class Sidecar:
     Attributes:
         selector: Labels of the workloads that it is for; `None` for the whole namespace.
         egress: Its listeners; empty for one that takes everything that is visible.
+        ingress: The ports of its inbound listeners, which replace those of the Services; empty where those count.
         outbound: What becomes of traffic to unknown hosts; `None` where the mesh's setting counts.
         egress_proxy: Where such traffic goes, if not to where it was sent.
         created: Its creation time, where it is written.
@@ -79,6 +85,7 @@ class Sidecar:
     name: str
     selector: Mapping[str, str] | None
     egress: tuple[EgressListener, ...]
+    ingress: tuple[ListenerPort, ...]
     outbound: OutboundMode | None
     egress_proxy: EgressProxy | None
     created: str
@@ -91,7 +98,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
     Raises:
         ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
     """
-    spec = spec_of(manifest, _FIELDS, {"ingress": _INGRESS}, passed_over=_PASSED_OVER)
+    spec = spec_of(manifest, _FIELDS, passed_over=_PASSED_OVER)
     if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
         raise spec.where.error(
             "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
@@ -105,6 +112,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
         name=manifest.name,
         selector=selector,
         egress=_egress(spec),
+        ingress=_ingress(spec),
         outbound=outbound,
         egress_proxy=proxy,
         created=manifest.created,
@@ -126,6 +134,23 @@ def _outbound(spec: Fields, namespace: str) -> tuple[OutboundMode | None, Egress
     return mode, EgressProxy(full_name(proxy.required("host"), namespace), port, proxy.string("subset"))
 
 
+def _ingress(spec: Fields) -> tuple[ListenerPort, ...]:
+    """Read the inbound listeners.
+
+    Where they pass requests on to (`defaultEndpoint`) is the application in any case. Istio ignores their `tls` unless
+    istiod is started with `ENABLE_TLS_ON_SIDECAR_INGRESS`.
+    """
+    found: list[ListenerPort] = []
+    for entry in spec.items("ingress", ("port",), passed_over=_INGRESS_PASSED_OVER):
+        if entry.raw("port") is None:
+            raise entry.where.key("port").error("missing; an inbound listener needs a port.")
+        port = _port(entry)
+        if port.number in [other.number for other in found]:
+            raise entry.where.key("port", "number").error("stands here twice; keep one.")
+        found.append(port)
+    return tuple(found)
+
+
 def _egress(spec: Fields) -> tuple[EgressListener, ...]:
     found: list[EgressListener] = []
     entries = spec.items("egress", ("hosts", "port", "bind", "captureMode"))
@@ -142,10 +167,10 @@ def _egress(spec: Fields) -> tuple[EgressListener, ...]:
 
 def _listener(entry: Fields) -> EgressListener:
     if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
-        entry.where.key("captureMode").report(_CAPTURE)
+        entry.where.key("captureMode").report(_REFUSED["captureMode"])
     bind = entry.string("bind")
     if bind.startswith("unix://"):
-        entry.where.key("bind").report(_CAPTURE)
+        entry.where.key("bind").report(_REFUSED["bind"])
     elif bind:
         try:
             ipaddress.ip_address(bind)
@@ -166,7 +191,7 @@ def _port(entry: Fields) -> ListenerPort:
     port = entry.mapping("port", _PORT_FIELDS, _PORT_REFUSED, _PORT_PASSED_OVER)
     written = port.string("protocol")
     if written.lower() == "http_proxy":
-        port.where.key("protocol").report(_CAPTURE)
+        port.where.key("protocol").report(_REFUSED["protocol"])
     protocol: Protocol | None = named_protocol(written) if written else "auto"
     if protocol is None:
         raise port.where.key("protocol").error(f"{written!r} is no protocol that Istio knows.")

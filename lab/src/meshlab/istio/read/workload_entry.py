@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import spec_of
+from meshlab.istio.read.outbound_fields import ALIKE, refused_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +26,10 @@ __all__ = [
     "read_workload_entry",
 ]
 
-ENDPOINT_FIELDS = ("address", "ports", "labels", "serviceAccount")
+ENDPOINT_FIELDS = ("address", "ports", "labels", "serviceAccount", "network")
 ENDPOINT_PASSED_OVER = {
-    "locality": "it chooses among endpoints of different places, and the bench is one place",
-    "network": "it joins networks, and the bench is one network",
-    "weight": "it chooses between endpoints that are alike",
+    "locality": ALIKE,
+    "weight": ALIKE,
 }
 
 TLS_MODE = "security.istio.io/tlsMode"
@@ -104,6 +104,9 @@ _LABELS = (
 _ANNOTATIONS = ("istio.io/autoRegistrationGroup", "istio.io/connectedAt", "istio.io/workloadController")
 
 
+_REFUSED = refused_fields("WorkloadEntry")
+
+
 def read_endpoint(fields: Fields) -> EntryEndpoint:
     """Read the fields of an endpoint.
 
@@ -112,7 +115,9 @@ def read_endpoint(fields: Fields) -> EntryEndpoint:
     """
     address = fields.required("address")
     if address.startswith("unix://"):
-        fields.where.key("address").report("Unix sockets are not compiled; write an IP address and ports.")
+        fields.where.key("address").report(_REFUSED["address"])
+    if fields.string("network"):
+        fields.where.key("network").report(_REFUSED["network"])
     names = fields.string_keys("ports")
     ports = fields.mapping("ports", names)
     return EntryEndpoint(

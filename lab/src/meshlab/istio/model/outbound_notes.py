@@ -1,0 +1,97 @@
+"""What DestinationRules and Sidecars say that Istio accepts and that is surely a mistake, one sentence each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.istio.read.hosts import is_subset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.registry import MeshService
+    from meshlab.istio.read.destination_rule import ClientTls, DestinationRule
+    from meshlab.istio.read.fields import Where
+    from meshlab.istio.read.sidecar import Sidecar
+    from meshlab.manifest import Problem
+
+__all__ = ["outbound_notes"]
+
+
+def outbound_notes(mesh: Mesh) -> Iterator[Problem]:
+    """Yield the notes on the DestinationRules and Sidecars of a mesh."""
+    refused = any("ServiceEntry" in problem.subject for one in mesh.refusals for problem in one.problems)
+    for rule in mesh.destination_rules:
+        for where, text in _on_rule(mesh, rule, knows_all=not refused):
+            yield where.manifest.problem(where.keys, text)
+    for sidecar in mesh.sidecars:
+        for where, text in _on_sidecar(mesh, sidecar):
+            yield where.manifest.problem(where.keys, text)
+
+
+def _on_rule(mesh: Mesh, rule: DestinationRule, *, knows_all: bool) -> Iterator[tuple[Where, str]]:
+    services = [each for each in mesh.registry.services if is_subset(each.hostname, rule.host)]
+    if not services and knows_all:
+        yield rule.where.key("host"), f"there is no service {rule.host}, so the rule has no effect."
+    for index, subset in enumerate(rule.subsets):
+        if services and not _has_servers(services, subset.labels):
+            place = rule.where.key("subsets").item(index).key("labels")
+            yield (
+                place,
+                f"no server of {rule.host} has these labels; requests to the subset are answered 503.",
+            )
+    for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
+        for each in (policy, *policy.ports.values()) if policy else ():
+            if each.tls:
+                yield from _on_tls(rule, each.tls)
+
+
+def _has_servers(services: list[MeshService], labels: Mapping[str, str]) -> bool:
+    if any(service.resolution in ("original", "dynamic dns") for service in services):
+        return True
+    return any(
+        labels.items() <= endpoint.labels.items()
+        for service in services
+        for endpoints in service.endpoints.values()
+        for endpoint in endpoints
+    )
+
+
+def _on_tls(rule: DestinationRule, tls: ClientTls) -> Iterator[tuple[Where, str]]:
+    if tls.mode not in ("SIMPLE", "MUTUAL"):
+        return
+    by_config_map = tls.credential_name.startswith("configmap://")
+    if tls.credential_name and not by_config_map and rule.selector is None:
+        problem = "counts at gateways alone: sidecars send plaintext. Add a workloadSelector for them."
+        yield tls.where.key("credentialName"), problem
+    if tls.insecure_skip_verify:
+        yield tls.where.key("insecureSkipVerify"), "any server is taken, whoever signed its certificate."
+    elif tls.sni and not tls.subject_alt_names:
+        problem = (
+            "with sni and without subjectAltNames any certificate of the CA is taken; add subjectAltNames."
+        )
+        yield tls.where.key("sni"), problem
+
+
+def _on_sidecar(mesh: Mesh, sidecar: Sidecar) -> Iterator[tuple[Where, str]]:
+    if sidecar.selector is not None and not any(
+        workload.proxy == "sidecar"
+        and workload.ref.namespace == sidecar.namespace
+        and sidecar.selector.items() <= workload.labels.items()
+        for workload in mesh.workloads
+    ):
+        yield (
+            sidecar.where.key("workloadSelector"),
+            "selects no workload with a sidecar, so it has no effect.",
+        )
+    for index, listener in enumerate(sidecar.egress):
+        for position, (scope, host) in enumerate(listener.hosts):
+            if scope.startswith("~") or host.startswith("*"):
+                continue
+            namespace = sidecar.namespace if scope == "." else scope
+            known = mesh.registry.by_hostname.get(host, {})
+            routed = any(host in service.hosts for service in mesh.virtual_services)
+            if not routed and not (known if namespace == "*" else namespace in known):
+                place = sidecar.where.key("egress").item(index).key("hosts").item(position)
+                yield place, f"namespace {scope} has no service {host}, so nothing is imported."
