@@ -141,6 +141,13 @@ def test_each_file_is_an_input_of_its_own(command: Command, manifests: Callable[
     assert "map.yaml" not in done.out
 
 
+def test_braces_in_a_string_make_no_template(command: Command, manifests: Callable[..., Path]) -> None:
+    braces = WRONG.replace("surprise: 1", "surprise: '{{ x }}'")
+    done = command("check", "--each", "-f", manifests(braces=braces))
+    assert "0 of 1 read (0 %)" in " ".join(done.out.split())
+    assert "templates" not in done.out
+
+
 def test_each_leaves_out_files_by_their_names(command: Command, manifests: Callable[..., Path]) -> None:
     directory = manifests(good=GOOD, **{"wrong-invalid": WRONG})
     assert command("check", "--each", "-f", directory).code == 2

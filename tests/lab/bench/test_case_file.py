@@ -333,7 +333,7 @@ def test_a_file_whose_names_the_mesh_has_passes() -> None:
         ("internet: {outside: istio-ingress/gateway}", "internet: {outside: shop/cart}", "shop/cart is no gateway"),
         ("nobody: {bypass: none, to: orders/orders}", "nobody: {bypass: none, to: x/y}", "no workload x/y"),
         ("expect: answered shop/redis", "expect: answered shop/rediss", "did you mean 'shop/redis'?"),
-        ("{answered: true, app: api.partner.example", "{answered: true, app: api.other.example", "no ServiceEntry has"),
+        ("  api.partner.example: {command", "  api.other.example: {command", "no ServiceEntry has the host api.other"),
         ("refused orders/orders}", "refused orders/order}", "did you mean 'orders/orders'?"),
         ("  api.partner.example: {command", "  shop/unknown: {command", "cases.yaml:6: apps.shop/unknown: no workload"),
         ("team-y/bare:", "shop/cart:", "cases.yaml:3: workloads.shop/cart: the manifests have the workload shop/cart"),
@@ -359,6 +359,15 @@ def test_a_token_without_an_issuer_needs_a_mesh_with_one_issuer() -> None:
     assert "the manifests have several: write one of a, b" in against(text, two)
     none = MeshNames(MESH.workloads, MESH.gateways, frozenset(), MESH.hosts)
     assert "the manifests have no RequestAuthentication" in against(text, none)
+
+
+def test_an_answer_may_come_from_any_host_outside() -> None:
+    assert (
+        against(
+            GOOD.replace("{answered: true, app: api.partner.example", "{answered: true, app: httpbin.org")
+        )
+        == ""
+    )
 
 
 def test_an_issuer_may_be_foreign() -> None:

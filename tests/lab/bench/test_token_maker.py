@@ -94,7 +94,7 @@ def test_an_unknown_flaw_is_refused_by_name(issuers: Issuers) -> None:
         ("wrong audience", jwt.InvalidAudienceError),
         ("no audience", jwt.MissingRequiredClaimError),
         ("unknown key", jwt.InvalidSignatureError),
-        ("known kid, other key", jwt.InvalidSignatureError),
+        ("other key under the known kid", jwt.InvalidSignatureError),
         ("tampered", jwt.InvalidSignatureError),
         ("alg none", jwt.InvalidAlgorithmError),
         ("HS256 with the public key", jwt.InvalidAlgorithmError),

@@ -177,6 +177,7 @@ def server(protocol: str = "HTTP", *, port: int = 80, more: str = "", hosts: str
         (server(hosts="[cart]"), "'cart' is a short name"),
         (server(hosts="[/a.example]"), "write namespace/host"),
         (server(hosts="[a.b/a.example]"), "write namespace/host"),
+        (server(hosts="['*/*', ./a.example]"), "hosts[1]: istiod crashes on it"),
         (server(more=", bind: 127.0.0.1"), "bind: '127.0.0.1'"),
         (f"{server()}, {server(port=81)}", "another port is called 'x'"),
         (
@@ -273,3 +274,62 @@ def test_a_number_of_trusted_proxies_counts_at_gateways_alone(small: SmallMesh) 
     for manager in (at_gateway, at_sidecar):
         assert (manager["normalizePath"], manager["mergeSlashes"]) == (True, True)
         assert manager["pathWithEscapedSlashesAction"] == "UNESCAPE_AND_FORWARD"
+
+
+BEHIND = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: door, namespace: edge}
+spec:
+  template:
+    metadata:
+      labels: {app: door}
+      annotations:
+        inject.istio.io/templates: gateway
+        proxy.istio.io/config: CONFIG
+    spec: {serviceAccountName: door, containers: [{name: istio-proxy, image: auto}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ("gatewayTopology: {numTrustedProxies: 1}", (1, "ALWAYS_FORWARD_ONLY", {})),
+        ("gatewayTopology: {numTrustedProxies: 0}", (None, "ALWAYS_FORWARD_ONLY", {})),
+        (
+            "gatewayTopology: {forwardClientCertDetails: APPEND_FORWARD}",
+            (2, "APPEND_FORWARD", {"subject": True, "uri": True, "dns": True, "cert": True}),
+        ),
+        ("concurrency: 1", (2, "ALWAYS_FORWARD_ONLY", {})),
+    ],
+)
+def test_the_annotation_of_a_gateway_counts_before_the_settings_of_the_mesh(
+    small: SmallMesh, config: str, expected: tuple[int | None, str, dict[str, bool]]
+) -> None:
+    settings = MeshSettings(num_trusted_proxies=2, forwarded_certificate="ALWAYS_FORWARD_ONLY")
+    mesh = small.mesh(BEHIND.replace("CONFIG", f'"{config}"'), settings=settings)
+    manager = small.compiled(small.gateway_ref, mesh).manager(8443)
+
+    found = (
+        manager.get("xffNumTrustedHops"),
+        manager["forwardClientCertDetails"],
+        manager["setCurrentClientCertDetails"],
+    )
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("gatewayTopology: {numTrustedProxies: -1}", "cannot be negative"),
+        ("gatewayTopology: {proxyProtocol: {}}", "the PROXY protocol at gateways is not built"),
+        ("gatewayTopology: {forwardClientCertDetails: NEVER}", "'NEVER' is not supported"),
+        ("proxyMetadata: {ISTIO_META_HTTP10: '1'}", "does not know what this changes"),
+        ("runtimeValues: {a: b}", "Envoy's runtime is not built"),
+        ("shiny: true", "this field is not known"),
+    ],
+)
+def test_an_annotation_that_changes_what_is_not_known_is_refused(
+    small: SmallMesh, config: str, says: str
+) -> None:
+    assert says in small.refusal(BEHIND.replace("CONFIG", f'"{config}"'))

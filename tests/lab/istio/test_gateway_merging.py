@@ -207,6 +207,44 @@ spec:
     assert set(merged(mesh, small)) == {8080, 8082, 9999}
 
 
+def test_a_service_may_ask_for_no_translation(small: SmallMesh) -> None:
+    service = small.changed(
+        small.base("Service", "door"),
+        "metadata.labels",
+        {"experimental.istio.io/disable-gateway-port-translation": "true"},
+    )
+    mesh = small.mesh(service, gateway("a", server("HTTP", "[a.example]")), without=("Gateway/door",))
+
+    assert set(merged(mesh, small)) == {80}
+
+
+@pytest.mark.parametrize(("unprivileged", "opened"), [("true", False), ("false", True)])
+def test_a_gateway_without_privileges_opens_no_low_port(
+    small: SmallMesh, unprivileged: str, *, opened: bool
+) -> None:
+    env = [{"name": "ISTIO_META_UNPRIVILEGED_POD", "value": unprivileged}]
+    containers = [{"name": "istio-proxy", "image": "auto", "env": env}]
+    door = small.changed(small.base("Deployment", "door"), "spec.template.spec.containers", containers)
+    texts = (
+        door,
+        gateway("a", server("HTTP", "[a.example]"), server("HTTP", "[a.example]", port=85, name="w")),
+    )
+
+    assert listener(small, *texts) is not None
+    assert (listener(small, *texts, port=85) is not None) is opened
+    notes = small.mesh(*texts, without=("Gateway/door",)).notes
+    assert any("cannot open ports below 1024" in str(note) for note in notes) is not opened
+
+
+def test_names_in_other_letters_are_one_name_and_close_the_port(small: SmallMesh) -> None:
+    texts = (
+        gateway("a", server("HTTPS", "[A.example]", more=SIMPLE)),
+        gateway("b", server("HTTPS", "[a.example]", more=SIMPLE)),
+    )
+
+    assert listener(small, *texts) is None
+
+
 def test_two_declared_ports_may_be_one_port_of_the_pod(small: SmallMesh) -> None:
     mesh = small.mesh(
         gateway("a", server("HTTP", "[a.example]")),

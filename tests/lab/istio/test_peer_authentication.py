@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.manifest import to_manifest
 
@@ -48,6 +49,18 @@ def test_strict_takes_only_clients_of_the_own_trust_domain(small: SmallMesh) -> 
     assert [entry["name"] for entry in context["commonTlsContext"]["tlsCertificateSdsSecretConfigs"]] == [
         "default"
     ]
+
+
+def test_aliases_of_the_trust_domain_are_taken_and_the_lowest_version_is_the_meshs(small: SmallMesh) -> None:
+    settings = MeshSettings(
+        trust_domain="a.example", trust_domain_aliases=("b.example",), mesh_mtls_min_version="TLSV1_3"
+    )
+    (chain,) = small.compiled(small.app_ref, small.mesh(settings=settings)).listener(8080)["filterChains"]
+    common: dict[str, Any] = chain["transportSocket"]["typedConfig"]["commonTlsContext"]
+    names = common["combinedValidationContext"]["defaultValidationContext"]["matchTypedSubjectAltNames"]
+
+    assert [name["matcher"]["prefix"] for name in names] == ["spiffe://a.example/", "spiffe://b.example/"]
+    assert common["tlsParams"]["tlsMinimumProtocolVersion"] == "TLSv1_3"
 
 
 def test_permissive_knows_the_mesh_by_its_protocol_names(small: SmallMesh) -> None:

@@ -269,3 +269,24 @@ def test_it_does_not_where_they_hold_one() -> None:
     mesh = mesh_of(egress_gateway(http), written)
     found = only(mesh, "istio-egressgateway.istio-system.svc.cluster.local")
     assert [(port.number, port.protocol) for port in found.ports] == [(80, "http")]
+
+
+CAPTURES = MeshSettings(dns_capture=True)
+DNS_TCP = "{{hosts: [{}], resolution: {}, ports: [{{number: 90, name: tcp, protocol: TCP}}]}}"
+
+
+def test_proxies_that_answer_dns_give_service_entries_addresses_of_their_own() -> None:
+    texts = (entry("a", DNS_TCP.format("a.example", "DNS")), entry("b", DNS_TCP.format("b.example", "NONE")))
+    mesh = mesh_of(*texts, settings=CAPTURES)
+    address = only(mesh, "a.example").address
+    assert address.startswith("240.240.")
+    assert resolve(mesh, "a.example", 90, "shop") == (address, 90)
+    assert only(mesh, "b.example").own_address is None
+    assert only(mesh_of(*texts), "a.example").own_address is None
+
+
+def test_a_label_keeps_them_from_it() -> None:
+    text = entry("a", DNS_TCP.format("a.example", "DNS")).replace(
+        "namespace: shop", "namespace: shop, labels: {networking.istio.io/enable-autoallocate-ip: 'false'}"
+    )
+    assert only(mesh_of(text, settings=CAPTURES), "a.example").own_address is None

@@ -157,7 +157,7 @@ def test_a_value_of_another_type_is_refused_by_its_path(number: int, path: tuple
         *[("networking.istio.io/v1", kind, f"{kind} is not supported") for kind in ("ProxyConfig",)],
         ("networking.istio.io/v1alpha3", "EnvoyFilter", "EnvoyFilter is not supported"),
         ("extensions.istio.io/v1alpha1", "WasmPlugin", "runs no plugins"),
-        ("gateway.networking.k8s.io/v1", "HTTPRoute", "it is not compiled"),
+        ("gateway.networking.k8s.io/v1alpha2", "BackendLBPolicy", "it is not compiled"),
         ("networking.istio.io/v2", "Gateway", "write networking.istio.io/v1."),
         ("networking.istio.io/v1", "Surprise", "it is not compiled"),
     ],

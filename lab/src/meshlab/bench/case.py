@@ -394,13 +394,13 @@ class Mention:
     """A name in a case file that must exist in the mesh.
 
     Attributes:
-        kind: `gateway`, `workload`, `proxy` (a workload or a gateway), `app` (a workload or an external host) or
-            `issuer` (empty where the case leaves the issuer to the manifests).
+        kind: `gateway`, `workload`, `proxy` (a workload or a gateway), `app` (a workload or an external host),
+            `answerer` (a workload or any host outside) or `issuer` (empty where the case leaves it to the manifests).
         name: The name as written.
         place: Where it stands.
     """
 
-    kind: Literal["gateway", "workload", "proxy", "app", "issuer"]
+    kind: Literal["gateway", "workload", "proxy", "app", "answerer", "issuer"]
     name: str
     place: CasePlace
 

@@ -84,6 +84,9 @@ class Relay:
                     client = "{}:{}".format(*writer.get_extra_info("peername")[:2])
                     self._onward[client] = (str(found), "")
                     await self._connect(client, found, reader, writer)
+        except asyncio.CancelledError:
+            # Cancelled by `_close` alone. Python 3.11 would print a cancelled handler's traceback on stderr.
+            return
         finally:
             writer.close()
 

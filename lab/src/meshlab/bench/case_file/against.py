@@ -49,6 +49,9 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
                 message = _workload(mention, workloads | gateways)
             case "app":
                 message = _app(mention, workloads, names)
+            case "answerer":
+                # Unless the mesh forbids it, sidecars reach hosts that no ServiceEntry names.
+                message = _workload(mention, workloads) if "/" in mention.name else ""
         if message:
             yield CaseProblem(mention.place, message, "mesh")
 

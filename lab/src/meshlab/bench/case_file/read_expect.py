@@ -42,7 +42,7 @@ def read_expect(context: Context, where: Cursor) -> Expectation:
         raise where.lacks(words.EXPECT_WORDS, _WHAT, message)
     _check_words(fields)
     attempt = context.problems.attempt
-    for word, kind in (("app", "app"), ("proxy", "proxy")):
+    for word, kind in (("app", "answerer"), ("proxy", "proxy")):
         if word in fields and fields[word].is_text:
             context.mention(kind, fields[word].text(), fields[word])
     return Expectation(

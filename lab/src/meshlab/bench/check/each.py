@@ -39,7 +39,7 @@ class CheckedInput:
 
     Attributes:
         name: The file or directory.
-        state: Whether it is read as written. A template is refused and holds `{{`.
+        state: Whether it is read as written. A template is refused because of a `{{` in it.
         objects: How many objects it holds; 0 where it cannot be read.
         has_policies: Whether one of them is an AuthorizationPolicy, a PeerAuthentication or a RequestAuthentication.
         is_application: Whether it holds workloads and Services beside them.
@@ -148,13 +148,20 @@ def _check(files: tuple[str, ...], text: str, namespace: str) -> CheckedInput | 
             return None
     kinds = {(found.group, found.kind) for found in objects}
     is_policy = any(found.kind in _POLICIES for found in objects)
-    state: State = "read" if not problems else "template" if "{{" in text else "refused"
     return CheckedInput(
         name=files[0] if len(files) == 1 else str(Path(files[0]).parent),
-        state=state,
+        state=_state(problems, text),
         objects=len(objects),
         has_policies=is_policy or (bool(problems) and _POLICY_TEXT.search(text) is not None),
         is_application=bool(kinds & set(TEMPLATES)) and ("", "Service") in kinds,
         problems=tuple(problems),
         notes=notes,
     )
+
+
+def _state(problems: Sequence[Problem], text: str) -> State:
+    if not problems:
+        return "read"
+    # A document that is no YAML has no name; `{{` is legal inside of a string.
+    in_braces = any(not problem.subject or "{{" in problem.text for problem in problems)
+    return "template" if "{{" in text and in_braces else "refused"

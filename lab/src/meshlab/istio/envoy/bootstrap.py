@@ -74,7 +74,10 @@ class ProxyCompiler:
             ]
             if address := placement.outbound.get(ref):
                 listeners += self._outbound_side(OutboundContext(mesh, workload, scope), address)
-            clusters += [app_cluster(port, placement.apps[ref, port.number]) for port in workload.ports]
+            clusters += [
+                app_cluster(port, placement.apps[ref, port.app_port or port.number])
+                for port in workload.ports
+            ]
             clusters.append(passthrough_cluster(timeout_s, placement.relay))
         client: dict[ClientResource, None] = {}
         for service in scope.services:

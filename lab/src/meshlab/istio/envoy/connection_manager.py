@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from meshlab.istio.read.proxy_config import GatewayTopology
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,6 +31,7 @@ def connection_manager(
     access_log: Sequence[Json],
     side: Side,
     settings: MeshSettings,
+    topology: GatewayTopology | None = None,
     grpc_web: bool = False,
 ) -> Json:
     """Return the network filter that speaks HTTP.
@@ -41,6 +44,7 @@ def connection_manager(
         side: Whose requests it takes. A gateway takes the connection's address for the caller's and replaces any client
             certificate header; a sidecar trusts what the peer's proxy wrote, and adds to it.
         settings: The mesh-wide settings.
+        topology: What a gateway's own pods say about what stands in front of it.
         grpc_web: Whether gRPC-Web is translated, as at a port of that protocol.
     """
     manager: Json = {
@@ -56,11 +60,22 @@ def connection_manager(
         "routeConfig": routes,
         "httpFilters": [*filters, *([_GRPC_WEB] if grpc_web else []), _FAULT, _CORS, _ROUTER],
     }
-    if side == "gateway" and settings.num_trusted_proxies:
-        manager["xffNumTrustedHops"] = settings.num_trusted_proxies
+    if side == "gateway":
+        everywhere = GatewayTopology(settings.num_trusted_proxies, settings.forwarded_certificate)
+        manager |= _behind(topology.over(everywhere) if topology else everywhere)
     if access_log:
         manager["accessLog"] = list(access_log)
     return {"name": "envoy.filters.network.http_connection_manager", "typedConfig": manager}
+
+
+def _behind(topology: GatewayTopology) -> Json:
+    """Return what a gateway does differently behind other proxies."""
+    found: Json = {"xffNumTrustedHops": topology.trusted_proxies} if topology.trusted_proxies else {}
+    if forwarded := topology.forwarded_certificate:
+        adds = forwarded in ("APPEND_FORWARD", "SANITIZE_SET")
+        details = _SIDES["gateway"]["setCurrentClientCertDetails"] if adds else {}
+        found |= {"forwardClientCertDetails": forwarded, "setCurrentClientCertDetails": details}
+    return found
 
 
 def duration(seconds: float) -> str:

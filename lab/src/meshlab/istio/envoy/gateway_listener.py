@@ -100,6 +100,7 @@ def _filters(
             access_log=log,
             side="gateway",
             settings=mesh.settings,
+            topology=workload.topology,
             grpc_web=first.protocol == "grpc-web",
         )
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.client_credentials import ca_resource, certificate_resource
+from meshlab.istio.model.client_credentials import NO_CREDENTIAL, ca_resource, certificate_resource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,10 @@ def originate(
     if tls.mode == "MUTUAL":
         certificate = certificate_resource(tls)
         common["tlsCertificateSdsSecretConfigs"] = [secrets.reference(certificate.name)]
-    if not tls.insecure_skip_verify:
+    if tls.credential_name == NO_CREDENTIAL:
+        # Istio's proxy waits for a CA that never comes. Here the server is asked for a name that none can have.
+        common["combinedValidationContext"] = _validation(secrets, _MESH_CA, (NO_CREDENTIAL,))
+    elif not tls.insecure_skip_verify:
         common["combinedValidationContext"] = _validation(secrets, ca_resource(tls).name, names)
     auto_sni = not tls.sni
     return ClusterTls(

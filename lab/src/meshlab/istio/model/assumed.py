@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.model.gateway_servers import GatewayPods
 from meshlab.istio.model.workload import Workload, gateway_ports, port_targets
 from meshlab.istio.read.names import WorkloadRef
 
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
     from meshlab.istio.read.gateway import Gateway
     from meshlab.istio.read.services import Service
 
-__all__ = ["assumed_gateways"]
+__all__ = ["INSTALLED", "INSTALLED_TARGETS", "assumed_gateways"]
 
-_INSTALLED = {
+INSTALLED = {
     ("istio", "ingressgateway"): WorkloadRef("istio-system", "istio-ingressgateway"),
     ("istio", "egressgateway"): WorkloadRef("istio-system", "istio-egressgateway"),
 }
 """The gateways of Istio's own installation (`manifests/charts/gateways`)."""
 
-_TARGETS = {80: 8080, 443: 8443}
+INSTALLED_TARGETS = {80: 8080, 443: 8443}
 """The targetPorts of their Services."""
 
 
@@ -39,11 +40,11 @@ def assumed_gateways(
         workloads: The workloads of the manifests.
         services: All Services.
     """
-    known = [workload.labels for workload in workloads if workload.is_gateway]
+    known = [(workload.ref.namespace, workload.labels) for workload in workloads if workload.is_gateway]
     wanted: dict[WorkloadRef, Mapping[str, str]] = {}
     every = list(gateways)
     for gateway in every:
-        if any(gateway.selector.items() <= labels.items() for labels in known):
+        if gateway.services == () or any(gateway.selects(*pods) for pods in known):
             continue
         ref, labels = _named(gateway)
         wanted[ref] = {**wanted.get(ref, {}), **labels}
@@ -52,8 +53,9 @@ def assumed_gateways(
 
 
 def _named(gateway: Gateway) -> tuple[WorkloadRef, Mapping[str, str]]:
-    selector = gateway.selector or {"istio": "ingressgateway"}
-    for label, ref in _INSTALLED.items():
+    selector = gateway.services[0].selector if gateway.services else gateway.selector
+    selector = selector or {"istio": "ingressgateway"}
+    for label, ref in INSTALLED.items():
         if label in selector.items():
             return ref, {"app": ref.name, **selector}
     name = selector.get("istio") or selector.get("app") or next(iter(selector.values()))
@@ -63,15 +65,15 @@ def _named(gateway: Gateway) -> tuple[WorkloadRef, Mapping[str, str]]:
 def _gateway(
     ref: WorkloadRef, labels: Mapping[str, str], gateways: Iterable[Gateway], services: Iterable[Service]
 ) -> Workload:
-    installed = ref in _INSTALLED.values()
+    installed = ref in INSTALLED.values()
     written = port_targets((service for service in services if service.selects(ref.namespace, labels)), {})
-    targets = written or (_TARGETS if installed else {})
+    targets = written or (INSTALLED_TARGETS if installed else {})
     return Workload(
         ref=ref,
         labels=labels,
         service_account=f"{ref.name}-service-account" if installed else ref.name,
         proxy="gateway",
-        ports=gateway_ports(labels, gateways, targets),
+        ports=gateway_ports(GatewayPods(ref.namespace, labels, {}, targets), gateways),
         named_ports={},
         assumed=True,
         port_targets=targets,

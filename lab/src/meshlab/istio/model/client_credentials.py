@@ -12,10 +12,20 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from meshlab.istio.read.destination_rule import ClientTls
 
-__all__ = ["SYSTEM_CA", "ClientResource", "ca_resource", "certificate_resource", "client_resources"]
+__all__ = [
+    "NO_CREDENTIAL",
+    "SYSTEM_CA",
+    "ClientResource",
+    "ca_resource",
+    "certificate_resource",
+    "client_resources",
+]
 
 SYSTEM_CA = "system"
 """The CAs of the operating system: in the bench the one that signs for servers outside of the mesh."""
+
+NO_CREDENTIAL = "invalid://"
+"""A credential that is never there: what needs it gets no connection (`pilot/pkg/model/credentials/resource.go`)."""
 
 _SECRET = "kubernetes://"  # noqa: S105 - a scheme
 _CA = "-cacert"
@@ -56,7 +66,7 @@ def ca_resource(tls: ClientTls) -> ClientResource:
 
 def client_resources(tls: ClientTls | None) -> list[ClientResource]:
     """Return all that a setting refers to, without the mesh's own material."""
-    if tls is None or tls.mode not in ("SIMPLE", "MUTUAL"):
+    if tls is None or tls.mode not in ("SIMPLE", "MUTUAL") or tls.credential_name == NO_CREDENTIAL:
         return []
     found = [certificate_resource(tls)] if tls.mode == "MUTUAL" else []
     return found if tls.insecure_skip_verify else [*found, ca_resource(tls)]

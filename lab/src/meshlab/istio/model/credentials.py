@@ -26,6 +26,8 @@ __all__ = [
 
 _SECRET = "kubernetes://"  # noqa: S105 - a scheme
 _CA = "-cacert"
+BUILT_IN = "builtin://"
+"""A credential that stands for the workload's own certificate."""
 WORKLOAD, MESH_CA = "default", "ROOTCA"
 """The names of a workload's own certificate and of the mesh's CA."""
 
@@ -74,7 +76,7 @@ class TlsResource:
 
 def certificate_resources(tls: ServerTls) -> list[TlsResource]:
     """Return the certificates that a server shows."""
-    if tls.mode == "ISTIO_MUTUAL":
+    if tls.mode == "ISTIO_MUTUAL" or tls.credentials == (BUILT_IN,):
         return [TlsResource(WORKLOAD, "certificate")]
     if tls.credentials:
         return [_secret(name, "certificate") for name in tls.credentials]

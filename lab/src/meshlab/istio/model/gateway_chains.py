@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.services import Service, ServicePort
 
-__all__ = ["GatewayChain", "SniCluster", "conflict_of", "gateway_chains", "sni_clusters"]
+__all__ = ["PRIVILEGED", "GatewayChain", "SniCluster", "conflict_of", "gateway_chains", "sni_clusters"]
+
+
+PRIVILEGED = 1024
+"""The first port that a process opens without privileges."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ class GatewayChain:
 
 
 def gateway_chains(mesh: Mesh, workload: Workload, port: GatewayPort) -> list[GatewayChain]:
-    """Return the filter chains of a port; none where nothing says where its connections go."""
+    """Return the filter chains of a port; none where it is not opened."""
+    if workload.unprivileged and port.number < PRIVILEGED:
+        return []
     taken: set[str] = set()
     found: list[GatewayChain] = []
     for group in port.groups:
@@ -86,14 +92,14 @@ def conflict_of(chains: Sequence[GatewayChain]) -> str | None:
     Returns:
         The server name, `*` for connections of every name, or `None` where the chains differ.
     """
-    seen: set[str] = set()
+    seen: set[tuple[str, bool]] = set()
     for chain in chains:
-        if chain.cluster:  # its protocol names tell it from others
-            continue
         for name in chain.server_names or ("*",):
-            if name in seen:
+            # Protocol names tell the chain of a cluster from others. Envoy compares names without their case.
+            key = (name.lower(), chain.cluster is not None)
+            if key in seen:
                 return name
-            seen.add(name)
+            seen.add(key)
     return None
 
 

@@ -10,11 +10,51 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from meshlab.istio.read.gateway import Gateway, Server
 
-__all__ = ["DroppedServer", "GatewayPort", "MergedPorts", "MergedServer", "merge_servers", "ordered_gateways"]
+__all__ = [
+    "DroppedServer",
+    "GatewayPods",
+    "GatewayPort",
+    "MergedPorts",
+    "MergedServer",
+    "merge_servers",
+    "ordered_gateways",
+]
+
+
+@dataclass(frozen=True)
+class GatewayPods:
+    """The pods of a gateway workload, as far as its ports depend on them.
+
+    Attributes:
+        named_ports: Names that its containers give to ports.
+        targets: The ports of its Services to the ports of its pods.
+    """
+
+    namespace: str
+    labels: Mapping[str, str]
+    named_ports: Mapping[str, int]
+    targets: Mapping[int, int]
+
+    def behind(self, gateway: Gateway, number: int) -> tuple[int, ...]:
+        """Return the pods' ports behind a port that a Gateway declares (`gateway.go#resolvePorts`).
+
+        A Gateway with labels takes the number itself where no Service has it. A listener of the Gateway API takes the
+        Services that the Gateway names alone, so that nothing is opened for a port that they do not have.
+        """
+        if gateway.services is None:
+            return (self.targets.get(number, number),)
+        found = {
+            port.target if isinstance(port.target, int) else self.named_ports.get(port.target)
+            for service in gateway.services
+            if service.selects(self.namespace, self.labels)
+            for port in service.ports
+            if port.number == number
+        }
+        return tuple(sorted(target for target in found if target is not None))
 
 
 @dataclass(frozen=True)
@@ -78,25 +118,35 @@ class MergedPorts:
     dropped: tuple[DroppedServer, ...]
 
 
-def ordered_gateways(gateways: Iterable[Gateway], labels: Mapping[str, str]) -> list[Gateway]:
-    """Return the Gateways that select a workload, the oldest first, then by name."""
-    chosen = [gateway for gateway in gateways if gateway.selector.items() <= labels.items()]
+def ordered_gateways(gateways: Iterable[Gateway], namespace: str, labels: Mapping[str, str]) -> list[Gateway]:
+    """Return the Gateways that select a workload, the oldest first, then by name.
+
+    Where Istio made the pods for a Gateway of the Gateway API, Istio's own Gateways of other namespaces do not count:
+    they would get at its certificates (`push_context.go#filterStrictGatewayMerging`).
+    """
+    chosen = [gateway for gateway in gateways if gateway.selects(namespace, labels)]
+    managed = {gateway.namespace for gateway in chosen if gateway.account}
+    if managed:
+        chosen = [
+            gateway for gateway in chosen if gateway.services is not None or gateway.namespace in managed
+        ]
     return sorted(chosen, key=lambda gateway: (gateway.created, gateway.name, gateway.namespace))
 
 
-def merge_servers(gateways: Iterable[Gateway], target_port: Callable[[int], int]) -> MergedPorts:
+def merge_servers(gateways: Iterable[Gateway], pods: GatewayPods) -> MergedPorts:
     """Merge the servers of Gateways.
 
     Args:
         gateways: What selects the workload, in order.
-        target_port: Returns the pod's port behind a declared one.
+        pods: The pods of the workload.
     """
     merging = _Merging()
     for gateway in gateways:
         for server in gateway.servers:
-            reason = merging.add(gateway, server, target_port(server.port))
-            if reason:
-                merging.dropped.append(DroppedServer(gateway, server, reason))
+            for number in pods.behind(gateway, server.port):
+                reason = merging.add(gateway, server, number)
+                if reason:
+                    merging.dropped.append(DroppedServer(gateway, server, reason))
     return MergedPorts(tuple(merging.ports()), tuple(merging.dropped))
 
 

@@ -6,15 +6,30 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
+from meshlab.istio.model.gateway_api import Converted, GatewayApi, convert
+from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
-from meshlab.istio.model.workload import proxy_of, with_ingress, workload_of
+from meshlab.istio.model.visibility import Visibility
+from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.fields import Where, collected_problems
 from meshlab.istio.read.gateway import read_gateway
-from meshlab.istio.read.kinds import classify, is_old_version, refusal
+from meshlab.istio.read.gateway_api import (
+    read_backend_tls_policy,
+    read_gateway_class,
+    read_grpc_route,
+    read_http_route,
+    read_kubernetes_gateway,
+    read_listener_set,
+    read_reference_grant,
+    read_tcp_route,
+    read_tls_route,
+)
+from meshlab.istio.read.gateway_api.values import metadata_map
+from meshlab.istio.read.kinds import GATEWAY_API, NETWORKING, classify, is_old_version, refusal
 from meshlab.istio.read.mesh_config import MeshSettings, is_mesh_config, read_mesh_settings
 from meshlab.istio.read.namespaces import injects_by_namespace
 from meshlab.istio.read.peer_authentication import read_peer_authentication
@@ -29,10 +44,11 @@ from meshlab.istio.read.workload_entry import read_workload_entry
 from meshlab.yaml_reader import LocatedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.pods import Pod
+    from meshlab.istio.read.service_entry import ServiceEntry
+    from meshlab.istio.read.services import Service
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["load_mesh"]
@@ -111,14 +127,17 @@ class _Reader:
 
     def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
-        gateways = self._read("Gateway", read_gateway)
         entries = self._read("ServiceEntry", read_service_entry)
-        pods = [
+        written = [
             pod
             for manifest in self._to_read
             if (manifest.group, manifest.kind) in TEMPLATES
             for pod in self._one(manifest, read_pod)
         ]
+        converted = self._gateway_api(services, entries, written)
+        services += converted.services
+        gateways = [*self._read("Gateway", read_gateway, NETWORKING), *converted.gateways]
+        pods = [*written, *converted.pods]
         injects = {
             manifest.name: setting
             for manifest in self._to_read
@@ -141,14 +160,20 @@ class _Reader:
             workloads=tuple(sorted([*workloads, *assumed], key=lambda workload: workload.ref)),
             services=tuple(services),
             gateways=tuple(gateways),
-            virtual_services=tuple(self._read("VirtualService", read_virtual_service)),
+            virtual_services=(
+                *self._read("VirtualService", read_virtual_service),
+                *converted.virtual_services,
+            ),
             request_authentications=tuple(self._read("RequestAuthentication", read_request_authentication)),
             authorization_policies=tuple(self._read("AuthorizationPolicy", read_authorization_policy)),
             peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
             telemetries=tuple(self._read("Telemetry", read_telemetry)),
             service_entries=tuple(entries),
             workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
-            destination_rules=tuple(self._read("DestinationRule", read_destination_rule)),
+            destination_rules=(
+                *self._read("DestinationRule", read_destination_rule),
+                *converted.destination_rules,
+            ),
             sidecars=tuple(self._read("Sidecar", read_sidecar)),
             passed_over=tuple(self._passed_over),
             not_enforced=(
@@ -164,20 +189,72 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
-        mesh = _with_ingress(mesh)
+        known = Visibility(mesh)
+        opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)
+        mesh = replace(mesh, workloads=tuple(opened))
         accounts = {
             (manifest.namespace, manifest.name)
             for manifest in self._to_read
             if manifest.kind == "ServiceAccount"
-        }
-        notes = (*self._notes, *notes_on(mesh, pods, accounts, injects))
+        } | {(pod.ref.namespace, pod.service_account) for pod in converted.pods}
+        notes = (*self._notes, *converted.notes, *notes_on(mesh, pods, accounts, injects))
         return _with_notes(mesh, notes)
 
-    def _read(self, kind: str, read: Callable[[Manifest], _Object]) -> list[_Object]:
+    def _gateway_api(
+        self, services: Iterable[Service], service_entries: Iterable[ServiceEntry], pods: Iterable[Pod]
+    ) -> Converted:
+        """Convert the objects of the Gateway API; what istiod makes of them joins the other objects."""
+        labels = {
+            manifest.name: metadata_map(manifest, "labels")
+            for manifest in self._to_read
+            if (manifest.group, manifest.kind) == ("", "Namespace")
+        }
+        mentioned: dict[str, Mapping[str, str]] = {
+            manifest.namespace: {} for manifest in self._manifests if manifest.namespace
+        }
+        api = GatewayApi(
+            classes=self._read("GatewayClass", read_gateway_class),
+            gateways=self._read("Gateway", read_kubernetes_gateway, GATEWAY_API),
+            listener_sets=self._read("ListenerSet", read_listener_set, GATEWAY_API),
+            http_routes=self._read("HTTPRoute", read_http_route, GATEWAY_API),
+            grpc_routes=self._read("GRPCRoute", read_grpc_route, GATEWAY_API),
+            tls_routes=self._read("TLSRoute", read_tls_route, GATEWAY_API),
+            tcp_routes=self._read("TCPRoute", read_tcp_route, GATEWAY_API),
+            grants=self._read("ReferenceGrant", read_reference_grant, GATEWAY_API),
+            tls_policies=self._read("BackendTLSPolicy", read_backend_tls_policy, GATEWAY_API),
+            services=list(services),
+            service_entries=list(service_entries),
+            namespaces={**mentioned, **labels},
+            config_maps={
+                (manifest.namespace, manifest.name): frozenset(manifest.body.get("data") or ())
+                for manifest in self._manifests
+                if (manifest.group, manifest.kind) == ("", "ConfigMap")
+            },
+            workloads=frozenset((pod.ref.namespace, pod.ref.name) for pod in pods),
+            class_defaults={
+                metadata_map(manifest, "labels")[_CLASS_DEFAULTS]: (
+                    Where(manifest),
+                    frozenset(manifest.body.get("data") or ()),
+                )
+                for manifest in self._manifests
+                if (manifest.group, manifest.kind) == ("", "ConfigMap")
+                and manifest.namespace == self._settings.root_namespace
+                and _CLASS_DEFAULTS in metadata_map(manifest, "labels")
+            },
+        )
+        converted = convert(api)
+        for manifest, problem in converted.refused:
+            self._refuse(manifest, [problem])
+        self._passed_over += converted.passed_over
+        return converted
+
+    def _read(
+        self, kind: str, read: Callable[[Manifest], _Object], group: str | None = None
+    ) -> list[_Object]:
         return [
             found
             for manifest in self._to_read
-            if manifest.kind == kind
+            if manifest.kind == kind and group in (None, manifest.group)
             for found in self._one(manifest, read)
         ]
 
@@ -224,18 +301,6 @@ class _Reader:
                 self._refuse(pod.where.manifest, [Where(pod.where.manifest).error(problem).problems[0]])
 
 
-def _with_ingress(mesh: Mesh) -> Mesh:
-    """Return the mesh with the inbound ports that Sidecars name."""
-    if not any(sidecar.ingress for sidecar in mesh.sidecars):
-        return mesh
-
-    def changed(workload: Workload) -> Workload:
-        sidecar = mesh.visibility.sidecar_of(workload) if workload.proxy == "sidecar" else None
-        return with_ingress(workload, sidecar.ingress) if sidecar and sidecar.ingress else workload
-
-    return replace(mesh, workloads=tuple(changed(workload) for workload in mesh.workloads))
-
-
 def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
     return replace(mesh, notes=tuple(notes))
 
@@ -257,4 +322,5 @@ def _duplicate_keys(manifest: Manifest) -> Iterator[Problem]:
     yield from walk(manifest.body, ())
 
 
+_CLASS_DEFAULTS = "gateway.istio.io/defaults-for-class"
 _LIMITED = "the load balancer enforces it, the bench does not."

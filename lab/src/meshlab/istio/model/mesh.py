@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from meshlab.istio.model.build_registry import build_registry
 from meshlab.istio.model.credentials import Credential, credentials_of
 from meshlab.istio.model.gateway_servers import MergedPorts, merge_servers, ordered_gateways
-from meshlab.istio.model.registry import Registry, build_registry
 from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.read.attachment import attached
 from meshlab.manifest import ManifestError
@@ -16,6 +16,7 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from meshlab.istio.model.registry import Registry
     from meshlab.istio.model.trust import Direction, Refusal
     from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
@@ -149,8 +150,8 @@ class Mesh:
 
     def gateway_ports(self, workload: Workload) -> MergedPorts:
         """Return the listeners of a gateway workload: the servers of all Gateways that select it, merged."""
-        chosen = ordered_gateways(self.gateways, workload.labels)
-        return merge_servers(chosen, lambda number: self.target_port(workload, number))
+        chosen = ordered_gateways(self.gateways, workload.ref.namespace, workload.labels)
+        return merge_servers(chosen, workload.gateway_pods)
 
     @cached_property
     def registry(self) -> Registry:
@@ -166,7 +167,7 @@ class Mesh:
         """Return the servers of all Gateways that select a gateway workload, the oldest Gateway first."""
         return [
             (gateway, server)
-            for gateway in ordered_gateways(self.gateways, workload.labels)
+            for gateway in ordered_gateways(self.gateways, workload.ref.namespace, workload.labels)
             for server in gateway.servers
         ]
 

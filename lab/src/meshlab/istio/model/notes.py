@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.gateway_chains import conflict_of, gateway_chains
+from meshlab.istio.model.gateway_chains import PRIVILEGED, conflict_of, gateway_chains
 from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.workload import Workload
     from meshlab.istio.read.attachment import Attachment
     from meshlab.istio.read.fields import Where
     from meshlab.istio.read.pods import Pod
@@ -62,6 +63,8 @@ def _on_pods(
         if pod.service_account != "default" and account not in accounts:
             where = pod.where.key("spec", "serviceAccountName")
             yield _note(where, f"there is no ServiceAccount {'/'.join(account)} in the manifests.")
+        if pod.own_proxy:  # it does not ask for injection
+            continue
         if pod.ref.namespace not in injects and pod.ref.namespace not in unknown:
             unknown.add(pod.ref.namespace)
             problem = f"the manifests do not hold Namespace {pod.ref.namespace}, so its injection labels are not known."
@@ -76,18 +79,20 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
         found = [
             workload
             for workload in mesh.workloads
-            if workload.is_gateway and gateway.selector.items() <= workload.labels.items()
+            if workload.is_gateway and gateway.selects(workload.ref.namespace, workload.labels)
         ]
-        if all(workload.assumed for workload in found):
+        # A listener without any Service has a note of its own.
+        if found and all(workload.assumed for workload in found):
             names = ", ".join(str(workload.ref) for workload in found)
             problem = f"selects no workload of the manifests; the gateway {names} is assumed."
-            yield _note(gateway.where.key("selector"), problem)
+            where = gateway.where.key("selector" if gateway.services is None else "addresses")
+            yield _note(where, problem)
     for workload in mesh.workloads:
         if not workload.is_gateway or workload.assumed:
             continue
         have = {port.number for service in mesh.services_of(workload) for port in service.ports}
-        for _, server in mesh.servers(workload):
-            if have and server.port not in have:
+        for gateway, server in mesh.servers(workload):
+            if gateway.services is None and have and server.port not in have:
                 problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."
                 yield _note(server.where.key("port", "number"), problem)
 
@@ -110,8 +115,7 @@ def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
             chains = gateway_chains(mesh, workload, port)
             last = port.groups[-1][-1].server
             if not chains:
-                problem = "no VirtualService says where its connections go, so Istio does not open the port."
-                yield _note(last.where.key("port"), problem)
+                yield _note(last.where.key("port"), _closed(workload, port.number))
             elif name := conflict_of(chains):
                 problem = (
                     f"two filter chains of port {port.number} take {name}; Envoy refuses the whole port."
@@ -128,6 +132,12 @@ def _on_providers(mesh: Mesh) -> Iterator[Problem]:
             )
             where = policy.attachment.where.manifest
             yield where.problem(("spec", "provider"), problem)
+
+
+def _closed(workload: Workload, port: int) -> str:
+    if workload.unprivileged and port < PRIVILEGED:
+        return f"{workload.ref} says that it cannot open ports below {PRIVILEGED}, so Istio does not open port {port}."
+    return "no route says where its connections go, so Istio does not open the port."
 
 
 def _attachments(mesh: Mesh) -> Iterator[Attachment]:

@@ -31,6 +31,12 @@ def route_notes(mesh: Mesh, ports: Mapping[str, Collection[int]]) -> Iterator[Pr
     """
     refused = {problem.subject for refusal in mesh.refusals for problem in refusal.problems}
     for service in mesh.virtual_services:
+        if service.gateway_api:
+            # The conversion has said what is wrong with parents and backends.
+            yield from dict.fromkeys(
+                where.manifest.problem(where.keys, text) for where, text in _unreachable(service)
+            )
+            continue
         for where, text in (
             *_gateways(mesh, service, refused),
             *_destinations(service, ports),

@@ -136,16 +136,40 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
             return (Scope(proxies="gateway"),)
         case (group, "Gateway") if group == GATEWAY_API:
             return (Scope(namespaces=(namespace,), proxies="gateway"),)
+        case (group, "BackendTLSPolicy") if group == GATEWAY_API:
+            hosts = _referred_hosts(spec.get("targetRefs"), namespace, others)
+            return (Scope(direction="outbound", hosts=hosts),)
         case (group, _) if group == GATEWAY_API:
             hosts = tuple(str(host) for host in _list(spec.get("hostnames")))
-            services = tuple(
-                f"{parent.get('name')}.{parent.get('namespace') or namespace}.svc.cluster.local"
-                for parent in map(_mapping, _list(spec.get("parentRefs")))
-                if parent.get("kind") == "Service"
-            )
-            gateway = Scope(proxies="gateway", hosts=hosts or None)
-            return (gateway, Scope(direction="outbound", hosts=services)) if services else (gateway,)
+            parents = [*_list(spec.get("parentRefs")), spec.get("parentRef")]
+            places = {
+                str(parent.get("namespace") or namespace)
+                for parent in map(_mapping, parents)
+                if parent and parent.get("kind", "Gateway") == "Gateway"
+            }
+            scopes = [Scope(tuple(sorted(places)), proxies="gateway", hosts=hosts or None)] if places else []
+            if services := _referred_hosts(parents, namespace, others):
+                scopes.append(Scope(direction="outbound", hosts=services))
+            # Without a parent it acts nowhere.
+            return tuple(scopes)
     return (Scope(namespaces=here),)
+
+
+def _referred_hosts(refs: object, namespace: str, others: Iterable[Manifest]) -> tuple[str, ...]:
+    """Return the hosts of the Services and ServiceEntries among references of the Gateway API."""
+    found: list[str] = []
+    entries = {
+        (other.namespace, other.name): _list(_mapping(other.body.get("spec")).get("hosts"))
+        for other in others
+        if (other.group, other.kind) == (NETWORKING, "ServiceEntry")
+    }
+    for ref in map(_mapping, _list(refs)):
+        place = str(ref.get("namespace") or namespace)
+        if ref.get("kind") == "Service":
+            found.append(f"{ref.get('name')}.{place}.svc.cluster.local")
+        elif ref.get("kind") == "ServiceEntry":
+            found += map(str, entries.get((place, str(ref.get("name"))), ()))
+    return tuple(found)
 
 
 def _visible(spec: Mapping[str, Any], namespace: str) -> tuple[str, ...] | None:

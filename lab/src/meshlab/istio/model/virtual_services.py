@@ -2,7 +2,8 @@
 
 Follows `pilot/pkg/model/{push_context,virtualservice,sidecar}.go`: what is exported to the proxy's own namespace
 alone comes first, then what is exported to it by name, then what every namespace sees. Where two VirtualServices have
-one host the order decides: a sidecar takes the first, a gateway tries their routes one after the other.
+one host the order decides: a sidecar takes the first, a gateway tries their routes one after the other. Routes of the
+Gateway API that are in the proxy's own namespace go before the others, so that a consumer can replace a producer's.
 """
 
 from __future__ import annotations
@@ -83,7 +84,13 @@ def visible_to(
             public.append(service)
         elif namespace in scopes and _NONE not in scopes:
             (private if service.namespace == namespace else exported).append(service)
-    return [*private, *exported, *public]
+    if gateway == MESH:
+        exported = _own_first(exported, namespace)
+    return [*private, *exported, *_own_first(public, namespace)]
+
+
+def _own_first(services: list[VirtualService], namespace: str) -> list[VirtualService]:
+    return sorted(services, key=lambda service: not (service.gateway_api and service.namespace == namespace))
 
 
 def wildcard_owners(
@@ -133,8 +140,10 @@ class _Imports:
     def select(self, service: VirtualService) -> bool:
         left_out = (*self.excluded.get(service.namespace, ()), *self.excluded.get(_ANY, ()))
         imported = (*self.included.get(service.namespace, ()), *self.included.get(_ANY, ()))
+        # A host of the Gateway API has to lie within what is imported, as a service has to.
+        fits = is_subset if service.gateway_api else hosts_overlap
         return any(
-            any(hosts_overlap(host, wanted) for wanted in imported)
+            any(fits(host, wanted) for wanted in imported)
             and not any(is_subset(host, unwanted) for unwanted in left_out)
             for host in service.hosts
         )

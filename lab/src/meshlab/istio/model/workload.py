@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from meshlab.istio.model.gateway_servers import merge_servers, ordered_gateways
+from meshlab.istio.model.gateway_servers import GatewayPods, merge_servers, ordered_gateways
+from meshlab.istio.read.proxy_config import GatewayTopology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from meshlab.istio.read.pods import Pod
     from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service, ServicePort
-    from meshlab.istio.read.sidecar import ListenerPort
 
 __all__ = [
     "ProxyKind",
@@ -26,7 +26,6 @@ __all__ = [
     "proxy_of",
     "spiffe_id",
     "target_number",
-    "with_ingress",
     "workload_of",
 ]
 
@@ -41,11 +40,13 @@ class WorkloadPort:
         number: The pod's own port (a Service's targetPort).
         protocol: For an application, as `read.protocols` names it. For a gateway `http`, `https`, `tls` or `tcp`.
         declared: Whether a Service names it. Istio knows no other port of a pod, and takes what comes on one as it is.
+        app_port: The port of the application behind it; `None` for the same.
     """
 
     number: int
     protocol: str
     declared: bool = True
+    app_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Workload:
         assumed: Whether the manifests do not hold it: a gateway that a Gateway's selector asks for, or a workload
             that a case file declares.
         port_targets: For a gateway, the ports of its Services to the ports of its pods.
+        unprivileged: Whether its proxy cannot open ports below 1024.
+        topology: For a gateway, what its own annotation says about what stands in front of it.
     """
 
     ref: WorkloadRef
@@ -72,6 +75,8 @@ class Workload:
     named_ports: Mapping[str, int]
     assumed: bool = False
     port_targets: Mapping[int, int] = field(default_factory=dict)
+    unprivileged: bool = False
+    topology: GatewayTopology = field(default_factory=GatewayTopology)
 
     @property
     def is_gateway(self) -> bool:
@@ -82,6 +87,11 @@ class Workload:
     def injected(self) -> bool:
         """Whether it has a proxy."""
         return self.proxy != "none"
+
+    @property
+    def gateway_pods(self) -> GatewayPods:
+        """Its pods, as far as the ports of a gateway depend on them."""
+        return GatewayPods(self.ref.namespace, self.labels, self.named_ports, self.port_targets)
 
     def identity(self, trust_domain: str) -> str:
         """Return the SPIFFE ID in its certificate."""
@@ -128,29 +138,19 @@ def workload_of(
     """
     chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
     targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
-    ports = (
-        gateway_ports(pod.labels, gateways, targets)
-        if proxy == "gateway"
-        else _app_ports(pod, chosen, entries)
-    )
+    pods = GatewayPods(pod.ref.namespace, pod.labels, pod.named_ports, targets)
+    ports = gateway_ports(pods, gateways) if proxy == "gateway" else _app_ports(pod, chosen, entries)
     return Workload(
-        pod.ref, pod.labels, pod.service_account, proxy, ports, pod.named_ports, port_targets=targets
+        ref=pod.ref,
+        labels=pod.labels,
+        service_account=pod.service_account,
+        proxy=proxy,
+        ports=ports,
+        named_ports=pod.named_ports,
+        port_targets=targets,
+        unprivileged=pod.unprivileged,
+        topology=pod.topology,
     )
-
-
-def with_ingress(workload: Workload, ports: Iterable[ListenerPort]) -> Workload:
-    """Return a workload whose sidecar has the inbound listeners of a Sidecar in place of those of its Services.
-
-    What comes on its other ports is taken as it is, as on ports that no Service names.
-    """
-    listed = [WorkloadPort(port.number, port.protocol) for port in ports]
-    numbers = {port.number for port in listed}
-    others = [
-        WorkloadPort(port.number, "auto", declared=False)
-        for port in workload.ports
-        if port.number not in numbers
-    ]
-    return replace(workload, ports=tuple(sorted([*listed, *others], key=lambda port: port.number)))
 
 
 def _app_ports(
@@ -179,18 +179,16 @@ def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) ->
     """Return the pod's port behind each port of a gateway's Services. The first Service that has a port decides."""
     targets: dict[int, int] = {}
     for service in services:
-        for port in service.ports:
+        for port in service.ports if service.translates_ports else ():
             number = target_number(named_ports, port)
             if number is not None:
                 targets.setdefault(port.number, number)
     return targets
 
 
-def gateway_ports(
-    labels: Mapping[str, str], gateways: Iterable[Gateway], targets: Mapping[int, int]
-) -> tuple[WorkloadPort, ...]:
+def gateway_ports(pods: GatewayPods, gateways: Iterable[Gateway]) -> tuple[WorkloadPort, ...]:
     """Return the ports that the Gateways which select a gateway's pods open in them."""
-    merged = merge_servers(ordered_gateways(gateways, labels), lambda number: targets.get(number, number))
+    merged = merge_servers(ordered_gateways(gateways, pods.namespace, pods.labels), pods)
     return tuple(WorkloadPort(port.number, port.protocol) for port in merged.ports)
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GATEWAY_NAME",
-    "TARGET_REFS",
     "UNKNOWN_AGE",
     "Attachment",
     "TargetRef",
@@ -27,11 +26,6 @@ __all__ = [
 
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 """The label of the pods that serve a Gateway of the Gateway API; its value is the Gateway's name."""
-
-TARGET_REFS = {
-    "targetRef": "the lab has no Gateway API objects to attach to; use selector.",
-    "targetRefs": "the lab has no Gateway API objects to attach to; use selector.",
-}
 
 _TARGET_KINDS = {
     ("", "Service"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
+    from meshlab.istio.read.services import Service
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Gateway", "Server", "ServerHost", "read_gateway"]
@@ -28,6 +29,7 @@ __all__ = ["Gateway", "Server", "ServerHost", "read_gateway"]
 _HTTP = ("http", "http2", "http_proxy", "grpc", "grpc-web")
 _TLS = ("https", "tls")
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what a manifest says, nothing is bound
+_EVERYTHING = "*/*"
 _LABEL = re.compile(r"[a-zA-Z0-9](?:[-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
 
 
@@ -106,6 +108,8 @@ class Gateway:
         where: Its spec.
         created: When it was created, as an export from a cluster says; older Gateways come first.
         notes: What Istio accepts in it and ignores.
+        services: For a listener of the Gateway API, the Services whose pods it is for, in place of labels.
+        account: For a listener of the Gateway API, the service account of these pods, where Istio makes them.
     """
 
     namespace: str
@@ -115,6 +119,14 @@ class Gateway:
     where: Where
     created: dt.datetime = UNKNOWN_AGE
     notes: tuple[Problem, ...] = ()
+    services: tuple[Service, ...] | None = None
+    account: str = ""
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Return whether it is for the pods of that namespace with those labels."""
+        if self.services is None:
+            return self.selector.items() <= labels.items()
+        return any(service.selects(namespace, labels) for service in self.services)
 
     def __str__(self) -> str:
         """`namespace/name`."""
@@ -217,8 +229,16 @@ def _hosts(server: Fields, namespace: str) -> tuple[ServerHost, ...]:
         raise server.where.key("hosts").error("missing; name the hosts that may be bound here.")
     where = server.where.key("hosts")
     found = tuple(_host(text, namespace, where.item(index)) for index, text in enumerate(written))
-    every = [host for text, host in zip(written, found, strict=True) if text == "*/*"]
-    return tuple(every[:1]) or found
+    if _EVERYTHING not in written:
+        return found
+    first = written.index(_EVERYTHING)
+    for index, text in enumerate(written):
+        # sanitizeServerHostNamespace has cut the list by then.
+        if index > first and text != _EVERYTHING and text.startswith(("*/", "./")):
+            raise where.item(index).error(
+                f"istiod crashes on it after {_EVERYTHING}; remove it, as it adds no host."
+            )
+    return (found[first],)
 
 
 def _host(text: str, namespace: str, where: Where) -> ServerHost:

@@ -137,6 +137,9 @@ _CAPTURE_DEFAULTS = {
 _ISTIOD_ENVIRONMENT = frozenset(
     {
         "ENABLE_CLUSTER_TRUST_BUNDLE_API",
+        "ENABLE_EXTERNAL_NAME_ALIAS",  # current istiod does not read it
+        "ENABLE_NATIVE_SIDECARS",
+        "INJECTION_WEBHOOK_CONFIG_NAME",
         "ISTIO_DUAL_STACK",
         "PILOT_ENABLE_ALPHA_GATEWAY_API",
         "PILOT_ENABLE_ANALYSIS",
@@ -145,6 +148,7 @@ _ISTIOD_ENVIRONMENT = frozenset(
         "PILOT_REMOTE_CLUSTER_TIMEOUT",
         "PILOT_TRACE_SAMPLING",
         "UNSAFE_ENABLE_ADMIN_ENDPOINTS",
+        "VALIDATION_WEBHOOK_CONFIG_NAME",
     }
 )
 """Settings of istiod that cannot change the outcome of a request."""

@@ -39,6 +39,15 @@ READ = frozenset(
         (SECURITY, "AuthorizationPolicy"),
         (SECURITY, "PeerAuthentication"),
         (TELEMETRY, "Telemetry"),
+        (GATEWAY_API, "BackendTLSPolicy"),
+        (GATEWAY_API, "GRPCRoute"),
+        (GATEWAY_API, "Gateway"),
+        (GATEWAY_API, "GatewayClass"),
+        (GATEWAY_API, "HTTPRoute"),
+        (GATEWAY_API, "ListenerSet"),
+        (GATEWAY_API, "ReferenceGrant"),
+        (GATEWAY_API, "TCPRoute"),
+        (GATEWAY_API, "TLSRoute"),
         ("", "Service"),
         ("", "ServiceAccount"),
         ("", "Namespace"),
@@ -55,8 +64,25 @@ _VERSIONS = {
 }
 """Versions of Istio's groups; all of them have the same fields. The first is the current one."""
 
+_GATEWAY_API_VERSIONS = {
+    "BackendTLSPolicy": ("v1", "v1alpha3"),
+    "GRPCRoute": ("v1", "v1alpha2"),
+    "Gateway": ("v1", "v1beta1"),
+    "GatewayClass": ("v1", "v1beta1"),
+    "HTTPRoute": ("v1", "v1beta1"),
+    "ListenerSet": ("v1",),
+    "ReferenceGrant": ("v1", "v1beta1"),
+    "TCPRoute": ("v1", "v1alpha2"),
+    "TLSRoute": ("v1", "v1alpha3", "v1alpha2"),
+}
+"""Versions of the kinds of the Gateway API. The first is the current one."""
+
+_JUST_GRADUATED = ("BackendTLSPolicy", "ReferenceGrant", "TCPRoute", "TLSRoute")
+"""Kinds of the Gateway API whose v1 most clusters do not serve yet, so that older versions deserve no note."""
+
 WITHOUT_TRAFFIC = frozenset(
     {
+        (GATEWAY_API, "UDPRoute"),  # Istio does not implement it
         (NETWORKING, "WorkloadGroup"),  # a template; only the WorkloadEntries that are made from it count
         ("", "ConfigMap"),
         ("", "LimitRange"),
@@ -103,7 +129,7 @@ def classify(manifest: Manifest) -> Disposition:
 def refusal(manifest: Manifest) -> ManifestError:
     """Return the reason for which `classify` refuses a manifest."""
     if (manifest.group, manifest.kind) in READ:
-        current = f"{manifest.group}/{_VERSIONS.get(manifest.group, ('v1',))[0]}"
+        current = f"{manifest.group}/{(_versions(manifest) or ('v1',))[0]}"
         return (
             Where(manifest).key("apiVersion").error(f"{manifest.api_version} is not known; write {current}.")
         )
@@ -119,9 +145,17 @@ def refusal(manifest: Manifest) -> ManifestError:
 
 def is_old_version(manifest: Manifest) -> bool:
     """Return whether a newer version of the manifest's kind has the same fields."""
-    known = _VERSIONS.get(manifest.group, ())
-    return manifest.version in known[1:]
+    if manifest.group == GATEWAY_API and manifest.kind in _JUST_GRADUATED:
+        return False
+    return manifest.version in _versions(manifest)[1:]
 
 
 def _is_known_version(manifest: Manifest) -> bool:
-    return manifest.group not in _VERSIONS or manifest.version in _VERSIONS[manifest.group]
+    known = _versions(manifest)
+    return not known or manifest.version in known
+
+
+def _versions(manifest: Manifest) -> tuple[str, ...]:
+    if manifest.group == GATEWAY_API:
+        return _GATEWAY_API_VERSIONS.get(manifest.kind, ())
+    return _VERSIONS.get(manifest.group, ())

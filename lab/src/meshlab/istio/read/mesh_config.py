@@ -18,6 +18,7 @@ from meshlab.istio.read.extension_providers import (
 )
 from meshlab.istio.read.fields import Fields, Where
 from meshlab.istio.read.istio_operator import read_operator
+from meshlab.istio.read.proxy_config import ForwardedCertificate, read_proxy_config
 from meshlab.manifest import Manifest, parse_yaml
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class MeshSettings:
         outbound_traffic_policy: What a sidecar does with a host that the mesh does not know.
         path_normalization: How proxies rewrite a path before policies and routes see it.
         num_trusted_proxies: How many addresses at the end of X-Forwarded-For a gateway trusts.
+        forwarded_certificate: What gateways do with X-Forwarded-Client-Cert; `None` for Istio's default.
         service_export_to: The `exportTo` of Services and ServiceEntries without one.
         virtual_service_export_to: The `exportTo` of VirtualServices without one.
         destination_rule_export_to: The `exportTo` of DestinationRules without one.
@@ -69,6 +71,7 @@ class MeshSettings:
         connect_timeout_s: How long a proxy waits for a connection, in seconds.
         protocol_detection_timeout_s: How long a proxy waits for the first bytes, in seconds; 0 for ever.
         h2_upgrade_policy: Whether sidecars speak HTTP/2 to services that know HTTP/1.1.
+        dns_capture: Whether proxies answer DNS themselves, so that ServiceEntries without addresses get their own.
     """
 
     trust_domain: str = "cluster.local"
@@ -77,6 +80,7 @@ class MeshSettings:
     outbound_traffic_policy: Literal["ALLOW_ANY", "REGISTRY_ONLY"] = "ALLOW_ANY"
     path_normalization: PathNormalization = "BASE"
     num_trusted_proxies: int = 0
+    forwarded_certificate: ForwardedCertificate | None = None
     service_export_to: tuple[str, ...] = ("*",)
     virtual_service_export_to: tuple[str, ...] = ("*",)
     destination_rule_export_to: tuple[str, ...] = ("*",)
@@ -91,6 +95,7 @@ class MeshSettings:
     connect_timeout_s: float = 10.0
     protocol_detection_timeout_s: float = 0.0
     h2_upgrade_policy: Literal["DO_NOT_UPGRADE", "UPGRADE"] = "DO_NOT_UPGRADE"
+    dns_capture: bool = False
 
 
 def is_mesh_config(manifest: Manifest) -> bool:
@@ -144,10 +149,7 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         # protobuf reads null as a field that is not there.
         value = {name: setting for name, setting in value.items() if setting is not None}
     config = Fields(value, where, names.READ, names.REFUSED, names.PASSED_OVER)
-    topology = _default_config(config)
-    trusted_proxies = topology.integer("numTrustedProxies") or 0
-    if trusted_proxies < 0:
-        raise topology.where.key("numTrustedProxies").error("cannot be negative.")
+    topology = read_proxy_config(config.raw("defaultConfig"), config.where.key("defaultConfig"))
     export_to = {
         kind: config.strings(f"default{kind}ExportTo") or ("*",)
         for kind in ("Service", "VirtualService", "DestinationRule")
@@ -160,7 +162,8 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         root_namespace=config.string("rootNamespace") or root_namespace,
         outbound_traffic_policy=_outbound(config),
         path_normalization=_normalization(config),
-        num_trusted_proxies=trusted_proxies,
+        num_trusted_proxies=topology.trusted_proxies or 0,
+        forwarded_certificate=topology.forwarded_certificate,
         service_export_to=export_to["Service"],
         virtual_service_export_to=export_to["VirtualService"],
         destination_rule_export_to=export_to["DestinationRule"],
@@ -179,6 +182,7 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         default_http_retry_policy=_retries(config),
         connect_timeout_s=_seconds(config, "connectTimeout", 10.0),
         protocol_detection_timeout_s=_seconds(config, "protocolDetectionTimeout", 0.0),
+        dns_capture=_captures_dns(config),
         h2_upgrade_policy=cast(
             "Literal['DO_NOT_UPGRADE', 'UPGRADE']",
             config.choice("h2UpgradePolicy", ("DO_NOT_UPGRADE", "UPGRADE"), "DO_NOT_UPGRADE"),
@@ -186,17 +190,11 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
     )
 
 
-def _default_config(config: Fields) -> Fields:
-    known = ("gatewayTopology", "interceptionMode", "proxyMetadata")
-    proxy = config.mapping("defaultConfig", known, names.PROXY_REFUSED, names.PROXY_PASSED_OVER)
-    # TPROXY differs from REDIRECT only in the address that the application sees.
-    proxy.choice("interceptionMode", ("REDIRECT", "TPROXY"), "REDIRECT")
-    metadata = proxy.where.key("proxyMetadata")
-    # Values are not looked at: istioctl turns numbers and booleans into strings.
-    for key in proxy.string_keys("proxyMetadata"):
-        if key not in names.PROXY_METADATA_PASSED_OVER:
-            raise metadata.key(key).error("the lab does not know what this changes in a proxy; remove it.")
-    return proxy.mapping("gatewayTopology", ("numTrustedProxies",), names.TOPOLOGY_REFUSED)
+def _captures_dns(config: Fields) -> bool:
+    proxy = config.raw("defaultConfig")
+    values = proxy.get("proxyMetadata") if isinstance(proxy, dict) else None
+    written = values.get("ISTIO_META_DNS_CAPTURE") if isinstance(values, dict) else None
+    return str(written).lower() in ("true", "1")
 
 
 def _trust_domain(config: Fields) -> str:

@@ -94,7 +94,6 @@ MESH_MTLS_REFUSED = {
 }
 OUTBOUND_REFUSED = {"tls": f"TLS for unknown hosts {_NOT_BUILT}"}
 TOPOLOGY_REFUSED = {
-    "forwardClientCertDetails": f"another treatment of X-Forwarded-Client-Cert {_NOT_BUILT}",
     "proxyProtocol": f"the PROXY protocol at gateways {_NOT_BUILT}",
 }
 

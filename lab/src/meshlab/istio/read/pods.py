@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.fields import Where, refuse_istio_keys
 from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +50,9 @@ _POD_LABELS = {
 _POD_ANNOTATIONS = {
     _INJECT,
     "inject.istio.io/templates",
+    "istio.io/rev",
     "prometheus.istio.io/merge-metrics",
-    "proxy.istio.io/config",
+    PROXY_CONFIG,
     "proxy.istio.io/overrides",
     "sidecar.istio.io/agentLogLevel",
     "sidecar.istio.io/componentLogLevel",
@@ -92,6 +94,8 @@ class Pod:
         own_proxy: A proxy that stands in the pod already, as `istioctl kube-inject` and old gateway charts write.
         host_network: Whether it is on the node's network, so that nothing is injected.
         ports: The ports that its containers declare.
+        unprivileged: Whether its own proxy says that it cannot open ports below 1024.
+        topology: What its annotation says about what stands in front of a gateway.
         where: The template.
     """
 
@@ -105,6 +109,8 @@ class Pod:
     own_proxy: Literal["sidecar", "gateway"] | None
     host_network: bool
     ports: tuple[ContainerPort, ...]
+    unprivileged: bool
+    topology: GatewayTopology
     where: Where
 
     @property
@@ -153,7 +159,17 @@ def read_pod(manifest: Manifest) -> Pod:
         own_proxy=_own_proxy(containers),
         host_network=bool(pod.get("hostNetwork")),
         ports=_ports(containers, template),
+        unprivileged=_is_unprivileged(containers),
+        topology=_topology(annotations, template),
         where=template,
+    )
+
+
+def _topology(annotations: Mapping[str, Any], template: Where) -> GatewayTopology:
+    if PROXY_CONFIG not in annotations:
+        return GatewayTopology()
+    return proxy_config_of(
+        str(annotations[PROXY_CONFIG]), template.key("metadata", "annotations", PROXY_CONFIG)
     )
 
 
@@ -169,6 +185,17 @@ def _own_proxy(containers: list[dict[str, Any]]) -> Literal["sidecar", "gateway"
         if container.get("name") == "istio-proxy" and "proxy" in arguments:
             return "gateway" if "router" in arguments else "sidecar"
     return None
+
+
+def _is_unprivileged(containers: list[dict[str, Any]]) -> bool:
+    return any(
+        container.get("name") == "istio-proxy"
+        and isinstance(entry, dict)
+        and entry.get("name") == "ISTIO_META_UNPRIVILEGED_POD"
+        and str(entry.get("value")).lower() in ("true", "t", "1")
+        for container in containers
+        for entry in container.get("env") or []
+    )
 
 
 def _ports(containers: list[dict[str, Any]], template: Where) -> tuple[ContainerPort, ...]:

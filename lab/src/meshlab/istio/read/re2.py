@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["regex_problem"]
+__all__ = ["quoted", "regex_problem"]
 
 _MAX_LENGTH = 1024
 _MAX_REPEAT = 1000
@@ -34,6 +34,11 @@ def regex_problem(pattern: str) -> str | None:
     except ValueError as error:
         return f"{pattern!r} is not a regular expression of RE2: {error}."
     return None
+
+
+def quoted(text: str) -> str:
+    """Return an expression that matches a text alone (Go's `regexp.QuoteMeta`)."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
 
 
 class _Scanner:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from meshlab.istio.read.fields import Fields
     from meshlab.manifest import Problem
 
-__all__ = ["CertificateFiles", "ServerTls", "TlsMode", "read_server_tls"]
+__all__ = ["CertificateFiles", "ServerTls", "TlsMode", "known_ciphers", "read_server_tls"]
 
 TlsMode = Literal["PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL"]
 _MODES = ("PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL")
@@ -145,6 +145,13 @@ def read_server_tls(server: Fields, notes: list[Problem]) -> ServerTls:
     return found
 
 
+def known_ciphers(ciphers: Sequence[str]) -> tuple[str, ...]:
+    """Return the cipher suites that Istio keeps, each once (`pkg/config/security/security.go#FilterCipherSuites`)."""
+    # What does not start with a letter or a digit is an operator of BoringSSL's, such as -ALL.
+    kept = [cipher for cipher in ciphers if cipher == "ALL" or not cipher[0].isalnum() or cipher in _CIPHERS]
+    return tuple(dict.fromkeys(kept))
+
+
 def _strings(tls: Fields, name: str) -> tuple[str, ...]:
     # An empty list is what Istio reads as absent.
     return () if tls.raw(name) in (None, []) else tls.strings(name)
@@ -173,18 +180,15 @@ def _files(tls: Fields) -> Iterator[CertificateFiles]:
 
 
 def _ciphers(tls: Fields, notes: list[Problem]) -> tuple[str, ...]:
-    kept: dict[str, None] = {}
-    where = tls.where.key("cipherSuites")
-    for index, cipher in enumerate(_strings(tls, "cipherSuites")):
-        # What does not start with a letter or a digit is an operator of BoringSSL's, such as -ALL.
-        if cipher != "ALL" and cipher[0].isalnum() and cipher not in _CIPHERS:
-            place = where.item(index)
+    written = _strings(tls, "cipherSuites")
+    kept = known_ciphers(written)
+    for index, cipher in enumerate(written):
+        if cipher not in kept:
+            place = tls.where.key("cipherSuites").item(index)
             notes.append(
                 place.manifest.problem(place.keys, f"{cipher!r} is no cipher suite; Istio drops it.")
             )
-        else:
-            kept[cipher] = None
-    return tuple(kept)
+    return kept
 
 
 def _check_credentials(tls: Fields, found: ServerTls) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Service", "ServicePort", "read_service"]
 
 _EXPORT_TO = "networking.istio.io/exportTo"
+_NO_TRANSLATION = "experimental.istio.io/disable-gateway-port-translation"
 _ACCOUNTS = "alpha.istio.io/kubernetes-serviceaccounts"
 _CANONICAL_ACCOUNTS = "alpha.istio.io/canonical-serviceaccounts"
 _FIELDS = ("clusterIP", "clusterIPs", "externalName", "loadBalancerSourceRanges", "ports", "selector", "type")
@@ -63,6 +64,7 @@ class Service:
         addresses: Its `clusterIP`s as written; empty where the cluster chooses.
         export_to: Namespaces that see it; empty for the mesh's default.
         accounts: Identities that its endpoints may have beside those of its pods.
+        translates_ports: Whether a port of a Gateway may be one of its ports, and so mean its target.
         limits_sources: Whether `loadBalancerSourceRanges` is there.
     """
 
@@ -75,6 +77,7 @@ class Service:
     addresses: tuple[str, ...]
     export_to: tuple[str, ...]
     accounts: tuple[str, ...]
+    translates_ports: bool
     limits_sources: bool
     where: Where
 
@@ -118,12 +121,13 @@ def read_service(manifest: Manifest) -> Service:
             *_listed(notes.get(_CANONICAL_ACCOUNTS, "")),
             *(f"ns/{manifest.namespace}/sa/{name}" for name in _listed(notes.get(_ACCOUNTS, ""))),
         ),
+        translates_ports=_NO_TRANSLATION not in written.string_keys("labels"),
         limits_sources="loadBalancerSourceRanges" in spec,
         where=spec.where,
     )
 
 
-_LABELS = ("istio.io/rev", "topology.istio.io/network", "topology.istio.io/cluster")
+_LABELS = (_NO_TRANSLATION, "istio.io/rev", "topology.istio.io/network", "topology.istio.io/cluster")
 
 
 def _ports(spec: Fields) -> tuple[ServicePort, ...]:

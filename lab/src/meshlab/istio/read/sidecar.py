@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from meshlab.istio.read.protocols import Protocol
     from meshlab.manifest import Manifest
 
-__all__ = ["EgressListener", "EgressProxy", "ListenerPort", "OutboundMode", "Sidecar", "read_sidecar"]
+__all__ = [
+    "EgressListener",
+    "EgressProxy",
+    "IngressListener",
+    "ListenerPort",
+    "OutboundMode",
+    "Sidecar",
+    "read_sidecar",
+]
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
 _FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "ingress")
@@ -26,9 +34,7 @@ _PASSED_OVER = {"inboundConnectionPool": LIMITS}
 _REFUSED = refused_fields("Sidecar")
 _INGRESS_PASSED_OVER = {
     "bind": "every inbound port listens on an address of its own",
-    "captureMode": "every inbound port listens on an address of its own",
     "connectionPool": LIMITS,
-    "defaultEndpoint": "requests end at the application in any case",
     "tls": "Istio ignores it unless istiod runs with ENABLE_TLS_ON_SIDECAR_INGRESS",
 }
 _PORT_FIELDS = ("number", "protocol")
@@ -60,6 +66,21 @@ class EgressListener:
 
 
 @dataclass(frozen=True)
+class IngressListener:
+    """One listener of `ingress`.
+
+    Its `tls` is passed over: Istio ignores it unless ENABLE_TLS_ON_SIDECAR_INGRESS is set.
+
+    Attributes:
+        port: Its port.
+        app_port: The port of the application; `None` for the same.
+    """
+
+    port: ListenerPort
+    app_port: int | None = None
+
+
+@dataclass(frozen=True)
 class EgressProxy:
     """The service to which all unknown traffic goes."""
 
@@ -75,7 +96,7 @@ class Sidecar:
     Attributes:
         selector: Labels of the workloads that it is for; `None` for the whole namespace.
         egress: Its listeners; empty for one that takes everything that is visible.
-        ingress: The ports of its inbound listeners, which replace those of the Services; empty where those count.
+        ingress: Its listeners for callers; empty where the workload's Services count.
         outbound: What becomes of traffic to unknown hosts; `None` where the mesh's setting counts.
         egress_proxy: Where such traffic goes, if not to where it was sent.
         created: Its creation time, where it is written.
@@ -85,7 +106,7 @@ class Sidecar:
     name: str
     selector: Mapping[str, str] | None
     egress: tuple[EgressListener, ...]
-    ingress: tuple[ListenerPort, ...]
+    ingress: tuple[IngressListener, ...]
     outbound: OutboundMode | None
     egress_proxy: EgressProxy | None
     created: str
@@ -134,23 +155,6 @@ def _outbound(spec: Fields, namespace: str) -> tuple[OutboundMode | None, Egress
     return mode, EgressProxy(full_name(proxy.required("host"), namespace), port, proxy.string("subset"))
 
 
-def _ingress(spec: Fields) -> tuple[ListenerPort, ...]:
-    """Read the inbound listeners.
-
-    Where they pass requests on to (`defaultEndpoint`) is the application in any case. Istio ignores their `tls` unless
-    istiod is started with `ENABLE_TLS_ON_SIDECAR_INGRESS`.
-    """
-    found: list[ListenerPort] = []
-    for entry in spec.items("ingress", ("port",), passed_over=_INGRESS_PASSED_OVER):
-        if entry.raw("port") is None:
-            raise entry.where.key("port").error("missing; an inbound listener needs a port.")
-        port = _port(entry)
-        if port.number in [other.number for other in found]:
-            raise entry.where.key("port", "number").error("stands here twice; keep one.")
-        found.append(port)
-    return tuple(found)
-
-
 def _egress(spec: Fields) -> tuple[EgressListener, ...]:
     found: list[EgressListener] = []
     entries = spec.items("egress", ("hosts", "port", "bind", "captureMode"))
@@ -163,6 +167,40 @@ def _egress(spec: Fields) -> tuple[EgressListener, ...]:
             raise entry.where.key("port", "number").error("stands here twice; keep one.")
         found.append(listener)
     return tuple(found)
+
+
+def _ingress(spec: Fields) -> tuple[IngressListener, ...]:
+    found: list[IngressListener] = []
+    known = ("port", "captureMode", "defaultEndpoint")
+    absent = spec.raw("ingress") in (None, [])
+    for entry in () if absent else spec.items("ingress", known, passed_over=_INGRESS_PASSED_OVER):
+        if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
+            entry.where.key("captureMode").report(_REFUSED["captureMode"])
+        if entry.raw("port") is None:
+            raise entry.where.key("port").error("missing; Istio refuses a listener without one.")
+        listener = IngressListener(_port(entry), _app_port(entry))
+        if any(other.port.number == listener.port.number for other in found):
+            raise entry.where.key("port", "number").error("stands here twice; keep one.")
+        found.append(listener)
+    return tuple(found)
+
+
+def _app_port(entry: Fields) -> int | None:
+    endpoint = entry.string("defaultEndpoint")
+    if not endpoint:
+        return None
+    where = entry.where.key("defaultEndpoint")
+    if endpoint.startswith("unix://"):
+        raise where.error("an application behind a Unix socket is not played; write 127.0.0.1:PORT.")
+    host, colon, port = endpoint.rpartition(":")
+    if not colon or host not in ("", "127.0.0.1", "0.0.0.0", "[::1]", "[::]"):  # noqa: S104 - what is written
+        raise where.error(f"{endpoint!r} is refused by Istio; write 127.0.0.1:PORT.")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < _PORTS):
+        raise where.error(f"{port!r} is not a port.")
+    return int(port)
+
+
+_PORTS = 65536
 
 
 def _listener(entry: Fields) -> EgressListener:

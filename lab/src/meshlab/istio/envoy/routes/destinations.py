@@ -31,6 +31,8 @@ def cluster_names(service_of: Callable[[str], RoutedService | None], listener_po
     """
 
     def name(destination: Destination) -> str:
+        if not destination.host:  # a backend of the Gateway API that may not be used
+            return "UnknownService"
         service = service_of(destination.host)
         port = destination.port
         if port is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.routes.filter_overrides import filter_overrides
+from meshlab.istio.envoy.routes.gateway_api import gateway_api_action
 from meshlab.istio.envoy.routes.route_action import default_action, route_action
 from meshlab.istio.envoy.routes.route_match import is_catch_all, is_for, route_match
 from meshlab.istio.envoy.routes.settings import RouteSettings
@@ -51,10 +52,12 @@ def http_routes(
         for match in rule.matches or (None,):
             if match is not None and not is_for(match, proxy, gateway_names, listener_port):
                 continue
-            conditions = route_match(match)
+            conditions = route_match(match, segments=virtual_service.gateway_api)
             action = route_action(
                 rule, listener_port=listener_port, cluster_name=cluster_name, settings=settings
             )
+            if virtual_service.gateway_api:
+                action = gateway_api_action(action, rule, conditions)
             found.append(
                 {
                     **_names(rule, match),

@@ -30,11 +30,16 @@ def is_for(match: HttpMatch, proxy: ProxyView, gateway_names: Collection[str], l
     return labels.items() <= proxy.labels.items() and match.source_namespace in ("", proxy.namespace)
 
 
-def route_match(match: HttpMatch | None) -> Json:
-    """Return the conditions of an alternative; without one, every request."""
+def route_match(match: HttpMatch | None, *, segments: bool = False) -> Json:
+    """Return the conditions of an alternative; without one, every request.
+
+    Args:
+        match: The alternative.
+        segments: Whether a prefix is one of whole segments, as in the Gateway API: /foo takes /foo/bar, not /foobar.
+    """
     if match is None:
         return {"prefix": "/"}
-    found = _path(match.uri)
+    found = _path(match.uri, segments=segments)
     if match.ignore_uri_case:
         found["caseSensitive"] = False
     headers, metadata = [], []
@@ -78,11 +83,13 @@ def text_matcher(text: TextMatch) -> Json:
     return {"safeRegex": {"regex": text.value}} if text.kind == "regex" else {text.kind: text.value}
 
 
-def _path(uri: TextMatch | None) -> Json:
+def _path(uri: TextMatch | None, *, segments: bool) -> Json:
     if uri is None or uri.kind == "present":
         return {"prefix": "/"}
     if uri.kind == "regex":
         return {"safeRegex": {"regex": uri.value}}
+    if segments and uri.kind == "prefix" and uri.value != "/":
+        return {"pathSeparatedPrefix": uri.value.removesuffix("/")}
     # A prefix is a prefix of characters: /foo takes /foobar too.
     return {"path" if uri.kind == "exact" else "prefix": uri.value}
 

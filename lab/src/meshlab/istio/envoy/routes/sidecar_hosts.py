@@ -118,6 +118,11 @@ def _group(
     if not routes:
         return None
     hosts, matching = _hosts_and_services(virtual_service, services, owners)
+    if virtual_service.gateway_api:
+        # A route counts at sidecars of its own namespace, or at all of them for services of its own namespace.
+        places = {proxy.namespace, *(service.namespace for service in matching)} if matching else set()
+        if virtual_service.namespace not in places:
+            return None
     on_http = tuple(service for service in matching if service.ports[0].is_http)
     if not on_http and port != _HTTP_PORT:
         return None
@@ -142,7 +147,9 @@ def _hosts_and_services(
     for host in lowered:
         if not host.startswith("*"):
             continue
-        covered = [hostname for hostname in sorted(services) if hosts_overlap(hostname, host)]
+        # A wildcard of the Gateway API covers no service.
+        every = () if virtual_service.gateway_api else sorted(services)
+        covered = [hostname for hostname in every if hosts_overlap(hostname, host)]
         matching += [services[hostname] for hostname in covered if owners.get(hostname) is virtual_service]
         if not covered:
             hosts.append(host)

@@ -158,6 +158,7 @@ class VirtualService:
         hosts: Empty for a delegate, whose rules count where another VirtualService names it.
         gateways: Full names, or `mesh`; `("mesh",)` where none are written.
         export_to: Namespaces or `*`; empty where the mesh's default counts.
+        gateway_api: Whether it is made of routes of the Gateway API, whose rules on paths and backends differ.
     """
 
     namespace: str
@@ -169,6 +170,7 @@ class VirtualService:
     tls: tuple[TlsRoute, ...]
     tcp: tuple[TcpRoute, ...]
     where: Where
+    gateway_api: bool = False
 
     @property
     def is_delegate(self) -> bool:

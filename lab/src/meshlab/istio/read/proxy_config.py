@@ -1,0 +1,86 @@
+"""ProxyConfig: settings of proxies, in `defaultConfig` of the MeshConfig and in the annotation of a pod."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+from meshlab.istio.read import mesh_config_fields as names
+from meshlab.istio.read.fields import Fields
+from meshlab.manifest import parse_yaml
+
+if TYPE_CHECKING:
+    from meshlab.istio.read.fields import Where
+
+__all__ = ["PROXY_CONFIG", "ForwardedCertificate", "GatewayTopology", "proxy_config_of", "read_proxy_config"]
+
+PROXY_CONFIG = "proxy.istio.io/config"
+"""The annotation of a pod whose text is a ProxyConfig."""
+
+ForwardedCertificate = Literal[
+    "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"
+]
+_FORWARDED = (
+    "UNDEFINED", "SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class GatewayTopology:
+    """What stands in front of a gateway.
+
+    Attributes:
+        trusted_proxies: How many addresses at the end of X-Forwarded-For a gateway trusts; `None` where nothing is
+            written.
+        forwarded_certificate: What becomes of X-Forwarded-Client-Cert; `None` where nothing is written.
+    """
+
+    trusted_proxies: int | None = None
+    forwarded_certificate: ForwardedCertificate | None = None
+
+    def over(self, wider: GatewayTopology) -> GatewayTopology:
+        """Return these settings, with those of a wider scope where nothing is written."""
+        return GatewayTopology(
+            wider.trusted_proxies if self.trusted_proxies is None else self.trusted_proxies,
+            self.forwarded_certificate or wider.forwarded_certificate,
+        )
+
+
+def proxy_config_of(text: str, where: Where) -> GatewayTopology:
+    """Read the text of the annotation `proxy.istio.io/config`.
+
+    Raises:
+        ManifestError: It is no mapping, or holds a setting that is not known or not built.
+    """
+    documents = parse_yaml(text, f"{where.manifest}: {PROXY_CONFIG}")
+    return read_proxy_config(documents[0] if documents else None, where)
+
+
+def read_proxy_config(value: object, where: Where) -> GatewayTopology:
+    """Read a ProxyConfig; what cannot change the outcome of a request is passed over.
+
+    Raises:
+        ManifestError: A setting that is not known or not built.
+    """
+    known = ("gatewayTopology", "interceptionMode", "proxyMetadata")
+    proxy = Fields(value, where, known, names.PROXY_REFUSED, names.PROXY_PASSED_OVER)
+    # TPROXY differs from REDIRECT only in the address that the application sees.
+    proxy.choice("interceptionMode", ("REDIRECT", "TPROXY"), "REDIRECT")
+    metadata = proxy.where.key("proxyMetadata")
+    # Values are not looked at: istioctl turns numbers and booleans into strings.
+    for key in proxy.string_keys("proxyMetadata"):
+        if key not in names.PROXY_METADATA_PASSED_OVER:
+            raise metadata.key(key).error("the lab does not know what this changes in a proxy; remove it.")
+    return _topology(proxy)
+
+
+def _topology(proxy: Fields) -> GatewayTopology:
+    known = ("numTrustedProxies", "forwardClientCertDetails")
+    topology = proxy.mapping("gatewayTopology", known, names.TOPOLOGY_REFUSED)
+    trusted = topology.integer("numTrustedProxies")
+    if trusted is not None and trusted < 0:
+        raise topology.where.key("numTrustedProxies").error("cannot be negative.")
+    forwarded = topology.choice("forwardClientCertDetails", _FORWARDED, "UNDEFINED")
+    return GatewayTopology(
+        trusted, None if forwarded == "UNDEFINED" else cast("ForwardedCertificate", forwarded)
+    )
