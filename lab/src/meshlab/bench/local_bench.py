@@ -14,12 +14,11 @@ from meshlab.bench.mesh_run import MeshRun
 from meshlab.bench.mesh_survey import survey_of
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.run_secrets import client_authorities
+from meshlab.bench.settings_file import read_settings_file
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.istio.read.mesh_config import MeshSettings, read_mesh_settings
-from meshlab.manifest import ManifestError, documents_of, to_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.inputs import Inputs
-    from meshlab.istio import Mesh
+    from meshlab.istio import Mesh, MeshSettings
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["LocalBench"]
@@ -53,7 +52,7 @@ class LocalBench:
             LabError: A path does not exist or holds no manifest.
         """
         inputs = read_inputs(sources.paths, namespace=sources.namespace, stdin=sys.stdin)
-        settings = _settings(sources.mesh_config) if sources.mesh_config else None
+        settings = read_settings_file(sources.mesh_config) if sources.mesh_config else None
         return LocalMesh(self, inputs, settings)
 
     @contextmanager
@@ -173,26 +172,3 @@ class LocalMesh:
     def _example_placement(self) -> Placement:
         ports = count(_FIRST_EXAMPLE_PORT)
         return Placement.plan(self._mesh, lambda: next(ports))
-
-
-def _settings(file: Path) -> MeshSettings:
-    """Read a MeshConfig from a file: an IstioOperator, the ConfigMap `istio`, or the MeshConfig alone.
-
-    Raises:
-        LabError: The file cannot be read.
-        ManifestError: It holds something that the bench does not know.
-    """
-    try:
-        documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
-    except OSError as error:
-        raise LabError(f"{file}: the MeshConfig cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise LabError(f"{file}: the MeshConfig cannot be read: it is not UTF-8 text") from None
-    document = documents[0] if len(documents) == 1 else None
-    if not isinstance(document, dict):
-        raise ManifestError(
-            f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
-        )
-    if "apiVersion" in document and "kind" in document:
-        return read_mesh_settings(to_manifest(document, str(file)))
-    return read_mesh_settings(document, str(file))
