@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from meshlab.bench.case_file import read_case_file
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
@@ -21,7 +20,7 @@ MESHES = Path(__file__).parent / "meshes"
 def test_a_mesh_answers_as_istio_does(name: str) -> None:
     folder = MESHES / name
     settings = folder / "mesh-config.yaml"
-    sources = Sources([str(folder / "mesh.yaml")], "default", settings if settings.exists() else None)
+    sources = Sources((str(folder / "mesh.yaml"),), "default", settings if settings.exists() else None)
     bench = LocalBench()
     try:
         run = run_cases(bench.load(sources), [read_case_file(folder / "cases.yaml")], Choice())
