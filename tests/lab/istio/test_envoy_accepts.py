@@ -200,3 +200,13 @@ def test_no_key_stands_in_the_configuration(small: SmallMesh) -> None:
         text = json.dumps(compiled.bootstrap)
         assert "PRIVATE KEY" not in text
         assert "filename" not in text
+
+
+def test_the_names_of_listeners_are_unique_where_a_service_has_the_port_of_the_workload(
+    small: SmallMesh,
+) -> None:
+    same = small.changed(small.base("Service", "cart"), "spec.ports.0.port", 8080)
+    names = [entry["name"] for entry in small.app(same).bootstrap["staticResources"]["listeners"]]
+
+    assert sorted(set(names)) == sorted(names)
+    assert {"inbound_0.0.0.0_8080", "0.0.0.0_8080"} <= set(names)

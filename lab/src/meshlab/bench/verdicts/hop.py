@@ -16,6 +16,7 @@ __all__ = ["Hop", "MatchedPolicy"]
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]")
 _JWT = re.compile(r"jwt_authn_access_denied\{(.*)\}")
+_RESET = "Connection_reset_by_peer"
 _FLAGS = {
     "DC": "the client closed the connection",
     "DPE": "the client's request is malformed",
@@ -148,7 +149,8 @@ class Hop:
             words.append(str(self.policy))
         if self.jwt_failure:
             words.append(f"token refused: {self.jwt_failure}")
-        if line.downstream_failure:
+        # A client that resets the connection ends it; the proxy has refused nothing.
+        if line.downstream_failure and _RESET not in line.downstream_failure:
             words.append(f"TLS with the client failed: {_readable(line.downstream_failure)}")
         if line.upstream_failure:
             who = f", by {self.upstream_name}" if self.refused_by_upstream and self.upstream_name else ""
