@@ -148,6 +148,18 @@ def test_braces_in_a_string_make_no_template(command: Command, manifests: Callab
     assert "templates" not in done.out
 
 
+def test_reasons_are_counted_without_the_values_in_them(
+    command: Command, manifests: Callable[..., Path]
+) -> None:
+    modes = {f"mode{number}": GOOD.replace("STRICT", f"MODE{number}") for number in (1, 2)}
+    done = command("check", "--each", "--json", "-f", manifests(**modes))
+    (found,) = json.loads(done.out)["reasons"]
+    assert found["count"] == 2
+    assert found["reason"].startswith(
+        "PeerAuthentication: spec.mtls.mode: a value is not supported; use one of"
+    )
+
+
 def test_each_leaves_out_files_by_their_names(command: Command, manifests: Callable[..., Path]) -> None:
     directory = manifests(good=GOOD, **{"wrong-invalid": WRONG})
     assert command("check", "--each", "-f", directory).code == 2

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["reason", "traffic"]
 
 _INDEX = re.compile(r"\[\d+\]")
+_VALUE = re.compile(r"^'[^']*'")
+_PLACE = re.compile(r"^\S+:\d+(?= has the same)")
 _PROXIES = {"sidecar": "sidecars", "gateway": "gateways", "any": "proxies"}
 _DIRECTIONS = {
     "inbound": "requests that arrive at",
@@ -26,10 +28,11 @@ def traffic(refusal: Refusal) -> tuple[str, ...]:
 
 
 def reason(problem: Problem) -> str:
-    """Return what a problem has in common with its like in other objects: kind, field and text."""
+    """Return what a problem has in common with its like in other objects: kind, field and text without values."""
     kind = problem.subject.partition(" ")[0]
     field = _INDEX.sub("[]", problem.path)
-    return ": ".join(part for part in (kind, field, problem.text) if part)
+    text = _VALUE.sub("a value", _PLACE.sub("another file", problem.text)).partition("; known are ")[0]
+    return ": ".join(part.rstrip(".") for part in (kind, field, text) if part)
 
 
 def _scope(scope: Scope) -> str:
