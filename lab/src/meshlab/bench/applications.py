@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meshlab.bench.authorities import Authorities
     from meshlab.bench.case import AppSpec, Authorizer
     from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.bench.verdicts.places import Place
     from meshlab.istio.envoy.placement import Address
     from meshlab.processes.supervisor import Child, Supervisor
 
@@ -55,6 +56,7 @@ class Applications:
         self._echo: Child | None = None
         self._announced = False
         self._commands: dict[Address, Child] = {}
+        self._served: dict[Address, str] = {}
 
     def start(self, mesh: MeshUnderTest) -> None:
         """Start everything that the mesh needs, or what changed since the last call, without waiting.
@@ -69,6 +71,7 @@ class Applications:
         table = self._describe(mesh, echoed)
         if table != self._table:
             self._start_echo(table)
+        self._served = {address: name for address, (name, _) in named.items()}
         self.recording = frozenset(map(str, (*echoed, mesh.addresses.internet)))
         for address in [address for address in self._commands if address not in commands]:
             self._supervisor.stop(self._commands.pop(address))
@@ -87,6 +90,19 @@ class Applications:
             self._announced = True
         for address, child in self._commands.items():
             child.wait_port(address.port)
+
+    def ended(self, place: Place) -> str:
+        """Why the program at a place does not run any more; empty where it runs.
+
+        Args:
+            place: An application or an external host.
+        """
+        if self._command(place.name) is None:
+            return self._echo.ended if self._echo else ""
+        children = (
+            child for address, child in self._commands.items() if self._served.get(address) == place.name
+        )
+        return next((child.ended for child in children if child.ended), "")
 
     def _command(self, name: str) -> AppSpec | None:
         app = self._apps.get(name)

@@ -61,6 +61,11 @@ class Proxies:
             return f"the proxy of {ref} has no configuration"
         return self._refused.get(ref, "")
 
+    def ended(self, ref: WorkloadRef) -> str:
+        """Why a proxy that was started does not run any more; empty where it runs or was not started."""
+        proxy = self._running.get(ref)
+        return proxy.ended if proxy else ""
+
     def start(self, refs: Iterable[WorkloadRef]) -> None:
         """Start proxies that do not run yet, and wait until they serve.
 

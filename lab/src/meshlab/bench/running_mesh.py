@@ -165,6 +165,7 @@ class RunningMesh:
                 mesh=self._mesh,
                 places=self._places,
                 failure=self._proxies.failure,
+                ended=self._ended,
             )
         except (LabError, LookupError, ValueError) as error:
             # A listener that could not be compiled is missing, so the case finds nothing to connect to.
@@ -190,8 +191,9 @@ class RunningMesh:
     def _ask_once(self, case: Case) -> tuple[Place | None, Verdict]:
         sending = self._planner.plan(case, uuid.uuid4().hex)
         entry = str(sending.connector.address)
+        began = time.time()
         reply = sending.send(self._case_timeout_s)
-        return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark)
+        return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark, began)
 
     def _unstarted(self, verdict: Verdict) -> frozenset[WorkloadRef]:
         """Proxies behind the chosen clusters that do not run: a failed attempt at one may hide behind a retry."""
@@ -209,6 +211,12 @@ class RunningMesh:
         places = [self._places.at(address) for address in addresses]
         found = {place.workload for place in places if place and place.kind == "proxy" and place.workload}
         return frozenset(ref for ref in found - self.running if not self._proxies.failure(ref))
+
+    def _ended(self, place: Place) -> str:
+        """Why nothing answers at a place although it was started; empty where it runs."""
+        if place.kind != "proxy":
+            return self._applications.ended(place)
+        return self._proxies.ended(place.workload) if place.workload else ""
 
     def _touched(self, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
         touched = TouchedProxies(self._mesh, self._places)

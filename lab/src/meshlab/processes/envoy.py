@@ -72,6 +72,11 @@ class Envoy:
         self._rejected = 0
         self._pending: dict[str, Any] | None = None
 
+    @property
+    def ended(self) -> str:
+        """How it ended by itself, in words; empty as long as it runs, and after `stop`."""
+        return self._child.ended if self._child else ""
+
     def start(self) -> Child:
         """Start it without waiting for it."""
         self._rejected = 0

@@ -55,6 +55,14 @@ class Child:
         """Whether the process has not ended yet."""
         return self._process.poll() is None
 
+    @property
+    def ended(self) -> str:
+        """How it ended, in words and with the end of its log; empty as long as it runs."""
+        if self.running:
+            return ""
+        code = self._process.returncode
+        return f"{self.name} ended with exit code {code}. The end of its log:\n{self.log_tail()}"
+
     def listening_port(self, timeout_s: float = _START_TIMEOUT_S) -> int:
         """Wait for the line `listening 127.0.0.1:PORT` on its standard output and return the port.
 

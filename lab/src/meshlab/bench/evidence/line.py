@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class EvidenceLine:
     Attributes:
         proxy: The workload whose proxy it is.
         scope: `http` for a request, `tcp` for a proxied connection, `connection` for any connection of a listener.
+        start: When the request or connection began, in seconds since the epoch; 0 where the line does not say.
         connected: Whether it was logged when a TCP connection began rather than when it ended.
         listener: Name of the listener.
         chain: Name of the filter chain; empty where none matched.
@@ -54,6 +56,7 @@ class EvidenceLine:
 
     proxy: WorkloadRef
     scope: Literal["http", "tcp", "connection"]
+    start: float = 0.0
     connected: bool = False
     listener: str = ""
     chain: str = ""
@@ -102,12 +105,17 @@ def parse_line(proxy: WorkloadRef, text: str) -> EvidenceLine:
     return EvidenceLine(
         proxy,
         document["scope"],
+        start=_seconds(document.get("start")),
         connected=document.get("log_type") == _TCP_CONNECTED,
         status=_number(document.get("status")),
         attempts=_number(document.get("attempts")),
         rbac=document.get("rbac") or {},
         **texts,
     )
+
+
+def _seconds(value: object) -> float:
+    return 0.0 if value in _NOTHING else datetime.fromisoformat(str(value)).timestamp()
 
 
 def _number(value: object) -> int:

@@ -38,6 +38,10 @@ def wire_request(
     if target is None:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = list(request.headers)
+    if any(name.lower() == MARK_HEADER for name, _ in headers):
+        raise ValueError(
+            f"the header {MARK_HEADER} is the bench's own, and joins a request with what became of it; remove it"
+        )
     hosts = [value for name, value in headers if name.lower() == "host"]
     if hosts:
         first = next(index for index, (name, _) in enumerate(headers) if name.lower() == "host")

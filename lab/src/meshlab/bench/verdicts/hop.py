@@ -16,7 +16,6 @@ __all__ = ["Hop", "MatchedPolicy"]
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]")
 _JWT = re.compile(r"jwt_authn_access_denied\{(.*)\}")
-_RESET = "Connection_reset_by_peer"
 _FLAGS = {
     "DC": "the client closed the connection",
     "DPE": "the client's request is malformed",
@@ -149,14 +148,15 @@ class Hop:
             words.append(str(self.policy))
         if self.jwt_failure:
             words.append(f"token refused: {self.jwt_failure}")
-        # A client that resets the connection ends it; the proxy has refused nothing.
-        if line.downstream_failure and _RESET not in line.downstream_failure:
+        if line.downstream_failure and not _is_end(line.downstream_failure):
             words.append(f"TLS with the client failed: {_readable(line.downstream_failure)}")
         if line.upstream_failure:
             who = f", by {self.upstream_name}" if self.refused_by_upstream and self.upstream_name else ""
             words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}{who}")
         if line.details == "filter_chain_not_found":
             words.append("no filter chain takes the connection (filter_chain_not_found)")
+        if not words and line.cluster == "BlackHoleCluster":
+            words.append("no Service or ServiceEntry that the proxy sees has this address (BlackHoleCluster)")
         if not words:
             flags = [
                 flag for flag in line.flags.split(",") if flag and not (flag == "DC" and line.scope != "http")
@@ -171,6 +171,14 @@ class Hop:
 
 def _matched(found: re.Match[str]) -> MatchedPolicy:
     return MatchedPolicy(f"{found[1]}/{found[2]}", int(found[3]))
+
+
+def _is_end(failure: str) -> bool:
+    """Whether Envoy reports only that the other end closed the connection, as the bench does after an answer.
+
+    BoringSSL puts the system's errors, such as `Connection reset by peer`, into a library of their own.
+    """
+    return "system_library" in failure and len(re.findall("OPENSSL_internal:", failure)) == 1
 
 
 def _readable(failure: str) -> str:

@@ -32,6 +32,7 @@ def judge(
     mesh: MeshUnderTest,
     places: Places,
     failure: Callable[[WorkloadRef], str],
+    ended: Callable[[Place], str] = lambda _: "",
 ) -> Outcome:
     """Judge one case.
 
@@ -42,6 +43,7 @@ def judge(
         mesh: Says which proxies are untrusted.
         places: What listens where.
         failure: Why a workload's proxy cannot run; empty where it can.
+        ended: Why what listened at a place does no longer; empty where it does.
     """
     met = _met(case, entry, verdict, places)
     reasons = [reason for proxy in met for reason in mesh.untrusted(*proxy)]
@@ -51,11 +53,25 @@ def judge(
     mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
     if reasons:
         return Outcome(case, "not judged", verdict, mismatches, tuple(dict.fromkeys(reasons)))
+    if dead := _dead(entry, verdict, places, ended):
+        return Outcome(case, "error", verdict, mismatches, dead)
     if verdict.missing:
         return Outcome(case, "error", verdict, mismatches, (verdict.missing,))
     if case.expect is None:
         return Outcome(case, "seen", verdict)
     return Outcome(case, "failed" if mismatches else "passed", verdict, mismatches)
+
+
+def _dead(
+    entry: Place | None, verdict: Verdict, places: Places, ended: Callable[[Place], str]
+) -> tuple[str, ...]:
+    """Why the request could not meet what it was sent to. Such a refusal is of no policy, so it proves nothing."""
+    tried = (places.at(hop.line.upstream) for hop in verdict.hops)
+    reasons = [reason for place in (entry, *tried) if place and (reason := ended(place))]
+    if not reasons and not verdict.reply.client_address:
+        where = f" to {entry.name}" if entry and entry.name else ""
+        reasons = [f"the client's connection{where} failed: {verdict.reply.failure}"]
+    return tuple(dict.fromkeys(reasons))
 
 
 def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:

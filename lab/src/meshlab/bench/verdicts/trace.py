@@ -21,6 +21,8 @@ __all__ = ["Tracer", "evidence_key", "record_key"]
 
 _TIMEOUT_S = 5.0
 _MAX_HOPS = 16
+# Envoy writes milliseconds.
+_CLOCK_S = 0.1
 
 Record = dict[str, Any]
 
@@ -72,17 +74,19 @@ class Tracer:
         self._versions = mesh.versions
         self._relay, self._relayed = mesh.relay, mesh.relayed
 
-    def trace(self, reply: Reply, entry: str, mark: str) -> Verdict:
+    def trace(self, reply: Reply, entry: str, mark: str, began: float = 0.0) -> Verdict:
         """Return what became of a request.
 
         Args:
             reply: What came back.
             entry: The address that the client connected to.
             mark: The request's mark; empty for bare TCP and TLS.
+            began: When the client began to connect, in seconds since the epoch. The system gives the port of an ended
+                connection to a later one, so older lines under the same address are of another request.
         """
         if not reply.client_address:
             return Verdict(reply, reason=reply.failure)
-        trail = self._follow(reply, entry, mark)
+        trail = self._follow(reply, entry, mark, began)
         verdict = Verdict(reply, trail.hops, missing=trail.missing)
         if trail.missing:
             return verdict
@@ -101,7 +105,7 @@ class Tracer:
             return replace(verdict, proxy=trail.hops[-1].workload, reason=reply.failure)
         return verdict
 
-    def _follow(self, reply: Reply, entry: str, mark: str) -> _Trail:
+    def _follow(self, reply: Reply, entry: str, mark: str, began: float) -> _Trail:
         hops: list[Hop] = []
         address, client = entry, reply.client_address
         for number in range(_MAX_HOPS):
@@ -110,8 +114,11 @@ class Tracer:
                 return _Trail(tuple(hops), place, address, client)
             # A request that came to nothing ends the connections that it was on: their last lines say why.
             ended = not reply.answered or bool(hops and not hops[-1].passed_on)
-            # The first connection is the client's own, so all lines about it are of this case.
-            line = self._line(place.workload, client, mark, first=number == 0, ended=ended)
+            # The client's own connection is of this case alone, and so is one that a TCP proxy opened for it. Those of
+            # HTTP proxies are shared.
+            own = number == 0 or hops[-1].line.scope != "http"
+            since = began - _CLOCK_S if own else 0.0
+            line = self._line(place.workload, client, mark, first=number == 0, ended=ended, since=since)
             if line is None:
                 missing = (
                     f"the proxy of {place.workload} logged nothing about the request in {_TIMEOUT_S:g} s"
@@ -131,12 +138,13 @@ class Tracer:
         return self._relayed(client) or (address, "")
 
     def _line(
-        self, proxy: WorkloadRef, client: str, mark: str, *, first: bool, ended: bool
+        self, proxy: WorkloadRef, client: str, mark: str, *, first: bool, ended: bool, since: float
     ) -> EvidenceLine | None:
         key = evidence_key(proxy, client)
 
         def look(*, ended: bool = ended) -> EvidenceLine | None:
-            return _choose(self._evidence.lines(key), mark, first=first, ended=ended)
+            lines = [line for line in self._evidence.lines(key) if not line.start or line.start >= since]
+            return _choose(lines, mark, first=first, ended=ended)
 
         return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False)
 
@@ -184,7 +192,9 @@ def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -
         first: Whether the connection is the client's own, which the client has closed.
         ended: Whether the connection must have ended.
     """
-    requests = [line for line in lines if line.scope == "http" and (first or line.mark == mark)]
+    # Of a request that could not be read there is no mark.
+    marks = (mark, "") if first else (mark,)
+    requests = [line for line in lines if line.scope == "http" and line.mark in marks]
     ends = [line for line in lines if line.scope == "tcp" and not line.connected]
     begins = [line for line in lines if line.scope == "tcp" and line.connected]
     closed = [line for line in lines if line.scope == "connection"]
@@ -201,8 +211,9 @@ def _refusing(hops: tuple[Hop, ...], *, answered: bool) -> Hop | None:
     if not stopping:
         return None
     if answered:
-        # What came back was made by the first proxy that did not pass on what it got.
-        return stopping[0]
+        # What came back was made by the first proxy that did not pass on what it got. Only HTTP is ever answered by a
+        # proxy itself: a connection that brought bytes was passed on, however it ended afterwards.
+        return next((hop for hop in stopping if hop.line.scope == "http"), None)
     if any(hop.verifies_upstream for hop in stopping):
         return next(hop for hop in stopping if hop.verifies_upstream)
     return stopping[-1]
