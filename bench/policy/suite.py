@@ -123,8 +123,8 @@ def _starting() -> Sample:
         try:
             run.follow(mesh, [case for file in collect([cases], {}) for case in file.cases])
             return {
-                "in_the_mesh": sum(workload.injected for workload in mesh.workloads),
-                "started": len(run.running),
+                "in_the_mesh": float(sum(workload.injected for workload in mesh.workloads)),
+                "started": float(len(run.running)),
             }
         finally:
             run.close()
