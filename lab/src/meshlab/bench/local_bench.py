@@ -103,10 +103,13 @@ class LocalMesh:
         self._bench = bench
         self._inputs = inputs
         self._settings = settings
-        self._mesh = self.with_workloads({})
+        self._mesh = self._read({})
 
     def with_workloads(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
         """Return the mesh with the workloads that a case file declares."""
+        return self._read(declared) if declared else self._mesh
+
+    def _read(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
         manifests = [*self._inputs.manifests, *declared_manifests(declared)]
         mesh = load_mesh(manifests, self._settings, inject_unknown_namespaces=True)
         unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in self._inputs.unreadable)

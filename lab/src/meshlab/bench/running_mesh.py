@@ -15,7 +15,7 @@ from meshlab.bench.case import FromOutside
 from meshlab.bench.evidence.follow import LineFollower
 from meshlab.bench.evidence.line import EvidenceLine, parse_line
 from meshlab.bench.planning.planner import Planner
-from meshlab.bench.planning.reach import cluster_endpoints, touched_proxies
+from meshlab.bench.planning.reach import TouchedProxies, cluster_endpoints
 from meshlab.bench.proxies import Proxies
 from meshlab.bench.verdicts.judge import distrust_of_entry, judge
 from meshlab.bench.verdicts.places import Places
@@ -111,8 +111,7 @@ class RunningMesh:
             for case in cases
             if isinstance(case.sender, FromOutside) and case.sender.address is not None
         )
-        wanted: frozenset[WorkloadRef] = frozenset()
-        self._proxies.update(self._mesh, wanted.union(*map(self._touched, cases)))
+        self._proxies.update(self._mesh, self._touched(cases))
         self._applications.wait_ready()
 
     def update(self, mesh: MeshUnderTest, cases: Iterable[Case]) -> None:
@@ -222,11 +221,13 @@ class RunningMesh:
             return self._applications.ended(place)
         return self._proxies.ended(place.workload) if place.workload else ""
 
-    def _touched(self, case: Case) -> frozenset[WorkloadRef]:
-        # What is wrong with a case is said when it runs.
-        with contextlib.suppress(LabError, LookupError, ValueError):
-            return touched_proxies(self._mesh, self._places, [case])
-        return frozenset()
+    def _touched(self, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
+        touched = TouchedProxies(self._mesh, self._places)
+        for case in cases:
+            # What is wrong with a case is said when it runs.
+            with contextlib.suppress(LabError, LookupError, ValueError):
+                touched.follow(case)
+        return frozenset(touched.found)
 
     def _prepare(self) -> None:
         self._places = Places(self._mesh.addresses)
