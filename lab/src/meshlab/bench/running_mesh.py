@@ -181,8 +181,8 @@ class RunningMesh:
         self._records.close()
 
     def _ask(self, case: Case) -> tuple[Place | None, Verdict]:
-        # The way of a request is foreseen from the configuration. Should that miss a proxy, start it and ask again. What
-        # another case started in the meantime was not there for this one.
+        # The way of a request is foreseen from the configuration. Should that miss a proxy, start it and ask again.
+        # A proxy that another case started in the meantime was not there for this one.
         while True:
             running = self.running
             entry, verdict = self._ask_once(case)
