@@ -184,7 +184,7 @@ def _is_end(failure: str) -> bool:
 def _readable(failure: str) -> str:
     """Envoy's `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end` in words."""
     failure = failure.replace(":TLS_error_end", "")
-    reasons = re.findall(r"OPENSSL_internal:([A-Z0-9_]+)", failure)
+    reasons = re.findall(r"OPENSSL_internal:([A-Za-z0-9_]+)", failure)
     extra = re.findall(r"verify_cert_failed:_?([^|]+)|(SAN_matcher|[Vv]erification[^|:]*)", failure)
     details = [next(part for part in parts if part) for parts in extra]
     words = [text.replace("_", " ").lower() for text in (*dict.fromkeys(reasons), *details)]

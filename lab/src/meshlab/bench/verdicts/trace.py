@@ -146,7 +146,7 @@ class Tracer:
             lines = [line for line in self._evidence.lines(key) if not line.start or line.start >= since]
             return _choose(lines, mark, first=first, ended=ended)
 
-        return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False)
+        return self._evidence.wait(look, _TIMEOUT_S) or look(ended=False) or look(ended=True)
 
     def _by_app(self, verdict: Verdict, trail: _Trail, mark: str) -> Verdict:
         place = trail.app
@@ -200,7 +200,8 @@ def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -
     closed = [line for line in lines if line.scope == "connection"]
     if requests or ends:
         return (requests or ends)[-1]
-    if closed:
+    # On a connection between proxies an older one under the same address may have ended; the request's line comes.
+    if closed and (first or ended):
         return closed[-1]
     return begins[-1] if begins and not (first or ended) else None
 
