@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.client.connect import Connection
 from meshlab.bench.client.http1 import exchange_http1
-from meshlab.bench.client.http2 import exchange_http2
 from meshlab.bench.client.reply import Reply, describe_end
 from meshlab.bench.wire.stream import Deadline, Stream, StreamError
 
@@ -43,7 +42,12 @@ def send_http(connector: Connector, request: WireRequest, timeout_s: float) -> R
     Raises:
         ValueError: The request cannot be written in that version of HTTP.
     """
-    encode = exchange_http2 if request.version == "2" else exchange_http1
+    encode = exchange_http1
+    if request.version == "2":
+        # Loading h2 takes longer than many runs of HTTP/1.1 cases send requests.
+        from meshlab.bench.client.http2 import exchange_http2
+
+        encode = exchange_http2
 
     def talk(stream: Stream) -> _Received:
         return _Received(*encode(stream, request))

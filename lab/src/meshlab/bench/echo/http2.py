@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from meshlab.bench.echo.exchange import TlsFacts
     from meshlab.bench.wire.stream import Stream
 
-__all__ = ["PREFACE", "serve_http2"]
+__all__ = ["serve_http2"]
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 _BODY_BYTES = 16_777_216
 _EMPTY_MESSAGE = b"\0\0\0\0\0"

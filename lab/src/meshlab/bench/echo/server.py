@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import ReceivedRequest, Response, TlsFacts, respond
 from meshlab.bench.echo.http1 import looks_like_http1, serve_http1
-from meshlab.bench.echo.http2 import PREFACE, serve_http2
 from meshlab.bench.wire.stream import Stream, StreamError
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EchoServer"]
 
 _LOOPBACK = "127.0.0.1"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _MAX_CONNECTIONS = 1_000
 _SNIFF_TIMEOUT_S = 1.0
 _HANDSHAKE_TIMEOUT_S = 10.0
@@ -103,6 +103,9 @@ class EchoServer:
         stream.sock.settimeout(_IDLE_TIMEOUT_S)
         match protocol:
             case "HTTP/2":
+                # Most applications are never asked over HTTP/2, and loading h2 takes half of the start.
+                from meshlab.bench.echo.http2 import serve_http2
+
                 serve_http2(stream, peer, tls, answer, port.rules)
             case "HTTP/1.1":
                 serve_http1(stream, peer, tls, answer)
@@ -129,11 +132,11 @@ def _sniff(stream: Stream) -> str:
     """The protocol of the client's first bytes; bytes that stop within an undecided beginning are bare TCP."""
     with contextlib.suppress(TimeoutError):
         seen = stream.peek_at_least(1)
-        while len(seen) < len(PREFACE) and seen and PREFACE.startswith(seen):
+        while len(seen) < len(_PREFACE) and seen and _PREFACE.startswith(seen):
             before, seen = seen, stream.peek_at_least(len(seen) + 1)
             if seen == before:
                 return "TCP"
-        if seen.startswith(PREFACE):
+        if seen.startswith(_PREFACE):
             return "HTTP/2"
         if seen and looks_like_http1(stream):
             return "HTTP/1.1"
