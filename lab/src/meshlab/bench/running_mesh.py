@@ -239,7 +239,7 @@ def _parse_evidence(label: str, text: str) -> EvidenceLine:
 
 
 def _evidence_keys(line: EvidenceLine) -> tuple[str, ...]:
-    return (evidence_key(line.proxy, line.client),)
+    return (evidence_key(line.proxy, line.client, line.server),)
 
 
 def _parse_record(label: str, text: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ _CONNECTION_FIELDS = {
     "log_type": "%ACCESS_LOG_TYPE%",
     "start": "%START_TIME%",
     "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
+    "server": "%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%",
     "source": "%DOWNSTREAM_REMOTE_ADDRESS%",
     "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
     "chain": "%FILTER_CHAIN_NAME%",

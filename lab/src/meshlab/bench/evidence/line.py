@@ -30,6 +30,7 @@ class EvidenceLine:
         listener: Name of the listener.
         chain: Name of the filter chain; empty where none matched.
         client: The other end of the connection on this machine, which joins it to the client or proxy before.
+        server: The proxy's end of the connection on this machine.
         source: The client's address as the proxy sees it.
         destination: The address that the client connected to, as the proxy sees it.
         sni: The server name that the client asked for.
@@ -61,6 +62,7 @@ class EvidenceLine:
     listener: str = ""
     chain: str = ""
     client: str = ""
+    server: str = ""
     source: str = ""
     destination: str = ""
     sni: str = ""

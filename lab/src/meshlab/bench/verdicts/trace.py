@@ -27,9 +27,12 @@ _CLOCK_S = 0.1
 Record = dict[str, Any]
 
 
-def evidence_key(proxy: WorkloadRef, client: str) -> str:
-    """The key of a proxy's lines about connections from one address."""
-    return f"{proxy} {client}"
+def evidence_key(proxy: WorkloadRef, client: str, server: str) -> str:
+    """The key of a proxy's lines about connections between two addresses.
+
+    Connections to two ports of a proxy may come from one address at the same time.
+    """
+    return f"{proxy} {client} {server}"
 
 
 def record_key(port: int, peer: str) -> str:
@@ -118,7 +121,13 @@ class Tracer:
             # HTTP proxies are shared.
             own = number == 0 or hops[-1].line.scope != "http"
             since = began - _CLOCK_S if own else 0.0
-            line = self._line(place.workload, client, mark, first=number == 0, ended=ended, since=since)
+            line = self._line(
+                evidence_key(place.workload, client, address),
+                mark,
+                first=number == 0,
+                ended=ended,
+                since=since,
+            )
             if line is None:
                 missing = (
                     f"the proxy of {place.workload} logged nothing about the request in {_TIMEOUT_S:g} s"
@@ -137,11 +146,7 @@ class Tracer:
             return address, client
         return self._relayed(client) or (address, "")
 
-    def _line(
-        self, proxy: WorkloadRef, client: str, mark: str, *, first: bool, ended: bool, since: float
-    ) -> EvidenceLine | None:
-        key = evidence_key(proxy, client)
-
+    def _line(self, key: str, mark: str, *, first: bool, ended: bool, since: float) -> EvidenceLine | None:
         def look(*, ended: bool = ended) -> EvidenceLine | None:
             lines = [line for line in self._evidence.lines(key) if not line.start or line.start >= since]
             return _choose(lines, mark, first=first, ended=ended)
