@@ -147,7 +147,9 @@ def _follow(jwks: Path, mesh: "ProjectMesh") -> NoReturn:
             try:
                 mesh.publish_keys(content)
             except ManifestError as error:
-                typer.echo(f"meshlab: {jwks} was not taken: {error}", err=True)
+                # Every RequestAuthentication that has the keys has the same problem with them.
+                reasons = dict.fromkeys(problem.text for problem in error.problems) or (str(error),)
+                typer.echo(f"meshlab: {jwks} was not taken: {'; '.join(reasons)}", err=True)
             else:
                 typer.echo(f"# the mesh trusts the keys in {jwks}")
         time.sleep(_FOLLOW_EVERY_S)
