@@ -77,10 +77,12 @@ def load_mesh(
     """
     every = list(manifests)
     refusals: list[Refusal] = []
+    has_settings = settings is not None
     if settings is None:
         settings = _settings_among(every, refusals)
     rest = [manifest for manifest in every if not is_mesh_config(manifest)]
-    return _Reader(rest, settings, refusals).mesh(inject_unknown_namespaces=inject_unknown_namespaces)
+    reader = _Reader(rest, settings, refusals, has_settings=has_settings)
+    return reader.mesh(inject_unknown_namespaces=inject_unknown_namespaces)
 
 
 def _settings_among(manifests: list[Manifest], refusals: list[Refusal]) -> MeshSettings:
@@ -100,9 +102,17 @@ def _settings_among(manifests: list[Manifest], refusals: list[Refusal]) -> MeshS
 
 
 class _Reader:
-    def __init__(self, manifests: list[Manifest], settings: MeshSettings, refusals: list[Refusal]) -> None:
+    def __init__(
+        self,
+        manifests: list[Manifest],
+        settings: MeshSettings,
+        refusals: list[Refusal],
+        *,
+        has_settings: bool,
+    ) -> None:
         self._manifests = manifests
         self._settings = settings
+        self._has_settings = has_settings
         self._refusals = refusals
         self._notes: list[Problem] = []
         self._to_read: list[Manifest] = []
@@ -118,12 +128,29 @@ class _Reader:
                                 ("apiVersion",), f"{manifest.version} is an old version; write v1."
                             )
                         )
+                case "refused" if self._is_known_otherwise(manifest):
+                    self._passed_over.append(manifest)
                 case "refused":
                     self._refuse(manifest, refusal(manifest).problems)
                 case "passed over":
                     self._passed_over.append(manifest)
                 case "not enforced":
                     self._elsewhere.append(manifest)
+
+    def _is_known_otherwise(self, manifest: Manifest) -> bool:
+        """Return whether a refused object only repeats what is read, as the endpoints do that a cluster writes."""
+        if manifest.kind not in ("Endpoints", "EndpointSlice"):
+            return self._has_settings and manifest.group in ("sailoperator.io", "maistra.io")
+        name = manifest.name
+        if manifest.kind == "EndpointSlice":
+            name = metadata_map(manifest, "labels").get("kubernetes.io/service-name", "")
+        return any(
+            (other.group, other.kind, other.namespace, other.name)
+            == ("", "Service", manifest.namespace, name)
+            and isinstance(spec := other.body.get("spec"), dict)
+            and spec.get("selector")
+            for other in self._manifests
+        )
 
     def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
