@@ -30,6 +30,10 @@ BENCHES = {
         "events per second and time to ack of the function, of two others, and of Apache Beam",
     ),
     "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
+    "policy": (
+        "bench.policy.suite",
+        "verdicts of a generated mesh, cold and after a save; compiling its proxies; how many of them start",
+    ),
     "lab": ("bench.lab_ready", "meshlab up, from the command to ready"),
 }
 """By name: the module whose `run(effort)` yields comparisons, and one line about it."""

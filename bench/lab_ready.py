@@ -12,7 +12,9 @@ from bench.harness import Comparison, Contender, Effort, Sample, compare
 
 _MESHLAB = Path(sys.executable).parent / "meshlab"
 _UP = re.compile(r"^# up after ([0-9.]+) s", re.MULTILINE)
-_SETUP = "4 stand-ins, 2 Envoys, user-profile and the function; 'ready' as the lab prints it, 'command' from typing it"
+_SETUP = (
+    "4 fakes, 2 Envoys, user-profile and the function; 'ready' as the lab prints it, 'command' from typing it"
+)
 
 
 def run(effort: Effort) -> Iterator[Comparison]:

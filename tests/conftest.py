@@ -71,7 +71,7 @@ def edited(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Edited
 
 @pytest.fixture(scope="session")
 def lab(project: Project) -> Iterator[Lab]:
-    """Everything: the mesh, the stand-ins and the function."""
+    """Everything: the mesh, the fakes and the function."""
     with ExitStack() as ends:
         # For the start alone: other fixtures of the session set it for their own tests.
         with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from bench.harness import BenchError
 IN_FLIGHT = 64
 _WARM_UP_FIRST = 50_000_000  # numbers, and so keys, that no measured event has
 _WARM_UP_S = 0.5
-# A stand-in that was nearly always busy would be what is measured.
+# A fake that was nearly always busy would be what is measured.
 _MOST_BUSY_PERCENT = 80.0
 
 

@@ -58,7 +58,7 @@ EMPTY = Function("an empty function", functions.EMPTY)
 
 
 class Stage:
-    """The stand-ins, running, and the environment in which a contender finds them.
+    """The fakes, running, and the environment in which a contender finds them.
 
     Args:
         supervisor: Starts and ends all processes.

@@ -1,4 +1,4 @@
-"""As little HTTP/1.1 as a stand-in needs, so that serving it costs next to nothing beside the contender it serves."""
+"""As little HTTP/1.1 as a fake needs, so that serving it costs next to nothing beside the contender it serves."""
 
 import asyncio
 import json

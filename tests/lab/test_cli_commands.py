@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file import parse_case_file
-from meshlab.bench.coverage import coverage_rows
+from meshlab.bench.coverage import coverage_rows, markdown_table
 from meshlab.bench.survey import Endpoint, Survey
 from meshlab.errors import LabError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Command = Callable[..., Done]
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["test", "init", "render", "coverage", "schema", "demo", "up", "run"]
+COMMANDS = ["test", "init", "check", "render", "coverage", "schema", "demo", "up", "run"]
 
 SURVEYED = FakeMesh(
     surveyed=Survey(
@@ -138,12 +138,19 @@ def test_render_says_that_an_input_cannot_be_read(command: Command) -> None:
 def test_coverage_is_a_list_for_people_and_a_table_for_pages(command: Command) -> None:
     done = command("coverage")
     assert done.code == 0
-    assert "read:\n" in done.out
+    assert "Kinds that are read:\n" in done.out
     assert "EnvoyFilter (networking.istio.io): " in done.out
     assert max(map(len, done.out.splitlines())) <= 80
-    table = command("coverage", "--markdown").out.splitlines()
-    assert table[:2] == ["| kind | field | disposition | reason |", "|---|---|---|---|"]
-    assert len(table) == 2 + len(coverage_rows())
+    assert command("coverage", "--markdown").out == markdown_table(coverage_rows())
+
+
+def test_coverage_shows_the_fields_of_one_kind(command: Command) -> None:
+    done = command("coverage", "virtualservice")
+    assert "spec.http[].retries: read: attempts" in done.out
+    assert "DestinationRule" not in done.out
+    unknown = command("coverage", "Surprise")
+    assert unknown.code == 2
+    assert "Surprise is not in the table" in unknown.err
 
 
 def test_schema_prints_the_schema_of_case_files(command: Command) -> None:

@@ -1,1 +1,1 @@
-"""The mesh on one laptop, with real Envoy and stand-ins for Google's services."""
+"""The mesh on one laptop, with real Envoy and fakes for Google's services."""

@@ -1,4 +1,4 @@
-"""Plain KEY=VALUE files, as shells, kustomize and this project's own `infra/contract.env` have them."""
+"""Plain KEY=VALUE files, as shells and kustomize have them."""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TextIO
 
-__all__ = ["Inputs", "PassedOver", "read_inputs"]
+__all__ = ["KUSTOMIZATIONS", "Inputs", "PassedOver", "manifest_files", "read_inputs"]
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""Names of files that tell kustomize what to build."""
 _STDIN = "-"
 _MAX_BYTES = 64 * 2**20
 
@@ -75,6 +76,14 @@ def read_inputs(paths: Sequence[str], *, namespace: str = "default", stdin: Text
     )
 
 
+def manifest_files(directory: Path) -> Iterator[Path]:
+    """Yield the files of a directory that may hold manifests, sorted; nothing that is hidden."""
+    for path in sorted(directory.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
+        if path.suffix in _SUFFIXES and path.is_file() and not hidden:
+            yield path
+
+
 class _Reader:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -93,11 +102,11 @@ class _Reader:
             return
         path = Path(name)
         if path.is_dir():
-            if any((path / file).is_file() for file in _KUSTOMIZATIONS):
+            if any((path / file).is_file() for file in KUSTOMIZATIONS):
                 self._kustomization(path)
             else:
                 self._directory(path)
-        elif path.name in _KUSTOMIZATIONS and path.is_file():
+        elif path.name in KUSTOMIZATIONS and path.is_file():
             self._kustomization(path.parent)
         elif path.exists():
             self._file(path, named=True)
@@ -109,8 +118,8 @@ class _Reader:
         self._add(build(directory))
 
     def _directory(self, directory: Path) -> None:
-        for path in _files(directory):
-            if path.name in _KUSTOMIZATIONS:
+        for path in manifest_files(directory):
+            if path.name in KUSTOMIZATIONS:
                 self.passed_over.append(
                     PassedOver(
                         str(path), "a kustomization below a directory is not built; name its directory"
@@ -204,13 +213,6 @@ _CLUSTER_WIDE = frozenset(
     }
 )
 """(group, kind) of objects that have no namespace."""
-
-
-def _files(directory: Path) -> Iterator[Path]:
-    for path in sorted(directory.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
-        if path.suffix in _SUFFIXES and path.is_file() and not hidden:
-            yield path
 
 
 def _names_a_kind(document: object) -> bool:

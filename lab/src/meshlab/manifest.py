@@ -99,6 +99,8 @@ class Manifest:
     @property
     def subject(self) -> str:
         """`Kind namespace/name`, as messages name it."""
+        if not self.name:
+            return self.kind
         qualified = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {qualified}"
 
@@ -189,22 +191,28 @@ def to_manifest(document: object, source: str, *, line: int = 0, namespace: str 
 
     if not isinstance(document, dict):
         raise refused("", f"expected a Kubernetes object, found {type(document).__name__}.")
+    # istioctl takes an IstioOperator from a file, where it needs no name.
+    nameless = document.get("kind") == "IstioOperator"
     metadata = document.get("metadata")
+    if metadata is None and nameless:
+        metadata = {}
     if not isinstance(metadata, dict):
         raise refused("", "the object has no metadata; give it a metadata.name.")
     named = {
         "apiVersion": document.get("apiVersion"),
         "kind": document.get("kind"),
-        "metadata.name": metadata.get("name"),
+        "metadata.name": metadata.get("name", "" if nameless else None),
         "metadata.namespace": metadata.get("namespace") or "",
     }
     for path, value in named.items():
-        if not isinstance(value, str) or not (value or path == "metadata.namespace"):
+        if not isinstance(value, str) or not (
+            value or path == "metadata.namespace" or (nameless and path == "metadata.name")
+        ):
             raise refused(path, f"expected a string, found {value!r}.")
     return Manifest(
         api_version=document["apiVersion"],
         kind=document["kind"],
-        name=metadata["name"],
+        name=metadata.get("name") or "",
         namespace=metadata.get("namespace") or namespace,
         body=document,
         source=source,

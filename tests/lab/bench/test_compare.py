@@ -135,6 +135,15 @@ def test_a_policy_that_denied_is_told_from_none_that_allowed() -> None:
     assert str(mismatch) == "policy: expected shop/readers, got no ALLOW policy matched"
 
 
+def test_any_of_several_applications_may_answer_and_no_other() -> None:
+    verdict = Verdict(Reply("127.0.0.1:1", 200), app="shop/cart-v2")
+    several = Expectation(status=200, app=("shop/cart-v1", "shop/cart-v2"))
+
+    assert list(compare(several, verdict)) == []
+    (mismatch,) = compare(several, Verdict(Reply("127.0.0.1:1", 200), app="shop/other"))
+    assert (mismatch.part, mismatch.expected) == ("app", "the application of shop/cart-v1 or shop/cart-v2")
+
+
 def test_a_mismatch_holds_no_token() -> None:
     token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
     received = ReceivedByApp("GET", "/", "a", (("authorization", f"Bearer {token}"),), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromOutside, HttpRequest, TcpRequest
@@ -91,6 +92,24 @@ def test_the_file_holds_the_verdicts_of_today_and_passes_when_it_is_run_again() 
     assert "403 istio-ingress/gateway" in text
     assert "301 app orders/orders" in text
     assert "expect: refused orders/orders" in text
+
+
+def test_where_several_workloads_stand_behind_a_service_any_of_them_may_answer() -> None:
+    host = "orders.orders.svc.cluster.local"
+    canary = CART
+    survey = Survey(
+        endpoints=(Endpoint(ORDERS, host, 80, 8080, http=True), Endpoint(canary, host, 80, 8080, http=True)),
+        senders=(CART,),
+    )
+    draft = draft_of(survey)
+    asked = questions(draft, "first-cases.yaml")
+    hops = answered(200).hops
+    verdict = replace(answered(200), hops=(*hops, *hops))
+    mesh = FakeMesh({case.name: verdict for case in asked.cases})
+    text = written(draft, run_cases(mesh, [asked], Choice()).outcomes)
+
+    assert "{status: 200, app: [orders/orders, shop/cart]}" in text
+    assert parse_case_file(text, "first-cases.yaml").cases
 
 
 def test_an_issuer_that_no_rule_names_gets_a_token_too() -> None:

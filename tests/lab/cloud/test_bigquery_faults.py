@@ -1,4 +1,4 @@
-"""Faults that a test orders of the BigQuery stand-in, as the official client meets them."""
+"""Faults that a test orders of the BigQuery fake, as the official client meets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streaming inserts into the BigQuery stand-in, through the official client."""
+"""Streaming inserts into the BigQuery fake, through the official client."""
 
 from __future__ import annotations
 

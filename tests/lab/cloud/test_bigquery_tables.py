@@ -1,4 +1,4 @@
-"""Datasets, tables, reads and queries of the BigQuery stand-in, through the official client."""
+"""Datasets, tables, reads and queries of the BigQuery fake, through the official client."""
 
 from __future__ import annotations
 

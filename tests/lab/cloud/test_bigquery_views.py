@@ -1,4 +1,4 @@
-"""Views of the BigQuery stand-in, through the official client."""
+"""Views of the BigQuery fake, through the official client."""
 
 from __future__ import annotations
 

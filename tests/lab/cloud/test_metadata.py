@@ -1,4 +1,4 @@
-"""The metadata stand-in, as google-auth and the official clients use it."""
+"""The metadata fake, as google-auth and the official clients use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in's resources and pull side, as the official client sees them."""
+"""The fake's resources and pull side, as the official client sees them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ DEAD = "projects/meshpass-lab/topics/events-dead"
 SUB = "projects/meshpass-lab/subscriptions/enrich"
 DEAD_SUB = "projects/meshpass-lab/subscriptions/dead-letters"
 SPEED = 100.0
-"""How much faster the stand-in's time runs: its ten-second deadlines take a tenth of a second."""
+"""How much faster the fake's time runs: its ten-second deadlines take a tenth of a second."""
 
 
 class Lab:
-    """A running stand-in, and both official clients."""
+    """A running fake, and both official clients."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -386,7 +386,7 @@ def test_an_extended_message_does_not_come_back(fast_lab: Lab) -> None:
     fast_lab.publish(b"mine")
     received = fast_lab.pull()
     fast_lab.modack(received, 600)
-    # Each waits for five of the stand-in's seconds: together longer than the original deadline.
+    # Each waits for five of the fake's seconds: together longer than the original deadline.
     assert [fast_lab.pull() for _ in range(3)] == [[], [], []]
     fast_lab.ack(received)
     assert backlog(fast_lab.host, SUB).acked == 1
@@ -411,7 +411,7 @@ def test_a_nacked_message_rests_for_the_retry_policy_s_backoff_however_long_its_
     fast_lab.publish(b"later")
     fast_lab.nack(fast_lab.pull())
     assert backlog(fast_lab.host, SUB).outstanding == 0
-    # Ten pulls wait for 50 of the stand-in's seconds at most.
+    # Ten pulls wait for 50 of the fake's seconds at most.
     assert any(fast_lab.pull() for _ in range(10))
 
 

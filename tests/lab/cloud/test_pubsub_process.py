@@ -1,4 +1,4 @@
-"""The stand-in as a process."""
+"""The fake as a process."""
 
 from __future__ import annotations
 

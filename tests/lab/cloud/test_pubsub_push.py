@@ -111,7 +111,7 @@ def serving(*statuses: int, port: int = 0) -> Iterator[Endpoint]:
 
 
 class Lab:
-    """A running stand-in with a topic, and both official clients."""
+    """A running fake with a topic, and both official clients."""
 
     def __init__(self, host: str) -> None:
         self.host = host

@@ -1,4 +1,4 @@
-"""The Secret Manager stand-in, through the official client."""
+"""The Secret Manager fake, through the official client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every stand-in promises as a process."""
+"""What every fake promises as a process."""
 
 from __future__ import annotations
 

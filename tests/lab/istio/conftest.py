@@ -107,13 +107,13 @@ class Compiled:
     """One compiled proxy, with the parts that tests look at."""
 
     def __init__(self, mesh: Mesh, ref: WorkloadRef, placement: Placement) -> None:
-        self.mesh, self.placement = mesh, placement
+        self.mesh, self.ref, self.placement = mesh, ref, placement
         self.bootstrap: dict[str, Any] = compile_proxy(mesh, ref, placement, SecretSocket())
 
     def listener(self, port: int) -> dict[str, Any]:
         found = {listener["name"]: listener for listener in self.bootstrap["staticResources"]["listeners"]}
-        inbound = f"inbound_0.0.0.0_{port}"
-        chosen: dict[str, Any] = found[inbound if inbound in found else f"0.0.0.0_{port}"]
+        side = "" if self.mesh.workload(self.ref).is_gateway else "inbound_"
+        chosen: dict[str, Any] = found[f"{side}0.0.0.0_{port}"]
         return chosen
 
     def managers(self, port: int) -> list[dict[str, Any]]:

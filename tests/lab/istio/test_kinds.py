@@ -93,14 +93,14 @@ def test_an_operators_object_is_passed_over_where_a_mesh_config_is_given() -> No
 
 
 @pytest.mark.parametrize(
-    ("spec", "metadata"),
+    ("spec", "annotations"),
     [
         ({"ingressClassName": "istio"}, {}),
-        ({}, {"annotations": {"kubernetes.io/ingress.class": "istio"}}),
+        ({}, {"kubernetes.io/ingress.class": "istio"}),
     ],
 )
-def test_an_ingress_of_istio_silences_gateways(spec: object, metadata: dict[str, object]) -> None:
-    found = mesh("networking.k8s.io/v1", "Ingress", spec, **metadata)
+def test_an_ingress_of_istio_silences_gateways(spec: object, annotations: object) -> None:
+    found = mesh("networking.k8s.io/v1", "Ingress", spec, annotations=annotations)
     assert silenced(found, DOOR, "any.example")
     assert not silenced(found, CART, "any.example")
     assert mesh("networking.k8s.io/v1", "Ingress", {"ingressClassName": "nginx"}).refusals == ()

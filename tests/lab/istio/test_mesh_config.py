@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from meshlab.istio.read.mesh_config import MeshSettings, RetryPolicy, is_mesh_config, read_mesh_settings
-from meshlab.manifest import Manifest, ManifestError, to_manifest
+from meshlab.manifest import Manifest, ManifestError, parse_manifests, to_manifest
 
 
 def plain(text: str) -> MeshSettings:
@@ -163,6 +163,8 @@ def test_what_could_change_an_outcome_and_is_not_built_is_refused_by_its_field(t
         ),
         ("{meshConfig: {surprise: 1}}", "spec.meshConfig.surprise"),
         ("{surprise: 1}", "spec.surprise"),
+        ("{components: {pilot: {k8s: {env: [{name: PILOT_HTTP10, value: '1'}]}}}}", "env[0]: PILOT_HTTP10"),
+        ("{unvalidatedValues: {global: {}}}", "spec.unvalidatedValues: the lab does not know"),
     ],
 )
 def test_an_operator_that_changes_more_than_its_mesh_config_is_refused(spec: str, says: str) -> None:
@@ -170,6 +172,14 @@ def test_an_operator_that_changes_more_than_its_mesh_config_is_refused(spec: str
 
     assert message.startswith("op.yaml: IstioOperator i: ")
     assert says in message
+
+
+def test_an_operator_needs_neither_a_name_nor_metadata() -> None:
+    for metadata in ("", "metadata: {namespace: istio-system}\n", "metadata: {name: mesh}\n"):
+        text = f"apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n{metadata}spec: {{profile: surprise}}"
+        (manifest,) = parse_manifests(text, "mesh.yaml")
+        assert "IstioOperator" in refusal(manifest)
+        assert "spec.profile: 'surprise' is not supported" in refusal(manifest)
 
 
 def test_an_operator_that_only_installs_things_is_passed_over() -> None:

@@ -3,165 +3,45 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
+from meshlab.bench.coverage import complete_examples
+from meshlab.istio import load_mesh
+from meshlab.istio.read.kinds import READ
+from meshlab.istio.read.pods import TEMPLATES
+from meshlab.istio.read.recording import pattern_of, recorded_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshlab.istio.read.recording import KnownMapping, Recording
+
     from tests.lab.istio.conftest import SmallMesh
 
-# One of everything that is read, so that every mapping on the way is visited.
-COMPLETE = """
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {name: door, namespace: edge}
-spec:
-  selector: {app: door}
-  servers:
-    - name: main
-      port: {number: 443, name: https, protocol: HTTPS}
-      tls: {mode: SIMPLE, credentialName: door-tls, minProtocolVersion: TLSV1_2}
-      hosts: [shop/cart.example]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: cart, namespace: shop}
-spec:
-  hosts: [cart.example]
-  gateways: [edge/door]
-  exportTo: [edge]
-  http:
-    - name: all
-      match:
-        - name: one
-          uri: {prefix: /}
-          scheme: {exact: https}
-          method: {exact: GET}
-          authority: {exact: cart.example}
-          headers: {x-a: {exact: b}, "@request.auth.claims[sub]": {exact: me}}
-          withoutHeaders: {x-c: {exact: d}}
-          queryParams: {q: {exact: r}}
-          port: 443
-          gateways: [edge/door]
-          sourceLabels: {app: door}
-          sourceNamespace: edge
-          statPrefix: one
-      route:
-        - destination: {host: cart, port: {number: 80}, subset: v1}
-          weight: 1
-          headers: {request: {set: {x-s: a}, add: {x-s: b}, remove: [x-r]}, response: {remove: [x-r]}}
-      rewrite: {uriRegexRewrite: {match: a, rewrite: b}, authority: c}
-      mirror: {host: cart}
-      mirrorPercentage: {value: 50}
-      mirrorPercent: 50
-      fault:
-        delay: {percentage: {value: 1}, fixedDelay: 1s}
-        abort: {percentage: {value: 1}, httpStatus: 500}
-      corsPolicy:
-        allowOrigins: [{exact: https://a.example}]
-        allowMethods: [GET]
-        allowHeaders: [x-a]
-        exposeHeaders: [x-b]
-        maxAge: 5s
-        unmatchedPreflights: IGNORE
-      timeout: 2s
-      retries: {attempts: 1, perTryTimeout: 1s, retryOn: reset, backoff: 1s}
-    - match: [{uri: {prefix: /copies}}]
-      route: [{destination: {host: cart}}]
-      mirrors: [{destination: {host: cart}, percentage: {value: 1}}]
-    - match: [{uri: {prefix: /elsewhere}}]
-      redirect: {prefixRewrite: /b, authority: c, scheme: https, port: 443, redirectCode: 302}
-    - match: [{uri: {prefix: /teapot}}]
-      directResponse: {status: 418, body: {string: tea}}
-    - delegate: {name: other, namespace: shop}
-  tls:
-    - match: [{sniHosts: [cart.example], destinationSubnets: [10.0.0.0/8], port: 443, gateways: [edge/door]}]
-      route: [{destination: {host: cart, port: {number: 80}}, weight: 1}]
-  tcp:
-    - match: [{destinationSubnets: [10.0.0.0/8], port: 443, sourceLabels: {app: door}, sourceNamespace: edge}]
-      route: [{destination: {host: cart, port: {number: 80}}, weight: 1}]
----
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: {name: default, namespace: shop}
-spec:
-  selector: {matchLabels: {app: cart}}
-  mtls: {mode: STRICT}
-  portLevelMtls: {"8080": {mode: STRICT}}
----
-apiVersion: security.istio.io/v1
-kind: RequestAuthentication
-metadata: {name: tokens, namespace: shop}
-spec:
-  selector: {matchLabels: {app: cart}}
-  jwtRules:
-    - issuer: me
-      audiences: [us]
-      jwks: JWKS
-      forwardOriginalToken: true
-      fromHeaders: [{name: Authorization, prefix: "Bearer "}]
-      outputClaimToHeaders: [{header: x-sub, claim: sub}]
----
-apiVersion: security.istio.io/v1
-kind: AuthorizationPolicy
-metadata: {name: callers, namespace: shop}
-spec:
-  selector: {matchLabels: {app: cart}}
-  action: ALLOW
-  rules:
-    - from: [{source: {principals: [a], requestPrincipals: [b/c]}}]
-      to: [{operation: {methods: [GET], paths: [/a]}}]
-      when: [{key: source.ip, values: [10.0.0.0/8]}]
----
-apiVersion: telemetry.istio.io/v1
-kind: Telemetry
-metadata: {name: logs, namespace: shop}
-spec:
-  selector: {matchLabels: {app: cart}}
-  accessLogging: [{providers: [{name: envoy}]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  selector: {app: cart}
-  ports: [{name: http, port: 80, targetPort: web}]
-"""
-FREE = (
-    "add",
-    "annotations",
-    "labels",
-    "matchLabels",
-    "portLevelMtls",
-    "queryParams",
-    "selector",
-    "set",
-    "sourceLabels",
-    "withoutHeaders",
-)
-"""Mappings whose keys are the user's to choose."""
+
+def _recorded() -> Recording:
+    with recorded_fields() as recording:
+        load_mesh(complete_examples())
+    return recording
 
 
-def documents() -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all(COMPLETE))
+EXAMPLES = complete_examples()
+RECORDED = _recorded()
+NOT_STRICT = {*TEMPLATES, ("", "Namespace"), ("", "ServiceAccount")}
+"""Kinds of which only what concerns the mesh is read; Kubernetes checks the rest."""
+
+NOT_ENTERED = {"pilot", "envoyFileAccessLog"}
+"""Fields below the `spec` of an IstioOperator of which only names are read; what stands around `spec` is not read."""
 
 
 def mappings(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     if isinstance(value, dict):
-        # `headers` of a match is free, `headers` of a rule is not.
-        is_free = path and (path[-1] in FREE or (path[-1] == "headers" and "request" not in value))
-        if not is_free or "matchLabels" in value:
-            yield path
-        for key, item in value.items():
+        yield path
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from mappings(item, (*path, key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from mappings(item, (*path, index))
 
 
 def leaves(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -178,13 +58,38 @@ def at(body: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any YAM
     return body
 
 
-PERCENTAGES = [("percentage", "value"), ("mirrorPercentage", "value")]
-MAPPINGS = [(number, path) for number, document in enumerate(documents()) for path in mappings(document)]
+def known(number: int, path: tuple[str | int, ...]) -> KnownMapping | None:
+    """What the reader of an example knows of the mapping at a path; `None` where it does not visit it."""
+    manifest = EXAMPLES[number]
+    visited = RECORDED.mappings[manifest.group, manifest.kind]
+    return visited.get(pattern_of(path, visited))
+
+
+def is_passed_over(number: int, path: tuple[str | int, ...]) -> bool:
+    above = [(known(number, path[:depth]), path[depth]) for depth in range(len(path))]
+    return any(found is not None and name in found.passed_over for found, name in above)
+
+
+STRICT = [number for number, found in enumerate(EXAMPLES) if (found.group, found.kind) not in NOT_STRICT]
+MAPPINGS = [
+    (number, path)
+    for number in STRICT
+    for path in mappings(EXAMPLES[number].body)
+    if not is_passed_over(number, path)
+    and not (EXAMPLES[number].kind == "IstioOperator" and (path[:1] != ("spec",) or set(path) & NOT_ENTERED))
+]
+STRICT_MAPPINGS = [
+    (number, path) for number, path in MAPPINGS if (found := known(number, path)) and not found.free
+]
 LEAVES = [
     (number, path)
-    for number, document in enumerate(documents())
-    for path in leaves(document)
-    if path[0] == "spec" and path[-1] not in ("targetPort",) and path[-2:] not in PERCENTAGES
+    for number in STRICT
+    for path in leaves(EXAMPLES[number].body)
+    if path[0] == "spec"
+    and EXAMPLES[number].kind != "IstioOperator"
+    and path[-1] != "targetPort"
+    and path[-2:] not in [("percentage", "value"), ("mirrorPercentage", "value")]
+    and not is_passed_over(number, path)
 ]
 
 
@@ -192,35 +97,58 @@ def label(value: object) -> str | None:
     return ".".join(map(str, value)) if isinstance(value, tuple) else None
 
 
-def texts(small: SmallMesh, bodies: list[dict[str, Any]]) -> list[str]:
-    return [json.dumps(body).replace('"JWKS"', json.dumps(small.jwks)) for body in bodies]
+def problems_with(number: int, body: dict[str, Any]) -> str:
+    """The refusals of the examples where one of them is changed."""
+    changed = list(EXAMPLES)
+    changed[number] = replace(changed[number], body=body)
+    return "\n".join(str(problem) for refusal in load_mesh(changed).refusals for problem in refusal.problems)
 
 
-def test_the_complete_example_is_accepted(small: SmallMesh) -> None:
-    assert small.mesh(*texts(small, documents()))
+def test_the_complete_examples_are_accepted() -> None:
+    load_mesh(EXAMPLES).require_complete()
 
 
-@pytest.mark.parametrize(("number", "path"), MAPPINGS, ids=label)
-def test_an_unknown_field_is_refused_by_its_path(
-    small: SmallMesh, number: int, path: tuple[str | int, ...]
-) -> None:
-    bodies = copy.deepcopy(documents())
-    at(bodies[number], path)["surprise"] = "x"
+def test_every_kind_that_is_read_has_a_complete_example() -> None:
+    shown = {(found.group, found.kind) for found in EXAMPLES}
 
-    message = small.refusal(*texts(small, bodies))
+    assert sorted(READ - set(TEMPLATES) - shown) == []
+    assert shown & set(TEMPLATES)
+
+
+def test_every_mapping_of_the_examples_is_visited_by_a_reader() -> None:
+    unvisited = [label(path) for number, path in MAPPINGS if known(number, path) is None]
+
+    assert unvisited == []
+
+
+def test_every_field_that_is_known_is_read_or_passed_over_with_a_reason() -> None:
+    unread = [
+        f"{kind[1]} {'.'.join(path)}: {name}"
+        for kind, visited in RECORDED.mappings.items()
+        for path, found in visited.items()
+        if path not in ((), ("metadata",)) and not found.free
+        for name in found.known
+        if name not in found.read
+    ]
+
+    assert unread == []
+
+
+@pytest.mark.parametrize(("number", "path"), STRICT_MAPPINGS, ids=label)
+def test_an_unknown_field_is_refused_by_its_path(number: int, path: tuple[str | int, ...]) -> None:
+    body = copy.deepcopy(dict(EXAMPLES[number].body))
+    at(body, path)["surprise"] = "x"
 
     dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in (*path, "surprise"))
-    assert f"{dotted.removeprefix('.')}:" in message
+    assert f" {dotted.removeprefix('.')}:" in problems_with(number, body)
 
 
 @pytest.mark.parametrize(("number", "path"), LEAVES, ids=label)
-def test_a_value_of_another_type_is_refused_by_its_path(
-    small: SmallMesh, number: int, path: tuple[str | int, ...]
-) -> None:
-    bodies = copy.deepcopy(documents())
-    at(bodies[number], path[:-1])[path[-1]] = 1.5
+def test_a_value_of_another_type_is_refused_by_its_path(number: int, path: tuple[str | int, ...]) -> None:
+    body = copy.deepcopy(dict(EXAMPLES[number].body))
+    at(body, path[:-1])[path[-1]] = 1.5
 
-    assert "expected" in small.refusal(*texts(small, bodies))
+    assert "expected" in problems_with(number, body)
 
 
 @pytest.mark.parametrize(
@@ -300,12 +228,11 @@ def test_an_old_version_is_read_alike_and_noted(small: SmallMesh, api_version: s
 
 
 def test_all_that_is_wrong_is_shown_at_once(small: SmallMesh) -> None:
-    bodies = copy.deepcopy(documents())
-    bodies[0]["spec"]["surprise"] = 1
-    bodies[0]["spec"]["servers"][0]["surprise"] = 1
-    bodies[4]["spec"]["rules"][0]["surprise"] = 1
+    gateway = small.changed(small.base("Gateway", "door"), "spec.surprise", 1)
+    gateway = small.changed(gateway, "spec.servers.0.surprise", 1)
+    route = small.changed(small.base("VirtualService", "cart"), "spec.surprise", 1)
 
-    lines = small.refusal(*texts(small, bodies)).splitlines()
+    lines = small.refusal(gateway, route).splitlines()
     assert len([line for line in lines if "this field is not known" in line]) == 3
 
 

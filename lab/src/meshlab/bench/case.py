@@ -248,7 +248,7 @@ class Expectation:
         status: The HTTP status.
         refused: The connection ends without an answer of any application: no HTTP response, or for TCP no byte.
         answered: For bare TCP and TLS: an application answers.
-        app: The workload (or the external host) whose application gave the answer.
+        app: The workload (or the external host) whose application gave the answer; several where any of them may.
         proxy: The workload whose proxy gave the answer or ended the connection.
         subset: The version label or subset of the workload that answered.
         policy: `NAMESPACE/NAME` of the AuthorizationPolicy that refused it; `none` where no ALLOW rule matched.
@@ -262,7 +262,7 @@ class Expectation:
     status: int | None = None
     refused: bool = False
     answered: bool = False
-    app: str | None = None
+    app: str | tuple[str, ...] | None = None
     proxy: WorkloadRef | None = None
     subset: str | None = None
     policy: str | None = None
@@ -271,6 +271,13 @@ class Expectation:
     headers: Mapping[str, str | None] = field(default_factory=dict)
     received: Received | None = None
     certificate: str | None = None
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The workloads and external hosts of which one must answer; empty for any."""
+        if self.app is None:
+            return ()
+        return (self.app,) if isinstance(self.app, str) else self.app
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,14 @@ class Draft:
         tables: Matrices.
         singles: Cases of their own.
         left_out: What was not asked about, one sentence each.
+        alike: Workload to all that stand behind a Service with it.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[_Table, ...] = ()
     singles: tuple[_Single, ...] = ()
     left_out: tuple[str, ...] = ()
+    alike: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -98,7 +100,7 @@ def draft_of(survey: Survey) -> Draft:
         *_inside_table(survey, left_out),
         *_rule_tables(survey, left_out),
     ]
-    return Draft(tokens, tuple(tables), tuple(_around(survey)), tuple(left_out))
+    return Draft(tokens, tuple(tables), tuple(_around(survey)), tuple(left_out), _alike(survey))
 
 
 def questions(draft: Draft, file: str) -> CaseFile:
@@ -117,7 +119,21 @@ def written(draft: Draft, outcomes: Iterable[Outcome]) -> str:
     """Return the text of the case file, each question with its answer."""
     by_name = {outcome.case.name: outcome for outcome in outcomes}
     unanswered = {name: _why_not(outcome) for name, outcome in by_name.items() if _why_not(outcome)}
-    return _text(draft, lambda name: _cell(by_name[name]) if name in by_name else "'-'", unanswered)
+    return _text(
+        draft, lambda name: _cell(by_name[name], draft.alike) if name in by_name else "'-'", unanswered
+    )
+
+
+def _alike(survey: Survey) -> dict[str, tuple[str, ...]]:
+    """Return each workload with those that stand behind a Service with it."""
+    behind: dict[str, dict[str, None]] = {}
+    for endpoint in survey.endpoints:
+        behind.setdefault(endpoint.host, {})[str(endpoint.workload)] = None
+    found: dict[str, dict[str, None]] = {}
+    for workloads in behind.values():
+        for name in workloads:
+            found.setdefault(name, {}).update(workloads)
+    return {name: tuple(sorted(others)) for name, others in found.items()}
 
 
 def _tokens(survey: Survey) -> dict[str, str]:
@@ -305,8 +321,13 @@ def _request_text(request: str) -> str:
     return request if request.startswith("{") else _scalar(request)
 
 
-def _cell(outcome: Outcome) -> str:
-    """Return a verdict in its short form; a dash where there is none."""
+def _cell(outcome: Outcome, alike: Mapping[str, tuple[str, ...]]) -> str:
+    """Return a verdict in its short form; a dash where there is none.
+
+    Args:
+        outcome: What happened.
+        alike: Workload to all that stand behind the same Service: any of them may answer the next time.
+    """
     verdict = outcome.verdict
     if verdict is None or _why_not(outcome):
         return "'-'"
@@ -315,11 +336,20 @@ def _cell(outcome: Outcome) -> str:
         if verdict.reply.answered:
             return f"answered {verdict.app}" if verdict.app else "answered"
         return f"refused {verdict.proxy}" if verdict.proxy else "refused"
+    if verdict.app and len(others := alike.get(verdict.app, ())) > 1 and _shared(outcome):
+        subset = f", subset: {verdict.subset}" if verdict.subset else ""
+        return f"{{status: {status}, app: [{', '.join(others)}]{subset}}}"
     if verdict.app:
         return f"{status} {verdict.app}" if 200 <= status < 300 else f"{status} app {verdict.app}"
     if verdict.proxy:
         return f"{status} {verdict.proxy}" if status >= 400 else f"{status} proxy {verdict.proxy}"
     return str(status)
+
+
+def _shared(outcome: Outcome) -> bool:
+    """Whether a proxy chose the application among the servers of a Service."""
+    verdict = outcome.verdict
+    return verdict is not None and len(verdict.hops) > 1
 
 
 def _why_not(outcome: Outcome) -> str:

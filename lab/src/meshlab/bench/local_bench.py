@@ -14,13 +14,12 @@ from meshlab.bench.mesh_run import MeshRun
 from meshlab.bench.mesh_survey import survey_of
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.run_secrets import client_authorities
+from meshlab.bench.settings_file import read_settings_file
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.istio.read.kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
-from meshlab.istio.read.mesh_config import MeshSettings, read_mesh_settings
-from meshlab.manifest import ManifestError, documents_of, to_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.inputs import Inputs
-    from meshlab.istio import Mesh
+    from meshlab.istio import Mesh, MeshSettings
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.manifest import Manifest
 
@@ -55,7 +54,7 @@ class LocalBench:
             LabError: A path does not exist or holds no manifest.
         """
         inputs = read_inputs(sources.paths, namespace=sources.namespace, stdin=sys.stdin)
-        settings = _settings(sources.mesh_config) if sources.mesh_config else None
+        settings = read_settings_file(sources.mesh_config) if sources.mesh_config else None
         return LocalMesh(self, inputs, settings)
 
     @contextmanager
@@ -106,10 +105,13 @@ class LocalMesh:
         self._bench = bench
         self._inputs = inputs
         self._settings = settings
-        self._mesh = self.with_workloads({})
+        self._mesh = self._read({})
 
     def with_workloads(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
         """Return the mesh with the workloads that a case file declares."""
+        return self._read(declared) if declared else self._mesh
+
+    def _read(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
         manifests = [*self._inputs.manifests, *declared_manifests(declared)]
         mesh = load_mesh(manifests, self._settings, inject_unknown_namespaces=True)
         unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in self._inputs.unreadable)
@@ -185,7 +187,7 @@ def _unknown_kinds(passed_over: Sequence[Manifest]) -> Iterator[str]:
         kind = (manifest.group, manifest.kind)
         if kind not in WITHOUT_TRAFFIC and manifest.group != GATEWAY_API:
             found.setdefault(kind, []).append(manifest)
-    for (group, kind), objects in sorted(found.items()):
+    for (group, name), objects in sorted(found.items()):
         first = objects[0]
         more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
         why = (
@@ -193,27 +195,4 @@ def _unknown_kinds(passed_over: Sequence[Manifest]) -> Iterator[str]:
             if group in REMOVED_GROUPS
             else "the bench takes the kind for no part of the mesh"
         )
-        yield f"{first}{more}: passed over: {why} ({group or 'core'}/{kind})."
-
-
-def _settings(file: Path) -> MeshSettings:
-    """Read a MeshConfig from a file: an IstioOperator, the ConfigMap `istio`, or the MeshConfig alone.
-
-    Raises:
-        LabError: The file cannot be read.
-        ManifestError: It holds something that the bench does not know.
-    """
-    try:
-        documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
-    except OSError as error:
-        raise LabError(f"{file}: the MeshConfig cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise LabError(f"{file}: the MeshConfig cannot be read: it is not UTF-8 text") from None
-    document = documents[0] if len(documents) == 1 else None
-    if not isinstance(document, dict):
-        raise ManifestError(
-            f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
-        )
-    if "apiVersion" in document and "kind" in document:
-        return read_mesh_settings(to_manifest(document, str(file)))
-    return read_mesh_settings(document, str(file))
+        yield f"{first}{more}: passed over: {why} ({group or 'core'}/{name})."

@@ -64,6 +64,11 @@ class MeshRun:
             self.close()
             raise
 
+    @property
+    def running(self) -> frozenset[WorkloadRef]:
+        """The workloads whose proxies run."""
+        return self._running.running if self._running else frozenset()
+
     def close(self) -> None:
         """End everything and delete what was written."""
         self._ends.close()

@@ -78,7 +78,10 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError):
+            # The server of asyncio reports a cancelled connection as an error, so the end of the relay stays here.
+            with contextlib.suppress(
+                OSError, ValueError, asyncio.IncompleteReadError, asyncio.CancelledError
+            ):
                 found = self._destination(*read_proxy_header(await reader.readuntil(b"\r\n")))
                 if found is not None:
                     client = "{}:{}".format(*writer.get_extra_info("peername")[:2])

@@ -15,7 +15,7 @@ from meshlab.bench.case import FromOutside
 from meshlab.bench.evidence.follow import LineFollower
 from meshlab.bench.evidence.line import EvidenceLine, parse_line
 from meshlab.bench.planning.planner import Planner
-from meshlab.bench.planning.reach import cluster_endpoints, touched_proxies
+from meshlab.bench.planning.reach import TouchedProxies, cluster_endpoints
 from meshlab.bench.proxies import Proxies
 from meshlab.bench.verdicts.judge import distrust_of_entry, judge
 from meshlab.bench.verdicts.places import Places
@@ -111,8 +111,7 @@ class RunningMesh:
             for case in cases
             if isinstance(case.sender, FromOutside) and case.sender.address is not None
         )
-        wanted: frozenset[WorkloadRef] = frozenset()
-        self._proxies.update(self._mesh, wanted.union(*map(self._touched, cases)))
+        self._proxies.update(self._mesh, self._touched(cases))
         self._applications.wait_ready()
 
     def update(self, mesh: MeshUnderTest, cases: Iterable[Case]) -> None:
@@ -182,12 +181,15 @@ class RunningMesh:
         self._records.close()
 
     def _ask(self, case: Case) -> tuple[Place | None, Verdict]:
-        entry, verdict = self._ask_once(case)
         # The way of a request is foreseen from the configuration. Should that miss a proxy, start it and ask again.
-        while missed := self._unstarted(verdict):
-            self._proxies.start(missed)
+        # A proxy that another case started in the meantime was not there for this one.
+        while True:
+            running = self.running
             entry, verdict = self._ask_once(case)
-        return entry, verdict
+            missed = self._behind(verdict) - running
+            if not missed:
+                return entry, verdict
+            self._proxies.start(missed)
 
     def _ask_once(self, case: Case) -> tuple[Place | None, Verdict]:
         sending = self._planner.plan(case, uuid.uuid4().hex)
@@ -196,8 +198,8 @@ class RunningMesh:
         reply = sending.send(self._case_timeout_s)
         return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark, began)
 
-    def _unstarted(self, verdict: Verdict) -> frozenset[WorkloadRef]:
-        """Proxies behind the chosen clusters that do not run: a failed attempt at one may hide behind a retry."""
+    def _behind(self, verdict: Verdict) -> frozenset[WorkloadRef]:
+        """Proxies behind the chosen clusters that can run: a failed attempt at one may hide behind a retry."""
         addresses = {
             address
             for hop in verdict.hops
@@ -211,7 +213,7 @@ class RunningMesh:
         addresses |= {found[0] for found in passed_on if found}
         places = [self._places.at(address) for address in addresses]
         found = {place.workload for place in places if place and place.kind == "proxy" and place.workload}
-        return frozenset(ref for ref in found - self.running if not self._proxies.failure(ref))
+        return frozenset(ref for ref in found if not self._proxies.failure(ref))
 
     def _ended(self, place: Place) -> str:
         """Why nothing answers at a place although it was started; empty where it runs."""
@@ -219,11 +221,13 @@ class RunningMesh:
             return self._applications.ended(place)
         return self._proxies.ended(place.workload) if place.workload else ""
 
-    def _touched(self, case: Case) -> frozenset[WorkloadRef]:
-        # What is wrong with a case is said when it runs.
-        with contextlib.suppress(LabError, LookupError, ValueError):
-            return touched_proxies(self._mesh, self._places, [case])
-        return frozenset()
+    def _touched(self, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
+        touched = TouchedProxies(self._mesh, self._places)
+        for case in cases:
+            # What is wrong with a case is said when it runs.
+            with contextlib.suppress(LabError, LookupError, ValueError):
+                touched.follow(case)
+        return frozenset(touched.found)
 
     def _prepare(self) -> None:
         self._places = Places(self._mesh.addresses)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from meshlab.cli import _coverage, _errors, _exit, _init, _lab, _render, _schema, _test
+from meshlab.cli import _check, _coverage, _errors, _exit, _init, _lab, _render, _schema, _test
 
 __all__ = ["app", "run"]
 
@@ -18,6 +18,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab test -f manifests/ tests/            run them
   meshlab test -f manifests/ tests/ --watch    run them again after every change
   helm template . | meshlab test -f - tests/   test what a chart makes
+  meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab render -f manifests/ --workload shop/cart
                                                see what a proxy is told
 
@@ -54,6 +55,7 @@ def _options(
 
 app.command("test", epilog=_exit.HELP)(_test.run_tests)
 app.command()(_init.init)
+app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)

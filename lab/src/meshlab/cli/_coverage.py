@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshlab.cli._errors import reported
+from meshlab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from meshlab.bench.coverage import CoverageRow
 
@@ -15,46 +16,58 @@ __all__ = ["coverage"]
 
 
 def coverage(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    kind: Annotated[
+        str, typer.Argument(metavar="[KIND]", help="Show the fields of one kind, such as VirtualService.")
+    ] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
 ) -> None:
     """Print which kinds and fields are read, which are passed over, and which are refused, with the reasons.
 
-    What is refused makes the proxies that it can touch untrusted: cases that cross them are not judged.
-    """
+    \b
+      meshlab coverage
+      meshlab coverage DestinationRule
+
+    What is refused makes the proxies that it can touch untrusted: cases that cross them are not judged. A field that
+    is not listed is refused, too.
+    """  # noqa: D301 - typer's mark for lines to keep
     with reported():
-        from meshlab.bench.coverage import coverage_rows
+        from meshlab.bench.coverage import coverage_rows, markdown_table
 
         rows = coverage_rows()
-        typer.echo(_markdown(rows) if markdown else _plain(rows), nl=False)
+        if kind:
+            chosen = [row for row in rows if row.kind.partition(" ")[0].lower() == kind.lower()]
+            if not chosen:
+                raise LabError(f"{kind} is not in the table; `meshlab coverage` shows all of it")
+            rows = chosen
+        typer.echo(markdown_table(rows) if markdown else _plain(rows), nl=False)
 
 
-def _markdown(rows: "Sequence[CoverageRow]") -> str:
-    lines = ["| kind | field | disposition | reason |", "|---|---|---|---|"]
-    lines += [
-        f"| {_cell(row.kind)} | {_cell(row.field)} | {row.disposition} | {_cell(row.reason)} |"
-        for row in rows
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
-def _plain(rows: "Sequence[CoverageRow]") -> str:
+def _plain(rows: "list[CoverageRow]") -> str:
     import textwrap
-    from io import StringIO
 
     from meshlab.bench.report import terminal
 
-    out = StringIO()
     width = terminal.console().width
-    for disposition in dict.fromkeys(row.disposition for row in rows):
-        out.write(f"{disposition}:\n")
-        for row in rows:
+    lines: list[str] = []
+    for indent, text in _entries(rows):
+        room = "  " * indent
+        lines.append(textwrap.fill(text, width, initial_indent=room, subsequent_indent=room + "    "))
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _entries(rows: "list[CoverageRow]") -> "Iterator[tuple[int, str]]":
+    from meshlab.bench.coverage import grouped
+
+    kinds = [row for row in rows if not row.field]
+    for disposition in dict.fromkeys(row.disposition for row in kinds):
+        yield 0, ""
+        yield 0, f"Kinds that are {disposition}:"
+        for row in kinds:
             if row.disposition == disposition:
-                name = f"{row.kind} {row.field}".strip()
-                text = f"{name}: {row.reason}" if row.reason else name
-                out.write(textwrap.fill(text, width, initial_indent="  ", subsequent_indent="      ") + "\n")
-        out.write("\n")
-    return out.getvalue()
+                yield 1, f"{row.kind}: {row.reason}" if row.reason else row.kind
+    for kind in dict.fromkeys(row.kind for row in rows if row.field):
+        yield 0, ""
+        yield 0, f"{kind}:"
+        for (place, disposition, reason), names in grouped(rows, kind).items():
+            because = f" ({reason.rstrip('.')})" if reason else ""
+            yield 1, f"{place or '.'}: {disposition}: {', '.join(names)}{because}"

@@ -138,8 +138,8 @@ def running(project: str = DEFAULT_PROJECT) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run the stand-in until a signal ends it."""
-    parser = serving.argument_parser("meshlab.cloud.metadata", "Metadata server stand-in")
+    """Run the fake until a signal ends it."""
+    parser = serving.argument_parser("meshlab.cloud.metadata", "Metadata server fake")
     parser.add_argument("--project", default=DEFAULT_PROJECT, help=f"project to tell; {DEFAULT_PROJECT}")
     arguments = parser.parse_args()
     serving.serve(MetadataApp(arguments.project), arguments.port)

@@ -278,14 +278,14 @@ def _refuse_unsupported(secret: types.Secret) -> None:
     found = [name for name in _UNSUPPORTED if name in secret]
     if found:
         raise SecretError(
-            grpc.StatusCode.UNIMPLEMENTED, f"This stand-in does not offer {', '.join(found)}; leave it out."
+            grpc.StatusCode.UNIMPLEMENTED, f"This fake does not offer {', '.join(found)}; leave it out."
         )
 
 
 def _refuse_filter(text: str) -> None:
     if text:
         raise SecretError(
-            grpc.StatusCode.UNIMPLEMENTED, "This stand-in does not filter lists; leave filter empty."
+            grpc.StatusCode.UNIMPLEMENTED, "This fake does not filter lists; leave filter empty."
         )
 
 

@@ -36,7 +36,7 @@ def running(port: int = 0, store: SecretStore | None = None) -> Iterator[str]:
     Yields:
         The address, as `127.0.0.1:PORT`.
     """
-    # Without SO_REUSEPORT a second stand-in on a taken port fails instead of sharing it.
+    # Without SO_REUSEPORT a second fake on a taken port fails instead of sharing it.
     server = grpc.server(ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((_handlers(store or SecretStore()),))
     try:
@@ -51,8 +51,8 @@ def running(port: int = 0, store: SecretStore | None = None) -> Iterator[str]:
 
 
 def main() -> None:
-    """Run the stand-in until a signal ends it."""
-    arguments = serving.argument_parser("meshlab.cloud.secretmanager", "Secret Manager stand-in").parse_args()
+    """Run the fake until a signal ends it."""
+    arguments = serving.argument_parser("meshlab.cloud.secretmanager", "Secret Manager fake").parse_args()
     serving.end_on_signals()
     with running(arguments.port) as address:
         serving.announce(int(address.rpartition(":")[2]))

@@ -1,6 +1,6 @@
-"""How a stand-in is started, announced and ended: the same way for all of them.
+"""How a fake is started, announced and ended: the same way for all of them.
 
-A stand-in binds 127.0.0.1, prints one line `listening 127.0.0.1:PORT` once it answers, and ends with
+A fake binds 127.0.0.1, prints one line `listening 127.0.0.1:PORT` once it answers, and ends with
 status 0 on SIGTERM or SIGINT. It keeps its state in memory only, so it has nothing to put in order when it
 ends: work in flight is dropped, as it would be by a crash.
 """
@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 
 
 def argument_parser(program: str, description: str) -> argparse.ArgumentParser:
-    """Give the command line every stand-in has: `--port N`, 0 for a free one."""
+    """Give the command line every fake has: `--port N`, 0 for a free one."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1; 0 takes a free one")
     return parser
@@ -58,7 +58,7 @@ def bind(port: int) -> socket.socket:
 
 
 def announce(port: int) -> None:
-    """Say on stdout, in the one line a parent process waits for, that the stand-in answers."""
+    """Say on stdout, in the one line a parent process waits for, that the fake answers."""
     sys.stdout.write(f"listening {HOST}:{port}\n")
     sys.stdout.flush()
 

@@ -43,7 +43,7 @@ def run_demo(project: Project, events_file: Path | None, console: Console, *, ve
     events = read_events(events_file or shipped("events.jsonl"))
     began_at = time.monotonic()
     with ExitStack() as ends:
-        with console.status("starting the mesh, the stand-ins and the function"):
+        with console.status("starting the mesh, the fakes and the function"):
             lab = ends.enter_context(Lab(project))
         console.print(show.started(lab.parts, lab.ready_after_s))
         for sentence in lab.mesh.not_enforced:

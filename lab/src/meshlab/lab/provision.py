@@ -1,6 +1,6 @@
 """What an environment has before the first event: topics, subscriptions, dataset, table and signing key.
 
-Made through Google's official clients, so that the stand-ins are used from the first call as the real services are.
+Made through Google's official clients, so that the fakes are used from the first call as the real services are.
 """
 
 import json
@@ -63,7 +63,7 @@ def provision(
         push_endpoint: URL that events are pushed to.
         table_file: The table's definition, as a BigQuery REST resource.
         signing_key: The private key, PEM.
-        environment: Where the stand-ins listen, as variables for clients.
+        environment: Where the fakes listen, as variables for clients.
     """
     with ThreadPoolExecutor(max_workers=3) as pool:
         jobs = [

@@ -1,4 +1,4 @@
-"""The whole lab: the mesh, the stand-ins and the function, started side by side and ended together."""
+"""The whole lab: the mesh, the fakes and the function, started side by side and ended together."""
 
 import os
 import signal

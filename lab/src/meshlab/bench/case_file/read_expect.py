@@ -43,8 +43,9 @@ def read_expect(context: Context, where: Cursor) -> Expectation:
     _check_words(fields)
     attempt = context.problems.attempt
     for word, kind in (("app", "answerer"), ("proxy", "proxy")):
-        if word in fields and fields[word].is_text:
-            context.mention(kind, fields[word].text(), fields[word])
+        for at in _each(fields[word]) if word in fields else ():
+            if at.is_text:
+                context.mention(kind, at.text(), at)
     return Expectation(
         status=attempt(partial(Cursor.number, low=_LOWEST, high=_HIGHEST), fields.get("status"), None),
         refused=attempt(_only_true, fields.get("refused"), False),
@@ -160,8 +161,18 @@ def _true(where: Cursor) -> Cursor:
     return at
 
 
-def _app(where: Cursor) -> str:
-    return matching(where, words.APP, "an application; write NAMESPACE/NAME or an external host")
+def _app(where: Cursor) -> str | tuple[str, ...]:
+    expected = "an application; write NAMESPACE/NAME or an external host"
+    if not where.is_list:
+        return matching(where, words.APP, expected)
+    found = tuple(matching(at, words.APP, expected) for at in where.items())
+    if not found:
+        raise where.error("the list is empty; name an application")
+    return found
+
+
+def _each(where: Cursor) -> list[Cursor]:
+    return where.items() if where.is_list else [where]
 
 
 def _policy(where: Cursor) -> str:

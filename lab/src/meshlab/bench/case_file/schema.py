@@ -140,7 +140,10 @@ _EXPECT: Schema = {
     "status": _STATUS,
     "refused": {"const": True, "description": "The connection ends without an answer of any application."},
     "answered": {"const": True, "description": "For tcp and tls: an application answers."},
-    "app": _text(words.APP, "Whose application gave the answer: NAMESPACE/NAME, or an external host."),
+    "app": {
+        "anyOf": [_text(words.APP), {**_list(_text(words.APP)), "minItems": 1}],
+        "description": "Whose application gave the answer: NAMESPACE/NAME or an external host; a list for any of them.",
+    },
     "proxy": _text(words.REF, "Whose proxy gave the answer or ended the connection, NAMESPACE/NAME."),
     "subset": _text(r"\S", "The version label or subset of the workload that answered."),
     "policy": _text(

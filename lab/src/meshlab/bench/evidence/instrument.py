@@ -6,7 +6,7 @@ manager, TCP proxy and listener gets one; all of a proxy write JSON lines to one
 
 from __future__ import annotations
 
-import copy
+import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.echo.exchange import MARK_HEADER
@@ -72,7 +72,7 @@ def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool
         accept_client_addresses: Whether bound listeners take a PROXY header from a client that sends one, so that the
             connection shows the client's address that a case names. A client without the header is served as before.
     """
-    result: Json = copy.deepcopy(bootstrap)
+    result: Json = json.loads(json.dumps(bootstrap))  # a copy, several times faster than copy.deepcopy
     for listener in _get(_get(result, "staticResources", {}), "listeners", []):
         name = listener.get("name", "")
         _log(listener, log_file, name, "connection", _CONNECTION_FIELDS | _UPSTREAM_FIELDS)

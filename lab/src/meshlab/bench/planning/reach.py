@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["cluster_endpoints", "route_clusters", "touched_proxies"]
+__all__ = ["TouchedProxies", "cluster_endpoints", "route_clusters", "touched_proxies"]
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _CLUSTER_KEYS = ("cluster", "clusterName", "cluster_name")
@@ -56,10 +56,10 @@ def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) 
     Raises:
         LabError: A case's URL cannot be read.
     """
-    search = _Search(mesh, places)
+    touched = TouchedProxies(mesh, places)
     for case in cases:
-        search.follow(case)
-    return frozenset(search.found)
+        touched.follow(case)
+    return frozenset(touched.found)
 
 
 def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
@@ -90,7 +90,13 @@ def route_clusters(bootstrap: Json, listener: str, host: str) -> set[str]:
     return found
 
 
-class _Search:
+class TouchedProxies:
+    """The proxies that cases can touch, found case by case; what is known of a mesh is kept from one to the next.
+
+    Attributes:
+        found: The workloads whose proxies the cases so far can touch.
+    """
+
     def __init__(self, mesh: MeshUnderTest, places: Places) -> None:
         self.found: set[WorkloadRef] = set()
         self._mesh = mesh
@@ -99,6 +105,11 @@ class _Search:
         self._endpoints: dict[WorkloadRef, dict[str, list[str]]] = {}
 
     def follow(self, case: Case) -> None:
+        """Add the proxies that a case can touch.
+
+        Raises:
+            LabError: The case's URL cannot be read.
+        """
         waiting = self._entry(case)
         while waiting:
             visit = waiting.pop()

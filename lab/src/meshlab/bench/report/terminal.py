@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["changes", "console", "counts", "full"]
+__all__ = ["changes", "console", "counts", "full", "print_on"]
 
 # Without a terminal there is no width to fit into; logs of CI systems show about this much.
 _PIPE_WIDTH = 100
@@ -54,7 +54,7 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
     if verbose:
         _print_all(run, on)
     for outcome in [*run.having("failed"), *run.having("error")]:
-        _print(on, _block(outcome, on))
+        print_on(on, _block(outcome, on))
     for case_file in run.case_files:
         for matrix in case_file.matrices:
             shown = {
@@ -63,9 +63,9 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
                 if outcome.case.place.file == str(case_file.path)
             }
             for table in matrix_tables(matrix, shown, on, only_broken=not verbose):
-                _print(on, table)
+                print_on(on, table)
     _print_not_judged(run, on, verbose=verbose)
-    _print(on, counts(run))
+    print_on(on, counts(run))
 
 
 def counts(run: Run) -> Text:
@@ -92,19 +92,19 @@ def changes(before: Run, after: Run, on: Console) -> None:
         if key in old and _same(old[key], outcome):
             continue
         if outcome.state in ("failed", "error"):
-            _print(on, _block(outcome, on))
+            print_on(on, _block(outcome, on))
             continue
         line = Text.assemble((outcome.state, _STYLES[outcome.state]), f"  {printable(outcome.case.name)}")
         if outcome.state == "not judged":
             line.append(f": {reasons(outcome)[0]}")
-        _print(on, line)
+        print_on(on, line)
     for key in old:
         if key not in new:
-            _print(on, Text.assemble(("gone", "dim"), f"  {printable(key[1])}"))
-    _print(on, counts(after))
+            print_on(on, Text.assemble(("gone", "dim"), f"  {printable(key[1])}"))
+    print_on(on, counts(after))
 
 
-def _print(on: Console, what: RenderableType) -> None:
+def print_on(on: Console, what: RenderableType) -> None:
     """Print without the spaces that fill lines up; they would be copied, and break in narrower windows."""
     with on.capture() as captured:
         on.print(what)
@@ -166,7 +166,7 @@ def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
     for outcome in run.having("not judged"):
         groups.setdefault(reasons(outcome), []).append(outcome)
     if groups:
-        _print(on, Text("not judged, because a proxy on the way cannot be trusted:", style="bold yellow"))
+        print_on(on, Text("not judged, because a proxy on the way cannot be trusted:", style="bold yellow"))
     for why, outcomes in groups.items():
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=1)
@@ -178,7 +178,7 @@ def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
             grid.add_row("", f"  {printable(outcome.case.name)}  ({place(outcome.case)})")
         if len(outcomes) > limit:
             grid.add_row("", f"  and {len(outcomes) - limit} more; -v shows all")
-        _print(on, grid)
+        print_on(on, grid)
     if groups:
         on.print()
 
@@ -188,13 +188,13 @@ _SHOWN_OF_A_GROUP = 5
 
 def _print_all(run: Run, on: Console) -> None:
     for note in run.notes:
-        _print(on, Text(f"note: {note}", style="dim"))
+        print_on(on, Text(f"note: {note}", style="dim"))
     for refusal in run.refusals:
-        _print(on, Text(f"refused: {refusal}", style="yellow"))
+        print_on(on, Text(f"refused: {refusal}", style="yellow"))
     for case_file in run.case_files:
         outcomes = run.of(case_file)
         if outcomes:
-            _print(on, _table(str(case_file.path), outcomes))
+            print_on(on, _table(str(case_file.path), outcomes))
             on.print()
 
 

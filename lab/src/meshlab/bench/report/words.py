@@ -115,8 +115,8 @@ def printable(text: str, limit: int = _MAX_TEXT) -> str:
 
 
 def _by(expectation: Expectation) -> str:
-    if expectation.app is not None:
-        return f" by the application of {expectation.app}"
+    if expectation.apps:
+        return f" by the application of {' or '.join(expectation.apps)}"
     return f" by the proxy of {expectation.proxy}" if expectation.proxy is not None else ""
 
 

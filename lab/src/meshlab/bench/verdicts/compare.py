@@ -49,8 +49,9 @@ def _ending(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
 
 
 def _answerer(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
-    if expect.app is not None and verdict.app != expect.app:
-        yield Mismatch("app", f"the application of {expect.app}", verdict.missing or verdict.summary)
+    if expect.apps and verdict.app not in expect.apps:
+        wanted = f"the application of {' or '.join(expect.apps)}"
+        yield Mismatch("app", wanted, verdict.missing or verdict.summary)
     if expect.proxy is not None and verdict.proxy != expect.proxy:
         yield Mismatch("proxy", f"the proxy of {expect.proxy}", verdict.missing or verdict.summary)
     if expect.subset is not None and expect.subset not in (verdict.version, verdict.subset):

@@ -1,4 +1,4 @@
-"""Run the BigQuery stand-in until a signal ends it."""
+"""Run the BigQuery fake until a signal ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from meshlab.cloud.bigquery.app import create_app
 
 def main() -> None:
     """Parse the command line and serve."""
-    arguments = serving.argument_parser("meshlab.cloud.bigquery", "BigQuery stand-in").parse_args()
+    arguments = serving.argument_parser("meshlab.cloud.bigquery", "BigQuery fake").parse_args()
     serving.serve(create_app(time.time), arguments.port)
 
 

@@ -1,4 +1,4 @@
-"""What a test may ask of the running stand-in beyond BigQuery's API: to fail, and to say how often it was called.
+"""What a test may ask of the running fake beyond BigQuery's API: to fail, and to say how often it was called.
 
 Two paths of its own on the same port, `POST /lab/faults` and `GET /lab/stats`: nothing of them touches `/bigquery/v2`.
 """
@@ -44,7 +44,7 @@ class Stats:
 
 
 def order_faults(host: str, faults: Faults, *, timeout_s: float = 5.0) -> None:
-    """Make insertAll of a running stand-in fail as described, in place of what was ordered before.
+    """Make insertAll of a running fake fail as described, in place of what was ordered before.
 
     Args:
         host: `http://127.0.0.1:PORT`, as in BIGQUERY_EMULATOR_HOST.
@@ -52,14 +52,14 @@ def order_faults(host: str, faults: Faults, *, timeout_s: float = 5.0) -> None:
         timeout_s: How long to wait for the answer, in seconds.
 
     Raises:
-        LabError: The stand-in refused the order.
+        LabError: The fake refused the order.
         OSError: Nothing listens at `host`.
     """
     _ask(host, "POST", FAULTS_PATH, asdict(faults), timeout_s)
 
 
 def stats(host: str, *, timeout_s: float = 5.0) -> Stats:
-    """Ask a running stand-in what came by insertAll so far.
+    """Ask a running fake what came by insertAll so far.
 
     Args:
         host: `http://127.0.0.1:PORT`, as in BIGQUERY_EMULATOR_HOST.
@@ -83,5 +83,5 @@ def _ask(
     finally:
         connection.close()
     if response.status >= 400:
-        raise LabError(f"the BigQuery stand-in refused {method} {path}: {answer['error']['message']}")
+        raise LabError(f"the BigQuery fake refused {method} {path}: {answer['error']['message']}")
     return answer

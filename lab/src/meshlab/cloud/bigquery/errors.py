@@ -68,5 +68,5 @@ def backend_error() -> ApiError:
 
 
 def unsupported(what: str) -> ApiError:
-    """Refuse what the service has and this stand-in has not; clients do not retry a 501."""
-    return ApiError(501, "notImplemented", f"This stand-in for BigQuery does not offer {what}.")
+    """Refuse what the service has and this fake has not; clients do not retry a 501."""
+    return ApiError(501, "notImplemented", f"This fake for BigQuery does not offer {what}.")

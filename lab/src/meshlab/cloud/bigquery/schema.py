@@ -138,7 +138,7 @@ def parse_schema(resource: object, path: str = "") -> Schema:
         path: Where in the schema this is, for errors; empty at the top.
 
     Raises:
-        ApiError: A field is not one that the service would take, or is of a type or kind that the stand-in
+        ApiError: A field is not one that the service would take, or is of a type or kind that the fake
             does not offer; the message names the field.
     """
     listed = resource.get("fields") if isinstance(resource, Mapping) else None

@@ -1,4 +1,4 @@
-"""A stand-in for Google Cloud Pub/Sub: gRPC, in memory, tested with the official client.
+"""A fake for Google Cloud Pub/Sub: gRPC, in memory, tested with the official client.
 
 Start it with `python -m meshlab.cloud.pubsub` and point `PUBSUB_EMULATOR_HOST` at the address it prints.
 

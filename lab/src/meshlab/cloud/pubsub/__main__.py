@@ -1,4 +1,4 @@
-"""`python -m meshlab.cloud.pubsub`: a stand-in for Pub/Sub that prints where it listens."""
+"""`python -m meshlab.cloud.pubsub`: a fake for Pub/Sub that prints where it listens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a test may ask of the running stand-in beyond Pub/Sub's API: its backlog, and to fail.
+"""What a test may ask of the running fake beyond Pub/Sub's API: its backlog, and to fail.
 
 Of the real service only Cloud Monitoring answers the first, and nobody the second. They are gRPC methods of their own,
 below `meshlab.Lab`, with JSON either way: nothing of them touches google.pubsub.v1.
@@ -25,7 +25,7 @@ _FAIL_PUBLISH = "/meshlab.Lab/FailPublish"
 
 
 def backlog(host: str, subscription: str, *, timeout_s: float = 5.0) -> Backlog:
-    """Asks a running stand-in how many messages of a subscription are in which state.
+    """Asks a running fake how many messages of a subscription are in which state.
 
     Args:
         host: `127.0.0.1:PORT`, as in PUBSUB_EMULATOR_HOST.
@@ -39,7 +39,7 @@ def backlog(host: str, subscription: str, *, timeout_s: float = 5.0) -> Backlog:
 
 
 def fail_publish(host: str, topic: str, seconds: float | None, *, timeout_s: float = 5.0) -> int:
-    """Makes a running stand-in refuse everything that is published to a topic, with UNAVAILABLE.
+    """Makes a running fake refuse everything that is published to a topic, with UNAVAILABLE.
 
     What Pub/Sub itself forwards to a dead-letter topic is not refused.
 

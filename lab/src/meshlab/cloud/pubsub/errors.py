@@ -1,4 +1,4 @@
-"""What the stand-in refuses with: a gRPC status code and a sentence, in the service's words where known."""
+"""What the fake refuses with: a gRPC status code and a sentence, in the service's words where known."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class AlreadyExistsError(PubSubError):
 
 
 class InvalidArgumentError(PubSubError):
-    """The request breaks a rule of the service, or asks for what this stand-in does not do."""
+    """The request breaks a rule of the service, or asks for what this fake does not do."""
 
     code = "INVALID_ARGUMENT"
 

@@ -1,4 +1,4 @@
-"""A quick start for the stand-in's own process.
+"""A quick start for the fake's own process.
 
 The protobuf classes come with the official package, and importing that loads every client as well: 0.28 s of CPU where
 the classes need 0.03 s.

@@ -1,4 +1,4 @@
-"""The protobuf classes of google.pubsub.v1, and what the stand-in builds with them."""
+"""The protobuf classes of google.pubsub.v1, and what the fake builds with them."""
 
 from __future__ import annotations
 

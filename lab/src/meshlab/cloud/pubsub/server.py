@@ -44,7 +44,7 @@ _OPTIONS = (
 
 
 class Server:
-    """A stand-in for Pub/Sub on 127.0.0.1.
+    """A fake for Pub/Sub on 127.0.0.1.
 
     Args:
         clock: The time by which deadlines and backoffs pass.
@@ -142,7 +142,7 @@ def running(*, speed: float = 1.0, push_concurrency: int = DEFAULT_PUSH_CONCURRE
         push_concurrency: As for `Server`.
     """
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="pubsub-stand-in", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="pubsub-fake", daemon=True)
     thread.start()
 
     async def start() -> tuple[Server, int]:
@@ -173,7 +173,7 @@ class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
         async def refuse(_: bytes, context: Grpc) -> None:
             await context.abort(
                 grpc.StatusCode.UNIMPLEMENTED,
-                f"{method.lstrip('/')} is not implemented by this stand-in for Pub/Sub.",
+                f"{method.lstrip('/')} is not implemented by this fake for Pub/Sub.",
             )
 
         return self._methods.get(method) or grpc.unary_unary_rpc_method_handler(refuse)

@@ -1,4 +1,4 @@
-"""Requests, checked against the service's limits and against what this stand-in does.
+"""Requests, checked against the service's limits and against what this fake does.
 
 What is not supported is refused, never ignored: a subscription that silently skipped its filter would prove
 nothing. Limits: https://cloud.google.com/pubsub/quotas#resource_limits
@@ -78,7 +78,7 @@ def check_publish(request: Proto) -> None:
 
 
 def check_topic(topic: Proto) -> None:
-    """Refuses a Topic with a bad name or with features this stand-in does not have.
+    """Refuses a Topic with a bad name or with features this fake does not have.
 
     Raises:
         InvalidArgumentError: Either of these.
@@ -128,7 +128,7 @@ def to_policy(subscription: Proto) -> Policy:
     """Reads a completed Subscription.
 
     Raises:
-        InvalidArgumentError: A value is out of bounds, or a feature is asked for that this stand-in does not
+        InvalidArgumentError: A value is out of bounds, or a feature is asked for that this fake does not
             have.
     """
     names.check_subscription(subscription.name)
@@ -174,7 +174,7 @@ def _endpoint(push: Proto) -> str | None:
     if parts.scheme not in ("http", "https") or not host:
         raise _bad_endpoint(endpoint, "it must be an http or https URL")
     if not _is_loopback(host):
-        raise _bad_endpoint(endpoint, "this stand-in pushes to loopback hosts only, such as 127.0.0.1")
+        raise _bad_endpoint(endpoint, "this fake pushes to loopback hosts only, such as 127.0.0.1")
     for mode in modes:
         if not mode.startswith(CUSTOM_PUBSUB):
             raise _bad_endpoint(
@@ -200,6 +200,6 @@ def _refuse_unsupported(resource: Proto, fields: tuple[str, ...], kind: str) -> 
     for name in fields:
         if name in asked:
             raise InvalidArgumentError(
-                f"This stand-in for Pub/Sub does not support {name} of a {kind}, and refuses it rather than "
+                f"This fake for Pub/Sub does not support {name} of a {kind}, and refuses it rather than "
                 "ignore it."
             )

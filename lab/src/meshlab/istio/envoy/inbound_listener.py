@@ -58,7 +58,7 @@ def inbound_listener(
         "tcp": [*connection_filters(mesh, workload, placement), _tcp(mesh, workload, port)],
     }
     return {
-        # Not the name of the outbound listener of the same port.
+        # A name of its own: the outbound side of the same proxy may have a listener for the same port number.
         "name": f"inbound_0.0.0.0_{port.number}",
         "address": placement.proxies[workload.ref, port.number].envoy,
         "trafficDirection": "INBOUND",

@@ -155,8 +155,8 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
             name = _mapping(_mapping(manifest.body.get("metadata")).get("labels")).get(
                 "kubernetes.io/service-name"
             )
-            hosts = (f"{name}.{namespace}.svc.cluster.local",) if isinstance(name, str) else None
-            return (Scope(direction="outbound", hosts=hosts),)
+            hosts = (f"{name}.{namespace}.svc.cluster.local",) if isinstance(name, str) else ()
+            return (Scope(direction="outbound", hosts=hosts or None),)
         case ("networking.k8s.io", "Ingress"):
             return (Scope(proxies="gateway"),)
         case ("sailoperator.io" | "maistra.io", _):

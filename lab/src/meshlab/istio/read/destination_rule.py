@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from meshlab.istio.read.export_to import read_export_to
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
-from meshlab.istio.read.outbound_fields import refused_fields
+from meshlab.istio.read.outbound_fields import ALIKE, EJECTS, LIMITS, refused_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,23 +27,36 @@ __all__ = [
 TlsMode = Literal["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]
 
 _REFUSED = refused_fields("DestinationRule")
-_POOL_HTTP = (
-    "h2UpgradePolicy", "useClientProtocol", "http1MaxPendingRequests", "http2KeepAlive", "http2MaxRequests",
-    "idleTimeout", "maxConcurrentStreams", "maxRequestsPerConnection", "maxRetries",
+_POOL_HTTP = dict.fromkeys(
+    (
+        "http1MaxPendingRequests", "http2KeepAlive", "http2MaxRequests", "idleTimeout", "maxConcurrentStreams",
+        "maxRequestsPerConnection", "maxRetries",
+    ),
+    LIMITS,
 )  # fmt: skip
-_POOL_TCP = ("connectTimeout", "idleTimeout", "maxConnectionDuration", "maxConnections", "tcpKeepalive")
-_BALANCER = (
-    "simple", "consistentHash", "localityLbSetting", "warmup", "warmupDurationSecs", "zoneAwareLbSetting",
-    "backendUtilization",
+_POOL_TCP = dict.fromkeys(
+    ("connectTimeout", "idleTimeout", "maxConnectionDuration", "maxConnections", "tcpKeepalive"),
+    LIMITS,
+)
+_BALANCER = dict.fromkeys(
+    (
+        "consistentHash", "localityLbSetting", "warmup", "warmupDurationSecs", "zoneAwareLbSetting",
+        "backendUtilization",
+    ),
+    ALIKE,
 )  # fmt: skip
 _SIMPLE = (
     "UNSPECIFIED", "ROUND_ROBIN", "LEAST_CONN", "LEAST_REQUEST", "RANDOM", "PASSTHROUGH",
 )  # fmt: skip
-_OUTLIER = (
-    "baseEjectionTime", "consecutive5xxErrors", "consecutiveErrors", "consecutiveGatewayErrors",
-    "consecutiveLocalOriginFailures", "interval", "maxEjectionPercent", "minHealthPercent",
-    "outlierDetectionHttpErrorCodes", "splitExternalLocalOriginErrors",
+_OUTLIER = dict.fromkeys(
+    (
+        "baseEjectionTime", "consecutive5xxErrors", "consecutiveErrors", "consecutiveGatewayErrors",
+        "consecutiveLocalOriginFailures", "interval", "maxEjectionPercent", "minHealthPercent",
+        "outlierDetectionHttpErrorCodes", "splitExternalLocalOriginErrors",
+    ),
+    EJECTS,
 )  # fmt: skip
+_RETRY_BUDGET = {"retryBudget": LIMITS}
 _POLICY = ("connectionPool", "loadBalancer", "outlierDetection", "tls")
 _TLS = (
     "mode", "clientCertificate", "privateKey", "caCertificates", "credentialName", "subjectAltNames", "sni",
@@ -178,7 +191,7 @@ def _policy(fields: Fields, namespace: str) -> TrafficPolicy | None:
     if fields.raw("trafficPolicy") is None:
         return None
     refused = {name: _REFUSED[name] for name in ("tunnel", "proxyProtocol")}
-    policy = fields.mapping("trafficPolicy", (*_POLICY, "portLevelSettings", "retryBudget"), refused)
+    policy = fields.mapping("trafficPolicy", (*_POLICY, "portLevelSettings"), refused, _RETRY_BUDGET)
     if not policy.names:
         raise policy.where.error("is empty, which Istio refuses; write a setting, or remove it.")
     ports: dict[int, TrafficPolicy] = {}
@@ -190,10 +203,10 @@ def _policy(fields: Fields, namespace: str) -> TrafficPolicy | None:
 
 def _settings(policy: Fields, ports: Mapping[int, TrafficPolicy]) -> TrafficPolicy:
     pool = policy.mapping("connectionPool", ("http", "tcp"))
-    http = pool.mapping("http", _POOL_HTTP)
-    pool.mapping("tcp", _POOL_TCP)
-    policy.mapping("outlierDetection", _OUTLIER)
-    balancer = policy.mapping("loadBalancer", _BALANCER)
+    http = pool.mapping("http", ("h2UpgradePolicy", "useClientProtocol"), passed_over=_POOL_HTTP)
+    pool.mapping("tcp", (), passed_over=_POOL_TCP)
+    policy.mapping("outlierDetection", (), passed_over=_OUTLIER)
+    balancer = policy.mapping("loadBalancer", ("simple",), passed_over=_BALANCER)
     upgrade = http.choice("h2UpgradePolicy", ("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"), "DEFAULT")
     return TrafficPolicy(
         tls=_tls(policy) if policy.raw("tls") is not None else None,

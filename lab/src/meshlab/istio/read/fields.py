@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshlab.istio.read.recording import Watched, current_recording
 from meshlab.manifest import ManifestError, Problem
 from meshlab.yaml_reader import Ambiguous
 
@@ -91,6 +92,7 @@ class Fields:
         where: Where it stands.
         known: The keys that the reader understands.
         refused: Keys that Istio has and the lab does not, each with the reason and what to do.
+        passed_over: Keys that cannot change the outcome of a request and are not read, each with the reason.
     """
 
     def __init__(
@@ -99,15 +101,20 @@ class Fields:
         where: Where,
         known: Collection[str],
         refused: Mapping[str, str] | None = None,
+        passed_over: Mapping[str, str] | None = None,
     ) -> None:
         self.where = where
         self._values: Mapping[str, Any] = _typed({} if value is None else value, dict, where)
+        if recording := current_recording():
+            visited = recording.visited(where, known, refused, passed_over)
+            self._values = Watched(self._values, visited.read)
+        accepted = {*known, *(passed_over or ())}
         for key in self._values:
             if refused and key in refused:
                 where.key(key).report(refused[key])
                 continue
-            if key not in known:
-                choice = ", ".join(sorted(known))
+            if key not in accepted:
+                choice = ", ".join(sorted(accepted))
                 where.key(key).report(f"this field is not known; known are {choice}.")
 
     def __contains__(self, name: str) -> bool:
@@ -177,26 +184,41 @@ class Fields:
     def string_map(self, name: str) -> dict[str, str]:
         """A mapping of strings to strings, such as labels; absent reads as empty."""
         where = self.where.key(name)
+        if recording := current_recording():
+            recording.free(where)
         values = _typed(self._map(name), dict, where)
         return {key: _typed(value, str, where.key(key)) for key, value in values.items()}
 
     def string_keys(self, name: str) -> tuple[str, ...]:
         """The keys of the mapping below a field, where they are free."""
+        if recording := current_recording():
+            recording.free(self.where.key(name))
         return tuple(_typed(self._map(name), dict, self.where.key(name)))
 
-    def mapping(self, name: str, known: Collection[str], refused: Mapping[str, str] | None = None) -> Fields:
+    def mapping(
+        self,
+        name: str,
+        known: Collection[str],
+        refused: Mapping[str, str] | None = None,
+        passed_over: Mapping[str, str] | None = None,
+    ) -> Fields:
         """The mapping below a field; absent reads as empty."""
-        return Fields(self._values.get(name), self.where.key(name), known, refused)
+        return Fields(self._values.get(name), self.where.key(name), known, refused, passed_over)
 
     def items(
-        self, name: str, known: Collection[str], refused: Mapping[str, str] | None = None
+        self,
+        name: str,
+        known: Collection[str],
+        refused: Mapping[str, str] | None = None,
+        passed_over: Mapping[str, str] | None = None,
     ) -> tuple[Fields, ...]:
         """The mappings of a list; absent reads as empty, an empty list is refused as in `strings`."""
         if name not in self._values:
             return ()
         where = self.where.key(name)
         return tuple(
-            Fields(value, where.item(index), known, refused) for index, value in enumerate(self._list(name))
+            Fields(value, where.item(index), known, refused, passed_over)
+            for index, value in enumerate(self._list(name))
         )
 
     def duration_s(self, name: str) -> float | None:
@@ -227,6 +249,7 @@ def spec_of(
     refused: Mapping[str, str] | None = None,
     annotations: Collection[str] = (),
     labels: Collection[str] = (),
+    passed_over: Mapping[str, str] | None = None,
 ) -> Fields:
     """Return the `spec` of an object, after a check of everything around it.
 
@@ -236,6 +259,7 @@ def spec_of(
         refused: Those that Istio has and the compiler does not, each with the reason and what to do.
         annotations: Istio's annotations that the caller reads.
         labels: Istio's labels that the caller reads.
+        passed_over: The fields of `spec` that cannot change the outcome of a request, each with the reason.
 
     Raises:
         ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
@@ -247,7 +271,7 @@ def spec_of(
     if not manifest.namespace:
         problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
         raise Where(manifest).key("metadata", "namespace").error(problem)
-    return top.mapping("spec", known, refused)
+    return top.mapping("spec", known, refused, passed_over)
 
 
 _METADATA = (
@@ -265,6 +289,8 @@ def refuse_istio_keys(found: Collection[str], known: Collection[str], where: Whe
     Raises:
         ManifestError: There is one, and what it changes would be lost.
     """
+    if recording := current_recording():
+        recording.istio_keys(where, known)
     for key in found:
         if key.partition("/")[0].endswith("istio.io") and key not in known and not key.startswith(_HARMLESS):
             where.key(key).report("what this changes is not known; remove it.")

@@ -17,19 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Operator", "read_operator"]
 
-_SPEC = (
-    "addonComponents",
-    "compatibilityVersion",
-    "components",
-    "hub",
-    "installPackagePath",
-    "meshConfig",
-    "namespace",
-    "profile",
-    "revision",
-    "tag",
-    "unvalidatedValues",
-    "values",
+_SPEC = ("compatibilityVersion", "components", "meshConfig", "namespace", "profile", "values")
+_INSTALLED = "it describes the installation"
+_SPEC_PASSED_OVER = dict.fromkeys(
+    ("addonComponents", "hub", "installPackagePath", "revision", "tag"), _INSTALLED
 )
 # The profile `demo` also logs to standard output, which decides nothing.
 _PROFILES = (
@@ -44,96 +35,94 @@ _PROFILES = (
     "preview",
     "",
 )
-_INSTALLATION = (
-    "autoscaleEnabled",
-    "autoscaleMax",
-    "autoscaleMin",
-    "base",
-    "cni",
-    "defaultRevision",
-    "gateways",
-    "hub",
-    "istio_cni",
-    "istiodRemote",
-    "ownerName",
-    "pilot",
-    "profile",
-    "resources",
-    "revision",
-    "revisionTags",
-    "tag",
-    "telemetry",
-    "ztunnel",
+_INSTALLATION = dict.fromkeys(
+    (
+        "autoscaleEnabled",
+        "autoscaleMax",
+        "autoscaleMin",
+        "base",
+        "cni",
+        "defaultRevision",
+        "gateways",
+        "hub",
+        "istio_cni",
+        "istiodRemote",
+        "ownerName",
+        "profile",
+        "resources",
+        "revision",
+        "revisionTags",
+        "tag",
+        "telemetry",
+        "ztunnel",
+    ),
+    _INSTALLED,
 )
-_GLOBAL = (
-    "arch",
-    "caAddress",
-    "caName",
-    "certSigners",
-    "configCluster",
-    "configValidation",
-    "defaultNodeSelector",
-    "defaultPodDisruptionBudget",
-    "defaultResources",
-    "defaultTolerations",
-    "externalIstiod",
-    "hub",
-    "imagePullPolicy",
-    "imagePullSecrets",
-    "istioNamespace",
-    "istiod",
-    "jwtPolicy",
-    "logAsJson",
-    "logging",
-    "meshID",
-    "meshNetworks",
-    "mountMtlsCerts",
-    "multiCluster",
-    "nativeNftables",
-    "network",
-    "networkPolicy",
-    "omitSidecarInjectorConfigMap",
-    "operatorManageWebhooks",
-    "pilotCertProvider",
-    "platform",
-    "priorityClassName",
-    "proxy",
-    "proxy_init",
-    "remotePilotAddress",
-    "resourceScope",
-    "sds",
-    "sts",
-    "tag",
-    "tracer",
-    "variant",
-    "waypoint",
+_GLOBAL = dict.fromkeys(
+    (
+        "arch",
+        "caAddress",
+        "caName",
+        "certSigners",
+        "configCluster",
+        "configValidation",
+        "defaultNodeSelector",
+        "defaultPodDisruptionBudget",
+        "defaultResources",
+        "defaultTolerations",
+        "externalIstiod",
+        "hub",
+        "imagePullPolicy",
+        "imagePullSecrets",
+        "istiod",
+        "jwtPolicy",
+        "logAsJson",
+        "logging",
+        "meshID",
+        "meshNetworks",
+        "mountMtlsCerts",
+        "multiCluster",
+        "nativeNftables",
+        "network",
+        "networkPolicy",
+        "omitSidecarInjectorConfigMap",
+        "operatorManageWebhooks",
+        "pilotCertProvider",
+        "platform",
+        "priorityClassName",
+        "proxy_init",
+        "remotePilotAddress",
+        "resourceScope",
+        "sds",
+        "sts",
+        "tag",
+        "tracer",
+        "variant",
+        "waypoint",
+    ),
+    _INSTALLED,
 )
-_PROXY = (
-    "autoInject",
-    "clusterDomain",
-    "componentLogLevel",
-    "enableCoreDump",
-    "excludeIPRanges",
-    "excludeInboundPorts",
-    "excludeOutboundPorts",
-    "holdApplicationUntilProxyStarts",
-    "image",
-    "includeIPRanges",
-    "includeInboundPorts",
-    "includeOutboundPorts",
-    "lifecycle",
-    "logLevel",
-    "outlierLogPath",
-    "privileged",
-    "readinessFailureThreshold",
-    "readinessInitialDelaySeconds",
-    "readinessPeriodSeconds",
-    "resources",
-    "seccompProfile",
-    "startupProbe",
-    "statusPort",
-    "tracer",
-    "variant",
+_PROXY = dict.fromkeys(
+    (
+        "componentLogLevel",
+        "enableCoreDump",
+        "holdApplicationUntilProxyStarts",
+        "image",
+        "lifecycle",
+        "logLevel",
+        "outlierLogPath",
+        "privileged",
+        "readinessFailureThreshold",
+        "readinessInitialDelaySeconds",
+        "readinessPeriodSeconds",
+        "resources",
+        "seccompProfile",
+        "startupProbe",
+        "statusPort",
+        "tracer",
+        "variant",
+    ),
+    "it decides how a proxy starts and what it logs",
 )
 _CAPTURE_DEFAULTS = {
     "autoInject": ("enabled", ""),
@@ -148,6 +137,9 @@ _CAPTURE_DEFAULTS = {
 _ISTIOD_ENVIRONMENT = frozenset(
     {
         "ENABLE_CLUSTER_TRUST_BUNDLE_API",
+        "ENABLE_EXTERNAL_NAME_ALIAS",  # current istiod does not read it
+        "ENABLE_NATIVE_SIDECARS",
+        "INJECTION_WEBHOOK_CONFIG_NAME",
         "ISTIO_DUAL_STACK",
         "PILOT_ENABLE_ALPHA_GATEWAY_API",
         "PILOT_ENABLE_ANALYSIS",
@@ -156,6 +148,7 @@ _ISTIOD_ENVIRONMENT = frozenset(
         "PILOT_REMOTE_CLUSTER_TIMEOUT",
         "PILOT_TRACE_SAMPLING",
         "UNSAFE_ENABLE_ADMIN_ENDPOINTS",
+        "VALIDATION_WEBHOOK_CONFIG_NAME",
     }
 )
 """Settings of istiod that cannot change the outcome of a request."""
@@ -182,19 +175,25 @@ def read_operator(manifest: Manifest) -> Operator:
     Raises:
         ManifestError: An unknown field, or a setting that decides requests and is not built.
     """
-    spec = Fields(manifest.body.get("spec"), Where(manifest).key("spec"), _SPEC)
+    spec = Fields(
+        manifest.body.get("spec"), Where(manifest).key("spec"), _SPEC, _SPEC_REFUSED, _SPEC_PASSED_OVER
+    )
     spec.choice("profile", _PROFILES, "")
     if spec.raw("compatibilityVersion"):
         raise spec.where.key("compatibilityVersion").error(
             "the behaviour of an older Istio is not built; remove it."
         )
     values = spec.mapping(
-        "values", (*_INSTALLATION, "global", "meshConfig", "sidecarInjectorWebhook"), _VALUES_REFUSED
+        "values",
+        ("global", "meshConfig", "pilot", "sidecarInjectorWebhook"),
+        _VALUES_REFUSED,
+        _INSTALLATION,
     )
-    everywhere = values.mapping("global", _GLOBAL, _GLOBAL_REFUSED)
-    _check_capture(everywhere.mapping("proxy", _PROXY))
-    _check_injection(values.mapping("sidecarInjectorWebhook", _WEBHOOK))
-    _check_environment(values.raw("pilot"), values.where.key("pilot.env"))
+    everywhere = values.mapping("global", ("istioNamespace", "proxy"), _GLOBAL_REFUSED, _GLOBAL)
+    _check_capture(everywhere.mapping("proxy", tuple(_CAPTURE_DEFAULTS), passed_over=_PROXY))
+    _check_injection(values.mapping("sidecarInjectorWebhook", _INJECTION, passed_over=_WEBHOOK))
+    _check_environment(values.raw("pilot"), values.where.key("pilot", "env"))
+    _check_components(spec.raw("components"), spec.where.key("components"))
     if spec.raw("meshConfig") and values.raw("meshConfig"):
         raise values.where.key("meshConfig").error("spec.meshConfig says the same; keep that one alone.")
     source = values if values.raw("meshConfig") else spec
@@ -202,22 +201,17 @@ def read_operator(manifest: Manifest) -> Operator:
     return Operator(source.raw("meshConfig"), source.where.key("meshConfig"), namespace)
 
 
+_SPEC_REFUSED = {"unvalidatedValues": "the lab does not know what this changes; write it in spec.values."}
 _VALUES_REFUSED = {"experimental": "the lab does not know what this changes; remove it."}
 _GLOBAL_REFUSED = {
     "trustDomain": "current Istio does not read it; write spec.meshConfig.trustDomain.",
     "outboundTrafficPolicy": "current Istio does not read it; write spec.meshConfig.outboundTrafficPolicy.",
     "mtls": "current Istio does not read it; write a PeerAuthentication.",
 }
-_WEBHOOK = (
-    "alwaysInjectSelector",
-    "defaultTemplates",
-    "enableNamespacesByDefault",
-    "injectedAnnotations",
-    "neverInjectSelector",
-    "reinvocationPolicy",
-    "rewriteAppHTTPProbe",
-    "templates",
-)
+_INJECTION = (
+    "alwaysInjectSelector", "defaultTemplates", "enableNamespacesByDefault", "neverInjectSelector", "templates",
+)  # fmt: skip
+_WEBHOOK = dict.fromkeys(("injectedAnnotations", "reinvocationPolicy", "rewriteAppHTTPProbe"), _INSTALLED)
 
 
 def _check_capture(proxy: Fields) -> None:
@@ -230,13 +224,7 @@ def _check_capture(proxy: Fields) -> None:
 
 
 def _check_injection(webhook: Fields) -> None:
-    for name in (
-        "alwaysInjectSelector",
-        "defaultTemplates",
-        "enableNamespacesByDefault",
-        "neverInjectSelector",
-        "templates",
-    ):
+    for name in _INJECTION:
         if webhook.raw(name):
             raise webhook.where.key(name).error(
                 "another choice of the pods that get a sidecar is not built; remove it."
@@ -247,4 +235,18 @@ def _check_environment(pilot: object, where: Where) -> None:
     environment: Mapping[str, object] = (pilot.get("env") or {}) if isinstance(pilot, dict) else {}
     for name in environment:
         if name not in _ISTIOD_ENVIRONMENT:
-            raise where.key(name).error("the lab keeps to istiod's default behaviour; remove it.")
+            raise where.key(name).error(_OTHER_ISTIOD)
+
+
+def _check_components(components: object, where: Where) -> None:
+    """Refuse settings of istiod that a component carries; all else of components describes the installation."""
+    pilot = components.get("pilot") if isinstance(components, dict) else None
+    kubernetes = pilot.get("k8s") if isinstance(pilot, dict) else None
+    environment = kubernetes.get("env") if isinstance(kubernetes, dict) else None
+    for index, entry in enumerate(environment if isinstance(environment, list) else []):
+        name = entry.get("name") if isinstance(entry, dict) else entry
+        if name not in _ISTIOD_ENVIRONMENT:
+            raise where.key("pilot", "k8s", "env").item(index).error(f"{name}: {_OTHER_ISTIOD}")
+
+
+_OTHER_ISTIOD = "the lab keeps to istiod's default behaviour; remove it."

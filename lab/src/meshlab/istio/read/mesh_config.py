@@ -148,7 +148,7 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
     if isinstance(value, dict):
         # protobuf reads null as a field that is not there.
         value = {name: setting for name, setting in value.items() if setting is not None}
-    config = Fields(value, where, (*names.READ, *names.PASSED_OVER), names.REFUSED)
+    config = Fields(value, where, names.READ, names.REFUSED, names.PASSED_OVER)
     topology = read_proxy_config(config.raw("defaultConfig"), config.where.key("defaultConfig"))
     export_to = {
         kind: config.strings(f"default{kind}ExportTo") or ("*",)
@@ -235,7 +235,9 @@ def _normalization(config: Fields) -> PathNormalization:
 
 
 def _default_log_providers(config: Fields) -> tuple[str, ...]:
-    providers = config.mapping("defaultProviders", ("accessLogging", "metrics", "tracing"))
+    providers = config.mapping(
+        "defaultProviders", ("accessLogging",), passed_over=names.DEFAULT_PROVIDERS_PASSED_OVER
+    )
     return () if providers.raw("accessLogging") in (None, []) else providers.strings("accessLogging")
 
 

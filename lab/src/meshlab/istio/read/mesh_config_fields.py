@@ -7,6 +7,7 @@ is refused. The names are those of `mesh/v1alpha1/config.proto` and `proxy.proto
 from __future__ import annotations
 
 __all__ = [
+    "DEFAULT_PROVIDERS_PASSED_OVER",
     "MESH_MTLS_REFUSED",
     "OUTBOUND_REFUSED",
     "PASSED_OVER",
@@ -95,6 +96,8 @@ OUTBOUND_REFUSED = {"tls": f"TLS for unknown hosts {_NOT_BUILT}"}
 TOPOLOGY_REFUSED = {
     "proxyProtocol": f"the PROXY protocol at gateways {_NOT_BUILT}",
 }
+
+DEFAULT_PROVIDERS_PASSED_OVER = {"metrics": _OBSERVED, "tracing": _OBSERVED}
 
 PROXY_PASSED_OVER = {
     "availabilityZone": "it chooses among endpoints of different places, and the lab is one place",

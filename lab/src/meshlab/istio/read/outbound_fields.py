@@ -1,37 +1,16 @@
-"""Fields of the outbound kinds that are passed over or refused, each with the reason. The readers use these words."""
+"""Reasons for which fields of the outbound kinds are passed over or refused. The readers use these words."""
 
 from __future__ import annotations
 
-__all__ = ["FIELDS_PASSED_OVER", "FIELDS_REFUSED", "refused_fields"]
+__all__ = ["ALIKE", "EJECTS", "FIELDS_REFUSED", "LIMITS", "refused_fields"]
 
 _NETWORKING = "networking.istio.io"
-_ALIKE = "chooses between servers that are alike to a case"
-_LIMITS = "limits count under load; a case sends one request at a time"
+ALIKE = "chooses between servers that are alike to a case"
+LIMITS = "limits count under load; a case sends one request at a time"
+EJECTS = "ejects servers after several failures; every case starts afresh"
 _UNIX = "Unix sockets are not compiled; write an IP address and ports."
 _NETWORK = "servers in other networks are reached through gateways, which is not compiled; remove it."
 _CAPTURED = "applications that connect to the sidecar itself are not compiled; remove it, so that traffic is captured."
-
-FIELDS_PASSED_OVER: dict[tuple[str, str], dict[str, str]] = {
-    (_NETWORKING, "DestinationRule"): {
-        "trafficPolicy.connectionPool": f"{_LIMITS}; h2UpgradePolicy and useClientProtocol are read",
-        "trafficPolicy.loadBalancer": f"{_ALIKE}; simple: PASSTHROUGH is read",
-        "trafficPolicy.outlierDetection": "ejects servers after several failures; every case starts afresh",
-        "trafficPolicy.retryBudget": _LIMITS,
-    },
-    (_NETWORKING, "ServiceEntry"): {
-        "endpoints[].locality": _ALIKE,
-        "endpoints[].weight": _ALIKE,
-    },
-    (_NETWORKING, "WorkloadEntry"): {"locality": _ALIKE, "weight": _ALIKE},
-    (_NETWORKING, "Sidecar"): {
-        "inboundConnectionPool": _LIMITS,
-        "ingress[].bind": "every inbound port listens on an address of its own",
-        "ingress[].connectionPool": _LIMITS,
-        "ingress[].defaultEndpoint": "requests end at the application in any case",
-        "ingress[].tls": "Istio ignores it unless istiod runs with ENABLE_TLS_ON_SIDECAR_INGRESS",
-    },
-}
-"""(group, kind) to fields that cannot change the outcome of a single request."""
 
 FIELDS_REFUSED: dict[tuple[str, str], dict[str, str]] = {
     (_NETWORKING, "DestinationRule"): {

@@ -49,6 +49,7 @@ def _ports(spec: Fields) -> Iterator[tuple[int, Mode | None]]:
     written = spec.raw("portLevelMtls")
     if not isinstance(written, dict | None):
         raise where.error(f"expected a mapping of ports, found {written!r}.")
+    spec.string_keys("portLevelMtls")
     if written == {}:
         raise where.error("is empty, which Istio refuses; name a port, or leave it out.")
     for key, value in (written or {}).items():

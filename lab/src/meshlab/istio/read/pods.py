@@ -50,6 +50,7 @@ _POD_LABELS = {
 _POD_ANNOTATIONS = {
     _INJECT,
     "inject.istio.io/templates",
+    "istio.io/rev",
     "prometheus.istio.io/merge-metrics",
     PROXY_CONFIG,
     "proxy.istio.io/overrides",

@@ -62,8 +62,8 @@ def read_proxy_config(value: object, where: Where) -> GatewayTopology:
     Raises:
         ManifestError: A setting that is not known or not built.
     """
-    known = ("gatewayTopology", "interceptionMode", "proxyMetadata", *names.PROXY_PASSED_OVER)
-    proxy = Fields(value, where, known, names.PROXY_REFUSED)
+    known = ("gatewayTopology", "interceptionMode", "proxyMetadata")
+    proxy = Fields(value, where, known, names.PROXY_REFUSED, names.PROXY_PASSED_OVER)
     # TPROXY differs from REDIRECT only in the address that the application sees.
     proxy.choice("interceptionMode", ("REDIRECT", "TPROXY"), "REDIRECT")
     metadata = proxy.where.key("proxyMetadata")

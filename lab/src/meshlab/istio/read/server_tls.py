@@ -167,7 +167,10 @@ def _credentials(tls: Fields) -> tuple[str, ...]:
 
 
 def _files(tls: Fields) -> Iterator[CertificateFiles]:
-    several = tls.items("tlsCertificates", ("serverCertificate", "privateKey", "caCertificates"))
+    passed_over = {
+        "caCertificates": "Istio takes the CA that stands beside tlsCertificates, and ignores this"
+    }
+    several = tls.items("tlsCertificates", ("serverCertificate", "privateKey"), passed_over=passed_over)
     if len(several) > 2:
         raise tls.where.key("tlsCertificates").error("Istio takes two at most.")
     for entry in several or (tls,):

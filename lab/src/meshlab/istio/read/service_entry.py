@@ -10,7 +10,12 @@ from meshlab.istio.read.export_to import read_export_to
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import host_problem
 from meshlab.istio.read.protocols import named_protocol
-from meshlab.istio.read.workload_entry import ENDPOINT_FIELDS, EntryEndpoint, read_endpoint
+from meshlab.istio.read.workload_entry import (
+    ENDPOINT_FIELDS,
+    ENDPOINT_PASSED_OVER,
+    EntryEndpoint,
+    read_endpoint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +95,10 @@ def read_service_entry(manifest: Manifest) -> ServiceEntry:
     spec = spec_of(manifest, _FIELDS, annotations=_ANNOTATIONS, labels=_LABELS)
     resolution = cast("EntryResolution", spec.choice("resolution", _RESOLUTIONS, "NONE"))
     ports = tuple(_port(port) for port in spec.items("ports", ("number", "name", "protocol", "targetPort")))
-    endpoints = tuple(read_endpoint(endpoint) for endpoint in spec.items("endpoints", ENDPOINT_FIELDS))
+    endpoints = tuple(
+        read_endpoint(endpoint)
+        for endpoint in spec.items("endpoints", ENDPOINT_FIELDS, passed_over=ENDPOINT_PASSED_OVER)
+    )
     selector = None
     if "workloadSelector" in spec:
         selector = spec.mapping("workloadSelector", ("labels",)).string_map("labels")

@@ -20,13 +20,27 @@ _EXPORT_TO = "networking.istio.io/exportTo"
 _NO_TRANSLATION = "experimental.istio.io/disable-gateway-port-translation"
 _ACCOUNTS = "alpha.istio.io/kubernetes-serviceaccounts"
 _CANONICAL_ACCOUNTS = "alpha.istio.io/canonical-serviceaccounts"
-_FIELDS = (
-    "allocateLoadBalancerNodePorts", "clusterIP", "clusterIPs", "externalIPs", "externalName",
-    "externalTrafficPolicy", "healthCheckNodePort", "internalTrafficPolicy", "ipFamilies", "ipFamilyPolicy",
-    "loadBalancerClass", "loadBalancerIP", "loadBalancerSourceRanges", "ports", "publishNotReadyAddresses", "selector",
-    "sessionAffinity", "sessionAffinityConfig", "trafficDistribution", "type",
-)  # fmt: skip
-_PORT_FIELDS = ("name", "port", "targetPort", "protocol", "appProtocol", "nodePort")
+_FIELDS = ("clusterIP", "clusterIPs", "externalName", "loadBalancerSourceRanges", "ports", "selector", "type")
+_OUTSIDE = "it decides how the cluster's network leads to the Service"
+_ENDPOINTS = "it chooses between endpoints that are alike"
+_PASSED_OVER = {
+    **dict.fromkeys(
+        (
+            "allocateLoadBalancerNodePorts", "externalIPs", "externalTrafficPolicy", "healthCheckNodePort",
+            "ipFamilies", "ipFamilyPolicy", "loadBalancerClass", "loadBalancerIP",
+        ),
+        _OUTSIDE,
+    ),
+    **dict.fromkeys(
+        (
+            "internalTrafficPolicy", "publishNotReadyAddresses", "sessionAffinity", "sessionAffinityConfig",
+            "trafficDistribution",
+        ),
+        _ENDPOINTS,
+    ),
+}  # fmt: skip
+_PORT_FIELDS = ("name", "port", "targetPort", "protocol", "appProtocol")
+_PORT_PASSED_OVER = {"nodePort": _OUTSIDE}
 
 
 @dataclass(frozen=True)
@@ -85,8 +99,9 @@ def read_service(manifest: Manifest) -> Service:
         ManifestError: A field or value that is not known.
     """
     annotations = (_EXPORT_TO, _ACCOUNTS, _CANONICAL_ACCOUNTS)
-    spec = spec_of(manifest, _FIELDS, annotations=annotations, labels=_LABELS)
-    written = Fields(manifest.body.get("metadata"), spec.where, tuple(manifest.body["metadata"]))
+    spec = spec_of(manifest, _FIELDS, annotations=annotations, labels=_LABELS, passed_over=_PASSED_OVER)
+    metadata = Where(manifest).key("metadata")
+    written = Fields(manifest.body.get("metadata"), metadata, tuple(manifest.body["metadata"]))
     notes = written.string_map("annotations")
     kind = spec.choice("type", ("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"), "ClusterIP")
     addresses = tuple(dict.fromkeys(filter(None, (spec.string("clusterIP"), *spec.strings("clusterIPs")))))
@@ -95,7 +110,7 @@ def read_service(manifest: Manifest) -> Service:
         namespace=manifest.namespace,
         name=manifest.name,
         selector={} if external else spec.string_map("selector"),
-        ports=tuple(_port(port) for port in spec.items("ports", _PORT_FIELDS)) if spec.raw("ports") else (),
+        ports=_ports(spec),
         kind="external" if external else "headless" if "None" in addresses else "cluster",
         external_name=external,
         addresses=tuple(address for address in addresses if address != "None"),
@@ -113,6 +128,12 @@ def read_service(manifest: Manifest) -> Service:
 
 
 _LABELS = (_NO_TRANSLATION, "istio.io/rev", "topology.istio.io/network", "topology.istio.io/cluster")
+
+
+def _ports(spec: Fields) -> tuple[ServicePort, ...]:
+    if not spec.raw("ports"):
+        return ()
+    return tuple(_port(port) for port in spec.items("ports", _PORT_FIELDS, passed_over=_PORT_PASSED_OVER))
 
 
 def _port(port: Fields) -> ServicePort:

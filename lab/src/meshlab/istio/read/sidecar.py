@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
-from meshlab.istio.read.outbound_fields import refused_fields
+from meshlab.istio.read.outbound_fields import LIMITS, refused_fields
 from meshlab.istio.read.protocols import named_protocol
 
 if TYPE_CHECKING:
@@ -29,9 +29,17 @@ __all__ = [
 ]
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
-_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "inboundConnectionPool", "ingress")
+_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "ingress")
+_PASSED_OVER = {"inboundConnectionPool": LIMITS}
 _REFUSED = refused_fields("Sidecar")
-_PORT_FIELDS = ("number", "protocol", "name")
+_INGRESS_PASSED_OVER = {
+    "bind": "every inbound port listens on an address of its own",
+    "connectionPool": LIMITS,
+    "tls": "Istio ignores it unless istiod runs with ENABLE_TLS_ON_SIDECAR_INGRESS",
+}
+_PORT_FIELDS = ("number", "protocol")
+_PORT_REFUSED = {"targetPort": "has no effect in a Sidecar; remove it."}
+_PORT_PASSED_OVER = {"name": "nothing refers to it"}
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
     Raises:
         ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
     """
-    spec = spec_of(manifest, _FIELDS)
+    spec = spec_of(manifest, _FIELDS, passed_over=_PASSED_OVER)
     if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
         raise spec.where.error(
             "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
@@ -163,8 +171,9 @@ def _egress(spec: Fields) -> tuple[EgressListener, ...]:
 
 def _ingress(spec: Fields) -> tuple[IngressListener, ...]:
     found: list[IngressListener] = []
-    known = ("port", "bind", "captureMode", "defaultEndpoint", "tls", "connectionPool")
-    for entry in () if spec.raw("ingress") in (None, []) else spec.items("ingress", known):
+    known = ("port", "captureMode", "defaultEndpoint")
+    absent = spec.raw("ingress") in (None, [])
+    for entry in () if absent else spec.items("ingress", known, passed_over=_INGRESS_PASSED_OVER):
         if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
             entry.where.key("captureMode").report(_REFUSED["captureMode"])
         if entry.raw("port") is None:
@@ -217,7 +226,7 @@ def _listener(entry: Fields) -> EgressListener:
 
 
 def _port(entry: Fields) -> ListenerPort:
-    port = entry.mapping("port", _PORT_FIELDS, {"targetPort": "has no effect in a Sidecar; remove it."})
+    port = entry.mapping("port", _PORT_FIELDS, _PORT_REFUSED, _PORT_PASSED_OVER)
     written = port.string("protocol")
     if written.lower() == "http_proxy":
         port.where.key("protocol").report(_REFUSED["protocol"])

@@ -50,12 +50,16 @@ def read_telemetry(manifest: Manifest) -> Telemetry:
     Raises:
         ManifestError: An unknown field, or a provider without a name.
     """
-    spec = spec_of(manifest, ("selector", "targetRef", "targetRefs", "accessLogging", "metrics", "tracing"))
-    entries = () if spec.raw("accessLogging") in (None, []) else spec.items("accessLogging", _ENTRY)
+    known = ("selector", "targetRef", "targetRefs", "accessLogging")
+    spec = spec_of(manifest, known, passed_over=_PASSED_OVER)
+    absent = spec.raw("accessLogging") in (None, [])
+    entries = () if absent else spec.items("accessLogging", _ENTRY, passed_over=_ENTRY_PASSED_OVER)
     return Telemetry(read_attachment(spec), tuple(_logging(entry) for entry in entries))
 
 
-_ENTRY = ("providers", "disabled", "filter", "match")
+_ENTRY = ("providers", "disabled", "match")
+_PASSED_OVER = dict.fromkeys(("metrics", "tracing"), "it only decides what is observed")
+_ENTRY_PASSED_OVER = {"filter": "it only chooses what is logged"}
 
 
 def _logging(entry: Fields) -> Logging:

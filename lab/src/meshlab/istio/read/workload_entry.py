@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import spec_of
-from meshlab.istio.read.outbound_fields import refused_fields
+from meshlab.istio.read.outbound_fields import ALIKE, refused_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +17,20 @@ if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where
     from meshlab.manifest import Manifest
 
-__all__ = ["ENDPOINT_FIELDS", "EntryEndpoint", "WorkloadEntry", "read_endpoint", "read_workload_entry"]
+__all__ = [
+    "ENDPOINT_FIELDS",
+    "ENDPOINT_PASSED_OVER",
+    "EntryEndpoint",
+    "WorkloadEntry",
+    "read_endpoint",
+    "read_workload_entry",
+]
 
-ENDPOINT_FIELDS = ("address", "ports", "labels", "serviceAccount", "locality", "network", "weight")
-"""`locality` and `weight` choose between endpoints; every case of the bench has the same chance to meet each."""
+ENDPOINT_FIELDS = ("address", "ports", "labels", "serviceAccount", "network")
+ENDPOINT_PASSED_OVER = {
+    "locality": ALIKE,
+    "weight": ALIKE,
+}
 
 TLS_MODE = "security.istio.io/tlsMode"
 """The label by which an endpoint says whether a sidecar takes mutual TLS for it."""
@@ -67,7 +77,13 @@ def read_workload_entry(manifest: Manifest) -> WorkloadEntry:
         ManifestError: An unknown field, or what Istio's validation refuses.
     """
     labels = ("istio.io/rev", TLS_MODE, *_LABELS)
-    spec = spec_of(manifest, ENDPOINT_FIELDS, annotations=_ANNOTATIONS, labels=labels)
+    spec = spec_of(
+        manifest,
+        ENDPOINT_FIELDS,
+        annotations=_ANNOTATIONS,
+        labels=labels,
+        passed_over=ENDPOINT_PASSED_OVER,
+    )
     endpoint = read_endpoint(spec)
     own = manifest.body["metadata"].get("labels") or {}
     merged = {**endpoint.labels, **{str(key): str(value) for key, value in own.items()}}

@@ -33,6 +33,9 @@ def read_gateway_class(manifest: Manifest) -> GatewayClass:
     """
     known = ("controllerName", "description", "parametersRef")
     spec = checked_spec(manifest, known, namespaced=False)
-    spec.mapping("parametersRef", ("group", "kind", "name", "namespace"))
+    chosen = "Istio does not read it"
+    spec.mapping(
+        "parametersRef", (), passed_over=dict.fromkeys(("group", "kind", "name", "namespace"), chosen)
+    )
     spec.string("description")
     return GatewayClass(manifest.name, spec.required("controllerName"), spec.where)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GrpcMethod", "GrpcRoute", "GrpcRouteMatch", "GrpcRule", "read_grpc_route"]
 
-_RULE = ("name", "matches", "filters", "backendRefs", "sessionPersistence")
+_RULE = ("name", "matches", "filters", "backendRefs")
 _SERVICE = re.compile(r"\.?[a-zA-Z_][a-zA-Z_0-9]*(?:\.[a-zA-Z_][a-zA-Z_0-9]*)*")
 _METHOD = re.compile("[A-Za-z_][A-Za-z_0-9]*")
 _MOST = 16
@@ -87,9 +87,12 @@ def read_grpc_route(manifest: Manifest) -> GrpcRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules", "useDefaultGateways"))
+    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
     namespace = manifest.namespace
-    rules = tuple(_rule(entry, namespace) for entry in entries(spec, "rules", _RULE, most=_MOST))
+    rules = tuple(
+        _rule(entry, namespace)
+        for entry in entries(spec, "rules", _RULE, most=_MOST, passed_over=NOT_IMPLEMENTED)
+    )
     check_rule_names([(rule.name, rule.where) for rule in rules])
     return GrpcRoute(
         namespace=namespace,

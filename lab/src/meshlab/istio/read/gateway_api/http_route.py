@@ -42,7 +42,7 @@ _PATH_KINDS: dict[str, ConditionKind] = {
 }
 _TEXT_KINDS: dict[str, ConditionKind] = {"Exact": "exact", "RegularExpression": "regex"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
-_RULE = ("name", "matches", "filters", "backendRefs", "timeouts", "retry", "sessionPersistence")
+_RULE = ("name", "matches", "filters", "backendRefs", "timeouts", "retry")
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
 _NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F", "#")
 _MAX_PATH = 1024
@@ -128,9 +128,12 @@ def read_http_route(manifest: Manifest) -> HttpRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules", "useDefaultGateways"))
+    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
     namespace = manifest.namespace
-    rules = tuple(_rule(entry, namespace) for entry in entries(spec, "rules", _RULE, most=_MOST))
+    rules = tuple(
+        _rule(entry, namespace)
+        for entry in entries(spec, "rules", _RULE, most=_MOST, passed_over=NOT_IMPLEMENTED)
+    )
     if spec.raw("rules") is None:
         # The schema's default, a rule for every request without a backend.
         rules = (_default_rule(spec.where.key("rules")),)

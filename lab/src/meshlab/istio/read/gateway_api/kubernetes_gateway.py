@@ -42,8 +42,8 @@ _FIELDS = (
     "infrastructure",
     "allowedListeners",
     "tls",
-    "defaultScope",
 )
+_NOT_IMPLEMENTED = {"defaultScope": "Istio does not implement it; routes attach by parentRefs alone."}
 _ANNOTATIONS = (
     "gateway.istio.io/controller-version",
     "gateway.istio.io/name-override",
@@ -129,7 +129,9 @@ def read_kubernetes_gateway(manifest: Manifest) -> KubernetesGateway:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, _FIELDS, annotations=_ANNOTATIONS, labels=_LABELS)
+    spec = checked_spec(
+        manifest, _FIELDS, annotations=_ANNOTATIONS, labels=_LABELS, passed_over=_NOT_IMPLEMENTED
+    )
     namespace = manifest.namespace
     listeners = read_listeners(spec, namespace)
     frontend, by_port = read_frontend(spec, namespace)
@@ -152,9 +154,7 @@ def read_kubernetes_gateway(manifest: Manifest) -> KubernetesGateway:
         topology=_topology(infrastructure, manifest),
         created=creation_time(manifest),
         not_implemented=(
-            *unimplemented(
-                spec, {"defaultScope": "Istio does not implement it; routes attach by parentRefs alone."}
-            ),
+            *unimplemented(spec, _NOT_IMPLEMENTED),
             *unimplemented(
                 spec.mapping("tls", ("frontend", "backend")),
                 {

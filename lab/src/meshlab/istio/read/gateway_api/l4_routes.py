@@ -75,7 +75,7 @@ def read_tls_route(manifest: Manifest) -> TlsRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules", "useDefaultGateways"))
+    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
     names = hostnames(spec)
     if not names and manifest.version != "v1alpha2":
         raise spec.where.key("hostnames").error("missing; name the servers that clients ask for.")
@@ -98,7 +98,7 @@ def read_tcp_route(manifest: Manifest) -> TcpRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "rules", "useDefaultGateways"))
+    spec = checked_spec(manifest, ("parentRefs", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
     return TcpRoute(
         namespace=manifest.namespace,
         name=manifest.name,

@@ -84,7 +84,10 @@ def read_frontend(
         ManifestError: Something that the schema refuses.
     """
     tls = spec.mapping("tls", ("frontend", "backend"))
-    tls.mapping("backend", ("clientCertificateRef",)).mapping("clientCertificateRef", _REF_FIELDS)
+    unused = dict.fromkeys(
+        _REF_FIELDS, "Istio does not use the certificate; backends get none of the gateway"
+    )
+    tls.mapping("backend", ("clientCertificateRef",)).mapping("clientCertificateRef", (), passed_over=unused)
     if tls.raw("frontend") is None:
         return None, {}
     frontend = tls.mapping("frontend", ("default", "perPort"))

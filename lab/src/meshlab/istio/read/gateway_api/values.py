@@ -56,6 +56,7 @@ def checked_spec(
     annotations: Collection[str] = (),
     labels: Collection[str] = (),
     namespaced: bool = True,
+    passed_over: Mapping[str, str] | None = None,
 ) -> Fields:
     """Return the `spec` of an object, after a check of everything around it.
 
@@ -65,6 +66,7 @@ def checked_spec(
         annotations: Istio's annotations that the caller reads.
         labels: Istio's labels that the caller reads.
         namespaced: Whether the kind has namespaces.
+        passed_over: The fields of `spec` that Istio does not act on, each with what follows.
 
     Raises:
         ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
@@ -77,7 +79,7 @@ def checked_spec(
     if namespaced and not manifest.namespace:
         problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
         raise Where(manifest).key("metadata", "namespace").error(problem)
-    return top.mapping("spec", known)
+    return top.mapping("spec", known, passed_over=passed_over)
 
 
 def creation_time(manifest: Manifest) -> dt.datetime:
@@ -118,7 +120,14 @@ def unimplemented(fields: Fields, names: Mapping[str, str]) -> tuple[tuple[Where
     )
 
 
-def entries(fields: Fields, name: str, known: Collection[str], *, most: int = 64) -> tuple[Fields, ...]:
+def entries(
+    fields: Fields,
+    name: str,
+    known: Collection[str],
+    *,
+    most: int = 64,
+    passed_over: Mapping[str, str] | None = None,
+) -> tuple[Fields, ...]:
     """Return the mappings of a list; an empty list counts as absent.
 
     Raises:
@@ -126,7 +135,7 @@ def entries(fields: Fields, name: str, known: Collection[str], *, most: int = 64
     """
     if fields.raw(name) in (None, []):
         return ()
-    found = fields.items(name, known)
+    found = fields.items(name, known, passed_over=passed_over)
     if len(found) > most:
         raise fields.where.key(name).error(f"has {len(found)} entries; the schema allows {most}.")
     return found

@@ -1,0 +1,1 @@
+"""Policy tests of a generated mesh: how long verdicts take."""

@@ -1,0 +1,1 @@
+"""Manifests read without starting anything: what is refused, what is noted, what is passed over."""

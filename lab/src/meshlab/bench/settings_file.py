@@ -1,0 +1,37 @@
+"""A MeshConfig of a file that the command line names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.errors import LabError
+from meshlab.istio.read.mesh_config import read_mesh_settings
+from meshlab.manifest import ManifestError, documents_of, to_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshlab.istio.read.mesh_config import MeshSettings
+
+__all__ = ["read_settings_file"]
+
+
+def read_settings_file(file: Path) -> MeshSettings:
+    """Read a MeshConfig from a file: an IstioOperator, the ConfigMap `istio`, or the MeshConfig alone.
+
+    Raises:
+        LabError: The file cannot be read.
+        ManifestError: It holds something that the bench does not know.
+    """
+    try:
+        documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabError(f"{file}: the MeshConfig cannot be read: {error}") from None
+    document = documents[0] if len(documents) == 1 else None
+    if not isinstance(document, dict):
+        raise ManifestError(
+            f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
+        )
+    if "apiVersion" in document and "kind" in document:
+        return read_mesh_settings(to_manifest(document, str(file)))
+    return read_mesh_settings(document, str(file))
