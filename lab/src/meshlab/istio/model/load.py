@@ -253,7 +253,7 @@ class _Reader:
             service_entries=list(service_entries),
             namespaces={**mentioned, **labels},
             config_maps={
-                (manifest.namespace, manifest.name): frozenset(manifest.body.get("data") or ())
+                (manifest.namespace, manifest.name): _data_keys(manifest)
                 for manifest in self._manifests
                 if (manifest.group, manifest.kind) == ("", "ConfigMap")
             },
@@ -261,7 +261,7 @@ class _Reader:
             class_defaults={
                 metadata_map(manifest, "labels")[_CLASS_DEFAULTS]: (
                     Where(manifest),
-                    frozenset(manifest.body.get("data") or ()),
+                    _data_keys(manifest),
                 )
                 for manifest in self._manifests
                 if (manifest.group, manifest.kind) == ("", "ConfigMap")
@@ -287,6 +287,9 @@ class _Reader:
 
     def _one(self, manifest: Manifest, read: Callable[[Manifest], _Object]) -> Iterator[_Object]:
         """Read one object; what is refused is not yielded, and is kept."""
+        if unreadable := list(_unreadable_metadata(manifest)):
+            self._refuse(manifest, unreadable)
+            return
         found: list[_Object] = []
         with collected_problems() as problems:
             problems += _duplicate_keys(manifest)
@@ -330,6 +333,20 @@ class _Reader:
 
 def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
     return replace(mesh, notes=tuple(notes))
+
+
+def _unreadable_metadata(manifest: Manifest) -> Iterator[Problem]:
+    metadata = manifest.body.get("metadata")
+    for name in ("labels", "annotations"):
+        value = metadata.get(name) if isinstance(metadata, dict) else None
+        if value is not None and not isinstance(value, dict):
+            yield manifest.problem(("metadata", name), f"expected a mapping, found {value!r}.")
+
+
+def _data_keys(manifest: Manifest) -> frozenset[str]:
+    """Return the keys of a ConfigMap's data."""
+    data = manifest.body.get("data")
+    return frozenset(map(str, data)) if isinstance(data, dict) else frozenset()
 
 
 def _duplicate_keys(manifest: Manifest) -> Iterator[Problem]:
