@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from meshlab.manifest import ManifestError, parse_manifests, parse_yaml
+from meshlab.manifest import ManifestError, parse_manifests, parse_yaml, to_manifest
 from meshlab.yaml_reader import Ambiguous
 
 OBJECT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, namespace: b}\n"
@@ -173,3 +173,20 @@ def test_a_text_that_is_nested_too_deeply_is_refused() -> None:
 def test_what_is_nested_without_end_is_refused_before_it_is_read(nested: str) -> None:
     with pytest.raises(ManifestError, match=r"mesh\.yaml:\d.*nested too deeply"):
         parse_manifests(f"spec: {nested}\n", "mesh.yaml")
+
+
+@pytest.mark.parametrize("name", ["../../x", "..", "a b", "a\nb", "\x1b[31ma", "a/b", "x" * 254])
+def test_a_name_that_could_leave_a_directory_or_paint_a_terminal_is_refused(name: str) -> None:
+    body = {"apiVersion": "v1", "kind": "Service"}
+    for metadata in ({"name": name}, {"name": "a", "namespace": name}):
+        with pytest.raises(ManifestError) as caught:
+            to_manifest({**body, "metadata": metadata}, "mesh.yaml")
+        assert "is not a name that Kubernetes takes" in str(caught.value)
+        assert str(caught.value).isprintable()
+
+
+def test_a_name_of_another_kind_may_hold_colons_and_dots() -> None:
+    metadata = {"name": "system:node.v1_x"}
+    assert (
+        to_manifest({"apiVersion": "v1", "kind": "X", "metadata": metadata}, "a").name == "system:node.v1_x"
+    )

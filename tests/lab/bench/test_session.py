@@ -8,7 +8,7 @@ import pytest
 from meshlab.bench.case import AppSpec
 from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.bench.case_file.collect import collect
-from meshlab.bench.protocol import BenchError
+from meshlab.bench.protocol import BenchError, MeshNames
 from meshlab.bench.selection import SelectionError, selector
 from meshlab.bench.session import Choice, run_cases, with_apps
 from meshlab.errors import LabError
@@ -179,3 +179,10 @@ def test_a_path_that_is_not_there_and_a_directory_without_cases_are_refused(tmp_
     (tmp_path / "mesh.yaml").write_text(OBJECT)
     with pytest.raises(LabError, match="no case file is in this directory"):
         collect([tmp_path])
+
+
+def test_a_workload_that_is_missing_points_at_what_was_refused_of_the_manifests() -> None:
+    mesh = FakeMesh(names=MeshNames(), refusals=("bad.yaml:7: not YAML.",))
+    with pytest.raises(CaseFileError) as caught:
+        run_cases(mesh, [file_of("a")], Choice())
+    assert "It may be in what was refused of the manifests: bad.yaml:7: not YAML" in str(caught.value)

@@ -28,6 +28,7 @@ _MAX_ROWS = 8
 _MAX_GATEWAYS = 4
 _MAX_TOKENS = 4
 _MAX_RULES = 6
+_MAX_REASON = 200
 
 _HEADER = """\
 # Requests into this mesh, and what became of each on the day this file was written. Read every line: is it what you
@@ -355,7 +356,8 @@ def _shared(outcome: Outcome) -> bool:
 def _why_not(outcome: Outcome) -> str:
     if outcome.state in ("not judged", "error"):
         reasons = "; ".join(outcome.reasons) or "no reason was given"
-        return f"{outcome.state}: {' '.join(reasons.split())}"
+        text = " ".join(reasons.split())
+        return f"{outcome.state}: {text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + '…'}"
     return ""
 
 

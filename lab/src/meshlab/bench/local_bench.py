@@ -19,6 +19,7 @@ from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.istio.read.kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from meshlab.inputs import Inputs
     from meshlab.istio import Mesh, MeshSettings
     from meshlab.istio.read.names import WorkloadRef
+    from meshlab.manifest import Manifest
 
 __all__ = ["LocalBench"]
 
@@ -130,7 +132,8 @@ class LocalMesh:
     def notes(self) -> Sequence[str]:
         """What was passed over or is old, one sentence each."""
         passed_over = [f"{found.file}: passed over: {found.reason}" for found in self._inputs.passed_over]
-        return [*passed_over, *map(str, self._mesh.notes), *self._mesh.not_enforced]
+        kinds = _unknown_kinds(self._mesh.passed_over)
+        return [*passed_over, *kinds, *map(str, self._mesh.notes), *self._mesh.not_enforced]
 
     @property
     def refusals(self) -> Sequence[str]:
@@ -175,3 +178,21 @@ class LocalMesh:
     def _example_placement(self) -> Placement:
         ports = count(_FIRST_EXAMPLE_PORT)
         return Placement.plan(self._mesh, lambda: next(ports))
+
+
+def _unknown_kinds(passed_over: Sequence[Manifest]) -> Iterator[str]:
+    """Yield a sentence for each kind that is passed over because the bench does not know it."""
+    found: dict[tuple[str, str], list[Manifest]] = {}
+    for manifest in passed_over:
+        kind = (manifest.group, manifest.kind)
+        if kind not in WITHOUT_TRAFFIC and manifest.group != GATEWAY_API:
+            found.setdefault(kind, []).append(manifest)
+    for (group, name), objects in sorted(found.items()):
+        first = objects[0]
+        more = f" and {len(objects) - 1} more" if len(objects) > 1 else ""
+        why = (
+            "Istio removed this group"
+            if group in REMOVED_GROUPS
+            else "the bench takes the kind for no part of the mesh"
+        )
+        yield f"{first}{more}: passed over: {why} ({group or 'core'}/{name})."

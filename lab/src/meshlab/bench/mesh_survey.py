@@ -36,7 +36,7 @@ def survey_of(mesh: Mesh) -> Survey:
 def _entrances(mesh: Mesh) -> Iterator[Entrance]:
     for workload in mesh.workloads:
         for gateway, server in mesh.servers(workload) if workload.is_gateway else ():
-            scheme = "https" if server.tls else "http"
+            scheme = "https" if server.tls and not server.redirects else "http"
             for host, paths in _hosts(mesh, gateway, server).items():
                 yield Entrance(workload.ref, scheme, host, server.port, paths)
 

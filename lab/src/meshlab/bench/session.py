@@ -38,6 +38,9 @@ class Choice:
     jobs: int = 0
 
 
+_REFUSALS_SHOWN = 5
+
+
 def run_cases(
     mesh: LoadedMesh,
     case_files: Sequence[CaseFile],
@@ -105,8 +108,20 @@ def _check_all(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
             check_against(case_file, mesh.names)
         except CaseFileError as error:
             problems += error.problems
+    if problems and (lost := _unread(mesh.refusals)):
+        # A workload that is not there may stand in what was refused.
+        problems = [replace(problems[0], message=f"{problems[0].message}. {lost}"), *problems[1:]]
     if problems:
         raise CaseFileError(problems)
+
+
+def _unread(refusals: Sequence[str]) -> str:
+    """Return what of the manifests was refused, in a sentence; empty where nothing was."""
+    if not refusals:
+        return ""
+    shown = "; ".join(text.rstrip(".") for text in refusals[:_REFUSALS_SHOWN])
+    more = f" and {len(refusals) - _REFUSALS_SHOWN} more" if len(refusals) > _REFUSALS_SHOWN else ""
+    return f"It may be in what was refused of the manifests: {shown}{more}"
 
 
 def _outcomes(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["TouchedProxies", "cluster_endpoints", "touched_proxies"]
+__all__ = ["TouchedProxies", "cluster_endpoints", "route_clusters", "touched_proxies"]
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _CLUSTER_KEYS = ("cluster", "clusterName", "cluster_name")
@@ -73,6 +73,21 @@ def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
     return frozenset(
         address for cluster in clusters if cluster["name"] == name for address in _sockets(cluster)
     )
+
+
+def route_clusters(bootstrap: Json, listener: str, host: str) -> set[str]:
+    """The names of the clusters that a listener may choose for a host, whether they exist or not.
+
+    Args:
+        bootstrap: The configuration of a proxy.
+        listener: The listener's name.
+        host: The host asked for.
+    """
+    listeners = bootstrap.get("staticResources", {}).get("listeners", [])
+    found: set[str] = set()
+    for config in (each for entry in listeners if entry.get("name") == listener for each in _filters(entry)):
+        found |= _clusters(config, host)[0]
+    return found
 
 
 class TouchedProxies:

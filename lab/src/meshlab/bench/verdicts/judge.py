@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.hosts import hosts_of, spellings
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
 
@@ -45,7 +46,7 @@ def judge(
         failure: Why a workload's proxy cannot run; empty where it can.
         ended: Why what listened at a place does no longer; empty where it does.
     """
-    met = _met(case, entry, verdict, places)
+    met = _met(case, entry, verdict, places, mesh)
     reasons = [reason for proxy in met for reason in mesh.untrusted(*proxy)]
     reasons += [
         reason for workload in dict.fromkeys(proxy[0] for proxy in met) if (reason := failure(workload))
@@ -90,17 +91,28 @@ def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
             target = mesh.addresses.target_port(gateway, to.port)
             return tuple(mesh.untrusted(gateway, "gateway", to.host, target or to.port))
         case FromWorkload(workload=workload):
-            return tuple(mesh.untrusted(workload, "outbound", to.host, to.port))
+            hosts = spellings(to.host, workload.namespace)
+            found = (mesh.untrusted(workload, "outbound", host, to.port) for host in hosts)
+            return tuple(dict.fromkeys(reason for reasons in found for reason in reasons))
         case FromBypass(to=target_ref, port=port) | FromForeignMesh(to=target_ref, port=port):
             return tuple(mesh.untrusted(target_ref, "inbound", to.host, port or to.port))
 
 
-def _met(case: Case, entry: Place | None, verdict: Verdict, places: Places) -> list[Met]:
-    """The proxies that the request met, and those that it was sent to without their taking it."""
-    met: list[Met] = [(hop.workload, hop.direction, hop.host, hop.port) for hop in verdict.hops]
+def _met(case: Case, entry: Place | None, verdict: Verdict, places: Places, mesh: MeshUnderTest) -> list[Met]:
+    """The proxies that the request met, and those that it was sent to without their taking it; for each host."""
+    hops = [
+        (hop.workload, hop.direction, host, hop.port)
+        for hop in verdict.hops
+        for host in hosts_of(
+            hop.line, hop.host, hop.workload.namespace, mesh.bootstraps.get(hop.workload, {})
+        )
+    ]
     to = destination_of(case.request)
-    tried = [(places.at(hop.line.upstream), hop.host) for hop in verdict.hops]
-    for place, host in ((entry, to.host), *tried):
-        if place and place.kind == "proxy" and place.workload:
-            met.append((place.workload, place.direction, host, place.port or to.port))
-    return list(dict.fromkeys(met))
+    tried = [(entry, to.host), *((places.at(hop.line.upstream), hop.host) for hop in verdict.hops)]
+    reached = [
+        (place.workload, place.direction, name, place.port or to.port)
+        for place, host in tried
+        if place and place.kind == "proxy" and place.workload
+        for name in spellings(host, place.workload.namespace)
+    ]
+    return list(dict.fromkeys((*hops, *reached)))

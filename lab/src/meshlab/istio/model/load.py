@@ -77,10 +77,12 @@ def load_mesh(
     """
     every = list(manifests)
     refusals: list[Refusal] = []
+    has_settings = settings is not None
     if settings is None:
         settings = _settings_among(every, refusals)
     rest = [manifest for manifest in every if not is_mesh_config(manifest)]
-    return _Reader(rest, settings, refusals).mesh(inject_unknown_namespaces=inject_unknown_namespaces)
+    reader = _Reader(rest, settings, refusals, has_settings=has_settings)
+    return reader.mesh(inject_unknown_namespaces=inject_unknown_namespaces)
 
 
 def _settings_among(manifests: list[Manifest], refusals: list[Refusal]) -> MeshSettings:
@@ -100,9 +102,17 @@ def _settings_among(manifests: list[Manifest], refusals: list[Refusal]) -> MeshS
 
 
 class _Reader:
-    def __init__(self, manifests: list[Manifest], settings: MeshSettings, refusals: list[Refusal]) -> None:
+    def __init__(
+        self,
+        manifests: list[Manifest],
+        settings: MeshSettings,
+        refusals: list[Refusal],
+        *,
+        has_settings: bool,
+    ) -> None:
         self._manifests = manifests
         self._settings = settings
+        self._has_settings = has_settings
         self._refusals = refusals
         self._notes: list[Problem] = []
         self._to_read: list[Manifest] = []
@@ -118,12 +128,29 @@ class _Reader:
                                 ("apiVersion",), f"{manifest.version} is an old version; write v1."
                             )
                         )
+                case "refused" if self._is_known_otherwise(manifest):
+                    self._passed_over.append(manifest)
                 case "refused":
                     self._refuse(manifest, refusal(manifest).problems)
                 case "passed over":
                     self._passed_over.append(manifest)
                 case "not enforced":
                     self._elsewhere.append(manifest)
+
+    def _is_known_otherwise(self, manifest: Manifest) -> bool:
+        """Return whether a refused object only repeats what is read, as the endpoints do that a cluster writes."""
+        if manifest.kind not in ("Endpoints", "EndpointSlice"):
+            return self._has_settings and manifest.group in ("sailoperator.io", "maistra.io")
+        name = manifest.name
+        if manifest.kind == "EndpointSlice":
+            name = metadata_map(manifest, "labels").get("kubernetes.io/service-name", "")
+        return any(
+            (other.group, other.kind, other.namespace, other.name)
+            == ("", "Service", manifest.namespace, name)
+            and isinstance(spec := other.body.get("spec"), dict)
+            and spec.get("selector")
+            for other in self._manifests
+        )
 
     def mesh(self, *, inject_unknown_namespaces: bool) -> Mesh:
         services = self._read("Service", read_service)
@@ -226,7 +253,7 @@ class _Reader:
             service_entries=list(service_entries),
             namespaces={**mentioned, **labels},
             config_maps={
-                (manifest.namespace, manifest.name): frozenset(manifest.body.get("data") or ())
+                (manifest.namespace, manifest.name): _data_keys(manifest)
                 for manifest in self._manifests
                 if (manifest.group, manifest.kind) == ("", "ConfigMap")
             },
@@ -234,7 +261,7 @@ class _Reader:
             class_defaults={
                 metadata_map(manifest, "labels")[_CLASS_DEFAULTS]: (
                     Where(manifest),
-                    frozenset(manifest.body.get("data") or ()),
+                    _data_keys(manifest),
                 )
                 for manifest in self._manifests
                 if (manifest.group, manifest.kind) == ("", "ConfigMap")
@@ -260,6 +287,9 @@ class _Reader:
 
     def _one(self, manifest: Manifest, read: Callable[[Manifest], _Object]) -> Iterator[_Object]:
         """Read one object; what is refused is not yielded, and is kept."""
+        if unreadable := list(_unreadable_metadata(manifest)):
+            self._refuse(manifest, unreadable)
+            return
         found: list[_Object] = []
         with collected_problems() as problems:
             problems += _duplicate_keys(manifest)
@@ -303,6 +333,20 @@ class _Reader:
 
 def _with_notes(mesh: Mesh, notes: Iterable[Problem]) -> Mesh:
     return replace(mesh, notes=tuple(notes))
+
+
+def _unreadable_metadata(manifest: Manifest) -> Iterator[Problem]:
+    metadata = manifest.body.get("metadata")
+    for name in ("labels", "annotations"):
+        value = metadata.get(name) if isinstance(metadata, dict) else None
+        if value is not None and not isinstance(value, dict):
+            yield manifest.problem(("metadata", name), f"expected a mapping, found {value!r}.")
+
+
+def _data_keys(manifest: Manifest) -> frozenset[str]:
+    """Return the keys of a ConfigMap's data."""
+    data = manifest.body.get("data")
+    return frozenset(map(str, data)) if isinstance(data, dict) else frozenset()
 
 
 def _duplicate_keys(manifest: Manifest) -> Iterator[Problem]:

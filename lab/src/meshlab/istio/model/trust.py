@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from meshlab.istio.read.hosts import common_host, full_name
-from meshlab.istio.read.kinds import EXTENSIONS, GATEWAY_API, NETWORKING, SECURITY, TELEMETRY
+from meshlab.istio.read.kinds import (
+    EXTENSIONS,
+    GATEWAY_API,
+    GATEWAY_API_EXPERIMENTS,
+    NETWORKING,
+    SECURITY,
+    TELEMETRY,
+)
 from meshlab.istio.read.pods import TEMPLATES
 
 if TYPE_CHECKING:
@@ -110,7 +117,9 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
             return (Scope(namespaces=here, selector=selector),)
         case (group, "Gateway") if group == NETWORKING:
             return (Scope(selector=_labels(spec.get("selector")), proxies="gateway"),)
-        case (group, "VirtualService" | "ServiceEntry") if group == NETWORKING:
+        case (group, "ServiceEntry") if group == NETWORKING:
+            return (Scope(_visible(spec, namespace), direction="outbound", hosts=_entry_hosts(spec)),)
+        case (group, "VirtualService") if group == NETWORKING:
             hosts = tuple(full_name(str(host), namespace) for host in _list(spec.get("hosts")))
             return (Scope(_visible(spec, namespace), direction="outbound", hosts=hosts or None),)
         case (group, "DestinationRule") if group == NETWORKING:
@@ -124,6 +133,12 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
                 if (other.group, other.kind) == (NETWORKING, "ServiceEntry") and other.namespace == namespace
                 for host in _list(_mapping(other.body.get("spec")).get("hosts"))
             )
+            # A Service selects WorkloadEntries beside pods.
+            hosts += tuple(
+                f"{other.name}.{namespace}.svc.cluster.local"
+                for other in others
+                if (other.group, other.kind) == ("", "Service") and other.namespace == namespace
+            )
             return (Scope(direction="outbound", hosts=hosts),)
         case ("", "Service"):
             selector = _labels(spec.get("selector"))
@@ -131,7 +146,23 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
             to_it = Scope(direction="outbound", hosts=(host,))
             return (to_it, Scope((namespace,), selector, direction="inbound")) if selector else (to_it,)
         case ("", "Namespace"):
-            return (Scope(namespaces=(manifest.name,)),)
+            itself = Scope(namespaces=(manifest.name,))
+            # Its labels also decide whose routes a listener takes that selects namespaces.
+            return (itself, Scope(proxies="gateway")) if any(map(_selects_namespaces, others)) else (itself,)
+        case ("", "Endpoints"):
+            return (Scope(direction="outbound", hosts=(f"{manifest.name}.{namespace}.svc.cluster.local",)),)
+        case ("discovery.k8s.io", _):
+            name = _mapping(_mapping(manifest.body.get("metadata")).get("labels")).get(
+                "kubernetes.io/service-name"
+            )
+            hosts = (f"{name}.{namespace}.svc.cluster.local",) if isinstance(name, str) else ()
+            return (Scope(direction="outbound", hosts=hosts or None),)
+        case ("networking.k8s.io", "Ingress"):
+            return (Scope(proxies="gateway"),)
+        case ("sailoperator.io" | "maistra.io", _):
+            return (Scope(),)
+        case (group, _) if group == GATEWAY_API_EXPERIMENTS:
+            return (Scope(proxies="gateway"), Scope(direction="outbound"))
         case (group, "GatewayClass" | "ReferenceGrant") if group == GATEWAY_API:
             return (Scope(proxies="gateway"),)
         case (group, "Gateway") if group == GATEWAY_API:
@@ -152,7 +183,10 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
                 scopes.append(Scope(direction="outbound", hosts=services))
             # Without a parent it acts nowhere.
             return tuple(scopes)
-    return (Scope(namespaces=here),)
+        case ("", "ServiceAccount"):
+            return (Scope(namespaces=here),)
+    # Where the kind is not known, nor is what it could change.
+    return (Scope(),)
 
 
 def _referred_hosts(refs: object, namespace: str, others: Iterable[Manifest]) -> tuple[str, ...]:
@@ -172,6 +206,32 @@ def _referred_hosts(refs: object, namespace: str, others: Iterable[Manifest]) ->
     return tuple(found)
 
 
+def _entry_hosts(spec: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Return the hosts whose requests a ServiceEntry could change; `None` for all.
+
+    A port that is not told by its host, as TCP is not, takes what goes to an address, or to any address at all.
+    """
+    ports = [_mapping(port) for port in _list(spec.get("ports"))]
+    by_host = all(
+        str(port.get("protocol")).upper() in ("HTTP", "HTTP2", "GRPC", "HTTPS", "TLS") for port in ports
+    )
+    hosts = tuple(str(host) for host in _list(spec.get("hosts")))
+    return hosts if hosts and ports and by_host else None
+
+
+def _selects_namespaces(manifest: Manifest) -> bool:
+    """Return whether a Gateway of the Gateway API takes routes of namespaces by their labels."""
+    if (manifest.group, manifest.kind) not in ((GATEWAY_API, "Gateway"), (GATEWAY_API, "ListenerSet")):
+        return False
+    spec = _mapping(manifest.body.get("spec"))
+    allowed = [spec.get("allowedListeners")]
+    allowed += [_mapping(listener).get("allowedRoutes") for listener in _list(spec.get("listeners"))]
+    return any(
+        _mapping(_mapping(each).get("namespaces")).get("from") == "Selector"
+        for each in map(_mapping, allowed)
+    )
+
+
 def _visible(spec: Mapping[str, Any], namespace: str) -> tuple[str, ...] | None:
     scopes = [str(scope) for scope in _list(spec.get("exportTo"))]
     if not scopes or "*" in scopes:
@@ -188,4 +248,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _labels(value: object) -> tuple[tuple[str, str], ...]:
-    return tuple((str(key), str(item)) for key, item in _mapping(value).items())
+    # A value that is no text selects nothing that could be known, so it narrows nothing down.
+    return tuple((key, item) for key, item in _mapping(value).items() if isinstance(item, str))

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Fields, Where
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from meshlab.manifest import Manifest
 
 __all__ = ["Operator", "read_operator"]
@@ -232,8 +230,10 @@ def _check_injection(webhook: Fields) -> None:
 
 
 def _check_environment(pilot: object, where: Where) -> None:
-    environment: Mapping[str, object] = (pilot.get("env") or {}) if isinstance(pilot, dict) else {}
-    for name in environment:
+    environment = pilot.get("env") if isinstance(pilot, dict) else None
+    if environment is not None and not isinstance(environment, dict):
+        raise where.error(f"expected a mapping, found {environment!r}.")
+    for name in environment or {}:
         if name not in _ISTIOD_ENVIRONMENT:
             raise where.key(name).error(_OTHER_ISTIOD)
 

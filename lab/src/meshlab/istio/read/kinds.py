@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from meshlab.manifest import Manifest, ManifestError
 
 __all__ = [
+    "GATEWAY_API_EXPERIMENTS",
     "ISTIO_GROUPS",
     "NOT_ENFORCED",
     "READ",
     "REFUSED",
+    "REMOVED_GROUPS",
     "WITHOUT_TRAFFIC",
     "Disposition",
     "classify",
@@ -23,6 +25,7 @@ __all__ = [
 
 NETWORKING, SECURITY, TELEMETRY = "networking.istio.io", "security.istio.io", "telemetry.istio.io"
 EXTENSIONS, GATEWAY_API = "extensions.istio.io", "gateway.networking.k8s.io"
+GATEWAY_API_EXPERIMENTS = "gateway.networking.x-k8s.io"
 ISTIO_GROUPS = (NETWORKING, SECURITY, TELEMETRY, EXTENSIONS, "install.istio.io")
 
 Disposition = Literal["read", "passed over", "not enforced", "refused"]
@@ -103,14 +106,34 @@ WITHOUT_TRAFFIC = frozenset(
 )
 """(group, kind) of what never decides a request; passed over, as is every kind of a group that is not Istio's."""
 
+REMOVED_GROUPS = ("authentication.istio.io", "config.istio.io", "rbac.istio.io")
+"""Groups of Istio that its releases since 1.6 do not know: their objects do nothing."""
+
 NOT_ENFORCED = frozenset({("networking.k8s.io", "NetworkPolicy")})
 """(group, kind) of what a cluster enforces outside Envoy; the bench does not, and lists it in `Mesh.not_enforced`."""
 
+_ENDPOINTS = (
+    "servers of a Service without a selector are not compiled; write a ServiceEntry with their addresses"
+)
+_EXPERIMENT = "experiments of the Gateway API are not compiled"
+_OPERATOR = "mesh-wide settings are not read from it; give them as a MeshConfig with --mesh-config"
 REFUSED = {
     (NETWORKING, "EnvoyFilter"): "its patches depend on istiod's exact output, which is not reproduced",
     (NETWORKING, "ProxyConfig"): "the proxies keep to Istio's default settings",
     (EXTENSIONS, "WasmPlugin"): "the bench's Envoy runs no plugins",
     (EXTENSIONS, "TrafficExtension"): "the bench's Envoy runs no plugins",
+    ("", "Endpoints"): _ENDPOINTS,
+    ("discovery.k8s.io", "EndpointSlice"): _ENDPOINTS,
+    (
+        "networking.k8s.io",
+        "Ingress",
+    ): "Istio's gateways serve an Ingress of class istio, and it is not compiled; write a "
+    "Gateway and a VirtualService",
+    (GATEWAY_API_EXPERIMENTS, "XBackendTrafficPolicy"): _EXPERIMENT,
+    (GATEWAY_API_EXPERIMENTS, "XListenerSet"): _EXPERIMENT,
+    ("maistra.io", "ServiceMeshControlPlane"): _OPERATOR,
+    ("sailoperator.io", "Istio"): _OPERATOR,
+    ("sailoperator.io", "IstioRevision"): _OPERATOR,
 }
 """(group, kind) of what may decide a request and is not compiled, each with the reason."""
 
@@ -122,16 +145,29 @@ def classify(manifest: Manifest) -> Disposition:
         return "not enforced"
     if kind in READ:
         return "read" if _is_known_version(manifest) else "refused"
-    may_decide = manifest.group in (*ISTIO_GROUPS, GATEWAY_API) and kind not in WITHOUT_TRAFFIC
-    return "refused" if may_decide else "passed over"
+    if kind == ("networking.k8s.io", "Ingress"):
+        return "refused" if _ingress_class(manifest) == "istio" else "passed over"
+    if kind in REFUSED:
+        return "refused"
+    of_istio = manifest.group == GATEWAY_API or manifest.group.endswith(".istio.io")
+    may_decide = of_istio and kind not in WITHOUT_TRAFFIC and manifest.group not in REMOVED_GROUPS
+    # `apiVersion: security.istio.io` names no version, and so no group.
+    without_group = not manifest.group and manifest.version != "v1"
+    return "refused" if may_decide or without_group else "passed over"
 
 
 def refusal(manifest: Manifest) -> ManifestError:
     """Return the reason for which `classify` refuses a manifest."""
     if (manifest.group, manifest.kind) in READ:
-        current = f"{manifest.group}/{(_versions(manifest) or ('v1',))[0]}"
+        current = "/".join(filter(None, (manifest.group, (_versions(manifest) or ("v1",))[0])))
         return (
             Where(manifest).key("apiVersion").error(f"{manifest.api_version} is not known; write {current}.")
+        )
+    if not manifest.group and manifest.version != "v1":
+        return (
+            Where(manifest)
+            .key("apiVersion")
+            .error(f"{manifest.api_version} is not known; write GROUP/VERSION.")
         )
     reason = REFUSED.get(
         (manifest.group, manifest.kind), "it may decide what becomes of a request, and it is not compiled"
@@ -143,6 +179,18 @@ def refusal(manifest: Manifest) -> ManifestError:
     )
 
 
+def _ingress_class(manifest: Manifest) -> str:
+    """Return the class that an Ingress asks for, by its field or by the annotation of before."""
+    for place, name in (("spec", "ingressClassName"), ("metadata", "annotations")):
+        value = manifest.body.get(place)
+        value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            value = value.get("kubernetes.io/ingress.class")
+        if isinstance(value, str):
+            return value
+    return ""
+
+
 def is_old_version(manifest: Manifest) -> bool:
     """Return whether a newer version of the manifest's kind has the same fields."""
     if manifest.group == GATEWAY_API and manifest.kind in _JUST_GRADUATED:
@@ -151,7 +199,7 @@ def is_old_version(manifest: Manifest) -> bool:
 
 
 def _is_known_version(manifest: Manifest) -> bool:
-    known = _versions(manifest)
+    known = _versions(manifest) if manifest.group else ("v1",)
     return not known or manifest.version in known
 
 

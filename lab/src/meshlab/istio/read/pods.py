@@ -145,7 +145,7 @@ def read_pod(manifest: Manifest) -> Pod:
     containers = [
         entry
         for kind in ("initContainers", "containers")
-        for entry in pod.get(kind) or []
+        for entry in _listed(pod, kind, template.key("spec"))
         if isinstance(entry, dict)
     ]
     return Pod(
@@ -179,9 +179,19 @@ def _inject(labels: Mapping[str, str], annotations: Mapping[str, Any]) -> bool |
     return {"true": True, "false": False}.get(str(setting).lower() if setting is not None else "")
 
 
+def _listed(holder: Mapping[str, Any], name: str, where: Where) -> list[Any]:
+    """Return a list that a pod or container has; what is none is reported."""
+    value = holder.get(name)
+    if value is not None and not isinstance(value, list):
+        where.key(name).report(f"expected a list, found {value!r}.")
+    return value if isinstance(value, list) else []
+
+
 def _own_proxy(containers: list[dict[str, Any]]) -> Literal["sidecar", "gateway"] | None:
     for container in containers:
-        arguments = container.get("args") or []
+        arguments = container.get("args")
+        if not isinstance(arguments, list):
+            continue
         if container.get("name") == "istio-proxy" and "proxy" in arguments:
             return "gateway" if "router" in arguments else "sidecar"
     return None
@@ -194,14 +204,15 @@ def _is_unprivileged(containers: list[dict[str, Any]]) -> bool:
         and entry.get("name") == "ISTIO_META_UNPRIVILEGED_POD"
         and str(entry.get("value")).lower() in ("true", "t", "1")
         for container in containers
-        for entry in container.get("env") or []
+        if isinstance(container.get("env"), list)
+        for entry in container["env"]
     )
 
 
 def _ports(containers: list[dict[str, Any]], template: Where) -> tuple[ContainerPort, ...]:
     found: dict[int, ContainerPort] = {}
     for container in containers:
-        for port in container.get("ports") or []:
+        for port in _listed(container, "ports", template.key("spec", "containers")):
             if container.get("name") == "istio-proxy" or not isinstance(port, dict):
                 continue
             if str(port.get("protocol", "TCP")).upper() != "TCP":

@@ -103,9 +103,10 @@ def creation_time(manifest: Manifest) -> dt.datetime:
 
 
 def metadata_map(manifest: Manifest, name: str) -> Mapping[str, str]:
-    """Return the labels or the annotations of an object."""
-    values = (manifest.body.get("metadata") or {}).get(name) or {}
-    return {str(key): str(value) for key, value in values.items()}
+    """Return the labels or the annotations of an object; empty where they are no mapping, which `load_mesh` refuses."""
+    metadata = manifest.body.get("metadata")
+    values = metadata.get(name) if isinstance(metadata, dict) else None
+    return {str(key): str(value) for key, value in values.items()} if isinstance(values, dict) else {}
 
 
 def unimplemented(fields: Fields, names: Mapping[str, str]) -> tuple[tuple[Where, str], ...]:

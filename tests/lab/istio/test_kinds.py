@@ -1,0 +1,155 @@
+"""Kinds that may decide a request are read or refused, wherever they come from; the rest is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from meshlab.bench.local_bench import LocalBench
+from meshlab.bench.protocol import Sources
+from meshlab.istio import WorkloadRef, load_mesh
+from meshlab.istio.read.mesh_config import MeshSettings
+from meshlab.manifest import parse_manifests
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshlab.istio import Mesh
+
+MESH = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {istio-injection: enabled}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: edge, labels: {istio-injection: enabled}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cart, namespace: shop}
+spec: {template: {metadata: {labels: {app: cart}}, spec: {containers: [{name: c}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: door, namespace: edge}
+spec:
+  template:
+    metadata:
+      labels: {app: door, sidecar.istio.io/inject: "true"}
+      annotations: {inject.istio.io/templates: gateway}
+    spec: {containers: [{name: istio-proxy}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop}
+spec: {selector: {app: cart}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: far, namespace: shop}
+spec: {ports: [{port: 80}]}
+"""
+CART, DOOR = WorkloadRef("shop", "cart"), WorkloadRef("edge", "door")
+FAR = "far.shop.svc.cluster.local"
+ISTIO = "networking.istio.io/v1"
+
+
+def mesh(
+    api: str, kind: str, spec: object = None, settings: MeshSettings | None = None, **metadata: object
+) -> Mesh:
+    it: dict[str, Any] = {"apiVersion": api, "kind": kind, "spec": spec or {}}
+    it["metadata"] = {"name": "it", "namespace": "shop", **metadata}
+    return load_mesh(parse_manifests(f"{MESH}---\n{yaml.safe_dump(it)}", "mesh.yaml"), settings)
+
+
+def silenced(found: Mesh, ref: WorkloadRef, host: str) -> bool:
+    return bool(found.untrusted(found.workload(ref), "outbound", host))
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        (ISTIO, "Virtualservice"),
+        (ISTIO, "AuthorizationPolicy"),
+        ("security.istio.io", "AuthorizationPolicy"),
+        ("unheard.istio.io/v1", "Gateway"),
+        ("v2", "Secret"),
+        ("sailoperator.io/v1", "Istio"),
+        ("maistra.io/v2", "ServiceMeshControlPlane"),
+        ("gateway.networking.x-k8s.io/v1alpha1", "XListenerSet"),
+    ],
+)
+def test_what_may_decide_and_is_not_known_is_refused_for_all_that_it_could_touch(api: str, kind: str) -> None:
+    found = mesh(api, kind)
+    assert len(found.refusals) == 1
+    assert silenced(found, CART, "any.example")
+    assert silenced(found, DOOR, "any.example")
+
+
+def test_an_operators_object_is_passed_over_where_a_mesh_config_is_given() -> None:
+    assert mesh("sailoperator.io/v1", "Istio", settings=MeshSettings()).refusals == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "annotations"),
+    [
+        ({"ingressClassName": "istio"}, {}),
+        ({}, {"kubernetes.io/ingress.class": "istio"}),
+    ],
+)
+def test_an_ingress_of_istio_silences_gateways(spec: object, annotations: object) -> None:
+    found = mesh("networking.k8s.io/v1", "Ingress", spec, annotations=annotations)
+    assert silenced(found, DOOR, "any.example")
+    assert not silenced(found, CART, "any.example")
+    assert mesh("networking.k8s.io/v1", "Ingress", {"ingressClassName": "nginx"}).refusals == ()
+
+
+def test_endpoints_of_a_service_without_pods_silence_what_is_sent_there() -> None:
+    for found in (
+        mesh("v1", "Endpoints", name="far"),
+        mesh("discovery.k8s.io/v1", "EndpointSlice", labels={"kubernetes.io/service-name": "far"}),
+    ):
+        assert silenced(found, CART, FAR)
+        assert not silenced(found, CART, "cart.shop.svc.cluster.local")
+
+
+def test_endpoints_that_the_cluster_writes_change_nothing() -> None:
+    assert mesh("v1", "Endpoints", name="cart").refusals == ()
+    labels = {"kubernetes.io/service-name": "cart"}
+    assert mesh("discovery.k8s.io/v1", "EndpointSlice", labels=labels).refusals == ()
+
+
+def test_a_kind_that_is_not_known_is_named_once(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    policy = (
+        "---\n{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: %s, namespace: shop}}\n"
+    )
+    role = "---\n{apiVersion: rbac.istio.io/v1alpha1, kind: ServiceRole, metadata: {name: it, namespace: shop}}\n"
+    file.write_text(MESH + policy % "a" + policy % "b" + role)
+    notes = LocalBench().load(Sources((str(file),))).notes
+    assert len([note for note in notes if "CiliumNetworkPolicy shop/a and 1 more: passed over" in note]) == 1
+    assert (
+        len([note for note in notes if "ServiceRole shop/it: passed over: Istio removed this group" in note])
+        == 1
+    )
+
+
+@pytest.mark.parametrize("value", [["cart"], {"a": "b"}, 1, None])
+def test_a_selector_that_cannot_be_read_narrows_nothing_down(value: object) -> None:
+    spec = {"selector": {"matchLabels": {"app": value}}, "action": "DENY"}
+    found = mesh("security.istio.io/v1", "AuthorizationPolicy", spec)
+    assert found.untrusted(found.workload(CART), "inbound", None)
+
+
+def test_a_refused_entry_for_tcp_silences_every_host_because_it_takes_a_port() -> None:
+    spec: dict[str, Any] = {"hosts": ["db.example"], "strange": 1}
+    spec["ports"] = [{"number": 1, "name": "t", "protocol": "TCP"}]
+    assert silenced(mesh(ISTIO, "ServiceEntry", spec), CART, "192.0.2.1")
+    spec["ports"] = [{"number": 1, "name": "t", "protocol": "HTTP"}]
+    assert not silenced(mesh(ISTIO, "ServiceEntry", spec), CART, "192.0.2.1")
+
+
+def test_a_refused_workload_entry_silences_the_services_that_may_select_it() -> None:
+    assert silenced(mesh(ISTIO, "WorkloadEntry", {"strange": 1}), CART, FAR)
