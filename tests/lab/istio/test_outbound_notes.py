@@ -65,6 +65,6 @@ def test_a_sidecar_that_selects_nothing() -> None:
 def test_fields_that_are_passed_over_and_refused_are_in_the_table() -> None:
     rows = {(row.kind, row.field): row.disposition for row in coverage_rows()}
     kind = "DestinationRule (networking.istio.io)"
-    assert rows[kind, "trafficPolicy.outlierDetection"] == "passed over"
-    assert rows[kind, "trafficPolicy.tunnel"] == "refused"
+    assert rows[kind, "spec.trafficPolicy.outlierDetection.interval"] == "passed over"
+    assert rows[kind, "spec.trafficPolicy.tunnel"] == "refused"
     assert rows[kind, ""] == "read"

@@ -76,7 +76,11 @@ UNKNOWN = "surprise: 1"
             {"cart outbound cart"},
         ),
         (
-            manifest("ServiceEntry", "edge", f"{{{UNKNOWN}, hosts: [other.shop.svc.cluster.local]}}"),
+            manifest(
+                "ServiceEntry",
+                "edge",
+                f"{{{UNKNOWN}, hosts: [other.shop.svc.cluster.local], ports: [{{protocol: HTTP}}]}}",
+            ),
             {"cart outbound other", "other outbound other", "door outbound other", "door inbound other"},
         ),
         (manifest("Gateway", "edge", f"{{{UNKNOWN}, selector: {{app: door}}}}"), everything_of("door")),
