@@ -110,7 +110,7 @@ def test_a_note_fails_the_check_only_where_it_is_strict(
 def test_what_is_passed_over_is_named(command: Command, manifests: Callable[..., Path]) -> None:
     done = command("check", "-f", manifests(good=GOOD, map=CONFIG_MAP, values="replicas: 1"))
     assert "1 ConfigMap: kinds that never decide a request" in done.out
-    assert "values.yaml:1: no Kubernetes object" in "".join(done.out.split("\n   "))
+    assert "values.yaml:1: no Kubernetes object" in " ".join(done.out.split())
 
 
 def test_the_json_has_everything_that_the_text_has(command: Command, manifests: Callable[..., Path]) -> None:

@@ -29,16 +29,16 @@ _STYLES = {"read": "green", "refused": "yellow", "template": "dim"}
 def print_checked(checked: Checked, on: Console) -> None:
     """Print the refusals by file, then notes and what is passed over, then one line of counts."""
     for file, refusals in _by_file(checked.refusals).items():
-        print_on(on, Text(file, style="bold"))
+        print_on(on, Text(file, style="bold"), soft_wrap=True)
         for refusal in refusals:
             _print_problems(refusal.problems, on, style="yellow")
             for what in traffic(refusal):
-                print_on(on, _indented(f"not judged: {what}", on, "dim", 4))
+                print_on(on, _indented(f"not judged: {what}", on, "dim", 4), soft_wrap=True)
         on.print()
     if checked.notes:
         print_on(on, Text("legal in Istio, and perhaps not meant:", style="bold"))
         for note in checked.notes:
-            print_on(on, _indented(str(note), on, "cyan", 2))
+            print_on(on, _indented(str(note), on, "cyan", 2), soft_wrap=True)
         on.print()
     for heading, lines in (
         ("not enforced:", checked.not_enforced),
@@ -47,7 +47,7 @@ def print_checked(checked: Checked, on: Console) -> None:
         if lines:
             print_on(on, Text(heading, style="bold"))
             for line in lines:
-                print_on(on, _indented(line, on, "dim", 2))
+                print_on(on, _indented(line, on, "dim", 2), soft_wrap=True)
             on.print()
     print_on(on, Text(summary(checked), style="bold"))
 
@@ -85,7 +85,7 @@ def print_each(checked: Sequence[CheckedInput], counted: Totals, on: Console, no
             on, Text("reasons, with the number of inputs that each keeps from being read:", style="bold")
         )
         for why, count in counted.reasons:
-            print_on(on, _indented(f"{count:>4}  {why}", on, "yellow", 0, hanging=6))
+            print_on(on, _indented(f"{count:>4}  {why}", on, "yellow", 0, hanging=6), soft_wrap=True)
         on.print()
     nouns = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     for label, counts in (
@@ -114,7 +114,7 @@ def _by_file(refusals: Sequence[Refusal]) -> dict[str, list[Refusal]]:
 def _print_problems(problems: Sequence[Problem], on: Console, *, style: str) -> None:
     for problem in problems:
         line = f"{problem.line}: " if problem.line else ""
-        print_on(on, _indented(f"{line}{_reason_of(problem)}", on, style, 2))
+        print_on(on, _indented(f"{line}{_reason_of(problem)}", on, style, 2), soft_wrap=True)
 
 
 def _reason_of(problem: Problem) -> str:

@@ -104,10 +104,16 @@ def changes(before: Run, after: Run, on: Console) -> None:
     print_on(on, counts(after))
 
 
-def print_on(on: Console, what: RenderableType) -> None:
-    """Print without the spaces that fill lines up; they would be copied, and break in narrower windows."""
+def print_on(on: Console, what: RenderableType, *, soft_wrap: bool = False) -> None:
+    """Print without the spaces that fill lines up; they would be copied, and break in narrower windows.
+
+    Args:
+        on: Where to.
+        what: What to print.
+        soft_wrap: Whether a line that is too long is left to the terminal, so that a path in it stays whole.
+    """
     with on.capture() as captured:
-        on.print(what)
+        on.print(what, soft_wrap=soft_wrap)
     on.file.write(_FILLING.sub(r"\1", captured.get()))
 
 
