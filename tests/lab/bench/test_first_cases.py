@@ -112,6 +112,24 @@ def test_where_several_workloads_stand_behind_a_service_any_of_them_may_answer()
     assert parse_case_file(text, "first-cases.yaml").cases
 
 
+def test_where_several_workloads_stand_behind_a_service_any_of_their_proxies_may_refuse() -> None:
+    host = "orders.orders.svc.cluster.local"
+    survey = Survey(
+        endpoints=(Endpoint(ORDERS, host, 80, 8080, http=True), Endpoint(CART, host, 80, 8080, http=True)),
+        senders=(CART,),
+    )
+    draft = draft_of(survey)
+    asked = questions(draft, "first-cases.yaml")
+    verdict = refused(403, CART)
+    verdict = replace(verdict, hops=(*answered(200).hops, *verdict.hops))
+    mesh = FakeMesh({case.name: verdict for case in asked.cases})
+    text = written(draft, run_cases(mesh, [asked], Choice()).outcomes)
+
+    assert "{status: 403, policy: none}" in text
+    assert "403 shop/cart" not in text.partition("matrix:")[2]
+    assert parse_case_file(text, "first-cases.yaml").cases
+
+
 def test_an_issuer_that_no_rule_names_gets_a_token_too() -> None:
     draft = draft_of(Survey(SURVEY.entrances, issuers=SURVEY.issuers))
     assert draft.tokens == {"token of issuer 1": "{issuer: https://idp.example, claims: {sub: somebody}}"}

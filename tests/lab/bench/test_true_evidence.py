@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshlab.bench.case import AppSpec
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.evidence.line import parse_line
 from meshlab.bench.local_bench import LocalBench
-from meshlab.bench.protocol import Setup, Sources
+from meshlab.bench.protocol import BenchError, Setup, Sources
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.istio import WorkloadRef
 
@@ -63,10 +65,15 @@ class Bench:
         self.bench = LocalBench()
         self.mesh = self.bench.load(Sources((str(file),)))
 
-    def ask(self, cases: str, between: Callable[[MeshRun], None] | None = None) -> list[Outcome]:
+    def ask(
+        self,
+        cases: str,
+        between: Callable[[MeshRun], None] | None = None,
+        apps: tuple[AppSpec, ...] = (),
+    ) -> list[Outcome]:
         """Send the cases; `between` is called when everything runs."""
         found = parse_case_file(f"cases:\n{cases}", "cases.yaml")
-        with self.mesh.start(Setup(apps=found.apps), found.cases, jobs=2) as engine:
+        with self.mesh.start(Setup(apps=apps), found.cases, jobs=2) as engine:
             if between:
                 between(self.bench._runs[0])
             return list(engine.run(found.cases))
@@ -147,3 +154,28 @@ def test_the_bench_keeps_its_own_header_to_itself(bench: Bench) -> None:
     )
     assert outcome.state == "error"
     assert "x-meshlab-case is the bench's own" in outcome.reasons[0]
+
+
+def test_a_command_that_ends_before_it_listens_says_so_and_what_it_should_do(bench: Bench) -> None:
+    with pytest.raises(BenchError) as caught:
+        bench.ask(TO_REDIS % "refused", apps=(AppSpec("shop/redis", command=("false",)),))
+    message = str(caught.value)
+    assert message.startswith("the application shop/redis cannot be asked: app-shop.redis-")
+    assert "ended with exit code 1" in message
+    assert "within" not in message
+    assert "must listen on 127.0.0.1 at the port in PORT" in message
+
+
+def test_what_an_application_says_about_itself_proves_nothing(bench: Bench) -> None:
+    liar = (
+        "import os, socket\n"
+        "s = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))\n"
+        "while True:\n"
+        "    c, _ = s.accept()\n"
+        '    c.sendall(b\'{"app": "shop/cart", "version": "v1"}\\n\')\n'
+    )
+    apps = (AppSpec("shop/redis", command=(sys.executable, "-c", liar)),)
+    (outcome,) = bench.ask(TO_REDIS % "answered shop/cart", apps=apps)
+    assert outcome.state == "failed"
+    assert outcome.verdict is not None
+    assert outcome.verdict.app == "shop/redis"

@@ -238,3 +238,10 @@ spec: {podSelector: {}}
     first, second = small.mesh(network, limited).not_enforced
     assert "NetworkPolicy shop/closed" in first
     assert "Service edge/door: spec.loadBalancerSourceRanges" in second
+
+
+@pytest.mark.parametrize(
+    "name", ["readiness.status.sidecar.istio.io/periodSeconds", "sidecar.istio.io/statsInclusionPrefixes"]
+)
+def test_an_annotation_about_probes_and_statistics_changes_nothing(small: SmallMesh, name: str) -> None:
+    assert small.mesh(deployment(small, f"{POD}.metadata.annotations", {name: "2"})).refusals == ()

@@ -89,7 +89,12 @@ class Applications:
             self._echo.listening_port()
             self._announced = True
         for address, child in self._commands.items():
-            child.wait_port(address.port)
+            try:
+                child.wait_port(address.port)
+            except LabError as error:
+                problem = f"the application {self._served[address]} cannot be asked: {error}"
+                hint = f"Its command must listen on 127.0.0.1 at the port in PORT, here {address.port}."
+                raise LabError(f"{problem}\n{hint}") from error
 
     def ended(self, place: Place) -> str:
         """Why the program at a place does not run any more; empty where it runs.

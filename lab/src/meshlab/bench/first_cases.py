@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import CaseFile
     from meshlab.bench.survey import Endpoint, Entrance, Survey
-    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.bench.verdicts.verdict import Outcome, Verdict
 
 __all__ = ["Draft", "draft_of", "questions", "written"]
 
@@ -333,6 +333,8 @@ def _cell(outcome: Outcome, alike: Mapping[str, tuple[str, ...]]) -> str:
     if verdict is None or _why_not(outcome):
         return "'-'"
     status = verdict.reply.status
+    if verdict.proxy and len(alike.get(str(verdict.proxy), ())) > 1 and _shared(outcome):
+        return _refused_by_any(verdict)
     if status is None:
         if verdict.reply.answered:
             return f"answered {verdict.app}" if verdict.app else "answered"
@@ -345,6 +347,17 @@ def _cell(outcome: Outcome, alike: Mapping[str, tuple[str, ...]]) -> str:
     if verdict.proxy:
         return f"{status} {verdict.proxy}" if status >= 400 else f"{status} proxy {verdict.proxy}"
     return str(status)
+
+
+def _refused_by_any(verdict: Verdict) -> str:
+    """Return a refusal that the proxies of several workloads give alike: by its policy where it has one."""
+    status = verdict.reply.status
+    ending = "refused: true" if status is None else f"status: {status}"
+    policy = verdict.decisive.policy if verdict.decisive else None
+    if policy is None:
+        return f"{{{ending}}}"
+    rule = "" if policy.rule is None else f", rule: {policy.rule}"
+    return f"{{{ending}, policy: {policy.name}{rule}}}"
 
 
 def _shared(outcome: Outcome) -> bool:

@@ -50,7 +50,7 @@ def reported(failed: Exit = Exit.INPUT, *, as_json: bool = False) -> Iterator[No
 
             typer.echo(error_as_json(str(error), code, getattr(error, "problems", ())))
         else:
-            explain(str(error))
+            explain(str(error), listed=not isinstance(error, BenchError))
         raise typer.Exit(code) from error
 
 
@@ -68,10 +68,15 @@ def lab_extra(command: str) -> Iterator[None]:
         ) from None
 
 
-def explain(message: str) -> None:
-    """Print an error message on stderr; the problems of files stand on lines of their own."""
+def explain(message: str, *, listed: bool = True) -> None:
+    """Print an error message on stderr.
+
+    Args:
+        message: The message.
+        listed: Whether its lines are problems of files, one each, rather than one text.
+    """
     lines = message.split("\n")
-    if len(lines) == 1:
+    if len(lines) == 1 or not listed:
         typer.echo(f"meshlab: {message}", err=True)
         return
     typer.echo("\n".join(lines[:_MAX_LINES]), err=True)

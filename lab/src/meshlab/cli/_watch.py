@@ -62,7 +62,7 @@ def watch_cases(
         try:
             run = run_once(bench, given, cases, choice, apps, variables)
         except (LabError, ManifestError, BenchError) as error:
-            explain(str(error))
+            explain(str(error), listed=not isinstance(error, BenchError))
         else:
             if before is None:
                 terminal.full(run, on, verbose=verbose)

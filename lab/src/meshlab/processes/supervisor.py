@@ -98,7 +98,9 @@ class Child:
         """
         deadline = time.monotonic() + timeout_s
         while not ready():
-            if not self.running or time.monotonic() > deadline:
+            if not self.running:
+                raise self._failed(otherwise)
+            if time.monotonic() > deadline:
                 raise self._failed(f"{otherwise} within {timeout_s:.0f} s")
             time.sleep(_POLL_S)
         self.mark_ready()
