@@ -38,11 +38,13 @@ class _Visit:
         workload: Whose proxy it is.
         listeners: Names of the listeners that may take the request.
         host: The Host in lower case; `None` where it is unknown.
+        original: Where the connection's original destination is on this machine, to which the relay passes it on.
     """
 
     workload: WorkloadRef
     listeners: frozenset[str]
     host: str | None
+    original: str = ""
 
 
 def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
@@ -129,9 +131,9 @@ class TouchedProxies:
         resolved = self._mesh.addresses.resolve(to.host, to.port, ref.namespace)
         if resolved is None:
             return []
-        if ref in self._mesh.addresses.outbound:
-            return [_Visit(ref, self._outbound(ref, *resolved), host)]
         address = self._mesh.addresses.without_proxy(*resolved)
+        if ref in self._mesh.addresses.outbound:
+            return [_Visit(ref, self._outbound(ref, *resolved), host, str(address or ""))]
         place = self._places.at(str(address)) if address else None
         if place is None or place.kind != "proxy" or place.workload is None:
             return []
@@ -162,7 +164,8 @@ class TouchedProxies:
                     clusters |= named
                     host = None if rewritten else host
         found = []
-        for address in self._addresses(visit.workload, clusters):
+        for endpoint in self._addresses(visit.workload, clusters):
+            address = visit.original if endpoint == self._mesh.relay else endpoint
             place = self._places.at(address)
             if place and place.kind == "proxy" and place.workload:
                 found.append(_Visit(place.workload, self._bound(place.workload, address), host))
