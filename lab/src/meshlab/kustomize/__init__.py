@@ -1,6 +1,7 @@
 """Kustomizations as manifests: what `kubectl apply -k` would send, without kubectl.
 
-`build` follows kustomize 5.8 and the 5.5 of kubectl 1.32, which agree on what is read here.
+`build` follows kustomize 5.8 and the 5.5 of kubectl 1.32, which agree on what is read here. `build_with_tool` asks the
+kustomize or kubectl of the machine, and `build_any` prefers it where it is installed.
 
 Of a `kustomization.yaml` (Kustomization or Component) `build` reads:
 
@@ -31,6 +32,7 @@ Known differences from kustomize: a field whose value is left blank stays in an 
 text in YAML's folded style (`>`) is read as YAML says, where kustomize adds blank lines to some of it.
 """
 
-from meshlab.kustomize.build import build
+from meshlab.kustomize.build import build, build_any
+from meshlab.kustomize.tool import build_with_tool
 
-__all__ = ["build"]
+__all__ = ["build", "build_any", "build_with_tool"]

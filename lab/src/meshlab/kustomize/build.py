@@ -15,6 +15,7 @@ from meshlab.kustomize.merge_keys import built_in_schema
 from meshlab.kustomize.openapi import read_schemas
 from meshlab.kustomize.resource_files import read_resources
 from meshlab.kustomize.resources import append
+from meshlab.kustomize.tool import build_with_tool
 from meshlab.kustomize.transformers import transform
 from meshlab.kustomize.variables import add_variables, read_variable
 from meshlab.manifest import ManifestError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from meshlab.kustomize.merge_keys import SchemaOf
     from meshlab.manifest import Manifest
 
-__all__ = ["build"]
+__all__ = ["build", "build_any"]
 
 _GENERATORS = {"configMapGenerator": "ConfigMap", "secretGenerator": "Secret"}
 
@@ -49,6 +50,19 @@ def build(directory: Path, *, files: Mapping[Path, str] | None = None) -> list[M
     accumulator = Accumulator()
     builder.run(top, (), accumulator)
     return finish(accumulator, top)
+
+
+def build_any(directory: Path) -> list[Manifest]:
+    """Build a kustomization with the kustomize or kubectl of this machine, or without where there is neither.
+
+    Args:
+        directory: The directory of its `kustomization.yaml`.
+
+    Raises:
+        ManifestError: The tool refuses it; or there is no tool, and it is outside the subset.
+    """
+    built = build_with_tool(directory)
+    return build(directory) if built is None else built
 
 
 class _Builder:
