@@ -1,19 +1,14 @@
-"""The kustomize subset builds what kubectl builds, and refuses the rest."""
+"""Kustomizations build what kubectl builds: the files, the order, and what is refused."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshlab.kustomize import build
 from meshlab.manifest import ManifestError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.lab.kustomizations import Tree, by_identity, expect, kubectl, refusal, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,13 +25,6 @@ spec:
     - {name: x, timeout: 1s}
     - {name: z, timeout: 1s}
 """
-BINDING = """
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: b, namespace: ns}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}
-subjects: [{kind: ServiceAccount, name: a, namespace: ns}]
-"""
 SETTINGS = """configMapGenerator:
   - name: settings
     envs: [settings.env]
@@ -50,10 +38,6 @@ SETTINGS = """configMapGenerator:
 ENV = "# comment\nHOST=cart.example\n\n EMPTY=\nSPACED= a b \nEQUALS=a=b\n"
 
 IDENTITY = "apiVersion: v1, kind: Service, metadata: {name: s}"
-PATCH = "resources: [a.yaml]\npatches: [{target: {kind: Service}, patch: "
-COPY = "resources: [a.yaml]\nreplacements: [{source: "
-
-Tree = dict[str, str]
 
 TREES: dict[str, Tree] = {
     "files and directories in order": {
@@ -175,70 +159,60 @@ patches:
 }
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[Tree], Path]:
-    """Writes the files of a tree and returns its directory."""
-
-    def write_tree(tree: Tree) -> Path:
-        for name, text in tree.items():
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return tmp_path
-
-    return write_tree
-
-
-def by_name(bodies: list[Any]) -> dict[tuple[str, str, str], Any]:
-    return {
-        (body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]): body
-        for body in bodies
-    }
-
-
-def kubectl(directory: Path) -> list[Any]:
-    program = shutil.which("kubectl")
-    if program is None:
-        pytest.skip("kubectl is not installed")
-    run = subprocess.run(
-        [program, "kustomize", directory], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert run.returncode == 0, run.stderr
-    return list(yaml.safe_load_all(run.stdout))
-
-
-def refusal(directory: Path) -> str:
-    with pytest.raises(ManifestError) as caught:
-        build(directory)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
-def test_it_builds_what_kubectl_builds(write: Callable[[Tree], Path], tree: Tree) -> None:
-    directory = write(tree)
+def test_it_builds_what_kubectl_builds(tmp_path: Path, tree: Tree) -> None:
+    theirs = kubectl(write(tmp_path, tree))
+    if theirs is None:
+        pytest.skip("kubectl is not installed; it would have shown that it builds the same")
 
-    ours = [dict(manifest.body) for manifest in build(directory)]
-
-    assert by_name(ours) == by_name(kubectl(directory))
+    assert by_identity([dict(manifest.body) for manifest in build(tmp_path)]) == by_identity(theirs)
 
 
 @pytest.mark.parametrize(
     "overlay", sorted((ROOT / "infra/mesh/overlays").iterdir()), ids=lambda path: path.name
 )
 def test_the_shipped_overlays_are_those_that_kubectl_would_apply(overlay: Path) -> None:
-    ours = [dict(manifest.body) for manifest in build(overlay)]
+    theirs = kubectl(overlay)
+    if theirs is None:
+        pytest.skip("kubectl is not installed; it would have shown that it applies the same")
 
-    assert by_name(ours) == by_name(kubectl(overlay))
-
-
-def test_objects_keep_the_order_of_the_files(write: Callable[[Tree], Path]) -> None:
-    names = [manifest.name for manifest in build(write(TREES["files and directories in order"]))]
-
-    assert names == ["s", "v", "t"]
+    assert by_identity([dict(manifest.body) for manifest in build(overlay)]) == by_identity(theirs)
 
 
-def test_a_generated_map_holds_what_the_files_say(write: Callable[[Tree], Path]) -> None:
-    (manifest,) = build(write(TREES["a generated map that is applied"]))
+def test_objects_keep_the_order_of_the_files(tmp_path: Path) -> None:
+    directory = write(tmp_path, TREES["files and directories in order"])
+
+    assert [manifest.name for manifest in build(directory)] == ["s", "v", "t"]
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ("{order: fifo}", ["ValidatingWebhookConfiguration", "VirtualService", "Namespace", "Service"]),
+        ("{order: legacy}", ["Namespace", "Service", "VirtualService", "ValidatingWebhookConfiguration"]),
+        (
+            "{order: legacy, legacySortOptions: {orderFirst: [VirtualService], orderLast: [Namespace]}}",
+            ["VirtualService", "ValidatingWebhookConfiguration", "Service", "Namespace"],
+        ),
+    ],
+)
+def test_sort_options_order_the_objects(tmp_path: Path, options: str, kinds: list[str]) -> None:
+    tree = {
+        "kustomization.yaml": f"{{resources: [a.yaml], sortOptions: {options}}}",
+        "a.yaml": "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingWebhookConfiguration\n"
+        f"metadata: {{name: h}}\n---\n{ROUTE}---\n"
+        f"{{apiVersion: v1, kind: Namespace, metadata: {{name: n}}}}\n---\n{SERVICE}",
+    }
+
+    directory = write(tmp_path, tree)
+
+    assert [manifest.kind for manifest in build(directory)] == kinds
+    theirs = kubectl(directory)
+    assert theirs is None or [body["kind"] for body in theirs] == kinds
+
+
+def test_a_generated_map_holds_what_the_files_say(tmp_path: Path) -> None:
+    (manifest,) = build(write(tmp_path, TREES["a generated map that is applied"]))
 
     assert manifest.body["data"] == {
         "HOST": "cart.example",
@@ -253,8 +227,8 @@ def test_a_generated_map_holds_what_the_files_say(write: Callable[[Tree], Path])
     assert manifest.body["metadata"]["labels"] == {"g": "h", "x": "z"}
 
 
-def test_a_local_map_feeds_replacements_and_is_left_out(write: Callable[[Tree], Path]) -> None:
-    service, route = build(write(TREES["a local map feeds replacements and is left out"]))
+def test_a_local_map_feeds_replacements_and_is_left_out(tmp_path: Path) -> None:
+    service, route = build(write(tmp_path, TREES["a local map feeds replacements and is left out"]))
 
     assert route.body["spec"]["hosts"] == ["one/cart.example", "cart.example"]
     assert [entry["name"] for entry in route.body["spec"]["http"]] == ["cart.example", "cart.example"]
@@ -262,142 +236,186 @@ def test_a_local_map_feeds_replacements_and_is_left_out(write: Callable[[Tree], 
     assert service.body["spec"]["ports"] == [{"port": 80}, {"port": 80}]
 
 
-def test_one_file_can_be_substituted(write: Callable[[Tree], Path]) -> None:
-    directory = write(TREES["a generated map that is applied"])
-
-    (manifest,) = build(directory, files={directory / "settings.env": "HOST=other\n"})
-
-    assert manifest.body["data"]["HOST"] == "other"
-    assert manifest.body["data"]["keys.json"] == '{"keys": []}\n'
-
-
-def test_a_manifest_says_where_it_comes_from(
-    write: Callable[[Tree], Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    directory = write(TREES["files and directories in order"])
+def test_a_manifest_says_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = write(tmp_path, TREES["files and directories in order"])
     monkeypatch.chdir(directory)
 
     assert [manifest.source for manifest in build(Path("base/../base"))] == ["base/a.yaml"]
     assert [manifest.source for manifest in build(directory)][1].endswith("/b.yaml")
 
 
+def test_fields_keep_their_lines_unless_a_patch_moves_them(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "kustomization.yaml": """
+resources: [a.yaml]
+namePrefix: a-
+patches:
+  - target: {kind: VirtualService}
+    patch: '[{op: remove, path: /spec/hosts/0}]'
+""",
+            "a.yaml": ROUTE,
+        },
+    )
+
+    (manifest,) = build(tmp_path)
+
+    assert manifest.line == 2
+    assert manifest.line_of(("spec", "http", 1, "timeout")) == 9
+    assert manifest.line_of(("spec", "hosts", 0)) == 6
+
+
+def test_a_list_stands_for_its_items(tmp_path: Path) -> None:
+    expect(
+        tmp_path,
+        {
+            "kustomization.yaml": "{bases: [base], resources: [list.yaml]}",
+            "base/kustomization.yaml": "{resources: [a.yaml]}",
+            "base/a.yaml": SERVICE,
+            "list.yaml": f"{{apiVersion: v1, kind: List, items: [{{{IDENTITY.replace('name: s', 'name: t')}}}]}}",
+        },
+        f"{SERVICE}---\n{{{IDENTITY.replace('name: s', 'name: t')}}}",
+    )
+
+
+def test_names_of_fields_are_read_whatever_their_case(tmp_path: Path) -> None:
+    expect(
+        tmp_path,
+        {"kustomization.yaml": "{Resources: [a.yaml], nameprefix: a-}", "a.yaml": f"{{{IDENTITY}}}"},
+        f"{{{IDENTITY.replace('name: s', 'name: a-s')}}}",
+    )
+
+
+def test_build_metadata_is_passed_over(tmp_path: Path) -> None:
+    tree = {
+        "kustomization.yaml": "{resources: [a.yaml], buildMetadata: [originAnnotations, managedByLabel]}",
+        "a.yaml": SERVICE,
+    }
+
+    (manifest,) = build(write(tmp_path, tree))
+
+    assert manifest.body["metadata"] == {"name": "s", "namespace": "ns"}
+
+
 @pytest.mark.parametrize(
     ("kustomization", "says"),
     [
-        ("resources: [a.yaml]\nimages: []\n", "kustomization.yaml.images: not supported"),
-        ("kind: Other\n", "kind: 'Other' is neither"),
-        ("apiVersion: kustomize.config.k8s.io/v1\n", "apiVersion: write kustomize.config.k8s.io/v1beta1"),
-        ("resources: a.yaml\n", "resources: expected a list"),
-        ("resources: [missing.yaml]\n", "missing.yaml: cannot be read: No such file"),
-        ("resources: [../a.yaml]\n", "resources: ../a.yaml lies outside"),
-        ("resources: [a.yaml, a.yaml]\n", "the same object comes from"),
-        ("resources: [.]\n", "refers to itself"),
-        ("resources: [part]\n", "part is a Component; list it under components"),
-        ("components: [a.yaml]\n", "a.yaml is not a directory"),
-        ("components: [plain]\n", "so it must be a Component"),
-        ("configMapGenerator: [{name: a, literals: [b=c]}]\n", "set disableNameSuffixHash"),
         (
-            "configMapGenerator: [{name: a, behavior: merge}]\n",
-            "configMapGenerator[0].behavior: not supported",
-        ),
-        ("configMapGenerator: [{literals: [b=c]}]\n", "configMapGenerator[0].name: expected a string"),
-        (
-            "configMapGenerator: [{name: a, literals: [b], options: {disableNameSuffixHash: true}}]\n",
-            "key=value",
+            "helmCharts: []",
+            (
+                "kustomization.yaml: helmCharts: charts are not rendered; "
+                "run `helm template`, and list its output under resources."
+            ),
         ),
         (
-            "configMapGenerator: [{name: a, literals: [b=c, b=d], options: {disableNameSuffixHash: true}}]\n",
-            "the key b occurs twice",
+            "transformers: [a.yaml]",
+            (
+                "kustomization.yaml: transformers: plugins are not run; "
+                "use the fields of the kustomization instead, or build with kustomize."
+            ),
+        ),
+        ("unknown: 1", "kustomization.yaml.unknown: not supported; the subset reads apiVersion, kind, "),
+        ("kind: Other", "kustomization.yaml: kind: 'Other' is neither Kustomization nor Component."),
+        (
+            "apiVersion: kustomize.config.k8s.io/v1",
+            "kustomization.yaml: apiVersion: write kustomize.config.k8s.io/v1beta1.",
+        ),
+        ("{}\n---\n{}", "kustomization.yaml: holds 2 documents; a kustomization is one."),
+        ("namePrefix: 1", "kustomization.yaml: namePrefix: expected a string, found 1; quote it."),
+        ("resources: a.yaml", "kustomization.yaml: resources: expected a list, found 'a.yaml'."),
+        ("resources: [missing.yaml]", "missing.yaml: cannot be read: No such file or directory."),
+        ("resources: [../a.yaml]", "kustomization.yaml: resources: ../a.yaml lies outside "),
+        ("resources: [a.yaml, a.yaml]", "a.yaml:1: Service ns/s: the same object comes from a.yaml already."),
+        (
+            "resources: [.]",
+            "kustomization.yaml: resources: .: refers to itself or to a directory above it, which is a cycle.",
+        ),
+        ("resources: [..]", "kustomization.yaml: resources: ..: refers to itself or to a directory above it"),
+        ("resources: [plain]", "plain/kustomization.yaml: holds no field, which kustomize refuses; list"),
+        (
+            "generatorOptions: {hash: false}\nsecretGenerator: [{name: s}]",
+            "kustomization.yaml: generatorOptions.hash: not supported; the subset reads disableNameSuffixHash, ",
         ),
         (
-            "configMapGenerator: [{name: a, envs: [../x.env], options: {disableNameSuffixHash: true}}]\n",
-            "lies outside",
+            "resources: [part]",
+            "kustomization.yaml: resources: part is a Component; list it under components.",
         ),
         (
-            "configMapGenerator: [{name: a, envs: [bad.env], options: {disableNameSuffixHash: true}}]\n",
-            "bad.env: line 1: expected KEY=VALUE",
-        ),
-        ("labels: [{pairs: {a: b}, includeSelectors: true}]\n", "includeSelectors: not supported"),
-        ("labels: [{pairs: {a: 1}}]\n", "expected a string, found 1"),
-        ("resources: [binding.yaml]\nnamespace: other\n", "does not follow its subject a"),
-        (
-            "replacements: [{source: {kind: Service}}]\n",
-            "replacements[0].source: kind Service: 0 objects match",
-        ),
-        ("resources: [a.yaml]\nreplacements: [{source: {kind: Service}}]\n", "targets: missing"),
-        (
-            "resources: [a.yaml]\nreplacements: [{source: {kind: Service, fieldPath: spec.no}, targets: [{}]}]\n",
-            "has no field spec.no",
+            "components: [a.yaml]",
+            "kustomization.yaml: components: a.yaml is not a directory; list a copy of it.",
         ),
         (
-            "resources: [a.yaml]\nreplacements: [{source: {kind: Service}, targets: [{fieldPaths: [spec.a]}]}]\n",
-            "select: missing",
-        ),
-        (f"{COPY}{{kind: Service}}, targets: [{{select: {{kind: S.*}}}}]}}]\n", "patterns are not supported"),
-        (
-            f"{COPY}{{kind: Service}}, targets: [{{select: {{kind: A}}, reject: [{{}}]}}]}}]\n",
-            "reject[0]: missing",
-        ),
-        (f"{COPY}{{}}, targets: [{{select: {{kind: A}}}}]}}]\n", "source: missing"),
-        (
-            "resources: [a.yaml]\npatches: [{target: {kind: Service}, patch: '{spec: {a: b}}'}]\n",
-            "apiVersion: expected a string",
+            "components: [plain]",
+            "plain/kustomization.yaml: kind: it is listed under components, so it must be",
         ),
         (
-            f"{COPY}{{kind: Service}}, targets: [{{select: {{kind: Service}}, fieldPaths: [spec.no.more]}}]}}]\n",
-            "Service ns/s: has no field spec.no.more",
+            "resources: [nameless.yaml]",
+            "nameless.yaml:1: IstioOperator: kustomize builds no object without a",
         ),
         (
-            f"{COPY}{{kind: Service, options: {{delimiter: /, index: 3}}}}, targets: [{{}}]}}]\n",
-            "there is no part 3",
+            "resources: [odd.yaml]",
+            "odd.yaml:1: Service s: metadata.labels: expected a mapping, found ['a'].",
         ),
         (
-            "resources: [a.yaml]\nreplacements: [{source: {kind: Service}, targets: [{select: {kind: Service}}]}]\n",
-            "renaming objects is not supported",
-        ),
-        ("replacements: [{sourceValue: x}]\n", "sourceValue: not supported"),
-        ("resources: [a.yaml]\npatches: [{path: a.yaml, patch: x}]\n", "needs either patch or path"),
-        ("resources: [a.yaml]\npatches: [{patch: '[]'}]\n", "0 documents"),
-        ("resources: [a.yaml]\npatches: [{patch: '[{op: remove, path: /a}]'}]\n", "target: missing"),
-        (
-            f"resources: [a.yaml]\npatches: [{{target: {{kind: Other}}, patch: '{{{IDENTITY}}}'}}]\n",
-            "kind Other: no object matches",
+            "sortOptions: {order: up}",
+            "kustomization.yaml: sortOptions.order: expected one of fifo, legacy, found 'up'.",
         ),
         (
-            f"{PATCH}'{{{IDENTITY}, spec: {{ports: [1]}}}}'}}]\n",
-            "merge by key",
+            "sortOptions: {order: fifo, legacySortOptions: {}}",
+            "kustomization.yaml: sortOptions.legacySortOptions: goes with order: legacy alone; remove it.",
         ),
         (
-            f"{PATCH}'{{{IDENTITY}, spec: {{$patch: delete}}}}'}}]\n",
-            "patch directives",
+            "openapi: {version: v1.20.4}",
+            "kustomization.yaml: openapi.version: v1.20.4: kustomize carries v1.21.2 alone; remove the field.",
         ),
         (
-            f"{PATCH}'[{{op: remove, path: /spec/no}}]'}}]\n",
-            "/spec/no: there is no no",
-        ),
-        (
-            f"{PATCH}'[{{op: copy, path: /a, value: b}}]'}}]\n",
-            "'copy' is not supported",
+            "openapi: {version: v1.21.2, path: a.json}",
+            "kustomization.yaml: openapi: has both path and version; remove one.",
         ),
     ],
 )
 def test_what_lies_outside_the_subset_is_refused(
-    write: Callable[[Tree], Path], kustomization: str, says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kustomization: str, says: str
 ) -> None:
-    directory = write(
+    write(
+        tmp_path,
         {
             "inner/kustomization.yaml": kustomization,
             "inner/a.yaml": SERVICE,
-            "inner/binding.yaml": BINDING,
-            "inner/bad.env": "nothing\n",
             "inner/part/kustomization.yaml": COMPONENT,
             "inner/plain/kustomization.yaml": KINDS,
+            "inner/nameless.yaml": "{apiVersion: install.istio.io/v1alpha1, kind: IstioOperator}",
+            "inner/odd.yaml": "{apiVersion: v1, kind: Service, metadata: {name: s, labels: [a]}}",
             "a.yaml": SERVICE,
-        }
+        },
     )
+    monkeypatch.chdir(tmp_path / "inner")
 
-    assert says in refusal(directory / "inner")
+    with pytest.raises(ManifestError) as caught:
+        build(Path())
+
+    assert str(caught.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "https://example.com/all.yaml",
+        "github.com/owner/name/base?ref=v1",
+        "git@github.com:owner/name",
+        "ssh://git@example.com/name",
+        "https://github.com/owner/name//base",
+    ],
+)
+def test_what_is_remote_is_refused_by_its_name(tmp_path: Path, reference: str) -> None:
+    message = refusal(tmp_path, {"kustomization.yaml": f"resources: ['{reference}']"})
+
+    assert message == (
+        f"kustomization.yaml: resources: {reference} is remote, and nothing is fetched; "
+        "list a copy of it, or build with kustomize."
+    )
 
 
 def test_a_directory_without_a_kustomization_is_refused(tmp_path: Path) -> None:
-    assert "holds 0 of kustomization.yaml" in refusal(tmp_path)
+    assert "holds 0 of kustomization.yaml" in refusal(tmp_path, {})

@@ -2,188 +2,148 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from meshlab.kustomize import fields
-from meshlab.kustomize.files import Files, name
-from meshlab.kustomize.generators import config_map, is_local_config
-from meshlab.kustomize.patches import patch
-from meshlab.kustomize.replacements import replace
-from meshlab.manifest import Manifest, ManifestError, parse_manifests, parse_yaml, to_manifest
+from meshlab.kustomize.accumulator import Accumulator
+from meshlab.kustomize.configuration import DEFAULTS, Configuration, read_configuration
+from meshlab.kustomize.crd_references import read_definitions
+from meshlab.kustomize.files import Files, is_remote, name
+from meshlab.kustomize.finish import finish
+from meshlab.kustomize.generators import generate
+from meshlab.kustomize.kustomization import Kustomization, read_kustomization
+from meshlab.kustomize.merge_keys import built_in_schema
+from meshlab.kustomize.openapi import read_schemas
+from meshlab.kustomize.resource_files import read_resources
+from meshlab.kustomize.resources import append
+from meshlab.kustomize.tool import build_with_tool
+from meshlab.kustomize.transformers import transform
+from meshlab.kustomize.variables import add_variables, read_variable
+from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["build"]
+    from meshlab.kustomize.merge_keys import SchemaOf
+    from meshlab.manifest import Manifest
 
-_FILE_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_API_VERSIONS = {
-    "Kustomization": "kustomize.config.k8s.io/v1beta1",
-    "Component": "kustomize.config.k8s.io/v1alpha1",
-}
-_FIELDS = (
-    "apiVersion",
-    "kind",
-    "metadata",
-    "resources",
-    "components",
-    "configMapGenerator",
-    "generatorOptions",
-    "patches",
-    "namespace",
-    "labels",
-    "replacements",
-)
-_CLUSTER_SCOPED = frozenset(
-    {
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "CustomResourceDefinition",
-        "PersistentVolume",
-        "PriorityClass",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-    }
-)
+__all__ = ["build", "build_any"]
+
+_GENERATORS = {"configMapGenerator": "ConfigMap", "secretGenerator": "Secret"}
 
 
 def build(directory: Path, *, files: Mapping[Path, str] | None = None) -> list[Manifest]:
-    """Build a kustomization.
+    """Build a kustomization without kustomize.
 
     Args:
         directory: The directory of its `kustomization.yaml`. Messages name files relative to where this path starts.
-        files: Contents that stand in for files, such as a public key set made for this run.
+        files: Contents that replace those of files, such as a public key set made for this run.
 
     Returns:
-        The objects in the order in which the files list them.
+        The objects in the order in which the files list them, or in that of `sortOptions`.
 
     Raises:
         ManifestError: A file is missing, or says something outside the subset.
     """
-    objects = _Builder(Files.of(files or {})).run(directory, (), None)
-    return [manifest for manifest in objects if not is_local_config(dict(manifest.body))]
+    builder = _Builder(Files.of(files or {}))
+    top = read_kustomization(directory, builder.files)
+    accumulator = Accumulator()
+    builder.run(top, (), accumulator)
+    return finish(accumulator, top)
+
+
+def build_any(directory: Path) -> list[Manifest]:
+    """Build a kustomization with the kustomize or kubectl of this machine, or without where there is neither.
+
+    Args:
+        directory: The directory of its `kustomization.yaml`.
+
+    Raises:
+        ManifestError: The tool refuses it; or there is no tool, and it is outside the subset.
+    """
+    built = build_with_tool(directory)
+    return build(directory) if built is None else built
 
 
 class _Builder:
+    """One build. Every kustomization is run on its own accumulator, a component on that of its parent."""
+
     def __init__(self, files: Files) -> None:
-        self._files = files
+        self.files = files
+        self._schema_of: SchemaOf | None = None
 
-    def run(
-        self, directory: Path, above: tuple[Path, ...], inherited: list[Manifest] | None
-    ) -> list[Manifest]:
-        """The objects of a kustomization, or of a component with what it found and may change."""
-        if directory.resolve() in above:
-            raise ManifestError(f"{name(directory)}: refers to itself through its resources or components.")
-        above = (*above, directory.resolve())
-        path, spec = self._read(directory)
-        if inherited is not None and spec["kind"] != "Component":
-            raise ManifestError(f"{path}: kind: it is listed under components, so it must be a Component.")
-        objects = list(inherited or [])
-        for reference in fields.strings(spec.get("resources"), f"{path}: resources"):
-            _accumulate(objects, self._resources(directory, reference, above, f"{path}: resources"))
-        for index, entry in enumerate(
-            fields.listing(spec.get("configMapGenerator"), f"{path}: configMapGenerator")
-        ):
-            where = f"{path}: configMapGenerator[{index}]"
-            generated = config_map(entry, spec.get("generatorOptions"), directory, self._files, where)
-            _accumulate(objects, [to_manifest(generated, where)])
-        for reference in fields.strings(spec.get("components"), f"{path}: components"):
-            if not (directory / reference).is_dir():
-                raise ManifestError(f"{path}: components: {reference} is not a directory.")
-            objects = self.run(directory / reference, above, objects)
-        self._transform(objects, spec, directory, path)
-        return objects
-
-    def _read(self, directory: Path) -> tuple[str, dict[str, Any]]:
-        candidates = [directory / candidate for candidate in _FILE_NAMES if (directory / candidate).is_file()]
-        if len(candidates) != 1:
+    def run(self, kustomization: Kustomization, above: tuple[Path, ...], accumulator: Accumulator) -> None:
+        if not kustomization.spec.keys() - {"apiVersion", "kind"}:
             raise ManifestError(
-                f"{name(directory)}: holds {len(candidates)} of {', '.join(_FILE_NAMES)}; one is needed."
+                f"{kustomization.path}: holds no field, which kustomize refuses; list resources."
             )
-        path = name(candidates[0])
-        documents = parse_yaml(self._files.read(candidates[0]), path)
-        if len(documents) != 1:
-            raise ManifestError(f"{path}: holds {len(documents)} documents; a kustomization is one.")
-        spec = fields.known(documents[0], _FIELDS, path)
-        kind = spec.setdefault("kind", "Kustomization")
-        if kind not in _API_VERSIONS:
-            raise ManifestError(f"{path}: kind: {kind!r} is neither Kustomization nor Component.")
-        if spec.get("apiVersion", _API_VERSIONS[kind]) != _API_VERSIONS[kind]:
-            raise ManifestError(f"{path}: apiVersion: write {_API_VERSIONS[kind]}.")
-        return path, spec
+        # The first kustomization that sets schemas sets them for all.
+        self._schema_of = self._schema_of or read_schemas(kustomization, alone=not above)
+        above = (*above, kustomization.directory.resolve())
+        for reference in kustomization.strings("resources"):
+            self._take_resource(reference, kustomization, above, accumulator)
+        added = _configuration(kustomization)
+        accumulator.configuration = accumulator.configuration.plus(added, kustomization.path)
+        for field, kind in _GENERATORS.items():
+            for entry, where in kustomization.entries(field):
+                generate(kind, entry, accumulator.resources, kustomization, where)
+        for reference in kustomization.strings("components"):
+            self._take_component(reference, kustomization, above, accumulator)
+        transform(accumulator, kustomization, self._schema_of or built_in_schema)
+        variables = [read_variable(entry, where) for entry, where in kustomization.entries("vars")]
+        add_variables(accumulator.variables, variables, accumulator.resources)
 
-    def _resources(
-        self, directory: Path, reference: str, above: tuple[Path, ...], where: str
-    ) -> list[Manifest]:
-        target = directory / reference
+    def _take_resource(
+        self, reference: str, kustomization: Kustomization, above: tuple[Path, ...], accumulator: Accumulator
+    ) -> None:
+        where = f"{kustomization.path}: resources"
+        target = kustomization.directory / reference
         if target.is_dir():
-            _, spec = self._read(target)
-            if spec["kind"] == "Component":
+            below = self._below(target, above, where)
+            if below.kind == "Component":
                 raise ManifestError(f"{where}: {reference} is a Component; list it under components.")
-            return self.run(target, above, None)
-        path = self._files.within(directory, reference, where)
-        return parse_manifests(self._files.read(path), name(path))
-
-    def _transform(self, objects: list[Manifest], spec: dict[str, Any], directory: Path, path: str) -> None:
-        for index, entry in enumerate(fields.listing(spec.get("patches"), f"{path}: patches")):
-            patch(entry, objects, directory, self._files, f"{path}: patches[{index}]")
-        if "namespace" in spec:
-            _set_namespace(objects, fields.string(spec["namespace"], f"{path}: namespace"), path)
-        for index, entry in enumerate(fields.listing(spec.get("labels"), f"{path}: labels")):
-            _add_labels(objects, entry, f"{path}: labels[{index}]")
-        for index, entry in enumerate(fields.listing(spec.get("replacements"), f"{path}: replacements")):
-            self._replace(entry, objects, directory, f"{path}: replacements[{index}]")
-        for index, manifest in enumerate(objects):
-            objects[index] = to_manifest(manifest.body, manifest.source)
-
-    def _replace(self, entry: object, objects: list[Manifest], directory: Path, where: str) -> None:
-        spec = fields.mapping(entry, where)
-        if "path" not in spec:
-            replace(spec, objects, where)
+            own = Accumulator()
+            self.run(below, above, own)
+            accumulator.take(own, where)
             return
-        reference = fields.string(fields.known(spec, ("path",), where)["path"], f"{where}.path")
-        path = self._files.within(directory, reference, f"{where}.path")
-        for document in parse_yaml(self._files.read(path), name(path)):
-            entries = document if isinstance(document, list) else [document]
-            for index, written in enumerate(entries):
-                replace(written, objects, f"{name(path)}[{index}]")
+        if is_remote(reference) and not target.exists():
+            raise ManifestError(
+                f"{where}: {reference} is remote, and nothing is fetched; list a copy of it, or build with kustomize."
+            )
+        path = self.files.within(kustomization.directory, reference, where)
+        append(accumulator.resources, read_resources(path, self.files))
+
+    def _take_component(
+        self, reference: str, kustomization: Kustomization, above: tuple[Path, ...], accumulator: Accumulator
+    ) -> None:
+        where = f"{kustomization.path}: components"
+        target = kustomization.directory / reference
+        if not target.is_dir():
+            problem = "is remote, and nothing is fetched" if is_remote(reference) else "is not a directory"
+            raise ManifestError(f"{where}: {reference} {problem}; list a copy of it.")
+        below = self._below(target, above, where)
+        if below.kind != "Component":
+            raise ManifestError(
+                f"{below.path}: kind: it is listed under components, so it must be a Component."
+            )
+        self.run(below, above, accumulator)
+
+    def _below(self, directory: Path, above: tuple[Path, ...], where: str) -> Kustomization:
+        resolved = directory.resolve()
+        if any(parent.is_relative_to(resolved) for parent in above):
+            raise ManifestError(
+                f"{where}: {name(directory)}: refers to itself or to a directory above it, which is a cycle."
+            )
+        return read_kustomization(directory, self.files)
 
 
-def _accumulate(objects: list[Manifest], added: list[Manifest]) -> None:
-    taken = {
-        (manifest.group, manifest.kind, manifest.namespace, manifest.name): manifest for manifest in objects
-    }
-    for manifest in added:
-        key = (manifest.group, manifest.kind, manifest.namespace, manifest.name)
-        if key in taken:
-            raise ManifestError(f"{manifest}: the same object comes from {taken[key].source} already.")
-        taken[key] = manifest
-        objects.append(to_manifest(copy.deepcopy(dict(manifest.body)), manifest.source))
-
-
-def _set_namespace(objects: list[Manifest], namespace: str, path: str) -> None:
-    for manifest in objects:
-        metadata = manifest.body["metadata"]
-        if manifest.kind == "Namespace":
-            metadata["name"] = namespace
-        elif manifest.kind not in _CLUSTER_SCOPED:
-            metadata["namespace"] = namespace
-        for subject in manifest.body.get("subjects") or []:
-            if subject.get("kind") == "ServiceAccount" and subject.get("namespace") != namespace:
-                problem = f"does not follow its subject {subject.get('name')} into another namespace"
-                raise ManifestError(
-                    f"{path}: namespace: {manifest}: the subset {problem}; write {namespace} there."
-                )
-
-
-def _add_labels(objects: list[Manifest], entry: object, where: str) -> None:
-    spec = fields.known(entry, ("pairs", "includeSelectors", "includeTemplates"), where)
-    for option in ("includeSelectors", "includeTemplates"):
-        if fields.boolean(spec.get(option), f"{where}.{option}"):
-            raise ManifestError(f"{where}.{option}: not supported; write the labels where they are needed.")
-    pairs = fields.string_map(spec.get("pairs"), f"{where}.pairs")
-    for manifest in objects:
-        labels = manifest.body["metadata"].setdefault("labels", {})
-        labels.update(pairs)
+def _configuration(kustomization: Kustomization) -> Configuration:
+    found = Configuration()
+    for field, read in (("configurations", read_configuration), ("crds", read_definitions)):
+        added = Configuration()
+        for reference in kustomization.strings(field):
+            where = f"{kustomization.path}: {field}"
+            for document in kustomization.documents(reference, where):
+                added = added.plus(read(document, name(kustomization.directory / reference)), where)
+        found = (DEFAULTS if field == "configurations" else found).plus(added, kustomization.path)
+    return found

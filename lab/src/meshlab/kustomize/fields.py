@@ -9,11 +9,22 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["boolean", "known", "listing", "mapping", "string", "string_map", "strings"]
+__all__ = [
+    "boolean",
+    "integer",
+    "known",
+    "listing",
+    "mapping",
+    "one_of",
+    "optional",
+    "string",
+    "string_map",
+    "strings",
+]
 
 
 def known(value: object, names: Collection[str], where: str) -> dict[str, Any]:
-    """A mapping that has no other keys than those; `None` reads as empty."""
+    """Return a mapping that has no other keys than those; `None` reads as empty."""
     found = mapping(value, where)
     for key in found:
         if key not in names:
@@ -22,7 +33,7 @@ def known(value: object, names: Collection[str], where: str) -> dict[str, Any]:
 
 
 def mapping(value: object, where: str) -> dict[str, Any]:
-    """A mapping; `None` reads as empty."""
+    """Return a mapping; `None` reads as empty."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -31,7 +42,7 @@ def mapping(value: object, where: str) -> dict[str, Any]:
 
 
 def listing(value: object, where: str) -> list[object]:
-    """A list; `None` reads as empty."""
+    """Return a list; `None` reads as empty."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -40,30 +51,51 @@ def listing(value: object, where: str) -> list[object]:
 
 
 def string(value: object, where: str) -> str:
-    """A string that is not empty."""
+    """Return a string that is not empty."""
     if not isinstance(value, str) or not value:
         raise ManifestError(f"{where}: expected a string that is not empty, found {value!r}.")
     return value
 
 
+def optional(value: object, where: str) -> str:
+    """Return a string that may be empty; `None` reads as empty."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ManifestError(f"{where}: expected a string, found {value!r}; quote it.")
+    return value
+
+
+def one_of(value: object, choices: Collection[str], where: str) -> str:
+    """Return one of a few strings."""
+    if value not in choices:
+        raise ManifestError(f"{where}: expected one of {', '.join(choices)}, found {value!r}.")
+    return str(value)
+
+
 def strings(value: object, where: str) -> list[str]:
-    """A list of strings."""
+    """Return a list of strings."""
     return [string(item, f"{where}[{index}]") for index, item in enumerate(listing(value, where))]
 
 
 def string_map(value: object, where: str) -> dict[str, str]:
-    """A mapping of strings to strings; values may be empty."""
-    found = mapping(value, where)
-    for key, item in found.items():
-        if not isinstance(item, str):
-            raise ManifestError(f"{where}.{key}: expected a string, found {item!r}; quote it.")
-    return found
+    """Return a mapping of strings to strings; values may be empty."""
+    return {key: optional(item, f"{where}.{key}") for key, item in mapping(value, where).items()}
 
 
 def boolean(value: object, where: str) -> bool:
-    """A boolean; `None` reads as false."""
+    """Return a boolean; `None` reads as false."""
     if value is None:
         return False
     if not isinstance(value, bool):
         raise ManifestError(f"{where}: expected true or false, found {value!r}.")
+    return value
+
+
+def integer(value: object, where: str) -> int:
+    """Return a whole number; `None` reads as zero."""
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ManifestError(f"{where}: expected a whole number, found {value!r}.")
     return value

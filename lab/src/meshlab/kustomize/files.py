@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Files"]
+__all__ = ["Files", "is_remote", "name"]
 
 
 @dataclass(frozen=True)
@@ -20,36 +20,48 @@ class Files:
     """Access to files, some of them substituted.
 
     Attributes:
-        substitutes: Resolved path to the content that stands in for it.
+        substitutes: Resolved path to the content that replaces that of the file.
     """
 
     substitutes: Mapping[Path, str]
 
     @classmethod
     def of(cls, substitutes: Mapping[Path, str]) -> Files:
-        """With those contents in place of those files."""
+        """Return access with those contents in place of those files."""
         return cls({path.resolve(): text for path, text in substitutes.items()})
 
     def read(self, path: Path) -> str:
-        """The content of a file.
+        """Return the content of a text file.
 
         Raises:
             ManifestError: It cannot be read as text.
         """
-        if (text := self.substitutes.get(path.resolve())) is not None:
-            return text
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise ManifestError(f"{name(path)}: cannot be read: {reason}.") from None
+            return self.read_bytes(path).decode()
+        except UnicodeDecodeError:
+            raise ManifestError(f"{name(path)}: cannot be read: it is not UTF-8 text.") from None
 
-    def within(self, directory: Path, reference: str, where: str) -> Path:
-        """The path of a file that a kustomization refers to.
+    def read_bytes(self, path: Path) -> bytes:
+        """Return the content of a file as it is.
 
         Raises:
-            ManifestError: It lies outside the kustomization's own directory, which kubectl refuses.
+            ManifestError: It cannot be read.
         """
+        if (text := self.substitutes.get(path.resolve())) is not None:
+            return text.encode()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise ManifestError(f"{name(path)}: cannot be read: {error.strerror}.") from None
+
+    def within(self, directory: Path, reference: str, where: str) -> Path:
+        """Return the path of a file that a kustomization refers to.
+
+        Raises:
+            ManifestError: It is remote, or lies outside the kustomization's own directory, which kubectl refuses.
+        """
+        if is_remote(reference):
+            raise ManifestError(f"{where}: {reference} is remote, and nothing is fetched; list a copy of it.")
         path = directory / reference
         if not path.resolve().is_relative_to(directory.resolve()):
             raise ManifestError(
@@ -58,6 +70,15 @@ class Files:
         return path
 
 
+def is_remote(reference: str) -> bool:
+    """Return whether a reference is a URL or a repository rather than a path."""
+    return (
+        "://" in reference
+        or "?ref=" in reference
+        or reference.startswith(("git@", "git::", "github.com/", "github.com:"))
+    )
+
+
 def name(path: Path) -> str:
-    """The path in its shortest spelling, for messages; relative where the caller's path was."""
+    """Return the path in its shortest spelling, for messages; relative where the caller's path was."""
     return os.path.normpath(path)

@@ -1,150 +1,191 @@
-"""`patches`: JSON 6902 operations, or a merge of maps."""
+"""`patches`, `patchesStrategicMerge` and `patchesJson6902`."""
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
+from meshlab.kustomize.json_patch import json_patch
+from meshlab.kustomize.resource import object_id
+from meshlab.kustomize.resources import refuse_duplicates, the_one
 from meshlab.kustomize.selectors import Selector, read_selector
-from meshlab.manifest import Manifest, ManifestError, parse_yaml
+from meshlab.kustomize.strategic_merge import strategic_merge
+from meshlab.kustomize.values import clone, text
+from meshlab.manifest import ManifestError, documents_of, to_manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from meshlab.kustomize.kustomization import Kustomization
+    from meshlab.kustomize.merge_keys import SchemaOf
+    from meshlab.kustomize.resource import Resource
 
-    from meshlab.kustomize.files import Files
+__all__ = ["patch", "patch_json", "patch_strategically"]
 
-__all__ = ["patch"]
+_OPTIONS = ("allowNameChange", "allowKindChange")
 
 
-def patch(entry: object, objects: list[Manifest], directory: Path, files: Files, where: str) -> None:
-    """Carry out one patch, in place.
+def patch(
+    entry: object, resources: list[Resource], kustomization: Kustomization, schema_of: SchemaOf, where: str
+) -> None:
+    """Carry out one entry of `patches`, in place.
+
+    A target that matches no object is no error, as in kustomize. A patch without a target names its object.
 
     Raises:
-        ManifestError: It is neither kind of patch, matches nothing, or touches what is not there.
+        ManifestError: It is neither kind of patch, its own object is missing, or it touches what is not there.
     """
-    spec = fields.known(entry, ("patch", "path", "target"), where)
-    if ("patch" in spec) == ("path" in spec):
+    spec = fields.known(entry, ("patch", "path", "target", "options"), where)
+    options = fields.known(spec.get("options"), _OPTIONS, f"{where}.options")
+    allowed = {name for name in _OPTIONS if fields.boolean(options.get(name), f"{where}.options.{name}")}
+    written = _text(spec, kustomization, where)
+    documents = _documents(written, where)
+    target = None
+    if spec.get("target") is not None:
+        target = read_selector(spec["target"], f"{where}.target", patterns=True)
+    if len(documents) == 1 and isinstance(documents[0], list):
+        _patch_targets(documents[0], target, resources, where, remember=True)
+        return
+    changes = [_identified(document, where, named=target is None) for document in documents]
+    if target is None:
+        for change in changes:
+            _merge_into(_own_target(change, resources, where), change, resources, allowed, schema_of, where)
+        return
+    if len(changes) > 1:
+        raise ManifestError(
+            f"{where}.target: goes with one patch, found {len(changes)}; write an entry for each."
+        )
+    for change in changes:
+        for resource in [resource for resource in resources if target.selects(resource)]:
+            _merge_into(resource, _with_text_metadata(change), resources, allowed, schema_of, where)
+        refuse_duplicates(resources, where)
+
+
+def patch_strategically(
+    resources: list[Resource], kustomization: Kustomization, schema_of: SchemaOf, where: str
+) -> None:
+    """Carry out `patchesStrategicMerge`, in place. An entry is a file or the patch itself.
+
+    Raises:
+        ManifestError: An entry is no patch, its object is missing, or it contradicts the shape of the object; or all
+            entries are empty.
+    """
+    references = kustomization.strings("patchesStrategicMerge")
+    changes = []
+    for reference in references:
+        is_inline = "\n" in reference or reference.lstrip().startswith("{")
+        written = reference if is_inline else kustomization.load(reference, where)
+        changes += [_identified(document, where, named=True) for document in _documents(written, where)]
+    if references and not changes:
+        raise ManifestError(f"{where}: holds no patch; write one or remove the field.")
+    for change in changes:
+        target = _own_target(change, resources, where)
+        _merge_into(target, _with_text_metadata(change), resources, set(), schema_of, where)
+        refuse_duplicates(resources, where)
+
+
+def patch_json(entry: object, resources: list[Resource], kustomization: Kustomization, where: str) -> None:
+    """Carry out one entry of `patchesJson6902`, in place.
+
+    Raises:
+        ManifestError: It has no operations or no target with a name, or touches what is not there.
+    """
+    spec = fields.known(entry, ("patch", "path", "target", "options"), where)
+    target = read_selector(spec.get("target"), f"{where}.target", patterns=True)
+    if "name" not in target.written:
+        raise ManifestError(f"{where}.target.name: missing; patchesJson6902 needs it, patches does not.")
+    documents = _documents(_text(spec, kustomization, where), where)
+    if len(documents) != 1 or not isinstance(documents[0], list) or not documents[0]:
+        raise ManifestError(
+            f"{where}: expected one list of operations; write a strategic merge under patches."
+        )
+    _patch_targets(documents[0], target, resources, where, remember=False)
+
+
+def _text(spec: dict[str, Any], kustomization: Kustomization, where: str) -> str:
+    inline, path = (fields.optional(spec.get(name), f"{where}.{name}") for name in ("patch", "path"))
+    if bool(inline.strip()) == bool(path):
         raise ManifestError(f"{where}: needs either patch or path.")
-    text = spec.get("patch")
-    if text is None:
-        reference = fields.string(spec["path"], f"{where}.path")
-        text = files.read(files.within(directory, reference, f"{where}.path"))
-    documents = [
-        document for document in parse_yaml(fields.string(text, f"{where}.patch"), where) if document
-    ]
-    if len(documents) != 1:
-        raise ManifestError(f"{where}: holds {len(documents)} documents; write one per patch.")
-    change = documents[0]
-    own = None if isinstance(change, list) else _own_target(change, where)
-    target = read_selector(spec["target"], f"{where}.target") if "target" in spec else own
+    return inline or kustomization.load(path, f"{where}.path")
+
+
+def _documents(written: str, where: str) -> list[Any]:
+    # The lines of a patch would be taken for lines of the file that it patches.
+    return [clone(document) for document, _ in documents_of(written, where)]
+
+
+def _identified(document: object, where: str, *, named: bool) -> dict[str, Any]:
+    # kustomize asks for kind and name even where a target is named, and for apiVersion where none is.
+    if isinstance(document, dict) and not named:
+        document = {"apiVersion": "any", **document}
+    manifest = to_manifest(document, where)
+    if not manifest.name:
+        raise ManifestError(f"{where}: metadata.name: missing; name the object that the patch is for.")
+    return dict(manifest.body)
+
+
+def _own_target(change: dict[str, Any], resources: list[Resource], where: str) -> Resource:
+    metadata = change["metadata"]
+    wanted = object_id(
+        change["apiVersion"], change["kind"], metadata["name"], str(metadata.get("namespace") or "")
+    )
+    return the_one(resources, wanted, where)
+
+
+def _patch_targets(
+    operations: list[object],
+    target: Selector | None,
+    resources: list[Resource],
+    where: str,
+    *,
+    remember: bool,
+) -> None:
     if target is None:
         raise ManifestError(f"{where}.target: missing; a JSON 6902 patch does not say what it patches.")
-    chosen = [manifest for manifest in objects if target.matches(manifest)]
-    if not chosen:
-        raise ManifestError(f"{where}: {target}: no object matches.")
-    for manifest in chosen:
-        body = fields.mapping(manifest.body, where)
-        if isinstance(change, list):
-            for index, operation in enumerate(change):
-                _operate(body, operation, f"{where}: operation {index}")
-        else:
-            _merge(
-                body, _without_identity(fields.mapping(change, where)), where, listless=_is_built_in(manifest)
-            )
+    for resource in [resource for resource in resources if target.selects(resource)]:
+        if remember:
+            resource.remember()
+        if resource.former:
+            # kustomize records former names in annotations, so that a path below them leads somewhere.
+            metadata = resource.body["metadata"]
+            metadata["annotations"] = metadata.get("annotations") or {}
+        json_patch(resource.body, operations, f"{where}: {resource}")
+        resource.manifest()
 
 
-def _own_target(change: object, where: str) -> Selector:
-    # kubectl asks for the identity even where a target is named.
-    body = fields.mapping(change, where)
-    metadata = fields.mapping(body.get("metadata"), f"{where}.metadata")
-    group, _, version = fields.string(body.get("apiVersion"), f"{where}.apiVersion").rpartition("/")
-    return Selector(
-        group=group,
-        version=version,
-        kind=fields.string(body.get("kind"), f"{where}.kind"),
-        name=fields.string(metadata.get("name"), f"{where}.metadata.name"),
-        namespace=metadata.get("namespace", ""),
-    )
+def _merge_into(
+    resource: Resource,
+    change: dict[str, Any],
+    resources: list[Resource],
+    allowed: set[str],
+    schema_of: SchemaOf,
+    where: str,
+) -> None:
+    name, namespace, kind = resource.name, resource.namespace, resource.kind
+    place = f"{where}: {resource}"
+    own = clone(change)
+    own["apiVersion"] = resource.api_version
+    if allowed:
+        resource.remember()
+    merged = strategic_merge(resource.body, own, schema_of, place)
+    if merged is None:
+        resources.remove(resource)
+        return
+    resource.body = merged
+    metadata = merged.setdefault("metadata", {})
+    if "allowKindChange" not in allowed:
+        merged["kind"] = kind
+    if "allowNameChange" not in allowed:
+        metadata["name"] = name
+    metadata.pop("namespace", None)
+    if namespace:
+        metadata["namespace"] = namespace
+    resource.manifest()
 
 
-def _without_identity(change: dict[str, Any]) -> dict[str, Any]:
-    metadata = {key: value for key, value in (change.get("metadata") or {}).items() if key not in _IDENTITY}
-    rest = {key: value for key, value in change.items() if key not in ("apiVersion", "kind", "metadata")}
-    return rest | ({"metadata": metadata} if metadata else {})
-
-
-_IDENTITY = ("name", "namespace")
-
-
-def _is_built_in(manifest: Manifest) -> bool:
-    return "." not in manifest.group or manifest.group.endswith(".k8s.io")
-
-
-def _merge(body: dict[str, Any], change: dict[str, Any], where: str, *, listless: bool) -> None:
-    for key, value in change.items():
-        below = f"{where}: {key}"
-        if key.startswith("$"):
-            raise ManifestError(f"{below}: patch directives are not supported; use a JSON 6902 patch.")
-        if value is None:
-            body.pop(key, None)
-        elif isinstance(value, dict):
-            if not isinstance(body.get(key), dict):
-                body[key] = {}
-            _merge(body[key], value, below, listless=listless)
-        elif isinstance(value, list) and listless:
-            problem = (
-                "lists of Kubernetes' own kinds merge by key, which is not supported; use a JSON 6902 patch"
-            )
-            raise ManifestError(f"{below}: {problem}.")
-        else:
-            body[key] = copy.deepcopy(value)
-
-
-def _operate(body: dict[str, Any], operation: object, where: str) -> None:
-    spec = fields.known(operation, ("op", "path", "value"), where)
-    pointer = fields.string(spec.get("path"), f"{where}.path")
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-    if not parts or (spec.get("op") != "remove" and "value" not in spec):
-        raise ManifestError(f"{where}: needs a path below the root, and a value.")
-    container: Any = body
-    for part in parts[:-1]:
-        container = _child(container, part, where, pointer)
-    match spec.get("op"):
-        case "add":
-            _add(container, parts[-1], copy.deepcopy(spec["value"]), where, pointer)
-        case "replace":
-            _child(container, parts[-1], where, pointer)
-            container[_key(container, parts[-1], where, pointer)] = copy.deepcopy(spec["value"])
-        case "remove":
-            _child(container, parts[-1], where, pointer)
-            del container[_key(container, parts[-1], where, pointer)]
-        case other:
-            raise ManifestError(f"{where}.op: {other!r} is not supported; use add, replace or remove.")
-
-
-def _add(container: Any, part: str, value: object, where: str, pointer: str) -> None:  # noqa: ANN401 - YAML
-    if isinstance(container, list):
-        index = len(container) if part == "-" else _key(container, part, where, pointer, past_end=1)
-        container.insert(index, value)
-    elif isinstance(container, dict):
-        container[part] = value
-    else:
-        raise ManifestError(
-            f"{where}: {pointer}: leads through a value that is neither a mapping nor a list."
-        )
-
-
-def _child(container: Any, part: str, where: str, pointer: str) -> Any:  # noqa: ANN401 - YAML
-    key = _key(container, part, where, pointer)
-    if isinstance(container, dict) and key not in container:
-        raise ManifestError(f"{where}: {pointer}: there is no {part}.")
-    return container[key]
-
-
-def _key(container: Any, part: str, where: str, pointer: str, past_end: int = 0) -> Any:  # noqa: ANN401 - YAML
-    if isinstance(container, dict):
-        return part
-    if isinstance(container, list) and part.isdigit() and int(part) < len(container) + past_end:
-        return int(part)
-    raise ManifestError(f"{where}: {pointer}: there is no {part}.")
+def _with_text_metadata(change: dict[str, Any]) -> dict[str, Any]:
+    # A patch that kustomize copies to its targets has texts alone as labels and annotations: null becomes "null".
+    metadata = dict(change["metadata"])
+    for name in ("labels", "annotations"):
+        pairs = metadata.pop(name, None)
+        if isinstance(pairs, dict) and pairs:
+            metadata[name] = {key: "null" if value is None else text(value) for key, value in pairs.items()}
+    return {**change, "metadata": metadata}

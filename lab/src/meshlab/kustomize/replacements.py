@@ -2,56 +2,67 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fieldpath, fields
-from meshlab.kustomize.selectors import read_selector
+from meshlab.kustomize.selectors import SELECTOR_FIELDS, Selector, read_selector
+from meshlab.kustomize.values import clone, like, plain, text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from meshlab.manifest import Manifest
+    from meshlab.kustomize.places import Place
+    from meshlab.kustomize.resource import ObjectId, Resource
 
 __all__ = ["replace"]
 
+_NAME = "metadata.name"
 
-def replace(entry: object, objects: list[Manifest], where: str) -> None:
+
+def replace(entry: object, resources: list[Resource], where: str) -> None:
     """Carry out one replacement, in place.
 
     Args:
         entry: The replacement as written.
-        objects: Everything accumulated so far; their bodies are changed.
+        resources: Everything accumulated so far; their bodies are changed.
         where: The replacement's place, for messages.
 
     Raises:
         ManifestError: The source is missing or ambiguous, or a target has no such field.
     """
-    spec = fields.known(entry, ("source", "targets"), where)
-    value = _source_value(spec.get("source"), objects, f"{where}.source")
+    spec = fields.known(entry, ("source", "sourceValue", "targets"), where)
+    if "sourceValue" in spec:
+        if spec.get("source"):
+            raise ManifestError(f"{where}: has both source and sourceValue; remove one.")
+        value: object = fields.optional(spec["sourceValue"], f"{where}.sourceValue")
+    else:
+        value = _source_value(spec.get("source"), resources, f"{where}.source")
     targets = fields.listing(spec.get("targets"), f"{where}.targets")
     if not targets:
         raise ManifestError(f"{where}.targets: missing; name the fields to write.")
     for index, target in enumerate(targets):
-        _write(target, value, objects, f"{where}.targets[{index}]")
+        _write(target, value, resources, f"{where}.targets[{index}]")
 
 
-def _source_value(source: object, objects: list[Manifest], where: str) -> object:
+def _source_value(source: object, resources: list[Resource], where: str) -> object:
     spec = fields.mapping(source, where)
-    selector = read_selector(spec, where, also=("fieldPath", "options"))
-    found = [manifest for manifest in objects if selector.matches(manifest)]
+    selector = _selector(spec, where, also=("fieldPath", "options"))
+    found = [
+        resource for resource in resources if any(_is_source(selector, identity) for identity in resource.ids)
+    ]
     if len(found) != 1:
         raise ManifestError(f"{where}: {selector}: {len(found)} objects match; exactly one must.")
-    path = fields.string(spec.get("fieldPath", "metadata.name"), f"{where}.fieldPath")
-    places = fieldpath.find(_body(found[0]), path)
-    if len(places) != 1:
-        raise ManifestError(f"{where}.fieldPath: {found[0]}: has no field {path}.")
-    value: object = copy.deepcopy(places[0].value)
-    options = fields.known(spec.get("options"), ("delimiter", "index"), f"{where}.options")
-    delimiter = options.get("delimiter", "")
+    path = fields.optional(spec.get("fieldPath"), f"{where}.fieldPath") or _NAME
+    value = fieldpath.look_up(found[0].body, fieldpath.split(path))
+    if value is None or value in ({}, []):
+        raise ManifestError(f"{where}.fieldPath: {found[0]}: has no field {path}; correct the path.")
+    options = fields.known(
+        spec.get("options"), ("delimiter", "index", "create", "encoding"), f"{where}.options"
+    )
+    delimiter = fields.optional(options.get("delimiter"), f"{where}.options.delimiter")
     if not delimiter:
-        return value
-    parts = str(value).split(str(delimiter))
-    index = _index(options, f"{where}.options")
+        return clone(value)
+    parts = _scalar(value, f"{where}.options.delimiter").split(delimiter)
+    index = fields.integer(options.get("index"), f"{where}.options.index")
     if not 0 <= index < len(parts):
         raise ManifestError(
             f"{where}.options.index: {path} has {len(parts)} parts; there is no part {index}."
@@ -59,55 +70,85 @@ def _source_value(source: object, objects: list[Manifest], where: str) -> object
     return parts[index]
 
 
-def _write(target: object, value: object, objects: list[Manifest], where: str) -> None:
+def _is_source(selector: Selector, identity: ObjectId) -> bool:
+    return selector.means(identity, identity.namespace)
+
+
+def _write(target: object, value: object, resources: list[Resource], where: str) -> None:
     spec = fields.known(target, ("select", "reject", "fieldPaths", "options"), where)
-    select = read_selector(spec.get("select"), f"{where}.select")
+    select = _selector(spec.get("select"), f"{where}.select")
     reject = [
-        read_selector(item, f"{where}.reject[{index}]")
+        _selector(item, f"{where}.reject[{index}]")
         for index, item in enumerate(fields.listing(spec.get("reject"), f"{where}.reject"))
     ]
-    options = fields.known(spec.get("options"), ("delimiter", "index", "create"), f"{where}.options")
-    create = fields.boolean(options.get("create"), f"{where}.options.create")
-    chosen = [
-        manifest
-        for manifest in objects
-        if select.matches(manifest) and not any(selector.matches(manifest) for selector in reject)
-    ]
-    for path in fields.strings(spec.get("fieldPaths", ["metadata.name"]), f"{where}.fieldPaths"):
-        if path.startswith(("metadata.name", "kind", "apiVersion")):
-            raise ManifestError(f"{where}.fieldPaths: {path}: renaming objects is not supported.")
-        for manifest in chosen:
-            places = fieldpath.find(_body(manifest), path, create=create)
+    options = fields.known(
+        spec.get("options"), ("delimiter", "index", "create", "encoding"), f"{where}.options"
+    )
+    make = type(value) if fields.boolean(options.get("create"), f"{where}.options.create") else None
+    chosen = [resource for resource in resources if _is_target(resource, select, reject)]
+    for path in fields.strings(spec.get("fieldPaths") or [_NAME], f"{where}.fieldPaths"):
+        for resource in chosen:
+            places = fieldpath.find(resource.body, path, make)
             if not places:
                 raise ManifestError(
-                    f"{where}: {manifest}: has no field {path}; correct it or set options.create."
+                    f"{where}: {resource}: has no field {path}; correct it or set options.create."
                 )
             for place in places:
-                place.put(_spliced(place.value, value, options, f"{where}.options"))
+                _put(place, value, options, f"{where}: {resource}: {path}")
+            resource.manifest()
 
 
-def _spliced(old: object, value: object, options: dict[str, Any], where: str) -> object:
-    delimiter = options.get("delimiter", "")
-    if not delimiter:
-        return copy.deepcopy(value)
-    parts, index = str(old).split(str(delimiter)), _index(options, where)
+def _is_target(resource: Resource, select: Selector, reject: list[Selector]) -> bool:
+    # The current namespace counts as written, a former one as it takes effect.
+    identities = [
+        *((identity, identity.namespace) for identity in resource.former_ids),
+        (resource.current_id, resource.namespace),
+    ]
+    if not select.selects_metadata(resource):
+        return False
+    for selector in reject:
+        if selector.requirements and selector.selects_metadata(resource):
+            return False
+        if selector.patterns and any(selector.means(*identity) for identity in identities):
+            return False
+    return any(select.means(*identity) for identity in identities)
+
+
+def _put(place: Place, value: object, options: dict[str, Any], where: str) -> None:
+    old = place.value
+    delimiter = fields.optional(options.get("delimiter"), f"{where}: options.delimiter")
+    if delimiter:
+        index = fields.integer(options.get("index"), f"{where}: options.index")
+        value = _spliced(_scalar(old, where), _scalar(value, where), delimiter, index)
+    if isinstance(old, dict | list):
+        place.put(clone(value))
+    elif place.created:
+        # A field that is made here gets the text, which is then read like any text without quotes.
+        place.put(plain(_scalar(value, where)))
+    else:
+        place.put(like(old, _scalar(value, where), where))
+
+
+def _scalar(value: object, where: str) -> str:
+    if isinstance(value, dict | list):
+        raise ManifestError(f"{where}: expected a scalar, found {value!r}; choose a field below or above it.")
+    return text(value)
+
+
+def _spliced(old: str, value: str, delimiter: str, index: int) -> str:
+    parts = old.split(delimiter)
     # kustomize puts a value before or behind the parts where the index lies outside them.
     if index < 0:
-        parts.insert(0, str(value))
+        parts.insert(0, value)
     elif index >= len(parts):
-        parts.append(str(value))
+        parts.append(value)
     else:
-        parts[index] = str(value)
-    return str(delimiter).join(parts)
+        parts[index] = value
+    return delimiter.join(parts)
 
 
-def _index(options: dict[str, Any], where: str) -> int:
-    index = options.get("index", 0)
-    if not isinstance(index, int):
-        raise ManifestError(f"{where}.index: expected a whole number, found {index!r}.")
-    return index
-
-
-def _body(manifest: Manifest) -> dict[str, Any]:
-    # The builder copies every object it accumulates, so the body is its own to change.
-    return cast("dict[str, Any]", manifest.body)
+def _selector(value: object, where: str, also: tuple[str, ...] = ()) -> Selector:
+    found = fields.mapping(value, where)
+    if not any(found.get(key) for key in SELECTOR_FIELDS):
+        raise ManifestError(f"{where}: missing; say which objects are meant.")
+    return read_selector(found, where, also=also)
