@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.errors import LabError
-from meshlab.kustomize import build
+from meshlab.kustomize import build_any
 from meshlab.manifest import Manifest, ManifestError, Problem, documents_of, to_manifest
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class _Reader:
 
     def _kustomization(self, directory: Path) -> None:
         self.files.update(dict.fromkeys(path for path in sorted(directory.rglob("*")) if path.is_file()))
-        self._add(build(directory))
+        self._add(build_any(directory))
 
     def _directory(self, directory: Path) -> None:
         for path in manifest_files(directory):

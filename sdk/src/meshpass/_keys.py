@@ -51,7 +51,7 @@ class SecretManagerKey:
     """A signing key in Google Secret Manager, read with the official client (`meshpass[secretmanager]`).
 
     The client is imported and connected only while a key is read, so that no connection outlives a fork.
-    `SECRET_MANAGER_EMULATOR_HOST` names a stand-in, reached without TLS or credentials.
+    `SECRET_MANAGER_EMULATOR_HOST` names a fake, reached without TLS or credentials.
 
     Args:
         name: `projects/P/secrets/S/versions/V`, where V is a number, an alias or `latest`.

@@ -28,7 +28,7 @@ class KMSKey:
 
     KMS signs; the key never leaves it. The identity is this process's own, found as `GoogleIDToken` does, and needs
     `roles/cloudkms.signerVerifier`; all but the metadata server's needs `meshpass[google]`.
-    `CLOUD_KMS_EMULATOR_HOST` names a stand-in, reached without TLS or credentials.
+    `CLOUD_KMS_EMULATOR_HOST` names a fake, reached without TLS or credentials.
 
     Args:
         name: `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V`.

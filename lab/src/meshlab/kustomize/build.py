@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize.accumulator import Accumulator
@@ -55,6 +56,9 @@ def build(directory: Path, *, files: Mapping[Path, str] | None = None) -> list[M
 def build_any(directory: Path) -> list[Manifest]:
     """Build a kustomization with the kustomize or kubectl of this machine, or without where there is neither.
 
+    The tool decides what is built. Where `build` comes to the same, its objects are returned, because they know the
+    files and lines that they come from.
+
     Args:
         directory: The directory of its `kustomization.yaml`.
 
@@ -62,7 +66,17 @@ def build_any(directory: Path) -> list[Manifest]:
         ManifestError: The tool refuses it; or there is no tool, and it is outside the subset.
     """
     built = build_with_tool(directory)
-    return build(directory) if built is None else built
+    if built is None:
+        return build(directory)
+    try:
+        known = build(directory)
+    except ManifestError:
+        return built
+    return known if _bodies(known) == _bodies(built) else built
+
+
+def _bodies(manifests: list[Manifest]) -> list[str]:
+    return sorted(json.dumps(manifest.body, sort_keys=True, default=str) for manifest in manifests)
 
 
 class _Builder:

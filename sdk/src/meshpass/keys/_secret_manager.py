@@ -34,7 +34,7 @@ class SecretManagerKeyStore:
     """Keeps keys as versions of a secret, with the official client (`meshpass[secretmanager]`).
 
     A retired or revoked key's version is disabled; destroy it when nobody will ask for it again. A key that was added
-    by hand is taken over as it stands. `SECRET_MANAGER_EMULATOR_HOST` names a stand-in.
+    by hand is taken over as it stands. `SECRET_MANAGER_EMULATOR_HOST` names a fake.
 
     Args:
         name: `projects/P/secrets/S`.
