@@ -208,8 +208,11 @@ class _Cluster:
         return [{"endpoint": {"address": address.envoy}}] if address else []
 
     def _is_single_pod(self, endpoints: list[Json]) -> bool:
-        # The listener of a headless TCP port is on the pod's own address, so connections can go nowhere else.
-        opaque = self._port.protocol in ("tcp", "tls")
+        # The listener of a headless TCP port is on the pod's own address, so connections can go nowhere else. They keep
+        # their port: a targetPort does not change where a client of a headless Service arrives.
+        servers = self._service.endpoints.get(self._port.number, ())
+        is_kept = all(server.port == self._port.number for server in servers)
+        opaque = is_kept and self._port.protocol in ("tcp", "tls")
         return self._service.is_headless and opaque and len(endpoints) == 1 and not self._policy.passthrough
 
     def _http_version(self) -> HttpVersion:
