@@ -351,7 +351,7 @@ def test_build_metadata_is_passed_over(tmp_path: Path) -> None:
         ),
         (
             "resources: [nameless.yaml]",
-            "nameless.yaml:1: IstioOperator: kustomize builds no object without a",
+            "nameless.yaml:1: the object has no metadata; give it a metadata.name.",
         ),
         (
             "resources: [odd.yaml]",

@@ -336,3 +336,24 @@ def test_specifications_that_contradict_each_other_are_refused(tmp_path: Path) -
     assert message == (
         "kustomization.yaml: replicas: spec/replicas: an earlier specification says create: true; say the same."
     )
+
+
+def test_a_base_may_have_a_placeholder_as_a_name_and_the_result_may_not(tmp_path: Path) -> None:
+    base = {
+        "base/kustomization.yaml": "{resources: [all.yaml]}",
+        "base/all.yaml": "{apiVersion: v1, kind: Secret, metadata: {name: $(NAME)}}",
+    }
+    change = "- {op: replace, path: /metadata/name, value: s}"
+    expect(
+        tmp_path,
+        {
+            **base,
+            "kustomization.yaml": "resources: [base]\n"
+            f"patches: [{{target: {{kind: Secret}}, patch: '{change}'}}]",
+        },
+        "{apiVersion: v1, kind: Secret, metadata: {name: s}}",
+    )
+
+    assert refusal(tmp_path, base, top="base") == (
+        "base/all.yaml:1: metadata.name: '$(NAME)' is not a name that Kubernetes takes; use letters, digits and -."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize.fieldspecs import FieldSpec, find
-from meshlab.kustomize.resource import NO_NAMESPACE
+from meshlab.kustomize.identity import NO_NAMESPACE
 from meshlab.kustomize.resources import refuse_duplicates
 from meshlab.manifest import ManifestError
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
+from meshlab.kustomize.identity import checked, object_id
 from meshlab.kustomize.json_patch import json_patch
-from meshlab.kustomize.resource import object_id
 from meshlab.kustomize.resources import refuse_duplicates, the_one
 from meshlab.kustomize.selectors import Selector, read_selector
 from meshlab.kustomize.strategic_merge import strategic_merge
 from meshlab.kustomize.values import clone, text
-from meshlab.manifest import ManifestError, documents_of, to_manifest
+from meshlab.manifest import ManifestError, documents_of
 
 if TYPE_CHECKING:
     from meshlab.kustomize.kustomization import Kustomization
@@ -116,10 +116,7 @@ def _identified(document: object, where: str, *, named: bool) -> dict[str, Any]:
     # kustomize asks for kind and name even where a target is named, and for apiVersion where none is.
     if isinstance(document, dict) and not named:
         document = {"apiVersion": "any", **document}
-    manifest = to_manifest(document, where)
-    if not manifest.name:
-        raise ManifestError(f"{where}: metadata.name: missing; name the object that the patch is for.")
-    return dict(manifest.body)
+    return checked(document, where)
 
 
 def _own_target(change: dict[str, Any], resources: list[Resource], where: str) -> Resource:
@@ -148,7 +145,7 @@ def _patch_targets(
             metadata = resource.body["metadata"]
             metadata["annotations"] = metadata.get("annotations") or {}
         json_patch(resource.body, operations, f"{where}: {resource}")
-        resource.manifest()
+        resource.check()
 
 
 def _merge_into(
@@ -178,7 +175,7 @@ def _merge_into(
     metadata.pop("namespace", None)
     if namespace:
         metadata["namespace"] = namespace
-    resource.manifest()
+    resource.check()
 
 
 def _with_text_metadata(change: dict[str, Any]) -> dict[str, Any]:

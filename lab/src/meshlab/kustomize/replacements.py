@@ -10,8 +10,9 @@ from meshlab.kustomize.values import clone, like, plain, text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
+    from meshlab.kustomize.identity import ObjectId
     from meshlab.kustomize.places import Place
-    from meshlab.kustomize.resource import ObjectId, Resource
+    from meshlab.kustomize.resource import Resource
 
 __all__ = ["replace"]
 
@@ -95,7 +96,7 @@ def _write(target: object, value: object, resources: list[Resource], where: str)
                 )
             for place in places:
                 _put(place, value, options, f"{where}: {resource}: {path}")
-            resource.manifest()
+            resource.check()
 
 
 def _is_target(resource: Resource, select: Selector, reject: list[Selector]) -> bool:

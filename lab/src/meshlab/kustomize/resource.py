@@ -5,48 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshlab.kustomize.scopes import is_cluster_scoped
+from meshlab.kustomize.identity import ObjectId, checked, object_id
 from meshlab.kustomize.values import clone_located
-from meshlab.manifest import Manifest, ManifestError, to_manifest
+from meshlab.manifest import Manifest, to_manifest
 
-__all__ = ["NO_NAMESPACE", "ObjectId", "Resource", "object_id"]
-
-# An effective namespace, as kustomize calls the one of objects that have none. No namespace can be called so.
-NO_NAMESPACE = "_non_namespaceable_"
-DEFAULT_NAMESPACE = "default"
-
-
-@dataclass(frozen=True)
-class ObjectId:
-    """What tells one object from another.
-
-    Attributes:
-        group: API group; an empty string for the core group.
-        version: Version within the group.
-        kind: Kind.
-        name: Name.
-        namespace: Effective namespace: `default` where none is written, `NO_NAMESPACE` for a cluster-scoped kind.
-    """
-
-    group: str
-    version: str
-    kind: str
-    name: str
-    namespace: str
-
-    def __str__(self) -> str:
-        """Return the kind and the qualified name."""
-        if self.namespace in (NO_NAMESPACE, DEFAULT_NAMESPACE):
-            return f"{self.kind} {self.name}"
-        return f"{self.kind} {self.namespace}/{self.name}"
-
-
-def object_id(api_version: str, kind: str, name: str, namespace: str) -> ObjectId:
-    """Return the identity of an object from what its fields say."""
-    group, _, version = api_version.rpartition("/")
-    if is_cluster_scoped(api_version, kind):
-        namespace = NO_NAMESPACE
-    return ObjectId(group, version, kind, name, namespace or DEFAULT_NAMESPACE)
+__all__ = ["Resource"]
 
 
 @dataclass(eq=False)
@@ -74,15 +37,13 @@ class Resource:
     variables: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Resource:
-        """Return a manifest as a resource with a body of its own.
+    def of(cls, document: object, source: str, line: int) -> Resource:
+        """Return a document as a resource with a body of its own.
 
         Raises:
-            ManifestError: Its labels or annotations are no mapping.
+            ManifestError: It is no object with a name.
         """
-        resource = cls(clone_located(manifest.body), manifest.source, manifest.line)
-        resource.manifest()
-        return resource
+        return cls(clone_located(checked(document, source, line)), source, line)
 
     @property
     def api_version(self) -> str:
@@ -141,19 +102,24 @@ class Resource:
         identity = self.current_id
         self.former.append((identity.namespace, identity.name, identity.kind))
 
+    def check(self) -> None:
+        """Check that a change left what every object must have.
+
+        Raises:
+            ManifestError: It did not.
+        """
+        checked(self.body, self.source, self.line)
+
     def manifest(self) -> Manifest:
         """Return the object as a manifest.
 
         Raises:
-            ManifestError: It has no kind or name, or its labels or annotations are no mapping.
+            ManifestError: Kubernetes would not take its name or its namespace.
         """
-        manifest = to_manifest(self.body, self.source, line=self.line)
-        for name in ("labels", "annotations"):
-            found = self.body["metadata"].get(name)
-            if found is not None and not isinstance(found, dict):
-                raise ManifestError(f"{manifest}: metadata.{name}: expected a mapping, found {found!r}.")
-        return manifest
+        return to_manifest(self.body, self.source, line=self.line)
 
     def __str__(self) -> str:
         """Return the place and the qualified name, as error messages begin."""
-        return str(to_manifest(self.body, self.source, line=self.line))
+        place = f"{self.source}:{self.line}" if self.line else self.source
+        qualified = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{place}: {self.kind} {qualified}"

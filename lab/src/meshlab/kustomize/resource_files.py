@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize.files import name
 from meshlab.kustomize.resource import Resource
-from meshlab.manifest import ManifestError, parse_manifests
+from meshlab.manifest import documents_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +22,5 @@ def read_resources(path: Path, files: Files) -> list[Resource]:
     Raises:
         ManifestError: The file cannot be read, or a document is no Kubernetes object with a name.
     """
-    found = parse_manifests(files.read(path), name(path))
-    for manifest in found:
-        if not manifest.name:
-            raise ManifestError(
-                f"{manifest}: kustomize builds no object without a metadata.name; give it one."
-            )
-    return [Resource.of(manifest) for manifest in found]
+    source = name(path)
+    return [Resource.of(document, source, line) for document, line in documents_of(files.read(path), source)]

@@ -9,7 +9,8 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from meshlab.kustomize.resource import ObjectId, Resource
+    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.resource import Resource
 
 __all__ = ["append", "by_any_id", "refuse_duplicates", "the_one"]
 
