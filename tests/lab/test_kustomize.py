@@ -253,7 +253,7 @@ resources: [a.yaml]
 namePrefix: a-
 patches:
   - target: {kind: VirtualService}
-    patch: '[{op: remove, path: /spec/hosts/0}]'
+    patch: '- {op: remove, path: /spec/hosts/0}'
 """,
             "a.yaml": ROUTE,
         },

@@ -280,6 +280,18 @@ spec:
     )
 
 
+def test_a_json_patch_may_be_json(tmp_path: Path) -> None:
+    expect(
+        tmp_path,
+        {
+            "kustomization.yaml": "{resources: [all.yaml], patches: [{path: change.json, target: {kind: Service}}]}",
+            "all.yaml": SERVICE,
+            "change.json": '[{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]',
+        },
+        "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {ports: [{port: 81}]}}",
+    )
+
+
 def test_patches_json_6902_chooses_by_name(tmp_path: Path) -> None:
     expect(
         tmp_path,
@@ -388,8 +400,12 @@ def test_null_for_a_label_is_text_where_the_patch_has_a_target(tmp_path: Path) -
         ("patches: [{}]", "patches[0]: needs either patch or path."),
         ("patches: [{path: all.yaml, patch: x}]", "patches[0]: needs either patch or path."),
         (
-            "patches: [{patch: '[{op: remove, path: /a}]'}]",
+            "patches: [{patch: '- {op: remove, path: /a}'}]",
             "patches[0].target: missing; a JSON 6902 patch does not say what it patches.",
+        ),
+        (
+            "patches: [{target: {}, patch: '[{op: remove, path: /a}]'}]",
+            "patches[0]: kustomize reads a patch that begins with [ as JSON, and it is none; begin it with a dash.",
         ),
         (
             "patches: [{patch: '{apiVersion: v1, kind: Service, metadata: {name: db}}'}]",
@@ -469,32 +485,32 @@ def test_a_patch_that_is_none_or_means_nothing_is_refused(tmp_path: Path, field:
             ),
         ),
         (
-            "[{op: drop, path: /a}]",
+            "- {op: drop, path: /a}",
             "operation 0.op: expected one of add, replace, remove, move, copy, test, found 'drop'.",
         ),
-        ("[{op: add, path: /a}]", "operation 0: needs a value."),
+        ("- {op: add, path: /a}", "operation 0: needs a value."),
         (
-            "[{op: add, path: a, value: b}]",
+            "- {op: add, path: a, value: b}",
             "operation 0.path: a: needs a path below the root, which begins with a slash.",
         ),
-        ("[{op: remove, path: /spec/no}]", "operation 0: /spec/no: there is no no; correct the path."),
+        ("- {op: remove, path: /spec/no}", "operation 0: /spec/no: there is no no; correct the path."),
         (
-            "[{op: add, path: /spec/no/more, value: 1}]",
+            "- {op: add, path: /spec/no/more, value: 1}",
             "operation 0: /spec/no/more: there is no no; correct the path.",
         ),
         (
-            "[{op: add, path: /spec/ports/2, value: 1}]",
+            "- {op: add, path: /spec/ports/2, value: 1}",
             "operation 0: /spec/ports/2: there is no 2; correct the path.",
         ),
         (
-            "[{op: add, path: /kind/a, value: 1}]",
+            "- {op: add, path: /kind/a, value: 1}",
             "operation 0: /kind/a: leads through a value that is neither a mapping nor a list; correct the path.",
         ),
         (
-            "[{op: test, path: /kind, value: A}]",
+            "- {op: test, path: /kind, value: A}",
             "operation 0: /kind: the test fails; its value is 'Service'.",
         ),
-        ("[{op: copy, path: /a}]", "operation 0.from: expected a string that is not empty, found None."),
+        ("- {op: copy, path: /a}", "operation 0.from: expected a string that is not empty, found None."),
     ],
 )
 def test_a_patch_that_does_not_fit_its_object_is_refused(tmp_path: Path, change: str, says: str) -> None:

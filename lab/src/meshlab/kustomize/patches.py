@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
@@ -104,12 +105,23 @@ def _text(spec: dict[str, Any], kustomization: Kustomization, where: str) -> str
     inline, path = (fields.optional(spec.get(name), f"{where}.{name}") for name in ("patch", "path"))
     if bool(inline.strip()) == bool(path):
         raise ManifestError(f"{where}: needs either patch or path.")
-    return inline or kustomization.load(path, f"{where}.path")
+    return inline.strip() or kustomization.load(path, f"{where}.path")
 
 
 def _documents(written: str, where: str) -> list[Any]:
+    if written.startswith("["):
+        _check_json(written, where)
     # The lines of a patch would be taken for lines of the file that it patches.
     return [clone(document) for document, _ in documents_of(written, where)]
+
+
+def _check_json(written: str, where: str) -> None:
+    try:
+        json.loads(written)
+    except ValueError:
+        raise ManifestError(
+            f"{where}: kustomize reads a patch that begins with [ as JSON, and it is none; begin it with a dash."
+        ) from None
 
 
 def _identified(document: object, where: str, *, named: bool) -> dict[str, Any]:
