@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from meshlab.manifest import Manifest
 
-__all__ = ["Fields", "Where", "collected_problems", "refuse_istio_keys", "spec_of"]
+__all__ = ["Fields", "Where", "collected_problems", "refuse_istio_keys", "require_namespace", "spec_of"]
 
 _TYPE_NAMES = {
     dict: "a mapping",
@@ -250,6 +250,8 @@ def spec_of(
     annotations: Collection[str] = (),
     labels: Collection[str] = (),
     passed_over: Mapping[str, str] | None = None,
+    *,
+    namespaced: bool = True,
 ) -> Fields:
     """Return the `spec` of an object, after a check of everything around it.
 
@@ -260,6 +262,7 @@ def spec_of(
         annotations: Istio's annotations that the caller reads.
         labels: Istio's labels that the caller reads.
         passed_over: The fields of `spec` that cannot change the outcome of a request, each with the reason.
+        namespaced: Whether the kind has namespaces.
 
     Raises:
         ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
@@ -268,10 +271,20 @@ def spec_of(
     metadata = top.mapping("metadata", _METADATA)
     for place, allowed in (("labels", labels), ("annotations", annotations)):
         refuse_istio_keys(metadata.string_keys(place), allowed, metadata.where.key(place))
-    if not manifest.namespace:
-        problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
-        raise Where(manifest).key("metadata", "namespace").error(problem)
+    if namespaced:
+        require_namespace(manifest)
     return top.mapping("spec", known, refused, passed_over)
+
+
+def require_namespace(manifest: Manifest) -> None:
+    """Refuse an object without a namespace.
+
+    Raises:
+        ManifestError: It has none.
+    """
+    if not manifest.namespace:
+        problem = "missing; kubectl would take the namespace of the person who applies it. Write it down."
+        raise Where(manifest).key("metadata", "namespace").error(problem)
 
 
 _METADATA = (

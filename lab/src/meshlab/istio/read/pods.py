@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from meshlab.istio.read.fields import Where, refuse_istio_keys
+from meshlab.istio.read.fields import Where, refuse_istio_keys, require_namespace
 from meshlab.istio.read.names import WorkloadRef
 from meshlab.istio.read.proxy_config import PROXY_CONFIG, GatewayTopology, proxy_config_of
 
@@ -153,9 +153,7 @@ def read_pod(manifest: Manifest) -> Pod:
     if templates not in ("sidecar", "gateway"):
         where = template.key("metadata", "annotations", "inject.istio.io/templates")
         where.report(f"{templates!r} is not gateway or sidecar.")
-    if not manifest.namespace:
-        problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
-        raise Where(manifest).key("metadata", "namespace").error(problem)
+    require_namespace(manifest)
     containers = [
         entry
         for kind in ("initContainers", "containers")

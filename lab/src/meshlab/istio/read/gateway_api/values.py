@@ -9,7 +9,7 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.fields import Fields, Where, refuse_istio_keys
+from meshlab.istio.read.fields import Fields, Where, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,11 +42,6 @@ _MAX_NAME = 253
 _HEADER_VALUE = re.compile(r"[!-~]+(?:[\t ]?[!-~]+)*")
 # A percent sign is written twice, or opens a variable of Envoy's access log format.
 _HEADER_FORMAT = re.compile(r"(?:[^%]|%%|%[^%()]+(?:\([^)]*\) *)?%)*")
-_METADATA = (
-    "annotations", "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers",
-    "generateName", "generation", "labels", "managedFields", "name", "namespace", "ownerReferences",
-    "resourceVersion", "selfLink", "uid",
-)  # fmt: skip
 
 
 def checked_spec(
@@ -71,15 +66,14 @@ def checked_spec(
     Raises:
         ManifestError: An unknown field beside or in `spec`, a label or annotation of Istio's, or no namespace.
     """
-    top = Fields(manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec", "status"))
-    metadata = top.mapping("metadata", _METADATA)
-    allowed = {"labels": (*labels, "istio.io/rev"), "annotations": annotations}
-    for place, names in allowed.items():
-        refuse_istio_keys(metadata.string_keys(place), names, metadata.where.key(place))
-    if namespaced and not manifest.namespace:
-        problem = "missing; kubectl would take the namespace of whoever applies it. Write it down."
-        raise Where(manifest).key("metadata", "namespace").error(problem)
-    return top.mapping("spec", known, passed_over=passed_over)
+    return spec_of(
+        manifest,
+        known,
+        annotations=annotations,
+        labels=(*labels, "istio.io/rev"),
+        passed_over=passed_over,
+        namespaced=namespaced,
+    )
 
 
 def creation_time(manifest: Manifest) -> dt.datetime:
