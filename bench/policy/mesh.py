@@ -30,8 +30,8 @@ def cases_of(workloads: range, count: int, gateways: int = 2) -> str:
 
     Args:
         workloads: The workloads that the cases touch.
-        count: How many cases. They take turns: a reader from outside, nobody, a token without the scope, and a workload
-            that may not call.
+        count: How many cases. They take turns: a reader from outside, one without a token, a token without the scope,
+            and a workload that may not call.
         gateways: How many gateways the mesh has.
     """
     lines = [

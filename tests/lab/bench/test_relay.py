@@ -25,5 +25,5 @@ def test_a_relay_that_ends_with_open_connections_says_nothing(caplog: pytest.Log
             passed_on = open_connections.enter_context(behind.accept()[0])
             assert passed_on.recv(5) == b"hello"
     ports.close()  # type: ignore[attr-defined]
-    # asyncio logs what nobody caught, and without logging set up that is a traceback on stderr.
+    # asyncio logs what was not caught, and without logging set up that is a traceback on stderr.
     assert caplog.records == []

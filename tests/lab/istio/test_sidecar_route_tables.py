@@ -1,6 +1,6 @@
 """Which VirtualService a sidecar follows for which host, with and without a Sidecar.
 
-The cases are those of Istio's own table (`pilot/pkg/networking/core/sidecar_simulation_test.go`), told again.
+The cases are those of Istio's own table (`pilot/pkg/networking/core/sidecar_simulation_test.go`), in words of our own.
 """
 
 from __future__ import annotations

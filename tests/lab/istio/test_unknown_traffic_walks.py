@@ -1,6 +1,6 @@
 """Where a sidecar sends what it does not know, by port, protocol and mode, on real Envoys.
 
-The cases are those of Istio's own walks (`pilot/pkg/networking/core/sidecar_simulation_test.go`), told again.
+The cases are those of Istio's own walks (`pilot/pkg/networking/core/sidecar_simulation_test.go`), in words of our own.
 """
 
 from __future__ import annotations

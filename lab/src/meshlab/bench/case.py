@@ -230,7 +230,7 @@ class Received:
         path: The path with its query, after rewriting.
         host: The Host (`:authority`).
         headers: Headers that must be there with exactly this value; `None` for one that must be absent.
-        identity: The SPIFFE id of the last mTLS client, as the application is told it in `x-forwarded-client-cert`.
+        identity: The SPIFFE id of the last mTLS client, as the application gets it in `x-forwarded-client-cert`.
     """
 
     method: str | None = None

@@ -20,7 +20,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   helm template . | meshlab test -f - tests/   test what a chart makes
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab render -f manifests/ --workload shop/cart
-                                               see what a proxy is told
+                                               see how a proxy is set up
 
 demo, up and run start this project's own lab; they need the extra `lab`.
 

@@ -85,7 +85,7 @@ def explain(message: str, *, listed: bool = True) -> None:
 
 
 def unexpected(error: BaseException) -> int:
-    """Print an error that nobody foresaw in one line, and how to get its traceback; return the exit code."""
+    """Print an unforeseen error in one line, and how to get its traceback; return the exit code."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     else:

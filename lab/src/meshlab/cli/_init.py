@@ -1,4 +1,4 @@
-"""`meshlab init`: a first case file for somebody's manifests."""
+"""`meshlab init`: a first case file for manifests."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

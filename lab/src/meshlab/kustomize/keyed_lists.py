@@ -1,4 +1,4 @@
-"""The merge of two lists whose elements are told apart by key fields.
+"""The merge of two lists whose elements are distinguished by key fields.
 
 This is the order of kyaml/yaml/walk/associative_sequence.go, whose results a reader of the API's documentation would
 not guess: elements of the patch go first, elements without a key are kept as they are, and of two keys the second may

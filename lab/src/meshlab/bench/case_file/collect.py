@@ -73,7 +73,7 @@ def case_paths(paths: Iterable[Path]) -> list[Path]:
 def _holds_objects(file: Path) -> bool:
     """Whether a file holds only Kubernetes objects: mappings with `apiVersion` and `kind`."""
     try:
-        # Events, not nodes: a file of somebody else's may be nested without limit.
+        # Events, not nodes: a file from elsewhere may be nested without limit.
         keys = _first_keys(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return False

@@ -166,7 +166,7 @@ _RECEIVED: Schema = {
     "path": _text(r"\S", "The path with its query, after rewriting."),
     "host": _text(r"\S", "The Host (`:authority`)."),
     "headers": _COMPARED_HEADERS,
-    "identity": _text(r"\S", "The SPIFFE id of the last mTLS client, as the application is told it."),
+    "identity": _text(r"\S", "The SPIFFE id of the last mTLS client, as the application gets it."),
 }
 _INHERITED: Schema = {
     "from": _ref("from", "Who sends: a name of `callers`, or a caller."),

@@ -188,7 +188,7 @@ class Tracer:
 def _choose(lines: list[EvidenceLine], mark: str, *, first: bool, ended: bool) -> EvidenceLine | None:
     """The line that says what a proxy did with a request, `None` while it may still come.
 
-    A connection between proxies carries many requests, told apart by their marks, and may stay open long after this
+    A connection between proxies carries many requests, distinguished by their marks, and may stay open long after this
     one. The line of a connection that was proxied as TCP is preferred, because it says the most.
 
     Args:

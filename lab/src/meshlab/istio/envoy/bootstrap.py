@@ -1,4 +1,4 @@
-"""The bootstrap of one Envoy: everything that a proxy of the mesh would be told, in one document."""
+"""The bootstrap of one Envoy: the whole configuration of a proxy of the mesh, in one document."""
 
 from __future__ import annotations
 

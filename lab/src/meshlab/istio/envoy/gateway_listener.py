@@ -32,7 +32,7 @@ def gateway_listeners(mesh: Mesh, workload: Workload, placement: Placement, secr
     """Return the listeners of a gateway.
 
     A port is missing where nothing says where its connections go, and where Envoy would refuse the chains that Istio
-    writes: in a cluster nobody can connect to such a port, either.
+    writes: in a cluster no client can connect to such a port, either.
     """
     found = []
     for port in mesh.gateway_ports(workload).ports:

@@ -36,7 +36,7 @@ def spread(names: Iterable[str], network: ipaddress.IPv4Network, taken: Iterable
     Args:
         names: The names. Their order does not matter.
         network: Where the addresses are from.
-        taken: Addresses that somebody has already.
+        taken: Addresses that are in use already.
     """
     used = set(taken)
     found: dict[str, str] = {}

@@ -87,7 +87,7 @@ def gateway_chains(mesh: Mesh, workload: Workload, port: GatewayPort) -> list[Ga
 
 
 def conflict_of(chains: Sequence[GatewayChain]) -> str | None:
-    """Return what two chains of a port both ask for: Envoy refuses such a port, so nobody can connect to it.
+    """Return what two chains of a port both ask for: Envoy refuses such a port, so no client can connect to it.
 
     Returns:
         The server name, `*` for connections of every name, or `None` where the chains differ.

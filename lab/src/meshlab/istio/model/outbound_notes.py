@@ -66,7 +66,7 @@ def _on_tls(rule: DestinationRule, tls: ClientTls) -> Iterator[tuple[Where, str]
         problem = "counts at gateways alone: sidecars send plaintext. Add a workloadSelector for them."
         yield tls.where.key("credentialName"), problem
     if tls.insecure_skip_verify:
-        yield tls.where.key("insecureSkipVerify"), "any server is taken, whoever signed its certificate."
+        yield tls.where.key("insecureSkipVerify"), "any server is taken, with a certificate of any authority."
     elif tls.sni and not tls.subject_alt_names:
         problem = (
             "with sni and without subjectAltNames any certificate of the CA is taken; add subjectAltNames."

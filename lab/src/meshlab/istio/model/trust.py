@@ -209,7 +209,7 @@ def _referred_hosts(refs: object, namespace: str, others: Iterable[Manifest]) ->
 def _entry_hosts(spec: Mapping[str, Any]) -> tuple[str, ...] | None:
     """Return the hosts whose requests a ServiceEntry could change; `None` for all.
 
-    A port that is not told by its host, as TCP is not, takes what goes to an address, or to any address at all.
+    A port whose traffic names no host, such as TCP, takes what goes to an address, or to any address at all.
     """
     ports = [_mapping(port) for port in _list(spec.get("ports"))]
     by_host = all(

@@ -51,7 +51,7 @@ class Where:
         return ManifestError(self.manifest.problem(self.keys, problem))
 
     def report(self, problem: str) -> None:
-        """Refuse this place and go on reading where somebody collects refusals.
+        """Refuse this place and go on reading where refusals are collected.
 
         Raises:
             ManifestError: The refusal, outside of `collected_problems`.

@@ -75,7 +75,7 @@ class ServerTls:
         skip_verify: Whether client certificates of any CA are taken.
         minimum: The lowest version; `TLS_AUTO` for Envoy's default.
         maximum: The highest version; `TLS_AUTO` for Envoy's default.
-        ciphers: What Envoy is told, without what Istio drops; empty for Envoy's default.
+        ciphers: What Envoy gets, without what Istio drops; empty for Envoy's default.
         curves: ECDH curves; empty for Envoy's default.
     """
 

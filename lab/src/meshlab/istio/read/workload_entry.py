@@ -1,6 +1,6 @@
 """WorkloadEntry, and the endpoints of a ServiceEntry, which have the same fields.
 
-Both stand for something that listens outside of the cluster's pods: a virtual machine, or a server of somebody else.
+Both stand for something that listens outside of the cluster's pods: a virtual machine, or an external server.
 """
 
 from __future__ import annotations
