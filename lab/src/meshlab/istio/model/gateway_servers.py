@@ -1,7 +1,7 @@
 """Servers of several Gateways on one port of a gateway workload.
 
-Follows `pilot/pkg/model/gateway.go#mergeGateways`: plaintext HTTP shares one port, TLS is distinguished by the name that
-the client asks for, and what conflicts with an earlier server is left out. Istio says so in its log alone.
+Follows `pilot/pkg/model/gateway.go#mergeGateways`: plaintext HTTP shares one port, TLS is distinguished by the
+name that the client asks for, and what conflicts with an earlier server is left out. Istio says so in its log alone.
 """
 
 from __future__ import annotations
