@@ -7,6 +7,7 @@ host, those of several routes merged; of a route for connections one for each pa
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
@@ -56,8 +57,11 @@ def route_services(api: GatewayApi, parents: Parents, notes: list[Problem]) -> l
         parents: What routes attach to.
         notes: Receives what is wrong with a route.
     """
-    keyed = [each for route in api.http_routes for each in _http(route, api, parents, notes)]
-    keyed += [each for route in api.grpc_routes for each in _grpc(route, api, parents, notes)]
+    keyed: list[KeyedRoute] = []
+    for http_route in api.http_routes:
+        keyed += _of_requests(http_route, _HTTP, api, parents, notes, partial(http_rules, http_route))
+    for grpc_route in api.grpc_routes:
+        keyed += _of_requests(grpc_route, _GRPC, api, parents, notes, partial(grpc_rules, grpc_route))
     found = merged(keyed)
     for tls_route in api.tls_routes:
         found += _tls(tls_route, api, parents, notes)
@@ -66,30 +70,18 @@ def route_services(api: GatewayApi, parents: Parents, notes: list[Problem]) -> l
     return found
 
 
-def _http(
-    route: source.HttpRoute, api: GatewayApi, parents: Parents, notes: list[Problem]
+def _of_requests(
+    route: source.HttpRoute | source.GrpcRoute,
+    kind: Kind,
+    api: GatewayApi,
+    parents: Parents,
+    notes: list[Problem],
+    convert: Callable[[Backends], list[HttpRoute]],
 ) -> Iterator[KeyedRoute]:
-    attached = parents.attached(route, _HTTP, notes)
+    attached = parents.attached(route, kind, notes)
     for rule in route.rules:
         notes += [note(*each) for each in rule.not_implemented]
-    yield from _keyed(
-        route,
-        attached,
-        _by_place(route, _HTTP, attached, api, notes, lambda backends: http_rules(route, backends)),
-    )
-
-
-def _grpc(
-    route: source.GrpcRoute, api: GatewayApi, parents: Parents, notes: list[Problem]
-) -> Iterator[KeyedRoute]:
-    attached = parents.attached(route, _GRPC, notes)
-    for rule in route.rules:
-        notes += [note(*each) for each in rule.not_implemented]
-    yield from _keyed(
-        route,
-        attached,
-        _by_place(route, _GRPC, attached, api, notes, lambda backends: grpc_rules(route, backends)),
-    )
+    yield from _keyed(route, attached, _by_place(route, kind, attached, api, notes, convert))
 
 
 def _by_place(
