@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.bench.case import Case, Matrix, TokenSpec
 from meshlab.bench.case_file import words
@@ -17,13 +17,14 @@ from meshlab.bench.case_file.read_texts import matching
 from meshlab.bench.case_file.read_token import read_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from meshlab.bench.case_file.context import Context, Fields
     from meshlab.bench.case_file.nodes import Cursor
 
 __all__ = ["CaseWords", "read_cases", "read_matrices", "read_words"]
 
+_Read = TypeVar("_Read")
 _NO_TOKENS: tuple[TokenSpec, ...] = ()
 
 
@@ -74,22 +75,17 @@ def check_words(context: Context, found: CaseWords) -> None:
 
 def read_cases(context: Context, where: Cursor, defaults: CaseWords) -> list[Case]:
     """Return the cases of a list; what is wrong with one is recorded, and reading goes on."""
-    found = []
-    for at in where.items():
-        case = context.problems.attempt(partial(_case, context, defaults=defaults), at, None)
-        if case:
-            found.append(case)
-    return found
+    return _each(context, where, partial(_case, context, defaults=defaults))
 
 
 def read_matrices(context: Context, where: Cursor, defaults: CaseWords) -> list[tuple[Matrix, list[Case]]]:
     """Return the tables of a list with their cases."""
-    found = []
-    for at in where.items():
-        matrix = context.problems.attempt(partial(_matrix, context, defaults=defaults), at, None)
-        if matrix:
-            found.append(matrix)
-    return found
+    return _each(context, where, partial(_matrix, context, defaults=defaults))
+
+
+def _each(context: Context, where: Cursor, read: Callable[[Cursor], _Read | None]) -> list[_Read]:
+    found = (context.problems.attempt(read, at, None) for at in where.items())
+    return [each for each in found if each]
 
 
 def _case(context: Context, where: Cursor, defaults: CaseWords) -> Case | None:
