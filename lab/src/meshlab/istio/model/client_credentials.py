@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from meshlab.istio.model.credentials import CA_SUFFIX, SECRET_SCHEME
+
 if TYPE_CHECKING:
     from meshlab.istio.read.destination_rule import ClientTls
 
@@ -26,9 +28,6 @@ SYSTEM_CA = "system"
 
 NO_CREDENTIAL = "invalid://"
 """A credential that is never there: what needs it gets no connection (`pilot/pkg/model/credentials/resource.go`)."""
-
-_SECRET = "kubernetes://"  # noqa: S105 - a scheme
-_CA = "-cacert"
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,6 @@ def client_resources(tls: ClientTls | None) -> list[ClientResource]:
 
 
 def _secret(name: str, kind: Literal["certificate", "ca"]) -> ClientResource:
-    resource = name if "://" in name else _SECRET + name
+    resource = name if "://" in name else SECRET_SCHEME + name
     bare = resource.partition("://")[2].rpartition("/")[2]
-    return ClientResource(resource + (_CA if kind == "ca" else ""), kind, bare, is_secret=True)
+    return ClientResource(resource + (CA_SUFFIX if kind == "ca" else ""), kind, bare, is_secret=True)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from meshlab.istio.read.server_tls import ServerTls
 
 __all__ = [
+    "CA_SUFFIX",
+    "SECRET_SCHEME",
     "Credential",
     "TlsResource",
     "certificate_resources",
@@ -24,8 +26,8 @@ __all__ = [
     "tls_resources",
 ]
 
-_SECRET = "kubernetes://"  # noqa: S105 - a scheme
-_CA = "-cacert"
+SECRET_SCHEME = "kubernetes://"  # noqa: S105 - a scheme
+CA_SUFFIX = "-cacert"
 BUILT_IN = "builtin://"
 """A credential that stands for the workload's own certificate."""
 WORKLOAD, MESH_CA = "default", "ROOTCA"
@@ -93,7 +95,7 @@ def client_ca_resource(tls: ServerTls) -> TlsResource | None:
     if tls.mode == "ISTIO_MUTUAL":
         return TlsResource(MESH_CA, "ca")
     if tls.credentials:
-        return _secret(tls.ca_credential or tls.credentials[0] + _CA, "ca")
+        return _secret(tls.ca_credential or tls.credentials[0] + CA_SUFFIX, "ca")
     return TlsResource(f"file-root:{tls.ca_file}", "ca", "", tls.ca_file)
 
 
@@ -133,6 +135,6 @@ def _resources(servers: Iterable[Server]) -> Iterator[tuple[Server, TlsResource]
 
 
 def _secret(name: str, kind: Literal["certificate", "ca"]) -> TlsResource:
-    resource = name if "://" in name else _SECRET + name
+    resource = name if "://" in name else SECRET_SCHEME + name
     namespace, _, bare = resource.partition("://")[2].rpartition("/")
-    return TlsResource(resource, kind, namespace, bare.removesuffix(_CA) if kind == "ca" else bare)
+    return TlsResource(resource, kind, namespace, bare.removesuffix(CA_SUFFIX) if kind == "ca" else bare)
