@@ -11,6 +11,8 @@ from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.istio import Address, Placement, SecretFiles, WorkloadRef, compile_proxy, load_mesh, spiffe_id
 from meshlab.manifest import parse_manifests
 
+from tests.lab.door_and_cart import DOOR_AND_CART
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -29,60 +31,9 @@ LEGACY = WorkloadRef("shop", "legacy")
 ISSUER = "https://idp.example"
 CART_VIP, REDIS_VIP, OUTSIDE_IP, NOWHERE_IP = "10.0.0.10", "10.0.0.20", "203.0.113.7", "10.0.0.99"
 
-MANIFESTS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: edge, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: door, namespace: edge}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: cart, namespace: shop}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: door, namespace: edge}
-spec:
-  template:
-    metadata:
-      labels: {app: door}
-      annotations: {inject.istio.io/templates: gateway}
-    spec:
-      serviceAccountName: door
-      containers: [{name: istio-proxy, image: auto}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: door, namespace: edge}
-spec:
-  selector: {app: door}
-  ports: [{name: https, port: 443, targetPort: 8443}, {name: http, port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cart, namespace: shop}
-spec:
-  template:
-    metadata:
-      labels: {app: cart, version: v1}
-    spec:
-      serviceAccountName: cart
-      containers: [{name: cart, ports: [{name: web, containerPort: 8080}]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  selector: {app: cart}
-  ports: [{name: http, port: 80, targetPort: web}]
----
+MANIFESTS = (
+    DOOR_AND_CART
+    + """---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: legacy, namespace: shop}
@@ -179,6 +130,7 @@ spec:
     - from: [{source: {principals: ["cluster.local/ns/edge/sa/door", "cluster.local/ns/shop/sa/caller"]}}]
       to: [{operation: {methods: [GET]}}]
 """
+)
 
 
 @dataclass

@@ -10,6 +10,8 @@ import yaml
 from meshlab.istio import Mesh, MeshSettings, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
 from meshlab.manifest import ManifestError, parse_manifests
 
+from tests.lab.door_and_cart import DOOR_AND_CART
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,60 +22,9 @@ JWKS = (
     '"x": "H-wvkNY40omOviVspdaKQodQUzaApIxErq0fnv4eXMo", "y": "-cmEPNJmzCu-FT6xvdznJ51hAlyiCxs7UHExZjCv2Oc"}]}'
 )
 
-BASE = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: edge, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: door, namespace: edge}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: cart, namespace: shop}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: door, namespace: edge}
-spec:
-  template:
-    metadata:
-      labels: {app: door}
-      annotations: {inject.istio.io/templates: gateway}
-    spec:
-      serviceAccountName: door
-      containers: [{name: istio-proxy, image: auto}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: door, namespace: edge}
-spec:
-  selector: {app: door}
-  ports: [{name: https, port: 443, targetPort: 8443}, {name: http, port: 80, targetPort: 8080}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cart, namespace: shop}
-spec:
-  template:
-    metadata:
-      labels: {app: cart, version: v1}
-    spec:
-      serviceAccountName: cart
-      containers: [{name: cart, ports: [{name: web, containerPort: 8080}]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  selector: {app: cart}
-  ports: [{name: http, port: 80, targetPort: web}]
----
+BASE = (
+    DOOR_AND_CART
+    + """---
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: door, namespace: edge}
@@ -98,6 +49,7 @@ kind: PeerAuthentication
 metadata: {name: default, namespace: istio-system}
 spec: {mtls: {mode: STRICT}}
 """
+)
 
 GATEWAY = WorkloadRef("edge", "door")
 APP = WorkloadRef("shop", "cart")
