@@ -18,7 +18,7 @@ demo: $(READY) ## send events through the whole system and show what became of e
 	@$(BIN)/meshlab demo
 
 test: $(READY) ## run every test (PYTEST_ARGS="-k words" for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(READY) ## ruff and mypy --strict
 	@$(BIN)/ruff check
