@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.model.addresses import ALLOCATED, NO_ADDRESS, PODS, PUBLIC, SERVICES, spread
 from meshlab.istio.model.registry import MeshPort, MeshService, Registry, ServiceEndpoint
+from meshlab.istio.model.stated_addresses import reachable_addresses
 from meshlab.istio.model.workload import spiffe_id, target_number
 from meshlab.istio.read.workload_entry import TLS_MODE
 
@@ -32,7 +33,11 @@ def build_registry(mesh: Mesh) -> Registry:
     """Return the services of a mesh."""
     written = [address for service in mesh.services for address in service.addresses]
     written += [address for entry in mesh.service_entries for address in entry.addresses]
-    pods = spread((str(workload.ref) for workload in mesh.workloads), PODS, written)
+    stated = reachable_addresses(mesh, written)
+    written += stated.values()
+    pods = spread(
+        (str(workload.ref) for workload in mesh.workloads if workload.ref not in stated), PODS, written
+    )
     vips = spread(
         (
             f"{service.namespace}/{service.name}"
@@ -45,7 +50,9 @@ def build_registry(mesh: Mesh) -> Registry:
     vips |= spread(
         (str(workload.ref) for workload in _without_service(mesh)), SERVICES, [*written, *vips.values()]
     )
-    pod_ips = {workload.ref: pods[str(workload.ref)] for workload in mesh.workloads}
+    pod_ips = {
+        workload.ref: stated.get(workload.ref) or pods[str(workload.ref)] for workload in mesh.workloads
+    }
     allocated = spread(_to_allocate(mesh), ALLOCATED, written) if mesh.settings.dns_capture else {}
     builder = _Builder(mesh, pod_ips, allocated)
     services = [

@@ -10,6 +10,7 @@ from meshlab.istio.model.gateway_api import Converted, GatewayApi, convert
 from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
+from meshlab.istio.model.stated_addresses import stated_addresses
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
 from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
@@ -181,6 +182,7 @@ class _Reader:
             )
             for pod in self._each_pod_once(pods)
         ]
+        workload_entries = self._read("WorkloadEntry", read_workload_entry)
         assumed = assumed_gateways(gateways, workloads, services)
         mesh = Mesh(
             settings=self._settings,
@@ -196,12 +198,15 @@ class _Reader:
             peer_authentications=tuple(self._read("PeerAuthentication", read_peer_authentication)),
             telemetries=tuple(self._read("Telemetry", read_telemetry)),
             service_entries=tuple(entries),
-            workload_entries=tuple(self._read("WorkloadEntry", read_workload_entry)),
+            workload_entries=tuple(workload_entries),
             destination_rules=(
                 *self._read("DestinationRule", read_destination_rule),
                 *converted.destination_rules,
             ),
             sidecars=tuple(self._read("Sidecar", read_sidecar)),
+            stated_addresses=stated_addresses(
+                (workload.ref for workload in workloads), pods, workload_entries
+            ),
             passed_over=tuple(self._passed_over),
             not_enforced=(
                 *(

@@ -49,6 +49,7 @@ class Mesh:
         notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
+        stated_addresses: Workload to the IP address of its pod, for the workloads whose address is known.
         issuer_keys: Issuer to the public keys (RFC 7517) that count in place of those of the manifests.
     """
 
@@ -70,6 +71,7 @@ class Mesh:
     passed_over: tuple[Manifest, ...] = ()
     not_enforced: tuple[str, ...] = ()
     issuer_keys: Mapping[str, str] = field(default_factory=dict)
+    stated_addresses: Mapping[WorkloadRef, str] = field(default_factory=dict)
 
     @property
     def trust_domain(self) -> str:

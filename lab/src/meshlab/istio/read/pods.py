@@ -6,6 +6,7 @@ wins over the namespace's, a pod on the host's network is never injected.
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -110,6 +111,7 @@ class Pod:
         ports: The ports that its containers declare.
         unprivileged: Whether its own proxy says that it cannot open ports below 1024.
         topology: What its annotation says about what stands in front of a gateway.
+        address: Its IP address, where the object is a Pod as a cluster shows it; empty where it is not known.
         where: The template.
     """
 
@@ -126,6 +128,7 @@ class Pod:
     unprivileged: bool
     topology: GatewayTopology
     where: Where
+    address: str = ""
 
     @property
     def named_ports(self) -> Mapping[str, int]:
@@ -174,7 +177,19 @@ def read_pod(manifest: Manifest) -> Pod:
         unprivileged=_is_unprivileged(containers),
         topology=_topology(annotations, template),
         where=template,
+        address=_address(manifest),
     )
+
+
+def _address(manifest: Manifest) -> str:
+    """Return the address that a cluster gave a Pod; what is none is no address."""
+    if manifest.kind != "Pod":
+        return ""
+    status = manifest.body.get("status")
+    try:
+        return str(ipaddress.ip_address(str(status.get("podIP")))) if isinstance(status, dict) else ""
+    except ValueError:
+        return ""
 
 
 def _topology(annotations: Mapping[str, Any], template: Where) -> GatewayTopology:
