@@ -22,6 +22,8 @@ from meshlab.istio.envoy.outbound import (
 from meshlab.istio.model.credentials import tls_resources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address, Placement
     from meshlab.istio.envoy.tls import Secrets
@@ -64,10 +66,11 @@ class ProxyCompiler:
             raise LookupError(f"{ref} has no proxy: neither its namespace nor its pods ask for injection.")
         scope = mesh.visibility.scope_of(workload)
         timeout_s = mesh.settings.connect_timeout_s
+        source = placement.source_of(ref)
         clusters = [black_hole_cluster(timeout_s), *authorizer_clusters(mesh, placement)]
         if workload.is_gateway:
             listeners = gateway_listeners(mesh, workload, placement, secrets)
-            clusters += sni_clusters(mesh, workload, placement)
+            clusters += _bound(sni_clusters(mesh, workload, placement), source)
         else:
             listeners = [
                 inbound_listener(mesh, workload, port, placement, secrets) for port in workload.ports
@@ -78,13 +81,13 @@ class ProxyCompiler:
                 app_cluster(port, placement.apps[ref, port.app_port or port.number])
                 for port in workload.ports
             ]
-            clusters.append(passthrough_cluster(timeout_s, placement.relay))
+            clusters += _bound([passthrough_cluster(timeout_s, placement.relay)], source)
         client: dict[ClientResource, None] = {}
         for service in scope.services:
             made, resources = self._clusters.of(
                 service, scope.rule_for(service, workload.labels), at_gateway=workload.is_gateway
             )
-            clusters += made
+            clusters += _bound(made, source)
             client.update(dict.fromkeys(resources))
         delivered = secrets.resources(ref, _tls_resources(mesh, workload), client)
         return {
@@ -104,6 +107,14 @@ class ProxyCompiler:
         if context.profile not in self._outbound:
             self._outbound[context.profile] = outbound_listeners(context)
         return [virtual_outbound_listener(context, address), *self._outbound[context.profile]]
+
+
+def _bound(clusters: Iterable[Json], source: str | None) -> list[Json]:
+    """Return clusters whose connections come from the loopback address that stands for the pod's own."""
+    if source is None:
+        return list(clusters)
+    bind = {"sourceAddress": {"address": source, "portValue": 0}}
+    return [{**cluster, "upstreamBindConfig": bind} for cluster in clusters]
 
 
 def compile_proxy(mesh: Mesh, ref: WorkloadRef, placement: Placement, secrets: Secrets) -> Json:

@@ -61,4 +61,5 @@ def _context(mesh: Mesh, workload: Workload, placement: Placement) -> rbac.RuleC
         address = placement.proxies.get((workload.ref, target))
         return address.port if address else None
 
-    return rbac.RuleContext(mesh.settings, listener_port, authorizer_cluster_names(placement))
+    addresses = rbac.PeerAddresses(placement.sources, mesh.stated_addresses.get(workload.ref, ""))
+    return rbac.RuleContext(mesh.settings, listener_port, authorizer_cluster_names(placement), addresses)

@@ -6,10 +6,10 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.addresses import PODS, SERVICES
+from meshlab.istio.model.addresses import PODS, SERVICES, SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.mesh import Mesh
@@ -40,6 +40,9 @@ _NOWHERE = Address("127.0.0.1", 1)
 """An address that nothing listens on, for meshes that were placed without a bench."""
 
 
+_SOURCE = "source"
+
+
 @dataclass(frozen=True)
 class Placement:
     """Addresses for every proxy and app. Pods share one machine here, so every port gets an address of its own.
@@ -58,6 +61,8 @@ class Placement:
         pod_ips: Workload to the address of its pod in the cluster.
         authorizers: Extension provider to what decides in place of its external authorizer, for the providers whose
             service exists.
+        sources: Stated address to the loopback address that its owner connects from; others connect from 127.0.0.1.
+        stated: Workload to its stated address, for the workloads that have one.
     """
 
     proxies: Mapping[tuple[WorkloadRef, int], Address]
@@ -70,6 +75,8 @@ class Placement:
     cluster: Mapping[tuple[str, int], Address] = field(default_factory=dict)
     pod_ips: Mapping[WorkloadRef, str] = field(default_factory=dict)
     authorizers: Mapping[str, Address] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    stated: Mapping[WorkloadRef, str] = field(default_factory=dict)
 
     @classmethod
     def plan(
@@ -78,6 +85,7 @@ class Placement:
         next_port: Callable[[], int],
         host: str = "127.0.0.1",
         known: MutableMapping[object, Address] | None = None,
+        clients: Iterable[str] = (),
     ) -> Placement:
         """Give every listener of a mesh an address.
 
@@ -86,6 +94,7 @@ class Placement:
             next_port: Returns another free port at every call.
             host: The address that everything binds.
             known: Addresses of earlier plans, by what they are for. They are used again, and new ones are added.
+            clients: Addresses of clients outside of the mesh.
         """
         given: MutableMapping[object, Address] = {} if known is None else known
 
@@ -93,6 +102,13 @@ class Placement:
             if key not in given:
                 given[key] = Address(host, next_port())
             return given[key]
+
+        def source(stated: str) -> str:
+            key = (_SOURCE, stated)
+            if key not in given:
+                taken = sum(isinstance(other, tuple) and other[0] == _SOURCE for other in given)
+                given[key] = Address(str(SOURCES[1 + taken]), 0)
+            return given[key].host
 
         proxies, apps, admin, outbound = {}, {}, {}, {}
         for workload in mesh.workloads:
@@ -116,8 +132,17 @@ class Placement:
             relay=place("relay"),
             pod_ips=mesh.registry.pod_ips,
             authorizers={provider: place("authorizer", provider) for provider in mesh.usable_authorizers},
+            sources={
+                stated: source(stated)
+                for stated in dict.fromkeys((*mesh.stated_addresses.values(), *clients))
+            },
+            stated=mesh.stated_addresses,
         )
         return placed._with_cluster(mesh)
+
+    def source_of(self, ref: WorkloadRef) -> str | None:
+        """Return the loopback address that a workload connects from, `None` for any."""
+        return self.sources.get(self.stated.get(ref, ""))
 
     def of_endpoint(self, endpoint: ServiceEndpoint) -> Address | None:
         """Return where a server is on this machine, `None` where nothing listens."""
@@ -141,7 +166,8 @@ class Placement:
         if found := self.cluster.get((ip, port)):
             return found
         number = ipaddress.ip_address(ip)
-        return None if number in PODS or number in SERVICES else self.internet
+        inside = number in PODS or number in SERVICES or ip in self.pod_ips.values()
+        return None if inside else self.internet
 
     def _with_cluster(self, mesh: Mesh) -> Placement:
         from dataclasses import replace

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ALLOCATED", "NO_ADDRESS", "PODS", "PUBLIC", "SERVICES", "invent", "spread"]
+__all__ = ["ALLOCATED", "NO_ADDRESS", "PODS", "PUBLIC", "SERVICES", "SOURCES", "invent", "spread"]
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 - what Istio writes for "none of its own"; nothing binds it
 PODS = ipaddress.IPv4Network("10.244.0.0/16")
@@ -21,6 +21,8 @@ ALLOCATED = ipaddress.IPv4Network("240.240.0.0/16")
 """What istiod gives to ServiceEntries without addresses, for proxies that answer DNS themselves."""
 PUBLIC = ipaddress.IPv4Network("198.18.0.0/15")
 """Servers outside of the cluster; a range that is reserved for tests (RFC 2544)."""
+SOURCES = ipaddress.IPv4Network("127.100.0.0/16")
+"""Where clients with a stated address connect from on this machine: loopback addresses that nothing listens on."""
 
 
 def invent(name: str, network: ipaddress.IPv4Network) -> str:

@@ -6,5 +6,6 @@ conditions of one rule, and `matchers` spells the values.
 
 from meshlab.istio.envoy.rbac.context import RuleContext
 from meshlab.istio.envoy.rbac.filters import AuthorizationFilters, http_filters, tcp_filters
+from meshlab.istio.envoy.rbac.peer_addresses import PeerAddresses
 
-__all__ = ["AuthorizationFilters", "RuleContext", "http_filters", "tcp_filters"]
+__all__ = ["AuthorizationFilters", "PeerAddresses", "RuleContext", "http_filters", "tcp_filters"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from meshlab.istio.envoy.rbac.peer_addresses import PeerAddresses
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,11 +24,13 @@ class RuleContext:
         listener_port: Where the proxy listens for a targetPort, `None` for a port that it does not serve.
         external_authorizers: Provider to the cluster of its service, for the services that exist. Istio denies what
             a provider without a service would decide.
+        addresses: What is known about IP addresses.
     """
 
     settings: MeshSettings
     listener_port: Callable[[int], int | None]
     external_authorizers: Mapping[str, str] = field(default_factory=dict)
+    addresses: PeerAddresses = field(default_factory=PeerAddresses)
 
     @property
     def trust_domains(self) -> tuple[str, ...]:

@@ -108,7 +108,7 @@ class _Speller:
             case "ports" | "destination.port":
                 rules = [self._port(int(value)) for value in values]
             case "destination.ip":
-                rules = [{"destinationIp": matchers.address_range(value)} for value in values]
+                rules = [self._context.addresses.destination(value) for value in values]
             case "connection.sni":
                 rules = [{"requestedServerName": matchers.string(value)} for value in values]
             case _:
@@ -138,9 +138,9 @@ class _Speller:
             case "serviceAccounts" | "source.serviceAccount":
                 ids = [_peer(matchers.service_account_regex(value, self._namespace)) for value in values]
             case "ipBlocks" | "source.ip":
-                ids = [{"directRemoteIp": matchers.address_range(value)} for value in values]
+                ids = [each for value in values for each in self._context.addresses.direct(value)]
             case "remoteIpBlocks" | "remote.ip":
-                ids = [{"remoteIp": matchers.address_range(value)} for value in values]
+                ids = [each for value in values for each in self._context.addresses.remote(value)]
             case "requestPrincipals" | "request.auth.principal":
                 ids = self._http(values, request_principal)
                 if len(ids) == 1:
