@@ -62,6 +62,7 @@ matrix:
       cart: [200 orders/orders, 403 orders/orders]
       alice: {read: 301 proxy istio-ingress/gateway, write: '-'}
       anonymous: [403 istio-ingress/gateway, {status: 403, proxy: istio-ingress/gateway}]
+addresses: {shop/cart: 10.8.1.7, 'istio-ingress/gateway': 'fd00::2'}
 """
 
 SHAPE_FAULTS = {
@@ -98,6 +99,9 @@ SHAPE_FAULTS = {
     "a foreign mesh without an authority": ("sa/y, authority: partner,", "sa/y,", "`mesh` needs `authority`"),
     "an identity that is no SPIFFE id": ("mesh: spiffe://", "mesh: https://", "is not a SPIFFE id"),
     "a certificate of no authority": ("{authority: partner, dns: [office.example]}", "{dns: [o.example]}", "authority"),
+    "an address of a pod that is a name": ("shop/cart: 10.8.1.7", "shop/cart: cart", "is not an IP address"),
+    "an address of a pod without a namespace": ("shop/cart: 10.8.1.7", "cart: 10.8.1.7", "write NAMESPACE/NAME"),
+    "addresses that are a list": ("{shop/cart: 10.8.1.7, 'istio-ingress/gateway': 'fd00::2'}", "[10.8.1.7]", "expected a mapping"),
     "an address that is a name": ("address: 192.0.2.1", "address: office", "is not an IP address"),
     "a caller that is a list": ("from: office", "from: [office]", "expected the name of a caller or a mapping"),
     "a token that is a number": ("    token: alice\n    request: GET", "    token: 1\n    request: GET", "expected"),
@@ -165,6 +169,8 @@ MEANING_FAULTS = {
     "a caller that uses itself": ("{use: internet, address", "{use: office, address", "cannot use itself"),
     "a caller that uses another kind": ("cart: {workload: shop/cart}", "cart: {use: internet, workload: shop/cart}", "exactly one"),
     "two cases of one name": ("name: bare TCP", "name: two tokens", "has a case of the name 'two tokens' too"),
+    "a pod's address with a part too many": ("shop/cart: 10.8.1.7", "shop/cart: 10.8.1.7.1", "is not an IP address"),
+    "two pods of one address": ("'fd00::2'", "10.8.1.7", "shop/cart has the address 10.8.1.7, too"),
     "an address with a part too many": ("192.0.2.1", "192.0.2.1.1", "is not an IP address"),
     "a port of a URL out of range": ("{url: https://shop.example/,", "{url: 'https://shop.example:99999/',", "no port from 1"),
     "a port of TCP out of range": ("'redis.shop:6379'", "'redis.shop:0'", "no port from 1 to 65535"),

@@ -336,6 +336,8 @@ def test_a_file_whose_names_the_mesh_has_passes() -> None:
         ("  api.partner.example: {command", "  api.other.example: {command", "no ServiceEntry has the host api.other"),
         ("refused orders/orders}", "refused orders/order}", "did you mean 'orders/orders'?"),
         ("  api.partner.example: {command", "  shop/unknown: {command", "cases.yaml:6: apps.shop/unknown: no workload"),
+        ("{shop/cart: 10.8.1.7,", "{shop/crat: 10.8.1.7,",
+         "cases.yaml:58: addresses.shop/crat: no workload shop/crat; did you mean 'shop/cart'?"),
         ("team-y/bare:", "shop/cart:", "cases.yaml:3: workloads.shop/cart: the manifests have the workload shop/cart"),
     ],
 )  # fmt: skip

@@ -366,6 +366,7 @@ class CaseFile:
         matrices: The tables, for reports.
         mentions: The names that must exist in the mesh.
         declared_at: Where each workload of `workloads` stands.
+        addresses: The stated IP addresses of pods, by workload.
     """
 
     path: Path
@@ -377,6 +378,7 @@ class CaseFile:
     matrices: tuple[Matrix, ...] = ()
     mentions: tuple[Mention, ...] = ()
     declared_at: Mapping[WorkloadRef, CasePlace] = field(default_factory=dict)
+    addresses: Mapping[WorkloadRef, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

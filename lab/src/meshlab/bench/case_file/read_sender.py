@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, cast
 
 from meshlab.bench.case import Certificate, FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.context import lookup, use
 from meshlab.bench.case_file.problems import near_miss
-from meshlab.bench.case_file.read_texts import matching, port, text_list, workload_ref
+from meshlab.bench.case_file.read_texts import ip_address, matching, port, text_list, workload_ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +65,7 @@ def read_sender(context: Context, where: Cursor) -> Sender:
 def _outside(context: Context, fields: Fields) -> FromOutside:
     return FromOutside(
         gateway=_mentioned(context, "gateway", fields["outside"]),
-        address=context.problems.attempt(_address, fields.get("address"), None),
+        address=context.problems.attempt(ip_address, fields.get("address"), None),
         certificate=_certificate(context, fields["certificate"]) if "certificate" in fields else None,
     )
 
@@ -115,14 +114,6 @@ def _authority(context: Context, where: Cursor) -> str:
         hint = near_miss(name, context.authorities) or "; declare it under `authorities:`"
         raise where.error(f"no certificate authority is named {name!r}{hint}", "meaning")
     return name
-
-
-def _address(where: Cursor) -> str:
-    text = matching(where, words.IP, "an IP address")
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        raise where.error(f"{text!r} is not an IP address", "meaning") from None
 
 
 def _mentioned(context: Context, kind: str, where: Cursor) -> WorkloadRef:

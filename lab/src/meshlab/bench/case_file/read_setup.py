@@ -1,4 +1,4 @@
-"""`workloads`, `apps`, `authorizers`, `authorities`: what the cases of a file need around them."""
+"""`workloads`, `addresses`, `apps`, `authorizers`, `authorities`: what the cases of a file need around them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal, cast
 from meshlab.bench.case import AppSpec, Authorizer, AuthorizerRule, DeclaredWorkload
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.nodes import Cursor
-from meshlab.bench.case_file.read_texts import header_map, matching, port_number, text_map
+from meshlab.bench.case_file.read_texts import header_map, ip_address, matching, port_number, text_map
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
     from meshlab.bench.case_file.context import Context
 
-__all__ = ["read_apps", "read_authorities", "read_authorizers", "read_workloads"]
+__all__ = ["read_addresses", "read_apps", "read_authorities", "read_authorizers", "read_workloads"]
 
 _LOWEST, _HIGHEST = 100, 599
 _STATIC = ("status", "headers", "body")
@@ -32,6 +32,26 @@ def read_workloads(context: Context, where: Cursor) -> dict[WorkloadRef, Declare
         found[WorkloadRef.parse(name)] = context.problems.attempt(
             partial(_workload, context), at, DeclaredWorkload()
         )
+    return found
+
+
+def read_addresses(context: Context, where: Cursor) -> dict[WorkloadRef, str]:
+    """Return the IP addresses of pods by workload; no two workloads have the same."""
+    found: dict[WorkloadRef, str] = {}
+    for name, at in where.entries():
+        if not re.search(words.REF, name):
+            context.problems.add(at, f"{name!r} is not a workload; write NAMESPACE/NAME")
+            continue
+        context.mention("proxy", name, at)
+        address: str | None = context.problems.attempt(ip_address, at, None)
+        if address is None:
+            continue
+        other = next((ref for ref, known in found.items() if known == address), None)
+        if other:
+            context.problems.add(
+                at, f"{other} has the address {address}, too; give each pod its own", "meaning"
+            )
+        found[WorkloadRef.parse(name)] = address
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ __all__ = [
     "header_map",
     "header_value",
     "host_port",
+    "ip_address",
     "matching",
     "optional_header_map",
     "text_list",
@@ -47,6 +49,19 @@ def workload_ref(where: Cursor) -> WorkloadRef:
         ReadError: It is something else.
     """
     return WorkloadRef.parse(matching(where, words.REF, "a workload; write NAMESPACE/NAME"))
+
+
+def ip_address(where: Cursor) -> str:
+    """Return an IPv4 or IPv6 address in its usual form.
+
+    Raises:
+        ReadError: It is none.
+    """
+    text = matching(where, words.IP, "an IP address")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise where.error(f"{text!r} is not an IP address", "meaning") from None
 
 
 def host_port(where: Cursor) -> tuple[str, int]:

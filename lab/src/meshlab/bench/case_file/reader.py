@@ -16,7 +16,13 @@ from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_case import CaseWords, check_words, read_cases, read_matrices, read_words
 from meshlab.bench.case_file.read_request import read_request
 from meshlab.bench.case_file.read_sender import read_sender
-from meshlab.bench.case_file.read_setup import read_apps, read_authorities, read_authorizers, read_workloads
+from meshlab.bench.case_file.read_setup import (
+    read_addresses,
+    read_apps,
+    read_authorities,
+    read_authorizers,
+    read_workloads,
+)
 from meshlab.bench.case_file.read_token import read_token
 from meshlab.bench.case_file.variables import fill_in
 from meshlab.istio.read.names import WorkloadRef
@@ -97,6 +103,7 @@ def _read(context: Context, root: Cursor) -> CaseFile:
         path=Path(root.file),
         cases=tuple(cases),
         workloads=attempt(partial(read_workloads, context), fields.get("workloads"), {}),
+        addresses=attempt(partial(read_addresses, context), fields.get("addresses"), {}),
         apps=attempt(partial(read_apps, context), fields.get("apps"), ()),
         authorizers=attempt(partial(read_authorizers, context), fields.get("authorizers"), ()),
         authorities=authorities,

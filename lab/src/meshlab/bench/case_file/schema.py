@@ -210,6 +210,10 @@ _FILE: Schema = {
         **_map(_ref("workload"), {"pattern": words.REF}),
         "description": "Workloads that the manifests do not hold, by NAMESPACE/NAME.",
     },
+    "addresses": {
+        **_map(_text(words.IP, "An IPv4 or IPv6 address."), {"pattern": words.REF}),
+        "description": "The IP addresses of pods, by NAMESPACE/NAME, for policies that ask for addresses.",
+    },
     "apps": {
         **_map(_ref("app"), {"pattern": words.APP}),
         "description": "What answers in place of applications, by NAMESPACE/NAME or external host.",

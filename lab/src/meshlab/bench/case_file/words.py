@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 FILE_WORDS = (
-    "workloads", "apps", "authorizers", "authorities", "tokens", "callers", "defaults", "cases", "matrix",
+    "workloads", "addresses", "apps", "authorizers", "authorities", "tokens", "callers", "defaults", "cases", "matrix",
 )  # fmt: skip
 WORKLOAD_WORDS = ("serviceAccount", "labels", "proxy", "ports")
 APP_WORDS = ("status", "headers", "body", "command")
