@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.echo.exchange import MARK_HEADER
+from meshlab.bench.evidence.address_probes import with_address_probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ _TCP_FIELDS = {"rbac": f"%DYNAMIC_METADATA({_TCP_RBAC})%"}
 
 
 def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool = False) -> Json:
-    """Return the configuration with the bench's access loggers.
+    """Return the configuration with the bench's access loggers, and with probes of what depends on addresses.
 
     Args:
         bootstrap: A whole configuration. It is not changed. Loggers of an earlier call are replaced.
@@ -76,10 +77,15 @@ def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool
     result: Json = json.loads(json.dumps(bootstrap))  # a copy, several times faster than copy.deepcopy
     for listener in _get(_get(result, "staticResources", {}), "listeners", []):
         name = listener.get("name", "")
-        _log(listener, log_file, name, "connection", _CONNECTION_FIELDS | _UPSTREAM_FIELDS)
+        _log(listener, log_file, name, "connection", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _TCP_FIELDS)
+        for chain in _filter_chains(listener):
+            if "filters" in chain:
+                chain["filters"] = with_address_probes(chain["filters"])
         for network_filter in _network_filters(listener):
             config = network_filter.get("typedConfig") or network_filter.get("typed_config") or {}
             if config.get("@type") == _HCM:
+                if "httpFilters" in config:
+                    config["httpFilters"] = with_address_probes(config["httpFilters"])
                 _log(config, log_file, name, "http", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _HTTP_FIELDS)
             elif config.get("@type") == _TCP_PROXY:
                 _log(config, log_file, name, "tcp", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _TCP_FIELDS)
@@ -100,11 +106,13 @@ def _log(place: Json, log_file: Path, listener: str, scope: str, fields: dict[st
     place["accessLog"] = [*kept, {"name": _NAME, "typedConfig": logger}]
 
 
+def _filter_chains(listener: Json) -> list[Json]:
+    default = _get(listener, "defaultFilterChain", None)
+    return [*_get(listener, "filterChains", []), *([default] if default else [])]
+
+
 def _network_filters(listener: Json) -> Iterator[Json]:
-    chains = list(_get(listener, "filterChains", []))
-    if default := _get(listener, "defaultFilterChain", None):
-        chains.append(default)
-    for chain in chains:
+    for chain in _filter_chains(listener):
         yield from chain.get("filters", [])
 
 

@@ -16,6 +16,8 @@ __all__ = ["Hop", "MatchedPolicy"]
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]")
 _JWT = re.compile(r"jwt_authn_access_denied\{(.*)\}")
+_ASKED_FOR = "istio_ext_authz_shadow_effective_policy_id"
+"""Where the metadata names the rule for which an external authorizer is asked."""
 _FLAGS = {
     "DC": "the client closed the connection",
     "DPE": "the client's request is malformed",
@@ -91,11 +93,8 @@ class Hop:
             if denied := _DENIED.search(text):
                 found = _POLICY.search(denied[1])
                 return _matched(found) if found else MatchedPolicy("none", None)
-        if self.line.details == "ext_authz_denied":
-            for name, value in self.line.rbac.items():
-                if name.endswith("shadow_effective_policy_id") and (found := _POLICY.search(str(value))):
-                    return _matched(found)
-        return None
+        asked_for = str(self.line.rbac.get(_ASKED_FOR, "")) if self.line.details == "ext_authz_denied" else ""
+        return _matched(found) if (found := _POLICY.search(asked_for)) else None
 
     @property
     def jwt_failure(self) -> str:
