@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from meshlab.istio.model.address_conditions import address_conditions
 
 if TYPE_CHECKING:
     from meshlab.istio import Mesh
@@ -93,28 +94,38 @@ def test_what_an_object_cannot_touch_is_still_judged(small: SmallMesh, text: str
     assert covered(mesh) == expected
 
 
-def test_a_policy_on_addresses_inside_the_mesh_cannot_be_judged(small: SmallMesh) -> None:
+def test_a_policy_on_addresses_is_trusted_and_says_what_it_asks_for(small: SmallMesh) -> None:
     text = manifest(
         "AuthorizationPolicy",
         "shop",
-        "{selector: {matchLabels: {app: cart}}, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}",
+        "{selector: {matchLabels: {app: cart}}, rules: [{to: [{operation: {paths: [/]}}]},"
+        " {from: [{source: {notIpBlocks: [10.0.0.0/8], remoteIpBlocks: [10.0.0.1]}}],"
+        " when: [{key: source.ip, values: [10.0.0.2]}, {key: destination.ip, notValues: [10.0.0.3]}]}]}",
         SECURITY,
     )
     mesh = small.mesh(NEIGHBOUR, text)
-    (problem,) = mesh.untrusted(mesh.workload(small.app_ref), "inbound", CART)
+    found = list(address_conditions(mesh, mesh.workload(small.app_ref)))
 
-    assert mesh.refusals == ()
-    assert covered(mesh) == {"cart inbound cart", "cart inbound other"}
-    assert str(problem).startswith(
-        "test.yaml:1: AuthorizationPolicy shop/x: spec.rules[0]: depends on IP addresses"
-    )
+    assert covered(mesh) == set()
+    assert [(condition.kind, condition.rule) for condition in found] == [
+        ("remote.ip", 1),
+        ("source.ip", 1),
+        ("destination.ip", 1),
+    ]
+    assert found[0].problem("no.") == "test.yaml:1: AuthorizationPolicy shop/x: spec.rules[1]: no."
+    assert not list(address_conditions(mesh, mesh.workload(small.gateway_ref)))
 
 
-def test_at_a_gateway_the_case_gives_the_address_so_it_can(small: SmallMesh) -> None:
+@pytest.mark.parametrize("action", ["action: AUDIT", "action: DENY"])
+def test_a_policy_that_decides_nothing_asks_for_no_address(small: SmallMesh, action: str) -> None:
     text = manifest(
         "AuthorizationPolicy",
-        "edge",
-        "{selector: {matchLabels: {app: door}}, rules: [{from: [{source: {ipBlocks: [10.0.0.0/8]}}]}]}",
+        "shop",
+        f"{{{action}, rules: [{{from: [{{source: {{ipBlocks: [10.0.0.0/8]}}}}]}}]}}",
         SECURITY,
     )
-    assert covered(small.mesh(NEIGHBOUR, text)) == set()
+    dry = text.replace("metadata: {", 'metadata: {annotations: {istio.io/dry-run: "true"}, ', 1)
+    mesh = small.mesh(NEIGHBOUR, dry if action == "action: DENY" else text)
+
+    assert mesh.refusals == ()
+    assert not list(address_conditions(mesh, mesh.workload(small.app_ref)))

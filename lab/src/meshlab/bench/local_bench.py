@@ -65,6 +65,7 @@ class LocalBench:
             BenchError: Something did not start.
         """
         mesh = loaded.with_workloads(setup.workloads)
+        mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
         run = self._run_for(setup, client_authorities(mesh))
         try:
             run.follow(mesh, cases)

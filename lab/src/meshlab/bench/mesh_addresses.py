@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.placement import Address
+    from meshlab.istio.model.address_conditions import AddressCondition
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Direction", "MeshAddresses", "MeshUnderTest"]
@@ -76,6 +77,11 @@ def _relay_nothing(client: str) -> tuple[str, str] | None:
     return None
 
 
+def _ask_for_no_address(ref: WorkloadRef) -> Iterable[AddressCondition]:
+    del ref
+    return ()
+
+
 @dataclass(frozen=True)
 class MeshUnderTest:
     """A compiled mesh.
@@ -91,6 +97,9 @@ class MeshUnderTest:
         relay: The address of the relay for connections to original destinations, as `HOST:PORT`; empty for none.
         relayed: Where the relay passed a connection on to: the client's address on it to the address behind the relay
             and the relay's own address on the way there.
+        sources: A stated address to the loopback address that its owner connects from; others connect from 127.0.0.1.
+        stated: Workload to the stated address of its pod.
+        address_conditions: The conditions on addresses in the policies of a workload.
     """
 
     bootstraps: Mapping[WorkloadRef, Json]
@@ -100,3 +109,10 @@ class MeshUnderTest:
     untrusted: Callable[[WorkloadRef, Direction, str, int], list[str]] = _trust_everything
     relay: str = ""
     relayed: Callable[[str], tuple[str, str] | None] = _relay_nothing
+    sources: Mapping[str, str] = field(default_factory=dict)
+    stated: Mapping[WorkloadRef, str] = field(default_factory=dict)
+    address_conditions: Callable[[WorkloadRef], Iterable[AddressCondition]] = _ask_for_no_address
+
+    def source_of(self, ref: WorkloadRef | None) -> str | None:
+        """Return the loopback address that a workload connects from; `None` for any."""
+        return self.sources.get(self.stated.get(ref, "")) if ref else None

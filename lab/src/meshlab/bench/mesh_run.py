@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.authorities import Authorities
+from meshlab.bench.case import FromOutside
 from meshlab.bench.issuers import Issuers
 from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.protocol import BenchError
@@ -20,7 +22,8 @@ from meshlab.bench.run_secrets import RunSecrets
 from meshlab.bench.running_mesh import RunningMesh
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler
-from meshlab.processes.ports import free_ports
+from meshlab.istio.model.address_conditions import address_conditions
+from meshlab.processes.ports import free_ports, has_address
 from meshlab.processes.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -98,7 +101,12 @@ class MeshRun:
     def _follow(self, mesh: Mesh, cases: Sequence[Case]) -> None:
         self._issuers.update(_audiences(mesh))
         mesh = replace(mesh, issuer_keys=self._issuers.jwks)
-        self._placement = Placement.plan(mesh, lambda: next(self._ports), known=self._known)
+        self._placement = Placement.plan(
+            mesh, lambda: next(self._ports), known=self._known, clients=_client_addresses(cases)
+        )
+        if not all(map(has_address, self._placement.sources.values())):
+            # Nothing can stand for a stated address then, so no policy that asks for one is judged.
+            self._placement = replace(self._placement, sources={})
         if self._relay is None:
             self._relay = self._ends.enter_context(Relay(self._placement.relay, self._beyond_relay))
         under_test = MeshUnderTest(
@@ -115,6 +123,9 @@ class MeshRun:
             untrusted=_untrusted(mesh),
             relay=str(self._placement.relay),
             relayed=self._relay.onward,
+            sources=self._placement.sources,
+            stated=self._placement.stated,
+            address_conditions=cache(lambda ref: tuple(address_conditions(mesh, mesh.workload(ref)))),
         )
         if self._running is None:
             self._running = RunningMesh(
@@ -157,6 +168,12 @@ class _Bootstraps(Mapping["WorkloadRef", "Json"]):
 
     def __len__(self) -> int:
         return len(self._refs)
+
+
+def _client_addresses(cases: Sequence[Case]) -> Iterator[str]:
+    for case in cases:
+        if isinstance(case.sender, FromOutside) and case.sender.address is not None:
+            yield case.sender.address
 
 
 def _audiences(mesh: Mesh) -> dict[str, tuple[str, ...]]:

@@ -66,12 +66,14 @@ class Setup:
         apps: What answers in place of applications.
         authorizers: Scripts of external authorizers.
         authorities: Names of certificate authorities beside the mesh's own.
+        addresses: The stated IP addresses of pods.
     """
 
     workloads: Mapping[WorkloadRef, DeclaredWorkload] = field(default_factory=dict)
     apps: tuple[AppSpec, ...] = ()
     authorizers: tuple[Authorizer, ...] = ()
     authorities: tuple[str, ...] = ()
+    addresses: Mapping[WorkloadRef, str] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from typing import TYPE_CHECKING, Self
+
+from meshlab.processes.ports import connect_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +99,8 @@ class Relay:
     async def _connect(
         self, client: str, address: Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        back, forth = await asyncio.open_connection(address.host, address.port)
+        # What listens there knows the client by the address that it connects from.
+        back, forth = await _connection(address, client.rpartition(":")[0])
         self._onward[client] = (str(address), "{}:{}".format(*forth.get_extra_info("sockname")[:2]))
         try:
             await asyncio.gather(_copy(reader, forth), _copy(back, writer))
@@ -114,6 +118,18 @@ def read_proxy_header(line: bytes) -> tuple[str, int]:
     if len(line) > _LONGEST_HEADER or len(parts) != 6 or parts[0] != "PROXY":
         raise ValueError(f"{line!r} is no PROXY header.")
     return parts[3], int(parts[5])
+
+
+async def _connection(address: Address, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    sock = socket.socket()
+    try:
+        sock.setblocking(False)
+        connect_from(sock, source)
+        await asyncio.get_running_loop().sock_connect(sock, (address.host, address.port))
+        return await asyncio.open_connection(sock=sock)
+    except BaseException:
+        sock.close()
+        raise
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

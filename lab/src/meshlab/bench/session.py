@@ -138,7 +138,13 @@ def _outcomes(
 def _by_setup(case_files: Sequence[CaseFile]) -> list[tuple[Setup, set[str]]]:
     found: list[tuple[Setup, set[str]]] = []
     for case_file in case_files:
-        setup = Setup(case_file.workloads, case_file.apps, case_file.authorizers, case_file.authorities)
+        setup = Setup(
+            case_file.workloads,
+            case_file.apps,
+            case_file.authorizers,
+            case_file.authorities,
+            case_file.addresses,
+        )
         files = next((files for known, files in found if known == setup), None)
         if files is None:
             found.append((setup, {str(case_file.path)}))

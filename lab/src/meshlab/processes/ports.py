@@ -3,9 +3,12 @@
 import contextlib
 import random
 import socket
+import sys
 from collections.abc import Iterator
 
 LOOPBACK = "127.0.0.1"
+
+_PORT_AT_CONNECT = 24  # IP_BIND_ADDRESS_NO_PORT of linux/in.h, which Python does not name everywhere
 
 # Below the range that the kernel hands to outgoing connections (32768 on Linux, 49152 on macOS), so that
 # a port stays free between being chosen here and being bound by its server, also across a restart.
@@ -29,6 +32,30 @@ def free_ports() -> Iterator[int]:
                 if _is_free(port):
                     yield port
     raise OSError(f"no free port between {_FIRST} and {_LAST} on {LOOPBACK}: end some other server first")
+
+
+def connect_from(sock: socket.socket, address: str) -> None:
+    """Let a TCP socket connect from an address.
+
+    Where the system can, it chooses the port when the socket connects. It chooses the ports of bound sockets at random,
+    and may then choose one that a connection has just given back.
+
+    Raises:
+        OSError: The machine does not have the address.
+    """
+    if sys.platform == "linux":
+        sock.setsockopt(socket.IPPROTO_IP, _PORT_AT_CONNECT, 1)
+    sock.bind((address, 0))
+
+
+def has_address(address: str) -> bool:
+    """Return whether connections can come from an address: Linux has all of 127.0.0.0/8, macOS 127.0.0.1 alone."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _reserve(port: int) -> socket.socket | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from meshlab.bench.wire.stream import Stream
+from meshlab.processes.ports import connect_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,11 +75,19 @@ class ClientTls:
 
 @dataclass(frozen=True)
 class Connector:
-    """How to open a connection."""
+    """How to open a connection.
+
+    Attributes:
+        address: Where to connect to.
+        proxy_header: The PROXY header that goes first; `None` for none.
+        tls: The client's side of TLS; `None` for plaintext.
+        source: The loopback address to connect from; `None` for any.
+    """
 
     address: Address
     proxy_header: ProxyHeader | None = None
     tls: ClientTls | None = None
+    source: str | None = None
 
 
 class Connection:
@@ -105,6 +114,8 @@ class Connection:
             OSError: It failed. `ssl.SSLError` and `TimeoutError` are of this kind.
         """
         self._deadline.apply(self._sock)
+        if self._connector.source:
+            connect_from(self._sock, self._connector.source)
         self._sock.connect((self._connector.address.host, self._connector.address.port))
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         host, port = self._sock.getsockname()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,19 +134,21 @@ class Planner:
         address = self._addresses.ports.get((gateway, target))
         if address is None:
             raise LabError(f"the gateway {gateway} has no listener for port {to.port} (targetPort {target})")
-        header = None
+        header, source = None, None
         if sender.address is not None:
-            header = ProxyHeader(sender.address, self._addresses.pod_ips[gateway], target)
+            source = self._mesh.sources.get(sender.address)
+            # Policies on ports are translated to where the gateway listens.
+            own = _of_family(self._addresses.pod_ips[gateway], sender.address)
+            header = ProxyHeader(sender.address, own, address.port)
         shown = sender.certificate
         certificate = (
             self._authorities.issue(shown.authority, uris=shown.uris, dns=shown.dns) if shown else None
         )
         if not to.tls:
-            return Connector(address, header)
+            return Connector(address, header, source=source)
         trusted = self._authorities.bundle
-        return Connector(
-            address, header, application_tls(request, to, trusted=trusted, certificate=certificate)
-        )
+        tls = application_tls(request, to, trusted=trusted, certificate=certificate)
+        return Connector(address, header, tls, source)
 
     def _from_workload(
         self, ref: WorkloadRef, request: HttpRequest | TcpRequest | TlsRequest, to: Destination
@@ -163,24 +166,26 @@ class Planner:
             raise LabError(
                 f"nothing of the mesh listens on {ip}:{port}, where {ref} would connect without a sidecar"
             )
-        return Connector(address, tls=tls)
+        return Connector(address, tls=tls, source=self._mesh.source_of(ref))
 
     def _from_bypass(
         self, sender: FromBypass, request: HttpRequest | TcpRequest | TlsRequest, to: Destination
     ) -> Connector:
         address = self._inbound(sender.to, sender.port)
+        source = self._mesh.source_of(sender.workload)
         match sender.mode:
             case "plaintext":
-                return Connector(address)
+                return Connector(address, source=source)
             case "tls":
-                return Connector(address, tls=application_tls(request, to, trusted=None))
+                return Connector(address, tls=application_tls(request, to, trusted=None), source=source)
             case "mtls":
                 if sender.workload is None:
                     raise LabError("mtls needs a workload whose certificate is shown; name one in `bypass`")
                 identity = self._mesh.identities[sender.workload]
                 certificate = self._authorities.issue(MESH, uris=(identity,))
                 root = self._authorities.certificate(MESH)
-                return Connector(address, tls=mesh_tls(request, to, trusted=root, certificate=certificate))
+                tls = mesh_tls(request, to, trusted=root, certificate=certificate)
+                return Connector(address, tls=tls, source=source)
 
     def _inbound(self, ref: WorkloadRef, port: int | None) -> Address:
         listeners = {number: at for (to, number), at in self._addresses.apps.items() if to == ref}
@@ -193,3 +198,15 @@ class Planner:
         known = ", ".join(map(str, sorted(listeners))) or "none"
         asked = "needs its port written down" if port is None else f"has no port {port}"
         raise LabError(f"the workload {ref} {asked}; its ports are: {known}")
+
+
+def _of_family(own: str, other: str) -> str:
+    """Return an address of the family of another one, as a PROXY header needs: its own, or one that says nothing."""
+    version = ipaddress.ip_address(other).version
+    if ipaddress.ip_address(own).version == version:
+        return own
+    return _ANY_IPV4 if version == 4 else _ANY_IPV6
+
+
+# Of the ranges for documentation (RFC 5737, RFC 3849). A condition on the pod's own address is decided beforehand.
+_ANY_IPV4, _ANY_IPV6 = "192.0.2.1", "2001:db8::1"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.verdicts.address_doubts import address_doubts
 from meshlab.bench.verdicts.compare import compare
 from meshlab.bench.verdicts.hosts import hosts_of, spellings
 from meshlab.bench.verdicts.verdict import Outcome
@@ -51,6 +52,7 @@ def judge(
     reasons += [
         reason for workload in dict.fromkeys(proxy[0] for proxy in met) if (reason := failure(workload))
     ]
+    reasons += address_doubts(case, verdict.hops, mesh)
     mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
     if reasons:
         return Outcome(case, "not judged", verdict, mismatches, tuple(dict.fromkeys(reasons)))

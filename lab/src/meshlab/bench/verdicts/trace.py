@@ -76,6 +76,8 @@ class Tracer:
         self._recording = recording
         self._versions = mesh.versions
         self._relay, self._relayed = mesh.relay, mesh.relayed
+        self._address_conditions = mesh.address_conditions
+        self._stated = {source: stated for stated, source in mesh.sources.items()}
 
     def trace(self, reply: Reply, entry: str, mark: str, began: float = 0.0) -> Verdict:
         """Return what became of a request.
@@ -121,6 +123,8 @@ class Tracer:
             # HTTP proxies are shared.
             own = number == 0 or hops[-1].line.scope != "http"
             since = began - _CLOCK_S if own else 0.0
+            # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
+            ended = ended or (own and any(self._address_conditions(place.workload)))
             line = self._line(
                 evidence_key(place.workload, client, address),
                 mark,
@@ -170,7 +174,7 @@ class Tracer:
             app=name,
             version=self._versions.get(place.workload, "") if place.workload else "",
             subset=next((subset for subset in reversed(subsets) if subset), ""),
-            received=ReceivedByApp.from_record(record) if record else None,
+            received=ReceivedByApp.from_record(record).from_stated(self._stated) if record else None,
         )
 
     def _record(self, trail: _Trail, mark: str) -> Record | None:

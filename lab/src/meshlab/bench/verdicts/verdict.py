@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -20,6 +20,16 @@ __all__ = ["Mismatch", "Outcome", "ReceivedByApp", "Verdict"]
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
 # A comma that no quotes surround: a quoted subject holds commas of its own.
 _COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+
+
+_NAMING_CLIENTS = ("x-forwarded-for", "x-envoy-external-address")
+
+
+def _with_stated(value: str, addresses: Mapping[str, str]) -> str:
+    named = [part.strip() for part in value.split(",")]
+    if not any(part in addresses for part in named):
+        return value
+    return ",".join(addresses.get(part, part) for part in named)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,20 @@ class ReceivedByApp:
         """Take it from a record of the echo server."""
         headers = tuple((name, value) for name, value in record["headers"])
         return cls(record["method"], record["target"], record["host"], headers, record["body"])
+
+    def from_stated(self, addresses: Mapping[str, str]) -> ReceivedByApp:
+        """Return it with the addresses of the cluster in the headers that name clients.
+
+        Args:
+            addresses: A loopback address that a pod connects from, to the pod's own address.
+        """
+        return replace(
+            self,
+            headers=tuple(
+                (name, _with_stated(value, addresses) if name.lower() in _NAMING_CLIENTS else value)
+                for name, value in self.headers
+            ),
+        )
 
     def values(self, name: str) -> list[str]:
         """The values of a header."""

@@ -1,37 +1,65 @@
-"""Policies that depend on IP addresses inside the mesh, which a bench on one machine cannot reproduce."""
+"""Conditions of AuthorizationPolicies on IP addresses, and whose address each of them asks for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
-    from meshlab.manifest import Problem
+    from meshlab.istio.read.authorization_policy import Rule
+    from meshlab.manifest import Manifest
 
-__all__ = ["address_problems"]
+__all__ = ["AddressCondition", "AddressKind", "address_conditions"]
 
-_SOURCES = ("ipBlocks", "remoteIpBlocks")
-_CONDITIONS = ("source.ip", "remote.ip", "destination.ip")
-_TEXT = "depends on IP addresses, and inside the mesh every connection comes from 127.0.0.1 here."
+AddressKind = Literal["source.ip", "remote.ip", "destination.ip"]
+"""The connection's other end; the trusted client address; the pod itself."""
+
+_KINDS: dict[str, AddressKind] = {
+    "ipBlocks": "source.ip",
+    "source.ip": "source.ip",
+    "remoteIpBlocks": "remote.ip",
+    "remote.ip": "remote.ip",
+    "destination.ip": "destination.ip",
+}
 
 
-def address_problems(mesh: Mesh, workload: Workload) -> Iterator[Problem]:
-    """Yield a problem for each policy of a sidecar that asks for an IP address.
+@dataclass(frozen=True)
+class AddressCondition:
+    """A rule that asks for an address.
 
-    A gateway's clients have the address that the case gives them, so its policies can be judged.
-
-    Args:
-        mesh: The mesh.
-        workload: The workload.
+    Attributes:
+        kind: The address that it asks for.
+        manifest: The policy.
+        rule: The index of the rule.
     """
-    if workload.proxy != "sidecar":
-        return
+
+    kind: AddressKind
+    manifest: Manifest
+    rule: int
+
+    def problem(self, text: str) -> str:
+        """Return a problem with the rule, with the place where it stands."""
+        return str(self.manifest.problem(("spec", "rules", self.rule), text))
+
+
+def address_conditions(mesh: Mesh, workload: Workload) -> Iterator[AddressCondition]:
+    """Yield the conditions on addresses of the policies that decide at a workload.
+
+    AUDIT and dry runs decide nothing.
+    """
     for policy in mesh.attached_to(workload, mesh.authorization_policies):
+        if policy.action == "AUDIT" or policy.dry_run:
+            continue
         for index, rule in enumerate(policy.rules):
-            named = any(name in source for source in rule.sources for name in _SOURCES)
-            named = named or any(condition.key in _CONDITIONS for condition in rule.conditions)
-            if named:
-                yield policy.attachment.where.manifest.problem(("spec", "rules", index), _TEXT)
+            for kind in dict.fromkeys(_kinds(rule)):
+                yield AddressCondition(kind, policy.attachment.where.manifest, index)
+
+
+def _kinds(rule: Rule) -> Iterator[AddressKind]:
+    for source in rule.sources:
+        yield from (_KINDS[name] for name in source if name in _KINDS)
+    yield from (_KINDS[condition.key] for condition in rule.conditions if condition.key in _KINDS)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from meshlab.istio.model.address_conditions import address_problems
 from meshlab.istio.model.build_registry import build_registry
 from meshlab.istio.model.credentials import Credential, credentials_of
 from meshlab.istio.model.gateway_servers import MergedPorts, merge_servers, ordered_gateways
@@ -117,13 +116,12 @@ class Mesh:
             direction: What the proxy does with the request.
             host: The host that the request is for; `None` where it is not known.
         """
-        refused = [
+        return [
             problem
             for refusal in self.refusals
             if refusal.covers(workload, direction, host)
             for problem in refusal.problems
         ]
-        return refused + (list(address_problems(self, workload)) if direction == "inbound" else [])
 
     def workload(self, ref: WorkloadRef) -> Workload:
         """Return the workload of that name.
