@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SOURCE = Path(meshlab.__file__).parent
 LAYERS = (
-    ("meshlab.yaml_reader", "meshlab.manifest", "meshlab.errors", "meshlab.env_file"),
+    ("meshlab.yaml_reader", "meshlab.manifest", "meshlab.errors", "meshlab.env_file", "meshlab.named_files"),
     ("meshlab.kustomize",),
     ("meshlab.inputs",),
     ("meshlab.istio.read",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.errors import LabError
+from meshlab.named_files import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,12 +19,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     Raises:
         LabError: It cannot be read, or a line is not KEY=VALUE.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     values = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         key, equals, value = line.partition("=")

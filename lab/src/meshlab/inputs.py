@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from meshlab.errors import LabError
 from meshlab.kustomize import build_any
 from meshlab.manifest import Manifest, ManifestError, Problem, documents_of, to_manifest
+from meshlab.named_files import read_bytes, read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,6 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """Names of files that tell kustomize what to build."""
 _STDIN = "-"
-_MAX_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_inputs(paths: Sequence[str], *, namespace: str = "default", stdin: Text
         stdin: Standard input.
 
     Raises:
-        LabError: A path does not exist, or nothing is read at all.
+        LabError: A path does not exist or cannot be read, or nothing is read at all.
         ManifestError: A kustomization cannot be built.
     """
     reader = _Reader(namespace)
@@ -98,7 +98,7 @@ class _Reader:
                 raise LabError(
                     "standard input is a terminal: pipe manifests into it, or name files in place of -"
                 )
-            self._text(stdin.read(), "(standard input)", named=True)
+            self._text(read_stream(stdin), "(standard input)", named=True)
             return
         path = Path(name)
         if path.is_dir():
@@ -131,16 +131,12 @@ class _Reader:
     def _file(self, path: Path, *, named: bool) -> None:
         self.files[path] = None
         try:
-            if path.stat().st_size > _MAX_BYTES:
-                raise LabError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB; it is no file of manifests.")
-            text = path.read_bytes().decode("utf-8-sig")
+            text = read_bytes(path).decode("utf-8-sig")
         except UnicodeDecodeError:
             self._unusable(
                 str(path), Problem(str(path), 0, "", "", "not UTF-8 text."), named=named, manifest=False
             )
             return
-        except OSError as error:
-            raise LabError(f"{path}: cannot be read: {error.strerror}") from error
         self._text(text, str(path), named=named)
 
     def _text(self, text: str, source: str, *, named: bool) -> None:

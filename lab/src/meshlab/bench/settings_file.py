@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.errors import LabError
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.manifest import ManifestError, documents_of, to_manifest
+from meshlab.named_files import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,10 @@ def read_settings_file(file: Path) -> MeshSettings:
     """Read a MeshConfig from a file: an IstioOperator, the ConfigMap `istio`, or the MeshConfig alone.
 
     Raises:
-        LabError: The file cannot be read.
+        FileReadError: The file cannot be read.
         ManifestError: It holds something that the bench does not know.
     """
-    try:
-        documents = [document for document, _ in documents_of(file.read_text(encoding="utf-8"), str(file))]
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"{file}: the MeshConfig cannot be read: {error}") from None
+    documents = [document for document, _ in documents_of(read_text(file), str(file))]
     document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict):
         raise ManifestError(

@@ -105,8 +105,7 @@ def run_tests(
         if watch:
             from meshlab.cli._watch import watch_cases
 
-            if "-" in files:
-                raise LabError("--watch cannot watch standard input; name files in place of -")
+            _refuse_streams([*files, *cases, *(env_file or []), *([mesh_config] if mesh_config else [])])
             watch_cases(
                 bench,
                 given,
@@ -169,6 +168,17 @@ def _write(
 
         terminal.full(run, terminal.console(), verbose=verbose)
     write_junit(run, junit, allow_not_judged=allow_not_judged)
+
+
+def _refuse_streams(names: "Sequence[str | Path]") -> None:
+    """Refuse to watch what can be read only once."""
+    from meshlab.named_files import is_stream
+
+    for name in names:
+        if name == "-":
+            raise LabError("--watch cannot watch standard input; name files in place of -")
+        if is_stream(Path(name)):
+            raise LabError(f"{name}: --watch cannot watch a pipe; name a file")
 
 
 def _variables(files: "Sequence[Path]") -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.manifest import ManifestError
+from meshlab.named_files import FileReadError, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,9 +51,9 @@ class Files:
         if (text := self.substitutes.get(path.resolve())) is not None:
             return text.encode()
         try:
-            return path.read_bytes()
-        except OSError as error:
-            raise ManifestError(f"{name(path)}: cannot be read: {error.strerror}.") from None
+            return read_bytes(path)
+        except FileReadError as error:
+            raise ManifestError(f"{name(path)}: {error.reason}.") from None
 
     def within(self, directory: Path, reference: str, where: str) -> Path:
         """Return the path of a file that a kustomization refers to.

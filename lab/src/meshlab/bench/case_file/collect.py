@@ -9,6 +9,7 @@ import yaml
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.reader import read_case_file
 from meshlab.errors import LabError
+from meshlab.named_files import FileReadError, read_text
 from meshlab.yaml_reader import StrictLoader
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def _holds_objects(file: Path) -> bool:
     """Whether a file holds only Kubernetes objects: mappings with `apiVersion` and `kind`."""
     try:
         # Events, not nodes: a file from elsewhere may be nested without limit.
-        keys = _first_keys(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        keys = _first_keys(read_text(file))
+    except (FileReadError, yaml.YAMLError):
         return False
     return bool(keys) and all({"apiVersion", "kind"} <= found for found in keys)
 

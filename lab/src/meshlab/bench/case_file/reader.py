@@ -26,6 +26,7 @@ from meshlab.bench.case_file.read_setup import (
 from meshlab.bench.case_file.read_token import read_token
 from meshlab.bench.case_file.variables import fill_in
 from meshlab.istio.read.names import WorkloadRef
+from meshlab.named_files import FileReadError, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +48,10 @@ def read_case_file(path: Path, variables: Mapping[str, str] | None = None) -> Ca
         CaseFileError: It cannot be read, or something in it is wrong; holds every problem with its line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, f"not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except OSError as error:
-        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+        text = read_text(path)
+    except FileReadError as error:
+        problem = CaseProblem(CasePlace(str(path), 1), error.reason, "yaml")
+        raise CaseFileError([problem]) from None
     return parse_case_file(text, str(path), variables)
 
 
@@ -145,7 +145,3 @@ def _refuse_twins(context: Context, cases: list[Case], matrices: list[Matrix]) -
             message = f"line {first[case.name].line} has a case of the name {case.name!r} too; give each its own name"
             context.problems.found.append(CaseProblem(case.place, message, "meaning"))
         first.setdefault(case.name, case.place)
-
-
-def _unreadable(path: Path, message: str) -> CaseFileError:
-    return CaseFileError([CaseProblem(CasePlace(str(path), 1), message, "yaml")])

@@ -17,6 +17,7 @@ from meshlab.inputs import KUSTOMIZATIONS, manifest_files
 from meshlab.istio.read.kinds import GATEWAY_API, ISTIO_GROUPS
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.manifest import ManifestError
+from meshlab.named_files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ def check_each(inputs: Iterator[tuple[str, ...]], namespace: str = "default") ->
         namespace: The namespace of objects that have none.
     """
     for files in inputs:
-        text = "\n".join(Path(file).read_text(encoding="utf-8", errors="replace") for file in files)
+        text = "\n".join(read_bytes(Path(file)).decode(errors="replace") for file in files)
         if _ISTIO_TEXT.search(text) and (found := _check(files, text, namespace)):
             yield found
 
