@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
 SOURCE = Path(meshlab.__file__).parent
 LAYERS = (
-    ("meshlab.yaml_reader", "meshlab.manifest", "meshlab.errors", "meshlab.env_file", "meshlab.named_files"),
+    (
+        "meshlab.yaml_reader",
+        "meshlab.manifest",
+        "meshlab.errors",
+        "meshlab.env_file",
+        "meshlab.named_files",
+        "meshlab.visible_text",
+    ),
     ("meshlab.kustomize",),
     ("meshlab.inputs",),
     ("meshlab.istio.read",),

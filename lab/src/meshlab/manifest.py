@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from meshlab.visible_text import one_line
 from meshlab.yaml_reader import LocatedDict, LocatedList, YamlError, parse_located, parse_strict
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Problem:
     def __str__(self) -> str:
         """`FILE:LINE: Kind namespace/name: field: text`."""
         place = f"{self.source}:{self.line}" if self.line else self.source
-        return ": ".join(part for part in (place, self.subject, self.path, self.text) if part)
+        return one_line(": ".join(part for part in (place, self.subject, self.path, self.text) if part))
 
 
 class ManifestError(Exception):

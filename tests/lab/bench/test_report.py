@@ -168,7 +168,7 @@ def test_what_a_response_holds_does_not_command_the_terminal() -> None:
     text = shown(run_of(alice_reads_an_order=evil))
     assert "\x1b" not in text
     assert "\x07" not in text
-    assert printable("a\x1b[2Jb\nc") == "a [2Jb c"
+    assert printable("a\x1b[2Jb\nc") == "a�[2Jb c"
 
 
 def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:

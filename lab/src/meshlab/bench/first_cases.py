@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.case_file.nodes import compose
+from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -280,7 +281,7 @@ def _text(draft: Draft, cell: Callable[[str], str], unanswered: Mapping[str, str
 
 
 def _table_text(table: _Table, cell: Callable[[str], str], unanswered: Mapping[str, str]) -> str:
-    lines = [f"  # {table.about}", f"  - name: {_scalar(table.name)}"]
+    lines = [f"  # {one_line(table.about)}", f"  - name: {_scalar(table.name)}"]
     if table.sender:
         lines.append(f"    from: {table.sender}")
     lines.append("    columns:")
@@ -291,12 +292,12 @@ def _table_text(table: _Table, cell: Callable[[str], str], unanswered: Mapping[s
     cells = {row: [cell(f"{table.name}: {row} / {column}") for column in table.columns] for row in table.rows}
     width = max(len(_scalar(row)) for row in table.rows) + 1
     widths = [max(len(found[index]) for found in cells.values()) for index in range(len(table.columns))]
-    lines.append(f"      # {' ' * (width - 1)} {', '.join(table.columns)}")
+    lines.append(f"      # {' ' * (width - 1)} {one_line(', '.join(table.columns))}")
     for row, found in cells.items():
         for column in table.columns:
             why = unanswered.get(f"{table.name}: {row} / {column}")
             if why:
-                lines.append(f"      # {row} / {column}: {why}")
+                lines.append(f"      # {one_line(f'{row} / {column}')}: {why}")
         padded = [f"{text},".ljust(wide + 2) for text, wide in zip(found, widths, strict=True)]
         lines.append(f"      {(_scalar(row) + ':').ljust(width)} [{''.join(padded).rstrip().rstrip(',')}]")
     return "\n".join(lines) + "\n"
@@ -369,17 +370,25 @@ def _shared(outcome: Outcome) -> bool:
 def _why_not(outcome: Outcome) -> str:
     if outcome.state in ("not judged", "error"):
         reasons = "; ".join(outcome.reasons) or "no reason was given"
-        text = " ".join(reasons.split())
-        return f"{outcome.state}: {text if len(text) <= _MAX_REASON else text[: _MAX_REASON - 1] + '…'}"
+        return f"{outcome.state}: {one_line(reasons, _MAX_REASON)}"
     return ""
 
 
 def _scalar(text: str) -> str:
     """Return a text as a YAML scalar, in quotes only where it needs them."""
-    if re.search(r"^[A-Za-z0-9/]", text) and not re.search(r"[\[\]{},\x00-\x1f]|: |:$| #", text):
+    if (
+        text.isprintable()
+        and re.search(r"^[A-Za-z0-9/]", text)
+        and not re.search(r"[\[\]{},\x00-\x1f]|: |:$| #", text)
+    ):
         root, problems = compose(f"key: {text}", "")
         if root is not None and not problems:
             value = root.by_key().get("key")
             if value is not None and value.is_text and value.text() == text:
                 return text
-    return json.dumps(text, ensure_ascii=False)
+    return "".join(map(_escaped, json.dumps(text, ensure_ascii=False)))
+
+
+def _escaped(character: str) -> str:
+    """Return a character as it may stand between a YAML scalar's double quotes."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from meshlab.cli import _check, _coverage, _errors, _exit, _init, _lab, _render, _schema, _test
+from meshlab.cli._output import say
 
 __all__ = ["app", "run"]
 
@@ -40,7 +41,7 @@ def _print_version(value: bool) -> None:
     if value:
         from importlib.metadata import version
 
-        typer.echo(f"meshlab {version('meshlab')}")
+        say(f"meshlab {version('meshlab')}")
         raise typer.Exit
 
 
@@ -71,12 +72,14 @@ def run() -> None:
             # What a response holds must not end the command because the terminal has no letter for it.
             stream.reconfigure(errors="replace")
     try:
-        app(prog_name="meshlab")
+        sys.exit(app(prog_name="meshlab", standalone_mode=False) or _exit.Exit.OK)
     except KeyboardInterrupt:
         sys.exit(_exit.Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has enough of it. Python would complain again when it closes stdout.
         sys.stdout = None
         sys.exit(_exit.Exit.FAILED)
+    except typer.TyperException as error:
+        sys.exit(_errors.usage(error))
     except Exception as error:  # noqa: BLE001 - the last line before the user
         sys.exit(_errors.unexpected(error))

@@ -7,6 +7,7 @@ import typer
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
 from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._output import say
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def check(
             if as_json:
                 from meshlab.bench.check.as_json import checked_as_json
 
-                typer.echo(checked_as_json(checked, code))
+                say(checked_as_json(checked, code))
             else:
                 from meshlab.bench.check.report import print_checked
                 from meshlab.bench.report.terminal import console
@@ -96,7 +97,7 @@ def _each(
     if as_json:
         from meshlab.bench.check.as_json import each_as_json
 
-        typer.echo(each_as_json(checked, counted, code))
+        say(each_as_json(checked, counted, code))
     else:
         from meshlab.bench.check.report import print_each
         from meshlab.bench.report.terminal import console

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from meshlab.cli._errors import reported
+from meshlab.cli._output import say
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def coverage(
             if not chosen:
                 raise LabError(f"{kind} is not in the table; `meshlab coverage` shows all of it")
             rows = chosen
-        typer.echo(markdown_table(rows) if markdown else _plain(rows), nl=False)
+        say(markdown_table(rows) if markdown else _plain(rows), nl=False)
 
 
 def _plain(rows: "list[CoverageRow]") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from meshlab.cli._exit import Exit
+from meshlab.cli._output import say
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TRACEBACK", "explain", "lab_extra", "reported"]
+__all__ = ["TRACEBACK", "explain", "lab_extra", "reported", "unexpected", "usage"]
 
 TRACEBACK = "MESHLAB_TRACEBACK"
 """The environment variable that asks for tracebacks."""
@@ -48,7 +50,7 @@ def reported(failed: Exit = Exit.INPUT, *, as_json: bool = False) -> Iterator[No
         if as_json:
             from meshlab.bench.report.json_report import error_as_json
 
-            typer.echo(error_as_json(str(error), code, getattr(error, "problems", ())))
+            say(error_as_json(str(error), code, getattr(error, "problems", ())))
         else:
             explain(str(error), listed=not isinstance(error, BenchError))
         raise typer.Exit(code) from error
@@ -77,17 +79,27 @@ def explain(message: str, *, listed: bool = True) -> None:
     """
     lines = message.split("\n")
     if len(lines) == 1 or not listed:
-        typer.echo(f"meshlab: {message}", err=True)
+        say(f"meshlab: {message}", err=True)
         return
-    typer.echo("\n".join(lines[:_MAX_LINES]), err=True)
+    say("\n".join(lines[:_MAX_LINES]), err=True)
     rest = f", the first {_MAX_LINES} of them above" if len(lines) > _MAX_LINES else ""
-    typer.echo(f"meshlab: {len(lines)} problems{rest}", err=True)
+    say(f"meshlab: {len(lines)} problems{rest}", err=True)
+
+
+def usage(error: typer.TyperException) -> int:
+    """Print what is wrong with the command line itself; return the exit code."""
+    text = io.StringIO()
+    show = getattr(error, "show", None)
+    if show:
+        show(file=text)
+    say(text.getvalue() or f"Error: {error.format_message()}\n", err=True, nl=False)
+    return error.exit_code
 
 
 def unexpected(error: BaseException) -> int:
     """Print an unforeseen error in one line, and how to get its traceback; return the exit code."""
     if os.environ.get(TRACEBACK):
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)), err=True, nl=False)
     else:
         explain(_in_words(error))
     return Exit.BENCH

@@ -8,6 +8,7 @@ import typer
 from meshlab.cli._errors import explain, reported
 from meshlab.cli._open import open_bench
 from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._output import say
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def _free(directory: Path, *, force: bool) -> Path:
 def _say(file: Path, files: list[str], run: "Run") -> None:
     counts = run.counts
     not_judged = counts["not judged"] + counts["error"]
-    typer.echo(f"wrote {len(run.outcomes) - not_judged} cases to {file}")
+    say(f"wrote {len(run.outcomes) - not_judged} cases to {file}")
     if not_judged:
         explain(f"{not_judged} requests could not be judged; the file says why")
     options = " ".join(f"-f {name}" for name in files)
-    typer.echo(f"next: read it, then run  meshlab test {options} {file.parent}")
+    say(f"next: read it, then run  meshlab test {options} {file.parent}")

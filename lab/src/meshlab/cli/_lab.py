@@ -11,6 +11,7 @@ import typer
 
 from meshlab.cli._errors import lab_extra, reported
 from meshlab.cli._exit import Exit
+from meshlab.cli._output import say
 from meshlab.errors import LabError
 from meshlab.lab.project import DEFAULT_OVERLAY, Project
 
@@ -97,8 +98,8 @@ def up(
             try:
                 if env_file:
                     _write(env_file, variables)
-                typer.echo(variables, nl=False)
-                typer.echo(f"# up after {lab.ready_after_s:.2f} s; Ctrl-C ends everything")
+                say(variables, nl=False)
+                say(f"# up after {lab.ready_after_s:.2f} s; Ctrl-C ends everything")
                 if jwks:
                     _follow(jwks, lab.mesh)
                 signal.pause()
@@ -149,9 +150,9 @@ def _follow(jwks: Path, mesh: "ProjectMesh") -> NoReturn:
             except ManifestError as error:
                 # Every RequestAuthentication that has the keys has the same problem with them.
                 reasons = dict.fromkeys(problem.text for problem in error.problems) or (str(error),)
-                typer.echo(f"meshlab: {jwks} was not taken: {'; '.join(reasons)}", err=True)
+                say(f"meshlab: {jwks} was not taken: {'; '.join(reasons)}", err=True)
             else:
-                typer.echo(f"# the mesh trusts the keys in {jwks}")
+                say(f"# the mesh trusts the keys in {jwks}")
         time.sleep(_FOLLOW_EVERY_S)
 
 

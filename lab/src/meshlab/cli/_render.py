@@ -1,6 +1,5 @@
 """`meshlab render`: the Envoy configuration that proxies get."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,9 @@ import typer
 from meshlab.cli._errors import explain, reported
 from meshlab.cli._open import open_bench
 from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._output import say
 from meshlab.errors import LabError
+from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ def render(
         rendered = _rendered(mesh, [workload] if workload else [])
         if out is None:
             for text in rendered.values():
-                typer.echo(text, nl=False)
+                say(text, nl=False)
             return
         _write(out, rendered)
 
@@ -87,7 +88,7 @@ def _rendered(mesh: "LoadedMesh", only: "Sequence[str]") -> dict[str, str]:
 
 
 def _text(config: "Mapping[str, object]") -> str:
-    return json.dumps(config, indent=2, sort_keys=True) + "\n"
+    return json_text(config, sort_keys=True) + "\n"
 
 
 def _write(directory: Path, rendered: "Mapping[str, str]") -> None:
@@ -97,7 +98,7 @@ def _write(directory: Path, rendered: "Mapping[str, str]") -> None:
             (directory / f"{name.replace('/', '.')}.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise LabError(f"{directory}: cannot be written to: {error.strerror}") from None
-    typer.echo(f"wrote {len(rendered)} files to {directory}", err=True)
+    say(f"wrote {len(rendered)} files to {directory}", err=True)
 
 
 def _diff(bench: "Bench", new: "Sources", old: "Sources", workload: str) -> bool:
@@ -118,5 +119,5 @@ def _diff(bench: "Bench", new: "Sources", old: "Sources", workload: str) -> bool
         )
         for line in unified_diff(was, now, f"{name} (old)", f"{name} (new)", lineterm=""):
             differs = True
-            typer.echo(line)
+            say(line)
     return differs

@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-import typer
+from meshlab.cli._output import say
 
 __all__ = ["schema"]
 
@@ -18,4 +18,4 @@ def schema() -> None:
     \b
       # yaml-language-server: $schema=case-file.schema.json
     """  # noqa: D301 - typer's mark for lines to keep
-    typer.echo(files("meshlab").joinpath("data/case-file.schema.json").read_text(encoding="utf-8"), nl=False)
+    say(files("meshlab").joinpath("data/case-file.schema.json").read_text(encoding="utf-8"), nl=False)

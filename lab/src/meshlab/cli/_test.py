@@ -10,6 +10,7 @@ from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit, exit_code
 from meshlab.cli._open import open_bench
 from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._output import say
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _write(
     if as_json:
         from meshlab.bench.report.json_report import run_as_json
 
-        typer.echo(run_as_json(run, code))
+        say(run_as_json(run, code))
     else:
         from meshlab.bench.report import terminal
 

@@ -4,10 +4,10 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from meshlab.bench.report.terminal import SafeConsole
 from meshlab.demo.ledger import DeadLetter, Ledger
 from meshlab.lab.stack import Started
 
@@ -16,10 +16,10 @@ _PIPE_WIDTH = 150
 _MAX_CELL = 34
 
 
-def console() -> Console:
+def console() -> SafeConsole:
     """A console for standard output, which honours NO_COLOR and pipes."""
-    plain = Console()
-    return plain if plain.is_terminal or "COLUMNS" in os.environ else Console(width=_PIPE_WIDTH)
+    plain = SafeConsole()
+    return plain if plain.is_terminal or "COLUMNS" in os.environ else SafeConsole(width=_PIPE_WIDTH)
 
 
 def started(parts: Sequence[Started], ready_after_s: float) -> Table:

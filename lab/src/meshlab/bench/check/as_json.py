@@ -18,10 +18,10 @@ Of inputs apart: `inputs` with `name`, `state`, `objects` and `problems`; `total
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.check.words import traffic
+from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ _VERSION = 1
 
 def checked_as_json(checked: Checked, exit_code: int) -> str:
     """Return what was checked as a JSON document."""
-    return _dump(
+    return json_text(
         {
             "version": _VERSION,
             "exit_code": exit_code,
@@ -61,7 +61,7 @@ def checked_as_json(checked: Checked, exit_code: int) -> str:
 
 def each_as_json(checked: Sequence[CheckedInput], counted: Totals, exit_code: int) -> str:
     """Return inputs that were checked apart as a JSON document."""
-    return _dump(
+    return json_text(
         {
             "version": _VERSION,
             "exit_code": exit_code,
@@ -91,7 +91,3 @@ def _problem(problem: Problem) -> dict[str, Any]:
         "field": problem.path,
         "text": problem.text,
     }
-
-
-def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2)

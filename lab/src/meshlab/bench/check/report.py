@@ -10,6 +10,7 @@ from rich.text import Text
 
 from meshlab.bench.check.words import traffic
 from meshlab.bench.report.terminal import print_on
+from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,7 @@ _STYLES = {"read": "green", "refused": "yellow", "template": "dim"}
 def print_checked(checked: Checked, on: Console) -> None:
     """Print the refusals by file, then notes and what is passed over, then one line of counts."""
     for file, refusals in _by_file(checked.refusals).items():
-        print_on(on, Text(file, style="bold"), soft_wrap=True)
+        print_on(on, Text(one_line(file), style="bold"), soft_wrap=True)
         for refusal in refusals:
             _print_problems(refusal.problems, on, style="yellow")
             for what in traffic(refusal):
@@ -77,7 +78,7 @@ def print_each(checked: Sequence[CheckedInput], counted: Totals, on: Console, no
     for found in checked:
         first = _reason_of(found.problems[0]) if found.problems else ""
         state = Text(found.state, style=_STYLES[found.state])
-        table.add_row(found.name, str(found.objects) if found.objects else "", state, first)
+        table.add_row(one_line(found.name), str(found.objects) if found.objects else "", state, first)
     print_on(on, table)
     on.print()
     if counted.reasons:
@@ -118,7 +119,7 @@ def _print_problems(problems: Sequence[Problem], on: Console, *, style: str) -> 
 
 
 def _reason_of(problem: Problem) -> str:
-    return ": ".join(part for part in (problem.subject, problem.path, problem.text) if part)
+    return one_line(": ".join(part for part in (problem.subject, problem.path, problem.text) if part))
 
 
 def _passed_over(checked: Checked) -> Iterator[str]:

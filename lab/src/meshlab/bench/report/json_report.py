@@ -19,13 +19,13 @@ Each case has `name`, `file`, `line`, `state` (as in `counts`), `request`, `expe
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case_file import CaseProblem
 from meshlab.bench.report.words import request
 from meshlab.istio.read.names import WorkloadRef
+from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ _MAX_BODY = 2000
 
 def run_as_json(run: Run, exit_code: int) -> str:
     """Return a run as a JSON document."""
-    return _dump(
+    return json_text(
         {
             "version": _VERSION,
             "exit_code": exit_code,
@@ -74,7 +74,7 @@ def error_as_json(message: str, exit_code: int, problems: Iterable[object] = ())
         for problem in problems
         if isinstance(problem, CaseProblem)
     ]
-    return _dump(
+    return json_text(
         {"version": _VERSION, "exit_code": exit_code, "error": {"message": message, "problems": found}}
     )
 
@@ -156,7 +156,3 @@ def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
 def _is_unset(value: object) -> bool:
     # Not `in`: 0 equals False, and a rule may have the index 0.
     return value is None or value is False or value == "" or value == () or value == {}
-
-
-def _dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from meshlab.bench.report.words import expected, hop_lines, observed, place, reasons, request
+from meshlab.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["run_as_junit"]
 
-# XML 1.0, section 2.2: every other character makes a document that no parser reads.
-_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 
 def run_as_junit(run: Run, *, allow_not_judged: bool = False) -> str:
     """Return a run as JUnit XML: one test suite for each case file.
+
+    Texts are visible ones, whose characters XML 1.0 (section 2.2) allows.
 
     Args:
         run: The run.
@@ -42,7 +41,7 @@ def _suite(file: str, outcomes: Sequence[Outcome], *, allow_not_judged: bool) ->
     suite = ET.Element(
         "testsuite",
         {
-            "name": _clean(file),
+            "name": visible(file),
             "tests": str(len(cases)),
             "failures": str(sum(case.find("failure") is not None for case in cases)),
             "errors": str(sum(case.find("error") is not None for case in cases)),
@@ -59,18 +58,18 @@ def _case(file: str, outcome: Outcome, *, allow_not_judged: bool) -> ET.Element:
     element = ET.Element(
         "testcase",
         {
-            "classname": _clean(".".join([*path.parent.parts, path.stem]).lstrip("./")),
-            "name": _clean(outcome.case.name),
+            "classname": visible(".".join([*path.parent.parts, path.stem]).lstrip("./")),
+            "name": visible(outcome.case.name),
             "time": _seconds(outcome.duration_s),
         },
     )
     if outcome.state in ("passed", "seen"):
         return element
     kind = {"failed": "failure", "error": "error", "not judged": "skipped" if allow_not_judged else "error"}
-    found = ET.SubElement(element, kind[outcome.state], {"message": _clean("; ".join(reasons(outcome)))})
+    found = ET.SubElement(element, kind[outcome.state], {"message": visible("; ".join(reasons(outcome)))})
     if kind[outcome.state] != "skipped":
         found.set("type", outcome.state)
-    found.text = _clean("\n".join(_details(outcome)))
+    found.text = visible("\n".join(_details(outcome)))
     return element
 
 
@@ -90,7 +89,3 @@ def _details(outcome: Outcome) -> list[str]:
 
 def _seconds(value: float) -> str:
     return f"{value:.3f}"
-
-
-def _clean(text: str) -> str:
-    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -8,22 +8,24 @@ import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from meshlab.bench.report.matrix import matrix_tables
 from meshlab.bench.report.words import expected, hop_lines, observed, place, printable, reasons, request
+from meshlab.visible_text import one_line, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TextIO
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType
 
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["changes", "console", "counts", "full", "print_on"]
+__all__ = ["SafeConsole", "changes", "console", "counts", "full", "print_on"]
 
 # Without a terminal there is no width to fit into; logs of CI systems show about this much.
 _PIPE_WIDTH = 100
@@ -34,13 +36,22 @@ _EVIDENT = ("status", "refused", "answered", "app", "proxy", "subset", "policy",
 _STYLES = {"failed": "red", "error": "red", "not judged": "yellow", "seen": "cyan", "passed": "green"}
 
 
+class SafeConsole(Console):
+    """A console that writes no control characters but its own."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the parts of what is printed, each as visible text."""
+        for part in super().render(renderable, options):
+            yield part if part.control else Segment(visible(part.text), part.style)
+
+
 def console(file: TextIO | None = None) -> Console:
     """Return a console that honours NO_COLOR, COLUMNS and pipes."""
     stream = sys.stdout if file is None else file
-    plain = Console(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    plain = SafeConsole(file=stream, markup=False, highlight=False, emoji=False, soft_wrap=False)
     if plain.is_terminal or os.environ.get("COLUMNS", "").isdigit():
         return plain
-    return Console(file=stream, width=_PIPE_WIDTH, markup=False, highlight=False, emoji=False)
+    return SafeConsole(file=stream, width=_PIPE_WIDTH, markup=False, highlight=False, emoji=False)
 
 
 def full(run: Run, on: Console, *, verbose: bool = False) -> None:
@@ -200,7 +211,7 @@ def _print_all(run: Run, on: Console) -> None:
     for case_file in run.case_files:
         outcomes = run.of(case_file)
         if outcomes:
-            print_on(on, _table(str(case_file.path), outcomes))
+            print_on(on, _table(one_line(str(case_file.path)), outcomes))
             on.print()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import HttpRequest, TlsRequest
+from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
     from meshlab.bench.case import Case, Expectation
@@ -82,7 +83,7 @@ def request(case: Case) -> str:
 
 def place(case: Case) -> str:
     """Return `FILE:LINE` of a case."""
-    return f"{case.place.file}:{case.place.line}"
+    return one_line(f"{case.place.file}:{case.place.line}")
 
 
 def hop_lines(hop: Hop) -> list[str]:
@@ -106,12 +107,8 @@ def reasons(outcome: Outcome) -> tuple[str, ...]:
 
 
 def printable(text: str, limit: int = _MAX_TEXT) -> str:
-    """Return a text on one line without control characters, cut where it is long.
-
-    A response is shown on a terminal, which must not obey what stands in it.
-    """
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    """Return a text on one line without control characters, cut where it is long."""
+    return one_line(text, limit)
 
 
 def _by(expectation: Expectation) -> str:
