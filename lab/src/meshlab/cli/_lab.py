@@ -60,6 +60,9 @@ def demo(
     """
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
+        from meshlab.demo.grpc_log import log_errors_only
+
+        log_errors_only()
         from meshlab.demo import show
         from meshlab.demo.run import run_demo
 
