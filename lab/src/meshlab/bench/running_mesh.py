@@ -14,6 +14,7 @@ from meshlab.bench.applications import Applications
 from meshlab.bench.case import FromOutside
 from meshlab.bench.evidence.follow import LineFollower
 from meshlab.bench.evidence.line import EvidenceLine, parse_line
+from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.planner import Planner
 from meshlab.bench.planning.reach import TouchedProxies, cluster_endpoints
 from meshlab.bench.proxies import Proxies
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import AppSpec, Authorizer, Case
     from meshlab.bench.issuers import Issuers
     from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.bench.planning.planner import Sending
     from meshlab.bench.verdicts.places import Place
     from meshlab.bench.verdicts.verdict import Verdict
     from meshlab.processes.supervisor import Supervisor
@@ -196,7 +198,8 @@ class RunningMesh:
         entry = str(sending.connector.address)
         began = time.time()
         reply = sending.send(self._case_timeout_s)
-        return self._places.at(entry), self._tracer.trace(reply, entry, sending.mark, began)
+        verdict = self._tracer.trace(reply, entry, sending.mark, began)
+        return self._places.at(entry), _with_host_of(case, sending, verdict)
 
     def _behind(self, verdict: Verdict) -> frozenset[WorkloadRef]:
         """Proxies behind the chosen clusters that can run: a failed attempt at one may hide behind a retry."""
@@ -232,6 +235,14 @@ class RunningMesh:
     def _prepare(self) -> None:
         self._places = Places(self._mesh.addresses)
         self._planner = Planner(self._mesh, self._authorities, self._issuers)
+
+
+def _with_host_of(case: Case, sending: Sending, verdict: Verdict) -> Verdict:
+    """Name an external host as the case does where the evidence holds only the address that the client's DNS gave."""
+    header = sending.connector.proxy_header
+    if verdict.app is None or verdict.app not in ("", header.destination_ip if header else ""):
+        return verdict
+    return replace(verdict, app=destination_of(case.request).host)
 
 
 def _parse_evidence(label: str, text: str) -> EvidenceLine:
