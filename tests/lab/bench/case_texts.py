@@ -165,7 +165,6 @@ MEANING_FAULTS = {
     "a workload in place of a caller": ("from: office", "from: shop/cart", "write {workload: shop/cart}"),
     "a token that is not declared": ("    token: alice\n    request: GET", "    token: bob\n    request: GET", "declare it under `tokens:`"),
     "none among tokens": ("token: [alice, {literal: x}]", "token: [alice, none]", "no token is named 'none'"),
-    "an authority that is not declared": ("sa/y, authority: partner", "sa/y, authority: parter", "did you mean 'partner'?"),
     "a caller that uses itself": ("{use: internet, address", "{use: office, address", "cannot use itself"),
     "a caller that uses another kind": ("cart: {workload: shop/cart}", "cart: {use: internet, workload: shop/cart}", "exactly one"),
     "two cases of one name": ("name: bare TCP", "name: two tokens", "has a case of the name 'two tokens' too"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -338,12 +339,21 @@ def test_a_file_whose_names_the_mesh_has_passes() -> None:
         ("  api.partner.example: {command", "  shop/unknown: {command", "cases.yaml:6: apps.shop/unknown: no workload"),
         ("{shop/cart: 10.8.1.7,", "{shop/crat: 10.8.1.7,",
          "cases.yaml:58: addresses.shop/crat: no workload shop/crat; did you mean 'shop/cart'?"),
+        ("sa/y, authority: partner", "sa/y, authority: parter", "did you mean 'partner'? Declare another one under"),
+        ("sa/y, authority: partner", "sa/y, authority: q", "no certificate authority is named 'q'; there are"),
         ("team-y/bare:", "shop/cart:", "cases.yaml:3: workloads.shop/cart: the manifests have the workload shop/cart"),
     ],
 )  # fmt: skip
 def test_a_name_that_the_mesh_does_not_have_is_refused(old: str, new: str, problem: str) -> None:
     assert GOOD.count(old) == 1
     assert problem in against(GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize("name", ["partner-tls", "/etc/istio/ca.pem"])
+def test_the_authority_of_a_gateway_s_clients_needs_no_declaration(name: str) -> None:
+    text = GOOD.replace("sa/y, authority: partner", f"sa/y, authority: {name}")
+    assert against(text, replace(MESH, authorities=frozenset({name}))) == ""
+    assert f"no certificate authority is named {name!r}" in against(text)
 
 
 def test_a_declared_workload_or_gateway_may_be_named() -> None:

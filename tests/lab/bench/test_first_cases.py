@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromOutside, HttpRequest, TcpRequest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.first_cases import draft_of, questions, written
+from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.mesh_survey import survey_of
+from meshlab.bench.protocol import Sources
 from meshlab.bench.session import Choice, run_cases
-from meshlab.bench.survey import Endpoint, Entrance, Issuer, PolicyRule, Survey
+from meshlab.bench.survey import ClientCertificate, Endpoint, Entrance, Issuer, PolicyRule, Survey
 from meshlab.istio import load_mesh
 from meshlab.istio.read.names import WorkloadRef
 from meshlab.manifest import parse_manifests
 
 from tests.lab.bench.fakes import CART, GATEWAY, FakeMesh, answered, refused
+from tests.lab.door_and_cart import DOOR_AND_CART
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from meshlab.bench.verdicts.verdict import Verdict
 
 ORDERS = WorkloadRef("orders", "orders")
@@ -229,3 +234,84 @@ spec:
         )
     )
     assert [(entrance.scheme, entrance.port) for entrance in survey_of(mesh).entrances] == [("http", 80)]
+
+
+CLIENT_CERTIFICATES = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: door, namespace: edge}
+spec:
+  selector: {app: door}
+  servers:
+    - port: {number: 443, name: mutual, protocol: HTTPS}
+      hosts: [mutual.example]
+      tls: {mode: MUTUAL, credentialName: partner-tls, subjectAltNames: [good.example]}
+    - port: {number: 443, name: optional, protocol: HTTPS}
+      hosts: [optional.example]
+      tls: {mode: OPTIONAL_MUTUAL, credentialName: partner-tls}
+    - port: {number: 443, name: istio, protocol: HTTPS}
+      hosts: [istio.example]
+      tls: {mode: ISTIO_MUTUAL}
+    - port: {number: 443, name: files, protocol: HTTPS}
+      hosts: [files.example]
+      tls: {mode: MUTUAL, serverCertificate: /c/cert.pem, privateKey: /c/key.pem, caCertificates: /c/ca.pem}
+    - port: {number: 443, name: pinned, protocol: HTTPS}
+      hosts: [pinned.example]
+      tls: {mode: MUTUAL, credentialName: pinned, verifyCertificateHash: [HASH]}
+    - {port: {number: 80, name: plain, protocol: HTTP}, hosts: [plain.example]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: everything, namespace: shop}
+spec:
+  hosts: ["*"]
+  gateways: [edge/door]
+  http: [{route: [{destination: {host: cart.shop.svc.cluster.local, port: {number: 80}}}]}]
+""".replace("HASH", "ab" * 32)
+
+
+def test_a_gateway_is_asked_with_the_client_certificate_that_it_takes_and_without_one(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(f"{DOOR_AND_CART}---{CLIENT_CERTIFICATES}")
+    bench = LocalBench()
+    try:
+        mesh = bench.load(Sources((str(file),), "default", None))
+        draft = draft_of(mesh.survey())
+        text = written(draft, run_cases(mesh, [questions(draft, "first-cases.yaml")], Choice()).outcomes)
+        cases = parse_case_file(text, "first-cases.yaml")
+        again = run_cases(mesh, [cases], Choice())
+    finally:
+        bench.close()
+
+    assert again.counts["passed"] == len(cases.cases)
+    found: dict[str, dict[bool, object]] = {}
+    for case in cases.cases:
+        if isinstance(case.sender, FromOutside) and case.expect:
+            assert isinstance(case.request, HttpRequest)
+            ends = found.setdefault(case.request.url.partition("://")[2].rstrip("/"), {})
+            ends[case.sender.certificate is not None] = case.expect.status or "refused"
+    with_and_without = {True: 200, False: "refused"}
+    assert found == {
+        "mutual.example": with_and_without,
+        "optional.example": {True: 200, False: 200},
+        "istio.example": with_and_without,
+        "files.example": with_and_without,
+        "pinned.example": {False: "refused"},
+        "plain.example": {False: 200},
+    }
+    assert (
+        "# Not asked about: pinned.example:443 of edge/door takes client certificates by their hash" in text
+    )
+
+
+def test_a_client_certificate_has_the_names_that_the_gateway_asks_for() -> None:
+    text = f"{DOOR_AND_CART}---{CLIENT_CERTIFICATES.replace('[good.example]', '[spiffe://a.example/b, c]')}"
+    entrances = survey_of(load_mesh(parse_manifests(text, "mesh.yaml"))).entrances
+    assert {entrance.host: entrance.certificate for entrance in entrances} == {
+        "mutual.example": ClientCertificate("partner-tls", uris=("spiffe://a.example/b",)),
+        "optional.example": ClientCertificate("partner-tls", dns=("client.example",)),
+        "istio.example": ClientCertificate("mesh", uris=("spiffe://cluster.local/ns/shop/sa/cart",)),
+        "files.example": ClientCertificate("/c/ca.pem", dns=("client.example",)),
+        "pinned.example": None,
+        "plain.example": None,
+    }

@@ -404,12 +404,13 @@ class Mention:
 
     Attributes:
         kind: `gateway`, `workload`, `proxy` (a workload or a gateway), `app` (a workload or an external host),
-            `answerer` (a workload or any host outside) or `issuer` (empty where the case leaves it to the manifests).
+            `answerer` (a workload or any host outside), `issuer` (empty where the case leaves it to the manifests) or
+            `authority` (of a gateway's client certificates).
         name: The name as written.
         place: Where it stands.
     """
 
-    kind: Literal["gateway", "workload", "proxy", "app", "answerer", "issuer"]
+    kind: Literal["gateway", "workload", "proxy", "app", "answerer", "issuer", "authority"]
     name: str
     place: CasePlace
 

@@ -16,11 +16,12 @@ from meshlab.bench.case_file.nodes import compose
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from meshlab.bench.case import CaseFile
-    from meshlab.bench.survey import Endpoint, Entrance, Survey
+    from meshlab.bench.survey import ClientCertificate, Endpoint, Entrance, Survey
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
+    from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Draft", "draft_of", "questions", "written"]
 
@@ -95,7 +96,7 @@ class Draft:
 
 def draft_of(survey: Survey) -> Draft:
     """Return the first questions to a mesh."""
-    left_out: list[str] = []
+    left_out = list(survey.left_out)
     tokens = _tokens(survey)
     tables = [
         *_entrance_tables(survey, tokens, left_out),
@@ -165,17 +166,45 @@ def _entrance_tables(survey: Survey, tokens: Mapping[str, str], left_out: list[s
         rows[f"{name} expired"] = f"{{token: {{use: {_scalar(name)}, flaw: expired}}}}"
     gateways = list(dict.fromkeys(entrance.gateway for entrance in survey.entrances))
     for gateway in gateways[:_MAX_GATEWAYS]:
-        columns = {
-            name: request
-            for entrance in survey.entrances
-            if entrance.gateway == gateway
-            for name, request in _entrance_columns(survey, entrance)
-        }
-        kept = _first(columns, _MAX_COLUMNS, f"requests to the gateway {gateway}", left_out)
-        about = f"Clients outside the mesh at the gateway {gateway}."
-        yield _Table(f"from outside to {gateway}", about, f"{{outside: {gateway}}}", kept, rows)
+        entrances = [entrance for entrance in survey.entrances if entrance.gateway == gateway]
+        certificates = dict.fromkeys(entrance.certificate for entrance in entrances if entrance.certificate)
+        for certificate in (None, *certificates):
+            # Without a certificate every host is asked, so that a host that needs one is seen to refuse.
+            asked = [found for found in entrances if certificate in (None, found.certificate)]
+            yield _entrance_table(survey, gateway, asked, certificate, rows, left_out)
     if len(gateways) > _MAX_GATEWAYS:
         left_out.append(f"{len(gateways) - _MAX_GATEWAYS} more gateways")
+
+
+def _entrance_table(
+    survey: Survey,
+    gateway: WorkloadRef,
+    entrances: Sequence[Entrance],
+    certificate: ClientCertificate | None,
+    rows: Mapping[str, str],
+    left_out: list[str],
+) -> _Table:
+    columns = {
+        name: request for entrance in entrances for name, request in _entrance_columns(survey, entrance)
+    }
+    shown = ""
+    if certificate:
+        (name, *_) = *certificate.uris, *certificate.dns
+        shown = f" with a certificate of {certificate.authority} for {name}"
+    sender = f"outside: {gateway}" + (f", certificate: {_certificate(certificate)}" if certificate else "")
+    return _Table(
+        f"from outside to {gateway}{shown}",
+        f"Clients outside the mesh at the gateway {gateway}{shown}.",
+        f"{{{sender}}}",
+        _first(columns, _MAX_COLUMNS, f"requests to the gateway {gateway}{shown}", left_out),
+        rows,
+    )
+
+
+def _certificate(certificate: ClientCertificate) -> str:
+    names = {"uris": certificate.uris, "dns": certificate.dns}
+    written = [f"{word}: [{', '.join(map(_scalar, found))}]" for word, found in names.items() if found]
+    return f"{{{', '.join([f'authority: {_scalar(certificate.authority)}', *written])}}}"
 
 
 def _entrance_columns(survey: Survey, entrance: Entrance) -> Iterator[tuple[str, str]]:
@@ -265,7 +294,7 @@ def _first(found: Mapping[str, str], limit: int, what: str, left_out: list[str])
 def _text(draft: Draft, cell: Callable[[str], str], unanswered: Mapping[str, str]) -> str:
     parts = [_HEADER]
     if draft.left_out:
-        parts.append(f"# Not asked about, to keep this file short: {'; '.join(draft.left_out)}.\n")
+        parts.append(f"# Not asked about: {'; '.join(draft.left_out)}.\n")
     if draft.tokens:
         lines = [f"  {name}: {text}" for name, text in draft.tokens.items()]
         parts.append("\n".join(["tokens:", *lines]) + "\n")

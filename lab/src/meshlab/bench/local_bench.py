@@ -127,6 +127,7 @@ class LocalMesh:
             gateways=frozenset(str(found.ref) for found in mesh.workloads if found.is_gateway),
             issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
             hosts=frozenset(host for found in mesh.service_entries for host in found.hosts),
+            authorities=frozenset(client_authorities(mesh)),
         )
 
     @property

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from meshlab.bench.survey import Endpoint, Entrance, Issuer, PolicyRule, Survey
+from meshlab.bench.authorities import MESH
+from meshlab.bench.survey import ClientCertificate, Endpoint, Entrance, Issuer, PolicyRule, Survey
+from meshlab.istio.model.credentials import client_ca_resource
 from meshlab.istio.model.workload import target_number
 
 if TYPE_CHECKING:
@@ -24,21 +26,51 @@ _MAX_PATHS = 3
 
 def survey_of(mesh: Mesh) -> Survey:
     """Return what is worth a first question in a mesh."""
+    left_out: dict[str, None] = {}
     return Survey(
-        entrances=tuple(dict.fromkeys(_entrances(mesh))),
+        entrances=tuple(dict.fromkeys(_entrances(mesh, left_out))),
         endpoints=tuple(dict.fromkeys(_endpoints(mesh))),
         senders=tuple(workload.ref for workload in mesh.workloads if workload.proxy == "sidecar"),
         issuers=_issuers(mesh),
         rules=tuple(_rules(mesh)),
+        left_out=tuple(left_out),
     )
 
 
-def _entrances(mesh: Mesh) -> Iterator[Entrance]:
+def _entrances(mesh: Mesh, left_out: dict[str, None]) -> Iterator[Entrance]:
     for workload in mesh.workloads:
         for gateway, server in mesh.servers(workload) if workload.is_gateway else ():
             scheme = "https" if server.tls and not server.redirects else "http"
-            for host, paths in _hosts(mesh, gateway, server).items():
-                yield Entrance(workload.ref, scheme, host, server.port, paths)
+            certificate = _certificate(mesh, server)
+            hosts = _hosts(mesh, gateway, server)
+            if server.is_https and server.tls and server.tls.asks_for_certificate and not certificate:
+                pinned = f"{', '.join(hosts)}:{server.port} of {workload.ref} takes client certificates by their hash"
+                left_out[f"{pinned}, which no certificate of a run has"] = None
+            for host, paths in hosts.items():
+                yield Entrance(workload.ref, scheme, host, server.port, paths, certificate)
+
+
+def _certificate(mesh: Mesh, server: Server) -> ClientCertificate | None:
+    """Return a certificate that a server takes from clients; `None` where it asks for none or for one by its hash."""
+    tls = server.tls
+    if tls is None or not server.is_https or not tls.asks_for_certificate:
+        return None
+    if tls.mode == "ISTIO_MUTUAL":
+        return ClientCertificate(MESH, uris=(_any_identity(mesh),))
+    if tls.credentials and (tls.certificate_spkis or tls.certificate_hashes):
+        return None
+    authority = client_ca_resource(tls)
+    name = tls.subject_alt_names[0] if tls.subject_alt_names else "client.example"
+    names = {"uris" if "://" in name else "dns": (name,)}
+    return ClientCertificate(authority.credential, **names) if authority else None
+
+
+def _any_identity(mesh: Mesh) -> str:
+    """Return the identity of a workload that sends through its sidecar; of a default service account without one."""
+    found = (
+        workload.identity(mesh.trust_domain) for workload in mesh.workloads if workload.proxy == "sidecar"
+    )
+    return next(found, f"spiffe://{mesh.trust_domain}/ns/default/sa/default")
 
 
 def _hosts(mesh: Mesh, gateway: Gateway, server: Server) -> dict[str, tuple[str, ...]]:

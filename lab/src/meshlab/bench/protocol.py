@@ -49,12 +49,14 @@ class MeshNames:
         gateways: Gateway workloads, as `NAMESPACE/NAME`.
         issuers: Issuers of RequestAuthentications.
         hosts: External hosts of ServiceEntries.
+        authorities: Certificate authorities that gateways check their clients with.
     """
 
     workloads: frozenset[str] = frozenset()
     gateways: frozenset[str] = frozenset()
     issuers: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
+    authorities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["Endpoint", "Entrance", "Issuer", "PolicyRule", "Survey"]
+__all__ = ["ClientCertificate", "Endpoint", "Entrance", "Issuer", "PolicyRule", "Survey"]
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """A certificate that a gateway takes from its clients.
+
+    Attributes:
+        authority: The authority that signs it, as case files name it.
+        uris: Its URI names.
+        dns: Its DNS names.
+    """
+
+    authority: str
+    uris: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,6 +36,7 @@ class Entrance:
         host: A host name without wildcard.
         port: The port as clients outside write it.
         paths: Paths that its routes match, one for each route at most.
+        certificate: A client's certificate that it takes; `None` where it asks for none.
     """
 
     gateway: WorkloadRef
@@ -28,6 +44,7 @@ class Entrance:
     host: str
     port: int
     paths: tuple[str, ...] = ()
+    certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ class Survey:
         senders: Workloads with a sidecar, which can send.
         issuers: The issuers of RequestAuthentications.
         rules: The rules of AuthorizationPolicies, workload by workload.
+        left_out: What no request can ask about, one sentence each.
     """
 
     entrances: tuple[Entrance, ...] = ()
@@ -95,3 +113,4 @@ class Survey:
     senders: tuple[WorkloadRef, ...] = ()
     issuers: tuple[Issuer, ...] = ()
     rules: tuple[PolicyRule, ...] = ()
+    left_out: tuple[str, ...] = ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem, near_miss
+from meshlab.bench.case_file.words import AUTHORITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from meshlab.bench.case import CaseFile, Mention
     from meshlab.bench.protocol import MeshNames
@@ -49,6 +50,8 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
                 message = _workload(mention, workloads | gateways)
             case "app":
                 message = _app(mention, workloads, names)
+            case "authority":
+                message = _authority(mention, names.authorities, case_file.authorities)
             case "answerer":
                 # Unless the mesh forbids it, sidecars reach hosts that no ServiceEntry names.
                 message = _workload(mention, workloads) if "/" in mention.name else ""
@@ -79,6 +82,16 @@ def _workload(mention: Mention, known: frozenset[str] | set[str]) -> str:
         return ""
     hint = near_miss(mention.name, known) or f"{_known('workload', known)}."
     return f"no workload {mention.name}{hint} Declare a workload that the manifests lack under `workloads:`"
+
+
+def _authority(mention: Mention, of_gateways: frozenset[str], declared: Sequence[str]) -> str:
+    if mention.name in of_gateways:
+        return ""
+    known = of_gateways | {*AUTHORITIES, *declared}
+    hint = near_miss(mention.name, known) or f"; there are {_list(known)}."
+    return (
+        f"no certificate authority is named {mention.name!r}{hint} Declare another one under `authorities:`"
+    )
 
 
 def _app(mention: Mention, workloads: frozenset[str] | set[str], names: MeshNames) -> str:

@@ -42,7 +42,7 @@ class Context:
     def mention(self, kind: str, name: str, where: Cursor) -> None:
         """Note that a name must exist in the mesh."""
         match kind:
-            case "gateway" | "workload" | "proxy" | "app" | "answerer" | "issuer":
+            case "gateway" | "workload" | "proxy" | "app" | "answerer" | "issuer" | "authority":
                 self.mentions[Mention(kind, name, where.place)] = None
             case _:
                 raise ValueError(kind)

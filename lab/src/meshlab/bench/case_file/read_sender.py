@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 from meshlab.bench.case import Certificate, FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.context import lookup, use
-from meshlab.bench.case_file.problems import near_miss
 from meshlab.bench.case_file.read_texts import ip_address, matching, port, text_list, workload_ref
 
 if TYPE_CHECKING:
@@ -111,8 +110,7 @@ def _certificate(context: Context, where: Cursor) -> Certificate:
 def _authority(context: Context, where: Cursor) -> str:
     name = where.word()
     if name not in context.authorities:
-        hint = near_miss(name, context.authorities) or "; declare it under `authorities:`"
-        raise where.error(f"no certificate authority is named {name!r}{hint}", "meaning")
+        context.mention("authority", name, where)
     return name
 
 

@@ -94,7 +94,9 @@ _CALLER: Schema = {
     "address": _text(words.IP, "The client's IP address."),
     "certificate": _ref("certificate"),
     "authority": _text(
-        r"\S", "The authority that signed it: `mesh`, `gateways`, `internet`, or one of `authorities`."
+        r"\S",
+        "The authority that signed it: `mesh`, `gateways`, `internet`, one of `authorities`, or the credential or "
+        "CA file that a gateway checks its clients with.",
     ),
     "to": _text(words.REF, "The workload that it connects to, NAMESPACE/NAME."),
     "port": _PORT,
