@@ -78,6 +78,15 @@ def test_a_bench_that_fails_ends_with_four(command: Command, cases: Path) -> Non
     assert "1 could not be run" in done.out
 
 
+def test_a_case_that_could_not_be_run_is_not_allowed_with_those_that_are_not_judged(
+    command: Command, cases: Path
+) -> None:
+    mesh = FakeMesh({"one": "error: Envoy refused its configuration", "two": "mesh.yaml: EnvoyFilter"})
+    done = command("test", "-f", "m", cases, "--allow-not-judged", mesh=mesh)
+    assert done.code == 4
+    assert "1 could not be run, 1 not judged" in done.out
+
+
 @pytest.mark.parametrize(
     "error", [LabError("absent: there is no such file."), ManifestError("mesh.yaml:1: bad")]
 )

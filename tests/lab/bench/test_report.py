@@ -118,6 +118,15 @@ def test_a_case_that_could_not_be_run_says_why() -> None:
     assert "1 could not be run, 5 passed" in text
 
 
+def test_cases_that_could_not_be_run_for_one_reason_are_shown_together() -> None:
+    why = "error: the proxy of orders/orders does not run: Envoy refused its configuration"
+    text = shown(run_of(over_an_EnvoyFilter=why, a_stranger_is_refused=why))
+    assert text.count("does not run") == 1
+    assert "could not be run:" in text.splitlines()
+    assert "over an EnvoyFilter  (tests/orders.yaml:10)" in text
+    assert "2 could not be run, 4 passed" in text
+
+
 def test_everything_is_shown_when_asked_for() -> None:
     text = shown(run_of(), verbose=True)
     assert "note: a note" in text

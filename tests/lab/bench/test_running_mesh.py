@@ -218,7 +218,7 @@ def test_a_case_that_finds_no_listener_is_not_judged_where_its_proxy_is_untruste
     assert asked[-1] == (CART, "inbound", "cart", 1)
 
 
-def test_a_case_to_a_proxy_without_a_configuration_is_not_judged(own: tuple[Supervisor, World]) -> None:
+def test_a_case_to_a_proxy_without_a_configuration_cannot_be_run(own: tuple[Supervisor, World]) -> None:
     supervisor, world = own
     mesh = world.mesh()
     lacking = replace(
@@ -231,7 +231,7 @@ def test_a_case_to_a_proxy_without_a_configuration_is_not_judged(own: tuple[Supe
     with RunningMesh(supervisor, lacking, world.authorities, world.issuers) as running:
         running.start(cases)
         for outcome in running.run(cases):
-            assert outcome.state == "not judged"
+            assert outcome.state == "error"
             assert outcome.reasons == ("the proxy of shop/cart has no configuration",)
 
 
@@ -255,7 +255,7 @@ def test_a_proxy_that_refuses_its_configuration_silences_no_other(
             assert status(mesh, OUTSIDE, SEEN) == 200
             mesh.update(bad, [through, around])
         silenced, judged = mesh.run([through, around])
-        assert (silenced.state, judged.state) == ("not judged", "passed")
+        assert (silenced.state, judged.state) == ("error", "passed")
         assert silenced.reasons[0].startswith("the proxy of shop/cart does not run: envoy-shop.cart refused")
         mesh.update(good, [through, around])
         assert status(mesh, OUTSIDE, SEEN) == 200

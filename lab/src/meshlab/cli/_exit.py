@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 
 HELP = """Exit codes, the first that applies: 130 interrupted · 2 wrong input: manifests, case file or usage ·
-4 the bench itself failed, such as an Envoy that did not start · 1 a case failed · 3 a case was not judged ·
+4 a case could not be run, such as through an Envoy that refused its configuration, or the bench failed · 1 a case failed · 3 a case was not judged ·
 0 all passed."""
 
 

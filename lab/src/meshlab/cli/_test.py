@@ -61,7 +61,8 @@ def run_tests(
         bool,
         typer.Option(
             "--allow-not-judged",
-            help="Let cases pass by that cross a proxy with settings the compiler does not know.",
+            help="Let cases pass by that cross a proxy with settings the compiler does not know. Cases that could not"
+            " be run still fail the run.",
         ),
     ] = False,
     app: Annotated[

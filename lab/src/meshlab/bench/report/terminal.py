@@ -64,8 +64,9 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
     """
     if verbose:
         _print_all(run, on)
-    for outcome in [*run.having("failed"), *run.having("error")]:
+    for outcome in run.having("failed"):
         print_on(on, _block(outcome, on))
+    _print_errors(run, on, verbose=verbose)
     for case_file in run.case_files:
         for matrix in case_file.matrices:
             shown = {
@@ -179,25 +180,50 @@ def _labelled(label: str, texts: Sequence[str], style: str) -> Iterator[tuple[st
 
 def _print_not_judged(run: Run, on: Console, *, verbose: bool) -> None:
     """Print the cases that were not judged, grouped by their reasons."""
-    groups: dict[tuple[str, ...], list[Outcome]] = {}
-    for outcome in run.having("not judged"):
-        groups.setdefault(reasons(outcome), []).append(outcome)
+    groups = _by_reasons(run.having("not judged"))
     if groups:
         print_on(on, Text("not judged, because a proxy on the way cannot be trusted:", style="bold yellow"))
     for why, outcomes in groups.items():
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(width=1)
-        grid.add_column(overflow="fold")
-        for reason in why:
-            grid.add_row("", Text(reason, style="yellow"))
-        limit = len(outcomes) if verbose else _SHOWN_OF_A_GROUP
-        for outcome in outcomes[:limit]:
-            grid.add_row("", f"  {printable(outcome.case.name)}  ({place(outcome.case)})")
-        if len(outcomes) > limit:
-            grid.add_row("", f"  and {len(outcomes) - limit} more; -v shows all")
-        print_on(on, grid)
+        print_on(on, _group(why, outcomes, "yellow", verbose=verbose))
     if groups:
         on.print()
+
+
+def _print_errors(run: Run, on: Console, *, verbose: bool) -> None:
+    """Print the cases that could not be run, each by itself unless several have the same reasons."""
+    groups = _by_reasons(run.having("error"))
+    shared = {why: outcomes for why, outcomes in groups.items() if len(outcomes) > 1}
+    for why, outcomes in groups.items():
+        if why not in shared:
+            print_on(on, _block(outcomes[0], on))
+    if shared:
+        print_on(on, Text("could not be run:", style="bold red"))
+    for why, outcomes in shared.items():
+        print_on(on, _group(why, outcomes, "red", verbose=verbose))
+    if shared:
+        on.print()
+
+
+def _by_reasons(outcomes: Sequence[Outcome]) -> dict[tuple[str, ...], list[Outcome]]:
+    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(reasons(outcome), []).append(outcome)
+    return groups
+
+
+def _group(why: Sequence[str], outcomes: Sequence[Outcome], style: str, *, verbose: bool) -> Table:
+    """Return reasons and the cases that share them."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=1)
+    grid.add_column(overflow="fold")
+    for reason in why:
+        grid.add_row("", Text(reason, style=style))
+    limit = len(outcomes) if verbose else _SHOWN_OF_A_GROUP
+    for outcome in outcomes[:limit]:
+        grid.add_row("", f"  {printable(outcome.case.name)}  ({place(outcome.case)})")
+    if len(outcomes) > limit:
+        grid.add_row("", f"  and {len(outcomes) - limit} more; -v shows all")
+    return grid
 
 
 _SHOWN_OF_A_GROUP = 5

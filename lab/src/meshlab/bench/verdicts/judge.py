@@ -49,11 +49,14 @@ def judge(
     """
     met = _met(case, entry, verdict, places, mesh)
     reasons = [reason for proxy in met for reason in mesh.untrusted(*proxy)]
-    reasons += [
-        reason for workload in dict.fromkeys(proxy[0] for proxy in met) if (reason := failure(workload))
-    ]
     reasons += address_doubts(case, verdict.hops, mesh)
     mismatches = tuple(compare(case.expect, verdict)) if case.expect else ()
+    # A proxy that does not run is a fault of the mesh or of the bench. It must not pass as a case that is not judged.
+    failures = [
+        reason for workload in dict.fromkeys(proxy[0] for proxy in met) if (reason := failure(workload))
+    ]
+    if failures:
+        return Outcome(case, "error", verdict, mismatches, tuple(dict.fromkeys((*failures, *reasons))))
     if reasons:
         return Outcome(case, "not judged", verdict, mismatches, tuple(dict.fromkeys(reasons)))
     if dead := _dead(entry, verdict, places, ended):

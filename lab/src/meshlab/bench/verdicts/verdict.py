@@ -159,7 +159,7 @@ class Outcome:
     Attributes:
         case: The case.
         state: `passed`; `failed`; `not judged`, because a proxy on the way is untrusted; `error`, because the case
-            could not be run; `seen` for a case without an expectation.
+            could not be run, or a proxy on the way does not run; `seen` for a case without an expectation.
         verdict: What became of the request; `None` with `error`.
         mismatches: What differs from the expectation.
         reasons: Why the case is not judged, or why it could not be run.
