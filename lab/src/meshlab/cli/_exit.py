@@ -23,8 +23,8 @@ class Exit(IntEnum):
 
 
 HELP = """Exit codes, the first that applies: 130 interrupted · 2 wrong input: manifests, case file or usage ·
-4 a case could not be run, such as through an Envoy that refused its configuration, or the bench failed · 1 a case failed · 3 a case was not judged ·
-0 all passed."""
+4 a case could not be run, for instance because an Envoy refused its configuration, or the bench itself failed ·
+1 a case failed · 3 a case was not judged · 0 all passed."""
 
 
 def exit_code(run: Run, *, allow_not_judged: bool = False) -> Exit:

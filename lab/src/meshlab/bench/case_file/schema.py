@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_ID", "case_file_schema"]
 
-SCHEMA_ID = "https://meshlab.example/case-file.schema.json"
+SCHEMA_ID = "urn:meshlab:case-file"
+"""The schema's name. It is no address: editors get the schema as a file, and nothing is fetched."""
 
 Schema = dict[str, Any]
 
