@@ -21,12 +21,12 @@ from meshlab.istio.model.gateway_api.certificates import GATEWAY, LISTENER_SET, 
 from meshlab.istio.model.gateway_api.classes import class_use
 from meshlab.istio.model.gateway_api.deployments import Deployed, deployed, is_managed
 from meshlab.istio.model.gateway_api.listeners import ServedListener, listener_sets, served_listeners
-from meshlab.istio.model.gateway_api.objects import Converted, GatewayApi, Route, note
+from meshlab.istio.model.gateway_api.objects import Converted, GatewayApi, note
 from meshlab.istio.model.gateway_api.routes import route_services
 from meshlab.istio.model.gateway_api.tls_policies import tls_rules
 
 if TYPE_CHECKING:
-    from meshlab.istio.read.gateway_api import KubernetesGateway
+    from meshlab.istio.read.gateway_api import KubernetesGateway, Route
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["Converted", "GatewayApi", "convert"]

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.istio.model.gateway_api.listeners import ServedListener
-    from meshlab.istio.model.gateway_api.objects import GatewayApi, Route
+    from meshlab.istio.model.gateway_api.objects import GatewayApi
     from meshlab.istio.read.gateway_api.references import Kind, ParentRef
+    from meshlab.istio.read.gateway_api.route import Route
     from meshlab.manifest import Problem
 
 __all__ = ["Attached", "HolderKey", "Parents"]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.gateway_api import http_route as source
     from meshlab.istio.read.gateway_api.filters import Filters
     from meshlab.istio.read.gateway_api.grpc_route import GrpcMethod, GrpcRoute, GrpcRule
+    from meshlab.istio.read.gateway_api.request_rule import Condition, RequestBackend
 
 __all__ = ["grpc_rules", "http_rules"]
 
@@ -147,9 +148,7 @@ def _refuse_unsupported(filters: Filters) -> None:
         raise RouteError(where, f"Istio has no filters of type {name}, and refuses the route.")
 
 
-def _with_destinations(
-    rule: HttpRoute, written: Sequence[source.HttpBackend], backends: Backends
-) -> HttpRoute:
+def _with_destinations(rule: HttpRoute, written: Sequence[RequestBackend], backends: Backends) -> HttpRoute:
     if rule.redirect is not None:
         return rule
     filters = {id(entry.backend): entry.filters for entry in written}
@@ -196,7 +195,7 @@ def _http_match(match: source.HttpRouteMatch) -> HttpMatch:
     )
 
 
-def _conditions(conditions: Mapping[str, source.Condition]) -> Mapping[str, TextMatch] | None:
+def _conditions(conditions: Mapping[str, Condition]) -> Mapping[str, TextMatch] | None:
     return {name: TextMatch(each.kind, each.value) for name, each in conditions.items()} or None
 
 

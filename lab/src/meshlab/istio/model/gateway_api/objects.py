@@ -24,14 +24,14 @@ if TYPE_CHECKING:
         TlsRoute,
     )
     from meshlab.istio.read.gateway_api.listener import Listener
-    from meshlab.istio.read.gateway_api.references import Kind, ObjectRef, ParentRef
+    from meshlab.istio.read.gateway_api.references import Kind, ObjectRef
     from meshlab.istio.read.pods import Pod
     from meshlab.istio.read.service_entry import ServiceEntry
     from meshlab.istio.read.services import Service
     from meshlab.istio.read.virtual_service import VirtualService
     from meshlab.manifest import Manifest, Problem
 
-__all__ = ["Converted", "GatewayApi", "ListenerHolder", "Route", "RouteError", "grants_allow", "note"]
+__all__ = ["Converted", "GatewayApi", "ListenerHolder", "RouteError", "grants_allow", "note"]
 
 
 class ListenerHolder(Protocol):
@@ -56,34 +56,6 @@ class ListenerHolder(Protocol):
     @property
     def created(self) -> dt.datetime:
         """When it was created."""
-
-    @property
-    def where(self) -> Where:
-        """Its spec."""
-
-
-class Route(Protocol):
-    """What the routes of all protocols have in common."""
-
-    @property
-    def namespace(self) -> str:
-        """Its namespace."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    @property
-    def parents(self) -> tuple[ParentRef, ...]:
-        """What it attaches to."""
-
-    @property
-    def hostnames(self) -> tuple[str, ...]:
-        """The hosts that it is for; none for all."""
-
-    @property
-    def not_implemented(self) -> tuple[tuple[Where, str], ...]:
-        """Fields that Istio does not implement, each with what follows."""
 
     @property
     def where(self) -> Where:

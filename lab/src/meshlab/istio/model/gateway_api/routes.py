@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from meshlab.istio.model.gateway_api.attachment import Attached, Parents
-    from meshlab.istio.model.gateway_api.objects import GatewayApi, Route
+    from meshlab.istio.model.gateway_api.objects import GatewayApi
     from meshlab.istio.read import gateway_api as source
     from meshlab.istio.read.gateway_api.l4_routes import L4Rule
+    from meshlab.istio.read.gateway_api.route import Route
     from meshlab.manifest import Problem
 
 __all__ = ["route_services"]

@@ -11,6 +11,7 @@ from meshlab.istio.read.gateway_api.kubernetes_gateway import KubernetesGateway,
 from meshlab.istio.read.gateway_api.l4_routes import TcpRoute, TlsRoute, read_tcp_route, read_tls_route
 from meshlab.istio.read.gateway_api.listener_set import ListenerSet, read_listener_set
 from meshlab.istio.read.gateway_api.reference_grant import ReferenceGrant, read_reference_grant
+from meshlab.istio.read.gateway_api.route import Route
 
 __all__ = [
     "BackendTlsPolicy",
@@ -20,6 +21,7 @@ __all__ = [
     "KubernetesGateway",
     "ListenerSet",
     "ReferenceGrant",
+    "Route",
     "TcpRoute",
     "TlsRoute",
     "read_backend_tls_policy",

@@ -6,29 +6,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from meshlab.istio.read.gateway_api.filters import GRPC_FILTERS, Filters, read_filters
-from meshlab.istio.read.gateway_api.http_route import (
-    NO_DEFAULT_GATEWAYS,
-    NOT_IMPLEMENTED,
+from meshlab.istio.read.gateway_api.filters import GRPC_FILTERS
+from meshlab.istio.read.gateway_api.request_rule import (
     Condition,
-    HttpBackend,
+    RequestRule,
     check_regex,
-    check_rule_names,
+    read_rule_fields,
     read_text_conditions,
+    rule_entries,
 )
-from meshlab.istio.read.gateway_api.references import BACKEND_FIELDS, ParentRef, read_backend, read_parents
-from meshlab.istio.read.gateway_api.values import (
-    checked_spec,
-    entries,
-    hostnames,
-    optional_name,
-    unimplemented,
-)
+from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
+from meshlab.istio.read.gateway_api.values import entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshlab.istio.read.fields import Fields, Where
+    from meshlab.istio.read.fields import Fields
     from meshlab.manifest import Manifest
 
 __all__ = ["GrpcMethod", "GrpcRoute", "GrpcRouteMatch", "GrpcRule", "read_grpc_route"]
@@ -36,7 +29,6 @@ __all__ = ["GrpcMethod", "GrpcRoute", "GrpcRouteMatch", "GrpcRule", "read_grpc_r
 _RULE = ("name", "matches", "filters", "backendRefs")
 _SERVICE = re.compile(r"\.?[a-zA-Z_][a-zA-Z_0-9]*(?:\.[a-zA-Z_][a-zA-Z_0-9]*)*")
 _METHOD = re.compile("[A-Za-z_][A-Za-z_0-9]*")
-_MOST = 16
 
 
 @dataclass(frozen=True)
@@ -57,28 +49,17 @@ class GrpcRouteMatch:
 
 
 @dataclass(frozen=True)
-class GrpcRule:
-    """A rule; without a match it takes every call."""
+class GrpcRule(RequestRule):
+    """A rule of a GRPCRoute; without a match it takes every call."""
 
-    name: str | None
     matches: tuple[GrpcRouteMatch, ...]
-    filters: Filters
-    backends: tuple[HttpBackend, ...]
-    not_implemented: tuple[tuple[Where, str], ...]
-    where: Where
 
 
 @dataclass(frozen=True)
-class GrpcRoute:
-    """A GRPCRoute as read; without host names it is for every host."""
+class GrpcRoute(Route):
+    """A GRPCRoute as read."""
 
-    namespace: str
-    name: str
-    parents: tuple[ParentRef, ...]
-    hostnames: tuple[str, ...]
     rules: tuple[GrpcRule, ...]
-    not_implemented: tuple[tuple[Where, str], ...]
-    where: Where
 
 
 def read_grpc_route(manifest: Manifest) -> GrpcRoute:
@@ -87,39 +68,18 @@ def read_grpc_route(manifest: Manifest) -> GrpcRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
-    namespace = manifest.namespace
-    rules = tuple(
-        _rule(entry, namespace)
-        for entry in entries(spec, "rules", _RULE, most=_MOST, passed_over=NOT_IMPLEMENTED)
-    )
-    check_rule_names([(rule.name, rule.where) for rule in rules])
-    return GrpcRoute(
-        namespace=namespace,
-        name=manifest.name,
-        parents=read_parents(spec, namespace),
-        hostnames=hostnames(spec),
-        rules=rules,
-        not_implemented=unimplemented(spec, NO_DEFAULT_GATEWAYS),
-        where=spec.where,
-    )
+    spec = route_spec(manifest)
+    rules = tuple(_rule(entry, manifest.namespace) for entry in rule_entries(spec, _RULE))
+    check_rule_names((rule.name, rule.where) for rule in rules)
+    return GrpcRoute(**read_route_fields(manifest, spec), rules=rules)
 
 
 def _rule(rule: Fields, namespace: str) -> GrpcRule:
-    return GrpcRule(
-        name=optional_name(rule, "name"),
-        matches=tuple(
-            GrpcRouteMatch(_method(entry), read_text_conditions(entry, "headers"))
-            for entry in entries(rule, "matches", ("method", "headers"))
-        ),
-        filters=read_filters(rule, namespace, GRPC_FILTERS),
-        backends=tuple(
-            HttpBackend(read_backend(entry, namespace), read_filters(entry, namespace, GRPC_FILTERS))
-            for entry in entries(rule, "backendRefs", (*BACKEND_FIELDS, "filters"), most=_MOST)
-        ),
-        not_implemented=unimplemented(rule, NOT_IMPLEMENTED),
-        where=rule.where,
+    matches = tuple(
+        GrpcRouteMatch(_method(entry), read_text_conditions(entry, "headers"))
+        for entry in entries(rule, "matches", ("method", "headers"))
     )
+    return GrpcRule(**read_rule_fields(rule, namespace, GRPC_FILTERS), matches=matches)
 
 
 def _method(match: Fields) -> GrpcMethod | None:

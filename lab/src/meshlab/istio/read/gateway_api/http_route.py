@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
-from meshlab.istio.read.gateway_api.filters import HTTP_FILTERS, Filters, read_filters
-from meshlab.istio.read.gateway_api.header_changes import HEADER_NAME
-from meshlab.istio.read.gateway_api.references import (
-    BACKEND_FIELDS,
-    BackendRef,
-    ParentRef,
-    read_backend,
-    read_parents,
+from meshlab.istio.read.gateway_api.filters import HTTP_FILTERS, Filters
+from meshlab.istio.read.gateway_api.request_rule import (
+    Condition,
+    ConditionKind,
+    RequestRule,
+    check_regex,
+    read_rule_fields,
+    read_text_conditions,
+    rule_entries,
 )
-from meshlab.istio.read.gateway_api.values import (
-    checked_spec,
-    duration_s,
-    entries,
-    hostnames,
-    optional_name,
-    unimplemented,
-    whole_number,
-)
-from meshlab.istio.read.re2 import regex_problem
+from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
+from meshlab.istio.read.gateway_api.values import duration_s, entries, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,33 +25,18 @@ if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where
     from meshlab.manifest import Manifest
 
-__all__ = ["Condition", "HttpBackend", "HttpRoute", "HttpRouteMatch", "HttpRule", "Retry", "read_http_route"]
+__all__ = ["HttpRoute", "HttpRouteMatch", "HttpRule", "Retry", "read_http_route"]
 
-ConditionKind = Literal["exact", "prefix", "regex"]
 _PATH_KINDS: dict[str, ConditionKind] = {
     "Exact": "exact",
     "PathPrefix": "prefix",
     "RegularExpression": "regex",
 }
-_TEXT_KINDS: dict[str, ConditionKind] = {"Exact": "exact", "RegularExpression": "regex"}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _RULE = ("name", "matches", "filters", "backendRefs", "timeouts", "retry")
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
 _NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F", "#")
 _MAX_PATH = 1024
-_MOST = 16
-NOT_IMPLEMENTED = {"sessionPersistence": "Istio does not implement it; every request is balanced anew."}
-NO_DEFAULT_GATEWAYS = {
-    "useDefaultGateways": "Istio does not implement it; routes attach by parentRefs alone."
-}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A condition on a text. A `prefix` is one of path segments: `/foo` takes `/foo` and `/foo/…`, not `/foobar`."""
-
-    kind: ConditionKind
-    value: str
 
 
 @dataclass(frozen=True)
@@ -72,14 +50,6 @@ class HttpRouteMatch:
 
 
 @dataclass(frozen=True)
-class HttpBackend:
-    """A backend with filters of its own."""
-
-    backend: BackendRef
-    filters: Filters
-
-
-@dataclass(frozen=True)
 class Retry:
     """When and how often a request is repeated; `None` leaves the choice to Istio."""
 
@@ -89,37 +59,25 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class HttpRule:
-    """A rule.
+class HttpRule(RequestRule):
+    """A rule of an HTTPRoute.
 
     Attributes:
         request_timeout_s: How long a request may take altogether; `None` or 0 for no limit.
         backend_timeout_s: How long one attempt may take; `None` or 0 for no limit.
-        not_implemented: Fields that Istio does not implement, each with what follows.
     """
 
-    name: str | None
     matches: tuple[HttpRouteMatch, ...]
-    filters: Filters
-    backends: tuple[HttpBackend, ...]
-    request_timeout_s: float | None
-    backend_timeout_s: float | None
-    retry: Retry | None
-    not_implemented: tuple[tuple[Where, str], ...]
-    where: Where
+    request_timeout_s: float | None = None
+    backend_timeout_s: float | None = None
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True)
-class HttpRoute:
-    """An HTTPRoute as read; without host names it is for every host."""
+class HttpRoute(Route):
+    """An HTTPRoute as read."""
 
-    namespace: str
-    name: str
-    parents: tuple[ParentRef, ...]
-    hostnames: tuple[str, ...]
     rules: tuple[HttpRule, ...]
-    not_implemented: tuple[tuple[Where, str], ...]
-    where: Where
 
 
 def read_http_route(manifest: Manifest) -> HttpRoute:
@@ -128,72 +86,18 @@ def read_http_route(manifest: Manifest) -> HttpRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
-    namespace = manifest.namespace
-    rules = tuple(
-        _rule(entry, namespace)
-        for entry in entries(spec, "rules", _RULE, most=_MOST, passed_over=NOT_IMPLEMENTED)
-    )
+    spec = route_spec(manifest)
+    rules = tuple(_rule(entry, manifest.namespace) for entry in rule_entries(spec, _RULE))
     if spec.raw("rules") is None:
         # The schema's default, a rule for every request without a backend.
         rules = (_default_rule(spec.where.key("rules")),)
-    check_rule_names([(rule.name, rule.where) for rule in rules])
-    return HttpRoute(
-        namespace=namespace,
-        name=manifest.name,
-        parents=read_parents(spec, namespace),
-        hostnames=hostnames(spec),
-        rules=rules,
-        not_implemented=unimplemented(spec, NO_DEFAULT_GATEWAYS),
-        where=spec.where,
-    )
-
-
-def check_rule_names(names: list[tuple[str | None, Where]]) -> None:
-    """Refuse two rules of one name.
-
-    Raises:
-        ManifestError: There are two.
-    """
-    seen: set[str] = set()
-    for name, where in names:
-        if name is not None and name in seen:
-            raise where.key("name").error(f"{name!r} stands here twice; rename one.")
-        seen.add(name or "")
-
-
-def read_text_conditions(match: Fields, name: str) -> Mapping[str, Condition]:
-    """Read conditions on headers or query parameters, by name.
-
-    Raises:
-        ManifestError: A name that no header has, a name twice, or a regular expression that RE2 does not have.
-    """
-    found: dict[str, Condition] = {}
-    for entry in entries(match, name, ("type", "name", "value"), most=_MOST):
-        key = entry.required("name")
-        if not HEADER_NAME.fullmatch(key):
-            raise entry.where.key("name").error(f"{key!r} is not a name.")
-        if key in found:
-            raise entry.where.key("name").error(f"{key!r} stands here twice; keep one.")
-        kind = _TEXT_KINDS[entry.choice("type", tuple(_TEXT_KINDS), "Exact")]
-        found[key] = Condition(kind, entry.required("value"))
-        check_regex(found[key], entry.where.key("value"))
-    return found
-
-
-def check_regex(condition: Condition, where: Where) -> None:
-    """Refuse a regular expression that RE2 does not have: with it Envoy refuses all routes of the proxy.
-
-    Raises:
-        ManifestError: The condition is such an expression.
-    """
-    if condition.kind == "regex" and (problem := regex_problem(condition.value)):
-        raise where.error(problem)
+    check_rule_names((rule.name, rule.where) for rule in rules)
+    return HttpRoute(**read_route_fields(manifest, spec), rules=rules)
 
 
 def _default_rule(where: Where) -> HttpRule:
     match = HttpRouteMatch(Condition("prefix", "/"), {}, {}, "")
-    return HttpRule(None, (match,), Filters(), (), None, None, None, (), where)
+    return HttpRule(None, Filters(), (), (), where, matches=(match,))
 
 
 def _rule(rule: Fields, namespace: str) -> HttpRule:
@@ -201,26 +105,18 @@ def _rule(rule: Fields, namespace: str) -> HttpRule:
     matches = tuple(_match(entry) for entry in written)
     if rule.raw("matches") is None:
         matches = (HttpRouteMatch(Condition("prefix", "/"), {}, {}, ""),)
-    filters = read_filters(rule, namespace, HTTP_FILTERS)
-    backends = tuple(
-        HttpBackend(read_backend(entry, namespace), read_filters(entry, namespace, HTTP_FILTERS))
-        for entry in entries(rule, "backendRefs", (*BACKEND_FIELDS, "filters"), most=_MOST)
-    )
+    shared = read_rule_fields(rule, namespace, HTTP_FILTERS)
     timeouts = rule.mapping("timeouts", ("request", "backendRequest"))
     request, backend = duration_s(timeouts, "request"), duration_s(timeouts, "backendRequest")
     if request and backend and backend > request:
         problem = "is longer than request, which the schema refuses; shorten it."
         raise timeouts.where.key("backendRequest").error(problem)
     found = HttpRule(
-        name=optional_name(rule, "name"),
+        **shared,
         matches=matches,
-        filters=filters,
-        backends=backends,
         request_timeout_s=request,
         backend_timeout_s=backend,
         retry=_retry(rule),
-        not_implemented=unimplemented(rule, NOT_IMPLEMENTED),
-        where=rule.where,
     )
     _check_paths(found)
     return found

@@ -5,21 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.gateway_api.http_route import NO_DEFAULT_GATEWAYS, check_rule_names
-from meshlab.istio.read.gateway_api.references import (
-    BACKEND_FIELDS,
-    BackendRef,
-    ParentRef,
-    read_backend,
-    read_parents,
-)
-from meshlab.istio.read.gateway_api.values import (
-    checked_spec,
-    entries,
-    hostnames,
-    optional_name,
-    unimplemented,
-)
+from meshlab.istio.read.gateway_api.references import BACKEND_FIELDS, BackendRef, read_backend
+from meshlab.istio.read.gateway_api.route import Route, check_rule_names, read_route_fields, route_spec
+from meshlab.istio.read.gateway_api.values import entries, optional_name
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Fields, Where
@@ -40,33 +28,17 @@ class L4Rule:
 
 
 @dataclass(frozen=True)
-class TlsRoute:
-    """A TLSRoute as read; `hostnames` are server names that clients ask for, none stands for all."""
+class TlsRoute(Route):
+    """A TLSRoute as read."""
 
-    namespace: str
-    name: str
-    parents: tuple[ParentRef, ...]
-    hostnames: tuple[str, ...]
     rules: tuple[L4Rule, ...]
-    not_implemented: tuple[tuple[Where, str], ...]
-    where: Where
 
 
 @dataclass(frozen=True)
-class TcpRoute:
-    """A TCPRoute as read."""
+class TcpRoute(Route):
+    """A TCPRoute as read; it has no host names, because a TCP connection asks for no host."""
 
-    namespace: str
-    name: str
-    parents: tuple[ParentRef, ...]
     rules: tuple[L4Rule, ...]
-    not_implemented: tuple[tuple[Where, str], ...]
-    where: Where
-
-    @property
-    def hostnames(self) -> tuple[str, ...]:
-        """None: a TCP connection asks for no host."""
-        return ()
 
 
 def read_tls_route(manifest: Manifest) -> TlsRoute:
@@ -75,21 +47,13 @@ def read_tls_route(manifest: Manifest) -> TlsRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "hostnames", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
-    names = hostnames(spec)
-    if not names and manifest.version != "v1alpha2":
+    spec = route_spec(manifest)
+    found = TlsRoute(**read_route_fields(manifest, spec), rules=_rules(spec, manifest))
+    if not found.hostnames and manifest.version != "v1alpha2":
         raise spec.where.key("hostnames").error("missing; name the servers that clients ask for.")
-    if len(names) > _MOST_HOSTNAMES:
+    if len(found.hostnames) > _MOST_HOSTNAMES:
         raise spec.where.key("hostnames").error(f"the schema allows {_MOST_HOSTNAMES}.")
-    return TlsRoute(
-        namespace=manifest.namespace,
-        name=manifest.name,
-        parents=read_parents(spec, manifest.namespace),
-        hostnames=names,
-        rules=_rules(spec, manifest),
-        not_implemented=unimplemented(spec, NO_DEFAULT_GATEWAYS),
-        where=spec.where,
-    )
+    return found
 
 
 def read_tcp_route(manifest: Manifest) -> TcpRoute:
@@ -98,15 +62,8 @@ def read_tcp_route(manifest: Manifest) -> TcpRoute:
     Raises:
         ManifestError: An unknown field, or what the schema refuses.
     """
-    spec = checked_spec(manifest, ("parentRefs", "rules"), passed_over=NO_DEFAULT_GATEWAYS)
-    return TcpRoute(
-        namespace=manifest.namespace,
-        name=manifest.name,
-        parents=read_parents(spec, manifest.namespace),
-        rules=_rules(spec, manifest),
-        not_implemented=unimplemented(spec, NO_DEFAULT_GATEWAYS),
-        where=spec.where,
-    )
+    spec = route_spec(manifest, ("parentRefs", "rules"))
+    return TcpRoute(**read_route_fields(manifest, spec), rules=_rules(spec, manifest))
 
 
 def _rules(spec: Fields, manifest: Manifest) -> tuple[L4Rule, ...]:
@@ -114,7 +71,7 @@ def _rules(spec: Fields, manifest: Manifest) -> tuple[L4Rule, ...]:
     found = entries(spec, "rules", ("name", "backendRefs"), most=most)
     if not found:
         raise spec.where.key("rules").error("missing; a route needs a rule.")
-    check_rule_names([(optional_name(rule, "name"), rule.where) for rule in found])
+    check_rule_names((optional_name(rule, "name"), rule.where) for rule in found)
     return tuple(_rule(rule, manifest.namespace) for rule in found)
 
 
