@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # The API answers with the names of legacy SQL, whichever a table was created with.
-_CANONICAL = {
+CANONICAL_TYPES = {
     "INT64": "INTEGER",
     "FLOAT64": "FLOAT",
     "BOOL": "BOOLEAN",
     "STRUCT": "RECORD",
     "DECIMAL": "NUMERIC",
 }
-_DUCKDB = {
+DUCKDB_TYPES = {
     "STRING": "VARCHAR",
     "BYTES": "BLOB",
     "INTEGER": "BIGINT",
@@ -33,6 +33,7 @@ _DUCKDB = {
     "DATETIME": "TIMESTAMP",
     "JSON": "JSON",
 }
+"""Canonical type to DuckDB's type of a value that is no record."""
 _FROM_DUCKDB = {
     "BOOLEAN": "BOOLEAN",
     "DOUBLE": "FLOAT",
@@ -89,7 +90,7 @@ class Field:
             civil: Whether timestamps shall be UTC times without a zone, which Python reads without help.
         """
         if self.record is None:
-            name = "TIMESTAMP" if civil and self.type == "TIMESTAMP" else _DUCKDB[self.type]
+            name = "TIMESTAMP" if civil and self.type == "TIMESTAMP" else DUCKDB_TYPES[self.type]
         else:
             inner = (f"{quoted(item.name)} {item.duckdb_type(civil=civil)}" for item in self.record.fields)
             name = f"STRUCT({', '.join(inner)})"
@@ -102,7 +103,7 @@ class Field:
         text, so that it is kept as it was written.
         """
         if self.record is None:
-            shape: object = "VARCHAR" if self.type in ("BYTES", "JSON") else _DUCKDB[self.type]
+            shape: object = "VARCHAR" if self.type in ("BYTES", "JSON") else DUCKDB_TYPES[self.type]
         else:
             shape = {item.name: item.transport() for item in self.record.fields}
         return [shape] if self.repeated else shape
@@ -180,7 +181,7 @@ def _parse_field(resource: Any, path: str) -> Field:  # noqa: ANN401 - any JSON 
     if unknown:
         raise unsupported(f"{', '.join(unknown)} (in field {where})")
     kind = str(resource.get("type", "")).upper()
-    kind = _CANONICAL.get(kind, kind)
+    kind = CANONICAL_TYPES.get(kind, kind)
     mode = str(resource.get("mode") or "NULLABLE").upper()
     if mode not in _MODES:
         raise invalid(
@@ -188,7 +189,7 @@ def _parse_field(resource: Any, path: str) -> Field:  # noqa: ANN401 - any JSON 
         )
     if kind == "RECORD":
         return Field(name, kind, mode, parse_schema(resource, f"{where}."))
-    if kind not in _DUCKDB:
+    if kind not in DUCKDB_TYPES:
         raise unsupported(f"the type {kind or 'of no name'} (in field {where})")
     return Field(name, kind, mode)
 

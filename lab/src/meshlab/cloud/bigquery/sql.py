@@ -12,6 +12,7 @@ from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from meshlab.cloud.bigquery.corrections import correct
 from meshlab.cloud.bigquery.errors import invalid_query, unsupported
+from meshlab.cloud.bigquery.schema import CANONICAL_TYPES, DUCKDB_TYPES
 from meshlab.cloud.bigquery.statements import full_name, parse_query
 
 if TYPE_CHECKING:
@@ -24,21 +25,8 @@ if TYPE_CHECKING:
 MAX_VIEW_DEPTH = 16
 
 _NAME_PARTS = {"this", "db", "catalog", "alias"}
-_PARAMETER_TYPES = {
-    "STRING": "VARCHAR",
-    "INT64": "BIGINT",
-    "INTEGER": "BIGINT",
-    "FLOAT64": "DOUBLE",
-    "FLOAT": "DOUBLE",
-    "NUMERIC": "DECIMAL(38, 9)",
-    "BOOL": "BOOLEAN",
-    "BOOLEAN": "BOOLEAN",
-    "TIMESTAMP": "TIMESTAMPTZ",
-    "DATE": "DATE",
-    "TIME": "TIME",
-    "DATETIME": "TIMESTAMP",
-    "JSON": "JSON",
-}
+_NO_PARAMETERS = ("BYTES",)
+"""Types of columns that no parameter has here."""
 
 
 def translate(
@@ -155,9 +143,10 @@ def _read_parameters(parameters: Sequence[Mapping[str, Any]]) -> tuple[dict[str,
         kind, value = parameter.get("parameterType", {}), parameter.get("parameterValue", {})
         array = kind.get("type") == "ARRAY"
         element = str((kind.get("arrayType", {}) if array else kind).get("type"))
-        if element not in _PARAMETER_TYPES:
+        canonical = CANONICAL_TYPES.get(element, element)
+        if canonical not in DUCKDB_TYPES or canonical in _NO_PARAMETERS:
             raise unsupported(f"query parameters of the type {element} (@{name})")
-        types[name] = _PARAMETER_TYPES[element] + ("[]" if array else "")
+        types[name] = DUCKDB_TYPES[canonical] + ("[]" if array else "")
         if array:
             values[name] = [item.get("value") for item in value.get("arrayValues", ())]
         else:
