@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from meshlab.istio import WorkloadRef, load_mesh
 from meshlab.manifest import parse_manifests
 
+from tests.lab.kube import app, mesh_of, namespace, service
+
 if TYPE_CHECKING:
     from meshlab.istio import Mesh
     from meshlab.istio.read.gateway import Gateway
@@ -35,47 +37,17 @@ ALL = "allowedRoutes: {namespaces: {from: All}}"
 
 WEB = f"{{name: web, port: 80, protocol: HTTP, {ALL}}}"
 
-BASE = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: infra}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {team: shop}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: stock, labels: {team: stock}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cart, namespace: shop}
-spec:
-  template:
-    metadata: {labels: {app: cart}}
-    spec: {containers: [{name: cart, ports: [{containerPort: 8080}]}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  selector: {app: cart}
-  ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 90, targetPort: 9090}]
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: items, namespace: stock}
-spec:
-  template:
-    metadata: {labels: {app: items}}
-    spec: {containers: [{name: items, ports: [{containerPort: 8080}]}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: items, namespace: stock}
-spec: {selector: {app: items}, ports: [{name: http, port: 80, targetPort: 8080}]}
-"""
+BASE = mesh_of(
+    namespace("infra", ""),
+    namespace("shop", "team: shop"),
+    namespace("stock", "team: stock"),
+    app("cart", "shop"),
+    service(
+        "cart", "shop", "{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 90, targetPort: 9090}"
+    ),
+    app("items", "stock"),
+    service("items", "stock"),
+)
 
 
 def gateway(*listeners: str, name: str = "door", more: str = "", metadata: str = "") -> str:
@@ -143,10 +115,10 @@ def gateways(mesh: Mesh) -> dict[str, Gateway]:
 def virtual_services(mesh: Mesh) -> dict[str, VirtualService]:
     """Return what routes come to, by host; each host must be there once."""
     found: dict[str, VirtualService] = {}
-    for service in mesh.virtual_services:
-        (host,) = service.hosts
+    for virtual_service in mesh.virtual_services:
+        (host,) = virtual_service.hosts
         assert host not in found, f"{host} is there twice"
-        found[host] = service
+        found[host] = virtual_service
     return found
 
 

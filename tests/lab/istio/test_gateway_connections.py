@@ -9,6 +9,7 @@ from meshlab.istio import WorkloadRef, load_mesh
 from meshlab.manifest import parse_manifests
 
 from tests.lab.istio.walks import REFUSED, ask, exchange, walking
+from tests.lab.kube import app, gateway_app, mesh_of, namespace, service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,40 +20,15 @@ if TYPE_CHECKING:
 
 DOOR = WorkloadRef("edge", "door")
 
-WORKLOADS = """
-apiVersion: v1
-kind: Namespace
-metadata: {name: edge, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: door, namespace: edge}
-spec:
-  template:
-    metadata:
-      labels: {app: door}
-      annotations: {inject.istio.io/templates: gateway}
-    spec: {containers: [{name: istio-proxy, image: auto}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cart, namespace: shop}
-spec:
-  template:
-    metadata: {labels: {app: cart}}
-    spec: {containers: [{name: cart, ports: [{containerPort: 8080}]}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec:
-  selector: {app: cart}
-  ports: [{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 90, targetPort: 9090}]
-"""
+WORKLOADS = mesh_of(
+    namespace("edge"),
+    namespace("shop", ""),
+    gateway_app("door", "edge"),
+    app("cart", "shop"),
+    service(
+        "cart", "shop", "{name: http, port: 80, targetPort: 8080}, {name: tcp, port: 90, targetPort: 9090}"
+    ),
+)
 
 GATEWAYS = """
 apiVersion: networking.istio.io/v1

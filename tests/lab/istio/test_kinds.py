@@ -12,45 +12,21 @@ from meshlab.istio import WorkloadRef, load_mesh
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
 
+from tests.lab.kube import app, gateway_app, mesh_of, namespace, service
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.istio import Mesh
 
-MESH = """\
-apiVersion: v1
-kind: Namespace
-metadata: {name: shop, labels: {istio-injection: enabled}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: edge, labels: {istio-injection: enabled}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cart, namespace: shop}
-spec: {template: {metadata: {labels: {app: cart}}, spec: {containers: [{name: c}]}}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: door, namespace: edge}
-spec:
-  template:
-    metadata:
-      labels: {app: door, sidecar.istio.io/inject: "true"}
-      annotations: {inject.istio.io/templates: gateway}
-    spec: {containers: [{name: istio-proxy}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: cart, namespace: shop}
-spec: {selector: {app: cart}, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: far, namespace: shop}
-spec: {ports: [{port: 80}]}
-"""
+MESH = mesh_of(
+    namespace("shop"),
+    namespace("edge"),
+    app("cart", "shop", ""),
+    gateway_app("door", "edge", labels='sidecar.istio.io/inject: "true"'),
+    service("cart", "shop", "{port: 80}"),
+    service("far", "shop", "{port: 80}", selector=""),
+)
 CART, DOOR = WorkloadRef("shop", "cart"), WorkloadRef("edge", "door")
 FAR = "far.shop.svc.cluster.local"
 ISTIO = "networking.istio.io/v1"
