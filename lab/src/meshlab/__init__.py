@@ -1,1 +1,1 @@
-"""The mesh on one laptop, with real Envoy and fakes for Google's services."""
+"""Istio meshes on one machine: real Envoys, a test bench for policies, and fakes of Google's services."""

@@ -1,4 +1,4 @@
-"""What the lab says when it cannot go on."""
+"""The error of the package that a user sees as a sentence."""
 
 
 class LabError(Exception):

@@ -1,4 +1,4 @@
-"""What a user names on the command line, as manifests: files, directories, kustomizations, standard input."""
+"""Manifests that a user names on the command line: files, directories, kustomizations, standard input."""
 
 from __future__ import annotations
 

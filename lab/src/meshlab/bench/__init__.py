@@ -1,1 +1,1 @@
-"""Policy tests: a table of requests, sent to the real proxies, and the fate that each must meet."""
+"""Policy tests: requests sent through real proxies, each with an expected outcome."""

@@ -1,4 +1,4 @@
-"""What answers in place of applications, external hosts and external authorizers while cases run."""
+"""Servers that answer for applications, external hosts and external authorizers while cases run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of Istio and Kubernetes the bench reads, passes over and refuses; the command and the docs page show it.
+"""Table of what the bench reads, passes over and refuses; the command and the docs page show it.
 
 The readers read small complete examples, and a recording notes what they know. So the table says what the code does.
 """
@@ -38,7 +38,7 @@ class CoverageRow:
         kind: The kind with its group, such as `VirtualService (networking.istio.io)`.
         field: A field of it, such as `spec.http[].match`; `[]` stands for an element of a list, `*` for a key that the
             user chooses. Empty for the whole kind.
-        disposition: What becomes of it.
+        disposition: How it is treated.
         reason: Why; empty where it is read.
     """
 

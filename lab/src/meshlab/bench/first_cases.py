@@ -1,4 +1,4 @@
-"""A first case file for a mesh: who gets in at its gateways, who reaches which workload, what its rules decide.
+"""A first case file for a mesh: requests at its gateways, between its workloads, and at its rules.
 
 The questions are drafted from the mesh, sent once, and written down with the answers of today. A draft is also a case
 file, so the reader checks it before anything is started.
@@ -33,7 +33,7 @@ _MAX_RULES = 6
 _MAX_REASON = 200
 
 _HEADER = """\
-# Requests into this mesh, and what became of each on the day this file was written. Read every line: is it what you
+# Requests into this mesh, and the outcome of each on the day this file was written. Read every line: is it what you
 # want? Change what is not, and fix the manifests until `meshlab test` passes.
 #
 # A case says who sends (`from`), what (`request`), with which token (`token`), and what must happen (`expect`):
@@ -113,7 +113,7 @@ def questions(draft: Draft, file: str) -> CaseFile:
         draft: The draft.
         file: What to call the file.
     """
-    # `refused` stands in for the answer: it fits every kind of request.
+    # `refused` is a placeholder that fits every kind of request.
     found = parse_case_file(_text(draft, lambda _: "refused", {}), file)
     return replace(found, cases=tuple(replace(case, expect=None) for case in found.cases))
 
@@ -150,7 +150,7 @@ def _tokens(survey: Survey) -> dict[str, str]:
             found[f"token for {rule.policy if f'token for {short}' in found else short}"] = token
     named = {rule.issuer for rule in survey.rules}
     for number, issuer in enumerate(issuer.name for issuer in survey.issuers if issuer.name not in named):
-        found[f"token of issuer {number + 1}"] = _token(issuer, {"sub": "somebody"})
+        found[f"token of issuer {number + 1}"] = _token(issuer, {"sub": "alice"})
     return dict(list(found.items())[:_MAX_TOKENS])
 
 

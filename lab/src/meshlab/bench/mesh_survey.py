@@ -1,4 +1,4 @@
-"""From a mesh to what `meshlab init` asks about: entrances, endpoints, issuers and rules."""
+"""Survey of a mesh for `meshlab init`: entrances, endpoints, issuers and rules."""
 
 from __future__ import annotations
 

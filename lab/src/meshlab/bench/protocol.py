@@ -1,4 +1,4 @@
-"""What the command line asks of the bench behind it: read manifests, compile proxies, run cases.
+"""Interface between the command line and the bench: read manifests, compile proxies, run cases.
 
 The command line knows nothing else of the engine, so that its tests need no Envoy.
 """

@@ -1,4 +1,4 @@
-"""A relay for connections that shall end at the address that a client wanted.
+"""Relay for connections that must end at the address that a client asked for.
 
 Addresses of a cluster do not exist on this machine. A proxy that lets a connection pass to its original destination
 sends it here, with a PROXY header in front that names the destination; the relay connects to what is there.

@@ -1,4 +1,4 @@
-"""What `meshlab init` needs to know of a mesh to ask its first questions."""
+"""Facts about a mesh that `meshlab init` writes its first cases from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command's tree. Commands import what they need when they run, so that `--help` starts fast."""
+"""Command tree. Commands import what they need when they run, so that `--help` starts fast."""
 
 import sys
 from typing import Annotated
@@ -69,7 +69,7 @@ def run() -> None:
     """Run the command with the arguments of the process; no traceback reaches the user."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # What a response holds must not end the command because the terminal has no letter for it.
+            # What a response holds must not end the command because the terminal has no character for it.
             stream.reconfigure(errors="replace")
     try:
         sys.exit(app(prog_name="meshlab", standalone_mode=False) or _exit.Exit.OK)

@@ -1,4 +1,4 @@
-"""Errors as a user sees them: sentences, never a traceback unless asked for."""
+"""Errors as a user sees them: sentences, and a traceback only on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the command ends: one exit code for each kind of result, so that a script can tell them apart."""
+"""Exit codes of the command: one for each kind of result, so that a script can distinguish them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def demo(
     project: _ProjectOption = None,
     overlay: _OverlayOption = DEFAULT_OVERLAY,
 ) -> None:
-    """Send events through the whole system and show what became of each, and who gets into the mesh.
+    """Send events through the whole system; show the outcome of each, and the access matrix of the mesh.
 
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
     """

@@ -77,7 +77,7 @@ def run_tests(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="KEY=VALUE lines that ${KEY} in case files stands for. May be repeated.",
+            help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
             show_default=False,
         ),
     ] = None,

@@ -94,7 +94,7 @@ def snapshot(given: Sources, cases: Sequence[Path], files: Sequence[Path] = ()) 
     for path in _files(named):
         try:
             state = path.stat()
-        except OSError:  # it went away between two looks
+        except OSError:  # it was deleted between two looks
             continue
         found[path] = (state.st_mtime_ns, state.st_size)
     return found

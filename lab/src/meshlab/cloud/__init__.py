@@ -1,1 +1,1 @@
-"""Stand-ins for Google's services, each behind its official client."""
+"""Fakes of Google's services, each used through its official client."""

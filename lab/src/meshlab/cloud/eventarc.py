@@ -1,4 +1,4 @@
-"""The part of Eventarc that another Pub/Sub emulator lacks: it turns plain pushes into CloudEvents.
+"""Eventarc's part that another Pub/Sub emulator lacks: it turns plain pushes into CloudEvents.
 
 The lab's own Pub/Sub delivers CloudEvents itself. When `PUBSUB_EMULATOR_HOST` names another server, such as Google's
 emulator, that server pushes here, and this hands every push on to the function in binary mode and answers with the

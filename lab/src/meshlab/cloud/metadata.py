@@ -1,8 +1,8 @@
 """The metadata server on this machine: what `google.auth.default()` finds on Cloud Run.
 
-Point clients at it with `GCE_METADATA_HOST` and `GCE_METADATA_IP`, both `127.0.0.1:PORT`. It tells the project,
+Point clients at it with `GCE_METADATA_HOST` and `GCE_METADATA_IP`, both `127.0.0.1:PORT`. It reports the project,
 describes the default service account, and hands out one access token, random at each start, that is good for
-nothing. It makes identity tokens for any audience; whoever shall verify them finds their key where Google's own keys
+nothing. It makes identity tokens for any audience; a verifier finds their key where Google's own keys
 lie on www.googleapis.com, at `/oauth2/v3/certs`.
 
 Source: https://cloud.google.com/run/docs/container-contract#metadata-server
@@ -46,7 +46,7 @@ class MetadataApp:
     """The metadata server as an ASGI application.
 
     Args:
-        project: The project to tell.
+        project: The project to report.
     """
 
     def __init__(self, project: str) -> None:
@@ -128,7 +128,7 @@ def running(project: str = DEFAULT_PROJECT) -> Iterator[str]:
     """Serve metadata from a thread of this process, for as long as the block runs.
 
     Args:
-        project: The project to tell.
+        project: The project to report.
 
     Yields:
         The value for `GCE_METADATA_HOST` and `GCE_METADATA_IP`, as `127.0.0.1:PORT`.
@@ -140,7 +140,7 @@ def running(project: str = DEFAULT_PROJECT) -> Iterator[str]:
 def main() -> None:
     """Run the fake until a signal ends it."""
     parser = serving.argument_parser("meshlab.cloud.metadata", "Metadata server fake")
-    parser.add_argument("--project", default=DEFAULT_PROJECT, help=f"project to tell; {DEFAULT_PROJECT}")
+    parser.add_argument("--project", default=DEFAULT_PROJECT, help=f"project to report; {DEFAULT_PROJECT}")
     arguments = parser.parse_args()
     serving.serve(MetadataApp(arguments.project), arguments.port)
 

@@ -1,4 +1,4 @@
-"""How a fake is started, announced and ended: the same way for all of them.
+"""Start, announcement and end of a fake process, the same for all fakes.
 
 A fake binds 127.0.0.1, prints one line `listening 127.0.0.1:PORT` once it answers, and ends with
 status 0 on SIGTERM or SIGINT. It keeps its state in memory only, so it has nothing to put in order when it

@@ -1,1 +1,1 @@
-"""The demo: events through the whole system, and proof of what became of each of them."""
+"""The demo: events through the whole system, and the proof that each ended in one place."""

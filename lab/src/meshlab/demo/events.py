@@ -1,4 +1,4 @@
-"""Publishing the demo's events and finding out what became of them, all through the official clients."""
+"""Publisher of the demo's events, and reader of where they ended, through the official clients."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _SHOWN_COLUMNS = "event_id, user_id, type, occurred_at, JSON_VALUE(profile, '$.n
 
 
 def read_events(path: Path) -> list[bytes]:
-    """Read a file of events, one a line, exactly as they will be published: nothing is parsed or mended.
+    """Read a file of events, one a line, exactly as they will be published: nothing is parsed or changed.
 
     Raises:
         LabError: The file cannot be read or holds no event.

@@ -1,4 +1,4 @@
-"""What became of every published message. Pure: it is told what was published and what was found."""
+"""Balance of published messages and of what was found of them. Pure."""
 
 import json
 from collections import Counter

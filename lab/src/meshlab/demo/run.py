@@ -105,7 +105,7 @@ def _wait_until_settled(
 
 
 def _unacked(lab: Lab) -> int:
-    """Messages that Pub/Sub still holds for the function; only the lab's own Pub/Sub can tell."""
+    """Return how many messages Pub/Sub still holds for the function; only the lab's own Pub/Sub reports it."""
     if not lab.own_pubsub:
         return 0
     return backlog(lab.environment["PUBSUB_EMULATOR_HOST"], lab.resources.subscription).unacked
@@ -115,7 +115,7 @@ def _run_policy_tests(project: Project, console: Console, *, verbose: bool) -> l
     """Run the policy tests, show what a person should see of them, and return a sentence where one failed."""
     with console.status("sending the requests of the policy tests"):
         run = run_policy_tests(project)
-    console.print("Who gets into the mesh", style="bold")
+    console.print("Access matrix", style="bold")
     terminal.full(run, console, verbose=verbose)
     passed = run.counts["passed"]
     if passed == len(run.outcomes):

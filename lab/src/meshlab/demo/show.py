@@ -1,4 +1,4 @@
-"""What the demo shows: tables on a terminal, the same as plain text in a pipe."""
+"""Output of the demo: tables on a terminal, the same as plain text in a pipe."""
 
 import os
 from collections import Counter
@@ -40,7 +40,7 @@ def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Tab
         lookups: Requests that reached user-profile.
         inserts: Requests that reached BigQuery.
     """
-    table = _table(f"Events: settled in {seconds:.2f} s", "what became of them", "count")
+    table = _table(f"Events: settled in {seconds:.2f} s", "outcome", "count")
     table.add_row("messages published", str(ledger.messages))
     table.add_row("  of which repeats of an event", str(ledger.repeats))
     table.add_row("events", str(ledger.events))
@@ -52,11 +52,11 @@ def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Tab
     return table
 
 
-def dead_letters(letters: Sequence[DeadLetter]) -> Table:
+def dead_letters(dead: Sequence[DeadLetter]) -> Table:
     """Dead letters by reason, each with one of its details."""
     table = _table("Dead letters", "reason", "stage", "count", "for example")
-    counts = Counter((letter.reason, letter.stage) for letter in letters)
-    details = {(letter.reason, letter.stage): letter.detail for letter in letters}
+    counts = Counter((found.reason, found.stage) for found in dead)
+    details = {(found.reason, found.stage): found.detail for found in dead}
     for (reason, stage), count in counts.most_common():
         table.add_row(reason, stage, str(count), _cell(details[reason, stage], 80))
     return table

@@ -1,4 +1,4 @@
-"""What a build has gathered so far: objects, the configuration of the transformers, and variables."""
+"""Objects, transformer configuration and variables that a build has gathered so far."""
 
 from __future__ import annotations
 

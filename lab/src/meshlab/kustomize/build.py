@@ -56,7 +56,7 @@ def build(directory: Path, *, files: Mapping[Path, str] | None = None) -> list[M
 def build_any(directory: Path) -> list[Manifest]:
     """Build a kustomization with the kustomize or kubectl of this machine, or without where there is neither.
 
-    The tool decides what is built. Where `build` comes to the same, its objects are returned, because they know the
+    The tool decides what is built. Where `build` has the same result, its objects are returned, because they know the
     files and lines that they come from.
 
     Args:

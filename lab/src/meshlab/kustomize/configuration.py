@@ -1,4 +1,4 @@
-"""What the transformers of a build change: kustomize's defaults, and what `configurations` and `crds` add."""
+"""Configuration of the transformers: kustomize's defaults, and what `configurations` and `crds` add."""
 
 from __future__ import annotations
 

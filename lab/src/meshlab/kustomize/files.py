@@ -1,4 +1,4 @@
-"""Files of a kustomization: read, resolved, kept within bounds, and named for people."""
+"""Files of a kustomization: reading, resolution, bounds, and names for messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done once, when every kustomization is built: hashes, references, variables, and the order."""
+"""Last steps after every kustomization is built: hashes, references, variables, and the order."""
 
 from __future__ import annotations
 

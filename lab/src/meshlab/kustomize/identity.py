@@ -1,4 +1,4 @@
-"""What tells one object of a build from another, and what every object must say to have it."""
+"""Identity of objects in a build, and the fields that every object needs for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEFAULT_NAMESPACE = "default"
 
 @dataclass(frozen=True)
 class ObjectId:
-    """What tells one object from another.
+    """Identity of one object.
 
     Attributes:
         group: API group; an empty string for the core group.

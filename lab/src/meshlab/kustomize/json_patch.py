@@ -1,4 +1,4 @@
-"""JSON Patch (RFC 6902), as kustomize carries it out."""
+"""JSON Patch (RFC 6902), as kustomize applies it."""
 
 from __future__ import annotations
 

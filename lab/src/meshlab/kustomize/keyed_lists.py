@@ -37,7 +37,7 @@ def merge(
     Args:
         old: The list of the object, which is changed. It may be that of the patch.
         new: The list of the patch.
-        keys: The fields that tell elements apart; none for a list of scalars.
+        keys: The fields that distinguish elements; none for a list of scalars.
         merge_elements: Merges two elements, of which either may be `ABSENT`, and returns `ABSENT` to delete.
     """
     names = keys or ("",)

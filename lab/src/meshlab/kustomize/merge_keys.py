@@ -19,7 +19,7 @@ class Schema:
     """How one field is merged.
 
     Attributes:
-        keys: Of a list, the fields that tell its elements apart, or an empty tuple for a list of scalars that are
+        keys: Of a list, the fields that distinguish its elements, or an empty tuple for a list of scalars that are
             merged by value. `None` where the list is replaced.
         fields: The schemas of the fields below; of a list, those of its elements.
     """

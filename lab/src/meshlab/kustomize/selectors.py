@@ -1,4 +1,4 @@
-"""Which objects a patch or a replacement means."""
+"""Selectors of patches and replacements: the objects that each applies to."""
 
 from __future__ import annotations
 

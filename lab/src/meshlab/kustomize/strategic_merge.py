@@ -1,4 +1,4 @@
-"""Strategic merge patches, as kustomize carries them out.
+"""Strategic merge patches, as kustomize applies them.
 
 Maps merge field by field and null removes a field. Lists of Kubernetes' own kinds merge by key where their schema
 says so, and new elements go first; every other list is replaced. The directive `$patch` deletes or replaces a map, a

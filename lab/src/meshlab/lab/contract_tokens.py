@@ -72,7 +72,7 @@ class Tokens:
         return jwt.encode(claims, key, algorithm="ES256", headers={"kid": kid})
 
     def sign_as_stranger(self, *, known_kid: bool = False) -> str:
-        """A token by a key that nobody trusts, under its own key id or under the trusted one."""
+        """Return a token by an untrusted key, under its own key id or under the trusted one."""
         return self._encode(
             self._claims(), self._stranger.private, (self._key if known_kid else self._stranger).kid
         )

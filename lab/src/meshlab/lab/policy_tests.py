@@ -1,4 +1,4 @@
-"""The project's own policy tests, run as anybody runs theirs."""
+"""Run of the project's own policy tests, in the same way as a user runs theirs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the project's files are, and what its contract says. The lab reads them as data and imports none."""
+"""Project files and the values of its contract. The lab reads them as data and imports none."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The mesh of the project, running: every proxy that its manifests describe as a real Envoy, and its application."""
+"""Running mesh of the project: a real Envoy for every proxy of its manifests, and its application."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_mesh(project: Project, jwks: str | None = None) -> Mesh:
             so a run of the lab brings its own. Nothing else is ever replaced.
 
     Raises:
-        ManifestError: A manifest holds something that is not known, or surely not meant.
+        ManifestError: A manifest holds something that is not known, or a mistake.
     """
     manifests = build(project.overlay, files={project.jwks_file: jwks} if jwks else {})
     return load_mesh(manifests).require_complete(without_notes=True)

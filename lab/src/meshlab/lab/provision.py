@@ -1,4 +1,4 @@
-"""What an environment has before the first event: topics, subscriptions, dataset, table and signing key.
+"""Resources that an environment needs before the first event: topics, subscriptions, dataset, table, key.
 
 Made through Google's official clients, so that the fakes are used from the first call as the real services are.
 """

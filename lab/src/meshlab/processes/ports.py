@@ -1,4 +1,4 @@
-"""Free loopback ports for servers that must be told their port before they start."""
+"""Free loopback ports for servers that need their port number before they start."""
 
 import contextlib
 import random
@@ -59,7 +59,7 @@ def has_address(address: str) -> bool:
 
 
 def _reserve(port: int) -> socket.socket | None:
-    """Bind the UDP port of the same number: nobody speaks UDP here, and the kernel lets go of it when we end."""
+    """Bind the UDP port of the same number. No part of the lab uses UDP, and the kernel frees it at the end."""
     reservation = socket.socket(type=socket.SOCK_DGRAM)
     try:
         reservation.bind((LOOPBACK, port))

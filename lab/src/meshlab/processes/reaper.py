@@ -1,4 +1,4 @@
-"""Ends what the lab started when the lab itself has no chance to: after SIGKILL or a crash.
+"""Reaper of the lab's processes when the lab itself cannot end them: after SIGKILL or a crash.
 
 Run as a process of its own, in its own session, with the standard library only. It reads lines from its standard
 input, whose other end only the lab holds:

@@ -1,4 +1,4 @@
-"""A case file against the mesh that it will be run on: does every name exist there."""
+"""Check of a case file against the mesh that it will be run on: every name must exist there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the readers of one case file share: named callers and tokens, problems, and mentions of the mesh's names."""
+"""State that the readers of one case file share: named callers and tokens, problems, names of the mesh."""
 
 from __future__ import annotations
 

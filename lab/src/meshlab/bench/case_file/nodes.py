@@ -1,4 +1,4 @@
-"""A place in a YAML text: what stands there, and on which line.
+"""Places in a YAML text: each value with its line.
 
 PyYAML's nodes are read instead of values, because values do not know their lines. What YAML 1.1 and YAML 1.2 readers
 disagree on is refused, as in manifests.

@@ -175,7 +175,7 @@ def _line(context: Context, where: Cursor, what: str) -> CaseWords:
 
 
 def _refuse_conflicts(context: Context, rows: dict[str, CaseWords], columns: dict[str, CaseWords]) -> None:
-    """Refuse a word that a row and a column both write: no reader of the table could tell which one counts."""
+    """Refuse a word that a row and a column both write: it would not be clear which one counts."""
     for row_name, row in rows.items():
         for column_name, column in columns.items():
             for word, at in _both(row, column):

@@ -1,4 +1,4 @@
-"""What was checked, as one JSON document.
+"""Result of a check as one JSON document.
 
 Keys are stable: new ones may be added, and `version` counts changes that are not additions.
 

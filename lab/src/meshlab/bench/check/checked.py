@@ -1,4 +1,4 @@
-"""What becomes of the manifests that a command was given."""
+"""Result of reading manifests without starting anything."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Checked:
 
     @property
     def notes(self) -> tuple[Problem, ...]:
-        """What is legal in Istio and surely not meant, what is old, and what was assumed."""
+        """What is legal in Istio and hardly intended, what is old, and what was assumed."""
         return self.mesh.notes
 
     @property

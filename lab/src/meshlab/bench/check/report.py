@@ -1,4 +1,4 @@
-"""What was checked, as a person reads it."""
+"""Result of a check as text for a person."""
 
 from __future__ import annotations
 

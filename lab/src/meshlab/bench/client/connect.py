@@ -28,7 +28,7 @@ __all__ = ["ClientTls", "Connection", "Connector", "ProxyHeader"]
 
 @dataclass(frozen=True)
 class ProxyHeader:
-    """The addresses that a PROXY protocol header (version 1) tells the listener.
+    """The addresses in a PROXY protocol header (version 1).
 
     Attributes:
         source_ip: The client's address in the cluster.

@@ -43,7 +43,7 @@ def exchange_http2(stream: Stream, request: WireRequest) -> tuple[int, tuple[tup
 
 
 def _exchange(stream: Stream, request: WireRequest) -> tuple[int, tuple[tuple[str, str], ...], bytes]:
-    # The mesh judges the request, so the library must neither check nor mend it.
+    # The mesh judges the request, so the library must neither check nor correct it.
     h2 = H2Connection(
         H2Configuration(
             header_encoding="utf-8",

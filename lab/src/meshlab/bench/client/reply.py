@@ -1,4 +1,4 @@
-"""What came back to a client, and how a connection ended that brought nothing."""
+"""Response that a client got, and the reason where a connection ended without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending one request over one new connection, within one time limit."""
+"""One request over one new connection, within one time limit."""
 
 from __future__ import annotations
 

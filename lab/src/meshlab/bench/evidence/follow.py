@@ -1,4 +1,4 @@
-"""Following growing files of JSON lines, and waiting for a line without asking every file again."""
+"""Reader of growing files of JSON lines that waits for a line without asking every file again."""
 
 from __future__ import annotations
 

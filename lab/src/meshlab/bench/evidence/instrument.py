@@ -131,5 +131,5 @@ def _accept_proxy_header(listener: Json) -> None:
 
 def _get(place: Json, name: str, default: Any) -> Any:  # noqa: ANN401 - any value of a JSON document
     """A field in either spelling of protobuf's JSON."""
-    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    snake = "".join(f"_{character.lower()}" if character.isupper() else character for character in name)
     return place.get(name, place.get(snake, default))

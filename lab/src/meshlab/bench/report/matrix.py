@@ -1,4 +1,4 @@
-"""A matrix of cases as a table that keeps to the width: too many columns go below each other, not into mush."""
+"""Matrix of cases as a table as wide as the terminal; columns that do not fit go below the others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def matrix_tables(
     Args:
         matrix: The matrix.
         outcomes: The outcomes of its file, by name.
-        on: The console, whose width and letters count.
+        on: The console, whose width and encoding count.
         only_broken: Whether a matrix whose every cell passed is left out.
     """
     found = {cell: outcomes[name] for cell, name in matrix.cells.items() if name in outcomes}

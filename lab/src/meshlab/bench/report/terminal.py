@@ -97,7 +97,7 @@ def counts(run: Run) -> Text:
 
 
 def changes(before: Run, after: Run, on: Console) -> None:
-    """Print what another run changed: cases that broke, were mended, appeared or went away; then the counts."""
+    """Print what another run changed: cases that broke, pass again, appeared or are gone; then the counts."""
     old = {_key(outcome): outcome for outcome in before.outcomes}
     new = {_key(outcome): outcome for outcome in after.outcomes}
     for key, outcome in new.items():

@@ -1,4 +1,4 @@
-"""Comparing an expectation with a verdict."""
+"""Comparison of an expectation with a verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def compare(expect: Expectation, verdict: Verdict) -> list[Mismatch]:
 
     Args:
         expect: The expectation; only what it states is compared.
-        verdict: What became of the request.
+        verdict: The outcome of the request.
     """
     found = list(_ending(expect, verdict))
     found += _answerer(expect, verdict)

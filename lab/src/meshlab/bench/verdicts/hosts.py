@@ -1,4 +1,4 @@
-"""The names that a request can be known by, for finding the refused objects that could change it.
+"""Names that a request can be known by, for finding the refused objects that could change it.
 
 Objects name a host in full. A client may use a short name, and a route may lead a host to another one.
 """

@@ -1,4 +1,4 @@
-"""Judging a case: whether its verdict can be trusted, and whether it is what was expected."""
+"""Judgement of a case: whether its verdict can be trusted, and whether it is the expected one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def judge(
     Args:
         case: The case.
         entry: What the client connected to.
-        verdict: What became of the request.
+        verdict: The outcome of the request.
         mesh: Says which proxies are untrusted.
         places: What listens where.
         failure: Why a workload's proxy cannot run; empty where it can.

@@ -1,4 +1,4 @@
-"""What listens at an address of this machine, in the mesh's own names."""
+"""Names of what listens at the addresses of this machine: proxies, applications, external hosts."""
 
 from __future__ import annotations
 

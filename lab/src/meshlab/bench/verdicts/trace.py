@@ -1,4 +1,4 @@
-"""Following one request from proxy to proxy by the evidence, until an application or a proxy answered it."""
+"""Trace of one request from proxy to proxy by the evidence, until an application or a proxy answered it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class _Trail:
 
 
 class Tracer:
-    """Finds out what became of requests. Safe to use from several threads.
+    """Traces requests to the proxy or the application that answered. Safe to use from several threads.
 
     Args:
         places: What listens where.
@@ -80,7 +80,7 @@ class Tracer:
         self._stated = {source: stated for stated, source in mesh.sources.items()}
 
     def trace(self, reply: Reply, entry: str, mark: str, began: float = 0.0) -> Verdict:
-        """Return what became of a request.
+        """Return the verdict on a request.
 
         Args:
             reply: What came back.

@@ -1,4 +1,4 @@
-"""What became of one request."""
+"""Verdict on one request, and the outcome of its case."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ReceivedByApp:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one request.
+    """The outcome of one request.
 
     Attributes:
         reply: What came back to the client.
@@ -160,7 +160,7 @@ class Outcome:
         case: The case.
         state: `passed`; `failed`; `not judged`, because a proxy on the way is untrusted; `error`, because the case
             could not be run, or a proxy on the way does not run; `seen` for a case without an expectation.
-        verdict: What became of the request; `None` with `error`.
+        verdict: The outcome of the request; `None` with `error`.
         mismatches: What differs from the expectation.
         reasons: Why the case is not judged, or why it could not be run.
         duration_s: Seconds that it took.

@@ -1,1 +1,1 @@
-"""Bytes of protocols that both ends of the bench share: its probes and its echo server."""
+"""Bytes of protocols that both ends of the bench share: its clients and its echo server."""

@@ -1,4 +1,4 @@
-"""Messages of HTTP/1.1 (RFC 9112), read without mending anything."""
+"""Messages of HTTP/1.1 (RFC 9112), read exactly as they were sent."""
 
 from __future__ import annotations
 

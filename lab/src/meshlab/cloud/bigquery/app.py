@@ -20,7 +20,7 @@ from starlette.routing import Route
 from meshlab.cloud.bigquery.catalogue import LOCATION, Catalogue
 from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH, Stats
 from meshlab.cloud.bigquery.errors import ApiError, backend_error, invalid, unsupported
-from meshlab.cloud.bigquery.faults import FaultPlan, Faults, Trouble
+from meshlab.cloud.bigquery.faults import FaultKind, FaultPlan, Faults
 from meshlab.cloud.bigquery.insert_all import MAX_BODY_BYTES, fail_rows, judge, parse_request, too_large
 from meshlab.cloud.bigquery.jobs import Job, Jobs
 from meshlab.cloud.bigquery.schema import Schema
@@ -98,24 +98,24 @@ class _Api:
         wanted = parse_request(await _body(request))
         self._stats.requests += 1
         self._stats.rows += len(wanted.rows)
-        strike = self._plan.strike(len(wanted.rows), self._now_s())
+        fault = self._plan.next(len(wanted.rows), self._now_s())
         if delay_s := self._plan.faults.delay_s:
             await asyncio.sleep(delay_s)
-        if strike.trouble is Trouble.UNAVAILABLE:
+        if fault.kind is FaultKind.UNAVAILABLE:
             self._stats.unavailable += 1
             raise backend_error()
         table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
         verdict = judge(wanted, table.schema)
-        if strike.trouble is Trouble.PARTIAL and not verdict.insert_errors:
+        if fault.kind is FaultKind.PARTIAL and not verdict.insert_errors:
             self._stats.partial += 1
-            verdict = fail_rows(strike.bad_rows, len(wanted.rows))
+            verdict = fail_rows(fault.bad_rows, len(wanted.rows))
         now_s = self._now_s()
         rows = [row for insert_id, row in verdict.accepted if table.seen.admit(insert_id, now_s)]
         self._store.append(table.stored, rows)
         self._stats.written += len(rows)
-        if strike.trouble in (Trouble.ANSWER_REPLACED, Trouble.ANSWER_CUT):
+        if fault.kind in (FaultKind.ANSWER_REPLACED, FaultKind.ANSWER_CUT):
             self._stats.lost_answers += 1
-            if strike.trouble is Trouble.ANSWER_CUT:
+            if fault.kind is FaultKind.ANSWER_CUT:
                 return _CutResponse()
             raise backend_error()
         answer: dict[str, Any] = {"kind": "bigquery#tableDataInsertAllResponse"}

@@ -1,4 +1,4 @@
-"""What a test may ask of the running fake beyond BigQuery's API: to fail, and to say how often it was called.
+"""Control of the running fake by a test, beyond BigQuery's API: injected faults and counts of calls.
 
 Two paths of its own on the same port, `POST /lab/faults` and `GET /lab/stats`: nothing of them touches `/bigquery/v2`.
 """

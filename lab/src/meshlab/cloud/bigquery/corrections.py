@@ -1,4 +1,4 @@
-"""Where sqlglot's translation would run but give another answer than BigQuery: put right, or refused. Pure.
+"""Corrections where sqlglot's translation would give another result than BigQuery, and refusals. Pure.
 
 A wrong answer is worse than none, so what cannot be put right without knowing a column's type is refused.
 """

@@ -1,7 +1,7 @@
-"""Troubles of streaming inserts that a test orders: none by default, and the same again for the same seed. Pure.
+"""Injected faults of streaming inserts: none by default, and the same ones for the same seed. Pure.
 
-Each request draws its own luck from the seed and its number since the order, whatever came before it. So a run with
-the same order meets the same troubles at the same requests, however its requests are cut.
+Each request has its own random numbers from the seed and its number since the order, whatever came before it. So a run
+with the same order meets the same faults at the same requests, however its requests are cut.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Faults:
         return cls(**document)  # type: ignore[arg-type]  # the values are checked as they are taken
 
 
-class Trouble(enum.StrEnum):
+class FaultKind(enum.StrEnum):
     """What happens to one request."""
 
     NONE = "none"
@@ -80,15 +80,15 @@ class Trouble(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
-    """The trouble of one request.
+class InjectedFault:
+    """The fault that is injected into one request.
 
     Attributes:
-        trouble: Its kind.
+        kind: Its kind.
         bad_rows: For a partial failure, the reason by the row's place in the request.
     """
 
-    trouble: Trouble
+    kind: FaultKind
     bad_rows: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -97,7 +97,7 @@ class FaultPlan:
 
     Args:
         faults: What was ordered.
-        ordered_at_s: When, by the clock of `strike`.
+        ordered_at_s: When, by the clock of `next`.
     """
 
     def __init__(self, faults: Faults, ordered_at_s: float) -> None:
@@ -105,7 +105,7 @@ class FaultPlan:
         self._requests = 0
         self.faults = faults
 
-    def strike(self, row_count: int, now_s: float) -> Strike:
+    def next(self, row_count: int, now_s: float) -> InjectedFault:
         """Decide about the next request.
 
         Args:
@@ -113,18 +113,18 @@ class FaultPlan:
             now_s: The time.
         """
         if now_s < self._unavailable_until_s:
-            return Strike(Trouble.UNAVAILABLE)
+            return InjectedFault(FaultKind.UNAVAILABLE)
         self._requests += 1
         if not self.faults.partial_share and not self.faults.lost_answer_share:
-            return Strike(Trouble.NONE)
-        # No secret hangs on it, and a text is a seed that every Python reads alike.
-        luck = random.Random(f"{self.faults.seed}:{self._requests}")  # noqa: S311
-        drawn = luck.random()
+            return InjectedFault(FaultKind.NONE)
+        # No secret depends on it, and a text is the same seed in every Python.
+        generator = random.Random(f"{self.faults.seed}:{self._requests}")  # noqa: S311
+        drawn = generator.random()
         if drawn < self.faults.partial_share:
-            return Strike(Trouble.PARTIAL, _bad_rows(luck, row_count))
+            return InjectedFault(FaultKind.PARTIAL, _bad_rows(generator, row_count))
         if drawn < self.faults.partial_share + self.faults.lost_answer_share:
-            return Strike(luck.choice((Trouble.ANSWER_REPLACED, Trouble.ANSWER_CUT)))
-        return Strike(Trouble.NONE)
+            return InjectedFault(generator.choice((FaultKind.ANSWER_REPLACED, FaultKind.ANSWER_CUT)))
+        return InjectedFault(FaultKind.NONE)
 
 
 def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - whatever stood in the order
@@ -138,6 +138,6 @@ def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - whatever stood in 
     return "" if value >= 0 else f"{name} must be 0 or more."
 
 
-def _bad_rows(luck: random.Random, row_count: int) -> dict[int, str]:
-    count = min(luck.randint(1, _MOST_BAD_ROWS), row_count)
-    return {index: luck.choice(PASSING_REASONS) for index in luck.sample(range(row_count), count)}
+def _bad_rows(generator: random.Random, row_count: int) -> dict[int, str]:
+    count = min(generator.randint(1, _MOST_BAD_ROWS), row_count)
+    return {index: generator.choice(PASSING_REASONS) for index in generator.sample(range(row_count), count)}

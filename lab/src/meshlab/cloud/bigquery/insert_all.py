@@ -1,4 +1,4 @@
-"""Streaming inserts: which rows of a request are written, and what is said about the others. Pure.
+"""Streaming inserts: which rows of a request are written, and which errors the others get. Pure.
 
 The rules are the service's: without `skipInvalidRows` one bad row keeps the whole request out, and its innocent
 neighbours are reported as `stopped`; with it, the good rows are written and only the bad ones reported.
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a request."""
+    """Disposition of the rows of a request."""
 
     accepted: list[tuple[str | None, Row]]
     insert_errors: list[dict[str, Any]]
@@ -86,7 +86,7 @@ def judge(request: Request, schema: Schema) -> Verdict:
 
 
 def fail_rows(bad_rows: Mapping[int, str], row_count: int) -> Verdict:
-    """Keep a request out because some of its rows met trouble in the service.
+    """Keep a request out because some of its rows met a fault of the service.
 
     Args:
         bad_rows: The reason of each such row, by its place in the request.

@@ -1,4 +1,4 @@
-"""What a statement is: a query, or the definition of a view. Pure; import it only when a statement comes.
+"""Kinds of statements: a query, or the definition of a view. Pure; import it only when a statement comes.
 
 Whatever else GoogleSQL has is refused by name.
 """

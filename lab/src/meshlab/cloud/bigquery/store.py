@@ -58,7 +58,7 @@ class Store:
 
         Raises:
             duckdb.Error: The query failed.
-            ApiError: A column of the result has a type that cannot be told to a client.
+            ApiError: A column of the result has a type that the API cannot express.
         """
         name = f"r{next(self._numbers)}"
         with self._lock:
@@ -77,7 +77,7 @@ class Store:
 
         Raises:
             duckdb.Error: The query is wrong.
-            ApiError: A column of the result has a type that cannot be told to a client.
+            ApiError: A column of the result has a type that the API cannot express.
         """
         with self._lock:
             return self._describe(f"({sql})")

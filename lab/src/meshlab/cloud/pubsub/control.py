@@ -1,7 +1,7 @@
-"""What a test may ask of the running fake beyond Pub/Sub's API: its backlog, and to fail.
+"""Control of the running fake by a test, beyond Pub/Sub's API: its backlog, and injected faults.
 
-Of the real service only Cloud Monitoring answers the first, and nobody the second. They are gRPC methods of their own,
-below `meshlab.Lab`, with JSON either way: nothing of them touches google.pubsub.v1.
+Of the real service only Cloud Monitoring reports the first; the second is the fake's alone. They are gRPC methods of
+their own, below `meshlab.Lab`, with JSON either way: nothing of them touches google.pubsub.v1.
 """
 
 from __future__ import annotations

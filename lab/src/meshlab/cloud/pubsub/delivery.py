@@ -1,4 +1,4 @@
-"""What a subscription does with its messages: plain values, no protobuf and no clock."""
+"""Rules by which a subscription delivers its messages: plain values, no protobuf and no clock."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings of a subscription that decide the fate of its messages.
+    """The settings of a subscription that decide how its messages are delivered.
 
     Attributes:
         ack_deadline_s: Seconds a consumer has to acknowledge; for push also the request's timeout.

@@ -1,4 +1,4 @@
-"""What the fake refuses with: a gRPC status code and a sentence, in the service's words where known."""
+"""Errors of the fake: a gRPC status code and a sentence, in the service's words where known."""
 
 from __future__ import annotations
 

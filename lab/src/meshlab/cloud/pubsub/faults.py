@@ -1,4 +1,4 @@
-"""Troubles of publishing that a test orders; none by default. Pure: time is an argument."""
+"""Injected faults of publishing, ordered by a test; none by default. Pure: time is an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wakes the consumers of a subscription: when something changed it, and when time alone did."""
+"""Hub that wakes the consumers of a subscription: when something changed it, and when time passed."""
 
 from __future__ import annotations
 

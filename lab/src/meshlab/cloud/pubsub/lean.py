@@ -15,9 +15,9 @@ _PACKAGE = "google.pubsub_v1"
 
 
 def leave_out_clients() -> None:
-    """Puts an empty module in the package's place, below which only its `types` can be imported.
+    """Put an empty module in the package's place, below which only its `types` can be imported.
 
-    For a process in which nobody wants the clients, and before anything of the package is imported.
+    For a process that needs no client. Call it before anything of the package is imported.
     """
     shell = ModuleType(_PACKAGE)
     google = find_spec("google")

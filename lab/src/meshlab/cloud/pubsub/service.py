@@ -1,4 +1,4 @@
-"""What each method of the two services does. Deciding is left to the store, waking to the hub."""
+"""Methods of the two services. The store decides, the hub wakes."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class SubscriberService:
         return raw("Empty")()
 
     async def pull(self, request: Proto) -> Proto:
-        """Answers Pull: waits a while for a first message unless told to return at once."""
+        """Answers Pull: waits a while for a first message unless asked to return at once."""
         entry = self._pullable(request.subscription)
         check_range("max_messages", request.max_messages, 1, 2**31 - 1)
         consumer = Consumer()

@@ -1,4 +1,4 @@
-"""All topics and subscriptions of a server, and how a message gets from one to the others. No I/O.
+"""All topics and subscriptions of a server, and the way of a message between them. No I/O.
 
 Every operation that can give a subscription's consumers something new to do marks it; the server collects the
 marks with `take_touched` and wakes the consumers.
@@ -40,7 +40,7 @@ class Store:
 
     Args:
         first_message_id: Message IDs count up from here. Restarted servers need different ones, since
-            consumers tell duplicates by them.
+            consumers recognise duplicates by them.
     """
 
     def __init__(self, first_message_id: int = 1) -> None:
@@ -196,7 +196,7 @@ class Store:
                 self.touch(name)
 
     def _forward(self, source: str, message: Message, attempts: int, now_s: float) -> bool:
-        """Publishes a dead letter, marked as in https://cloud.google.com/pubsub/docs/dead-letter-topics."""
+        """Publish a dead letter, marked as in https://cloud.google.com/pubsub/docs/dead-letter-topics."""
         entry = self._entries.get(source)
         dead_letter = entry and entry.subscription.policy.dead_letter
         if not dead_letter or dead_letter.topic not in self._topics:
@@ -209,11 +209,11 @@ class Store:
             "CloudPubSubDeadLetterSourceSubscriptionProject": project,
             "CloudPubSubDeadLetterSourceTopicPublishTime": published.isoformat(timespec="milliseconds"),
         }
-        letter = replace(
+        forwarded = replace(
             message,
             message_id=str(next(self._message_ids)),
             publish_time_s=now_s,
             attributes={**message.attributes, **marks},
         )
-        self._deliver(dead_letter.topic, [letter])
+        self._deliver(dead_letter.topic, [forwarded])
         return True

@@ -1,4 +1,4 @@
-"""How many pushes may be in flight to one endpoint, and when none may. Pure: time is an argument."""
+"""Limit of pushes in flight to one endpoint, and the pauses between them. Pure: time is an argument."""
 
 from __future__ import annotations
 

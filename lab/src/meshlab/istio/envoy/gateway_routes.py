@@ -1,4 +1,4 @@
-"""Where a gateway's requests and connections go."""
+"""Routes of a gateway: where its requests and connections go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The filters that the policies of a workload come to, in the order in which Istio runs them.
+"""HTTP filters for the policies of a workload, in the order in which Istio runs them.
 
 Ports in policies are the pod's own. Here every port of every pod listens elsewhere, so the placement translates.
 """

@@ -1,4 +1,4 @@
-"""Where everything of a mesh listens on this machine."""
+"""Addresses on this machine of everything in a mesh."""
 
 from __future__ import annotations
 

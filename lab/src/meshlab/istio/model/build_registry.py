@@ -1,4 +1,4 @@
-"""From Services, ServiceEntries, pods and WorkloadEntries to the services of the mesh.
+"""Registry of services, built from Services, ServiceEntries, pods and WorkloadEntries.
 
 Follows `pilot/pkg/serviceregistry/{kube,serviceentry}`.
 """

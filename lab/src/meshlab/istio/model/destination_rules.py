@@ -1,4 +1,4 @@
-"""Which DestinationRule counts for a client and a host, and what it says for one port.
+"""Choice of the DestinationRule for a client and a host, and its settings for one port.
 
 Follows `pilot/pkg/model/{push_context,destination_rule,sidecar}.go`: rules of one namespace for one host are merged.
 A rule is looked for in the client's namespace, then in the service's, then in the root namespace.

@@ -112,7 +112,7 @@ class GatewayPort:
 
 @dataclass(frozen=True)
 class MergedPorts:
-    """What the Gateways of a workload come to."""
+    """Result of the Gateways of a workload."""
 
     ports: tuple[GatewayPort, ...]
     dropped: tuple[DroppedServer, ...]

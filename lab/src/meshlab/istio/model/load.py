@@ -1,4 +1,4 @@
-"""From manifests to a mesh: every object is read, and what is refused is kept beside what is known."""
+"""Loading of a mesh from manifests: every object is read, and refusals are kept beside what is known."""
 
 from __future__ import annotations
 

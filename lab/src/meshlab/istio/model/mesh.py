@@ -45,7 +45,7 @@ class Mesh:
         settings: The mesh-wide settings.
         workloads: Everything that runs pods, in the order of the names.
         refusals: Objects that are not compiled. The traffic that they could change cannot be judged.
-        notes: What is legal and surely not meant, such as a selector that selects nothing; and what was assumed.
+        notes: What is legal and hardly intended, such as a selector that selects nothing; and what was assumed.
         passed_over: Objects that never decide a request.
         not_enforced: What the manifests ask for and only a cluster can do, one sentence each.
         stated_addresses: Workload to the IP address of its pod, for the workloads whose address is known.

@@ -1,4 +1,4 @@
-"""Whether a sidecar's port takes mTLS, plaintext or both.
+"""mTLS mode of a sidecar's port: mTLS, plaintext or both.
 
 Follows `pilot/pkg/security/authn/policy_applier.go#ComposePeerAuthentication`. Gateways ignore it: only the TLS
 settings of a Gateway's server count there.

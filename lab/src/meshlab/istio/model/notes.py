@@ -1,4 +1,4 @@
-"""What is legal in Istio and surely not meant: references to what is not there, and what was assumed.
+"""Notes on what is legal in Istio and hardly intended: missing references, and assumptions.
 
 In a cluster such slips are silent: a route to nowhere is a 503, a policy that selects nothing is no policy. The bench
 does as Istio does, and says so.

@@ -1,4 +1,4 @@
-"""What DestinationRules and Sidecars say that Istio accepts and that is surely a mistake, one sentence each."""
+"""Notes on DestinationRules and Sidecars: what Istio accepts although it is a mistake, one sentence each."""
 
 from __future__ import annotations
 

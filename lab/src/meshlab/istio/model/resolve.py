@@ -1,4 +1,4 @@
-"""What a client's DNS answers: the address that it connects to for a host."""
+"""Name resolution of a client in the mesh: the address that it connects to for a host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What VirtualServices say that Istio accepts and that is surely a mistake, one sentence each.
+"""Notes on VirtualServices: what Istio accepts although it is a mistake, one sentence each.
 
 Nothing of it is refused: a cluster runs it, so the lab runs it, too. A person wants to read it beside the verdicts.
 """

@@ -1,4 +1,4 @@
-"""Which traffic an object could change, for objects that are refused.
+"""Scope of refused objects: the traffic that each of them could change.
 
 What is not understood must not be guessed, and must not silence the rest of the mesh. So a refusal covers the proxies,
 the direction and the hosts that its object can touch, and no more.

@@ -1,4 +1,4 @@
-"""Which policies reach which workload: `pilot/pkg/model/policyattachment.go`, without waypoints."""
+"""Attachment of policies to workloads: `pilot/pkg/model/policyattachment.go`, without waypoints."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Attachment:
     created: dt.datetime = UNKNOWN_AGE
 
     def reaches(self, namespace: str, labels: Mapping[str, str], root_namespace: str) -> bool:
-        """Tell whether the policy applies to pods of that namespace with those labels.
+        """Return whether the policy applies to pods of that namespace with those labels.
 
         A policy counts in its own namespace, one of the root namespace in all. A selector must be a subset of the
         pod's labels. Target references only ever reach pods of the Gateway API: the pods of the Gateway that they

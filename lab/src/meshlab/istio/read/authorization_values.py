@@ -1,4 +1,4 @@
-"""What Istio's webhook takes as a value or a key of an AuthorizationPolicy (`pkg/config/security/security.go`)."""
+"""Values and keys of an AuthorizationPolicy that Istio's webhook accepts (`pkg/config/security/security.go`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MAX_ACCOUNT_LENGTH = 320
 
 
 def is_condition_key(key: str) -> bool:
-    """Tell whether Istio knows the key of a condition."""
+    """Return whether Istio knows the key of a condition."""
     if key in _KEYS:
         return True
     opened = key.find("[")

@@ -1,4 +1,4 @@
-"""A strict reader of manifest fields: it knows where it stands, and refuses what nobody asked for."""
+"""Strict reader of manifest fields: each value with its place, and no field that is not asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateway: which ports a gateway workload opens, for which hosts, and what becomes of TLS there.
+"""Gateway: which ports a gateway workload opens, for which hosts, and how TLS is handled there.
 
 What Istio's webhook refuses (`pkg/config/validation/validation.go#ValidateGateway`) is a refusal. What Istio accepts
 and ignores is a note.
@@ -64,7 +64,7 @@ class Server:
         bind: The address that it asks for; empty for every address.
         name: The name of the server, for statistics.
         hosts: Which hosts may be bound here.
-        tls: What becomes of TLS; `None` where nothing is written.
+        tls: How TLS is handled; `None` where nothing is written.
         where: Where it stands.
     """
 

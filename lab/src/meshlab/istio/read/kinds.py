@@ -1,4 +1,4 @@
-"""Which kinds are read, which are passed over by name, and which are refused."""
+"""Kinds that are read, kinds that are passed over by name, and kinds that are refused."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ REFUSED = {
 
 
 def classify(manifest: Manifest) -> Disposition:
-    """Return what becomes of a manifest."""
+    """Return how a manifest is treated."""
     kind = (manifest.group, manifest.kind)
     if kind in NOT_ENFORCED:
         return "not enforced"
@@ -170,7 +170,7 @@ def refusal(manifest: Manifest) -> ManifestError:
             .error(f"{manifest.api_version} is not known; write GROUP/VERSION.")
         )
     reason = REFUSED.get(
-        (manifest.group, manifest.kind), "it may decide what becomes of a request, and it is not compiled"
+        (manifest.group, manifest.kind), "it may change the outcome of a request, and it is not compiled"
     )
     return (
         Where(manifest)

@@ -99,7 +99,7 @@ class MeshSettings:
 
 
 def is_mesh_config(manifest: Manifest) -> bool:
-    """Tell whether an object carries a MeshConfig: an IstioOperator, or a ConfigMap `istio` or `istio-REVISION`."""
+    """Return whether an object carries a MeshConfig: an IstioOperator, or a ConfigMap `istio` or `istio-REVISION`."""
     if manifest.kind == "IstioOperator":
         return manifest.group == "install.istio.io"
     named = manifest.name == "istio" or manifest.name.startswith("istio-")

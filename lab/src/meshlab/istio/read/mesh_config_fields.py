@@ -46,7 +46,7 @@ READ = (
 _OBSERVED = "it only decides what is observed"
 _INGRESS = "it steers Ingress objects, which the lab does not read"
 _LIFECYCLE = "it decides how a proxy starts and ends"
-_CONTROL_PLANE = "it tells proxies and istiod how to reach each other"
+_CONTROL_PLANE = "it says how proxies and istiod reach each other"
 
 PASSED_OVER = {
     "ca": _CONTROL_PLANE,

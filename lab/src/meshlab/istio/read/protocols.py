@@ -1,4 +1,4 @@
-"""Which protocol a port speaks: `pkg/config/kube/conversion.go` and `pkg/config/protocol/instance.go`."""
+"""Protocol of a port: `pkg/config/kube/conversion.go` and `pkg/config/protocol/instance.go`."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class GatewayTopology:
     Attributes:
         trusted_proxies: How many addresses at the end of X-Forwarded-For a gateway trusts; `None` where nothing is
             written.
-        forwarded_certificate: What becomes of X-Forwarded-Client-Cert; `None` where nothing is written.
+        forwarded_certificate: How X-Forwarded-Client-Cert is handled; `None` where nothing is written.
     """
 
     trusted_proxies: int | None = None

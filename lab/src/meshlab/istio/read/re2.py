@@ -1,4 +1,4 @@
-r"""Syntax check of regular expressions: what Istio and Envoy (both RE2) would refuse is refused here, too.
+r"""Syntax check of regular expressions: what Istio and Envoy (both RE2) refuse is refused here, too.
 
 Python's own expressions differ both ways: they have lookarounds and backreferences, RE2 has `\pN` and `\z`.
 So the syntax is read by hand (https://github.com/google/re2/wiki/Syntax).

@@ -175,7 +175,7 @@ def _check(entry: ServiceEntry) -> None:
     opaque = [port for port in entry.ports if port.protocol in ("tcp", "udp", "auto")]
     if entry.resolution != "NONE" and len(entry.hosts) > 1 and opaque:
         raise opaque[0].where.error(
-            "several hosts cannot share a port that is neither HTTP nor TLS: nothing tells them apart."
+            "several hosts cannot share a port that is neither HTTP nor TLS: nothing distinguishes them."
         )
 
 

@@ -97,7 +97,7 @@ class Sidecar:
         selector: Labels of the workloads that it is for; `None` for the whole namespace.
         egress: Its listeners; empty for one that takes everything that is visible.
         ingress: Its listeners for callers; empty where the workload's Services count.
-        outbound: What becomes of traffic to unknown hosts; `None` where the mesh's setting counts.
+        outbound: The policy for traffic to unknown hosts; `None` where the mesh's setting counts.
         egress_proxy: Where such traffic goes, if not to where it was sent.
         created: Its creation time, where it is written.
     """

@@ -1,4 +1,4 @@
-"""What the Gateway API has otherwise than a VirtualService: backends that are not there, and removed prefixes.
+"""Routes of the Gateway API that a VirtualService cannot say: missing backends, and removed prefixes.
 
 Follows `pilot/pkg/networking/core/route/route.go#applyHTTPRouteDestination`, where it asks for gateway semantics.
 """

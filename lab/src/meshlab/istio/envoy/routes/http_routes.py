@@ -89,6 +89,6 @@ def _names(rule: HttpRoute, match: HttpMatch | None) -> Json:
 
 
 def _metadata(virtual_service: VirtualService) -> Json:
-    """Return the note by which Istio tells from whose rules a route comes."""
+    """Return the metadata by which Istio names the VirtualService of a route."""
     path = f"/namespaces/{virtual_service.namespace}/virtual-service/{virtual_service.name}"
     return {"filterMetadata": {"istio": {"config": f"/apis/networking.istio.io/v1{path}"}}}

@@ -1,4 +1,4 @@
-"""What routes depend on beside the VirtualServices: the proxy, the services that it sees, the settings of the mesh."""
+"""Settings that routes depend on beside the VirtualServices: proxy, visible services, mesh settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parents a route attaches to, and which of its hosts it serves there.
+"""Attachment of routes to parents, and the hosts that a route serves there.
 
 Follows `pilot/pkg/config/kube/gateway/conversion.go#extractParentReferenceInfo`, `#referenceAllowed` and
 `#hostnameAllowedByIsolation`.

@@ -1,4 +1,4 @@
-"""Backends of rules: services, and what becomes of references that lead nowhere.
+"""Backends of rules: services, and the results of references that lead nowhere.
 
 Follows `pilot/pkg/config/kube/gateway/conversion.go#buildDestination`. A backend that cannot be used stays in the rule
 as a destination that does not exist: its share of the requests is answered 500, its share of connections is closed.

@@ -35,7 +35,7 @@ _USES: dict[str, ClassUse] = {
 
 
 def class_use(name: str, classes: Sequence[GatewayClass]) -> ClassUse:
-    """Return what becomes of the Gateways of a class.
+    """Return how Istio treats the Gateways of a class.
 
     Args:
         name: The class.

@@ -42,7 +42,7 @@ class ServedListener:
         holder: The Gateway or ListenerSet that has it.
         listener: The listener.
         kinds: The kinds of routes that it takes.
-        gateway: What it comes to; `valid` says whether it is served.
+        gateway: Its form as a Gateway of Istio; `valid` says whether it is served.
         valid: Whether a port is opened for it. Routes attach to it all the same.
     """
 

@@ -1,4 +1,4 @@
-"""What a conversion of the Gateway API works from, and what it comes to."""
+"""Input and output of the conversion of the Gateway API."""
 
 from __future__ import annotations
 

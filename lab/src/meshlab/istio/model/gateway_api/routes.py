@@ -51,7 +51,7 @@ _Rule = TypeVar("_Rule")
 
 
 def route_services(api: GatewayApi, parents: Parents, notes: list[Problem]) -> list[VirtualService]:
-    """Return the VirtualServices that all routes come to.
+    """Return all routes as VirtualServices.
 
     Args:
         api: All objects.

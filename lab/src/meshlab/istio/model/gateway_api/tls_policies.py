@@ -30,7 +30,7 @@ _WITHOUT_CA = "gateways send nothing to the backend, and sidecars send plaintext
 
 
 def tls_rules(api: GatewayApi, notes: list[Problem]) -> list[DestinationRule]:
-    """Return the DestinationRules that the BackendTLSPolicies come to.
+    """Return the BackendTLSPolicies as DestinationRules.
 
     Args:
         api: All objects.
@@ -39,7 +39,7 @@ def tls_rules(api: GatewayApi, notes: list[Problem]) -> list[DestinationRule]:
     by_target: dict[tuple[str, str, str, str], list[tuple[BackendTlsPolicy, BackendTarget]]] = {}
     for policy in sorted(api.tls_policies, key=lambda each: (each.created, each.namespace, each.name)):
         if policy.ignored:
-            notes.append(note(policy.where, "an annotation tells Istio to ignore it."))
+            notes.append(note(policy.where, "an annotation makes Istio ignore it."))
             continue
         for target in policy.targets:
             for host in _hosts(target, policy, api, notes):

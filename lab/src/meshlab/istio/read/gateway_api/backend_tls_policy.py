@@ -43,7 +43,7 @@ class BackendTlsPolicy:
         names: Names, of which the certificate must have one.
         authorities: ConfigMaps with the CA; empty for the operating system's CAs.
         well_known: `wellKnownCACertificates`.
-        ignored: Whether an annotation tells Istio to ignore it.
+        ignored: Whether an annotation makes Istio ignore it.
         created: Its creation time, where it is written.
     """
 
@@ -111,7 +111,7 @@ def _check_targets(targets: tuple[BackendTarget, ...]) -> None:
         for other in targets[:index]:
             same = (target.ref.kind, target.ref.name) == (other.ref.kind, other.ref.name)
             if same and (target.section == other.section or not (target.section and other.section)):
-                problem = f"{target.ref} stands here twice; tell the two apart by sectionName."
+                problem = f"{target.ref} stands here twice; distinguish the two by sectionName."
                 raise target.ref.where.error(problem)
 
 

@@ -144,7 +144,7 @@ def read_parents(spec: Fields, namespace: str) -> tuple[ParentRef, ...]:
                 continue
             some = [bool(each.section or each.port) for each in (parent, other)]
             if (parent.section, parent.port) == (other.section, other.port) or some[0] != some[1]:
-                problem = f"{parent.target} is a parent already; tell them apart by sectionName or port."
+                problem = f"{parent.target} is a parent already; distinguish them by sectionName or port."
                 raise parent.where.error(problem)
     return found
 
