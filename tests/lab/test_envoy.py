@@ -118,7 +118,7 @@ def test_a_killed_gateway_comes_back_on_the_same_address(mesh: ProjectMesh, send
     assert mesh.gateway_url == before
 
 
-def test_a_policy_edited_while_it_runs_decides_at_once_and_so_does_its_mending(
+def test_a_policy_edited_while_it_runs_decides_at_once_and_so_does_its_correction(
     mesh: ProjectMesh, send: Send, project: Project, edited: Edited
 ) -> None:
     denied = edited(("infra/mesh/ingress/authorization-policy.yaml", "methods: [GET]", "methods: [PUT]"))

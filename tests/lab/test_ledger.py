@@ -14,7 +14,7 @@ def test_every_event_in_one_place_balances() -> None:
     assert ledger.complaints == []
 
 
-def test_a_row_that_nobody_published_is_noticed() -> None:
+def test_a_row_without_a_published_event_is_noticed() -> None:
     ledger = balance([Published("1", "a")], [Row("1", "a"), Row("9", "z")], [])
     assert not ledger.balanced
     assert ledger.complaints == ["the sums do not agree: 1 events, 2 rows, 0 dead-lettered, 0 lost"]

@@ -1,4 +1,4 @@
-"""Ports for servers that must be told theirs."""
+"""Free ports for servers that need their number before they start."""
 
 import socket
 from itertools import islice
@@ -10,7 +10,7 @@ from meshlab.processes.ports import LOOPBACK, free_ports
 
 @pytest.fixture
 def window(monkeypatch: pytest.MonkeyPatch) -> int:
-    """A range of one port, which nobody uses."""
+    """A range of one free port."""
     chosen = free_ports()
     port = next(chosen)
     del chosen
@@ -25,7 +25,7 @@ def test_ports_are_distinct_and_below_those_of_outgoing_connections() -> None:
     assert all(20_000 <= port < 32_000 for port in found)
 
 
-def test_a_port_that_somebody_listens_on_is_not_chosen(window: int) -> None:
+def test_a_port_that_is_listened_on_is_not_chosen(window: int) -> None:
     with socket.socket() as server:
         server.bind((LOOPBACK, window))
         server.listen()

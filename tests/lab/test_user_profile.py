@@ -66,7 +66,7 @@ def test_an_unknown_user_id_is_answered_404_with_the_id_asked_for(client: httpx.
     assert reply.json() == {"error": "profile_not_found", "user_id": "no one-é"}
 
 
-def test_a_user_id_that_is_not_utf_8_is_nobodys(client: httpx.Client) -> None:
+def test_a_user_id_that_is_not_utf_8_is_unknown(client: httpx.Client) -> None:
     reply = client.get("/profile/%FF")
 
     assert (reply.status_code, reply.json()["error"]) == (404, "profile_not_found")

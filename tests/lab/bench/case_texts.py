@@ -22,7 +22,7 @@ callers:
   office: {use: internet, address: 192.0.2.1, certificate: {authority: partner, dns: [office.example]}}
   cart: {workload: shop/cart}
   rogue: {bypass: shop/cart, to: orders/orders, port: 8080, mode: mtls}
-  nobody: {bypass: none, to: orders/orders}
+  anonymous: {bypass: none, to: orders/orders}
   foreign: {mesh: spiffe://other.example/ns/x/sa/y, authority: partner, to: orders/orders}
 defaults: {from: internet, request: {url: https://shop.example/, headers: {x-trace: 1}}}
 cases:
@@ -47,7 +47,7 @@ cases:
     request: {tls: 'api.partner.example:443', sni: api.partner.example}
     expect: {answered: true, app: api.partner.example, certificate: api.partner.example}
   - {name: around the sidecar, from: rogue, expect: refused orders/orders}
-  - {name: without identity, from: nobody, expect: refused}
+  - {name: without identity, from: anonymous, expect: refused}
   - {name: from another mesh, from: foreign, expect: 404}
 matrix:
   - name: orders
@@ -92,7 +92,7 @@ SHAPE_FAULTS = {
     "a proxy that is a host": ("proxy: istio-ingress/gateway, says", "proxy: shop.example, says", "is not a workload"),
     "two kinds of caller": ("cart: {workload: shop/cart}", "cart: {workload: shop/cart, outside: a/b}", "workload"),
     "no kind of caller": ("cart: {workload: shop/cart}", "cart: {}", "exactly one of outside, workload, bypass, mesh"),
-    "a caller that is only a name": ("nobody: {bypass: none, to: orders/orders}", "nobody: nobody", "expected a mapping"),
+    "a caller that is only a name": ("anonymous: {bypass: none, to: orders/orders}", "anonymous: anonymous", "expected a mapping"),
     "a token that is only a name": ("  raw: {literal: not.a.token, in: query, name: access_token}", "  raw: raw", "expected a mapping"),
     "a word of another kind of caller": ("cart: {workload: shop/cart}", "cart: {workload: shop/cart, port: 1}", "belong"),
     "a bypass to nowhere": ("{bypass: none, to: orders/orders}", "{bypass: none}", "`bypass` needs `to`"),
@@ -138,7 +138,7 @@ SHAPE_FAULTS = {
     "a case without a name": ("{name: without identity, from", "{from", "a case needs a `name`"),
     "a case without an expectation": (", expect: 404}", "}", "a case needs `expect`"),
     "a name of two lines": ("name: bare TCP", 'name: "bare\\nTCP"', "write one line of text"),
-    "a case that is text": ("  - {name: without identity, from: nobody, expect: refused}", "  - GET", "expected a mapping"),
+    "a case that is text": ("  - {name: without identity, from: anonymous, expect: refused}", "  - GET", "expected a mapping"),
     "a default that is no word of a case": ("defaults: {from", "defaults: {expect: 200, from", "unknown word 'expect'"),
     "a matrix without rows": ("    rows:\n      cart: cart\n      alice: {token: alice}\n      anonymous: {}\n", "", "`rows`"),
     "a matrix without columns": ("      read: GET https://shop.example/orders/1\n      write: {request: POST https://shop.example/orders}", "      {}", "no column"),
@@ -180,7 +180,7 @@ MEANING_FAULTS = {
     "an app and a proxy": ("app: orders/orders, headers", "app: orders/orders, proxy: a/b, headers", "exclude each other"),
     "a policy and an app": ("policy: istio-ingress/allow, rule: 0", "policy: a/b, app: a/b", "exclude each other"),
     "a rule without a policy": ("policy: istio-ingress/allow, rule: 0", "rule: 0", "needs the `policy`"),
-    "received by nobody": ("says: Jwt is expired", "received: {path: /}", "no application receives"),
+    "received by anonymous": ("says: Jwt is expired", "received: {path: /}", "no application receives"),
     "a status over TCP": ("expect: answered shop/redis", "expect: 200", "has no `status`"),
     "a response over HTTP that is only answered": ("expect: 404}", "expect: answered}", "`status`"),
     "a certificate over HTTP": ("says: Jwt is expired", "certificate: a.example", "for a request with `tls`"),

@@ -332,7 +332,7 @@ def test_a_file_whose_names_the_mesh_has_passes() -> None:
          "cases.yaml:16: callers.cart.workload: no workload shop/crat; did you mean 'shop/cart'? Declare a"),
         ("internet: {outside: istio-ingress/gateway}", "internet: {outside: istio-ingress/gatewy}", "did you mean"),
         ("internet: {outside: istio-ingress/gateway}", "internet: {outside: shop/cart}", "shop/cart is no gateway"),
-        ("nobody: {bypass: none, to: orders/orders}", "nobody: {bypass: none, to: x/y}", "no workload x/y"),
+        ("anonymous: {bypass: none, to: orders/orders}", "anonymous: {bypass: none, to: x/y}", "no workload x/y"),
         ("expect: answered shop/redis", "expect: answered shop/rediss", "did you mean 'shop/redis'?"),
         ("  api.partner.example: {command", "  api.other.example: {command", "no ServiceEntry has the host api.other"),
         ("refused orders/orders}", "refused orders/order}", "did you mean 'orders/orders'?"),

@@ -126,7 +126,7 @@ def test_a_status_without_a_response_says_how_the_connection_ended() -> None:
     assert str(mismatch) == "status: expected 200, got refused by the proxy of shop/cart: no filter chain"
 
 
-def test_a_policy_that_denied_is_told_from_none_that_allowed() -> None:
+def test_a_policy_that_denied_is_distinguished_from_none_that_allowed() -> None:
     (mismatch,) = compare(Expectation(policy="none"), by_proxy())
     assert str(mismatch) == "policy: expected none, got denied by AuthorizationPolicy shop/readers, rule 1"
     (mismatch,) = compare(

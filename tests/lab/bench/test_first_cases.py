@@ -137,7 +137,7 @@ def test_where_several_workloads_stand_behind_a_service_any_of_their_proxies_may
 
 def test_an_issuer_that_no_rule_names_gets_a_token_too() -> None:
     draft = draft_of(Survey(SURVEY.entrances, issuers=SURVEY.issuers))
-    assert draft.tokens == {"token of issuer 1": "{issuer: https://idp.example, claims: {sub: somebody}}"}
+    assert draft.tokens == {"token of issuer 1": "{issuer: https://idp.example, claims: {sub: alice}}"}
 
 
 def test_a_token_that_two_policies_ask_for_is_written_once() -> None:

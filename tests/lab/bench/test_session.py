@@ -60,16 +60,16 @@ def test_a_run_may_stop_at_the_first_failure_and_ends_what_it_started() -> None:
     assert mesh.running == 0
 
 
-def test_progress_is_told_before_the_first_case_and_with_every_outcome() -> None:
-    told: list[object] = []
+def test_progress_is_reported_before_the_first_case_and_with_every_outcome() -> None:
+    reported: list[object] = []
     run_cases(
         FakeMesh(),
         [file_of("a", "b")],
         Choice(),
-        began=told.append,
-        happened=lambda found: told.append(found.case.name),
+        began=reported.append,
+        happened=lambda found: reported.append(found.case.name),
     )
-    assert told == [2, "b", "a"]
+    assert reported == [2, "b", "a"]
 
 
 def test_names_that_the_mesh_does_not_have_are_reported_for_all_files_before_anything_starts() -> None:

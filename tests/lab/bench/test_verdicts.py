@@ -84,7 +84,7 @@ def test_a_refused_token_says_why(ask: Ask) -> None:
     assert verdict.reply.text == "Jwt is expired"
 
 
-def test_a_sidecars_refusal_is_told_from_the_gateways(ask: Ask) -> None:
+def test_a_sidecars_refusal_is_distinguished_from_the_gateways(ask: Ask) -> None:
     verdict = judged(ask(OUTSIDE, HttpRequest("http://cart.example/", method="POST")))
     assert (verdict.reply.status, verdict.proxy, verdict.app) == (403, CART, None)
     assert path_of(verdict) == [("edge/door", "gateway"), ("shop/cart", "inbound")]

@@ -14,7 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
 from meshlab.cloud.bigquery.control import Stats, order_faults, stats
-from meshlab.cloud.bigquery.faults import PASSING_REASONS, FaultPlan, Faults, Trouble
+from meshlab.cloud.bigquery.faults import PASSING_REASONS, FaultKind, FaultPlan, Faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -170,16 +170,16 @@ def test_an_order_that_is_not_well_formed_is_refused_and_changes_nothing(
         insert(client, "a")
 
 
-def test_the_same_seed_strikes_the_same_requests_and_rows_whatever_their_size() -> None:
+def test_the_same_seed_fails_the_same_requests_and_rows_whatever_their_size() -> None:
     faults = Faults(partial_share=0.3, lost_answer_share=0.3, seed=7)
     first, second, other = (FaultPlan(faults, 0.0) for _ in range(3))
-    strikes = [first.strike(50, 0.0) for _ in range(100)]
-    assert [second.strike(50, 0.0) for _ in range(100)] == strikes
-    assert [other.strike(1, 0.0).trouble for _ in range(100)] == [strike.trouble for strike in strikes]
-    assert {strike.trouble for strike in strikes} == set(Trouble) - {Trouble.UNAVAILABLE}
+    injected = [first.next(50, 0.0) for _ in range(100)]
+    assert [second.next(50, 0.0) for _ in range(100)] == injected
+    assert [other.next(1, 0.0).kind for _ in range(100)] == [fault.kind for fault in injected]
+    assert {fault.kind for fault in injected} == set(FaultKind) - {FaultKind.UNAVAILABLE}
 
 
-def test_another_seed_strikes_other_requests() -> None:
+def test_another_seed_fails_other_requests() -> None:
     plans = [FaultPlan(Faults(partial_share=0.3, seed=seed), 0.0) for seed in (7, 8)]
-    one, other = ([plan.strike(1, 0.0).trouble for _ in range(100)] for plan in plans)
+    one, other = ([plan.next(1, 0.0).kind for _ in range(100)] for plan in plans)
     assert one != other

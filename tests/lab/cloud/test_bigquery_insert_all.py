@@ -76,7 +76,7 @@ def invalid(location: str, message: str) -> dict[str, str]:
     return {"reason": "invalid", "location": location, "debugInfo": "", "message": message}
 
 
-def test_one_bad_row_keeps_all_out_and_its_neighbours_are_told_stopped(client: Client) -> None:
+def test_one_bad_row_keeps_all_out_and_the_others_are_reported_stopped(client: Client) -> None:
     errors = insert(client, {"id": "a"}, {"id": "b", "n": "abc"}, {"id": "c"})
 
     assert errors == [
@@ -87,7 +87,7 @@ def test_one_bad_row_keeps_all_out_and_its_neighbours_are_told_stopped(client: C
     assert ids_in(client) == []
 
 
-def test_with_skip_invalid_rows_the_good_are_written_and_none_is_told_stopped(client: Client) -> None:
+def test_with_skip_invalid_rows_the_good_are_written_and_none_is_reported_stopped(client: Client) -> None:
     errors = insert(client, {"id": "a"}, {"id": "b", "n": "abc"}, {"id": "c"}, skip_invalid_rows=True)
 
     assert [(error["index"], error["errors"][0]["reason"]) for error in errors] == [(1, "invalid")]

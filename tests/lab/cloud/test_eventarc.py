@@ -21,7 +21,7 @@ ENVELOPE = {
 
 
 class Function:
-    """Receives what the converter sends, and answers as told."""
+    """Receives what the converter sends, and answers as the test says."""
 
     def __init__(self) -> None:
         self.status = 200

@@ -415,7 +415,7 @@ def test_a_nacked_message_rests_for_the_retry_policy_s_backoff_however_long_its_
     assert any(fast_lab.pull() for _ in range(10))
 
 
-def test_after_five_attempts_a_message_is_a_dead_letter_that_tells_where_it_comes_from(lab: Lab) -> None:
+def test_after_five_attempts_a_message_is_a_dead_letter_that_names_its_origin(lab: Lab) -> None:
     lab.topic()
     lab.topic(DEAD)
     lab.subscription(dead_letter_policy={"dead_letter_topic": DEAD, "max_delivery_attempts": 5})

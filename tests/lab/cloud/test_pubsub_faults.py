@@ -45,7 +45,7 @@ def publish(publisher: PublisherClient, topic: str = TOPIC) -> None:
     publisher.publish(topic=topic, messages=[PubsubMessage(data=b"x")], retry=None)
 
 
-def test_a_topic_fails_until_told_otherwise_and_takes_nothing_while_it_does(
+def test_a_topic_fails_until_the_next_order_and_takes_nothing_while_it_does(
     host: str, publisher: PublisherClient
 ) -> None:
     fail_publish(host, TOPIC, None)

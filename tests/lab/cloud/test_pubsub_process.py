@@ -40,7 +40,7 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_listens_serves_and_ends_when_told_even_with_a_stream_open(
+def test_it_says_where_it_listens_serves_and_ends_on_a_signal_even_with_a_stream_open(
     monkeypatch: pytest.MonkeyPatch, signal_number: signal.Signals
 ) -> None:
     with started() as (process, line):

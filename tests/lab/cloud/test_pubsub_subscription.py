@@ -144,7 +144,7 @@ def test_missed_deadlines_use_up_attempts_too() -> None:
     assert bench.dead == [("a", 5)]
 
 
-def test_a_dead_letter_nobody_takes_is_delivered_again_rather_than_lost() -> None:
+def test_a_dead_letter_that_is_not_taken_is_delivered_again_rather_than_lost() -> None:
     bench = Bench(Policy(dead_letter=DeadLetter("projects/p/topics/dead", 5)), accepts_dead_letters=False)
     bench.add("a")
     for _ in range(7):

@@ -175,7 +175,7 @@ def test_an_update_touches_only_the_fields_in_its_mask(with_two_versions: Client
     assert (dict(found.labels), dict(found.annotations)) == ({"env": "lab"}, {"a": "b"})
 
 
-def test_what_the_stand_in_does_not_offer_is_refused_rather_than_ignored(client: Client) -> None:
+def test_what_the_fake_does_not_offer_is_refused_rather_than_ignored(client: Client) -> None:
     secret = {"replication": {"automatic": {}}, "ttl": {"seconds": 60}}
 
     with pytest.raises(exceptions.MethodNotImplemented, match="ttl"):

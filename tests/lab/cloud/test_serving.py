@@ -1,4 +1,4 @@
-"""What every fake promises as a process."""
+"""What is expected of every fake as a process."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_versions_and_ciphers_can_be_narrowed(small: SmallMesh) -> None:
     }
 
 
-def test_tls_servers_are_told_apart_by_the_name_that_the_client_asks_for(small: SmallMesh) -> None:
+def test_tls_servers_are_distinguished_by_the_name_that_the_client_asks_for(small: SmallMesh) -> None:
     second = https("['*/other.example', '*/*.other.example']", name="more", credential="other-tls")
     compiled = small.gateway(gateway(f"{https('[shop/cart.example]')}, {second}"))
     first_chain, second_chain = compiled.listener(8443)["filterChains"]

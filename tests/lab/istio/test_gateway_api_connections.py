@@ -178,7 +178,7 @@ def test_of_two_policies_for_a_backend_the_first_by_name_counts() -> None:
     )
 
 
-def test_a_policy_for_nothing_and_one_that_istio_is_told_to_ignore_are_said() -> None:
+def test_a_policy_for_nothing_and_one_that_istio_ignores_are_noted() -> None:
     ignored = (POLICY % ("tls", "", SYSTEM)).replace(
         "namespace: shop}", "namespace: shop, annotations: {istio.io/ignore-policy-attachment: 'true'}}"
     )

@@ -203,7 +203,7 @@ def test_a_mirror_that_cannot_be_used_is_left_out_of_an_http_route() -> None:
     assert "cannot be used, so Istio refuses the route" in notes(grpc)
 
 
-def test_cors_answers_preflights_of_strangers_itself() -> None:
+def test_cors_answers_preflights_of_unknown_origins_itself() -> None:
     origins = "['https://a.example', 'https://*.b.example', 'http://*']"
     cors = filtered(
         f"{{type: CORS, cors: {{allowOrigins: {origins}, allowMethods: [GET], allowCredentials: true, maxAge: 60}}}}"

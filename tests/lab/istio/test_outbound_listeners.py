@@ -70,7 +70,7 @@ def test_tls_on_an_address_needs_no_server_name() -> None:
     assert "listenerFilters" not in side.listeners[f"{VIP}_443"]
 
 
-def test_tls_without_an_address_is_told_apart_by_server_names() -> None:
+def test_tls_without_an_address_is_distinguished_by_server_names() -> None:
     spec = "{{hosts: [{}], resolution: DNS, ports: [{{number: 443, name: tls, protocol: TLS}}]}}"
     side = OutboundSide(*BASE, entry("a", spec.format("a.example")), entry("b", spec.format("b.example")))
     assert side.leads_to("0.0.0.0_443") == [

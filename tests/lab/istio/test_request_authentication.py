@@ -255,7 +255,7 @@ def test_the_root_namespace_reaches_every_proxy_and_another_namespace_none(small
         ('{"keys": [{"kty": "??"}]}', "kty: is none of"),
     ],
 )
-def test_keys_that_envoy_could_not_use_or_nobody_should_see_are_refused(
+def test_keys_that_envoy_could_not_use_and_private_keys_are_refused(
     small: SmallMesh, jwks: str, says: str
 ) -> None:
     message = small.refusal(small.changed(policy(small), "spec.jwtRules.0.jwks", jwks))

@@ -417,7 +417,7 @@ def test_the_rules_retries_win_over_the_meshs(
         ("{attempts: 1, retryRemoteLocalities: true}", True, True),
     ],
 )
-def test_a_retry_looks_for_another_host_unless_told_not_to(
+def test_a_retry_looks_for_another_host_unless_it_must_not(
     written: str, other_hosts: bool, other_priorities: bool
 ) -> None:
     policy = route(f"{TO_CART}, retries: {written}")["route"]["retryPolicy"]

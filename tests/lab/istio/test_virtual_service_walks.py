@@ -343,7 +343,7 @@ def test_a_fault_is_injected(walk: RouteWalk, fault: str, status: int) -> None:
     assert (status == 200) is ("server" in reply.body)
 
 
-def test_a_fault_with_a_grpc_status_is_told_in_its_header(walk: RouteWalk) -> None:
+def test_a_fault_with_a_grpc_status_sets_its_header(walk: RouteWalk) -> None:
     reply = send(
         walk,
         f"{{{TO_CART}, fault: {{abort: {{grpcStatus: UNAVAILABLE, percentage: {{value: 100}}}}}}}}",
@@ -428,13 +428,13 @@ def test_a_claim_of_a_verified_token_chooses_the_route(
     assert send(walk, http, headers=headers).body == ("yes" if is_taken else "no")
 
 
-def test_a_token_of_nobody_reaches_no_route(walk: RouteWalk) -> None:
-    stranger = jwt.encode({"iss": "me"}, SigningKey.generate().private, algorithm="ES256")
+def test_a_token_of_an_unknown_key_reaches_no_route(walk: RouteWalk) -> None:
+    untrusted = jwt.encode({"iss": "me"}, SigningKey.generate().private, algorithm="ES256")
 
-    assert send(walk, rules(("", "no")), headers=[("Authorization", f"Bearer {stranger}")]).status == 401
+    assert send(walk, rules(("", "no")), headers=[("Authorization", f"Bearer {untrusted}")]).status == 401
 
 
-# What follows retells the walks of Istio's own tests of gateways and sidecars, as far as they concern routes.
+# What follows repeats the walks of Istio's own tests of gateways and sidecars, as far as they concern routes.
 
 
 def test_services_of_one_gateway_with_different_hosts_stay_apart(walk: RouteWalk) -> None:

@@ -176,7 +176,7 @@ def test_a_rule_is_looked_for_at_the_client_then_at_the_service_then_in_the_root
     assert subsets(OutboundSide(*RULED, root, theirs, own)) == {"client"}
 
 
-def test_a_rule_of_a_third_namespace_counts_for_nobody_else() -> None:
+def test_a_rule_of_a_third_namespace_counts_in_no_other_namespace() -> None:
     assert subsets(OutboundSide(*RULED, rule("x", subset("third"), "other"))) == set()
 
 
