@@ -129,3 +129,45 @@ def test_a_policy_that_decides_nothing_asks_for_no_address(small: SmallMesh, act
 
     assert mesh.refusals == ()
     assert not list(address_conditions(mesh, mesh.workload(small.app_ref)))
+
+
+HIDDEN = """
+apiVersion: v1
+kind: Service
+metadata: {{name: cart, namespace: shop, annotations: {{networking.istio.io/exportTo: "{export_to}"}}}}
+spec: {{selector: {{app: cart}}, ports: [{{name: http, port: 80, targetPort: 8080}}]}}
+"""
+ROUTED = manifest(
+    "VirtualService", "shop", "{hosts: [a.example], http: [{route: [{destination: {host: cart}}]}]}"
+)
+IMPORTED = manifest("Sidecar", "edge", "{egress: [{hosts: [shop/cart.shop.svc.cluster.local]}]}")
+# In place of the route that the small mesh has.
+AWAY = ROUTED.replace("name: x", "name: cart").replace("host: cart", "host: card")
+
+
+@pytest.mark.parametrize(
+    ("export_to", "text", "expected"),
+    [
+        ("~", ROUTED, {"cart outbound cart"}),
+        ("~", "", set()),
+        ("~", IMPORTED, set()),
+        (".", ROUTED, set()),
+        (
+            "~, edge",
+            IMPORTED,
+            {"cart outbound cart", "door inbound cart", "door outbound cart", "other outbound cart"},
+        ),
+        ("edge", IMPORTED, set()),
+        (
+            "*,~",
+            "",
+            {"cart outbound cart", "door inbound cart", "door outbound cart", "other outbound cart"},
+        ),
+        ("*", "", set()),
+    ],
+)
+def test_istiod_may_or_may_not_know_the_pods_of_a_hidden_service(
+    small: SmallMesh, export_to: str, text: str, expected: set[str]
+) -> None:
+    mesh = small.mesh(NEIGHBOUR, HIDDEN.format(export_to=export_to), AWAY, text)
+    assert covered(mesh) == expected

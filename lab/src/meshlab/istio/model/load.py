@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
 from meshlab.istio.model.gateway_api import Converted, GatewayApi, convert
+from meshlab.istio.model.hidden_services import hidden_services
 from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.notes import notes_on
@@ -221,6 +222,7 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
+        mesh = replace(mesh, refusals=(*mesh.refusals, *hidden_services(mesh)))
         known = Visibility(mesh)
         opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)
         mesh = replace(mesh, workloads=tuple(opened))
