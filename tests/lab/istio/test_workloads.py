@@ -162,11 +162,29 @@ def test_a_service_that_the_lab_cannot_reproduce_is_refused(
     assert says in small.refusal(small.changed(small.base("Service", "cart"), path, value))
 
 
-def test_of_two_services_on_a_port_the_first_decides_its_protocol(small: SmallMesh) -> None:
-    other = small.changed(small.base("Service", "cart"), "metadata.name", "other")
-    other = small.changed(other, "spec.ports.0.name", "grpc")
+@pytest.mark.parametrize(
+    ("name", "created", "protocol"),
+    [
+        ("other", "", "http"),
+        ("aisle", "", "http2"),
+        ("other", "2025-01-01T00:00:00Z", "http"),
+        ("aisle", "2025-01-01T00:00:00Z", "http"),
+        ("aisle", "2023-01-01T00:00:00Z", "http2"),
+    ],
+)
+def test_of_two_services_on_a_port_the_oldest_or_the_first_by_name_decides_its_protocol(
+    small: SmallMesh, name: str, created: str, protocol: str
+) -> None:
+    base = small.base("Service", "cart")
+    other = small.changed(small.changed(base, "metadata.name", name), "spec.ports.0.name", "grpc")
+    texts = [other]
+    if created:
+        texts = [
+            small.changed(base, "metadata.creationTimestamp", "2024-01-01T00:00:00Z"),
+            small.changed(other, "metadata.creationTimestamp", created),
+        ]
 
-    assert small.mesh(other).workload(small.app_ref).ports == (WorkloadPort(8080, "http"),)
+    assert small.mesh(*texts).workload(small.app_ref).ports == (WorkloadPort(8080, protocol),)
 
 
 def test_a_port_that_no_service_names_is_known_as_undeclared(small: SmallMesh) -> None:

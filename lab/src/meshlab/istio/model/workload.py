@@ -136,7 +136,10 @@ def workload_of(
         gateways: All Gateways.
         entries: All ServiceEntries, which may choose pods as Services do.
     """
-    chosen = [service for service in services if service.selects(pod.ref.namespace, pod.labels)]
+    chosen = sorted(
+        (service for service in services if service.selects(pod.ref.namespace, pod.labels)),
+        key=lambda service: (service.where.manifest.created, service.hostname),
+    )
     targets = port_targets(chosen, pod.named_ports) if proxy == "gateway" else {}
     pods = GatewayPods(pod.ref.namespace, pod.labels, pod.named_ports, targets)
     ports = gateway_ports(pods, gateways) if proxy == "gateway" else _app_ports(pod, chosen, entries)
@@ -156,18 +159,26 @@ def workload_of(
 def _app_ports(
     pod: Pod, services: Iterable[Service], entries: Iterable[ServiceEntry]
 ) -> tuple[WorkloadPort, ...]:
+    declaring = [
+        (service.where.manifest.created, service.hostname, number, port.protocol)
+        for service in services
+        for port in service.ports
+        if (number := target_number(pod.named_ports, port)) is not None
+    ]
+    declaring += [
+        (entry.created, host, port.target or port.number, port.protocol)
+        for entry in entries
+        if entry.namespace == pod.ref.namespace
+        and entry.selector is not None
+        and entry.selector.items() <= pod.labels.items()
+        for host in entry.hosts
+        for port in entry.ports
+    ]
     found: dict[int, str] = {}
-    for service in services:
-        for port in service.ports:
-            number = target_number(pod.named_ports, port)
-            if number is not None and port.protocol != "udp":
-                found.setdefault(number, port.protocol)  # the first Service decides, as in Istio
-    for entry in entries:
-        if entry.namespace != pod.ref.namespace or entry.selector is None:
-            continue
-        for entry_port in entry.ports if entry.selector.items() <= pod.labels.items() else ():
-            if entry_port.protocol != "udp":
-                found.setdefault(entry_port.target or entry_port.number, entry_port.protocol)
+    # The oldest decides, then the first by name (`pilot/pkg/model/context.go#SetServiceTargets`).
+    for _, _, number, protocol in sorted(declaring, key=lambda each: each[:2]):
+        if protocol != "udp":
+            found.setdefault(number, protocol)
     declared = [WorkloadPort(number, protocol) for number, protocol in found.items()]
     others = [
         WorkloadPort(port.number, "auto", declared=False) for port in pod.ports if port.number not in found
@@ -176,7 +187,7 @@ def _app_ports(
 
 
 def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) -> dict[int, int]:
-    """Return the pod's port behind each port of a gateway's Services. The first Service that has a port decides."""
+    """Return the pod's port behind each port of a gateway's Services, of which the first that has a port decides."""
     targets: dict[int, int] = {}
     for service in services:
         for port in service.ports if service.translates_ports else ():
