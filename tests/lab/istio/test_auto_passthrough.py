@@ -88,3 +88,23 @@ def test_nothing_else_is_reached(
 
 def test_plaintext_is_refused(small: SmallMesh, walk: Walk) -> None:
     assert ask(walk.at(small.gateway_ref, 8450)) == REFUSED
+
+
+def test_a_host_that_no_server_name_can_stand_for_closes_the_port(small: SmallMesh) -> None:
+    gateway = small.changed(small.base("Gateway", "door"), "spec.servers", SERVERS)
+    entry = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wide, namespace: shop}
+spec:
+  hosts: ["*.shop.local"]
+  location: MESH_INTERNAL
+  resolution: NONE
+  ports: [{number: 80, name: http, protocol: HTTP}]
+"""
+    mesh = small.mesh(gateway, entry)
+
+    resources = small.compiled(small.gateway_ref, mesh).bootstrap["staticResources"]
+    assert resources["listeners"] == []
+    assert any("Envoy refuses the whole port 8450" in str(note) for note in mesh.notes)
+    assert small.compiled(small.gateway_ref, small.mesh(gateway)).listener(8450)

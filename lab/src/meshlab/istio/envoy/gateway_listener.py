@@ -10,7 +10,7 @@ from meshlab.istio.envoy.gateway_routes import connection_proxy, request_routes
 from meshlab.istio.envoy.http_filters import access_loggers, connection_filters, policy_filters
 from meshlab.istio.envoy.inbound_chains import MESH_ALPN
 from meshlab.istio.envoy.inbound_listener import TLS_INSPECTOR
-from meshlab.istio.model.gateway_chains import conflict_of, gateway_chains
+from meshlab.istio.model.gateway_chains import envoy_refuses, gateway_chains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def gateway_listeners(mesh: Mesh, workload: Workload, placement: Placement, secr
     found = []
     for port in mesh.gateway_ports(workload).ports:
         chains = gateway_chains(mesh, workload, port)
-        if chains and not conflict_of(chains):
+        if chains and not envoy_refuses(chains):
             found.append(_listener(mesh, workload, port, chains, placement, secrets))
     return found
 

@@ -17,6 +17,7 @@ from meshlab.istio.envoy.routes import (
     route_configuration,
     tcp_proxy,
 )
+from meshlab.istio.model.destination_rules import policy_for
 from meshlab.istio.model.gateway_chains import gateway_chains
 from meshlab.istio.model.virtual_services import for_gateway
 
@@ -92,13 +93,11 @@ def sni_clusters(mesh: Mesh, workload: Workload, placement: Placement) -> list[J
 
 
 def _sni_cluster(mesh: Mesh, workload: Workload, cluster: SniCluster, placement: Placement) -> Json:
-    scope = mesh.visibility.scope_of(workload)
-    service = scope.by_hostname.get(cluster.service.hostname)
-    port = service.port(cluster.port.number) if service else None
+    rule = mesh.visibility.scope_of(workload).rule_for(cluster.service, workload.labels)
     found: list[Json] = []
-    if service and port:
-        rule = scope.rule_for(service, workload.labels)
-        found = load_balanced_endpoints(mesh, service, port, rule, "", placement)
+    # A gateway does not know which address the client wanted, so PASSTHROUGH leads nowhere.
+    if not policy_for(rule, cluster.port.number, cluster.subset).passthrough:
+        found = load_balanced_endpoints(mesh, cluster.service, cluster.port, rule, cluster.subset, placement)
     endpoints = [{"lbEndpoints": [endpoint for endpoint in found if "metadata" in endpoint]}]
     return {
         "name": cluster.name,

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from meshlab.istio.model.connection_routes import ConnectionRoute
     from meshlab.istio.model.gateway_servers import GatewayPort, MergedServer
     from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio.model.registry import MeshPort, MeshService
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.services import Service, ServicePort
 
-__all__ = ["PRIVILEGED", "GatewayChain", "SniCluster", "conflict_of", "gateway_chains", "sni_clusters"]
+__all__ = ["PRIVILEGED", "GatewayChain", "SniCluster", "envoy_refuses", "gateway_chains"]
 
 
 PRIVILEGED = 1024
@@ -33,13 +33,14 @@ PRIVILEGED = 1024
 class SniCluster:
     """A cluster that clients of an AUTO_PASSTHROUGH server name as their server name."""
 
-    service: Service
-    port: ServicePort
+    service: MeshService
+    port: MeshPort
+    subset: str = ""
 
     @property
     def name(self) -> str:
-        """The name, as `pilot/pkg/model/push_context.go#BuildDNSSrvSubsetKey` builds it."""
-        return f"outbound_.{self.port.number}_._.{self.service.hostname}"
+        """The name, as `pilot/pkg/model/service.go#BuildDNSSrvSubsetKey` builds it."""
+        return f"outbound_.{self.port.number}_.{self.subset}_.{self.service.hostname}"
 
 
 @dataclass(frozen=True)
@@ -86,30 +87,32 @@ def gateway_chains(mesh: Mesh, workload: Workload, port: GatewayPort) -> list[Ga
     return found
 
 
-def conflict_of(chains: Sequence[GatewayChain]) -> str | None:
-    """Return what two chains of a port both ask for: Envoy refuses such a port, so no client can connect to it.
-
-    Returns:
-        The server name, `*` for connections of every name, or `None` where the chains differ.
-    """
+def envoy_refuses(chains: Sequence[GatewayChain]) -> str | None:
+    """Return why Envoy refuses the chains of a port, so that no client can connect to it; `None` for no reason."""
     seen: set[tuple[str, bool]] = set()
     for chain in chains:
         for name in chain.server_names or ("*",):
+            if "*" in name.removeprefix("*"):
+                return f"a filter chain takes {name}, and a server name has * only in front"
             # Protocol names tell the chain of a cluster from others. Envoy compares names without their case.
             key = (name.lower(), chain.cluster is not None)
             if key in seen:
-                return name
+                return f"two filter chains take {name}"
             seen.add(key)
     return None
 
 
-def sni_clusters(mesh: Mesh, hosts: Sequence[str]) -> Iterator[SniCluster]:
-    """Yield the clusters that an AUTO_PASSTHROUGH server for those hosts leads to."""
-    for service in mesh.services:
-        if service.kind != "external" and any(is_subset(service.hostname, host) for host in hosts):
-            for port in service.ports:
-                if port.protocol != "udp":
-                    yield SniCluster(service, port)
+def _sni_clusters(mesh: Mesh, workload: Workload, hosts: Sequence[str]) -> Iterator[SniCluster]:
+    """Yield the clusters that an AUTO_PASSTHROUGH server for those hosts leads to, of what the gateway knows."""
+    scope = mesh.visibility.scope_of(workload)
+    for service in scope.services:
+        if service.external or not any(is_subset(service.hostname, host) for host in hosts):
+            continue
+        rule = scope.rule_for(service, workload.labels)
+        subsets = ("", *(subset.name for subset in rule.subsets)) if rule else ("",)
+        for port in service.ports:
+            if port.protocol != "udp":
+                yield from (SniCluster(service, port, subset) for subset in subsets)
 
 
 def _connections(
@@ -117,7 +120,7 @@ def _connections(
 ) -> Iterator[GatewayChain]:
     server, gateway = merged.server, str(merged.gateway)
     if server.tls and server.tls.mode == "AUTO_PASSTHROUGH":
-        for cluster in sni_clusters(mesh, merged.sni_hosts):
+        for cluster in _sni_clusters(mesh, workload, merged.sni_hosts):
             yield GatewayChain((merged,), "tcp", (cluster.name,), cluster=cluster)
         return
     services = for_gateway(mesh, workload, gateway, default_export_to=mesh.settings.virtual_service_export_to)

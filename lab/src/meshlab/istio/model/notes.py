@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.gateway_chains import PRIVILEGED, conflict_of, gateway_chains
+from meshlab.istio.model.gateway_chains import PRIVILEGED, envoy_refuses, gateway_chains
 from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
 
@@ -116,11 +116,8 @@ def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
             last = port.groups[-1][-1].server
             if not chains:
                 yield _note(last.where.key("port"), _closed(workload, port.number))
-            elif name := conflict_of(chains):
-                problem = (
-                    f"two filter chains of port {port.number} take {name}; Envoy refuses the whole port."
-                )
-                yield _note(last.where, problem)
+            elif reason := envoy_refuses(chains):
+                yield _note(last.where, f"{reason}; Envoy refuses the whole port {port.number}.")
 
 
 def _on_providers(mesh: Mesh) -> Iterator[Problem]:
