@@ -90,7 +90,7 @@ def _filters(
     if chain.inside == "tcp":
         # Istio lets policies decide nothing about what AUTO_PASSTHROUGH passes on.
         policies = [] if chain.cluster else connection_filters(mesh, workload, placement)
-        return [*policies, connection_proxy(mesh, workload, chain, log)]
+        return [*policies, *connection_proxy(mesh, workload, chain, log)]
     first = chain.servers[0].server
     return [
         connection_manager(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.istio.envoy.application_protocols import offering_connections
 from meshlab.istio.envoy.clusters.endpoints import load_balanced_endpoints
 from meshlab.istio.envoy.connection_manager import duration
 from meshlab.istio.envoy.outbound.context import routed_service
@@ -57,8 +58,10 @@ def request_routes(mesh: Mesh, workload: Workload, servers: Sequence[MergedServe
     return route_configuration(servers[0].route_name, hosts)
 
 
-def connection_proxy(mesh: Mesh, workload: Workload, chain: GatewayChain, access_log: Sequence[Json]) -> Json:
-    """Return the filter that passes the connections of a chain on.
+def connection_proxy(
+    mesh: Mesh, workload: Workload, chain: GatewayChain, access_log: Sequence[Json]
+) -> list[Json]:
+    """Return the filters that pass the connections of a chain on.
 
     Raises:
         ValueError: The chain is for requests.
@@ -76,7 +79,7 @@ def connection_proxy(mesh: Mesh, workload: Workload, chain: GatewayChain, access
         raise ValueError("the chain leads nowhere")
     if access_log:
         proxy["typedConfig"]["accessLog"] = list(access_log)
-    return proxy
+    return offering_connections(mesh, mesh.visibility.scope_of(workload), workload.labels, proxy)
 
 
 def sni_clusters(mesh: Mesh, workload: Workload, placement: Placement) -> list[Json]:

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["ClusterTls", "istio_mutual", "originate"]
 
 _WORKLOAD, _MESH_CA = "default", "ROOTCA"
-_MESH_ALPN = ("istio-peer-exchange", "istio")
-# Istio's proxies rewrite the offer for HTTP with a filter of their own (istio.alpn), which Envoy does not have. Here
-# the cluster offers right away what that filter would.
-_HTTP_ALPN = {"http": ("istio-http/1.1", "istio", "http/1.1"), "http2": ("istio-h2", "istio", "h2")}
+# What Istio offers for requests; see `application_protocols` for connections that are not looked into.
+_ALPN = {"http": ("istio-http/1.1", "istio", "http/1.1"), "http2": ("istio-h2", "istio", "h2")}
 # Istio names no kind of subject alternative name. Envoy then looks into all of these.
 _NAME_KINDS = ("URI", "DNS", "EMAIL", "IP_ADDRESS")
 
@@ -43,9 +41,7 @@ class ClusterTls:
     auto_san_validation: bool = False
 
 
-def istio_mutual(
-    secrets: Secrets, identities: Sequence[str], sni: str, *, is_http2: bool, protocol: str
-) -> ClusterTls:
+def istio_mutual(secrets: Secrets, identities: Sequence[str], sni: str, *, is_http2: bool) -> ClusterTls:
     """Return mutual TLS with the workload's own certificate (ISTIO_MUTUAL, or chosen by Istio).
 
     Args:
@@ -53,18 +49,12 @@ def istio_mutual(
         identities: Names of which the server's certificate must have one; empty for any of the mesh's CA.
         sni: The server name.
         is_http2: Whether the cluster speaks HTTP/2.
-        protocol: The protocol of the service's port.
     """
-    alpn: tuple[str, ...]
-    if protocol in ("http", "http2", "auto"):
-        alpn = _HTTP_ALPN["http2" if is_http2 else "http"]
-    else:
-        alpn = (*_MESH_ALPN, "h2") if is_http2 else _MESH_ALPN
     common = {
         "tlsCertificateSdsSecretConfigs": [secrets.reference(_WORKLOAD)],
         "combinedValidationContext": _validation(secrets, _MESH_CA, identities),
     }
-    return ClusterTls(_socket(common, sni, alpn))
+    return ClusterTls(_socket(common, sni, _ALPN["http2" if is_http2 else "http"]))
 
 
 def originate(

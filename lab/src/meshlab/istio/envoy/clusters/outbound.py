@@ -105,12 +105,20 @@ def upstream_tls_setting(
     return tls
 
 
-def is_mutual(mesh: Mesh, service: MeshService, port: MeshPort, rule: MergedRule | None) -> bool:
-    """Return whether connections to a port may be mutual TLS with the workload's certificate."""
-    policy = policy_for(rule, port.number)
-    if policy.tls is not None:
-        return policy.tls.mode == "ISTIO_MUTUAL"
-    return chooses_mutual(mesh, service, port, balanced=not policy.passthrough)
+def is_mutual(
+    mesh: Mesh, service: MeshService, port: MeshPort, rule: MergedRule | None, subset: str = ""
+) -> bool:
+    """Return whether connections to a port, or to a subset there, may be mutual TLS with the workload's certificate."""
+    tls = policy_for(rule, port.number, subset).tls
+    if tls is not None:
+        return tls.mode == "ISTIO_MUTUAL"
+    return chooses_mutual(mesh, service, port, balanced=_is_balanced(rule, subset))
+
+
+def _is_balanced(rule: MergedRule | None, subset: str) -> bool:
+    chosen = rule.subset(subset) if rule and subset else None
+    wide = chosen.policy if chosen else rule.policy if rule else None
+    return not (wide and wide.passthrough)
 
 
 def chooses_mutual(mesh: Mesh, service: MeshService, port: MeshPort, *, balanced: bool) -> bool:
@@ -228,9 +236,8 @@ class _Cluster:
         return "client's" if detected else "http1"
 
     def _chooses_mutual(self) -> bool:
-        subset = self._rule.subset(self._subset) if self._rule and self._subset else None
-        wide = subset.policy if subset else self._rule.policy if self._rule else None
-        return chooses_mutual(self._mesh, self._service, self._port, balanced=not (wide and wide.passthrough))
+        balanced = _is_balanced(self._rule, self._subset)
+        return chooses_mutual(self._mesh, self._service, self._port, balanced=balanced)
 
     def _cluster_tls(self, name: str, *, chosen: bool, is_http2: bool) -> ClusterTls:
         tls, service = self._tls, self._service
@@ -246,7 +253,6 @@ class _Cluster:
                 subjects or identities,
                 sni,
                 is_http2=is_http2,
-                protocol=self._port.protocol,
             )
         if tls.mode == "DISABLE":
             return ClusterTls(None)

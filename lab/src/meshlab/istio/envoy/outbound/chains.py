@@ -9,7 +9,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.envoy.clusters import is_mutual
+from meshlab.istio.envoy.application_protocols import offering_connections
 from meshlab.istio.envoy.connection_manager import connection_manager
 from meshlab.istio.envoy.routes import (
     cluster_names,
@@ -138,40 +138,34 @@ def connection_chains(
         subnets=ranges,
     )
     name_of = cluster_names(context.routed.get, port.number)
-    before = _application_protocols(context, service, port)
     chains = []
     for route in wanted.routes:
         proxy = tcp_proxy(
             f"{route.virtual_service.name}.{route.virtual_service.namespace}", route.destinations, name_of
         )
-        chains.append(
-            Chain((*before, _logged(proxy, context.access_log)), route.sni_hosts, route.destination_subnets)
-        )
+        chains.append(Chain(_offered(context, proxy), route.sni_hosts, route.destination_subnets))
     if wanted.to_service:
         number = service.ports[0].number if len(service.ports) == 1 else port.number
         sni_hosts = _own_names(context, service, bind, wanted.subnets) if is_tls else ()
-        filters = (
-            *before,
-            to_cluster(outbound_cluster(service.hostname, number), context.access_log),
-        )
+        filters = to_cluster(context, outbound_cluster(service.hostname, number))
         chains.append(Chain(filters, sni_hosts, wanted.subnets))
     return chains
 
 
-def to_cluster(cluster: str, access_log: Sequence[Json]) -> Json:
-    """Return the filter that passes every connection on to a cluster."""
+def to_cluster(context: OutboundContext, cluster: str) -> tuple[Json, ...]:
+    """Return the filters that pass every connection on to a cluster."""
     config: Json = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         "statPrefix": cluster,
         "cluster": cluster,
     }
-    return _logged({"name": "envoy.filters.network.tcp_proxy", "typedConfig": config}, access_log)
+    return _offered(context, {"name": "envoy.filters.network.tcp_proxy", "typedConfig": config})
 
 
-def _logged(proxy: Json, access_log: Sequence[Json]) -> Json:
-    if access_log:
-        proxy["typedConfig"]["accessLog"] = list(access_log)
-    return proxy
+def _offered(context: OutboundContext, proxy: Json) -> tuple[Json, ...]:
+    if context.access_log:
+        proxy["typedConfig"]["accessLog"] = list(context.access_log)
+    return tuple(offering_connections(context.mesh, context.scope, context.workload.labels, proxy))
 
 
 def _own_names(
@@ -186,28 +180,6 @@ def _own_names(
     for alias in service.aliases:
         names += [alias, *short_names(alias, context.view.dns_domain)]
     return tuple(names)
-
-
-def _application_protocols(
-    context: OutboundContext, service: MeshService, port: MeshPort
-) -> tuple[Json, ...]:
-    """Return what makes a cluster for both HTTP and TCP offer mutual TLS as one for TCP does.
-
-    Its offer is that for HTTP, which a receiver would take for HTTP. Istio changes the offer for HTTP instead, with a
-    filter of its own.
-    """
-    rule = context.scope.rule_for(service, context.workload.labels)
-    if port.protocol != "auto" or not is_mutual(context.mesh, service, port, rule):
-        return ()
-    value = {
-        "objectKey": "envoy.network.application_protocols",
-        "formatString": {"textFormatSource": {"inlineString": "istio-peer-exchange,istio"}},
-    }
-    config = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config",
-        "onNewConnection": [value],
-    }
-    return ({"name": "envoy.filters.network.set_filter_state", "typedConfig": config},)
 
 
 def _names(sni_hosts: tuple[str, ...]) -> set[str]:

@@ -57,5 +57,5 @@ def outbound_listener(context: OutboundContext, bind: str, port: int, chains: Se
 
 
 def _unknown(context: OutboundContext) -> Json:
-    filters = [to_cluster(context.unknown_cluster, context.access_log)]
+    filters = list(to_cluster(context, context.unknown_cluster))
     return {"name": "PassthroughFilterChain", "filters": filters}

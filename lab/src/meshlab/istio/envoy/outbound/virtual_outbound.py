@@ -25,6 +25,14 @@ _PROXY_PROTOCOL: Json = {
         "@type": "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
     },
 }
+_BLACK_HOLE: Json = {
+    "name": "envoy.filters.network.tcp_proxy",
+    "typedConfig": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "statPrefix": BLACK_HOLE,
+        "cluster": BLACK_HOLE,
+    },
+}
 
 
 def virtual_outbound_listener(context: OutboundContext, address: Address) -> Json:
@@ -37,11 +45,11 @@ def virtual_outbound_listener(context: OutboundContext, address: Address) -> Jso
     loop = {
         "name": "virtualOutbound-blackhole",
         "filterChainMatch": {"destinationPort": _ISTIO_PORT},
-        "filters": [to_cluster(BLACK_HOLE, ())],
+        "filters": [_BLACK_HOLE],
     }
     rest = {
         "name": "virtualOutbound-catchall-tcp",
-        "filters": [to_cluster(context.unknown_cluster, context.access_log)],
+        "filters": list(to_cluster(context, context.unknown_cluster)),
     }
     return {
         "name": "virtualOutbound",
