@@ -185,13 +185,13 @@ class Placement:
                     if placed and service.own_address:
                         found[service.own_address, port.number] = placed[0]
                         found[service.hostname, port.number] = placed[0]
-                    elif service.is_headless and endpoints and (ref := endpoints[0].workload):
+                    elif service.is_headless and endpoints and (pod := endpoints[0].workload):
                         # Its name is an address of a pod, where each port is the pod's own.
                         found |= {
                             (service.hostname, number): address
                             for listeners in (self.apps, self.proxies)
                             for (other, number), address in listeners.items()
-                            if other == ref
+                            if other == pod
                         }
                     continue
                 stand_in = external.get((service.hostname, port.number))

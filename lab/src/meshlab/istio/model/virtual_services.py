@@ -71,8 +71,9 @@ def destinations_of(service: VirtualService) -> Iterator[Destination]:
     for rule in service.http:
         yield from (entry.destination for entry in rule.destinations)
         yield from (mirror.destination for mirror in rule.all_mirrors)
-    for route in (*service.tls, *service.tcp):
-        yield from (entry.destination for entry in route.destinations)
+    shares = [share for route in service.tls for share in route.destinations]
+    shares += [share for route in service.tcp for share in route.destinations]
+    yield from (share.destination for share in shares)
 
 
 def visible_to(
