@@ -225,7 +225,7 @@ def test_an_unreadable_trial_annotation_is_refused(small: SmallMesh) -> None:
 def test_only_allow_and_deny_can_be_on_trial(small: SmallMesh, action: str) -> None:
     text = policy(f"{{action: {action}, rules: [{{}}]}}", annotations='{istio.io/dry-run: "true"}')
 
-    assert "Istio knows it for ALLOW and DENY" in small.refusal(text)
+    assert "Istio refuses it for" in small.refusal(text)
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def _dry_run(manifest: Manifest, action: str) -> bool:
         return False
     where = Where(manifest).key("metadata", "annotations", _DRY_RUN)
     if action not in ("ALLOW", "DENY"):
-        raise where.error(f"Istio knows it for ALLOW and DENY, not for {action}; remove it.")
+        raise where.error(f"Istio refuses it for {action}, and takes it for ALLOW and DENY; remove it.")
     setting = annotations[_DRY_RUN]
     if setting not in (*_TRUE, *_FALSE):
         raise where.error(f'{setting!r} is neither "true" nor "false".')
