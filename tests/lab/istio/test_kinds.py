@@ -9,6 +9,7 @@ import yaml
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 from meshlab.istio import WorkloadRef, load_mesh
+from meshlab.istio.read.ingress import IngressSettings
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
 
@@ -68,18 +69,111 @@ def test_an_operators_object_is_passed_over_where_a_mesh_config_is_given() -> No
     assert mesh("sailoperator.io/v1", "Istio", settings=MeshSettings()).refusals == ()
 
 
+BY_NOTE = {"kubernetes.io/ingress.class": "istio"}
+ISTIOS = """
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: door%s}
+spec: {controller: istio.io/ingress-controller}
+"""
+OTHERS = ISTIOS.replace("istio.io/ingress-controller", "k8s.io/ingress-nginx")
+USUAL = ", annotations: {ingressclass.kubernetes.io/is-default-class: 'true'}"
+
+
 @pytest.mark.parametrize(
-    ("spec", "annotations"),
+    ("name", "annotations", "config", "ingress_class", "served"),
     [
-        ({"ingressClassName": "istio"}, {}),
-        ({}, {"kubernetes.io/ingress.class": "istio"}),
+        ("istio", {}, IngressSettings(), "", True),
+        ("nginx", {}, IngressSettings(), "", False),
+        ("", {}, IngressSettings(), "", False),
+        ("", {}, IngressSettings("DEFAULT"), "", True),
+        ("nginx", {}, IngressSettings("DEFAULT"), "", True),  # the cluster may not have the class
+        ("", BY_NOTE, IngressSettings(), "", True),
+        ("nginx", BY_NOTE, IngressSettings(), "", True),
+        ("istio", {"kubernetes.io/ingress.class": "nginx"}, IngressSettings(), "", False),
+        ("", BY_NOTE, IngressSettings(class_name="own"), "", False),
+        ("own", {}, IngressSettings(class_name="own"), "", True),
+        ("door", {}, IngressSettings(), ISTIOS % "", True),
+        ("door", {}, IngressSettings("DEFAULT"), OTHERS % "", False),
+        ("", {}, IngressSettings(), ISTIOS % "", False),
+        ("", {}, IngressSettings(), ISTIOS % USUAL, True),
+        ("", {}, IngressSettings("DEFAULT"), OTHERS % USUAL, False),
+        ("istio", BY_NOTE, IngressSettings("OFF"), ISTIOS % USUAL, False),
     ],
 )
-def test_an_ingress_of_istio_silences_gateways(spec: object, annotations: object) -> None:
-    found = mesh("networking.k8s.io/v1", "Ingress", spec, annotations=annotations)
-    assert silenced(found, DOOR, "any.example")
+def test_an_ingress_that_istio_serves_silences_its_gateways(
+    name: str, annotations: dict[str, str], config: IngressSettings, ingress_class: str, served: bool
+) -> None:
+    spec = {"ingressClassName": name} if name else {}
+    it = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "spec": spec}
+    it["metadata"] = {"name": "it", "namespace": "shop", "annotations": annotations}
+    text = f"{MESH}---{ingress_class or chr(10)}---\n{yaml.safe_dump(it)}".replace(
+        "app: door", "istio: ingressgateway"
+    )
+    found = load_mesh(parse_manifests(text, "mesh.yaml"), MeshSettings(ingress=config))
+
+    assert silenced(found, DOOR, "any.example") is served
     assert not silenced(found, CART, "any.example")
-    assert mesh("networking.k8s.io/v1", "Ingress", {"ingressClassName": "nginx"}).refusals == ()
+
+
+def test_an_ingress_silences_no_gateway_of_other_labels() -> None:
+    found = mesh("networking.k8s.io/v1", "Ingress", {"ingressClassName": "istio"})
+    assert len(found.refusals) == 1
+    assert not silenced(found, DOOR, "any.example")
+    named = MeshSettings(ingress=IngressSettings(gateway="it"))
+    text = MESH.replace("app: door", "istio: it")
+    it = """apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: it, namespace: shop}
+spec: {ingressClassName: istio}
+"""
+    assert silenced(load_mesh(parse_manifests(f"{text}---\n{it}", "mesh.yaml"), named), DOOR, "any.example")
+
+
+POLICY = {"action": "DENY", "rules": [{}]}
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+
+
+@pytest.mark.parametrize(
+    ("api", "kind", "spec"),
+    [
+        ("security.istio.io/v1", "AuthorizationPolicy", POLICY),
+        (
+            ISTIO,
+            "ServiceEntry",
+            {"hosts": ["a.example"], "ports": [{"number": 80, "name": "h", "protocol": "HTTP"}]},
+        ),
+        (ISTIO, "WorkloadEntry", {"address": "203.0.113.1", "labels": {"app": "far"}}),
+        (
+            GATEWAY_API,
+            "Gateway",
+            {"gatewayClassName": "istio", "listeners": [{"name": "h", "port": 80, "protocol": "HTTP"}]},
+        ),
+        (GATEWAY_API, "HTTPRoute", {"parentRefs": [{"name": "it"}]}),
+        (ISTIO, "EnvoyFilter", {}),
+    ],
+)
+def test_only_an_istiod_of_its_revision_reads_an_object(api: str, kind: str, spec: object) -> None:
+    canary = {"istio.io/rev": "canary"}
+    unknown = mesh(api, kind, spec, labels=canary)
+    other = mesh(api, kind, spec, MeshSettings(revision="default"), labels=canary)
+    same = mesh(api, kind, spec, MeshSettings(revision="canary"), labels=canary)
+    plain = mesh(api, kind, spec)
+
+    assert "revision is not known" in str(unknown.refusals[0].problems[0])
+    assert other.refusals == ()
+    assert [each.kind for each in other.passed_over] == [kind]
+    assert any("another revision" in str(note) for note in other.notes)
+    assert [str(each.problems[0]) for each in same.refusals] == [
+        str(each.problems[0]) for each in plain.refusals
+    ]
+    assert not any("revision" in str(note) for note in same.notes)
+
+
+def test_every_istiod_reads_services_whatever_their_labels_say() -> None:
+    found = mesh("v1", "Service", {"ports": [{"port": 80}]}, labels={"istio.io/rev": "canary"})
+    assert found.refusals == ()
+    assert "it.shop.svc.cluster.local" in {service.hostname for service in found.services}
 
 
 def test_endpoints_of_a_service_without_pods_silence_what_is_sent_there() -> None:

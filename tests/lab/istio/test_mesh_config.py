@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
+from meshlab.istio.read.ingress import IngressSettings
 from meshlab.istio.read.mesh_config import MeshSettings, RetryPolicy, is_mesh_config, read_mesh_settings
 from meshlab.manifest import Manifest, ManifestError, parse_manifests, to_manifest
 
@@ -47,10 +49,45 @@ def test_the_three_places_are_read_alike() -> None:
         trust_domain="td.example", root_namespace="root", outbound_traffic_policy="REGISTRY_ONLY"
     )
     assert plain(text) == expected
-    assert read_mesh_settings(config_map(text)) == expected
-    assert read_mesh_settings(config_map(text, "istio-canary")) == expected
-    assert read_mesh_settings(operator(f"{{meshConfig: {text}}}")) == expected
-    assert read_mesh_settings(operator(f"{{values: {{meshConfig: {text}}}}}")) == expected
+    installed = replace(expected, revision="default")
+    assert read_mesh_settings(config_map(text)) == installed
+    assert read_mesh_settings(operator(f"{{meshConfig: {text}}}")) == installed
+    assert read_mesh_settings(operator(f"{{values: {{meshConfig: {text}}}}}")) == installed
+
+
+def test_the_revision_of_istiod_is_in_the_operator_and_in_the_name_of_its_config_map() -> None:
+    assert plain("{}").revision is None
+    for written in (
+        config_map("{}", "istio-canary"),
+        operator("{revision: canary}"),
+        operator("{values: {revision: canary}}"),
+    ):
+        assert read_mesh_settings(written).revision == "canary"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", IngressSettings("STRICT", "istio", "ingressgateway")),
+        ("{ingressControllerMode: 'OFF'}", IngressSettings("OFF", "istio", "ingressgateway")),
+        (
+            "{ingressControllerMode: DEFAULT, ingressClass: own}",
+            IngressSettings("DEFAULT", "own", "ingressgateway"),
+        ),
+        ("{ingressService: istio-ingressgateway}", IngressSettings("STRICT", "istio", "ingressgateway")),
+        ("{ingressService: door}", IngressSettings("STRICT", "istio", "door")),
+        ("{ingressService: door, ingressSelector: gate}", IngressSettings("STRICT", "istio", "gate")),
+    ],
+)
+def test_what_a_mesh_config_says_about_ingresses(text: str, expected: IngressSettings) -> None:
+    assert plain(text).ingress == expected
+
+
+def test_gateways_of_other_networks_are_refused() -> None:
+    spec = "{values: {global: {network: one, meshNetworks: %s}}}"
+    gateway = "{two: {endpoints: [{fromRegistry: far}], gateways: [{address: 203.0.113.1, port: 15443}]}}"
+    assert "servers in other networks" in refusal(operator(spec % gateway))
+    assert read_mesh_settings(operator(spec % "{}")).network == "one"
 
 
 def test_an_operators_namespace_is_the_root_unless_its_config_names_another() -> None:
@@ -193,7 +230,7 @@ values:
   pilot: {autoscaleEnabled: false, env: {PILOT_ENABLE_STATUS: "true"}}
   gateways: {}
 """
-    assert read_mesh_settings(operator(spec)) == MeshSettings()
+    assert read_mesh_settings(operator(spec)) == MeshSettings(revision="default")
 
 
 def test_a_config_map_names_itself_and_the_field_in_its_text() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.istio.model.address_conditions import address_conditions
+from meshlab.istio.read.mesh_config import MeshSettings
 
 if TYPE_CHECKING:
     from meshlab.istio import Mesh
@@ -171,3 +172,54 @@ def test_istiod_may_or_may_not_know_the_pods_of_a_hidden_service(
 ) -> None:
     mesh = small.mesh(NEIGHBOUR, HIDDEN.format(export_to=export_to), AWAY, text)
     assert covered(mesh) == expected
+
+
+BETWEEN = """
+apiVersion: v1
+kind: Service
+metadata: {{name: between, namespace: edge, labels: {{topology.istio.io/network: {network}{port}}}}}
+spec: {{selector: {{app: between}}, ports: [{{name: tls, port: 15443}}]}}
+"""
+SYSTEM = """
+apiVersion: v1
+kind: Namespace
+metadata: {{name: istio-system, labels: {{topology.istio.io/network: {}}}}}
+"""
+THROUGH = {"cart outbound cart", "door inbound cart", "door outbound cart", "other outbound cart"}
+
+
+@pytest.mark.parametrize(
+    ("pods", "here", "gateway", "installed", "expected"),
+    [
+        ("", "", "", "", set()),
+        ("one", "", "", "", set()),  # no gateway: networks change nothing
+        ("one", "two", "", "", set()),
+        ("", "one", "one", "", set()),  # one network
+        ("one", "one", "one", "", set()),
+        ("one", "two", "two", "", set()),  # the pods' network has no gateway
+        ("one", "two", "one", "", THROUGH),
+        ("one", "", "one", "", THROUGH),
+        ("", "one", "one", "two", THROUGH),
+        ("", "one", "one", "one", set()),
+        ("one", "", "one", "one", set()),
+    ],
+)
+def test_servers_of_another_network_are_reached_through_its_gateway(
+    small: SmallMesh, pods: str, here: str, gateway: str, installed: str, expected: set[str]
+) -> None:
+    texts = [NEIGHBOUR]
+    if pods:
+        labels = {"app": "cart", "topology.istio.io/network": pods}
+        texts.append(small.changed(small.base("Deployment", "cart"), "spec.template.metadata.labels", labels))
+    texts += [SYSTEM.format(here)] if here else []
+    texts += [BETWEEN.format(network=gateway, port="")] if gateway else []
+    mesh = small.mesh(*texts, settings=MeshSettings(network=installed))
+    assert covered(mesh) == expected
+
+
+def test_a_service_that_does_not_listen_for_other_networks_is_no_gateway_of_one(small: SmallMesh) -> None:
+    labels = {"app": "cart", "topology.istio.io/network": "one"}
+    cart = small.changed(small.base("Deployment", "cart"), "spec.template.metadata.labels", labels)
+    elsewhere = BETWEEN.format(network="one", port=', networking.istio.io/gatewayPort: "15444"')
+    assert covered(small.mesh(NEIGHBOUR, cart, elsewhere)) == set()
+    assert covered(small.mesh(NEIGHBOUR, cart, elsewhere.replace("port: 15443", "port: 15444"))) == THROUGH

@@ -10,6 +10,7 @@ from meshlab.istio.model.gateway_api import Converted, GatewayApi, convert
 from meshlab.istio.model.hidden_services import hidden_services
 from meshlab.istio.model.ingress_listeners import with_ingress
 from meshlab.istio.model.mesh import Mesh
+from meshlab.istio.model.networks import across_networks
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.stated_addresses import stated_addresses
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
@@ -17,7 +18,7 @@ from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.destination_rule import read_destination_rule
-from meshlab.istio.read.fields import Where, collected_problems
+from meshlab.istio.read.fields import REVISION, Where, collected_problems
 from meshlab.istio.read.gateway import read_gateway
 from meshlab.istio.read.gateway_api import (
     read_backend_tls_policy,
@@ -31,18 +32,21 @@ from meshlab.istio.read.gateway_api import (
     read_tls_route,
 )
 from meshlab.istio.read.gateway_api.values import metadata_map
+from meshlab.istio.read.ingress import INGRESS, may_be_served
 from meshlab.istio.read.kinds import GATEWAY_API, NETWORKING, classify, is_old_version, refusal
 from meshlab.istio.read.mesh_config import MeshSettings, is_mesh_config, read_mesh_settings
 from meshlab.istio.read.namespaces import injects_by_namespace
 from meshlab.istio.read.peer_authentication import read_peer_authentication
 from meshlab.istio.read.pods import TEMPLATES, read_pod
 from meshlab.istio.read.request_authentication import read_request_authentication
+from meshlab.istio.read.revisions import check_revision
 from meshlab.istio.read.service_entry import read_service_entry
 from meshlab.istio.read.services import read_service
 from meshlab.istio.read.sidecar import read_sidecar
 from meshlab.istio.read.telemetry import read_telemetry
 from meshlab.istio.read.virtual_service import read_virtual_service
 from meshlab.istio.read.workload_entry import read_workload_entry
+from meshlab.manifest import ManifestError
 from meshlab.yaml_reader import LocatedDict
 
 if TYPE_CHECKING:
@@ -121,7 +125,10 @@ class _Reader:
         self._passed_over: list[Manifest] = []
         self._elsewhere: list[Manifest] = []
         for manifest in self._each_once():
-            match classify(manifest):
+            disposition = classify(manifest)
+            if disposition in ("read", "refused") and not self._is_read_by_istiod(manifest):
+                continue
+            match disposition:
                 case "read":
                     self._to_read.append(manifest)
                     if is_old_version(manifest):
@@ -139,8 +146,26 @@ class _Reader:
                 case "not enforced":
                     self._elsewhere.append(manifest)
 
+    def _is_read_by_istiod(self, manifest: Manifest) -> bool:
+        """Return whether the mesh's istiod reads an object; one of another revision has a note, and acts nowhere."""
+        try:
+            if check_revision(manifest, self._settings.revision):
+                return True
+        except ManifestError as error:
+            self._refuse(manifest, error.problems)
+            return False
+        reason = f"is for an istiod of another revision; this mesh's is {self._settings.revision}."
+        self._notes.append(manifest.problem(("metadata", "labels", REVISION), reason))
+        self._passed_over.append(manifest)
+        return False
+
     def _is_known_otherwise(self, manifest: Manifest) -> bool:
-        """Return whether a refused object only repeats what is read, as the endpoints do that a cluster writes."""
+        """Return whether a kind that is refused decides nothing in this object.
+
+        The endpoints that a cluster writes only repeat what is read, and other controllers serve most Ingress objects.
+        """
+        if (manifest.group, manifest.kind) == INGRESS:
+            return not may_be_served(manifest, self._settings.ingress, self._manifests)
         if manifest.kind not in ("Endpoints", "EndpointSlice"):
             return self._has_settings and manifest.group in ("sailoperator.io", "maistra.io")
         name = manifest.name
@@ -222,7 +247,8 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
-        mesh = replace(mesh, refusals=(*mesh.refusals, *hidden_services(mesh)))
+        unclear = (*hidden_services(mesh), *across_networks(mesh, self._manifests))
+        mesh = replace(mesh, refusals=(*mesh.refusals, *unclear))
         known = Visibility(mesh)
         opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)
         mesh = replace(mesh, workloads=tuple(opened))
@@ -307,8 +333,12 @@ class _Reader:
             yield from found
 
     def _refuse(self, manifest: Manifest, problems: Iterable[Problem]) -> None:
-        scopes = scope_of(manifest, self._settings.root_namespace, self._manifests)
+        scopes = self._scope(manifest)
         self._refusals.append(Refusal(tuple(problems), scopes))
+
+    def _scope(self, manifest: Manifest) -> tuple[Scope, ...]:
+        selector = self._settings.ingress.selector
+        return scope_of(manifest, self._settings.root_namespace, self._manifests, ingress_selector=selector)
 
     def _each_once(self) -> Iterator[Manifest]:
         seen: dict[tuple[str, str, str, str], Manifest] = {}
@@ -322,8 +352,8 @@ class _Reader:
                 place = f"{first.source}:{first.line}" if first.line else first.source
                 problem = f"{place} has the same object; keep one."
                 scopes = (
-                    *scope_of(manifest, self._settings.root_namespace, self._manifests),
-                    *scope_of(first, self._settings.root_namespace, self._manifests),
+                    *self._scope(manifest),
+                    *self._scope(first),
                 )
                 self._refusals.append(Refusal((manifest.problem(("metadata", "name"), problem),), scopes))
 

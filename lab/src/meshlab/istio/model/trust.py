@@ -81,13 +81,20 @@ class Refusal:
         return any(scope.covers(workload, direction, host) for scope in self.scopes)
 
 
-def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest] = ()) -> tuple[Scope, ...]:
+def scope_of(
+    manifest: Manifest,
+    root_namespace: str,
+    others: Iterable[Manifest] = (),
+    *,
+    ingress_selector: tuple[tuple[str, str], ...] = (),
+) -> tuple[Scope, ...]:
     """Return the traffic that an object could change, whatever stands in it.
 
     Args:
         manifest: The object.
         root_namespace: The mesh's root namespace.
         others: The rest of the manifests, for objects that act through others.
+        ingress_selector: Labels of the pods that serve Ingress objects.
     """
     kind = (manifest.group, manifest.kind)
     spec = _mapping(manifest.body.get("spec"))
@@ -158,7 +165,7 @@ def scope_of(manifest: Manifest, root_namespace: str, others: Iterable[Manifest]
             hosts = (f"{name}.{namespace}.svc.cluster.local",) if isinstance(name, str) else ()
             return (Scope(direction="outbound", hosts=hosts or None),)
         case ("networking.k8s.io", "Ingress"):
-            return (Scope(proxies="gateway"),)
+            return (Scope(selector=ingress_selector, proxies="gateway"),)
         case ("sailoperator.io" | "maistra.io", _):
             return (Scope(),)
         case (group, _) if group == GATEWAY_API_EXPERIMENTS:

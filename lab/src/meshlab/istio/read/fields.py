@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from meshlab.manifest import Manifest
 
-__all__ = ["Fields", "Where", "collected_problems", "refuse_istio_keys", "require_namespace", "spec_of"]
+__all__ = [
+    "REVISION",
+    "Fields",
+    "Where",
+    "collected_problems",
+    "refuse_istio_keys",
+    "require_namespace",
+    "spec_of",
+]
 
 _TYPE_NAMES = {
     dict: "a mapping",
@@ -269,7 +277,7 @@ def spec_of(
     """
     top = Fields(manifest.body, Where(manifest), ("apiVersion", "kind", "metadata", "spec", "status"))
     metadata = top.mapping("metadata", _METADATA)
-    for place, allowed in (("labels", labels), ("annotations", annotations)):
+    for place, allowed in (("labels", (REVISION, *labels)), ("annotations", annotations)):
         refuse_istio_keys(metadata.string_keys(place), allowed, metadata.where.key(place))
     if namespaced:
         require_namespace(manifest)
@@ -292,6 +300,8 @@ _METADATA = (
     "generateName", "generation", "labels", "managedFields", "name", "namespace", "ownerReferences",
     "resourceVersion", "selfLink", "uid",
 )  # fmt: skip
+REVISION = "istio.io/rev"
+"""The label that says which istiod reads an object; `read.revisions` decides on it before the object is read."""
 _HARMLESS = ("operator.istio.io/", "install.operator.istio.io/", "internal.istio.io/")
 """Labels and annotations that choose a control plane or describe an installation."""
 

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Operator", "read_operator"]
 
-_SPEC = ("compatibilityVersion", "components", "meshConfig", "namespace", "profile", "values")
+_SPEC = ("compatibilityVersion", "components", "meshConfig", "namespace", "profile", "revision", "values")
 _INSTALLED = "it describes the installation"
-_SPEC_PASSED_OVER = dict.fromkeys(
-    ("addonComponents", "hub", "installPackagePath", "revision", "tag"), _INSTALLED
-)
+_SPEC_PASSED_OVER = dict.fromkeys(("addonComponents", "hub", "installPackagePath", "tag"), _INSTALLED)
 # The profile `demo` also logs to standard output, which decides nothing.
 _PROFILES = (
     "default",
@@ -48,7 +46,6 @@ _INSTALLATION = dict.fromkeys(
         "ownerName",
         "profile",
         "resources",
-        "revision",
         "revisionTags",
         "tag",
         "telemetry",
@@ -77,11 +74,9 @@ _GLOBAL = dict.fromkeys(
         "logAsJson",
         "logging",
         "meshID",
-        "meshNetworks",
         "mountMtlsCerts",
         "multiCluster",
         "nativeNftables",
-        "network",
         "networkPolicy",
         "omitSidecarInjectorConfigMap",
         "operatorManageWebhooks",
@@ -160,11 +155,15 @@ class Operator:
         mesh_config: The MeshConfig as written, `None` where there is none.
         where: Where it stands.
         istio_namespace: Where Istio is installed; an empty string where that is not written.
+        revision: The revision of istiod.
+        network: The network of the proxies; an empty string where it is not written.
     """
 
     mesh_config: object
     where: Where
     istio_namespace: str
+    revision: str
+    network: str
 
 
 def read_operator(manifest: Manifest) -> Operator:
@@ -183,11 +182,11 @@ def read_operator(manifest: Manifest) -> Operator:
         )
     values = spec.mapping(
         "values",
-        ("global", "meshConfig", "pilot", "sidecarInjectorWebhook"),
+        ("global", "meshConfig", "pilot", "revision", "sidecarInjectorWebhook"),
         _VALUES_REFUSED,
         _INSTALLATION,
     )
-    everywhere = values.mapping("global", ("istioNamespace", "proxy"), _GLOBAL_REFUSED, _GLOBAL)
+    everywhere = values.mapping("global", _GLOBAL_READ, _GLOBAL_REFUSED, _GLOBAL)
     _check_capture(everywhere.mapping("proxy", tuple(_CAPTURE_DEFAULTS), passed_over=_PROXY))
     _check_injection(values.mapping("sidecarInjectorWebhook", _INJECTION, passed_over=_WEBHOOK))
     _check_environment(values.raw("pilot"), values.where.key("pilot", "env"))
@@ -196,11 +195,22 @@ def read_operator(manifest: Manifest) -> Operator:
         raise values.where.key("meshConfig").error("spec.meshConfig says the same; keep that one alone.")
     source = values if values.raw("meshConfig") else spec
     namespace = everywhere.string("istioNamespace") or spec.string("namespace")
-    return Operator(source.raw("meshConfig"), source.where.key("meshConfig"), namespace)
+    if everywhere.raw("meshNetworks"):
+        raise everywhere.where.key("meshNetworks").error(
+            "servers in other networks are reached through gateways, which is not compiled; remove it."
+        )
+    return Operator(
+        mesh_config=source.raw("meshConfig"),
+        where=source.where.key("meshConfig"),
+        istio_namespace=namespace,
+        revision=spec.string("revision") or values.string("revision") or "default",
+        network=everywhere.string("network"),
+    )
 
 
 _SPEC_REFUSED = {"unvalidatedValues": "the lab does not know what this changes; write it in spec.values."}
 _VALUES_REFUSED = {"experimental": "the lab does not know what this changes; remove it."}
+_GLOBAL_READ = ("istioNamespace", "meshNetworks", "network", "proxy")
 _GLOBAL_REFUSED = {
     "trustDomain": "current Istio does not read it; write spec.meshConfig.trustDomain.",
     "outboundTrafficPolicy": "current Istio does not read it; write spec.meshConfig.outboundTrafficPolicy.",

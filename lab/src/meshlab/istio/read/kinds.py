@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.read.fields import Where
+from meshlab.istio.read.ingress import INGRESS
 from meshlab.istio.read.pods import TEMPLATES
 
 if TYPE_CHECKING:
@@ -124,11 +125,8 @@ REFUSED = {
     (EXTENSIONS, "TrafficExtension"): "the bench's Envoy runs no plugins",
     ("", "Endpoints"): _ENDPOINTS,
     ("discovery.k8s.io", "EndpointSlice"): _ENDPOINTS,
-    (
-        "networking.k8s.io",
-        "Ingress",
-    ): "Istio's gateways serve an Ingress of class istio, and it is not compiled; write a "
-    "Gateway and a VirtualService",
+    INGRESS: "Istio's gateways serve an Ingress of Istio's class, and it is not compiled; write a Gateway and a "
+    "VirtualService",
     (GATEWAY_API_EXPERIMENTS, "XBackendTrafficPolicy"): _EXPERIMENT,
     (GATEWAY_API_EXPERIMENTS, "XListenerSet"): _EXPERIMENT,
     ("maistra.io", "ServiceMeshControlPlane"): _OPERATOR,
@@ -145,8 +143,6 @@ def classify(manifest: Manifest) -> Disposition:
         return "not enforced"
     if kind in READ:
         return "read" if _is_known_version(manifest) else "refused"
-    if kind == ("networking.k8s.io", "Ingress"):
-        return "refused" if _ingress_class(manifest) == "istio" else "passed over"
     if kind in REFUSED:
         return "refused"
     of_istio = manifest.group == GATEWAY_API or manifest.group.endswith(".istio.io")
@@ -177,18 +173,6 @@ def refusal(manifest: Manifest) -> ManifestError:
         .key("kind")
         .error(f"{manifest.api_version} {manifest.kind} is not supported: {reason}.")
     )
-
-
-def _ingress_class(manifest: Manifest) -> str:
-    """Return the class that an Ingress asks for, by its field or by the annotation of before."""
-    for place, name in (("spec", "ingressClassName"), ("metadata", "annotations")):
-        value = manifest.body.get(place)
-        value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, dict):
-            value = value.get("kubernetes.io/ingress.class")
-        if isinstance(value, str):
-            return value
-    return ""
 
 
 def is_old_version(manifest: Manifest) -> bool:

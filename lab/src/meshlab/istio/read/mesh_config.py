@@ -7,7 +7,7 @@ takes them from a plain file. The three forms are read alike. Defaults: `pkg/con
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from meshlab.istio.read import mesh_config_fields as names
@@ -17,6 +17,7 @@ from meshlab.istio.read.extension_providers import (
     read_extension_provider,
 )
 from meshlab.istio.read.fields import Fields, Where
+from meshlab.istio.read.ingress import IngressMode, IngressSettings
 from meshlab.istio.read.istio_operator import read_operator
 from meshlab.istio.read.proxy_config import ForwardedCertificate, read_proxy_config
 from meshlab.manifest import Manifest, parse_yaml
@@ -71,6 +72,9 @@ class MeshSettings:
         connect_timeout_s: How long a proxy waits for a connection, in seconds.
         protocol_detection_timeout_s: How long a proxy waits for the first bytes, in seconds; 0 for ever.
         h2_upgrade_policy: Whether sidecars speak HTTP/2 to services that know HTTP/1.1.
+        ingress: What becomes of Ingress objects.
+        revision: The revision of istiod; `None` where it is not known.
+        network: The network of the proxies; an empty string where it is not written.
         dns_capture: Whether proxies answer DNS themselves, so that ServiceEntries without addresses get their own.
     """
 
@@ -96,6 +100,9 @@ class MeshSettings:
     protocol_detection_timeout_s: float = 0.0
     h2_upgrade_policy: Literal["DO_NOT_UPGRADE", "UPGRADE"] = "DO_NOT_UPGRADE"
     dns_capture: bool = False
+    ingress: IngressSettings = field(default_factory=IngressSettings)
+    revision: str | None = None
+    network: str = ""
 
 
 def is_mesh_config(manifest: Manifest) -> bool:
@@ -126,11 +133,13 @@ def read_mesh_settings(written: Manifest | Mapping[str, Any], where: str = "Mesh
         return _settings(written, Where(plain), MeshSettings.root_namespace)
     if written.kind == "IstioOperator":
         operator = read_operator(written)
-        return _settings(
+        settings = _settings(
             operator.mesh_config, operator.where, operator.istio_namespace or MeshSettings.root_namespace
         )
+        return replace(settings, revision=operator.revision, network=operator.network)
     place = Where(written).key("data", "mesh")
-    return _settings(_embedded(written, place), place, MeshSettings.root_namespace)
+    settings = _settings(_embedded(written, place), place, MeshSettings.root_namespace)
+    return replace(settings, revision=written.name.removeprefix("istio").removeprefix("-") or "default")
 
 
 def _embedded(manifest: Manifest, where: Where) -> object:
@@ -183,6 +192,7 @@ def _settings(value: object, where: Where, root_namespace: str) -> MeshSettings:
         connect_timeout_s=_seconds(config, "connectTimeout", 10.0),
         protocol_detection_timeout_s=_seconds(config, "protocolDetectionTimeout", 0.0),
         dns_capture=_captures_dns(config),
+        ingress=_ingress(config),
         h2_upgrade_policy=cast(
             "Literal['DO_NOT_UPGRADE', 'UPGRADE']",
             config.choice("h2UpgradePolicy", ("DO_NOT_UPGRADE", "UPGRADE"), "DO_NOT_UPGRADE"),
@@ -195,6 +205,19 @@ def _captures_dns(config: Fields) -> bool:
     values = proxy.get("proxyMetadata") if isinstance(proxy, dict) else None
     written = values.get("ISTIO_META_DNS_CAPTURE") if isinstance(values, dict) else None
     return str(written).lower() in ("true", "1")
+
+
+def _ingress(config: Fields) -> IngressSettings:
+    usual = IngressSettings()
+    mode = config.choice("ingressControllerMode", ("OFF", "DEFAULT", "STRICT"), usual.mode)
+    service = config.string("ingressService")
+    # For Istio's own gateway the label is not the name of its Service.
+    named = "" if service == "istio-ingressgateway" else service
+    return IngressSettings(
+        mode=cast("IngressMode", mode),
+        class_name=config.string("ingressClass") or usual.class_name,
+        gateway=config.string("ingressSelector") or named or usual.gateway,
+    )
 
 
 def _trust_domain(config: Fields) -> str:

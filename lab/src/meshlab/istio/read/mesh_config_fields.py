@@ -33,6 +33,10 @@ READ = (
     "enableAutoMtls",
     "extensionProviders",
     "h2UpgradePolicy",
+    "ingressClass",
+    "ingressControllerMode",
+    "ingressSelector",
+    "ingressService",
     "meshMTLS",
     "outboundTrafficPolicy",
     "pathNormalization",
@@ -44,7 +48,6 @@ READ = (
 """The fields that `MeshSettings` holds."""
 
 _OBSERVED = "it only decides what is observed"
-_INGRESS = "it steers Ingress objects, which the lab does not read"
 _LIFECYCLE = "it decides how a proxy starts and ends"
 _CONTROL_PLANE = "it says how proxies and istiod reach each other"
 
@@ -59,10 +62,6 @@ PASSED_OVER = {
     "enableTracing": _OBSERVED,
     "inboundClusterStatName": _OBSERVED,
     "inboundTrafficPolicy": "it decides at which address of its pod an application is reached",
-    "ingressClass": _INGRESS,
-    "ingressControllerMode": _INGRESS,
-    "ingressSelector": _INGRESS,
-    "ingressService": _INGRESS,
     "localityLbSetting": "it chooses among endpoints of different places, and the lab is one place",
     "outboundClusterStatName": _OBSERVED,
     "proxyHttpPort": "it opens a further port, which no case uses",

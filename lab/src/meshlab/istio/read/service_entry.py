@@ -34,7 +34,6 @@ _FIELDS = (
 )  # fmt: skip
 _AUTO_ALLOCATE = "networking.istio.io/enable-autoallocate-ip"
 _LABELS = (
-    "istio.io/rev",
     _AUTO_ALLOCATE,
     "service.istio.io/canonical-name",
     "service.istio.io/canonical-revision",

@@ -127,7 +127,12 @@ def read_service(manifest: Manifest) -> Service:
     )
 
 
-_LABELS = (_NO_TRANSLATION, "istio.io/rev", "topology.istio.io/network", "topology.istio.io/cluster")
+_LABELS = (
+    _NO_TRANSLATION,
+    "networking.istio.io/gatewayPort",
+    "topology.istio.io/cluster",
+    "topology.istio.io/network",
+)
 
 
 def _ports(spec: Fields) -> tuple[ServicePort, ...]:

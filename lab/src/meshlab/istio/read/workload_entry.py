@@ -76,7 +76,7 @@ def read_workload_entry(manifest: Manifest) -> WorkloadEntry:
     Raises:
         ManifestError: An unknown field, or what Istio's validation refuses.
     """
-    labels = ("istio.io/rev", TLS_MODE, *_LABELS)
+    labels = (TLS_MODE, *_LABELS)
     spec = spec_of(
         manifest,
         ENDPOINT_FIELDS,

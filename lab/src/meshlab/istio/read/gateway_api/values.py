@@ -70,7 +70,7 @@ def checked_spec(
         manifest,
         known,
         annotations=annotations,
-        labels=(*labels, "istio.io/rev"),
+        labels=labels,
         passed_over=passed_over,
         namespaced=namespaced,
     )
