@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.istio import Mesh, WorkloadRef, load_mesh
+from meshlab.istio import Mesh, Placement, WorkloadRef, load_mesh
 from meshlab.istio.model.resolve import resolve
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
@@ -290,3 +291,33 @@ def test_a_label_keeps_them_from_it() -> None:
         "namespace: shop", "namespace: shop, labels: {networking.istio.io/enable-autoallocate-ip: 'false'}"
     )
     assert only(mesh_of(text, settings=CAPTURES), "a.example").own_address is None
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "server"),
+    [
+        (CART, 80, "cart"),
+        (CART, 81, "nothing"),
+        (
+            "queue.shop.svc.cluster.local",
+            8080,
+            "cart",
+        ),  # the name of a headless Service is the address of a pod
+        ("queue.shop.svc.cluster.local", 80, "nothing"),
+        ("far.example", 80, "elsewhere"),
+    ],
+)
+def test_a_service_entry_may_name_a_service_as_its_server(address: str, port: int, server: str) -> None:
+    spec = f"""{{hosts: [it.example], resolution: DNS, endpoints: [{{address: {address}}}],
+                 ports: [{{number: {port}, name: http, protocol: HTTP}}]}}"""
+    queue = service("shop/queue", "http:8080", app="cart", clusterIP="None")
+    mesh = mesh_of(*SHOP, queue, entry("it", spec))
+    numbers = itertools.count(20000)
+    placement = Placement.plan(mesh, lambda: next(numbers))
+    (endpoint,) = only(mesh, "it.example").endpoints[port]
+    found = placement.of_endpoint(endpoint)
+
+    cart = placement.proxies[WorkloadRef("shop", "cart"), 8080]
+    names = {cart: "cart", placement.external.get((address, port)): "elsewhere"}
+    assert names.get(found, "nothing") == server
+    assert found != placement.internet

@@ -37,7 +37,7 @@ class Address:
 
 
 _NOWHERE = Address("127.0.0.1", 1)
-"""An address that nothing listens on, for meshes that were placed without a bench."""
+"""An address that nothing listens on."""
 
 
 _SOURCE = "source"
@@ -58,6 +58,7 @@ class Placement:
         relay: Where connections go that shall end at the address that the client wanted. It expects a PROXY header
             and passes them on to what `without_proxy` says.
         cluster: (IP address, port) of the cluster to where it is on this machine.
+        inside: Names and addresses of the cluster, where nothing listens on any other port.
         pod_ips: Workload to the address of its pod in the cluster.
         authorizers: Extension provider to what decides in place of its external authorizer, for the providers whose
             service exists.
@@ -73,6 +74,7 @@ class Placement:
     internet: Address = _NOWHERE
     relay: Address = _NOWHERE
     cluster: Mapping[tuple[str, int], Address] = field(default_factory=dict)
+    inside: frozenset[str] = frozenset()
     pod_ips: Mapping[WorkloadRef, str] = field(default_factory=dict)
     authorizers: Mapping[str, Address] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class Placement:
             external=external,
             internet=place("internet"),
             relay=place("relay"),
+            inside=_inside(mesh),
             pod_ips=mesh.registry.pod_ips,
             authorizers={provider: place("authorizer", provider) for provider in mesh.usable_authorizers},
             sources={
@@ -151,7 +154,8 @@ class Placement:
                 (endpoint.workload, endpoint.port)
             )
         key = (endpoint.address, endpoint.port)
-        return self.cluster.get(key) or self.external.get(key) or self.internet
+        elsewhere = _NOWHERE if endpoint.address in self.inside else self.internet
+        return self.cluster.get(key) or self.external.get(key) or elsewhere
 
     def without_proxy(self, ip: str, port: int) -> Address | None:
         """Return where a connection to an address ends for a client without a sidecar.
@@ -205,11 +209,19 @@ class Placement:
         return replace(self, cluster=found)
 
 
+def _inside(mesh: Mesh) -> frozenset[str]:
+    """Return the names and addresses of Services and pods."""
+    kubernetes = (service for service in mesh.registry.services if service.is_kubernetes)
+    services = [service for service in kubernetes if service.resolution != "alias"]
+    names = {service.hostname for service in services} | {service.address for service in services}
+    return frozenset(names | set(mesh.registry.pod_ips.values()))
+
+
 def _external(mesh: Mesh) -> Iterator[tuple[str, int]]:
     """Yield the servers outside of the cluster that the mesh knows by name or address."""
-    inside = {service.hostname for service in mesh.registry.services if service.is_kubernetes}
-    inside |= {service.address for service in mesh.registry.services if service.is_kubernetes}
-    inside |= set(mesh.registry.pod_ips.values())
+    inside = _inside(mesh) | {
+        service.hostname for service in mesh.registry.services if service.resolution == "alias"
+    }
     for service in mesh.registry.services:
         for port in service.ports:
             if port.protocol == "udp":
