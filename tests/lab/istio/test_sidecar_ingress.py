@@ -108,3 +108,52 @@ def test_gateways_ignore_it(small: SmallMesh) -> None:
 )
 def test_what_istio_refuses_or_cannot_be_played_is_refused(small: SmallMesh, ingress: str, says: str) -> None:
     assert says in small.refusal(sidecar(ingress))
+
+
+FOLLOWS, OWN = "{http: {useClientProtocol: true}}", "{http: {maxRetries: 3}}"
+LISTENER = "{port: {number: 8080, protocol: HTTP, name: http}}"
+
+
+def rule(policy: str, more: str = "") -> str:
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: cart, namespace: shop}}
+spec: {{host: cart, trafficPolicy: {policy}{more}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("texts", "follows"),
+    [
+        ((), False),
+        ((rule(f"{{connectionPool: {FOLLOWS}}}"),), True),
+        ((rule(f"{{portLevelSettings: [{{port: {{number: 80}}, connectionPool: {FOLLOWS}}}]}}"),), True),
+        ((rule(f"{{portLevelSettings: [{{port: {{number: 8080}}, connectionPool: {FOLLOWS}}}]}}"),), False),
+        ((rule(f"{{connectionPool: {FOLLOWS}}}", ", workloadSelector: {matchLabels: {app: cart}}"),), False),
+        ((sidecar("[]", selector=f"inboundConnectionPool: {FOLLOWS}, "),), True),
+        ((sidecar(f"[{LISTENER}]", selector=f"inboundConnectionPool: {FOLLOWS}, "),), True),
+        (
+            (
+                rule(f"{{connectionPool: {FOLLOWS}}}"),
+                sidecar("[]", selector=f"inboundConnectionPool: {OWN}, "),
+            ),
+            False,
+        ),
+        ((sidecar(f"[{LISTENER[:-1]}, connectionPool: {FOLLOWS}}}]"),), True),
+        (
+            (
+                rule(f"{{portLevelSettings: [{{port: {{number: 8080}}, connectionPool: {FOLLOWS}}}]}}"),
+                sidecar(f"[{LISTENER}]"),
+            ),
+            True,
+        ),
+    ],
+)
+def test_an_application_may_be_spoken_to_in_the_http_of_the_client(
+    small: SmallMesh, texts: tuple[str, ...], follows: bool
+) -> None:
+    (options,) = small.app(*texts).cluster("inbound|8080||")["typedExtensionProtocolOptions"].values()
+
+    assert ("useDownstreamProtocolConfig" in options) is follows
+    assert ("explicitHttpConfig" in options) is not follows

@@ -20,6 +20,7 @@ from meshlab.istio.envoy.outbound import (
     virtual_outbound_listener,
 )
 from meshlab.istio.model.credentials import tls_resources
+from meshlab.istio.model.inbound_protocol import uses_client_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +79,11 @@ class ProxyCompiler:
             if address := placement.outbound.get(ref):
                 listeners += self._outbound_side(OutboundContext(mesh, workload, scope), address)
             clusters += [
-                app_cluster(port, placement.apps[ref, port.app_port or port.number])
+                app_cluster(
+                    port,
+                    placement.apps[ref, port.app_port or port.number],
+                    client_protocol=uses_client_protocol(mesh, workload, port),
+                )
                 for port in workload.ports
             ]
             clusters += _bound([passthrough_cluster(timeout_s, placement.relay)], source)

@@ -27,6 +27,7 @@ def with_ingress(workload: Workload, sidecar: Sidecar | None) -> Workload:
     """
     if workload.proxy != "sidecar" or sidecar is None or not sidecar.ingress:
         return workload
+    services = {port.number: port.service for port in workload.ports}
     ports = {port.number: WorkloadPort(port.number, "auto", declared=False) for port in workload.ports}
     for listener in sidecar.ingress:
         number, app = listener.port.number, listener.app_port
@@ -35,5 +36,11 @@ def with_ingress(workload: Workload, sidecar: Sidecar | None) -> Workload:
     for listener in sidecar.ingress:
         if listener.port.protocol != "udp":
             number = listener.port.number
-            ports[number] = WorkloadPort(number, listener.port.protocol, app_port=listener.app_port)
+            ports[number] = WorkloadPort(
+                number,
+                listener.port.protocol,
+                app_port=listener.app_port,
+                service=services.get(number, ""),
+                service_port=number,
+            )
     return replace(workload, ports=tuple(ports[number] for number in sorted(ports)))

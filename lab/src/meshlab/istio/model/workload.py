@@ -41,12 +41,16 @@ class WorkloadPort:
         protocol: For an application, as `read.protocols` names it. For a gateway `http`, `https`, `tls` or `tcp`.
         declared: Whether a Service names it. Istio knows no other port of a pod, and takes what comes on one as it is.
         app_port: The port of the application behind it; `None` for the same.
+        service: The host of the Service or ServiceEntry that declares it; empty for none.
+        service_port: The port there.
     """
 
     number: int
     protocol: str
     declared: bool = True
     app_port: int | None = None
+    service: str = field(default="", compare=False)
+    service_port: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -160,13 +164,13 @@ def _app_ports(
     pod: Pod, services: Iterable[Service], entries: Iterable[ServiceEntry]
 ) -> tuple[WorkloadPort, ...]:
     declaring = [
-        (service.where.manifest.created, service.hostname, number, port.protocol)
+        (service.where.manifest.created, service.hostname, number, port.number, port.protocol)
         for service in services
         for port in service.ports
         if (number := target_number(pod.named_ports, port)) is not None
     ]
     declaring += [
-        (entry.created, host, port.target or port.number, port.protocol)
+        (entry.created, host, port.target or port.number, port.number, port.protocol)
         for entry in entries
         if entry.namespace == pod.ref.namespace
         and entry.selector is not None
@@ -174,16 +178,15 @@ def _app_ports(
         for host in entry.hosts
         for port in entry.ports
     ]
-    found: dict[int, str] = {}
+    found: dict[int, WorkloadPort] = {}
     # The oldest decides, then the first by name (`pilot/pkg/model/context.go#SetServiceTargets`).
-    for _, _, number, protocol in sorted(declaring, key=lambda each: each[:2]):
+    for _, host, number, own_number, protocol in sorted(declaring, key=lambda each: each[:2]):
         if protocol != "udp":
-            found.setdefault(number, protocol)
-    declared = [WorkloadPort(number, protocol) for number, protocol in found.items()]
+            found.setdefault(number, WorkloadPort(number, protocol, service=host, service_port=own_number))
     others = [
         WorkloadPort(port.number, "auto", declared=False) for port in pod.ports if port.number not in found
     ]
-    return tuple(sorted([*declared, *others], key=lambda port: port.number))
+    return tuple(sorted([*found.values(), *others], key=lambda port: port.number))
 
 
 def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) -> dict[int, int]:

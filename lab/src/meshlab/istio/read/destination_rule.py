@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, cast
 
+from meshlab.istio.read.connection_pool import read_connection_pool
 from meshlab.istio.read.export_to import read_export_to
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
@@ -27,17 +28,6 @@ __all__ = [
 TlsMode = Literal["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]
 
 _REFUSED = refused_fields("DestinationRule")
-_POOL_HTTP = dict.fromkeys(
-    (
-        "http1MaxPendingRequests", "http2KeepAlive", "http2MaxRequests", "idleTimeout", "maxConcurrentStreams",
-        "maxRequestsPerConnection", "maxRetries",
-    ),
-    LIMITS,
-)  # fmt: skip
-_POOL_TCP = dict.fromkeys(
-    ("connectTimeout", "idleTimeout", "maxConnectionDuration", "maxConnections", "tcpKeepalive"),
-    LIMITS,
-)
 _BALANCER = dict.fromkeys(
     (
         "consistentHash", "localityLbSetting", "warmup", "warmupDurationSecs", "zoneAwareLbSetting",
@@ -202,19 +192,16 @@ def _policy(fields: Fields, namespace: str) -> TrafficPolicy | None:
 
 
 def _settings(policy: Fields, ports: Mapping[int, TrafficPolicy]) -> TrafficPolicy:
-    pool = policy.mapping("connectionPool", ("http", "tcp"))
-    http = pool.mapping("http", ("h2UpgradePolicy", "useClientProtocol"), passed_over=_POOL_HTTP)
-    pool.mapping("tcp", (), passed_over=_POOL_TCP)
+    pool = read_connection_pool(policy)
     policy.mapping("outlierDetection", (), passed_over=_OUTLIER)
     balancer = policy.mapping("loadBalancer", ("simple",), passed_over=_BALANCER)
-    upgrade = http.choice("h2UpgradePolicy", ("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE"), "DEFAULT")
     return TrafficPolicy(
         tls=_tls(policy) if policy.raw("tls") is not None else None,
         passthrough=balancer.choice("simple", _SIMPLE, "UNSPECIFIED") == "PASSTHROUGH",
-        h2_upgrade={"DEFAULT": None, "UPGRADE": True, "DO_NOT_UPGRADE": False}[upgrade],
-        use_client_protocol=http.boolean("useClientProtocol"),
+        h2_upgrade=pool.h2_upgrade if pool else None,
+        use_client_protocol=pool is not None and pool.use_client_protocol,
         balancer="loadBalancer" in policy,
-        pool="connectionPool" in policy,
+        pool=pool is not None,
         ports=ports,
     )
 

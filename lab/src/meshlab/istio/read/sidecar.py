@@ -6,14 +6,16 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
+from meshlab.istio.read.connection_pool import read_connection_pool
 from meshlab.istio.read.fields import Fields, spec_of
 from meshlab.istio.read.hosts import full_name, host_problem
-from meshlab.istio.read.outbound_fields import LIMITS, refused_fields
+from meshlab.istio.read.outbound_fields import refused_fields
 from meshlab.istio.read.protocols import named_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meshlab.istio.read.connection_pool import ConnectionPool
     from meshlab.istio.read.fields import Where
     from meshlab.istio.read.protocols import Protocol
     from meshlab.manifest import Manifest
@@ -29,12 +31,10 @@ __all__ = [
 ]
 
 OutboundMode = Literal["ALLOW_ANY", "REGISTRY_ONLY"]
-_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "ingress")
-_PASSED_OVER = {"inboundConnectionPool": LIMITS}
+_FIELDS = ("workloadSelector", "egress", "outboundTrafficPolicy", "ingress", "inboundConnectionPool")
 _REFUSED = refused_fields("Sidecar")
 _INGRESS_PASSED_OVER = {
     "bind": "every inbound port listens on an address of its own",
-    "connectionPool": LIMITS,
     "tls": "Istio ignores it unless istiod runs with ENABLE_TLS_ON_SIDECAR_INGRESS",
 }
 _PORT_FIELDS = ("number", "protocol")
@@ -74,10 +74,12 @@ class IngressListener:
     Attributes:
         port: Its port.
         app_port: The port of the application; `None` for the same.
+        pool: The connections to the application; `None` for what the Sidecar or a DestinationRule says.
     """
 
     port: ListenerPort
     app_port: int | None = None
+    pool: ConnectionPool | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Sidecar:
         ingress: Its listeners for callers; empty where the workload's Services count.
         outbound: The policy for traffic to unknown hosts; `None` where the mesh's setting counts.
         egress_proxy: Where such traffic goes, if not to where it was sent.
+        inbound_pool: The connections to applications; `None` for what a DestinationRule says.
         created: Its creation time, where it is written.
     """
 
@@ -109,6 +112,7 @@ class Sidecar:
     ingress: tuple[IngressListener, ...]
     outbound: OutboundMode | None
     egress_proxy: EgressProxy | None
+    inbound_pool: ConnectionPool | None
     created: str
     where: Where
 
@@ -119,7 +123,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
     Raises:
         ManifestError: An unknown field, what Istio's validation refuses, or what is not compiled.
     """
-    spec = spec_of(manifest, _FIELDS, passed_over=_PASSED_OVER)
+    spec = spec_of(manifest, _FIELDS)
     if not set(spec.names) & {"egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"}:
         raise spec.where.error(
             "has neither egress nor outboundTrafficPolicy, which Istio refuses; write one."
@@ -136,6 +140,7 @@ def read_sidecar(manifest: Manifest) -> Sidecar:
         ingress=_ingress(spec),
         outbound=outbound,
         egress_proxy=proxy,
+        inbound_pool=read_connection_pool(spec, "inboundConnectionPool"),
         created=manifest.created,
         where=spec.where,
     )
@@ -171,14 +176,14 @@ def _egress(spec: Fields) -> tuple[EgressListener, ...]:
 
 def _ingress(spec: Fields) -> tuple[IngressListener, ...]:
     found: list[IngressListener] = []
-    known = ("port", "captureMode", "defaultEndpoint")
+    known = ("port", "captureMode", "defaultEndpoint", "connectionPool")
     absent = spec.raw("ingress") in (None, [])
     for entry in () if absent else spec.items("ingress", known, passed_over=_INGRESS_PASSED_OVER):
         if entry.choice("captureMode", ("DEFAULT", "IPTABLES", "NONE"), "DEFAULT") == "NONE":
             entry.where.key("captureMode").report(_REFUSED["captureMode"])
         if entry.raw("port") is None:
             raise entry.where.key("port").error("missing; Istio refuses a listener without one.")
-        listener = IngressListener(_port(entry), _app_port(entry))
+        listener = IngressListener(_port(entry), _app_port(entry), read_connection_pool(entry))
         if any(other.port.number == listener.port.number for other in found):
             raise entry.where.key("port", "number").error("stands here twice; keep one.")
         found.append(listener)

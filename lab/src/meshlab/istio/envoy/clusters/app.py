@@ -28,8 +28,14 @@ def app_cluster_name(port: WorkloadPort) -> str:
     return f"inbound|{port.number}||" if port.declared else f"InboundPassthroughCluster|{port.number}"
 
 
-def app_cluster(port: WorkloadPort, app: Address) -> Json:
-    """Return the cluster of a port of a sidecar's own application."""
+def app_cluster(port: WorkloadPort, app: Address, *, client_protocol: bool) -> Json:
+    """Return the cluster of a port of a sidecar's own application.
+
+    Args:
+        port: The port.
+        app: Where the application listens.
+        client_protocol: Whether it is spoken to in the HTTP of the client, whatever the port declares.
+    """
     name = app_cluster_name(port)
     endpoint = {"endpoint": {"address": app.envoy}}
     return {
@@ -40,7 +46,7 @@ def app_cluster(port: WorkloadPort, app: Address) -> Json:
         "typedExtensionProtocolOptions": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                **_PROTOCOLS.get(port.protocol, _HTTP_1),
+                **_PROTOCOLS.get("auto" if client_protocol else port.protocol, _HTTP_1),
             }
         },
     }
