@@ -153,11 +153,7 @@ AWAY = ROUTED.replace("name: x", "name: cart").replace("host: cart", "host: card
         ("~", "", set()),
         ("~", IMPORTED, set()),
         (".", ROUTED, set()),
-        (
-            "~, edge",
-            IMPORTED,
-            {"cart outbound cart", "door inbound cart", "door outbound cart", "other outbound cart"},
-        ),
+        ("~, edge", IMPORTED, {"other outbound cart"}),
         ("edge", IMPORTED, set()),
         (
             "*,~",

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.istio.model.virtual_services import destinations_of
-from meshlab.istio.read.export_to import EVERYWHERE, NOWHERE
+from meshlab.istio.model.visibility import Visibility
+from meshlab.istio.read.export_to import NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 __all__ = ["hidden_services"]
 
 _PROBLEM = (
-    "{written!r} lets the order of istiod's events decide whether proxies learn the pods behind it, and {reason}; "
-    "write . or *, or take it out of the routes."
+    "{!r} lets the order of istiod's events decide whether proxies learn the pods behind it, and routes or exports "
+    "lead proxies there; write . or *, or take it out of the routes."
 )
 
 
 def hidden_services(mesh: Mesh) -> Iterator[Refusal]:
-    """Yield a refusal for each Service that is hidden, has pods, and may be reached through proxies all the same."""
-    routed = {each.host for service in mesh.virtual_services for each in destinations_of(service)}
-    imported = {host for sidecar in mesh.sidecars for each in sidecar.egress for _, host in each.hosts}
-    for service in mesh.services:
-        has_pods = any(service.selects(pod.ref.namespace, pod.labels) for pod in mesh.workloads)
-        if NOWHERE not in service.export_to or not has_pods:
-            continue
-        everywhere = EVERYWHERE in service.export_to
-        if everywhere:
-            reason = "* exports it to them"
-        elif service.hostname in routed:
-            reason = "a VirtualService leads to it"
-        elif service.hostname in imported and set(service.export_to) != {NOWHERE}:
-            reason = "a Sidecar imports it by its name"
-        else:
-            continue
-        where = service.where.manifest
-        problem = where.problem(
-            ("metadata", "annotations", "networking.istio.io/exportTo"),
-            _PROBLEM.format(written=",".join(service.export_to), reason=reason),
-        )
-        namespaces = None if everywhere else (service.namespace, *service.export_to)
-        yield Refusal((problem,), (Scope(namespaces, direction="outbound", hosts=(service.hostname,)),))
+    """Yield a refusal for each Service that is hidden, has pods, and is known to proxies all the same."""
+    hidden = [
+        service
+        for service in mesh.services
+        if NOWHERE in service.export_to
+        and any(service.selects(pod.ref.namespace, pod.labels) for pod in mesh.workloads)
+    ]
+    if not hidden:
+        return
+    visibility = Visibility(mesh)
+    known = {
+        str(workload.ref): visibility.scope_of(workload).by_hostname
+        for workload in mesh.workloads
+        if workload.injected
+    }
+    for service in hidden:
+        proxies = tuple(ref for ref, hosts in known.items() if service.hostname in hosts)
+        if proxies:
+            problem = service.where.manifest.problem(
+                ("metadata", "annotations", "networking.istio.io/exportTo"),
+                _PROBLEM.format(",".join(service.export_to)),
+            )
+            yield Refusal((problem,), (Scope(only=proxies, direction="outbound", hosts=(service.hostname,)),))

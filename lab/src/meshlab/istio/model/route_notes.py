@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.delegates import exports
-from meshlab.istio.model.virtual_services import MESH, destinations_of
+from meshlab.istio.model.virtual_services import MESH
 from meshlab.istio.read.hosts import hosts_overlap
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.read.fields import Where
-    from meshlab.istio.read.virtual_service import HttpMatch, VirtualService
+    from meshlab.istio.read.virtual_service import Destination, HttpMatch, VirtualService
     from meshlab.manifest import Problem
 
 __all__ = ["route_notes"]
@@ -73,7 +73,7 @@ def _gateways(mesh: Mesh, service: VirtualService, refused: Collection[str]) -> 
 def _destinations(
     service: VirtualService, ports: Mapping[str, Collection[int]]
 ) -> Iterator[tuple[Where, str]]:
-    for destination in destinations_of(service):
+    for destination in _all_destinations(service):
         found = ports.get(destination.host)
         if found is None:
             problem = f"no service is called {destination.host}, so what is sent there is answered 503."
@@ -82,6 +82,16 @@ def _destinations(
             have = ", ".join(map(str, sorted(found))) or "none"
             problem = f"{destination.host} has no port {destination.port}, it has {have}; the answer is 503."
             yield destination.where.key("port", "number"), problem
+
+
+def _all_destinations(service: VirtualService) -> Iterator[Destination]:
+    for rule in service.http:
+        yield from (entry.destination for entry in rule.destinations)
+        yield from (mirror.destination for mirror in rule.all_mirrors)
+    connections = [route.destinations for route in service.tls] + [
+        route.destinations for route in service.tcp
+    ]
+    yield from (entry.destination for destinations in connections for entry in destinations)
 
 
 def _delegates(

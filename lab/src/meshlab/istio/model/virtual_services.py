@@ -15,13 +15,13 @@ from meshlab.istio.model.delegates import exports, merge_delegates
 from meshlab.istio.read.hosts import hosts_overlap, is_subset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
-    from meshlab.istio.read.virtual_service import Destination, VirtualService
+    from meshlab.istio.read.virtual_service import VirtualService
 
-__all__ = ["MESH", "destinations_of", "for_gateway", "for_sidecar", "visible_to", "wildcard_owners"]
+__all__ = ["MESH", "for_gateway", "for_sidecar", "visible_to", "wildcard_owners"]
 
 MESH = "mesh"
 """The name by which a VirtualService means all sidecars."""
@@ -64,16 +64,6 @@ def for_sidecar(
     seen = visible_to(merged, workload.ref.namespace, MESH, default_export_to)
     imports = _Imports.read(egress_hosts, workload.ref.namespace)
     return [service for service in seen if imports.select(service)]
-
-
-def destinations_of(service: VirtualService) -> Iterator[Destination]:
-    """Yield everything that the rules of a VirtualService lead to, mirrors included."""
-    for rule in service.http:
-        yield from (entry.destination for entry in rule.destinations)
-        yield from (mirror.destination for mirror in rule.all_mirrors)
-    shares = [share for route in service.tls for share in route.destinations]
-    shares += [share for route in service.tcp for share in route.destinations]
-    yield from (share.destination for share in shares)
 
 
 def visible_to(
