@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.istio import Mesh, Placement, WorkloadRef, load_mesh
+from meshlab.istio.envoy.clusters.endpoints import subset_endpoints
 from meshlab.istio.model.resolve import resolve
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
@@ -145,7 +146,9 @@ def test_endpoints_of_one_host_and_namespace_are_shared_by_the_names_of_ports() 
     mesh = mesh_of(
         entry("one", spec.format("http", "203.0.113.1")),
         entry("two", spec.format("http", "203.0.113.2")),
-        entry("three", spec.format("web", "203.0.113.3")),
+        entry("three", spec.format("web", "203.0.113.3")).replace(
+            "namespace: shop", "namespace: shop, creationTimestamp: '2025-01-01T00:00:00Z'"
+        ),
     )
     found = [[each.address for each in one.endpoints[80]] for one in mesh.registry.services]
     assert sorted(found) == [
@@ -321,3 +324,23 @@ def test_a_service_entry_may_name_a_service_as_its_server(address: str, port: in
     names = {cart: "cart", placement.external.get((address, port)): "elsewhere"}
     assert names.get(found, "nothing") == server
     assert found != placement.internet
+
+
+@pytest.mark.parametrize(("named", "numbered", "servers"), [(2024, 2025, 2), (2025, 2024, 1)])
+def test_only_a_service_whose_name_is_looked_up_has_names_as_servers(
+    named: int, numbered: int, servers: int
+) -> None:
+    spec = """{{hosts: [it.example], resolution: {}, endpoints: [{{address: {}}}],
+               ports: [{{number: 80, name: h, protocol: HTTP}}]}}"""
+    texts = [
+        entry(name, spec.format(resolution, address)).replace(
+            "namespace: shop", f"namespace: shop, creationTimestamp: '{year}-01-01T00:00:00Z'"
+        )
+        for name, resolution, address, year in (
+            ("named", "DNS", "a.example", named),
+            ("numbered", "STATIC", "203.0.113.1", numbered),
+        )
+    ]
+    # The oldest says how servers are found, and the servers of both are pooled.
+    oldest = only(mesh_of(*SHOP, *texts), "it.example")
+    assert len(subset_endpoints(oldest, oldest.ports[0], None, "")) == servers

@@ -219,3 +219,39 @@ def test_a_service_that_does_not_listen_for_other_networks_is_no_gateway_of_one(
     elsewhere = BETWEEN.format(network="one", port=', networking.istio.io/gatewayPort: "15444"')
     assert covered(small.mesh(NEIGHBOUR, cart, elsewhere)) == set()
     assert covered(small.mesh(NEIGHBOUR, cart, elsewhere.replace("port: 15443", "port: 15444"))) == THROUGH
+
+
+ENTRY = "{{hosts: [cart.shop.svc.cluster.local], location: MESH_INTERNAL{}, ports: [{}]}}"
+WEB = "{number: 80, name: http, protocol: HTTP}"
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "ordered", "tied"),
+    [
+        ((", resolution: DNS", WEB), (", resolution: STATIC", WEB), False, True),
+        ((", resolution: DNS", WEB), (", resolution: STATIC", WEB), True, False),
+        ((", resolution: DNS", WEB), (", resolution: DNS", WEB.replace("HTTP", "TCP")), False, True),
+        ((", resolution: DNS", WEB), (", resolution: DNS", WEB.replace("80", "81")), False, False),
+        (
+            (", resolution: DNS", WEB),
+            (", resolution: DNS, endpoints: [{address: a.example}]", WEB),
+            False,
+            False,
+        ),
+        ((", resolution: DNS", WEB), (", resolution: DNS, exportTo: [.]", WEB), False, True),
+    ],
+)
+def test_of_two_service_entries_that_nothing_orders_either_may_count(
+    small: SmallMesh, one: tuple[str, str], two: tuple[str, str], ordered: bool, tied: bool
+) -> None:
+    texts = [
+        manifest("ServiceEntry", "edge", ENTRY.format(*one)),
+        manifest("ServiceEntry", "edge", ENTRY.format(*two)),
+    ]
+    texts[1] = texts[1].replace("name: x", "name: y")
+    if ordered:
+        texts[1] = texts[1].replace("name: y", "name: y, creationTimestamp: '2025-01-01T00:00:00Z'")
+    mesh = small.mesh(NEIGHBOUR, *texts)
+    assert bool(mesh.refusals) is tied
+    assert ("cart outbound cart" in covered(mesh)) is tied
+    assert "cart inbound cart" not in covered(mesh)

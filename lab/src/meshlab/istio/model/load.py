@@ -13,6 +13,7 @@ from meshlab.istio.model.mesh import Mesh
 from meshlab.istio.model.networks import across_networks
 from meshlab.istio.model.notes import notes_on
 from meshlab.istio.model.stated_addresses import stated_addresses
+from meshlab.istio.model.tied_entries import tied_entries
 from meshlab.istio.model.trust import Refusal, Scope, scope_of
 from meshlab.istio.model.visibility import Visibility
 from meshlab.istio.model.workload import proxy_of, workload_of
@@ -247,7 +248,11 @@ class _Reader:
             ),
             refusals=tuple(self._refusals),
         )
-        unclear = (*hidden_services(mesh), *across_networks(mesh, self._manifests))
+        unclear = (
+            *hidden_services(mesh),
+            *tied_entries(mesh),
+            *across_networks(mesh, self._manifests),
+        )
         mesh = replace(mesh, refusals=(*mesh.refusals, *unclear))
         known = Visibility(mesh)
         opened = (with_ingress(workload, known.sidecar_of(workload)) for workload in mesh.workloads)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.destination_rules import endpoint_tls_mode
@@ -25,7 +26,22 @@ def subset_endpoints(
     found = service.endpoints.get(port.number, ())
     chosen = rule.subset(subset) if rule and subset else None
     labels = chosen.labels if chosen else {}
-    return [endpoint for endpoint in found if labels.items() <= endpoint.labels.items()]
+    # Only clusters that look names up can have a name as a server; from the others Istio leaves it out.
+    names = service.resolution == "dns"
+    return [
+        endpoint
+        for endpoint in found
+        if labels.items() <= endpoint.labels.items()
+        and (names or endpoint.workload is not None or _is_address(endpoint.address))
+    ]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def load_balanced_endpoints(
