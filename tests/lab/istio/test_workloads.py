@@ -187,6 +187,32 @@ def test_of_two_services_on_a_port_the_oldest_or_the_first_by_name_decides_its_p
     assert small.mesh(*texts).workload(small.app_ref).ports == (WorkloadPort(8080, protocol),)
 
 
+@pytest.mark.parametrize(
+    ("service_age", "entry_age", "protocol"),
+    [("", "", "http"), ("2025", "", "http"), ("2025", "2024", "tcp"), ("2024", "2025", "http")],
+)
+def test_a_service_entry_decides_the_protocol_of_a_port_where_it_is_older(
+    small: SmallMesh, service_age: str, entry_age: str, protocol: str
+) -> None:
+    def aged(text: str, year: str) -> str:
+        return small.changed(text, "metadata.creationTimestamp", f"{year}-01-01T00:00:00Z") if year else text
+
+    entry = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: a, namespace: shop}
+spec:
+  hosts: [a.example]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  workloadSelector: {labels: {app: cart}}
+  ports: [{number: 80, name: raw, protocol: TCP, targetPort: 8080}]
+"""
+    mesh = small.mesh(aged(small.base("Service", "cart"), service_age), aged(entry, entry_age))
+
+    assert mesh.workload(small.app_ref).ports == (WorkloadPort(8080, protocol),)
+
+
 def test_a_port_that_no_service_names_is_known_as_undeclared(small: SmallMesh) -> None:
     udp = small.changed(small.base("Service", "cart"), "spec.ports.0.protocol", "UDP")
 

@@ -170,7 +170,7 @@ def _app_ports(
         if (number := target_number(pod.named_ports, port)) is not None
     ]
     declaring += [
-        (entry.created, host, port.target or port.number, port.number, port.protocol)
+        (entry.created or _LATER, host, port.target or port.number, port.number, port.protocol)
         for entry in entries
         if entry.namespace == pod.ref.namespace
         and entry.selector is not None
@@ -179,7 +179,8 @@ def _app_ports(
         for port in entry.ports
     ]
     found: dict[int, WorkloadPort] = {}
-    # The oldest decides, then the first by name (`pilot/pkg/model/context.go#SetServiceTargets`).
+    # The oldest decides, then the first by name (`pilot/pkg/model/context.go#SetServiceTargets`). Where a file says no
+    # age, ServiceEntries come after Services.
     for _, host, number, own_number, protocol in sorted(declaring, key=lambda each: each[:2]):
         if protocol != "udp":
             found.setdefault(number, WorkloadPort(number, protocol, service=host, service_port=own_number))
@@ -187,6 +188,9 @@ def _app_ports(
         WorkloadPort(port.number, "auto", declared=False) for port in pod.ports if port.number not in found
     ]
     return tuple(sorted([*found.values(), *others], key=lambda port: port.number))
+
+
+_LATER = "9999"
 
 
 def port_targets(services: Iterable[Service], named_ports: Mapping[str, int]) -> dict[int, int]:
