@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from meshlab.istio import WorkloadRef
 from meshlab.istio.read.mesh_config import MeshSettings
 
@@ -260,3 +261,47 @@ def test_connections_of_a_detected_port_offer_mutual_tls_as_tcp_does() -> None:
     disabled = rule("one", "{host: one, trafficPolicy: {tls: {mode: DISABLE}}}")
     filters = [each["name"] for each in OutboundSide(*texts, disabled).chains(f"{VIP}_90")[-1]["filters"]]
     assert filters == ["envoy.filters.network.tcp_proxy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "offer"),
+    [
+        ("tcp", "loadBalancer: {simple: RANDOM}", "istio-peer-exchange,istio"),
+        ("odd", "tls: {mode: ISTIO_MUTUAL}", "istio-peer-exchange,istio"),
+        ("http", "tls: {mode: ISTIO_MUTUAL}", "istio-peer-exchange,istio"),
+        ("grpc", "tls: {mode: ISTIO_MUTUAL}", "istio-peer-exchange,istio,h2"),
+        ("http", "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}", "istio-peer-exchange,istio,h2"),
+        ("http", "tls: {mode: DISABLE}", ""),
+        ("http", "tls: {mode: SIMPLE}", ""),
+    ],
+)
+def test_a_route_for_connections_offers_what_tcp_does_whatever_the_port_that_it_leads_to_speaks(
+    name: str, policy: str, offer: str
+) -> None:
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: one, namespace: shop}
+spec: {hosts: [one], tcp: [{match: [{port: 90}], route: [{destination: {host: two, port: {number: 80}}}]}]}
+"""
+    texts = (*BASE, workload("shop/two"), vip("one", VIP, "tcp:90"), service("shop/two", f"{name}:80"), route)
+    side = OutboundSide(*texts, rule("two", f"{{host: two, trafficPolicy: {{{policy}}}}}"))
+    *before, proxy = side.chains(f"{VIP}_90")[-1]["filters"]
+    offers = [
+        value["formatString"]["textFormatSource"]["inlineString"]
+        for each in before
+        for value in each["typedConfig"]["onNewConnection"]
+    ]
+    assert proxy["typedConfig"]["cluster"] == cluster("two", 80)
+    assert offers == ([offer] if offer else [])
+
+
+@pytest.mark.parametrize("name", ["tcp", "http"])
+def test_connections_to_a_headless_service_go_where_the_client_wanted_even_behind_a_route(name: str) -> None:
+    texts = (*BASE, workload("shop/two"), service("shop/two", f"{name}:80", clusterIP="None"))
+    side = OutboundSide(*texts)
+    (group,) = side.clusters[cluster("two", 80)]["loadAssignment"]["endpoints"]
+    assert group["lbEndpoints"] == [{"endpoint": {"address": side.placement.relay.envoy}}]
+    usual = OutboundSide(*BASE, workload("shop/two"), service("shop/two", f"{name}:80"))
+    (group,) = usual.clusters[cluster("two", 80)]["loadAssignment"]["endpoints"]
+    assert group["lbEndpoints"][0]["endpoint"]["address"] != usual.placement.relay.envoy

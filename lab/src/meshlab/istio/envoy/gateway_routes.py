@@ -79,7 +79,7 @@ def connection_proxy(
         raise ValueError("the chain leads nowhere")
     if access_log:
         proxy["typedConfig"]["accessLog"] = list(access_log)
-    return offering_connections(mesh, mesh.visibility.scope_of(workload), workload.labels, proxy)
+    return offering_connections(mesh, mesh.visibility.scope_of(workload), workload, proxy)
 
 
 def sni_clusters(mesh: Mesh, workload: Workload, placement: Placement) -> list[Json]:

@@ -16,7 +16,7 @@ from meshlab.istio.envoy.clusters.fixed import (
     black_hole_cluster,
     passthrough_cluster,
 )
-from meshlab.istio.envoy.clusters.outbound import ServiceClusters, is_mutual
+from meshlab.istio.envoy.clusters.outbound import ServiceClusters, http_version, is_mutual
 
 __all__ = [
     "BLACK_HOLE",
@@ -25,6 +25,7 @@ __all__ = [
     "app_cluster",
     "app_cluster_name",
     "black_hole_cluster",
+    "http_version",
     "is_mutual",
     "passthrough_cluster",
 ]

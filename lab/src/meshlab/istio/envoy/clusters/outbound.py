@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.registry import MeshPort, MeshService
     from meshlab.istio.read.destination_rule import ClientTls, TrafficPolicy
 
-__all__ = ["ServiceClusters", "is_mutual", "upstream_tls_setting"]
+__all__ = ["ServiceClusters", "http_version", "is_mutual", "upstream_tls_setting"]
 
 _RAW: Json = {
     "name": "envoy.transport_sockets.raw_buffer",
@@ -115,6 +115,20 @@ def is_mutual(
     return chooses_mutual(mesh, service, port, balanced=_is_balanced(rule, subset))
 
 
+def http_version(mesh: Mesh, port: MeshPort, policy: TrafficPolicy, *, at_gateway: bool) -> HttpVersion:
+    """Return which HTTP the cluster of a port speaks."""
+    if policy.use_client_protocol:
+        return "client's"
+    protocol = port.protocol
+    by_mesh = mesh.settings.h2_upgrade_policy == "UPGRADE" and protocol in ("http", "http2")
+    upgraded = by_mesh if policy.h2_upgrade is None else policy.h2_upgrade
+    # At a sidecar the version of a detected protocol is the client's already.
+    detected = protocol == "auto" and not at_gateway
+    if protocol == "http2" or (upgraded and not detected):
+        return "http2"
+    return "client's" if detected else "http1"
+
+
 def _is_balanced(rule: MergedRule | None, subset: str) -> bool:
     chosen = rule.subset(subset) if rule and subset else None
     wide = chosen.policy if chosen else rule.policy if rule else None
@@ -163,7 +177,7 @@ class _Cluster:
 
     def build(self) -> Iterator[Json]:
         name = outbound_cluster(self._service.hostname, self._port.number, self._subset)
-        version = self._http_version()
+        version = http_version(self._mesh, self._port, self._policy, at_gateway=self._at_gateway)
         to_original = self._policy.passthrough or (
             self._service.resolution == "original" and not self._at_gateway
         )
@@ -176,7 +190,7 @@ class _Cluster:
         endpoints = self._endpoints()
         if to_original and (moved := self._on_another_port()):
             to_original, endpoints = False, moved
-        if to_original and not self._is_single_pod(endpoints):
+        if to_original:
             cluster |= to_original_destination(name, self._placement.relay, tls.socket)
         else:
             if not endpoints and self._service.resolution == "dns":
@@ -214,26 +228,6 @@ class _Cluster:
         key = (self._service.hostname, self._port.target or 0)
         address = self._placement.external.get(key)
         return [{"endpoint": {"address": address.envoy}}] if address else []
-
-    def _is_single_pod(self, endpoints: list[Json]) -> bool:
-        # The listener of a headless TCP port is on the pod's own address, so connections can go nowhere else. They keep
-        # their port: a targetPort does not change where a client of a headless Service arrives.
-        servers = self._service.endpoints.get(self._port.number, ())
-        is_kept = all(server.port == self._port.number for server in servers)
-        opaque = is_kept and self._port.protocol in ("tcp", "tls")
-        return self._service.is_headless and opaque and len(endpoints) == 1 and not self._policy.passthrough
-
-    def _http_version(self) -> HttpVersion:
-        policy, protocol = self._policy, self._port.protocol
-        if policy.use_client_protocol:
-            return "client's"
-        by_mesh = self._mesh.settings.h2_upgrade_policy == "UPGRADE" and protocol in ("http", "http2")
-        upgraded = by_mesh if policy.h2_upgrade is None else policy.h2_upgrade
-        # At a sidecar the version of a detected protocol is the client's already.
-        detected = protocol == "auto" and not self._at_gateway
-        if protocol == "http2" or (upgraded and not detected):
-            return "http2"
-        return "client's" if detected else "http1"
 
     def _chooses_mutual(self) -> bool:
         balanced = _is_balanced(self._rule, self._subset)

@@ -165,7 +165,7 @@ def to_cluster(context: OutboundContext, cluster: str) -> tuple[Json, ...]:
 def _offered(context: OutboundContext, proxy: Json) -> tuple[Json, ...]:
     if context.access_log:
         proxy["typedConfig"]["accessLog"] = list(context.access_log)
-    return tuple(offering_connections(context.mesh, context.scope, context.workload.labels, proxy))
+    return tuple(offering_connections(context.mesh, context.scope, context.workload, proxy))
 
 
 def _own_names(
