@@ -7,10 +7,10 @@ PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test lint format manifests bench clean
 
 help: ## show this
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything that uv.lock pins, real Envoy included
 
@@ -29,6 +29,9 @@ format: $(READY) ## rewrite the code as ruff wants it
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
+manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh
+	@$(BIN)/meshgen
+
 bench: $(READY) ## the project against its peers, side by side in one run
 	@$(BIN)/python -m bench
 
@@ -37,7 +40,7 @@ clean: ## remove what these targets made
 
 # uv comes from PyPI by pip into a folder of its own, which works without venv or ensurepip and touches nothing
 # that is installed; the locked one then takes its place in .venv.
-$(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/pyproject.toml
+$(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/pyproject.toml infra/generator/pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"meshpass needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: set PYTHON=/path/to/a/newer/python3")'
 	@set -e; uv=.venv/bin/uv; [ -x $$uv ] || uv=.bootstrap/bin/uv; \
 	if ! [ -x $$uv ]; then \
