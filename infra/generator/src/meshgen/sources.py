@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
-from meshlab.yaml_reader import Ambiguous, LocatedDict, LocatedList, YamlError, parse_located
+from meshlab.yaml_reader import Ambiguous, LocatedDict, YamlError, parse_located
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,12 +122,12 @@ def _duplicates(description: Description, value: object, *keys: Key) -> list[str
     return problems + [found for key, item in items for found in _duplicates(description, item, *keys, key)]
 
 
-def _line(value: Any, keys: Sequence[Key]) -> int:
+def _line(value: object, keys: Sequence[Key]) -> int:
     """Return the line of the last of the keys that the file holds."""
     line = 1
     for key in keys:
-        try:
-            line, value = value.lines[key], value[key]
-        except (AttributeError, KeyError, IndexError, TypeError):
+        lines, items = getattr(value, "lines", {}), value if isinstance(value, dict | list) else {}
+        if key not in lines:
             break
+        line, value = lines[key], items[key]  # type: ignore[index]  # a list has numbers, a mapping has names
     return line
