@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshgen.lambda_bridge import lambda_bridge_files
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["directories", "generate"]
 
-_MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = ()
+_MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = (lambda_bridge_files,)
 """Each takes the project's top directory and returns its files; raises DescriptionError or PlaceError."""
 
 
