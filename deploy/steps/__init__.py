@@ -1,6 +1,7 @@
 """What the scripts of this folder share: where the repository is, and how a script refuses.
 
-Standard library only, Python 3.11 or newer: the scripts run before anything is installed.
+Standard library only, Python 3.11 or newer: the scripts run before anything is installed. The one exception is
+``bridge-certificates``, which needs ``cryptography``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``deploy/bridge-certificates``: the certificates of the Lambda bridge, their rotation and their revocation.
 
 Everything lies in one private directory. ``secrets/SIDE`` below it holds what the gateway of that side needs: its own
-``tls.crt`` and ``tls.key``, and the ``ca.crt`` and ``ca.crl`` by which it checks the other side. ``manifest`` prints them
-as the two Secrets that Istio reads.
+``tls.crt`` and ``tls.key``, and the ``ca.crt`` and ``ca.crl`` by which it checks the other side. ``manifest`` prints
+them as the two Secrets that Istio reads.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import base64
 import datetime as dt
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,9 @@ class State:
     def read(cls, path: Path) -> State:
         """Return what ``write`` wrote."""
         found: dict[str, Any] = json.loads(path.read_text())
-        sides = {side: [Intermediate(**entry) for entry in entries] for side, entries in found["sides"].items()}
+        sides = {
+            side: [Intermediate(**entry) for entry in entries] for side, entries in found["sides"].items()
+        }
         return cls(sides, found["revoked"])
 
     def write(self, path: Path) -> None:
@@ -296,9 +299,9 @@ def _run(certificates: Certificates, options: argparse.Namespace) -> None:
         case "publish":
             certificates.publish()
         case "dates":
-            print(certificates.dates(), end="")
+            sys.stdout.write(certificates.dates())
         case "manifest":
-            print(certificates.manifest(options.side), end="")
+            sys.stdout.write(certificates.manifest(options.side))
         case "issue":
             certificates.issue(options.side, dt.timedelta(days=options.days))
         case "renew":

@@ -128,10 +128,14 @@ def create_intermediate(root: Authority, side: Side, now: dt.datetime) -> Author
     builder = _builder(name, root.certificate.subject, key.public_key(), now, INTERMEDIATE_LIFETIME)
     builder = _as_authority(builder, root.key.public_key(), path_length=0)
     builder = builder.add_extension(x509.ExtendedKeyUsage([side.usage]), critical=False)
-    return Authority(builder.add_extension(side.constraints, critical=True).sign(root.key, hashes.SHA256()), key)
+    return Authority(
+        builder.add_extension(side.constraints, critical=True).sign(root.key, hashes.SHA256()), key
+    )
 
 
-def issue(intermediate: Authority, side: Side, now: dt.datetime, lifetime: dt.timedelta) -> tuple[bytes, bytes]:
+def issue(
+    intermediate: Authority, side: Side, now: dt.datetime, lifetime: dt.timedelta
+) -> tuple[bytes, bytes]:
     """Make a certificate for one side.
 
     Args:

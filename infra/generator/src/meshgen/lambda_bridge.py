@@ -16,7 +16,7 @@ __all__ = ["lambda_bridge_files"]
 
 _BRIDGE = "infra/mesh/lambda-bridge"
 _KUSTOMIZATIONS = frozenset({"Kustomization", "Component"})
-_NOTE = """Writes the values of bridge.env into the manifests of both sides. An overlay lists it last among its components.
+_NOTE = """Writes the values of bridge.env into the manifests of both sides. An overlay lists it last.
 The file lies here because kustomize reads no file outside its own directory."""
 
 
@@ -33,7 +33,9 @@ def lambda_bridge_files(root: Path) -> list[GeneratedFile]:
     if not bridge.is_dir():
         return []
     files = sorted(path for side in ("gke", "eks") for path in (bridge / side).rglob("*.yaml"))
-    objects = [document for path in files for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))]
+    objects = [
+        document for path in files for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    ]
     component: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
