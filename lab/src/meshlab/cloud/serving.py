@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
 
     import uvicorn
 
@@ -69,12 +70,13 @@ def end_on_signals() -> None:
         signal.signal(number, _end)
 
 
-def serve(app: AsgiApp, port: int) -> None:
+def serve(app: AsgiApp, port: int, *, certificate: tuple[Path, Path] | None = None) -> None:
     """Serve an ASGI application on 127.0.0.1 until a signal ends the process.
 
     Args:
         app: The application.
         port: Port number; 0 takes a free one.
+        certificate: PEM files of the certificate's chain and its key, for TLS.
     """
     sock = bind(port)
 
@@ -83,7 +85,7 @@ def serve(app: AsgiApp, port: int) -> None:
         end_on_signals()
         announce(sock.getsockname()[1])
 
-    _server(app, ready).run([sock])
+    _server(app, ready, certificate).run([sock])
 
 
 @contextlib.contextmanager
@@ -109,7 +111,9 @@ def serving(app: AsgiApp) -> Iterator[str]:
         thread.join()
 
 
-def _server(app: AsgiApp, ready: Callable[[], object]) -> uvicorn.Server:
+def _server(
+    app: AsgiApp, ready: Callable[[], object], certificate: tuple[Path, Path] | None = None
+) -> uvicorn.Server:
     """Make a server that calls `ready` once it answers."""
     import uvicorn
 
@@ -118,10 +122,18 @@ def _server(app: AsgiApp, ready: Callable[[], object]) -> uvicorn.Server:
             await super().startup(sockets)
             ready()
 
+    chain, key = certificate or (None, None)
     # Clients keep a connection for longer than uvicorn's five seconds, and would find it closed under them.
     return Server(
         uvicorn.Config(
-            app, lifespan="off", ws="none", access_log=False, log_level="warning", timeout_keep_alive=3600
+            app,
+            lifespan="off",
+            ws="none",
+            access_log=False,
+            log_level="warning",
+            timeout_keep_alive=3600,
+            ssl_certfile=chain,
+            ssl_keyfile=key,
         )
     )
 
