@@ -343,3 +343,27 @@ def test_what_is_surely_a_mistake_is_noted_and_not_refused(
         note.startswith("test.yaml:") and ": VirtualService " in note and says in note for note in notes
     )
     assert list(route_notes(small.mesh(), ports)) == []
+
+
+def test_a_port_that_one_of_two_services_of_a_name_has_is_not_noted(small: SmallMesh) -> None:
+    entry = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: partner, namespace: {namespace}}}
+spec:
+  hosts: [partner.example]
+  exportTo: [.]
+  resolution: DNS
+  ports: [{{number: {port}, name: http, protocol: HTTP}}]
+"""
+    entries = [entry.format(namespace="shop", port=80), entry.format(namespace="door", port=81)]
+
+    def notes(port: int) -> list[str]:
+        destination = {"host": "partner.example", "port": {"number": port}}
+        route = [{"route": [{"destination": destination}]}]
+        changed = small.changed(small.base("VirtualService", "cart"), "spec.http", route)
+        mesh = small.mesh(changed, *entries, without=("VirtualService/cart",))
+        return [str(note) for note in mesh.notes if "partner.example has no port" in str(note)]
+
+    assert notes(80) == notes(81) == []
+    assert notes(82) != []

@@ -42,12 +42,19 @@ def notes_on(
     yield from _on_pods(pods, accounts, injects)
     yield from _on_gateways(mesh)
     yield from _on_gateway_ports(mesh)
-    ports = {service.hostname: [port.number for port in service.ports] for service in mesh.registry.services}
-    yield from route_notes(mesh, ports)
+    yield from route_notes(mesh, _service_ports(mesh))
     yield from outbound_notes(mesh)
     yield from _on_providers(mesh)
     for attachment in _attachments(mesh):
         yield from _on_selector(mesh, attachment)
+
+
+def _service_ports(mesh: Mesh) -> dict[str, set[int]]:
+    """The ports of every name; several services may have one name, each seen from other namespaces."""
+    found: dict[str, set[int]] = {}
+    for service in mesh.registry.services:
+        found.setdefault(service.hostname, set()).update(port.number for port in service.ports)
+    return found
 
 
 def _note(where: Where, text: str) -> Problem:
