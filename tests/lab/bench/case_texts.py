@@ -151,6 +151,12 @@ SHAPE_FAULTS = {
     "a token named none": ("  raw: {literal", "  none: {literal", "`none` means no token"),
     "an app with a command and a status": ("{command: [python, app.py]}", "{command: x, status: 200}", "answers itself"),
     "an empty app": ("{command: [python, app.py]}", "{}", "the application is empty"),
+    "an app with a certificate of no authority": (
+        "{command: [python, app.py]}", "{certificate: {dns: [a.example]}}", "`certificate` needs `authority`",
+    ),
+    "an app with a command and a certificate": (
+        "{command: [python, app.py]}", "{command: x, certificate: {authority: internet}}", "answers itself",
+    ),
     "an empty command": ("{command: [python, app.py]}", "{command: []}", "the command is empty"),
     "an authorizer without rules": ("[{path: /admin, method: GET, headers: {x-a: b}, allow: false, status: 401, body: no entry}, {allow: true}]", "[]", "write a rule"),
     "an authorizer that does not decide": ("{allow: true}]", "{path: /a}]", "`allow: true` or `allow: false`"),
@@ -190,6 +196,9 @@ MEANING_FAULTS = {
     "a row that is not declared": ("      cart: [200", "      carts: [200", "did you mean 'cart'?"),
     "a column that is not declared": ("write: '-'}", "writes: '-', write: '-'}", "no column is named 'writes'"),
     "a row and a column of one word": ("write: {request: POST", "write: {token: none, request: POST", "both write `token`"),
+    "an app with an unknown authority": (
+        "{command: [python, app.py]}", "{certificate: {authority: stranger}}", "no certificate authority is named",
+    ),
     "a command that cannot be split": ("{command: [python, app.py]}", "{command: \"python 'app.py\"}", "cannot be split"),
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from meshlab.bench.authorities import INTERNET
-from meshlab.bench.echo.table import EchoPort, EchoTable, StaticResponse
+from meshlab.bench.echo.table import EchoPort, EchoTable, ServerCertificate, StaticResponse
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Applications:
 
     def _describe(self, mesh: MeshUnderTest, echoed: Mapping[Address, tuple[str, str]]) -> EchoTable:
         ports = [
-            EchoPort(address.port, name, version, self._static(name))
+            EchoPort(address.port, name, version, self._static(name), certificate=self._certificate(name))
             for address, (name, version) in echoed.items()
         ]
         ports += [
@@ -146,6 +146,13 @@ class Applications:
         if app is None or app.body is None:
             return None
         return StaticResponse(app.status, dict(app.headers), app.body)
+
+    def _certificate(self, name: str) -> ServerCertificate | None:
+        app = self._apps.get(name)
+        if app is None or app.certificate is None:
+            return None
+        shown = app.certificate
+        return ServerCertificate(str(self._authorities.directory(shown.authority)), shown.uris, shown.dns)
 
     def _start_echo(self, table: EchoTable) -> None:
         if self._echo:

@@ -57,7 +57,7 @@ class CasePlace:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A client certificate made for the run.
+    """A certificate made for the run.
 
     Attributes:
         authority: Name of the certificate authority that signs it. `mesh` is the mesh's own; any other name is an
@@ -231,6 +231,7 @@ class Received:
         host: The Host (`:authority`).
         headers: Headers that must be there with exactly this value; `None` for one that must be absent.
         identity: The SPIFFE id of the last mTLS client, as the application gets it in `x-forwarded-client-cert`.
+        sni: The server name that the last client asked for with TLS; `none` where it spoke no TLS.
     """
 
     method: str | None = None
@@ -238,6 +239,7 @@ class Received:
     host: str | None = None
     headers: Mapping[str, str | None] = field(default_factory=dict)
     identity: str | None = None
+    sni: str | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,7 @@ class Expectation:
         subset: The version label or subset of the workload that answered.
         policy: `NAMESPACE/NAME` of the AuthorizationPolicy that refused it; `none` where no ALLOW rule matched.
         rule: The index of the rule in that policy, from 0.
-        says: Words that the body holds, or the reason of a refused connection.
+        says: Words that the body holds, or the reason of the proxy that answered or ended the connection.
         headers: Response headers that must be there with exactly this value; `None` for one that must be absent.
         received: What reached the application.
         certificate: For TLS: a DNS or URI name that the answering certificate must have.
@@ -311,6 +313,7 @@ class AppSpec:
         headers: Its headers.
         body: Its body; `None` for the echo, which says what it received.
         command: The user's own program; it gets the port in the environment variable `PORT`.
+        certificate: What it shows to TLS clients; `None` for a certificate of `internet` with the name asked for.
     """
 
     target: str
@@ -318,6 +321,7 @@ class AppSpec:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     command: tuple[str, ...] = ()
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)

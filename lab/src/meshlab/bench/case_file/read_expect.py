@@ -146,6 +146,7 @@ def _received(context: Context, where: Cursor) -> Received:
         host=attempt(Cursor.word, fields.get("host"), None),
         headers=attempt(optional_header_map, fields.get("headers"), {}),
         identity=attempt(Cursor.word, fields.get("identity"), None),
+        sni=attempt(Cursor.word, fields.get("sni"), None),
     )
 
 

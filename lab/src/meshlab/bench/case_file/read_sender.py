@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from meshlab.bench.case import Certificate, FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.context import lookup, use
-from meshlab.bench.case_file.read_texts import ip_address, matching, port, text_list, workload_ref
+from meshlab.bench.case_file.read_certificate import read_authority, read_certificate
+from meshlab.bench.case_file.read_texts import ip_address, matching, port, workload_ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def _outside(context: Context, fields: Fields) -> FromOutside:
     return FromOutside(
         gateway=_mentioned(context, "gateway", fields["outside"]),
         address=context.problems.attempt(ip_address, fields.get("address"), None),
-        certificate=_certificate(context, fields["certificate"]) if "certificate" in fields else None,
+        certificate=read_certificate(context, fields["certificate"]) if "certificate" in fields else None,
     )
 
 
@@ -91,27 +92,12 @@ def _foreign(context: Context, fields: Fields, where: Cursor) -> FromForeignMesh
         identity=matching(
             fields["mesh"], words.SPIFFE, "a SPIFFE id; write spiffe://TRUST-DOMAIN/ns/NS/sa/NAME"
         ),
-        authority=_authority(context, fields["authority"]),
+        authority=read_authority(context, fields["authority"]),
         to=_mentioned(context, "workload", fields["to"]),
         port=context.problems.attempt(port, fields.get("port"), None),
     )
 
 
-def _certificate(context: Context, where: Cursor) -> Certificate:
-    fields = where.fields(context.problems, words.CERTIFICATE_WORDS, "a certificate")
-    _require(fields, where, words.CERTIFICATE_WORDS, "certificate", "authority")
-    return Certificate(
-        authority=_authority(context, fields["authority"]),
-        uris=context.problems.attempt(text_list, fields.get("uris"), ()),
-        dns=context.problems.attempt(text_list, fields.get("dns"), ()),
-    )
-
-
-def _authority(context: Context, where: Cursor) -> str:
-    name = where.word()
-    if name not in context.authorities:
-        context.mention("authority", name, where)
-    return name
 
 
 def _mentioned(context: Context, kind: str, where: Cursor) -> WorkloadRef:

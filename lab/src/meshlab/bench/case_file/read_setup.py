@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from meshlab.bench.case import AppSpec, Authorizer, AuthorizerRule, DeclaredWorkload
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.nodes import Cursor
+from meshlab.bench.case_file.read_certificate import read_certificate
 from meshlab.bench.case_file.read_texts import header_map, ip_address, matching, port_number, text_map
 from meshlab.istio.read.names import WorkloadRef
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["read_addresses", "read_apps", "read_authorities", "read_authorizers", "read_workloads"]
 
 _LOWEST, _HIGHEST = 100, 599
-_STATIC = ("status", "headers", "body")
+_STATIC = ("status", "headers", "body", "certificate")
 
 
 def read_workloads(context: Context, where: Cursor) -> dict[WorkloadRef, DeclaredWorkload]:
@@ -127,12 +128,12 @@ def _ports(where: Cursor) -> dict[int, str]:
 def _app(context: Context, name: str, where: Cursor) -> AppSpec:
     fields = where.fields(context.problems, words.APP_WORDS, "an application")
     if not fields:
-        message = "the application is empty; write `status`, `headers`, `body` or `command`"
+        message = "the application is empty; write `status`, `headers`, `body`, `certificate` or `command`"
         raise where.lacks(words.APP_WORDS, "an application", message)
     if "command" in fields:
         for word in _STATIC:
             if word in fields:
-                raise fields[word].error(f"`{word}` is for a static answer; `command` answers itself")
+                raise fields[word].error(f"`{word}` is for an answer of the bench; `command` answers itself")
         return AppSpec(name, command=command_words(fields["command"]))
     attempt = context.problems.attempt
     return AppSpec(
@@ -140,6 +141,7 @@ def _app(context: Context, name: str, where: Cursor) -> AppSpec:
         status=attempt(partial(Cursor.number, low=_LOWEST, high=_HIGHEST), fields.get("status"), 200),
         headers=attempt(header_map, fields.get("headers"), {}),
         body=attempt(Cursor.text, fields.get("body"), None),
+        certificate=attempt(partial(read_certificate, context), fields.get("certificate"), None),
     )
 
 

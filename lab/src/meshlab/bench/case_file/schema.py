@@ -159,7 +159,7 @@ _EXPECT: Schema = {
         "maximum": 9999,
         "description": "The index of the rule, from 0.",
     },
-    "says": _text(r"\S", "Words that the body, or the reason of a refused connection, holds."),
+    "says": _text(r"\S", "Words that the body, or the reason of the proxy that refused, holds."),
     "headers": _COMPARED_HEADERS,
     "received": _ref("received"),
     "certificate": _text(r"\S", "For tls: a DNS or URI name that the answering certificate must have."),
@@ -170,6 +170,7 @@ _RECEIVED: Schema = {
     "host": _text(r"\S", "The Host (`:authority`)."),
     "headers": _COMPARED_HEADERS,
     "identity": _text(r"\S", "The SPIFFE id of the last mTLS client, as the application gets it."),
+    "sni": _text(r"\S", "The server name that the last client asked for with TLS; `none` for no TLS."),
 }
 _INHERITED: Schema = {
     "from": _ref("from", "Who sends: a name of `callers`, or a caller."),
@@ -258,7 +259,15 @@ _DEFS: Schema = {
     },
     "app": {
         "anyOf": [
-            _object({"status": _STATUS, "headers": _HEADERS, "body": _text()}, minProperties=1),
+            _object(
+                {
+                    "status": _STATUS,
+                    "headers": _HEADERS,
+                    "body": _text(),
+                    "certificate": _ref("certificate", "What it shows to TLS clients."),
+                },
+                minProperties=1,
+            ),
             _object(
                 {
                     "command": {

@@ -48,7 +48,7 @@ FILE_WORDS = (
     "workloads", "addresses", "apps", "authorizers", "authorities", "tokens", "callers", "defaults", "cases", "matrix",
 )  # fmt: skip
 WORKLOAD_WORDS = ("serviceAccount", "labels", "proxy", "ports")
-APP_WORDS = ("status", "headers", "body", "command")
+APP_WORDS = ("status", "headers", "body", "command", "certificate")
 AUTHORIZER_WORDS = ("allow", "path", "method", "headers", "status", "body", "addHeaders")
 TOKEN_WORDS = ("use", "issuer", "claims", "flaw", "in", "name", "prefix", "literal")
 CERTIFICATE_WORDS = ("authority", "uris", "dns")
@@ -62,7 +62,7 @@ EXPECT_WORDS = (
     "status", "refused", "answered", "app", "proxy", "subset", "policy", "rule", "says", "headers", "received",
     "certificate",
 )  # fmt: skip
-RECEIVED_WORDS = ("method", "path", "host", "headers", "identity")
+RECEIVED_WORDS = ("method", "path", "host", "headers", "identity", "sni")
 
 CALLER_KINDS = {
     "outside": ("address", "certificate"),

@@ -87,7 +87,8 @@ class EchoServer:
             first = connection.recv(1, socket.MSG_PEEK)
         connection.settimeout(_HANDSHAKE_TIMEOUT_S)
         if first and first[0] == _TLS_HANDSHAKE_RECORD:
-            tls, facts = self._tls.accept(connection, port.app.partition("/")[2] or port.app or "localhost")
+            name = port.app.partition("/")[2] or port.app or "localhost"
+            tls, facts = self._tls.accept(connection, name, port.certificate)
             with contextlib.closing(tls):
                 self._serve_stream(Stream(tls), peer, port, facts)
         else:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import ssl
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import TlsFacts
+from meshlab.bench.echo.table import ServerCertificate
 from meshlab.certificates import CertificateAuthority
 
 if TYPE_CHECKING:
     import socket
-    from pathlib import Path
 
 __all__ = ["ServerTls", "peer_names"]
 
 _ALPN = ["h2", "http/1.1"]
 _NAMES_KEPT = 1_000
+_AUTHORITY_FILES = ("ca.pem", "ca-key.pem")
 
 
 class ServerTls:
@@ -31,18 +34,21 @@ class ServerTls:
     """
 
     def __init__(self, authority: Path, trusted: Path, directory: Path) -> None:
-        self._authority = CertificateAuthority.load(authority / "ca.pem", authority / "ca-key.pem")
+        self._authority = CertificateAuthority.load(*(authority / name for name in _AUTHORITY_FILES))
         self._trusted = trusted
         self._directory = directory
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[ServerCertificate, ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
-    def accept(self, raw: socket.socket, default_name: str) -> tuple[ssl.SSLSocket, TlsFacts]:
+    def accept(
+        self, raw: socket.socket, default_name: str, shown: ServerCertificate | None = None
+    ) -> tuple[ssl.SSLSocket, TlsFacts]:
         """Do the handshake.
 
         Args:
             raw: The connection.
             default_name: The certificate's name for a client that asks for none.
+            shown: The certificate that is shown; `None` for one with the name asked for.
 
         Raises:
             OSError: The client broke it off or does not speak TLS.
@@ -52,7 +58,7 @@ class ServerTls:
         def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext) -> None:
             nonlocal asked_for
             asked_for = name or ""
-            connection.context = self._context(name or default_name)
+            connection.context = self._context(_certificate(shown, name or default_name))
 
         context = self._without_certificate()
         context.sni_callback = choose
@@ -60,13 +66,13 @@ class ServerTls:
         facts = TlsFacts(asked_for, tls.selected_alpn_protocol() or "", tls.version() or "", peer_names(tls))
         return tls, facts
 
-    def _context(self, name: str) -> ssl.SSLContext:
+    def _context(self, shown: ServerCertificate) -> ssl.SSLContext:
         with self._lock:
-            if name not in self._contexts:
+            if shown not in self._contexts:
                 if len(self._contexts) >= _NAMES_KEPT:
                     self._contexts.clear()
-                self._contexts[name] = self._with_certificate(name)
-            return self._contexts[name]
+                self._contexts[shown] = self._with_certificate(shown)
+            return self._contexts[shown]
 
     def _without_certificate(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -75,9 +81,12 @@ class ServerTls:
         context.set_alpn_protocols(_ALPN)
         return context
 
-    def _with_certificate(self, name: str) -> ssl.SSLContext:
+    def _with_certificate(self, shown: ServerCertificate) -> ssl.SSLContext:
         context = self._without_certificate()
-        certificate = self._authority.issue(dns_names=[name])
+        signer = self._authority
+        if shown.authority:
+            signer = CertificateAuthority.load(*(Path(shown.authority, name) for name in _AUTHORITY_FILES))
+        certificate = signer.issue(uris=shown.uris, dns_names=shown.dns)
         # The standard library takes certificates from files alone.
         files = certificate.write(self._directory / certificate.fingerprint, chain="chain.pem", key="key.pem")
         context.load_cert_chain(files / "chain.pem", files / "key.pem")
@@ -89,3 +98,9 @@ def peer_names(tls: ssl.SSLSocket) -> tuple[str, ...]:
     certificate = tls.getpeercert() or {}
     names: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
     return tuple(value for kind, value in names if kind in ("URI", "DNS"))
+
+
+def _certificate(shown: ServerCertificate | None, name: str) -> ServerCertificate:
+    """The certificate for a client that asks for a name."""
+    shown = shown or ServerCertificate("")
+    return shown if shown.uris or shown.dns else replace(shown, dns=(name,))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["EchoPort", "EchoTable", "StaticResponse"]
+__all__ = ["EchoPort", "EchoTable", "ServerCertificate", "StaticResponse"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,21 @@ class StaticResponse:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+
+
+@dataclass(frozen=True)
+class ServerCertificate:
+    """A certificate that does not follow the name asked for.
+
+    Attributes:
+        authority: Directory with `ca.pem` and `ca-key.pem` of the authority that signs it.
+        uris: Its URI names.
+        dns: Its DNS names. Without any name it gets the one asked for.
+    """
+
+    authority: str
+    uris: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class EchoPort:
         version: The workload's version label.
         response: A static response; `None` for the echo.
         rules: The script of an external authorizer; `None` for an application.
+        certificate: What it shows to TLS clients; `None` for a certificate with the name asked for.
     """
 
     port: int
@@ -42,6 +58,7 @@ class EchoPort:
     version: str = ""
     response: StaticResponse | None = None
     rules: tuple[AuthorizerRule, ...] | None = None
+    certificate: ServerCertificate | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +92,14 @@ class EchoTable:
 
 
 def _port(entry: dict[str, Any]) -> EchoPort:
-    response, rules = entry.pop("response"), entry.pop("rules")
+    response, rules, shown = entry.pop("response"), entry.pop("rules"), entry.pop("certificate")
     return EchoPort(
         **entry,
         response=None if response is None else StaticResponse(**response),
         rules=None if rules is None else tuple(AuthorizerRule(**rule) for rule in rules),
+        certificate=None if shown is None else _certificate(**shown),
     )
+
+
+def _certificate(authority: str, uris: list[str], dns: list[str]) -> ServerCertificate:
+    return ServerCertificate(authority, tuple(uris), tuple(dns))

@@ -72,7 +72,7 @@ def _words(expect: Expectation, verdict: Verdict) -> Iterator[Mismatch]:
     if not expect.says:
         return
     reply = verdict.reply
-    said = reply.text if reply.answered else "; ".join(filter(None, (reply.failure, verdict.reason)))
+    said = "; ".join(filter(None, (reply.text if reply.answered else reply.failure, verdict.reason)))
     if expect.says not in said:
         shown = said if len(said) <= _SHOWN_CHARACTERS else f"{said[:_SHOWN_CHARACTERS]}…"
         yield Mismatch("says", repr(expect.says), repr(shown))
@@ -94,6 +94,7 @@ def _received_parts(expect: Received, got: ReceivedByApp) -> Iterator[Mismatch]:
         ("path", expect.path, got.target),
         ("host", expect.host, got.host),
         ("identity", expect.identity, got.identity),
+        ("sni", expect.sni, got.sni),
     )
     for name, wanted, found in parts:
         if wanted is not None and wanted != found:

@@ -42,6 +42,7 @@ class ReceivedByApp:
         host: The Host.
         headers: The headers in order.
         body: The beginning of the body.
+        sni: The server name that the last client asked for with TLS; `none` where it spoke no TLS.
     """
 
     method: str
@@ -49,12 +50,14 @@ class ReceivedByApp:
     host: str
     headers: tuple[tuple[str, str], ...]
     body: str
+    sni: str = "none"
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> ReceivedByApp:
         """Take it from a record of the echo server."""
         headers = tuple((name, value) for name, value in record["headers"])
-        return cls(record["method"], record["target"], record["host"], headers, record["body"])
+        sni = record["tls"]["sni"] if record["tls"] else "none"
+        return cls(record["method"], record["target"], record["host"], headers, record["body"], sni)
 
     def from_stated(self, addresses: Mapping[str, str]) -> ReceivedByApp:
         """Return it with the addresses of the cluster in the headers that name clients.
