@@ -126,7 +126,7 @@ class LocalMesh:
             workloads=frozenset(str(found.ref) for found in mesh.workloads if not found.is_gateway),
             gateways=frozenset(str(found.ref) for found in mesh.workloads if found.is_gateway),
             issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
-            hosts=frozenset(host for found in mesh.service_entries for host in found.hosts),
+            hosts=frozenset(_external_names(mesh)),
             authorities=frozenset(client_authorities(mesh)),
         )
 
@@ -180,6 +180,13 @@ class LocalMesh:
     def _example_placement(self) -> Placement:
         ports = count(_FIRST_EXAMPLE_PORT)
         return Placement.plan(self._mesh, lambda: next(ports))
+
+
+def _external_names(mesh: Mesh) -> Iterator[str]:
+    """Yield the hosts of ServiceEntries, and the names of the servers behind them."""
+    for entry in mesh.service_entries:
+        yield from entry.hosts
+        yield from (endpoint.address for endpoint in entry.endpoints if endpoint.address)
 
 
 def _unknown_kinds(passed_over: Sequence[Manifest]) -> Iterator[str]:

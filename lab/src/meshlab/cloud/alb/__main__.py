@@ -12,7 +12,7 @@ from meshlab.cloud import serving
 from meshlab.cloud.alb.app import LoadBalancerApp
 from meshlab.cloud.alb.event import TargetGroup
 from meshlab.cloud.alb.function import Function, load_handler
-from meshlab.cloud.alb.permission import may_invoke
+from meshlab.cloud.alb.permission import require_permission
 from meshlab.errors import LabError
 
 
@@ -35,9 +35,12 @@ def main() -> None:
     parser.add_argument("--key", type=Path, required=True, help="PEM file of its key")
     options = parser.parse_args()
     try:
-        policy = json.loads(options.policy.read_text())
-        if not may_invoke(policy, options.function_arn, options.target_group, options.account):
-            raise LabError(f"the resource policy does not let {options.target_group} invoke the function")
+        require_permission(
+            json.loads(options.policy.read_text()),
+            options.function_arn,
+            options.target_group,
+            options.account,
+        )
         function = Function(load_handler(options.function, options.handler), options.timeout)
         app = LoadBalancerApp(TargetGroup(options.target_group, options.multi_value), function, options.host)
         if options.health_check and not asyncio.run(app.is_healthy(options.health_check)):

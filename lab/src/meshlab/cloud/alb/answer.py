@@ -53,7 +53,7 @@ def response_of(answer: object, *, multi_value: bool) -> HttpResponse:
 
     Args:
         answer: What it returned.
-        multi_value: Whether the target group has multi-value headers enabled. The form that was not asked for is not read.
+        multi_value: Whether the target group has multi-value headers enabled. The other form is not read then.
 
     Raises:
         MalformedAnswerError: The load balancer does not pass it on.

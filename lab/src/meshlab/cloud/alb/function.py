@@ -70,7 +70,7 @@ class Function:
             return await asyncio.wait_for(call, self._timeout_s)
         except TimeoutError:
             raise FunctionError(f"the function did not answer within {self._timeout_s:g} s") from None
-        except Exception as error:  # noqa: BLE001 - whatever the function raises is the function's error
+        except Exception as error:
             raise FunctionError(f"the function raised {type(error).__name__}") from error
 
 

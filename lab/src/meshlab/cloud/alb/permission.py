@@ -14,7 +14,7 @@ from meshlab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["may_invoke"]
+__all__ = ["may_invoke", "require_permission"]
 
 _SERVICE = "elasticloadbalancing.amazonaws.com"
 _ACTIONS = ("lambda:InvokeFunction", "lambda:*", "*")
@@ -46,6 +46,18 @@ def may_invoke(policy: Mapping[str, Any], function: str, target_group: str, acco
         if _applies(statement, function) and _met(statement.get("Condition", {}), context)
     }
     return "Allow" in effects and "Deny" not in effects
+
+
+def require_permission(policy: Mapping[str, Any], function: str, target_group: str, account: str) -> None:
+    """Refuse a target group that may not invoke the function, as AWS does when the function is registered.
+
+    Args: as for `may_invoke`.
+
+    Raises:
+        LabError: It may not, or the policy holds something that is not read here.
+    """
+    if not may_invoke(policy, function, target_group, account):
+        raise LabError(f"the resource policy does not let {target_group} invoke {function}")
 
 
 def _applies(statement: Mapping[str, Any], function: str) -> bool:
