@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from meshlab.certificates import CertificateAuthority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["GATEWAYS", "INTERNET", "MESH", "Authorities", "CertificateFiles"]
@@ -59,9 +59,12 @@ class Authorities:
     Args:
         directory: A private directory.
         names: Names of the authorities that the case file adds.
+        known: Authorities that are there already: name to a directory with `ca.pem` and `ca-key.pem`.
     """
 
-    def __init__(self, directory: Path, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, names: Iterable[str] = (), known: Mapping[str, Path] | None = None
+    ) -> None:
         self._directory = directory
         self._lock = threading.Lock()
         self._authorities: dict[str, CertificateAuthority] = {}
@@ -69,6 +72,9 @@ class Authorities:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in dict.fromkeys((MESH, GATEWAYS, INTERNET, *names)):
             self._authorities[name] = CertificateAuthority.create(f"meshlab {name}")
+            self._authorities[name].write(self.directory(name))
+        for name, place in (known or {}).items():
+            self._authorities[name] = CertificateAuthority.load(place / "ca.pem", place / "ca-key.pem")
             self._authorities[name].write(self.directory(name))
         self._public = directory / "public.pem"
         self._public.write_bytes(b"".join(self._authorities[name].pem for name in (INTERNET, GATEWAYS)))
