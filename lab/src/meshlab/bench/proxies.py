@@ -55,6 +55,17 @@ class Proxies:
         with self._lock:
             return frozenset(self._running)
 
+    def proxy(self, ref: WorkloadRef) -> Envoy:
+        """The proxy of a workload.
+
+        Raises:
+            LookupError: It does not run.
+        """
+        with self._lock:
+            if ref not in self._running:
+                raise LookupError(f"the proxy of {ref} does not run")
+            return self._running[ref]
+
     def failure(self, ref: WorkloadRef) -> str:
         """Why a workload's proxy cannot run; empty where it can."""
         if ref not in self._mesh.bootstraps:

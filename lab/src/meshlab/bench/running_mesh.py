@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from meshlab.bench.planning.planner import Sending
     from meshlab.bench.verdicts.places import Place
     from meshlab.bench.verdicts.verdict import Verdict
+    from meshlab.processes.envoy import Envoy
     from meshlab.processes.supervisor import Supervisor
 
 __all__ = ["RunningMesh"]
@@ -93,6 +94,14 @@ class RunningMesh:
     def running(self) -> frozenset[WorkloadRef]:
         """The workloads whose proxies run."""
         return self._proxies.running
+
+    def proxy(self, ref: WorkloadRef) -> Envoy:
+        """The proxy of a workload.
+
+        Raises:
+            LookupError: It does not run.
+        """
+        return self._proxies.proxy(ref)
 
     def start(self, cases: Iterable[Case]) -> None:
         """Start the applications and the proxies that the cases can touch, and wait until all serve.

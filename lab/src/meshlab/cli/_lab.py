@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -39,7 +40,18 @@ _OverlayOption = Annotated[
 ]
 
 
+class _Story(StrEnum):
+    """What the demo shows."""
+
+    EVENTS = "events"
+    LAMBDA_BRIDGE = "lambda-bridge"
+
+
 def demo(
+    story: Annotated[
+        _Story,
+        typer.Argument(help="What to show: the way of events, or the bridge to AWS Lambda."),
+    ] = _Story.EVENTS,
     events: Annotated[
         Path | None,
         typer.Option(
@@ -64,9 +76,15 @@ def demo(
 
         log_errors_only()
         from meshlab.demo import show
-        from meshlab.demo.run import run_demo
 
-        good = run_demo(found, events, show.console(), verbose=verbose)
+        if story is _Story.LAMBDA_BRIDGE:
+            from meshlab.demo.lambda_bridge import run_lambda_bridge
+
+            good = run_lambda_bridge(found, show.console(), verbose=verbose)
+        else:
+            from meshlab.demo.run import run_demo
+
+            good = run_demo(found, events, show.console(), verbose=verbose)
     raise typer.Exit(0 if good else 1)
 
 

@@ -181,6 +181,32 @@ class Envoy:
         """The sum of all counters whose name ends with a match of the regular expression."""
         return sum(int(value) for value in self._stats(f"{pattern}$").values())
 
+    def wait_secrets(self, versions: frozenset[str]) -> None:
+        """Wait until it has these versions of the secrets that it watches.
+
+        Raises:
+            LabError: It ended, or it did not take them; the message holds the end of its log.
+        """
+
+        def taken() -> bool:
+            try:
+                return versions <= frozenset(self._stats(r"^sds\..*\.version_text$").values())
+            except OSError:
+                return False
+
+        if self._child is not None:
+            self._child.wait_until(taken, "did not take its new secrets")
+
+    def certificates(self) -> frozenset[str]:
+        """The serial numbers, in hexadecimal digits, of the certificates that it shows.
+
+        Raises:
+            OSError: Its admin interface does not answer.
+        """
+        _, body = self._get("/certs")
+        shown = (entry for context in json.loads(body)["certificates"] for entry in context["cert_chain"])
+        return frozenset(entry["serial_number"] for entry in shown)
+
     def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]]]:
         bootstrap, listeners = split_listeners(config, self._listeners)
         if self._clusters is None:

@@ -16,7 +16,7 @@ from meshlab.bench.issuers import Issuers
 from meshlab.bench.relay import Relay
 from meshlab.bench.running_mesh import RunningMesh
 from meshlab.env_file import read_env_file
-from meshlab.istio import WorkloadRef, load_mesh
+from meshlab.istio import Address, WorkloadRef, load_mesh
 from meshlab.kustomize import build
 from meshlab.lab.lambda_bridge.certificates import BridgeCertificates
 from meshlab.lab.lambda_bridge.joined import PlacedMesh, joined
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from meshlab.istio import Mesh
     from meshlab.lab.project import Project
     from meshlab.manifest import Manifest
+    from meshlab.processes.envoy import Envoy
 
-__all__ = ["AUTHORITIES", "BridgeRun", "bridge_directory", "bridge_values"]
+__all__ = ["AUTHORITIES", "EGRESS", "INGRESS", "BridgeRun", "bridge_directory", "bridge_values"]
 
 _GKE, _EKS = "mesh", "eks"
 _BALANCER_CA = "lambda-alb-ca"
@@ -44,7 +45,9 @@ AUTHORITIES = (_EKS, _BALANCER_CA, _CLIENTS, _SERVERS)
 """Names of authorities for case files: that of the mesh in EKS, that of the load balancer, and the two intermediates of
 the bridge. `mesh` is the authority of the mesh in GKE."""
 
-_GATEWAY = WorkloadRef("istio-lambda-ingress", "istio-lambda-ingress")
+EGRESS = WorkloadRef("istio-lambda-egress", "istio-lambda-egress")
+INGRESS = WorkloadRef("istio-lambda-ingress", "istio-lambda-ingress")
+"""The two gateways."""
 _GATEWAY_PORT = 8443
 _JOBS = 8
 
@@ -73,11 +76,13 @@ class BridgeRun:
 
     Attributes:
         certificates: The certificates between the meshes.
+        gateway_address: Where the ingress gateway of EKS listens.
     """
 
     def __init__(
         self, project: Project, case_files: Sequence[CaseFile], *, balancer: Certificate | None = None
     ) -> None:
+        self.gateway_address = Address("", 0)
         self._project = project
         self._cases = [case for case_file in case_files for case in case_file.cases]
         self._values = bridge_values(project)
@@ -123,9 +128,27 @@ class BridgeRun:
         """Send cases, all of them if none are given, and yield their outcomes in order."""
         return self._running.run(self._cases if cases is None else cases, jobs=_JOBS)
 
-    def publish(self) -> frozenset[str]:
-        """Give the running proxies the certificates as they are now; returns the names of the changed secrets."""
-        return frozenset(chain.from_iterable(mesh.publish() for mesh in self._secrets))
+    def proxy(self, ref: WorkloadRef) -> Envoy:
+        """The proxy of a workload.
+
+        Raises:
+            LookupError: It does not run.
+        """
+        return self._running.proxy(ref)
+
+    def publish(self) -> None:
+        """Give the running proxies the certificates as they are now, and wait until they have them.
+
+        As when Secrets change in a cluster: connections that are open go on.
+
+        Raises:
+            LabError: A proxy did not take them.
+        """
+        for secrets in self._secrets:
+            secrets.publish()
+        for ref in self._running.running:
+            wanted = frozenset(chain.from_iterable(secrets.versions(ref) for secrets in self._secrets))
+            self._running.proxy(ref).wait_secrets(wanted)
 
     def _make_authorities(self, case_files: Sequence[CaseFile]) -> Authorities:
         known = {
@@ -159,9 +182,8 @@ class BridgeRun:
         secrets_of = partial(self._watched, credentials)
         self._secrets = (secrets_of(gke, _GKE), secrets_of(eks, _EKS))
         second = PlacedMesh.place(eks, self._secrets[1], lambda: next(ports), {})
-        links = {
-            (self._values["EKS_GATEWAY_ADDRESS"], 443): second.placement.proxies[_GATEWAY, _GATEWAY_PORT]
-        }
+        self.gateway_address = second.placement.proxies[INGRESS, _GATEWAY_PORT]
+        links = {(self._values["EKS_GATEWAY_ADDRESS"], 443): self.gateway_address}
         first = PlacedMesh.place(gke, self._secrets[0], lambda: next(ports), links)
         relay = self._ends.enter_context(Relay(first.placement.relay, first.placement.without_proxy))
         under_test = replace(joined(first, second, _EKS), relayed=relay.onward)

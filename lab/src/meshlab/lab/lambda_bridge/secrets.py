@@ -48,7 +48,8 @@ class WatchedSecrets:
     identities: Mapping[WorkloadRef, str]
     credentials: Mapping[str, Path]
     watched: Path
-    _written: dict[Path, str] = field(default_factory=dict)
+    _versions: dict[str, str] = field(default_factory=dict)
+    _used: dict[WorkloadRef, frozenset[str]] = field(default_factory=dict)
 
     def reference(self, name: str) -> Json:
         """Return the reference to a secret: a file to watch, or a name for the workload's own."""
@@ -65,8 +66,10 @@ class WatchedSecrets:
         Raises:
             LookupError: A credential has no Secret.
         """
-        for name in dict.fromkeys((*(each.name for each in used), *(each.name for each in client))):
+        names = frozenset((*(each.name for each in used), *(each.name for each in client)))
+        for name in names:
             self._write(name)
+        self._used[ref] = names
         own = self.authorities.issue(self.authority, uris=(self.identities[ref],))
         certificate = {
             "certificateChain": {"filename": str(own.chain)},
@@ -80,27 +83,27 @@ class WatchedSecrets:
             ]
         }
 
-    def publish(self) -> frozenset[str]:
-        """Give the running proxies what the Secrets hold now, and return the names of those that changed."""
-        before = dict(self._written)
-        for name in [json.loads(text)["resources"][0]["name"] for text in before.values()]:
+    def publish(self) -> None:
+        """Write what the Secrets hold now into the files that proxies watch."""
+        for name in list(self._versions):
             self._write(name)
-        changed = [path for path, text in self._written.items() if before.get(path) != text]
-        return frozenset(json.loads(self._written[path])["resources"][0]["name"] for path in changed)
+
+    def versions(self, ref: WorkloadRef) -> frozenset[str]:
+        """The versions that a proxy shall have, by what was written last; none for a proxy of another mesh."""
+        return frozenset(self._versions[name] for name in self._used.get(ref, ()))
 
     def _write(self, name: str) -> None:
         secret = {"@type": _SECRET, "name": name, **self._content(name)}
         version = hashlib.sha256(json.dumps(secret).encode()).hexdigest()[:16]
-        text = json.dumps({"version_info": version, "resources": [secret]})
-        path = self._file(name)
-        if self._written.get(path) == text:
+        if self._versions.get(name) == version:
             return
         self.watched.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._file(name)
         new = path.with_suffix(".new")
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
+            json.dump({"version_info": version, "resources": [secret]}, file)
         new.replace(path)  # Envoy looks at a file when another is moved into its place
-        self._written[path] = text
+        self._versions[name] = version
 
     def _content(self, name: str) -> Json:
         bare = name.removeprefix(SECRET_SCHEME)
