@@ -7,19 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file.collect import collect
-from meshlab.env_file import read_env_file
 from meshlab.lab.policy_tests import run_policy_tests
+from meshlab.lab.project import Project
 
 if TYPE_CHECKING:
     from meshlab.bench.report.run import Run
-    from meshlab.lab.project import Project
     from meshlab.lab.project_mesh import ProjectMesh
 
-_INFRA = Path(__file__).parents[2] / "infra"
+_PROJECT = Project.find(root=Path(__file__).parents[2])
 _NAMES = [
-    case.name
-    for case_file in collect([_INFRA / "policy-tests"], read_env_file(_INFRA / "contract.env"))
-    for case in case_file.cases
+    case.name for case_file in collect(_PROJECT.policy_tests, _PROJECT.contract()) for case in case_file.cases
 ]
 
 

@@ -40,7 +40,7 @@ _OverlayOption = Annotated[
 ]
 
 
-class _Story(StrEnum):
+class _Mesh(StrEnum):
     """What the demo shows."""
 
     EVENTS = "events"
@@ -48,10 +48,12 @@ class _Story(StrEnum):
 
 
 def demo(
-    story: Annotated[
-        _Story,
-        typer.Argument(help="What to show: the way of events, or the bridge to AWS Lambda."),
-    ] = _Story.EVENTS,
+    mesh: Annotated[
+        _Mesh,
+        typer.Argument(
+            help="events: events through the function into the mesh; lambda-bridge: who reaches AWS Lambda."
+        ),
+    ] = _Mesh.EVENTS,
     events: Annotated[
         Path | None,
         typer.Option(
@@ -66,10 +68,14 @@ def demo(
     project: _ProjectOption = None,
     overlay: _OverlayOption = DEFAULT_OVERLAY,
 ) -> None:
-    """Send events through the whole system; show the outcome of each, and the access matrix of the mesh.
+    """Show one of the project's meshes at work, on real Envoys.
+
+    \b
+      meshlab demo                 send events through the whole system; show the outcome of each, and the access matrix
+      meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
 
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
-    """
+    """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
         from meshlab.demo.grpc_log import log_errors_only
@@ -77,7 +83,9 @@ def demo(
         log_errors_only()
         from meshlab.demo import show
 
-        if story is _Story.LAMBDA_BRIDGE:
+        if mesh is _Mesh.LAMBDA_BRIDGE:
+            if events is not None or overlay != DEFAULT_OVERLAY:
+                raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
             good = run_lambda_bridge(found, show.console(), verbose=verbose)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bridge_table", "run_lambda_bridge"]
 
-_CASES = "lambda-bridge/both"
+_CASES = "infra/policy-tests/lambda-bridge/both"
 _MOST_CHARACTERS = 200
 
 
@@ -41,7 +41,7 @@ def run_lambda_bridge(project: Project, console: Console, *, verbose: bool = Fal
         CaseFileError: A case is wrong.
     """
     began_at = time.monotonic()
-    files = collect([project.policy_tests / _CASES], bridge_values(project))
+    files = collect([project.root / _CASES], bridge_values(project))
     with console.status("making certificates, starting both meshes, the load balancer and the function"):
         run = BridgeRun(project, files)
     with run:

@@ -8,6 +8,7 @@ from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
 
 _MARKER = Path("infra/contract.env")
+_OTHER_MESHES = ("egress", "lambda-bridge")
 DEFAULT_OVERLAY = "example"
 
 
@@ -66,9 +67,10 @@ class Project:
         return self.root / "function/enrichment/table.json"
 
     @property
-    def policy_tests(self) -> Path:
-        """The directory of policy tests."""
-        return self.root / "infra/policy-tests"
+    def policy_tests(self) -> tuple[Path, ...]:
+        """The policy tests of the ingress mesh; those of other meshes need other manifests."""
+        directory = self.root / "infra/policy-tests"
+        return tuple(path for path in sorted(directory.glob("*")) if path.name not in _OTHER_MESHES)
 
     def contract(self) -> Mapping[str, str]:
         """The values of `infra/contract.env`.
