@@ -170,6 +170,22 @@ WEAKENED: dict[str, tuple[str, Edit, frozenset[str]]] = {
          "            port:\n              number: 443"),
         frozenset({PAGE}),
     ),
+    **{
+        f"{side}: plaintext inside the mesh": (
+            side,
+            ("infra/mesh/platform/peer-authentication.yaml", "mode: STRICT", "mode: PERMISSIVE"),
+            frozenset({"plaintext to another workload of the mesh"}),
+        )
+        for side in SIDES
+    },
+    **{
+        f"{side}: everything is allowed by default": (
+            side,
+            ("infra/mesh/platform/kustomization.yaml", "  - authorization-policy.yaml\n", ""),
+            frozenset({"a workload that no policy opens"}),
+        )
+        for side in SIDES
+    },
     "eks: any certificate of the authority": (
         "eks",
         (f"{_EKS}/gateway.yaml", '        subjectAltNames: ["${BRIDGE_CLIENT_IDENTITY}"]\n', ""),
@@ -347,6 +363,52 @@ def test_nothing_is_exported_beyond_its_namespace_but_to_the_caller() -> None:
     assert {
         tuple(body["spec"]["exportTo"]) for key, body in objects("eks").items() if key[0] in exporting
     } == {(".",)}
+
+
+@pytest.mark.parametrize(("side", "label"), [("gke", "lambda-egress"), ("eks", "lambda-ingress")])
+def test_gateways_and_policies_name_the_pods_of_the_bridge(side: str, label: str) -> None:
+    selectors = {
+        key: body["spec"]["selector"].get("matchLabels", body["spec"]["selector"])
+        for key, body in objects(side).items()
+        if key[0] in ("Gateway", "AuthorizationPolicy") and key[1] != "allow-nothing"
+    }
+    assert len(selectors) == 2
+    assert list(selectors.values()) == [{"istio": label}] * 2
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_servers_outside_the_mesh_say_so(side: str) -> None:
+    entries = [body["spec"]["location"] for key, body in objects(side).items() if key[0] == "ServiceEntry"]
+    assert entries == ["MESH_EXTERNAL"]
+
+
+@pytest.mark.parametrize(
+    ("side", "name"),
+    [("gke", "egress-gateway-for-lambda"), ("gke", "lambda-bridge-mtls"), ("eks", "lambda-load-balancer")],
+)
+def test_a_server_that_cannot_be_reached_is_left_out_and_one_that_answers_with_an_error_is_not(
+    side: str, name: str
+) -> None:
+    spec = objects(side)["DestinationRule", name]["spec"]
+    ((port,),) = [
+        policy["portLevelSettings"]
+        for policy in (
+            spec.get("trafficPolicy"),
+            *(subset["trafficPolicy"] for subset in spec.get("subsets", ())),
+        )
+        if policy
+    ]
+    outliers = port["outlierDetection"]
+    assert outliers["splitExternalLocalOriginErrors"] is True
+    assert (outliers["consecutiveLocalOriginFailures"], outliers["consecutive5xxErrors"]) == (3, 0)
+    assert outliers["maxEjectionPercent"] == 50  # an outage of all ejects not all
+    assert port["connectionPool"]["tcp"]["connectTimeout"] in ("2s", "3s")
+
+
+def test_a_connection_outlives_its_certificate_for_ten_minutes_at_most() -> None:
+    spec = objects("gke")["DestinationRule", "lambda-bridge-mtls"]["spec"]
+    (port,) = spec["trafficPolicy"]["portLevelSettings"]
+    assert port["connectionPool"]["tcp"]["maxConnectionDuration"] == "600s"
 
 
 @pytest.mark.parametrize("side", SIDES)
