@@ -271,10 +271,16 @@ def test_a_changed_line_fails_a_named_case(bench: LocalBench, edited: Edited, na
     assert {case: state for case, state in found.items() if state == "passed"} == {}
 
 
-# Two lines that no case holds, because another one does the same:
+# What may be left out without any case noticing, because something else says the same:
 # - OPTIONAL_MUTUAL in the Gateway of EKS: Envoy demands a certificate wherever it compares subject names.
 # - The principal in the policy of EKS: the Gateway has let in that client alone. The next test takes the Gateway's list
 #   away, and the policy refuses.
+# - `sni` towards EKS: without it the name is the request's host, which is the same one. It is written down so that
+#   subjectAltNames never stands alone.
+# - `action: ALLOW`, the mode REGISTRY_ONLY of a Sidecar with an outboundTrafficPolicy, the port of a service that has
+#   one, the protocol of a port named http: Istio's defaults.
+# - Selectors, exportTo, location, time-outs, retries, connection limits and outlier detection decide nothing between
+#   two proxies; the tests below assert them.
 
 
 def test_the_policy_of_eks_holds_without_the_gateways_list_of_clients(
