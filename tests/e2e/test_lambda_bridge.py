@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +18,15 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from meshlab.bench.case import Certificate
 from meshlab.bench.case_file.collect import collect
 from meshlab.lab.lambda_bridge.run import EGRESS, INGRESS, BridgeRun, bridge_values
 from meshlab.lab.project import Project
 
 from deploy.steps import bridge_certificates
+from tests.sdk.conftest import Server
+from tests.sdk.google.conftest import TARGET, Google, claims_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +136,7 @@ class Shown:
         directory.mkdir()
         self.certificate = shutil.copy(run.certificates.secret("gke") / "tls.crt", directory)
         self.key = shutil.copy(run.certificates.secret("gke") / "tls.key", directory)
-        self.serial = f"{x509.load_pem_x509_certificate(Path(self.certificate).read_bytes()).serial_number:x}"
+        self.serial = x509.load_pem_x509_certificate(Path(self.certificate).read_bytes()).serial_number
 
     def ask(self, run: BridgeRun) -> str:
         """The status line of an answer to this certificate over a new connection, or why there was none."""
@@ -183,7 +188,7 @@ def test_certificates_rotate_and_are_revoked_and_no_call_fails(bridge: BridgeRun
         calls.more(3)
 
         # One certificate is revoked. Its neighbour goes on to work.
-        stolen = next((bridge.certificates.directory / "issued/gke").glob(f"{first.serial}.pem"))
+        stolen = next((bridge.certificates.directory / "issued/gke").glob(f"{first.serial:x}.pem"))
         certificates(bridge, "revoke", "gke", str(stolen))
         assert REVOKED in first.ask(bridge)
         assert second.ask(bridge) == OK
@@ -221,6 +226,60 @@ def test_a_revocation_list_that_is_out_of_date_closes_the_door(bridge: BridgeRun
 
     certificates(bridge, "publish")
     assert shown.ask(bridge) == OK
+
+
+@pytest.fixture
+def google_and_lookup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Google, Server]]:
+    """Google's STS and IAM, the private lookup, and the environment of a function whose role may ask it."""
+    with ExitStack() as ends:
+        servers = [ends.enter_context(Server()) for _ in range(2)]
+        for server in servers:
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+            thread.start()
+            ends.callback(thread.join)
+            ends.callback(server.shutdown)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        google, lookup = Google(servers[0], key.public_key()), servers[1]
+        lookup.answer = lambda _: (200, {"content-type": "application/json"}, b'{"user_id": "u/1001"}')
+        iam = f"{google.url}/v1/projects/-/serviceAccounts/{TARGET}:generateAccessToken"
+        federation = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/q",
+            "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",
+            "token_url": f"{google.url}/v1/token",
+            "service_account_impersonation_url": iam,
+            "credential_source": {
+                "environment_id": "aws1",
+                "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+            },
+        }
+        (tmp_path / "google.json").write_text(json.dumps(federation))
+        for name, value in {
+            "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "google.json"),
+            "LOOKUP_URL": f"http://{lookup.address}",
+            "AWS_ACCESS_KEY_ID": "ASIALAMBDA",
+            "AWS_SECRET_ACCESS_KEY": "s3cret-role",
+            "AWS_SESSION_TOKEN": "s3cret-session",
+            "AWS_REGION": "eu-west-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield google, lookup
+
+
+def test_the_application_gets_what_the_private_lookup_says(google_and_lookup: tuple[Google, Server]) -> None:
+    google, lookup = google_and_lookup
+    asked = "a lookup that the function is not set up for"
+    with BridgeRun(PROJECT, only(asked)) as run:
+        (outcome,) = run.send()
+
+    verdict = outcome.verdict
+    assert verdict is not None
+    assert (verdict.reply.status, json.loads(verdict.reply.text)) == (200, {"user_id": "u/1001"})
+    assert [seen.target for seen in lookup.seen] == ["/lookup/u-1001"]
+    # With the identity of the function's role, and for this lookup.
+    token = lookup.seen[0].headers["authorization"].removeprefix("Bearer ")
+    assert token == google.made[-1]
+    assert (claims_of(token)["email"], claims_of(token)["aud"]) == (TARGET, os.environ["LOOKUP_URL"])
 
 
 def test_the_demo_shows_who_got_where_and_why_not() -> None:

@@ -197,15 +197,15 @@ class Envoy:
         if self._child is not None:
             self._child.wait_until(taken, "did not take its new secrets")
 
-    def certificates(self) -> frozenset[str]:
-        """The serial numbers, in hexadecimal digits, of the certificates that it shows.
+    def certificates(self) -> frozenset[int]:
+        """The serial numbers of the certificates that it shows.
 
         Raises:
             OSError: Its admin interface does not answer.
         """
         _, body = self._get("/certs")
         shown = (entry for context in json.loads(body)["certificates"] for entry in context["cert_chain"])
-        return frozenset(entry["serial_number"] for entry in shown)
+        return frozenset(int(entry["serial_number"], 16) for entry in shown)
 
     def _split(self, config: dict[str, Any]) -> tuple[dict[str, Any], dict[Path, dict[str, Any]]]:
         bootstrap, listeners = split_listeners(config, self._listeners)
