@@ -213,6 +213,16 @@ def test_certificates_rotate_and_are_revoked_and_no_call_fails(bridge: BridgeRun
     assert len(calls.outcomes) > 20
 
 
+def test_an_egress_gateway_whose_certificate_is_revoked_gets_nothing(bridge: BridgeRun) -> None:
+    certificates(bridge, "revoke", "gke", str(bridge.certificates.secret("gke") / "tls.crt"))
+    (outcome,) = bridge.send()
+    verdict = outcome.verdict
+    assert verdict is not None
+    assert (verdict.reply.status, verdict.proxy) == (503, EGRESS)
+    assert f"{INGRESS}: TLS with the client failed" in verdict.reason
+    assert REVOKED in verdict.reason
+
+
 def test_a_revocation_list_that_is_out_of_date_closes_the_door(bridge: BridgeRun, tmp_path: Path) -> None:
     shown = Shown(bridge, tmp_path / "shown")
     (now,) = bridge.send()
