@@ -98,8 +98,6 @@ def _foreign(context: Context, fields: Fields, where: Cursor) -> FromForeignMesh
     )
 
 
-
-
 def _mentioned(context: Context, kind: str, where: Cursor) -> WorkloadRef:
     ref = workload_ref(where)
     context.mention(kind, str(ref), where)
