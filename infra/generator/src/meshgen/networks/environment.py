@@ -1,0 +1,120 @@
+"""One environment: the network below the mesh, and who administers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import yaml
+
+from meshgen.sources import DescriptionError, read_descriptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshgen.sources import Description
+
+__all__ = ["EGRESS_NAMESPACE", "ROOT_NAMESPACE", "Environment", "read_environments", "team_namespaces"]
+
+EGRESS_NAMESPACE = "istio-egress"
+ROOT_NAMESPACE = "istio-system"
+
+DnsMode = Literal["kube-dns", "node-local", "cloud-dns"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What differs between environments.
+
+    Attributes:
+        name: The description's name.
+        source: Where it is described, as a path from the project's top directory.
+        dns: Where pods send DNS queries.
+        dns_service: The address of the kube-dns Service; empty where no policy needs it.
+        data_plane: v2 (GKE Dataplane V2) or v1 (Calico).
+        google_apis: Which of Google's ranges serves its APIs.
+        api_server: Ranges of the Kubernetes API server; empty where the control plane is managed.
+        webhook_calls: How the API server reaches istiod's webhooks; empty where the control plane is managed.
+        namespaces: Further namespaces of the mesh.
+        administrators: The group that administers the network.
+        team_group: The group of a team's members, with `{namespace}` in it.
+    """
+
+    name: str
+    source: str
+    dns: DnsMode
+    dns_service: str
+    data_plane: Literal["v1", "v2"]
+    google_apis: Literal["private", "restricted"]
+    api_server: tuple[str, ...]
+    webhook_calls: Literal["", "direct", "konnectivity"]
+    namespaces: tuple[str, ...]
+    administrators: str
+    team_group: str
+
+    @property
+    def managed(self) -> bool:
+        """Whether the control plane runs outside of the cluster."""
+        return not self.webhook_calls
+
+
+def read_environments(root: Path) -> list[Environment]:
+    """Read the environments below a project's top directory.
+
+    Raises:
+        DescriptionError: With all problems of all files.
+    """
+    mesh = root / "infra/mesh"
+    files = sorted((mesh / "environments").glob("*.yaml"))
+    if not files:
+        return []
+    descriptions = read_descriptions(files, mesh / "schema/environment.json")
+    return [_environment(found, found.file.relative_to(root).as_posix()) for found in descriptions]
+
+
+def team_namespaces(root: Path) -> tuple[str, ...]:
+    """Return the namespaces that the teams' files name.
+
+    Raises:
+        DescriptionError: A file names no namespace, or two files name the same one.
+    """
+    owners: dict[str, Path] = {}
+    problems = []
+    for file in sorted((root / "infra/mesh/egress/teams").glob("*.yaml")):
+        namespace = _namespace(file)
+        if not namespace:
+            problems.append(f"{file}:1: namespace: expected the name of the team's namespace.")
+        elif namespace in owners:
+            problems.append(f"{file}:1: namespace: {owners[namespace]} has the namespace {namespace} already.")
+        owners.setdefault(namespace, file)
+    if problems:
+        raise DescriptionError(problems)
+    return tuple(sorted(owners))
+
+
+def _namespace(file: Path) -> str:
+    """Return the one field that matters here; the schema of a team's file is checked where its hosts are read."""
+    try:
+        team = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise DescriptionError([f"{file}: cannot be read: {error}"]) from None
+    namespace = team.get("namespace") if isinstance(team, dict) else None
+    return namespace if isinstance(namespace, str) else ""
+
+
+def _environment(description: Description, source: str) -> Environment:
+    value = description.value
+    control_plane = value["controlPlane"]
+    return Environment(
+        name=description.name,
+        source=source,
+        dns=value["dns"]["mode"],
+        dns_service=value["dns"].get("serviceAddress", ""),
+        data_plane=value["dataPlane"],
+        google_apis=value["googleApis"],
+        api_server=tuple(control_plane.get("apiServer", ())),
+        webhook_calls=control_plane.get("webhookCalls", ""),
+        namespaces=tuple(value["namespaces"]),
+        administrators=value["administrators"],
+        team_group=value["teamGroup"],
+    )

@@ -1,0 +1,187 @@
+"""NetworkPolicies of the teams', the gateway's and the control plane's namespace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshgen.networks import peers
+from meshgen.networks.environment import EGRESS_NAMESPACE, ROOT_NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshgen.generated import Object
+    from meshgen.networks.environment import Environment
+
+__all__ = ["control_plane_policies", "gateway_policies", "team_policies"]
+
+_ISTIOD = {"app": "istiod"}
+
+
+def team_policies(environment: Environment, namespace: str) -> list[Object]:
+    """Return the policies of one team's namespace."""
+    return [
+        _default_deny(namespace),
+        *_common_egress(environment, namespace),
+        _policy(
+            namespace,
+            "egress-gateway",
+            "The way out: the gateway's listeners, by the ports that its pods listen on.",
+            egress=[peers.egress_gateway()],
+        ),
+        _policy(
+            namespace,
+            "own-namespace",
+            "Workloads of one team call each other, in both directions; the mesh's policies say which may.",
+            ingress=[peers.rule([peers.pods()])],
+            egress=[peers.rule([peers.pods()])],
+        ),
+    ]
+
+
+def gateway_policies(environment: Environment, teams: Sequence[str]) -> list[Object]:
+    """Return the policies of the egress gateway's namespace."""
+    policies = [
+        _default_deny(EGRESS_NAMESPACE),
+        *_common_egress(environment, EGRESS_NAMESPACE),
+        _policy(
+            EGRESS_NAMESPACE,
+            "internet",
+            "Only the gateway's pods leave the cluster, in TLS alone, and to no private range: a request that the "
+            "gateway lets pass must not reach something inside the VPC.",
+            selector=peers.GATEWAY_PODS,
+            egress=[peers.internet()],
+        ),
+    ]
+    if teams:
+        policies.append(
+            _policy(
+                EGRESS_NAMESPACE,
+                "teams",
+                "Only pods of the teams' namespaces reach the gateway, on its listeners. Namespaces are named by the "
+                "label that the API server sets, because any other label can be put on by whoever may edit one.",
+                selector=peers.GATEWAY_PODS,
+                ingress=[peers.rule([peers.namespaces(teams)], tcp=peers.GATEWAY_PORTS)],
+            )
+        )
+    return policies
+
+
+def control_plane_policies(environment: Environment, teams: Sequence[str]) -> list[Object]:
+    """Return the policies of Istio's root namespace."""
+    if environment.managed:
+        return [_default_deny(ROOT_NAMESPACE)]
+    return [
+        _default_deny(ROOT_NAMESPACE),
+        _dns(environment, ROOT_NAMESPACE),
+        _google_apis(environment, ROOT_NAMESPACE),
+        _metadata_server(environment, ROOT_NAMESPACE),
+        _policy(
+            ROOT_NAMESPACE,
+            "istiod",
+            "Proxies ask istiod on 15012, which is TLS. 15010 answers the same questions in plaintext and stays shut. "
+            "The API server calls its webhooks on 15017.",
+            selector=_ISTIOD,
+            ingress=[
+                peers.proxies({*teams, EGRESS_NAMESPACE, *environment.namespaces}),
+                peers.webhook_callers(environment),
+            ],
+        ),
+        _policy(
+            ROOT_NAMESPACE,
+            "api-server",
+            "Istiod, and the CNI agent where it is installed here, watch the API server.",
+            egress=[peers.api_server(environment)],
+        ),
+    ]
+
+
+def _default_deny(namespace: str) -> Object:
+    return _policy(
+        namespace,
+        "default-deny",
+        "Nothing reaches or leaves a pod unless another policy allows it. Both directions are named: a policy without "
+        "policyTypes would deny incoming connections alone.",
+        ingress=[],
+        egress=[],
+    )
+
+
+def _common_egress(environment: Environment, namespace: str) -> list[Object]:
+    """What every proxy needs: names, configuration, certificates, Google's APIs."""
+    policies = [
+        _dns(environment, namespace),
+        _google_apis(environment, namespace),
+        _metadata_server(environment, namespace),
+    ]
+    if not environment.managed:
+        policies.append(
+            _policy(
+                namespace,
+                "control-plane",
+                "Configuration and certificates, on istiod's TLS port and no other.",
+                egress=[peers.istiod()],
+            )
+        )
+    return policies
+
+
+def _dns(environment: Environment, namespace: str) -> Object:
+    return _policy(
+        namespace,
+        "dns",
+        "Queries go to the resolver of this cluster and not to all of kube-system. They can still carry data out: "
+        "see docs/access.md.",
+        egress=[peers.dns(environment)],
+    )
+
+
+def _google_apis(environment: Environment, namespace: str) -> Object:
+    return _policy(
+        namespace,
+        "google-apis",
+        f"Google's APIs behind the {environment.google_apis} range, which DNS, routes and firewall use too; TLS alone.",
+        egress=[peers.google_apis(environment)],
+    )
+
+
+def _metadata_server(environment: Environment, namespace: str) -> Object:
+    return _policy(
+        namespace,
+        "metadata-server",
+        f"Tokens of the pod's own account. Data plane {environment.data_plane} sees the server at this address.",
+        egress=[peers.metadata_server(environment)],
+    )
+
+
+def _policy(
+    namespace: str,
+    name: str,
+    reason: str,
+    *,
+    selector: dict[str, str] | None = None,
+    ingress: list[peers.Rule] | None = None,
+    egress: list[peers.Rule] | None = None,
+) -> Object:
+    spec: dict[str, Any] = {
+        "podSelector": {"matchLabels": dict(selector)} if selector else {},
+        "policyTypes": [
+            direction
+            for direction, rules in (("Ingress", ingress), ("Egress", egress))
+            if rules is not None
+        ],
+    }
+    if ingress:
+        spec["ingress"] = [{"from": found["peers"], "ports": found["ports"]} for found in ingress]
+    if egress:
+        spec["egress"] = [{"to": found["peers"], "ports": found["ports"]} for found in egress]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "annotations": {"kubernetes.io/description": reason},
+        },
+        "spec": spec,
+    }
