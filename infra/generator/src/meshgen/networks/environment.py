@@ -85,7 +85,9 @@ def team_namespaces(root: Path) -> tuple[str, ...]:
         if not namespace:
             problems.append(f"{file}:1: namespace: expected the name of the team's namespace.")
         elif namespace in owners:
-            problems.append(f"{file}:1: namespace: {owners[namespace]} has the namespace {namespace} already.")
+            problems.append(
+                f"{file}:1: namespace: {owners[namespace]} has the namespace {namespace} already."
+            )
         owners.setdefault(namespace, file)
     if problems:
         raise DescriptionError(problems)

@@ -59,9 +59,7 @@ def _bindings(environment: Environment, teams: Sequence[str]) -> dict[str, list[
     }
 
 
-def _directory(
-    directory: Path, source: str, objects: Mapping[str, Sequence[Object]]
-) -> list[GeneratedFile]:
+def _directory(directory: Path, source: str, objects: Mapping[str, Sequence[Object]]) -> list[GeneratedFile]:
     """Return one file for each name, and the kustomization that holds them."""
     files = [objects_file(directory / f"{name}.yaml", source, found) for name, found in objects.items()]
     kustomization = {

@@ -166,9 +166,7 @@ def _policy(
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": dict(selector)} if selector else {},
         "policyTypes": [
-            direction
-            for direction, rules in (("Ingress", ingress), ("Egress", egress))
-            if rules is not None
+            direction for direction, rules in (("Ingress", ingress), ("Egress", egress)) if rules is not None
         ],
     }
     if ingress:
