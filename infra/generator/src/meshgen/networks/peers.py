@@ -59,7 +59,7 @@ _NOT_THE_INTERNET = (
     "224.0.0.0/4",
     "240.0.0.0/4",
 )
-_NOT_THE_INTERNET_V6 = ("::/8", "64:ff9b::/96", "100::/64", "fc00::/7", "fe80::/10", "ff00::/8")
+_NOT_THE_INTERNET_V6 = ("::/8", "100::/64", "fc00::/7", "fe80::/10", "ff00::/8")
 
 
 def rule(peers: Sequence[dict[str, Any]], tcp: Iterable[int] = (), udp: Iterable[int] = ()) -> Rule:

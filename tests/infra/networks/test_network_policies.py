@@ -1,0 +1,385 @@
+"""The NetworkPolicies of an environment let through what the mesh needs and nothing else, in both directions."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import kubernetes_validate
+import pytest
+from meshgen.networks import generate_networks
+from meshgen.sources import DescriptionError
+from meshlab.kustomize import build
+
+from tests.infra.networks import world
+from tests.infra.networks.network_policies import DIRECTIONS, Connection, Pod, allowed, allows
+from tests.infra.networks.world import (
+    AGENT,
+    API_SERVER,
+    APP_X,
+    APP_Y,
+    BESIDE_GATEWAY,
+    BESIDE_ISTIOD,
+    DNS_SERVICE,
+    GATEWAY,
+    INGRESS,
+    INTERNET,
+    INTERNET_V6,
+    ISTIOD,
+    KUBE_DNS,
+    LOCAL_CACHE,
+    METADATA_V1,
+    METADATA_V2,
+    NODE_CACHE,
+    OTHER_X,
+    OTHER_Y,
+    PRIVATE_APIS,
+    PROFILE,
+    RESTRICTED_APIS,
+    ROOT,
+    STRANGER,
+    generated,
+    policies_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DIRECTORY = ROOT / "infra/mesh/egress/network-policies/example"
+EXAMPLE = [dict(found.body) for found in build(DIRECTORY)]
+KUBERNETES_VERSION = "1.33"
+GUARDED = ("team-x", "team-y", "istio-egress", "istio-system")
+
+
+def _open(connections: Iterator[Connection], policies: list[dict[str, Any]]) -> set[str]:
+    return {str(found) for found in connections if allowed(policies, found)}
+
+
+def _dns(*destinations: Pod | str) -> Iterator[tuple[Pod | str, str, int]]:
+    for destination in destinations:
+        yield destination, "UDP", 53
+        yield destination, "TCP", 53
+
+
+_COMMON = [
+    *_dns(KUBE_DNS, NODE_CACHE, LOCAL_CACHE),
+    (PRIVATE_APIS, "TCP", 443),
+    (METADATA_V2, "TCP", 80),
+]
+_PROXY = [*_COMMON, (ISTIOD, "TCP", 15012)]
+_WAY_OUT = [(GATEWAY, "TCP", 8080), (GATEWAY, "TCP", 8443)]
+_TCP = [port for protocol, port in world.PORTS if protocol == "TCP"]
+
+LEAVES = {
+    APP_X: [*_PROXY, *_WAY_OUT, *((OTHER_X, "TCP", port) for port in _TCP)],
+    OTHER_X: [*_PROXY, *_WAY_OUT, *((APP_X, "TCP", port) for port in _TCP)],
+    APP_Y: [*_PROXY, *_WAY_OUT, *((OTHER_Y, "TCP", port) for port in _TCP)],
+    GATEWAY: [*_PROXY, (INTERNET, "TCP", 443), (INTERNET_V6, "TCP", 443), (RESTRICTED_APIS, "TCP", 443)],
+    BESIDE_GATEWAY: _PROXY,
+    ISTIOD: [*_COMMON, (API_SERVER, "TCP", 443)],
+    BESIDE_ISTIOD: [*_COMMON, (API_SERVER, "TCP", 443)],
+}
+"""Everything that a pod of a guarded namespace reaches."""
+
+ENTERS = {
+    APP_X: [(OTHER_X, "TCP", port) for port in _TCP],
+    APP_Y: [(OTHER_Y, "TCP", port) for port in _TCP],
+    GATEWAY: [(pod, "TCP", port) for pod in (APP_X, OTHER_X, APP_Y, OTHER_Y) for port in (8080, 8443)],
+    BESIDE_GATEWAY: [],
+    ISTIOD: [
+        *(
+            (pod, "TCP", 15012)
+            for pod in (APP_X, OTHER_X, APP_Y, OTHER_Y, GATEWAY, BESIDE_GATEWAY, INGRESS, PROFILE)
+        ),
+        (AGENT, "TCP", 15017),
+    ],
+    BESIDE_ISTIOD: [],
+}
+"""Everything that reaches a pod of a guarded namespace."""
+
+
+@pytest.mark.parametrize("pod", LEAVES, ids=str)
+def test_a_pod_reaches_this_and_nothing_else(pod: Pod) -> None:
+    leaving = (found for found in world.connections() if found.source == pod)
+    expected = {str(Connection(pod, end, port, protocol)) for end, protocol, port in LEAVES[pod]}
+    assert _open(leaving, EXAMPLE) == expected
+
+
+@pytest.mark.parametrize("pod", ENTERS, ids=str)
+def test_a_pod_is_reached_by_this_and_nothing_else(pod: Pod) -> None:
+    entering = (found for found in world.connections() if found.destination == pod)
+    expected = {str(Connection(end, pod, port, protocol)) for end, protocol, port in ENTERS[pod]}
+    assert _open(entering, EXAMPLE) == expected
+
+
+def test_labels_alone_open_nothing_from_another_namespace() -> None:
+    for port in (8080, 8443, 15012, 15017):
+        assert not allowed(EXAMPLE, Connection(STRANGER, GATEWAY, port))
+        assert not allowed(EXAMPLE, Connection(STRANGER, ISTIOD, port))
+        assert not allowed(EXAMPLE, Connection(APP_X, STRANGER, port))
+
+
+@pytest.mark.parametrize("namespace", GUARDED)
+def test_the_default_alone_denies_both_directions(namespace: str) -> None:
+    alone = [
+        found
+        for found in EXAMPLE
+        if (found["metadata"]["namespace"], found["metadata"]["name"]) == (namespace, "default-deny")
+    ]
+    assert len(alone) == 1
+    assert _open(world.connections([namespace]), alone) == set()
+
+
+def test_every_policy_names_its_directions_and_its_reason() -> None:
+    for found in EXAMPLE:
+        spec = found["spec"]
+        assert spec["policyTypes"], found["metadata"]
+        assert ("ingress" not in spec) or "Ingress" in spec["policyTypes"]
+        assert ("egress" not in spec) or "Egress" in spec["policyTypes"]
+        assert len(found["metadata"]["annotations"]["kubernetes.io/description"]) > 30
+
+
+def test_every_rule_names_peers_and_ports() -> None:
+    for found in EXAMPLE:
+        for direction, peers in (("ingress", "from"), ("egress", "to")):
+            for rule in found["spec"].get(direction, ()):
+                assert rule[peers], found["metadata"]
+                assert rule["ports"], found["metadata"]
+
+
+# --- what an environment chooses: facts of the tutorial, each wrong there ---
+
+
+@pytest.mark.parametrize(
+    ("dns", "data_plane", "reached"),
+    [
+        ({"mode": "kube-dns"}, "v2", {KUBE_DNS}),
+        ({"mode": "kube-dns"}, "v1", {KUBE_DNS}),
+        ({"mode": "node-local"}, "v2", {KUBE_DNS, NODE_CACHE, LOCAL_CACHE}),
+        (
+            {"mode": "node-local", "serviceAddress": DNS_SERVICE},
+            "v1",
+            {KUBE_DNS, NODE_CACHE, LOCAL_CACHE, DNS_SERVICE},
+        ),
+        ({"mode": "cloud-dns"}, "v2", {METADATA_V2, LOCAL_CACHE}),
+        ({"mode": "cloud-dns"}, "v1", {METADATA_V2, LOCAL_CACHE}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("source", [APP_X, APP_Y, GATEWAY, ISTIOD], ids=str)
+def test_dns_goes_to_the_resolver_of_the_mode_and_not_to_all_of_kube_system(
+    dns: dict[str, str], data_plane: str, reached: set[Pod | str], source: Pod, tmp_path: Path
+) -> None:
+    policies = policies_of(generated(tmp_path, dns=dns, dataPlane=data_plane))
+    for protocol in ("UDP", "TCP"):
+        found = {
+            end
+            for end in (*world.PODS, *world.ADDRESSES)
+            if end not in (APP_X, OTHER_X, APP_Y, OTHER_Y, source)
+            and allowed(policies, Connection(source, end, 53, protocol))
+        }
+        assert found == reached
+
+
+def test_node_local_dns_on_data_plane_v1_needs_the_address_of_the_service(tmp_path: Path) -> None:
+    with pytest.raises(DescriptionError, match="serviceAddress"):
+        generated(tmp_path, dns={"mode": "node-local"}, dataPlane="v1")
+
+
+@pytest.mark.parametrize(
+    ("data_plane", "open_ends"), [("v2", {(METADATA_V2, 80)}), ("v1", {(METADATA_V1, 988)})]
+)
+def test_the_metadata_server_is_where_the_data_plane_sees_it(
+    data_plane: str, open_ends: set[tuple[str, int]], tmp_path: Path
+) -> None:
+    policies = policies_of(generated(tmp_path, dataPlane=data_plane, dns={"mode": "kube-dns"}))
+    found = {
+        (address, port)
+        for address in (METADATA_V1, METADATA_V2, "127.0.0.1")
+        for port in (80, 443, 987, 988)
+        if allowed(policies, Connection(APP_X, address, port))
+    }
+    assert found == open_ends
+
+
+@pytest.mark.parametrize(
+    ("choice", "served", "shut"),
+    [("private", PRIVATE_APIS, RESTRICTED_APIS), ("restricted", RESTRICTED_APIS, PRIVATE_APIS)],
+)
+def test_one_range_serves_googles_apis_on_443(choice: str, served: str, shut: str, tmp_path: Path) -> None:
+    policies = policies_of(generated(tmp_path, googleApis=choice))
+    for source in (APP_X, APP_Y, BESIDE_GATEWAY, ISTIOD):
+        assert [port for port in _TCP if allowed(policies, Connection(source, served, port))] == [443]
+        assert [port for port in _TCP if allowed(policies, Connection(source, shut, port))] == []
+
+
+def test_a_managed_control_plane_needs_no_port_of_istiod(tmp_path: Path) -> None:
+    policies = policies_of(generated(tmp_path, controlPlane={"mode": "managed"}))
+    for pod in world.PODS:
+        for port in (15010, 15012, 15017):
+            assert not allowed(policies, Connection(pod, ISTIOD, port))
+    assert allowed(policies, Connection(APP_X, PRIVATE_APIS, 443))
+
+
+def test_an_api_server_that_reaches_pods_itself_calls_webhooks_from_its_range(tmp_path: Path) -> None:
+    control_plane = {"mode": "in-cluster", "apiServer": ["10.5.0.0/28"], "webhookCalls": "direct"}
+    policies = policies_of(generated(tmp_path, controlPlane=control_plane))
+    assert allowed(policies, Connection(API_SERVER, ISTIOD, 15017))
+    assert not allowed(policies, Connection(API_SERVER, ISTIOD, 15012))
+    assert not allowed(policies, Connection(AGENT, ISTIOD, 15017))
+    assert not allowed(policies, Connection("10.6.0.2", ISTIOD, 15017))
+
+
+def test_a_further_namespace_of_the_mesh_reaches_istiod_once_it_is_named(tmp_path: Path) -> None:
+    policies = policies_of(generated(tmp_path, namespaces=["new"]))
+    assert allowed(policies, Connection(STRANGER, ISTIOD, 15012))
+    assert not allowed(policies, Connection(STRANGER, GATEWAY, 8443))
+    assert not allowed(policies, Connection(PROFILE, ISTIOD, 15012))
+
+
+def test_a_team_that_is_added_gets_its_policies_and_the_gateways(tmp_path: Path) -> None:
+    without = policies_of(generated(tmp_path / "a"))
+    assert not allowed(without, Connection(Pod("team-z"), GATEWAY, 8443))
+    teams = tmp_path / "a/infra/mesh/egress/teams"
+    (teams / "team-z.yaml").write_text("namespace: team-z\nhosts: []\n")
+    files = {file.path.name for file in generate_networks(tmp_path / "a")}
+    assert "team-z.yaml" in files
+
+
+def test_two_teams_cannot_share_a_namespace(tmp_path: Path) -> None:
+    generated(tmp_path)
+    again = tmp_path / "infra/mesh/egress/teams/again.yaml"
+    again.write_text("namespace: team-x\n")
+    with pytest.raises(DescriptionError, match=r"namespace: .* has the namespace team-x already"):
+        generate_networks(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"dns": {"mode": "other"}}, "dns.mode"),
+        ({"googleApis": "public"}, "googleApis"),
+        ({"dataPlane": 2}, "dataPlane"),
+        ({"controlPlane": {"mode": "in-cluster"}}, "controlPlane"),
+        ({"teamGroup": "team@example.com"}, "teamGroup"),
+        ({"administrators": None}, "administrators"),
+        ({"more": 1}, "more"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_description_that_is_wrong_names_the_field(
+    changes: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DescriptionError, match=says):
+        generated(tmp_path, **changes)
+
+
+# --- nothing in a policy is there in vain ---
+
+
+def _name(value: object) -> str:
+    return value if isinstance(value, str) and ":" in value else ""
+
+
+def _mutants() -> Iterator[tuple[str, list[dict[str, Any]], str]]:
+    """Return the example's policies with one of them weaker or stronger."""
+    for number, policy in enumerate(EXAMPLE):
+        name = f"{policy['metadata']['namespace']}/{policy['metadata']['name']}"
+        for what, changed in _changes(policy):
+            policies = [*EXAMPLE[:number], *changed, *EXAMPLE[number + 1 :]]
+            yield f"{name}: {what}", policies, policy["metadata"]["namespace"]
+
+
+def _changes(policy: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    if policy["metadata"]["name"] != "default-deny" or policy["metadata"]["namespace"] in (
+        "istio-egress",
+        "istio-system",
+    ):
+        # In a team's namespace the other policies isolate every pod in both directions as well. Its default is there
+        # for the day on which one of them is taken away; that it denies alone is a test above.
+        yield "taken away", []
+    if policy["spec"]["podSelector"]:
+        yield "for every pod", [_with(policy, "podSelector", {})]
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for place, rule in enumerate(policy["spec"].get(direction, ())):
+            for part in (peers, "ports"):
+                yield f"{direction} {place} without {part}", [_with(policy, direction, None, place, part)]
+            for index, peer in enumerate(rule[peers]):
+                label = f"{direction} {place} peer {index}"
+                yield f"{label} taken away", [_with(policy, direction, None, place, peers, index)]
+                if "namespaceSelector" in peer:
+                    yield (
+                        f"{label} of any namespace",
+                        [_with(policy, direction, None, place, peers, index, "namespaceSelector")],
+                    )
+                if peer.get("podSelector") and "namespaceSelector" in peer:
+                    yield (
+                        f"{label} with any label",
+                        [_with(policy, direction, None, place, peers, index, "podSelector")],
+                    )
+                for excepted in range(len(peer.get("ipBlock", {}).get("except", ()))):
+                    yield (
+                        f"{label} without exception {excepted}",
+                        [_with(policy, direction, None, place, peers, index, "ipBlock", "except", excepted)],
+                    )
+            for index, port in enumerate(rule["ports"]):
+                yield (
+                    f"{direction} {place} port {index} taken away",
+                    [_with(policy, direction, None, place, "ports", index)],
+                )
+                if "port" in port:
+                    yield (
+                        f"{direction} {place} port {index} of any number",
+                        [_with(policy, direction, None, place, "ports", index, "port")],
+                    )
+
+
+def _with(policy: dict[str, Any], field: str, value: object, *path: int | str) -> dict[str, Any]:
+    """Return a policy with a field set, or with what is at the path below it taken away (a namespace: any)."""
+    changed = copy.deepcopy(policy)
+    if not path:
+        changed["spec"][field] = value
+        return changed
+    place: Any = changed["spec"][field]
+    for step in path[:-1]:
+        place = place[step]
+    if path[-1] == "namespaceSelector":
+        place["namespaceSelector"] = {}
+    else:
+        del place[path[-1]]
+    return changed
+
+
+@pytest.mark.parametrize(("name", "policies", "namespace"), list(_mutants()), ids=_name)
+def test_a_condition_that_is_removed_or_widened_is_noticed(
+    name: str, policies: list[dict[str, Any]], namespace: str
+) -> None:
+    # What one end lets through, the other often refuses as well. Here each end stands for itself.
+    assert any(
+        allows(EXAMPLE, found, direction) != allows(policies, found, direction)
+        for found in world.connections([namespace])
+        for direction in DIRECTIONS
+    ), name
+
+
+def test_kubernetes_accepts_every_policy() -> None:
+    for found in EXAMPLE:
+        kubernetes_validate.validate(copy.deepcopy(found), KUBERNETES_VERSION, strict=True)
+
+
+def test_the_gateways_ports_are_those_of_its_service() -> None:
+    file = ROOT / "infra/mesh/egress/gateway"
+    if not file.is_dir():
+        pytest.skip("the egress gateway is not part of this tree")
+    (service,) = [found.body for found in build(file) if found.kind == "Service"]
+    ports = sorted(port["targetPort"] for port in service["spec"]["ports"])
+    opened = {
+        port["port"]
+        for found in EXAMPLE
+        if found["metadata"]["name"] in ("egress-gateway", "teams")
+        for direction in ("ingress", "egress")
+        for rule in found["spec"].get(direction, ())
+        for port in rule["ports"]
+    }
+    assert sorted(opened) == ports
