@@ -45,7 +45,7 @@ def administrator_bindings(environment: Environment) -> list[Object]:
             ROOT_NAMESPACE,
             "mesh-viewer",
             group,
-            "Istiod's pods and logs, to read: its installation is not changed by hand.",
+            "The mesh's settings, to read: Istio's installation changes them.",
         ),
     ]
 
