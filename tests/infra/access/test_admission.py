@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 KUBERNETES_VERSION = "1.33"
 _MANIFESTS = build(ADMISSION)
-_POLICIES = {found.name: found.body for found in _MANIFESTS if found.kind == "ValidatingAdmissionPolicy"}
+_POLICIES = {
+    found.name: dict(found.body) for found in _MANIFESTS if found.kind == "ValidatingAdmissionPolicy"
+}
 _GOOD = [case for rule in RULES for case in cases(rule, good=True)]
 _BAD = [case for rule in RULES for case in cases(rule, good=False)]
 

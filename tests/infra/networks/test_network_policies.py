@@ -62,23 +62,23 @@ def _dns(*destinations: Pod | str) -> Iterator[tuple[Pod | str, str, int]]:
         yield destination, "TCP", 53
 
 
-_COMMON = [
-    *_dns(KUBE_DNS, NODE_CACHE, LOCAL_CACHE),
-    (PRIVATE_APIS, "TCP", 443),
-    (METADATA_V2, "TCP", 80),
-]
-_PROXY = [*_COMMON, (ISTIOD, "TCP", 15012)]
+_NAMES = [*_dns(KUBE_DNS, NODE_CACHE, LOCAL_CACHE)]
+_PROXY = [*_NAMES, (ISTIOD, "TCP", 15012)]
+_GOOGLE = [(PRIVATE_APIS, "TCP", 443), (METADATA_V2, "TCP", 80)]  # team-x asks for it
 _WAY_OUT = [(GATEWAY, "TCP", 8080), (GATEWAY, "TCP", 8443)]
 _TCP = [port for protocol, port in world.PORTS if protocol == "TCP"]
 
 LEAVES = {
-    APP_X: [*_PROXY, *_WAY_OUT, *((OTHER_X, "TCP", port) for port in _TCP)],
-    OTHER_X: [*_PROXY, *_WAY_OUT, *((APP_X, "TCP", port) for port in _TCP)],
+    APP_X: [*_PROXY, *_GOOGLE, *_WAY_OUT, *((OTHER_X, "TCP", port) for port in _TCP)],
+    OTHER_X: [*_PROXY, *_GOOGLE, *_WAY_OUT, *((APP_X, "TCP", port) for port in _TCP)],
     APP_Y: [*_PROXY, *_WAY_OUT, *((OTHER_Y, "TCP", port) for port in _TCP)],
-    GATEWAY: [*_PROXY, (INTERNET, "TCP", 443), (INTERNET_V6, "TCP", 443), (RESTRICTED_APIS, "TCP", 443)],
+    GATEWAY: [
+        *_PROXY,
+        *((end, "TCP", 443) for end in (INTERNET, INTERNET_V6, PRIVATE_APIS, RESTRICTED_APIS)),
+    ],
     BESIDE_GATEWAY: _PROXY,
-    ISTIOD: [*_COMMON, (API_SERVER, "TCP", 443)],
-    BESIDE_ISTIOD: [*_COMMON, (API_SERVER, "TCP", 443)],
+    ISTIOD: [*_NAMES, (API_SERVER, "TCP", 443)],
+    BESIDE_ISTIOD: [*_NAMES, (API_SERVER, "TCP", 443)],
 }
 """Everything that a pod of a guarded namespace reaches."""
 
@@ -151,6 +151,14 @@ def test_every_rule_names_peers_and_ports() -> None:
 # --- what an environment chooses: facts of the tutorial, each wrong there ---
 
 
+_GOOGLE_CA = {
+    "mode": "in-cluster",
+    "certificates": "google",
+    "apiServer": ["10.5.0.0/28"],
+    "webhookCalls": "konnectivity",
+}
+
+
 @pytest.mark.parametrize(
     ("dns", "data_plane", "reached"),
     [
@@ -172,10 +180,11 @@ def test_dns_goes_to_the_resolver_of_the_mode_and_not_to_all_of_kube_system(
     dns: dict[str, str], data_plane: str, reached: set[Pod | str], source: Pod, tmp_path: Path
 ) -> None:
     policies = policies_of(generated(tmp_path, dns=dns, dataPlane=data_plane))
+    ends: tuple[Pod | str, ...] = (*world.PODS, *world.ADDRESSES)
     for protocol in ("UDP", "TCP"):
         found = {
             end
-            for end in (*world.PODS, *world.ADDRESSES)
+            for end in ends
             if end not in (APP_X, OTHER_X, APP_Y, OTHER_Y, source)
             and allowed(policies, Connection(source, end, 53, protocol))
         }
@@ -208,10 +217,23 @@ def test_the_metadata_server_is_where_the_data_plane_sees_it(
     [("private", PRIVATE_APIS, RESTRICTED_APIS), ("restricted", RESTRICTED_APIS, PRIVATE_APIS)],
 )
 def test_one_range_serves_googles_apis_on_443(choice: str, served: str, shut: str, tmp_path: Path) -> None:
-    policies = policies_of(generated(tmp_path, googleApis=choice))
+    policies = policies_of(generated(tmp_path, googleApis=choice, controlPlane=_GOOGLE_CA))
     for source in (APP_X, APP_Y, BESIDE_GATEWAY, ISTIOD):
         assert [port for port in _TCP if allowed(policies, Connection(source, served, port))] == [443]
         assert [port for port in _TCP if allowed(policies, Connection(source, shut, port))] == []
+
+
+def test_googles_apis_are_open_to_teams_that_ask_for_them_and_to_proxies_that_need_them(
+    tmp_path: Path,
+) -> None:
+    ends = [(PRIVATE_APIS, 443), (METADATA_V2, 80)]
+    for end, port in ends:
+        assert allowed(EXAMPLE, Connection(APP_X, end, port))
+        assert not allowed(EXAMPLE, Connection(APP_Y, end, port))
+    for number, control_plane in enumerate((_GOOGLE_CA, {"mode": "managed"})):
+        policies = policies_of(generated(tmp_path / str(number), controlPlane=control_plane))
+        for pod in (APP_X, APP_Y, GATEWAY, BESIDE_GATEWAY):
+            assert all(allowed(policies, Connection(pod, end, port)) for end, port in ends)
 
 
 def test_a_managed_control_plane_needs_no_port_of_istiod(tmp_path: Path) -> None:
@@ -223,7 +245,7 @@ def test_a_managed_control_plane_needs_no_port_of_istiod(tmp_path: Path) -> None
 
 
 def test_an_api_server_that_reaches_pods_itself_calls_webhooks_from_its_range(tmp_path: Path) -> None:
-    control_plane = {"mode": "in-cluster", "apiServer": ["10.5.0.0/28"], "webhookCalls": "direct"}
+    control_plane = {**_GOOGLE_CA, "webhookCalls": "direct"}
     policies = policies_of(generated(tmp_path, controlPlane=control_plane))
     assert allowed(policies, Connection(API_SERVER, ISTIOD, 15017))
     assert not allowed(policies, Connection(API_SERVER, ISTIOD, 15012))

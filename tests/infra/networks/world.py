@@ -102,7 +102,7 @@ PORTS = (
 def connections(namespaces: Iterable[str] = ()) -> Iterator[Connection]:
     """Return every connection of this world, or those with an end in these namespaces."""
     wanted = set(namespaces)
-    ends = (*PODS, *ADDRESSES)
+    ends: tuple[Pod | str, ...] = (*PODS, *ADDRESSES)
     for source in ends:
         for destination in ends:
             if source == destination or (isinstance(source, str) and isinstance(destination, str)):

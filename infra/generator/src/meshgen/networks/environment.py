@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from meshgen.sources import Description
 
-__all__ = ["EGRESS_NAMESPACE", "ROOT_NAMESPACE", "Environment", "read_environments", "team_namespaces"]
+__all__ = ["EGRESS_NAMESPACE", "ROOT_NAMESPACE", "Environment", "Team", "read_environments", "read_teams"]
 
 EGRESS_NAMESPACE = "istio-egress"
 ROOT_NAMESPACE = "istio-system"
@@ -33,6 +33,7 @@ class Environment:
         dns_service: The address of the kube-dns Service; empty where no policy needs it.
         data_plane: v2 (GKE Dataplane V2) or v1 (Calico).
         google_apis: Which of Google's ranges serves its APIs.
+        certificates: Who signs the proxies' certificates.
         api_server: Ranges of the Kubernetes API server; empty where the control plane is managed.
         webhook_calls: How the API server reaches istiod's webhooks; empty where the control plane is managed.
         namespaces: Further namespaces of the mesh.
@@ -46,6 +47,7 @@ class Environment:
     dns_service: str
     data_plane: Literal["v1", "v2"]
     google_apis: Literal["private", "restricted"]
+    certificates: Literal["istiod", "google"]
     api_server: tuple[str, ...]
     webhook_calls: Literal["", "direct", "konnectivity"]
     namespaces: tuple[str, ...]
@@ -56,6 +58,24 @@ class Environment:
     def managed(self) -> bool:
         """Whether the control plane runs outside of the cluster."""
         return not self.webhook_calls
+
+    @property
+    def proxies_need_google(self) -> bool:
+        """Whether every proxy calls one of Google's APIs: for its configuration or its certificate."""
+        return self.managed or self.certificates == "google"
+
+
+@dataclass(frozen=True)
+class Team:
+    """What matters here of a team's file.
+
+    Attributes:
+        namespace: The team's namespace.
+        google_apis: Whether its workloads call Google's APIs.
+    """
+
+    namespace: str
+    google_apis: bool
 
 
 def read_environments(root: Path) -> list[Environment]:
@@ -72,36 +92,38 @@ def read_environments(root: Path) -> list[Environment]:
     return [_environment(found, found.file.relative_to(root).as_posix()) for found in descriptions]
 
 
-def team_namespaces(root: Path) -> tuple[str, ...]:
-    """Return the namespaces that the teams' files name.
+def read_teams(root: Path) -> list[Team]:
+    """Read the teams below a project's top directory, in the order of their namespaces.
 
     Raises:
         DescriptionError: A file names no namespace, or two files name the same one.
     """
     owners: dict[str, Path] = {}
+    teams = []
     problems = []
     for file in sorted((root / "infra/mesh/egress/teams").glob("*.yaml")):
-        namespace = _namespace(file)
-        if not namespace:
+        team = _team(file)
+        if not team.namespace:
             problems.append(f"{file}:1: namespace: expected the name of the team's namespace.")
-        elif namespace in owners:
-            problems.append(
-                f"{file}:1: namespace: {owners[namespace]} has the namespace {namespace} already."
-            )
-        owners.setdefault(namespace, file)
+        elif team.namespace in owners:
+            owner = owners[team.namespace]
+            problems.append(f"{file}:1: namespace: {owner} has the namespace {team.namespace} already.")
+        owners.setdefault(team.namespace, file)
+        teams.append(team)
     if problems:
         raise DescriptionError(problems)
-    return tuple(sorted(owners))
+    return sorted(teams, key=lambda team: team.namespace)
 
 
-def _namespace(file: Path) -> str:
-    """Return the one field that matters here; the schema of a team's file is checked where its hosts are read."""
+def _team(file: Path) -> Team:
+    """Return the fields that matter here; the schema of a team's file is checked where its hosts are read."""
     try:
-        team = yaml.safe_load(file.read_text(encoding="utf-8"))
+        value = yaml.safe_load(file.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise DescriptionError([f"{file}: cannot be read: {error}"]) from None
-    namespace = team.get("namespace") if isinstance(team, dict) else None
-    return namespace if isinstance(namespace, str) else ""
+    fields = value if isinstance(value, dict) else {}
+    namespace = fields.get("namespace")
+    return Team(namespace if isinstance(namespace, str) else "", fields.get("googleApis") is True)
 
 
 def _environment(description: Description, source: str) -> Environment:
@@ -114,6 +136,7 @@ def _environment(description: Description, source: str) -> Environment:
         dns_service=value["dns"].get("serviceAddress", ""),
         data_plane=value["dataPlane"],
         google_apis=value["googleApis"],
+        certificates=control_plane.get("certificates", "google"),
         api_server=tuple(control_plane.get("apiServer", ())),
         webhook_calls=control_plane.get("webhookCalls", ""),
         namespaces=tuple(value["namespaces"]),

@@ -10,7 +10,7 @@ from meshgen.networks.environment import (
     EGRESS_NAMESPACE,
     ROOT_NAMESPACE,
     read_environments,
-    team_namespaces,
+    read_teams,
 )
 from meshgen.networks.policies import control_plane_policies, gateway_policies, team_policies
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshgen.generated import Object
-    from meshgen.networks.environment import Environment
+    from meshgen.networks.environment import Environment, Team
 
 __all__ = ["generate_networks"]
 
@@ -33,7 +33,7 @@ def generate_networks(root: Path) -> list[GeneratedFile]:
         DescriptionError: A description is wrong.
     """
     environments = read_environments(root)
-    teams = team_namespaces(root) if environments else ()
+    teams = read_teams(root) if environments else []
     files = []
     for environment in environments:
         source = f"{environment.source} and {_TEAMS}"
@@ -44,18 +44,18 @@ def generate_networks(root: Path) -> list[GeneratedFile]:
     return files
 
 
-def _policies(environment: Environment, teams: Sequence[str]) -> dict[str, list[Object]]:
+def _policies(environment: Environment, teams: Sequence[Team]) -> dict[str, list[Object]]:
     return {
-        EGRESS_NAMESPACE: gateway_policies(environment, teams),
-        ROOT_NAMESPACE: control_plane_policies(environment, teams),
-        **{namespace: team_policies(environment, namespace) for namespace in teams},
+        EGRESS_NAMESPACE: gateway_policies(environment, [team.namespace for team in teams]),
+        ROOT_NAMESPACE: control_plane_policies(environment, [team.namespace for team in teams]),
+        **{team.namespace: team_policies(environment, team) for team in teams},
     }
 
 
-def _bindings(environment: Environment, teams: Sequence[str]) -> dict[str, list[Object]]:
+def _bindings(environment: Environment, teams: Sequence[Team]) -> dict[str, list[Object]]:
     return {
         "administrators": administrator_bindings(environment),
-        **{namespace: team_bindings(environment, namespace) for namespace in teams},
+        **{team.namespace: team_bindings(environment, team.namespace) for team in teams},
     }
 
 

@@ -11,18 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshgen.generated import Object
-    from meshgen.networks.environment import Environment
+    from meshgen.networks.environment import Environment, Team
 
 __all__ = ["control_plane_policies", "gateway_policies", "team_policies"]
 
 _ISTIOD = {"app": "istiod"}
 
 
-def team_policies(environment: Environment, namespace: str) -> list[Object]:
+def team_policies(environment: Environment, team: Team) -> list[Object]:
     """Return the policies of one team's namespace."""
+    namespace = team.namespace
     return [
         _default_deny(namespace),
-        *_common_egress(environment, namespace),
+        *_proxy_egress(environment, namespace),
+        *(_google(environment, namespace) if team.google_apis or environment.proxies_need_google else ()),
         _policy(
             namespace,
             "egress-gateway",
@@ -43,7 +45,8 @@ def gateway_policies(environment: Environment, teams: Sequence[str]) -> list[Obj
     """Return the policies of the egress gateway's namespace."""
     policies = [
         _default_deny(EGRESS_NAMESPACE),
-        *_common_egress(environment, EGRESS_NAMESPACE),
+        *_proxy_egress(environment, EGRESS_NAMESPACE),
+        *(_google(environment, EGRESS_NAMESPACE) if environment.proxies_need_google else ()),
         _policy(
             EGRESS_NAMESPACE,
             "internet",
@@ -74,8 +77,7 @@ def control_plane_policies(environment: Environment, teams: Sequence[str]) -> li
     return [
         _default_deny(ROOT_NAMESPACE),
         _dns(environment, ROOT_NAMESPACE),
-        _google_apis(environment, ROOT_NAMESPACE),
-        _metadata_server(environment, ROOT_NAMESPACE),
+        *(_google(environment, ROOT_NAMESPACE) if environment.proxies_need_google else ()),
         _policy(
             ROOT_NAMESPACE,
             "istiod",
@@ -107,13 +109,9 @@ def _default_deny(namespace: str) -> Object:
     )
 
 
-def _common_egress(environment: Environment, namespace: str) -> list[Object]:
-    """What every proxy needs: names, configuration, certificates, Google's APIs."""
-    policies = [
-        _dns(environment, namespace),
-        _google_apis(environment, namespace),
-        _metadata_server(environment, namespace),
-    ]
+def _proxy_egress(environment: Environment, namespace: str) -> list[Object]:
+    """Return what every proxy needs: names, configuration, certificates."""
+    policies = [_dns(environment, namespace)]
     if not environment.managed:
         policies.append(
             _policy(
@@ -136,22 +134,23 @@ def _dns(environment: Environment, namespace: str) -> Object:
     )
 
 
-def _google_apis(environment: Environment, namespace: str) -> Object:
-    return _policy(
-        namespace,
-        "google-apis",
-        f"Google's APIs behind the {environment.google_apis} range, which DNS, routes and firewall use too; TLS alone.",
-        egress=[peers.google_apis(environment)],
-    )
-
-
-def _metadata_server(environment: Environment, namespace: str) -> Object:
-    return _policy(
-        namespace,
-        "metadata-server",
-        f"Tokens of the pod's own account. Data plane {environment.data_plane} sees the server at this address.",
-        egress=[peers.metadata_server(environment)],
-    )
+def _google(environment: Environment, namespace: str) -> list[Object]:
+    """Return what Google's APIs need: the APIs, and the tokens for them."""
+    return [
+        _policy(
+            namespace,
+            "google-apis",
+            f"Google's APIs behind the {environment.google_apis} range, which DNS, routes and firewall use too; in TLS "
+            "alone.",
+            egress=[peers.google_apis(environment)],
+        ),
+        _policy(
+            namespace,
+            "metadata-server",
+            f"Tokens of the pod's own account. Data plane {environment.data_plane} sees the server at this address.",
+            egress=[peers.metadata_server(environment)],
+        ),
+    ]
 
 
 def _policy(
