@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from meshlab.kustomize import build
 
 from tests.infra.access.admission import Admission, Request, compiled, expressions
 from tests.infra.access.admission_cases import ADMISSION, RULES, Case, cases, requests
+from tests.infra.networks.world import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,6 +149,34 @@ def test_every_rule_judges_creation_and_change() -> None:
 def test_every_object_of_a_case_could_be_sent(case: Case) -> None:
     request = requests(case)[-1]  # one object that holds the pod is like another
     kubernetes_validate.validate(copy.deepcopy(request.body), KUBERNETES_VERSION, strict=True)
+
+
+def _own_objects() -> list[Any]:
+    """Return every Deployment and Service of the clusters that these rules are for, as requests."""
+    found = []
+    elsewhere = (
+        ADMISSION,
+        ROOT / "infra/mesh/lambda-bridge",
+    )  # the bridge's gateways have namespaces of their own
+    for file in sorted((ROOT / "infra/mesh").rglob("*.yaml")):
+        if any(file.is_relative_to(directory) for directory in elsewhere):
+            continue
+        for body in yaml.safe_load_all(file.read_text()):
+            resources = {"Deployment": ("apps", "deployments"), "Service": ("", "services")}
+            place = resources.get(body.get("kind", "")) if isinstance(body, dict) else None
+            if place and "namespace" in body["metadata"]:
+                request = Request(*place, body, body["metadata"]["namespace"])
+                found.append(
+                    pytest.param(request, id=f"{file.relative_to(ROOT)}: {body['metadata']['name']}")
+                )
+    return found
+
+
+@pytest.mark.parametrize("request_", _own_objects())
+def test_the_projects_own_workloads_and_services_are_admitted(
+    request_: Request, admission: Admission
+) -> None:
+    assert admission.refusals(request_) == []
 
 
 def test_every_rule_says_why_it_is_there() -> None:

@@ -23,8 +23,8 @@ def _bypasses() -> list[Any]:
     """Return sender, receiver and port of every case of the egress mesh that goes past a sidecar."""
     found = []
     for file in sorted((ROOT / "infra/policy-tests/egress").rglob("*.yaml")):
-        document = yaml.safe_load(file.read_text())
-        for case in document.get("cases", ()) if isinstance(document, dict) else ():
+        documents = [found for found in yaml.safe_load_all(file.read_text()) if isinstance(found, dict)]
+        for case in (case for document in documents for case in document.get("cases", ())):
             sender = case.get("from")
             if isinstance(sender, dict) and "bypass" in sender:
                 name = f"{file.stem}: {case['name']}"
