@@ -21,7 +21,9 @@ __all__ = ["Admission", "Refusal", "Request", "compiled", "expressions"]
 
 Body = dict[str, Any]
 
-_ENVIRONMENT = cel.NewEnv(variables=dict.fromkeys(("object", "request", "variables"), cel.Type.DYN))
+_ENVIRONMENT = cel.NewEnv(
+    variables=dict.fromkeys(("object", "request", "namespaceObject", "variables"), cel.Type.DYN)
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Request:
         operation: CREATE or UPDATE.
         subresource: The subresource, if any.
         user: Who sends it.
+        labels: The namespace's labels, beside the one that the API server sets; None for a namespace without any.
     """
 
     group: str
@@ -45,11 +48,18 @@ class Request:
     operation: str = "CREATE"
     subresource: str = ""
     user: str = "system:serviceaccount:kube-system:replicaset-controller"
+    labels: Body | None = field(default_factory=lambda: {"istio-injection": "enabled"}, hash=False)
 
     @property
     def namespace_labels(self) -> dict[str, str]:
-        """The label that the API server gives every namespace."""
-        return {"kubernetes.io/metadata.name": self.namespace}
+        """The namespace's labels, with the one that the API server sets."""
+        return {"kubernetes.io/metadata.name": self.namespace, **(self.labels or {})}
+
+    @property
+    def namespace_object(self) -> Body:
+        """The namespace, as expressions see it."""
+        labels = {} if self.labels is None else {"labels": self.namespace_labels}
+        return {"metadata": {"name": self.namespace, **labels}}
 
 
 @dataclass(frozen=True, order=True)
@@ -107,6 +117,7 @@ class _Facts:
         self.request = request
         self._known: Body = {
             "object": request.body,
+            "namespaceObject": request.namespace_object,
             "request": {
                 "operation": request.operation,
                 "subResource": request.subresource,

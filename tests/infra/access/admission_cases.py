@@ -23,7 +23,7 @@ RULES = sorted(path.parent.name for path in ADMISSION.glob("*/policy.yaml"))
 
 Body = dict[str, Any]
 
-_KEYS = {"name", "says", "only", "namespace", "operation", "user"}
+_KEYS = {"name", "says", "only", "namespace", "namespace_labels", "operation", "user", "injected"}
 _CHANGES = {"metadata", "spec", "container", "beside", "init", "debug"}
 
 _INJECTED = {
@@ -105,12 +105,14 @@ def requests(case: Case) -> list[Request]:
     if only in ("", "template"):
         found += _templates(_pod(value), namespace)
     if only in ("", "pod"):
-        found.append(Request("", "pods", _whole(_injected(_pod(value), namespace), namespace), namespace))
+        found.append(Request("", "pods", _whole(_injected(value, namespace), namespace), namespace))
     if only == "debug":
-        body = _whole(_injected(_pod(value), namespace), namespace)
+        body = _whole(_injected(value, namespace), namespace)
         found.append(Request("", "pods", body, namespace, "UPDATE", "ephemeralcontainers"))
     if "user" in value:
         found = [replace(request, user=value["user"]) for request in found]
+    if "namespace_labels" in value:
+        found = [replace(request, labels=value["namespace_labels"]) for request in found]
     if "operation" in value:
         found = [replace(request, operation=value["operation"]) for request in found]
     return found
@@ -176,12 +178,17 @@ def _templates(pod: Body, namespace: str) -> list[Request]:
     return [*created, replace(created[0], operation="UPDATE")]
 
 
-def _injected(pod: Body, namespace: str) -> Body:
+def _injected(value: Body, namespace: str) -> Body:
     """Return a pod as the injector leaves it: in a gateway's namespace it fills in the pod's own proxy."""
-    if namespace in ("istio-egress", "istio-ingress"):
+    pod = _pod(value)
+    injected = value.get("injected", True)
+    if namespace in ("istio-egress", "istio-ingress") or injected is False:
         return pod
-    spec = {key: [*added, *pod["spec"].get(key, ())] for key, added in _INJECTED.items()}
-    return {**pod, "spec": {**pod["spec"], **copy.deepcopy(spec)}}
+    added: Body = copy.deepcopy(_INJECTED)
+    if injected == "native":
+        added = {"initContainers": [*added["initContainers"], *added["containers"]]}
+    spec = {key: [*containers, *pod["spec"].get(key, ())] for key, containers in added.items()}
+    return {**pod, "spec": {**pod["spec"], **spec}}
 
 
 def _whole(pod: Body, namespace: str) -> Body:
