@@ -263,6 +263,24 @@ def test_a_further_namespace_of_the_mesh_reaches_istiod_once_it_is_named(tmp_pat
     assert not allowed(policies, Connection(PROFILE, ISTIOD, 15012))
 
 
+def test_the_example_names_every_namespace_whose_proxies_need_istiod() -> None:
+    """A namespace that is not named is cut off from istiod by the default of istio-system."""
+    injected = set()
+    for file in (ROOT / "infra/mesh").rglob("*.yaml"):
+        if file.is_relative_to(ROOT / "infra/mesh/lambda-bridge"):
+            continue  # clusters of their own
+        for body in yaml.safe_load_all(file.read_text()):
+            if isinstance(body, dict) and body.get("kind") == "Namespace":
+                labels = body["metadata"].get("labels", {})
+                if labels.keys() & {"istio-injection", "istio.io/rev"}:
+                    injected.add(body["metadata"]["name"])
+    assert injected
+    refused = [
+        name for name in sorted(injected) if not allowed(EXAMPLE, Connection(Pod(name), ISTIOD, 15012))
+    ]
+    assert refused == []
+
+
 def test_a_team_that_is_added_gets_its_policies_and_the_gateways(tmp_path: Path) -> None:
     without = policies_of(generated(tmp_path / "a"))
     assert not allowed(without, Connection(Pod("team-z"), GATEWAY, 8443))

@@ -62,7 +62,7 @@ def gateway_policies(environment: Environment, teams: Sequence[str]) -> list[Obj
                 EGRESS_NAMESPACE,
                 "teams",
                 "Only pods of the teams' namespaces reach the gateway, on its listeners. Namespaces are named by the "
-                "label that the API server sets, because any other label can be put on by whoever may edit one.",
+                "label that the API server sets and keeps: a role that may label namespaces cannot change it.",
                 selector=peers.GATEWAY_PODS,
                 ingress=[peers.rule([peers.namespaces(teams)], tcp=peers.GATEWAY_PORTS)],
             )
