@@ -128,6 +128,13 @@ def test_the_clusters_own_namespaces_are_left_alone(namespace: str, admission: A
         assert admission.refusals(replace(requests(case)[0], namespace=namespace)) == []
 
 
+@pytest.mark.parametrize("namespace", ["kube-system-2", "my-gke-managed-system", "default", "gmp"])
+def test_a_namespace_with_a_similar_name_is_judged(namespace: str, admission: Admission) -> None:
+    for rule in RULES:
+        request = requests(cases(rule, good=False)[0])[0]
+        assert admission.refusals(replace(request, namespace=namespace)), rule
+
+
 def test_kubernetes_accepts_every_policy_and_binding() -> None:
     for found in _MANIFESTS:
         kubernetes_validate.validate(dict(found.body), KUBERNETES_VERSION, strict=True)
