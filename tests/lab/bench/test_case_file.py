@@ -341,6 +341,7 @@ def test_a_file_whose_names_the_mesh_has_passes() -> None:
          "cases.yaml:58: addresses.shop/crat: no workload shop/crat; did you mean 'shop/cart'?"),
         ("sa/y, authority: partner", "sa/y, authority: parter", "did you mean 'partner'? Declare another one under"),
         ("sa/y, authority: partner", "sa/y, authority: q", "no certificate authority is named 'q'; there are"),
+        ("{command: [python, app.py]}", "{certificate: {authority: q}}", "no certificate authority is named 'q'"),
         ("team-y/bare:", "shop/cart:", "cases.yaml:3: workloads.shop/cart: the manifests have the workload shop/cart"),
     ],
 )  # fmt: skip
