@@ -63,7 +63,7 @@ def trusting_mesh(
     project: Project, metadata_server: str, edited: Edited, run_mesh: RunMesh
 ) -> Iterator[ProjectMesh]:
     """A mesh that trusts the metadata server's tokens, and allows its one account by e-mail address."""
-    contract, name = project.contract(), "infra/mesh/contract/contract.env"
+    contract, name = project.contract(), "infra/mesh/contract/values/contract.env"
     changes = {
         "JWT_ISSUER": ISSUER,
         "JWT_SUBJECT": IdentityTokens(EMAIL).subject,

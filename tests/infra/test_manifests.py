@@ -262,7 +262,7 @@ def test_no_private_key_is_in_the_project() -> None:
 
 
 def test_the_contract_is_one_file_that_a_shell_reads_as_python_does(project: Project) -> None:
-    assert (INFRA / "contract.env").resolve() == INFRA / "mesh/contract/contract.env"
+    assert (INFRA / "contract.env").resolve() == INFRA / "mesh/contract/values/contract.env"
     contract = project.contract()
     script = "set -eu; . infra/contract.env; set | grep -E '^(" + "|".join(contract) + ")=' | sed \"s/'//g\""
     shell = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshgen.lambda_bridge import lambda_bridge_files
-from meshgen.networks import generate_networks
+from meshgen.egress import egress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["directories", "generate"]
 
-_MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = (lambda_bridge_files, generate_networks)
+_MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = (egress,)
 """Each takes the project's top directory and returns its files; raises DescriptionError or PlaceError."""
 
 
