@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.case_file.collect import collect
-from meshlab.lab.project import Project
 from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 _PROJECT = Project.find(root=Path(__file__).parents[2])
 _NAMES = [
-    case.name
-    for case_file in collect(_PROJECT.policy_tests, _PROJECT.contract())
-    for case in case_file.cases
+    case.name for case_file in collect(_PROJECT.policy_tests, _PROJECT.contract()) for case in case_file.cases
 ]
 
 

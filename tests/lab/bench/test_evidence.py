@@ -107,6 +107,10 @@ def test_a_line_is_read_with_what_it_holds_and_nothing_else() -> None:
         ({"details": "route_not_found", "flags": "NR"}, "no route or filter chain matches; route_not_found"),
         ({"flags": "XX"}, "response flag XX"),
         ({"details": "direct_response"}, "direct_response"),
+        (
+            {"details": "direct_response", "route": "block_all"},
+            "no Service or ServiceEntry that the proxy sees has this host (block_all)",
+        ),
         ({"details": "via_upstream"}, ""),
     ],
 )

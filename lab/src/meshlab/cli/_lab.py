@@ -41,24 +41,24 @@ _OverlayOption = Annotated[
 
 
 class _Mesh(StrEnum):
-    """What the demo shows."""
+    """What a demo shows."""
 
     EVENTS = "events"
-    LAMBDA_BRIDGE = "lambda-bridge"
+    EGRESS = "egress"
 
 
 def demo(
     mesh: Annotated[
         _Mesh,
         typer.Argument(
-            help="events: events through the function into the mesh; lambda-bridge: who reaches AWS Lambda."
+            help="events: events through the function into the mesh; egress: who gets out of it, step by step."
         ),
     ] = _Mesh.EVENTS,
     events: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Publish this file, one event a line, instead of the shipped sample.",
+            help="Publish this file, one event a line, instead of the shipped sample. For events alone.",
             show_default=False,
         ),
     ] = None,
@@ -71,13 +71,21 @@ def demo(
     """Show one of the project's meshes at work, on real Envoys.
 
     \b
-      meshlab demo                 send events through the whole system; show the outcome of each, and the access matrix
-      meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
+      meshlab demo          send events through the whole system and show the outcome of each, and the access matrix of the mesh
+      meshlab demo egress   build the egress mesh step by step and show who got out after each, and why not
 
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
+        if mesh is not _Mesh.EVENTS:
+            from meshlab.demo import story_show
+            from meshlab.demo.tell import run_story_demo
+
+            if events is not None or overlay != DEFAULT_OVERLAY:
+                raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
+            good = run_story_demo(found, mesh.value, story_show.console(), verbose=verbose)
+            raise typer.Exit(0 if good else 1)
         from meshlab.demo.grpc_log import log_errors_only
 
         log_errors_only()

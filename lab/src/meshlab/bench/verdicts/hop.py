@@ -156,6 +156,8 @@ class Hop:
             words.append("no filter chain takes the connection (filter_chain_not_found)")
         if not words and line.cluster == "BlackHoleCluster":
             words.append("no Service or ServiceEntry that the proxy sees has this address (BlackHoleCluster)")
+        if not words and line.details == "direct_response" and line.route == "block_all":
+            words.append("no Service or ServiceEntry that the proxy sees has this host (block_all)")
         if not words:
             flags = [
                 flag for flag in line.flags.split(",") if flag and not (flag == "DC" and line.scope != "http")
