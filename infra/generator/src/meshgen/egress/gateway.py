@@ -113,7 +113,8 @@ def read_gateway(file: Path) -> Gateway:
 
 def host_access(teams: Sequence[Team]) -> dict[str, Access]:
     """Return one access of each host, by the host; teams agree on its port and mode."""
-    return dict(sorted((access.host, access) for team in reversed(teams) for access in team.hosts))
+    found = {access.host: access for team in reversed(teams) for access in team.hosts}
+    return dict(sorted(found.items()))
 
 
 def gateway_objects(gateway: Gateway, teams: Sequence[Team]) -> list[Object]:
