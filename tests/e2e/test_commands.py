@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -66,6 +67,27 @@ def test_the_demo_accounts_for_every_event_of_the_shipped_sample(tmp_path: Path)
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
     assert processes_of(str(tmp_path)) == []
+
+
+def test_the_demo_of_the_egress_mesh_shows_who_got_where_and_why_not(tmp_path: Path) -> None:
+    done = meshlab("demo", "egress", NO_COLOR="1", TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.fullmatch(
+        r"egress: 7 steps, (\d+) requests, \1 as expected, 0 not", done.stdout.splitlines()[-1]
+    )
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+    assert [
+        "team-x GET http://httpbin.org/status/418",
+        *("200", "502 S", "502 S", "200", "403 G", "403 G", "502 S"),
+    ] in cells
+    assert ["team-y GET http://httpbin.org/", "403", "gateway", "no ALLOW policy matched"] in cells
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_of_a_mesh_refuses_options_that_are_for_events() -> None:
+    done = meshlab("demo", "egress", "--overlay", "plain-http")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--events and --overlay are for the demo of events, not for egress" in done.stderr
 
 
 def test_the_demo_takes_a_users_own_events(tmp_path: Path) -> None:

@@ -1,0 +1,204 @@
+"""What infra/mesh/egress says, object by object: schemas, hardening, and ports that are written once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from meshlab.env_file import read_env_file
+from meshlab.istio import load_mesh
+from meshlab.kustomize import build
+
+if TYPE_CHECKING:
+    from meshlab.manifest import Manifest
+
+ROOT = Path(__file__).parents[2]
+EGRESS = ROOT / "infra/mesh/egress"
+OVERLAY = EGRESS / "overlays/example"
+STEPS = sorted(path.parent for path in (ROOT / "infra/policy-tests/egress").glob("*/*/kustomization.yaml"))
+KUBERNETES_VERSION = "1.33"
+
+Objects = Mapping[tuple[str, str, str], Mapping[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def manifests() -> list[Manifest]:
+    return build(OVERLAY)
+
+
+@pytest.fixture(scope="module")
+def objects(manifests: list[Manifest]) -> Objects:
+    return {(found.kind, found.namespace, found.name): found.body for found in manifests}
+
+
+@pytest.fixture(scope="module")
+def pod(objects: Objects) -> Mapping[str, Any]:
+    template: Mapping[str, Any] = objects["Deployment", "istio-egress", "istio-egressgateway"]["spec"][
+        "template"
+    ]
+    return template
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on PATH")
+@pytest.mark.parametrize("directory", [OVERLAY, *STEPS], ids=lambda path: path.name)
+def test_kubectl_builds_it_from_the_files_alone(directory: Path) -> None:
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(directory)], capture_output=True, text=True, check=True
+    )
+    ours = {(found.kind, found.namespace, found.name): found.body for found in build(directory)}
+    theirs = {
+        (body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]): body
+        for body in yaml.safe_load_all(built.stdout)
+    }
+    assert theirs == ours
+
+
+def test_the_lab_understands_all_of_it_and_has_nothing_to_note(manifests: list[Manifest]) -> None:
+    load_mesh(manifests).require_complete(without_notes=True)
+
+
+def test_kubernetes_accepts_every_core_object(manifests: list[Manifest]) -> None:
+    core = [found for found in manifests if "istio.io" not in found.api_version]
+    assert {found.kind for found in core} >= {
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+        "Service",
+    }
+    for found in core:
+        kubernetes_validate.validate(dict(found.body), KUBERNETES_VERSION, strict=True)
+
+
+def test_every_istio_object_is_of_version_v1(manifests: list[Manifest]) -> None:
+    versions = {
+        found.api_version.rpartition("/")[2] for found in manifests if "istio.io" in found.api_version
+    }
+    assert versions == {"v1"}
+
+
+def test_no_kind_is_used_that_managed_control_planes_lack(manifests: list[Manifest]) -> None:
+    assert {found.kind for found in manifests} & {"EnvoyFilter", "WasmPlugin", "IstioOperator"} == set()
+
+
+def test_no_reference_to_the_contract_is_left(manifests: list[Manifest]) -> None:
+    assert [str(found) for found in manifests if "${" in str(found.body)] == []
+
+
+def test_googles_apis_are_those_of_the_contract(objects: Objects) -> None:
+    entry = objects["ServiceEntry", "team-x", "google-apis"]["spec"]
+    contract = read_env_file(ROOT / "infra/contract.env")
+    assert [endpoint["address"] for endpoint in entry["endpoints"]] == [contract["GOOGLE_APIS_HOST"]]
+    assert contract["GOOGLE_APIS_HOST"] in ("private.googleapis.com", "restricted.googleapis.com")
+
+
+def test_the_gateway_is_injected_as_a_gateway_and_by_label(pod: Mapping[str, Any]) -> None:
+    assert pod["metadata"]["labels"]["sidecar.istio.io/inject"] == "true"
+    assert pod["metadata"]["annotations"] == {"inject.istio.io/templates": "gateway"}
+
+
+def test_the_gateway_runs_on_its_own_nodes_alone(pod: Mapping[str, Any]) -> None:
+    (toleration,) = pod["spec"]["tolerations"]
+    assert toleration["key"]
+    assert (toleration["operator"], toleration["effect"]) == ("Equal", "NoSchedule")
+    required = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    ((expression,),) = [term["matchExpressions"] for term in required["nodeSelectorTerms"]]
+    assert expression["key"].startswith("node-restriction.kubernetes.io/")
+    assert expression["operator"] == "In"
+
+
+def test_the_gateway_is_restricted_and_has_its_own_account(pod: Mapping[str, Any], objects: Objects) -> None:
+    spec = pod["spec"]
+    assert ("ServiceAccount", "istio-egress", spec["serviceAccountName"]) in objects
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"]["requests"].keys() == {"cpu", "memory"}
+    assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    for kind, _, name in objects:
+        if kind == "Namespace":
+            labels = objects[kind, "", name]["metadata"]["labels"]
+            assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+            assert labels["istio-injection"] == "enabled"
+
+
+def test_the_gateway_is_highly_available(pod: Mapping[str, Any], objects: Objects) -> None:
+    (container,) = pod["spec"]["containers"]
+    for probe in ("readinessProbe", "startupProbe"):
+        assert container[probe]["httpGet"] == {"path": "/healthz/ready", "port": 15021}
+    keys = {spread["topologyKey"] for spread in pod["spec"]["topologySpreadConstraints"]}
+    assert keys == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+    name = ("istio-egress", "istio-egressgateway")
+    assert "replicas" not in objects["Deployment", *name]["spec"]
+    assert objects["HorizontalPodAutoscaler", *name]["spec"]["minReplicas"] >= 2
+    disruption = objects["PodDisruptionBudget", *name]["spec"]
+    assert disruption["maxUnavailable"] == 1
+    assert disruption["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_nothing_outside_the_cluster_reaches_the_gateway(objects: Objects) -> None:
+    service = objects["Service", "istio-egress", "istio-egressgateway"]["spec"]
+    assert service["type"] == "ClusterIP"
+    assert {port["name"] for port in service["ports"]} == {"http-originate", "tls-passthrough"}
+
+
+def test_target_ports_are_written_in_the_service_alone(objects: Objects) -> None:
+    targets = {
+        str(port["targetPort"])
+        for port in objects["Service", "istio-egress", "istio-egressgateway"]["spec"]["ports"]
+    }
+    written = [
+        path
+        for path in (EGRESS / "gateway").glob("*.yaml")
+        if re.search(rf"\b({'|'.join(targets)})\b", path.read_text())
+    ]
+    assert written == [EGRESS / "gateway/service.yaml"]
+    policies = [
+        body
+        for (kind, namespace, _), body in objects.items()
+        if (kind, namespace) == ("AuthorizationPolicy", "istio-egress")
+    ]
+    ports = {
+        port
+        for body in policies
+        for rule in body["spec"].get("rules", ())
+        for to in rule["to"]
+        for port in to["operation"]["ports"]
+    }
+    assert ports == targets
+
+
+def test_nothing_is_allowed_in_the_root_nor_at_the_gateway_and_every_policy_selects_it(
+    objects: Objects,
+) -> None:
+    for namespace in ("istio-system", "istio-egress"):
+        assert objects["AuthorizationPolicy", namespace, "allow-nothing"]["spec"] == {}
+    for (kind, namespace, name), body in objects.items():
+        if (kind, namespace) == ("AuthorizationPolicy", "istio-egress") and name != "allow-nothing":
+            assert body["spec"]["selector"] == {"matchLabels": {"istio": "egressgateway"}}
+            assert body["spec"]["action"] == "ALLOW"
+            assert all(rule["from"] and rule["to"] for rule in body["spec"]["rules"])
+
+
+def test_the_mesh_sends_to_registered_hosts_alone_and_so_does_every_team(objects: Objects) -> None:
+    config = yaml.safe_load((ROOT / "infra/mesh/platform/mesh-config.yaml").read_text())
+    assert config["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
+    sidecars = [body["spec"] for (kind, _, _), body in objects.items() if kind == "Sidecar"]
+    assert sidecars
+    assert all(spec["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"} for spec in sidecars)
+
+
+def test_the_gateway_logs_every_connection(objects: Objects) -> None:
+    spec = objects["Telemetry", "istio-egress", "egress-gateway"]["spec"]
+    assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}]}]
