@@ -199,6 +199,12 @@ def test_the_mesh_sends_to_registered_hosts_alone_and_so_does_every_team(objects
     assert all(spec["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"} for spec in sidecars)
 
 
+def test_the_listeners_are_the_gateways_alone(objects: Objects, pod: Mapping[str, Any]) -> None:
+    selector = objects["Gateway", "istio-egress", "egress"]["spec"]["selector"]
+    assert selector
+    assert selector.items() <= pod["metadata"]["labels"].items()
+
+
 def test_the_gateway_logs_every_connection(objects: Objects) -> None:
     spec = objects["Telemetry", "istio-egress", "egress-gateway"]["spec"]
     assert spec["accessLogging"] == [{"providers": [{"name": "envoy"}]}]

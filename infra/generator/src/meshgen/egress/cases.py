@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["team_cases", "upstream_cases"]
 
 _CLIENT = "egress-client"
+_CLIENT_PORT = "18080"
 _OUTSIDER = f"outsiders/{_CLIENT}"
 _OTHER_DOMAIN = "other.example"
 _STRANGER = "stranger"
@@ -40,7 +41,7 @@ def team_cases(gateway: Gateway, team: Team, teams: Sequence[Team]) -> Object:
         teams: All teams.
     """
     writer = _Writer(gateway, team)
-    cases = list(writer.outside_the_registry())
+    cases = [*writer.own_pods(), *writer.outside_the_registry()]
     for access in team.hosts:
         cases += writer.originated(access) if access.tls == "originate" else writer.passed_through(access)
         cases += [case for other in _neighbours(team, teams) for case in writer.other_team(access, other)]
@@ -95,7 +96,10 @@ def upstream_cases(gateway: Gateway, teams: Sequence[Team]) -> dict[str, Object]
 
 def _workloads(teams: Sequence[Team]) -> Object:
     """The clients of all teams: files with the same workloads share one run of the mesh."""
-    clients = {f"{team.namespace}/{_CLIENT}": {"serviceAccount": _account(team)} for team in teams}
+    clients = {
+        f"{team.namespace}/{_CLIENT}": {"serviceAccount": _account(team), "ports": {_CLIENT_PORT: "http"}}
+        for team in teams
+    }
     strict = {
         f"{team.namespace}/{_CLIENT}-{_UNNAMED_ACCOUNT}": {"serviceAccount": _UNNAMED_ACCOUNT}
         for team in teams
@@ -127,6 +131,19 @@ class _Writer:
         self._gateway = gateway
         self._team = team
         self._client = f"{team.namespace}/{_CLIENT}"
+
+    def own_pods(self) -> Iterator[Case]:
+        """What the mesh does for the team's own pods before anything is said about them."""
+        for what, mode, expect in (
+            ("plaintext to a pod of the team", "plaintext", {"refused": True}),
+            ("a workload of no team, at a pod of the team", "mtls", {"status": 403, "policy": _NO_POLICY}),
+        ):
+            yield {
+                "name": what,
+                "from": {"bypass": _OUTSIDER, "to": self._client, "mode": mode},
+                "request": f"GET http://{_CLIENT}.{self._team.namespace}/",
+                "expect": {**expect, "proxy": self._client},
+            }
 
     def outside_the_registry(self) -> Iterator[Case]:
         """What no team may reach."""
@@ -398,6 +415,12 @@ class _Writer:
             "expect": {**own, "proxy": _OUTSIDER},
         }
         if access.tls == "originate":
+            yield {
+                "name": f"{host}: a workload of no team, by its own sidecar over TLS",
+                "from": "outsider",
+                "request": {"tls": f"{host}:{access.port}"},
+                "expect": {"refused": True, "proxy": _OUTSIDER},
+            }
             method, _, url = request.partition(" ")
             yield {
                 "name": f"{host}: another host, at the gateway",
