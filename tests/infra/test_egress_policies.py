@@ -125,6 +125,16 @@ def _allow_every_source(objects: Objects) -> None:
     the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")["rules"][0].pop("from")
 
 
+def _without_any_policy(objects: Objects) -> None:
+    for name, namespace in (
+        ("allow-nothing", "istio-system"),
+        ("allow-nothing", "istio-egress"),
+        ("egress-team-x", "istio-egress"),
+        ("egress-team-y", "istio-egress"),
+    ):
+        without("AuthorizationPolicy", name, namespace)(objects)
+
+
 def _namespaces_for_principals(objects: Objects) -> None:
     found = source(objects, "team-x")
     found.clear()
@@ -246,15 +256,7 @@ WEAKER: dict[str, tuple[Callable[[Objects], None], set[str]]] = {
         {"example.com: GET / is allowed, and leaves as TLS"},
     ),
     "allow-nothing and no policy of a team": (
-        lambda objects: [
-            without("AuthorizationPolicy", name, namespace)(objects)
-            for name, namespace in (
-                ("allow-nothing", "istio-system"),
-                ("allow-nothing", "istio-egress"),
-                ("egress-team-x", "istio-egress"),
-                ("egress-team-y", "istio-egress"),
-            )
-        ],
+        _without_any_policy,
         {"example.com: a workload of no team, at the gateway", "httpbin.org: GET / (another path)"},
     ),
     "plaintext at the gateway": (
@@ -305,6 +307,22 @@ WEAKER: dict[str, tuple[Callable[[Objects], None], set[str]]] = {
     "Google's APIs for another team": (
         _google_for_everybody,
         {"Google's APIs: not for this team", "the metadata server: not for this team"},
+    ),
+    "no Sidecar": (
+        without("Sidecar", "default", "team-x"),
+        {"a service of another namespace, which the team's sidecars do not know"},
+    ),
+    "plaintext between pods": (
+        without("PeerAuthentication", "default", "istio-system"),
+        {"plaintext to a pod of the team"},
+    ),
+    "no default deny for the teams' own pods": (
+        without("AuthorizationPolicy", "allow-nothing", "istio-system"),
+        {"a workload of no team, at a pod of the team"},
+    ),
+    "the host in the gateway's registry for every namespace": (
+        lambda objects: the(objects, "ServiceEntry", "example.com", "istio-egress").pop("exportTo"),
+        {"example.com: a workload of no team, by its own sidecar over TLS"},
     ),
     "no names of the server's certificate": (
         lambda objects: tls(objects, "example.com").pop("subjectAltNames"),

@@ -105,7 +105,7 @@ def _workloads(teams: Sequence[Team]) -> Object:
         for team in teams
         if any(access.service_accounts for access in team.hosts)
     }
-    return {**clients, **strict, _OUTSIDER: {"serviceAccount": _CLIENT}}
+    return {**clients, **strict, _OUTSIDER: {"serviceAccount": _CLIENT, "ports": {_CLIENT_PORT: "http"}}}
 
 
 def _account(team: Team) -> str:
@@ -147,6 +147,12 @@ class _Writer:
 
     def outside_the_registry(self) -> Iterator[Case]:
         """What no team may reach."""
+        namespace, _, name = _OUTSIDER.partition("/")
+        yield {
+            "name": "a service of another namespace, which the team's sidecars do not know",
+            "request": f"GET http://{name}.{namespace}:{_CLIENT_PORT}/",
+            "expect": {"status": 502, "proxy": self._client},
+        }
         yield {
             "name": "a host that is not registered",
             "request": f"GET http://{_UNKNOWN_HOST}/",
