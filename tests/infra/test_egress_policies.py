@@ -308,6 +308,12 @@ WEAKER: dict[str, tuple[Callable[[Objects], None], set[str]]] = {
         _google_for_everybody,
         {"Google's APIs: not for this team", "the metadata server: not for this team"},
     ),
+    "the proxies' own headers": (
+        lambda objects: the(objects, "VirtualService", "example.com", "istio-egress")["http"][0].pop(
+            "headers"
+        ),
+        {"example.com: nothing that the proxies know of the workload leaves"},
+    ),
     "no Sidecar": (
         without("Sidecar", "default", "team-x"),
         {"a service of another namespace, which the team's sidecars do not know"},

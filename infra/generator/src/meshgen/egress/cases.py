@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshgen.egress.gateway import host_access
+from meshgen.egress.gateway import INTERNAL_HEADERS, host_access
 from meshgen.egress.paths import matches, near_misses, sample
 from meshgen.egress.workloads import GOOGLE_APIS_HOST, METADATA_ADDRESS, METADATA_HOST
 
@@ -189,6 +189,15 @@ class _Writer:
                             "received": {"method": allowed, "path": there, "host": host, "sni": host},
                         },
                     }
+        yield {
+            "name": f"{host}: nothing that the proxies know of the workload leaves",
+            "request": plain,
+            "expect": {
+                "status": 200,
+                "app": host,
+                "received": {"headers": dict.fromkeys(INTERNAL_HEADERS)},
+            },
+        }
         yield {
             "name": f"{host}: the port in the Host header changes nothing",
             "request": {"method": method, "url": f"http://{host}{path}", "headers": {"host": f"{host}:80"}},

@@ -17,10 +17,30 @@ if TYPE_CHECKING:
     from meshgen.egress.teams import Access, Team
     from meshgen.generated import Object
 
-__all__ = ["ORIGINATE", "PASSTHROUGH", "Gateway", "Port", "gateway_objects", "host_access", "read_gateway"]
+__all__ = [
+    "INTERNAL_HEADERS",
+    "ORIGINATE",
+    "PASSTHROUGH",
+    "Gateway",
+    "Port",
+    "gateway_objects",
+    "host_access",
+    "read_gateway",
+]
 
 ORIGINATE, PASSTHROUGH = "http-originate", "tls-passthrough"
 """The ports of the gateway's Service, by their role."""
+
+INTERNAL_HEADERS = (
+    "x-forwarded-client-cert",  # the workload's whole certificate
+    "x-forwarded-for",  # the pod's address
+    "x-forwarded-proto",
+    "x-envoy-external-address",
+    "x-envoy-attempt-count",
+    "x-envoy-peer-metadata",
+    "x-envoy-peer-metadata-id",
+)
+"""What the proxies add to a request, and no host outside needs to know."""
 
 _GATEWAY = "egress"
 
@@ -180,7 +200,8 @@ def _ways(gateway: Gateway, access: Access) -> list[Object]:
     if originate:
         # A request that may have reached the host is not sent again.
         retries = {"attempts": 2, "retryOn": "connect-failure,refused-stream"}
-        service["http"] = [{"name": access.host, "route": route, "retries": retries}]
+        headers = {"request": {"remove": list(INTERNAL_HEADERS)}}
+        service["http"] = [{"name": access.host, "route": route, "headers": headers, "retries": retries}]
     else:
         service["tcp"] = [{"match": [{"port": gateway.passthrough.number}], "route": route}]
     found = [
