@@ -326,6 +326,14 @@ WEAKER: dict[str, tuple[Callable[[Objects], None], set[str]]] = {
         without("AuthorizationPolicy", "allow-nothing", "istio-system"),
         {"a workload of no team, at a pod of the team"},
     ),
+    "Google's APIs for every namespace": (
+        lambda objects: the(objects, "ServiceEntry", "google-apis", "team-x").pop("exportTo"),
+        {"Google's APIs: not for a workload of no team"},
+    ),
+    "the metadata server for every namespace": (
+        lambda objects: the(objects, "ServiceEntry", "metadata-server", "team-x").pop("exportTo"),
+        {"the metadata server: not for a workload of no team"},
+    ),
     "the host in the gateway's registry for every namespace": (
         lambda objects: the(objects, "ServiceEntry", "example.com", "istio-egress").pop("exportTo"),
         {"example.com: a workload of no team, by its own sidecar over TLS"},
