@@ -58,14 +58,33 @@ def test_the_shipped_teams_reach_what_they_may_and_nothing_else(bench: LocalBenc
     assert wrong(run) == {}
 
 
-def test_the_cases_of_a_team_that_uses_every_word_hold(bench: LocalBench, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "infra", tmp_path / "infra", symlinks=True)
-    shutil.copy(RICH, tmp_path / "infra/mesh/egress/teams/team-z.yaml")
-    assert main(["--project", str(tmp_path)]) == 0
-    mesh = bench.load(Sources((str(tmp_path / OVERLAY),), mesh_config=CONFIG))
-    run = run_cases(mesh, collect([tmp_path / TESTS / "teams"], CONTRACT), Choice())
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one more team, which uses every word of a description."""
+    project = tmp_path_factory.mktemp("rich")
+    shutil.copytree(ROOT / "infra", project / "infra", symlinks=True)
+    shutil.copy(RICH, project / "infra/mesh/egress/teams/team-z.yaml")
+    assert main(["--project", str(project)]) == 0
+    return project
+
+
+def test_the_cases_of_a_team_that_uses_every_word_hold(bench: LocalBench, rich: Path) -> None:
+    mesh = bench.load(Sources((str(rich / OVERLAY),), mesh_config=CONFIG))
+    run = run_cases(mesh, collect([rich / TESTS / "teams"], CONTRACT), Choice())
     assert len(run.outcomes) >= 200
     assert wrong(run) == {}
+
+
+def test_a_policy_for_passed_through_tls_without_a_server_name_opens_the_hosts_of_others(
+    bench: LocalBench, rich: Path, tmp_path: Path
+) -> None:
+    objects = json.loads(json.dumps([found.body for found in build(rich / OVERLAY)]))
+    the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")["rules"][1].pop("when")
+    mesh = tmp_path / "mesh.yaml"
+    mesh.write_text(yaml.safe_dump_all(objects))
+    cases = collect([rich / TESTS / "teams"], CONTRACT)
+    run = run_cases(bench.load(Sources((str(mesh),), mesh_config=CONFIG)), cases, Choice("git and gateway"))
+    assert "git.example: team-x is refused by the gateway" in wrong(run)
 
 
 @pytest.mark.parametrize("name", ["story", "layers"])

@@ -71,8 +71,8 @@ def demo(
     """Show one of the project's meshes at work, on real Envoys.
 
     \b
-      meshlab demo          send events through the whole system and show the outcome of each, and the access matrix of the mesh
-      meshlab demo egress   build the egress mesh step by step and show who got out after each, and why not
+      meshlab demo          send events through the whole system; show the outcome of each, and who gets in
+      meshlab demo egress   build the egress mesh step by step; show who gets out after each, and why not
 
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
