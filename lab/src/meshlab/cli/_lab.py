@@ -80,7 +80,7 @@ def demo(
         found = Project.find(root=project, overlay=overlay)
         if mesh is not _Mesh.EVENTS:
             from meshlab.demo import story_show
-            from meshlab.demo.tell import run_story_demo
+            from meshlab.demo.story_demo import run_story_demo
 
             if events is not None or overlay != DEFAULT_OVERLAY:
                 raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
