@@ -45,13 +45,15 @@ class _Mesh(StrEnum):
 
     EVENTS = "events"
     EGRESS = "egress"
+    LAMBDA_BRIDGE = "lambda-bridge"
 
 
 def demo(
     mesh: Annotated[
         _Mesh,
         typer.Argument(
-            help="events: events through the function into the mesh; egress: who gets out of it, step by step."
+            help="events: events through the function into the mesh; egress: who gets out of it, step by step;"
+            " lambda-bridge: who reaches AWS Lambda."
         ),
     ] = _Mesh.EVENTS,
     events: Annotated[
@@ -71,19 +73,20 @@ def demo(
     """Show one of the project's meshes at work, on real Envoys.
 
     \b
-      meshlab demo          send events through the whole system; show the outcome of each, and who gets in
-      meshlab demo egress   build the egress mesh step by step; show who gets out after each, and why not
+      meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
+      meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
+      meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
 
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
-        if mesh is not _Mesh.EVENTS:
+        if mesh is not _Mesh.EVENTS and (events is not None or overlay != DEFAULT_OVERLAY):
+            raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
+        if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
             from meshlab.demo.story_demo import run_story_demo
 
-            if events is not None or overlay != DEFAULT_OVERLAY:
-                raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
             good = run_story_demo(found, mesh.value, story_show.console(), verbose=verbose)
             raise typer.Exit(0 if good else 1)
         from meshlab.demo.grpc_log import log_errors_only
@@ -92,8 +95,6 @@ def demo(
         from meshlab.demo import show
 
         if mesh is _Mesh.LAMBDA_BRIDGE:
-            if events is not None or overlay != DEFAULT_OVERLAY:
-                raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
             good = run_lambda_bridge(found, show.console(), verbose=verbose)

@@ -32,7 +32,13 @@ def read_certificate(context: Context, where: Cursor) -> Certificate:
 
 
 def read_authority(context: Context, where: Cursor) -> str:
-    """Return the name of a certificate authority of the run; one that only the mesh can know is mentioned."""
+    """Return the name of a certificate authority of the run.
+
+    One that the case file does not declare may be a gateway's, which is seen once the mesh is known.
+
+    Raises:
+        ReadError: It is no name.
+    """
     name = where.word()
     if name not in context.authorities:
         context.mention("authority", name, where)
