@@ -93,7 +93,9 @@ def checkout(directory: Path) -> Path:
 def run(block: Block, workspace: Path, environment: Mapping[str, str]) -> str:
     """Run a block as a reader would, with the tools of the environment that runs the tests; returns its output."""
     command = ["sh", "-eu"] if block.language == "sh" else [sys.executable, "-W", "error", "-"]
-    inherited = {name: value for name, value in os.environ.items() if name != "PUBSUB_EMULATOR_HOST"}
+    # A reader has a pipe here, whose width is not that of the terminal that runs the tests.
+    own = {"PUBSUB_EMULATOR_HOST", "COLUMNS"}
+    inherited = {name: value for name, value in os.environ.items() if name not in own}
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,

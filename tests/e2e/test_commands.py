@@ -36,7 +36,9 @@ def meshlab(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess
 
 
 def _without_pubsub() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "PUBSUB_EMULATOR_HOST"}
+    # Parallel test processes have a terminal's width in their environment; a pipe has none.
+    own = {"PUBSUB_EMULATOR_HOST", "COLUMNS"}
+    return {name: value for name, value in os.environ.items() if name not in own}
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from meshlab.bench.report.terminal import SafeConsole
 from rich.table import Table
 from rich.text import Text
 
@@ -28,12 +28,12 @@ _LEGEND = "S: refused by the sender's own sidecar, G: by the gateway"
 _STYLES = {"passed": "", "failed": "red", "error": "red", "not judged": "yellow", "seen": "cyan"}
 
 
-def console() -> Console:
+def console() -> SafeConsole:
     """Return a console for standard output, which honours NO_COLOR and pipes."""
-    plain = Console(highlight=False)
+    plain = SafeConsole(highlight=False)
     if plain.is_terminal or "COLUMNS" in os.environ:
         return plain
-    return Console(width=_PIPE_WIDTH, highlight=False)
+    return SafeConsole(width=_PIPE_WIDTH, highlight=False)
 
 
 def steps(story: Story, runs: Sequence[StepRun]) -> Table:
