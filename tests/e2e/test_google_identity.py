@@ -69,7 +69,7 @@ def trusting_mesh(
         "JWT_SUBJECT": IdentityTokens(EMAIL).subject,
         "JWT_SCOPE": EMAIL,  # what the policies compare with the claim below
     }
-    policies = ("infra/mesh/ingress", "infra/mesh/user-profile")
+    policies = ("infra/mesh/ingress", "infra/mesh/services/user-profile")
     trusting = edited(
         *((name, f"{key}={contract[key]}\n", f"{key}={value}\n") for key, value in changes.items()),
         *((f"{room}/authorization-policy.yaml", "claims[scope]", "claims[email]") for room in policies),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BreakPromises = Callable[..., set[str]]
 
 _INGRESS = "infra/mesh/ingress"
-_WORKLOAD = "infra/mesh/user-profile"
+_WORKLOAD = "infra/mesh/services/user-profile"
 
 
 @pytest.fixture
