@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,19 +35,22 @@ class GeneratedFile:
 
 
 def objects_file(
-    path: Path, source: str, objects: Iterable[Mapping[str, Any]], note: str = ""
+    path: Path, source: str, objects: Iterable[object], note: str = "", *, compact: bool = False
 ) -> GeneratedFile:
     """Return a YAML file of one or more documents that says what it was made from.
+
+    A key that begins with `# ` and has no value becomes a comment above the next key.
 
     Args:
         path: Where it belongs.
         source: What it was made from, as a path from the project's top directory.
         objects: Its documents, in order.
         note: What else a reader of the file must know.
+        compact: Whether mappings and lists of plain values stand on one line.
     """
     head = f"{_MARK}{source} by `{_COMMAND}`: edit that file, not this one.\n"
     head += "".join(f"# {line}\n" for line in note.splitlines())
-    documents = [_dump(document) for document in objects]
+    documents = [_dump(document, compact=compact) for document in objects]
     return GeneratedFile(path, head + "---\n".join(documents))
 
 
@@ -100,7 +104,16 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _dump(document: Mapping[str, Any]) -> str:
-    return yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True, default_flow_style=False
+_COMMENT = re.compile(r"^( *)'(# .*)': null$", re.MULTILINE)
+
+
+def _dump(document: object, *, compact: bool) -> str:
+    text = yaml.dump(
+        document,
+        Dumper=_Dumper,
+        sort_keys=False,
+        width=120,
+        allow_unicode=True,
+        default_flow_style=None if compact else False,
     )
+    return _COMMENT.sub(lambda found: found[1] + found[2].replace("''", "'"), text)

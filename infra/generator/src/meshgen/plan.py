@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshgen.egress import egress
+from meshgen.ingress import ingress_files
 from meshgen.lambda_bridge import lambda_bridge_files
 from meshgen.networks import generate_networks
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["directories", "generate"]
 
-_MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = (egress, lambda_bridge_files, generate_networks)
+_MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = (
+    ingress_files,
+    egress,
+    lambda_bridge_files,
+    generate_networks,
+)
 """Each takes the project's top directory and returns its files; raises DescriptionError or PlaceError."""
 
 
