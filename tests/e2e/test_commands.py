@@ -122,12 +122,13 @@ def test_the_demo_refuses_a_file_without_events(
 def test_the_demo_fails_and_says_so_when_a_promise_of_the_mesh_is_broken(tmp_path: Path) -> None:
     for part in ("infra", "function"):
         shutil.copytree(ROOT / part, tmp_path / part, symlinks=True)
-    policy = tmp_path / "infra/mesh/user-profile/authorization-policy.yaml"
-    policy.write_text(policy.read_text().replace("methods: [GET]", "methods: [GET, POST]"))
+    policy = tmp_path / "infra/mesh/services/user-profile/generated/caller-enrichment.yaml"
+    policy.write_text(policy.read_text().replace("              - GET\n", "              - GET\n              - POST\n"))
     done = meshlab("demo", "--project", str(tmp_path))
     assert done.returncode == 1
     assert "✗ the gateway's identity with POST" in done.stdout
-    assert "broken: 1 of 44 policy tests" in done.stdout
+    assert "✗ user-profile, enrichment: POST /profile/x-1, at user-profile" in done.stdout
+    assert re.search(r"broken: 2 of \d+ policy tests", done.stdout)
     assert done.stdout.splitlines()[-1].startswith("demo: ")
 
 

@@ -34,7 +34,7 @@ PATIENCE_S = 60.0
 WARM = 128
 """Pub/Sub begins with one push at a time and doubles; after so many it sends as many at once as it ever does."""
 ALERT_EVERY_S = 60.0
-POLICY = "infra/mesh/ingress/authorization-policy.yaml"
+POLICY = "infra/mesh/ingress/generated/caller-enrichment.yaml"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def signing_key_expired(lab: Lab, edited: Edited, project: Project) -> Iterator[
 @contextmanager
 def policy_denies(lab: Lab, edited: Edited, project: Project) -> Iterator[None]:
     """The gateway's policy lets nobody read profiles."""
-    lab.mesh.apply(edited((POLICY, "methods: [GET]", "methods: [PUT]")))
+    lab.mesh.apply(edited((POLICY, "              - GET\n", "              - PUT\n")))
     yield
     lab.mesh.apply(project)
 

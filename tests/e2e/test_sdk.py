@@ -95,19 +95,19 @@ def test_a_flawed_token_is_refused_by_the_gateway_for_its_own_reason(
     assert_fate(connect(mesh, FlawedToken(mesh, project, token)), fate)
 
 
-_WORKLOAD = "infra/mesh/user-profile"
-_CONTRACT = "infra/mesh/contract/kustomization.yaml"
+_WORKLOAD = "infra/mesh/services/user-profile/generated"
+_CONTRACT = "infra/mesh/contract/generated/ingress.yaml"
 
 
 def _left_as_written(kind: str, path: str, name: str) -> Edit:
     """Let the contract fill a field in everywhere but in one object, which keeps what its file says."""
-    target = f"      - select: {{kind: {kind}}}\n        fieldPaths: [{path}]"
-    return _CONTRACT, target, target.replace("\n", f"\n        reject: [{{name: {name}}}]\n")
+    target = f"        kind: {kind}\n        namespace: user-profile\n        name: {name}\n      fieldPaths:\n        - {path}\n"
+    return _CONTRACT, target, target.replace(f"name: {name}", "name: none")
 
 
 _OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
     "the route leads elsewhere": (
-        (f"{_WORKLOAD}/virtual-service.yaml", "prefix: /profile/", "prefix: /profiles/"),
+        (f"{_WORKLOAD}/virtual-service.yaml", "regex: /profile/[^/;]+\n          method", "regex: /profiles/[^/;]+\n          method"),
         Fate(meshpass.NoRoute, "no_route", 404, "gateway", ""),
     ),
     "the workload expects another issuer": (
@@ -119,14 +119,16 @@ _OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
         token_refused(403, "Audiences in Jwt are not allowed", by="workload"),
     ),
     "the workload expects another scope": (
-        (f"{_WORKLOAD}/authorization-policy.yaml", "claims[scope]", "claims[scopes]"),
+        (f"{_WORKLOAD}/caller-enrichment.yaml", "claims[scope]", "claims[scopes]"),
         not_allowed("workload"),
     ),
     "the gateway keeps the token": (
         (
-            "infra/mesh/ingress/request-authentication.yaml",
-            "forwardOriginalToken: true",
-            "forwardOriginalToken: false",
+            "infra/mesh/ingress/generated/request-authentication.yaml",
+            "forwardOriginalToken: true\n      # only here: a token in the query string ends up in access logs\n"
+            "      fromHeaders:\n        - name: Authorization\n          prefix: 'Bearer '\n    - issuer",
+            "forwardOriginalToken: false\n      fromHeaders:\n        - name: Authorization\n"
+            "          prefix: 'Bearer '\n    - issuer",
         ),
         not_allowed("workload"),
     ),

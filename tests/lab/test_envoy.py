@@ -121,7 +121,8 @@ def test_a_killed_gateway_comes_back_on_the_same_address(mesh: ProjectMesh, send
 def test_a_policy_edited_while_it_runs_decides_at_once_and_so_does_its_correction(
     mesh: ProjectMesh, send: Send, project: Project, edited: Edited
 ) -> None:
-    denied = edited(("infra/mesh/ingress/authorization-policy.yaml", "methods: [GET]", "methods: [PUT]"))
+    policy = "infra/mesh/ingress/generated/caller-enrichment.yaml"
+    denied = edited((policy, "              - GET\n", "              - PUT\n"))
     mesh.apply(denied)
     try:
         assert send() == (403, "RBAC: access denied")

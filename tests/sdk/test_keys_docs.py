@@ -24,11 +24,11 @@ Shell = Callable[[str], None]
 def shell(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """A shell in a folder like the repository's, with a mesh that knows the keys which `kubectl` applied."""
     applied = tmp_path / "applied.json"
-    (tmp_path / OVERLAY).mkdir(parents=True)
+    (tmp_path / OVERLAY / "keys").mkdir(parents=True)
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "meshpass").symlink_to(shutil.which("meshpass", path=str(Path(sys.executable).parent)) or "")
-    (programs / "kubectl").write_text(f'#!/bin/sh\ncp "$3/jwks.json" {applied}\n')
+    (programs / "kubectl").write_text(f'#!/bin/sh\ncp "$3/keys/enrichment.json" {applied}\n')
     (programs / "kubectl").chmod(0o700)
 
     def answer(seen: Seen) -> tuple[int, dict[str, str], bytes]:
@@ -66,7 +66,7 @@ def test_the_commands_of_each_section_work_one_after_the_other(shell: Shell) -> 
     shell(rotation.replace("--wait", "--drain 0"))
     shell(leak)
     shell(
-        f"meshpass keys status --path '/profile/{{user_id}}' --value user_id=u-1001 --jwks {OVERLAY}/jwks.json"
+        f"meshpass keys status --path '/profile/{{user_id}}' --value user_id=u-1001 --jwks {OVERLAY}/keys/enrichment.json"
     )
 
 

@@ -53,8 +53,8 @@ class Project:
 
     @property
     def jwks_file(self) -> Path:
-        """The overlay's public keys: the one file whose content the lab replaces."""
-        return self.overlay / "jwks.json"
+        """The public keys of the function in the overlay: the one file whose content the lab replaces."""
+        return self.overlay / "keys/enrichment.json"
 
     @property
     def function_source(self) -> Path:

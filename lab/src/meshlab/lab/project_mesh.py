@@ -1,4 +1,7 @@
-"""Running mesh of the project: a real Envoy for every proxy of its manifests, and its application."""
+"""Running gateway and user-profile of the project: both proxies as real Envoys, and the application.
+
+Other services of the manifests are known to the gateway and not started; the policy tests run all of them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from meshlab.bench.authorities import GATEWAYS, MESH, Authorities
 from meshlab.bench.run_secrets import RunSecrets
 from meshlab.bench.signing_keys import SigningKey
 from meshlab.errors import LabError
-from meshlab.istio import Address, Mesh, Placement, ProxyCompiler, Workload, load_mesh
+from meshlab.istio import Address, Mesh, Placement, ProxyCompiler, Workload, WorkloadRef, load_mesh
 from meshlab.kustomize import build
 from meshlab.processes.envoy import Envoy
 
@@ -18,34 +21,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from meshlab.istio import WorkloadRef
     from meshlab.lab.project import Project
     from meshlab.processes.supervisor import Child, Supervisor
 
 __all__ = ["ProjectMesh", "read_mesh"]
 
+_APPLICATION = WorkloadRef("user-profile", "user-profile")
+"""The workload that the lab has a program for."""
 
-def read_mesh(project: Project, jwks: str | None = None) -> Mesh:
+
+def read_mesh(project: Project, jwks: str | None = None, fetched: Mapping[str, str] | None = None) -> Mesh:
     """Read the project's manifests.
 
     Args:
         project: Whose overlay to read.
-        jwks: Public keys in place of the overlay's. Those belong to an environment whose private keys are elsewhere,
-            so a run of the lab brings its own. Nothing else is ever replaced.
+        jwks: The function's public keys in place of the overlay's. Those belong to an environment whose private keys
+            are elsewhere, so a run of the lab brings its own. Nothing else is ever replaced.
+        fetched: Issuer to the public keys that stand behind its `jwksUri`. Without them no token of it is accepted.
 
     Raises:
         ManifestError: A manifest holds something that is not known, or a mistake.
     """
     manifests = build(project.overlay, files={project.jwks_file: jwks} if jwks else {})
-    return load_mesh(manifests).require_complete(without_notes=True)
+    mesh = load_mesh(manifests).require_complete(without_notes=True)
+    return replace(mesh, issuer_keys=dict(fetched or {}))
 
 
 class ProjectMesh:
-    """The proxies of a project and its one application as child processes.
+    """The gateway of a project, the user-profile service and its proxy as child processes.
 
     Args:
         supervisor: Starts and ends them.
-        project: Whose manifests to run: one gateway, and one workload with a sidecar.
+        project: Whose manifests to run: one gateway, and the workload user-profile.
         ports: Where they may listen on 127.0.0.1.
         profiles: The JSON file that the application answers from.
 
@@ -55,7 +62,7 @@ class ProjectMesh:
 
     Raises:
         ManifestError: A manifest holds something that is not known.
-        LabError: The manifests have more than one gateway or application.
+        LabError: The manifests have more than one gateway, or no workload user-profile with a sidecar.
     """
 
     def __init__(
@@ -66,10 +73,11 @@ class ProjectMesh:
         self._ports = ports  # kept: their reservations end with the iterator
         self._project = project
         self._jwks = self.key.jwks
+        self._fetched: dict[str, str] = {}
         self._mesh = read_mesh(project, self._jwks)
         self.not_enforced = self._mesh.not_enforced
-        self._gateway = _only(self._mesh, "gateway")
-        self._application = _only(self._mesh, "sidecar")
+        self._gateway = _gateway_of(self._mesh)
+        self._application = _application_of(self._mesh)
         self._placement = Placement.plan(self._mesh, lambda: next(ports))
         self._profiles = profiles
         self._running_apps: list[Child] = []
@@ -77,8 +85,7 @@ class ProjectMesh:
         compiler = self._compiler()
         self._proxies = {
             workload.ref: self._proxy(workload.ref, compiler)
-            for workload in self._mesh.workloads
-            if workload.injected
+            for workload in (self._application, self._gateway)
         }
 
     @property
@@ -126,14 +133,16 @@ class ProjectMesh:
     @property
     def addresses(self) -> Mapping[str, str]:
         """Where each part listens, by the name of its child process."""
-        proxies = {_proxy_name(ref): str(address) for (ref, _), address in self._placement.proxies.items()}
-        return proxies | {ref.name: str(address) for (ref, _), address in self._placement.apps.items()}
+        proxies = {
+            _proxy_name(ref): str(address)
+            for (ref, _), address in self._placement.proxies.items()
+            if ref in self._proxies
+        }
+        return proxies | {ref.name: str(address) for (ref, _), address in self._app_addresses}
 
     def start(self) -> list[Child]:
         """Start everything without waiting; returns the children in the order of their start."""
-        self._running_apps = [
-            self._start_app(ref.name, address) for (ref, _), address in self._placement.apps.items()
-        ]
+        self._running_apps = [self._start_app(ref.name, address) for (ref, _), address in self._app_addresses]
         return [*self._running_apps, *(proxy.start() for proxy in self._proxies.values())]
 
     def wait_ready(self) -> None:
@@ -150,7 +159,7 @@ class ProjectMesh:
     def publish_keys(self, jwks: str) -> None:
         """Make the running proxies trust these keys and no others, and wait until they do.
 
-        As `kubectl apply` with another `jwks.json` does in a cluster, only that here the wait ends when the change is
+        As `kubectl apply` with other files in `keys/` does in a cluster, only that here the wait ends when the change is
         everywhere: no connection is left that is checked by the keys of before. Calls under way are not disturbed.
 
         Args:
@@ -160,7 +169,19 @@ class ProjectMesh:
             ManifestError: It is no set of public keys; the proxies go on with those they have.
             LabError: A proxy ended or refused them.
         """
-        self._change(self._project, jwks)
+        self._change(self._project, jwks, self._fetched)
+
+    def publish_fetched_keys(self, issuer: str, jwks: str) -> None:
+        """Make the running proxies trust the keys that stand behind an issuer's `jwksUri`, and wait until they do.
+
+        Args:
+            issuer: The issuer, as the manifests write it.
+            jwks: Its public keys (RFC 7517).
+
+        Raises:
+            LabError: A proxy ended or refused them.
+        """
+        self._change(self._project, self._jwks, {**self._fetched, issuer: jwks})
 
     def apply(self, project: Project) -> None:
         """Make the running proxies follow other manifests, and wait until they do, as `publish_keys` does.
@@ -175,7 +196,7 @@ class ProjectMesh:
             ValueError: More changed than listeners hold, such as a workload: that takes a restart.
             LabError: A proxy ended or refused the change.
         """
-        self._change(project, self._jwks)
+        self._change(project, self._jwks, self._fetched)
 
     @property
     def requests_served(self) -> int:
@@ -185,9 +206,13 @@ class ProjectMesh:
         """
         return self.sidecar.counter(r"cluster\.inbound\|.*\.upstream_rq_total")
 
-    def _change(self, project: Project, jwks: str) -> None:
-        self._mesh = read_mesh(project, jwks)
-        self._project, self._jwks = project, jwks
+    @property
+    def _app_addresses(self) -> list[tuple[tuple[WorkloadRef, int], Address]]:
+        return [found for found in self._placement.apps.items() if found[0][0] == self._application.ref]
+
+    def _change(self, project: Project, jwks: str, fetched: Mapping[str, str]) -> None:
+        self._mesh = read_mesh(project, jwks, fetched)
+        self._project, self._jwks, self._fetched = project, jwks, dict(fetched)
         compiler = self._compiler()
         for ref, proxy in self._proxies.items():
             proxy.update(compiler.compile(ref))
@@ -211,14 +236,23 @@ class ProjectMesh:
         return Envoy(self._supervisor, _proxy_name(ref), compiler.compile(ref), self._placement.admin[ref])
 
 
-def _only(mesh: Mesh, proxy: str) -> Workload:
-    found = [workload for workload in mesh.workloads if workload.proxy == proxy]
+def _gateway_of(mesh: Mesh) -> Workload:
+    found = [workload for workload in mesh.workloads if workload.is_gateway]
     if len(found) != 1:
         names = ", ".join(str(workload.ref) for workload in found) or "none"
-        raise LabError(
-            f"the lab runs a mesh with one {proxy}, and these manifests have {names}; use meshlab test"
-        )
+        raise LabError(f"the lab runs a mesh with one gateway, and these manifests have {names}; use meshlab test")
     return found[0]
+
+
+def _application_of(mesh: Mesh) -> Workload:
+    sidecars = [workload for workload in mesh.workloads if workload.proxy == "sidecar"]
+    for workload in sidecars:
+        if workload.ref == _APPLICATION:
+            return workload
+    names = ", ".join(str(workload.ref) for workload in sidecars) or "none"
+    raise LabError(
+        f"the lab runs the workload {_APPLICATION}, and these manifests have {names}; use meshlab test for others"
+    )
 
 
 def _proxy_name(ref: WorkloadRef) -> str:

@@ -44,7 +44,9 @@ def _calls(ingress: Ingress) -> Iterator[str]:
                 continue
             service = services[name]
             if caller.name not in service.callers:
-                problem = f"calls {name}, but {service.source.file} does not name {caller.name} among its callers."
+                problem = (
+                    f"calls {name}, but {service.source.file} does not name {caller.name} among its callers."
+                )
                 yield caller.source.problem(problem, *place)
             for number, route in enumerate(routes):
                 if route not in service.routes:
@@ -74,7 +76,9 @@ def _issuers(callers: tuple[Caller, ...], contract: Mapping[str, str]) -> Iterat
             problem = f"is the issuer of {first.source.file}, which writes {first.issuer}; write the same."
             yield second.source.problem(problem, "issuer")
         if (first.jwks, first.jwks_uri) != (second.jwks, second.jwks_uri):
-            problem = f"{first.source.file} names other keys for the same issuer; an issuer has one set of keys."
+            problem = (
+                f"{first.source.file} names other keys for the same issuer; an issuer has one set of keys."
+            )
             yield second.source.problem(problem, "keys")
 
 

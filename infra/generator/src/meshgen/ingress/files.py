@@ -52,7 +52,8 @@ def ingress_files(root: Path) -> list[GeneratedFile]:
     ingress = read_ingress(root)
     named: dict[str, list[Object]] = {**_at_gateway(ingress), **_at_workloads(ingress)}
     files = [
-        objects_file(root / path, _source_of(path), objects, _note_of(objects)) for path, objects in named.items()
+        objects_file(root / path, _source_of(path), objects, _note_of(objects))
+        for path, objects in named.items()
     ]
     objects = [one for objects in named.values() for one in objects if one["kind"] != "Kustomization"]
     written = _written_by_hand(root)
@@ -154,7 +155,10 @@ def _keys(ingress: Ingress, objects: Iterable[Object]) -> Iterator[dict[str, Any
             for number, rule in enumerate(one["spec"]["jwtRules"])
             if files.get(rule["issuer"]) == name
         ]
-        yield {"source": {"kind": "ConfigMap", "name": "keys", "fieldPath": f"data.[{name}]"}, "targets": places}
+        yield {
+            "source": {"kind": "ConfigMap", "name": "keys", "fieldPath": f"data.[{name}]"},
+            "targets": places,
+        }
 
 
 def _keys_file(overlay: Path, ingress: Ingress) -> GeneratedFile:

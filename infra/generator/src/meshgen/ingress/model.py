@@ -108,7 +108,9 @@ class Call:
 
     def allows(self, method: str, path: str) -> bool:
         """Return whether a request is one of these routes."""
-        return any(method in route.methods and any(matches(path, p) for p in route.paths) for route in self.routes)
+        return any(
+            method in route.methods and any(matches(path, p) for p in route.paths) for route in self.routes
+        )
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ class Ingress:
         for caller in self.callers:
             for name, routes in sorted(caller.calls.items()):
                 service = services[name]
-                yield Call(caller, service, tuple(route for route in service.routes.values() if route.name in routes))
+                yield Call(
+                    caller, service, tuple(route for route in service.routes.values() if route.name in routes)
+                )
 
 
 def matches(path: str, template: str) -> bool:

@@ -73,7 +73,11 @@ def other_requests(call: Call) -> Iterator[Miss]:
     for route in call.service.routes.values():
         for template in route.paths:
             for method in route.methods:
-                if route not in call.routes and not call.allows(method, _path(template)) and template not in templates:
+                if (
+                    route not in call.routes
+                    and not call.allows(method, _path(template))
+                    and template not in templates
+                ):
                     yield Miss(
                         f"{method} {_path(template)} (a route of others)",
                         request(call.service, method, _path(template)),
@@ -98,8 +102,9 @@ def _other_targets(template: str) -> Iterator[tuple[str, str]]:
             for form in ("..;", ".;", "%2e%2e;", "..;a=b"):
                 later = ONE_SEGMENT in parts[:number] and form == "..;a=b"
                 if not later:
-                    yield "a dot segment with parameters", _path(
-                        "/".join([*parts[:number], form, *parts[number + 1 :]])
+                    yield (
+                        "a dot segment with parameters",
+                        _path("/".join([*parts[:number], form, *parts[number + 1 :]])),
                     )
         elif part:
             for what, other in (

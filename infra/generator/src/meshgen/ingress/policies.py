@@ -33,7 +33,9 @@ def token_rules(callers: Sequence[Caller], service: Service | None = None) -> Ob
     else:
         metadata = {"name": f"{GATEWAY.name}-tokens", "namespace": GATEWAY.namespace}
     issuers = dict.fromkeys(caller.issuer for caller in callers)
-    rules = [_rule([caller for caller in callers if caller.issuer == issuer], bool(service)) for issuer in issuers]
+    rules = [
+        _rule([caller for caller in callers if caller.issuer == issuer], bool(service)) for issuer in issuers
+    ]
     selector = dict(service.labels) if service else _GATEWAY_LABELS
     return {
         "apiVersion": "security.istio.io/v1",
@@ -82,11 +84,7 @@ def workload_policy(call: Call) -> Object:
     return _policy(
         {"name": f"{call.service.name}-{call.caller.name}", "namespace": call.service.namespace},
         dict(call.service.labels),
-        [
-            _rule_of(
-                call, {"principals": [GATEWAY.principal], "requestPrincipals": [call.caller.principal]}
-            )
-        ],
+        [_rule_of(call, {"principals": [GATEWAY.principal], "requestPrincipals": [call.caller.principal]})],
     )
 
 

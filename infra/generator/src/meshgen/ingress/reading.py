@@ -122,5 +122,7 @@ def _missing_keys(ingress: Ingress, directories: list[Path]) -> Iterator[str]:
         for overlay in directories if caller.jwks else ():
             if not (overlay / "keys" / caller.jwks).is_file():
                 missing = f"keys/{caller.jwks}"
-                problem = f"the overlay {overlay.name} has no {missing}; put the caller's public keys (JWKS) there."
+                problem = (
+                    f"the overlay {overlay.name} has no {missing}; put the caller's public keys (JWKS) there."
+                )
                 yield caller.source.problem(problem, "keys", "jwks")

@@ -96,7 +96,9 @@ def _uri(path: str) -> dict[str, str]:
     """Return the match of a path: no segment may hold a parameter (`;`), which applications read in their own ways."""
     if ONE_SEGMENT not in path:
         return {"exact": path}
-    return {"regex": "/".join("[^/;]+" if part == ONE_SEGMENT else re.escape(part) for part in path.split("/"))}
+    return {
+        "regex": "/".join("[^/;]+" if part == ONE_SEGMENT else re.escape(part) for part in path.split("/"))
+    }
 
 
 def _retry_on(route: Route) -> str:

@@ -150,6 +150,9 @@ PROXY_METADATA_PASSED_OVER = frozenset(
         "ISTIO_DUAL_STACK",
         "ISTIO_META_DNS_AUTO_ALLOCATE",
         "ISTIO_META_DNS_CAPTURE",
+        # Both end or refuse connections of which no single request is a part.
+        "ISTIO_META_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS",
+        "ISTIO_META_IDLE_TIMEOUT",
         "MINIMUM_DRAIN_DURATION",
         "OUTPUT_CERTS",
         "PROXY_CONFIG_XDS_AGENT",
@@ -157,4 +160,5 @@ PROXY_METADATA_PASSED_OVER = frozenset(
         "SECRET_TTL",
     }
 )
-"""Environment variables of a proxy that steer its agent, its certificates' files or its names in DNS."""
+"""Environment variables of a proxy that steer its agent, its certificates' files, its names in DNS or how many
+connections it keeps without a request."""
