@@ -123,7 +123,9 @@ def test_the_demo_fails_and_says_so_when_a_promise_of_the_mesh_is_broken(tmp_pat
     for part in ("infra", "function"):
         shutil.copytree(ROOT / part, tmp_path / part, symlinks=True)
     policy = tmp_path / "infra/mesh/services/user-profile/generated/caller-enrichment.yaml"
-    policy.write_text(policy.read_text().replace("              - GET\n", "              - GET\n              - POST\n"))
+    policy.write_text(
+        policy.read_text().replace("              - GET\n", "              - GET\n              - POST\n")
+    )
     done = meshlab("demo", "--project", str(tmp_path))
     assert done.returncode == 1
     assert "✗ the gateway's identity with POST" in done.stdout

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 import meshpass
 import pytest
+from meshgen.generated import write
+from meshgen.plan import directories, generate
 from meshlab.cloud import metadata
 from meshlab.cloud.identity import ISSUER, IdentityTokens
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 PROJECT = "p-1"
 EMAIL = metadata.service_account_email(PROJECT)
+AUDIENCE = "internal-reports"  # of infra/mesh/callers/reports.yaml
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def identity(
         monkeypatch.setenv(name, metadata_server)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.setenv("CLOUDSDK_CONFIG", "/nonexistent")
-    return meshpass.GoogleIDToken(project.contract()["JWT_AUDIENCE"])
+    return meshpass.GoogleIDToken(AUDIENCE)
 
 
 def test_an_identity_token_is_fetched_once_and_says_who_it_is(identity: meshpass.GoogleIDToken) -> None:
@@ -59,25 +62,37 @@ def test_a_mesh_that_does_not_know_google_refuses_its_token(
 
 
 @pytest.fixture(scope="module")
-def trusting_mesh(
-    project: Project, metadata_server: str, edited: Edited, run_mesh: RunMesh
-) -> Iterator[ProjectMesh]:
-    """A mesh that trusts the metadata server's tokens, and allows its one account by e-mail address."""
+def untried_mesh(project: Project, edited: Edited, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
+    """A mesh whose caller `reports` is the account of the metadata server; no key of its issuer is there yet."""
     contract, name = project.contract(), "infra/mesh/contract/values/contract.env"
-    changes = {
-        "JWT_ISSUER": ISSUER,
-        "JWT_SUBJECT": IdentityTokens(EMAIL).subject,
-        "JWT_SCOPE": EMAIL,  # what the policies compare with the claim below
-    }
-    policies = ("infra/mesh/ingress", "infra/mesh/services/user-profile")
+    changes = {"REPORTS_SUBJECT": IdentityTokens(EMAIL).subject, "REPORTS_EMAIL": EMAIL}
+    google = "issuer: https://accounts.google.com\n"
     trusting = edited(
         *((name, f"{key}={contract[key]}\n", f"{key}={value}\n") for key, value in changes.items()),
-        *((f"{room}/authorization-policy.yaml", "claims[scope]", "claims[email]") for room in policies),
+        *(
+            (f"infra/mesh/callers/{caller}.yaml", google, f"issuer: {ISSUER}\n")
+            for caller in ("reports", "storefront")
+        ),
     )
-    certs = httpx.get(f"http://{metadata_server}/oauth2/v3/certs", trust_env=False).raise_for_status().text
+    write(generate(trusting.root), directories(trusting.root))
     with run_mesh(trusting) as running:
-        running.publish_keys(certs)
         yield running
+
+
+@pytest.fixture(scope="module")
+def trusting_mesh(metadata_server: str, untried_mesh: ProjectMesh) -> ProjectMesh:
+    """The same, with the keys behind the issuer's address."""
+    certs = httpx.get(f"http://{metadata_server}/oauth2/v3/certs", trust_env=False).raise_for_status().text
+    untried_mesh.publish_fetched_keys(ISSUER, certs)
+    return untried_mesh
+
+
+def test_without_the_keys_behind_its_address_no_token_of_an_issuer_is_accepted(
+    untried_mesh: ProjectMesh, identity: meshpass.GoogleIDToken, connect: Connect
+) -> None:
+    with pytest.raises(meshpass.TokenRefused) as caught:
+        connect(untried_mesh, identity)("/profile/{user_id}", user_id="u-1001")
+    assert "Jwks" in caught.value.detail
 
 
 def test_a_mesh_that_trusts_google_lets_its_token_in(

@@ -101,13 +101,24 @@ _CONTRACT = "infra/mesh/contract/generated/ingress.yaml"
 
 def _left_as_written(kind: str, path: str, name: str) -> Edit:
     """Let the contract fill a field in everywhere but in one object, which keeps what its file says."""
-    target = f"        kind: {kind}\n        namespace: user-profile\n        name: {name}\n      fieldPaths:\n        - {path}\n"
+    select = f"        kind: {kind}\n        namespace: user-profile\n        name: {name}\n"
+    target = f"{select}      fieldPaths:\n        - {path}\n"
     return _CONTRACT, target, target.replace(f"name: {name}", "name: none")
 
 
+_HEADER_ONLY = """\
+      # only here: a token in the query string ends up in access logs
+      fromHeaders:
+        - name: Authorization
+          prefix: 'Bearer '
+"""
 _OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
     "the route leads elsewhere": (
-        (f"{_WORKLOAD}/virtual-service.yaml", "regex: /profile/[^/;]+\n          method", "regex: /profiles/[^/;]+\n          method"),
+        (
+            f"{_WORKLOAD}/virtual-service.yaml",
+            "regex: /profile/[^/;]+\n          method",
+            "regex: /profiles/[^/;]+\n          method",
+        ),
         Fate(meshpass.NoRoute, "no_route", 404, "gateway", ""),
     ),
     "the workload expects another issuer": (
@@ -125,10 +136,8 @@ _OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
     "the gateway keeps the token": (
         (
             "infra/mesh/ingress/generated/request-authentication.yaml",
-            "forwardOriginalToken: true\n      # only here: a token in the query string ends up in access logs\n"
-            "      fromHeaders:\n        - name: Authorization\n          prefix: 'Bearer '\n    - issuer",
-            "forwardOriginalToken: false\n      fromHeaders:\n        - name: Authorization\n"
-            "          prefix: 'Bearer '\n    - issuer",
+            f"forwardOriginalToken: true\n{_HEADER_ONLY}    - issuer",
+            f"forwardOriginalToken: false\n{_HEADER_ONLY}    - issuer",
         ),
         not_allowed("workload"),
     ),

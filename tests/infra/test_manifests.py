@@ -116,50 +116,104 @@ def test_every_proxy_logs_access(example: Objects) -> None:
     assert telemetry["spec"]["accessLogging"] == [{"providers": [{"name": "envoy"}]}]
 
 
-@pytest.mark.parametrize("name", ["internal-gateway-tokens", "user-profile-tokens"])
+CALLS = {"enrichment": ["user-profile"], "reports": ["orders", "user-profile"], "storefront": ["orders"]}
+SERVICES = ["orders", "user-profile"]
+
+
+@pytest.mark.parametrize("name", ["internal-gateway-tokens", *(f"{name}-tokens" for name in SERVICES)])
 def test_every_request_authentication_demands_issuer_audience_and_a_header(
     example: Objects, name: str
 ) -> None:
+    for rule in example["RequestAuthentication", name]["spec"]["jwtRules"]:
+        assert rule["issuer"]
+        assert rule["audiences"]
+        assert bool(rule.get("jwks")) is not bool(rule.get("jwksUri"))
+        assert rule["fromHeaders"] == [{"name": "Authorization", "prefix": "Bearer "}]
+        assert rule["forwardOriginalToken"] is (name == "internal-gateway-tokens")
+
+
+def test_the_function_signs_what_the_contract_says(example: Objects) -> None:
     contract = read_env_file(INFRA / "contract.env")
-    (rule,) = example["RequestAuthentication", name]["spec"]["jwtRules"]
-    assert rule["issuer"] == contract["JWT_ISSUER"]
-    assert rule["audiences"] == [contract["JWT_AUDIENCE"]]
-    assert rule["fromHeaders"] == [{"name": "Authorization", "prefix": "Bearer "}]
-    assert rule["forwardOriginalToken"] is (name == "internal-gateway-tokens")
+    for name in ("internal-gateway-tokens", "user-profile-tokens"):
+        rule = example["RequestAuthentication", name]["spec"]["jwtRules"][0]
+        assert rule["issuer"] == contract["JWT_ISSUER"]
+        assert rule["audiences"] == [contract["JWT_AUDIENCE"]]
 
 
-@pytest.mark.parametrize("name", ["internal-gateway-callers", "user-profile-from-gateway"])
-def test_both_proxies_allow_one_caller_one_method_and_one_segment(example: Objects, name: str) -> None:
+def test_callers_of_one_issuer_share_its_rule_and_no_audience_is_lost(example: Objects) -> None:
+    rules = example["RequestAuthentication", "internal-gateway-tokens"]["spec"]["jwtRules"]
+    google = [rule for rule in rules if rule["issuer"] == "https://accounts.google.com"]
+    assert [rule["audiences"] for rule in google] == [["internal-reports", "internal-storefront"]]
+
+
+@pytest.mark.parametrize("name", ["caller-enrichment", "user-profile-enrichment"])
+def test_both_proxies_allow_the_function_one_method_and_one_segment(example: Objects, name: str) -> None:
     contract = read_env_file(INFRA / "contract.env")
     spec = example["AuthorizationPolicy", name]["spec"]
     assert spec["action"] == "ALLOW"
     assert spec["selector"]["matchLabels"]
     (rule,) = spec["rules"]
     (source,), (operation,) = rule["from"], rule["to"]
+    host = contract["GKE_GATEWAY_HOST"]
     assert source["source"]["requestPrincipals"] == [f"{contract['JWT_ISSUER']}/{contract['JWT_SUBJECT']}"]
+    assert operation["operation"]["hosts"] == [host, f"{host}:443"]
     assert operation["operation"]["methods"] == ["GET"]
     assert operation["operation"]["paths"] == ["/profile/{*}"]
+    assert operation["operation"]["notPaths"] == ["/profile/..;*", "/profile/.;*"]
     assert {"key": "request.auth.claims[scope]", "values": [contract["JWT_SCOPE"]]} in rule["when"]
+    assert {"key": "request.auth.audiences", "values": [contract["JWT_AUDIENCE"]]} in rule["when"]
 
 
-def test_the_gateway_answers_for_the_contracts_host_alone(example: Objects) -> None:
-    host = read_env_file(INFRA / "contract.env")["GKE_GATEWAY_HOST"]
-    policy = example["AuthorizationPolicy", "internal-gateway-callers"]["spec"]["rules"][0]
-    assert policy["to"][0]["operation"]["hosts"] == [host, f"{host}:*"]
+def test_each_caller_has_one_policy_at_the_gateway_and_one_at_each_service(example: Objects) -> None:
+    named = {name for kind, name in example if kind == "AuthorizationPolicy"} - {"allow-nothing"}
+    assert named == {f"caller-{caller}" for caller in CALLS} | {
+        f"{service}-{caller}" for caller, services in CALLS.items() for service in services
+    }
+
+
+def test_a_host_header_may_name_the_port_of_the_overlays_own_listener(manifests: list[Manifest]) -> None:
+    (gateway,) = (found.body for found in manifests if found.kind == "Gateway")
+    port = gateway["spec"]["servers"][0]["port"]["number"]
+    policies = [found for found in manifests if found.kind == "AuthorizationPolicy" and found.body["spec"]]
+    assert policies
+    for policy in policies:
+        for rule in policy.body["spec"]["rules"]:
+            for entry in rule["to"]:
+                host, with_port = entry["operation"]["hosts"]
+                assert with_port == f"{host}:{port}"
+
+
+def test_the_gateway_answers_for_the_services_hosts_alone(example: Objects) -> None:
+    contract = read_env_file(INFRA / "contract.env")
+    hosts = {"orders": contract["ORDERS_HOST"], "user-profile": contract["GKE_GATEWAY_HOST"]}
     (server,) = example["Gateway", "internal-gateway"]["spec"]["servers"]
-    assert server["hosts"] == [f"user-profile/{host}"]
-    route = example["VirtualService", "user-profile"]["spec"]
-    assert route["hosts"] == [host]
-    assert route["exportTo"] == ["istio-ingress"]
-    assert route["gateways"] == ["istio-ingress/internal-gateway"]
+    assert server["hosts"] == [f"{name}/{host}" for name, host in hosts.items()]
+    for name, host in hosts.items():
+        route = example["VirtualService", name]["spec"]
+        assert route["hosts"] == [host]
+        assert route["exportTo"] == ["istio-ingress"]
+        assert route["gateways"] == ["istio-ingress/internal-gateway"]
 
 
-def test_the_workload_trusts_the_gateways_own_identity(example: Objects) -> None:
+def test_every_route_ends_in_a_time_of_its_own_and_says_when_it_is_tried_again(example: Objects) -> None:
+    for name in SERVICES:
+        refusal, *routes = example["VirtualService", name]["spec"]["http"]
+        assert refusal["directResponse"] == {"status": 400}
+        for route in routes:
+            assert route["timeout"]
+            assert route["retries"]["attempts"] == 0 or route["retries"]["retryOn"]
+            assert "authorization" not in route["headers"]["request"]["remove"]
+
+
+def test_the_workloads_trust_the_gateways_own_identity(example: Objects) -> None:
     account = example["Deployment", "istio-internal-gateway"]["spec"]["template"]["spec"][
         "serviceAccountName"
     ]
-    (source,) = example["AuthorizationPolicy", "user-profile-from-gateway"]["spec"]["rules"][0]["from"]
-    assert source["source"]["principals"] == [f"cluster.local/ns/istio-ingress/sa/{account}"]
+    for caller, services in CALLS.items():
+        for service in services:
+            policy = example["AuthorizationPolicy", f"{service}-{caller}"]["spec"]
+            (source,) = policy["rules"][0]["from"]
+            assert source["source"]["principals"] == [f"cluster.local/ns/istio-ingress/sa/{account}"]
     assert ("ServiceAccount", account) in example
 
 
@@ -168,7 +222,38 @@ def test_the_gateway_is_injected_as_a_gateway_and_by_label(example: Objects) -> 
     assert deployment["metadata"]["namespace"] == "istio-ingress"
     template = deployment["spec"]["template"]["metadata"]
     assert template["labels"]["sidecar.istio.io/inject"] == "true"
-    assert template["annotations"] == {"inject.istio.io/templates": "gateway"}
+    assert template["annotations"]["inject.istio.io/templates"] == "gateway"
+
+
+def test_the_gateway_bounds_idle_and_total_connections(example: Objects) -> None:
+    template = example["Deployment", "istio-internal-gateway"]["spec"]["template"]["metadata"]
+    assert yaml.safe_load(template["annotations"]["proxy.istio.io/config"]) == {
+        "proxyMetadata": {
+            "ISTIO_META_IDLE_TIMEOUT": "60s",
+            "ISTIO_META_GLOBAL_DOWNSTREAM_MAX_CONNECTIONS": "10000",
+        }
+    }
+
+
+def test_only_the_callers_subnet_reaches_the_gateways_pods_and_only_at_the_listener(
+    manifests: list[Manifest],
+) -> None:
+    contract = read_env_file(INFRA / "contract.env")
+    (policy,) = (found.body for found in manifests if found.kind == "NetworkPolicy")
+    (service,) = (
+        found.body for found in manifests if found.kind == "Service" and found.namespace == "istio-ingress"
+    )
+    assert policy["metadata"]["namespace"] == "istio-ingress"
+    assert policy["spec"] == {
+        "podSelector": {},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {
+                "from": [{"ipBlock": {"cidr": contract["FUNCTION_EGRESS_RANGE"]}}],
+                "ports": [{"protocol": "TCP", "port": service["spec"]["ports"][0]["targetPort"]}],
+            }
+        ],
+    }
 
 
 def test_the_gateway_is_highly_available(example: Objects) -> None:
@@ -215,7 +300,7 @@ def test_the_example_closes_port_80_and_terminates_tls(example: Objects) -> None
     assert server["tls"] == {
         "mode": "SIMPLE",
         "credentialName": "internal-gateway-tls",
-        "minProtocolVersion": "TLSV1_2",
+        "minProtocolVersion": "TLSV1_3",
     }
 
 
@@ -238,7 +323,7 @@ def test_every_pod_is_restricted_and_has_its_own_account(manifests: list[Manifes
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_the_overlays_keys_are_public_es256_keys(overlay: Path) -> None:
-    keys = json.loads((overlay / "jwks.json").read_text())["keys"]
+    keys = json.loads((overlay / "keys/enrichment.json").read_text())["keys"]
     assert keys
     for key in keys:
         assert key.keys() == {"kty", "crv", "x", "y", "alg", "use", "kid"}

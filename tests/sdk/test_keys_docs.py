@@ -65,9 +65,8 @@ def test_the_commands_of_each_section_work_one_after_the_other(shell: Shell) -> 
     assert "retire --wait" in rotation
     shell(rotation.replace("--wait", "--drain 0"))
     shell(leak)
-    shell(
-        f"meshpass keys status --path '/profile/{{user_id}}' --value user_id=u-1001 --jwks {OVERLAY}/keys/enrichment.json"
-    )
+    jwks = f"{OVERLAY}/keys/enrichment.json"
+    shell(f"meshpass keys status --path '/profile/{{user_id}}' --value user_id=u-1001 --jwks {jwks}")
 
 
 def test_without_applying_the_new_keys_the_rotation_stops_before_it_harms(shell: Shell) -> None:

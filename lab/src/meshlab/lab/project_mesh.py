@@ -159,8 +159,8 @@ class ProjectMesh:
     def publish_keys(self, jwks: str) -> None:
         """Make the running proxies trust these keys and no others, and wait until they do.
 
-        As `kubectl apply` with other files in `keys/` does in a cluster, only that here the wait ends when the change is
-        everywhere: no connection is left that is checked by the keys of before. Calls under way are not disturbed.
+        As `kubectl apply` with another file in `keys/` does in a cluster, only that here the wait ends when the change
+        is everywhere: no connection is left that is checked by the keys of before. Calls under way are not disturbed.
 
         Args:
             jwks: The public keys (RFC 7517), in place of the overlay's.
@@ -240,7 +240,9 @@ def _gateway_of(mesh: Mesh) -> Workload:
     found = [workload for workload in mesh.workloads if workload.is_gateway]
     if len(found) != 1:
         names = ", ".join(str(workload.ref) for workload in found) or "none"
-        raise LabError(f"the lab runs a mesh with one gateway, and these manifests have {names}; use meshlab test")
+        raise LabError(
+            f"the lab runs a mesh with one gateway, and these manifests have {names}; use meshlab test"
+        )
     return found[0]
 
 

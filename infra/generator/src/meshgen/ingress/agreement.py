@@ -104,7 +104,7 @@ def _same_paths(services: tuple[Service, ...], contract: Mapping[str, str]) -> I
             continue
         for number, path in enumerate(second.paths):
             if set(first.methods) & set(second.methods) and (taken := _overlap(path, first)):
-                problem = f"{path} is also {taken} of the route {first.name} in {one.source.file}; a path has one route."
+                problem = f"{path} meets {taken} of the route {first.name} in {one.source.file}; a path has one route."
                 yield other.source.problem(problem, "routes", second.name, "paths", number)
 
 

@@ -89,7 +89,7 @@ def _other_targets(template: str) -> Iterator[tuple[str, str]]:
     parts = template.split("/")
     yield "one segment more", f"{path}/more"
     yield "a slash at the end", f"{path}/"
-    if len(parts) > 2:  # noqa: PLR2004
+    if len(parts) > 2:
         yield "one segment less", _path("/".join(parts[:-1]))
     up = len(parts) - 1
     yield "the directory above", f"{path}{'/..' * up}/admin"

@@ -102,6 +102,6 @@ def _uri(path: str) -> dict[str, str]:
 
 
 def _retry_on(route: Route) -> str:
-    """Return when to try again: without a doubt that the application did nothing, unless the request changes nothing."""
+    """Return when to try again: only where the application surely did nothing, unless the request changes nothing."""
     certain = "connect-failure,refused-stream"
     return f"{certain},unavailable" if _SAFE.issuperset(route.methods) else certain
