@@ -115,11 +115,10 @@ class MutationRun:
         if mutant.kind in ("Gateway", "VirtualService", "PeerAuthentication"):
             touching = self._all
         roles = self._killers[_likeness(mutant)]
-        words = mutant.name.split("-")
+        words = _words(mutant)
 
         def rank(case: Case) -> tuple[int, int]:
-            about = sum(word in case.name for word in words)
-            return (-roles[_role(case.name)], -about)
+            return (-roles[_role(case.name)], -sum(word in case.name for word in words))
 
         return sorted(touching, key=rank)
 
@@ -158,6 +157,33 @@ def _namespaces(outcome: Outcome) -> set[str]:
 def _likeness(mutant: Mutant) -> str:
     """Return what a mutant has in common with those of other objects."""
     return f"{mutant.kind} {re.sub('[0-9]+', 'N', mutant.path)}"
+
+
+_HINTS = {
+    "hosts": ("Host",),
+    "paths": ("segment", "word", "slash"),
+    "notPaths": ("dot segment", "%2e%2e;"),
+    "principals": ("neighbour",),
+    "requestPrincipals": ("subject",),
+    "request.auth.audiences": ("audience",),
+    "request.headers[upgrade]": ("WebSocket",),
+    "audiences": ("audience",),
+    "fromParams": ("query",),
+    "fromHeaders": ("query",),
+    "fromCookies": ("cookie",),
+    "remove": ("without the headers",),
+    "regex": ("parameter",),
+    "queryParams": ("query",),
+}
+"""Words of cases that are about a field."""
+
+
+def _words(mutant: Mutant) -> list[str]:
+    """Return words by which cases about a mutant may be known: of its object, its field and its change."""
+    fields = [*mutant.path.split("."), *mutant.change.split()]
+    hints = [word for field in fields for word in _HINTS.get(field, ())]
+    changed = [word for word in mutant.change.split() if len(word) > 2 and word not in ("removed", "for", "added")]
+    return [*mutant.name.split("-"), *hints, *hints, *hints, *changed]
 
 
 def _role(name: str) -> str:

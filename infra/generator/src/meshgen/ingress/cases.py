@@ -56,10 +56,11 @@ def _case_file(ingress: Ingress, service: Service) -> dict[str, Any]:
     calls = [call for call in ingress.calls() if call.service == service]
     cases = [case for call in calls for case in _cases(ingress, call)]
     cases += [case for caller in _strangers(ingress, calls) for case in _no_call(caller, calls)]
+    cases += [case for call in calls for case in _neighbour(call)]
     cases += _past_the_gateway(calls[0])
     gateway = f"{GATEWAY.namespace}/{GATEWAY.workload}"
     return {
-        "workloads": {_NEIGHBOUR: {"serviceAccount": "neighbour"}},
+        "workloads": {_NEIGHBOUR: {"serviceAccount": "neighbour", "ports": {8080: "http"}}},
         "authorities": ["stranger"],
         "callers": {
             "outside": {"outside": gateway},
@@ -85,10 +86,10 @@ def _strangers(ingress: Ingress, calls: list[Call]) -> list[Caller]:
 
 def _cases(ingress: Ingress, call: Call) -> Iterator[Case]:
     for method, path in requests(call):
-        yield from _allowed(call, f"{method} {path}", request(call.service, method, path))
-    first = next(requests(call))
-    on_port = {**request(call.service, *first), "headers": {"host": f"{call.service.host}:{GATEWAY.port}"}}
-    yield from _allowed(call, "the gateway's port in the Host header", on_port)
+        sent = request(call.service, method, path)
+        on_port = {**sent, "headers": {"host": f"{call.service.host}:{GATEWAY.port}"}}
+        yield from _allowed(call, f"{method} {path}", sent)
+        yield from _allowed(call, f"{method} {path} with the gateway's port in the Host header", on_port)
     for miss in (
         *other_requests(call),
         *other_hosts(call),
@@ -98,7 +99,8 @@ def _cases(ingress: Ingress, call: Call) -> Iterator[Case]:
         yield from _refused(call, miss)
     if not call.service.websocket:
         yield from _refused(call, _websocket(call))
-    yield from _at_gateway_alone(call)
+    for method, path in requests(call):
+        yield from _at_gateway_alone(call, method, path)
 
 
 def _allowed(call: Call, what: str, sent: dict[str, Any]) -> Iterator[Case]:
@@ -128,14 +130,14 @@ def _refused(call: Call, miss: Miss) -> Iterator[Case]:
         }
 
 
-def _at_gateway_alone(call: Call) -> Iterator[Case]:
+def _at_gateway_alone(call: Call, method: str, path: str) -> Iterator[Case]:
     """Yield what the gateway takes out of a request or answers itself."""
-    method, path = next(requests(call))
     removed = [name for name in REMOVED_HEADERS if name not in call.service.keep_headers]
     proxy = _proxy(call.service, "outside")
     common = {"from": "outside", "token": call.caller.name}
+    title = f"{_title(call)}: {method} {path}"
     yield {
-        "name": f"{_title(call)}: the application gets no token and no header that changes the request",
+        "name": f"{title}, without the headers that hold a token or change the request",
         **common,
         "request": {**request(call.service, method, path), "headers": dict.fromkeys(removed, "sent")},
         "expect": {
@@ -145,14 +147,14 @@ def _at_gateway_alone(call: Call) -> Iterator[Case]:
         },
     }
     yield {
-        "name": f"{_title(call)}: a token in the query beside the one in the header",
+        "name": f"{title}, with a token in the query beside the one in the header",
         **common,
         "request": request(call.service, method, f"{path}?access_token=copy"),
         "expect": {"status": 400, "proxy": proxy},
     }
     if "{*}" in _template(call, method, path):
         yield {
-            "name": f"{_title(call)}: a parameter inside a segment finds no route",
+            "name": f"{title}, with a parameter inside a segment",
             **common,
             "request": request(call.service, method, path.replace("x-1", "x-1;admin=true")),
             "expect": {"status": 404, "proxy": proxy},
@@ -192,6 +194,17 @@ def _no_call(caller: Caller, calls: list[Call]) -> Iterator[Case]:
             }
 
 
+def _neighbour(call: Call) -> Iterator[Case]:
+    workload = f"{call.service.namespace}/{call.service.name}"
+    yield {
+        "name": f"{_title(call)}: a neighbour in the mesh with its token, at {call.service.name}",
+        "from": _AS_NEIGHBOUR,
+        "token": call.caller.name,
+        "request": request(call.service, *next(requests(call))),
+        "expect": {"status": 403, "proxy": workload, "says": _DENIED},
+    }
+
+
 def _past_the_gateway(call: Call) -> Iterator[Case]:
     """Yield what the workload's own proxy refuses although the token is good."""
     service = call.service
@@ -201,12 +214,6 @@ def _past_the_gateway(call: Call) -> Iterator[Case]:
     name = f"{service.name}, past the gateway"
     gateway_id = f"spiffe://{GATEWAY.principal}"
     other_id = gateway_id.replace("cluster.local", "other.example")
-    yield {
-        "name": f"{name}: a neighbour in the mesh with the token of {call.caller.name}",
-        "from": _AS_NEIGHBOUR,
-        **common,
-        "expect": {"status": 403, "proxy": workload, "says": _DENIED},
-    }
     senders: dict[str, Any] = {
         "plaintext": {"bypass": _NEIGHBOUR, "to": workload, "mode": "plaintext"},
         "TLS without a certificate": {"bypass": _NEIGHBOUR, "to": workload, "mode": "tls"},
