@@ -103,7 +103,12 @@ def test_a_disagreement_is_named_where_it_stands(
     ("file", "old", "new", "says"),
     [
         (CALLER, "subject: ${REPORTS_SUBJECT}", "subject: a/b", "4: subject:"),
-        (CALLER, 'email: "${REPORTS_EMAIL}"', "email_verified: true", "6: claims.email_verified: True is not of type"),
+        (
+            CALLER,
+            'email: "${REPORTS_EMAIL}"',
+            "email_verified: true",
+            "6: claims.email_verified: True is not of type",
+        ),
         (CALLER, "audience: internal-reports", "audience: '*'", "5: audience: '*' does not match"),
         (CALLER, "keys: {jwksUri: https", "keys: {jwksUri: http", "7: keys.jwksUri:"),
         (CALLER, "  orders: [order]\n", "  orders: []\n", "10: calls.orders:"),
@@ -149,7 +154,9 @@ def test_two_services_on_one_host_share_its_paths_and_no_path_twice(root: Path, 
     assert ingress_files(root)
     change(SERVICE, '["/orders/{*}"]', '["/profile/{*}"]')
     (found,) = problems(root)
-    assert found.startswith(f"{PROFILE}:9: /profile/{{*}} meets /profile/{{*}} of the route order in {SERVICE}")
+    assert found.startswith(
+        f"{PROFILE}:9: /profile/{{*}} meets /profile/{{*}} of the route order in {SERVICE}"
+    )
 
 
 @pytest.mark.parametrize(

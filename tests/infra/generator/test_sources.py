@@ -67,7 +67,9 @@ def test_what_would_be_lost_or_read_in_two_ways_is_refused(tmp_path: Path, schem
     file = described(tmp_path, "a.yaml", "name: yes\nname: again\n")
     assert problems(schema, file)[0] == "a.yaml:2: the key name stands here twice."
     ambiguous = described(tmp_path, "b.yaml", "name: yes\n")
-    assert problems(schema, ambiguous)[0].startswith("b.yaml:1: yes is read differently by different YAML readers")
+    assert problems(schema, ambiguous)[0].startswith(
+        "b.yaml:1: yes is read differently by different YAML readers"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.case import Case, CaseFile
 from meshlab.bench.case_file.collect import collect
 from meshlab.bench.local_bench import LocalBench, LocalMesh
 from meshlab.bench.protocol import BenchError, Setup
-from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.env_file import read_env_file
 from meshlab.inputs import Inputs, read_inputs
-from meshlab.manifest import Manifest
 
 from tests.infra.mutation.mutants import Mutant, mutants_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from meshlab.bench.case import Case, CaseFile
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.manifest import Manifest
 
 _FIRST = 24
 """How many cases are tried before all others."""
@@ -66,6 +70,11 @@ class MutationRun:
     def close(self) -> None:
         """End everything."""
         self._bench.close()
+
+    @property
+    def objects(self) -> list[Mapping[str, Any]]:
+        """The objects as they are without a change."""
+        return [manifest.body for manifest in self._inputs.manifests]
 
     def mutants(self) -> Iterator[Mutant]:
         """Yield the mutants of all objects."""
@@ -135,7 +144,9 @@ def mutation_run(manifests: Path, cases: Sequence[Path], env_file: Path) -> Iter
 
 def _one_setup(files: Sequence[CaseFile]) -> Setup:
     setups = [Setup(file.workloads, file.apps, file.authorizers, file.authorities) for file in files]
-    assert all(setup == setups[0] for setup in setups), "the case files declare different workloads or authorities"
+    assert all(setup == setups[0] for setup in setups), (
+        "the case files declare different workloads or authorities"
+    )
     return setups[0]
 
 
@@ -146,7 +157,7 @@ def _changed(inputs: Inputs, mutant: Mutant) -> Inputs:
             found.append(manifest)
         elif mutant.body is not None:
             found.append(replace(manifest, body=mutant.body))
-    return replace(inputs, manifests=found)
+    return replace(inputs, manifests=tuple(found))
 
 
 def _namespaces(outcome: Outcome) -> set[str]:
@@ -182,7 +193,9 @@ def _words(mutant: Mutant) -> list[str]:
     """Return words by which cases about a mutant may be known: of its object, its field and its change."""
     fields = [*mutant.path.split("."), *mutant.change.split()]
     hints = [word for field in fields for word in _HINTS.get(field, ())]
-    changed = [word for word in mutant.change.split() if len(word) > 2 and word not in ("removed", "for", "added")]
+    changed = [
+        word for word in mutant.change.split() if len(word) > 2 and word not in ("removed", "for", "added")
+    ]
     return [*mutant.name.split("-"), *hints, *hints, *hints, *changed]
 
 

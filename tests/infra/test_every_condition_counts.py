@@ -1,0 +1,102 @@
+"""Each condition of the ingress, removed or made wider, fails a named policy test, or is proven to change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.infra.mutation.equivalents import (
+    Equivalent,
+    alone_in_its_namespace,
+    audience_of_one_caller,
+    no_audience_holds_another,
+    no_issuer_ends_with_another,
+)
+from tests.infra.mutation.mutants import mutants_of
+from tests.infra.mutation.run import MutationRun, mutation_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INFRA = Path(__file__).parents[2] / "infra"
+NAMESPACES = ["istio-ingress", "istio-system", "orders", "user-profile"]
+
+_POLICY = r"AuthorizationPolicy \S+: spec\.rules\.\d+"
+_ROUTE = r"VirtualService \S+: spec\.http\.\d+"
+
+EQUIVALENTS = [
+    Equivalent(
+        r"(AuthorizationPolicy|RequestAuthentication) \S+: spec\.selector: every workload",
+        "the namespace has one workload, which the selector selects",
+        alone_in_its_namespace,
+    ),
+    Equivalent(
+        rf"{_POLICY}\.when\.\d+: request\.auth\.audiences removed|{_POLICY}\.when\.\d+\.values: any value",
+        "the issuer's rule at this proxy admits tokens of this one audience alone; a second caller of the issuer makes"
+        " it two, and then this condition is what keeps them apart",
+        audience_of_one_caller,
+    ),
+    Equivalent(
+        rf"{_POLICY}\.when\.\d+\.values\.0: (\*\S+ for \S+|\S+\* for \S+)$",
+        "the issuer's rule at this proxy admits tokens of listed audiences alone, and none of them begins or ends with"
+        " another",
+        no_audience_holds_another,
+    ),
+    Equivalent(
+        rf"{_POLICY}\.from\.0\.source\.requestPrincipals\.0: \*",
+        "a token counts only with an issuer that has a rule at this proxy, and none of them ends with another",
+        no_issuer_ends_with_another,
+    ),
+    Equivalent(
+        rf"{_ROUTE}\.match\.\d+\.(method|uri): removed",
+        "the gateway's policies refuse every other method and path before any route is looked for",
+    ),
+    Equivalent(
+        rf"{_ROUTE}\.(timeout|retries): removed",
+        "no answer differs as long as the application answers at once: test_manifests.py asks for both",
+    ),
+    Equivalent(
+        r"Gateway \S+: spec\.servers\.0\.tls\.minProtocolVersion: removed",
+        "every client of the policy tests speaks TLS 1.3: test_gateway_limits.py sends the others",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[MutationRun]:
+    with mutation_run(
+        INFRA / "mesh/overlays/example", [INFRA / "policy-tests"], INFRA / "contract.env"
+    ) as started:
+        yield started
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_no_mutant_survives(run: MutationRun, namespace: str) -> None:
+    objects = run.objects
+    mutants = [mutant for mutant in run.mutants() if mutant.namespace == namespace]
+    assert mutants
+    asked = [mutant for mutant in mutants if not any(known.covers(mutant, objects) for known in EQUIVALENTS)]
+    assert len(asked) > len(mutants) / 2
+    assert [str(result.mutant) for result in run.run(asked) if not result.killer] == []
+
+
+def test_every_object_that_decides_a_request_is_mutated(run: MutationRun) -> None:
+    assert {mutant.namespace for mutant in run.mutants()} == set(NAMESPACES)
+    kinds = {one["kind"] for one in run.objects if mutants_of(one)}
+    assert kinds == {
+        "AuthorizationPolicy",
+        "Gateway",
+        "PeerAuthentication",
+        "RequestAuthentication",
+        "VirtualService",
+    }
+
+
+def test_an_equivalent_whose_proof_does_not_hold_covers_nothing(run: MutationRun) -> None:
+    mutant = next(mutant for mutant in run.mutants() if mutant.change == "request.auth.audiences removed")
+    rule = EQUIVALENTS[1]
+    shared = [one for one in run.mutants() if one.change == mutant.change and one.name == "caller-reports"]
+    assert shared
+    assert not any(rule.covers(one, run.objects) for one in shared)

@@ -1,0 +1,92 @@
+"""The same policy tests on other shapes of the ingress: without TLS, and with two services on one host."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from meshgen.generated import write
+from meshgen.plan import directories, generate
+from meshlab.bench.case_file.collect import collect
+from meshlab.bench.local_bench import LocalBench
+from meshlab.bench.protocol import Sources
+from meshlab.bench.session import Choice, run_cases
+from meshlab.env_file import read_env_file
+
+if TYPE_CHECKING:
+    from meshlab.bench.report.run import Run
+
+INFRA = Path(__file__).parents[2] / "infra"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of the project with infra/ alone."""
+    shutil.copytree(INFRA, tmp_path / "infra", symlinks=True, ignore=shutil.ignore_patterns("generator"))
+    return tmp_path
+
+
+def tested(root: Path, overlay: str) -> Run:
+    bench = LocalBench()
+    try:
+        mesh = bench.load(Sources((str(root / "infra/mesh/overlays" / overlay),)))
+        contract = read_env_file(root / "infra/contract.env")
+        return run_cases(mesh, collect([root / "infra/policy-tests"], contract), Choice())
+    finally:
+        bench.close()
+
+
+def failed(run: Run) -> list[str]:
+    return [outcome.case.name for outcome in run.outcomes if outcome.state != "passed"]
+
+
+def test_the_overlay_without_tls_lets_in_and_refuses_the_same(root: Path) -> None:
+    for file in (root / "infra/policy-tests").rglob("*.yaml"):
+        text = file.read_text().replace("https://${", "http://${").replace("}:443", "}:80")
+        file.write_text(text)
+    run = tested(root, "plain-http")
+    assert len(run.outcomes) > 500
+    assert failed(run) == []
+
+
+def test_two_services_share_a_host_by_their_paths(root: Path) -> None:
+    service = root / "infra/mesh/services/orders/service.yaml"
+    service.write_text(service.read_text().replace("${ORDERS_HOST}", "${GKE_GATEWAY_HOST}"))
+    write(generate(root), directories(root))
+    run = tested(root, "example")
+    assert failed(run) == []
+    reached = {
+        (outcome.case.name.partition(",")[0], outcome.verdict.app)
+        for outcome in run.outcomes
+        if outcome.verdict
+        and outcome.verdict.app
+        and outcome.case.name.startswith(("orders,", "user-profile,"))
+    }
+    assert len(reached) == 2
+
+
+def test_a_service_that_asks_for_websocket_gets_it_and_no_other_does(root: Path) -> None:
+    service = root / "infra/mesh/services/orders/service.yaml"
+    service.write_text(service.read_text() + "websocket: true\n")
+    write(generate(root), directories(root))
+    extra = root / "infra/policy-tests/services/orders.yaml"
+    text = extra.read_text()
+    assert "WebSocket" not in text
+    upgrade = """
+  - name: 'orders, reports: an upgrade to WebSocket'
+    from: outside
+    token: reports
+    request:
+      method: GET
+      url: https://${ORDERS_HOST}/orders/x-1
+      headers: {upgrade: websocket, connection: Upgrade}
+    expect: {app: orders/orders}
+"""
+    extra.write_text(text.rstrip("\n") + upgrade)
+    run = tested(root, "example")
+    assert failed(run) == []
+    assert any(
+        "WebSocket" in outcome.case.name for outcome in run.outcomes if "user-profile" in outcome.case.name
+    )
