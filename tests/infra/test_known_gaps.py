@@ -96,7 +96,7 @@ def test_a_spelling_of_other_bytes_is_no_spelling(token: str, send: Send) -> Non
     assert send(f"Bearer {other}") == 401
 
 
-NORMALIZATIONS = {
+NORMALIZATIONS: dict[str, dict[str, int | str]] = {
     # A path of a policy is one segment only as long as nothing behind the policy reads it in another way.
     "BASE": {"//profile//u-1": 403, "/profile/..": 403, "/profile/..%2Fadmin": "/profile/..%2Fadmin"},
     "MERGE_SLASHES": {

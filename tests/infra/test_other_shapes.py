@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tested(root: Path, overlay: str) -> Run:
+def verdicts_of(root: Path, overlay: str) -> Run:
     bench = LocalBench()
     try:
         mesh = bench.load(Sources((str(root / "infra/mesh/overlays" / overlay),)))
@@ -46,7 +46,7 @@ def test_the_overlay_without_tls_lets_in_and_refuses_the_same(root: Path) -> Non
     for file in (root / "infra/policy-tests").rglob("*.yaml"):
         text = file.read_text().replace("https://${", "http://${").replace("}:443", "}:80")
         file.write_text(text)
-    run = tested(root, "plain-http")
+    run = verdicts_of(root, "plain-http")
     assert len(run.outcomes) > 500
     assert failed(run) == []
 
@@ -55,7 +55,7 @@ def test_two_services_share_a_host_by_their_paths(root: Path) -> None:
     service = root / "infra/mesh/services/orders/service.yaml"
     service.write_text(service.read_text().replace("${ORDERS_HOST}", "${GKE_GATEWAY_HOST}"))
     write(generate(root), directories(root))
-    run = tested(root, "example")
+    run = verdicts_of(root, "example")
     assert failed(run) == []
     reached = {
         (outcome.case.name.partition(",")[0], outcome.verdict.app)
@@ -82,10 +82,10 @@ def test_a_service_that_asks_for_websocket_gets_it_and_no_other_does(root: Path)
       method: GET
       url: https://${ORDERS_HOST}/orders/x-1
       headers: {upgrade: websocket, connection: Upgrade}
-    expect: {app: orders/orders}
+    expect: {status: 200, says: websocket_handshake_unsuccessful}
 """
     extra.write_text(text.rstrip("\n") + upgrade)
-    run = tested(root, "example")
+    run = verdicts_of(root, "example")
     assert failed(run) == []
     assert any(
         "WebSocket" in outcome.case.name for outcome in run.outcomes if "user-profile" in outcome.case.name
