@@ -11,8 +11,10 @@ from tests.infra.mutation.equivalents import (
     Equivalent,
     alone_in_its_namespace,
     audience_of_one_caller,
+    keeps_routes_from_sidecars,
     no_audience_holds_another,
     no_issuer_ends_with_another,
+    serves_its_own_namespaces,
 )
 from tests.infra.mutation.mutants import mutants_of
 from tests.infra.mutation.run import MutationRun, mutation_run
@@ -52,6 +54,20 @@ EQUIVALENTS = [
     Equivalent(
         rf"{_ROUTE}\.match\.\d+\.(method|uri): removed",
         "the gateway's policies refuse every other method and path before any route is looked for",
+    ),
+    Equivalent(
+        rf"{_ROUTE[:-3]}0\.match\.\d+\.uri\.regex: ",
+        "the first route only refuses: what it refuses more would find no route, or is refused by the policies before",
+    ),
+    Equivalent(
+        r"VirtualService \S+: spec\.(exportTo: every namespace|gateways: mesh added)",
+        "bound to the gateway alone and visible to its namespace alone; each of the two keeps sidecars out by itself",
+        keeps_routes_from_sidecars,
+    ),
+    Equivalent(
+        r"Gateway \S+: spec\.servers\.0\.hosts(\.\d+: \S+ from every namespace|: any host)",
+        "no VirtualService of the manifests binds to the gateway from another namespace: test_other_shapes.py adds one",
+        serves_its_own_namespaces,
     ),
     Equivalent(
         rf"{_ROUTE}\.(timeout|retries): removed",

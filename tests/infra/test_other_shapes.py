@@ -90,3 +90,36 @@ def test_a_service_that_asks_for_websocket_gets_it_and_no_other_does(root: Path)
     assert any(
         "WebSocket" in outcome.case.name for outcome in run.outcomes if "user-profile" in outcome.case.name
     )
+
+
+ROGUE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a-rogue, namespace: neighbour}
+spec:
+  hosts: [user-profile.internal, neighbour.internal]
+  gateways: [istio-ingress/internal-gateway]
+  http: [{route: [{destination: {host: orders.orders.svc.cluster.local}}]}]
+"""
+
+
+def with_a_rogue(root: Path) -> None:
+    overlay = root / "infra/mesh/overlays/example"
+    (overlay / "rogue.yaml").write_text(ROGUE)
+    file = overlay / "kustomization.yaml"
+    file.write_text(file.read_text().replace("components:", "  - rogue.yaml\ncomponents:"))
+
+
+def test_a_route_of_another_namespace_gets_no_request_of_a_service(root: Path) -> None:
+    with_a_rogue(root)
+    assert failed(verdicts_of(root, "example")) == []
+
+
+def test_without_the_namespaces_of_the_gateways_hosts_it_would(root: Path) -> None:
+    with_a_rogue(root)
+    hosts = root / "infra/mesh/ingress/https/generated/gateway-hosts.yaml"
+    line = "    - user-profile/${GKE_GATEWAY_HOST}\n"
+    assert line in hosts.read_text()
+    hosts.write_text(hosts.read_text().replace(line, "    - '*/${GKE_GATEWAY_HOST}'\n"))
+    lost = failed(verdicts_of(root, "example"))
+    assert "user-profile, enrichment: GET /profile/x-1, at the gateway" in lost

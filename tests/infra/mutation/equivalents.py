@@ -62,6 +62,31 @@ def no_issuer_ends_with_another(mutant: Mutant, objects: Objects) -> bool:
     return not any(one != other and one.endswith(other) for one in issuers for other in issuers)
 
 
+def keeps_routes_from_sidecars(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a VirtualService names no mesh, and no namespace with a sidecar in it."""
+    spec = _original(mutant, objects)["spec"]
+    gateways, namespaces = spec["gateways"], spec["exportTo"]
+    sidecars = {_namespace(one) for one in objects if one["kind"] == "Deployment" and not _is_gateway(one)}
+    return "mesh" not in gateways and "*" not in namespaces and not sidecars & set(namespaces)
+
+
+def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether every VirtualService that binds to a gateway is of a namespace that the gateway names."""
+    hosts = [host for server in _original(mutant, objects)["spec"]["servers"] for host in server["hosts"]]
+    name = f"{mutant.namespace}/{mutant.name}"
+    return all(
+        f"{_namespace(one)}/{host}" in hosts
+        for one in objects
+        if one["kind"] == "VirtualService" and name in one["spec"]["gateways"]
+        for host in one["spec"]["hosts"]
+    )
+
+
+def _is_gateway(one: Mapping[str, Any]) -> bool:
+    annotations = one["spec"]["template"]["metadata"].get("annotations", {})
+    return annotations.get("inject.istio.io/templates") == "gateway"
+
+
 def _token_rule(mutant: Mutant, objects: Objects) -> Mapping[str, Any] | None:
     original = _original(mutant, objects)
     number = int(mutant.path.split(".")[2])

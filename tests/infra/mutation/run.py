@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.case import FromOutside
 from meshlab.bench.case_file.collect import collect
+from meshlab.bench.declared import declared_manifests
 from meshlab.bench.local_bench import LocalBench, LocalMesh
 from meshlab.bench.protocol import BenchError, Setup
 from meshlab.env_file import read_env_file
@@ -59,12 +61,21 @@ class MutationRun:
 
     def __init__(self, manifests: Path, cases: Sequence[Path], env_file: Path) -> None:
         self._bench = LocalBench()
-        self._inputs = read_inputs((str(manifests),))
         self._files = collect(list(cases), read_env_file(env_file))
+        setup = _one_setup(self._files)
+        # What the case files declare is read with the manifests, once for each mutant and not twice.
+        read = read_inputs((str(manifests),))
+        declared = declared_manifests(setup.workloads)
+        self._inputs = replace(read, manifests=(*read.manifests, *declared))
+        self._setup = replace(setup, workloads={})
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
         self._touching: dict[str, list[Case]] = defaultdict(list)
-        self._setup = _one_setup(self._files)
         self._all = [case for file in self._files for case in file.cases]
+        self._from_addresses = [
+            case
+            for case in self._all
+            if isinstance(case.sender, FromOutside) and case.sender.address is not None
+        ]
         self._measure()
 
     def close(self) -> None:
@@ -102,14 +113,12 @@ class MutationRun:
         mesh = LocalMesh(self._bench, _changed(self._inputs, mutant), None)
         cases = self._ordered(mutant)
         try:
-            with self._bench.running(mesh, self._setup, cases[:_FIRST], 0) as engine:
-                for outcome in engine.run(cases[:_FIRST]):
-                    if outcome.state != "passed":
-                        return self._note(mutant, outcome.case.name)
-            with self._bench.running(mesh, self._setup, cases, 0) as engine:
-                for outcome in engine.run(cases[_FIRST:]):
-                    if outcome.state != "passed":
-                        return self._note(mutant, outcome.case.name)
+            # All proxies that a case can touch have run since the first run: no case has to be followed again.
+            with self._bench.running(mesh, self._setup, self._from_addresses, 0) as engine:
+                for some in (cases[:_FIRST], cases[_FIRST:]):
+                    for outcome in engine.run(some):
+                        if outcome.state != "passed":
+                            return self._note(mutant, outcome.case.name)
         except BenchError as error:
             return f"refused: {error}"
         return ""
