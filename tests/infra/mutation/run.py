@@ -183,7 +183,7 @@ _HINTS = {
     "hosts": ("Host",),
     "paths": ("segment", "word", "slash"),
     "notPaths": ("dot segment", "%2e%2e;"),
-    "principals": ("neighbour",),
+    "principals": ("neighbour", "identity like"),
     "requestPrincipals": ("subject",),
     "request.auth.audiences": ("audience",),
     "request.headers[upgrade]": ("WebSocket",),

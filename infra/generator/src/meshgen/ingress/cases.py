@@ -195,14 +195,27 @@ def _no_call(caller: Caller, calls: list[Call]) -> Iterator[Case]:
 
 
 def _neighbour(call: Call) -> Iterator[Case]:
+    """Yield that the caller's token opens nothing to identities other than the gateway's."""
     workload = f"{call.service.namespace}/{call.service.name}"
-    yield {
-        "name": f"{_title(call)}: a neighbour in the mesh with its token, at {call.service.name}",
-        "from": _AS_NEIGHBOUR,
-        "token": call.caller.name,
-        "request": request(call.service, *next(requests(call))),
-        "expect": {"status": 403, "proxy": workload, "says": _DENIED},
+    domain, _, path = GATEWAY.principal.partition("/")
+    account = GATEWAY.principal.rpartition("/")[2]
+    identities = {
+        "its account's name with something behind": f"{GATEWAY.principal}-canary",
+        "its account's name in another namespace": f"{domain}/ns/other/sa/{account}",
+        "its whole name behind another": f"{domain}/ns/other/sa/{domain}/{path}",
     }
+    senders: dict[str, Any] = {"a neighbour in the mesh": _AS_NEIGHBOUR}
+    for what, identity in identities.items():
+        sender = {"mesh": f"spiffe://{identity}", "authority": "mesh", "to": workload}
+        senders[f"an identity like the gateway's: {what}"] = sender
+    for what, sender in senders.items():
+        yield {
+            "name": f"{_title(call)}: {what}, at {call.service.name}",
+            "from": sender,
+            "token": call.caller.name,
+            "request": request(call.service, *next(requests(call))),
+            "expect": {"status": 403, "proxy": workload, "says": _DENIED},
+        }
 
 
 def _past_the_gateway(call: Call) -> Iterator[Case]:
