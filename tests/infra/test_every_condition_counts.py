@@ -11,6 +11,7 @@ from tests.infra.mutation.equivalents import (
     Equivalent,
     alone_in_its_namespace,
     audience_of_one_caller,
+    host_of_one_service,
     keeps_routes_from_sidecars,
     no_audience_holds_another,
     no_issuer_ends_with_another,
@@ -53,7 +54,8 @@ EQUIVALENTS = [
     ),
     Equivalent(
         rf"{_ROUTE}\.match\.\d+\.(method|uri): removed",
-        "the gateway's policies refuse every other method and path before any route is looked for",
+        "the gateway's policies refuse every other method and path of the host, and all its routes lead to one service",
+        host_of_one_service,
     ),
     Equivalent(
         rf"{_ROUTE[:-3]}0\.match\.\d+\.uri\.regex: ",

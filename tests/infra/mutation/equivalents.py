@@ -70,6 +70,13 @@ def keeps_routes_from_sidecars(mutant: Mutant, objects: Objects) -> bool:
     return "mesh" not in gateways and "*" not in namespaces and not sidecars & set(namespaces)
 
 
+def host_of_one_service(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether no other VirtualService has the mutant's hosts."""
+    spec = _original(mutant, objects)["spec"]
+    others = [one for one in objects if one["kind"] == "VirtualService" and one["spec"] is not spec]
+    return not any(set(one["spec"]["hosts"]) & set(spec["hosts"]) for one in others)
+
+
 def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:
     """Return whether every VirtualService that binds to a gateway is of a namespace that the gateway names."""
     hosts = [host for server in _original(mutant, objects)["spec"]["servers"] for host in server["hosts"]]

@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case import FromOutside
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.manifest import Manifest
 
-_FIRST = 24
-"""How many cases are tried before all others."""
+_STEPS = (0, 8, 24)
+"""Where the cases are cut: few at first, since most mutants fail one of those that found out their like."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,8 @@ class MutationRun:
         try:
             # All proxies that a case can touch have run since the first run: no case has to be followed again.
             with self._bench.running(mesh, self._setup, self._from_addresses, 0) as engine:
-                for some in (cases[:_FIRST], cases[_FIRST:]):
-                    for outcome in engine.run(some):
+                for begin, end in pairwise((*_STEPS, len(cases))):
+                    for outcome in engine.run(cases[begin:end]):
                         if outcome.state != "passed":
                             return self._note(mutant, outcome.case.name)
         except BenchError as error:
@@ -176,7 +177,8 @@ def _namespaces(outcome: Outcome) -> set[str]:
 
 def _likeness(mutant: Mutant) -> str:
     """Return what a mutant has in common with those of other objects."""
-    return f"{mutant.kind} {re.sub('[0-9]+', 'N', mutant.path)}"
+    change = mutant.change if mutant.path.endswith("methods") else re.sub(r"[^*{} ]+", "x", mutant.change)
+    return f"{mutant.kind} {re.sub('[0-9]+', 'N', mutant.path)} {change}"
 
 
 _HINTS = {
