@@ -91,7 +91,7 @@ def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:
 
 def _is_gateway(one: Mapping[str, Any]) -> bool:
     annotations = one["spec"]["template"]["metadata"].get("annotations", {})
-    return annotations.get("inject.istio.io/templates") == "gateway"
+    return str(annotations.get("inject.istio.io/templates")) == "gateway"
 
 
 def _token_rule(mutant: Mutant, objects: Objects) -> Mapping[str, Any] | None:
