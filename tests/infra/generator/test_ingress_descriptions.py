@@ -135,6 +135,25 @@ def test_problems_of_all_files_are_reported_at_once(root: Path, change: Change) 
     assert len(problems(root)) == 3
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("infra/mesh/callers/billing.yml", ": is no description of a caller; name it NAME.yaml"),
+        (
+            "infra/mesh/callers/Billing.yaml",
+            ": a caller is named with lower-case letters, digits and hyphens.",
+        ),
+        ("infra/mesh/services/stock/deployment.yaml", ": has no service.yaml; describe the service there"),
+    ],
+)
+def test_what_would_be_left_out_is_named(root: Path, path: str, says: str) -> None:
+    (root / path).parent.mkdir(exist_ok=True)
+    (root / path).write_text((root / CALLER).read_text())
+    assert any(
+        problem.startswith(f"{path.removesuffix('/deployment.yaml')}{says}") for problem in problems(root)
+    )
+
+
 def test_callers_that_no_proxy_could_tell_apart_are_refused(root: Path, change: Change) -> None:
     for part in ("SUBJECT", "EMAIL"):
         change(OTHER, f"STOREFRONT_{part}", f"REPORTS_{part}")

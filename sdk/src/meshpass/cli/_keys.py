@@ -43,7 +43,8 @@ _Store = Annotated[
     ),
 ]
 _Out = Annotated[
-    Path | None, typer.Option(help="Write the JWKS here too, such as infra/mesh/overlays/NAME/keys/enrichment.json.")
+    Path | None,
+    typer.Option(help="Write the JWKS here too, such as infra/mesh/overlays/NAME/keys/enrichment.json."),
 ]
 _Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document: JWKS, versions, what to do next.")

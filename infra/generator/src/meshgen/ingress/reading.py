@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from meshlab.env_file import read_env_file
@@ -21,6 +22,7 @@ _CALLERS = "infra/mesh/callers"
 _SERVICES = "infra/mesh/services"
 _OVERLAYS = "infra/mesh/overlays"
 _SCHEMAS = "infra/mesh/schema"
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")  # part of names that may have 63 letters
 
 
 def read_ingress(root: Path) -> Ingress:
@@ -31,7 +33,7 @@ def read_ingress(root: Path) -> Ingress:
     """
     callers = sorted((root / _CALLERS).glob("*.yaml"))
     services = sorted((root / _SERVICES).glob("*/service.yaml"))
-    problems: list[str] = []
+    problems = list(_strange_names(root, callers, services))
     found: list[list[Description]] = []
     for files, schema in ((callers, "caller"), (services, "service")):
         try:
@@ -48,6 +50,20 @@ def read_ingress(root: Path) -> Ingress:
     if problems:
         raise DescriptionError(sorted(set(problems)))
     return ingress
+
+
+def _strange_names(root: Path, callers: list[Path], services: list[Path]) -> Iterator[str]:
+    """Yield what stands beside the descriptions and would be left out, or could be no part of an object's name."""
+    for path in sorted((root / _CALLERS).iterdir()):
+        if path not in callers:
+            yield f"{path}: is no description of a caller; name it NAME.yaml, or move it elsewhere."
+        elif not _NAME.fullmatch(path.stem):
+            yield f"{path}: a caller is named with lower-case letters, digits and hyphens."
+    for path in sorted(path for path in (root / _SERVICES).iterdir() if path.is_dir()):
+        if path / "service.yaml" not in services:
+            yield f"{path}: has no service.yaml; describe the service there, or remove the directory."
+        elif not _NAME.fullmatch(path.name):
+            yield f"{path}: a service is named with lower-case letters, digits and hyphens."
 
 
 def overlays(root: Path) -> list[Path]:
