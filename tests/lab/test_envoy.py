@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from meshlab.bench.signing_keys import SigningKey
+from meshlab.errors import LabError
 from meshlab.istio import Address
 from meshlab.lab.contract_tokens import Tokens
 from meshlab.manifest import ManifestError
@@ -129,6 +130,13 @@ def test_a_policy_edited_while_it_runs_decides_at_once_and_so_does_its_correctio
     finally:
         mesh.apply(project)
     assert send()[0] == 200
+
+
+def test_manifests_without_the_labs_application_are_refused_by_name(edited: Edited, run_mesh: RunMesh) -> None:
+    without = edited(("infra/mesh/services/kustomization.yaml", "  - user-profile\n", ""))
+    says = "the lab runs the workload user-profile/user-profile, and these manifests have orders/orders"
+    with pytest.raises(LabError, match=says), run_mesh(without):
+        pass
 
 
 def test_keys_and_manifests_are_changed_apart(mesh: ProjectMesh, send: Send, project: Project) -> None:
