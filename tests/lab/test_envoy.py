@@ -132,7 +132,9 @@ def test_a_policy_edited_while_it_runs_decides_at_once_and_so_does_its_correctio
     assert send()[0] == 200
 
 
-def test_manifests_without_the_labs_application_are_refused_by_name(edited: Edited, run_mesh: RunMesh) -> None:
+def test_manifests_without_the_labs_application_are_refused_by_name(
+    edited: Edited, run_mesh: RunMesh
+) -> None:
     without = edited(("infra/mesh/services/kustomization.yaml", "  - user-profile\n", ""))
     says = "the lab runs the workload user-profile/user-profile, and these manifests have orders/orders"
     with pytest.raises(LabError, match=says), run_mesh(without):
