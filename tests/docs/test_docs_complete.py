@@ -95,7 +95,9 @@ def test_the_troubleshooting_page_quotes_what_the_programs_really_say() -> None:
         for part in ("sdk/src", "function", "lab/src", "deploy/steps")
         for path in (ROOT / part).rglob("*.py")
     )
-    sources += (ROOT / "Makefile").read_text() + (ROOT / "infra/policy-tests/user-profile.yaml").read_text()
+    sources += (ROOT / "Makefile").read_text() + (
+        ROOT / "infra/policy-tests/ingress/user-profile.yaml"
+    ).read_text()
     quoted = re.findall(r"^\| `([^`]+)` \|", read("docs/troubleshooting.md"), re.MULTILINE)
     assert len(quoted) > 20
     missing = [

@@ -85,7 +85,7 @@ EQUIVALENTS = [
 @pytest.fixture(scope="module")
 def run() -> Iterator[MutationRun]:
     with mutation_run(
-        INFRA / "mesh/overlays/example", [INFRA / "policy-tests"], INFRA / "contract.env"
+        INFRA / "mesh/overlays/example", [INFRA / "policy-tests/ingress"], INFRA / "contract.env"
     ) as started:
         yield started
 

@@ -159,7 +159,7 @@ def test_the_bench_judges_no_request_through_a_gateway_with_envoy_filters(
     overlay = tmp_path / "mesh/overlays/example"
     file = overlay / "kustomization.yaml"
     file.write_text(file.read_text().replace("  - keys #", "  - ../../ingress/limits\n  - keys #"))
-    files = collect([INFRA / "policy-tests/user-profile.yaml"], project.contract())
+    files = collect([INFRA / "policy-tests/ingress/user-profile.yaml"], project.contract())
     names = {
         "the known caller reads a profile": "not judged",
         "the gateway's identity with a valid token": "passed",

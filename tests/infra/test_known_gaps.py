@@ -1,6 +1,6 @@
 """What Istio and Envoy let through and no manifest can change; a release that closes one of them is noticed.
 
-Those that a case file can spell are in infra/policy-tests/user-profile.yaml.
+Those that a case file can spell are in infra/policy-tests/ingress/user-profile.yaml.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def verdicts_of(root: Path, overlay: str) -> Run:
     try:
         mesh = bench.load(Sources((str(root / "infra/mesh/overlays" / overlay),)))
         contract = read_env_file(root / "infra/contract.env")
-        return run_cases(mesh, collect([root / "infra/policy-tests"], contract), Choice())
+        return run_cases(mesh, collect([root / "infra/policy-tests/ingress"], contract), Choice())
     finally:
         bench.close()
 
@@ -43,7 +43,7 @@ def failed(run: Run) -> list[str]:
 
 
 def test_the_overlay_without_tls_lets_in_and_refuses_the_same(root: Path) -> None:
-    for file in (root / "infra/policy-tests").rglob("*.yaml"):
+    for file in (root / "infra/policy-tests/ingress").rglob("*.yaml"):
         text = file.read_text().replace("https://${", "http://${").replace("}:443", "}:80")
         file.write_text(text)
     run = verdicts_of(root, "plain-http")
@@ -71,7 +71,7 @@ def test_a_service_that_asks_for_websocket_gets_it_and_no_other_does(root: Path)
     service = root / "infra/mesh/services/orders/service.yaml"
     service.write_text(service.read_text() + "websocket: true\n")
     write(generate(root), directories(root))
-    extra = root / "infra/policy-tests/services/orders.yaml"
+    extra = root / "infra/policy-tests/ingress/services/orders.yaml"
     text = extra.read_text()
     assert "WebSocket" not in text
     upgrade = """

@@ -1,4 +1,4 @@
-"""Every expectation of infra/policy-tests is met by real proxies that run infra/mesh."""
+"""Every expectation of infra/policy-tests/ingress is met by real proxies that run infra/mesh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _PROJECT = Project.find(root=Path(__file__).parents[2])
 _NAMES = [
-    case.name for case_file in collect(_PROJECT.policy_tests, _PROJECT.contract()) for case in case_file.cases
+    case.name
+    for case_file in collect([_PROJECT.policy_tests], _PROJECT.contract())
+    for case in case_file.cases
 ]
 
 

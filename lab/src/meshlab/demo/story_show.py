@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from meshlab.bench.report.terminal import SafeConsole
 from rich.table import Table
 from rich.text import Text
 
 from meshlab.bench.case import FromBypass, FromWorkload
+from meshlab.bench.report.terminal import SafeConsole
 from meshlab.bench.report.words import ending, printable, reasons
 
 if TYPE_CHECKING:

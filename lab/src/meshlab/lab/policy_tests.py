@@ -30,6 +30,6 @@ def run_policy_tests(project: Project) -> Run:
     bench = LocalBench()
     try:
         mesh = bench.load(Sources((str(project.overlay),)))
-        return run_cases(mesh, collect(project.policy_tests, project.contract()), Choice())
+        return run_cases(mesh, collect([project.policy_tests], project.contract()), Choice())
     finally:
         bench.close()

@@ -8,7 +8,6 @@ from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
 
 _MARKER = Path("infra/contract.env")
-_OTHER_MESHES = ("egress", "lambda-bridge")
 DEFAULT_OVERLAY = "example"
 
 
@@ -67,10 +66,9 @@ class Project:
         return self.root / "function/enrichment/table.json"
 
     @property
-    def policy_tests(self) -> tuple[Path, ...]:
-        """The policy tests of the ingress mesh; those of other meshes need other manifests."""
-        directory = self.root / "infra/policy-tests"
-        return tuple(path for path in sorted(directory.glob("*")) if path.name not in _OTHER_MESHES)
+    def policy_tests(self) -> Path:
+        """The policy tests of the overlay's mesh; those of other meshes need other manifests."""
+        return self.root / "infra/policy-tests/ingress"
 
     def contract(self) -> Mapping[str, str]:
         """The values of `infra/contract.env`.

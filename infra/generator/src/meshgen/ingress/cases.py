@@ -46,7 +46,7 @@ def case_files(root: Path, ingress: Ingress) -> Iterator[GeneratedFile]:
         ingress: The callers and services.
     """
     for service in ingress.services:
-        path = root / f"infra/policy-tests/services/{service.name}.yaml"
+        path = root / f"infra/policy-tests/ingress/services/{service.name}.yaml"
         source = f"infra/mesh/callers and {service.source.file.relative_to(root)}"
         yield objects_file(path, source, [_case_file(ingress, service)], _NOTE, compact=True)
 
