@@ -123,7 +123,7 @@ def test_the_access_log_of_the_mesh_config_holds_no_query(tmp_path: Path) -> Non
 
 def test_the_mesh_config_normalizes_as_the_policies_assume() -> None:
     config = yaml.safe_load((INFRA / "mesh/platform/mesh-config.yaml").read_text())
-    assert config.keys() == {"pathNormalization", "accessLogFormat"}
+    assert config.keys() == {"pathNormalization", "accessLogFormat", "outboundTrafficPolicy"}
     assert config["pathNormalization"] == {"normalization": "BASE"}
 
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.lab.policy_tests import run_policy_tests
+from meshlab.bench.case_file.collect import collect
+from meshlab.bench.local_bench import LocalBench
+from meshlab.bench.protocol import Sources
+from meshlab.bench.session import Choice, run_cases
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
@@ -32,7 +35,13 @@ def broken_promises(edited: Edited) -> BreakPromises:
     """Change a copy of infra/, one line at a time, and return the names of the expectations that then break."""
 
     def change(*edits: Edit) -> set[str]:
-        run = run_policy_tests(edited(*edits))
+        project = edited(*edits)
+        cases = collect([project.policy_tests / "user-profile.yaml"], project.contract())
+        bench = LocalBench()
+        try:
+            run = run_cases(bench.load(Sources((str(project.overlay),))), cases, Choice())
+        finally:
+            bench.close()
         return {outcome.case.name for outcome in run.outcomes if outcome.state != "passed"}
 
     return change

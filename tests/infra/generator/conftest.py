@@ -16,7 +16,7 @@ def root(tmp_path: Path) -> Path:
     """The top directory of a copy, with infra/ alone."""
     shutil.copytree(ROOT / "infra/mesh", tmp_path / "infra/mesh", symlinks=True)
     shutil.copytree(ROOT / "infra/policy-tests", tmp_path / "infra/policy-tests")
-    (tmp_path / "infra/contract.env").symlink_to("mesh/contract/contract.env")
+    (tmp_path / "infra/contract.env").symlink_to("mesh/contract/values/contract.env")
     return tmp_path
 
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshlab.errors import LabError
+
 from meshgen.contract import PlaceError
 from meshgen.generated import stale, write
 from meshgen.plan import directories, generate
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         files = generate(root)
-    except (DescriptionError, PlaceError) as error:
+    except (DescriptionError, PlaceError, LabError) as error:
         print(error, file=sys.stderr)
         return 2
     if options.check:
