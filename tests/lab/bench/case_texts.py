@@ -196,9 +196,6 @@ MEANING_FAULTS = {
     "a row that is not declared": ("      cart: [200", "      carts: [200", "did you mean 'cart'?"),
     "a column that is not declared": ("write: '-'}", "writes: '-', write: '-'}", "no column is named 'writes'"),
     "a row and a column of one word": ("write: {request: POST", "write: {token: none, request: POST", "both write `token`"),
-    "an app with an unknown authority": (
-        "{command: [python, app.py]}", "{certificate: {authority: stranger}}", "no certificate authority is named",
-    ),
     "a command that cannot be split": ("{command: [python, app.py]}", "{command: \"python 'app.py\"}", "cannot be split"),
 }  # fmt: skip
 

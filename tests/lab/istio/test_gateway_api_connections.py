@@ -185,7 +185,7 @@ def test_a_policy_for_nothing_and_one_that_istio_ignores_are_noted() -> None:
     mesh = load((POLICY % ("tls", "", SYSTEM)).replace("name: cart", "name: gone"))
 
     assert "there is no Service shop/gone; the policy has no effect there." in notes(mesh)
-    assert "an annotation tells Istio to ignore it." in notes(load(ignored))
+    assert "an annotation makes Istio ignore it." in notes(load(ignored))
     assert load(ignored).destination_rules == ()
 
 

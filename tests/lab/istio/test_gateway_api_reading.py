@@ -73,7 +73,7 @@ REWRITE = "{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, repl
         (rule(f"{TO_CART}, name: a}}, {{{TO_CART}, name: a"), "'a' stands here twice; rename one."),
         (route(hosts="[Cart.example]"), "'Cart.example' is not a host name"),
         (route(hosts="['a.*.example']"), "'a.*.example' is not a host name"),
-        (route(parents="[{name: door}, {name: door}]"), "is a parent already; tell them apart"),
+        (route(parents="[{name: door}, {name: door}]"), "is a parent already; distinguish them"),
         (route(parents="[{name: door}, {name: door, sectionName: web}]"), "is a parent already"),
         (route(parents="[{name: door, listener: web}]"), "parentRefs[0].listener: this field is not known"),
         (route(kind="GRPCRoute", rules="[{matches: [{method: {}}]}]"), "needs a service, a method, or both."),
