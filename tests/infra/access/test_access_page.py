@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-import pytest
 import yaml
-from meshlab.env_file import read_env_file
 from meshlab.kustomize import build
 
 from tests.infra.access.admission_cases import RULES
@@ -33,10 +31,3 @@ def test_it_lists_what_its_overlay_needs() -> None:
     overlay = ROOT / "infra/mesh/overlays/any"
     for resource in yaml.safe_load(block[1])["resources"]:
         assert build((overlay / resource).resolve())
-
-
-def test_the_range_of_googles_apis_is_the_one_that_the_sidecars_know() -> None:
-    contract = read_env_file(ROOT / "infra/contract.env")
-    if "GOOGLE_APIS_HOST" not in contract:
-        pytest.skip("the contract names no host of Google's APIs in this tree")
-    assert contract["GOOGLE_APIS_HOST"] == f"{EXAMPLE['googleApis']}.googleapis.com"

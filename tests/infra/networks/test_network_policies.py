@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,7 +44,7 @@ from tests.infra.networks.world import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 DIRECTORY = ROOT / "infra/mesh/egress/network-policies/example"
@@ -406,18 +407,50 @@ def test_the_committed_files_follow_from_the_descriptions() -> None:
     assert [file.path for file in generate_networks(ROOT) if file.path.read_text() != file.text] == []
 
 
-def test_the_gateways_ports_are_those_of_its_service() -> None:
-    file = ROOT / "infra/mesh/egress/gateway"
-    if not file.is_dir():
-        pytest.skip("the egress gateway is not part of this tree")
-    (service,) = [found.body for found in build(file) if found.kind == "Service"]
-    ports = sorted(port["targetPort"] for port in service["spec"]["ports"])
-    opened = {
+def _opened(objects: Iterable[dict[str, Any]]) -> set[int]:
+    """Return the ports between teams and gateway."""
+    return {
         port["port"]
-        for found in EXAMPLE
+        for found in objects
         if found["metadata"]["name"] in ("egress-gateway", "teams")
         for direction in ("ingress", "egress")
         for rule in found["spec"].get(direction, ())
         for port in rule["ports"]
     }
-    assert sorted(opened) == ports
+
+
+def test_namespace_labels_and_ports_of_the_gateway_are_those_of_its_service(tmp_path: Path) -> None:
+    assert _opened(EXAMPLE) == {8080, 8443}
+    generated(tmp_path)
+    service = tmp_path / "infra/mesh/egress/gateway/service.yaml"
+    changes = {
+        "targetPort: 8080": "targetPort: 9080",
+        "istio: egressgateway": "istio: other",
+        "-egress\n": "-out\n",
+    }
+    text = service.read_text()
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    service.write_text(text)
+    written = {
+        file.path.relative_to(tmp_path / "infra/mesh").as_posix(): list(yaml.safe_load_all(file.text))
+        for file in generate_networks(tmp_path)
+    }
+    policies = [body for name, found in written.items() if "network-policies" in name for body in found]
+    assert _opened(found for found in policies if found["kind"] == "NetworkPolicy") == {9080, 8443}
+    assert "egress/network-policies/tried/istio-out.yaml" in written
+    assert "istio-egress" not in str(written)
+    assert "egressgateway" not in str(written)
+
+
+def test_a_choice_of_googles_apis_that_the_contract_does_not_share_is_refused(tmp_path: Path) -> None:
+    generated(tmp_path, googleApis="restricted")
+    contract = tmp_path / "infra/contract.env"
+    for value in ("GOOGLE_APIS_HOST=private.googleapis.com\n", ""):
+        contract.write_text(value)
+        with pytest.raises(DescriptionError) as caught:
+            generate_networks(tmp_path)
+        (problem,) = caught.value.problems
+        assert re.match(r".*/environments/tried\.yaml:\d+: googleApis: this means restricted\.", problem)
+        assert ("private.googleapis.com" if value else "missing") in problem

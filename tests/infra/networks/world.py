@@ -125,10 +125,12 @@ def generated(root: Path, **changes: object) -> dict[str, Any]:
     mesh = root / "infra/mesh"
     shutil.copytree(ROOT / "infra/mesh/schema", mesh / "schema")
     shutil.copytree(ROOT / "infra/mesh/egress/teams", mesh / "egress/teams")
+    shutil.copytree(ROOT / "infra/mesh/egress/gateway", mesh / "egress/gateway")
     value = yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())
     value = {key: found for key, found in {**value, **changes}.items() if found is not None}
     (mesh / "environments").mkdir()
     (mesh / "environments/tried.yaml").write_text(yaml.safe_dump(value))
+    (root / "infra/contract.env").write_text(f"GOOGLE_APIS_HOST={value.get('googleApis')}.googleapis.com\n")
     found = {}
     for file in generate_networks(root):
         for body in yaml.safe_load_all(file.text):

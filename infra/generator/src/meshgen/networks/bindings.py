@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshgen.networks.environment import EGRESS_NAMESPACE, ROOT_NAMESPACE
+from meshgen.networks.environment import ROOT_NAMESPACE
 
 if TYPE_CHECKING:
+    from meshgen.egress.gateway import Gateway
     from meshgen.generated import Object
     from meshgen.networks.environment import Environment
 
-__all__ = ["GATEWAY_NAMESPACES", "administrator_bindings", "team_bindings"]
+__all__ = ["administrator_bindings", "team_bindings"]
 
-GATEWAY_NAMESPACES = (EGRESS_NAMESPACE, "istio-ingress")
-"""Namespaces of gateways, whose workloads and Secrets the network's administrators look after."""
+_INGRESS_NAMESPACE = "istio-ingress"
 
 
-def administrator_bindings(environment: Environment) -> list[Object]:
-    """Return what the network's administrators get."""
+def administrator_bindings(environment: Environment, egress: Gateway) -> list[Object]:
+    """Return what the network's administrators get; a gateway's workloads and Secrets are theirs too."""
     group = environment.administrators
     return [
         _binding(
@@ -37,7 +37,7 @@ def administrator_bindings(environment: Environment) -> list[Object]:
                 group,
                 "Workloads and Secrets of a gateway, in its own namespace alone.",
             )
-            for namespace in GATEWAY_NAMESPACES
+            for namespace in (egress.namespace, _INGRESS_NAMESPACE)
         ),
         _binding(
             "RoleBinding",

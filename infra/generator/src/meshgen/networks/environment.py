@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import yaml
+from meshlab.env_file import read_env_file
 
 from meshgen.sources import DescriptionError, read_descriptions
 
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
 
     from meshgen.sources import Description
 
-__all__ = ["EGRESS_NAMESPACE", "ROOT_NAMESPACE", "Environment", "Team", "read_environments", "read_teams"]
+__all__ = ["ROOT_NAMESPACE", "Environment", "Team", "read_environments", "read_teams"]
 
-EGRESS_NAMESPACE = "istio-egress"
 ROOT_NAMESPACE = "istio-system"
 
 DnsMode = Literal["kube-dns", "node-local", "cloud-dns"]
@@ -83,12 +83,16 @@ def read_environments(root: Path) -> list[Environment]:
 
     Raises:
         DescriptionError: With all problems of all files.
+        LabError: The contract cannot be read.
     """
     mesh = root / "infra/mesh"
     files = sorted((mesh / "environments").glob("*.yaml"))
     if not files:
         return []
     descriptions = read_descriptions(files, mesh / "schema/environment.json")
+    host = read_env_file(root / "infra/contract.env").get("GOOGLE_APIS_HOST", "")
+    if problems := [problem for found in descriptions if (problem := _other_google_apis(found, host))]:
+        raise DescriptionError(problems)
     return [_environment(found, found.file.relative_to(root).as_posix()) for found in descriptions]
 
 
@@ -124,6 +128,18 @@ def _team(file: Path) -> Team:
     fields = value if isinstance(value, dict) else {}
     namespace = fields.get("namespace")
     return Team(namespace if isinstance(namespace, str) else "", fields.get("googleApis") is True)
+
+
+def _other_google_apis(description: Description, host: str) -> str:
+    """Return what is wrong where NetworkPolicies would open one range of Google's APIs and sidecars use the other."""
+    expected = f"{description.value['googleApis']}.googleapis.com"
+    if host == expected:
+        return ""
+    return description.problem(
+        f"googleApis: this means {expected}, and GOOGLE_APIS_HOST in infra/contract.env is {host or 'missing'}. "
+        "NetworkPolicies and sidecars must use the same one: change either.",
+        "googleApis",
+    )
 
 
 def _environment(description: Description, source: str) -> Environment:

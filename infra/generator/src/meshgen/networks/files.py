@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshgen.egress.gateway import read_gateway
 from meshgen.generated import GeneratedFile, objects_file
 from meshgen.networks.bindings import administrator_bindings, team_bindings
 from meshgen.networks.environment import (
-    EGRESS_NAMESPACE,
     ROOT_NAMESPACE,
     read_environments,
     read_teams,
@@ -18,43 +18,51 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from meshgen.egress.gateway import Gateway
     from meshgen.generated import Object
     from meshgen.networks.environment import Environment, Team
 
 __all__ = ["generate_networks"]
 
 _TEAMS = "infra/mesh/egress/teams"
+_SERVICE = "infra/mesh/egress/gateway/service.yaml"
 
 
 def generate_networks(root: Path) -> list[GeneratedFile]:
     """Return the NetworkPolicies and RoleBindings of every environment.
 
     Raises:
-        DescriptionError: A description is wrong.
+        DescriptionError: A description, or the egress gateway's Service, is wrong.
+        LabError: The contract cannot be read.
     """
     environments = read_environments(root)
-    teams = read_teams(root) if environments else []
+    if not environments:
+        return []
+    teams = read_teams(root)
+    gateway = read_gateway(root / _SERVICE)
     files = []
     for environment in environments:
-        source = f"{environment.source} and {_TEAMS}"
         policies = root / "infra/mesh/egress/network-policies" / environment.name
-        files += _directory(policies, source, _policies(environment, teams))
+        source = f"{environment.source}, {_TEAMS} and {_SERVICE}"
+        files += _directory(policies, source, _policies(environment, teams, gateway))
         bindings = root / "infra/mesh/access/bindings" / environment.name
-        files += _directory(bindings, source, _bindings(environment, teams))
+        source = f"{environment.source} and {_TEAMS}"
+        files += _directory(bindings, source, _bindings(environment, teams, gateway))
     return files
 
 
-def _policies(environment: Environment, teams: Sequence[Team]) -> dict[str, list[Object]]:
+def _policies(environment: Environment, teams: Sequence[Team], gateway: Gateway) -> dict[str, list[Object]]:
+    namespaces = [team.namespace for team in teams]
     return {
-        EGRESS_NAMESPACE: gateway_policies(environment, [team.namespace for team in teams]),
-        ROOT_NAMESPACE: control_plane_policies(environment, [team.namespace for team in teams]),
-        **{team.namespace: team_policies(environment, team) for team in teams},
+        gateway.namespace: gateway_policies(environment, namespaces, gateway),
+        ROOT_NAMESPACE: control_plane_policies(environment, namespaces, gateway),
+        **{team.namespace: team_policies(environment, team, gateway) for team in teams},
     }
 
 
-def _bindings(environment: Environment, teams: Sequence[Team]) -> dict[str, list[Object]]:
+def _bindings(environment: Environment, teams: Sequence[Team], gateway: Gateway) -> dict[str, list[Object]]:
     return {
-        "administrators": administrator_bindings(environment),
+        "administrators": administrator_bindings(environment, gateway),
         **{team.namespace: team_bindings(environment, team.namespace) for team in teams},
     }
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshgen.networks.environment import EGRESS_NAMESPACE, ROOT_NAMESPACE
+from meshgen.networks.environment import ROOT_NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from meshgen.egress.gateway import Gateway
     from meshgen.networks.environment import Environment
 
 __all__ = [
-    "GATEWAY_PODS",
-    "GATEWAY_PORTS",
     "GOOGLE_API_RANGES",
     "Rule",
     "api_server",
     "dns",
     "egress_gateway",
+    "gateway_ports",
     "google_apis",
     "internet",
     "istiod",
@@ -32,10 +32,6 @@ __all__ = [
 
 Rule = dict[str, Any]
 """One entry of `ingress` or `egress`, its peers under `peers`."""
-
-GATEWAY_PODS = {"istio": "egressgateway"}
-GATEWAY_PORTS = (8080, 8443)
-"""What the gateway's pods listen on: policies are checked after a Service's address has become a pod's."""
 
 GOOGLE_API_RANGES = {"private": "199.36.153.8/30", "restricted": "199.36.153.4/30"}
 """Source: https://cloud.google.com/vpc/docs/configure-private-google-access#domain-options."""
@@ -69,7 +65,7 @@ def rule(peers: Sequence[dict[str, Any]], tcp: Iterable[int] = (), udp: Iterable
     return {"peers": list(peers), "ports": ports or [{"protocol": "TCP"}]}
 
 
-def namespaces(names: Iterable[str], labels: dict[str, str] | None = None) -> dict[str, Any]:
+def namespaces(names: Iterable[str], labels: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return a peer: pods of these namespaces, by the label that the API server itself sets and keeps."""
     key = "kubernetes.io/metadata.name"
     values = sorted(names)
@@ -123,9 +119,14 @@ def istiod() -> Rule:
     return rule([namespaces([ROOT_NAMESPACE], _ISTIOD_PODS)], tcp=[_XDS_PORT])
 
 
-def egress_gateway() -> Rule:
+def gateway_ports(gateway: Gateway) -> tuple[int, int]:
+    """What the gateway's pods listen on: policies are checked after a Service's address has become a pod's."""
+    return gateway.originate.target, gateway.passthrough.target
+
+
+def egress_gateway(gateway: Gateway) -> Rule:
     """The egress gateway's listeners."""
-    return rule([namespaces([EGRESS_NAMESPACE], GATEWAY_PODS)], tcp=GATEWAY_PORTS)
+    return rule([namespaces([gateway.namespace], gateway.labels)], tcp=gateway_ports(gateway))
 
 
 def internet() -> Rule:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshgen.networks import peers
-from meshgen.networks.environment import EGRESS_NAMESPACE, ROOT_NAMESPACE
+from meshgen.networks.environment import ROOT_NAMESPACE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from meshgen.egress.gateway import Gateway
     from meshgen.generated import Object
     from meshgen.networks.environment import Environment, Team
 
@@ -18,7 +19,7 @@ __all__ = ["control_plane_policies", "gateway_policies", "team_policies"]
 _ISTIOD = {"app": "istiod"}
 
 
-def team_policies(environment: Environment, team: Team) -> list[Object]:
+def team_policies(environment: Environment, team: Team, gateway: Gateway) -> list[Object]:
     """Return the policies of one team's namespace."""
     namespace = team.namespace
     return [
@@ -29,7 +30,7 @@ def team_policies(environment: Environment, team: Team) -> list[Object]:
             namespace,
             "egress-gateway",
             "The way out: the gateway's listeners, by the ports that its pods listen on.",
-            egress=[peers.egress_gateway()],
+            egress=[peers.egress_gateway(gateway)],
         ),
         _policy(
             namespace,
@@ -41,36 +42,36 @@ def team_policies(environment: Environment, team: Team) -> list[Object]:
     ]
 
 
-def gateway_policies(environment: Environment, teams: Sequence[str]) -> list[Object]:
+def gateway_policies(environment: Environment, teams: Sequence[str], gateway: Gateway) -> list[Object]:
     """Return the policies of the egress gateway's namespace."""
     policies = [
-        _default_deny(EGRESS_NAMESPACE),
-        *_proxy_egress(environment, EGRESS_NAMESPACE),
-        *(_google(environment, EGRESS_NAMESPACE) if environment.proxies_need_google else ()),
+        _default_deny(gateway.namespace),
+        *_proxy_egress(environment, gateway.namespace),
+        *(_google(environment, gateway.namespace) if environment.proxies_need_google else ()),
         _policy(
-            EGRESS_NAMESPACE,
+            gateway.namespace,
             "internet",
             "Only the gateway's pods leave the cluster, in TLS alone, and to no private range: a request that the "
             "gateway lets pass must not reach something inside the VPC.",
-            selector=peers.GATEWAY_PODS,
+            selector=gateway.labels,
             egress=[peers.internet()],
         ),
     ]
     if teams:
         policies.append(
             _policy(
-                EGRESS_NAMESPACE,
+                gateway.namespace,
                 "teams",
                 "Only pods of the teams' namespaces reach the gateway, on its listeners. Namespaces are named by the "
                 "label that the API server sets and keeps: a role that may label namespaces cannot change it.",
-                selector=peers.GATEWAY_PODS,
-                ingress=[peers.rule([peers.namespaces(teams)], tcp=peers.GATEWAY_PORTS)],
+                selector=gateway.labels,
+                ingress=[peers.rule([peers.namespaces(teams)], tcp=peers.gateway_ports(gateway))],
             )
         )
     return policies
 
 
-def control_plane_policies(environment: Environment, teams: Sequence[str]) -> list[Object]:
+def control_plane_policies(environment: Environment, teams: Sequence[str], gateway: Gateway) -> list[Object]:
     """Return the policies of Istio's root namespace."""
     if environment.managed:
         return [_default_deny(ROOT_NAMESPACE)]
@@ -85,7 +86,7 @@ def control_plane_policies(environment: Environment, teams: Sequence[str]) -> li
             "The API server calls its webhooks on 15017.",
             selector=_ISTIOD,
             ingress=[
-                peers.proxies({*teams, EGRESS_NAMESPACE, *environment.namespaces}),
+                peers.proxies({*teams, gateway.namespace, *environment.namespaces}),
                 peers.webhook_callers(environment),
             ],
         ),
@@ -158,7 +159,7 @@ def _policy(
     name: str,
     reason: str,
     *,
-    selector: dict[str, str] | None = None,
+    selector: Mapping[str, str] | None = None,
     ingress: list[peers.Rule] | None = None,
     egress: list[peers.Rule] | None = None,
 ) -> Object:
