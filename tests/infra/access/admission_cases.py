@@ -16,12 +16,40 @@ import yaml
 
 from tests.infra.access.admission import Request
 
-__all__ = ["RULES", "Case", "cases", "requests"]
+__all__ = ["ADMISSION", "GATEWAYS", "OWN_OBJECTS", "RULES", "Case", "cases", "requests"]
 
-ADMISSION = Path(__file__).parents[3] / "infra/mesh/access/admission"
+MESH = Path(__file__).parents[3] / "infra/mesh"
+ADMISSION = MESH / "access/admission"
 RULES = sorted(path.parent.name for path in ADMISSION.glob("*/policy.yaml"))
 
 Body = dict[str, Any]
+
+
+def _own_objects() -> dict[str, Body]:
+    found = {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for file in sorted(MESH.rglob("*.yaml")):
+        if file.is_relative_to(ADMISSION):
+            continue
+        for body in yaml.load_all(file.read_text(), loader):
+            if isinstance(body, dict) and body.get("kind") in _OWN_KINDS and "namespace" in body["metadata"]:
+                found[f"{file.relative_to(MESH)}: {body['metadata']['name']}"] = body
+    return found
+
+
+_OWN_KINDS = ("Deployment", "Service")
+
+OWN_OBJECTS = _own_objects()
+"""Every Deployment and Service of the project, patches left out, by file and name."""
+
+GATEWAYS = sorted(
+    body["metadata"]["namespace"]
+    for body in OWN_OBJECTS.values()
+    if body["kind"] == "Deployment"
+    and body["spec"]["template"]["metadata"].get("annotations", {}).get("inject.istio.io/templates")
+    == "gateway"
+)
+"""The namespaces of the project's gateways."""
 
 _KEYS = {"name", "says", "only", "namespace", "namespace_labels", "operation", "user", "injected"}
 _CHANGES = {"metadata", "spec", "container", "beside", "init", "debug"}
@@ -182,7 +210,7 @@ def _injected(value: Body, namespace: str) -> Body:
     """Return a pod as the injector leaves it: in a gateway's namespace it fills in the pod's own proxy."""
     pod = _pod(value)
     injected = value.get("injected", True)
-    if namespace in ("istio-egress", "istio-ingress") or injected is False:
+    if namespace in GATEWAYS or injected is False:
         return pod
     added: Body = copy.deepcopy(_INJECTED)
     if injected == "native":

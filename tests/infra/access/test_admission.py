@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import kubernetes_validate
 import pytest
-import yaml
 from meshlab.kustomize import build
 
 from tests.infra.access.admission import Admission, Request, compiled, expressions
-from tests.infra.access.admission_cases import ADMISSION, RULES, Case, cases, requests
-from tests.infra.networks.world import ROOT
+from tests.infra.access.admission_cases import ADMISSION, GATEWAYS, OWN_OBJECTS, RULES, Case, cases, requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,32 +151,53 @@ def test_every_object_of_a_case_could_be_sent(case: Case) -> None:
     kubernetes_validate.validate(copy.deepcopy(request.body), KUBERNETES_VERSION, strict=True)
 
 
-def _own_objects() -> list[Any]:
-    """Return every Deployment and Service of the clusters that these rules are for, as requests."""
-    found = []
-    elsewhere = (
-        ADMISSION,
-        ROOT / "infra/mesh/lambda-bridge",
-    )  # the bridge's gateways have namespaces of their own
-    for file in sorted((ROOT / "infra/mesh").rglob("*.yaml")):
-        if any(file.is_relative_to(directory) for directory in elsewhere):
-            continue
-        for body in yaml.safe_load_all(file.read_text()):
-            resources = {"Deployment": ("apps", "deployments"), "Service": ("", "services")}
-            place = resources.get(body.get("kind", "")) if isinstance(body, dict) else None
-            if place and "namespace" in body["metadata"]:
-                request = Request(*place, body, body["metadata"]["namespace"])
-                found.append(
-                    pytest.param(request, id=f"{file.relative_to(ROOT)}: {body['metadata']['name']}")
-                )
-    return found
+_RESOURCES = {"Deployment": ("apps", "deployments"), "Service": ("", "services")}
 
 
-@pytest.mark.parametrize("request_", _own_objects())
-def test_the_projects_own_workloads_and_services_are_admitted(
-    request_: Request, admission: Admission
+@pytest.mark.parametrize("name", OWN_OBJECTS)
+def test_the_projects_own_workloads_and_services_are_admitted(name: str, admission: Admission) -> None:
+    body = OWN_OBJECTS[name]
+    request = Request(*_RESOURCES[body["kind"]], body, body["metadata"]["namespace"])
+    assert admission.refusals(request) == []
+
+
+def test_the_projects_own_workloads_are_those_of_all_meshes() -> None:
+    names = {body["metadata"]["name"] for body in OWN_OBJECTS.values() if body["kind"] == "Deployment"}
+    assert names >= {
+        "istio-internal-gateway",
+        "istio-egressgateway",
+        "istio-lambda-egress",
+        "istio-lambda-ingress",
+    }
+    assert names >= {"orders", "user-profile", "greeter"}
+
+
+EXEMPT = ("injection", "proxy-identity", "proxy-settings", "services")
+"""The rules that a gateway could not keep."""
+
+
+def test_the_namespaces_that_some_rules_leave_out_are_those_of_the_gateways() -> None:
+    for name, policy in _POLICIES.items():
+        selector = policy["spec"]["matchConstraints"].get("namespaceSelector")
+        assert (selector is not None) is (name in EXEMPT), name
+        if selector is not None:
+            (expression,) = selector["matchExpressions"]
+            assert (expression["key"], expression["operator"]) == ("kubernetes.io/metadata.name", "NotIn")
+            assert expression["values"] == GATEWAYS, name
+
+
+@pytest.mark.parametrize("namespace", GATEWAYS)
+def test_a_gateways_namespace_is_left_out_of_these_rules_alone_and_no_similar_name(
+    namespace: str, admission: Admission
 ) -> None:
-    assert admission.refusals(request_) == []
+    for rule in RULES:
+        request = requests(cases(rule, good=False)[0])[0]
+        refused = [found.policy for found in admission.refusals(replace(request, namespace=namespace))]
+        assert refused == ([] if rule in EXEMPT else [rule])
+        for similar in (f"{namespace}-2", f"my-{namespace}", namespace.removesuffix("gress")):
+            assert [found.policy for found in admission.refusals(replace(request, namespace=similar))] == [
+                rule
+            ]
 
 
 def test_every_rule_says_why_it_is_there() -> None:
