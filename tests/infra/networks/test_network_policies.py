@@ -287,6 +287,32 @@ def test_a_team_that_is_added_gets_its_policies_and_the_gateways(tmp_path: Path)
     assert "team-z.yaml" in files
 
 
+def _bodies(root: Path) -> list[dict[str, Any]]:
+    return [body for file in generate_networks(root) for body in yaml.safe_load_all(file.text)]
+
+
+def test_the_gateway_leaves_on_the_ports_of_the_teams_hosts_alone(tmp_path: Path) -> None:
+    generated(tmp_path)
+    teams = tmp_path / "infra/mesh/egress/teams"
+    for text, ports in (
+        ("namespace: team-z\nhosts:\n  - {host: a.example, tls: passthrough, port: 9999}\n", {443, 9999}),
+        ("namespace: team-z\n", {443}),
+    ):
+        (teams / "team-z.yaml").write_text(text)
+        policies = [found for found in _bodies(tmp_path) if found["kind"] == "NetworkPolicy"]
+        leaves = {port for _, port in world.PORTS if allowed(policies, Connection(GATEWAY, INTERNET, port))}
+        assert leaves == ports
+
+
+def test_a_gateway_without_hosts_leaves_nowhere(tmp_path: Path) -> None:
+    generated(tmp_path)
+    for file in (tmp_path / "infra/mesh/egress/teams").glob("*.yaml"):
+        file.write_text(f"namespace: {file.stem}\n")
+    names = [body["metadata"]["name"] for body in _bodies(tmp_path) if body["kind"] == "NetworkPolicy"]
+    assert "teams" in names
+    assert "internet" not in names
+
+
 def test_two_teams_cannot_share_a_namespace(tmp_path: Path) -> None:
     generated(tmp_path)
     again = tmp_path / "infra/mesh/egress/teams/again.yaml"

@@ -19,6 +19,9 @@ __all__ = ["ROOT_NAMESPACE", "Environment", "Team", "read_environments", "read_t
 
 ROOT_NAMESPACE = "istio-system"
 
+_TLS_PORT = 443
+"""The port of a host whose description names none."""
+
 DnsMode = Literal["kube-dns", "node-local", "cloud-dns"]
 
 
@@ -72,10 +75,12 @@ class Team:
     Attributes:
         namespace: The team's namespace.
         google_apis: Whether its workloads call Google's APIs.
+        ports: The TLS ports of its hosts, which the gateway connects to.
     """
 
     namespace: str
     google_apis: bool
+    ports: frozenset[int]
 
 
 def read_environments(root: Path) -> list[Environment]:
@@ -127,7 +132,13 @@ def _team(file: Path) -> Team:
         raise DescriptionError([f"{file}: cannot be read: {error}"]) from None
     fields = value if isinstance(value, dict) else {}
     namespace = fields.get("namespace")
-    return Team(namespace if isinstance(namespace, str) else "", fields.get("googleApis") is True)
+    hosts = fields.get("hosts")
+    found = [host.get("port", _TLS_PORT) for host in hosts or () if isinstance(host, dict)]
+    return Team(
+        namespace if isinstance(namespace, str) else "",
+        fields.get("googleApis") is True,
+        frozenset(port for port in found if isinstance(port, int)),
+    )
 
 
 def _other_google_apis(description: Description, host: str) -> str:

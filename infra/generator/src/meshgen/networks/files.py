@@ -54,7 +54,7 @@ def generate_networks(root: Path) -> list[GeneratedFile]:
 def _policies(environment: Environment, teams: Sequence[Team], gateway: Gateway) -> dict[str, list[Object]]:
     namespaces = [team.namespace for team in teams]
     return {
-        gateway.namespace: gateway_policies(environment, namespaces, gateway),
+        gateway.namespace: gateway_policies(environment, teams, gateway),
         ROOT_NAMESPACE: control_plane_policies(environment, namespaces, gateway),
         **{team.namespace: team_policies(environment, team, gateway) for team in teams},
     }

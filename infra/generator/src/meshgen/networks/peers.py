@@ -129,14 +129,14 @@ def egress_gateway(gateway: Gateway) -> Rule:
     return rule([namespaces([gateway.namespace], gateway.labels)], tcp=gateway_ports(gateway))
 
 
-def internet() -> Rule:
-    """Hosts outside, in TLS alone; no private range, so that the gateway opens nothing inside the VPC."""
+def internet(ports: Iterable[int]) -> Rule:
+    """Hosts outside, on their TLS ports alone; no private range, so that the gateway opens nothing inside the VPC."""
     return rule(
         [
             {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(_NOT_THE_INTERNET)}},
             {"ipBlock": {"cidr": "::/0", "except": list(_NOT_THE_INTERNET_V6)}},
         ],
-        tcp=[443],
+        tcp=sorted(ports),
     )
 
 

@@ -42,22 +42,26 @@ def team_policies(environment: Environment, team: Team, gateway: Gateway) -> lis
     ]
 
 
-def gateway_policies(environment: Environment, teams: Sequence[str], gateway: Gateway) -> list[Object]:
+def gateway_policies(environment: Environment, teams: Sequence[Team], gateway: Gateway) -> list[Object]:
     """Return the policies of the egress gateway's namespace."""
     policies = [
         _default_deny(gateway.namespace),
         *_proxy_egress(environment, gateway.namespace),
         *(_google(environment, gateway.namespace) if environment.proxies_need_google else ()),
-        _policy(
-            gateway.namespace,
-            "internet",
-            "Only the gateway's pods leave the cluster, in TLS alone, and to no private range: a request that the "
-            "gateway lets pass must not reach something inside the VPC.",
-            selector=gateway.labels,
-            egress=[peers.internet()],
-        ),
     ]
+    if ports := {port for team in teams for port in team.ports}:
+        policies.append(
+            _policy(
+                gateway.namespace,
+                "internet",
+                "Only the gateway's pods leave the cluster, on the TLS ports of the teams' hosts, and to no private "
+                "range: a request that the gateway lets pass must not reach something inside the VPC.",
+                selector=gateway.labels,
+                egress=[peers.internet(ports)],
+            )
+        )
     if teams:
+        clients = peers.namespaces(team.namespace for team in teams)
         policies.append(
             _policy(
                 gateway.namespace,
@@ -65,7 +69,7 @@ def gateway_policies(environment: Environment, teams: Sequence[str], gateway: Ga
                 "Only pods of the teams' namespaces reach the gateway, on its listeners. Namespaces are named by the "
                 "label that the API server sets and keeps: a role that may label namespaces cannot change it.",
                 selector=gateway.labels,
-                ingress=[peers.rule([peers.namespaces(teams)], tcp=peers.gateway_ports(gateway))],
+                ingress=[peers.rule([clients], tcp=peers.gateway_ports(gateway))],
             )
         )
     return policies
