@@ -88,6 +88,26 @@ WEAKENED: dict[str, tuple[str, Edit, frozenset[str]]] = {
         (_POLICY, 'hosts: ["${BRIDGE_HOST}"]', 'hosts: ["${BRIDGE_HOST}", "lambda.bridge.internal:*"]'),
         frozenset({"the caller's certificate with another Host that has the right one in front"}),
     ),
+    "gke: a WebSocket": (
+        "gke",
+        (_POLICY, 'notValues: ["*"]', 'notValues: ["h2c"]'),
+        frozenset({"a WebSocket, whose tunnel no policy reads"}),
+    ),
+    "gke: dots with a parameter": (
+        "gke",
+        (_POLICY, '            notPaths: ["/lookup/..;*", "/lookup/.;*"]\n', ""),
+        frozenset(
+            {
+                "the caller's certificate, and dots with a parameter in place of an id",
+                "the caller's certificate, and one dot with a parameter in place of an id",
+            }
+        ),
+    ),
+    "gke: the proxies' own headers": (
+        "gke",
+        (f"{_GKE}/virtual-service.yaml", "            - x-forwarded-client-cert\n", ""),
+        frozenset({"nothing that the proxies know of the workload leaves"}),
+    ),
     "gke: any method": (
         "gke",
         (_POLICY, "            methods: [GET]\n", ""),
@@ -218,6 +238,23 @@ WEAKENED: dict[str, tuple[str, Edit, frozenset[str]]] = {
         "eks",
         (f"{_EKS}/authorization-policy.yaml", "/lookup/{*}", "/lookup/{**}"),
         frozenset({"a path below one that is allowed"}),
+    ),
+    "eks: a WebSocket": (
+        "eks",
+        (f"{_EKS}/authorization-policy.yaml", 'notValues: ["*"]', 'notValues: ["h2c"]'),
+        frozenset({"a WebSocket, whose tunnel no policy reads"}),
+    ),
+    "eks: dots with a parameter": (
+        "eks",
+        (f"{_EKS}/authorization-policy.yaml", '            notPaths: ["/lookup/..;*", "/lookup/.;*"]\n', ""),
+        frozenset(
+            {"dots with a parameter in place of an id", "one dot with a parameter in place of an id"}
+        ),
+    ),
+    "eks: the proxies' own headers": (
+        "eks",
+        (f"{_EKS}/virtual-service.yaml", "            - x-forwarded-client-cert\n", ""),
+        frozenset({"nothing that the proxies know of the client reaches the function"}),
     ),
     "eks: any host": (
         "eks",
