@@ -224,6 +224,7 @@ MISTAKES = {
     "a fragment": (team(ORIGINATE.replace("[/]", '["/a#b"]')), "remove the fragment"),
     "an escape": (team(ORIGINATE.replace("[/]", '["/a%2Fb"]')), "Envoy decodes"),
     "dots": (team(ORIGINATE.replace("[/]", '["/a/../b"]')), "never matches"),
+    "dots with a parameter": (team(ORIGINATE.replace("[/]", '["/..;/b"]')), "never matches"),
     "an empty segment": (team(ORIGINATE.replace("[/]", '["/a//b"]')), "has an empty segment"),
     "a star in the middle": (team(ORIGINATE.replace("[/]", '["/a/*/b"]')), "write {*} for one segment"),
     "a template with a star": (team(ORIGINATE.replace("[/]", '["/a/{*}/b*"]')), "ends with {**}, not with *"),
@@ -246,6 +247,29 @@ MISTAKES = {
         "x.yaml:2: the key namespace stands here twice",
     ),
     "a namespace that YAML readers differ on": ("namespace: yes\nhosts: []\n", "quote it"),
+    "a line break": (team(ORIGINATE, namespace='"team-z\\n"'), "has a line break or a control character"),
+    "a line break in a service account": (
+        team(ORIGINATE.replace("tls:", 'serviceAccounts: ["a\\n"], tls:')),
+        "has a line break or a control character",
+    ),
+    "a port that Kubernetes takes for no integer": (
+        team(ORIGINATE.replace("tls:", "port: 8443.0, tls:")),
+        "hosts.0.port: 8443.0 is not of type 'integer'",
+    ),
+    "a service of Kubernetes by its short name": (
+        team("{host: kubernetes.default, tls: passthrough}"),
+        "is a name inside the network",
+    ),
+    "a service of a team by its short name": (
+        team("{host: db.team-z, tls: passthrough}"),
+        "is the name of a service in a team's namespace",
+    ),
+    "a namespace that is the name of a generated file": (
+        team(ORIGINATE, namespace="administrators"),
+        "is the name of another generated file",
+    ),
+    "lists without end": ("namespace: team-z\nhosts: " + "[" * 2000 + "]" * 2000, "nested too deeply"),
+    "a list that holds itself": ("namespace: team-z\nhosts: &a [*a]\n", "unconstructable recursive node"),
     "no mapping": ("- a\n", "x.yaml:1: expected one mapping"),
 }  # fmt: skip
 
@@ -266,6 +290,31 @@ def test_all_mistakes_of_all_teams_are_named_at_once(generate: Callable[..., Des
             b=team("{host: 1.2.3.4, tls: passthrough}"),
         )
     assert len(error.value.problems) == 5  # path, capitals, port, address, and the namespace of both
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("team-z.yml", "is no description of a team; name it NAME.yaml"),
+        ("Team Z.yaml", "a team is named with at most 30 lower-case letters"),
+        ("kustomization.yaml", "a team is named with"),
+    ],
+)
+def test_a_file_that_would_be_left_out_or_has_a_strange_name_is_refused(
+    project: Path, name: str, says: str
+) -> None:
+    (project / "infra/mesh/egress/teams" / name).write_text(team(ORIGINATE))
+    with pytest.raises(DescriptionError, match=says):
+        egress(project)
+
+
+def test_what_other_yaml_readers_take_for_a_number_is_quoted(
+    project: Path, generate: Callable[..., Described]
+) -> None:
+    generate(a=team(ORIGINATE, namespace='"1e3"'))
+    texts = [file.text for file in egress(project) if "/generated/teams/" in str(file.path)]
+    assert "namespace: '1e3'" in texts[0]
+    assert "namespace: 1e3" not in texts[0]
 
 
 def test_two_files_for_one_namespace_name_each_other(generate: Callable[..., Described]) -> None:

@@ -313,14 +313,6 @@ def test_a_gateway_without_hosts_leaves_nowhere(tmp_path: Path) -> None:
     assert "internet" not in names
 
 
-def test_two_teams_cannot_share_a_namespace(tmp_path: Path) -> None:
-    generated(tmp_path)
-    again = tmp_path / "infra/mesh/egress/teams/again.yaml"
-    again.write_text("namespace: team-x\n")
-    with pytest.raises(DescriptionError, match=r"namespace: .* has the namespace team-x already"):
-        generate_networks(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

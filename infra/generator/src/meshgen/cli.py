@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from meshlab.errors import LabError
 
-from meshgen.contract import PlaceError
 from meshgen.generated import stale, write
 from meshgen.plan import directories, generate
 from meshgen.sources import DescriptionError
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         files = generate(root)
-    except (DescriptionError, PlaceError, LabError) as error:
+    except (DescriptionError, LabError) as error:
         print(error, file=sys.stderr)
         return 2
     if options.check:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from meshgen.generated import Object
 
-__all__ = ["REFERENCE", "PlaceError", "Target", "replacements", "targets"]
+__all__ = ["REFERENCE", "PlaceError", "Target", "misplaced", "replacements", "targets"]
 
 REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 """A reference to a value of the contract."""
@@ -58,6 +58,18 @@ def targets(objects: Iterable[Object]) -> list[Target]:
         PlaceError: A reference stands where kustomize cannot replace it.
     """
     return [target for document in objects for target in _targets(document)]
+
+
+def misplaced(text: str) -> str:
+    """Return what is wrong with the references in a text; empty for nothing."""
+    for match in REFERENCE.finditer(text):
+        try:
+            _part(text, match, text)
+        except PlaceError as error:
+            return f"{error}."
+    if "${" in REFERENCE.sub("", text):
+        return f"{text}: a reference is written ${{KEY}}, with a key in capitals."
+    return ""
 
 
 def replacements(found: Iterable[Target], config_map: str = "contract") -> list[dict[str, Any]]:

@@ -56,6 +56,8 @@ def objects_file(
 
 def is_generated(path: Path) -> bool:
     """Whether a file says that it was generated."""
+    if not path.is_file():
+        return False
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.readline().startswith(_MARK)
 
@@ -78,6 +80,8 @@ def write(files: Iterable[GeneratedFile], directories: Iterable[Path]) -> list[P
     changed = [path for path, text in expected.items() if _read(path) != text]
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            path.unlink()  # what it points to is another file, and may be outside of the project
         path.write_text(expected[path], encoding="utf-8")
     removed = _left_over(expected, directories)
     for path in removed:
@@ -91,7 +95,7 @@ def _left_over(expected: Mapping[Path, str], directories: Iterable[Path]) -> lis
 
 
 def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    return path.read_text(encoding="utf-8") if path.is_file() and not path.is_symlink() else None
 
 
 class _Dumper(yaml.SafeDumper):
@@ -103,6 +107,17 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 
+
+# Numbers to YAML 1.2 and texts to PyYAML, which writes them without quotes.
+_NUMBER_ELSEWHERE = re.compile(r"0o[0-7]+|[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    style = "'" if _NUMBER_ELSEWHERE.fullmatch(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 _COMMENT = re.compile(r"^( *)'(# .*)': null$", re.MULTILINE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-__all__ = ["Description", "DescriptionError", "read_descriptions"]
+__all__ = [
+    "Description",
+    "DescriptionError",
+    "is_name",
+    "is_reserved",
+    "read_descriptions",
+    "shown",
+    "strange_files",
+    "validator_of",
+]
 
 Key = str | int
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Part of file names, of directories and of names of objects, which may have 63 letters.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
+_RESERVED_PREFIXES = ("kube-", "gke-", "istio-")
+_INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+    "integer", lambda _, value: type(value) is int
+)
+_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_INTEGERS)
 
 
 class DescriptionError(Exception):
@@ -62,8 +81,7 @@ def read_descriptions(files: Sequence[Path], schema_file: Path) -> list[Descript
     Raises:
         DescriptionError: With all problems of all files.
     """
-    schema = json.loads(schema_file.read_text(encoding="utf-8"))
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = validator_of(schema_file)
     problems: list[str] = []
     descriptions = []
     for file in files:
@@ -73,13 +91,55 @@ def read_descriptions(files: Sequence[Path], schema_file: Path) -> list[Descript
             problems.extend(error.problems)
             continue
         description = Description(file, value)
-        problems.extend(_duplicates(description, value))
+        problems.extend(_unreadable(description, value))
         errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
         problems.extend(_schema_problem(description, error) for error in errors)
         descriptions.append(description)
     if problems:
         raise DescriptionError(problems)
     return descriptions
+
+
+def validator_of(schema_file: Path) -> jsonschema.protocols.Validator:
+    """Return what checks a value against a schema; `80.0` is no integer, because Kubernetes takes none."""
+    validator: jsonschema.protocols.Validator = _Validator(
+        json.loads(schema_file.read_text(encoding="utf-8"))
+    )
+    return validator
+
+
+def is_name(text: str) -> bool:
+    """Return whether descriptions and what is made from them may have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def shown(path: Path) -> str:
+    """Return a path on one line."""
+    text = str(path)
+    return repr(text) if _CONTROL.search(text) else text
+
+
+def is_reserved(namespace: str) -> bool:
+    """Return whether a namespace belongs to Kubernetes, GKE or Istio, and not to a team or a service."""
+    return namespace == "default" or namespace.startswith(_RESERVED_PREFIXES)
+
+
+def strange_files(directory: Path, what: str) -> list[str]:
+    """Return a sentence about each file beside descriptions that would be left out, or whose name cannot be used.
+
+    Args:
+        directory: Where the descriptions are.
+        what: What each of them describes, such as `a team`.
+    """
+    problems = []
+    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+        if path.suffix != ".yaml":
+            problems.append(f"{path}: is no description of {what}; name it NAME.yaml, or move it elsewhere.")
+        elif not is_name(path.stem) or path.stem == "kustomization":
+            problems.append(
+                f"{shown(path)}: {what} is named with at most 30 lower-case letters, digits and hyphens."
+            )
+    return problems
 
 
 def _one_document(file: Path) -> dict[str, Any]:
@@ -102,24 +162,31 @@ def _schema_problem(description: Description, error: jsonschema.ValidationError)
     return description.problem(f"{place}: {error.message}.{hint}", *keys)
 
 
-def _duplicates(description: Description, value: object, *keys: Key) -> list[str]:
-    """Report what would be lost or read in two ways."""
+def _unreadable(description: Description, value: object, *keys: Key) -> list[str]:
+    """Report what would be lost, read in two ways, or not be seen by a reader of the file."""
     if isinstance(value, Ambiguous):
         return [
             description.problem(f"{value} is read differently by different YAML readers; quote it.", *keys)
         ]
+    if isinstance(value, str) and _CONTROL.search(value):
+        return [description.problem(f"{value!r} has a line break or a control character.", *keys)]
     problems = []
     if isinstance(value, LocatedDict):
         problems = [
             f"{description.file}:{line}: the key {key} stands here twice."
             for key, line in value.duplicates.items()
         ]
+        problems += [
+            description.problem(f"the key {key!r} has a line break or a control character.", *keys, key)
+            for key in value
+            if _CONTROL.search(key)
+        ]
     items: Iterable[tuple[Key, object]] = ()
     if isinstance(value, dict):
         items = value.items()
     elif isinstance(value, list):
         items = enumerate(value)
-    return problems + [found for key, item in items for found in _duplicates(description, item, *keys, key)]
+    return problems + [found for key, item in items for found in _unreadable(description, item, *keys, key)]
 
 
 def _line(value: object, keys: Sequence[Key]) -> int:

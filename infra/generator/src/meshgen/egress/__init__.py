@@ -10,6 +10,7 @@ from meshgen.egress.gateway import gateway_objects, read_gateway
 from meshgen.egress.teams import read_teams
 from meshgen.egress.workloads import team_objects
 from meshgen.generated import objects_file
+from meshgen.sources import DescriptionError, strange_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,8 @@ def egress(root: Path) -> list[GeneratedFile]:
     if not directory.is_dir():
         return []
     gateway = read_gateway(directory / "gateway/service.yaml")
+    if strange := strange_files(root / _TEAMS, "a team"):
+        raise DescriptionError(strange)
     teams = read_teams(sorted((root / _TEAMS).glob("*.yaml")), root / "infra/mesh/schema/team.json")
     generated = directory / "generated"
     objects = {"gateway": gateway_objects(gateway, teams)}

@@ -6,6 +6,8 @@ import hashlib
 import ipaddress
 import re
 
+from meshgen.sources import is_reserved
+
 __all__ = ["host_problem", "label_of"]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -36,7 +38,7 @@ def host_problem(host: str) -> str:
         return f"{host} ends like an IP address; write a DNS name."
     if f".{host}".endswith(_GOOGLE):
         return f"{host} is Google's own and is not reached through the gateway; write `googleApis: true`."
-    if host.endswith(_INSIDE):
+    if host.endswith(_INSIDE) or is_reserved(labels[-1]):
         return f"{host} is a name inside the network, not a host on the internet."
     return ""
 

@@ -83,7 +83,7 @@ def near_misses(pattern: str, taken: Iterable[str]) -> list[str]:
 def _segment_problem(pattern: str, segment: str, *, templated: bool) -> str:
     if segment == "":
         return f"{pattern!r} has an empty segment (//)."
-    if segment in (".", ".."):
+    if segment.partition(";")[0] in (".", ".."):
         return (
             f"{pattern!r}: Envoy resolves {segment} before the policy sees the path, so this never matches."
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from meshgen.egress.hosts import host_problem
 from meshgen.egress.paths import path_problem
-from meshgen.sources import DescriptionError, read_descriptions
+from meshgen.sources import DescriptionError, is_reserved, read_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,8 +25,8 @@ APPLICATION_PORT = 80
 _DEFAULT_PORT = 443
 # Istio's own ports in a pod: the sidecar never treats them as traffic of the application.
 _ISTIO_PORTS = range(15000, 15091)
-_RESERVED = ("default", "istio-system", "istio-egress", "istio-ingress")
-_RESERVED_PREFIXES = ("kube-", "gke-", "istio-")
+# What stands beside a team's files in generated directories.
+_TAKEN_NAMES = ("administrators", "kustomization")
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,12 @@ def _access(entry: dict[str, Any]) -> Access:
 def _problems(description: Description) -> Iterator[str]:
     """Yield what is wrong with one team."""
     namespace = description.value["namespace"]
-    if namespace in _RESERVED or namespace.startswith(_RESERVED_PREFIXES):
+    if is_reserved(namespace):
         yield description.problem(f"namespace: {namespace} is no team's namespace.", "namespace")
+    if namespace in _TAKEN_NAMES:
+        yield description.problem(
+            f"namespace: {namespace} is the name of another generated file; take another.", "namespace"
+        )
     seen: dict[str, int] = {}
     for index, entry in enumerate(description.value["hosts"]):
         yield from _host_problems(description, index, entry)
@@ -171,6 +175,7 @@ def _disagreements(descriptions: Sequence[Description]) -> Iterator[str]:
     """Yield where two teams cannot both be right."""
     namespaces: dict[str, Description] = {}
     hosts: dict[str, tuple[Description, int]] = {}
+    inside = {description.value["namespace"] for description in descriptions}
     for description in descriptions:
         namespace = description.value["namespace"]
         first = namespaces.setdefault(namespace, description)
@@ -178,6 +183,9 @@ def _disagreements(descriptions: Sequence[Description]) -> Iterator[str]:
             text = f"namespace: {namespace} is described in {first.file} already."
             yield description.problem(text, "namespace")
         for index, entry in enumerate(description.value["hosts"]):
+            if entry["host"].rpartition(".")[2] in inside:
+                text = f"{entry['host']} is the name of a service in a team's namespace, not a host on the internet."
+                yield description.problem(f"hosts.{index}.host: {text}", "hosts", index, "host")
             other, number = hosts.setdefault(entry["host"], (description, index))
             if other is not description:
                 yield from _host_disagreements(description, index, other, other.value["hosts"][number])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshgen.contract import REFERENCE
 from meshgen.ingress.model import ONE_SEGMENT
+from meshgen.sources import is_reserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,13 +24,15 @@ def problems_between(ingress: Ingress, contract: Mapping[str, str]) -> list[str]
         ingress: The callers and services.
         contract: The values of `infra/contract.env`, since two descriptions may write one value in two ways.
     """
+    disagreements = [*_calls(ingress), *_called(ingress)]
     return [
-        *_calls(ingress),
-        *_called(ingress),
+        *disagreements,
+        *(() if disagreements else _same_names(ingress)),
         *_issuers(ingress.callers, contract),
         *_same_callers(ingress.callers, contract),
         *_same_paths(ingress.services, contract),
         *_same_workloads(ingress.services),
+        *_reserved_namespaces(ingress.services),
     ]
 
 
@@ -120,10 +123,35 @@ def _may_be_equal(one: str, other: str) -> bool:
 
 
 def _same_workloads(services: tuple[Service, ...]) -> Iterator[str]:
+    """A pod has all labels of a selector, and more: two selectors meet unless they give one label two values."""
     for first, second in combinations(services, 2):
-        if (first.namespace, first.labels) == (second.namespace, second.labels):
-            problem = f"are those of {first.source.file}; policies could not tell the two workloads apart."
+        apart = any(second.labels.get(key, value) != value for key, value in first.labels.items())
+        if first.namespace == second.namespace and not apart:
+            problem = (
+                f"a pod may have these and those of {first.source.file}, and then the policies of both would open it; "
+                "give one label different values."
+            )
             yield second.source.problem(problem, "labels")
+
+
+def _reserved_namespaces(services: tuple[Service, ...]) -> Iterator[str]:
+    for service in services:
+        if is_reserved(service.namespace):
+            problem = f"{service.namespace} is no service's namespace: its policies reach gateways or the whole mesh."
+            yield service.source.problem(problem, "namespace")
+
+
+def _same_names(ingress: Ingress) -> Iterator[str]:
+    """Two policies of one name would be one object: `a-b` called by `c`, and `a` called by `b-c`."""
+    seen: dict[tuple[str, str], Service] = {}
+    for call in ingress.calls():
+        name = f"{call.service.name}-{call.caller.name}"
+        other = seen.setdefault((call.service.namespace, name), call.service)
+        if other != call.service:
+            problem = (
+                f"the policy {name} would have the name of one of {other.source.file}; rename the service."
+            )
+            yield call.service.source.problem(problem, "callers")
 
 
 def _value(text: str, contract: Mapping[str, str]) -> str:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from meshlab.env_file import read_env_file
 
-from meshgen.contract import REFERENCE
+from meshgen.contract import REFERENCE, misplaced
 from meshgen.ingress.agreement import problems_between
 from meshgen.ingress.model import Caller, Ingress, Route, Service
-from meshgen.sources import Description, DescriptionError, read_descriptions
+from meshgen.sources import (
+    Description,
+    DescriptionError,
+    is_name,
+    read_descriptions,
+    shown,
+    strange_files,
+    validator_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["overlays", "read_ingress"]
@@ -22,7 +29,6 @@ _CALLERS = "infra/mesh/callers"
 _SERVICES = "infra/mesh/services"
 _OVERLAYS = "infra/mesh/overlays"
 _SCHEMAS = "infra/mesh/schema"
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")  # part of names that may have 63 letters
 
 
 def read_ingress(root: Path) -> Ingress:
@@ -33,7 +39,7 @@ def read_ingress(root: Path) -> Ingress:
     """
     callers = sorted((root / _CALLERS).glob("*.yaml"))
     services = sorted((root / _SERVICES).glob("*/service.yaml"))
-    problems = list(_strange_names(root, callers, services))
+    problems = [*strange_files(root / _CALLERS, "a caller"), *_strange_services(root / _SERVICES)]
     found: list[list[Description]] = []
     for files, schema in ((callers, "caller"), (services, "service")):
         try:
@@ -45,6 +51,8 @@ def read_ingress(root: Path) -> Ingress:
     ingress = Ingress(tuple(map(_caller, found[0])), tuple(map(_service, found[1])))
     contract = read_env_file(root / "infra/contract.env")
     problems = [problem for one in (*found[0], *found[1]) for problem in _unknown_keys(one, contract)]
+    for descriptions, schema in zip(found, ("caller", "service"), strict=True):
+        problems += _wrong_values(descriptions, root / _SCHEMAS / f"{schema}.schema.json", contract)
     problems += problems_between(ingress, contract)
     problems += _missing_keys(ingress, overlays(root))
     if problems:
@@ -52,18 +60,15 @@ def read_ingress(root: Path) -> Ingress:
     return ingress
 
 
-def _strange_names(root: Path, callers: list[Path], services: list[Path]) -> Iterator[str]:
-    """Yield what stands beside the descriptions and would be left out, or could be no part of an object's name."""
-    for path in sorted((root / _CALLERS).iterdir()):
-        if path not in callers:
-            yield f"{path}: is no description of a caller; name it NAME.yaml, or move it elsewhere."
-        elif not _NAME.fullmatch(path.stem):
-            yield f"{path}: a caller is named with lower-case letters, digits and hyphens."
-    for path in sorted(path for path in (root / _SERVICES).iterdir() if path.is_dir()):
-        if path / "service.yaml" not in services:
+def _strange_services(directory: Path) -> Iterator[str]:
+    """Yield the directories beside the services that describe none, or whose name cannot be used."""
+    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+        if not path.is_dir():
+            continue
+        if not (path / "service.yaml").exists():
             yield f"{path}: has no service.yaml; describe the service there, or remove the directory."
-        elif not _NAME.fullmatch(path.name):
-            yield f"{path}: a service is named with lower-case letters, digits and hyphens."
+        elif not is_name(path.name):
+            yield f"{shown(path)}: a service is named with at most 30 lower-case letters, digits and hyphens."
 
 
 def overlays(root: Path) -> list[Path]:
@@ -120,6 +125,31 @@ def _unknown_keys(source: Description, contract: Mapping[str, str]) -> Iterator[
         for match in REFERENCE.finditer(text):
             if match[1] not in contract:
                 yield source.problem(f"{match[0]} is not in infra/contract.env; add it there.", *keys)
+        if wrong := misplaced(text):
+            yield source.problem(wrong, *keys)
+
+
+def _wrong_values(
+    descriptions: Iterable[Description], schema: Path, contract: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield where a value of the contract is none that the description itself could have: `*` as a subject."""
+    validator = validator_of(schema)
+    for description in descriptions:
+        for error in validator.iter_errors(_with_values(description.value, contract)):
+            keys = tuple(error.absolute_path)
+            place = ".".join(map(str, keys))
+            yield description.problem(
+                f"{place}: with the value of infra/contract.env: {error.message}.", *keys
+            )
+
+
+def _with_values(value: object, contract: Mapping[str, str]) -> object:
+    """Return a description in which values stand in place of references."""
+    if isinstance(value, str):
+        return REFERENCE.sub(lambda match: contract.get(match[1], match[0]), value)
+    if isinstance(value, dict):
+        return {key: _with_values(item, contract) for key, item in value.items()}
+    return [_with_values(item, contract) for item in value] if isinstance(value, list) else value
 
 
 def _texts(value: object, keys: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:

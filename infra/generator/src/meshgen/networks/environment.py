@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import yaml
 from meshlab.env_file import read_env_file
+from meshlab.yaml_reader import YamlError, parse_located
 
-from meshgen.sources import DescriptionError, read_descriptions
+from meshgen.sources import DescriptionError, read_descriptions, strange_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from meshgen.sources import Description
@@ -94,9 +96,13 @@ def read_environments(root: Path) -> list[Environment]:
     files = sorted((mesh / "environments").glob("*.yaml"))
     if not files:
         return []
+    if strange := strange_files(mesh / "environments", "an environment"):
+        raise DescriptionError(strange)
     descriptions = read_descriptions(files, mesh / "schema/environment.json")
     host = read_env_file(root / "infra/contract.env").get("GOOGLE_APIS_HOST", "")
-    if problems := [problem for found in descriptions if (problem := _other_google_apis(found, host))]:
+    problems = [problem for found in descriptions for problem in _wrong_ranges(found)]
+    problems += [problem for found in descriptions if (problem := _other_google_apis(found, host))]
+    if problems:
         raise DescriptionError(problems)
     return [_environment(found, found.file.relative_to(root).as_posix()) for found in descriptions]
 
@@ -104,41 +110,44 @@ def read_environments(root: Path) -> list[Environment]:
 def read_teams(root: Path) -> list[Team]:
     """Read the teams below a project's top directory, in the order of their namespaces.
 
-    Raises:
-        DescriptionError: A file names no namespace, or two files name the same one.
+    Files that are wrong are left out: `meshgen.egress` reports them, and then nothing is written.
     """
-    owners: dict[str, Path] = {}
-    teams = []
-    problems = []
+    found: dict[str, Team] = {}
     for file in sorted((root / "infra/mesh/egress/teams").glob("*.yaml")):
         team = _team(file)
-        if not team.namespace:
-            problems.append(f"{file}:1: namespace: expected the name of the team's namespace.")
-        elif team.namespace in owners:
-            owner = owners[team.namespace]
-            problems.append(f"{file}:1: namespace: {owner} has the namespace {team.namespace} already.")
-        owners.setdefault(team.namespace, file)
-        teams.append(team)
-    if problems:
-        raise DescriptionError(problems)
-    return sorted(teams, key=lambda team: team.namespace)
+        if team.namespace:
+            found.setdefault(team.namespace, team)
+    return sorted(found.values(), key=lambda team: team.namespace)
 
 
 def _team(file: Path) -> Team:
     """Return the fields that matter here; the schema of a team's file is checked where its hosts are read."""
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise DescriptionError([f"{file}: cannot be read: {error}"]) from None
-    fields = value if isinstance(value, dict) else {}
-    namespace = fields.get("namespace")
-    hosts = fields.get("hosts")
-    found = [host.get("port", _TLS_PORT) for host in hosts or () if isinstance(host, dict)]
+        (document, _), *_ = parse_located(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, YamlError):
+        document = None
+    fields = document if isinstance(document, dict) else {}
+    namespace, hosts = fields.get("namespace"), fields.get("hosts")
+    found = [
+        host.get("port", _TLS_PORT)
+        for host in (hosts if isinstance(hosts, list) else ())
+        if isinstance(host, dict)
+    ]
     return Team(
         namespace if isinstance(namespace, str) else "",
         fields.get("googleApis") is True,
         frozenset(port for port in found if isinstance(port, int)),
     )
+
+
+def _wrong_ranges(description: Description) -> Iterator[str]:
+    for number, text in enumerate(description.value["controlPlane"].get("apiServer", ())):
+        try:
+            ipaddress.IPv4Network(text)
+        except ValueError as error:
+            yield description.problem(
+                f"controlPlane.apiServer.{number}: {error}.", "controlPlane", "apiServer", number
+            )
 
 
 def _other_google_apis(description: Description, host: str) -> str:
