@@ -55,6 +55,11 @@ def around_the_sidecar(probe: Probe) -> Iterator[Case]:
             "headers": {"host": UNKNOWN_HOST},
         }
         senders.append(("another host, at the gateway", own, other_host, probe.refused_by_policy))
+    else:
+        # A known gap: the gateway reads nothing of what it passes on.
+        unencrypted = {"status": 200, "app": probe.host, "received": {"sni": "none"}}
+        name = "around the sidecar, what is passed through need not be TLS"
+        senders.append((name, own, f"GET https://{probe.host}/", unencrypted))
     if probe.access.service_accounts:
         other = probe.bypass(unnamed_client_of(probe.team), "mtls")
         senders.append(("another service account", other, there, probe.refused_by_policy))
