@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Objects = Sequence[Mapping[str, Any]]
 
+ROOT = "istio-system"
+
 
 @dataclass(frozen=True)
 class Equivalent:
@@ -87,6 +89,202 @@ def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:
         if one["kind"] == "VirtualService" and name in one["spec"]["gateways"]
         for host in one["spec"]["hosts"]
     )
+
+
+def denied_by_the_root_namespace(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether the root namespace has the same policy for every workload."""
+    spec = _original(mutant, objects)["spec"]
+    return mutant.namespace != ROOT and any(
+        one["kind"] == "AuthorizationPolicy" and _namespace(one) == ROOT and one["spec"] == spec
+        for one in objects
+    )
+
+
+def one_port_speaks_http(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a policy's rule is for HTTP, and one server of the gateways of its namespace takes HTTP."""
+    (entry,) = rule_of(mutant, objects)["to"]
+    http = [server for server in _servers(mutant, objects) if server["port"]["protocol"] in ("HTTP", "HTTPS")]
+    return "methods" in entry["operation"] and len(http) == 1
+
+
+def one_server_takes_the_name(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether the rule's server names are those of one server of the gateway, and of no other."""
+    (names,) = [
+        set(condition["values"])
+        for condition in rule_of(mutant, objects)["when"]
+        if condition["key"] == "connection.sni"
+    ]
+    holders = [hosts for hosts in _hosts(mutant, objects) if hosts & names]
+    return holders == [names]
+
+
+def tls_has_its_own_port(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether one server passes TLS through, by exactly the server names of the rule."""
+    servers = [server for server in _servers(mutant, objects) if server["port"]["protocol"] == "TLS"]
+    return len(servers) == 1 and one_server_takes_the_name(mutant, objects)
+
+
+def asks_by_the_hosts_own_name(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a DestinationRule asks its host by the host's own name."""
+    spec = _original(mutant, objects)["spec"]
+    return all(tls["sni"] == spec["host"] for tls in _tls(spec["trafficPolicy"]))
+
+
+def every_route_names_a_subset(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a host is reached by subsets with TLS of their own, at gateways that take known mTLS alone."""
+    spec = _original(mutant, objects)["spec"]
+    subsets = {subset["name"] for subset in spec["subsets"] if _tls(subset.get("trafficPolicy", {}))}
+    routes = [
+        route["destination"].get("subset")
+        for one in objects
+        if one["kind"] == "VirtualService"
+        for protocol in ("http", "tls", "tcp")
+        for rule in one["spec"].get(protocol, ())
+        for route in rule["route"]
+        if route["destination"]["host"] == spec["host"] and _namespace(one) == mutant.namespace
+    ]
+    namespace = spec["host"].split(".")[1]
+    servers = [
+        server
+        for one in objects
+        if one["kind"] == "Gateway" and _namespace(one) == namespace
+        for server in one["spec"]["servers"]
+    ]
+    exact = all("*" not in host for server in servers for host in server["hosts"])
+    mutual = all(server["tls"]["mode"] == "ISTIO_MUTUAL" for server in servers)
+    return bool(routes) and set(routes) <= subsets and exact and mutual
+
+
+def known_to_the_gateway_alone(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether only gateways see an entry, and every route to its hosts names a port that it has."""
+    spec = _original(mutant, objects)["spec"]
+    inside = [one for one in objects if one["kind"] == "Deployment" and _namespace(one) == mutant.namespace]
+    ports = {port["number"] for port in spec["ports"]}
+    named = [
+        route["destination"]["port"]["number"]
+        for one in objects
+        if one["kind"] == "VirtualService" and _namespace(one) == mutant.namespace
+        for protocol in ("http", "tls", "tcp")
+        for rule in one["spec"].get(protocol, ())
+        for route in rule["route"]
+        if route["destination"]["host"] in spec["hosts"]
+    ]
+    return spec["exportTo"] == ["."] and all(map(_is_gateway, inside)) and bool(named) and set(named) <= ports
+
+
+def no_endpoint_is_labelled(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether no endpoint of an entry says that it has a sidecar."""
+    endpoints = _original(mutant, objects)["spec"].get("endpoints", ())
+    return not any("labels" in endpoint for endpoint in endpoints)
+
+
+def a_route_takes_every_request(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether sidecars of the namespace have a route for the entry's hosts on its only port."""
+    spec = _original(mutant, objects)["spec"]
+    (port,) = spec["ports"]
+    for one in objects:
+        if one["kind"] != "VirtualService" or _namespace(one) != mutant.namespace:
+            continue
+        if one["spec"]["hosts"] != spec["hosts"] or "mesh" not in one["spec"]["gateways"]:
+            continue
+        rules = [*one["spec"].get("http", ()), *one["spec"].get("tls", ())]
+        matches = [match for rule in rules for match in rule["match"]]
+        whole = ({"port": port["number"]}, {"port": port["number"], "sniHosts": spec["hosts"]})
+        return any(match in whole for match in matches)
+    return False
+
+
+def speaks_http(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether every port of an entry is for HTTP."""
+    return all(port["protocol"] == "HTTP" for port in _original(mutant, objects)["spec"]["ports"])
+
+
+def leads_to_exact_servers(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether an entry's endpoints are a gateway whose servers take whole names alone."""
+    (endpoint,) = _original(mutant, objects)["spec"]["endpoints"]
+    namespace = endpoint["address"].split(".")[1]
+    hosts = [
+        host
+        for one in objects
+        if one["kind"] == "Gateway" and _namespace(one) == namespace
+        for server in one["spec"]["servers"]
+        for host in server["hosts"]
+    ]
+    return bool(hosts) and not any("*" in host for host in hosts)
+
+
+def a_route_leads_there(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a VirtualService of the namespace leads to the Service that a Sidecar names."""
+    number, index = (int(part) for part in mutant.path.split(".")[2::2])
+    service = _original(mutant, objects)["spec"]["egress"][number]["hosts"][index].partition("/")[2]
+    return any(
+        service in str(one["spec"])
+        for one in objects
+        if one["kind"] == "VirtualService" and _namespace(one) == mutant.namespace
+    )
+
+
+def one_static_address(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether an entry leads to the one address that applications ask for."""
+    spec = _original(mutant, objects)["spec"]
+    return spec["resolution"] == "STATIC" and spec["addresses"] == [
+        one["address"] for one in spec["endpoints"]
+    ]
+
+
+def gateway_names_the_client(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether every server of the gateway takes the rule's clients alone, each by its certificate."""
+    (source,) = rule_of(mutant, objects)["from"]
+    names = [f"spiffe://{principal}" for principal in source["source"]["principals"]]
+    servers = _servers(mutant, objects)
+    return bool(servers) and all(
+        server["tls"]["mode"] == "MUTUAL" and server["tls"].get("subjectAltNames") == names
+        for server in servers
+    )
+
+
+def names_its_clients(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a Gateway compares the names of its clients' certificates."""
+    return all(
+        server["tls"].get("subjectAltNames") for server in _original(mutant, objects)["spec"]["servers"]
+    )
+
+
+def only_subsets(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a DestinationRule is of a gateway's Service and says nothing but for the routes that name it."""
+    return "trafficPolicy" not in _original(mutant, objects)["spec"]
+
+
+def sidecars_reach_any_host(_mutant: Mutant, objects: Objects) -> bool:
+    """Return whether no Sidecar keeps the sidecars of the mesh from hosts that they do not know."""
+    return not any(one["kind"] in ("Sidecar", "MeshConfig") for one in objects)
+
+
+def rule_of(mutant: Mutant, objects: Objects) -> Mapping[str, Any]:
+    """Return the rule of an AuthorizationPolicy that a mutant changes."""
+    rule: Mapping[str, Any] = _original(mutant, objects)["spec"]["rules"][int(mutant.path.split(".")[2])]
+    return rule
+
+
+def _servers(mutant: Mutant, objects: Objects) -> list[Mapping[str, Any]]:
+    """Return the servers of the Gateways beside a policy, for the same pods."""
+    labels = _original(mutant, objects)["spec"]["selector"]["matchLabels"]
+    return [
+        server
+        for one in objects
+        if one["kind"] == "Gateway" and _namespace(one) == mutant.namespace
+        if one["spec"]["selector"] == labels
+        for server in one["spec"]["servers"]
+    ]
+
+
+def _hosts(mutant: Mutant, objects: Objects) -> list[set[str]]:
+    return [{host.rpartition("/")[2] for host in server["hosts"]} for server in _servers(mutant, objects)]
+
+
+def _tls(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = [policy, *policy.get("portLevelSettings", ())]
+    return [each["tls"] for each in found if "tls" in each]
 
 
 def _is_gateway(one: Mapping[str, Any]) -> bool:

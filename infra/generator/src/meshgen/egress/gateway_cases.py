@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["around_the_sidecar", "other_team", "outsider"]
 
+_HTTP_PORT = 80
 _OTHER_DOMAIN, _OWN_DOMAIN = "other.example", "cluster.local"
 
 
@@ -40,6 +41,12 @@ def around_the_sidecar(probe: Probe) -> Iterator[Case]:
             probe.refused_by_policy,
         ),
         (
+            "a namespace whose name begins with the team's",
+            _foreign(probe, _OWN_DOMAIN, "mesh", f"{probe.team.namespace}-near-miss"),
+            there,
+            probe.refused_by_policy,
+        ),
+        (
             "the team's identity, signed by a stranger",
             _foreign(probe, _OWN_DOMAIN, STRANGER),
             there,
@@ -48,13 +55,16 @@ def around_the_sidecar(probe: Probe) -> Iterator[Case]:
         ("another server name at the gateway", own, {"tls": f"{UNKNOWN_HOST}:443"}, probe.no_connection),
     ]
     if probe.originated:
-        method, path = probe.allowed
-        other_host = {
-            "method": method,
-            "url": f"https://{probe.host}{path}",
-            "headers": {"host": UNKNOWN_HOST},
-        }
-        senders.append(("another host, at the gateway", own, other_host, probe.refused_by_policy))
+        senders += [
+            (what, own, _with_host(probe, host), probe.refused_by_policy)
+            for what, host in (
+                ("another host, at the gateway", UNKNOWN_HOST),
+                ("another host that begins with it, at the gateway", f"{probe.host}.{UNKNOWN_HOST}"),
+                ("another host that ends with it, at the gateway", f"near-miss-{probe.host}"),
+                ("another port that begins with its port, at the gateway", f"{probe.host}:{_HTTP_PORT}80"),
+                ("another host and its port, at the gateway", f"near-miss-{probe.host}:{_HTTP_PORT}"),
+            )
+        ]
     else:
         # A known gap: the gateway reads nothing of what it passes on.
         unencrypted = {"status": 200, "app": probe.host, "received": {"sni": "none"}}
@@ -104,9 +114,15 @@ def other_team(probe: Probe, other: Team) -> Iterator[Case]:
     )
 
 
-def _foreign(probe: Probe, domain: str, authority: str) -> Case:
-    identity = f"spiffe://{domain}/ns/{probe.team.namespace}/sa/{account_of(probe.team)}"
+def _foreign(probe: Probe, domain: str, authority: str, namespace: str = "") -> Case:
+    identity = f"spiffe://{domain}/ns/{namespace or probe.team.namespace}/sa/{account_of(probe.team)}"
     return {"mesh": identity, "authority": authority, **probe.gateway_pod()}
+
+
+def _with_host(probe: Probe, host: str) -> Request:
+    """The allowed request with the server name of the host and another Host header."""
+    method, path = probe.allowed
+    return {"method": method, "url": f"https://{probe.host}{path}", "headers": {"host": host}}
 
 
 def _plain(request: Request) -> Request:

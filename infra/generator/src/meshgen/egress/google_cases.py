@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshgen.egress.clients import OUTSIDER, client_of
-from meshgen.egress.probe import Case, case
+from meshgen.egress.probe import UNKNOWN_HOST, Case, case
 from meshgen.egress.workloads import GOOGLE_APIS_HOST, METADATA_ADDRESS, METADATA_HOST
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ def google(team: Team) -> Iterator[Case]:
     )
     yield case("the metadata server", _BY_NAME, answered)
     yield case("the metadata server by its address", _BY_ADDRESS, answered)
+    yield case(
+        "the metadata server's address with another host",
+        {"url": f"http://{METADATA_ADDRESS}/", "headers": {"host": UNKNOWN_HOST}},
+        {"status": 502, "proxy": client},
+    )
+    yield case(
+        "another port of the metadata server",
+        {"tls": f"{METADATA_HOST}:443"},
+        {"refused": True, "proxy": client},
+    )
     yield case("Google's APIs in plaintext", f"GET http://{_API}/", {"status": 502, "proxy": client})
     yield case(
         "Google's APIs: not for a workload of no team",

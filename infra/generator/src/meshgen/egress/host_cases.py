@@ -18,6 +18,8 @@ __all__ = ["originated", "passed_through"]
 _OTHER_METHODS = ("GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD")
 _OTHER_PORT = 8080
 _TLS_PORT = 443
+# Istio's own proxies write these two; the application does it here, so that the case does not rest on them.
+_WRITTEN_BY_ISTIO = {"x-envoy-peer-metadata": "near-miss", "x-envoy-peer-metadata-id": "near-miss"}
 
 
 def originated(probe: Probe) -> Iterator[Case]:
@@ -28,7 +30,7 @@ def originated(probe: Probe) -> Iterator[Case]:
     yield from _allowed(probe)
     yield case(
         f"{host}: nothing that the proxies know of the workload leaves",
-        probe.request,
+        {"method": method, "url": url, "headers": _WRITTEN_BY_ISTIO},
         {**probe.answered, "received": {"headers": dict.fromkeys(INTERNAL_HEADERS)}},
     )
     yield case(
@@ -78,6 +80,10 @@ def passed_through(probe: Probe) -> Iterator[Case]:
     )
     yield case(f"{host}: plain HTTP", f"GET http://{host}/", {"status": 502, "proxy": probe.client})
     yield case(f"{host}: another port", {"tls": f"{host}:{port + 1}"}, refused)
+    parent = host.partition(".")[2]
+    if "." in parent:
+        beside = f"{UNKNOWN_HOST.partition('.')[0]}.{parent}"
+        yield case(f"{host}: a host beside it", {"tls": f"{beside}:{port}"}, refused)
     yield case(f"{host}: another server name", {**tls, "sni": UNKNOWN_HOST}, refused)
     yield case(f"{host}: no server name", {**tls, "sni": ""}, refused)
 
@@ -103,7 +109,9 @@ def _requests_not_allowed(probe: Probe) -> Iterator[Case]:
         for pattern in requests.paths:
             path = sample(pattern)
             others = [other for other in _OTHER_METHODS if not probe.allows(other, path)]
-            for other in (*others[:1], *(name for name in methods if name in others)):
+            # All of them on one path; on the others one, and those that another entry allows.
+            chosen = others if pattern == requests.paths[0] else others[:1]
+            for other in (*chosen, *(name for name in methods if name in others)):
                 missed.setdefault((other, path), "another method")
             for near in near_misses(pattern, requests.paths):
                 missed.setdefault((requests.methods[0], near), "another path")
@@ -112,6 +120,7 @@ def _requests_not_allowed(probe: Probe) -> Iterator[Case]:
             yield case(
                 f"{probe.host}: {method} {path} ({what})", probe.http(method, path), probe.refused_by_policy
             )
+    yield from _other_spellings(probe)
     method, path = probe.allowed
     if not probe.allows(method, "/near-miss"):
         target = f"{path.rstrip('/')}/../" + "../" * path.count("/") + "near-miss"
@@ -120,3 +129,23 @@ def _requests_not_allowed(probe: Probe) -> Iterator[Case]:
             {"method": method, "url": f"http://{probe.host}/", "target": target},
             probe.refused_by_policy,
         )
+
+
+def _other_spellings(probe: Probe) -> Iterator[Case]:
+    """Yield spellings of an allowed path: dot segments are resolved first, and slashes are compared as they are."""
+    host, (method, path) = probe.host, probe.allowed
+    head, _, tail = path.rpartition("/")
+    request = {"method": method, "url": f"http://{host}/"}
+    yield case(
+        f"{host}: a path with a dot segment is the path without it",
+        {**request, "target": f"{head}/./{tail}"},
+        {**probe.answered, "received": {"path": path}},
+    )
+    for what, target in (
+        ("a doubled slash", f"{head}//{tail}"),
+        ("an escaped slash", f"{head or '/'}%2f{tail}"),
+    ):
+        if not probe.allows(method, target):
+            yield case(
+                f"{host}: {what} is another path", {**request, "target": target}, probe.refused_by_policy
+            )

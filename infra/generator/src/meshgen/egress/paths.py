@@ -71,7 +71,14 @@ def near_misses(pattern: str, taken: Iterable[str]) -> list[str]:
     """
     path = sample(pattern)
     parent = path.rstrip("/").rpartition("/")[0] or "/"
-    candidates = (f"{path}-near-miss", f"{path.rstrip('/')}/near-miss", parent, "/", "/near-miss")
+    candidates = (
+        f"{path}-near-miss",
+        f"{path.rstrip('/')}/near-miss",
+        f"/near-miss{path}",
+        parent,
+        "/",
+        "/near-miss",
+    )
     allowed = list(taken)
     return [
         candidate
