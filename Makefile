@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format manifests bench clean
+.PHONY: help setup demo test mutants lint format manifests bench clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ demo: $(READY) ## send events through the whole system and show what became of e
 
 test: $(READY) ## run every test (PYTEST_ARGS="-k words" for some)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+mutants: $(READY) ## ask every mutant of the policies in infra/mesh; `make test` asks one of each operator
+	@MUTANTS=all $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/infra/test_every_egress_condition_counts.py \
+		tests/infra/test_every_bridge_condition_counts.py tests/infra/test_every_condition_counts.py
 
 lint: $(READY) ## ruff and mypy --strict
 	@$(BIN)/ruff check

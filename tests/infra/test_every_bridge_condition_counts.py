@@ -29,7 +29,7 @@ EQUIVALENTS = {
     "gke": [
         _HELD_BY_ASSERTIONS,
         Equivalent(
-            r"DestinationRule \S+/egress-gateway-for-lambda: spec\.exportTo",
+            r"DestinationRule \S+/egress-gateway-for-lambda: spec\.exportTo(: every namespace|\.0: )",
             "the rule has subsets alone, which only the routes of the bridge name, and the gateway itself has no such"
             " route",
             only_subsets,
