@@ -227,7 +227,7 @@ def a_route_leads_there(mutant: Mutant, objects: Objects) -> bool:
 def one_static_address(mutant: Mutant, objects: Objects) -> bool:
     """Return whether an entry leads to the one address that applications ask for."""
     spec = _original(mutant, objects)["spec"]
-    return spec["resolution"] == "STATIC" and spec["addresses"] == [
+    return spec["resolution"] == "STATIC" and list(spec["addresses"]) == [
         one["address"] for one in spec["endpoints"]
     ]
 
