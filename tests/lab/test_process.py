@@ -58,6 +58,22 @@ def test_a_child_announces_its_port_and_ends_with_the_supervisor() -> None:
     assert not directory.exists()
 
 
+def test_a_process_with_many_open_files_reads_the_port_of_a_child() -> None:
+    taken: list[int] = []
+    try:
+        while not taken or taken[-1] <= 1024:
+            taken.append(os.open(os.devnull, os.O_RDONLY))
+        with Supervisor() as supervisor:
+            assert supervisor.spawn("sleeper", SLEEPER).listening_port() == 4711
+    except OSError as error:
+        pytest.skip(
+            f"this machine opens no more files ({error}); it would have shown that the number is no limit"
+        )
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+
+
 def test_the_directory_of_a_run_is_private() -> None:
     with Supervisor() as supervisor:
         assert supervisor.directory.stat().st_mode & 0o077 == 0

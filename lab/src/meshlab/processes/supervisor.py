@@ -6,7 +6,7 @@ its children in order. Should the lab be killed, `meshlab.processes.reaper` ends
 
 import contextlib
 import os
-import select
+import selectors
 import shutil
 import signal
 import socket
@@ -72,7 +72,10 @@ class Child:
         stdout = self._process.stdout
         if stdout is None:
             raise LabError(f"{self.name} was started without a pipe, so it cannot announce its port")
-        readable, _, _ = select.select([stdout], [], [], timeout_s)
+        # Not select(), which takes no file descriptor above 1023: a long run with many proxies has more.
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            readable = selector.select(timeout_s)
         line = stdout.readline().decode(errors="replace").strip() if readable else ""
         word, _, address = line.partition(" ")
         if word != "listening":
