@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["GeneratedFile", "Object", "objects_file", "stale", "write"]
+__all__ = ["GeneratedFile", "Object", "kubernetes_object", "objects_file", "stale", "write"]
 
 Object = dict[str, Any]
 """A Kubernetes object."""
@@ -32,6 +32,16 @@ class GeneratedFile:
 
     path: Path
     text: str
+
+
+def kubernetes_object(api_version: str, kind: str, namespace: str, name: str, spec: Object) -> Object:
+    """Return an object of a namespace with its fields in the usual order."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
 
 
 def objects_file(

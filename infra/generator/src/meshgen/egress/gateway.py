@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.yaml_reader import YamlError, parse_located
 
 from meshgen.egress.hosts import label_of
+from meshgen.generated import kubernetes_object
 from meshgen.sources import DescriptionError
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _gateway(gateway: Gateway, hosts: Sequence[Access]) -> Object:
         for access in hosts
         if access.tls == "passthrough"
     ]
-    return _object(
+    return kubernetes_object(
         "networking.istio.io/v1", "Gateway", gateway.namespace, _GATEWAY,
         {"selector": dict(gateway.labels), "servers": servers},
     )  # fmt: skip
@@ -205,23 +206,18 @@ def _ways(gateway: Gateway, access: Access) -> list[Object]:
     else:
         service["tcp"] = [{"match": [{"port": gateway.passthrough.number}], "route": route}]
     found = [
-        _object("networking.istio.io/v1", "ServiceEntry", gateway.namespace, access.host, entry),
-        _object("networking.istio.io/v1", "VirtualService", gateway.namespace, access.host, service),
+        kubernetes_object("networking.istio.io/v1", "ServiceEntry", gateway.namespace, access.host, entry),
+        kubernetes_object(
+            "networking.istio.io/v1", "VirtualService", gateway.namespace, access.host, service
+        ),
     ]
     if originate:
         # subjectAltNames: with `sni` alone, any certificate of a public authority would be taken.
         tls = {"mode": "SIMPLE", "sni": access.host, "subjectAltNames": [access.host]}
         rule = {"host": access.host, "exportTo": ["."], "trafficPolicy": {"tls": tls}}
         found.append(
-            _object("networking.istio.io/v1", "DestinationRule", gateway.namespace, access.host, rule)
+            kubernetes_object(
+                "networking.istio.io/v1", "DestinationRule", gateway.namespace, access.host, rule
+            )
         )
     return found
-
-
-def _object(api_version: str, kind: str, namespace: str, name: str, spec: Object) -> Object:
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }

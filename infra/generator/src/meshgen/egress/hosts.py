@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
+
+from meshlab.istio.read.hosts import is_address
 
 from meshgen.sources import is_reserved
 
@@ -23,7 +24,7 @@ def host_problem(host: str) -> str:
         return f"{host} is a wildcard, which no gateway can route to hosts that it does not know; name each host."
     if "://" in host or "/" in host:
         return f"{host} is a URL; write the host alone."
-    if _is_address(host.strip("[]")):
+    if is_address(host.strip("[]")):
         return (
             f"{host} is an IP address: neither certificate nor policy can name it; write the host's DNS name."
         )
@@ -53,11 +54,3 @@ def label_of(host: str) -> str:
         return label
     digest = hashlib.sha256(host.encode()).hexdigest()[:_DIGEST]
     return f"{label[: _MAX_LABEL - _DIGEST - 1].rstrip('-')}-{digest}"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshgen.egress.hosts import label_of
+from meshgen.generated import kubernetes_object
 
 if TYPE_CHECKING:
     from meshgen.egress.gateway import Gateway
@@ -57,7 +58,7 @@ def _sidecar(gateway: Gateway, team: Team) -> Object:
         "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
         "egress": [{"hosts": ["./*", f"{gateway.namespace}/{gateway.host}"]}],
     }
-    return _object(_NETWORKING, "Sidecar", team.namespace, "default", spec)
+    return kubernetes_object(_NETWORKING, "Sidecar", team.namespace, "default", spec)
 
 
 def _rule_for_gateway(gateway: Gateway, team: Team) -> Object:
@@ -75,7 +76,7 @@ def _rule_for_gateway(gateway: Gateway, team: Team) -> Object:
         "trafficPolicy": {"tls": {"mode": "ISTIO_MUTUAL"}},
         "subsets": subsets,
     }
-    return _object(_NETWORKING, "DestinationRule", team.namespace, "egress-gateway", spec)
+    return kubernetes_object(_NETWORKING, "DestinationRule", team.namespace, "egress-gateway", spec)
 
 
 def _entry(gateway: Gateway, team: Team, access: Access) -> Object:
@@ -90,7 +91,7 @@ def _entry(gateway: Gateway, team: Team, access: Access) -> Object:
         "ports": [{"number": access.application_port, "name": name, "protocol": protocol}],
         "endpoints": [{"address": gateway.host, "ports": {name: gateway.port(access).number}}],
     }
-    return _object(_NETWORKING, "ServiceEntry", team.namespace, access.host, spec)
+    return kubernetes_object(_NETWORKING, "ServiceEntry", team.namespace, access.host, spec)
 
 
 def _route(gateway: Gateway, team: Team, access: Access) -> Object:
@@ -106,7 +107,7 @@ def _route(gateway: Gateway, team: Team, access: Access) -> Object:
         spec["http"] = [{"match": [{"port": port}], "route": route}]
     else:
         spec["tls"] = [{"match": [{"port": port, "sniHosts": [access.host]}], "route": route}]
-    return _object(_NETWORKING, "VirtualService", team.namespace, access.host, spec)
+    return kubernetes_object(_NETWORKING, "VirtualService", team.namespace, access.host, spec)
 
 
 def _google(team: Team) -> list[Object]:
@@ -130,8 +131,8 @@ def _google(team: Team) -> list[Object]:
         "endpoints": [{"address": METADATA_ADDRESS}],
     }
     return [
-        _object(_NETWORKING, "ServiceEntry", team.namespace, "google-apis", apis),
-        _object(_NETWORKING, "ServiceEntry", team.namespace, "metadata-server", metadata),
+        kubernetes_object(_NETWORKING, "ServiceEntry", team.namespace, "google-apis", apis),
+        kubernetes_object(_NETWORKING, "ServiceEntry", team.namespace, "metadata-server", metadata),
     ]
 
 
@@ -141,7 +142,7 @@ def _policy(gateway: Gateway, team: Team) -> Object:
         "action": "ALLOW",
         "rules": [rule for access in team.hosts for rule in _rules(gateway, team, access)],
     }
-    return _object(_SECURITY, "AuthorizationPolicy", gateway.namespace, policy_name(team), spec)
+    return kubernetes_object(_SECURITY, "AuthorizationPolicy", gateway.namespace, policy_name(team), spec)
 
 
 def _rules(gateway: Gateway, team: Team, access: Access) -> list[dict[str, Any]]:
@@ -174,12 +175,3 @@ def _rules(gateway: Gateway, team: Team, access: Access) -> list[dict[str, Any]]
         }
         for requests in access.requests
     ]
-
-
-def _object(api_version: str, kind: str, namespace: str, name: str, spec: Object) -> Object:
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }

@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import HttpRequest, TcpRequest
 from meshlab.bench.client.connect import ClientTls
+from meshlab.istio.read.hosts import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,12 +70,4 @@ def _server_name(request: HttpRequest | TcpRequest | TlsRequest, to: Destination
     if written is not None:
         return written or None
     # RFC 6066, section 3: an IP address is no server name.
-    return None if _is_ip(to.host) else to.host
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return None if is_address(to.host) else to.host

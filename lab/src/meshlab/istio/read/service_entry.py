@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.export_to import read_export_to
 from meshlab.istio.read.fields import Fields, spec_of
-from meshlab.istio.read.hosts import host_problem
+from meshlab.istio.read.hosts import host_problem, is_address
 from meshlab.istio.read.protocols import named_protocol
 from meshlab.istio.read.workload_entry import (
     ENDPOINT_FIELDS,
@@ -187,7 +187,7 @@ def _check_resolution(entry: ServiceEntry) -> None:
             raise where.key("endpoints").error("resolution NONE has no endpoints; write STATIC or DNS.")
         case "STATIC":
             for endpoint in entry.endpoints:
-                if not _is_address(endpoint.address):
+                if not is_address(endpoint.address):
                     raise endpoint.where.key("address").error("resolution STATIC needs an IP address.")
         case "DNS" | "DNS_ROUND_ROBIN":
             if not entry.endpoints and any(host.startswith("*") for host in entry.hosts):
@@ -205,11 +205,3 @@ def _check_resolution(entry: ServiceEntry) -> None:
             for port in entry.ports:
                 if port.protocol not in ("http", "http2", "tls"):
                     raise port.where.error("resolution DYNAMIC_DNS is for HTTP, HTTP2, GRPC and TLS.")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

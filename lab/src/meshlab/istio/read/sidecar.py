@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast
 
 from meshlab.istio.read.connection_pool import read_connection_pool
 from meshlab.istio.read.fields import Fields, spec_of
-from meshlab.istio.read.hosts import full_name, host_problem
+from meshlab.istio.read.hosts import full_name, host_problem, is_address
 from meshlab.istio.read.outbound_fields import refused_fields
 from meshlab.istio.read.protocols import named_protocol
 
@@ -214,11 +213,8 @@ def _listener(entry: Fields) -> EgressListener:
     bind = entry.string("bind")
     if bind.startswith("unix://"):
         entry.where.key("bind").report(_REFUSED["bind"])
-    elif bind:
-        try:
-            ipaddress.ip_address(bind)
-        except ValueError:
-            raise entry.where.key("bind").error(f"{bind!r} is no IP address.") from None
+    elif bind and not is_address(bind):
+        raise entry.where.key("bind").error(f"{bind!r} is no IP address.")
     hosts = entry.strings("hosts")
     where = entry.where.key("hosts")
     if not hosts:

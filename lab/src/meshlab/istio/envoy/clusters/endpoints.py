@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.destination_rules import endpoint_tls_mode
 from meshlab.istio.model.mtls import mtls_mode
 from meshlab.istio.read.attachment import attached
+from meshlab.istio.read.hosts import is_address
 
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
@@ -32,16 +32,8 @@ def subset_endpoints(
         endpoint
         for endpoint in found
         if labels.items() <= endpoint.labels.items()
-        and (names or endpoint.workload is not None or _is_address(endpoint.address))
+        and (names or endpoint.workload is not None or is_address(endpoint.address))
     ]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def load_balanced_endpoints(
