@@ -40,8 +40,8 @@ class Routes:
             request: The request.
             remaining_s: How long Lambda lets the function go on, in seconds.
         """
-        # The function's resource policy is what keeps others away; whoever may invoke it can write any ARN here. This
-        # finds a second load balancer that was wired up by mistake.
+        # The function's resource policy keeps others away. A caller that may invoke it can write any ARN here, so this
+        # only finds a second load balancer that was wired up by mistake.
         if self.target_group and request.target_group != self.target_group:
             return json_answer(403, error="other_target_group")
         if request.is_health_check:

@@ -1,4 +1,4 @@
-"""Who may invoke the function: the target group of the bridge, and nobody else's."""
+"""Who may invoke the function: the target group of the bridge, and no other."""
 
 from __future__ import annotations
 
