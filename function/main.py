@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import functions_framework.aio
 from cloudevents.http import CloudEvent
 from enrichment import assembly
-from enrichment.outcome import Fate
-from enrichment.pipeline import Pipeline
+from enrichment.enricher import Pipeline
+from enrichment.errors import Fate
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response

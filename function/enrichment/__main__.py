@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from enrichment import check, redrive, sql
+from enrichment import redrive
+from enrichment.commands import check, sql
 
 _COMMANDS = {
     "check": (check, "validate pipeline.toml against the table and a sample event"),

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from enrichment import settings
-from enrichment.counters import Counters
 from enrichment.dead_letter import PubSubDeadLetters
-from enrichment.log import Log
+from enrichment.enricher import Pipeline
 from enrichment.lookup import CachedLookup, MeshProfiles
-from enrichment.pipeline import Pipeline
+from enrichment.settings import environment
 from enrichment.sink import BigQuerySink
+from enrichment.telemetry.counters import Counters
+from enrichment.telemetry.log import Log
 
 if TYPE_CHECKING:
     from enrichment.http_lookup import HttpLookup
@@ -24,7 +24,7 @@ def pipeline(env: Mapping[str, str]) -> Pipeline:
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
     """
-    known, destinations = settings.read_for_events(env)
+    known, destinations = environment.read_for_events(env)
     counters = Counters()
     return Pipeline(
         config=known.config,
@@ -49,7 +49,7 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
     """
     from enrichment.http_lookup import HttpLookup  # which `enrich` does without
 
-    known = settings.read(env)
+    known = environment.read(env)
     counters = Counters()
     rules = known.config.lookup
     return HttpLookup(

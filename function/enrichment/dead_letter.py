@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from enrichment import imports
-from enrichment.instant import rfc3339
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, FaultError, Stage, TransientError, of_google_error
-from enrichment.trace import Trace
+from enrichment import google_imports
+from enrichment.documents.instant import rfc3339
+from enrichment.errors import BadEventError, FaultError, Stage, TransientError, of_google_error
+from enrichment.event.message import Message
+from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     import meshpass
@@ -200,7 +200,7 @@ class PubSubDeadLetters:
 
     def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         # Loaded here, in the thread: most instances never see a bad event.
-        with imports.GOOGLE:
+        with google_imports.GOOGLE:
             from google.api_core import exceptions, retry
             from google.pubsub_v1 import PublisherClient, PubsubMessage
 

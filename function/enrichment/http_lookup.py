@@ -27,14 +27,14 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from enrichment import telemetry, trace
-from enrichment.config import LookupRules
-from enrichment.counters import Count, uncounted
 from enrichment.deadline import TimeBudget
-from enrichment.log import Ending, Log, Severity
-from enrichment.outcome import EnrichmentError, Fate, FaultError, Stage, of_unexpected_error
-from enrichment.profile import Answer, CacheEvent
-from enrichment.trace import Trace
+from enrichment.errors import EnrichmentError, Fate, FaultError, Stage, of_unexpected_error
+from enrichment.lookup.profile import Answer, CacheEvent
+from enrichment.settings.model import LookupRules
+from enrichment.telemetry import spans, trace
+from enrichment.telemetry.counters import Count, uncounted
+from enrichment.telemetry.log import Ending, Log, Severity
+from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -149,7 +149,7 @@ class HttpLookup:
         from starlette.responses import Response
 
         started_at = self._clock()
-        with telemetry.span(
+        with spans.span(
             "GET /lookup/{key}",
             trace.of_request(request.headers),
             "SERVER",

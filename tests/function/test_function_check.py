@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from enrichment import check
-from enrichment.settings import PIPELINE_FILE, TABLE_FILE
+from enrichment.commands import check
+from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 
 from .conftest import FUNCTION
 
@@ -141,7 +141,8 @@ def test_without_rich_the_command_says_what_to_install(
 
 
 def test_the_function_itself_loads_neither_rich_nor_what_only_mistakes_need() -> None:
-    code = "import sys, enrichment.pipeline_file, enrichment.row, enrichment.check; print(*sys.modules)"
+    modules = "enrichment.settings.pipeline_file, enrichment.row, enrichment.commands.check"
+    code = f"import sys, {modules}; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=FUNCTION,

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from enrichment.counters import DESCRIPTIONS, Count, Counters, uncounted
+from enrichment.telemetry.counters import DESCRIPTIONS, Count, Counters, uncounted
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
@@ -127,10 +127,11 @@ def test_a_module_in_the_midst_of_its_import_is_left_alone(monkeypatch: pytest.M
 def test_watching_loads_nothing_that_the_program_does_not_use() -> None:
     code = (
         "import sys, time\n"
-        "from enrichment import counters, delivery, http_lookup, log, outcome, telemetry, trace\n"
-        "with telemetry.span('enrich', trace.find({}, {})) as span:\n"
+        "from enrichment import errors, http_lookup\n"
+        "from enrichment.telemetry import counters, delivery, log, spans, trace\n"
+        "with spans.span('enrich', trace.find({}, {})) as span:\n"
         "    counters.Counters()('insert_rows')\n"
-        "    written = outcome.Outcome(outcome.Fate.WRITTEN)\n"
+        "    written = errors.Outcome(errors.Fate.WRITTEN)\n"
         "    log.Log('').delivery(written, delivery.Delivery(span.trace, time.monotonic()))\n"
         "print(*{name.partition('.')[0] for name in sys.modules} & "
         "{'opentelemetry', 'starlette', 'functions_framework', 'httpx'})"

@@ -18,9 +18,9 @@ from enrichment.dead_letter import (
     PubSubDeadLetters,
     compose,
 )
-from enrichment.message import Message, read, unreadable
-from enrichment.outcome import BadEventError, FaultError, Stage, TransientError
-from enrichment.trace import Trace
+from enrichment.errors import BadEventError, FaultError, Stage, TransientError
+from enrichment.event.message import Message, read, unreadable
+from enrichment.telemetry.trace import Trace
 from google.pubsub_v1 import PublishRequest, PubsubMessage, SubscriberClient
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from hypothesis import given

@@ -7,20 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from enrichment import pipeline_file
-from enrichment.config import OnMiss
 from enrichment.deadline import TimeBudget
-from enrichment.log import Log, Severity
-from enrichment.outcome import (
-    BadEventError,
-    Fate,
-    FaultError,
-    Stage,
-    TransientError,
-    of_google_error,
-)
-from enrichment.pipeline import Pipeline
-from enrichment.settings import PIPELINE_FILE, TABLE_FILE
+from enrichment.enricher import Pipeline
+from enrichment.errors import BadEventError, Fate, FaultError, Stage, TransientError, of_google_error
+from enrichment.settings import pipeline_file
+from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
+from enrichment.settings.model import OnMiss
+from enrichment.telemetry.log import Log, Severity
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 

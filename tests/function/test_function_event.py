@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from enrichment import event, strict_json
-from enrichment.config import EventShape, Field, FieldType
+from enrichment import event
+from enrichment.documents import strict_json
+from enrichment.errors import BadEventError, Stage
 from enrichment.event import Event
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage
+from enrichment.event.message import Message
+from enrichment.settings.model import EventShape, Field, FieldType
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -15,8 +15,8 @@ from unittest.mock import patch
 import httpx
 import pytest
 from enrichment import assembly
-from enrichment.outcome import BadEventError, FaultError, Stage, TransientError
-from enrichment.pipeline import Pipeline
+from enrichment.enricher import Pipeline
+from enrichment.errors import BadEventError, FaultError, Stage, TransientError
 from functions_framework import _function_registry
 from functions_framework.aio import create_asgi_app
 from hypothesis import HealthCheck, given

@@ -8,9 +8,9 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.config import BatchLimits
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
+from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, Pace, RefusedError, StoppedError
 from enrichment.sink.group_commit import MAX_WRITE_S, GroupCommit
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import meshpass
-from enrichment.config import BatchLimits
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
+from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import (
     FIRST_DELAY_S,
     MAX_DELAY_S,

@@ -12,14 +12,14 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 import meshpass
 import pytest
 from enrichment import http_lookup
-from enrichment.config import LookupRules
-from enrichment.counters import Counters
 from enrichment.deadline import TimeBudget
+from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.http_lookup import HttpLookup, RefusedError, key_of, of_answer, of_error
-from enrichment.log import Log
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
-from enrichment.profile import Answer, CacheEvent, Profile
-from enrichment.trace import Trace
+from enrichment.lookup.profile import Answer, CacheEvent, Profile
+from enrichment.settings.model import LookupRules
+from enrichment.telemetry.counters import Counters
+from enrichment.telemetry.log import Log
+from enrichment.telemetry.trace import Trace
 from functions_framework.aio import create_asgi_app_from_module
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from enrichment.counters import Counters
-from enrichment.delivery import Delivery
+from enrichment.errors import Fate, Outcome, Stage
 from enrichment.event import Event
-from enrichment.log import MAX_TEXT, Ending, Log, Severity, to_stdout
-from enrichment.message import Message
-from enrichment.outcome import Fate, Outcome, Stage
-from enrichment.profile import Answer, CacheEvent
-from enrichment.trace import find
+from enrichment.event.message import Message
+from enrichment.lookup.profile import Answer, CacheEvent
+from enrichment.telemetry.counters import Counters
+from enrichment.telemetry.delivery import Delivery
+from enrichment.telemetry.log import MAX_TEXT, Ending, Log, Severity, to_stdout
+from enrichment.telemetry.trace import find
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -267,7 +267,7 @@ def test_lines_of_several_threads_do_not_mix_also_where_the_reader_is_slow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reader, writer = os.pipe()
-    monkeypatch.setattr("enrichment.log._STDOUT", writer)
+    monkeypatch.setattr("enrichment.telemetry.log._STDOUT", writer)
     # Each line is larger than the pipe, so that writing it takes many turns.
     texts = [bytes([65 + number]) * 200_000 for number in range(4)]
     threads = [threading.Thread(target=to_stdout, args=(text + b"\n",)) for text in texts]

@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from enrichment.config import LookupRules
-from enrichment.lookup.answers import read_answer
+from enrichment.errors import EnrichmentError, FaultError, TransientError
 from enrichment.lookup.overload import OverloadError
-from enrichment.outcome import EnrichmentError, FaultError, TransientError
+from enrichment.lookup.response import read_answer
+from enrichment.settings.model import LookupRules
 
 RULES = LookupRules(
     path="/profile/{user_id}",

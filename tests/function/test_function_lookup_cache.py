@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from enrichment.config import CacheLimits
 from enrichment.lookup.cache import Cache, size_bytes
-from enrichment.profile import Profile
+from enrichment.lookup.profile import Profile
+from enrichment.settings.model import CacheLimits
 from hypothesis import example, given
 from hypothesis import strategies as st
 

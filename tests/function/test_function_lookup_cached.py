@@ -11,12 +11,12 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.config import CacheLimits, LookupRules
+from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.lookup import CachedLookup
 from enrichment.lookup.overload import OverloadError
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
-from enrichment.profile import CacheEvent, Profile
-from enrichment.trace import Trace
+from enrichment.lookup.profile import CacheEvent, Profile
+from enrichment.settings.model import CacheLimits, LookupRules
+from enrichment.telemetry.trace import Trace
 
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 LIMITS = CacheLimits(ttl_s=60, negative_ttl_s=10, stale_if_error_s=300)

@@ -7,8 +7,8 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.lookup.flights import Flights
-from enrichment.outcome import FaultError, Stage
+from enrichment.errors import FaultError, Stage
+from enrichment.lookup.single_flight import Flights
 from hypothesis import given
 from hypothesis import strategies as st
 

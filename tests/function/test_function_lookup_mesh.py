@@ -9,12 +9,12 @@ from urllib.parse import unquote
 
 import meshpass
 import pytest
-from enrichment.config import LookupRules
+from enrichment.errors import BadEventError, EnrichmentError, FaultError, TransientError, of_mesh_error
 from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.lookup.overload import OverloadError
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, TransientError, of_mesh_error
-from enrichment.profile import CacheEvent
-from enrichment.trace import Trace
+from enrichment.lookup.profile import CacheEvent
+from enrichment.settings.model import LookupRules
+from enrichment.telemetry.trace import Trace
 from meshpass.testing import FakeGateway, MeshRequest, Reply, ThrowawayKey
 
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")

@@ -14,9 +14,9 @@ from typing import Any
 
 import meshpass
 import pytest
+from enrichment.errors import EnrichmentError, FaultError, Stage, TransientError
 from enrichment.lookup.overload import OverloadError
 from enrichment.lookup.throttle import Limit, Throttle
-from enrichment.outcome import EnrichmentError, FaultError, Stage, TransientError
 from hypothesis import given
 from hypothesis import strategies as st
 

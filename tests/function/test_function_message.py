@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from enrichment.message import Message, read, unreadable
-from enrichment.outcome import BadEventError
+from enrichment.errors import BadEventError
+from enrichment.event.message import Message, read, unreadable
 from hypothesis import given
 from hypothesis import strategies as st
 

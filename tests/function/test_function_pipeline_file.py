@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from enrichment import pipeline_file
-from enrichment.config import (
+from enrichment.settings import pipeline_file
+from enrichment.settings.model import (
     BatchLimits,
     CacheLimits,
     Column,
@@ -20,7 +20,7 @@ from enrichment.config import (
     PipelineConfig,
     TableField,
 )
-from enrichment.pipeline_file import PipelineFileError
+from enrichment.settings.pipeline_file import PipelineFileError
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,17 +15,18 @@ from datetime import UTC, datetime
 from itertools import count
 
 import pytest
-from enrichment import dead_letter, message, redrive
+from enrichment import dead_letter, redrive
 from enrichment.dead_letter import DeadLetter
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage
-from enrichment.redrive.failure import RedriveError, RefusedError, of_google_error
+from enrichment.errors import BadEventError, Stage
+from enrichment.event import message
+from enrichment.event.message import Message
+from enrichment.redrive.dead_letters import Original, Selection
+from enrichment.redrive.errors import RedriveError, RefusedError, of_google_error
 from enrichment.redrive.leases import Leases
-from enrichment.redrive.letters import Original, Selection
 from enrichment.redrive.pubsub import EventTarget, LetterSource
 from enrichment.redrive.report import Report
 from enrichment.redrive.run import Job, Redrive, Timing
-from enrichment.trace import Trace
+from enrichment.telemetry.trace import Trace
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.pubsub_v1 import PubsubMessage, PushConfig, SubscriberClient

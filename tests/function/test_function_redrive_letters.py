@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from enrichment import dead_letter, message
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage
-from enrichment.redrive.letters import Letter, Selection, Verdict, original
+from enrichment import dead_letter
+from enrichment.errors import BadEventError, Stage
+from enrichment.event import message
+from enrichment.event.message import Message
+from enrichment.redrive.dead_letters import Letter, Selection, Verdict, original
 from enrichment.redrive.rate import Pacer
 from enrichment.redrive.report import Kind, Report
-from enrichment.trace import Trace
+from enrichment.telemetry.trace import Trace
 from google.pubsub_v1 import PubsubMessage
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-from enrichment import pipeline_file, row
-from enrichment.config import Column, Origin, TableField
+from enrichment import row
+from enrichment.errors import BadEventError, Stage
 from enrichment.event import Event
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage
-from enrichment.profile import Profile
+from enrichment.event.message import Message
+from enrichment.lookup.profile import Profile
 from enrichment.row import Row
+from enrichment.settings import pipeline_file
+from enrichment.settings.model import Column, Origin, TableField
 from google.cloud import bigquery
 from hypothesis import example, given
 from hypothesis import strategies as st

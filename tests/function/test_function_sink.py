@@ -12,10 +12,10 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.column_values import Json
-from enrichment.config import BatchLimits
-from enrichment.outcome import EnrichmentError, Fate
+from enrichment.errors import EnrichmentError, Fate
 from enrichment.row import Row
+from enrichment.row.column_values import Json
+from enrichment.settings.model import BatchLimits
 from enrichment.sink import BigQuerySink
 from enrichment.sink.bigquery import ATTEMPT_TIMEOUT_S
 from google.auth.credentials import AnonymousCredentials

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from enrichment.outcome import BadEventError, FaultError, TransientError
+from enrichment.errors import BadEventError, FaultError, TransientError
 from enrichment.sink.decisions import StoppedError
 from enrichment.sink.verdict import verdicts
 

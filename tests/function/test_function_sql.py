@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlglot
-from enrichment import dead_letter, message, sql
-from enrichment.outcome import BadEventError, Stage
-from enrichment.trace import Trace
+from enrichment import dead_letter
+from enrichment.commands import sql
+from enrichment.errors import BadEventError, Stage
+from enrichment.event import message
+from enrichment.telemetry.trace import Trace
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
@@ -341,7 +343,7 @@ def test_the_report_never_reads_the_payload() -> None:
 
 def printed(*arguments: str, table: str = TABLE) -> subprocess.CompletedProcess[str]:
     code = (
-        "import argparse, sys\nfrom enrichment import sql\n"
+        "import argparse, sys\nfrom enrichment.commands import sql\n"
         "parser = argparse.ArgumentParser(); sql.add_arguments(parser); sys.exit(sql.run(parser.parse_args()))"
     )
     environment = {**os.environ, "BIGQUERY_TABLE": table}

@@ -9,17 +9,10 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment import telemetry
-from enrichment.message import Message
-from enrichment.outcome import (
-    BadEventError,
-    Fate,
-    FaultError,
-    Outcome,
-    Stage,
-    TransientError,
-)
-from enrichment.trace import Trace, find
+from enrichment.errors import BadEventError, Fate, FaultError, Outcome, Stage, TransientError
+from enrichment.event.message import Message
+from enrichment.telemetry import spans as telemetry
+from enrichment.telemetry.trace import Trace, find
 from opentelemetry import trace as api
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter

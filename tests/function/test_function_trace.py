@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from enrichment.trace import Trace, find, of_request
+from enrichment.telemetry.trace import Trace, find, of_request
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,8 +3,8 @@
 import asyncio
 
 import meshpass
-from enrichment.config import BatchLimits
 from enrichment.row import Row
+from enrichment.settings.model import BatchLimits
 from enrichment.sink.waiting import Waiter, WaitingLine
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import meshpass
 from enrichment.dead_letter import DeadLetter
-from enrichment.profile import Answer, CacheEvent, Profile
+from enrichment.lookup.profile import Answer, CacheEvent, Profile
 from enrichment.row import Row
-from enrichment.trace import Trace
+from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from enrichment.config import CacheLimits
-from enrichment.profile import Profile
+from enrichment.lookup.profile import Profile
+from enrichment.settings.model import CacheLimits
 
 # Bytes that CPython takes for JSON's values; see `size_bytes`.
 _PER_ENTRY = 640

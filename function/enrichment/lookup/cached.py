@@ -7,20 +7,14 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.config import LookupRules
-from enrichment.counters import Count, uncounted
+from enrichment.errors import BadEventError, FaultError, Stage, TransientError, of_unexpected_error
 from enrichment.lookup.cache import Cache, Entry
-from enrichment.lookup.flights import Flights
+from enrichment.lookup.profile import Answer, CacheEvent, Profile
+from enrichment.lookup.single_flight import Flights
 from enrichment.lookup.throttle import Throttle
-from enrichment.outcome import (
-    BadEventError,
-    FaultError,
-    Stage,
-    TransientError,
-    of_unexpected_error,
-)
-from enrichment.profile import Answer, CacheEvent, Profile
-from enrichment.trace import Trace
+from enrichment.settings.model import LookupRules
+from enrichment.telemetry.counters import Count, uncounted
+from enrichment.telemetry.trace import Trace
 
 
 class Lookup(Protocol):

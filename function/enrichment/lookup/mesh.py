@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import meshpass
 
-from enrichment.config import LookupRules
-from enrichment.lookup.answers import read_answer
+from enrichment.errors import EnrichmentError, TransientError, of_mesh_error
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
-from enrichment.outcome import EnrichmentError, TransientError, of_mesh_error
-from enrichment.profile import Profile
-from enrichment.trace import Trace
+from enrichment.lookup.profile import Profile
+from enrichment.lookup.response import read_answer
+from enrichment.settings.model import LookupRules
+from enrichment.telemetry.trace import Trace
 
 # One more try for a connection that broke or a pod that went. The mesh tries again by itself (Istio: twice), and so
 # does Pub/Sub: every further attempt here multiplies with theirs.

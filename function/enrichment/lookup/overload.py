@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from enrichment.outcome import Stage, TransientError
+from enrichment.errors import Stage, TransientError
 
 OVERLOAD_STATUSES: Final = frozenset({429, 503, 504})
 """Too many requests, no capacity or nobody there, and no answer in the gateway's time (RFC 9110, 15.6.4 and 15.6.5;

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import meshpass
 
-from enrichment.counters import Count, uncounted
+from enrichment.errors import FaultError, Stage, TransientError
 from enrichment.lookup.overload import OverloadError
-from enrichment.outcome import FaultError, Stage, TransientError
+from enrichment.telemetry.counters import Count, uncounted
 
 T = TypeVar("T")
 

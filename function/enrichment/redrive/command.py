@@ -9,11 +9,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from enrichment.arguments import moment
+from enrichment.commands.arguments import moment
 from enrichment.dead_letter import REASONS
-from enrichment.redrive.failure import RedriveError, UsageError
-from enrichment.redrive.interrupt import Interrupts
-from enrichment.redrive.letters import Selection
+from enrichment.redrive.dead_letters import Selection
+from enrichment.redrive.errors import RedriveError, UsageError
+from enrichment.redrive.interrupts import Interrupts
 from enrichment.redrive.run import Job, Redrive, Timing
 
 if TYPE_CHECKING:

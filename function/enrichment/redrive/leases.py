@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from enrichment.redrive.failure import RedriveError
+from enrichment.redrive.errors import RedriveError
 
 
 class Leases:

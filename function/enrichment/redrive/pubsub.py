@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from enrichment.redrive.failure import of_google_error
-from enrichment.redrive.letters import Letter, Original
+from enrichment.redrive.dead_letters import Letter, Original
+from enrichment.redrive.errors import of_google_error
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from enrichment import dead_letter
-from enrichment.redrive.letters import Letter, Verdict
+from enrichment.redrive.dead_letters import Letter, Verdict
 
 _MAX_KINDS = 200
 _MAX_TEXT = 64

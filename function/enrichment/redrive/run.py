@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from enrichment.redrive.failure import RefusedError
+from enrichment.redrive.dead_letters import Letter, Original, Selection, Verdict, original
+from enrichment.redrive.errors import RefusedError
 from enrichment.redrive.leases import Leases
-from enrichment.redrive.letters import Letter, Original, Selection, Verdict, original
 from enrichment.redrive.rate import Pacer
 from enrichment.redrive.report import Report, shown
 

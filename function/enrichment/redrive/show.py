@@ -16,7 +16,7 @@ from rich.text import Text
 from enrichment.redrive.report import Report
 
 if TYPE_CHECKING:
-    from enrichment.redrive.letters import Verdict
+    from enrichment.redrive.dead_letters import Verdict
 
 _LINE_EVERY_S = 5.0
 # Without a terminal there is no width to fit into, and a table must not be folded for it.

@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import meshpass
 
-from enrichment import imports
-from enrichment.config import BatchLimits
-from enrichment.counters import Count, uncounted
-from enrichment.outcome import (
-    BadEventError,
-    EnrichmentError,
-    Stage,
-    of_google_error,
-)
+from enrichment import google_imports
+from enrichment.errors import BadEventError, EnrichmentError, Stage, of_google_error
 from enrichment.row import Row
+from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import MAX_WRITES, RefusedError
 from enrichment.sink.group_commit import GroupCommit
 from enrichment.sink.verdict import verdicts
+from enrichment.telemetry.counters import Count, uncounted
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -130,7 +125,7 @@ class BigQuerySink:
 
 
 def _client_for(project: str) -> "bigquery.Client":
-    with imports.GOOGLE:
+    with google_imports.GOOGLE:
         from google.cloud import bigquery
 
     return bigquery.Client(project=project)

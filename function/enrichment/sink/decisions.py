@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from enrichment.outcome import BadEventError, EnrichmentError, TransientError
+from enrichment.errors import BadEventError, EnrichmentError, TransientError
 from enrichment.sink.waiting import Entry
 
 MAX_WRITES = 8

@@ -15,10 +15,9 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.config import BatchLimits
-from enrichment.counters import Count, uncounted
-from enrichment.outcome import EnrichmentError, FaultError, Stage, TransientError, of_unexpected_error
+from enrichment.errors import EnrichmentError, FaultError, Stage, TransientError, of_unexpected_error
 from enrichment.row import Row
+from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import (
     PACE,
     Pace,
@@ -32,6 +31,7 @@ from enrichment.sink.decisions import (
     sort_out,
 )
 from enrichment.sink.waiting import Entry, Waiter, WaitingLine, still_awaited
+from enrichment.telemetry.counters import Count, uncounted
 
 MAX_WRITE_S = 10.0
 """Longest allowance for one write, in seconds, however much time its rows have left: it holds one of few places."""

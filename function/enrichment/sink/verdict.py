@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from enrichment.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.sink.decisions import StoppedError
 
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import meshpass
 
-from enrichment.config import BatchLimits
-from enrichment.outcome import EnrichmentError
+from enrichment.errors import EnrichmentError
 from enrichment.row import Row
+from enrichment.settings.model import BatchLimits
 
 if TYPE_CHECKING:
     import asyncio

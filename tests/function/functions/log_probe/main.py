@@ -4,10 +4,10 @@ import asyncio
 import time
 
 import functions_framework.aio
-from enrichment import trace
-from enrichment.delivery import Delivery
-from enrichment.log import Log
-from enrichment.outcome import Fate, Outcome
+from enrichment.errors import Fate, Outcome
+from enrichment.telemetry import trace
+from enrichment.telemetry.delivery import Delivery
+from enrichment.telemetry.log import Log
 from starlette.requests import Request
 
 _log = Log("project")

@@ -1,11 +1,11 @@
 """The private HTTP entry point over the real lookup, without a `pipeline.toml`."""
 
 import functions_framework.aio
-from enrichment.config import LookupRules
 from enrichment.deadline import TimeBudget
 from enrichment.http_lookup import HttpLookup
-from enrichment.log import Log
 from enrichment.lookup import CachedLookup, MeshProfiles
+from enrichment.settings.model import LookupRules
+from enrichment.telemetry.log import Log
 from starlette.requests import Request
 from starlette.responses import Response
 

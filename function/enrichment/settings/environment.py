@@ -7,13 +7,14 @@ from pathlib import Path
 
 import meshpass
 
-from enrichment import __version__, pipeline_file
-from enrichment.config import PipelineConfig
+from enrichment import __version__
 from enrichment.deadline import TimeBudget
-from enrichment.log import Severity
+from enrichment.settings import pipeline_file
+from enrichment.settings.model import PipelineConfig
+from enrichment.telemetry.log import Severity
 
-TABLE_FILE = Path(__file__).with_name("table.json")
-PIPELINE_FILE = Path(__file__).parents[1] / "pipeline.toml"
+TABLE_FILE = Path(__file__).parents[1] / "table.json"
+PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
 _TABLE = re.compile(r"(?P<project>[a-z0-9.:-]+)\.(?P<dataset>\w+)\.(?P<table>[\w -]+)")
 _TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from enrichment import event, pipeline_file, row, table_file
-from enrichment.config import EventShape, Field, FieldType, PipelineConfig
-from enrichment.lookup.answers import read_answer
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, FaultError
-from enrichment.settings import PIPELINE_FILE, TABLE_FILE
+from enrichment import event, row
+from enrichment.errors import BadEventError, FaultError
+from enrichment.event.message import Message
+from enrichment.lookup.response import read_answer
+from enrichment.settings import pipeline_file, table_file
+from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
+from enrichment.settings.model import EventShape, Field, FieldType, PipelineConfig
 
 if TYPE_CHECKING:
     from rich.table import Table

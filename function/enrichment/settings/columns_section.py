@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from enrichment import column_values, sources
-from enrichment.config import Column, FieldType, LookupRules, Origin, TableField
-from enrichment.pipeline_event import Declared, as_json
-from enrichment.sources import Source
-from enrichment.toml_section import Section, shown, suggestion
+from enrichment.row import column_values, sources
+from enrichment.row.sources import Source
+from enrichment.settings.event_section import Declared, as_json
+from enrichment.settings.model import Column, FieldType, LookupRules, Origin, TableField
+from enrichment.settings.toml_section import Section, shown, suggestion
 
 _WHOLE = {"JSON", "STRING", "RECORD"}  # what can take a whole event or profile
 

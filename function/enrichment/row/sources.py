@@ -17,7 +17,7 @@ source                         what it is
 A key with a dot in it cannot be written: take the object around it, as JSON.
 """
 
-from enrichment.config import EventShape, FieldType, LookupRules, OnMiss, Origin
+from enrichment.settings.model import EventShape, FieldType, LookupRules, OnMiss, Origin
 
 GRAMMAR = (
     "event, event.PATH, profile, profile.PATH, message.id, message.publish_time, message.ordering_key, "

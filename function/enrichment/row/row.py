@@ -9,12 +9,12 @@ from typing import cast
 import msgspec
 
 from enrichment import documents
-from enrichment.column_values import ColumnValueError, Json, convert, is_missing
-from enrichment.config import Column, Origin
+from enrichment.errors import BadEventError, Stage
 from enrichment.event import Event
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage
-from enrichment.profile import Profile
+from enrichment.event.message import Message
+from enrichment.lookup.profile import Profile
+from enrichment.row.column_values import ColumnValueError, Json, convert, is_missing
+from enrichment.settings.model import Column, Origin
 
 MAX_ROW_BYTES = 10_000_000
 """Largest row, and largest request, of BigQuery's insertAll (https://cloud.google.com/bigquery/quotas)."""

@@ -4,8 +4,8 @@ import math
 import re
 from collections.abc import Callable
 
-from enrichment.config import Field, FieldType
-from enrichment.instant import parse_rfc3339
+from enrichment.documents.instant import parse_rfc3339
+from enrichment.settings.model import Field, FieldType
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 

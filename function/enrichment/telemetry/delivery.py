@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from enrichment.trace import Trace
+from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     from enrichment.event import Event
-    from enrichment.message import Message
-    from enrichment.profile import Answer
+    from enrichment.event.message import Message
+    from enrichment.lookup.profile import Answer
 
 
 @dataclass(slots=True)

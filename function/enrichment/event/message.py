@@ -9,8 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from enrichment.instant import parse_rfc3339, to_utc
-from enrichment.outcome import BadEventError, Stage
+from enrichment.documents.instant import parse_rfc3339, to_utc
+from enrichment.errors import BadEventError, Stage
 
 REDRIVE_MESSAGE_ID = "redrive_message_id"
 REDRIVE_PUBLISH_TIME = "redrive_publish_time"

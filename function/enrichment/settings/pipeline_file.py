@@ -5,11 +5,11 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from enrichment import pipeline_columns, pipeline_event, table_file
-from enrichment.config import BatchLimits, CacheLimits, LookupRules, OnMiss, PipelineConfig
-from enrichment.pipeline_event import Declared
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.toml_section import Section, shown
+from enrichment.settings import columns_section, event_section, table_file
+from enrichment.settings.event_section import Declared
+from enrichment.settings.model import BatchLimits, CacheLimits, LookupRules, OnMiss, PipelineConfig
+from enrichment.settings.toml_section import Section, shown
 
 _WEEK_S = 604_800
 _MAX_TIMEOUT_S = 600  # the longest acknowledgement deadline of a subscription
@@ -56,9 +56,9 @@ def read(path: Path, table: Path) -> PipelineConfig:
         raise PipelineFileError(problems)
     file = Section(values, "", problems, path.name)
     file.refuse_others(("event", "lookup", "columns", "batch"))
-    declared = pipeline_event.read(file.section("event"))
+    declared = event_section.read(file.section("event"))
     lookup = _lookup(file.section("lookup"), declared)
-    columns = pipeline_columns.read(file.section("columns"), table_columns, declared, lookup)
+    columns = columns_section.read(file.section("columns"), table_columns, declared, lookup)
     batch = _batch(file.section("batch"))
     if problems:
         raise PipelineFileError(problems)

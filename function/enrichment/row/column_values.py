@@ -40,9 +40,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from enrichment.config import Column, FieldType, TableField
-from enrichment.field_values import INT64_MAX, INT64_MIN
-from enrichment.instant import rfc3339
+from enrichment.documents.instant import rfc3339
+from enrichment.event.field_values import INT64_MAX, INT64_MIN
+from enrichment.settings.model import Column, FieldType, TableField
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json]"
 

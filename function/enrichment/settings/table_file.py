@@ -4,8 +4,8 @@ from pathlib import Path
 
 import msgspec
 
-from enrichment import column_values
-from enrichment.config import TableField
+from enrichment.row import column_values
+from enrichment.settings.model import TableField
 
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 

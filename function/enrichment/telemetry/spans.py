@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from enrichment import loaded
-from enrichment.counters import SCOPE
-from enrichment.outcome import EnrichmentError, Fate, Outcome
-from enrichment.trace import Trace
+from enrichment.errors import EnrichmentError, Fate, Outcome
+from enrichment.telemetry import loaded
+from enrichment.telemetry.counters import SCOPE
+from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
-    from enrichment.message import Message
+    from enrichment.event.message import Message
 
 Kind = Literal["INTERNAL", "CONSUMER", "SERVER"]
 Attribute = str | int | bool

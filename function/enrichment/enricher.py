@@ -5,16 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from enrichment import dead_letter, event, message, row, telemetry, trace
-from enrichment.config import PipelineConfig
-from enrichment.counters import Count, uncounted
+from enrichment import dead_letter, event, row
 from enrichment.dead_letter import DeadLetters
 from enrichment.deadline import EventTime, TimeBudget
-from enrichment.delivery import Delivery
-from enrichment.log import Log
-from enrichment.lookup import Lookup
-from enrichment.message import Message
-from enrichment.outcome import (
+from enrichment.errors import (
     BadEventError,
     EnrichmentError,
     Fate,
@@ -25,8 +19,16 @@ from enrichment.outcome import (
     of_miss,
     of_unexpected_error,
 )
-from enrichment.profile import Profile
+from enrichment.event import message
+from enrichment.event.message import Message
+from enrichment.lookup import Lookup
+from enrichment.lookup.profile import Profile
+from enrichment.settings.model import PipelineConfig
 from enrichment.sink import Sink
+from enrichment.telemetry import spans, trace
+from enrichment.telemetry.counters import Count, uncounted
+from enrichment.telemetry.delivery import Delivery
+from enrichment.telemetry.log import Log
 
 
 def _now() -> datetime:
@@ -77,8 +79,8 @@ class Pipeline:
         found = _read(data)
         known = found if isinstance(found, Message) else None
         delivery = Delivery(trace.find(extensions, known.attributes if known else {}), started_at, known)
-        attributes = telemetry.message_attributes(known) if known else None
-        with telemetry.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
+        attributes = spans.message_attributes(known) if known else None
+        with spans.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
             delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
             outcome = await self._end(data, found, delivery, time_left)
             span.end(outcome)
@@ -119,13 +121,13 @@ class Pipeline:
             delivery.trace.trace_id,
             self.now(),
         )
-        with telemetry.span("write", delivery.trace):
+        with spans.span("write", delivery.trace):
             began_at = time.monotonic()
             await self.sink.write(built, time_left.end)
             delivery.write_s = time.monotonic() - began_at
 
     async def _look_up(self, key: str, delivery: Delivery, time_left: EventTime) -> Profile | None:
-        with telemetry.span("lookup", delivery.trace) as span:
+        with spans.span("lookup", delivery.trace) as span:
             began_at = time.monotonic()
             answer = await self.lookup.fetch(key, span.trace, time_left.lookup)
             delivery.lookup_s = time.monotonic() - began_at

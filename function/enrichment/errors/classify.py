@@ -1,109 +1,11 @@
-"""How an event can end, and which failure leads to which end.
+"""Which error of a client leads to which end: of the mesh, of Google's clients, and of our own code."""
 
-Four ends, and every delivery reaches exactly one:
-
-===============  ======================================================  ==========  =======
-fate             when                                                    reply       Pub/Sub
-===============  ======================================================  ==========  =======
-written          the row is durable                                      200         ack
-dead-lettered    the event itself is bad, and its dead letter is safe    200         ack
-retry            the trouble will pass                                   503         nack
-fault            our configuration or a broken contract: mend it first   500         nack
-===============  ======================================================  ==========  =======
-
-A stage that cannot go on raises one of the three errors below. Whatever it raises, the event is never lost:
-only `BadEventError` leads to an acknowledgement without a row, and only after its dead letter is confirmed.
-"""
-
-import enum
 import traceback
-from dataclasses import dataclass
-from typing import ClassVar
 
 import meshpass
 
-from enrichment.config import OnMiss
-
-
-class Fate(enum.Enum):
-    """The end of one delivery; the value names it in logs."""
-
-    WRITTEN = "written"
-    DEAD_LETTERED = "dead-lettered"
-    RETRY = "retry"
-    FAULT = "fault"
-
-    @property
-    def status(self) -> int:
-        """The HTTP status that tells Pub/Sub: any 2xx acknowledges, anything else asks for redelivery."""
-        return {Fate.RETRY: 503, Fate.FAULT: 500}.get(self, 200)
-
-
-class Stage(enum.StrEnum):
-    """Where on its way an event was stopped."""
-
-    DECODE = "decode"
-    LOOKUP = "lookup"
-    ROW = "row"
-    WRITE = "write"
-    DEAD_LETTER = "dead_letter"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one delivery.
-
-    Args:
-        fate: The end it reached.
-        stage: Where it was stopped, None if it was written.
-        reason: A stable code, such as `profile_not_found`; empty if it was written.
-        detail: One sentence for people. Never holds the payload, a token or a key.
-    """
-
-    fate: Fate
-    stage: Stage | None = None
-    reason: str = ""
-    detail: str = ""
-
-
-class EnrichmentError(Exception):
-    """An event cannot go on.
-
-    Args:
-        stage: Where it was stopped, None if that is unknown.
-        reason: A stable code.
-        detail: One sentence for people, without payload.
-    """
-
-    fate: ClassVar[Fate]
-
-    def __init__(self, stage: Stage | None, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.stage = stage
-        self.reason = reason
-        self.detail = detail
-
-    def outcome(self) -> Outcome:
-        """This failure as the end of a delivery."""
-        return Outcome(self.fate, self.stage, self.reason, self.detail)
-
-
-class BadEventError(EnrichmentError):
-    """The event itself is bad: no redelivery will mend it, so it goes to the dead-letter topic."""
-
-    fate = Fate.DEAD_LETTERED
-
-
-class TransientError(EnrichmentError):
-    """The trouble will pass: deliver again."""
-
-    fate = Fate.RETRY
-
-
-class FaultError(EnrichmentError):
-    """Our configuration, or the service's contract, is broken: keep the event, and tell somebody loudly."""
-
-    fate = Fate.FAULT
+from enrichment.errors.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.settings.model import OnMiss
 
 
 def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from enrichment import documents, strict_json
-from enrichment.config import EventShape, Field
-from enrichment.field_values import FieldValueError, checked, is_name
-from enrichment.message import Message
-from enrichment.outcome import BadEventError, Stage
+from enrichment import documents
+from enrichment.documents import strict_json
+from enrichment.errors import BadEventError, Stage
+from enrichment.event.field_values import FieldValueError, checked, is_name
+from enrichment.event.message import Message
+from enrichment.settings.model import EventShape, Field
 
 MAX_EVENT_ID_LENGTH = 128
 """Longest insertId BigQuery takes (https://cloud.google.com/bigquery/quotas#streaming_inserts)."""

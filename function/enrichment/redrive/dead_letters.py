@@ -4,7 +4,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from enrichment import dead_letter, message
+from enrichment import dead_letter
+from enrichment.event import message
 
 
 @dataclass(frozen=True, slots=True)

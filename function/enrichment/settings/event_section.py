@@ -5,12 +5,12 @@ from datetime import date, datetime, time
 
 import msgspec
 
-from enrichment import sources, strict_json
-from enrichment.config import EventShape, Field, FieldType, Origin
+from enrichment.documents import strict_json
 from enrichment.event import MAX_EVENT_ID_LENGTH
-from enrichment.field_values import checked
-from enrichment.row import MAX_ROW_BYTES
-from enrichment.toml_section import Section, is_finite, shown, suggestion
+from enrichment.event.field_values import checked
+from enrichment.row import MAX_ROW_BYTES, sources
+from enrichment.settings.model import EventShape, Field, FieldType, Origin
+from enrichment.settings.toml_section import Section, is_finite, shown, suggestion
 
 
 @dataclass(frozen=True, slots=True)

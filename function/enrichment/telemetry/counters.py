@@ -4,7 +4,7 @@ import threading
 from types import ModuleType
 from typing import Any, Protocol
 
-from enrichment import loaded
+from enrichment.telemetry import loaded
 
 SCOPE = "meshpass.enrichment"
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from enrichment.arguments import moment
+from enrichment.commands.arguments import moment
 
-FOLDER = Path(__file__).resolve().parent.parent / "sql"
+FOLDER = Path(__file__).resolve().parents[2] / "sql"
 """Beside the package in a checkout; not deployed, for the function runs none of them."""
 
 _GAP = re.compile(r"`\{(?P<name>\w+)\}`|@(?P<time>since|until)\b")

@@ -19,12 +19,12 @@ from typing import Any
 
 import msgspec
 
-from enrichment import loaded
-from enrichment.counters import Counters
-from enrichment.delivery import Delivery
-from enrichment.outcome import Fate, Outcome
-from enrichment.profile import Answer
-from enrichment.trace import Trace
+from enrichment.errors import Fate, Outcome
+from enrichment.lookup.profile import Answer
+from enrichment.telemetry import loaded
+from enrichment.telemetry.counters import Counters
+from enrichment.telemetry.delivery import Delivery
+from enrichment.telemetry.trace import Trace
 
 MAX_TEXT = 256
 """Longest text taken over from an event or a request, in characters."""

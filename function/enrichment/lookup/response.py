@@ -1,10 +1,10 @@
 """The service's own answer to a lookup, read and checked against the contract before anything is joined with it."""
 
-from enrichment import strict_json
-from enrichment.config import LookupRules
+from enrichment.documents import strict_json
+from enrichment.errors import FaultError, Stage, TransientError
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
-from enrichment.outcome import FaultError, Stage, TransientError
-from enrichment.profile import Profile
+from enrichment.lookup.profile import Profile
+from enrichment.settings.model import LookupRules
 
 
 def read_answer(

@@ -1,0 +1,26 @@
+"""How a delivery can end, and which error leads to which end."""
+
+from enrichment.errors.classify import of_google_error, of_mesh_error, of_miss, of_unexpected_error
+from enrichment.errors.outcome import (
+    BadEventError,
+    EnrichmentError,
+    Fate,
+    FaultError,
+    Outcome,
+    Stage,
+    TransientError,
+)
+
+__all__ = [
+    "BadEventError",
+    "EnrichmentError",
+    "Fate",
+    "FaultError",
+    "Outcome",
+    "Stage",
+    "TransientError",
+    "of_google_error",
+    "of_mesh_error",
+    "of_miss",
+    "of_unexpected_error",
+]

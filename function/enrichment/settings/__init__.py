@@ -1,0 +1,1 @@
+"""Settings of the function: its environment, `pipeline.toml` and the table."""

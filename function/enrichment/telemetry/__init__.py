@@ -1,0 +1,1 @@
+"""Logs, counters, spans and traces."""
