@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import functions_framework.aio
 from cloudevents.http import CloudEvent
 from enrichment import assembly
-from enrichment.enricher import Pipeline
-from enrichment.errors import Fate
+from enrichment.enricher import Enricher
+from enrichment.errors import Disposition
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,9 +29,11 @@ async def enrich(event: CloudEvent) -> None:
         HTTPException: the event was not dealt with and must come again: 503, the trouble will pass; 500,
             somebody has to mend our configuration first.
     """
-    outcome = await _pipeline().handle(event.data, event.get_attributes())
-    if outcome.fate in (Fate.RETRY, Fate.FAULT):
-        raise HTTPException(outcome.fate.status, detail=f"{outcome.fate.value}: {outcome.reason}")
+    outcome = await _enricher().handle(event.data, event.get_attributes())
+    if outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
+        raise HTTPException(
+            outcome.disposition.status, detail=f"{outcome.disposition.value}: {outcome.reason}"
+        )
 
 
 @functions_framework.aio.http
@@ -48,8 +50,8 @@ async def lookup(request: Request) -> Response:
 
 
 @functools.cache
-def _pipeline() -> Pipeline:
-    return assembly.pipeline(os.environ)
+def _enricher() -> Enricher:
+    return assembly.enricher(os.environ)
 
 
 @functools.cache
@@ -62,7 +64,7 @@ def _http_lookup() -> "HttpLookup":
 if os.environ.get("FUNCTION_TARGET") == "lookup":
     _http_lookup()
 else:
-    _pipeline()
+    _enricher()
 
 # Most of what an event allocates is freed by reference counting while many more are under way; looking for cycles after
 # every 700 allocations finds next to nothing and took a tenth of the processor time.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from enrichment.dead_letter import PubSubDeadLetters
-from enrichment.enricher import Pipeline
+from enrichment.enricher import Enricher
 from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.settings import environment
 from enrichment.sink import BigQuerySink
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from enrichment.http_lookup import HttpLookup
 
 
-def pipeline(env: Mapping[str, str]) -> Pipeline:
+def enricher(env: Mapping[str, str]) -> Enricher:
     """Sets up what `enrich` does.
 
     Args:
@@ -26,7 +26,7 @@ def pipeline(env: Mapping[str, str]) -> Pipeline:
     """
     known, destinations = environment.read_for_events(env)
     counters = Counters()
-    return Pipeline(
+    return Enricher(
         config=known.config,
         lookup=CachedLookup(known.config.lookup, MeshProfiles(known.config.lookup), counters),
         sink=BigQuerySink(destinations.table, known.config.batch, count=counters),

@@ -10,8 +10,8 @@ from enrichment.dead_letter import DeadLetters
 from enrichment.deadline import EventTime, TimeBudget
 from enrichment.errors import (
     BadEventError,
+    Disposition,
     EnrichmentError,
-    Fate,
     FaultError,
     Outcome,
     Stage,
@@ -36,7 +36,7 @@ def _now() -> datetime:
 
 
 @dataclass
-class Pipeline:
+class Enricher:
     """Takes deliveries to their end, any number at a time.
 
     Args:
@@ -85,7 +85,7 @@ class Pipeline:
             outcome = await self._end(data, found, delivery, time_left)
             span.end(outcome)
         self.count(
-            "events", outcome=outcome.fate.value, stage=str(outcome.stage or ""), reason=outcome.reason
+            "events", outcome=outcome.disposition.value, stage=str(outcome.stage or ""), reason=outcome.reason
         )
         self.log.delivery(outcome, delivery)
         return outcome
@@ -107,7 +107,7 @@ class Pipeline:
             return error.outcome()
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
             return of_unexpected_error(error).outcome()
-        return Outcome(Fate.WRITTEN)
+        return Outcome(Disposition.WRITTEN)
 
     async def _enrich(self, found: Message, delivery: Delivery, time_left: EventTime) -> None:
         delivery.event = event.decode(found, self.config.event, self.config.lookup.key)
@@ -144,5 +144,5 @@ def _read(data: object) -> Message | EnrichmentError:
         return message.read(data)
     except BadEventError as error:
         return error
-    except Exception as error:  # noqa: BLE001 - as in `Pipeline`
+    except Exception as error:  # noqa: BLE001 - as in `Enricher`
         return of_unexpected_error(error, Stage.DECODE)

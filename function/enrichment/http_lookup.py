@@ -28,8 +28,8 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from enrichment.deadline import TimeBudget
-from enrichment.errors import EnrichmentError, Fate, FaultError, Stage, of_unexpected_error
-from enrichment.lookup.profile import Answer, CacheEvent
+from enrichment.errors import Disposition, EnrichmentError, FaultError, Stage, of_unexpected_error
+from enrichment.lookup.profile import CacheEvent, LookupResult
 from enrichment.settings.model import LookupRules
 from enrichment.telemetry import spans, trace
 from enrichment.telemetry.counters import Count, uncounted
@@ -93,7 +93,7 @@ class Reply:
     body: bytes
     ending: Ending
     headers: dict[str, str] = field(default_factory=dict)
-    answer: Answer | None = None
+    answer: LookupResult | None = None
 
 
 class RefusedError(Exception):
@@ -233,7 +233,7 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
     return key
 
 
-def of_answer(answer: Answer, key: str, rules: LookupRules) -> Reply:
+def of_answer(answer: LookupResult, key: str, rules: LookupRules) -> Reply:
     """Says what a lookup found.
 
     Args:
@@ -255,12 +255,16 @@ def of_error(error: EnrichmentError) -> Reply:
     Args:
         error: What it raised.
     """
-    if error.fate is Fate.DEAD_LETTERED:  # only a key that no path can carry
+    if error.disposition is Disposition.DEAD_LETTERED:  # only a key that no path can carry
         return _refused(400, error.reason, error.detail)
-    if error.fate is Fate.FAULT:
-        ending = Ending(Fate.FAULT.value, Severity.ERROR, str(error.stage or ""), error.reason, error.detail)
+    if error.disposition is Disposition.FAULT:
+        ending = Ending(
+            Disposition.FAULT.value, Severity.ERROR, str(error.stage or ""), error.reason, error.detail
+        )
         return Reply(500, _json(error="fault", reason=error.reason), ending)
-    ending = Ending(Fate.RETRY.value, Severity.WARNING, str(error.stage or ""), error.reason, error.detail)
+    ending = Ending(
+        Disposition.RETRY.value, Severity.WARNING, str(error.stage or ""), error.reason, error.detail
+    )
     if error.reason in _TIMEOUTS:
         return Reply(504, _json(error="timeout", reason=error.reason), ending)
     return Reply(

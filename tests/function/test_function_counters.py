@@ -131,7 +131,7 @@ def test_watching_loads_nothing_that_the_program_does_not_use() -> None:
         "from enrichment.telemetry import counters, delivery, log, spans, trace\n"
         "with spans.span('enrich', trace.find({}, {})) as span:\n"
         "    counters.Counters()('insert_rows')\n"
-        "    written = errors.Outcome(errors.Fate.WRITTEN)\n"
+        "    written = errors.Outcome(errors.Disposition.WRITTEN)\n"
         "    log.Log('').delivery(written, delivery.Delivery(span.trace, time.monotonic()))\n"
         "print(*{name.partition('.')[0] for name in sys.modules} & "
         "{'opentelemetry', 'starlette', 'functions_framework', 'httpx'})"

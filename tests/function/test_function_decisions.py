@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 from enrichment.deadline import TimeBudget
-from enrichment.enricher import Pipeline
-from enrichment.errors import BadEventError, Fate, FaultError, Stage, TransientError, of_google_error
+from enrichment.enricher import Enricher
+from enrichment.errors import BadEventError, Disposition, FaultError, Stage, TransientError, of_google_error
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 from enrichment.settings.model import OnMiss
@@ -65,13 +65,13 @@ BAD = BadEventError(Stage.WRITE, "row_invalid", "")
 BUSY = TransientError(Stage.WRITE, "busy", "")
 
 
-def pipeline(world: World, on_miss: str = "dead-letter") -> Pipeline:
+def pipeline(world: World, on_miss: str = "dead-letter") -> Enricher:
     """The pipeline as it is shipped, but for what becomes of an unknown key."""
     config = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
     config = replace(config, lookup=replace(config.lookup, on_miss=OnMiss(on_miss)))
     now = datetime(2026, 3, 1, tzinfo=UTC)
     log = Log("p", Severity.CRITICAL, write=lambda _: None)
-    return Pipeline(config, world, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
+    return Enricher(config, world, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
 
 
 def delivery(**fields: str) -> dict[str, object]:
@@ -82,43 +82,45 @@ def delivery(**fields: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("failures", "fate"),
+    ("failures", "disposition"),
     [
-        ({}, Fate.WRITTEN),
-        ({"write": BAD}, Fate.DEAD_LETTERED),
-        ({"write": BUSY}, Fate.RETRY),
-        ({"write": ValueError()}, Fate.FAULT),
-        ({"lookup": KeyError()}, Fate.FAULT),
-        ({"write": BAD, "publish": BUSY}, Fate.RETRY),
-        ({"write": BAD, "publish": ValueError()}, Fate.FAULT),
-        ({"write": BAD, "publish": BAD}, Fate.FAULT),
+        ({}, Disposition.WRITTEN),
+        ({"write": BAD}, Disposition.DEAD_LETTERED),
+        ({"write": BUSY}, Disposition.RETRY),
+        ({"write": ValueError()}, Disposition.FAULT),
+        ({"lookup": KeyError()}, Disposition.FAULT),
+        ({"write": BAD, "publish": BUSY}, Disposition.RETRY),
+        ({"write": BAD, "publish": ValueError()}, Disposition.FAULT),
+        ({"write": BAD, "publish": BAD}, Disposition.FAULT),
     ],
 )
 def test_nothing_is_acknowledged_before_its_row_or_its_dead_letter_is_safe(
-    failures: dict[str, Exception], fate: Fate
+    failures: dict[str, Exception], disposition: Disposition
 ) -> None:
     world = World()
     world.failures = failures
     outcome = asyncio.run(pipeline(world).handle(delivery(), {}))
-    assert outcome.fate is fate
-    assert (outcome.fate.status == 200) == (fate in (Fate.WRITTEN, Fate.DEAD_LETTERED))
-    assert len(world.rows) + len(world.letters) == (outcome.fate.status == 200)
+    assert outcome.disposition is disposition
+    assert (outcome.disposition.status == 200) == (
+        disposition in (Disposition.WRITTEN, Disposition.DEAD_LETTERED)
+    )
+    assert len(world.rows) + len(world.letters) == (outcome.disposition.status == 200)
 
 
 @pytest.mark.parametrize(
-    ("on_miss", "fate", "rows", "letters"),
+    ("on_miss", "disposition", "rows", "letters"),
     [
-        ("dead-letter", Fate.DEAD_LETTERED, 0, 1),
-        ("write", Fate.WRITTEN, 1, 0),
-        ("retry", Fate.RETRY, 0, 0),
+        ("dead-letter", Disposition.DEAD_LETTERED, 0, 1),
+        ("write", Disposition.WRITTEN, 1, 0),
+        ("retry", Disposition.RETRY, 0, 0),
     ],
 )
 def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
-    on_miss: str, fate: Fate, rows: int, letters: int
+    on_miss: str, disposition: Disposition, rows: int, letters: int
 ) -> None:
     world = World()
     outcome = asyncio.run(pipeline(world, on_miss).handle(delivery(user_id="nobody"), {}))
-    assert outcome.fate is fate
+    assert outcome.disposition is disposition
     assert (len(world.rows), len(world.letters)) == (rows, letters)
     assert all("profile" not in row.columns for row in world.rows)
 

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 from enrichment import assembly
-from enrichment.enricher import Pipeline
+from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError
 from functions_framework import _function_registry
 from functions_framework.aio import create_asgi_app
@@ -50,14 +50,14 @@ def runner() -> Iterator[asyncio.Runner]:
 def client(settings: dict[str, str], world: World, runner: asyncio.Runner) -> Iterator[httpx.AsyncClient]:
     """The function's own main.py in the framework's own application, with the world's parts in its pipeline."""
 
-    def pipeline(env: Mapping[str, str]) -> Pipeline:
-        made = assembly_pipeline({**env, **settings, "LOG_SEVERITY": "CRITICAL"})
+    def pipeline(env: Mapping[str, str]) -> Enricher:
+        made = assembly_enricher({**env, **settings, "LOG_SEVERITY": "CRITICAL"})
         made.lookup = made.sink = made.dead_letters = world
         return made
 
-    assembly_pipeline = assembly.pipeline
+    assembly_enricher = assembly.enricher
     with (
-        patch.object(assembly, "pipeline", pipeline),
+        patch.object(assembly, "enricher", pipeline),
         patch.dict(_function_registry.REGISTRY_MAP),
         contextlib.ExitStack() as ends,
     ):

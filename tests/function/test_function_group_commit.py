@@ -11,11 +11,11 @@ import pytest
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
-from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, Pace, RefusedError, StoppedError
+from enrichment.sink.decisions import MAX_RESENDS, MAX_WRITES, RefusedError, Sharing, StoppedError
 from enrichment.sink.group_commit import MAX_WRITE_S, GroupCommit
 
 # One write at a time, whatever it writes: the rule under load, with few rows to count.
-ONE_AT_A_TIME = Pace(few_rows=0, many_rows=1_000)
+ONE_AT_A_TIME = Sharing(few_rows=0, many_rows=1_000)
 SLOW_S = ONE_AT_A_TIME.slow_s
 
 INVALID = BadEventError(Stage.WRITE, "row_invalid", "the row is bad")
@@ -86,12 +86,12 @@ class Bench:
     clock: Clock = field(default_factory=Clock)
     attempts: list[int] = field(default_factory=list)
     delay_s: float = 0.0
-    pace: Pace = ONE_AT_A_TIME
+    sharing: Sharing = ONE_AT_A_TIME
     counted: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.groups = GroupCommit(
-            self.back.insert, self.limits, self._count, self._delay_s, self.clock, self.pace
+            self.back.insert, self.limits, self._count, self._delay_s, self.clock, self.sharing
         )
 
     def _delay_s(self, attempt: int) -> float:
@@ -243,7 +243,7 @@ async def test_no_more_writes_are_under_way_than_the_limit() -> None:
 
 @in_a_loop
 async def test_with_little_under_way_no_row_waits_for_another() -> None:
-    bench = Bench(pace=Pace(few_rows=2, many_rows=1_000))
+    bench = Bench(sharing=Sharing(few_rows=2, many_rows=1_000))
     for number in range(MAX_WRITES):
         await bench.under_way(str(number))
     bench.write("waits")  # for one of the places, and for no rows
@@ -253,7 +253,7 @@ async def test_with_little_under_way_no_row_waits_for_another() -> None:
 
 @in_a_loop
 async def test_a_write_of_many_rows_has_the_next_ones_gather_until_they_are_many_as_well() -> None:
-    bench = Bench(pace=Pace(few_rows=2, many_rows=5))
+    bench = Bench(sharing=Sharing(few_rows=2, many_rows=5))
     for number in range(3):
         bench.write(f"large-{number}")
     assert len((await bench.back.request()).rows) == 3

@@ -15,9 +15,9 @@ from enrichment.sink.decisions import (
     MAX_DELAY_S,
     MAX_RESENDS,
     MAX_WRITES,
-    PACE,
-    Pace,
+    SHARING,
     RefusedError,
+    Sharing,
     StoppedError,
     Write,
     jittered_delay_s,
@@ -57,7 +57,7 @@ class Arrive:
 
 
 @dataclass(frozen=True)
-class Answer:
+class LookupResult:
     which: int
     luck: Luck
 
@@ -72,8 +72,8 @@ class Turn:
 
 
 arrivals = st.builds(Arrive, st.sampled_from("abcde"), st.integers(1, 12), st.sampled_from(Nature))
-answers = st.builds(Answer, st.integers(0, 3), st.sampled_from(Luck))
-lucky_answers = st.builds(Answer, st.integers(0, 3), st.just(Luck.NONE))
+answers = st.builds(LookupResult, st.integers(0, 3), st.sampled_from(Luck))
+lucky_answers = st.builds(LookupResult, st.integers(0, 3), st.just(Luck.NONE))
 leaves = st.builds(Leave, st.integers(0, 30))
 turns = st.builds(Turn)
 
@@ -156,9 +156,11 @@ class Caller:
         return error.reason if error else None
 
 
-async def play(steps: Sequence[Arrive | Answer | Leave | Turn], pace: Pace) -> tuple[Back, list[Caller]]:
+async def play(
+    steps: Sequence[Arrive | LookupResult | Leave | Turn], sharing: Sharing
+) -> tuple[Back, list[Caller]]:
     back = Back()
-    groups = GroupCommit(back.insert, LIMITS, delay_s=lambda _: 0.0, pace=pace)
+    groups = GroupCommit(back.insert, LIMITS, delay_s=lambda _: 0.0, sharing=sharing)
     callers: list[Caller] = []
     for step in steps:
         match step:
@@ -166,7 +168,7 @@ async def play(steps: Sequence[Arrive | Answer | Leave | Turn], pace: Pace) -> t
                 row = Row(name, {"number": len(callers), "nature": nature.value}, size_bytes)
                 task = asyncio.create_task(groups.write(row, meshpass.Deadline.after(60)))
                 callers.append(Caller(row, task))
-            case Answer(which, luck):
+            case LookupResult(which, luck):
                 back.tell(which, luck)
             case Leave(which) if callers:
                 callers[which % len(callers)].task.cancel()
@@ -179,23 +181,23 @@ async def play(steps: Sequence[Arrive | Answer | Leave | Turn], pace: Pace) -> t
     return back, callers
 
 
-def run(steps: Sequence[Arrive | Answer | Leave | Turn], pace: Pace) -> tuple[Back, list[Caller]]:
+def run(steps: Sequence[Arrive | LookupResult | Leave | Turn], sharing: Sharing) -> tuple[Back, list[Caller]]:
     async def bounded() -> tuple[Back, list[Caller]]:
         async with asyncio.timeout(30):  # a caller that is never released is to fail the test, not to hang it
-            return await play(steps, pace)
+            return await play(steps, sharing)
 
     return asyncio.run(bounded())
 
 
-paces = st.sampled_from([Pace(few_rows=0, many_rows=1_000), Pace(few_rows=1, many_rows=4), PACE])
+paces = st.sampled_from([Sharing(few_rows=0, many_rows=1_000), Sharing(few_rows=1, many_rows=4), SHARING])
 
 
 @given(st.lists(st.one_of(arrivals, arrivals, turns, answers, lucky_answers, leaves), max_size=60), paces)
 def test_every_caller_is_released_with_a_verdict_of_its_own(
-    steps: list[Arrive | Answer | Leave | Turn],
-    pace: Pace,
+    steps: list[Arrive | LookupResult | Leave | Turn],
+    sharing: Sharing,
 ) -> None:
-    back, callers = run(steps, pace)
+    back, callers = run(steps, sharing)
     for number, caller in enumerate(callers):
         if caller.task.cancelled():
             continue
@@ -211,10 +213,10 @@ def test_every_caller_is_released_with_a_verdict_of_its_own(
 
 @given(st.lists(st.one_of(arrivals, arrivals, turns, lucky_answers), max_size=60), paces)
 def test_without_an_outage_every_good_row_is_written_and_every_bad_one_is_called_so(
-    steps: list[Arrive | Answer | Leave | Turn],
-    pace: Pace,
+    steps: list[Arrive | LookupResult | Leave | Turn],
+    sharing: Sharing,
 ) -> None:
-    back, callers = run(steps, pace)
+    back, callers = run(steps, sharing)
     by_name: dict[str, list[Nature]] = {}
     for caller in callers:
         by_name.setdefault(caller.row.insert_id, []).append(nature_of(caller.row))
@@ -237,9 +239,11 @@ counts = st.integers(0, 6)
 def test_a_write_starts_beside_others_only_where_waiting_gains_nothing(
     writes: list[Write], resending: int, waiting: int, full: bool
 ) -> None:
-    may = may_write(writes, resending, waiting, full, PACE)
-    enough = full or waiting >= PACE.many_rows
-    kept_waiting = [write for write in writes if write.rows > PACE.few_rows and write.age_s <= PACE.slow_s]
+    may = may_write(writes, resending, waiting, full, SHARING)
+    enough = full or waiting >= SHARING.many_rows
+    kept_waiting = [
+        write for write in writes if write.rows > SHARING.few_rows and write.age_s <= SHARING.slow_s
+    ]
     assert may == (len(writes) + resending < MAX_WRITES and (enough or not kept_waiting))
 
 
@@ -248,7 +252,7 @@ def test_sending_again_leaves_a_place_for_new_rows(writing: int, resending: int)
     may = may_resend(writing, resending)
     assert may == (resending < MAX_RESENDS and writing + resending < MAX_WRITES)
     if may and not writing:
-        assert may_write([], resending + 1, 1, False, PACE)
+        assert may_write([], resending + 1, 1, False, SHARING)
 
 
 @given(st.integers(1, 60))

@@ -15,7 +15,7 @@ from enrichment import http_lookup
 from enrichment.deadline import TimeBudget
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.http_lookup import HttpLookup, RefusedError, key_of, of_answer, of_error
-from enrichment.lookup.profile import Answer, CacheEvent, Profile
+from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
 from enrichment.settings.model import LookupRules
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
@@ -42,18 +42,18 @@ App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 class Profiles:
     """A lookup that knows every key, or fails as it is told."""
 
-    def __init__(self, error: Exception | None = None, answer: Answer | None = None) -> None:
+    def __init__(self, error: Exception | None = None, answer: LookupResult | None = None) -> None:
         self.error = error
         self.answer = answer
         self.asked: list[tuple[str, Trace]] = []
         self.left_s: list[float] = []
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
         self.asked.append((key, trace))
         self.left_s.append(deadline.left_s())
         if self.error is not None:
             raise self.error
-        return self.answer or Answer(Profile(json.dumps({"user_id": key}), {}), CacheEvent.FETCHED)
+        return self.answer or LookupResult(Profile(json.dumps({"user_id": key}), {}), CacheEvent.FETCHED)
 
 
 @dataclass
@@ -137,7 +137,7 @@ def service() -> Service:
 
 def test_the_profile_comes_as_the_service_gave_it(service: Service) -> None:
     text = '{"user_id":"u-1",  "plan":"pro", "name":"Zoë"}'
-    service.profiles.answer = Answer(Profile(text, {}), CacheEvent.HIT)
+    service.profiles.answer = LookupResult(Profile(text, {}), CacheEvent.HIT)
     reply = service.ask(b"/lookup/u-1")
     assert (reply.status, reply.body.decode()) == (200, text)
     assert reply.headers == {
@@ -161,7 +161,7 @@ def test_the_profile_comes_as_the_service_gave_it(service: Service) -> None:
     ids=[event.value for event in CacheEvent],
 )
 def test_how_the_cache_answered_is_told_in_its_standard_header(event: CacheEvent, told: str) -> None:
-    assert of_answer(Answer(None, event), "k", RULES).headers["cache-status"] == told
+    assert of_answer(LookupResult(None, event), "k", RULES).headers["cache-status"] == told
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_each_failure_has_its_status_and_our_own_words(
 
 
 def test_an_unknown_key_is_a_404_that_names_it(service: Service) -> None:
-    service.profiles.answer = Answer(None, CacheEvent.NEGATIVE_HIT)
+    service.profiles.answer = LookupResult(None, CacheEvent.NEGATIVE_HIT)
     reply = service.ask(b"/lookup/a%2Fb")
     assert (reply.status, reply.json) == (404, {"error": "profile_not_found", "key": "a/b"})
 

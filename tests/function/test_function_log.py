@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from enrichment.errors import Fate, Outcome, Stage
+from enrichment.errors import Disposition, Outcome, Stage
 from enrichment.event import Event
 from enrichment.event.message import Message
-from enrichment.lookup.profile import Answer, CacheEvent
+from enrichment.lookup.profile import CacheEvent, LookupResult
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.delivery import Delivery
 from enrichment.telemetry.log import MAX_TEXT, Ending, Log, Severity, to_stdout
@@ -28,10 +28,10 @@ from .framework import serving
 TRACE = find({"traceparent": TRACEPARENT}, {})
 MESSAGE = Message(b"s3cret", {"s3cret": "s3cret"}, "m-1", datetime(2026, 3, 1, tzinfo=UTC), delivery_id="m-1")
 EVENT = Event("e-1", "s3cret", {"user_id": "s3cret"}, {"user_id": "s3cret"}, "s3cret")
-WRITTEN = Outcome(Fate.WRITTEN)
-DEAD_LETTERED = Outcome(Fate.DEAD_LETTERED, Stage.DECODE, "json_invalid", "the message is not JSON")
-RETRY = Outcome(Fate.RETRY, Stage.LOOKUP, "service_unavailable", "the service answered 503")
-FAULT = Outcome(Fate.FAULT, Stage.WRITE, "bigquery_forbidden", "grant access")
+WRITTEN = Outcome(Disposition.WRITTEN)
+DEAD_LETTERED = Outcome(Disposition.DEAD_LETTERED, Stage.DECODE, "json_invalid", "the message is not JSON")
+RETRY = Outcome(Disposition.RETRY, Stage.LOOKUP, "service_unavailable", "the service answered 503")
+FAULT = Outcome(Disposition.FAULT, Stage.WRITE, "bigquery_forbidden", "grant access")
 PROBE = Path(__file__).parent / "functions" / "log_probe" / "main.py"
 
 
@@ -85,7 +85,7 @@ def test_a_written_event_is_one_line_with_all_that_an_operator_asks_for(log: Log
         delivery(
             message=replace(MESSAGE, attempt=2),
             event=EVENT,
-            answer=Answer(None, CacheEvent.FETCHED),
+            answer=LookupResult(None, CacheEvent.FETCHED),
             lookup_s=0.0123,
             write_s=0.03,
         ),
@@ -136,13 +136,13 @@ def test_each_end_has_its_severity_and_its_labels(
     (line,) = lines.new()
     assert line["severity"] == severity
     labels = {
-        "outcome": outcome.fate.value,
+        "outcome": outcome.disposition.value,
         "stage": str(outcome.stage or ""),
         "reason": outcome.reason,
     }
     assert line["logging.googleapis.com/labels"] == {name: value for name, value in labels.items() if value}
     assert line["message"] == (
-        f"{outcome.fate.value}: {outcome.detail}" if outcome.detail else outcome.fate.value
+        f"{outcome.disposition.value}: {outcome.detail}" if outcome.detail else outcome.disposition.value
     )
 
 

@@ -23,7 +23,7 @@ from enrichment.event.message import Message
 from enrichment.redrive.dead_letters import Original, Selection
 from enrichment.redrive.errors import RedriveError, RefusedError, of_google_error
 from enrichment.redrive.leases import Leases
-from enrichment.redrive.pubsub import EventTarget, LetterSource
+from enrichment.redrive.pubsub import DeadLetterSource, EventTarget
 from enrichment.redrive.report import Report
 from enrichment.redrive.run import Job, Redrive, Timing
 from enrichment.telemetry.trace import Trace
@@ -314,7 +314,7 @@ def run(
 ) -> Report:
     report = Report()
     job = Job(Selection(datetime.now(UTC)), rate=rate, limit=limit, timing=timing)
-    with closing(LetterSource(scene.dead_letter_subscription, timing.pull_wait_s)) as source:
+    with closing(DeadLetterSource(scene.dead_letter_subscription, timing.pull_wait_s)) as source:
         Redrive(job, source, target, report, lambda _: None).run()
     return report
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.errors import EnrichmentError, Fate
+from enrichment.errors import Disposition, EnrichmentError
 from enrichment.row import Row
 from enrichment.row.column_values import Json
 from enrichment.settings.model import BatchLimits
@@ -76,13 +76,13 @@ class Writing:
 
         return asyncio.run(write_all())  # a loop of its own each time, as a server makes after the app
 
-    def ends(self, *rows: Row, within_s: float = 20.0) -> list[tuple[Fate, str]]:
+    def ends(self, *rows: Row, within_s: float = 20.0) -> list[tuple[Disposition, str]]:
         """The same as fates and reasons."""
         errors = self.write(*rows, within_s=within_s)
-        return [(error.fate, error.reason) if error else (Fate.WRITTEN, "") for error in errors]
+        return [(error.disposition, error.reason) if error else (Disposition.WRITTEN, "") for error in errors]
 
 
-WRITTEN = (Fate.WRITTEN, "")
+WRITTEN = (Disposition.WRITTEN, "")
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_row_that_bigquery_calls_invalid_is_its_own_events_fault_and_its_neigh
     assert written is None
     assert also_written is None
     assert invalid is not None
-    assert (invalid.fate, invalid.reason) == (Fate.DEAD_LETTERED, "row_invalid")
+    assert (invalid.disposition, invalid.reason) == (Disposition.DEAD_LETTERED, "row_invalid")
     assert "occurred_at" in invalid.detail
     assert "yesterday" not in str(invalid)
     assert [len(tables.rows(name)) for name in ("e-left", "e-bad", "e-right")] == [1, 0, 1]
@@ -171,17 +171,17 @@ def test_a_request_too_large_for_bigquery_is_halved_and_all_of_its_rows_written(
 
 def test_a_row_too_large_for_bigquery_is_its_own_events_fault(tables: Tables, sinks: MakeSink) -> None:
     huge = row("e-huge", event=json.dumps("x" * 11_000_000))
-    assert sinks().ends(row("e-small"), huge) == [WRITTEN, (Fate.DEAD_LETTERED, "row_too_large")]
+    assert sinks().ends(row("e-small"), huge) == [WRITTEN, (Disposition.DEAD_LETTERED, "row_too_large")]
 
 
 def test_a_missing_table_is_our_fault_and_all_is_well_once_it_is_there(
     tables: Tables, sinks: MakeSink
 ) -> None:
     writing = sinks(f"{PROJECT}.events.late")
-    assert writing.ends(row("a"), row("b")) == [(Fate.FAULT, "bigquery_not_found")] * 2
+    assert writing.ends(row("a"), row("b")) == [(Disposition.FAULT, "bigquery_not_found")] * 2
     with own_table(tables, "late"):
         assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
-    assert writing.ends(row("a")) == [(Fate.FAULT, "bigquery_not_found")]
+    assert writing.ends(row("a")) == [(Disposition.FAULT, "bigquery_not_found")]
     with own_table(tables, "late"):
         assert writing.ends(row("a")) == [WRITTEN]
 
@@ -191,8 +191,8 @@ def test_a_table_without_one_of_our_columns_is_our_fault_and_no_event_is_dead_le
 ) -> None:
     with own_table(tables, "narrow", without="trace_id") as table:
         errors = sinks(table).write(row("a"), row("b"))
-    assert [(error.fate, error.reason) for error in errors if error] == [
-        (Fate.FAULT, "bigquery_schema_mismatch")
+    assert [(error.disposition, error.reason) for error in errors if error] == [
+        (Disposition.FAULT, "bigquery_schema_mismatch")
     ] * 2
     assert errors[0] is not None
     assert "trace_id" in errors[0].detail
@@ -223,7 +223,7 @@ def test_a_table_whose_records_are_not_ours_is_our_fault_and_no_event_is_dead_le
     """The rows fit table.json, or they would not be here."""
     with own_table(tables, "records", beside=order) as table:
         ends = sinks(table).ends(row("a", order=value), row("b"))
-    assert ends[0] == (Fate.FAULT, "bigquery_schema_mismatch")
+    assert ends[0] == (Disposition.FAULT, "bigquery_schema_mismatch")
 
 
 def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, sinks: MakeSink) -> None:
@@ -231,7 +231,7 @@ def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, s
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", f"http://127.0.0.1:{closed.getsockname()[1]}")
         (end,) = sinks().ends(row("a"), within_s=0.2)
-    assert end[0] is Fate.RETRY
+    assert end[0] is Disposition.RETRY
 
 
 def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
@@ -246,7 +246,7 @@ def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
 
     writing = sinks(make_client=make_client)
     writing.sink.warm_up()
-    assert writing.ends(row("e-credentials")) == [(Fate.FAULT, "bigquery_no_credentials")]
+    assert writing.ends(row("e-credentials")) == [(Disposition.FAULT, "bigquery_no_credentials")]
     there.append(True)
     assert writing.ends(row("e-credentials")) == [WRITTEN]
 
@@ -274,15 +274,15 @@ class Service:
     """BigQuery as a script: what each request is answered, and what was in it."""
 
     address: str
-    script: list["Answer"] = field(default_factory=list)
-    otherwise: "Answer | None" = None
+    script: list["LookupResult"] = field(default_factory=list)
+    otherwise: "LookupResult | None" = None
     requests: list[list[str]] = field(default_factory=list)
     timeouts_s: list[float] = field(default_factory=list)
     connections: list[object] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
 
-Answer = Callable[["Handler"], None]
+LookupResult = Callable[["Handler"], None]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -320,7 +320,7 @@ def ok(handler: Handler) -> None:
     handler.reply(200, {"kind": "bigquery#tableDataInsertAllResponse"})
 
 
-def refusal(status: int, reason: str) -> Answer:
+def refusal(status: int, reason: str) -> LookupResult:
     error = {"reason": reason, "message": "it says so", "domain": "global"}
 
     def answer(handler: Handler) -> None:
@@ -340,7 +340,7 @@ def hang_up(handler: Handler) -> None:
     handler.close_connection = True
 
 
-def row_errors(*reasons: str) -> Answer:
+def row_errors(*reasons: str) -> LookupResult:
     """Fails rows for these reasons, one each."""
     errors = [
         {"index": index, "errors": [{"reason": reason, "location": ""}]}
@@ -412,13 +412,13 @@ def test_a_missing_permission_is_our_fault_and_all_is_well_once_it_is_granted(
 ) -> None:
     service.script = [refusal(403, "accessDenied")]
     writing = sinks()
-    assert writing.ends(row("a"), row("b")) == [(Fate.FAULT, "bigquery_forbidden")] * 2
+    assert writing.ends(row("a"), row("b")) == [(Disposition.FAULT, "bigquery_forbidden")] * 2
     assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
 
 
 def test_a_spent_quota_is_transient(service: Service, sinks: MakeSink) -> None:
     service.script = [refusal(403, "quotaExceeded")]
-    assert sinks().ends(row("a")) == [(Fate.RETRY, "bigquery_unavailable")]
+    assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_unavailable")]
 
 
 def test_a_row_that_spoils_its_request_fails_alone_and_is_kept(service: Service, sinks: MakeSink) -> None:
@@ -427,10 +427,15 @@ def test_a_row_that_spoils_its_request_fails_alone_and_is_kept(service: Service,
 
     service.otherwise = spoilt
     names = ["a", "b", "spoils", "c"]
-    assert sinks().ends(*map(row, names)) == [WRITTEN, WRITTEN, (Fate.FAULT, "bigquery_refused"), WRITTEN]
+    assert sinks().ends(*map(row, names)) == [
+        WRITTEN,
+        WRITTEN,
+        (Disposition.FAULT, "bigquery_refused"),
+        WRITTEN,
+    ]
 
 
-def hang_until(may_go_on: Event) -> Answer:
+def hang_until(may_go_on: Event) -> LookupResult:
     def hang(handler: Handler) -> None:
         may_go_on.wait()
         hang_up(handler)
@@ -444,9 +449,9 @@ def test_an_answer_that_does_not_come_is_not_waited_for_beyond_the_deadline(
     may_go_on = Event()
     service.script = [hang_until(may_go_on)]
     writing = sinks()
-    ((fate, _),) = writing.ends(row("a"), within_s=0.2)
+    ((disposition, _),) = writing.ends(row("a"), within_s=0.2)
     may_go_on.set()
-    assert fate is Fate.RETRY
+    assert disposition is Disposition.RETRY
     assert service.timeouts_s[0] <= 0.2
     assert writing.ends(row("a")) == [WRITTEN]
 
@@ -461,7 +466,7 @@ def test_an_outage_that_outlasts_the_deadline_is_transient_and_nothing_is_sent_a
 ) -> None:
     service.otherwise = refusal(503, "backendError")
     writing = sinks()
-    assert writing.ends(row("a"), within_s=0.3)[0][0] is Fate.RETRY
+    assert writing.ends(row("a"), within_s=0.3)[0][0] is Disposition.RETRY
     writing.sink.close()  # waits for the thread that writes, which would try for ten minutes
 
 
@@ -475,7 +480,7 @@ def test_a_row_whose_deadline_passes_while_credentials_are_sought_is_not_sent(
         return client()
 
     writing = sinks(make_client=make_client)
-    assert writing.ends(row("a"), within_s=0.05) == [(Fate.RETRY, "write_timeout")]
+    assert writing.ends(row("a"), within_s=0.05) == [(Disposition.RETRY, "write_timeout")]
     may_go_on.set()
     writing.sink.close()  # waits for the thread that would send it
     assert service.requests == []
@@ -485,5 +490,5 @@ def test_a_write_whose_time_is_over_before_it_starts_is_transient(
     service: Service, sinks: MakeSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("enrichment.sink.group_commit.MAX_WRITE_S", 0.0)
-    assert sinks().ends(row("a")) == [(Fate.RETRY, "bigquery_unavailable")]
+    assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_unavailable")]
     assert service.requests == []

@@ -1,4 +1,4 @@
-"""What insertAll says about a row decides that row's fate, and nothing it quotes is repeated."""
+"""What insertAll says about a row decides that row's disposition, and nothing it quotes is repeated."""
 
 from typing import Any
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.errors import BadEventError, Fate, FaultError, Outcome, Stage, TransientError
+from enrichment.errors import BadEventError, Disposition, FaultError, Outcome, Stage, TransientError
 from enrichment.event.message import Message
 from enrichment.telemetry import spans as telemetry
 from enrichment.telemetry.trace import Trace, find
@@ -45,7 +45,7 @@ def test_the_publishers_span_is_the_parent_and_the_consumer_says_what_it_takes(
 ) -> None:
     message = Message(b"", {}, "m-1", datetime(2026, 3, 1, tzinfo=UTC), attempt=2)
     with telemetry.span("enrich", GIVEN, "CONSUMER", telemetry.message_attributes(message)) as span:
-        span.end(Outcome(Fate.WRITTEN))
+        span.end(Outcome(Disposition.WRITTEN))
     enrich = named(spans)["enrich"]
     assert (ids(enrich)[0], parent_of(enrich), enrich.kind) == (TRACE_ID, PUBLISHER_SPAN, SpanKind.CONSUMER)
     assert enrich.parent is not None
@@ -107,11 +107,11 @@ def test_the_servers_span_of_another_trace_is_linked(spans: InMemorySpanExporter
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
-        (Outcome(Fate.DEAD_LETTERED, Stage.DECODE, "json_invalid", "d"), StatusCode.UNSET),
-        (Outcome(Fate.RETRY, Stage.LOOKUP, "timeout", "d"), StatusCode.ERROR),
-        (Outcome(Fate.FAULT, Stage.WRITE, "bigquery_forbidden", "d"), StatusCode.ERROR),
+        (Outcome(Disposition.DEAD_LETTERED, Stage.DECODE, "json_invalid", "d"), StatusCode.UNSET),
+        (Outcome(Disposition.RETRY, Stage.LOOKUP, "timeout", "d"), StatusCode.ERROR),
+        (Outcome(Disposition.FAULT, Stage.WRITE, "bigquery_forbidden", "d"), StatusCode.ERROR),
     ],
-    ids=lambda value: value.fate.value if isinstance(value, Outcome) else value.name,
+    ids=lambda value: value.disposition.value if isinstance(value, Outcome) else value.name,
 )
 def test_a_span_says_what_the_event_came_to(
     spans: InMemorySpanExporter, outcome: Outcome, status: StatusCode
@@ -121,7 +121,7 @@ def test_a_span_says_what_the_event_came_to(
     enrich = named(spans)["enrich"]
     assert enrich.status.status_code is status
     assert attributes_of(enrich) == {
-        "meshpass.outcome": outcome.fate.value,
+        "meshpass.outcome": outcome.disposition.value,
         "meshpass.stage": str(outcome.stage),
         "error.type": outcome.reason,
     }
@@ -195,7 +195,7 @@ def test_the_spans_of_events_under_way_at_once_do_not_mix(spans: InMemorySpanExp
 def test_without_a_provider_the_trace_goes_on_as_it_is() -> None:
     with telemetry.span("enrich", GIVEN) as span:
         span.set("a", 1)
-        span.end(Outcome(Fate.FAULT, None, "r", "d"))
+        span.end(Outcome(Disposition.FAULT, None, "r", "d"))
         assert span.trace is GIVEN
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import meshpass
 from enrichment.dead_letter import DeadLetter
-from enrichment.lookup.profile import Answer, CacheEvent, Profile
+from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
 from enrichment.row import Row
 from enrichment.telemetry.trace import Trace
 
@@ -25,12 +25,12 @@ class World:
         if part in self.failures:
             raise self.failures[part]
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
         self._fail("lookup")
         if key.startswith("nobody"):
-            return Answer(None, CacheEvent.FETCHED)
+            return LookupResult(None, CacheEvent.FETCHED)
         document = {"user_id": key}
-        return Answer(Profile(json.dumps(document), document), CacheEvent.FETCHED)
+        return LookupResult(Profile(json.dumps(document), document), CacheEvent.FETCHED)
 
     def warm_up(self) -> None:
         """Nothing to load."""

@@ -13,7 +13,7 @@ import msgspec
 from enrichment import event, row
 from enrichment.errors import BadEventError, FaultError
 from enrichment.event.message import Message
-from enrichment.lookup.response import read_answer
+from enrichment.lookup.response import read_response
 from enrichment.settings import pipeline_file, table_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 from enrichment.settings.model import EventShape, Field, FieldType, PipelineConfig
@@ -87,7 +87,7 @@ def check(
     try:
         found = event.decode(message, config.event, config.lookup.key)
         answer = msgspec.json.encode({config.lookup.echo: found.key}) if profile is None else profile
-        joined = read_answer(200, answer, found.key, config.lookup)
+        joined = read_response(200, answer, found.key, config.lookup)
         built = row.build(config.columns, found, joined, message, _TRACE_ID, _NOW)
     except BadEventError as error:
         return Report((f"the event would be dead-lettered: {error}.",))

@@ -3,8 +3,8 @@
 from enrichment.errors.classify import of_google_error, of_mesh_error, of_miss, of_unexpected_error
 from enrichment.errors.outcome import (
     BadEventError,
+    Disposition,
     EnrichmentError,
-    Fate,
     FaultError,
     Outcome,
     Stage,
@@ -13,8 +13,8 @@ from enrichment.errors.outcome import (
 
 __all__ = [
     "BadEventError",
+    "Disposition",
     "EnrichmentError",
-    "Fate",
     "FaultError",
     "Outcome",
     "Stage",

@@ -3,7 +3,7 @@
 Four ends, and every delivery reaches exactly one:
 
 ===============  ======================================================  ==========  =======
-fate             when                                                    reply       Pub/Sub
+disposition             when                                                    reply       Pub/Sub
 ===============  ======================================================  ==========  =======
 written          the row is durable                                      200         ack
 dead-lettered    the event itself is bad, and its dead letter is safe    200         ack
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
-class Fate(enum.Enum):
+class Disposition(enum.Enum):
     """The end of one delivery; the value names it in logs."""
 
     WRITTEN = "written"
@@ -31,7 +31,7 @@ class Fate(enum.Enum):
     @property
     def status(self) -> int:
         """The HTTP status that tells Pub/Sub: any 2xx acknowledges, anything else asks for redelivery."""
-        return {Fate.RETRY: 503, Fate.FAULT: 500}.get(self, 200)
+        return {Disposition.RETRY: 503, Disposition.FAULT: 500}.get(self, 200)
 
 
 class Stage(enum.StrEnum):
@@ -49,13 +49,13 @@ class Outcome:
     """What became of one delivery.
 
     Args:
-        fate: The end it reached.
+        disposition: The end it reached.
         stage: Where it was stopped, None if it was written.
         reason: A stable code, such as `profile_not_found`; empty if it was written.
         detail: One sentence for people. Never holds the payload, a token or a key.
     """
 
-    fate: Fate
+    disposition: Disposition
     stage: Stage | None = None
     reason: str = ""
     detail: str = ""
@@ -70,7 +70,7 @@ class EnrichmentError(Exception):
         detail: One sentence for people, without payload.
     """
 
-    fate: ClassVar[Fate]
+    disposition: ClassVar[Disposition]
 
     def __init__(self, stage: Stage | None, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -80,22 +80,22 @@ class EnrichmentError(Exception):
 
     def outcome(self) -> Outcome:
         """This failure as the end of a delivery."""
-        return Outcome(self.fate, self.stage, self.reason, self.detail)
+        return Outcome(self.disposition, self.stage, self.reason, self.detail)
 
 
 class BadEventError(EnrichmentError):
     """The event itself is bad: no redelivery will mend it, so it goes to the dead-letter topic."""
 
-    fate = Fate.DEAD_LETTERED
+    disposition = Disposition.DEAD_LETTERED
 
 
 class TransientError(EnrichmentError):
     """The trouble will pass: deliver again."""
 
-    fate = Fate.RETRY
+    disposition = Disposition.RETRY
 
 
 class FaultError(EnrichmentError):
     """Our configuration, or the service's contract, is broken: keep the event, and tell somebody loudly."""
 
-    fate = Fate.FAULT
+    disposition = Disposition.FAULT

@@ -9,8 +9,8 @@ import meshpass
 
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError, of_unexpected_error
 from enrichment.lookup.cache import Cache, Entry
-from enrichment.lookup.profile import Answer, CacheEvent, Profile
-from enrichment.lookup.single_flight import Flights
+from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
+from enrichment.lookup.single_flight import SingleFlight
 from enrichment.lookup.throttle import Throttle
 from enrichment.settings.model import LookupRules
 from enrichment.telemetry.counters import Count, uncounted
@@ -20,7 +20,7 @@ from enrichment.telemetry.trace import Trace
 class Lookup(Protocol):
     """Answers which profile belongs to a key."""
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
         """Answers by the deadline, or raises an EnrichmentError."""
 
 
@@ -55,10 +55,10 @@ class CachedLookup:
         self._count = count
         self._clock = clock
         self._cache = Cache(rules.cache)
-        self._flights: Flights[str, Profile | None] = Flights()
+        self._single_flight: SingleFlight[str, Profile | None] = SingleFlight()
         self._throttle = Throttle(rules.max_in_flight, count, clock)
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Answer:
+    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
         """Answers which profile belongs to a key.
 
         A stale profile answers only while the service is unavailable: a call failed with a `TransientError`, or
@@ -84,7 +84,7 @@ class CachedLookup:
         if entry is not None and (entry.fresh_until_s > now_s or self._throttle.holds_back):
             return self._from_memory(entry, now_s)
         try:
-            profile, shared = await self._flights.join(key, lambda: self._look_up(key, trace), deadline)
+            profile, shared = await self._single_flight.join(key, lambda: self._look_up(key, trace), deadline)
         except (TransientError, TimeoutError) as error:
             now_s = self._clock()
             # Looked for again: it may have been replaced since, or taken away.
@@ -98,15 +98,15 @@ class CachedLookup:
             ) from None
         return self._answer(profile, CacheEvent.SHARED if shared else CacheEvent.FETCHED)
 
-    def _from_memory(self, entry: Entry, now_s: float) -> Answer:
+    def _from_memory(self, entry: Entry, now_s: float) -> LookupResult:
         if entry.profile is None:
             return self._answer(None, CacheEvent.NEGATIVE_HIT)
         fresh = entry.fresh_until_s > now_s
         return self._answer(entry.profile, CacheEvent.HIT if fresh else CacheEvent.STALE)
 
-    def _answer(self, profile: Profile | None, event: CacheEvent) -> Answer:
+    def _answer(self, profile: Profile | None, event: CacheEvent) -> LookupResult:
         self._count("lookups", cache=event.value)
-        return Answer(profile, event)
+        return LookupResult(profile, event)
 
     async def _look_up(self, key: str, trace: Trace) -> Profile | None:
         deadline = meshpass.Deadline.after(self._rules.timeout_s)

@@ -7,7 +7,7 @@ import meshpass
 from enrichment.errors import EnrichmentError, TransientError, of_mesh_error
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
 from enrichment.lookup.profile import Profile
-from enrichment.lookup.response import read_answer
+from enrichment.lookup.response import read_response
 from enrichment.settings.model import LookupRules
 from enrichment.telemetry.trace import Trace
 
@@ -57,7 +57,7 @@ class MeshProfiles:
             raise _decided(error) from error
         status = response.status_code
         asked_s = _retry_after_s(response.headers) if status in OVERLOAD_STATUSES else None
-        return read_answer(status, response.content, key, self._rules, asked_s)
+        return read_response(status, response.content, key, self._rules, asked_s)
 
     async def aclose(self) -> None:
         """Closes the connections, if there are any; a later lookup opens new ones."""

@@ -29,7 +29,7 @@ class CacheEvent(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LookupResult:
     """What a lookup found.
 
     Args:

@@ -7,7 +7,7 @@ from enrichment.lookup.profile import Profile
 from enrichment.settings.model import LookupRules
 
 
-def read_answer(
+def read_response(
     status: int, body: bytes, key: str, rules: LookupRules, retry_after_s: float | None = None
 ) -> Profile | None:
     """Reads the service's answer to a lookup.

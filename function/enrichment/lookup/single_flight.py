@@ -11,87 +11,87 @@ V = TypeVar("V")
 E = TypeVar("E", bound=BaseException)
 
 
-class Flights(Generic[K, V]):
+class SingleFlight(Generic[K, V]):
     """Calls under way, by key.
 
-    A flight is a task of its own, so no caller's end is another's: whoever is cancelled or runs out of time
-    leaves, and the rest go on. When the last one has left, the flight is cancelled and forgotten at once, so no
-    work goes on that nobody waits for. Whoever asks then begins a new flight; the old one, cancelled, ends
+    A call is a task of its own, so no caller's end is another's: whoever is cancelled or runs out of time
+    leaves, and the rest go on. When the last one has left, the call is cancelled and forgotten at once, so no
+    work goes on that nobody waits for. Whoever asks then begins a new call; the old one, cancelled, ends
     without a value, which is why it cannot come in late and overwrite what the new one found.
     """
 
     def __init__(self) -> None:
-        self._flights: dict[K, _Flight[V]] = {}
+        self._calls: dict[K, _Call[V]] = {}
         self._ending: set[asyncio.Task[V]] = set()  # cancelled; the loop itself holds tasks weakly
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._calls)
 
     async def join(
         self, key: K, start: Callable[[], Coroutine[Any, Any, V]], deadline: meshpass.Deadline
     ) -> tuple[V, bool]:
-        """Waits for the flight of a key, and begins it where there is none.
+        """Waits for the call of a key, and begins it where there is none.
 
         Args:
             key: What is asked for.
-            start: Begins a flight; it bounds its own time. It runs in the context of the caller that it is begun
+            start: Begins a call; it bounds its own time. It runs in the context of the caller that it is begun
                 for, as a part of that caller's trace.
             deadline: How long this caller waits.
 
         Returns:
-            The flight's value, and whether it was under way already.
+            The call's value, and whether it was under way already.
 
         Raises:
             TimeoutError: the deadline passed.
-            Exception: what the flight raised: for each caller an exception of its own, with the flight's as its
+            Exception: what the call raised: for each caller an exception of its own, with the call's as its
                 cause. A shared one would gather every caller's traceback.
         """
         left_s = deadline.left_s()
         if left_s <= 0:
             raise TimeoutError
         loop = asyncio.get_running_loop()
-        flight = self._flights.get(key)
-        joined = flight is not None
-        if flight is None:
-            flight = self._flights[key] = _Flight(loop.create_task(start()))
-            flight.task.add_done_callback(lambda _: self._land(key, flight))
+        call = self._calls.get(key)
+        joined = call is not None
+        if call is None:
+            call = self._calls[key] = _Call(loop.create_task(start()))
+            call.task.add_done_callback(lambda _: self._land(key, call))
         waiter: asyncio.Future[None] = loop.create_future()
-        flight.waiters.add(waiter)
+        call.waiters.add(waiter)
         timer = loop.call_later(left_s, _wake, waiter)
         try:
             await waiter
         finally:
             timer.cancel()
-            flight.waiters.discard(waiter)
-            if not flight.waiters and not flight.task.done():
-                self._forget(key, flight)
-                self._ending.add(flight.task)
-                flight.task.cancel()
-        if not flight.task.done():
+            call.waiters.discard(waiter)
+            if not call.waiters and not call.task.done():
+                self._forget(key, call)
+                self._ending.add(call.task)
+                call.task.cancel()
+        if not call.task.done():
             raise TimeoutError
-        error = flight.task.exception()
+        error = call.task.exception()
         if error is not None:
             raise _copy(error) from error
-        return flight.task.result(), joined
+        return call.task.result(), joined
 
-    def _land(self, key: K, flight: "_Flight[V]") -> None:
-        self._forget(key, flight)
-        self._ending.discard(flight.task)
-        cancelled = flight.task.cancelled()
-        for waiter in flight.waiters:
+    def _land(self, key: K, call: "_Call[V]") -> None:
+        self._forget(key, call)
+        self._ending.discard(call.task)
+        cancelled = call.task.cancelled()
+        for waiter in call.waiters:
             if cancelled:
                 waiter.cancel()  # by whoever ends the loop: the callers go with it
             else:
                 _wake(waiter)
         if not cancelled:
-            flight.task.exception()  # seen, even if the last caller left in this very moment
+            call.task.exception()  # seen, even if the last caller left in this very moment
 
-    def _forget(self, key: K, flight: "_Flight[V]") -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _forget(self, key: K, call: "_Call[V]") -> None:
+        if self._calls.get(key) is call:
+            del self._calls[key]
 
 
-class _Flight(Generic[V]):
+class _Call(Generic[V]):
     __slots__ = ("task", "waiters")
 
     def __init__(self, task: asyncio.Task[V]) -> None:

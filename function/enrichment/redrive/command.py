@@ -140,14 +140,14 @@ def _redrive(
 ) -> None:
     # Loaded here: Google's client takes a quarter of a second, and a mistaken option should not.
     from enrichment.redrive import show
-    from enrichment.redrive.pubsub import EventTarget, LetterSource
+    from enrichment.redrive.pubsub import DeadLetterSource, EventTarget
 
     selection = Selection(datetime.now(UTC), frozenset(options.reason), options.since, options.until)
     if selection.since and selection.until and selection.since >= selection.until:
         raise UsageError("--since must be earlier than --until.")
     job = Job(selection, options.rate, options.limit, options.dry_run, timing)
     with (
-        closing(LetterSource(options.subscription, timing.pull_wait_s)) as source,
+        closing(DeadLetterSource(options.subscription, timing.pull_wait_s)) as source,
         closing(EventTarget(options.topic)) as target,
     ):
         topic = source.topic()

@@ -9,7 +9,7 @@ from enrichment.event import message
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A message on the dead-letter topic.
 
     Args:
@@ -76,7 +76,7 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
 
-    def decide(self, letter: Letter) -> Verdict:
+    def decide(self, letter: DeadLetter) -> Verdict:
         """Decides on one letter."""
         if not letter.reason:
             return Verdict.FOREIGN
@@ -97,7 +97,7 @@ class Selection:
         return Verdict.REDRIVE
 
 
-def original(letter: Letter) -> Original:
+def original(letter: DeadLetter) -> Original:
     """Writes the message to publish for a letter.
 
     Args:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from enrichment.redrive.dead_letters import Letter, Original
+from enrichment.redrive.dead_letters import DeadLetter, Original
 from enrichment.redrive.errors import of_google_error
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _ANSWER_S = 30.0
 """Longest time for one request with its retries, in seconds."""
 
 
-class LetterSource:
+class DeadLetterSource:
     """The subscription that dead letters are pulled from.
 
     Args:
@@ -47,7 +47,7 @@ class LetterSource:
                 return ""
         return str(subscription.topic)
 
-    def pull(self, at_most: int) -> list[tuple[str, Letter]]:
+    def pull(self, at_most: int) -> list[tuple[str, DeadLetter]]:
         """Pulls letters.
 
         Returns:
@@ -136,9 +136,9 @@ class EventTarget:
             yield
 
 
-def _letter(received: "ReceivedMessage") -> Letter:
+def _letter(received: "ReceivedMessage") -> DeadLetter:
     message = received.message
-    return Letter(
+    return DeadLetter(
         message.data, dict(message.attributes), message.ordering_key, message.message_id, message.publish_time
     )
 

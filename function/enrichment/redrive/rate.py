@@ -1,7 +1,7 @@
 """How fast messages go out."""
 
 
-class Pacer:
+class RateLimiter:
     """A token bucket that holds no more than what is asked of it: an even flow, and no burst after a pause.
 
     Args:

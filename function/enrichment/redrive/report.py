@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from enrichment import dead_letter
-from enrichment.redrive.dead_letters import Letter, Verdict
+from enrichment.redrive.dead_letters import DeadLetter, Verdict
 
 _MAX_KINDS = 200
 _MAX_TEXT = 64
@@ -59,7 +59,7 @@ class Report:
     left: Counter[tuple[str, Verdict]] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
 
-    def add(self, letter: Letter, verdict: Verdict) -> None:
+    def add(self, letter: DeadLetter, verdict: Verdict) -> None:
         """Counts a letter that was found."""
         if verdict is Verdict.REDRIVE or verdict in _HOPELESS:
             self._add_to_kind(letter)
@@ -71,7 +71,7 @@ class Report:
         """How many letters were asked for and can never be redriven."""
         return sum(letters for (_, verdict), letters in self.left.items() if verdict in _HOPELESS)
 
-    def _add_to_kind(self, letter: Letter) -> None:
+    def _add_to_kind(self, letter: DeadLetter) -> None:
         kind = Kind(
             shown(letter.reason),
             shown(letter.attributes.get(dead_letter.STAGE, "")),

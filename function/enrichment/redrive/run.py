@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
-from enrichment.redrive.dead_letters import Letter, Original, Selection, Verdict, original
+from enrichment.redrive.dead_letters import DeadLetter, Original, Selection, Verdict, original
 from enrichment.redrive.errors import RefusedError
 from enrichment.redrive.leases import Leases
-from enrichment.redrive.rate import Pacer
+from enrichment.redrive.rate import RateLimiter
 from enrichment.redrive.report import Report, shown
 
 _PAGE = 100
@@ -22,7 +22,7 @@ _MAX_BATCH_BYTES = 5_000_000
 class Source(Protocol):
     """Where letters come from."""
 
-    def pull(self, at_most: int) -> list[tuple[str, Letter]]:
+    def pull(self, at_most: int) -> list[tuple[str, DeadLetter]]:
         """Pulls letters with their ack ids."""
 
     def acknowledge(self, ack_ids: list[str]) -> None:
@@ -106,7 +106,7 @@ class Redrive:
         self._tell = tell
         self._unbroken = unbroken
         self._leases = Leases(source.extend, job.timing.lease_s)
-        self._pacer = Pacer(job.rate, time.monotonic())
+        self._limiter = RateLimiter(job.rate, time.monotonic())
         self._chosen = 0
 
     def run(self) -> None:
@@ -131,26 +131,26 @@ class Redrive:
     def _room(self) -> int:
         return _PAGE if self._job.limit is None else min(_PAGE, self._job.limit - self._chosen)
 
-    def _pull(self, at_most: int) -> tuple[list[Letter], int]:
+    def _pull(self, at_most: int) -> tuple[list[DeadLetter], int]:
         pulled = self._source.pull(at_most)
         new = self._leases.take({letter.message_id: ack_id for ack_id, letter in pulled})
         letters = {letter.message_id: letter for _, letter in pulled if letter.message_id in new}
         young = sum(letter.published_at > self._job.selection.began_at for letter in letters.values())
         return list(letters.values()), young
 
-    def _is_chosen(self, letter: Letter) -> bool:
+    def _is_chosen(self, letter: DeadLetter) -> bool:
         verdict = self._job.selection.decide(letter)
         self._report.add(letter, verdict)
         return verdict is Verdict.REDRIVE
 
-    def _batches(self, letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    def _batches(self, letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
         """Splits letters into requests: of one ordering key each, as Pub/Sub demands, and in the order they came."""
-        by_key: dict[str, list[Letter]] = {}
+        by_key: dict[str, list[DeadLetter]] = {}
         for letter in letters:
             by_key.setdefault(letter.ordering_key, []).append(letter)
-        most = self._pacer.batch(_PAGE)
+        most = self._limiter.batch(_PAGE)
         for same in by_key.values():
-            batch: list[Letter] = []
+            batch: list[DeadLetter] = []
             size = 0
             for letter in same:
                 if batch and (len(batch) == most or size + len(letter.data) > _MAX_BATCH_BYTES):
@@ -160,13 +160,13 @@ class Redrive:
                 size += len(letter.data)
             yield batch
 
-    def _send(self, batch: Sequence[Letter]) -> None:
-        time.sleep(self._pacer.wait_s(len(batch), time.monotonic()))
+    def _send(self, batch: Sequence[DeadLetter]) -> None:
+        time.sleep(self._limiter.wait_s(len(batch), time.monotonic()))
         with self._unbroken():
             self._publish(batch)
         self._tell(self._report)
 
-    def _publish(self, batch: Sequence[Letter]) -> None:
+    def _publish(self, batch: Sequence[DeadLetter]) -> None:
         try:
             self._target.publish([original(letter) for letter in batch])
         except RefusedError:

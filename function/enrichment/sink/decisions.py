@@ -35,7 +35,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Sharing:
     """When rows stop waiting for company.
 
     Args:
@@ -50,7 +50,7 @@ class Pace:
     slow_s: float = 1.0
 
 
-PACE = Pace()
+SHARING = Sharing()
 
 
 class Write(NamedTuple):
@@ -66,7 +66,7 @@ class Write(NamedTuple):
 
 
 def may_write(
-    writes: Collection[Write], resending: int, waiting: int, fills_a_request: bool, pace: Pace
+    writes: Collection[Write], resending: int, waiting: int, fills_a_request: bool, sharing: Sharing
 ) -> bool:
     """Decides whether rows that wait may be written now.
 
@@ -78,13 +78,13 @@ def may_write(
         resending: How many writes under way send rows again.
         waiting: How many rows wait.
         fills_a_request: Whether they are enough for a request of full size.
-        pace: What is little, enough, and hung.
+        sharing: What is little, enough, and hung.
     """
     if len(writes) + resending >= MAX_WRITES:
         return False
-    if fills_a_request or waiting >= pace.many_rows:
+    if fills_a_request or waiting >= sharing.many_rows:
         return True
-    return all(write.rows <= pace.few_rows or write.age_s > pace.slow_s for write in writes)
+    return all(write.rows <= sharing.few_rows or write.age_s > sharing.slow_s for write in writes)
 
 
 def may_resend(writing: int, resending: int) -> bool:
@@ -109,7 +109,7 @@ def jittered_delay_s(attempt: int) -> float:
     return random.uniform(0, min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (attempt - 1)))  # noqa: S311 - no secret
 
 
-class Sorted(NamedTuple):
+class Partition(NamedTuple):
     """What becomes of the entries of a request.
 
     Args:
@@ -123,7 +123,7 @@ class Sorted(NamedTuple):
     later: list[tuple[Entry, EnrichmentError]]
 
 
-def sort_out(entries: Sequence[Entry], verdicts: Sequence[EnrichmentError | None]) -> Sorted:
+def partition(entries: Sequence[Entry], verdicts: Sequence[EnrichmentError | None]) -> Partition:
     """Decides what becomes of each entry of a request.
 
     Rows that others stopped go again at once and among themselves: what stopped them is not there any more, and no
@@ -138,27 +138,27 @@ def sort_out(entries: Sequence[Entry], verdicts: Sequence[EnrichmentError | None
     Raises:
         ValueError: there are not as many verdicts as entries.
     """
-    sorted_ = Sorted([], [], [])
+    parts = Partition([], [], [])
     stopped: list[tuple[Entry, EnrichmentError]] = []
     for entry, verdict in zip(entries, verdicts, strict=True):
         if isinstance(verdict, StoppedError):
             stopped.append((entry, verdict))
         elif isinstance(verdict, TransientError):
-            sorted_.later.append((entry, verdict))
+            parts.later.append((entry, verdict))
         elif isinstance(verdict, BadEventError) and len(entry.waiters) > 1:
             first, *others = entry.waiters
-            sorted_.settled.append((Entry([first]), verdict))
-            sorted_.at_once.append([Entry(others)])
+            parts.settled.append((Entry([first]), verdict))
+            parts.at_once.append([Entry(others)])
         else:
-            sorted_.settled.append((entry, verdict))
+            parts.settled.append((entry, verdict))
     if len(stopped) == len(entries):
-        sorted_.later.extend(stopped)
+        parts.later.extend(stopped)
     elif stopped:
-        sorted_.at_once.append([entry for entry, _ in stopped])
-    return sorted_
+        parts.at_once.append([entry for entry, _ in stopped])
+    return parts
 
 
-def narrow_down(entries: Sequence[Entry], verdict: EnrichmentError) -> Sorted:
+def halve(entries: Sequence[Entry], verdict: EnrichmentError) -> Partition:
     """Decides what becomes of the entries of a request that was refused as a whole.
 
     Halves of it find the culprit in a number of requests that grows with the logarithm of its size.
@@ -168,6 +168,6 @@ def narrow_down(entries: Sequence[Entry], verdict: EnrichmentError) -> Sorted:
         verdict: What the refusal means for a row that was alone in its request.
     """
     if len(entries) == 1:
-        return sort_out(entries, [verdict])
+        return partition(entries, [verdict])
     middle = len(entries) // 2
-    return Sorted([], [list(entries[:middle]), list(entries[middle:])], [])
+    return Partition([], [list(entries[:middle]), list(entries[middle:])], [])

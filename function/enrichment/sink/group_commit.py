@@ -19,16 +19,16 @@ from enrichment.errors import EnrichmentError, FaultError, Stage, TransientError
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import (
-    PACE,
-    Pace,
+    SHARING,
+    Partition,
     RefusedError,
-    Sorted,
+    Sharing,
     Write,
+    halve,
     jittered_delay_s,
     may_resend,
     may_write,
-    narrow_down,
-    sort_out,
+    partition,
 )
 from enrichment.sink.waiting import Entry, Waiter, WaitingLine, still_awaited
 from enrichment.telemetry.counters import Count, uncounted
@@ -99,7 +99,7 @@ class GroupCommit:
         count: Counts `insert_requests`, `insert_rows` and, apart from these, `insert_rows_resent`.
         delay_s: How long rows with an error of their own wait after so many attempts, in seconds.
         clock: Seconds that only grow, to tell a slow write by.
-        pace: When rows stop waiting for company.
+        sharing: When rows stop waiting for company.
     """
 
     def __init__(
@@ -109,10 +109,10 @@ class GroupCommit:
         count: Count = uncounted,
         delay_s: Callable[[int], float] = jittered_delay_s,
         clock: Callable[[], float] = time.monotonic,
-        pace: Pace = PACE,
+        sharing: Sharing = SHARING,
     ) -> None:
         self._insert = insert
-        self._pace = pace
+        self._sharing = sharing
         self._count = count
         self._delay_s = delay_s
         self._clock = clock
@@ -179,7 +179,7 @@ class GroupCommit:
             if group.entries:
                 return group
         waiting = len(self._line)
-        if waiting and may_write(writes, resending, waiting, self._line.fills_a_request, self._pace):
+        if waiting and may_write(writes, resending, waiting, self._line.fills_a_request, self._sharing):
             return _Group(self._line.take())
         return None
 
@@ -197,14 +197,14 @@ class GroupCommit:
         self._count("insert_rows" if group.attempt == 1 else "insert_rows_resent", len(rows))
         try:
             verdicts = await self._insert(rows, group.deadline())
-            result = sort_out(group.entries, verdicts)
+            result = partition(group.entries, verdicts)
         except RefusedError as refusal:
-            result = narrow_down(group.entries, refusal.verdict)
+            result = halve(group.entries, refusal.verdict)
         except (TransientError, FaultError) as error:
-            result = Sorted([(entry, error) for entry in group.entries], [], [])
+            result = Partition([(entry, error) for entry in group.entries], [], [])
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody may be left waiting
             unexpected = of_unexpected_error(error, Stage.WRITE)
-            result = Sorted([(entry, unexpected) for entry in group.entries], [], [])
+            result = Partition([(entry, unexpected) for entry in group.entries], [], [])
         for entry, verdict in result.settled:
             entry.answer(verdict)
         self._again.extend(_Group(entries, group.attempt + 1) for entries in result.at_once)

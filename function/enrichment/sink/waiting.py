@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiter:
-    """One caller, and the row whose fate it waits for.
+    """One caller, and the row whose disposition it waits for.
 
     Args:
         row: Its row.

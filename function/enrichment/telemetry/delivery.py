@@ -8,7 +8,7 @@ from enrichment.telemetry.trace import Trace
 if TYPE_CHECKING:
     from enrichment.event import Event
     from enrichment.event.message import Message
-    from enrichment.lookup.profile import Answer
+    from enrichment.lookup.profile import LookupResult
 
 
 @dataclass(slots=True)
@@ -29,6 +29,6 @@ class Delivery:
     started_at: float
     message: "Message | None" = None
     event: "Event | None" = None
-    answer: "Answer | None" = None
+    answer: "LookupResult | None" = None
     lookup_s: float | None = None
     write_s: float | None = None

@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from enrichment.errors import Fate, Outcome
-from enrichment.lookup.profile import Answer
+from enrichment.errors import Disposition, Outcome
+from enrichment.lookup.profile import LookupResult
 from enrichment.telemetry import loaded
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.delivery import Delivery
@@ -32,7 +32,7 @@ MAX_TEXT = 256
 MAX_DETAIL = 1024
 """Longest sentence of ours, in characters."""
 
-PACE_S = 60.0
+MIN_INTERVAL_S = 60.0
 """Least time between two alert-grade lines, and between two lines of counters, in seconds."""
 
 _STDOUT = 1
@@ -72,10 +72,10 @@ class Ending:
 
 
 _SEVERITIES = {
-    Fate.WRITTEN: Severity.INFO,
-    Fate.DEAD_LETTERED: Severity.WARNING,
-    Fate.RETRY: Severity.WARNING,
-    Fate.FAULT: Severity.ERROR,
+    Disposition.WRITTEN: Severity.INFO,
+    Disposition.DEAD_LETTERED: Severity.WARNING,
+    Disposition.RETRY: Severity.WARNING,
+    Disposition.FAULT: Severity.ERROR,
 }
 
 
@@ -139,8 +139,8 @@ class Log:
         """
         now = self._clock()
         ending = Ending(
-            outcome.fate.value,
-            _SEVERITIES[outcome.fate],
+            outcome.disposition.value,
+            _SEVERITIES[outcome.disposition],
             str(outcome.stage or ""),
             outcome.reason,
             outcome.detail,
@@ -148,7 +148,7 @@ class Log:
         self._end(ending, delivery.trace, _fields(delivery), delivery.started_at, now)
 
     def request(
-        self, ending: Ending, trace: Trace, started_at: float, status: int, answer: Answer | None
+        self, ending: Ending, trace: Trace, started_at: float, status: int, answer: LookupResult | None
     ) -> None:
         """Tells how a request to the HTTP entry point ended. Its key is not told: it names somebody.
 
@@ -192,11 +192,11 @@ class Log:
                     "logging.googleapis.com/labels": labels,
                 }
             )
-        if now - self._counted_at >= PACE_S:
+        if now - self._counted_at >= MIN_INTERVAL_S:
             self._count(now)
 
     def _alert(self, fields: dict[str, Any], now: float) -> Severity:
-        if self._alerted_at is not None and now - self._alerted_at < PACE_S:
+        if self._alerted_at is not None and now - self._alerted_at < MIN_INTERVAL_S:
             self._held_back += 1
             return Severity.ERROR
         fields["faults_held_back"] = self._held_back

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from enrichment.errors import EnrichmentError, Fate, Outcome
+from enrichment.errors import Disposition, EnrichmentError, Outcome
 from enrichment.telemetry import loaded
 from enrichment.telemetry.counters import SCOPE
 from enrichment.telemetry.trace import Trace
@@ -122,13 +122,13 @@ class _Recorded(Span):
         self._span.set_attribute(name, value)
 
     def end(self, outcome: Outcome) -> None:
-        self.set("meshpass.outcome", outcome.fate.value)
+        self.set("meshpass.outcome", outcome.disposition.value)
         if outcome.stage:
             self.set("meshpass.stage", str(outcome.stage))
-        self._end(outcome.fate, outcome.reason)
+        self._end(outcome.disposition, outcome.reason)
 
     def fail(self, reason: str) -> None:
-        self._end(Fate.FAULT, reason)
+        self._end(Disposition.FAULT, reason)
 
     def __enter__(self) -> "Span":
         self._manager.__enter__()
@@ -138,15 +138,18 @@ class _Recorded(Span):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, EnrichmentError):
-            self._end(error.fate, error.reason)
+            self._end(error.disposition, error.reason)
         elif error is not None:
-            self._end(Fate.FAULT, type(error).__name__)
+            self._end(Disposition.FAULT, type(error).__name__)
         self._manager.__exit__(kind, error, trace)
 
-    def _end(self, fate: Fate, reason: str) -> None:
+    def _end(self, disposition: Disposition, reason: str) -> None:
         if reason:
             self.set("error.type", reason)
-        if fate in (Fate.RETRY, Fate.FAULT):  # a bad event that is safe in its place is work done
+        if disposition in (
+            Disposition.RETRY,
+            Disposition.FAULT,
+        ):  # a bad event that is safe in its place is work done
             self._span.set_status(self._api.StatusCode.ERROR)
 
 

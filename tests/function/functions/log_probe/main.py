@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import functions_framework.aio
-from enrichment.errors import Fate, Outcome
+from enrichment.errors import Disposition, Outcome
 from enrichment.telemetry import trace
 from enrichment.telemetry.delivery import Delivery
 from enrichment.telemetry.log import Log
@@ -16,7 +16,7 @@ _log = Log("project")
 @functions_framework.aio.http
 async def probe(request: Request) -> str:
     delivery = Delivery(trace.of_request(request.headers), time.monotonic())
-    outcome = Outcome(Fate.RETRY, None, "probed", "x" * 1024)
+    outcome = Outcome(Disposition.RETRY, None, "probed", "x" * 1024)
     if "thread" in request.query_params:
         await asyncio.to_thread(_log.delivery, outcome, delivery)
     else:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from enrichment.errors import EnrichmentError, FaultError, TransientError
 from enrichment.lookup.overload import OverloadError
-from enrichment.lookup.response import read_answer
+from enrichment.lookup.response import read_response
 from enrichment.settings.model import LookupRules
 
 RULES = LookupRules(
@@ -18,23 +18,23 @@ ORDERS = dataclasses.replace(RULES, echo="order", miss_error="no_such_order")
 
 
 def test_a_profile_is_taken_as_it_came_and_parsed_once_for_all() -> None:
-    profile = read_answer(200, b'{"user_id":  "u", "n": 1.0, "\xc3\xa9": [null]}', "u", RULES)
+    profile = read_response(200, b'{"user_id":  "u", "n": 1.0, "\xc3\xa9": [null]}', "u", RULES)
     assert profile is not None
     assert profile.text == '{"user_id":  "u", "n": 1.0, "é": [null]}'
     assert profile.document == {"user_id": "u", "n": 1.0, "é": [None]}
 
 
 def test_a_key_that_the_service_does_not_know_is_an_answer() -> None:
-    assert read_answer(404, b'{"error": "profile_not_found", "user_id": "u"}', "u", RULES) is None
+    assert read_response(404, b'{"error": "profile_not_found", "user_id": "u"}', "u", RULES) is None
 
 
 def test_the_contract_is_what_the_configuration_says() -> None:
-    profile = read_answer(200, b'{"order": "7", "user_id": "somebody"}', "7", ORDERS)
+    profile = read_response(200, b'{"order": "7", "user_id": "somebody"}', "7", ORDERS)
     assert profile is not None
     assert profile.document["order"] == "7"
-    assert read_answer(404, b'{"error": "no_such_order", "order": "7"}', "7", ORDERS) is None
+    assert read_response(404, b'{"error": "no_such_order", "order": "7"}', "7", ORDERS) is None
     with pytest.raises(FaultError):
-        read_answer(404, b'{"error": "profile_not_found", "order": "7"}', "7", ORDERS)
+        read_response(404, b'{"error": "profile_not_found", "order": "7"}', "7", ORDERS)
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_an_answer_outside_the_contract_is_never_the_events_fault(
     status: int, body: bytes, kind: type, reason: str
 ) -> None:
     with pytest.raises(EnrichmentError) as caught:
-        read_answer(status, body, "u", RULES)
+        read_response(status, body, "u", RULES)
     assert (type(caught.value), caught.value.reason) == (kind, reason)
 
 
 def test_no_value_of_the_answer_is_repeated_in_an_error() -> None:
     for body in (b'{"user_id": "4111-1111"}', b'{"user_id": 41111111}', b'{"4111-1111": 1, "4111-1111": 2}'):
         with pytest.raises(FaultError) as caught:
-            read_answer(200, body, "u", RULES)
+            read_response(200, body, "u", RULES)
         assert "4111" not in str(caught.value)
 
 
 def test_an_overloaded_service_says_when_to_come_back() -> None:
     with pytest.raises(OverloadError) as caught:
-        read_answer(429, b"", "u", RULES, retry_after_s=3.0)
+        read_response(429, b"", "u", RULES, retry_after_s=3.0)
     assert caught.value.retry_after_s == 3.0

@@ -8,7 +8,7 @@ from typing import Any
 import meshpass
 import pytest
 from enrichment.errors import FaultError, Stage
-from enrichment.lookup.single_flight import Flights
+from enrichment.lookup.single_flight import SingleFlight
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,14 +43,14 @@ class Calls:
 
 
 def join(
-    flights: Flights[str, str], calls: Calls, deadline: meshpass.Deadline | None = None
+    flights: SingleFlight[str, str], calls: Calls, deadline: meshpass.Deadline | None = None
 ) -> "asyncio.Task[tuple[str, bool]]":
     return asyncio.create_task(flights.join("k", lambda: calls.make("k"), deadline or late()))
 
 
 def test_a_thousand_who_ask_at_once_share_one_call() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         asking = [join(flights, calls) for _ in range(1000)]
         await calls.under_way.wait()
         calls.answer.set_result("value")
@@ -64,7 +64,7 @@ def test_a_thousand_who_ask_at_once_share_one_call() -> None:
 
 def test_who_asks_after_the_answer_begins_a_new_call() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         calls.answer.set_result("value")
         assert await join(flights, calls) == ("value", False)
         assert await join(flights, calls) == ("value", False)
@@ -75,7 +75,7 @@ def test_who_asks_after_the_answer_begins_a_new_call() -> None:
 
 def test_a_caller_that_is_cancelled_takes_nobody_along_not_even_the_first_one() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         asking = [join(flights, calls) for _ in range(3)]
         await calls.under_way.wait()
         asking[0].cancel()
@@ -91,7 +91,7 @@ def test_a_caller_that_is_cancelled_takes_nobody_along_not_even_the_first_one() 
 
 def test_a_caller_that_runs_out_of_time_takes_nobody_along() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         first, second = join(flights, calls, soon()), join(flights, calls)
         with pytest.raises(TimeoutError):
             await first
@@ -104,7 +104,7 @@ def test_a_caller_that_runs_out_of_time_takes_nobody_along() -> None:
 
 def test_who_has_no_time_left_begins_nothing() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         with pytest.raises(TimeoutError):
             await join(flights, calls, meshpass.Deadline.after(0))
         assert (calls.begun, len(flights)) == ([], 0)
@@ -115,7 +115,7 @@ def test_who_has_no_time_left_begins_nothing() -> None:
 @pytest.mark.parametrize("how", ["cancelled", "timed out"])
 def test_when_the_last_caller_leaves_the_call_ends_and_the_next_one_is_new(how: str) -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         asking = [join(flights, calls, soon() if how == "timed out" else late()) for _ in range(2)]
         await calls.under_way.wait()
         if how == "cancelled":
@@ -137,7 +137,7 @@ def test_when_the_last_caller_leaves_the_call_ends_and_the_next_one_is_new(how: 
 
 def test_a_caller_cancelled_before_the_call_has_begun_leaves_nothing_behind() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
 
         async def ask_and_leave() -> None:
             asking = asyncio.create_task(flights.join("k", lambda: calls.make("k"), late()))
@@ -163,7 +163,7 @@ class _OddError(Exception):
 @pytest.mark.parametrize("kind", ["enrichment", "odd", "os"])
 def test_everybody_gets_an_exception_of_their_own_that_tells_the_same(kind: str) -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         raised: Exception = {
             "enrichment": FaultError(Stage.LOOKUP, "no_route", "mend it"),
             "odd": _OddError(7, hint="look"),
@@ -191,7 +191,7 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_as_lost() -> N
 
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
-        flights = Flights[str, str]()
+        flights = SingleFlight[str, str]()
         asking: list[asyncio.Task[tuple[str, bool]]] = []
 
         async def fail_as_the_caller_leaves() -> str:
@@ -209,7 +209,7 @@ def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_as_lost() -> N
 
 def test_the_end_of_the_loop_ends_flights_and_callers_without_a_word() -> None:
     async def scene() -> None:
-        flights, calls = Flights[str, str](), Calls()
+        flights, calls = SingleFlight[str, str](), Calls()
         left_behind.append(join(flights, calls))
         await calls.under_way.wait()
 
@@ -228,7 +228,7 @@ _act = st.tuples(
 @given(st.lists(_act, max_size=40))
 def test_everybody_gets_the_end_of_one_call_for_their_own_key(acts: list[tuple[str, str, int]]) -> None:
     async def scene() -> None:
-        flights = Flights[str, tuple[str, int]]()
+        flights = SingleFlight[str, tuple[str, int]]()
         held: dict[tuple[str, int], asyncio.Future[None]] = {}  # calls under way
         begun: dict[str, int] = {"a": 0, "b": 0}
 

@@ -8,8 +8,8 @@ from enrichment import dead_letter
 from enrichment.errors import BadEventError, Stage
 from enrichment.event import message
 from enrichment.event.message import Message
-from enrichment.redrive.dead_letters import Letter, Selection, Verdict, original
-from enrichment.redrive.rate import Pacer
+from enrichment.redrive.dead_letters import DeadLetter, Selection, Verdict, original
+from enrichment.redrive.rate import RateLimiter
 from enrichment.redrive.report import Kind, Report
 from enrichment.telemetry.trace import Trace
 from google.pubsub_v1 import PubsubMessage
@@ -21,10 +21,12 @@ PUBLISHED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def letter_of(came: Message, reason: str = "profile_not_found", **changes: str) -> Letter:
+def letter_of(came: Message, reason: str = "profile_not_found", **changes: str) -> DeadLetter:
     error = BadEventError(Stage.LOOKUP, reason, "why")
     composed = dead_letter.compose(came, error, Trace("t" * 32, ""), "v1")
-    return Letter(composed.data, composed.attributes | changes, composed.ordering_key, "l-1", PUBLISHED_AT)
+    return DeadLetter(
+        composed.data, composed.attributes | changes, composed.ordering_key, "l-1", PUBLISHED_AT
+    )
 
 
 def came(**attributes: str) -> Message:
@@ -55,7 +57,7 @@ def test_letters_are_chosen_by_reason_and_by_when_they_were_dead_lettered(
 
 
 def test_a_message_without_a_reason_is_not_ours() -> None:
-    foreign = Letter(b"data", {"a": "v"}, "", "l-1", PUBLISHED_AT)
+    foreign = DeadLetter(b"data", {"a": "v"}, "", "l-1", PUBLISHED_AT)
     assert Selection(BEGAN_AT).decide(foreign) is Verdict.FOREIGN
 
 
@@ -69,7 +71,7 @@ def test_a_letter_that_lost_attributes_of_the_original_is_left() -> None:
     assert Selection(BEGAN_AT).decide(letter) is Verdict.INCOMPLETE
 
 
-def redelivered(letter: Letter) -> Message:
+def redelivered(letter: DeadLetter) -> Message:
     """The message that the function reads once the letter's original is published again."""
     again = original(letter)
     published = {"messageId": "m-2", "publishTime": "2026-03-02T00:00:00Z", "orderingKey": again.ordering_key}
@@ -109,7 +111,7 @@ def test_a_count_that_no_redrive_wrote_or_the_highest_one_does_not_break_the_nex
 def test_what_is_published_again_is_never_larger_than_the_letter(attributes: dict[str, str]) -> None:
     letter = letter_of(Message(b"", attributes, "m" * 19, datetime(2026, 3, 1, tzinfo=UTC)))
     essential = {name: letter.attributes[name] for name in dead_letter.ESSENTIAL}
-    smallest = Letter(b"", attributes | essential, "", "l-1", PUBLISHED_AT)
+    smallest = DeadLetter(b"", attributes | essential, "", "l-1", PUBLISHED_AT)
 
     def size(attributes: dict[str, str]) -> int:
         return int(PubsubMessage.pb(PubsubMessage(attributes=attributes)).ByteSize())
@@ -118,19 +120,19 @@ def test_what_is_published_again_is_never_larger_than_the_letter(attributes: dic
 
 
 def test_messages_go_out_evenly_and_without_a_burst_after_a_pause() -> None:
-    pacer = Pacer(10, 0.0)
+    pacer = RateLimiter(10, 0.0)
     assert [pacer.wait_s(1, 0.0) for _ in range(3)] == pytest.approx([0.0, 0.1, 0.2])
     assert [pacer.wait_s(5, 60.0) for _ in range(2)] == pytest.approx([0.0, 0.5])
 
 
 def test_without_a_rate_nothing_waits() -> None:
-    pacer = Pacer(0, 0.0)
+    pacer = RateLimiter(0, 0.0)
     assert [pacer.wait_s(1000, 0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("rate", "batch"), [(0, 100), (0.5, 1), (1, 1), (100, 10), (5000, 100)])
 def test_a_batch_is_what_a_tenth_of_a_second_may_carry(rate: float, batch: int) -> None:
-    assert Pacer(rate, 0.0).batch(100) == batch
+    assert RateLimiter(rate, 0.0).batch(100) == batch
 
 
 def test_what_strangers_write_into_a_letter_is_shown_as_one_short_line_of_few_kinds() -> None:
