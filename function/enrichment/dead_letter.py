@@ -9,26 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from enrichment import google_imports
 from enrichment.documents.instant import rfc3339
-from enrichment.errors import BadEventError, FaultError, Stage, TransientError, of_google_error
+from enrichment.errors import BadEventError, EnrichmentError, Stage, failure, of_google_error
 from enrichment.event.message import Message
 from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     import meshpass
     from google.pubsub_v1 import PublisherClient
-
-REASONS = (
-    "envelope_invalid",
-    "json_invalid",
-    "event_invalid",
-    "key_invalid",
-    "profile_not_found",
-    "column_missing",
-    "column_invalid",
-    "row_too_large",
-    "row_invalid",
-)
-"""Every reason that a dead letter of this version can carry."""
 
 MAX_ATTRIBUTES = 100
 MAX_VALUE_BYTES = 1024
@@ -184,11 +171,10 @@ class PubSubDeadLetters:
             raise _out_of_time(self._topic) from None
         except Exception as error:
             if getattr(error, "code", None) == 400 and letter.size_bytes > MAX_REQUEST_BYTES:
-                raise FaultError(
-                    Stage.DEAD_LETTER,
+                raise failure(
                     "dead_letter_too_large",
-                    f"the event leaves no room for a reason beside it within the {MAX_REQUEST_BYTES} bytes that "
-                    f"{self._topic} takes: read it from its own topic, and seek the subscription past it",
+                    f"the event leaves no room for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
+                    f"that {self._topic} takes: read it from its own topic, and seek the subscription past it",
                 ) from error
             raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error
 
@@ -242,8 +228,8 @@ def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]
     return DeadLetter(message.data, kept | dict(ours) | told, message.ordering_key)
 
 
-def _out_of_time(topic: str) -> TransientError:
-    return TransientError(Stage.DEAD_LETTER, "pubsub_unavailable", f"out of time for {topic}")
+def _out_of_time(topic: str) -> EnrichmentError:
+    return failure("pubsub_unavailable", f"out of time for {topic}")
 
 
 def _fit(value: str) -> str:

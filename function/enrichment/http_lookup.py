@@ -28,7 +28,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from enrichment.deadline import TimeBudget
-from enrichment.errors import Disposition, EnrichmentError, FaultError, Stage, of_unexpected_error
+from enrichment.errors import Disposition, EnrichmentError, Stage, failure, of_unexpected_error
 from enrichment.lookup.profile import CacheEvent, LookupResult
 from enrichment.settings.model import LookupRules
 from enrichment.telemetry import spans, trace
@@ -203,9 +203,7 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
         FaultError: `raw_path_missing`, the server leaves out what ASGI makes optional.
     """
     if raw_path is None:
-        raise FaultError(
-            None, "raw_path_missing", "the server does not tell the path as it was sent: use uvicorn"
-        )
+        raise failure("raw_path_missing", "the server does not tell the path as it was sent: use uvicorn")
     segment = raw_path.removeprefix(PREFIX)
     if segment == raw_path or b"/" in segment:
         raise RefusedError(_refused(404, "not_found", "the path is not /lookup/{key}"))

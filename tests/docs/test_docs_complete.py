@@ -6,6 +6,7 @@ import typing
 
 import meshpass
 import pytest
+from enrichment.errors import POLICY
 from meshlab.bench.case_file import words
 from meshlab.bench.flaws import FLAWS
 from meshlab.istio.read import kinds
@@ -74,18 +75,7 @@ def test_the_troubleshooting_page_has_every_code_that_an_error_of_the_sdk_may_ha
 
 def test_the_troubleshooting_page_has_every_reason_that_the_function_logs() -> None:
     page = read("docs/troubleshooting.md")
-    sources = [path.read_text() for path in (ROOT / "function/enrichment").rglob("*.py")]
-    raised = re.compile(
-        r'(?:BadEvent|Transient|Fault|Overload|Stopped)Error\(\s*(?:Stage\.\w+|stage),\s*f?"([\w{}]+)"'
-    )
-    reasons = {
-        code.replace("{service}", service)
-        for source in sources
-        for code in raised.findall(source)
-        for service in ("bigquery", "pubsub")
-    }
-    assert {"json_invalid", "bigquery_not_found", "service_unavailable"} <= reasons
-    assert sorted(reason for reason in reasons if f"`{reason}`" not in page) == []
+    assert sorted(reason for reason in POLICY if f"`{reason}`" not in page) == []
 
 
 def test_the_troubleshooting_page_quotes_what_the_programs_really_say() -> None:

@@ -2,7 +2,8 @@
 
 import re
 
-from enrichment.dead_letter import OUR_ATTRIBUTES, REASONS
+from enrichment.dead_letter import OUR_ATTRIBUTES
+from enrichment.errors import DEAD_LETTER_REASONS, POLICY
 
 from .conftest import FUNCTION
 
@@ -10,13 +11,22 @@ README = (FUNCTION / "README.md").read_text()
 
 
 def test_every_reason_for_a_dead_letter_is_listed_with_its_stage_and_no_other() -> None:
-    raised = re.compile(r'BadEventError\(\s*Stage\.(\w+),\s*"(\w+)"')
-    sources = "".join(path.read_text() for path in (FUNCTION / "enrichment").rglob("*.py"))
-    in_code = {(reason, stage.lower()) for stage, reason in raised.findall(sources)}
-    assert {reason for reason, _ in in_code} == set(REASONS)
     table = README.partition("| reason | stage | why |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
-    assert {(reason, stage) for reason, stages in rows for stage in stages.split(", ")} == in_code
+    assert dict(rows) == {
+        reason: ", ".join(map(str, POLICY[reason].stages)) for reason in DEAD_LETTER_REASONS
+    }
+
+
+def test_the_code_raises_every_reason_of_the_policy_and_no_other() -> None:
+    named = re.compile(r'(?:failure|OverloadError|StoppedError)\((?:\s*Stage\.\w+,)?\s*f?"([\w{}]+)"')
+    sources = "".join(path.read_text() for path in (FUNCTION / "enrichment").rglob("*.py"))
+    raised = {
+        reason.replace("{service}", service)
+        for reason in named.findall(sources)
+        for service in ("bigquery", "pubsub")
+    }
+    assert raised == set(POLICY)
 
 
 def test_every_attribute_of_a_dead_letter_is_listed() -> None:

@@ -10,15 +10,20 @@ from enrichment.errors.outcome import (
     Stage,
     TransientError,
 )
+from enrichment.errors.policy import DEAD_LETTER_REASONS, POLICY, Rule, failure
 
 __all__ = [
+    "DEAD_LETTER_REASONS",
+    "POLICY",
     "BadEventError",
     "Disposition",
     "EnrichmentError",
     "FaultError",
     "Outcome",
+    "Rule",
     "Stage",
     "TransientError",
+    "failure",
     "of_google_error",
     "of_mesh_error",
     "of_miss",

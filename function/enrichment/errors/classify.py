@@ -4,7 +4,8 @@ import traceback
 
 import meshpass
 
-from enrichment.errors.outcome import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors.outcome import EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors.policy import failure
 from enrichment.settings.model import OnMiss
 
 
@@ -16,7 +17,7 @@ def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
     the event's own doing.
     """
     if isinstance(error, meshpass.InvalidPathValue):
-        return BadEventError(Stage.LOOKUP, "key_invalid", "the key cannot stand as one segment of a path")
+        return failure("key_invalid", "the key cannot stand as one segment of a path")
     # The error's own sentence may quote the key; the mesh's words and the advice do not.
     detail = " ".join(part for part in (f"{type(error).__name__}:", error.detail, error.hint) if part)
     if error.retryable:
@@ -30,13 +31,11 @@ def of_miss(on_miss: OnMiss) -> EnrichmentError | None:
         return None
     unknown = "the service knows no such key"
     if on_miss is OnMiss.DEAD_LETTER:
-        return BadEventError(Stage.LOOKUP, "profile_not_found", unknown)
+        return failure("profile_not_found", unknown)
     return TransientError(Stage.LOOKUP, "profile_not_found", unknown)
 
 
-def of_google_error(
-    error: Exception, stage: Stage, service: str, resource: str
-) -> TransientError | FaultError:
+def of_google_error(error: Exception, stage: Stage, service: str, resource: str) -> EnrichmentError:
     """Decides on an exception from one of Google's clients. It is never the event's doing.
 
     BigQuery answers 403 both for a missing permission and for a spent quota; the error's `reason` tells them
@@ -58,30 +57,28 @@ def of_google_error(
     status = getattr(error, "code", None)  # the HTTP status, for gRPC's errors as well
     what = f"{type(error).__name__} ({status or 'no status'}) from {service} for {resource}"
     if status == 404:
-        return FaultError(
-            stage, f"{service}_not_found", f"{what}: create it, or correct its name in the environment"
+        return failure(
+            f"{service}_not_found", f"{what}: create it, or correct its name in the environment", stage
         )
     if status in (401, 403) and not _says_quota(error):
-        return FaultError(
-            stage, f"{service}_forbidden", f"{what}: grant the function's service account access"
-        )
+        return failure(f"{service}_forbidden", f"{what}: grant the function's service account access", stage)
     if status == 400:
-        return FaultError(stage, f"{service}_refused", f"{what}: the request as a whole was refused")
+        return failure(f"{service}_refused", f"{what}: the request as a whole was refused", stage)
     if isinstance(error, DefaultCredentialsError):
-        return FaultError(stage, f"{service}_no_credentials", f"{what}: give the function a service account")
+        return failure(f"{service}_no_credentials", f"{what}: give the function a service account", stage)
     if isinstance(error, RefreshError) and not isinstance(error.__cause__, TransportError):
-        return FaultError(stage, f"{service}_no_credentials", f"{what}: its credentials cannot be refreshed")
-    return TransientError(stage, f"{service}_unavailable", what)
+        return failure(f"{service}_no_credentials", f"{what}: its credentials cannot be refreshed", stage)
+    return failure(f"{service}_unavailable", what, stage)
 
 
-def of_unexpected_error(error: Exception, stage: Stage | None = None) -> FaultError:
+def of_unexpected_error(error: Exception, stage: Stage | None = None) -> EnrichmentError:
     """Decides on an exception nobody planned for: a defect of ours, so the event is kept and we are told.
 
     The detail names the type and the place only, for an exception's own text may quote the payload.
     """
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else "an unknown place"
-    return FaultError(stage, "unexpected_error", f"{type(error).__name__} at {place}")
+    return failure("unexpected_error", f"{type(error).__name__} at {place}", stage)
 
 
 def _says_quota(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from enrichment import documents
 from enrichment.documents import strict_json
-from enrichment.errors import BadEventError, Stage
+from enrichment.errors import EnrichmentError, failure
 from enrichment.event.field_values import FieldValueError, checked, is_name
 from enrichment.event.message import Message
 from enrichment.settings.model import EventShape, Field
@@ -55,7 +55,7 @@ def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
     try:
         document = strict_json.parse_object(message.data)
     except strict_json.NotJsonError as error:
-        raise BadEventError(Stage.DECODE, "json_invalid", f"the message is not JSON: {error}") from None
+        raise failure("json_invalid", f"the message is not JSON: {error}") from None
     except strict_json.NotValidError as error:
         raise _invalid(str(error)) from None
     values, problems = _check(document, shape.fields)
@@ -93,5 +93,5 @@ def _listed(problems: list[str]) -> str:
     return "; ".join(problems[:MAX_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _invalid(problem: str) -> BadEventError:
-    return BadEventError(Stage.DECODE, "event_invalid", f"the message is not an event: {problem}")
+def _invalid(problem: str) -> EnrichmentError:
+    return failure("event_invalid", f"the message is not an event: {problem}")

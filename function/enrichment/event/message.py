@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from enrichment.documents.instant import parse_rfc3339, to_utc
-from enrichment.errors import BadEventError, Stage
+from enrichment.errors import EnrichmentError, failure
 
 REDRIVE_MESSAGE_ID = "redrive_message_id"
 REDRIVE_PUBLISH_TIME = "redrive_publish_time"
@@ -168,7 +168,5 @@ def _attempt(value: object) -> int:
     return 0
 
 
-def _invalid(problem: str) -> BadEventError:
-    return BadEventError(
-        Stage.DECODE, "envelope_invalid", f"the delivery does not hold a Pub/Sub message: {problem}"
-    )
+def _invalid(problem: str) -> EnrichmentError:
+    return failure("envelope_invalid", f"the delivery does not hold a Pub/Sub message: {problem}")

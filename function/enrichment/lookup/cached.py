@@ -7,7 +7,7 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.errors import BadEventError, FaultError, Stage, TransientError, of_unexpected_error
+from enrichment.errors import BadEventError, FaultError, Stage, TransientError, failure, of_unexpected_error
 from enrichment.lookup.cache import Cache, Entry
 from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
 from enrichment.lookup.single_flight import SingleFlight
@@ -93,9 +93,7 @@ class CachedLookup:
                 return self._from_memory(entry, now_s)
             if isinstance(error, TransientError):
                 raise
-            raise TransientError(
-                Stage.LOOKUP, "lookup_timeout", "no answer came within the time of the event"
-            ) from None
+            raise failure("lookup_timeout", "no answer came within the time of the event") from None
         return self._answer(profile, CacheEvent.SHARED if shared else CacheEvent.FETCHED)
 
     def _from_memory(self, entry: Entry, now_s: float) -> LookupResult:

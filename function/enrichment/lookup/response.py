@@ -1,7 +1,7 @@
 """The service's own answer to a lookup, read and checked against the contract before anything is joined with it."""
 
 from enrichment.documents import strict_json
-from enrichment.errors import FaultError, Stage, TransientError
+from enrichment.errors import failure
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
 from enrichment.lookup.profile import Profile
 from enrichment.settings.model import LookupRules
@@ -41,26 +41,20 @@ def read_response(
     if status in OVERLOAD_STATUSES:
         raise OverloadError("service_unavailable", said, retry_after_s)
     if status == 408 or status >= 500:
-        raise TransientError(Stage.LOOKUP, "service_unavailable", said)
-    raise FaultError(Stage.LOOKUP, "service_answer_unexpected", f"{said}, which its contract does not name")
+        raise failure("service_unavailable", said)
+    raise failure("service_answer_unexpected", f"{said}, which its contract does not name")
 
 
 def _read_profile(body: bytes, key: str, rules: LookupRules) -> Profile:
     try:
         document = strict_json.parse_object(body)
     except (strict_json.NotJsonError, strict_json.NotValidError) as error:
-        raise FaultError(
-            Stage.LOOKUP, "profile_malformed", f"the service's answer is no profile: {error}"
-        ) from None
+        raise failure("profile_malformed", f"the service's answer is no profile: {error}") from None
     echo = document.get(rules.echo)
     if not isinstance(echo, str):
-        raise FaultError(
-            Stage.LOOKUP, "profile_malformed", f"the service's answer has no string {rules.echo!r} in it"
-        )
+        raise failure("profile_malformed", f"the service's answer has no string {rules.echo!r} in it")
     if echo != key:
-        raise FaultError(
-            Stage.LOOKUP, "profile_mismatch", "the service answered with somebody else's profile"
-        )
+        raise failure("profile_mismatch", "the service answered with somebody else's profile")
     return Profile(body.decode(), document)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import meshpass
 
-from enrichment.errors import FaultError, Stage, TransientError
+from enrichment.errors import FaultError, TransientError, failure
 from enrichment.lookup.overload import OverloadError
 from enrichment.telemetry.counters import Count, uncounted
 
@@ -190,9 +190,7 @@ class Throttle:
             timer.cancel()
             self._queue.pop(place, None)
         if not admitted:
-            raise TransientError(
-                Stage.LOOKUP, "lookup_throttled", "no more lookups at once than the service answers"
-            )
+            raise failure("lookup_throttled", "no more lookups at once than the service answers")
 
     def _leave(self) -> None:
         self._in_flight -= 1

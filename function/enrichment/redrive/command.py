@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from enrichment.commands.arguments import moment
-from enrichment.dead_letter import REASONS
+from enrichment.errors import DEAD_LETTER_REASONS
 from enrichment.redrive.dead_letters import Selection
 from enrichment.redrive.errors import RedriveError, UsageError
 from enrichment.redrive.interrupts import Interrupts
@@ -59,9 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reason",
         action="append",
         default=[],
-        choices=REASONS,
+        choices=DEAD_LETTER_REASONS,
         metavar="REASON",
-        help=f"only letters with this reason, may be given several times: {', '.join(REASONS)}",
+        help=f"only letters with this reason, may be given several times: {', '.join(DEAD_LETTER_REASONS)}",
     )
     parser.add_argument(
         "--since",

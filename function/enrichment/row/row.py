@@ -9,7 +9,7 @@ from typing import cast
 import msgspec
 
 from enrichment import documents
-from enrichment.errors import BadEventError, Stage
+from enrichment.errors import failure
 from enrichment.event import Event
 from enrichment.event.message import Message
 from enrichment.lookup.profile import Profile
@@ -70,24 +70,20 @@ def build(
         try:
             value = parts.value(column)
         except ColumnValueError as error:
-            raise BadEventError(
-                Stage.ROW,
+            raise failure(
                 "column_invalid",
                 f"column {column.name} has the type {column.type}: {column.source} {error}",
             ) from None
         if value is not None:
             values[column.name] = value
         elif column.required:
-            raise BadEventError(
-                Stage.ROW,
+            raise failure(
                 "column_missing",
                 f"column {column.name} is required, and there is no {column.source}",
             )
     size = _size(event.event_id, values)
     if size + _REQUEST_BYTES > MAX_ROW_BYTES:
-        raise BadEventError(
-            Stage.ROW, "row_too_large", f"the row takes {size} bytes and BigQuery takes {MAX_ROW_BYTES}"
-        )
+        raise failure("row_too_large", f"the row takes {size} bytes and BigQuery takes {MAX_ROW_BYTES}")
     return Row(event.event_id, values, size)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import meshpass
 
 from enrichment import google_imports
-from enrichment.errors import BadEventError, EnrichmentError, Stage, of_google_error
+from enrichment.errors import EnrichmentError, Stage, failure, of_google_error
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import MAX_WRITES, RefusedError
@@ -90,12 +90,12 @@ class BigQuerySink:
         except Exception as error:
             status = getattr(error, "code", None)
             if status == 413:
-                too_large = BadEventError(Stage.WRITE, "row_too_large", "BigQuery calls the row too large")
+                too_large = failure("row_too_large", "BigQuery calls the row too large", Stage.WRITE)
                 raise RefusedError(too_large) from error
-            failure = of_google_error(error, Stage.WRITE, "bigquery", self._table)
+            decided = of_google_error(error, Stage.WRITE, "bigquery", self._table)
             if status == 400:
-                raise RefusedError(failure) from error
-            raise failure from error
+                raise RefusedError(decided) from error
+            raise decided from error
         return verdicts(errors, len(rows))
 
     def _insert_all(self, rows: Sequence[Row], deadline: meshpass.Deadline) -> Sequence[Mapping[str, Any]]:

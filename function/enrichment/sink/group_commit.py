@@ -15,7 +15,7 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.errors import EnrichmentError, FaultError, Stage, TransientError, of_unexpected_error
+from enrichment.errors import EnrichmentError, FaultError, Stage, TransientError, failure, of_unexpected_error
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import (
@@ -145,15 +145,15 @@ class GroupCommit:
             self._decision_due = True
             loop.call_soon(self._start_writers)
         try:
-            failure = await waiter.verdict
+            verdict = await waiter.verdict
         except asyncio.CancelledError:
             self._line.leave(waiter)
             raise
         finally:
             alarm.cancel()
-        if failure is not None:
+        if verdict is not None:
             # One failure may answer many callers. Each raises a copy, for a raised exception gathers tracebacks.
-            raise type(failure)(failure.stage, failure.reason, failure.detail) from failure
+            raise type(verdict)(verdict.stage, verdict.reason, verdict.detail) from verdict
 
     def _time_out(self, waiter: Waiter) -> None:
         self._line.leave(waiter)
@@ -234,9 +234,7 @@ class GroupCommit:
         error = None if task.cancelled() else task.exception()
         if writer.group is None and error is None:
             return
-        verdict: EnrichmentError = TransientError(
-            Stage.WRITE, "write_interrupted", "the write was broken off"
-        )
+        verdict: EnrichmentError = failure("write_interrupted", "the write was broken off")
         if isinstance(error, Exception):
             verdict = of_unexpected_error(error, Stage.WRITE)
         groups = [*self._again] if writer.group is None else [writer.group, *self._again]
@@ -245,5 +243,5 @@ class GroupCommit:
             entry.answer(verdict)
 
 
-def _too_late() -> TransientError:
-    return TransientError(Stage.WRITE, "write_timeout", "the row was not known to be durable in time")
+def _too_late() -> EnrichmentError:
+    return failure("write_timeout", "the row was not known to be durable in time")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors import EnrichmentError, Stage, failure
 from enrichment.sink.decisions import StoppedError
 
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)
@@ -49,16 +49,15 @@ def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
     if reason == "stopped":
         return _stopped()
     if reason == "invalid" and _says_mismatch(error):
-        return FaultError(
-            Stage.WRITE,
+        return failure(
             "bigquery_schema_mismatch",
             f"the table's columns are not those of pipeline.toml: BigQuery calls {where} invalid",
         )
     if reason == "invalid":
-        return BadEventError(Stage.WRITE, "row_invalid", f"BigQuery calls {where} invalid")
+        return failure("row_invalid", f"BigQuery calls {where} invalid")
     if reason in ("notFound", "accessDenied"):
-        return FaultError(Stage.WRITE, "bigquery_refused", f"BigQuery answers {reason} for {where}")
-    return TransientError(Stage.WRITE, "bigquery_unavailable", f"BigQuery answers {reason} for {where}")
+        return failure("bigquery_refused", f"BigQuery answers {reason} for {where}")
+    return failure("bigquery_unavailable", f"BigQuery answers {reason} for {where}")
 
 
 def _says_mismatch(error: Mapping[str, Any]) -> bool:

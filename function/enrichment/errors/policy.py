@@ -1,0 +1,200 @@
+"""The error policy: every reason for which an event is not written, and what follows from it.
+
+One table. `failure` makes the error of a reason, `classify` decides which reason an error of a client means, and
+`docs/error_policy.py` writes the tables of function/README.md and docs/troubleshooting.md from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from enrichment.errors.outcome import (
+    BadEventError,
+    Disposition,
+    EnrichmentError,
+    FaultError,
+    Stage,
+    TransientError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a reason means.
+
+    Args:
+        disposition: How the event ends.
+        stages: Where it can be stopped for this reason; the first is meant unless another is named.
+        meaning: When it happens, in a few words for people.
+        action: What to do about it, in a few words for people.
+    """
+
+    disposition: Disposition
+    stages: tuple[Stage | None, ...]
+    meaning: str
+    action: str
+
+
+_BAD, _RETRY, _FAULT = Disposition.DEAD_LETTERED, Disposition.RETRY, Disposition.FAULT
+_DECODE, _LOOKUP, _ROW, _WRITE, _DEAD_LETTER = (
+    Stage.DECODE,
+    Stage.LOOKUP,
+    Stage.ROW,
+    Stage.WRITE,
+    Stage.DEAD_LETTER,
+)
+
+
+def _of_google(service: str, stage: Stage, what: str) -> dict[str, Rule]:
+    """Return the rules that are the same for each of Google's services."""
+    return {
+        f"{service}_unavailable": Rule(
+            _RETRY, (stage,), "out of reach, slow, or over a quota", "see Google's status page, and quotas"
+        ),
+        f"{service}_not_found": Rule(
+            _FAULT, (stage,), f"there is no such {what}", f"create the {what}, or correct its name"
+        ),
+        f"{service}_forbidden": Rule(
+            _FAULT, (stage,), "permission denied", "grant the function's service account its roles"
+        ),
+        f"{service}_no_credentials": Rule(
+            _FAULT,
+            (stage,),
+            "there are no credentials, or they cannot be refreshed",
+            "give the function a service account",
+        ),
+        f"{service}_refused": Rule(
+            _FAULT,
+            (stage,),
+            "the request as a whole was refused",
+            "compare the real table with table.json"
+            if service == "bigquery"
+            else "compare the topic's settings with the documentation",
+        ),
+    }
+
+
+POLICY: Mapping[str, Rule] = MappingProxyType(
+    {
+        # The event itself is bad.
+        "envelope_invalid": Rule(
+            _BAD,
+            (_DECODE,),
+            "the delivery holds no Pub/Sub message",
+            "find out what calls the function beside the trigger's subscription",
+        ),
+        "json_invalid": Rule(_BAD, (_DECODE,), "the data is not JSON", "correct the publisher"),
+        "event_invalid": Rule(
+            _BAD, (_DECODE,), "it is JSON, but no event as pipeline.toml declares it", "correct the publisher"
+        ),
+        "key_invalid": Rule(
+            _BAD, (_LOOKUP,), "the key is `.` or `..`, which no path can carry", "correct the publisher"
+        ),
+        "profile_not_found": Rule(
+            _BAD,
+            (_LOOKUP,),
+            "the service itself says that it does not know the key",
+            "redrive when the profile is there, or set `on_miss`",
+        ),
+        "column_missing": Rule(
+            _BAD, (_ROW,), "a required column has no value", "correct the publisher, or give it a default"
+        ),
+        "column_invalid": Rule(
+            _BAD,
+            (_ROW,),
+            "a value does not fit its column; the detail names the column and its source",
+            "correct the publisher or the service, or the column's source",
+        ),
+        "row_too_large": Rule(
+            _BAD, (_ROW, _WRITE), "more than the 10 MB that BigQuery takes", "write less of the event"
+        ),
+        "row_invalid": Rule(
+            _BAD,
+            (_WRITE,),
+            "BigQuery will never take this row; the detail names the column",
+            "correct the publisher or the table's schema",
+        ),
+        # It passes by itself.
+        "service_unavailable": Rule(
+            _RETRY, (_LOOKUP,), "the service answered 408, 429 or 5xx", "look at the service"
+        ),
+        "lookup_timeout": Rule(
+            _RETRY,
+            (_LOOKUP,),
+            "no answer within the event's half of its time",
+            "see whether the service or the mesh is slow",
+        ),
+        "lookup_throttled": Rule(
+            _RETRY,
+            (_LOOKUP,),
+            "the service refuses calls for load, and the event's turn did not come",
+            "it passes as the service recovers",
+        ),
+        "write_timeout": Rule(
+            _RETRY,
+            (_WRITE,),
+            "the row was not known to be durable in time",
+            "nothing; a repeat makes no second row",
+        ),
+        "write_interrupted": Rule(_RETRY, (_WRITE,), "the instance was stopped meanwhile", "nothing"),
+        "row_stopped": Rule(_RETRY, (_WRITE,), "another row stopped the request", "nothing"),
+        # Our configuration, or the service's contract, is broken.
+        "profile_malformed": Rule(
+            _FAULT, (_LOOKUP,), "the service's answer is no profile", "correct the service, or `echo`"
+        ),
+        "profile_mismatch": Rule(
+            _FAULT, (_LOOKUP,), "the service answered with the profile of another key", "correct the service"
+        ),
+        "service_answer_unexpected": Rule(
+            _FAULT,
+            (_LOOKUP,),
+            "the service answered with a status that its contract does not name",
+            "correct the service, or the path",
+        ),
+        "bigquery_schema_mismatch": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the table lacks a column that is written, or demands one that is not",
+            "deploy table.json and pipeline.toml together, the table first",
+        ),
+        "dead_letter_too_large": Rule(
+            _FAULT,
+            (_DEAD_LETTER,),
+            "the bad event leaves no room in a message of 10 MB for the reason",
+            "take it from `UNDELIVERED_TOPIC`",
+        ),
+        "raw_path_missing": Rule(
+            _FAULT,
+            (None,),
+            "the server does not say the path as it was sent",
+            "run the entry point on uvicorn",
+        ),
+        "unexpected_error": Rule(
+            _FAULT, (None, *Stage), "a defect of ours; the detail names type and place", "report it"
+        ),
+        **_of_google("bigquery", _WRITE, "table"),
+        **_of_google("pubsub", _DEAD_LETTER, "topic"),
+    }
+)
+"""Every reason of our own. A call through the mesh can fail for the SDK's as well: `meshpass.MeshError.code`."""
+
+DEAD_LETTER_REASONS = tuple(reason for reason, rule in POLICY.items() if rule.disposition is _BAD)
+"""Every reason that a dead letter of this version can carry."""
+
+_ERRORS: Mapping[Disposition, type[EnrichmentError]] = {
+    _BAD: BadEventError,
+    _RETRY: TransientError,
+    _FAULT: FaultError,
+}
+
+
+def failure(reason: str, detail: str, stage: Stage | None = None) -> EnrichmentError:
+    """Return the error of a reason, of the class that the policy says.
+
+    Args:
+        reason: One of `POLICY`.
+        detail: One sentence for people. Never holds the payload, a token or a key.
+        stage: Where the event was stopped, where the policy allows several; by default the first of them.
+    """
+    rule = POLICY[reason]
+    return _ERRORS[rule.disposition](stage or rule.stages[0], reason, detail)
