@@ -1,34 +1,125 @@
-"""Instants as this function reads and writes them: RFC 3339 with an offset in, UTC out."""
+"""Instants as this function reads and writes them: RFC 3339 with an offset in, UTC out.
 
-from datetime import UTC, datetime
+Digits beyond the microsecond are cut off and never rounded, wherever a time comes from: rounding could move an event
+into the next second, day or year.
+"""
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 
+_CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d?)(?::(?P<second>\d\d?)(?:\.(?P<fraction>\d{0,9}))?)?"
+DATE = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)", re.ASCII)
+"""Form of a DATE in BigQuery."""
+TIME = re.compile(_CLOCK, re.ASCII)
+"""Form of a TIME in BigQuery."""
+DATETIME = re.compile(rf"{DATE.pattern}(?:[ Tt]{_CLOCK})?", re.ASCII)
+"""Form of a DATETIME in BigQuery."""
+_ZONE = r" ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>[0-5]\d))?)?"
+_TIMESTAMP = re.compile(DATETIME.pattern.replace("-", "[-/]") + _ZONE, re.ASCII)
+_MAX_OFFSET = timedelta(hours=14)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND_DIGITS = 6
+_ASCII_DIGITS = "0123456789"
+_MAX_MICROSECONDS = 10**18  # far beyond the year 9999, and small enough for timedelta
+
 
 def to_utc(instant: datetime) -> datetime:
-    """The same instant in UTC; OverflowError where UTC falls outside the years 1 to 9999."""
+    """Return the same instant in UTC; OverflowError where UTC falls outside the years 1 to 9999."""
     return instant.astimezone(UTC)
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Reads an instant of RFC 3339 (section 5.6) into UTC; digits beyond the microsecond are rounded.
+    """Read an instant of RFC 3339 (section 5.6) into UTC.
 
     Args:
         text: Date, time and offset. A leap second is refused: neither Python nor BigQuery can hold one.
 
     Raises:
-        ValueError: it is none, has no offset, or lies outside the years 1 to 9999 in UTC; quotes nothing.
+        ValueError: It is none, has no offset, or lies outside the years 1 to 9999 in UTC; quotes nothing.
     """
+    point = text.find(".")
+    if point >= 0 and len(text) > (cut := point + 1 + _MICROSECOND_DIGITS):
+        text = text[:cut] + text[cut:].lstrip(_ASCII_DIGITS)  # msgspec would round
     try:
         return to_utc(msgspec.convert({"at": text}, _Instant).at)
     except (msgspec.ValidationError, OverflowError):
         raise ValueError("it is no instant of RFC 3339 with an offset, in the years 1 to 9999") from None
 
 
+def parse_timestamp(text: str) -> datetime:
+    """Read a time of RFC 3339 or of BigQuery's own form into UTC; without an offset it is UTC.
+
+    Raises:
+        ValueError: It is none; quotes nothing.
+        OverflowError: UTC falls outside the years 1 to 9999.
+    """
+    found = _TIMESTAMP.fullmatch(text)
+    if found is None:
+        raise ValueError("the text is no time")
+    return civil(found).replace(tzinfo=UTC) - _offset(found)
+
+
+def civil(found: re.Match[str]) -> datetime:
+    """Return the date, the time of day or both that a text holds.
+
+    Args:
+        found: What `DATE`, `TIME` or `DATETIME` matched.
+
+    Raises:
+        ValueError: The calendar has no such day or time.
+    """
+    parts = found.groupdict()
+
+    def number(name: str, otherwise: int) -> int:
+        return int(parts.get(name) or otherwise)
+
+    return datetime(  # noqa: DTZ001 - civil time; a timestamp adds its zone
+        number("year", 1),
+        number("month", 1),
+        number("day", 1),
+        number("hour", 0),
+        number("minute", 0),
+        number("second", 0),
+        int((parts.get("fraction") or "").ljust(_MICROSECOND_DIGITS, "0")[:_MICROSECOND_DIGITS]),
+    )
+
+
+def from_unix(number: float, digits: int) -> datetime:
+    """Return the instant that a number of units after 1970 names.
+
+    Args:
+        number: The number. A fraction counts as it is written: 0.1 is a tenth.
+        digits: How many digits of it stand behind the second's point: 0 for seconds, 3 for milliseconds.
+
+    Raises:
+        ValueError: It is not finite, or lies outside the years 1 to 9999; quotes nothing.
+    """
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ValueError("the number is not finite")
+    exact = Decimal(repr(number)).scaleb(_MICROSECOND_DIGITS - digits)
+    if abs(exact) < _MAX_MICROSECONDS:
+        try:
+            return _EPOCH + timedelta(microseconds=math.floor(exact))
+        except OverflowError:
+            pass
+    raise ValueError("the number names no time in the years 1 to 9999")
+
+
 def rfc3339(instant: datetime) -> str:
-    """Writes a UTC instant as RFC 3339 with a `Z`, to the microsecond, as BigQuery's TIMESTAMP reads it."""
+    """Write a UTC instant as RFC 3339 with a `Z`, to the microsecond, as BigQuery's TIMESTAMP reads it."""
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def _offset(found: re.Match[str]) -> timedelta:
+    offset = timedelta(hours=int(found["hours"] or 0), minutes=int(found["minutes"] or 0))
+    if offset > _MAX_OFFSET:
+        raise ValueError("no such offset")
+    return -offset if found["sign"] == "-" else offset
 
 
 # A Struct, because msgspec looks into an annotated type at every call and into a Struct once.

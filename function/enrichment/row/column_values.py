@@ -35,12 +35,12 @@ import decimal
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 import msgspec
 
-from enrichment.documents.instant import rfc3339
+from enrichment.documents.instant import DATE, DATETIME, TIME, civil, from_unix, parse_timestamp, rfc3339
 from enrichment.event.field_values import INT64_MAX, INT64_MIN
 from enrichment.settings.model import Column, FieldType, TableField
 
@@ -204,54 +204,20 @@ def _boolean(value: object) -> Json:
     raise ColumnValueError("must be true or false")
 
 
-_CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d?)(?::(?P<second>\d\d?)(?:\.(?P<fraction>\d{0,9}))?)?"
-_DATE = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)", re.ASCII)
-_TIME = re.compile(_CLOCK, re.ASCII)
-_DATETIME = re.compile(rf"{_DATE.pattern}(?:[ Tt]{_CLOCK})?", re.ASCII)
-_ZONE = r" ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>[0-5]\d))?)?"
-_TIMESTAMP = re.compile(_DATETIME.pattern.replace("-", "[-/]") + _ZONE, re.ASCII)
-_MAX_OFFSET = timedelta(hours=14)
-
-
 def _timestamp(value: object) -> Json:
     try:
         match value:
             case datetime():
                 return rfc3339(value)
-            case str() if found := _TIMESTAMP.fullmatch(value):
-                return rfc3339(_civil(found).replace(tzinfo=UTC) - _offset(found))
+            case str():
+                return rfc3339(parse_timestamp(value))
             case bool():
                 pass
             case int() | float():
-                return rfc3339(datetime.fromtimestamp(value, UTC))
+                return rfc3339(from_unix(value, 0))
     except (ValueError, OverflowError, OSError):
         pass
     raise ColumnValueError("must be a time in the years 1 to 9999, as text or in seconds since 1970")
-
-
-def _offset(found: re.Match[str]) -> timedelta:
-    offset = timedelta(hours=int(found["hours"] or 0), minutes=int(found["minutes"] or 0))
-    if offset > _MAX_OFFSET:
-        raise ValueError("no such offset")
-    return -offset if found["sign"] == "-" else offset
-
-
-def _civil(found: re.Match[str]) -> datetime:
-    """The date, the time of day or both; ValueError where the calendar has none such."""
-    parts = found.groupdict()
-
-    def number(name: str, otherwise: int) -> int:
-        return int(parts.get(name) or otherwise)
-
-    return datetime(  # noqa: DTZ001 - civil time; a timestamp adds its zone
-        number("year", 1),
-        number("month", 1),
-        number("day", 1),
-        number("hour", 0),
-        number("minute", 0),
-        number("second", 0),
-        int((parts.get("fraction") or "").ljust(6, "0")[:6]),
-    )
 
 
 def _of_calendar(
@@ -260,7 +226,7 @@ def _of_calendar(
     def convert(value: object) -> Json:
         if isinstance(value, str) and (found := shape.fullmatch(value)):
             try:
-                return write(_civil(found))
+                return write(civil(found))
             except ValueError:
                 pass
         raise ColumnValueError(f"must be {what}")
@@ -293,9 +259,9 @@ _CONVERSIONS: dict[str, Callable[[object], Json]] = {
     "BIGNUMERIC": _decimal(38, 38),
     "BOOLEAN": _boolean,
     "TIMESTAMP": _timestamp,
-    "DATE": _of_calendar(_DATE, "a date, 2026-03-01", lambda civil: civil.date().isoformat()),
-    "DATETIME": _of_calendar(_DATETIME, "a date and time without an offset", datetime.isoformat),
-    "TIME": _of_calendar(_TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat()),
+    "DATE": _of_calendar(DATE, "a date, 2026-03-01", lambda civil: civil.date().isoformat()),
+    "DATETIME": _of_calendar(DATETIME, "a date and time without an offset", datetime.isoformat),
+    "TIME": _of_calendar(TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat()),
     "BYTES": _bytes,
     "GEOGRAPHY": _geography,
     "JSON": _json,
