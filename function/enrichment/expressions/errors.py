@@ -1,0 +1,12 @@
+"""Errors of expressions."""
+
+
+class ExpressionError(ValueError):
+    """An expression of `pipeline.toml` is wrong. The message is a sentence, or two with advice."""
+
+
+class EvaluationError(ValueError):
+    """An expression cannot be evaluated for one event.
+
+    The message quotes no value. It follows the expression's text in a sentence.
+    """

@@ -1,0 +1,236 @@
+"""Rules for expressions that JMESPath's grammar takes and that can never give a value.
+
+An expression is read as the tree that JMESPath parses it into. Names at its top are looked up in the scope, where only
+the roots are. Names behind a projection, a pipe or a dot are looked up in the value on their left.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from enrichment.expressions.errors import ExpressionError
+from enrichment.expressions.functions import FUNCTIONS, kind_of
+from enrichment.expressions.plain_path import ATTRIBUTES
+from enrichment.expressions.scope import EVENT, MESSAGE
+from enrichment.settings.toml_section import suggestion
+
+Tree: TypeAlias = dict[str, Any]
+
+_MESSAGE_KEYS = ("id", "publish_time", "ordering_key", ATTRIBUTES)
+_INSIDE: Mapping[str, tuple[str, ...]] = {MESSAGE: _MESSAGE_KEYS, "trace": ("id",), "now": (), "index": ()}
+_LEFT_FIRST = {  # their first child reads the same value as they do, the others read the result of that
+    "subexpression",
+    "index_expression",
+    "projection",
+    "value_projection",
+    "filter_projection",
+    "flatten",
+    "pipe",
+}
+_VALUES_ONLY = {"field", "literal", "index", "slice", "current", "identity"}
+
+
+def check_tree(tree: Tree, roots: Collection[str], arities: Mapping[str, tuple[int, bool]]) -> None:
+    """Check an expression.
+
+    Args:
+        tree: The parsed expression.
+        roots: The names that it can begin with.
+        arities: The least number of arguments of each function of JMESPath, and whether it takes more.
+
+    Raises:
+        ExpressionError: It can never give a value.
+    """
+    for node in _nodes(tree):
+        if node["type"] == "function_expression":
+            _check_call(node, arities)
+        elif node["type"] == "pipe":
+            _check_pipe(node, roots)
+        elif node["type"] == "subexpression":
+            _check_chain(
+                node, "object", ".KEY", "Put the path in parentheses, or write [].KEY behind an array."
+            )
+        elif node["type"] == "index_expression":
+            _check_chain(node, "array", "[N]", "Put the path in parentheses.")
+    for top in _tops(tree):
+        if top["type"] != "field":
+            raise ExpressionError(f"it must begin with one of {', '.join(roots)}")
+        check_root(top["value"], roots)
+    for path in paths(tree):
+        check_path(path)
+
+
+def check_root(name: str, roots: Collection[str]) -> None:
+    """Check the first name of a path.
+
+    Raises:
+        ExpressionError: There is no such root.
+    """
+    if name in roots:
+        return
+    advice = suggestion(name, roots)
+    if not advice and name.isidentifier():
+        advice = f" To mean the event's field, write {EVENT}.{name}; to mean the text, write '{name}'."
+    raise ExpressionError(f"{shown(name)} is none of {', '.join(roots)}.{advice}")
+
+
+def check_path(path: tuple[str, ...]) -> None:
+    """Check the keys below a root whose keys are known.
+
+    Raises:
+        ExpressionError: The root has no such key, or none at all.
+    """
+    root = path[0]
+    if root not in _INSIDE:
+        return
+    known = _INSIDE[root]
+    if len(path) == 1:
+        if root == "trace":
+            raise ExpressionError("trace is no value; write trace.id")
+    elif not known:
+        raise ExpressionError(f"{root} has nothing inside")
+    elif path[1] not in known:
+        names = ", ".join(f"{root}.{key}" for key in known)
+        raise ExpressionError(f"{root} has no {shown(path[1])}, it has {names}")
+    elif len(path) > 2 and path[1] != ATTRIBUTES:
+        raise ExpressionError(f"{root}.{path[1]} has nothing inside")
+
+
+def paths(tree: Tree) -> list[tuple[str, ...]]:
+    """Return the paths that an expression begins with, as far as they are plain keys: root and keys."""
+    found: dict[tuple[str, ...], None] = {}
+    _collect(tree, found)
+    return list(found)
+
+
+def _collect(node: Tree, found: dict[tuple[str, ...], None]) -> None:
+    kind = node["type"]
+    path, _ = _beginning(node)
+    if path:
+        found[path] = None
+    elif kind in _LEFT_FIRST:
+        _collect(node["children"][0], found)
+    elif kind not in _VALUES_ONLY and kind != "expref":
+        for child in node["children"]:
+            _collect(child, found)
+
+
+def _beginning(node: Tree) -> tuple[tuple[str, ...], bool]:
+    """The plain keys that a node begins with, and whether they are all of it."""
+    kind = node["type"]
+    if kind == "field":
+        return (node["value"],), True
+    if kind not in _LEFT_FIRST:
+        return (), False
+    path, complete = _beginning(node["children"][0])
+    if kind == "subexpression" and path:
+        for child in node["children"][1:]:
+            if not complete:
+                break
+            keys, complete = _beginning(child)
+            path += keys
+        return path, complete
+    return path, False
+
+
+def _nodes(node: Tree) -> Iterator[Tree]:
+    yield node
+    for child in node["children"]:
+        if isinstance(child, dict):  # a slice has numbers
+            yield from _nodes(child)
+
+
+def _tops(node: Tree) -> Iterator[Tree]:
+    """The nodes that read the scope itself."""
+    kind = node["type"]
+    if kind in ("literal", "expref"):
+        return
+    if kind in _VALUES_ONLY:
+        yield node
+    elif kind in _LEFT_FIRST:
+        yield from _tops(node["children"][0])
+    else:
+        for child in node["children"]:
+            yield from _tops(child)
+
+
+def _check_call(node: Tree, arities: Mapping[str, tuple[int, bool]]) -> None:
+    name, given = node["value"], len(node["children"])
+    if name in FUNCTIONS:
+        least, more = len(FUNCTIONS[name].parameters), False
+    elif name in arities:
+        least, more = arities[name]
+    else:
+        known = (*arities, *FUNCTIONS)
+        raise ExpressionError(f"there is no function {name}().{suggestion(name, known)}")
+    if given < least or (given > least and not more):
+        wanted = f"{least} argument{'' if least == 1 else 's'}{' or more' if more else ''}"
+        raise ExpressionError(f"{name}() takes {wanted}, and has {given}")
+
+
+def _check_pipe(node: Tree, roots: Collection[str]) -> None:
+    for path in paths(node["children"][1]):
+        if path[0] in roots and (len(path) > 1 or path[0] in ("now", EVENT)):
+            name = ".".join(path)
+            raise ExpressionError(
+                f"behind a pipe, names begin inside the value on its left, where {name} is not. "
+                f"For the first of two that has a value, write ||"
+            )
+
+
+def _check_chain(node: Tree, needed: str, step: str, advice: str) -> None:
+    """Refuse a step into what is known to be of another type, such as the truth that `!event.a` finds first."""
+    for child in node["children"][:-1]:
+        kinds = result_kinds(child)
+        if kinds and needed not in kinds:
+            raise ExpressionError(
+                f"{step} stands behind {' or '.join(sorted(kinds))}, and gives nothing. {advice}"
+            )
+
+
+def result_kinds(tree: Tree) -> frozenset[str]:
+    """Return the JSON types, null left out, that an expression can have; empty where any is possible."""
+    kind = tree["type"]
+    children = tree["children"]
+    if kind in ("comparator", "not_expression"):
+        return frozenset({"boolean"})
+    if kind in ("multi_select_dict",):
+        return frozenset({"object"})
+    if kind in (
+        "multi_select_list",
+        "projection",
+        "value_projection",
+        "filter_projection",
+        "flatten",
+        "slice",
+    ):
+        return frozenset({"array"})
+    if kind == "literal":
+        return frozenset({kind_of(tree["value"])})
+    if kind in ("or_expression", "and_expression"):
+        left, right = result_kinds(children[0]), result_kinds(children[1])
+        return left | right if left and right else frozenset()
+    if kind == "pipe" or (kind in ("subexpression", "index_expression") and children):
+        return result_kinds(children[-1]) if children[-1]["type"] != "field" else frozenset()
+    if kind == "function_expression":
+        returned = (
+            FUNCTIONS[tree["value"]].returns
+            if tree["value"] in FUNCTIONS
+            else _RETURNS.get(tree["value"], "")
+        )
+        return frozenset({returned}) if returned else frozenset()
+    return frozenset()
+
+
+_RETURNS = {
+    **dict.fromkeys(("contains", "starts_with", "ends_with"), "boolean"),
+    **dict.fromkeys(("abs", "avg", "ceil", "floor", "length", "sum", "to_number"), "number"),
+    **dict.fromkeys(("join", "to_string", "type"), "string"),
+    **dict.fromkeys(("keys", "map", "sort", "sort_by", "to_array", "values"), "array"),
+    "merge": "object",
+}
+
+
+def shown(name: str) -> str:
+    """Return a name as it is quoted in a sentence: on one line, and short."""
+    return name if name.isidentifier() and len(name) <= 80 else json.dumps(name[:80])

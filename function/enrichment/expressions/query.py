@@ -1,0 +1,115 @@
+"""Expressions in JMESPath (https://jmespath.org/specification.html).
+
+This module imports `jmespath`, and is itself imported only where an expression is no plain path.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError, JMESPathTypeError, LexerError, ParseError
+from jmespath.functions import Functions as JMESPathFunctions
+from jmespath.visitor import Options, TreeInterpreter
+
+from enrichment.expressions import lint
+from enrichment.expressions.errors import EvaluationError, ExpressionError
+from enrichment.expressions.functions import FUNCTIONS, to_number
+from enrichment.expressions.scope import Scope
+
+_STANDARD = JMESPathFunctions()
+_ARITIES: Mapping[str, tuple[int, bool]] = {
+    name: (len(spec["signature"]), bool(spec["signature"] and spec["signature"][-1].get("variadic")))
+    for name, spec in JMESPathFunctions.FUNCTION_TABLE.items()
+}
+
+
+class _Functions:
+    """What JMESPath asks for when an expression calls a function."""
+
+    def call_function(self, name: str, arguments: list[Any]) -> object:
+        if name in FUNCTIONS:
+            return FUNCTIONS[name].checked_call(name, arguments)
+        if name == "to_number":
+            return to_number(*arguments)
+        result = _STANDARD.call_function(name, arguments)
+        if isinstance(result, float) and not math.isfinite(result):
+            raise EvaluationError(f"calls {name}(), and the result is too large for a number")
+        return result
+
+
+_INTERPRETER = TreeInterpreter(Options(custom_functions=_Functions()))
+
+
+def parse(text: str, roots: Collection[str]) -> lint.Tree:
+    """Read an expression and check it.
+
+    Args:
+        text: As it stands in the file.
+        roots: The names that it can begin with.
+
+    Returns:
+        Its tree.
+
+    Raises:
+        ExpressionError: It is no expression, or one that can never give a value.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", PendingDeprecationWarning)
+            tree: lint.Tree = jmespath.compile(text).parsed
+    except PendingDeprecationWarning:
+        raise ExpressionError(
+            "between back quotes stands JSON; a text stands between single quotes"
+        ) from None
+    except ParseError as error:
+        raise ExpressionError(_grammar_problem(text, error)) from None
+    except (JMESPathError, RecursionError):
+        raise ExpressionError("it is empty or too deep") from None
+    lint.check_tree(tree, roots, _ARITIES)
+    return tree
+
+
+def evaluator(tree: lint.Tree) -> Callable[[Scope], object]:
+    """Return the function that evaluates an expression in a scope.
+
+    It raises `EvaluationError` where the values of one event do not fit.
+    """
+
+    def evaluate(scope: Scope) -> object:
+        try:
+            return _INTERPRETER.visit(tree, scope.document)
+        except EvaluationError:
+            raise
+        except JMESPathTypeError as error:
+            wanted = " or ".join(str(kind) for kind in error.expected_types)
+            raise EvaluationError(
+                f"calls {error.function_name}() with {error.actual_type}, which must be {wanted}"
+            ) from None
+        except (JMESPathError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
+            # jmespath compares and searches without looking at types first.
+            raise EvaluationError("combines values of types that do not go together") from None
+
+    return evaluate
+
+
+def _grammar_problem(text: str, error: ParseError) -> str:
+    """One sentence about a text that is no expression."""
+    position = error.lex_position if isinstance(error.lex_position, int) else len(text)
+    position = max(0, min(position, len(text)))
+    if position >= len(text):
+        return "it ends too early"
+    at = f"at character {position + 1}"
+    if isinstance(error, LexerError):
+        character = text[position]
+        if character in "-$/" or (character.isprintable() and not character.isascii()):
+            return (
+                f"it cannot be read {at}: a key with other characters than letters, digits and _ stands "
+                'in double quotes, event."a-b"'
+            )
+        if character == "=":
+            return f"it cannot be read {at}: to compare, write =="
+        if character in "\"'`":
+            return f"it cannot be read {at}: the quotation mark is not closed, or what is between is no JSON"
+    return f"it cannot be read {at}, before {lint.shown(text[position:])}"

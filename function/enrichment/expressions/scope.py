@@ -1,0 +1,103 @@
+"""Values that an expression can begin with."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from enrichment.documents.instant import rfc3339
+
+EVENT: Final = "event"
+MESSAGE: Final = "message"
+_NONE: Final[Mapping[str, object]] = {}
+
+
+class Scope:
+    """Roots of one event, by name.
+
+    A plain path reads the roots as they are: a timestamp is a `datetime`. JMESPath reads `document`, which holds JSON
+    alone: a timestamp is RFC 3339 text in UTC. In both, a declared field of the event has its checked value, its
+    default included.
+
+    Args:
+        roots: The values by name: `event`, `message`, `trace`, `now`, and one for each lookup.
+        declared: The declared fields of the event by dotted name, checked; None for a field without a value.
+        texts: The roots whose original JSON text is known, by name. A whole root is written as it came.
+    """
+
+    __slots__ = ("_document", "declared", "roots", "texts")
+
+    def __init__(
+        self,
+        roots: Mapping[str, object],
+        declared: Mapping[str, object] = _NONE,
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
+        self.roots = roots
+        self.declared = declared
+        self.texts: Mapping[str, str] = texts or {}
+        self._document: dict[str, object] | None = None
+
+    def extended(self, roots: Mapping[str, object], texts: Mapping[str, str] | None = None) -> "Scope":
+        """Return a scope with more roots, such as a profile, or `item` and `index`."""
+        scope = Scope({**self.roots, **roots}, self.declared, {**self.texts, **(texts or {})})
+        if self._document is not None:
+            scope._document = self._document | {name: _plain(value) for name, value in roots.items()}
+        return scope
+
+    @property
+    def document(self) -> Mapping[str, object]:
+        """The roots as JSON. Made at the first use, since plain paths do without."""
+        if self._document is None:
+            document = {name: _plain(value) for name, value in self.roots.items()}
+            event = document.get(EVENT)
+            if isinstance(event, dict):
+                document[EVENT] = _with_declared(event, self.declared)
+            self._document = document
+        return self._document
+
+
+def message_root(
+    message_id: str, publish_time: datetime | None, ordering_key: str, attributes: Mapping[str, str]
+) -> dict[str, object]:
+    """Return the value of the root `message`."""
+    return {
+        "id": message_id or None,
+        "publish_time": publish_time,
+        "ordering_key": ordering_key or None,
+        "attributes": attributes,
+    }
+
+
+def _plain(value: object) -> object:
+    """The value with timestamps as text. Timestamps stand at most one level deep in a root that is no document."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, dict) and isinstance(time := value.get("publish_time"), datetime):
+        return {**value, "publish_time": rfc3339(time)}
+    return value
+
+
+def _with_declared(document: dict[str, object], declared: Mapping[str, object]) -> dict[str, object]:
+    """The event with the checked values of its declared fields. Copies only what changes."""
+    changed = document
+    for name, value in declared.items():
+        path = name.split(".")
+        if value is None or _holds(changed, path, value):
+            continue
+        if changed is document:
+            changed = dict(document)
+        inner = changed
+        for key in path[:-1]:
+            below = inner.get(key)
+            inner[key] = below = dict(below) if isinstance(below, dict) else {}
+            inner = below
+        inner[path[-1]] = rfc3339(value) if isinstance(value, datetime) else value
+    return changed
+
+
+def _holds(document: object, path: list[str], value: object) -> bool:
+    for key in path:
+        if not isinstance(document, dict):
+            return False
+        document = document.get(key)
+    return document is value
