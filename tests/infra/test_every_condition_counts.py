@@ -15,6 +15,8 @@ from tests.infra.mutation.equivalents import (
     keeps_routes_from_sidecars,
     no_audience_holds_another,
     no_issuer_ends_with_another,
+    path_is_exact,
+    route_only_refuses,
     serves_its_own_namespaces,
 )
 from tests.infra.mutation.mutants import mutants_of
@@ -54,13 +56,19 @@ EQUIVALENTS = [
         no_issuer_ends_with_another,
     ),
     Equivalent(
-        rf"{_ROUTE}\.match\.\d+\.(method|uri): removed",
-        "the gateway's policies refuse every other method and path of the host, and all its routes lead to one service",
+        rf"{_ROUTE}\.match\.\d+\.method: removed",
+        "the gateway's policies refuse every other method of the host, and all its routes lead to one service",
         host_of_one_service,
     ),
     Equivalent(
-        rf"{_ROUTE[:-3]}0\.match\.\d+\.uri\.regex: ",
-        "the first route only refuses: what it refuses more would find no route, or is refused by the policies before",
+        rf"{_ROUTE}\.match\.\d+\.uri(\.regex: |: removed)",
+        "the route only refuses: what it refuses more would find no route, or is refused by the policies before",
+        route_only_refuses,
+    ),
+    Equivalent(
+        rf"{_ROUTE}\.match\.\d+\.uri: removed",
+        "the path is a whole one, and the gateway's policies admit no other of the host with the method",
+        path_is_exact,
     ),
     Equivalent(
         r"VirtualService \S+: spec\.(exportTo: every namespace|gateways: mesh added)",

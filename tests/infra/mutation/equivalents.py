@@ -46,16 +46,26 @@ def alone_in_its_namespace(mutant: Mutant, objects: Objects) -> bool:
 def audience_of_one_caller(mutant: Mutant, objects: Objects) -> bool:
     """Return whether the rule of the policy's issuer admits its audience alone, at the same proxy."""
     rule = _token_rule(mutant, objects)
-    return rule is not None and rule["audiences"] == _audiences(mutant, objects)
+    return (
+        is_about_audiences(mutant, objects)
+        and rule is not None
+        and rule["audiences"] == _audiences(mutant, objects)
+    )
 
 
 def no_audience_holds_another(mutant: Mutant, objects: Objects) -> bool:
     """Return whether no audience of the issuer's rule begins or ends with another."""
     rule = _token_rule(mutant, objects)
-    names = rule["audiences"] if rule else []
+    names = rule["audiences"] if rule and is_about_audiences(mutant, objects) else []
     return bool(names) and not any(
         one != other and (one.startswith(other) or one.endswith(other)) for one in names for other in names
     )
+
+
+def is_about_audiences(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether the condition that a mutant changes is the one on a token's audiences."""
+    condition = rule_of(mutant, objects)["when"][int(mutant.path.split(".")[4])]
+    return bool(condition["key"] == "request.auth.audiences")
 
 
 def no_issuer_ends_with_another(mutant: Mutant, objects: Objects) -> bool:
@@ -77,6 +87,17 @@ def host_of_one_service(mutant: Mutant, objects: Objects) -> bool:
     spec = _original(mutant, objects)["spec"]
     others = [one for one in objects if one["kind"] == "VirtualService" and one["spec"] is not spec]
     return not any(set(one["spec"]["hosts"]) & set(spec["hosts"]) for one in others)
+
+
+def route_only_refuses(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether the route that a mutant changes answers by itself and leads nowhere."""
+    return "directResponse" in _route_of(mutant, objects) and "route" not in _route_of(mutant, objects)
+
+
+def path_is_exact(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether a match asks for one whole path, and no other VirtualService has its hosts."""
+    match = _route_of(mutant, objects)["match"][int(mutant.path.split(".")[4])]
+    return list(match["uri"]) == ["exact"] and host_of_one_service(mutant, objects)
 
 
 def serves_its_own_namespaces(mutant: Mutant, objects: Objects) -> bool:
@@ -264,6 +285,11 @@ def rule_of(mutant: Mutant, objects: Objects) -> Mapping[str, Any]:
     """Return the rule of an AuthorizationPolicy that a mutant changes."""
     rule: Mapping[str, Any] = _original(mutant, objects)["spec"]["rules"][int(mutant.path.split(".")[2])]
     return rule
+
+
+def _route_of(mutant: Mutant, objects: Objects) -> Mapping[str, Any]:
+    route: Mapping[str, Any] = _original(mutant, objects)["spec"]["http"][int(mutant.path.split(".")[2])]
+    return route
 
 
 def _servers(mutant: Mutant, objects: Objects) -> list[Mapping[str, Any]]:
