@@ -42,8 +42,7 @@ def parse_rfc3339(text: str) -> datetime:
     Raises:
         ValueError: It is none, has no offset, or lies outside the years 1 to 9999 in UTC; quotes nothing.
     """
-    point = text.find(".")
-    if point >= 0 and len(text) > (cut := point + 1 + _MICROSECOND_DIGITS):
+    if (point := text.find(".") + 1) and text[point : (cut := point + _MICROSECOND_DIGITS)].isdigit():
         text = text[:cut] + text[cut:].lstrip(_ASCII_DIGITS)  # msgspec would round
     try:
         return to_utc(msgspec.convert({"at": text}, _Instant).at)
