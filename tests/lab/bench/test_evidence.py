@@ -86,6 +86,12 @@ def test_client_addresses_are_accepted_where_they_are_asked_for_and_listeners_bi
         assert accepting["typedConfig"]["allowRequestsWithoutProxyProtocol"] is True
 
 
+def test_an_envoy_gets_no_log_field_that_it_does_not_know() -> None:
+    field = "DOWNSTREAM_LOCAL_CLOSE_REASON"
+    assert field in json.dumps(instrument(BOOTSTRAP, LOG, envoy=(1, 38)))
+    assert field not in json.dumps(instrument(BOOTSTRAP, LOG, envoy=(1, 37)))
+
+
 def test_a_line_is_read_with_what_it_holds_and_nothing_else() -> None:
     text = json.dumps({"scope": "http", "status": 403, "flags": None, "sni": "-", "client": "127.0.0.1:5"})
     line = parse_line(REF, text)

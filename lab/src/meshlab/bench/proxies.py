@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.evidence.instrument import instrument
 from meshlab.errors import LabError
 from meshlab.processes.envoy import Envoy
+from meshlab.processes.envoy_binary import envoy_binary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -138,7 +139,12 @@ class Proxies:
 
     def _configuration(self, ref: WorkloadRef) -> Json:
         accepting = ref in self.accepting
-        return instrument(self._mesh.bootstraps[ref], self._log(ref), accept_client_addresses=accepting)
+        return instrument(
+            self._mesh.bootstraps[ref],
+            self._log(ref),
+            accept_client_addresses=accepting,
+            envoy=envoy_binary().version,
+        )
 
     def _log(self, ref: WorkloadRef) -> Path:
         return self._supervisor.directory / f"{_name(ref)}.evidence"

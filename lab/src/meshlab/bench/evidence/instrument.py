@@ -43,8 +43,10 @@ _CONNECTION_FIELDS = {
     "details": "%RESPONSE_CODE_DETAILS%",
     "termination": "%CONNECTION_TERMINATION_DETAILS%",
     "downstream_failure": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
-    "local_close": "%DOWNSTREAM_LOCAL_CLOSE_REASON%",
 }
+_LOCAL_CLOSE = {"local_close": "%DOWNSTREAM_LOCAL_CLOSE_REASON%"}
+_LOCAL_CLOSE_SINCE = (1, 38)
+"""The first Envoy that knows this operator; an older one refuses the whole configuration for it."""
 _UPSTREAM_FIELDS = {
     "cluster": "%UPSTREAM_CLUSTER_RAW%",
     "upstream": "%UPSTREAM_HOST%",
@@ -65,7 +67,13 @@ _HTTP_FIELDS = {
 _TCP_FIELDS = {"rbac": f"%DYNAMIC_METADATA({_TCP_RBAC})%"}
 
 
-def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool = False) -> Json:
+def instrument(
+    bootstrap: Json,
+    log_file: Path,
+    *,
+    accept_client_addresses: bool = False,
+    envoy: tuple[int, int] = _LOCAL_CLOSE_SINCE,
+) -> Json:
     """Return the configuration with the bench's access loggers, and with probes of what depends on addresses.
 
     Args:
@@ -73,11 +81,13 @@ def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool
         log_file: File that all loggers write to.
         accept_client_addresses: Whether bound listeners take a PROXY header from a client that sends one, so that the
             connection shows the client's address that a case names. A client without the header is served as before.
+        envoy: The major and minor version of the Envoy that shall take it.
     """
+    of_connection = _CONNECTION_FIELDS | (_LOCAL_CLOSE if envoy >= _LOCAL_CLOSE_SINCE else {})
     result: Json = json.loads(json.dumps(bootstrap))  # a copy, several times faster than copy.deepcopy
     for listener in _get(_get(result, "staticResources", {}), "listeners", []):
         name = listener.get("name", "")
-        _log(listener, log_file, name, "connection", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _TCP_FIELDS)
+        _log(listener, log_file, name, "connection", of_connection | _UPSTREAM_FIELDS | _TCP_FIELDS)
         for chain in _filter_chains(listener):
             if "filters" in chain:
                 chain["filters"] = with_address_probes(chain["filters"])
@@ -86,9 +96,9 @@ def instrument(bootstrap: Json, log_file: Path, *, accept_client_addresses: bool
             if config.get("@type") == _HCM:
                 if "httpFilters" in config:
                     config["httpFilters"] = with_address_probes(config["httpFilters"])
-                _log(config, log_file, name, "http", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _HTTP_FIELDS)
+                _log(config, log_file, name, "http", of_connection | _UPSTREAM_FIELDS | _HTTP_FIELDS)
             elif config.get("@type") == _TCP_PROXY:
-                _log(config, log_file, name, "tcp", _CONNECTION_FIELDS | _UPSTREAM_FIELDS | _TCP_FIELDS)
+                _log(config, log_file, name, "tcp", of_connection | _UPSTREAM_FIELDS | _TCP_FIELDS)
                 # A connection between proxies may stay open long after its case; its line must not wait for the end.
                 options = dict(_get(config, "accessLogOptions", {}))
                 config.pop("access_log_options", None)
