@@ -254,10 +254,10 @@ def test_an_api_server_that_reaches_pods_itself_calls_webhooks_from_its_range(tm
 
 
 def test_a_further_namespace_of_the_mesh_reaches_istiod_once_it_is_named(tmp_path: Path) -> None:
+    assert not allowed(EXAMPLE, Connection(STRANGER, ISTIOD, 15012))
     policies = policies_of(generated(tmp_path, namespaces=["new"]))
     assert allowed(policies, Connection(STRANGER, ISTIOD, 15012))
     assert not allowed(policies, Connection(STRANGER, GATEWAY, 8443))
-    assert not allowed(policies, Connection(PROFILE, ISTIOD, 15012))
 
 
 def test_the_example_names_every_namespace_whose_proxies_need_istiod() -> None:

@@ -126,6 +126,9 @@ def generated(root: Path, **changes: object) -> dict[str, Any]:
     shutil.copytree(ROOT / "infra/mesh/schema", mesh / "schema")
     shutil.copytree(ROOT / "infra/mesh/egress/teams", mesh / "egress/teams")
     shutil.copytree(ROOT / "infra/mesh/egress/gateway", mesh / "egress/gateway")
+    for service in (ROOT / "infra/mesh/services").glob("*/service.yaml"):
+        (mesh / "services" / service.parent.name).mkdir(parents=True)
+        shutil.copy(service, mesh / "services" / service.parent.name)
     value = yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())
     value = {key: found for key, found in {**value, **changes}.items() if found is not None}
     (mesh / "environments").mkdir()

@@ -9,6 +9,7 @@ from meshgen.contract import PlaceError
 from meshgen.egress import egress
 from meshgen.ingress import ingress_files
 from meshgen.lambda_bridge import lambda_bridge_files
+from meshgen.namespaces import namespace_problems
 from meshgen.networks import generate_networks
 from meshgen.sources import DescriptionError
 
@@ -44,6 +45,7 @@ def generate(root: Path) -> list[GeneratedFile]:
             problems += error.problems
         except PlaceError as error:
             problems.append(str(error))
+    problems += namespace_problems(root)
     problems += _written_twice(files)
     if problems:
         raise DescriptionError(dict.fromkeys(problems))

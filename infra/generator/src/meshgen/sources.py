@@ -20,6 +20,7 @@ __all__ = [
     "is_name",
     "is_reserved",
     "read_descriptions",
+    "read_loosely",
     "shown",
     "strange_files",
     "validator_of",
@@ -98,6 +99,17 @@ def read_descriptions(files: Sequence[Path], schema_file: Path) -> list[Descript
     if problems:
         raise DescriptionError(problems)
     return descriptions
+
+
+def read_loosely(files: Iterable[Path]) -> list[Description]:
+    """Return the descriptions that can be read at all, for checks across kinds; those of one kind report the others."""
+    found = []
+    for file in files:
+        try:
+            found.append(Description(file, _one_document(file)))
+        except DescriptionError:
+            continue
+    return found
 
 
 def validator_of(schema_file: Path) -> jsonschema.protocols.Validator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshgen.ingress.model import GATEWAY
 from meshgen.networks.environment import ROOT_NAMESPACE
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from meshgen.networks.environment import Environment
 
 __all__ = ["administrator_bindings", "team_bindings"]
-
-_INGRESS_NAMESPACE = "istio-ingress"
 
 
 def administrator_bindings(environment: Environment, egress: Gateway) -> list[Object]:
@@ -37,7 +36,7 @@ def administrator_bindings(environment: Environment, egress: Gateway) -> list[Ob
                 group,
                 "Workloads and Secrets of a gateway, in its own namespace alone.",
             )
-            for namespace in (egress.namespace, _INGRESS_NAMESPACE)
+            for namespace in (egress.namespace, GATEWAY.namespace)
         ),
         _binding(
             "RoleBinding",

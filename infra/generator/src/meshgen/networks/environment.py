@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.env_file import read_env_file
-from meshlab.yaml_reader import YamlError, parse_located
 
+from meshgen.ingress.model import GATEWAY
+from meshgen.namespaces import namespace_owners, service_namespaces, team_descriptions
+from meshgen.networks.checks import environment_problems
 from meshgen.sources import DescriptionError, read_descriptions, strange_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from meshgen.sources import Description
@@ -41,7 +42,7 @@ class Environment:
         certificates: Who signs the proxies' certificates.
         api_server: Ranges of the Kubernetes API server; empty where the control plane is managed.
         webhook_calls: How the API server reaches istiod's webhooks; empty where the control plane is managed.
-        namespaces: Further namespaces of the mesh.
+        namespaces: Namespaces of the mesh beside the teams' and the egress gateway's.
         administrators: The group that administers the network.
         team_group: The group of a team's members, with `{namespace}` in it.
     """
@@ -100,11 +101,13 @@ def read_environments(root: Path) -> list[Environment]:
         raise DescriptionError(strange)
     descriptions = read_descriptions(files, mesh / "schema/environment.json")
     host = read_env_file(root / "infra/contract.env").get("GOOGLE_APIS_HOST", "")
-    problems = [problem for found in descriptions for problem in _wrong_ranges(found)]
+    owners, teams = namespace_owners(root), [team.namespace for team in read_teams(root)]
+    problems = [problem for found in descriptions for problem in environment_problems(found, teams, owners)]
     problems += [problem for found in descriptions if (problem := _other_google_apis(found, host))]
     if problems:
         raise DescriptionError(problems)
-    return [_environment(found, found.file.relative_to(root).as_posix()) for found in descriptions]
+    further = (GATEWAY.namespace, *service_namespaces(root))
+    return [_environment(found, found.file.relative_to(root).as_posix(), further) for found in descriptions]
 
 
 def read_teams(root: Path) -> list[Team]:
@@ -113,20 +116,16 @@ def read_teams(root: Path) -> list[Team]:
     Files that are wrong are left out: `meshgen.egress` reports them, and then nothing is written.
     """
     found: dict[str, Team] = {}
-    for file in sorted((root / "infra/mesh/egress/teams").glob("*.yaml")):
-        team = _team(file)
+    for description in team_descriptions(root):
+        team = _team(description)
         if team.namespace:
             found.setdefault(team.namespace, team)
     return sorted(found.values(), key=lambda team: team.namespace)
 
 
-def _team(file: Path) -> Team:
+def _team(description: Description) -> Team:
     """Return the fields that matter here; the schema of a team's file is checked where its hosts are read."""
-    try:
-        (document, _), *_ = parse_located(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, YamlError):
-        document = None
-    fields = document if isinstance(document, dict) else {}
+    fields = description.value
     namespace, hosts = fields.get("namespace"), fields.get("hosts")
     found = [
         host.get("port", _TLS_PORT)
@@ -138,16 +137,6 @@ def _team(file: Path) -> Team:
         fields.get("googleApis") is True,
         frozenset(port for port in found if isinstance(port, int)),
     )
-
-
-def _wrong_ranges(description: Description) -> Iterator[str]:
-    for number, text in enumerate(description.value["controlPlane"].get("apiServer", ())):
-        try:
-            ipaddress.IPv4Network(text)
-        except ValueError as error:
-            yield description.problem(
-                f"controlPlane.apiServer.{number}: {error}.", "controlPlane", "apiServer", number
-            )
 
 
 def _other_google_apis(description: Description, host: str) -> str:
@@ -162,7 +151,7 @@ def _other_google_apis(description: Description, host: str) -> str:
     )
 
 
-def _environment(description: Description, source: str) -> Environment:
+def _environment(description: Description, source: str, namespaces: Iterable[str]) -> Environment:
     value = description.value
     control_plane = value["controlPlane"]
     return Environment(
@@ -175,7 +164,7 @@ def _environment(description: Description, source: str) -> Environment:
         certificates=control_plane.get("certificates", "google"),
         api_server=tuple(control_plane.get("apiServer", ())),
         webhook_calls=control_plane.get("webhookCalls", ""),
-        namespaces=tuple(value["namespaces"]),
+        namespaces=(*namespaces, *value.get("namespaces", ())),
         administrators=value["administrators"],
         team_group=value["teamGroup"],
     )
