@@ -199,8 +199,8 @@ def test_a_team_and_a_service_have_different_namespaces_and_all_problems_are_sho
             " otherwise."
         ),
         (
-            "environments/example.yaml:12: controlPlane.apiServer.0: 10.0.0.0/8 is wider than /24; name the range of one"
-            " control plane."
+            "environments/example.yaml:12: controlPlane.apiServer.0: 10.0.0.0/8 is wider than /24; name the range of"
+            " one control plane."
         ),
         (
             "environments/example.yaml:14: administrators: system:masters is a group of Kubernetes itself; name a group"
