@@ -49,6 +49,13 @@ def test_no_kind_is_used_that_managed_control_planes_lack(manifests: list[Manife
     assert {found.kind for found in manifests} & {"EnvoyFilter", "WasmPlugin", "IstioOperator"} == set()
 
 
+def test_every_object_that_may_be_exported_says_to_whom(objects: Objects) -> None:
+    exporting = ("ServiceEntry", "VirtualService", "DestinationRule")
+    found = [body["spec"].get("exportTo") for (kind, _, _), body in objects.items() if kind in exporting]
+    assert len(found) >= 15
+    assert found == [["."]] * len(found)
+
+
 def test_no_reference_to_the_contract_is_left(manifests: list[Manifest]) -> None:
     assert [str(found) for found in manifests if "${" in str(found.body)] == []
 
@@ -153,9 +160,13 @@ def test_nothing_is_allowed_in_the_root_nor_at_the_gateway_and_every_policy_sele
             assert all(rule["from"] and rule["to"] for rule in body["spec"]["rules"])
 
 
+def mesh_config() -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml.safe_load((ROOT / "infra/mesh/platform/mesh-config.yaml").read_text())
+    return found
+
+
 def test_the_mesh_sends_to_registered_hosts_alone_and_so_does_every_team(objects: Objects) -> None:
-    config = yaml.safe_load((ROOT / "infra/mesh/platform/mesh-config.yaml").read_text())
-    assert config["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
+    assert mesh_config()["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"}
     sidecars = [body["spec"] for (kind, _, _), body in objects.items() if kind == "Sidecar"]
     assert sidecars
     assert all(spec["outboundTrafficPolicy"] == {"mode": "REGISTRY_ONLY"} for spec in sidecars)
@@ -165,6 +176,17 @@ def test_the_listeners_are_the_gateways_alone(objects: Objects, pod: Mapping[str
     selector = objects["Gateway", "istio-egress", "egress"]["spec"]["selector"]
     assert selector
     assert selector.items() <= pod["metadata"]["labels"].items()
+
+
+def test_no_host_of_the_gateway_is_a_wildcard(objects: Objects) -> None:
+    specs = [
+        body.get("spec", {}) for (_, namespace, _), body in objects.items() if namespace == "istio-egress"
+    ]
+    hosts = [host for spec in specs for host in spec.get("hosts", ())]
+    servers = objects["Gateway", "istio-egress", "egress"]["spec"]["servers"]
+    hosts += [host for server in servers for host in server["hosts"]]
+    assert len(hosts) >= 6
+    assert [host for host in hosts if "*" in host] == []
 
 
 def test_the_gateway_logs_every_connection(objects: Objects) -> None:

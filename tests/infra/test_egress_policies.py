@@ -1,4 +1,4 @@
-"""The egress mesh on real Envoys: the teams' cases, the story, each layer alone, and what a weaker line would open."""
+"""The egress mesh on real Envoys: the teams' cases, the story, each layer alone, and what a weaker mesh would open."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def assert_steps_hold(directory: Path) -> None:
     assert broken == {step.name: {} for step in story.steps}
 
 
-# --- one weaker line: what it would open is the name of a case ---
+# --- changes of more than one line, which neither the mutants nor the defects of the source documents have ---
 
 
 def the(objects: Objects, kind: str, name: str, namespace: str) -> Object:
@@ -120,107 +120,9 @@ def the(objects: Objects, kind: str, name: str, namespace: str) -> Object:
     return spec
 
 
-def operation(objects: Objects, team: str, rule: int = 0) -> Object:
-    policy = the(objects, "AuthorizationPolicy", f"egress-{team}", "istio-egress")
-    found: Object = policy["rules"][rule]["to"][0]["operation"]
-    return found
-
-
-def source(objects: Objects, team: str, rule: int = 0) -> Object:
-    policy = the(objects, "AuthorizationPolicy", f"egress-{team}", "istio-egress")
-    found: Object = policy["rules"][rule]["from"][0]["source"]
-    return found
-
-
-def tls(objects: Objects, host: str) -> Object:
-    found: Object = the(objects, "DestinationRule", host, "istio-egress")["trafficPolicy"]["tls"]
-    return found
-
-
-def server(objects: Objects, host: str) -> Object:
-    """The server of the gateway that takes a host."""
-    servers = the(objects, "Gateway", "egress", "istio-egress")["servers"]
-    found: Object
-    (found,) = [each for each in servers if f"istio-egress/{host}" in each["hosts"]]
-    return found
-
-
-def without(kind: str, name: str, namespace: str) -> Callable[[Objects], None]:
-    def change(objects: Objects) -> None:
-        the(objects, kind, name, namespace)
-        objects[:] = [
-            body
-            for body in objects
-            if (body["kind"], body["metadata"]["name"], body["metadata"].get("namespace"))
-            != (kind, name, namespace)
-        ]
-
-    return change
-
-
-def _allow_every_source(objects: Objects) -> None:
-    the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")["rules"][0].pop("from")
-
-
-def _without_any_policy(objects: Objects) -> None:
-    for name, namespace in (
-        ("allow-nothing", "istio-system"),
-        ("allow-nothing", "istio-egress"),
-        ("egress-team-x", "istio-egress"),
-        ("egress-team-y", "istio-egress"),
-    ):
-        without("AuthorizationPolicy", name, namespace)(objects)
-
-
 def _namespaces_for_principals(objects: Objects) -> None:
-    found = source(objects, "team-x")
-    found.clear()
-    found["namespaces"] = ["team-x"]
-
-
-def _service_ports_in_policies(objects: Objects) -> None:
-    """Facts 2.2: the number of the Service in place of the pod's."""
-    operation(objects, "team-x")["ports"] = ["80"]
-
-
-def _plaintext_at_the_gateway(objects: Objects) -> None:
-    found = server(objects, "example.com")
-    found.pop("tls")
-    found["port"]["protocol"] = "HTTP"
-
-
-def _tls_without_identity(objects: Objects) -> None:
-    server(objects, "example.com")["tls"] = {"mode": "SIMPLE", "credentialName": "egress"}
-
-
-def _plain_passthrough(objects: Objects) -> None:
-    """Facts 2.6: no identity on the way, and an ALLOW for the port."""
-    server(objects, "www.wikipedia.org")["tls"] = {"mode": "PASSTHROUGH"}
-    policy = the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")
-    policy["rules"][1] = {"to": [{"operation": {"ports": ["8443"]}}]}
-    service = the(objects, "VirtualService", "www.wikipedia.org", "istio-egress")
-    route = service.pop("tcp")[0]["route"]
-    service["tls"] = [{"match": [{"port": 443, "sniHosts": ["www.wikipedia.org"]}], "route": route}]
-
-
-def _allow_any_in_the_namespace(objects: Objects) -> None:
-    the(objects, "Sidecar", "default", "team-x")["outboundTrafficPolicy"] = {"mode": "ALLOW_ANY"}
-
-
-def _both_sides_open(objects: Objects) -> None:
-    """Facts 2.3: a route without exportTo, and a Sidecar that imports everything."""
-    for kind in ("ServiceEntry", "VirtualService"):
-        the(objects, kind, "httpbin.org", "team-y").pop("exportTo")
-    the(objects, "Sidecar", "default", "team-x")["egress"] = [{"hosts": ["*/*"]}]
-
-
-def _plaintext_leaves(objects: Objects) -> None:
-    """Facts 2.5: plain HTTP to port 80."""
-    entry = the(objects, "ServiceEntry", "httpbin.org", "istio-egress")
-    entry["ports"] = [{"number": 80, "name": "http", "protocol": "HTTP"}]
-    service = the(objects, "VirtualService", "httpbin.org", "istio-egress")
-    service["http"][0]["route"][0]["destination"]["port"] = {"number": 80}
-    without("DestinationRule", "httpbin.org", "istio-egress")(objects)
+    rule = the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")["rules"][0]
+    rule["from"] = [{"source": {"namespaces": ["team-x"]}}]
 
 
 def _tls_port_for_sidecars(objects: Objects) -> None:
@@ -230,163 +132,21 @@ def _tls_port_for_sidecars(objects: Objects) -> None:
     entry.pop("endpoints")
 
 
-def _google_for_another_team(objects: Objects) -> None:
-    for name in ("google-apis", "metadata-server"):
-        the(objects, "ServiceEntry", name, "team-x").pop("exportTo")
-    the(objects, "Sidecar", "default", "team-y")["egress"][0]["hosts"].append("team-x/*")
-
-
-def _drop_condition(objects: Objects) -> None:
-    the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")["rules"][0].pop("when")
-
-
-def _any_server_name(objects: Objects) -> None:
-    the(objects, "AuthorizationPolicy", "egress-team-x", "istio-egress")["rules"][1].pop("when")
-    server(objects, "www.wikipedia.org")["hosts"] = ["*/*"]
-
-
-WEAKER: dict[str, tuple[Callable[[Objects], None], set[str]]] = {
-    "any path": (
-        lambda objects: operation(objects, "team-y").pop("paths"),
-        {"httpbin.org: GET / (another path)", "httpbin.org: GET /status/418-near-miss (another path)"},
-    ),
-    "a path's beginning": (
-        lambda objects: operation(objects, "team-y").update(paths=["/status/418*"]),
-        {"httpbin.org: GET /status/418-near-miss (another path)"},
-    ),
-    "any method": (
-        lambda objects: operation(objects, "team-y").pop("methods"),
-        {"httpbin.org: POST /status/418 (another method)"},
-    ),
-    "any host": (
-        lambda objects: operation(objects, "team-x").pop("hosts"),
-        {"example.com: another host, at the gateway"},
-    ),
-    "any source": (
-        _allow_every_source,
-        {
-            "example.com: a workload of no team, at the gateway",
-            "example.com: team-y is refused by the gateway",
-            "example.com: the team's name in another trust domain",
-        },
-    ),
+WEAKER: dict[str, tuple[Callable[[Objects], None], str]] = {
     "the namespace of any trust domain": (
         _namespaces_for_principals,
-        {"example.com: the team's name in another trust domain"},
-    ),
-    "every namespace": (
-        lambda objects: source(objects, "team-x").update(principals=["cluster.local/*"]),
-        {
-            "example.com: a workload of no team, at the gateway",
-            "example.com: team-y is refused by the gateway",
-        },
-    ),
-    "any source of passed-through TLS": (
-        lambda objects: source(objects, "team-x", 1).update(principals=["*"]),
-        {"www.wikipedia.org: a workload of no team, at the gateway"},
-    ),
-    "WebSockets": (_drop_condition, {"example.com: no WebSocket, whose tunnel no policy reads"}),
-    "the Service's port in a policy": (
-        _service_ports_in_policies,
-        {"example.com: GET / is allowed, and leaves as TLS"},
-    ),
-    "allow-nothing and no policy of a team": (
-        _without_any_policy,
-        {"example.com: a workload of no team, at the gateway", "httpbin.org: GET / (another path)"},
-    ),
-    "plaintext at the gateway": (
-        _plaintext_at_the_gateway,
-        {"example.com: GET / is allowed, and leaves as TLS"},
-    ),
-    "TLS without an identity at the gateway": (
-        _tls_without_identity,
-        {
-            "example.com: TLS without a certificate to the gateway",
-            "example.com: GET / is allowed, and leaves as TLS",
-        },
-    ),
-    "passthrough without identity": (
-        _plain_passthrough,
-        {"www.wikipedia.org: TLS without a certificate to the gateway"},
-    ),
-    "any server name in a policy and at the gateway": (
-        _any_server_name,
-        {"www.wikipedia.org: another server name at the gateway"},
-    ),
-    "ALLOW_ANY in a namespace": (
-        _allow_any_in_the_namespace,
-        {
-            "a host that is not registered",
-            "a host that is not registered, over TLS",
-            "an address that is not registered, over TCP",
-            "example.com: TLS of the application itself",
-        },
-    ),
-    "routes for everyone": (_both_sides_open, {"httpbin.org: team-x is refused by its own sidecar"}),
-    "plain HTTP to the host": (
-        _plaintext_leaves,
-        {"httpbin.org: GET /status/418 is allowed, and leaves as TLS"},
-    ),
-    "no origination": (
-        without("DestinationRule", "example.com", "istio-egress"),
-        {"example.com: GET / is allowed, and leaves as TLS"},
-    ),
-    "no mTLS to the gateway": (
-        without("DestinationRule", "egress-gateway", "team-x"),
-        {"example.com: GET / is allowed, and leaves as TLS"},
+        "example.com: the team's name in another trust domain",
     ),
     "a TLS port in the team's registry": (
         _tls_port_for_sidecars,
-        {"example.com: TLS of the application itself"},
-    ),
-    "Google's APIs for another team": (
-        _google_for_another_team,
-        {"Google's APIs: not for this team", "the metadata server: not for this team"},
-    ),
-    "the proxies' own headers": (
-        lambda objects: the(objects, "VirtualService", "example.com", "istio-egress")["http"][0].pop(
-            "headers"
-        ),
-        {"example.com: nothing that the proxies know of the workload leaves"},
-    ),
-    "no Sidecar": (
-        without("Sidecar", "default", "team-x"),
-        {"a service of another namespace, which the team's sidecars do not know"},
-    ),
-    "plaintext between pods": (
-        without("PeerAuthentication", "default", "istio-system"),
-        {"plaintext to a pod of the team"},
-    ),
-    "no default deny for the teams' own pods": (
-        without("AuthorizationPolicy", "allow-nothing", "istio-system"),
-        {"a workload of no team, at a pod of the team"},
-    ),
-    "Google's APIs for every namespace": (
-        lambda objects: the(objects, "ServiceEntry", "google-apis", "team-x").pop("exportTo"),
-        {"Google's APIs: not for a workload of no team"},
-    ),
-    "the metadata server for every namespace": (
-        lambda objects: the(objects, "ServiceEntry", "metadata-server", "team-x").pop("exportTo"),
-        {"the metadata server: not for a workload of no team"},
-    ),
-    "the host in the gateway's registry for every namespace": (
-        lambda objects: the(objects, "ServiceEntry", "example.com", "istio-egress").pop("exportTo"),
-        {"example.com: a workload of no team, by its own sidecar over TLS"},
-    ),
-    "no names of the server's certificate": (
-        lambda objects: tls(objects, "example.com").pop("subjectAltNames"),
-        {"team-x to example.com: the gateway refuses the host's certificate"},
-    ),
-    "no check of the server's certificate": (
-        lambda objects: tls(objects, "httpbin.org").update(insecureSkipVerify=True),
-        {"team-y to httpbin.org: the gateway refuses the host's certificate"},
+        "example.com: TLS of the application itself",
     ),
 }
 
 
 @pytest.mark.parametrize("name", WEAKER)
-def test_a_weaker_line_breaks_the_case_that_it_kept(bench: LocalBench, tmp_path: Path, name: str) -> None:
-    change, cases = WEAKER[name]
+def test_a_weaker_mesh_breaks_the_case_that_it_kept(bench: LocalBench, tmp_path: Path, name: str) -> None:
+    change, case = WEAKER[name]
     objects = json.loads(json.dumps([found.body for found in build(ROOT / OVERLAY)]))
     change(objects)
     mesh = tmp_path / "mesh.yaml"
@@ -394,6 +154,6 @@ def test_a_weaker_line_breaks_the_case_that_it_kept(bench: LocalBench, tmp_path:
     run = run_cases(
         bench.load(Sources((str(mesh),), mesh_config=CONFIG)),
         collect([ROOT / TESTS / "teams"], CONTRACT),
-        Choice(),
+        Choice("example"),
     )
-    assert cases <= set(wrong(run))
+    assert case in wrong(run)

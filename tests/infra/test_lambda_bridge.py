@@ -124,18 +124,26 @@ def test_the_generated_component_is_up_to_date() -> None:
         assert file.path.read_text() == file.text
 
 
-def test_nothing_is_exported_beyond_its_namespace_but_to_the_caller() -> None:
-    exporting = ("ServiceEntry", "VirtualService", "DestinationRule")
-    found = {key: body["spec"]["exportTo"] for key, body in objects("gke").items() if key[0] in exporting}
-    assert found == {
+EXPORTED = {
+    "gke": {
         ("ServiceEntry", "lambda-bridge"): [".", "greeter"],
         ("VirtualService", "lambda-bridge"): [".", "greeter"],
         ("DestinationRule", "egress-gateway-for-lambda"): [".", "greeter"],
         ("DestinationRule", "lambda-bridge-mtls"): ["."],
-    }
-    assert {
-        tuple(body["spec"]["exportTo"]) for key, body in objects("eks").items() if key[0] in exporting
-    } == {(".",)}
+    },
+    "eks": {
+        ("ServiceEntry", "lambda-load-balancer"): ["."],
+        ("VirtualService", "lambda"): ["."],
+        ("DestinationRule", "lambda-load-balancer"): ["."],
+    },
+}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_nothing_is_exported_beyond_its_namespace_but_to_the_caller(side: str) -> None:
+    exporting = ("ServiceEntry", "VirtualService", "DestinationRule")
+    found = {key: body["spec"]["exportTo"] for key, body in objects(side).items() if key[0] in exporting}
+    assert found == EXPORTED[side]
 
 
 @pytest.mark.parametrize(("side", "label"), [("gke", "lambda-egress"), ("eks", "lambda-ingress")])
@@ -220,15 +228,47 @@ def test_the_gateway_of_eks_takes_tls_1_3_alone() -> None:
     assert server["tls"]["minProtocolVersion"] == "TLSV1_3"
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_retries_are_written(side: str) -> None:
+    routes = [
+        route
+        for key, body in objects(side).items()
+        if key[0] == "VirtualService"
+        for route in body["spec"]["http"]
+    ]
+    assert routes
+    assert {route["retries"]["retryOn"] for route in routes} == {"connect-failure,refused-stream"}
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_every_hop_has_a_timeout(side: str) -> None:
+    services = [body for key, body in objects(side).items() if key[0] == "VirtualService"]
+    assert services
+    assert all(route["timeout"] for body in services for route in body["spec"]["http"])
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_no_kind_needs_an_operator_in_the_cluster(side: str) -> None:
+    assert {kind for kind, _ in objects(side)} & {"EnvoyFilter", "IstioOperator", "WasmPlugin"} == set()
+
+
+@pytest.mark.parametrize(("side", "name"), [("gke", "istio-lambda-egress"), ("eks", "istio-lambda-ingress")])
+def test_a_gateway_reads_the_secrets_of_its_own_namespace(side: str, name: str) -> None:
+    role = objects(side)["Role", f"{name}-certificates"]
+    assert role["metadata"]["namespace"] == name
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "watch", "list"]}]
+    binding = objects(side)["RoleBinding", f"{name}-certificates"]
+    assert binding["metadata"]["namespace"] == name
+    assert binding["roleRef"]["name"] == f"{name}-certificates"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": name}]
+
+
 def test_every_hop_waits_longer_than_the_next_one() -> None:
     first, second = objects("gke")["VirtualService", "lambda-bridge"]["spec"]["http"]
     (third,) = objects("eks")["VirtualService", "lambda"]["spec"]["http"]
     seconds = [int(re.sub("s$", "", route["timeout"])) for route in (first, second, third)]
     assert seconds == sorted(seconds, reverse=True)
     assert seconds[-1] > 10  # the function's own
-    assert {route["retries"]["retryOn"] for route in (first, second, third)} == {
-        "connect-failure,refused-stream"
-    }
 
 
 def test_another_caller_is_one_folder_and_one_line(edited: Edited, bench: LocalBench) -> None:

@@ -151,6 +151,26 @@ def test_a_host_header_may_name_the_port_of_the_overlays_own_listener(manifests:
                 assert with_port == f"{host}:{port}"
 
 
+def test_the_gateway_is_in_the_namespace_of_its_pods(example: Objects) -> None:
+    places = {
+        example[key]["metadata"]["namespace"]
+        for key in (("Gateway", "internal-gateway"), ("Deployment", "istio-internal-gateway"))
+    }
+    assert places == {"istio-ingress"}
+
+
+def test_every_public_key_has_a_kid(example: Objects) -> None:
+    rules = [
+        rule
+        for (kind, _), body in example.items()
+        if kind == "RequestAuthentication"
+        for rule in body["spec"]["jwtRules"]
+    ]
+    keys = [key for rule in rules if "jwks" in rule for key in json.loads(rule["jwks"])["keys"]]
+    assert keys
+    assert all(key["kid"] for key in keys)
+
+
 def test_the_gateway_answers_for_the_services_hosts_alone(example: Objects) -> None:
     contract = read_env_file(INFRA / "contract.env")
     hosts = {"orders": contract["ORDERS_HOST"], "user-profile": contract["GKE_GATEWAY_HOST"]}

@@ -93,7 +93,7 @@ def test_the_table_has_every_kind_that_a_role_names() -> None:
     assert named <= {(group, resource) for group, resource, _ in TABLE}
 
 
-def _plural(kind: str) -> str:
+def plural(kind: str) -> str:
     name = kind.lower()
     if name.endswith("y") and name[-2] not in "aeiou":
         return f"{name[:-1]}ies"
@@ -114,7 +114,7 @@ ISTIO_KINDS = sorted(
 def test_only_network_administrators_write_a_kind_that_shapes_traffic(group: str, kind: str) -> None:
     if group == "install.istio.io":
         return  # an input of istioctl, which no cluster serves
-    resource = _plural(kind)
+    resource = plural(kind)
     for verb in VERBS:
         access = Access(verb, group, resource, "team-x")
         assert allowed(OBJECTS, ADMINISTRATOR, access), access

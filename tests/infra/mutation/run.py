@@ -78,7 +78,7 @@ class MutationRun:
         self, manifests: Path, cases: Sequence[Path], env_file: Path, mesh_config: Path | None = None
     ) -> None:
         self._bench = LocalBench()
-        self._inputs = _without_outlier_detection(read_inputs((str(manifests),)))
+        self._inputs = without_outlier_detection(read_inputs((str(manifests),)))
         self._mesh_config = as_object(yaml.safe_load(mesh_config.read_text())) if mesh_config else None
         self._killers: dict[str, Counter[str]] = defaultdict(Counter)
         try:
@@ -270,7 +270,7 @@ def _by_setup(files: Sequence[CaseFile]) -> list[tuple[Setup, list[Case]]]:
     return sorted(found, key=lambda group: -len(group[1]))
 
 
-def _without_outlier_detection(inputs: Inputs) -> Inputs:
+def without_outlier_detection(inputs: Inputs) -> Inputs:
     """Return the manifests without what outlives a mutant: a server that one mutant makes fail stays ejected."""
     return replace(
         inputs,
