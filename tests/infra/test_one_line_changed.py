@@ -98,7 +98,7 @@ def broken_promises(edited: Edited) -> BreakPromises:
         ),
     ],
 )  # fmt: skip
-def test_a_weaker_line_breaks_the_promise_it_kept(
+def test_a_weaker_line_breaks_the_case_that_it_kept(
     broken_promises: BreakPromises, file: str, old: str, new: str, promises: set[str]
 ) -> None:
     assert promises <= broken_promises((file, old, new))
