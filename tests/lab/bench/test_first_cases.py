@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from meshlab.bench.case import FromBypass, FromOutside, HttpRequest, TcpRequest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.first_cases import draft_of, questions, written
@@ -216,6 +218,59 @@ def test_a_survey_takes_a_token_and_concrete_paths_from_the_rules_of_a_mesh() ->
 def test_a_survey_takes_no_token_from_a_rule_that_denies() -> None:
     (rule,) = rules_of(POLICY.replace("spec:\n", "spec:\n  action: DENY\n", 1))
     assert (rule.issuer, rule.claims) == ("", ())
+
+
+_AWKWARD = ["/a\nb", "/a\tb", "/a b", "/a\x00", "/a\x85b", "/a\u2028b", "/a\u200bb", "/a\x1b[1m", "/\xe9"]
+
+
+@pytest.mark.parametrize("path", _AWKWARD)
+def test_a_path_that_no_request_can_have_is_left_out_and_said(path: str) -> None:
+    mesh = load_mesh(
+        parse_manifests(
+            f"""
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: public, namespace: edge}}
+spec:
+  selector: {{istio: ingressgateway}}
+  servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: [shop.example]}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: shop, namespace: edge}}
+spec:
+  hosts: [shop.example]
+  gateways: [edge/public]
+  http: [{{match: [{{uri: {{exact: {json.dumps(path)}}}}}], route: [{{destination: {{host: shop}}}}]}}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {{name: door, namespace: edge}}
+spec:
+  rules: [{{to: [{{operation: {{methods: [GET], paths: [{json.dumps(path)}, /good]}}}}]}}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: door, namespace: edge}}
+spec:
+  template:
+    metadata: {{labels: {{istio: ingressgateway}}, annotations: {{inject.istio.io/templates: gateway}}}}
+    spec: {{containers: [{{name: istio-proxy, image: auto}}]}}
+""",
+            "mesh.yaml",
+        )
+    )
+    draft = draft_of(survey_of(mesh))
+    asked = [case.name for case in questions(draft, "cases.yaml").cases]
+    assert asked
+    assert all(name.endswith(("GET shop.example/", "GET shop.example/good")) for name in asked), asked
+    assert draft.left_out == (
+        f"the path {path!r} of routes of edge/shop, which no request can have",
+        f"the path {path!r} of rules of edge/door, which no request can have",
+    )
+    assert written(draft, ()).isprintable() or set(
+        filter(lambda c: not c.isprintable(), written(draft, ()))
+    ) == {"\n"}
 
 
 def test_a_server_that_redirects_to_https_is_asked_in_plaintext() -> None:

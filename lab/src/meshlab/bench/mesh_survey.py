@@ -22,6 +22,8 @@ __all__ = ["survey_of"]
 
 _SPEAKS_HTTP = ("http", "http2", "auto")
 _MAX_PATHS = 3
+_SENDABLE = re.compile(r"/[!-~]*")
+"""A path that a request line can carry: ASCII without spaces and control characters (RFC 9112, section 3)."""
 
 
 def survey_of(mesh: Mesh) -> Survey:
@@ -32,7 +34,7 @@ def survey_of(mesh: Mesh) -> Survey:
         endpoints=tuple(dict.fromkeys(_endpoints(mesh))),
         senders=tuple(workload.ref for workload in mesh.workloads if workload.proxy == "sidecar"),
         issuers=_issuers(mesh),
-        rules=tuple(_rules(mesh)),
+        rules=tuple(_rules(mesh, left_out)),
         left_out=tuple(left_out),
     )
 
@@ -42,7 +44,7 @@ def _entrances(mesh: Mesh, left_out: dict[str, None]) -> Iterator[Entrance]:
         for gateway, server in mesh.servers(workload) if workload.is_gateway else ():
             scheme = "https" if server.tls and not server.redirects else "http"
             certificate = _certificate(mesh, server)
-            hosts = _hosts(mesh, gateway, server)
+            hosts = _hosts(mesh, gateway, server, left_out)
             if server.is_https and server.tls and server.tls.asks_for_certificate and not certificate:
                 pinned = f"{', '.join(hosts)}:{server.port} of {workload.ref} takes client certificates by their hash"
                 left_out[f"{pinned}, which no certificate of a run has"] = None
@@ -73,7 +75,9 @@ def _any_identity(mesh: Mesh) -> str:
     return next(found, f"spiffe://{mesh.trust_domain}/ns/default/sa/default")
 
 
-def _hosts(mesh: Mesh, gateway: Gateway, server: Server) -> dict[str, tuple[str, ...]]:
+def _hosts(
+    mesh: Mesh, gateway: Gateway, server: Server, left_out: dict[str, None]
+) -> dict[str, tuple[str, ...]]:
     """Return the hosts that a server serves with VirtualServices, and paths that their routes match."""
     found: dict[str, tuple[str, ...]] = {}
     for service in mesh.virtual_services:
@@ -85,7 +89,7 @@ def _hosts(mesh: Mesh, gateway: Gateway, server: Server) -> dict[str, tuple[str,
                 if shared:
                     name = _concrete(shared)
                     known = found.get(name, ())
-                    found[name] = tuple(dict.fromkeys((*known, *_paths(service))))[:_MAX_PATHS]
+                    found[name] = tuple(dict.fromkeys((*known, *_paths(service, left_out))))[:_MAX_PATHS]
     for server_host in server.hosts:
         if server_host.name != "*" and not found:
             found.setdefault(_concrete(server_host.name), ())
@@ -99,9 +103,16 @@ def _concrete(host: str) -> str:
     return host.replace("*", "any", 1) if host.startswith("*") else host
 
 
-def _paths(service: VirtualService) -> Iterator[str]:
-    for route in service.http:
-        yield from _paths_of(route)
+def _paths(service: VirtualService, left_out: dict[str, None]) -> Iterator[str]:
+    for path in (path for route in service.http for path in _paths_of(route)):
+        if _SENDABLE.fullmatch(path):
+            yield path
+        else:
+            _not_sent(path, f"routes of {service.namespace}/{service.name}", left_out)
+
+
+def _not_sent(path: str, where: str, left_out: dict[str, None]) -> None:
+    left_out[f"the path {path!r} of {where}, which no request can have"] = None
 
 
 def _paths_of(route: HttpRoute) -> Iterator[str]:
@@ -136,17 +147,19 @@ def _issuers(mesh: Mesh) -> tuple[Issuer, ...]:
     )
 
 
-def _rules(mesh: Mesh) -> Iterator[PolicyRule]:
+def _rules(mesh: Mesh, left_out: dict[str, None]) -> Iterator[PolicyRule]:
     for workload in mesh.workloads:
         for policy in mesh.attached_to(workload, mesh.authorization_policies):
-            yield from _rules_of(workload, policy)
+            yield from _rules_of(workload, policy, left_out)
 
 
-def _rules_of(workload: Workload, policy: AuthorizationPolicy) -> Iterator[PolicyRule]:
+def _rules_of(
+    workload: Workload, policy: AuthorizationPolicy, left_out: dict[str, None]
+) -> Iterator[PolicyRule]:
     name = f"{policy.attachment.namespace}/{policy.attachment.name}"
     for rule in policy.rules:
         methods = [text for text in _named(rule.operations, "methods") if text.isalpha()]
-        paths = [found for text in _named(rule.operations, "paths") if (found := _path_for(text))]
+        paths = list(_paths_for(rule, name, left_out))
         issuer, claims = _token_for(rule) if policy.action == "ALLOW" else ("", {})
         if methods or paths or issuer:
             unique = tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(paths))
@@ -170,6 +183,14 @@ def _token_for(rule: Rule) -> tuple[str, dict[str, str]]:
     return issuer, {"sub": subject, **claims} if issuer else {}
 
 
+def _paths_for(rule: Rule, policy: str, left_out: dict[str, None]) -> Iterator[str]:
+    for path in filter(None, map(_path_for, _named(rule.operations, "paths"))):
+        if _SENDABLE.fullmatch(path):
+            yield path
+        else:
+            _not_sent(path, f"rules of {policy}", left_out)
+
+
 def _path_for(pattern: str) -> str:
     """Return a path that matches what a rule names; empty where none is obvious."""
     path = re.sub(r"\{\*\*?\}", "1", pattern)
@@ -177,7 +198,7 @@ def _path_for(pattern: str) -> str:
         path = f"/any{path[1:]}" if path != "*" else "/"
     if path.endswith("*"):
         path = path[:-1] if path[:-1].endswith("/") else f"{path[:-1]}1"
-    return path if re.fullmatch(r"/[^\s*{}]*", path) else ""
+    return path if re.fullmatch(r"/[^*{}]*", path) else ""
 
 
 def _named(entries: Iterable[Mapping[str, Values]], field: str) -> Iterator[str]:
