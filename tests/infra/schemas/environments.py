@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from meshlab.manifest import Manifest
 
-__all__ = ["ALONE", "APPLIED", "KUSTOMIZATIONS", "LIMITS", "ROOT", "built", "parts", "with_limits"]
+__all__ = ["ALONE", "APPLIED", "KUSTOMIZATIONS", "LIMITS", "ROOT", "STEPS", "built", "parts", "with_limits"]
 
 ROOT = Path(__file__).parents[3]
 MESH = ROOT / "infra/mesh"
@@ -39,6 +39,9 @@ APPLIED = [
     *sorted(path for path in ALONE if path.parent.name == "network-policies"),
 ]
 """What is applied to a cluster: overlays, and what an overlay may add by the directory's name."""
+
+STEPS = [path for path in ALONE if path.is_relative_to(ROOT / "infra/policy-tests")]
+"""The steps of stories, each a mesh of its own; no cluster gets them, and a cluster would take them."""
 
 LIMITS = MESH / "ingress/limits"
 """The component that no overlay of the project has."""

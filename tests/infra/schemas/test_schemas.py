@@ -22,6 +22,7 @@ from tests.infra.schemas.environments import (
     KUSTOMIZATIONS,
     LIMITS,
     ROOT,
+    STEPS,
     built,
     parts,
     with_limits,
@@ -51,9 +52,9 @@ def _name(directory: Path) -> str:
     return directory.relative_to(ROOT / "infra").as_posix()
 
 
-@pytest.fixture(params=[*APPLIED, LIMITS], ids=_name)
+@pytest.fixture(params=[*APPLIED, *STEPS, LIMITS], ids=_name)
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Manifest, ...]:
-    """The objects of everything that is applied to a cluster; the limits as part of an overlay."""
+    """The objects of everything that is applied to a cluster, or a step of a story; the limits as part of an overlay."""
     return built(with_limits(tmp_path) if request.param == LIMITS else request.param)
 
 
@@ -63,6 +64,12 @@ def _is_istios(manifest: Manifest) -> bool:
 
 _REACHED = {part for directory in APPLIED for part in parts(directory)} | {LIMITS}
 """What is built as a part of something that is looked at here."""
+
+
+def test_every_step_of_the_egress_story_and_its_layers_is_looked_at_here() -> None:
+    stories = {path.parent for path in (ROOT / "infra/policy-tests").rglob("kustomization.yaml")}
+    assert len(stories) >= 15
+    assert stories == set(STEPS)
 
 
 def test_every_kustomization_of_the_mesh_is_part_of_what_is_looked_at_here() -> None:
