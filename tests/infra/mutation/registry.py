@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.edits import with_value, without
+from tests.infra.mutation.edits import ANOTHER, with_value, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,6 +110,10 @@ def _client_tls(body: Body, place: Path, tls: Mapping[str, Any]) -> Changes:
         # Istio refuses mutual TLS without a certificate.
         if name in tls and (name != "credentialName" or tls.get("mode") != "MUTUAL"):
             yield (*place, name), "removed", without(body, (*place, name))
+    for name in ("sni", "credentialName"):
+        if name in tls:
+            other = f"{ANOTHER}-{tls[name]}"
+            yield (*place, name), "another", with_value(body, (*place, name), other)
     if tls.get("mode") != "ISTIO_MUTUAL":
         unchecked = with_value(body, (*place, "insecureSkipVerify"), True)
         if "subjectAltNames" in tls:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.edits import with_value, without
+from tests.infra.mutation.edits import ANOTHER, with_value, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,9 @@ def gateway_changes(body: Body) -> Changes:
                 "optional",
                 with_value(body, (*here, "tls", "mode"), "OPTIONAL_MUTUAL"),
             )
+        if "credentialName" in tls:
+            place = (*here, "tls", "credentialName")
+            yield place, "another", with_value(body, place, f"{ANOTHER}-{tls['credentialName']}")
         for name in ("subjectAltNames", "caCrl", "cipherSuites"):
             if name in tls:
                 yield (*here, "tls", name), "removed", without(body, (*here, "tls", name))

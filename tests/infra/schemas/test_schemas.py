@@ -54,7 +54,7 @@ def _name(directory: Path) -> str:
 
 @pytest.fixture(params=[*APPLIED, *STEPS, LIMITS], ids=_name)
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Manifest, ...]:
-    """The objects of everything that is applied to a cluster, or a step of a story; the limits as part of an overlay."""
+    """The objects of what is applied to a cluster, and of steps of a story; the limits as part of an overlay."""
     return built(with_limits(tmp_path) if request.param == LIMITS else request.param)
 
 
