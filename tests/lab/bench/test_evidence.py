@@ -118,6 +118,14 @@ def test_a_line_is_read_with_what_it_holds_and_nothing_else() -> None:
             "no Service or ServiceEntry that the proxy sees has this host (block_all)",
         ),
         ({"details": "via_upstream"}, ""),
+        (
+            {"flags": "UF,URX", "upstream_failure": "delayed_connect_error:_Connection_refused"},
+            "the connection to the upstream failed: connection refused",
+        ),
+        (
+            {"flags": "UF", "upstream_failure": "immediate connect error: Network is unreachable"},
+            "the connection to the upstream failed: network is unreachable",
+        ),
     ],
 )
 def test_what_a_proxy_decided_is_said_in_words(fields: dict[str, str], words: str) -> None:

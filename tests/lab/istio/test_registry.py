@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.istio import Mesh, Placement, WorkloadRef, load_mesh
+from meshlab.istio import Address, Mesh, Placement, WorkloadRef, load_mesh
 from meshlab.istio.envoy.clusters.endpoints import subset_endpoints
 from meshlab.istio.model.resolve import resolve
 from meshlab.istio.read.mesh_config import MeshSettings
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshlab.istio.model.registry import MeshService
 
 CART = "cart.shop.svc.cluster.local"
+GATEWAY_POD = "{inject.istio.io/templates: gateway}"
 
 
 def mesh_of(*texts: str, settings: MeshSettings | None = None) -> Mesh:
@@ -324,6 +325,20 @@ def test_a_service_entry_may_name_a_service_as_its_server(address: str, port: in
     names = {cart: "cart", placement.external.get((address, port)): "elsewhere"}
     assert names.get(found, "nothing") == server
     assert found != placement.internet
+
+
+def test_a_pod_refuses_connections_to_a_port_that_it_does_not_open() -> None:
+    door = service("edge/door", "http:80:8080")
+    mesh = mesh_of(namespace("edge"), workload("edge/door").replace("{}", GATEWAY_POD), door)
+    numbers = itertools.count(20000)
+    placement = Placement.plan(mesh, lambda: next(numbers))
+    found = only(mesh, "door.edge.svc.cluster.local")
+
+    # Without a Gateway the pod is there and nothing listens: connections are refused, which is not "no endpoint".
+    assert placement.proxies == {}
+    (endpoint,) = found.endpoints[80]
+    assert placement.of_endpoint(endpoint) == Address("127.0.0.1", 1)
+    assert placement.without_proxy(found.address, 80) is None
 
 
 @pytest.mark.parametrize(("named", "numbered", "servers"), [(2024, 2025, 2), (2025, 2024, 1)])

@@ -16,6 +16,8 @@ __all__ = ["Hop", "MatchedPolicy"]
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]")
 _JWT = re.compile(r"jwt_authn_access_denied\{(.*)\}")
+_NOT_CONNECTED = re.compile(r"(?:delayed|immediate)[_ ]connect[_ ]error:[_ ]*(.+)")
+"""What Envoy says where it got no connection at all, such as `delayed_connect_error:_Connection_refused`."""
 _ASKED_FOR = "istio_ext_authz_shadow_effective_policy_id"
 """Where the metadata names the rule for which an external authorizer is asked."""
 _FLAGS = {
@@ -149,7 +151,9 @@ class Hop:
             words.append(f"token refused: {self.jwt_failure}")
         if line.downstream_failure and not _is_end(line.downstream_failure):
             words.append(f"TLS with the client failed: {_readable(line.downstream_failure)}")
-        if line.upstream_failure:
+        if failed := _NOT_CONNECTED.search(line.upstream_failure):
+            words.append(f"the connection to the upstream failed: {failed[1].replace('_', ' ').lower()}")
+        elif line.upstream_failure:
             who = f", by {self.upstream_name}" if self.refused_by_upstream and self.upstream_name else ""
             words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}{who}")
         if line.details == "filter_chain_not_found":

@@ -147,12 +147,11 @@ class Placement:
         """Return the loopback address that a workload connects from, `None` for any."""
         return self.sources.get(self.stated.get(ref, ""))
 
-    def of_endpoint(self, endpoint: ServiceEndpoint) -> Address | None:
-        """Return where a server is on this machine, `None` where nothing listens."""
+    def of_endpoint(self, endpoint: ServiceEndpoint) -> Address:
+        """Return where a server is on this machine: an address that refuses connections where nothing listens."""
         if endpoint.workload is not None:
-            return self.proxies.get((endpoint.workload, endpoint.port)) or self.apps.get(
-                (endpoint.workload, endpoint.port)
-            )
+            own = endpoint.workload, endpoint.port
+            return self.proxies.get(own) or self.apps.get(own) or _NOWHERE
         key = (endpoint.address, endpoint.port)
         elsewhere = _NOWHERE if endpoint.address in self.inside else self.internet
         return self.cluster.get(key) or self.external.get(key) or elsewhere
@@ -185,7 +184,7 @@ class Placement:
             for port in service.ports:
                 if service.is_kubernetes:
                     endpoints = service.endpoints.get(port.number, ())
-                    placed = [each for each in map(self.of_endpoint, endpoints) if each]
+                    placed = [each for each in map(self.of_endpoint, endpoints) if each != _NOWHERE]
                     if placed and service.own_address:
                         found[service.own_address, port.number] = placed[0]
                         found[service.hostname, port.number] = placed[0]

@@ -48,10 +48,7 @@ def load_balanced_endpoints(
     mode = endpoint_tls_mode(rule, port.number, subset)
     found: list[Json] = []
     for endpoint in subset_endpoints(service, port, rule, subset):
-        address = placement.of_endpoint(endpoint)
-        if address is None:
-            continue
-        entry: Json = {"endpoint": {"address": address.envoy}}
+        entry: Json = {"endpoint": {"address": placement.of_endpoint(endpoint).envoy}}
         mutual = mode == "ISTIO_MUTUAL" if mode else _takes_mtls(mesh, endpoint)
         if mutual:
             entry["metadata"] = {"filterMetadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}}
