@@ -113,14 +113,15 @@ class Enricher:
         delivery.event = event.decode(found, self.config.event, self.config.lookup.key)
         self.sink.warm_up()
         profile = await self._look_up(delivery.event.key, delivery, time_left)
-        built = row.build(
-            self.config.columns,
-            delivery.event,
-            profile,
-            found,
-            delivery.trace.trace_id,
-            self.now(),
+        scope = event.scope(delivery.event, found).extended(
+            {
+                "profile": profile.document if profile else None,
+                "trace": {"id": delivery.trace.trace_id},
+                "now": self.now(),
+            },
+            {"profile": profile.text} if profile else {},
         )
+        built = row.build(self.config.columns, delivery.event.event_id, scope)
         with spans.span("write", delivery.trace):
             began_at = time.monotonic()
             await self.sink.write(built, time_left.end)

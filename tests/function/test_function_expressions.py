@@ -129,6 +129,8 @@ def test_a_plain_path_gives_what_stands_there_and_null_where_nothing_does(
         ("join(',', event.labels[].name)", "bug,p1"),
         ("`[1, 2]`", [1, 2]),
         ("'constant'", "constant"),
+        ("to_string(event.nothing)", None),
+        ("to_string({a: 'é'})", '{"a":"é"}'),
         ("to_number('1.5')", 1.5),
         ("to_number('nan')", None),
         ("to_number('1_000')", None),

@@ -11,12 +11,11 @@ from enrichment.settings import pipeline_file
 from enrichment.settings.model import (
     BatchLimits,
     CacheLimits,
-    Column,
+    ColumnOptions,
     Field,
     FieldType,
     LookupRules,
     OnMiss,
-    Origin,
     PipelineConfig,
     TableField,
 )
@@ -169,7 +168,39 @@ def test_a_column_knows_its_place_in_the_table(read: Read) -> None:
     record = field("item", "STRUCT", fields=[field("n", "INT64", "REQUIRED"), field("tags", mode="REPEATED")])
     (_, column) = read(more='item = "event.item"', columns=[record]).columns
     fields = (TableField("n", "INTEGER", required=True), TableField("tags", "STRING", repeated=True))
-    assert column == Column("item", "RECORD", False, False, Origin.EVENT, ("item",), None, fields)
+    assert (column.name, column.type, column.source, column.fields) == (
+        "item",
+        "RECORD",
+        "event.item",
+        fields,
+    )
+
+
+def test_a_constant_may_be_of_any_type(read: Read) -> None:
+    more = """
+        n = { value = 7 }
+        r = { value = ["x"] }
+        j = { value = { a = 1 } }
+    """
+    columns = [field("n", "INT64"), field("r", mode="REPEATED"), field("j", "JSON")]
+    found = {
+        column.name: (column.expression, column.default)
+        for column in read(more=more, columns=columns).columns[1:]
+    }
+    assert found == {"n": (None, "7"), "r": (None, ["x"]), "j": (None, '{"a":1}')}
+
+
+def test_a_column_says_how_its_values_are_converted(read: Read) -> None:
+    more = """
+        t = { from = "event.t", unit = "ms" }
+        n = { from = "event.n", round = true }
+        r = { from = "event.r", unknown_fields = "ignore" }
+    """
+    record = field("r", "RECORD", fields=[field("x")])
+    columns = read(more=more, columns=[field("t", "TIMESTAMP"), field("n", "NUMERIC"), record]).columns[1:]
+    assert [column.options for column in columns] == [
+        ColumnOptions(unit_digits=3), ColumnOptions(rounds=True), ColumnOptions(ignores_unknown_fields=True)
+    ]  # fmt: skip
 
 
 NOT_SECONDS = ["-1", "nan", "inf", "true", '"10"', "[]"]
@@ -284,12 +315,12 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
 @pytest.mark.parametrize(
     ("column", "source", "advice"),
     [
-        (field("c"), '"message.attribute.a"', "Did you mean message.attributes.a?"),
-        (field("c"), '"message.attributes."', "must be one of"),
+        (field("c"), '"message.attribute.a"', "Did you mean message.attributes?"),
+        (field("c"), '"message.attributes."', "is empty"),
         (field("c"), '"nowe"', "Did you mean now?"),
         (field("c"), '"event.a..b"', "is empty"),
-        (field("c"), '"now.x"', "must be one of"),
-        (field("c"), "5", "must be one of"),
+        (field("c"), '"now.x"', "has nothing inside"),
+        (field("c"), "5", "must be an expression"),
         (field("c"), "{ default = 5 }", "from is missing"),
         (field("c"), '{ from = "now", defalt = 5 }', "Did you mean default?"),
         (field("C"), '"now"', "is no column of the table. Did you mean C?"),
@@ -313,6 +344,24 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         (field("c", mode="REQUIRED"), '"profile.x"', "make the column NULLABLE"),
         (field("c", mode="REQUIRED"), '"message.attributes.x"', "make the column NULLABLE"),
         (field("c", mode="REQUIRED"), '"message.ordering_key"', "make the column NULLABLE"),
+        (field("c"), '"event.a | event.b"', "write ||"),
+        (
+            field("c"),
+            '"{a: event.x}"',
+            "takes no object. To write it as JSON text, put to_string() around it",
+        ),
+        (field("c"), '"event.labels[].name"', "takes no array"),
+        (field("c", mode="REPEATED"), '"date(event.x)"', "takes lists, and the expression gives string"),
+        (field("c", "BOOLEAN"), '"length(event.x)"', "takes no number"),
+        (field("c", "DATE"), '"event.user.x[0]"', "user is declared as string, and has nothing inside"),
+        (field("c", mode="REQUIRED"), '"event.x || event.y"', "may give null: end it with || and a value"),
+        (field("c", mode="REQUIRED"), '"date(event.x)"', "may give null"),
+        (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIMESTAMP"),
+        (field("c"), '{ from = "event.x", round = true }', "is for BIGNUMERIC or NUMERIC"),
+        (field("c"), '{ from = "event.x", unknown_fields = "ignore" }', "is for RECORD"),
+        (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of s, ms, us"),
+        (field("c"), '{ value = "a", from = "event.x" }', "from is not known here"),
+        (field("c", "INTEGER"), '{ value = "a" }', "it must be a whole number"),
     ],
     ids=str,
 )
@@ -340,6 +389,12 @@ def test_a_column_that_cannot_take_its_source_is_refused(
         '"now"',
         '{ from = "profile.x", default = "none" }',
         '{ from = "message.attributes.x", default = "none" }',
+        '{ value = "web" }',
+        '"event.x || event.user"',
+        '"event.user || event.x"',
+        "\"event.x || 'none'\"",
+        '"lower(event.user)"',
+        '"to_string({a: event.x})"',
     ],
 )
 def test_a_required_column_takes_what_is_always_there_or_has_a_default(

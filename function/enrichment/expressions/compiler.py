@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 from enrichment.expressions import lint, plain_path
 from enrichment.expressions.errors import ExpressionError
@@ -21,6 +22,8 @@ class Expression:
         paths: The paths that it begins with. A plain path has one, `event.a || event.b` has two, a constant none.
         kinds: The JSON types that it can have beside null; empty where that is not known.
         evaluate: Gives the value in a scope, None for null. Raises `EvaluationError`.
+        always_has_value: Says whether it is known never to give null, given which paths always have a value that
+            counts as true.
     """
 
     text: str
@@ -28,6 +31,7 @@ class Expression:
     paths: tuple[tuple[str, ...], ...]
     kinds: frozenset[str]
     evaluate: Callable[[Scope], object] = field(repr=False, compare=False)
+    always_has_value: Callable[[Callable[[tuple[str, ...]], bool]], bool] = field(repr=False, compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -64,8 +68,17 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     if path is not None:
         lint.check_root(path[0], roots)
         lint.check_path(path)
-        return Expression(text, path, (path,), frozenset(), plain_path.walker(path))
+        return Expression(
+            text, path, (path,), frozenset(), plain_path.walker(path), lambda is_there: is_there(path)
+        )
     from enrichment.expressions import query  # imports jmespath, which plain paths do without
 
     tree = query.parse(text, roots)
-    return Expression(text, (), tuple(lint.paths(tree)), lint.result_kinds(tree), query.evaluator(tree))
+    return Expression(
+        text,
+        (),
+        tuple(lint.paths(tree)),
+        lint.result_kinds(tree),
+        query.evaluator(tree),
+        partial(lint.always_has_value, tree),
+    )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from enrichment.documents import strict_json
 from enrichment.documents.instant import from_unix, parse_timestamp, rfc3339
 from enrichment.expressions.errors import EvaluationError
@@ -161,7 +163,16 @@ _INTEGER = re.compile(r"-?\d{1,400}", re.ASCII)
 _DECIMAL = re.compile(r"-?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,4})?", re.ASCII)
 
 
-def to_number(value: object) -> int | float | None:
+def _to_string(value: object) -> str | None:
+    """Return a text as it is, and anything else as JSON.
+
+    JMESPath's own makes the text `null` out of null, which would fill a column with a word, and escapes what is not
+    ASCII.
+    """
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _to_number(value: object) -> int | float | None:
     """Return the number that a text holds in JSON's notation, None where it holds none.
 
     Takes the place of JMESPath's own, which also takes `nan`, `inf`, `1_000`, and digits without end.
@@ -175,3 +186,7 @@ def to_number(value: object) -> int | float | None:
     if _DECIMAL.fullmatch(value) and abs(number := float(value)) != float("inf"):
         return number
     return None
+
+
+REPLACED: Mapping[str, Callable[[Any], object]] = {"to_number": _to_number, "to_string": _to_string}
+"""Functions of JMESPath that mean the same here with fewer surprises."""

@@ -5,7 +5,7 @@ the roots are. Names behind a projection, a pipe or a dot are looked up in the v
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from enrichment.expressions.errors import ExpressionError
@@ -90,8 +90,9 @@ def check_path(path: tuple[str, ...]) -> None:
     elif not known:
         raise ExpressionError(f"{root} has nothing inside")
     elif path[1] not in known:
-        names = ", ".join(f"{root}.{key}" for key in known)
-        raise ExpressionError(f"{root} has no {shown(path[1])}, it has {names}")
+        names = [f"{root}.{key}" for key in known]
+        meant = suggestion(".".join(path[:2]), names)
+        raise ExpressionError(f"{root} has no {shown(path[1])}, it has {', '.join(names)}.{meant}")
     elif len(path) > 2 and path[1] != ATTRIBUTES:
         raise ExpressionError(f"{root}.{path[1]} has nothing inside")
 
@@ -220,6 +221,44 @@ def result_kinds(tree: Tree) -> frozenset[str]:
         )
         return frozenset({returned}) if returned else frozenset()
     return frozenset()
+
+
+def always_has_value(tree: Tree, is_there: Callable[[tuple[str, ...]], bool]) -> bool:
+    """Return whether an expression is known never to give null.
+
+    Args:
+        tree: The expression.
+        is_there: Whether a path always has a value, and one that counts as true.
+    """
+    kind, children = tree["type"], tree["children"]
+    path, complete = _beginning(tree)
+    if path:
+        return complete and is_there(path)
+    match kind:
+        case "literal":
+            return tree["value"] is not None
+        case "multi_select_dict" | "multi_select_list" | "not_expression":
+            return True
+        case "comparator":
+            return tree["value"] in ("eq", "ne")
+        case "or_expression":
+            return always_has_value(children[1], is_there) or _is_always_true(children[0], is_there)
+        case "function_expression":
+            name = tree["value"]
+            if name == "not_null":
+                return any(always_has_value(child, is_there) for child in children)
+            if name in ("type", "to_array"):
+                return True
+            takes_any_text = name in FUNCTIONS and name != "from_json"
+            return (takes_any_text or name == "to_string") and always_has_value(children[0], is_there)
+    return False
+
+
+def _is_always_true(tree: Tree, is_there: Callable[[tuple[str, ...]], bool]) -> bool:
+    path, complete = _beginning(tree)
+    if path:
+        return complete and is_there(path)
+    return tree["type"] == "literal" and tree["value"] not in (None, False, "", [], {})
 
 
 _RETURNS = {

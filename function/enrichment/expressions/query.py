@@ -15,7 +15,7 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from enrichment.expressions import lint
 from enrichment.expressions.errors import EvaluationError, ExpressionError
-from enrichment.expressions.functions import FUNCTIONS, to_number
+from enrichment.expressions.functions import FUNCTIONS, REPLACED
 from enrichment.expressions.scope import Scope
 
 _STANDARD = JMESPathFunctions()
@@ -31,8 +31,8 @@ class _Functions:
     def call_function(self, name: str, arguments: list[Any]) -> object:
         if name in FUNCTIONS:
             return FUNCTIONS[name].checked_call(name, arguments)
-        if name == "to_number":
-            return to_number(*arguments)
+        if name in REPLACED:
+            return REPLACED[name](*arguments)
         result = _STANDARD.call_function(name, arguments)
         if isinstance(result, float) and not math.isfinite(result):
             raise EvaluationError(f"calls {name}(), and the result is too large for a number")

@@ -3,10 +3,11 @@
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings import columns_section, event_section, table_file
+from enrichment.settings import columns_section, event_section, roots, table_file
 from enrichment.settings.event_section import Declared
 from enrichment.settings.model import BatchLimits, CacheLimits, LookupRules, OnMiss, PipelineConfig
 from enrichment.settings.toml_section import Section, shown
@@ -37,7 +38,7 @@ class PipelineFileError(ValueError):
 
 
 def read(path: Path, table: Path) -> PipelineConfig:
-    """Reads the pipeline and checks it against the table.
+    """Read the pipeline and check it against the table.
 
     Args:
         path: `pipeline.toml`.
@@ -47,22 +48,43 @@ def read(path: Path, table: Path) -> PipelineConfig:
         What it says.
 
     Raises:
-        PipelineFileError: it cannot be read, or something in it is wrong; names all mistakes.
+        PipelineFileError: It cannot be read, or something in it is wrong; names all mistakes.
+    """
+    config, problems = inspect(path, table)
+    if problems or config is None:
+        raise PipelineFileError(problems)
+    return config
+
+
+def inspect(path: Path, table: Path) -> tuple[PipelineConfig | None, list[str]]:
+    """Read the pipeline as far as it can be read.
+
+    Args:
+        path: `pipeline.toml`.
+        table: `table.json`, the table's definition.
+
+    Returns:
+        What it says, without the fields and columns that have mistakes; None where events could not be read by it.
+        And the mistakes, one sentence each.
     """
     problems: list[str] = []
     table_columns = table_file.read(table, problems)
     values = _load(path, problems)
     if values is None:
-        raise PipelineFileError(problems)
+        return None, problems
     file = Section(values, "", problems, path.name)
     file.refuse_others(("event", "lookup", "columns", "batch"))
     declared = event_section.read(file.section("event"))
+    before = len(problems)
     lookup = _lookup(file.section("lookup"), declared)
-    columns = columns_section.read(file.section("columns"), table_columns, declared, lookup)
+    usable = table_columns is not None and declared.id_is_good and len(problems) == before
+    columns = columns_section.read(
+        file.section("columns"), table_columns, declared, roots.known(declared, {"profile": lookup})
+    )
     batch = _batch(file.section("batch"))
-    if problems:
-        raise PipelineFileError(problems)
-    return PipelineConfig(declared.shape, lookup, columns, batch)
+    fields = tuple(field for field in declared.shape.fields if field.name not in declared.broken)
+    shape = replace(declared.shape, fields=fields)
+    return PipelineConfig(shape, lookup, columns, batch) if usable else None, problems
 
 
 def _load(path: Path, problems: list[str]) -> Mapping[str, object] | None:
