@@ -260,7 +260,7 @@ def _without_value(config: PipelineConfig, trials: Sequence[_Trial]) -> list[str
         if expression is None or expression.is_plain or not tried or "profile" in expression.roots:
             continue
         if all(not _gives(column, trial) for trial in tried) and any(
-            _walk(trial.document, path[1:]) is not None
+            _walk(trial.document, path[1:]) not in (None, "", [], {})
             for trial in tried
             for path in expression.paths
             if path[0] == "event"

@@ -14,6 +14,7 @@ from jmespath.functions import Functions as JMESPathFunctions
 from jmespath.visitor import Options, TreeInterpreter
 
 from enrichment.expressions import lint
+from enrichment.expressions.compiler import shown
 from enrichment.expressions.errors import EvaluationError, ExpressionError
 from enrichment.expressions.functions import FUNCTIONS, REPLACED
 from enrichment.expressions.scope import Scope
@@ -112,4 +113,4 @@ def _grammar_problem(text: str, error: ParseError) -> str:
             return f"it cannot be read {at}: to compare, write =="
         if character in "\"'`":
             return f"it cannot be read {at}: the quotation mark is not closed, or what is between is no JSON"
-    return f"it cannot be read {at}, before {lint.shown(text[position:])}"
+    return f"it cannot be read {at}, before {shown(text[position:])}"

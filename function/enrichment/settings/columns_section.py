@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.row import column_values
-from enrichment.settings import column_checks
+from enrichment.settings import column_sources
+from enrichment.settings.column_sources import Root
 from enrichment.settings.event_section import Declared, as_json
 from enrichment.settings.model import Column, ColumnOptions, TableField
-from enrichment.settings.roots import Root
 from enrichment.settings.toml_section import Section, shown, suggestion
 
 UNITS = {"s": 0, "ms": 3, "us": 6}
@@ -47,7 +47,7 @@ def read(
         if entry is None or target is None:
             continue
         column = _column(entry, target)
-        if entry.is_good and (wrong := column_checks.problem(column, declared, roots)):
+        if entry.is_good and (wrong := column_sources.problem(column, declared, roots)):
             entry.problem(wrong)
         elif entry.is_good:
             columns.append(column)
@@ -132,7 +132,7 @@ def _with_expression(entry: _Entry, roots: Mapping[str, Root]) -> _Entry | None:
 def _column(entry: _Entry, target: TableField) -> Column:
     """The column, with its default as BigQuery takes it."""
     default: object = None
-    writable = not column_checks.unwritable(target)
+    writable = not column_sources.unwritable(target)
     for key, value in (("default", entry.default), ("value", entry.constant)):
         if value is not None and writable:
             try:

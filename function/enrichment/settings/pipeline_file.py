@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings import columns_section, event_section, roots, table_file
+from enrichment.settings import column_sources, columns_section, event_section, table_file
 from enrichment.settings.event_section import Declared
 from enrichment.settings.model import BatchLimits, CacheLimits, LookupRules, OnMiss, PipelineConfig
 from enrichment.settings.toml_section import Section, shown
@@ -79,7 +79,7 @@ def inspect(path: Path, table: Path) -> tuple[PipelineConfig | None, list[str]]:
     lookup = _lookup(file.section("lookup"), declared)
     usable = table_columns is not None and declared.id_is_good and len(problems) == before
     columns = columns_section.read(
-        file.section("columns"), table_columns, declared, roots.known(declared, {"profile": lookup})
+        file.section("columns"), table_columns, declared, column_sources.known(declared, {"profile": lookup})
     )
     batch = _batch(file.section("batch"))
     fields = tuple(field for field in declared.shape.fields if field.name not in declared.broken)
