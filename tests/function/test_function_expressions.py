@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from enrichment.expressions import (
@@ -15,6 +16,7 @@ from enrichment.expressions import (
     Scope,
     compile_expression,
     message_root,
+    pseudonyms,
 )
 from enrichment.expressions.functions import FUNCTIONS
 from enrichment.expressions.pseudonyms import set_key
@@ -164,6 +166,42 @@ def test_without_a_key_there_is_no_pseudonym_and_a_short_key_is_refused() -> Non
         value("hmac_sha256(event.type)")
     with pytest.raises(ValueError, match="has 5 bytes; it needs at least 16"):
         set_key(b"short")
+
+
+@pytest.mark.parametrize(
+    ("env", "content", "said"),
+    [
+        ({}, b"", "needs one of PSEUDONYM_KEY_FILE and PSEUDONYM_KEY_SECRET_ID, and neither is set"),
+        ({"PSEUDONYM_KEY_SECRET_ID": "s"}, b"x" * 32, "and both are set"),
+        ({}, b"short\n", "PSEUDONYM_KEY_FILE: the key has 5 bytes"),
+        ({}, b"\n", "PSEUDONYM_KEY_FILE: the key is empty"),
+        (
+            {"PSEUDONYM_KEY_SECRET_ID": "s"},
+            b"",
+            "PSEUDONYM_KEY_SECRET_ID: 's' does not name a secret's version",
+        ),
+        ({"PSEUDONYM_KEY_FILE": "/none/there"}, b"", "/none/there cannot be read: No such file or directory"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_reported_without_the_key(
+    tmp_path: Path, env: dict[str, str], content: bytes, said: str
+) -> None:
+    if content:
+        (tmp_path / "key").write_bytes(content)
+        env = {"PSEUDONYM_KEY_FILE": str(tmp_path / "key"), **env}
+    (problem,) = pseudonyms.load(env)
+    assert said in problem
+    assert "short" not in problem
+    assert not pseudonyms.has_key()
+
+
+def test_the_key_is_read_from_its_file_without_the_line_end(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"0123456789abcdef\n")
+    assert pseudonyms.load({"PSEUDONYM_KEY_FILE": str(tmp_path / "key")}) == []
+    try:
+        assert pseudonyms.pseudonym("a") == hmac.new(b"0123456789abcdef", b"a", "sha256").hexdigest()
+    finally:
+        set_key(b"")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -190,6 +190,12 @@ def test_a_constant_may_be_of_any_type(read: Read) -> None:
     assert found == {"n": (None, "7"), "r": (None, ["x"]), "j": (None, '{"a":1}')}
 
 
+def test_a_pipeline_knows_which_functions_it_calls(read: Read) -> None:
+    config = read(more="c = \"lower(hmac_sha256(event.user)) || 'x'\"", columns=[field("c")])
+    assert config.calls("hmac_sha256")
+    assert not config.calls("sha256")
+
+
 def test_a_column_says_how_its_values_are_converted(read: Read) -> None:
     more = """
         t = { from = "event.t", unit = "ms" }

@@ -12,11 +12,13 @@ from enrichment.commands.steps import Step, steps_of
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
 from enrichment.event.message import Message
-from enrichment.expressions import EvaluationError, Scope
+from enrichment.expressions import EvaluationError, Scope, pseudonyms
 from enrichment.lookup.response import read_response
 from enrichment.row.column_values import ColumnValueError
 from enrichment.settings import pipeline_file, table_file
 from enrichment.settings.model import Column, FieldType, PipelineConfig, TableField
+
+_SAMPLE_KEY = b"a sample key, of no use outside of check"
 
 MAX_EVENTS_NAMED = 3
 """How many events a sentence names; the rest is a number."""
@@ -85,6 +87,8 @@ def check(
     problems = list(file_problems)
     if config is None:
         return Report(tuple(problems))
+    if config.calls("hmac_sha256") and not pseudonyms.has_key():
+        pseudonyms.set_key(_SAMPLE_KEY)
     contents = [samples.made_up(config.event)] if sample is None else samples.split(sample)
     trials = [
         _Trial(config, Message(data, dict(attributes or {}), "1234567890", samples.NOW), profile)

@@ -34,6 +34,7 @@ class Expression:
         path: Root and keys where it is a plain path; empty where it is not.
         paths: The paths that it begins with. A plain path has one, `event.a || event.b` has two, a constant none.
         kinds: The JSON types that it can have beside null; empty where that is not known.
+        functions: The functions that it calls.
         evaluate: Gives the value in a scope, None for null. Raises `EvaluationError`.
         always_has_value: Says whether it is known never to give null, given which paths always have a value that
             counts as true.
@@ -43,6 +44,7 @@ class Expression:
     path: tuple[str, ...]
     paths: tuple[tuple[str, ...], ...]
     kinds: frozenset[str]
+    functions: frozenset[str]
     evaluate: Callable[[Scope], object] = field(repr=False, compare=False)
     always_has_value: Callable[[Callable[[tuple[str, ...]], bool]], bool] = field(repr=False, compare=False)
 
@@ -81,7 +83,9 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     if path is not None:
         check_root(path[0], roots)
         check_path(path)
-        return Expression(text, path, (path,), frozenset(), _walker(path), lambda is_there: is_there(path))
+        return Expression(
+            text, path, (path,), frozenset(), frozenset(), _walker(path), lambda is_there: is_there(path)
+        )
     from enrichment.expressions import lint, query  # imports jmespath, which plain paths do without
 
     tree = query.parse(text, roots)
@@ -90,6 +94,7 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
         (),
         tuple(lint.paths(tree)),
         lint.result_kinds(tree),
+        lint.functions(tree),
         query.evaluator(tree),
         partial(lint.always_has_value, tree),
     )

@@ -57,6 +57,11 @@ def check_tree(tree: Tree, roots: Collection[str], arities: Mapping[str, tuple[i
         check_path(path)
 
 
+def functions(tree: Tree) -> frozenset[str]:
+    """Return the names of the functions that an expression calls."""
+    return frozenset(node["value"] for node in _nodes(tree) if node["type"] == "function_expression")
+
+
 def paths(tree: Tree) -> list[tuple[str, ...]]:
     """Return the paths that an expression begins with, as far as they are plain keys: root and keys."""
     found: dict[tuple[str, ...], None] = {}

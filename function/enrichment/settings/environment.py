@@ -68,7 +68,8 @@ class Destinations:
 def read(env: Mapping[str, str]) -> Settings:
     """Reads and checks what both entry points need, the settings of the SDK under them included.
 
-    Touches no network: a wrong address or a missing permission shows at the first event.
+    Touches no network, unless the key of pseudonyms is in Secret Manager: a wrong address or a missing permission shows
+    at the first event.
 
     Args:
         env: The environment.
@@ -109,6 +110,10 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
         config = pipeline_file.read(Path(env.get("PIPELINE_FILE", "") or PIPELINE_FILE), TABLE_FILE)
     except pipeline_file.PipelineFileError as error:
         problems += error.problems
+    if config is not None and config.calls("hmac_sha256"):
+        from enrichment.expressions import pseudonyms  # which few pipelines need
+
+        problems += pseudonyms.load(env)
     seconds = {}
     for name, default in _SECONDS.items():
         seconds[name] = _whole_seconds(text) if (text := env.get(name, "")) else default

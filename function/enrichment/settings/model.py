@@ -1,7 +1,8 @@
 """Contents of `pipeline.toml`, once it is read and found to be right. Values alone: nothing here is checked or read."""
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 
 from enrichment.expressions.compiler import Expression
 
@@ -206,3 +207,21 @@ class PipelineConfig:
     lookup: LookupRules
     columns: tuple[Column, ...]
     batch: BatchLimits = field(default_factory=BatchLimits)
+
+    def calls(self, function: str) -> bool:
+        """Return whether any expression of the file calls a function."""
+        return any(function in expression.functions for expression in _expressions(self))
+
+
+def _expressions(value: object) -> Iterator[Expression]:
+    """All expressions in a part of the configuration."""
+    if isinstance(value, Expression):
+        yield value
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _expressions(getattr(value, part.name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _expressions(part)
+    elif isinstance(value, Mapping):
+        yield from _expressions(list(value.values()))
