@@ -267,6 +267,7 @@ def test_mistakes_of_the_file_of_columns_and_of_events_are_reported_at_once(pipe
     [
         ("event.teir", {"tier": 1}, "the sample has no event.teir. Did you mean event.tier?"),
         ("event.order.totl", {"order": {"total": 1}}, "Did you mean event.order.total?"),
+        ("event.ordre.total", {"order": {"total": 1}}, "Did you mean event.order.total?"),
         ("event.nothing.alike", {"tier": 1}, "the sample has no event.nothing.alike."),
         (
             "event.labels.name",
@@ -312,6 +313,9 @@ def test_a_field_that_may_be_an_object_is_pointed_out_for_a_string_column(pipeli
     assert "Write to_string(event.payload) to keep it as JSON text." in warning
 
 
+EXPLAINED = '{"id":"e","s":1700000000000,"ms":null,"big":"x"}'
+
+
 def test_each_columns_way_is_explained_step_by_step(pipeline: Checked) -> None:
     columns = {
         "at": ('{ from = "event.ms || event.s", unit = "ms" }', "TIMESTAMP"),
@@ -319,8 +323,9 @@ def test_each_columns_way_is_explained_step_by_step(pipeline: Checked) -> None:
         "app": ('{ value = "web" }', "STRING"),
         "bad": ('"date(event.ms)"', "DATE"),
         "big": ('"event.big"', "INTEGER"),
+        "all": ('"event"', "STRING"),
     }
-    report = pipeline(columns, {"id": "e", "s": 1_700_000_000_000, "ms": None, "big": "x"})
+    report = pipeline(columns, EXPLAINED.encode())
     steps = {line.column: [(step.what, step.gave) for step in line.steps] for line in report.lines}
     assert steps == {
         "id": [("event.id", "e"), ("string -> STRING", "e")],
@@ -334,6 +339,7 @@ def test_each_columns_way_is_explained_step_by_step(pipeline: Checked) -> None:
         "app": [("constant", "web")],
         "bad": [("event.ms", "NULL"), ("date(event.ms)", "NULL"), ("nothing -> DATE", "NULL")],
         "big": [("event.big", "x"), ("string -> INTEGER", "error")],
+        "all": [("event", EXPLAINED), ("as it came -> STRING", EXPLAINED)],
     }
 
 

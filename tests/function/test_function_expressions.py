@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ from enrichment.expressions import (
     compile_expression,
     message_root,
     pseudonyms,
+    query,
 )
-from enrichment.expressions.functions import FUNCTIONS
+from enrichment.expressions.functions import FUNCTIONS, kind_of
 from enrichment.expressions.pseudonyms import set_key
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .conftest import FUNCTION
 
@@ -29,6 +33,7 @@ EVENT = {
     "type": "order",
     "at": "2026-03-01T13:00:00+01:00",
     "empty": "",
+    "commas": "," * 50_000,
     "zero": 0,
     "foo-bar": {"$id": 7},
     "order": {"total": 1.5, "lines": [{"sku": "a", "n": 2}, {"sku": "b"}, {"n": 1}]},
@@ -220,6 +225,7 @@ def test_our_own_functions_give_null_for_null(name: str) -> None:
         ("date(event.type)", "calls date(), and the text is no time"),
         ("date('9999-12-31T23:59:59-14:00')", "calls date(), and"),
         ("split(event.type, '')", "the separator is empty"),
+        ("split(join('', [event.commas, event.commas]), ',')", "the text has more than 100000 parts"),
         ("truncate(event.type, `-1`)", "the length is no whole number from 0"),
         ("base64_decode('*')", "the text is not base64"),
         ("base64_decode('/w==')", "no text in UTF-8"),
@@ -367,3 +373,44 @@ def test_plain_paths_do_not_import_jmespath() -> None:
         "assert 'jmespath' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=FUNCTION)
+
+
+_ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=6)
+    | st.sampled_from(["2026-03-01T12:00:00Z", "1e999", '{"a": 1}', "YQ=="]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+_CALLS = [
+    f"{name}({', '.join(('event.a', 'event.b')[:least])})"
+    for name, (least, _) in (
+        query.ARITIES | {n: (len(f.parameters), False) for n, f in FUNCTIONS.items()}
+    ).items()
+    if not name.endswith("_by") and name != "map"
+]
+_EXPRESSIONS = [
+    *_CALLS,
+    *(f"{name}(event.a, &b)" for name in ("sort_by", "min_by", "max_by")),
+    "map(&a, event.b)",
+    *(f"event.a {operator} event.b" for operator in ("<", "<=", "==", "!=", ">", ">=", "&&", "||")),
+    "event.a[?b > `1`].c", "event.a[].b[]", "event.*.a", "event.a[::-1]", "event.a.b.c", "!(event.a)",
+]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), _ANY, max_size=3), st.sampled_from(_EXPRESSIONS))
+def test_whatever_an_event_holds_an_expression_gives_json_or_says_why_not(
+    event: dict[str, object], text: str
+) -> None:
+    expression = compile_expression(text, ROOTS)
+    try:
+        found = expression.evaluate(Scope({"event": event}))
+    except EvaluationError:
+        return
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found is None or not expression.kinds or kind_of(found) in expression.kinds

@@ -51,6 +51,6 @@ def _of_step(
             return ""  # null: the sample does not say what else it may be
         return f"{outer} is no object in the sample, and has nothing inside."
     names = list(dict.fromkeys(name for document in objects for name in document))
-    meant = suggestion(path[length], names)
-    advice = meant.replace(" Did you mean ", f" Did you mean {outer}.") if meant else ""
+    meant = suggestion(path[length], names).removeprefix(" Did you mean ").removesuffix("?")
+    advice = f" Did you mean {'.'.join((outer, meant, *path[length + 1 :]))}?" if meant else ""
     return f"the sample has no {whole}.{advice}"

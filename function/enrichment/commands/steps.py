@@ -45,6 +45,8 @@ def steps_of(column: Column, scope: Scope, value: object, problem: str) -> tuple
     except EvaluationError as error:
         return (*steps, Step(expression.text, f"error: it {error}"))
     steps.append(Step(expression.text, shown(result)))
+    if value is not None and len(expression.path) == 1 and value is scope.texts.get(expression.path[0]):
+        return (*steps, Step(f"as it came -> {column.type}", shown(value)))
     if problem:
         return (*steps, Step(_conversion(column, result), "error"))
     return (*steps, Step(_conversion(column, result), shown(value)))

@@ -96,9 +96,14 @@ def _date(text: str) -> str:
     return parse_timestamp(text).date().isoformat()
 
 
+_MAX_PARTS = 100_000  # an event of 10 MB could ask for a list of ten million
+
+
 def _split(text: str, separator: str) -> list[str]:
     if not separator:
         raise ValueError("the separator is empty")
+    if text.count(separator) >= _MAX_PARTS:
+        raise ValueError(f"the text has more than {_MAX_PARTS} parts")
     return text.split(separator)
 
 

@@ -20,10 +20,11 @@ from enrichment.expressions.functions import FUNCTIONS, REPLACED
 from enrichment.expressions.scope import Scope
 
 _STANDARD = JMESPathFunctions()
-_ARITIES: Mapping[str, tuple[int, bool]] = {
+ARITIES: Mapping[str, tuple[int, bool]] = {
     name: (len(spec["signature"]), bool(spec["signature"] and spec["signature"][-1].get("variadic")))
     for name, spec in JMESPathFunctions.FUNCTION_TABLE.items()
 }
+"""The least number of arguments of each function of JMESPath, and whether it takes more."""
 
 
 class _Functions:
@@ -68,7 +69,7 @@ def parse(text: str, roots: Collection[str]) -> lint.Tree:
         raise ExpressionError(_grammar_problem(text, error)) from None
     except (JMESPathError, RecursionError):
         raise ExpressionError("it is empty or too deep") from None
-    lint.check_tree(tree, roots, _ARITIES)
+    lint.check_tree(tree, roots, ARITIES)
     return tree
 
 
