@@ -1,6 +1,7 @@
 """What `pipeline.toml` may say, and that all that is wrong with it is told at once."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -103,14 +104,17 @@ def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
 
 def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) -> None:
     text = (FUNCTION / "pipeline.toml").read_text()
-    examples = [
-        line.removeprefix("#   ")
-        for line in text.splitlines()
-        if line.startswith(("#   plan", "#   total", "#   source"))
-    ]
-    assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source"]
+    examples = [line.removeprefix("#   ") for line in text.splitlines() if re.match(r"#   [a-z]+ = ", line)]
+    assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source", "labels", "created", "mail"]
     table = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
-    table["schema"]["fields"] += [field("plan"), field("total", "NUMERIC"), field("source")]
+    table["schema"]["fields"] += [
+        field("plan"),
+        field("total", "NUMERIC"),
+        field("source"),
+        field("labels", mode="REPEATED"),
+        field("created", "TIMESTAMP"),
+        field("mail"),
+    ]
     (tmp_path / "pipeline.toml").write_text(
         text.replace("[columns]\n", "\n".join(["[columns]", *examples, ""]))
     )
