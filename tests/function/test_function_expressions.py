@@ -22,7 +22,7 @@ from enrichment.expressions import (
 )
 from enrichment.expressions.functions import FUNCTIONS, kind_of
 from enrichment.expressions.pseudonyms import set_key
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .conftest import FUNCTION
@@ -403,6 +403,7 @@ _EXPRESSIONS = [
 ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), _ANY, max_size=3), st.sampled_from(_EXPRESSIONS))
 def test_whatever_an_event_holds_an_expression_gives_json_or_says_why_not(
     event: dict[str, object], text: str

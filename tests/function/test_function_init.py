@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from enrichment.commands import init, inspection
 from enrichment.commands.proposal import MAX_COLUMNS, NoProposalError, Proposal, propose
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 LOOKUP = "/profile/{user_id}"
@@ -98,6 +98,11 @@ def test_the_id_is_a_string_that_every_sample_has_and_none_shares() -> None:
     assert proposed({"id": "a", "event_id": "b"}).event_id == "event.event_id"
 
 
+@pytest.mark.parametrize("text", ["2026-03-01", "2026-03-01T12:00:00Z", '{"a": 1}'])
+def test_the_ids_column_is_text_whatever_the_ids_look_like(text: str) -> None:
+    assert columns({"id": text}) == {"id": ("STRING REQUIRED", "event.id")}
+
+
 def test_no_more_columns_than_a_table_is_read_with() -> None:
     assert (
         len(columns({f"f{number}": 1 for number in range(MAX_COLUMNS + 50)})) == MAX_COLUMNS - 1
@@ -133,6 +138,7 @@ _KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6) | st.sampl
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(_KEYS, _JSON, max_size=5), min_size=1, max_size=3))
 def test_whatever_the_events_check_accepts_the_proposal_for_them(
     tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]]

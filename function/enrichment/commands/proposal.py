@@ -160,12 +160,12 @@ def _columns(
         if len(found) == MAX_COLUMNS:
             break
         source = _source(path)
-        kind = _kind(path[-1], values)
-        mode = "REQUIRED" if source == event_id else kind.mode
+        # An id stays text, even where the samples' ids look like dates.
+        kind = _Kind("STRING", "REQUIRED") if source == event_id else _kind(path[-1], values)
         source = f"from_json({source})" if kind.is_json_text else source
         name = _name(path, taken)
         found.append(
-            ProposedColumn(name, kind.type, source, mode, kind.unit, f"The event's {'.'.join(path)}.")
+            ProposedColumn(name, kind.type, source, kind.mode, kind.unit, f"The event's {'.'.join(path)}.")
         )
     return found + fixed
 
