@@ -387,11 +387,13 @@ _ANY = st.recursive(
     ),
     max_leaves=10,
 )
+_ARITIES = {
+    **{name: least for name, (least, _) in query.ARITIES.items()},
+    **{name: len(own.parameters) for name, own in FUNCTIONS.items()},
+}
 _CALLS = [
     f"{name}({', '.join(('event.a', 'event.b')[:least])})"
-    for name, (least, _) in (
-        query.ARITIES | {n: (len(f.parameters), False) for n, f in FUNCTIONS.items()}
-    ).items()
+    for name, least in _ARITIES.items()
     if not name.endswith("_by") and name != "map"
 ]
 _EXPRESSIONS = [
