@@ -6,11 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import functions_framework.aio
-from cloudevents.http import CloudEvent
 from enrichment import assembly
-from enrichment.enricher import Enricher
-from enrichment.errors import Disposition
-from starlette.exceptions import HTTPException
+from enrichment.push_endpoint import PushEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,30 +15,29 @@ if TYPE_CHECKING:
     from enrichment.http_lookup import HttpLookup
 
 
-@functions_framework.aio.cloud_event
-async def enrich(event: CloudEvent) -> None:
-    """Turns one Pub/Sub event into one enriched row.
+@functions_framework.aio.http
+async def enrich(request: Request) -> Response:
+    """Turn one Pub/Sub message into enriched rows.
+
+    An HTTP function and none for CloudEvents, because messages come in several forms: from Eventarc as a CloudEvent,
+    from a push subscription wrapped or unwrapped. The decorator goes before the signature type that a trigger sets.
 
     Args:
-        event: A `google.cloud.pubsub.topic.v1.messagePublished` CloudEvent.
+        request: The delivery; Cloud Run's IAM decides who may send one.
 
-    Raises:
-        HTTPException: the event was not dealt with and must come again: 503, the trouble will pass; 500,
-            somebody has to mend our configuration first.
+    Returns:
+        200 acknowledges the message. 503 and 500 ask for it again: 503 for an error that passes by itself, 500 for one
+        in our configuration. 400, 405 and 413 answer what is no delivery.
     """
-    outcome = await _enricher().handle(event.data, event.get_attributes())
-    if outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
-        raise HTTPException(
-            outcome.disposition.status, detail=f"{outcome.disposition.value}: {outcome.reason}"
-        )
+    return await _push_endpoint().answer(request)
 
 
 @functions_framework.aio.http
 async def lookup(request: Request) -> Response:
-    """Answers `GET /lookup/{key}` with what an event for this key would be joined with.
+    """Answer `GET /lookup/{key}` with what an event for this key would be joined with.
 
     Args:
-        request: The request; who may send one is for Cloud Run's IAM to say.
+        request: The request; Cloud Run's IAM decides who may send one.
 
     Returns:
         The profile as JSON, or a JSON object that says why not.
@@ -50,8 +46,8 @@ async def lookup(request: Request) -> Response:
 
 
 @functools.cache
-def _enricher() -> Enricher:
-    return assembly.enricher(os.environ)
+def _push_endpoint() -> PushEndpoint:
+    return PushEndpoint(assembly.enricher(os.environ))
 
 
 @functools.cache
@@ -64,7 +60,7 @@ def _http_lookup() -> "HttpLookup":
 if os.environ.get("FUNCTION_TARGET") == "lookup":
     _http_lookup()
 else:
-    _enricher()
+    _push_endpoint()
 
 # Most of what an event allocates is freed by reference counting while many more are under way; looking for cycles after
 # every 700 allocations finds next to nothing and took a tenth of the processor time.

@@ -1,7 +1,7 @@
 """The way of one event: decode, look up, build the row, write; or dead-letter, or hand back."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,13 +14,13 @@ from enrichment.errors import (
     EnrichmentError,
     FaultError,
     Outcome,
-    Stage,
     TransientError,
     of_miss,
     of_unexpected_error,
 )
 from enrichment.event import message
 from enrichment.event.message import Message
+from enrichment.event.push import Push
 from enrichment.lookup import Lookup
 from enrichment.lookup.profile import Profile
 from enrichment.settings.model import PipelineConfig
@@ -61,28 +61,26 @@ class Enricher:
     count: Count = uncounted
     now: Callable[[], datetime] = _now
 
-    async def handle(self, data: object, extensions: Mapping[str, object]) -> Outcome:
-        """Takes one delivery to its end, counts it and logs it.
+    async def handle(self, push: Push) -> Outcome:
+        """Take one delivery to its end, count it and log it.
 
-        Nothing is left to do when this returns: the row or the dead letter is durable, or the delivery is to
-        be handed back to Pub/Sub.
+        Nothing is left to do when this returns: the row or the dead letter is durable, or Pub/Sub is to deliver the
+        message again.
 
         Args:
-            data: The CloudEvent's data, of any type.
-            extensions: The CloudEvent's attributes and extensions.
+            push: The delivery.
 
         Returns:
             The end. Never raises for anything the delivery holds or a back end does.
         """
         time_left = self.budget.start()
         started_at = time.monotonic()
-        found = _read(data)
-        known = found if isinstance(found, Message) else None
-        delivery = Delivery(trace.find(extensions, known.attributes if known else {}), started_at, known)
+        known = push.message if isinstance(push.message, Message) else None
+        delivery = Delivery(trace.find(push.extensions, known.attributes if known else {}), started_at, known)
         attributes = spans.message_attributes(known) if known else None
         with spans.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
             delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
-            outcome = await self._end(data, found, delivery, time_left)
+            outcome = await self._end(push, delivery, time_left)
             span.end(outcome)
         self.count(
             "events", outcome=outcome.disposition.value, stage=str(outcome.stage or ""), reason=outcome.reason
@@ -90,16 +88,14 @@ class Enricher:
         self.log.delivery(outcome, delivery)
         return outcome
 
-    async def _end(
-        self, data: object, found: Message | EnrichmentError, delivery: Delivery, time_left: EventTime
-    ) -> Outcome:
+    async def _end(self, push: Push, delivery: Delivery, time_left: EventTime) -> Outcome:
         try:
             try:
-                if isinstance(found, EnrichmentError):
-                    raise found
-                await self._enrich(found, delivery, time_left)
+                if isinstance(push.message, EnrichmentError):
+                    raise push.message
+                await self._enrich(push.message, delivery, time_left)
             except BadEventError as error:
-                bad = delivery.message or message.unreadable(data)
+                bad = delivery.message or message.unreadable(push.body)
                 letter = dead_letter.compose(bad, error, delivery.trace, self.version)
                 await self.dead_letters.publish(letter, time_left.end)
                 return error.outcome()
@@ -137,13 +133,3 @@ class Enricher:
         if answer.profile is None and (error := of_miss(self.config.lookup.on_miss)) is not None:
             raise error
         return answer.profile
-
-
-def _read(data: object) -> Message | EnrichmentError:
-    """The message in a delivery, or why there is none."""
-    try:
-        return message.read(data)
-    except BadEventError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - as in `Enricher`
-        return of_unexpected_error(error, Stage.DECODE)

@@ -1,6 +1,7 @@
 """Bad events are kept as they came, with the reason beside them, within Pub/Sub's limits."""
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -71,7 +72,7 @@ def test_a_letter_of_a_redriven_event_keeps_the_original_identity_and_says_how_o
         },
     }
     error = BadEventError(Stage.DECODE, "json_invalid", "why")
-    attributes = compose(read({"message": delivery}), error, TRACE, "v").attributes
+    attributes = compose(read(json.dumps({"message": delivery}).encode()), error, TRACE, "v").attributes
     assert attributes["dead_letter_message_id"] == "the-first"
     assert attributes["dead_letter_publish_time"] == "2026-03-01T00:00:00Z"
     assert attributes["dead_letter_redrive_count"] == "2"

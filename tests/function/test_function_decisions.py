@@ -1,7 +1,6 @@
 """Which failure leads to which end."""
 
 import asyncio
-import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ import pytest
 from enrichment.deadline import TimeBudget
 from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, Disposition, FaultError, Stage, TransientError, of_google_error
+from enrichment.event.message import Message
+from enrichment.event.push import Push
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 from enrichment.settings.model import OnMiss
@@ -74,11 +75,10 @@ def pipeline(world: World, on_miss: str = "dead-letter") -> Enricher:
     return Enricher(config, world, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
 
 
-def delivery(**fields: str) -> dict[str, object]:
+def delivery(**fields: str) -> Push:
     """A delivery of a good event with some fields changed."""
     event = {"event_id": "e", "user_id": "u", "type": "t", "occurred_at": "2026-03-01T12:00:00Z", **fields}
-    data = base64.b64encode(json.dumps(event).encode()).decode()
-    return {"message": {"messageId": "1", "publishTime": "2026-03-01T12:00:00Z", "data": data}}
+    return Push(b"", Message(json.dumps(event).encode(), {}, "1", datetime(2026, 3, 1, 12, tzinfo=UTC)), {})
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_nothing_is_acknowledged_before_its_row_or_its_dead_letter_is_safe(
 ) -> None:
     world = World()
     world.failures = failures
-    outcome = asyncio.run(pipeline(world).handle(delivery(), {}))
+    outcome = asyncio.run(pipeline(world).handle(delivery()))
     assert outcome.disposition is disposition
     assert (outcome.disposition.status == 200) == (
         disposition in (Disposition.WRITTEN, Disposition.DEAD_LETTERED)
@@ -119,7 +119,7 @@ def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
     on_miss: str, disposition: Disposition, rows: int, letters: int
 ) -> None:
     world = World()
-    outcome = asyncio.run(pipeline(world, on_miss).handle(delivery(user_id="nobody"), {}))
+    outcome = asyncio.run(pipeline(world, on_miss).handle(delivery(user_id="nobody")))
     assert outcome.disposition is disposition
     assert (len(world.rows), len(world.letters)) == (rows, letters)
     assert all("profile" not in row.columns for row in world.rows)

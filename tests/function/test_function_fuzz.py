@@ -61,7 +61,8 @@ def client(settings: dict[str, str], world: World, runner: asyncio.Runner) -> It
         patch.dict(_function_registry.REGISTRY_MAP),
         contextlib.ExitStack() as ends,
     ):
-        app = create_asgi_app("enrich", str(FUNCTION / "main.py"))  # type: ignore[no-untyped-call]
+        # The signature type is the one that an event trigger sets; the function's own decorator must win.
+        app = create_asgi_app("enrich", str(FUNCTION / "main.py"), "cloudevent")  # type: ignore[no-untyped-call]
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://function")
         ends.callback(lambda: runner.run(client.aclose()))
         yield client

@@ -370,16 +370,8 @@ def test_an_event_that_fails_again_at_once_is_not_redriven_in_a_circle(
         def publish(self, originals: Sequence[Original]) -> None:
             super().publish(originals)
             for one in originals:
-                again = message.read(
-                    {
-                        "message": {
-                            "messageId": "m-2",
-                            "publishTime": "2026-03-02T00:00:00Z",
-                            "data": one.data,
-                            "attributes": one.attributes,
-                        }
-                    }
-                )
+                published_at = "2026-03-02T00:00:00Z"
+                again = message.of_parts(one.data, dict(one.attributes), "m-2", published_at, "")
                 error = BadEventError(Stage.LOOKUP, "profile_not_found", "why")
                 scene.add(dead_letter.compose(again, error, Trace("t" * 32, ""), "v1"))
 

@@ -74,8 +74,8 @@ def test_a_letter_that_lost_attributes_of_the_original_is_left() -> None:
 def redelivered(letter: DeadLetter) -> Message:
     """The message that the function reads once the letter's original is published again."""
     again = original(letter)
-    published = {"messageId": "m-2", "publishTime": "2026-03-02T00:00:00Z", "orderingKey": again.ordering_key}
-    return message.read({"message": {**published, "data": again.data, "attributes": again.attributes}})
+    attributes, published_at = dict(again.attributes), "2026-03-02T00:00:00Z"
+    return message.of_parts(again.data, attributes, "m-2", published_at, again.ordering_key)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=91), st.binary())

@@ -124,13 +124,8 @@ def bad(message_id: str, reason: str, stage: Stage, version: str = "r-1") -> dea
     """A dead letter as the function composes it; without a message id, of a delivery that had none."""
     original = message.unreadable(b"\xff secret")
     if message_id:
-        envelope = {
-            "messageId": message_id,
-            "publishTime": "2026-11-19T00:00:00Z",
-            "data": base64.b64encode(b"\xff secret").decode(),
-            "attributes": {"origin": "test"},
-        }
-        original = message.read({"message": envelope})
+        attributes = {"origin": "test"}
+        original = message.of_parts(b"\xff secret", attributes, message_id, "2026-11-19T00:00:00Z", "")
     trace = Trace("1" * 32, f"00-{'1' * 32}-{'2' * 16}-01")
     return dead_letter.compose(original, BadEventError(stage, reason, "why"), trace, version)
 

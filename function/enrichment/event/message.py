@@ -1,6 +1,5 @@
 """The Pub/Sub message inside a delivery."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ the dead letters, the longest that Pub/Sub keeps a message (https://cloud.google
 
 _MAX_ID_LENGTH = 128
 _MAX_ATTEMPT = 2**31 - 1  # the field's type in Pub/Sub's API
+_SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
 _COUNT = re.compile(r"[1-9][0-9]{0,2}")
 
 
@@ -60,13 +60,12 @@ class Message:
     delivery_id: str = ""
 
 
-def read(data: object) -> Message:
-    """Reads the message out of a CloudEvent's data.
+def read(body: bytes) -> Message:
+    """Read the message out of the body of a push.
 
-    The shape is Eventarc's `google.events.cloud.pubsub.v1.MessagePublishedData`
-    (https://github.com/googleapis/google-cloudevents, `proto/google/events/cloud/pubsub/v1/data.proto`).
-    functions-framework hands over whatever it found, a malformed envelope even as raw bytes, so nothing is
-    assumed. `deliveryAttempt` is a field of Pub/Sub's push body, present under a dead-letter policy alone
+    The shape is that of a Pub/Sub push (https://cloud.google.com/pubsub/docs/push#receive_push) and of Eventarc's
+    `google.events.cloud.pubsub.v1.MessagePublishedData` (https://github.com/googleapis/google-cloudevents,
+    `proto/google/events/cloud/pubsub/v1/data.proto`). `deliveryAttempt` is there under a dead-letter policy alone
     (https://cloud.google.com/pubsub/docs/handling-failures); Eventarc's shape does not list it, so it is taken where
     it is there.
 
@@ -76,51 +75,105 @@ def read(data: object) -> Message:
     an event of another's, and in either case choose the time that it is filed under.
 
     Args:
-        data: The CloudEvent's data, of any type.
+        body: The body.
 
     Returns:
         The message.
 
     Raises:
-        BadEventError: `envelope_invalid`, the data is not a Pub/Sub message.
+        BadEventError: `envelope_invalid`, the body does not hold a Pub/Sub message.
     """
     try:
-        envelope = msgspec.convert(data, _Envelope)
-        message = envelope.message
-        publish_time = _publish_time(message.publish_time)
-        attributes, ordering_key = message.attributes or {}, message.ordering_key or ""
-        # The framework's parser lets lone surrogates through, and nothing written later could carry them.
-        "".join((message.message_id, ordering_key, *attributes, *attributes.values())).encode()
-    except msgspec.ValidationError as error:
+        envelope = msgspec.json.decode(body, type=_Envelope)
+        publish_time = _publish_time(envelope.message.publish_time)
+    except msgspec.DecodeError as error:
         raise _invalid(str(error)) from None
-    except UnicodeEncodeError:  # from here or, for a key or what stands in a struct's place, from msgspec
+    except UnicodeDecodeError:
         raise _invalid("it holds text that is not Unicode") from None
+    except RecursionError:
+        raise _invalid("it is nested too deeply") from None
+    found = envelope.message
+    return _message(
+        found.data,
+        found.attributes or {},
+        found.message_id,
+        publish_time,
+        found.ordering_key or "",
+        _attempt(envelope.delivery_attempt),
+    )
+
+
+def is_wrapped(body: bytes) -> bool:
+    """Whether a body has the outline of Pub/Sub's own: `message`, an object, and `subscription`, a full name."""
+    if b'"subscription"' not in body or b'"message"' not in body:
+        return False
+    try:
+        outline = msgspec.json.decode(body, type=_Outline)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return (
+        bytes(outline.message).lstrip().startswith(b"{")
+        and _SUBSCRIPTION.fullmatch(outline.subscription) is not None
+    )
+
+
+def of_parts(
+    data: bytes, attributes: dict[str, str], message_id: str, publish_time: str, ordering_key: str
+) -> Message:
+    """Make the message of a delivery that names each part by itself.
+
+    Args:
+        data: The published bytes.
+        attributes: The published attributes.
+        message_id: The server's id.
+        publish_time: The server's clock at publication, RFC 3339.
+        ordering_key: The ordering key, empty for none.
+
+    Returns:
+        The message.
+
+    Raises:
+        BadEventError: `envelope_invalid`, the id is empty, or the time is none.
+    """
+    if not message_id:
+        raise _invalid("its message id is empty")
+    try:
+        published = parse_rfc3339(publish_time)
+    except ValueError:
+        raise _invalid("its publish time is no time of RFC 3339") from None
+    return _message(data, attributes, message_id, published, ordering_key, 0)
+
+
+def unreadable(body: bytes) -> Message:
+    """Wrap a delivery that holds no message, so that its dead letter carries all that came.
+
+    Args:
+        body: The request's body.
+    """
+    return Message(body, {}, "", None)
+
+
+def _message(
+    data: bytes,
+    attributes: dict[str, str],
+    message_id: str,
+    publish_time: datetime,
+    ordering_key: str,
+    attempt: int,
+) -> Message:
     original = _original(attributes, publish_time)
     if original is not None:
         attributes = {name: value for name, value in attributes.items() if name not in REDRIVE_ATTRIBUTES}
     return Message(
-        data=message.data,
+        data=data,
         attributes=attributes,
-        message_id=original.message_id if original else message.message_id,
+        message_id=original.message_id if original else message_id,
         publish_time=original.publish_time if original else publish_time,
         ordering_key=ordering_key,
-        attempt=_attempt(envelope.delivery_attempt),
+        attempt=attempt,
         redriven=original.redriven if original else 0,
-        delivery_id=message.message_id,
+        delivery_id=message_id,
     )
-
-
-def unreadable(data: object) -> Message:
-    """Wraps a delivery that `read` refused, so that its dead letter carries all that came.
-
-    Args:
-        data: The CloudEvent's data, of any type.
-
-    Returns:
-        A message holding the raw bytes, or the JSON of what the framework parsed out of them.
-    """
-    raw = data if isinstance(data, bytes) else b"" if data is None else json.dumps(data, default=str).encode()
-    return Message(raw, {}, "", None)
 
 
 class _PubsubMessage(msgspec.Struct, rename="camel"):
@@ -134,6 +187,11 @@ class _PubsubMessage(msgspec.Struct, rename="camel"):
 class _Envelope(msgspec.Struct, rename="camel"):
     message: _PubsubMessage
     delivery_attempt: object = None
+
+
+class _Outline(msgspec.Struct):
+    message: msgspec.Raw
+    subscription: str
 
 
 @dataclass(frozen=True, slots=True)

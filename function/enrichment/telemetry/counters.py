@@ -14,6 +14,7 @@ DESCRIPTIONS = {
     "lookup_calls": "Calls to the service, by result.",
     "lookup_throttled": "Lookups that had to wait until the service was to be asked again.",
     "lookup_requests": "Requests to the private HTTP entry point, by outcome.",
+    "pushes_refused": "Requests to the entry point for events that were no delivery, by reason.",
     "insert_requests": "Requests to BigQuery.",
     "insert_rows": "Rows in those requests.",
     "insert_rows_resent": "Rows sent again, since another row or an error stopped them.",

@@ -209,6 +209,32 @@ def test_empty_fields_are_left_out_and_an_ordering_key_is_shown(lab: Lab) -> Non
     ]
 
 
+def test_without_a_wrapper_the_data_is_the_body_and_the_rest_comes_as_headers_where_asked(lab: Lab) -> None:
+    with serving(204) as endpoint:
+        unwrapped = {"push_endpoint": endpoint.url, "no_wrapper": {"write_metadata": True}}
+        lab.push_to(endpoint.url, push_config=unwrapped)
+        message_id = lab.publish(b"\x00\xffhello", kind="greeting")
+        lab.until_settled()
+        bare = {"push_endpoint": endpoint.url, "no_wrapper": {}}
+        lab.subscriber.modify_push_config(request={"subscription": SUB, "push_config": bare})
+        lab.publish(b"bare", kind="greeting")
+        lab.until_settled()
+    with_metadata, without = endpoint.requests
+    assert with_metadata.body == b"\x00\xffhello"
+    assert with_metadata.headers["x-goog-pubsub-message-id"] == message_id
+    assert with_metadata.headers["x-goog-pubsub-subscription-name"] == SUB
+    assert with_metadata.headers["x-goog-pubsub-publish-time"].endswith("Z")
+    assert with_metadata.headers["kind"] == "greeting"
+    assert without.body == b"bare"
+    assert not [name for name in without.headers if name.startswith("x-goog-") or name == "kind"]
+
+
+def test_an_endpoint_of_eventarc_cannot_go_without_a_wrapper(lab: Lab) -> None:
+    endpoint = "http://127.0.0.1:1/" + EVENTARC
+    with pytest.raises(exceptions.InvalidArgument, match="no_wrapper"):
+        lab.push_to("", push_config={"push_endpoint": endpoint, "no_wrapper": {}})
+
+
 def test_two_refusals_then_success_make_three_attempts(lab: Lab) -> None:
     with serving(500, 500, 204) as endpoint:
         lab.push_to(endpoint.url)

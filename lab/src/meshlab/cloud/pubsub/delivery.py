@@ -31,6 +31,17 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwrapped:
+    """A push whose body is the message's data (https://cloud.google.com/pubsub/docs/payload-unwrapping).
+
+    Attributes:
+        write_metadata: Whether the message's id, time, ordering key and attributes come as headers.
+    """
+
+    write_metadata: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The settings of a subscription that decide how its messages are delivered.
 
@@ -39,12 +50,14 @@ class Policy:
         retry: The retry policy, or None for redelivery at once.
         dead_letter: The dead-letter policy, or None.
         push_endpoint: The URL to push to, or None for a pull subscription.
+        unwrapped: How a push without Pub/Sub's own body looks, or None for one with it.
     """
 
     ack_deadline_s: float = 10.0
     retry: Backoff | None = None
     dead_letter: DeadLetter | None = None
     push_endpoint: str | None = None
+    unwrapped: Unwrapped | None = None
 
     @property
     def push_pause(self) -> Backoff:

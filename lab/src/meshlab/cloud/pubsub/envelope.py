@@ -1,4 +1,4 @@
-"""The HTTP request of a push: Pub/Sub's JSON envelope, as a CloudEvent where Eventarc would make it one."""
+"""The HTTP request of a push: Pub/Sub's envelope, as a CloudEvent where Eventarc would make it one; or bare data."""
 
 from __future__ import annotations
 
@@ -43,6 +43,30 @@ def body(lease: Lease, subscription: str, *, show_attempt: bool) -> bytes:
     if show_attempt:
         envelope["deliveryAttempt"] = lease.attempt
     return json.dumps(envelope).encode()
+
+
+def unwrapped_headers(lease: Lease, subscription: str, *, write_metadata: bool) -> dict[str, str]:
+    """Return the headers of a push whose body is the message's data.
+
+    Source: https://cloud.google.com/pubsub/docs/payload-unwrapping.
+
+    Args:
+        lease: The delivery.
+        subscription: The subscription's full name.
+        write_metadata: Whether they carry what the envelope would.
+    """
+    plain = {"user-agent": _USER_AGENT}
+    if not write_metadata:
+        return plain
+    message = lease.message
+    known = {
+        "x-goog-pubsub-subscription-name": subscription,
+        "x-goog-pubsub-message-id": message.message_id,
+        "x-goog-pubsub-publish-time": _rfc3339(message.publish_time_s),
+    }
+    if message.ordering_key:
+        known["x-goog-pubsub-ordering-key"] = message.ordering_key
+    return plain | dict(message.attributes) | known
 
 
 def headers(lease: Lease, endpoint: str) -> dict[str, str]:

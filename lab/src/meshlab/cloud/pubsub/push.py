@@ -121,13 +121,13 @@ class Pusher:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-        show_attempt = entry.subscription.policy.dead_letter is not None
+        data, headers = _request(entry, lease, endpoint)
         try:
             async with self._session.post(
                 # Already encoded: the query's quoted slashes must arrive as Eventarc sends them.
                 URL(endpoint, encoded=True),
-                data=envelope.body(lease, entry.name, show_attempt=show_attempt),
-                headers=envelope.headers(lease, endpoint),
+                data=data,
+                headers=headers,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=self._clock.real_s(deadline_s)),
             ) as response:
@@ -137,3 +137,15 @@ class Pusher:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return f"{type(error).__name__}: {error}"
         return None if response.status in ACK_STATUSES else f"status {response.status}"
+
+
+def _request(entry: Entry, lease: Lease, endpoint: str) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of a push, as the subscription asks for them."""
+    policy = entry.subscription.policy
+    if policy.unwrapped is not None:
+        write_metadata = policy.unwrapped.write_metadata
+        return lease.message.data, envelope.unwrapped_headers(
+            lease, entry.name, write_metadata=write_metadata
+        )
+    body = envelope.body(lease, entry.name, show_attempt=policy.dead_letter is not None)
+    return body, envelope.headers(lease, endpoint)

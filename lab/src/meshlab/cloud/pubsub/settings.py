@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from . import names
-from .delivery import Backoff, DeadLetter, Policy
+from .delivery import Backoff, DeadLetter, Policy, Unwrapped
 from .errors import InvalidArgumentError, check_range
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _UNSUPPORTED_FIELDS = (
     "cloud_storage_config",
     "message_transforms",
 )
-_UNSUPPORTED_PUSH_FIELDS = ("oidc_token", "no_wrapper")
+_UNSUPPORTED_PUSH_FIELDS = ("oidc_token",)
 _UPDATABLE = frozenset(
     {
         "ack_deadline_seconds",
@@ -141,6 +141,7 @@ def to_policy(subscription: Proto) -> Policy:
         if subscription.HasField("dead_letter_policy")
         else None,
         push_endpoint=_endpoint(subscription.push_config),
+        unwrapped=_unwrapped(subscription.push_config),
     )
 
 
@@ -182,6 +183,14 @@ def _endpoint(push: Proto) -> str | None:
             )
         names.check_topic(mode.removeprefix(CUSTOM_PUBSUB))
     return endpoint
+
+
+def _unwrapped(push: Proto) -> Unwrapped | None:
+    if not push.HasField("no_wrapper"):
+        return None
+    if CLOUD_EVENTS_MODE in parse_qs(urlsplit(push.push_endpoint).query):
+        raise _bad_endpoint(push.push_endpoint, "Eventarc's pushes are wrapped, so no_wrapper cannot be set")
+    return Unwrapped(write_metadata=push.no_wrapper.write_metadata)
 
 
 def _bad_endpoint(endpoint: str, reason: str) -> InvalidArgumentError:
