@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enrichment import documents
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
+from enrichment.event import diagnosis
 from enrichment.event.field_values import FieldValueError, checked, is_name
 from enrichment.event.message import Message
 from enrichment.expressions import Scope, message_root
@@ -56,7 +57,8 @@ def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
     try:
         document = strict_json.parse_object(message.data)
     except strict_json.NotJsonError as error:
-        raise failure("json_invalid", f"the message is not JSON: {error}") from None
+        what = diagnosis.of_not_json(message.data, str(error))
+        raise failure("json_invalid", f"the message is not JSON: {what}") from None
     except strict_json.NotValidError as error:
         raise _invalid(str(error)) from None
     values, wrong = check_fields(document, shape.fields)

@@ -1,0 +1,108 @@
+"""What data really is that cannot be read as JSON, in words that say what to do about it.
+
+A parser knows the byte at which it stopped. That is no help where the data is compressed, in another character set or
+several texts in one. Nothing of the data is quoted.
+"""
+
+import base64
+import binascii
+import json
+import re
+
+_SETTING = "in [event] of pipeline.toml"
+_GZIP = b"\x1f\x8b"
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]+={0,2}\s*")
+# https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1, https://avro.apache.org/docs/1.12.0/specification
+_FOREIGN = {
+    b"\x28\xb5\x2f\xfd": "it is compressed with zstd, which this function cannot undo: publish it with gzip",
+    b"Obj\x01": "it is a file of Avro with its schema inside: publish each record by itself, as Pub/Sub's schemas ask",
+    b"PK\x03\x04": "it is a zip file: publish it with gzip",
+    b"\xff\xfe\x00\x00": "it is UTF-32: publish it in UTF-8",
+    b"\x00\x00\xfe\xff": "it is UTF-32: publish it in UTF-8",
+}
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_JSON_STARTS = (b"{", b"[")
+
+
+def of_not_json(data: bytes, parser_says: str) -> str:
+    """Say what data is that is not JSON.
+
+    Args:
+        data: The data as it was read, after what `encoding` undoes.
+        parser_says: The parser's own words, for what is nothing else but wrong JSON.
+
+    Returns:
+        One sentence without its full stop, to follow "the message is not JSON: ".
+    """
+    if not data.strip():
+        return "it is empty" if not data else "it is blank"
+    for mark, what in _FOREIGN.items():
+        if data.startswith(mark):
+            return what
+    return _encoded(data) or _several(data) or _nearly_json(data) or parser_says
+
+
+def _encoded(data: bytes) -> str:
+    """Name the encoding that the data is in, and the setting that undoes it; empty if it is in none."""
+    if data.startswith(_GZIP):
+        return f'it is compressed with gzip: set encoding = ["gzip"] {_SETTING}'
+    if data[0] == 0x78 and len(data) > 1 and int.from_bytes(data[:2], "big") % 31 == 0:
+        return f'it is compressed with zlib: set encoding = ["zlib"] {_SETTING}'
+    if data.startswith(b"\xef\xbb\xbf"):
+        return f'it begins with a byte order mark: set encoding = ["utf-8-bom"] {_SETTING}'
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:2]:
+        if len(data) % 2 == 0 and b"\x00" in data:
+            return f'it is UTF-16: set encoding = ["utf-16"] {_SETTING}'
+        return ""
+    if _BASE64.fullmatch(data):
+        try:
+            inner = base64.b64decode(data)
+        except binascii.Error:
+            return ""
+        if inner.startswith(_GZIP):
+            return f'it is gzip in base64: set encoding = ["base64", "gzip"] {_SETTING}'
+        if inner.lstrip().startswith(_JSON_STARTS):
+            return f'it is JSON in base64: set encoding = ["base64"] {_SETTING}'
+    return ""
+
+
+def _several(data: bytes) -> str:
+    first, newline, rest = data.strip().partition(b"\n")
+    if newline and rest and first.lstrip().startswith(_JSON_STARTS):
+        try:
+            json.loads(first)
+            json.loads(rest.lstrip().partition(b"\n")[0])
+        except (ValueError, RecursionError):
+            return ""
+        return f'it holds one JSON text a line: set format = "ndjson" {_SETTING}'
+    return ""
+
+
+def _nearly_json(data: bytes) -> str:
+    """Say what a lenient parser takes and JSON does not have."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return f"its text is not UTF-8 (byte {error.start})"
+    try:
+        found = json.loads(data, parse_constant=_refuse_constant)
+    except _ConstantError:
+        return "it holds NaN or Infinity, which JSON does not have: publish null or a text"
+    except (ValueError, RecursionError):
+        return ""
+    if _SURROGATE.search(data):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return "a text in it has half of a surrogate pair, which is no character: correct what cuts texts there"
+        except RecursionError:
+            return ""
+    return ""
+
+
+class _ConstantError(Exception):
+    """A constant of JavaScript that is not one of JSON."""
+
+
+def _refuse_constant(_: str) -> None:
+    raise _ConstantError
