@@ -26,6 +26,11 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     """
     known, destinations = environment.read_for_events(env)
     counters = Counters()
+    sinks: dict[str, BigQuerySink] = {}  # by the table's full id: two names may be one table
+    for table in known.config.tables:
+        full = _full_id(table.table, destinations.table)
+        if full not in sinks:
+            sinks[full] = BigQuerySink(full, known.config.batch, count=counters)
     return Enricher(
         config=known.config,
         lookup=CachedLookup(known.config.lookup, MeshProfiles(known.config.lookup), counters),
@@ -35,7 +40,13 @@ def enricher(env: Mapping[str, str]) -> Enricher:
         log=Log(known.project, known.severity, counters),
         version=known.version,
         count=counters,
+        sinks={one.name: sinks[_full_id(one.table, destinations.table)] for one in known.config.tables},
     )
+
+
+def _full_id(table: str, beside: str) -> str:
+    """Return the full id of a table: one without project and dataset is in those of another."""
+    return table if "." in table else f"{beside.rpartition('.')[0]}.{table}"
 
 
 def http_lookup(env: Mapping[str, str]) -> "HttpLookup":

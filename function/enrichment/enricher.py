@@ -1,11 +1,13 @@
-"""The way of one event: decode, look up, build the row, write; or dead-letter, or hand back."""
+"""The way of a message: its events decoded, looked up, built into rows and written; or dead-lettered, or retried."""
 
+import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
-from enrichment import dead_letter, event, row
+from enrichment import dead_letter, event, plan, row
 from enrichment.dead_letter import DeadLetters
 from enrichment.deadline import EventTime, TimeBudget
 from enrichment.errors import (
@@ -15,20 +17,34 @@ from enrichment.errors import (
     FaultError,
     Outcome,
     TransientError,
+    failure,
     of_miss,
     of_unexpected_error,
 )
-from enrichment.event import message
+from enrichment.event import Part, message
 from enrichment.event.message import Message
 from enrichment.event.push import Push
+from enrichment.event.recent_ids import RecentIds
 from enrichment.lookup import Lookup
 from enrichment.lookup.profile import Profile
-from enrichment.settings.model import PipelineConfig
+from enrichment.plan import PlannedRow
+from enrichment.row import Row
+from enrichment.settings.model import OnConflict, PipelineConfig
 from enrichment.sink import Sink
 from enrichment.telemetry import spans, trace
 from enrichment.telemetry.counters import Count, uncounted
 from enrichment.telemetry.delivery import Delivery
 from enrichment.telemetry.log import Log
+
+_T = TypeVar("_T")
+
+_GRAVEST_FIRST = (
+    Disposition.FAULT,
+    Disposition.RETRY,
+    Disposition.DEAD_LETTERED,
+    Disposition.WRITTEN,
+    Disposition.DROPPED,
+)
 
 
 def _now() -> datetime:
@@ -37,7 +53,10 @@ def _now() -> datetime:
 
 @dataclass
 class Enricher:
-    """Takes deliveries to their end, any number at a time.
+    """Takes messages to their end, any number at a time.
+
+    A message with several events is acknowledged when each of them has ended. Until all of its rows are written no
+    dead letter of it is published, so that a message which comes again does not publish them twice.
 
     Args:
         config: What makes an event, and what is written of it.
@@ -45,10 +64,12 @@ class Enricher:
         sink: Where rows go.
         dead_letters: Where bad events go.
         budget: How long one delivery may take.
-        log: Where each end is told.
+        log: Where each end is logged.
         version: What runs here, for dead letters.
         count: Counts the ends.
         now: The clock, in UTC.
+        sinks: Where the rows of each of `[[tables]]` go, by its name.
+        recent_ids: The ids of rows that this process has written lately.
     """
 
     config: PipelineConfig
@@ -60,18 +81,20 @@ class Enricher:
     version: str
     count: Count = uncounted
     now: Callable[[], datetime] = _now
+    sinks: Mapping[str, Sink] = field(default_factory=dict)
+    recent_ids: RecentIds = field(default_factory=RecentIds)
 
     async def handle(self, push: Push) -> Outcome:
-        """Take one delivery to its end, count it and log it.
+        """Take one delivery to its end, count and log what became of each of its events.
 
-        Nothing is left to do when this returns: the row or the dead letter is durable, or Pub/Sub is to deliver the
-        message again.
+        Nothing is left to do when this returns: every row and every dead letter is durable, or Pub/Sub is to deliver
+        the message again.
 
         Args:
             push: The delivery.
 
         Returns:
-            The end. Never raises for anything the delivery holds or a back end does.
+            The end; of several events the gravest. Never raises for anything the delivery holds or a back end does.
         """
         time_left = self.budget.start()
         started_at = time.monotonic()
@@ -82,34 +105,112 @@ class Enricher:
             delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
             outcome = await self._end(push, delivery, time_left)
             span.end(outcome)
+        return outcome
+
+    async def _end(self, push: Push, delivery: Delivery, time_left: EventTime) -> Outcome:
+        parts = self._split(push)
+        if isinstance(parts, EnrichmentError):
+            bad = delivery.message or message.unreadable(push.body)
+            return self._conclude(await self._settle(parts, bad, delivery, time_left), delivery)
+        if len(parts) == 1:
+            ended = await self._take(parts[0], delivery, time_left)
+            outcome = await self._settle(ended, parts[0].message, delivery, time_left)
+            return self._conclude(outcome, delivery)
+        return await self._all(parts, delivery, time_left)
+
+    def _split(self, push: Push) -> "list[Part] | EnrichmentError":
+        """Return the events in a delivery, or why there are none."""
+        if isinstance(push.message, EnrichmentError):
+            return push.message
+        try:
+            return event.split(push.message, self.config.event)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
+            return _decided(error)
+
+    async def _all(self, parts: Sequence[Part], whole: Delivery, time_left: EventTime) -> Outcome:
+        """Take the events of one message to their ends, and give the gravest."""
+        deliveries = [Delivery(whole.trace, whole.started_at, part.message) for part in parts]
+        ended = await asyncio.gather(
+            *(self._take(part, one, time_left) for part, one in zip(parts, deliveries, strict=True))
+        )
+        if any(end.disposition in (Disposition.RETRY, Disposition.FAULT) for end in ended):
+            held = failure(
+                "message_incomplete", "the event is bad, and waits for the other events of its message"
+            ).outcome()
+            outcomes = [held if isinstance(end, BadEventError) else _outcome(end) for end in ended]
+        else:
+            outcomes = await asyncio.gather(
+                *(
+                    self._settle(end, part.published, one, time_left)
+                    for end, part, one in zip(ended, parts, deliveries, strict=True)
+                )
+            )
+        for outcome, one in zip(outcomes, deliveries, strict=True):
+            self._conclude(outcome, one)
+        return min(outcomes, key=lambda outcome: _GRAVEST_FIRST.index(outcome.disposition))
+
+    def _conclude(self, outcome: Outcome, delivery: Delivery) -> Outcome:
         self.count(
             "events", outcome=outcome.disposition.value, stage=str(outcome.stage or ""), reason=outcome.reason
         )
         self.log.delivery(outcome, delivery)
         return outcome
 
-    async def _end(self, push: Push, delivery: Delivery, time_left: EventTime) -> Outcome:
+    async def _settle(
+        self,
+        ended: "Outcome | EnrichmentError",
+        bad: Message | Callable[[], Message],
+        delivery: Delivery,
+        time_left: EventTime,
+    ) -> Outcome:
+        """Publish the dead letter of an event that ended as a bad one; give the end."""
+        if not isinstance(ended, BadEventError):
+            return _outcome(ended)
         try:
-            try:
-                if isinstance(push.message, EnrichmentError):
-                    raise push.message
-                await self._enrich(push.message, delivery, time_left)
-            except BadEventError as error:
-                bad = delivery.message or message.unreadable(push.body)
-                letter = dead_letter.compose(bad, error, delivery.trace, self.version)
-                await self.dead_letters.publish(letter, time_left.end)
-                return error.outcome()
+            original = bad if isinstance(bad, Message) else bad()
+            letter = dead_letter.compose(original, ended, delivery.trace, self.version)
+            await self.dead_letters.publish(letter, time_left.end)
         except (TransientError, FaultError) as error:
             return error.outcome()
-        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
+        except Exception as error:  # noqa: BLE001 - as above
             return of_unexpected_error(error).outcome()
+        return ended.outcome()
+
+    async def _take(
+        self, part: Part, delivery: Delivery, time_left: EventTime
+    ) -> "Outcome | EnrichmentError":
+        """Take one event to its end, but for its dead letter. Never raises."""
+        try:
+            found = delivery.event = event.decode(part, self.config.event, self.config.lookup.key)
+            rows = plan.plan(found, self.config)
+            if not rows:
+                return Outcome(Disposition.DROPPED)
+            with _Claims(self, rows):
+                await self._write(rows, delivery, time_left)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
+            return _decided(error)
         return Outcome(Disposition.WRITTEN)
 
-    async def _enrich(self, found: Message, delivery: Delivery, time_left: EventTime) -> None:
-        delivery.event = event.decode(found, self.config.event, self.config.lookup.key)
-        self.sink.warm_up()
+    async def _write(self, rows: Sequence[PlannedRow], delivery: Delivery, time_left: EventTime) -> None:
+        for name in {planned.table for planned in rows}:
+            self._sink(name).warm_up()
+        # All are built before the first is written: a bad one then leaves no half of its event in the table.
+        built = await _together([self._build(planned, delivery, time_left) for planned in rows])
+        with spans.span("write", delivery.trace):
+            began_at = time.monotonic()
+            await _together(
+                [
+                    self._sink(planned.table).write(one, time_left.end)
+                    for planned, one in zip(rows, built, strict=True)
+                ]
+            )
+            delivery.write_s = time.monotonic() - began_at
+
+    async def _build(self, planned: PlannedRow, delivery: Delivery, time_left: EventTime) -> Row:
+        if delivery.event is None:
+            raise TypeError("a row is built of an event")
         profile = await self._look_up(delivery.event.key, delivery, time_left)
-        scope = event.scope(delivery.event, found).extended(
+        scope = planned.scope.extended(
             {
                 "profile": profile.document if profile else None,
                 "trace": {"id": delivery.trace.trace_id},
@@ -117,11 +218,10 @@ class Enricher:
             },
             {"profile": profile.text} if profile else {},
         )
-        built = row.build(self.config.columns, delivery.event.event_id, scope)
-        with spans.span("write", delivery.trace):
-            began_at = time.monotonic()
-            await self.sink.write(built, time_left.end)
-            delivery.write_s = time.monotonic() - began_at
+        return row.build(planned.columns, planned.insert_id, scope)
+
+    def _sink(self, name: str) -> Sink:
+        return self.sinks[name] if name else self.sink
 
     async def _look_up(self, key: str, delivery: Delivery, time_left: EventTime) -> Profile | None:
         with spans.span("lookup", delivery.trace) as span:
@@ -133,3 +233,66 @@ class Enricher:
         if answer.profile is None and (error := of_miss(self.config.lookup.on_miss)) is not None:
             raise error
         return answer.profile
+
+
+class _Claims:
+    """The names of an event's rows, claimed while they are written and kept if they are.
+
+    Raises:
+        BadEventError: `identity_conflict`, on entering, one of them belongs to other content.
+    """
+
+    def __init__(self, enricher: Enricher, rows: Sequence[PlannedRow]) -> None:
+        self._memory = enricher.recent_ids
+        self._count = enricher.count
+        self._on_conflict = enricher.config.event.on_conflict
+        # Where the content is a part of the name, no name can belong to two.
+        self._rows = rows if plan.shape_needs_memory(enricher.config.event) else ()
+        self._claimed: list[PlannedRow] = []
+
+    def __enter__(self) -> None:
+        for planned in self._rows:
+            if self._memory.claim(planned.row_id, planned.digest):
+                self._claimed.append(planned)
+                continue
+            self._count("identity_conflicts", on_conflict=self._on_conflict.value)
+            if self._on_conflict is OnConflict.DEAD_LETTER:
+                self._release()
+                raise failure(
+                    "identity_conflict",
+                    "another event with the same id and different content came before: make [event] id unique, or "
+                    "set on_conflict",
+                )
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace_: object) -> None:
+        if kind is not None:
+            self._release()
+
+    def _release(self) -> None:
+        for planned in self._claimed:
+            self._memory.release(planned.row_id, planned.digest)
+
+
+async def _together(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """Do all of it at once; raise the gravest error, when all have ended."""
+    if len(work) == 1:
+        return [await work[0]]
+    results = await asyncio.gather(*work, return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise min(errors, key=_gravity)
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def _gravity(error: BaseException) -> int:
+    if not isinstance(error, Exception):
+        return -1
+    return _GRAVEST_FIRST.index(_decided(error).disposition)
+
+
+def _decided(error: Exception) -> EnrichmentError:
+    return error if isinstance(error, EnrichmentError) else of_unexpected_error(error)
+
+
+def _outcome(ended: "Outcome | EnrichmentError") -> Outcome:
+    return ended if isinstance(ended, Outcome) else ended.outcome()

@@ -88,7 +88,7 @@ def problems(read: Read) -> Problems:
 
 def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
     shipped = pipeline_file.read(FUNCTION / "pipeline.toml", FUNCTION / "enrichment" / "table.json")
-    assert shipped.event.id == ("event_id",)
+    assert [source.text for source in shipped.event.id] == ["event.event_id"]
     assert shipped.event.fields == (
         Field(("event_id",), FieldType.STRING, max_length=128),
         Field(("user_id",), FieldType.STRING),
@@ -141,7 +141,7 @@ def test_the_message_may_name_the_event(read: Read) -> None:
         ('id = "event.id"\n[event.f', 'id = "message.id"\n[event.f'),
         ('s]\nid = "event.id"', 's]\nid = "message.id"'),
     )
-    assert config.event.id is None
+    assert [source.text for source in config.event.id] == ["message.id"]
 
 
 def test_fields_are_required_unless_they_have_a_default_or_say_otherwise(read: Read) -> None:
@@ -267,11 +267,32 @@ def test_a_field_that_cannot_be_declared_so_is_named(
     ("edit", "place", "advice"),
     [
         (('id = "event.id"\n[e', 'id = "event.idd"\n[e'), "event.id", "Did you mean id?"),
-        (('id = "event.id"\n[e', 'id = "profile.id"\n[e'), "event.id", '"message.id"'),
+        (('id = "event.id"\n[e', 'id = "profile.id"\n[e'), "event.id", "is none of event, message"),
+        (('id = "event.id"\n[e', 'id = ["event.id", "event.idd"]\n[e'), "event.id", "Did you mean id?"),
+        (('id = "event.id"\n[e', "id = []\n[e"), "event.id", "is an empty list"),
+        (('id = "event.id"\n[e', "id = 7\n[e"), "event.id", "must be an expression"),
+        (('id = "event.id"\n[e', 'id = "item.id"\n[e'), "event.id", "is none of event, message"),
+        (('id = "event.id"\n[e', 'id = "cloudevent.id"\n[e'), "event.id", "is none of event, message"),
+        (('id = "event.id"\n[e', 'id = "event.a == event.b"\n[e'), "event.id", "must be an expression"),
+        (("[event]", '[event]\nencoding = ["gzip", "zip"]'), "event.encoding", "Did you mean gzip?"),
+        (("[event]", "[event]\nencoding = 7"), "event.encoding", "must be a list"),
+        (("[event]", '[event]\nformat = "ndjsn"'), "event.format", "Did you mean ndjson?"),
+        (("[event]", '[event]\nformat = "avro"'), "event.schema", "is missing"),
+        (("[event]", '[event]\nformat = "avro"\nschema = "none.avsc"'), "event.schema", "cannot be read"),
+        (
+            ("[event]", '[event]\nformat = "avro"\nschema = "../a.avsc"'),
+            "event.schema",
+            "beside pipeline.toml",
+        ),
+        (("[event]", '[event]\nschema = "a.avsc"'), "event.schema", "for format"),
+        (("[event]", '[event]\non_conflict = "last"'), "event.on_conflict", "last-wins"),
+        (("[event]", "[event]\ndrop = []"), "event.drop", "is an empty list"),
+        (("[event]", '[event]\ndrop = "profile.plan"'), "event.drop", "is none of event, message"),
+        (("[event]", '[event]\neach = "event.items["'), "event.each", "ends too early"),
+        (("[event]", 'unmatched = "drop"\n[event]'), "unmatched", "there are none"),
         (('id = "event.id"\n[e', 'id = "event"\n[e'), "event.id", '"message.id"'),
         (('id = "event.id"\n[e', "[e"), "event.id", "is missing"),
-        ((", max_length = 128", ""), "event.id", "max_length = 128"),
-        (('"string", max_length = 128', '"integer"'), "event.id", "required string"),
+        (('"string", max_length = 128', '"number"'), "event.id", "required string or integer"),
         (
             ('user = "string"', 'user = { type = "string", required = false }'),
             "lookup.path",
@@ -440,7 +461,7 @@ def test_a_mistake_in_a_field_is_told_once_and_not_again_wherever_the_field_is_u
 
 def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
     found = problems(
-        ('id = "event.id"\n[e', 'id = "event.no"\n[e'),
+        ('id = "event.id"\n[e', 'id = "event.idd"\n[e'),
         ("/users/{user}", "users"),
         ('echo = "user"', ""),
         more='c = "nowhere"\n[batch]\nmax_rows = 0\nrows = 1',

@@ -75,8 +75,12 @@ def test_the_same_message_comes_out_of_every_form(body: bytes, headers: dict[str
     assert message_of(push(body, headers)) == Message(DATA, ATTRIBUTES, "m-1", PUBLISHED, delivery_id="m-1")
 
 
-def test_a_bare_body_is_the_data_and_its_time_is_that_of_its_arrival() -> None:
-    assert message_of(push(DATA, {"content-type": "application/json"})) == Message(DATA, {}, "", NOW)
+def test_a_bare_body_is_the_data_with_the_time_of_its_arrival_and_an_id_made_of_it() -> None:
+    found = message_of(push(DATA, {"content-type": "application/json"}))
+    assert found == Message(DATA, {}, found.message_id, NOW)
+    assert found.message_id.startswith("unnamed:")
+    assert message_of(push(DATA)).message_id == found.message_id
+    assert message_of(push(DATA + b" ")).message_id != found.message_id
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import msgspec
 import pytest
 from enrichment import row
 from enrichment.errors import BadEventError, Stage
-from enrichment.event import Event
-from enrichment.event import scope as event_scope
+from enrichment.event import Document, Event, scope_of
 from enrichment.event.message import Message
 from enrichment.expressions import compile_expression
 from enrichment.lookup.profile import Profile
@@ -51,7 +50,8 @@ def column(source: str, kind: str = "STRING", **more: Any) -> Column:  # noqa: A
 
 def build(*columns: Column, event: Event = EVENT, profile: Profile | None = PROFILE) -> Row:
     joined = {"profile": profile.document if profile else None, "trace": {"id": "t" * 32}, "now": NOW}
-    scope = event_scope(event, MESSAGE).extended(joined, {"profile": profile.text} if profile else {})
+    of_event = scope_of(MESSAGE, Document(dict(event.document), event.text), event.values)
+    scope = of_event.extended(joined, {"profile": profile.text} if profile else {})
     return row.build(columns, event.event_id, scope)
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from enrichment import event, row
+from enrichment import event, plan, row
 from enrichment.commands import hints, samples
 from enrichment.commands.steps import Step, steps_of
-from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
 from enrichment.event.message import Message
 from enrichment.expressions import EvaluationError, Scope, pseudonyms
@@ -126,17 +125,20 @@ class _Trial:
     scope: Scope | None = None
     found: dict[str, object] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
+    part: event.Part = field(init=False)
+    columns: tuple[Column, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.columns = self.config.columns
         bad_fields = self._decode()
         if self.scope is None:
             return
-        for column in self.config.columns:
+        for column in self.columns:
             if not any(_reads(column, name) for name in bad_fields):
                 self._fill(column)
         if not self.problems:
             try:
-                row.build(self.config.columns, self.insert_id, self.scope)
+                row.build(self.columns, self.insert_id, self.scope)
             except EnrichmentError as error:  # the row as a whole: it is too large
                 self.problems.append(f"the event would be dead-lettered: {error}.")
 
@@ -144,17 +146,20 @@ class _Trial:
         """Read the event and its profile, and give the declared fields that are wrong."""
         shape = self.config.event
         try:
-            self.document = strict_json.parse_object(self.message.data)
-        except (strict_json.NotJsonError, strict_json.NotValidError):
-            self._fail_to_decode()
+            self.part = event.split(self.message, shape)[0]
+            document = event.read(self.part, shape)
+        except EnrichmentError as error:
+            self.problems.append(f"the event would be dead-lettered: {error}.")
             return []
+        self.document = document.document
         values, problems = event.check_fields(self.document, shape.fields)
         bad = [name for name, _ in problems]
         for _, sentence in problems:
-            error = failure("event_invalid", f"the message is not an event: {sentence}")
-            self.problems.append(f"the event would be dead-lettered: {error}.")
+            bad_field = failure("event_invalid", f"the message is not an event: {sentence}")
+            self.problems.append(f"the event would be dead-lettered: {bad_field}.")
+        scope = event.scope_of(self.part.message, document, values)
         if not problems:
-            self._fail_to_decode()
+            scope = self._plan(scope)
         key = str(values.get(self.config.lookup.placeholder, ""))
         joined = None
         answer = msgspec.json.encode({self.config.lookup.echo: key})
@@ -166,20 +171,25 @@ class _Trial:
             if not bad:
                 self.problems.append(f"the profile would be refused: {error}.")
         self.profile = joined.document if joined else None
-        found = event.Event(self.insert_id, key, values, self.document, self.message.data.decode())
-        self.scope = event.scope(found, self.message).extended(
+        self.scope = scope.extended(
             {"profile": self.profile, "trace": {"id": samples.TRACE_ID}, "now": samples.NOW},
             {"profile": joined.text} if joined else {},
         )
         return bad
 
-    def _fail_to_decode(self) -> None:
-        """Decode as the function does, which knows every rule, and note why it cannot."""
+    def _plan(self, scope: Scope) -> Scope:
+        """Decide which row the event makes, as the function does; give the scope of the first, if there is one."""
         try:
-            found = event.decode(self.message, self.config.event, self.config.lookup.key)
-            self.insert_id = found.event_id
+            found = event.decode(self.part, self.config.event, self.config.lookup.key)
+            rows = plan.plan(found, self.config)
         except EnrichmentError as error:
             self.problems.append(f"the event would be dead-lettered: {error}.")
+            return scope
+        if not rows:
+            self.columns = ()
+            return scope
+        self.columns, self.insert_id = rows[0].columns, rows[0].insert_id
+        return rows[0].scope
 
     def _fill(self, column: Column) -> None:
         assert self.scope is not None  # noqa: S101 - for mypy; the caller asked
@@ -199,7 +209,7 @@ class _Trial:
 
     def lines(self, fields: Iterable[TableField]) -> tuple[Line, ...]:
         """The table's columns with what this event gives them."""
-        columns = {column.name: column for column in self.config.columns}
+        columns = {column.name: column for column in self.columns}
         if self.scope is None:
             return ()
         return tuple(self._line(found, columns.get(found.name)) for found in fields)

@@ -8,8 +8,8 @@ from typing import Any
 
 from enrichment.documents import strict_json
 from enrichment.documents.instant import DATE, civil, parse_timestamp
-from enrichment.event import MAX_EVENT_ID_LENGTH
 from enrichment.event.field_values import INT64_MAX, INT64_MIN, is_name
+from enrichment.event.identity import MAX_LENGTH
 
 MAX_COLUMNS = 200
 """Most columns of their own. The rest of an event is in the column `event`."""
@@ -106,7 +106,7 @@ def _event_id(documents: Sequence[Mapping[str, object]]) -> str:
     """The source of what names an event: a string that every sample has and no two share."""
     for name in _ID_NAMES:
         values = [document.get(name) for document in documents]
-        if all(is_name(value, MAX_EVENT_ID_LENGTH) for value in values) and len(set(values)) == len(values):
+        if all(is_name(value, MAX_LENGTH) for value in values) and len(set(values)) == len(values):
             return f"event.{name}"
     return "message.id"
 
@@ -294,7 +294,7 @@ def _pipeline(columns: Sequence[ProposedColumn], event_id: str, lookup_path: str
     fields = {}
     if event_id.startswith("event."):
         name = event_id.removeprefix("event.")
-        fields[name] = f'{{ type = "string", max_length = {MAX_EVENT_ID_LENGTH} }}'
+        fields[name] = f'{{ type = "string", max_length = {MAX_LENGTH} }}'
     if key:
         fields.setdefault(key, '"string"')
     named = (

@@ -1,12 +1,13 @@
 """How an event can end, and which failure leads to which end.
 
-Four ends, and every delivery reaches exactly one:
+Five ends, and every event reaches exactly one:
 
 ===============  ======================================================  ==========  =======
 disposition             when                                                    reply       Pub/Sub
 ===============  ======================================================  ==========  =======
 written          the row is durable                                      200         ack
 dead-lettered    the event itself is bad, and its dead letter is safe    200         ack
+dropped          `drop` in pipeline.toml says that it is not written      200         ack
 retry            the trouble will pass                                   503         nack
 fault            our configuration or a broken contract: mend it first   500         nack
 ===============  ======================================================  ==========  =======
@@ -27,6 +28,7 @@ class Disposition(enum.Enum):
     DEAD_LETTERED = "dead-lettered"
     RETRY = "retry"
     FAULT = "fault"
+    DROPPED = "dropped"
 
     @property
     def status(self) -> int:

@@ -83,9 +83,27 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             "the delivery holds no Pub/Sub message",
             "find out what calls the function beside the trigger's subscription",
         ),
+        "data_undecodable": Rule(
+            _BAD,
+            (_DECODE,),
+            "the data is not in the encoding or the format that `[event]` says, or holds too much",
+            "correct the publisher, or `encoding`, `format` and `schema`",
+        ),
         "json_invalid": Rule(_BAD, (_DECODE,), "the data is not JSON", "correct the publisher"),
         "event_invalid": Rule(
             _BAD, (_DECODE,), "it is JSON, but no event as pipeline.toml declares it", "correct the publisher"
+        ),
+        "event_unmatched": Rule(
+            _BAD,
+            (_DECODE,),
+            "none of the `[[tables]]` takes the event",
+            'add a table, or set `unmatched = "drop"`',
+        ),
+        "identity_conflict": Rule(
+            _BAD,
+            (_DECODE,),
+            "another event of the same id and different content came before",
+            "make `[event] id` unique, or set `on_conflict`",
         ),
         "key_invalid": Rule(
             _BAD, (_LOOKUP,), "the key is `.` or `..`, which no path can carry", "correct the publisher"
@@ -135,6 +153,12 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             (_WRITE,),
             "the row was not known to be durable in time",
             "nothing; a repeat makes no second row",
+        ),
+        "message_incomplete": Rule(
+            _RETRY,
+            (_DECODE,),
+            "the event is bad, and another one of its message must come again first",
+            "see why that one did",
         ),
         "write_interrupted": Rule(_RETRY, (_WRITE,), "the instance was stopped meanwhile", "nothing"),
         "row_stopped": Rule(_RETRY, (_WRITE,), "another row stopped the request", "nothing"),

@@ -4,19 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from enrichment import documents
-from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
-from enrichment.event import diagnosis
-from enrichment.event.field_values import FieldValueError, checked, is_name
+from enrichment.event import identity, parts
+from enrichment.event.field_values import FieldValueError, checked
 from enrichment.event.message import Message
+from enrichment.event.parts import Document, Part
 from enrichment.expressions import Scope, message_root
 from enrichment.settings.model import EventShape, Field
 
-MAX_EVENT_ID_LENGTH = 128
-"""Longest insertId BigQuery takes (https://cloud.google.com/bigquery/quotas#streaming_inserts)."""
-
 MAX_PROBLEMS = 5
 """How many of an event's problems a detail names; the rest is a number."""
+
+
+_NO_SCOPE = Scope({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,14 @@ class Event:
     """A decoded event.
 
     Args:
-        event_id: What names the event and its row; the same event published twice has the same one.
+        event_id: What names the event; the same event published twice has the same one. The message's id where
+            the id is one of each row.
         key: Whose profile to look up.
         values: The declared fields by dotted name, checked, defaults filled in: timestamps are `datetime` in UTC, an
             optional field that has neither value nor default is None.
         document: The whole event, parsed.
         text: The whole event as it came, JSON.
+        scope: What expressions find of it: the roots `event`, `message` and, where there is one, `cloudevent`.
     """
 
     event_id: str
@@ -37,13 +39,14 @@ class Event:
     values: Mapping[str, object]
     document: Mapping[str, object]
     text: str
+    scope: Scope = _NO_SCOPE
 
 
-def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
-    """Decodes and validates an event.
+def decode(part: Part, shape: EventShape, key: tuple[str, ...]) -> Event:
+    """Decode and validate an event.
 
     Args:
-        message: The message; its data must be one JSON object.
+        part: What its message holds of it.
         shape: What makes it an event.
         key: The declared, required string whose value is looked up.
 
@@ -51,31 +54,41 @@ def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
         The event.
 
     Raises:
-        BadEventError: `json_invalid`, the data is not JSON; `event_invalid`, it is, but not an event: the detail names
-            the fields, never their values.
+        BadEventError: `json_invalid`, the data is not JSON; `data_undecodable`, it is not what the format says;
+            `event_invalid`, it is, but not an event: the detail names the fields, never their values.
     """
-    try:
-        document = strict_json.parse_object(message.data)
-    except strict_json.NotJsonError as error:
-        what = diagnosis.of_not_json(message.data, str(error))
-        raise failure("json_invalid", f"the message is not JSON: {what}") from None
-    except strict_json.NotValidError as error:
-        raise _invalid(str(error)) from None
-    values, wrong = check_fields(document, shape.fields)
-    problems = [problem for _, problem in wrong]
-    event_id = message.message_id if shape.id is None else values.get(".".join(shape.id))
-    if shape.id is None and not is_name(event_id, MAX_EVENT_ID_LENGTH):
-        problems.append(f"message.id must be a string of 1 to {MAX_EVENT_ID_LENGTH} characters")
-    if problems:
-        raise _invalid(_listed(problems))
-    # A configuration that was checked declares both as required strings.
-    return Event(str(event_id), str(values[".".join(key)]), values, document, message.data.decode())
+    found = parts.read(part, shape)
+    values, wrong = check_fields(found.document, shape.fields)
+    if wrong:
+        raise _invalid(_listed([sentence for _, sentence in wrong]))
+    scope = scope_of(part.message, found, values)
+    if not shape.id:
+        event_id = identity.hashed(part.data)
+    elif shape.id_is_of_items:
+        event_id = part.message.message_id
+    else:
+        event_id = identity.identify(shape.id, scope)
+    # A configuration that was checked declares the key as a required string.
+    return Event(event_id, str(values[".".join(key)]), values, found.document, found.text, scope)
 
 
-def scope(event: Event, message: Message) -> Scope:
-    """Return what an expression can use of an event and the message that carried it."""
-    root = message_root(message.message_id, message.publish_time, message.ordering_key, message.attributes)
-    return Scope({"event": event.document, "message": root}, event.values, {"event": event.text})
+def scope_of(message: Message, found: Document, values: Mapping[str, object]) -> Scope:
+    """Return what expressions find of an event: `event`, `message` and, where there is one, `cloudevent`.
+
+    Args:
+        message: The message that carried it.
+        found: The event.
+        values: Its declared fields, checked.
+    """
+    roots: dict[str, object] = {
+        "event": found.document,
+        "message": message_root(
+            message.message_id, message.publish_time, message.ordering_key, message.attributes
+        ),
+    }
+    if found.cloudevent is not None:
+        roots["cloudevent"] = found.cloudevent
+    return Scope(roots, values, {"event": found.text})
 
 
 def check_fields(

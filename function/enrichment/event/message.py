@@ -1,5 +1,6 @@
 """The Pub/Sub message inside a delivery."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MAX_LIFE = timedelta(days=62)
 """How long an event can take from one publication to the next: 31 days in the trigger's subscription and 31 in that of
 the dead letters, the longest that Pub/Sub keeps a message (https://cloud.google.com/pubsub/docs/subscription-properties).
 """
+
+UNNAMED = "unnamed:"
+"""What the id of a message begins with where the push named none."""
 
 _MAX_ID_LENGTH = 128
 _MAX_ATTEMPT = 2**31 - 1  # the field's type in Pub/Sub's API
@@ -142,6 +146,19 @@ def of_parts(
     except ValueError:
         raise _invalid("its publish time is no time of RFC 3339") from None
     return _message(data, attributes, message_id, published, ordering_key, 0)
+
+
+def unnamed(data: bytes, arrived_at: datetime) -> Message:
+    """Make the message of a push that brings nothing but data.
+
+    Its id is made of the data, so that it is the same when it comes again. It is no name of an event: two messages of
+    the same data would have one.
+
+    Args:
+        data: The published bytes.
+        arrived_at: When it arrived, in UTC.
+    """
+    return Message(data, {}, UNNAMED + hashlib.sha256(data).hexdigest(), arrived_at)
 
 
 def unreadable(body: bytes) -> Message:

@@ -156,7 +156,7 @@ def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: dateti
         raise NoPushError("it has neither a body nor the headers of a delivery")
     if message.is_wrapped(body):
         return Push(body, _or_error(lambda: message.read(body)), {})
-    return Push(body, Message(body, {}, "", arrived_at), {})
+    return Push(body, message.unnamed(body, arrived_at), {})
 
 
 def _or_error(read_message: Callable[[], Message]) -> Message | EnrichmentError:

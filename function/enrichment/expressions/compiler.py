@@ -20,7 +20,13 @@ MAX_LENGTH = 4_096
 
 _ATTRIBUTES = "attributes"
 _MESSAGE_KEYS = ("id", "publish_time", "ordering_key", _ATTRIBUTES)
-_INSIDE: Mapping[str, tuple[str, ...]] = {MESSAGE: _MESSAGE_KEYS, "trace": ("id",), "now": (), "index": ()}
+_INSIDE: Mapping[str, tuple[str, ...]] = {
+    MESSAGE: _MESSAGE_KEYS,
+    "trace": ("id",),
+    "row": ("id",),
+    "now": (),
+    "index": (),
+}
 _SPECIAL = re.compile(r"""[\s\[\]{}()|&!=<>*?@,:"'`]""")  # what only JMESPath gives a meaning to
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -125,8 +131,8 @@ def check_path(path: tuple[str, ...]) -> None:
         return
     known = _INSIDE[root]
     if len(path) == 1:
-        if root == "trace":
-            raise ExpressionError("trace is no value; write trace.id")
+        if root in ("trace", "row"):
+            raise ExpressionError(f"{root} is no value; write {root}.id")
     elif not known:
         raise ExpressionError(f"{root} has nothing inside")
     elif path[1] not in known:

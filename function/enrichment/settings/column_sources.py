@@ -39,6 +39,13 @@ def known(declared: Declared, lookups: Mapping[str, LookupRules]) -> dict[str, R
         "event": _event(declared.shape),
         **{name: _looked_up(rules) for name, rules in lookups.items()},
         "message": Root(_type_in_message, _why_missing_in_message),
+        **{
+            name: Root(lambda _: None, lambda _: "it need not have it: make the column NULLABLE")
+            for name in ("cloudevent", "item")
+            if name in declared.roots
+        },
+        **({"index": Root(lambda _: FieldType.INTEGER, lambda _: "")} if "index" in declared.roots else {}),
+        "row": Root(lambda _: FieldType.STRING, lambda _: ""),
         "trace": Root(lambda _: FieldType.STRING, lambda _: ""),
         "now": Root(lambda _: FieldType.TIMESTAMP, lambda _: ""),
     }

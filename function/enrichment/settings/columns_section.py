@@ -174,14 +174,13 @@ def _check_table(
     for target in table.values():
         if target.required and target.name not in entries:
             section.problem(target.name, f"is missing, and the table requires it: {target.name} = SOURCE.")
-    event_id = ("event", *declared.shape.id) if declared.shape.id else ("message", "id")
+    row_id = declared.shape.row_id_source
     carriers = [
         name
         for name, entry in entries.items()
-        if entry is not None and entry.expression is not None and entry.expression.path == event_id
+        if entry is not None and entry.expression is not None and entry.expression.text in (row_id, "row.id")
     ]
     if declared.id_is_good and not any(name in table and table[name].type == "STRING" for name in carriers):
-        source = ".".join(event_id)
         section.problem(
-            "", f'has no STRING column for the event id: COLUMN = "{source}". Rows are told apart by it.'
+            "", f'has no STRING column for the event id: COLUMN = "{row_id}". Rows are told apart by it.'
         )

@@ -2,31 +2,41 @@
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from enrichment.documents import strict_json
-from enrichment.event import MAX_EVENT_ID_LENGTH
+from enrichment.event import encoding, identity
 from enrichment.event.field_values import checked
+from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings.model import EventShape, Field, FieldType
+from enrichment.settings.model import EventShape, Field, FieldType, Format, OnConflict
 from enrichment.settings.toml_section import Section, is_finite, shown, suggestion
+
+if TYPE_CHECKING:
+    from enrichment.event.avro import AvroCodec
+
+_ID_TYPES = (FieldType.STRING, FieldType.INTEGER)
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What `[event]` declares.
+    """Declarations of `[event]`.
 
     Args:
         shape: The same without its mistakes.
         fields: The fields by dotted name.
         broken: Those whose mistakes are noted already: nothing more can be said of them.
+        roots: What an expression can begin with that is evaluated before anything is looked up.
         id_is_good: Whether it is known what names an event.
     """
 
     shape: EventShape
     fields: dict[str, Field]
     broken: set[str]
+    roots: tuple[str, ...] = ("event", "message")
     id_is_good: bool = False
 
     def required_string(self, name: str) -> str:
@@ -39,9 +49,14 @@ class Declared:
         return ""
 
 
-def read(section: Section) -> Declared:
-    """Reads `[event]` and notes its mistakes."""
-    section.refuse_others(("id", "fields"))
+def read(section: Section, folder: Path) -> Declared:
+    """Read `[event]` and note its mistakes.
+
+    Args:
+        section: The section.
+        folder: Where the files are that it names: the pipeline's own.
+    """
+    section.refuse_others(("encoding", "format", "schema", "id", "on_conflict", "drop", "each", "fields"))
     fields: dict[str, Field] = {}
     broken: set[str] = set()
     listed = section.section("fields")
@@ -54,30 +69,116 @@ def read(section: Section) -> Declared:
             outer = ".".join(field.path[:length])
             if outer in fields and outer not in broken and fields[outer].type is not FieldType.JSON:
                 listed.problem(name, f"stands in {outer}, which is declared as {fields[outer].type}.")
-    declared = Declared(EventShape(None, tuple(fields.values())), fields, broken)
+    data_format = Format(section.choice("format", Format, Format.JSON) or Format.JSON)
+    roots = ("event", "message", *(("cloudevent",) if data_format is Format.CLOUDEVENTS else ()))
+    each = _expression(section, "each", section.values["each"], roots) if "each" in section.values else None
+    shape = EventShape(
+        id=(),
+        fields=tuple(fields.values()),
+        encodings=_encodings(section),
+        format=data_format,
+        avro=_schema(section, data_format, folder),
+        on_conflict=OnConflict(
+            section.choice("on_conflict", OnConflict, OnConflict.DEAD_LETTER) or OnConflict.DEAD_LETTER
+        ),
+        drop=_expressions(section, "drop", roots) if "drop" in section.values else (),
+        each=each,
+    )
+    row_roots = (*roots, "item", "index") if each is not None else roots
+    declared = Declared(shape, fields, broken, row_roots)
     before = section.mistakes
-    shape = replace(declared.shape, id=_id(section, declared))
+    shape = replace(shape, id=_id(section, declared))
     return replace(declared, shape=shape, id_is_good=section.mistakes == before)
 
 
-def _id(section: Section, declared: Declared) -> tuple[str, ...] | None:
-    about = '"message.id", or "event." and a declared field'
-    text = section.text("id", about)
-    if text is None or text == "message.id":
+def _encodings(section: Section) -> tuple[str, ...]:
+    found = section.values.get("encoding", [])
+    names = [found] if isinstance(found, str) else found
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        section.problem(
+            "encoding",
+            f"is {shown(found)}; it must be a list of {', '.join(encoding.ENCODINGS)}, the outermost first.",
+        )
+        return ()
+    for name in names:
+        if name not in encoding.ENCODINGS:
+            section.problem(
+                "encoding",
+                f"has {shown(name)}; it must be one of {', '.join(encoding.ENCODINGS)}."
+                f"{suggestion(name, encoding.ENCODINGS)}",
+            )
+    return tuple(name for name in names if name in encoding.ENCODINGS)
+
+
+def _schema(section: Section, data_format: Format, folder: Path) -> "AvroCodec | None":
+    if data_format is not Format.AVRO:
+        if "schema" in section.values:
+            section.problem("schema", f'is for format = "avro" alone, and the format is {data_format}.')
         return None
-    root, dot, name = text.partition(".")
-    if root != "event" or not dot:
-        section.problem("id", f"is {shown(text)}; it must be {about}.")
+    name = section.text("schema", "the file of the Avro schema, beside pipeline.toml")
+    if name is None:
         return None
-    if wrong := declared.required_string(name):
-        section.problem("id", f"is {shown(text)}, and {name} {wrong}")
-    elif name not in declared.broken and declared.fields[name].max_length > MAX_EVENT_ID_LENGTH:
+    if Path(name).name != name:
+        section.problem("schema", f"is {shown(name)}; it must be the name of a file beside pipeline.toml.")
+        return None
+    from enrichment.event import avro  # which loads its library
+
+    try:
+        return avro.codec(folder / name)
+    except avro.AvroSchemaError as error:
+        section.problem("schema", f"is {shown(name)}: {error}.")
+        return None
+
+
+def _expression(section: Section, key: str, text: object, roots: tuple[str, ...]) -> Expression | None:
+    if not isinstance(text, str) or not text:
+        section.problem(key, f"is {shown(text)}; it must be an expression, such as event.type.")
+        return None
+    try:
+        return compile_expression(text, roots)
+    except ExpressionError as error:
+        section.problem(key, f"is {shown(text)}; {error}.")
+        return None
+
+
+def _expressions(section: Section, key: str, roots: tuple[str, ...]) -> tuple[Expression, ...]:
+    found = section.values[key]
+    texts = found if isinstance(found, list) else [found]
+    if not texts:
+        section.problem(key, "is an empty list; it must be an expression, or a list of them.")
+    compiled = (_expression(section, key, text, roots) for text in texts)
+    return tuple(one for one in compiled if one is not None)
+
+
+def _id(section: Section, declared: Declared) -> tuple[Expression, ...]:
+    about = f'an expression such as "event.id" or "message.id", a list of them, or "{identity.CONTENT}"'
+    if "id" not in section.values:
+        section.problem("id", f"is missing; it must be {about}.")
+        return ()
+    if section.values["id"] == identity.CONTENT:
+        return ()
+    sources = _expressions(section, "id", declared.roots)
+    for source in sources:
+        if source.path == ("event",) or (source.kinds and not source.kinds & {"string", "number"}):
+            section.problem("id", f"is {shown(source.text)}; it must be {about}.")
+        elif source.is_plain and source.path[0] == "event":
+            _check_id_field(section, ".".join(source.path[1:]), source, declared)
+    return sources
+
+
+def _check_id_field(section: Section, name: str, source: Expression, declared: Declared) -> None:
+    field = declared.fields.get(name)
+    if field is None:
+        # A field need not be declared; one that is nearly the name of a declared one is a slip.
+        if advice := suggestion(name, declared.fields):
+            section.problem(
+                "id", f"is {shown(source.text)}, and {name} is not declared in [event.fields].{advice}"
+            )
+    elif name not in declared.broken and not (field.type in _ID_TYPES and field.required):
         section.problem(
             "id",
-            f"is {shown(text)}, so {name} needs max_length = {MAX_EVENT_ID_LENGTH} or less: BigQuery takes no longer "
-            "insertId.",
+            f"is {shown(source.text)}, and {name} must be declared as a required string or integer in [event.fields].",
         )
-    return tuple(name.split("."))
 
 
 def _field(listed: Section, name: str) -> tuple[Field, bool]:

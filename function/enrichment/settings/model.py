@@ -3,8 +3,12 @@
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING
 
 from enrichment.expressions.compiler import Expression
+
+if TYPE_CHECKING:
+    from enrichment.event.avro import AvroCodec
 
 
 class FieldType(enum.StrEnum):
@@ -50,17 +54,64 @@ class Field:
         return ".".join(self.path)
 
 
+class Format(enum.StrEnum):
+    """How a message's data hold events."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    AVRO = "avro"
+    CLOUDEVENTS = "cloudevents"
+
+
+class OnConflict(enum.StrEnum):
+    """What becomes of an event whose id belongs to another event of different content."""
+
+    DEAD_LETTER = "dead-letter"
+    WRITE = "write"
+    LAST_WINS = "last-wins"
+
+
+class Unmatched(enum.StrEnum):
+    """What becomes of an event that no table takes."""
+
+    DROP = "drop"
+    DEAD_LETTER = "dead-letter"
+
+
 @dataclass(frozen=True, slots=True)
 class EventShape:
     """What makes an event.
 
     Args:
-        id: The field that names the event, or None where Pub/Sub's message id does.
+        id: What names the event, and with it the row; several are joined. Empty where the SHA-256 of the data does.
         fields: The fields to check.
+        encodings: What the data is encoded in, the outermost first.
+        format: How the data hold events.
+        avro: Reads Avro; there where the format is Avro.
+        on_conflict: What becomes of an event whose id belongs to one of different content.
+        drop: The conditions under which an event is acknowledged and not written.
+        each: The array whose items make a row each; None where an event makes one row.
     """
 
-    id: tuple[str, ...] | None
+    id: tuple[Expression, ...]
     fields: tuple[Field, ...]
+    encodings: tuple[str, ...] = ()
+    format: Format = Format.JSON
+    avro: "AvroCodec | None" = None
+    on_conflict: OnConflict = OnConflict.DEAD_LETTER
+    drop: tuple[Expression, ...] = ()
+    each: Expression | None = None
+
+    @property
+    def id_is_of_items(self) -> bool:
+        """Whether the id is one of each row rather than one of the event."""
+        return any(not source.roots.isdisjoint(("item", "index")) for source in self.id)
+
+    @property
+    def row_id_source(self) -> str:
+        """The source of the column that tells rows apart: the id's own where that does, else `row.id`."""
+        plain = len(self.id) == 1 and self.each is None and self.on_conflict is not OnConflict.WRITE
+        return self.id[0].text if plain else "row.id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,20 +244,41 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """A table that some of the events are written to.
+
+    Args:
+        name: What the file calls it.
+        when: Which events are written to it.
+        table: Its id: `project.dataset.table`, or `table` in the dataset of `BIGQUERY_TABLE`.
+        columns: What is written.
+    """
+
+    name: str
+    when: Expression
+    table: str
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineConfig:
     """All that `pipeline.toml` says.
 
     Args:
         event: What makes an event.
         lookup: How its profile is looked up.
-        columns: What is written.
+        columns: What is written; empty where all events go to one of `tables` or to none.
         batch: How much of it at once.
+        tables: The tables that take some of the events; the first that fits takes a row, else `columns` does.
+        unmatched: What becomes of an event that none of them takes, where there are no `columns`.
     """
 
     event: EventShape
     lookup: LookupRules
     columns: tuple[Column, ...]
     batch: BatchLimits = field(default_factory=BatchLimits)
+    tables: tuple[Table, ...] = ()
+    unmatched: Unmatched = Unmatched.DEAD_LETTER
 
     def calls(self, function: str) -> bool:
         """Return whether any expression of the file calls a function."""

@@ -7,9 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings import column_sources, columns_section, event_section, table_file
+from enrichment.settings import column_sources, columns_section, event_section, table_file, tables_section
 from enrichment.settings.event_section import Declared
-from enrichment.settings.model import BatchLimits, CacheLimits, LookupRules, OnMiss, PipelineConfig
+from enrichment.settings.model import (
+    BatchLimits,
+    CacheLimits,
+    Column,
+    LookupRules,
+    OnMiss,
+    PipelineConfig,
+    TableField,
+)
 from enrichment.settings.toml_section import Section, shown
 
 _WEEK_S = 604_800
@@ -73,18 +81,26 @@ def inspect(path: Path, table: Path) -> tuple[PipelineConfig | None, list[str]]:
     if values is None:
         return None, problems
     file = Section(values, "", problems, path.name)
-    file.refuse_others(("event", "lookup", "columns", "batch"))
-    declared = event_section.read(file.section("event"))
+    file.refuse_others(("event", "lookup", "columns", "tables", "unmatched", "batch"))
+    declared = event_section.read(file.section("event"), path.parent)
     before = len(problems)
     lookup = _lookup(file.section("lookup"), declared)
     usable = table_columns is not None and declared.id_is_good and len(problems) == before
-    columns = columns_section.read(
-        file.section("columns"), table_columns, declared, column_sources.known(declared, {"profile": lookup})
-    )
+    roots = column_sources.known(declared, {"profile": lookup})
+
+    def read_columns(section: Section, fields: Mapping[str, TableField] | None) -> tuple[Column, ...]:
+        return columns_section.read(section, fields, declared, roots)
+
+    tables = tables_section.read(file, problems, declared, path.parent, read_columns)
+    # All events may go to tables of their own; then there is nothing to write to the table of the environment.
+    goes_elsewhere = "tables" in values and "columns" not in values
+    columns = () if goes_elsewhere else read_columns(file.section("columns"), table_columns)
+    unmatched = tables_section.unmatched(file, tables)
     batch = _batch(file.section("batch"))
     fields = tuple(field for field in declared.shape.fields if field.name not in declared.broken)
     shape = replace(declared.shape, fields=fields)
-    return PipelineConfig(shape, lookup, columns, batch) if usable else None, problems
+    config = PipelineConfig(shape, lookup, columns, batch, tables, unmatched)
+    return config if usable else None, problems
 
 
 def _load(path: Path, problems: list[str]) -> Mapping[str, object] | None:

@@ -6,10 +6,20 @@ checked by reading the file. `python -m enrichment schema` prints it; `function/
 
 from typing import Any
 
-from enrichment.event import MAX_EVENT_ID_LENGTH
+from enrichment.event.encoding import ENCODINGS
+from enrichment.event.identity import CONTENT
 from enrichment.row import MAX_ROW_BYTES
 from enrichment.settings.columns_section import UNITS, UNKNOWN_FIELDS
-from enrichment.settings.model import BatchLimits, CacheLimits, FieldType, LookupRules, OnMiss
+from enrichment.settings.model import (
+    BatchLimits,
+    CacheLimits,
+    FieldType,
+    Format,
+    LookupRules,
+    OnConflict,
+    OnMiss,
+    Unmatched,
+)
 
 Schema = dict[str, Any]
 
@@ -35,11 +45,47 @@ def pipeline_schema() -> Schema:
                 "event": _event(),
                 "lookup": _lookup(),
                 "columns": _columns(),
+                "tables": {
+                    "type": "array",
+                    "items": _one_table(),
+                    "description": "the tables that take some of the events; the first that fits takes a row",
+                },
+                "unmatched": {
+                    "enum": [choice.value for choice in Unmatched],
+                    "default": Unmatched.DEAD_LETTER.value,
+                    "description": "what becomes of an event that no table takes, where there are no columns",
+                },
                 "batch": _batch(),
             },
-            required=("event", "lookup", "columns"),
+            required=("event", "lookup"),
         ),
+        "anyOf": [{"required": ["columns"]}, {"required": ["tables"]}],
     }
+
+
+def _one_table() -> Schema:
+    return _table(
+        {
+            "name": {
+                "type": "string",
+                "pattern": "^[A-Za-z0-9_-]{1,64}$",
+                "description": "what the file calls it",
+            },
+            "when": {**EXPRESSION, "description": "which events are written to it"},
+            "table": {
+                "type": "string",
+                "minLength": 1,
+                "description": "project.dataset.table, or the id of a table in the dataset of BIGQUERY_TABLE",
+            },
+            "schema": {
+                "type": "string",
+                "description": "the file of the table's definition, beside pipeline.toml",
+            },
+            "columns": _columns(),
+        },
+        "A table that some of the events are written to.",
+        required=("name", "when", "table", "schema", "columns"),
+    )
 
 
 def _event() -> Schema:
@@ -56,11 +102,33 @@ def _event() -> Schema:
     return _table(
         {
             "id": {
-                "type": "string",
-                "pattern": r"^(message\.id|event\..+)$",
-                "description": "what names an event and its row: message.id, or event. and a declared string of at "
-                f"most {MAX_EVENT_ID_LENGTH} characters",
+                "anyOf": [EXPRESSION, {"type": "array", "items": EXPRESSION, "minItems": 1}],
+                "description": "what names an event and its row: an expression, several that are joined, or "
+                f"{CONTENT} for the SHA-256 of the data",
             },
+            "encoding": {
+                "anyOf": [{"enum": [*ENCODINGS]}, {"type": "array", "items": {"enum": [*ENCODINGS]}}],
+                "description": "what the data is encoded in, the outermost first",
+            },
+            "format": {
+                "enum": [choice.value for choice in Format],
+                "default": Format.JSON.value,
+                "description": "how the data hold events",
+            },
+            "schema": {
+                "type": "string",
+                "description": 'the file of the Avro schema, beside pipeline.toml; for format = "avro" alone',
+            },
+            "on_conflict": {
+                "enum": [choice.value for choice in OnConflict],
+                "default": OnConflict.DEAD_LETTER.value,
+                "description": "what becomes of an event whose id belongs to one of different content",
+            },
+            "drop": {
+                "anyOf": [EXPRESSION, {"type": "array", "items": EXPRESSION, "minItems": 1}],
+                "description": "the conditions under which an event is acknowledged and not written",
+            },
+            "each": {**EXPRESSION, "description": "the array whose items make a row each"},
             "fields": {
                 "type": "object",
                 "description": "what every event is checked for; a dotted name stands in quotes",

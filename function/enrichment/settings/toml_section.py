@@ -61,6 +61,17 @@ class Section:
             found = {}
         return Section(found, self._under(key), self._problems, self._file)
 
+    def sections(self, key: str) -> list["Section"]:
+        """Return the tables of an array of tables; none where it is missing or something else, which is noted."""
+        found = self.values.get(key, [])
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            self.problem(key, f"must be an array of tables: [[{key}]].")
+            return []
+        return [
+            Section(one, f"{self._under(key)}[{number}]", self._problems, self._file)
+            for number, one in enumerate(found)
+        ]
+
     def text(self, key: str, about: str) -> str | None:
         """A string that must be there and must not be empty.
 

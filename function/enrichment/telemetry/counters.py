@@ -14,6 +14,7 @@ DESCRIPTIONS = {
     "lookup_calls": "Calls to the service, by result.",
     "lookup_throttled": "Lookups that had to wait until the service was to be asked again.",
     "lookup_requests": "Requests to the private HTTP entry point, by outcome.",
+    "identity_conflicts": "Events whose id belonged to another event of different content, by what became of them.",
     "pushes_refused": "Requests to the entry point for events that were no delivery, by reason.",
     "insert_requests": "Requests to BigQuery.",
     "insert_rows": "Rows in those requests.",

@@ -76,6 +76,7 @@ _SEVERITIES = {
     Disposition.DEAD_LETTERED: Severity.WARNING,
     Disposition.RETRY: Severity.WARNING,
     Disposition.FAULT: Severity.ERROR,
+    Disposition.DROPPED: Severity.DEBUG,
 }
 
 

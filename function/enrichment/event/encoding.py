@@ -1,0 +1,107 @@
+"""Encodings of a message's data, undone in the order in which `pipeline.toml` names them.
+
+What comes out is bounded, so that a few kilobytes cannot fill the memory (a decompression bomb). What is left over
+after the end of compressed data is refused: it would be lost.
+"""
+
+import base64
+import binascii
+import io
+import zlib
+from collections.abc import Callable, Sequence
+
+from enrichment.errors import failure
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Most bytes that an encoding may hold, six times the largest message of Pub/Sub."""
+
+
+def undo(data: bytes, encodings: Sequence[str]) -> bytes:
+    """Return the data without its encodings.
+
+    Args:
+        data: As it was published.
+        encodings: Names of `ENCODINGS`, the outermost first.
+
+    Raises:
+        BadEventError: `data_undecodable`, the data is not in one of them, or holds more than `MAX_BYTES`.
+    """
+    for name in encodings:
+        try:
+            data = _UNDO[name](data)
+        except (ValueError, OSError, EOFError, zlib.error):
+            raise failure(
+                "data_undecodable", f"the data is not {name}, which [event] encoding in pipeline.toml says"
+            ) from None
+        if len(data) > MAX_BYTES:
+            raise failure("data_undecodable", f"the data holds more than {MAX_BYTES} bytes in {name}")
+    return data
+
+
+def redo(data: bytes, encodings: Sequence[str]) -> bytes:
+    """Return data in the encodings that `undo` takes away.
+
+    Args:
+        data: Without them.
+        encodings: Names of `ENCODINGS`, the outermost first.
+    """
+    for name in reversed(encodings):
+        data = _REDO[name](data)
+    return data
+
+
+def _from_gzip(data: bytes) -> bytes:
+    import gzip  # for a pipeline with it alone
+
+    if not data:
+        raise EOFError
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _to_gzip(data: bytes) -> bytes:
+    import gzip
+
+    return gzip.compress(data, mtime=0)
+
+
+def _from_zlib(data: bytes) -> bytes:
+    reader = zlib.decompressobj()
+    found = reader.decompress(data, MAX_BYTES + 1)
+    if len(found) <= MAX_BYTES and (not reader.eof or reader.unused_data):
+        raise EOFError
+    return found
+
+
+def _from_base64(data: bytes) -> bytes:
+    return binascii.a2b_base64(data.translate(None, b"\r\n"), strict_mode=True)
+
+
+def _from_utf_16(data: bytes) -> bytes:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16").encode()
+    # Without a mark: JSON begins with an ASCII character, whose zero byte says which half comes first.
+    return data.decode("utf-16-be" if data[:1] == b"\x00" else "utf-16-le").encode()
+
+
+def _from_utf_8_bom(data: bytes) -> bytes:
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+_UNDO: dict[str, Callable[[bytes], bytes]] = {
+    "base64": _from_base64,
+    "gzip": _from_gzip,
+    "zlib": _from_zlib,
+    "utf-8-bom": _from_utf_8_bom,
+    "utf-16": _from_utf_16,
+}
+_REDO: dict[str, Callable[[bytes], bytes]] = {
+    "base64": base64.b64encode,
+    "gzip": _to_gzip,
+    "zlib": zlib.compress,
+    "utf-8-bom": lambda data: b"\xef\xbb\xbf" + data,
+    "utf-16": lambda data: data.decode(errors="replace").encode("utf-16"),
+}
+
+ENCODINGS = tuple(_UNDO)
+"""The names that `pipeline.toml` may use."""

@@ -1,0 +1,180 @@
+"""The events in a message: its encodings undone, its format read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from enrichment.documents import strict_json
+from enrichment.errors import EnrichmentError, failure
+from enrichment.event import encoding
+from enrichment.event.message import Message
+from enrichment.settings.model import EventShape, Format
+
+MAX_EVENTS = 10_000
+"""Most events in one message: each is looked up and written within the message's time."""
+
+_ENVELOPE = ("id", "source", "specversion", "type")
+_ATTRIBUTE = "ce-"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a message holds of one event.
+
+    Args:
+        message: The message. Where it holds several events, as if it had been published for this one alone: its id
+            ends in the event's number, and its data are the event's own.
+        data: The event's bytes without their encodings.
+        encodings: What `message.data` still lacks to be what would be published, the outermost first.
+    """
+
+    message: Message
+    data: bytes
+    encodings: tuple[str, ...] = ()
+
+    def published(self) -> Message:
+        """Return the message with the bytes that would be published for this event alone."""
+        if not self.encodings:
+            return self.message
+        return replace(self.message, data=encoding.redo(self.data, self.encodings))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An event's document.
+
+    Args:
+        document: The event, parsed.
+        text: The same as JSON, as it came where it was JSON.
+        cloudevent: The attributes of the CloudEvent around it; None where there is none.
+    """
+
+    document: dict[str, object]
+    text: str
+    cloudevent: Mapping[str, object] | None = None
+
+
+def split(message: Message, shape: EventShape) -> list[Part]:
+    """Return the events in a message, none of them parsed yet.
+
+    Args:
+        message: The message.
+        shape: How its data are encoded, and which format they have.
+
+    Raises:
+        BadEventError: `data_undecodable`, an encoding cannot be undone; `json_invalid`, there is nothing in it;
+            `event_invalid`, there are more than `MAX_EVENTS`.
+    """
+    data = encoding.undo(message.data, shape.encodings) if shape.encodings else message.data
+    if shape.format is not Format.NDJSON:
+        return [Part(message, data)]
+    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    if not lines:
+        raise _not_json(data, "it is empty")
+    if len(lines) == 1:
+        return [Part(message, lines[0])]
+    if len(lines) > MAX_EVENTS:
+        raise failure(
+            "event_invalid", f"the message holds more than {MAX_EVENTS} events: publish fewer in one"
+        )
+    return [
+        Part(replace(message, message_id=f"{message.message_id}:{number}", data=line), line, shape.encodings)
+        for number, line in enumerate(lines)
+    ]
+
+
+def read(part: Part, shape: EventShape) -> Document:
+    """Read one event.
+
+    Args:
+        part: Its bytes.
+        shape: Which format they have.
+
+    Raises:
+        BadEventError: `json_invalid`, they are not JSON; `event_invalid`, they are no event of the format.
+    """
+    match shape.format:
+        case Format.AVRO:
+            return _avro(part, shape)
+        case Format.CLOUDEVENTS:
+            return _cloudevent(part)
+        case _:
+            return _json(part.data)
+
+
+def _json(data: bytes) -> Document:
+    try:
+        return Document(strict_json.parse_object(data), data.decode())
+    except strict_json.NotJsonError as error:
+        raise _not_json(data, str(error)) from None
+    except strict_json.NotValidError as error:
+        raise _invalid(str(error)) from None
+
+
+def _avro(part: Part, shape: EventShape) -> Document:
+    from enrichment.event.avro import AvroRecordError  # for a pipeline with Avro alone
+
+    if shape.avro is None:
+        raise TypeError("a pipeline that was checked has a schema for Avro")
+    try:
+        document = shape.avro.decode(part.data, part.message.attributes)
+    except AvroRecordError as error:
+        raise failure("data_undecodable", f"the data is not Avro as the schema says: {error}") from None
+    text = msgspec.json.encode(document)
+    try:
+        # Integers beyond 64 bits and names that are there twice cannot be, but the nesting may be too deep.
+        strict_json.parse(text)
+    except strict_json.NotValidError as error:
+        raise _invalid(str(error)) from None
+    return Document(document, text.decode())
+
+
+def _cloudevent(part: Part) -> Document:
+    """Read a CloudEvent in a message, in structured or binary mode.
+
+    In binary mode its attributes are the message's, with `ce-` before their names
+    (https://github.com/google/knative-gcp/blob/main/docs/spec/pubsub-protocol-binding.md).
+    """
+    attributes: dict[str, object] = {
+        name.removeprefix(_ATTRIBUTE): value
+        for name, value in part.message.attributes.items()
+        if name.startswith(_ATTRIBUTE)
+    }
+    if "specversion" in attributes:
+        inner = _json(part.data)
+        return replace(inner, cloudevent=_checked(attributes))
+    envelope = _json(part.data).document
+    raw = msgspec.json.decode(part.data, type=dict[str, msgspec.Raw])
+    cloudevent = _checked(
+        {name: value for name, value in envelope.items() if name not in ("data", "data_base64")}
+    )
+    if "data_base64" in envelope:
+        try:
+            data = msgspec.convert(envelope["data_base64"], bytes)
+        except msgspec.ValidationError:
+            raise _invalid("data_base64 of the CloudEvent is no base64") from None
+    else:
+        data = bytes(raw.get("data", b"null"))
+    if not isinstance(envelope.get("data"), dict) and "data_base64" not in envelope:
+        raise _invalid("data of the CloudEvent is not a JSON object")
+    return replace(_json(data), cloudevent=cloudevent)
+
+
+def _checked(cloudevent: dict[str, object]) -> dict[str, object]:
+    for name in _ENVELOPE:
+        found = cloudevent.get(name)
+        if not isinstance(found, str) or not found:
+            raise _invalid(f"it is no CloudEvent, for its {name} is missing or no text")
+    return cloudevent
+
+
+def _not_json(data: bytes, parser_says: str) -> EnrichmentError:
+    from enrichment.event import diagnosis  # for bad events alone
+
+    what = diagnosis.of_not_json(data, parser_says)
+    return failure("json_invalid", f"the message is not JSON: {what}")
+
+
+def _invalid(problem: str) -> EnrichmentError:
+    return failure("event_invalid", f"the message is not an event: {problem}")

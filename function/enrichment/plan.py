@@ -1,0 +1,115 @@
+"""What an event is to become: dropped, or one or more rows, each with its name and its table. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from enrichment.errors import failure
+from enrichment.event import Event, identity
+from enrichment.expressions import EvaluationError, Expression, Scope
+from enrichment.settings.model import Column, EventShape, OnConflict, PipelineConfig, Unmatched
+
+MAX_ROWS = 10_000
+"""Most rows of one event: all are written within its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """A row that is to be written.
+
+    Args:
+        row_id: What names it: `row.id`.
+        digest: A digest of the content that the name belongs to.
+        table: Where it goes, a name of `[[tables]]`; empty for the table of the environment.
+        columns: What is written.
+        scope: What its expressions find, but for what is looked up.
+    """
+
+    row_id: str
+    digest: str
+    table: str
+    columns: tuple[Column, ...]
+    scope: Scope
+
+    @property
+    def insert_id(self) -> str:
+        """What BigQuery is to drop repeats by."""
+        return identity.insert_id(self.row_id, self.digest)
+
+
+def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
+    """Decide which rows an event makes.
+
+    Args:
+        event: The event.
+        config: What `pipeline.toml` says.
+
+    Returns:
+        The rows. None where the event is to be dropped: a `drop` says so, `each` finds nothing, or no table takes it.
+
+    Raises:
+        BadEventError: `event_invalid`, an expression cannot be evaluated for it, `each` finds something else than an
+            array, or more than `MAX_ROWS`; `event_unmatched`, no table takes it.
+    """
+    shape = config.event
+    if any(_is_true(condition, event.scope, "[event] drop") for condition in shape.drop):
+        return []
+    if shape.each is None:
+        digest = identity.content_digest(event.document)
+        row = _row(event.scope, event.event_id, digest, config)
+        return [] if row is None else [row]
+    digest = "" if shape.id_is_of_items else identity.content_digest(event.document)
+    rows = []
+    for number, item in enumerate(_items(shape.each, event.scope)):
+        scope = event.scope.extended({"item": item, "index": number})
+        if shape.id_is_of_items:
+            row_id = identity.identify(shape.id, scope)
+            content = identity.content_digest(event.document, item)
+        else:
+            row_id, content = identity.joined(event.event_id, str(number)), digest
+        row = _row(scope, row_id, content, config)
+        if row is not None:
+            rows.append(row)
+    return rows
+
+
+def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> PlannedRow | None:
+    """The row of one scope; None where no table takes it and it is to be dropped."""
+    if config.event.on_conflict is OnConflict.WRITE:
+        row_id = identity.joined(row_id, digest)
+    scope = scope.extended({"row": {"id": row_id}})
+    for table in config.tables:
+        if _is_true(table.when, scope, f"[[tables]] {table.name} when"):
+            return PlannedRow(row_id, digest, table.name, table.columns, scope)
+    if config.columns:
+        return PlannedRow(row_id, digest, "", config.columns, scope)
+    if config.unmatched is Unmatched.DROP:
+        return None
+    raise failure("event_unmatched", "none of the [[tables]] takes the event, and there are no [columns]")
+
+
+def _items(each: Expression, scope: Scope) -> Sequence[object]:
+    try:
+        found = each.evaluate(scope)
+    except EvaluationError as error:
+        raise failure("event_invalid", f"[event] each cannot be read: {each.text} {error}") from None
+    if found is None:
+        return ()
+    if not isinstance(found, list):
+        raise failure("event_invalid", f"[event] each must find an array, and {each.text} is none")
+    if len(found) > MAX_ROWS:
+        raise failure(
+            "event_invalid", f"[event] each finds more than {MAX_ROWS} items: publish fewer in one event"
+        )
+    return found
+
+
+def _is_true(condition: Expression, scope: Scope, setting: str) -> bool:
+    try:
+        return condition.is_true(scope)
+    except EvaluationError as error:
+        raise failure("event_invalid", f"{setting} cannot be read: {condition.text} {error}") from None
+
+
+def shape_needs_memory(shape: EventShape) -> bool:
+    """Whether an id can belong to two contents: not where the content is part of the id."""
+    return bool(shape.id) and shape.on_conflict is not OnConflict.WRITE

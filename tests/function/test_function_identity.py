@@ -1,0 +1,261 @@
+"""What names a row, and what an event is to become."""
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from enrichment import event, plan
+from enrichment.errors import BadEventError
+from enrichment.event import identity
+from enrichment.event.message import Message, unnamed
+from enrichment.event.recent_ids import RecentIds
+from enrichment.expressions import compile_expression
+from enrichment.settings import pipeline_file
+from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
+from enrichment.settings.model import (
+    Column,
+    EventShape,
+    Field,
+    FieldType,
+    OnConflict,
+    PipelineConfig,
+    Table,
+    Unmatched,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOTS = ("event", "message", "item", "index", "row")
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+USER = (Field(("user",), FieldType.STRING),)
+COLUMNS = (Column("c", "STRING", repeated=False, required=False, expression=None, default="x"),)
+SHIPPED = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
+
+
+def sources(*texts: str) -> tuple[Any, ...]:
+    return tuple(compile_expression(text, ROOTS) for text in texts)
+
+
+def configured(*id_texts: str, **changes: Any) -> PipelineConfig:  # noqa: ANN401 - both classes' own
+    more = {name: changes.pop(name) for name in ("columns", "tables", "unmatched") if name in changes}
+    shape = EventShape(sources(*id_texts), USER, **changes)
+    return replace(SHIPPED, event=shape, **{"columns": COLUMNS, **more})
+
+
+def decoded(config: PipelineConfig, document: object, **attributes: str) -> event.Event:
+    message = Message(json.dumps(document).encode(), attributes, "m-1", NOW, delivery_id="m-1")
+    (part,) = event.split(message, config.event)
+    return event.decode(part, config.event, ("user",))
+
+
+def planned(config: PipelineConfig, **document: object) -> list[plan.PlannedRow]:
+    return plan.plan(decoded(config, {"user": "u", **document}), config)
+
+
+def refused(config: PipelineConfig, **document: object) -> str:
+    with pytest.raises(BadEventError) as caught:
+        planned(config, **document)
+    return f"{caught.value.reason}: {caught.value.detail}"
+
+
+# --- ids ---
+
+
+@pytest.mark.parametrize(
+    ("texts", "document", "row_id"),
+    [
+        (["event.id"], {"id": "e"}, "e"),
+        (["event.id"], {"id": 7}, "7"),
+        (["event.id"], {"id": "x" * 128}, "x" * 128),
+        (["event.id"], {"id": "x" * 129}, "sha256:" + hashlib.sha256(b"x" * 129).hexdigest()),
+        (["event.a", "event.b"], {"a": "x", "b": "y"}, "x|y"),
+        (["event.a", "event.b"], {"a": "x|", "b": "y\\"}, "x\\||y\\\\"),
+        (["event.a || event.b"], {"b": "y"}, "y"),
+        (["message.id", "event.n"], {"n": 0}, "m-1|0"),
+        (["message.publish_time"], {}, "2026-03-01T12:00:00Z"),
+    ],
+)
+def test_an_id_is_a_value_or_several_that_are_joined(
+    texts: list[str], document: dict[str, object], row_id: str
+) -> None:
+    (row,) = planned(configured(*texts), **document)
+    assert row.row_id == row_id
+
+
+def test_an_id_may_be_an_attribute() -> None:
+    config = configured("message.attributes.ce-id")
+    assert decoded(config, {"user": "u"}, **{"ce-id": "c-1"}).event_id == "c-1"
+
+
+def test_the_content_may_be_the_id() -> None:
+    config = configured()
+    data = json.dumps({"user": "u", "n": 1}).encode()
+    (row,) = planned(config, n=1)
+    assert row.row_id == "sha256:" + hashlib.sha256(data).hexdigest()
+    assert planned(config, n=2)[0].row_id != row.row_id
+
+
+@given(
+    st.lists(st.text(max_size=5), min_size=2, max_size=4),
+    st.lists(st.text(max_size=5), min_size=2, max_size=4),
+)
+def test_no_two_lists_give_one_id(one: list[str], other: list[str]) -> None:
+    assert (identity.joined(*one) == identity.joined(*other)) == (one == other)
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_an_id_is_short_enough_for_an_insert_id_and_still_its_own(one: str, other: str) -> None:
+    assert len(identity.shortened(one)) <= 128
+    assert len(identity.insert_id(one, "d" * 24)) <= 128
+    assert (identity.shortened(one) == identity.shortened(other)) == (one == other)
+
+
+def test_a_text_that_looks_like_a_hashed_id_is_hashed_itself() -> None:
+    long = "x" * 129
+    assert identity.shortened(identity.shortened(long)) != identity.shortened(long)
+
+
+@pytest.mark.parametrize("value", [None, "", "a\nb", 1.5, True, [], {}], ids=str)
+@pytest.mark.parametrize("texts", [["event.id"], ["event.user", "event.id"]], ids=["single", "composite"])
+def test_a_value_that_can_be_no_id_is_the_events_mistake(texts: list[str], value: object) -> None:
+    refusal = refused(configured(*texts), id=value)
+    assert refusal.startswith("event_invalid")
+    assert "event.id" in refusal
+
+
+def test_a_push_that_names_no_message_says_what_to_set() -> None:
+    config = configured("message.id")
+    (part,) = event.split(unnamed(b'{"user": "u"}', NOW), config.event)
+    with pytest.raises(BadEventError, match="--push-no-wrapper-write-metadata"):
+        event.decode(part, config.event, ("user",))
+
+
+def test_equal_content_has_one_insert_id_whatever_its_order_and_white_space() -> None:
+    config = configured("event.id")
+    rows = [
+        planned(config, id="e", a=1, b={"x": [1], "y": 2})[0],
+        planned(config, b={"y": 2, "x": [1]}, a=1, id="e")[0],
+    ]
+    assert len({row.insert_id for row in rows}) == 1
+    other = planned(config, id="e", a=2, b={"x": [1], "y": 2})[0]
+    assert other.row_id == rows[0].row_id
+    assert other.insert_id != rows[0].insert_id
+
+
+# --- recent ids ---
+
+
+def test_an_id_belongs_to_the_content_that_came_first() -> None:
+    recent = RecentIds()
+    assert recent.claim("e", "one")
+    assert recent.claim("e", "one")
+    assert not recent.claim("e", "two")
+    recent.release("e", "two")
+    assert not recent.claim("e", "two")
+    recent.release("e", "one")
+    assert recent.claim("e", "two")
+
+
+def test_the_memory_is_bounded_and_the_oldest_go_first() -> None:
+    recent = RecentIds(max_ids=2)
+    for name in ("a", "b", "c"):
+        assert recent.claim(name, "one")
+    assert recent.claim("a", "two")
+    assert not recent.claim("c", "two")
+
+
+# --- drop, each, tables ---
+
+
+@pytest.mark.parametrize(
+    ("document", "rows"),
+    [
+        ({"type": "ping"}, 0),
+        ({"type": "order", "test": True}, 0),
+        ({"type": "order", "test": False}, 1),
+        ({}, 1),
+    ],
+)
+def test_an_event_that_one_of_the_conditions_names_is_dropped(document: dict[str, object], rows: int) -> None:
+    config = configured("event.user", drop=sources("event.type == 'ping'", "event.test"))
+    assert len(planned(config, **document)) == rows
+
+
+def test_a_condition_that_cannot_be_evaluated_is_the_events_mistake() -> None:
+    refusal = refused(configured("event.user", drop=sources("contains(event.tags, 'x')")), tags=7)
+    assert refusal.startswith("event_invalid")
+    assert "[event] drop" in refusal
+
+
+def test_each_item_is_a_row_named_by_its_number() -> None:
+    config = configured("event.id", each=sources("event.items")[0])
+    rows = planned(config, id="e", items=[{"n": 1}, {"n": 2}])
+    assert [row.row_id for row in rows] == ["e|0", "e|1"]
+    assert [(row.scope.roots["item"], row.scope.roots["index"]) for row in rows] == [
+        ({"n": 1}, 0),
+        ({"n": 2}, 1),
+    ]
+    assert [row.scope.roots["row"] for row in rows] == [{"id": "e|0"}, {"id": "e|1"}]
+
+
+def test_an_item_may_name_its_row() -> None:
+    config = configured("event.id", "item.sku", each=sources("event.items")[0])
+    rows = planned(config, id="e", items=[{"sku": "a"}, {"sku": "b"}])
+    assert [row.row_id for row in rows] == ["e|a", "e|b"]
+    same, other = planned(config, id="e", items=[{"sku": "a", "n": 1}, {"sku": "a", "n": 2}])
+    assert (same.row_id, same.digest != other.digest) == (other.row_id, True)
+
+
+@pytest.mark.parametrize("items", [None, []])
+def test_an_event_without_items_makes_no_row(items: object) -> None:
+    assert planned(configured("event.user", each=sources("event.items")[0]), items=items) == []
+
+
+@pytest.mark.parametrize("items", ["text", {"a": 1}, 7, False], ids=str)
+def test_each_must_find_an_array(items: object) -> None:
+    refusal = refused(configured("event.user", each=sources("event.items")[0]), items=items)
+    assert refusal.startswith("event_invalid: [event] each must find an array")
+
+
+def test_more_rows_than_can_be_written_in_time_are_refused() -> None:
+    refusal = refused(configured("event.user", each=sources("event.items")[0]), items=[0] * 10_001)
+    assert "more than 10000 items" in refusal
+
+
+TABLES = (
+    Table("orders", sources("event.type == 'order'")[0], "orders", COLUMNS),
+    Table("all", sources("event.type")[0], "others", COLUMNS),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [("order", "orders"), ("refund", "all"), (None, "")],
+    ids=["first", "second", "columns"],
+)
+def test_the_first_table_that_fits_takes_the_row(kind: str | None, table: str) -> None:
+    (row,) = planned(configured("event.user", tables=TABLES), type=kind)
+    assert row.table == table
+
+
+def test_what_no_table_takes_is_dead_lettered_or_dropped() -> None:
+    strict = configured("event.user", tables=TABLES, columns=())
+    assert refused(strict).startswith("event_unmatched")
+    assert planned(replace(strict, unmatched=Unmatched.DROP)) == []
+
+
+def test_each_item_finds_its_own_table() -> None:
+    tables = (Table("paid", sources("item.paid")[0], "paid", COLUMNS),)
+    config = configured("event.user", each=sources("event.items")[0], tables=tables)
+    rows = planned(config, items=[{"paid": True}, {"paid": False}])
+    assert [row.table for row in rows] == ["paid", ""]
+
+
+def test_where_every_content_is_a_row_of_its_own_the_content_is_a_part_of_its_id() -> None:
+    config = configured("event.id", on_conflict=OnConflict.WRITE)
+    one, other = planned(config, id="e", n=1)[0], planned(config, id="e", n=2)[0]
+    assert one.row_id != other.row_id
+    assert planned(config, id="e", n=1)[0].row_id == one.row_id

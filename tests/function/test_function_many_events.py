@@ -1,0 +1,280 @@
+"""Messages with several events, and events with several rows: each ends for itself, and the message with the last."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import meshpass
+import pytest
+from enrichment.deadline import TimeBudget
+from enrichment.enricher import Enricher
+from enrichment.errors import BadEventError, Disposition, Stage, TransientError
+from enrichment.event.message import Message
+from enrichment.event.push import Push
+from enrichment.expressions import compile_expression
+from enrichment.row import Row
+from enrichment.settings import pipeline_file
+from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
+from enrichment.settings.model import Format, OnConflict, PipelineConfig, Table
+from enrichment.telemetry.counters import Counters
+from enrichment.telemetry.log import Log, Severity
+
+from .world import World
+
+SHIPPED = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
+LINES = replace(SHIPPED, event=replace(SHIPPED.event, format=Format.NDJSON))
+BUSY = TransientError(Stage.WRITE, "busy", "")
+BAD = BadEventError(Stage.WRITE, "row_invalid", "")
+
+
+class Moody(World):
+    """A world whose writes fail for some events."""
+
+    def __init__(self, fails: Mapping[str, Exception] | None = None) -> None:
+        super().__init__()
+        self.fails = dict(fails or {})
+
+    async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+        await asyncio.sleep(0)
+        if error := self.fails.get(str(row.columns["event_id"])):
+            raise error
+        await super().write(row, deadline)
+
+
+class Scene:
+    def __init__(self, config: PipelineConfig, world: World, **sinks: World) -> None:
+        self.world = world
+        self.lines: list[dict[str, Any]] = []
+        self.counters = Counters()
+        log = Log("", Severity.DEBUG, write=lambda line: self.lines.append(json.loads(line)))
+        now = datetime(2026, 3, 1, tzinfo=UTC)
+        self.enricher = Enricher(
+            config, world, world, world, TimeBudget(10.0), log, "v", self.counters, lambda: now, sinks
+        )
+
+    def deliver(self, *events: dict[str, object] | bytes, message_id: str = "m-1") -> Disposition:
+        data = b"\n".join(one if isinstance(one, bytes) else json.dumps(one).encode() for one in events)
+        message = Message(
+            data, {"k": "v"}, message_id, datetime(2026, 3, 1, tzinfo=UTC), delivery_id=message_id
+        )
+        return asyncio.run(self.enricher.handle(Push(b"", message, {}))).disposition
+
+    def written(self) -> list[str]:
+        return sorted(str(row.columns["event_id"]) for row in self.world.rows)
+
+    def count(self, outcome: str) -> int:
+        totals = self.counters.snapshot()
+        return sum(total for name, total in totals.items() if name.startswith(f"events/{outcome}"))
+
+
+def one(name: str, **fields: object) -> dict[str, object]:
+    return {"event_id": name, "user_id": "u", "type": "t", "occurred_at": "2026-03-01T12:00:00Z", **fields}
+
+
+def test_each_event_of_a_message_ends_for_itself() -> None:
+    scene = Scene(LINES, Moody())
+    assert (
+        scene.deliver(one("a"), b"no json", one("b"), one("c", user_id="nobody")) is Disposition.DEAD_LETTERED
+    )
+    assert scene.written() == ["a", "b"]
+    letters = scene.world.letters
+    assert [letter.data for letter in letters] == [
+        b"no json",
+        json.dumps(one("c", user_id="nobody")).encode(),
+    ]
+    assert [letter.attributes["dead_letter_reason"] for letter in letters] == [
+        "json_invalid",
+        "profile_not_found",
+    ]
+    assert [letter.attributes["dead_letter_message_id"] for letter in letters] == ["m-1:1", "m-1:3"]
+    assert all(letter.attributes["k"] == "v" for letter in letters)
+    assert (scene.count("written"), scene.count("dead-lettered")) == (2, 2)
+    assert [line["logging.googleapis.com/labels"]["outcome"] for line in scene.lines] == [
+        "written", "dead-lettered", "written", "dead-lettered",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fails", "disposition"),
+    [
+        ({}, Disposition.WRITTEN),
+        ({"a": BAD}, Disposition.DEAD_LETTERED),
+        ({"a": BAD, "b": BUSY}, Disposition.RETRY),
+        ({"a": BUSY, "b": ValueError()}, Disposition.FAULT),
+        ({"a": ValueError(), "b": BAD}, Disposition.FAULT),
+    ],
+)
+def test_the_message_ends_as_the_gravest_of_its_events(
+    fails: dict[str, Exception], disposition: Disposition
+) -> None:
+    assert Scene(LINES, Moody(fails)).deliver(one("a"), one("b"), one("c")) is disposition
+
+
+def test_a_message_that_comes_again_doubles_no_dead_letter_and_no_row() -> None:
+    world = Moody({"b": BUSY})
+    scene = Scene(LINES, world)
+    events = (one("a"), b"no json", one("b"))
+    assert scene.deliver(*events) is Disposition.RETRY
+    assert (scene.written(), world.letters) == (["a"], [])
+    assert scene.count("retry") == 2
+    reasons = {line["logging.googleapis.com/labels"].get("reason") for line in scene.lines}
+    assert reasons == {None, "busy", "message_incomplete"}
+    world.fails.clear()
+    assert scene.deliver(*events) is Disposition.DEAD_LETTERED
+    assert len(world.letters) == 1
+    assert len({row.insert_id for row in world.rows}) == 2
+
+
+def test_a_dead_letter_that_cannot_be_published_brings_the_message_back() -> None:
+    world = Moody()
+    world.failures = {"publish": BUSY}
+    assert Scene(LINES, world).deliver(one("a"), b"no json") is Disposition.RETRY
+
+
+# --- two events with one id ---
+
+
+def conflicting(on_conflict: OnConflict, world: World | None = None) -> Scene:
+    return Scene(replace(SHIPPED, event=replace(SHIPPED.event, on_conflict=on_conflict)), world or World())
+
+
+def test_a_second_event_of_one_id_is_dead_lettered_and_counted() -> None:
+    scene = conflicting(OnConflict.DEAD_LETTER)
+    assert scene.deliver(one("e", n=1)) is Disposition.WRITTEN
+    assert scene.deliver(one("e", n=2), message_id="m-2") is Disposition.DEAD_LETTERED
+    (letter,) = scene.world.letters
+    assert letter.attributes["dead_letter_reason"] == "identity_conflict"
+    assert json.loads(letter.data)["n"] == 2
+    assert scene.counters.total("identity_conflicts", on_conflict="dead-letter") == 1
+
+
+def test_the_same_event_published_twice_is_no_conflict() -> None:
+    scene = conflicting(OnConflict.DEAD_LETTER)
+    again = dict(reversed(one("e", n=1).items()))
+    assert scene.deliver(one("e", n=1)) is scene.deliver(again, message_id="m-2") is Disposition.WRITTEN
+    assert len({row.insert_id for row in scene.world.rows}) == 1
+
+
+@pytest.mark.parametrize("on_conflict", [OnConflict.WRITE, OnConflict.LAST_WINS])
+def test_a_conflict_may_be_a_row_of_its_own(on_conflict: OnConflict) -> None:
+    scene = conflicting(on_conflict)
+    assert (
+        scene.deliver(one("e", n=1)) is scene.deliver(one("e", n=2), message_id="m-2") is Disposition.WRITTEN
+    )
+    assert len({row.insert_id for row in scene.world.rows}) == 2
+    assert scene.world.letters == []
+    # Where every content has a name of its own there is no conflict to count.
+    counted = scene.counters.total("identity_conflicts", on_conflict=on_conflict.value)
+    assert counted == (1 if on_conflict is OnConflict.LAST_WINS else 0)
+
+
+def test_an_event_that_was_not_written_keeps_no_other_from_its_id() -> None:
+    world = Moody({"e": BUSY})
+    scene = conflicting(OnConflict.DEAD_LETTER, world)
+    assert scene.deliver(one("e", n=1)) is Disposition.RETRY
+    world.fails.clear()
+    assert scene.deliver(one("e", n=2), message_id="m-2") is Disposition.WRITTEN
+
+
+def test_a_row_that_waits_to_be_written_holds_its_id() -> None:
+    waits, written = asyncio.Event(), asyncio.Event()
+
+    class Slow(World):
+        async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+            waits.set()
+            await written.wait()
+            await super().write(row, deadline)
+
+    scene = conflicting(OnConflict.DEAD_LETTER, Slow())
+
+    def push(n: int) -> Push:
+        data = json.dumps(one("e", n=n)).encode()
+        return Push(b"", Message(data, {}, f"m-{n}", datetime(2026, 3, 1, tzinfo=UTC)), {})
+
+    async def both() -> list[Disposition]:
+        first = asyncio.create_task(scene.enricher.handle(push(1)))
+        await waits.wait()
+        second = await scene.enricher.handle(push(2))
+        written.set()
+        return [(await first).disposition, second.disposition]
+
+    assert asyncio.run(both()) == [Disposition.WRITTEN, Disposition.DEAD_LETTERED]
+
+
+def test_a_conflict_inside_one_message_is_found_in_the_order_of_its_events() -> None:
+    scene = Scene(LINES, Moody())
+    assert scene.deliver(one("e", n=1), one("e", n=2), one("f")) is Disposition.DEAD_LETTERED
+    assert [json.loads(letter.data)["n"] for letter in scene.world.letters] == [2]
+
+
+# --- drop, each, tables ---
+
+
+def test_a_dropped_event_is_acknowledged_counted_and_told_in_one_line_for_debugging() -> None:
+    drop = (compile_expression("event.type == 'ping'", ("event",)),)
+    scene = Scene(replace(SHIPPED, event=replace(SHIPPED.event, drop=drop)), World())
+    assert scene.deliver(one("e", type="ping")) is Disposition.DROPPED
+    assert Disposition.DROPPED.status == 200
+    assert (scene.world.rows, scene.world.letters) == ([], [])
+    assert scene.count("dropped") == 1
+    (line,) = scene.lines
+    assert (line["severity"], line["event_id"]) == ("DEBUG", "e")
+
+
+def with_items() -> PipelineConfig:
+    each = compile_expression("event.items", ("event",))
+    return replace(SHIPPED, event=replace(SHIPPED.event, each=each))
+
+
+def test_an_event_makes_a_row_of_each_item() -> None:
+    scene = Scene(with_items(), World())
+    assert scene.deliver(one("e", items=[1, 2, 3])) is Disposition.WRITTEN
+    assert len({row.insert_id for row in scene.world.rows}) == 3
+    assert scene.count("written") == 1
+
+
+def test_nothing_of_an_event_is_written_before_all_of_its_rows_can_be_built() -> None:
+    class Unknown(World):
+        seen = 0
+
+        async def fetch(self, key: str, trace: Any, deadline: Any) -> Any:  # noqa: ANN401 - World's own
+            self.seen += 1
+            return await super().fetch("nobody" if self.seen == 2 else key, trace, deadline)
+
+    world = Unknown()
+    assert Scene(with_items(), world).deliver(one("e", items=[1, 2, 3])) is Disposition.DEAD_LETTERED
+    assert world.rows == []
+    assert len(world.letters) == 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "disposition"),
+    [
+        ([BAD], Disposition.DEAD_LETTERED),
+        ([BAD, BUSY], Disposition.RETRY),
+        ([BUSY, ValueError(), BAD], Disposition.FAULT),
+    ],
+)
+def test_an_event_of_several_rows_ends_as_the_gravest_of_them(
+    errors: list[Exception], disposition: Disposition
+) -> None:
+    class Failing(World):
+        async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
+            if errors:
+                raise errors.pop(0)
+            await super().write(row, deadline)
+
+    assert Scene(with_items(), Failing()).deliver(one("e", items=[1, 2, 3])) is disposition
+
+
+def test_rows_go_to_the_tables_that_take_them() -> None:
+    when = compile_expression("event.type == 'order'", ("event",))
+    config = replace(SHIPPED, tables=(Table("orders", when, "orders", SHIPPED.columns[:1]),))
+    orders, rest = World(), World()
+    scene = Scene(config, rest, orders=orders)
+    assert scene.deliver(one("a", type="order")) is scene.deliver(one("b")) is Disposition.WRITTEN
+    assert [row.columns for row in orders.rows] == [{"event_id": "a"}]
+    assert scene.written() == ["b"]
