@@ -130,6 +130,51 @@ def bad(message_id: str, reason: str, stage: Stage, version: str = "r-1") -> dea
     return dead_letter.compose(original, BadEventError(stage, reason, "why"), trace, version)
 
 
+# --- two events of one id ---
+
+
+def test_a_conflict_is_an_id_with_two_contents_and_no_redelivery(warehouse: Warehouse) -> None:
+    warehouse.write("e-1", "10:00", "10:05", event='{"n": 1}')
+    warehouse.write("e-1", "10:01", "10:06", event='{"n": 2}')
+    warehouse.write("e-2", "10:00", "10:05", event='{"n": 1}')
+    warehouse.write("e-2", "10:00", "10:09", event='{"n": 1}')
+    (conflict,) = warehouse.ask("identity_conflicts", "19 10:00", "20 11:00")
+    assert conflict == {
+        "event_id": "e-1",
+        "written": 2,
+        "contents": 2,
+        "oldest": at("10:00"),
+        "newest": at("10:01"),
+    }
+
+
+def test_the_view_shows_the_event_that_was_published_last_where_the_pipeline_says_so(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    pipeline = tmp_path / "pipeline.toml"
+    shipped = (FUNCTION / "pipeline.toml").read_text()
+    pipeline.write_text(shipped.replace("[event]\n", '[event]\non_conflict = "last-wins"\n', 1))
+    warehouse.write("e-1", "10:00", "10:05", event='{"n": 1}')
+    warehouse.write("e-1", "10:09", "10:10", event='{"n": 2}')
+    warehouse.write("e-1", "10:00", "10:20", event='{"n": 1}')  # the first one, delivered again
+    warehouse.select(sql.render("deduplicated_view", TABLES, pipeline=pipeline))
+    (row,) = warehouse.select(f"SELECT event FROM `{VIEW}`")
+    assert row["event"] == {"n": 2}
+
+
+def test_rows_are_told_apart_by_the_column_of_row_id_where_there_is_one(tmp_path: Path) -> None:
+    pipeline = tmp_path / "pipeline.toml"
+    pipeline.write_text(
+        '[event]\nid = ["cloudevent.source", "cloudevent.id"]\n[columns]\n'
+        'k = "row.id"\na = "event.a"\nat = "now"\np = "message.publish_time"\n'
+    )
+    view = sql.render("deduplicated_view", TABLES, pipeline=pipeline)
+    assert "PARTITION BY `k`" in view
+    assert "ORDER BY `at`, `p`" in view
+    conflicts = sql.render("identity_conflicts", TABLES, pipeline=pipeline)
+    assert "TO_JSON_STRING(STRUCT(`a`))" in conflicts
+
+
 # --- one row an event ---
 
 

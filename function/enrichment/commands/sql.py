@@ -36,6 +36,11 @@ _COLUMN = re.compile(r"\w{1,300}")
 _SOURCES = {"publish_time": "message.publish_time", "enriched_at": "now"}
 _ORDER = ("now", "message.publish_time", "message.id", "trace.id")
 """What orders the rows of one event: the time at which each was built, and then what tells them apart."""
+_LAST_WINS_ORDER = ("message.publish_time", "now", "message.id", "trace.id")
+"""What orders them, the last first, where `on_conflict = "last-wins"`. The event that was published last stays."""
+_ROW_ID = "row.id"
+_EVENT = "event"
+_OF_EVENT = re.compile(r"(event|item)[.\[]")
 
 
 class SqlError(ValueError):
@@ -60,6 +65,9 @@ class Statement:
 STATEMENTS: Mapping[str, Statement] = {
     "deduplicated_view": Statement("makes the view with one row an event", ("table", "view")),
     "deduplicated_rows": Statement("one row an event, of some days alone", ("table",), days=1),
+    "identity_conflicts": Statement(
+        "events of one id and different content, of some days", ("table",), days=7
+    ),
     "freshness": Statement("how far behind the table is, by the hour", ("table",), days=1),
     "dead_letter_report": Statement("what was dead-lettered and why, by the day", ("dead_letters",), days=30),
 }
@@ -178,10 +186,13 @@ class _Columns:
         event, columns = document.get("event", {}), document.get("columns", {})
         named = event.get("id", "message.id")
         self._ids = [str(source) for source in (named if isinstance(named, list) else [named])]
+        self._last_wins = event.get("on_conflict") == "last-wins"
         self._by_source: dict[str, str] = {}
         for column, source in columns.items():
             text = str(source.get("from", "")) if isinstance(source, dict) else str(source)
             self._by_source.setdefault(text, column)
+        if _ROW_ID in self._by_source:
+            self._ids = [_ROW_ID]
 
     def fill(self, gap: str) -> str:
         """Return what fills a gap for columns.
@@ -191,13 +202,27 @@ class _Columns:
         """
         if gap == "order":
             self._column("now")
-            return ", ".join(self._column(source) for source in _ORDER if source in self._by_source)
+            sources = _LAST_WINS_ORDER if self._last_wins else _ORDER
+            descends = " DESC" if self._last_wins else ""
+            return ", ".join(
+                self._column(source) + descends for source in sources if source in self._by_source
+            )
+        if gap == "content":
+            return self._content()
         if gap in _SOURCES:
             return self._column(_SOURCES[gap])
         ids = [self._column(source) for source in self._ids]
         if gap == "event_value" and len(ids) > 1:
             return f"TO_JSON_STRING(STRUCT({', '.join(ids)}))"
         return ", ".join(ids)
+
+    def _content(self) -> str:
+        """The columns that hold what the publisher sent: the whole event where there is a column of it."""
+        whole = [_EVENT] if _EVENT in self._by_source else []
+        sources = whole or [source for source in self._by_source if _OF_EVENT.match(source)]
+        if not sources:
+            raise SqlError(f'{self._file} fills no column from the event: add COLUMN = "event" to [columns]')
+        return f"TO_JSON_STRING(STRUCT({', '.join(map(self._column, sources))}))"
 
     def _column(self, source: str) -> str:
         column = self._by_source.get(source, "")
