@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from . import ROOT, RefusalError, relative
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_DATA_SUFFIXES = {".py", ".json", ".sql", ".toml"}
+_DATA_SUFFIXES = {".py", ".json", ".sql", ".toml", ".avsc"}
 
 # The earliest time that a zip file can hold: a wheel's bytes must not depend on when it was built.
 _SOURCE_DATE_EPOCH = "315532800"
@@ -115,6 +116,9 @@ def _function_files() -> list[Path]:
     function = ROOT / "function"
     chosen = [function / "main.py", *_sources_under(function / "enrichment")]
     chosen += [path for path in function.glob("*.toml") if path.name != "pyproject.toml"]
+    # What pipeline.toml names beside it: schemas of tables and of Avro. The schema of the file itself is for editors.
+    chosen += [path for path in function.glob("*.json") if path.name != "pipeline.schema.json"]
+    chosen += function.glob("*.avsc")
     for path in chosen:
         if path.suffix not in _DATA_SUFFIXES:
             raise RefusalError(
@@ -132,9 +136,23 @@ def _sources_under(folder: Path) -> Iterable[Path]:
 def _requirements(wheel: Path) -> str:
     exported = _uv(
         "export", "--frozen", "--package=meshpass-function", "--no-dev", "--no-emit-workspace", "--no-header",
-        "--format=requirements.txt",
+        "--format=requirements.txt", *_extras(ROOT / "function"),
     )  # fmt: skip
     return f"{_HEADER}./{wheel.name} \\\n    --hash=sha256:{_sha256(wheel)}\n{exported}"
+
+
+def _extras(function: Path) -> list[str]:
+    """Return the extras that a pipeline needs: the package of Avro goes along only where the format is Avro."""
+    for path in sorted(function.glob("*.toml")):
+        if path.name == "pyproject.toml":
+            continue
+        try:
+            event = tomllib.loads(path.read_text(encoding="utf-8")).get("event")
+        except ValueError as error:
+            raise RefusalError(f"{relative(path)} is not TOML in UTF-8: {error}") from None
+        if isinstance(event, dict) and event.get("format") == "avro":
+            return ["--extra=avro"]
+    return []
 
 
 def _build_wheel(into: Path) -> Path:

@@ -65,7 +65,7 @@ def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
             row_id = identity.identify(shape.id, scope)
             content = identity.content_digest(event.document, item)
         else:
-            row_id, content = identity.joined(event.event_id, str(number)), digest
+            row_id, content = identity.suffixed(event.event_id, str(number)), digest
         row = _row(scope, row_id, content, config)
         if row is not None:
             rows.append(row)
@@ -75,7 +75,7 @@ def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
 def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> PlannedRow | None:
     """The row of one scope; None where no table takes it and it is to be dropped."""
     if config.event.on_conflict is OnConflict.WRITE:
-        row_id = identity.joined(row_id, digest)
+        row_id = identity.suffixed(row_id, digest)
     scope = scope.extended({"row": {"id": row_id}})
     for table in config.tables:
         if _is_true(table.when, scope, f"[[tables]] {table.name} when"):

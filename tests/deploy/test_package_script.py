@@ -140,3 +140,22 @@ def test_the_script_prints_what_it_made_and_what_comes_next(tmp_path: Path) -> N
         in done.stdout
     )
     assert done.stdout.endswith(f"next: deploy/deploy --dry-run --source={target}\n")
+
+
+def test_what_the_pipeline_names_beside_it_is_packaged_and_avro_only_where_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = tmp_path / "function"
+    (function / "enrichment").mkdir(parents=True)
+    for name in ("main.py", "pyproject.toml", "pipeline.schema.json", "orders.json", "order.avsc"):
+        (function / name).touch()
+    (function / "pipeline.toml").write_text('[event]\nformat = "avro"\n')
+    monkeypatch.setattr(bundle, "ROOT", tmp_path)
+    packaged = {path.name for path in bundle._function_files()}
+    assert packaged == {"main.py", "pipeline.toml", "orders.json", "order.avsc"}
+    assert bundle._extras(function) == ["--extra=avro"]
+    (function / "pipeline.toml").write_text('[event]\nformat = "json"\n')
+    assert bundle._extras(function) == []
+    (function / "pipeline.toml").write_text("[event")
+    with pytest.raises(RefusalError, match=r"pipeline\.toml is not TOML"):
+        bundle._extras(function)

@@ -83,9 +83,14 @@ def content_digest(*documents: object) -> str:
     return digest.hexdigest()
 
 
+def suffixed(row_id: str, suffix: str) -> str:
+    """Return an id made longer. No two pairs give one id, as long as no suffix has a `|` in it."""
+    return shortened(f"{row_id}{_SEPARATOR}{suffix}")
+
+
 def insert_id(row_id: str, digest: str) -> str:
     """Return the insertId of a row."""
-    return shortened(f"{row_id}{_SEPARATOR}{digest}")
+    return suffixed(row_id, digest)
 
 
 def _value(source: Expression, scope: Scope) -> str:
