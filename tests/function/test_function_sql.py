@@ -153,7 +153,7 @@ def test_the_view_shows_the_event_that_was_published_last_where_the_pipeline_say
 ) -> None:
     pipeline = tmp_path / "pipeline.toml"
     shipped = (FUNCTION / "pipeline.toml").read_text()
-    pipeline.write_text(shipped.replace("[event]\n", '[event]\non_conflict = "last-wins"\n', 1))
+    pipeline.write_text(shipped.replace('on_conflict = "dead-letter"', 'on_conflict = "last-wins"', 1))
     warehouse.write("e-1", "10:00", "10:05", event='{"n": 1}')
     warehouse.write("e-1", "10:09", "10:10", event='{"n": 2}')
     warehouse.write("e-1", "10:00", "10:20", event='{"n": 1}')  # the first one, delivered again
