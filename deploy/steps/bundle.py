@@ -41,7 +41,7 @@ _HEADER = """\
 
 
 def make(target: Path) -> None:
-    """Writes the package, replacing what was there.
+    """Write the package, replacing what was there.
 
     Args:
         target: the folder to make.
@@ -74,18 +74,18 @@ def make(target: Path) -> None:
 
 
 def files(folder: Path) -> list[Path]:
-    """The package's files, in a fixed order."""
+    """Return the package's files, in a fixed order."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def digest(folder: Path) -> str:
-    """One hexadecimal SHA-256 over every file's name and content."""
+    """Return one hexadecimal SHA-256 over every file's name and content."""
     lines = (f"{_sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files(folder))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def changes_since_packaged(folder: Path) -> list[str]:
-    """The sources that differ from those the package was made from; empty for a fresh package."""
+    """Return the sources that differ from those the package was made from; empty for a fresh package."""
     inputs_file = _inputs_file(folder)
     if not inputs_file.exists():
         return [f"{relative(inputs_file)} (missing)"]
@@ -198,7 +198,7 @@ def _sha256(path: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Makes the package and prints what is in it; see ``--help``."""
+    """Make the package and print what is in it; see ``--help``."""
     parser = argparse.ArgumentParser(
         prog="deploy/package",
         description="Makes the folder that is uploaded: the function, the SDK as a wheel, and "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def enricher(env: Mapping[str, str]) -> Enricher:
-    """Sets up what `enrich` does.
+    """Set up what `enrich` does.
 
     Args:
         env: The environment.
@@ -50,7 +50,7 @@ def _full_id(table: str, beside: str) -> str:
 
 
 def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
-    """Sets up what `lookup` does.
+    """Set up what `lookup` does.
 
     Args:
         env: The environment.

@@ -73,7 +73,7 @@ def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
 
 
 def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> PlannedRow | None:
-    """The row of one scope; None where no table takes it and it is to be dropped."""
+    """Return the row of one scope; None where no table takes it and it is to be dropped."""
     if config.event.on_conflict is OnConflict.WRITE:
         row_id = identity.suffixed(row_id, digest)
     scope = scope.extended({"row": {"id": row_id}})
@@ -111,5 +111,5 @@ def _is_true(condition: Expression, scope: Scope, setting: str) -> bool:
 
 
 def shape_needs_memory(shape: EventShape) -> bool:
-    """Whether an id can belong to two contents: not where the content is part of the id."""
+    """Return whether an id can belong to two contents: not where the content is part of the id."""
     return bool(shape.id) and shape.on_conflict is not OnConflict.WRITE

@@ -1,4 +1,4 @@
-"""Every delivery ends in exactly one of four ways, seen from outside: HTTP in, rows and dead letters out."""
+"""Every event ends in exactly one of the ways of the policy, seen from outside: HTTP in, rows and dead letters out."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

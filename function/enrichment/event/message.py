@@ -108,7 +108,7 @@ def read(body: bytes) -> Message:
 
 
 def is_wrapped(body: bytes) -> bool:
-    """Whether a body has the outline of Pub/Sub's own: `message`, an object, and `subscription`, a full name."""
+    """Return whether a body has the outline of Pub/Sub's own: `message`, an object, and `subscription`, a full name."""
     if b'"subscription"' not in body or b'"message"' not in body:
         return False
     try:

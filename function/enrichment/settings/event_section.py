@@ -40,7 +40,7 @@ class Declared:
     id_is_good: bool = False
 
     def required_string(self, name: str) -> str:
-        """What is wrong with a field that must be a required string; empty if nothing is, or nothing can be said."""
+        """Return what is wrong with a field that must be a required string; empty if nothing is, or nothing can be said."""
         field = self.fields.get(name)
         if field is None:
             return f"is not declared in [event.fields].{suggestion(name, self.fields)}"
@@ -182,7 +182,7 @@ def _check_id_field(section: Section, name: str, source: Expression, declared: D
 
 
 def _field(listed: Section, name: str) -> tuple[Field, bool]:
-    """A declared field, and whether it is free of mistakes."""
+    """Return a declared field, and whether it is free of mistakes."""
     before = listed.mistakes
     path = tuple(name.split("."))
     if not all(path):
@@ -240,7 +240,7 @@ def _default(section: Section, field: Field, value: object) -> object:
 
 
 def as_json(value: object) -> object:
-    """A value of the file as JSON would bring it: times become text.
+    """Return a value of the file as JSON would bring it: times become text.
 
     Raises:
         ValueError: JSON cannot hold it.

@@ -1,12 +1,12 @@
-"""A TOML file read key by key, so that all of its mistakes can be told at once."""
+"""A TOML file read key by key, so that all of its mistakes can be reported at once."""
 
 import math
 from collections.abc import Iterable, Mapping
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """A question after the one known word that somebody most likely meant, empty if none is close."""
-    import difflib  # for those who made a mistake alone
+    """Return a question that names the known word closest to one that is not known, empty if none is close."""
+    import difflib  # only where there is a mistake
 
     folded = {name.casefold(): name for name in known}
     close = difflib.get_close_matches(word.casefold(), folded, n=1)
@@ -33,7 +33,7 @@ class Section:
         self._file = file
 
     def problem(self, key: str, what: str) -> None:
-        """Notes a mistake.
+        """Note a mistake.
 
         Args:
             key: Where in this section; empty for the section as a whole.
@@ -47,14 +47,14 @@ class Section:
         return len(self._problems)
 
     def refuse_others(self, known: Iterable[str]) -> None:
-        """Notes every key that is not one of `known`."""
+        """Note every key that is not one of `known`."""
         known = tuple(known)
         for key in self.values:
             if key not in known:
                 self.problem(key, f"is not known here.{suggestion(key, known)}")
 
     def section(self, key: str) -> "Section":
-        """The table under a key; an empty one where it is missing or no table, of which the latter is noted."""
+        """Return the table under a key; an empty one where it is missing or no table, of which the latter is noted."""
         found = self.values.get(key, {})
         if not isinstance(found, dict):
             self.problem(key, "must be a table.")
@@ -73,7 +73,7 @@ class Section:
         ]
 
     def text(self, key: str, about: str) -> str | None:
-        """A string that must be there and must not be empty.
+        """Return a string that must be there and must not be empty.
 
         Args:
             key: Where.
@@ -89,7 +89,7 @@ class Section:
         return found
 
     def choice(self, key: str, choices: Iterable[str], default: str | None = None) -> str | None:
-        """One of a few words."""
+        """Return one of a few words."""
         if key not in self.values and default is not None:
             return default
         names = tuple(choices)
@@ -102,7 +102,7 @@ class Section:
         return found
 
     def flag(self, key: str, *, default: bool) -> bool:
-        """True or false."""
+        """Return true or false."""
         found = self.values.get(key, default)
         if not isinstance(found, bool):
             self.problem(key, f"is {shown(found)}; it must be true or false.")
@@ -110,7 +110,7 @@ class Section:
         return found
 
     def whole(self, key: str, default: int, low: int, high: int, unit: str) -> int:
-        """A whole number from `low` to `high`."""
+        """Return a whole number from `low` to `high`."""
         found = self.values.get(key, default)
         if not isinstance(found, int) or isinstance(found, bool) or not low <= found <= high:
             self.problem(
@@ -120,7 +120,7 @@ class Section:
         return found
 
     def seconds(self, key: str, default: float, low: float, high: float) -> float:
-        """A number of seconds from `low` to `high`."""
+        """Return a number of seconds from `low` to `high`."""
         found = self.values.get(key, default)
         if not isinstance(found, int | float) or isinstance(found, bool) or not low <= found <= high:
             # Not a number (nan) is in no range either.
@@ -129,14 +129,14 @@ class Section:
         return float(found)
 
     def _under(self, key: str) -> str:
-        """The place of a key, as TOML writes it."""
+        """Return the place of a key, as TOML writes it."""
         bare = key.replace("_", "").replace("-", "")
         written = key if not key or (bare.isalnum() and bare.isascii()) else f'"{ascii(key)[1:-1]}"'
         return ".".join(filter(None, (self._place, written)))
 
 
 def shown(value: object) -> str:
-    """A value of the file as it is quoted in a sentence: short, on one line."""
+    """Return a value of the file as it is quoted in a sentence: short, on one line."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict | list):
@@ -146,7 +146,7 @@ def shown(value: object) -> str:
 
 
 def is_finite(value: object) -> bool:
-    """Whether a value of the file can be written in JSON: no nan and no infinity anywhere in it."""
+    """Return whether a value of the file can be written in JSON: no nan and no infinity anywhere in it."""
     match value:
         case float():
             return math.isfinite(value)

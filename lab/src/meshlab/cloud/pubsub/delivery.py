@@ -13,7 +13,7 @@ class Backoff:
     maximum_s: float
 
     def delay_s(self, failures: int) -> float:
-        """Returns the wait after the `failures`-th failure: the minimum, then twice that, and so on."""
+        """Return the wait after the `failures`-th failure: the minimum, then twice that, and so on."""
         # The exponent is capped because a message may fail for days and 2.0 ** 1024 overflows.
         return min(self.minimum_s * 2.0 ** min(failures - 1, 64), self.maximum_s)
 
@@ -69,7 +69,7 @@ class Policy:
         return PUSH_BACKOFF if self.retry is None else Backoff(PUSH_BACKOFF.minimum_s, PUSH_BACKOFF.minimum_s)
 
     def redelivery_delay_s(self, failures: int) -> float:
-        """Returns how long a message rests after its `failures`-th nack or missed deadline, in seconds."""
+        """Return how long a message rests after its `failures`-th nack or missed deadline, in seconds."""
         if self.retry is not None:
             return self.retry.delay_s(failures)
         return PUSH_BACKOFF.delay_s(failures) if self.push_endpoint else 0.0

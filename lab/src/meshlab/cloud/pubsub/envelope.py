@@ -18,7 +18,7 @@ _USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Goog
 
 
 def body(lease: Lease, subscription: str, *, show_attempt: bool) -> bytes:
-    """Returns the JSON that is posted (https://cloud.google.com/pubsub/docs/push#receive_push).
+    """Return the JSON that is posted (https://cloud.google.com/pubsub/docs/push#receive_push).
 
     Empty fields are left out, as protobuf's JSON mapping does it. The message's ID and time come under two
     names each, as in the service.
@@ -70,7 +70,7 @@ def unwrapped_headers(lease: Lease, subscription: str, *, write_metadata: bool) 
 
 
 def headers(lease: Lease, endpoint: str) -> dict[str, str]:
-    """Returns the headers that go with it.
+    """Return the headers that go with it.
 
     They make it a CloudEvent in binary mode if the endpoint's query says so
     (https://cloud.google.com/eventarc/docs/cloudevents). No `traceparent` among them: in the cloud it is the
@@ -91,7 +91,7 @@ def headers(lease: Lease, endpoint: str) -> dict[str, str]:
 
 @lru_cache
 def _source(endpoint: str) -> str | None:
-    """Returns the source of the CloudEvents that an endpoint asks for, or None if it asks for none."""
+    """Return the source of the CloudEvents that an endpoint asks for, or None if it asks for none."""
     modes = parse_qs(urlsplit(endpoint).query).get(CLOUD_EVENTS_MODE)
     return f"//pubsub.googleapis.com/{modes[0].removeprefix(CUSTOM_PUBSUB)}" if modes else None
 

@@ -45,18 +45,18 @@ class Pusher:
         self._session: aiohttp.ClientSession | None = None
 
     def ensure(self, entry: Entry, hub: Hub) -> None:
-        """Starts delivering a subscription's messages unless that is going on."""
+        """Start delivering a subscription's messages unless that is going on."""
         loop = self._loops.get(entry.name)
         if loop is None or loop.done():
             self._loops[entry.name] = asyncio.create_task(self._run(entry, hub))
 
     def forget(self, name: str) -> None:
-        """Begins no more pushes for a subscription that was deleted."""
+        """Begin no more pushes for a subscription that was deleted."""
         if loop := self._loops.pop(name, None):
             loop.cancel()
 
     async def close(self) -> None:
-        """Drops what is in flight."""
+        """Drop what is in flight."""
         tasks = [*self._loops.values(), *self._pushes]
         for task in tasks:
             task.cancel()
@@ -113,7 +113,7 @@ class Pusher:
         hub.settle()
 
     async def _post(self, entry: Entry, lease: Lease, endpoint: str, deadline_s: float) -> str | None:
-        """Posts one message; returns None if that acknowledged it, else the reason why not."""
+        """Post one message; return None if that acknowledged it, else the reason why not."""
         # Imported here because it costs 0.12 s, and a server without push subscriptions needs none of it.
         import aiohttp
         from yarl import URL

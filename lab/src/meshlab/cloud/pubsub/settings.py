@@ -56,7 +56,7 @@ _UPDATABLE = frozenset(
 
 
 def check_publish(request: Proto) -> None:
-    """Refuses a PublishRequest the service would refuse.
+    """Refuse a PublishRequest the service would refuse.
 
     Raises:
         InvalidArgumentError: Too large, too many messages, an empty message, or attributes beyond their
@@ -78,7 +78,7 @@ def check_publish(request: Proto) -> None:
 
 
 def check_topic(topic: Proto) -> None:
-    """Refuses a Topic with a bad name or with features this fake does not have.
+    """Refuse a Topic with a bad name or with features this fake does not have.
 
     Raises:
         InvalidArgumentError: Either of these.
@@ -88,7 +88,7 @@ def check_topic(topic: Proto) -> None:
 
 
 def complete(subscription: Proto) -> None:
-    """Fills in the defaults the service gives a Subscription, in place."""
+    """Fill in the defaults the service gives a Subscription, in place."""
     subscription.ack_deadline_seconds = subscription.ack_deadline_seconds or 10
     if not subscription.HasField("message_retention_duration"):
         subscription.message_retention_duration.seconds = 7 * 86_400
@@ -107,7 +107,7 @@ def complete(subscription: Proto) -> None:
 
 
 def check_update(paths: list[str]) -> None:
-    """Refuses an update mask that is empty or names what cannot be updated.
+    """Refuse an update mask that is empty or names what cannot be updated.
 
     Raises:
         InvalidArgumentError: Either of these.
@@ -125,7 +125,7 @@ def check_update(paths: list[str]) -> None:
 
 
 def to_policy(subscription: Proto) -> Policy:
-    """Reads a completed Subscription.
+    """Read a completed Subscription.
 
     Raises:
         InvalidArgumentError: A value is out of bounds, or a feature is asked for that this fake does not
