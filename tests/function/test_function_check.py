@@ -1,6 +1,7 @@
 """`python -m enrichment check`: the pipeline and a sample event, checked before anything is deployed."""
 
 import argparse
+import gzip
 import io
 import json
 import subprocess
@@ -353,3 +354,89 @@ def test_explain_prints_the_way_also_where_something_is_wrong(
     assert "1 to correct:" in printed
     assert "occurred_at must be a time of RFC 3339" in printed
     assert "string -> STRING" in printed
+
+
+# --- events of other shapes ---
+
+SHAPED = """
+{event}
+[event.fields]
+user = "string"
+[lookup]
+path = "/profile/{{user}}"
+echo = "user_id"
+miss_error = "profile_not_found"
+[columns]
+id = "row.id"
+{columns}
+"""
+
+
+@pytest.fixture
+def shaped(tmp_path: Path) -> Callable[..., check.Report]:
+    """Check a pipeline with these settings of its events and these columns."""
+
+    def shaped(event: str, *columns: str, sample: bytes | None = None, more: str = "") -> check.Report:
+        pipeline, table = tmp_path / "pipeline.toml", tmp_path / "table.json"
+        pipeline.write_text(SHAPED.format(event=event, columns="\n".join(columns)) + more)
+        fields = [{"name": name, "type": "STRING"} for name in ("id", "a", "b")]
+        table.write_text(json.dumps({"schema": {"fields": fields}}))
+        schema = {"type": "record", "name": "R", "fields": [{"name": "user", "type": "string"}]}
+        (tmp_path / "r.avsc").write_text(json.dumps(schema))
+        return check.check(pipeline, table, sample)
+
+    return shaped
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '[event]\nid = "event.n"\nencoding = ["base64", "gzip"]\nformat = "ndjson"',
+        '[event]\nid = ["cloudevent.source", "cloudevent.id"]\nformat = "cloudevents"',
+        '[event]\nid = "content"\nformat = "avro"\nschema = "r.avsc"',
+        '[event]\nid = ["event.o.id", "item.sku"]\neach = "event.items"',
+        '[event]\nid = "event.user"\non_conflict = "write"',
+    ],
+)
+def test_an_event_is_made_up_for_every_shape(shaped: Callable[..., check.Report], event: str) -> None:
+    report = shaped(event, 'a = "event.user"')
+    assert report.problems == ()
+    found = written(report)
+    assert found["id"]
+    assert found["a"] == "sample user"
+
+
+def test_a_sample_is_read_as_the_function_reads_it(shaped: Callable[..., check.Report]) -> None:
+    event = '[event]\nid = "event.n"\nencoding = ["gzip"]\nformat = "ndjson"\ndrop = "event.ping"'
+    lines = [{"n": 1, "user": "u"}, {"n": 2}, {"n": 3, "user": "u", "ping": True}]
+    sample = gzip.compress(b"\n".join(json.dumps(line).encode() for line in lines))
+    report = shaped(event, sample=sample)
+    (problem,) = report.problems
+    assert problem.startswith("event 2: ")
+    assert "user is missing" in problem
+    assert any("1 of 3 events would be dropped" in warning for warning in report.warnings)
+    (problem,) = shaped(event, sample=b"{}").problems
+    assert "data_undecodable: the data is not gzip" in problem
+
+
+def test_the_row_is_that_of_the_table_that_takes_the_event(
+    shaped: Callable[..., check.Report], tmp_path: Path
+) -> None:
+    (tmp_path / "orders.json").write_text(
+        json.dumps(
+            {"schema": {"fields": [{"name": "k", "type": "STRING"}, {"name": "n", "type": "INTEGER"}]}}
+        )
+    )
+    more = """
+[[tables]]
+name = "orders"
+when = "event.n"
+table = "orders"
+schema = "orders.json"
+[tables.columns]
+k = "event.user"
+n = "event.n"
+"""
+    report = shaped('[event]\nid = "event.user"', sample=b'{"user": "u", "n": 7}', more=more)
+    assert report.problems == ()
+    assert written(report) == {"k": "u", "n": "7"}

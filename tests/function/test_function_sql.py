@@ -175,6 +175,16 @@ def test_rows_are_told_apart_by_the_column_of_row_id_where_there_is_one(tmp_path
     assert "TO_JSON_STRING(STRUCT(`a`))" in conflicts
 
 
+def test_a_query_may_be_of_one_of_several_tables(tmp_path: Path) -> None:
+    pipeline = tmp_path / "pipeline.toml"
+    pipeline.write_text(
+        '[event]\nid = "event.id"\n[[tables]]\nname = "orders"\n[tables.columns]\nk = "row.id"\nat = "now"\n'
+    )
+    assert "PARTITION BY `k`" in sql.render("deduplicated_view", TABLES, pipeline=pipeline, of="orders")
+    with pytest.raises(sql.SqlError, match=r"it has orders"):
+        sql.render("deduplicated_view", TABLES, pipeline=pipeline, of="order")
+
+
 # --- one row an event ---
 
 

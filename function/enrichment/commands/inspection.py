@@ -1,7 +1,7 @@
 """What a pipeline makes of sample events, with all mistakes at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -88,10 +88,16 @@ def check(
         return Report(tuple(problems))
     if config.calls("hmac_sha256") and not pseudonyms.has_key():
         pseudonyms.set_key(_SAMPLE_KEY)
-    contents = [samples.made_up(config.event)] if sample is None else samples.split(sample)
+    if sample is None:
+        data, shape = samples.made_up(config.event)
+        contents: Sequence[bytes] = [data]
+        config = replace(config, event=shape)
+    else:
+        contents = samples.split(sample)
     trials = [
-        _Trial(config, Message(data, dict(attributes or {}), "1234567890", samples.NOW), profile)
+        _Trial(config, part, profile)
         for data in contents
+        for part in _parts(config, data, dict(attributes or {}), problems)
     ]
     problems += _numbered([trial.problems for trial in trials])
     warnings = _json_into_text(config)
@@ -103,12 +109,28 @@ def check(
         warnings += _without_value(config, trials)
     if profile is not None:
         warnings += hints.missing_paths(config.columns, "profile", [trials[0].profile] if trials else [])
+    dropped = sum(trial.is_dropped for trial in trials)
+    if dropped:
+        warnings.append(f"{dropped} of {len(trials)} events would be dropped, and make no row.")
     if not trials:
-        problems.append("the file has no event in it.")
+        if len(problems) == len(file_problems):
+            problems.append("the file has no event in it.")
         return Report(tuple(problems))
     fields = (table_file.read(table, []) or {}).values()
     lines = trials[0].lines(fields)
     return Report(tuple(problems), lines, trials[0].insert_id, tuple(warnings), len(trials))
+
+
+def _parts(
+    config: PipelineConfig, data: bytes, attributes: dict[str, str], problems: list[str]
+) -> list[event.Part]:
+    """The events in the data of one sample message; none where they cannot be found, which is noted."""
+    message = Message(data, attributes, "1234567890", samples.NOW)
+    try:
+        return event.split(message, config.event)
+    except EnrichmentError as error:
+        problems.append(f"the event would be dead-lettered: {error}.")
+        return []
 
 
 @dataclass(slots=True)
@@ -116,7 +138,7 @@ class _Trial:
     """One event, as far as it gets."""
 
     config: PipelineConfig
-    message: Message
+    part: event.Part
     given_profile: bytes | None
     problems: list[str] = field(default_factory=list)
     document: object = None
@@ -125,8 +147,9 @@ class _Trial:
     scope: Scope | None = None
     found: dict[str, object] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
-    part: event.Part = field(init=False)
     columns: tuple[Column, ...] = field(init=False)
+    is_dropped: bool = False
+    table: str = ""
 
     def __post_init__(self) -> None:
         self.columns = self.config.columns
@@ -146,7 +169,6 @@ class _Trial:
         """Read the event and its profile, and give the declared fields that are wrong."""
         shape = self.config.event
         try:
-            self.part = event.split(self.message, shape)[0]
             document = event.read(self.part, shape)
         except EnrichmentError as error:
             self.problems.append(f"the event would be dead-lettered: {error}.")
@@ -186,9 +208,9 @@ class _Trial:
             self.problems.append(f"the event would be dead-lettered: {error}.")
             return scope
         if not rows:
-            self.columns = ()
+            self.columns, self.is_dropped = (), True
             return scope
-        self.columns, self.insert_id = rows[0].columns, rows[0].insert_id
+        self.columns, self.insert_id, self.table = rows[0].columns, rows[0].insert_id, rows[0].table
         return rows[0].scope
 
     def _fill(self, column: Column) -> None:
@@ -208,7 +230,12 @@ class _Trial:
         self.problems.append(sentence)
 
     def lines(self, fields: Iterable[TableField]) -> tuple[Line, ...]:
-        """The table's columns with what this event gives them."""
+        """The table's columns with what this event gives them; those that are written of a table of `[[tables]]`."""
+        if self.table:
+            fields = [
+                TableField(column.name, column.type, column.repeated, column.required)
+                for column in self.columns
+            ]
         columns = {column.name: column for column in self.columns}
         if self.scope is None:
             return ()

@@ -1,13 +1,14 @@
 """Sample events out of a file, and the parts that a sample does not come with."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from enrichment.documents import strict_json
-from enrichment.settings.model import EventShape, Field, FieldType
+from enrichment.settings.model import EventShape, Field, FieldType, Format
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """When sample events are published and enriched."""
@@ -36,15 +37,41 @@ def split(content: bytes) -> Sequence[bytes]:
     return [content]
 
 
-def made_up(shape: EventShape) -> bytes:
-    """Return an event with every declared field in it."""
+def made_up(shape: EventShape) -> tuple[bytes, EventShape]:
+    """Return an event with every declared field in it, and all that names it and its rows.
+
+    Args:
+        shape: What makes an event.
+
+    Returns:
+        The event, and the shape to read it by: without encodings, and as JSON unless a CloudEvent is around it.
+    """
     document: dict[str, Any] = {}
+    for source in shape.id:
+        if source.path[:1] == ("event",):
+            _put(document, source.path[1:], "sample id")
     for field in shape.fields:
-        inner = document
-        for key in field.path[:-1]:
-            inner = inner.setdefault(key, {})
-        inner.setdefault(field.path[-1], _example(field))
-    return msgspec.json.encode(document)
+        _put(document, field.path, _example(field))
+    if shape.each is not None and shape.each.path[:1] == ("event",):
+        item: dict[str, Any] = {}
+        for source in shape.id:
+            if source.path[:1] == ("item",):
+                _put(item, source.path[1:], "sample id")
+        _put(document, shape.each.path[1:], [item])
+    if shape.format is Format.CLOUDEVENTS:
+        envelope = {"specversion": "1.0", "id": "sample id", "source": "//sample", "type": "sample"}
+        return msgspec.json.encode({**envelope, "data": document}), replace(shape, encodings=())
+    return msgspec.json.encode(document), replace(shape, encodings=(), format=Format.JSON)
+
+
+def _put(document: dict[str, Any], path: Sequence[str], value: object) -> None:
+    """Put a value under a path of keys, unless something else is in its way."""
+    for key in path[:-1]:
+        document = document.setdefault(key, {})
+        if not isinstance(document, dict):
+            return
+    if path:
+        document[path[-1]] = value
 
 
 def _is_json(line: bytes) -> bool:

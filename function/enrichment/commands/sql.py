@@ -84,6 +84,7 @@ def render(
     since: datetime | None = None,
     until: datetime | None = None,
     pipeline: Path = PIPELINE_FILE,
+    of: str = "",
 ) -> str:
     """Return a query with its gaps filled.
 
@@ -93,6 +94,7 @@ def render(
         since: Where its time begins; by default so many days before the end as the statement says.
         until: Where its time ends, itself outside; by default the moment when the query runs.
         pipeline: `pipeline.toml`, which says which columns hold what the query needs.
+        of: The name of one of its `[[tables]]`; empty for the table of `[columns]`.
 
     Raises:
         SqlError: A name is missing or wrong, no column holds what the query needs, or the time ends before it begins.
@@ -104,7 +106,7 @@ def render(
     text = _read(name)
     gaps = {found["name"] for found in _GAP.finditer(text) if found["name"]}
     if needed := gaps - quoted.keys():
-        columns = _Columns(pipeline)
+        columns = _Columns(pipeline, of)
         quoted |= {gap: columns.fill(gap) for gap in sorted(needed)}
     end = _timestamp(until) if until else "CURRENT_TIMESTAMP()"
     begin = _timestamp(since) if since else f"TIMESTAMP_SUB({end}, INTERVAL {statement.days} DAY)"
@@ -131,6 +133,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 default=Path(os.environ.get("PIPELINE_FILE") or PIPELINE_FILE),
                 metavar="FILE",
                 help="names the columns (default: PIPELINE_FILE of the environment, or the shipped one)",
+            )
+            one.add_argument(
+                "--of",
+                default="",
+                metavar="NAME",
+                help="one of the pipeline's [[tables]], whose full name --table gives (default: the one of [columns])",
             )
         if statement.days:
             ago = f"{statement.days} days" if statement.days > 1 else "a day"
@@ -162,7 +170,9 @@ def run(options: argparse.Namespace) -> int:
     tables |= {gap: given[gap] for gap in _ABOUT_NAMES if given.get(gap)}
     try:
         times = given.get("since"), given.get("until")
-        text = render(options.statement, tables, *times, given.get("pipeline", PIPELINE_FILE))
+        text = render(
+            options.statement, tables, *times, given.get("pipeline", PIPELINE_FILE), given.get("of", "")
+        )
     except SqlError as error:
         sys.stderr.write(f"sql {options.statement}: {error}\n")
         return 2
@@ -173,7 +183,7 @@ def run(options: argparse.Namespace) -> int:
 class _Columns:
     """The columns that a pipeline fills, by what they hold."""
 
-    def __init__(self, pipeline: Path) -> None:
+    def __init__(self, pipeline: Path, of: str) -> None:
         self._file = pipeline
         try:
             document = tomllib.loads(pipeline.read_text(encoding="utf-8"))
@@ -184,6 +194,13 @@ class _Columns:
         except ValueError as error:
             raise SqlError(f"{pipeline} is not TOML in UTF-8: {error}") from None
         event, columns = document.get("event", {}), document.get("columns", {})
+        if of:
+            tables = {str(table.get("name", "")): table for table in document.get("tables", [])}
+            if of not in tables:
+                raise SqlError(
+                    f"{pipeline} has no table {of[:80]!r} in [[tables]]; it has {', '.join(tables) or 'none'}"
+                )
+            columns = tables[of].get("columns", {})
         named = event.get("id", "message.id")
         self._ids = [str(source) for source in (named if isinstance(named, list) else [named])]
         self._last_wins = event.get("on_conflict") == "last-wins"

@@ -40,7 +40,7 @@ class Declared:
     id_is_good: bool = False
 
     def required_string(self, name: str) -> str:
-        """Return what is wrong with a field that must be a required string; empty if nothing is, or nothing can be said."""
+        """Return what is wrong with a field that must be a required string; empty if nothing is known to be."""
         field = self.fields.get(name)
         if field is None:
             return f"is not declared in [event.fields].{suggestion(name, self.fields)}"
