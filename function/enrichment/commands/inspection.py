@@ -4,18 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from enrichment import event, row
 from enrichment.commands import hints, samples
 from enrichment.commands.steps import Step, steps_of
 from enrichment.documents import strict_json
-from enrichment.errors import EnrichmentError, failure
+from enrichment.errors import BadEventError, EnrichmentError, failure
 from enrichment.event.message import Message
 from enrichment.expressions import EvaluationError, Scope, pseudonyms
-from enrichment.lookup.response import read_response
+from enrichment.lookup.profile import Profile
+from enrichment.lookup.sample import sample_profile
 from enrichment.row.column_values import ColumnValueError
-from enrichment.settings import pipeline_file, table_file
+from enrichment.settings import lookup_notes, pipeline_file, table_file
 from enrichment.settings.model import Column, FieldType, PipelineConfig, TableField
 
 _SAMPLE_KEY = b"a sample key, of no use outside of check"
@@ -95,7 +94,8 @@ def check(
         for data in contents
     ]
     problems += _numbered([trial.problems for trial in trials])
-    warnings = _json_into_text(config)
+    warnings = [note for rules in config.lookups for note in lookup_notes.notes(rules)]
+    warnings += _json_into_text(config)
     if sample is not None:
         optional = [field.path for field in config.event.fields if not field.required]
         warnings += hints.missing_paths(
@@ -103,7 +103,9 @@ def check(
         )
         warnings += _without_value(config, trials)
     if profile is not None:
-        warnings += hints.missing_paths(config.columns, "profile", [trials[0].profile] if trials else [])
+        for rules in config.lookups:
+            documents = [trial.profiles.get(rules.name) for trial in trials[:1]]
+            warnings += hints.missing_paths(config.columns, rules.name, documents)
     if not trials:
         problems.append("the file has no event in it.")
         return Report(tuple(problems))
@@ -121,7 +123,8 @@ class _Trial:
     given_profile: bytes | None
     problems: list[str] = field(default_factory=list)
     document: object = None
-    profile: object = None
+    profiles: dict[str, object] = field(default_factory=dict)
+    not_joined: set[str] = field(default_factory=set)
     insert_id: str = ""
     scope: Scope | None = None
     found: dict[str, object] = field(default_factory=dict)
@@ -132,7 +135,8 @@ class _Trial:
         if self.scope is None:
             return
         for column in self.config.columns:
-            if not any(_reads(column, name) for name in bad_fields):
+            needs = column.expression.roots if column.expression else frozenset()
+            if not needs & self.not_joined and not any(_reads(column, name) for name in bad_fields):
                 self._fill(column)
         if not self.problems:
             try:
@@ -155,28 +159,39 @@ class _Trial:
             self.problems.append(f"the event would be dead-lettered: {error}.")
         if not problems:
             self._fail_to_decode()
-        key = str(values.get(self.config.lookup.placeholder, ""))
-        joined = None
-        answer = msgspec.json.encode({self.config.lookup.echo: key})
-        try:
-            joined = read_response(
-                200, answer if self.given_profile is None else self.given_profile, key, self.config.lookup
-            )
-        except EnrichmentError as error:
-            if not bad:
-                self.problems.append(f"the profile would be refused: {error}.")
-        self.profile = joined.document if joined else None
-        found = event.Event(self.insert_id, key, values, self.document, self.message.data.decode())
-        self.scope = event.scope(found, self.message).extended(
-            {"profile": self.profile, "trace": {"id": samples.TRACE_ID}, "now": samples.NOW},
-            {"profile": joined.text} if joined else {},
+        found = event.Event(self.insert_id, values, self.document, self.message.data.decode())
+        self.scope = event.scope(found, self.message)
+        joined = self._join(bad)
+        self.profiles = {name: profile.document if profile else None for name, profile in joined.items()}
+        self.scope = self.scope.extended(
+            {**self.profiles, "trace": {"id": samples.TRACE_ID}, "now": samples.NOW},
+            {name: profile.text for name, profile in joined.items() if profile},
         )
         return bad
+
+    def _join(self, bad_fields: list[str]) -> dict[str, Profile | None]:
+        """Find the sample profiles, and note which would be refused."""
+        assert self.scope is not None  # noqa: S101 - for mypy; the caller made it
+        joined: dict[str, Profile | None] = {}
+        for rules in self.config.lookups:
+            joined[rules.name] = None
+            if bad_fields:  # a key may be one of them
+                self.not_joined.add(rules.name)
+                continue
+            try:
+                joined[rules.name] = sample_profile(rules, self.scope, self.given_profile)
+                continue
+            except BadEventError as error:
+                self.problems.append(f"the event would be dead-lettered: {error}.")
+            except EnrichmentError as error:
+                self.problems.append(f"the profile would be refused: {error}.")
+            self.not_joined.add(rules.name)
+        return joined
 
     def _fail_to_decode(self) -> None:
         """Decode as the function does, which knows every rule, and note why it cannot."""
         try:
-            found = event.decode(self.message, self.config.event, self.config.lookup.key)
+            found = event.decode(self.message, self.config.event)
             self.insert_id = found.event_id
         except EnrichmentError as error:
             self.problems.append(f"the event would be dead-lettered: {error}.")
@@ -257,11 +272,12 @@ def _json_into_text(config: PipelineConfig) -> list[str]:
 
 def _without_value(config: PipelineConfig, trials: Sequence[_Trial]) -> list[str]:
     """Warnings about expressions that find what they begin with and still give nothing, for any event."""
+    looked_up = {rules.name for rules in config.lookups}
     tried = [trial for trial in trials if trial.scope is not None]
     warnings = []
     for column in config.columns:
         expression = column.expression
-        if expression is None or expression.is_plain or not tried or "profile" in expression.roots:
+        if expression is None or expression.is_plain or not tried or expression.roots & looked_up:
             continue
         if all(not _gives(column, trial) for trial in tried) and any(
             _walk(trial.document, path[1:]) not in (None, "", [], {})
