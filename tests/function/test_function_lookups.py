@@ -88,7 +88,6 @@ def test_the_only_lookup_is_logged_without_its_name() -> None:
         (Service("profile", knows=False), Service("shop"), "profile_not_found"),
         (Service("profile", KeyError("4111")), Service("shop", DOWN), "unexpected_error"),
     ],
-    ids=str,
 )
 def test_the_gravest_end_wins_and_an_event_is_dead_lettered_only_if_no_other_lookup_failed(
     first: Service, second: Service, reason: str
