@@ -100,7 +100,10 @@ def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
 
 def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) -> None:
     text = (FUNCTION / "pipeline.toml").read_text()
-    examples = [line.removeprefix("#   ") for line in text.splitlines() if re.match(r"#   [a-z]+ = ", line)]
+    written = text.partition("--- What is written")[2]
+    examples = [
+        line.removeprefix("#   ") for line in written.splitlines() if re.match(r"#   [a-z]+ = ", line)
+    ]
     assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source", "labels", "created", "mail"]
     table = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
     table["schema"]["fields"] += [
