@@ -34,6 +34,7 @@ def enricher(env: Mapping[str, str]) -> Enricher:
         budget=known.budget,
         log=Log(known.project, known.severity, counters),
         version=known.version,
+        function=known.function,
         count=counters,
     )
 

@@ -43,6 +43,7 @@ class Settings:
         project: The project whose logs these are, empty if unknown.
         version: What runs here: the Cloud Run revision, or else the version of this code.
         severity: The least of what is logged.
+        function: The name of this function, as Cloud Run sets `K_SERVICE`; empty if unknown.
     """
 
     config: PipelineConfig
@@ -50,6 +51,7 @@ class Settings:
     project: str
     version: str
     severity: Severity
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
         project=env.get("GOOGLE_CLOUD_PROJECT", ""),
         version=env.get("K_REVISION", "") or __version__,
         severity=severity,
+        function=env.get("K_SERVICE", ""),
     )
 
 
