@@ -108,7 +108,9 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
     problems = [*meshpass.settings_problems(env), *further_problems]
     config = None
     try:
-        config = pipeline_file.read(Path(env.get("PIPELINE_FILE", "") or PIPELINE_FILE), TABLE_FILE)
+        config = pipeline_file.read(
+            Path(env.get("PIPELINE_FILE", "") or PIPELINE_FILE), Path(env.get("TABLE_FILE", "") or TABLE_FILE)
+        )
     except pipeline_file.PipelineFileError as error:
         problems += error.problems
     seconds = {}

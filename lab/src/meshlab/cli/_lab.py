@@ -64,6 +64,38 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Run your own pipeline.toml; the checkout is not changed.",
+            show_default=False,
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The definition of its table, as a resource of BigQuery's API.",
+            show_default=False,
+        ),
+    ] = None,
+    profiles: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE",
+            help="Answer its [lookup], or its [lookups.NAME], from this JSON file of documents by key.",
+            show_default=False,
+        ),
+    ] = None,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Let a service of yours, which listens there on this machine, answer its lookups.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
     ] = False,
@@ -77,11 +109,16 @@ def demo(
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
       meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
 
+    \b
+    Your own events, as rows of your own table:
+      meshlab demo --pipeline pipeline.toml --table table.json --events events.jsonl --profiles profiles.json
+
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
-        if mesh is not _Mesh.EVENTS and (events is not None or overlay != DEFAULT_OVERLAY):
+        own = (pipeline, table, profiles, app)
+        if mesh is not _Mesh.EVENTS and (events is not None or overlay != DEFAULT_OVERLAY or any(own)):
             raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
@@ -99,9 +136,11 @@ def demo(
 
             good = run_lambda_bridge(found, show.console(), verbose=verbose)
         else:
+            from meshlab.demo.own import Own
             from meshlab.demo.run import run_demo
 
-            good = run_demo(found, events, show.console(), verbose=verbose)
+            wanted = Own(pipeline, table, tuple(profiles or ()), app) if any(own) else None
+            good = run_demo(found, events, show.console(), own=wanted, verbose=verbose)
     raise typer.Exit(0 if good else 1)
 
 
