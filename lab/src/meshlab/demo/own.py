@@ -75,14 +75,14 @@ def prepare(project: Project, wanted: Own, directory: Path) -> Ready:
         )
     app = _address(wanted.app) if wanted.app else None
     pipeline_file, table_file = wanted.pipeline or project.pipeline_file, wanted.table or project.table_file
-    _check(project, pipeline_file, table_file)
+    _check(project, pipeline_file, table_file, is_table_named=wanted.table is not None)
     pipeline = Pipeline.read(pipeline_file, table_file, Resources(project.contract()).table)
     served = () if app else _served(pipeline, wanted.profiles)
     routed = with_routes(project, pipeline.lookups, directory)
     return Ready(OwnPipeline(pipeline, routed.project, served, app), routed.edits)
 
 
-def _check(project: Project, pipeline: Path, table: Path) -> None:
+def _check(project: Project, pipeline: Path, table: Path, *, is_table_named: bool) -> None:
     """Let the function itself say what is wrong with the two files."""
     for file in (pipeline, table):
         if not file.is_file():
@@ -100,6 +100,10 @@ def _check(project: Project, pipeline: Path, table: Path) -> None:
         # A made-up event may not fit a pipeline that fits the table; the demo then shows what real events do.
         if said and any("would be" in line for line in said):
             return
+        if said and not is_table_named:
+            said.append(
+                "It was compared with the shipped table: name the definition of yours with --table FILE."
+            )
         raise LabError(
             "\n".join(said[-50:]) or f"{pipeline}: the function refuses the pipeline and says nothing"
         )
