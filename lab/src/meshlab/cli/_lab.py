@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["demo", "run", "up"]
 
 _FOLLOW_EVERY_S = 0.2
+_TAKEN_NAMES = ("data", "ordering_key", "retry", "timeout", "topic")
+"""Parameters of the official client's `publish`, which takes attributes as keyword arguments."""
 
 _ProjectOption = Annotated[
     Path | None,
@@ -61,6 +63,14 @@ def demo(
         typer.Option(
             metavar="FILE",
             help="Publish this file, one event a line, instead of the shipped sample. For events alone.",
+            show_default=False,
+        ),
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="An attribute of every message; may be given again. For events alone.",
             show_default=False,
         ),
     ] = None,
@@ -118,7 +128,8 @@ def demo(
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
         own = (pipeline, table, profiles, app)
-        if mesh is not _Mesh.EVENTS and (events is not None or overlay != DEFAULT_OVERLAY or any(own)):
+        given = (events, attribute, *own)
+        if mesh is not _Mesh.EVENTS and (overlay != DEFAULT_OVERLAY or any(given)):
             raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
@@ -140,7 +151,8 @@ def demo(
             from meshlab.demo.run import run_demo
 
             wanted = Own(pipeline, table, tuple(profiles or ()), app) if any(own) else None
-            good = run_demo(found, events, show.console(), own=wanted, verbose=verbose)
+            attributes = _attributes(attribute or [])
+            good = run_demo(found, events, show.console(), attributes=attributes, own=wanted, verbose=verbose)
     raise typer.Exit(0 if good else 1)
 
 
@@ -205,6 +217,18 @@ def run(
                 raise LabError(f"cannot run {command[0]}: {reason}") from error
     # A shell's way to pass a signal on: 128 and its number.
     raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+def _attributes(given: list[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not name or not separator:
+            raise LabError(f"--attribute takes NAME=VALUE, and not {text!r}")
+        if name in _TAKEN_NAMES:
+            raise LabError(f"--attribute: the official client cannot publish an attribute named {name}")
+        found[name] = value
+    return found
 
 
 def _write(file: Path, text: str) -> None:

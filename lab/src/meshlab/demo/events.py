@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,18 @@ class EventClients:
         self._dead_letters: list[DeadLetter] = []
         self._pull = self._subscriber.subscribe(resources.dead_letter_subscription, self._keep)
 
-    def publish(self, events: Sequence[bytes]) -> list[Published]:
-        """Publish each event as one message and wait until the service has them all."""
-        futures = [self._publisher.publish(self._resources.topic, event) for event in events]
+    def publish(
+        self, events: Sequence[bytes], attributes: Mapping[str, str] | None = None
+    ) -> list[Published]:
+        """Publish each event as one message and wait until the service has them all.
+
+        Args:
+            events: The messages' data.
+            attributes: The attributes of every message.
+        """
+        futures = [
+            self._publisher.publish(self._resources.topic, event, **(attributes or {})) for event in events
+        ]
         message_ids = [future.result(_PUBLISH_TIMEOUT_S) for future in futures]
         return [
             Published(message_id, self._event_id(message_id, event), content_of(event))

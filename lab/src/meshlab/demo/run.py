@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,7 @@ def run_demo(
     events_file: Path | None,
     console: Console,
     *,
+    attributes: Mapping[str, str] | None = None,
     own: Own | None = None,
     verbose: bool = False,
 ) -> bool:
@@ -45,6 +46,7 @@ def run_demo(
         project: The checkout to run.
         events_file: Events to publish, one a line; the shipped sample when None.
         console: Where to show it.
+        attributes: The attributes of every message.
         own: A pipeline, a table or a service of the user; None for the shipped ones.
         verbose: Whether to show every policy test, and not only those that failed.
 
@@ -68,7 +70,7 @@ def run_demo(
         for sentence in lab.mesh.not_enforced:
             where = sentence.replace(copied, "") if copied else sentence
             console.print(f"only a cluster enforces: {where}", style="dim", highlight=False)
-        ledger, log = _send_events(lab, events, console)
+        ledger, log = _send_events(lab, events, attributes or {}, console)
         complaints = list(ledger.complaints)
         if ledger.lost and not ledger.replaced and not log.problems:
             complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
@@ -100,12 +102,14 @@ def _show_remarks(ready: Ready | None, ledger: Ledger, console: Console) -> None
             console.print(f"  {edit}", highlight=False, markup=False)
 
 
-def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> tuple[Ledger, FunctionLog]:
+def _send_events(
+    lab: Lab, events: Sequence[bytes], attributes: Mapping[str, str], console: Console
+) -> tuple[Ledger, FunctionLog]:
     os.environ.update(lab.environment)
     clients = EventClients(lab.resources, lab.pipeline)
     try:
         began_at = time.monotonic()
-        published = clients.publish(events)
+        published = clients.publish(events, attributes)
         _wait_until_settled(lab, clients, published, console)
         log = _log(lab)
         # What only the function can work out, such as the value of an expression, is taken from its log.

@@ -24,7 +24,7 @@ __all__ = ["Lookup", "Pipeline", "Target"]
 _PLAIN_PATH = re.compile(r"event((?:\.[A-Za-z0-9_$-]+)+)")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _TIMES = ("TIMESTAMP", "DATETIME", "DATE")
-_NOT_SHOWN = re.compile(r"event|now|(message|trace)\b.*")
+_NOT_SHOWN = re.compile(r"event|now|trace\..*|message\.(attributes|id|publish_time|ordering_key)")
 _MAX_SHOWN = 6
 _NOT_FOUND = 404
 
