@@ -105,11 +105,12 @@ def _done(report: Report, dry_run: bool) -> int:
 
 
 def _so_far(report: Report, dry_run: bool) -> str:
-    left = f"{report.left.total()} left"
+    # Nothing is said of what is left while it may still be leased to another run.
+    left = f", {report.left.total()} left" if report.left else ""
     if dry_run:
-        return f"{_done(report, dry_run)} found, {left}"
+        return f"{_done(report, dry_run)} found{left}"
     failed = f", {report.failed.total()} failed" if report.failed else ""
-    return f"{report.redriven.total()} redriven, {left}{failed}"
+    return f"{report.redriven.total()} redriven{left}{failed}"
 
 
 def _print_left(report: Report) -> None:
