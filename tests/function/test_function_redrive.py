@@ -73,7 +73,7 @@ class Scene:
         return self.events.replace("/topics/", "/subscriptions/")
 
     def add(self, *letters: DeadLetter) -> None:
-        """Dead-letters."""
+        """Publish dead letters."""
         self.topic.publisher.publish(
             topic=self.dead_letters,
             messages=[
@@ -92,7 +92,7 @@ class Scene:
         return [*names, "--journal", str(self.journal), "--function", FUNCTION_NAME, "--no-wait", *more]
 
     def published(self) -> list[PubsubMessage]:
-        """What was published to the trigger topic, taken off it. A message of our own marks the end."""
+        """Take everything off the trigger topic and return it. A message of our own marks the end."""
         self.topic.publisher.publish(topic=self.events, messages=[PubsubMessage(data=b"the end")])
         found: list[PubsubMessage] = []
         while True:
@@ -304,7 +304,7 @@ def test_without_a_terminal_nothing_is_coloured_and_the_bar_is_left_out(
 
 
 class Recorder:
-    """Publishes, and keeps what was asked for; some data is refused."""
+    """Target that records the requests, publishes them, and refuses some data."""
 
     def __init__(self, target: EventTarget, refused: bytes = b"\0") -> None:
         self.requests: list[list[Original]] = []

@@ -35,7 +35,7 @@ _COLUMN = re.compile(r"\w{1,300}")
 
 _SOURCES = {"publish_time": "message.publish_time", "enriched_at": "now"}
 _ORDER = ("now", "message.publish_time", "message.id", "trace.id")
-"""What orders the rows of one event: the time at which each was built, and then what tells them apart."""
+"""What orders the rows of one event: the time at which each was built, and then what differs between them."""
 
 
 class SqlError(ValueError):
@@ -49,7 +49,7 @@ class Statement:
     Args:
         about: What it answers, in a few words.
         names: The tables in it.
-        days: How far back it looks unless told otherwise, in days; 0 if it asks for no times.
+        days: How far back it looks by default, in days; 0 if it asks for no times.
     """
 
     about: str

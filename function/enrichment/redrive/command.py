@@ -157,8 +157,8 @@ def run(options: argparse.Namespace, timing: Timing | None = None) -> int:
     interrupts = Interrupts()
     code = _OK
     try:
-        with interrupts.handled(), show.progress(options.limit, options.dry_run) as tell:
-            _redrive(options, timing or Timing(), report, tell, interrupts)
+        with interrupts.handled(), show.progress(options.limit, options.dry_run) as progress:
+            _redrive(options, timing or Timing(), report, progress, interrupts)
     except KeyboardInterrupt:
         code = _SIGNAL_BASE + interrupts.signal_number
         show.note("Stopped. What is done is done; run the same command again for the rest.")
@@ -213,7 +213,7 @@ def _redrive(
     options: argparse.Namespace,
     timing: Timing,
     report: "Report",
-    tell: Callable[["Report"], None],
+    progress: Callable[["Report"], None],
     interrupts: Interrupts,
 ) -> None:
     # Imported here because Google's client takes a quarter of a second, and a wrong option should not.
@@ -254,7 +254,7 @@ def _redrive(
         elif options.no_wait:
             quiet_s = 0.0
         job = Job(selection, options.rate, options.limit, options.dry_run, options.in_doubt, quiet_s, timing)
-        redrive = Redrive(job, source, target, journal, report, tell, interrupts.held)
+        redrive = Redrive(job, source, target, journal, report, progress, interrupts.held)
         redrive.run()
         if redrive.limit_is_reached:
             show.note(f"The limit of {options.limit} is reached; there may be more.")

@@ -72,7 +72,12 @@ def run_demo(
             console.print(f"only a cluster enforces: {where}", style="dim", highlight=False)
         ledger, log = _send_events(lab, events, attributes or {}, console)
         complaints = list(ledger.complaints)
-        if ledger.lost and not ledger.replaced and not log.problems:
+        if ledger.lost and log.problems:
+            complaints.append(
+                "the function handed messages back to Pub/Sub, which would deliver them again: mend what the table of"
+                " retries and faults says"
+            )
+        elif ledger.lost and not ledger.replaced:
             complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
         complaints += _run_policy_tests(ready.own.mesh if ready else project, console, verbose=verbose)
     _show_remarks(ready, ledger, console)
@@ -128,7 +133,8 @@ def _send_events(
         )
         if log.problems:
             console.print(show.problems(log.problems))
-        console.print(show.dead_letters(ledger.dead_letters))
+        if ledger.dead_letters:
+            console.print(show.dead_letters(ledger.dead_letters))
         for target in lab.pipeline.targets:
             console.print(show.rows(target.table.rpartition(".")[2], clients.first_rows(target, _SHOWN_ROWS)))
     finally:

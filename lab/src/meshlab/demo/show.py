@@ -75,11 +75,13 @@ def problems(found: Mapping[Problem, int]) -> Table:
     return table
 
 
-def rows(table_name: str, found: Sequence[Mapping[str, object]]) -> Table:
+def rows(table_name: str, found: Sequence[Mapping[str, object]]) -> Table | str:
     """Return the first rows of a table, as the official client reads them back."""
+    if not found:
+        return f"The table {table_name} has no rows."
     table = _table(
         f"First rows of {table_name}, read back through google-cloud-bigquery",
-        *(found[0] if found else ("(none)",)),
+        *found[0],
     )
     for row in found:
         table.add_row(*(_cell(value) for value in row.values()))
