@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import httpx
@@ -12,10 +13,11 @@ from meshlab.demo.own import Own, prepare
 from meshlab.errors import LabError
 from meshlab.istio import load_mesh
 from meshlab.kustomize import build
-from meshlab.lab.lookup_service import LookupApp, load_profiles
+from meshlab.lab.lookup_service import LookupApp, arguments_for, load_profiles
 from meshlab.lab.own_routes import with_routes
 from meshlab.lab.pipeline import Lookup
 from meshlab.lab.project import Project
+from meshlab.processes.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = """
@@ -159,6 +161,18 @@ def test_the_log_says_what_was_dropped_and_what_stands_in_the_way(tmp_path: Path
     assert (dict(found.event_ids), set(found.dropped)) == ({"1": "e-1"}, {"2"})
     assert found.problems == {Problem("fault", "lookup", "no_route", "why"): 2}
     assert read_log(tmp_path / "none.log").problems == {}
+
+
+def test_the_users_documents_come_before_the_shipped_ones_of_the_same_path(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text('{"u-1": {"mine": true}}')
+    (tmp_path / "shipped.json").write_text('{"u-1": {"mine": false}}')
+    with Supervisor() as supervisor:
+        command = [sys.executable, "-m", "meshlab.lab.lookup_service", "--port", "0"]
+        mine = arguments_for([(Lookup(), tmp_path / "mine.json")])
+        shipped = ["--profiles", str(tmp_path / "shipped.json")]
+        port = supervisor.spawn("lookups", [*command, *shipped, *mine]).listening_port()
+        answer = httpx.get(f"http://127.0.0.1:{port}/profile/u-1", trust_env=False).json()
+    assert answer == {"user_id": "u-1", "mine": True}
 
 
 def test_documents_are_served_on_the_paths_of_lookups(tmp_path: Path) -> None:

@@ -159,16 +159,20 @@ def main() -> None:
         help="a lookup and its file, as the lab writes it",
     )
     arguments = parser.parse_args()
-    wanted = [(Lookup(), arguments.profiles)] if arguments.profiles else []
-    for text in arguments.lookup:
-        words = json.loads(text)
-        file = pathlib.Path(words.pop("file"))
-        wanted.append((Lookup(**{**words, "query": tuple(words["query"])}), file))
+    wanted = [_lookup(text) for text in arguments.lookup]
+    if arguments.profiles:  # after the user's own, which may have the same path
+        wanted.append((Lookup(), arguments.profiles))
     try:
         served = [(lookup, load_profiles(file, lookup.echo)) for lookup, file in wanted]
     except ProfilesError as error:
         raise SystemExit(str(error)) from error
     serving.serve(LookupApp(served), arguments.port)
+
+
+def _lookup(text: str) -> tuple[Lookup, pathlib.Path]:
+    words = json.loads(text)
+    file = pathlib.Path(words.pop("file"))
+    return Lookup(**{**words, "query": tuple(words["query"])}), file
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
