@@ -84,7 +84,7 @@ class GoogleIDToken(CachedSource):
         Raises:
             IdentityError: none was found, or the one that was chosen cannot be used.
         """
-        return _without_frames(self._origin)
+        return without_frames(self._origin)
 
     def __repr__(self) -> str:
         account = f", service_account={self._service_account!r}" if self._service_account else ""
@@ -103,7 +103,7 @@ class GoogleIDToken(CachedSource):
         )
 
     def _fetch(self, deadline_s: float) -> Token:
-        return _without_frames(lambda: self._ask(deadline_s))
+        return without_frames(lambda: self._ask(deadline_s))
 
     def _origin(self) -> IdentityOrigin:
         identity, why = self._identity()
@@ -144,7 +144,8 @@ class GoogleIDToken(CachedSource):
         return problems
 
 
-def _without_frames(work: Callable[[], _Result]) -> _Result:
+def without_frames(work: Callable[[], _Result]) -> _Result:
+    """Return what a fetch comes to; an error it raises holds none of its frames."""
     try:
         return work()
     except IdentityError as exc:
