@@ -32,7 +32,16 @@ def python() -> Path:
     unfinished = _HOME / "unfinished.txt"
     unfinished.write_text(requirements)
     _run(
-        *(_UV, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--compile-bytecode"),
+        *(
+            _UV,
+            "pip",
+            "install",
+            "--no-config",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "--compile-bytecode",
+        ),
         *("--python", interpreter, "-r", unfinished),
     )
     (site,) = _HOME.glob("lib/python*/site-packages")

@@ -38,7 +38,16 @@ def install() -> None:
     commands: tuple[list[str | Path], ...] = (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, _HOME],
         [
-            *(uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--compile-bytecode"),
+            *(
+                uv,
+                "pip",
+                "install",
+                "--no-config",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+                "--compile-bytecode",
+            ),
             *("--python", _PYTHON, "-r", requirements),
         ],
     )
