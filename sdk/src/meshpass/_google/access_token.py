@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from meshpass._cache import CachedSource
 from meshpass._google.detection import VARIABLES, find_identity
-from meshpass._google.id_token import without_frames
-from meshpass._google.web import Web
+from meshpass._google.web import Web, without_frames
 from meshpass._token import Token
 
 

@@ -4,16 +4,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from meshpass._cache import CachedSource
-from meshpass._errors import ConfigurationError, IdentityError
+from meshpass._errors import ConfigurationError
 from meshpass._google.detection import VARIABLES, find_identity
 from meshpass._google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._google.jwt import read_token
 from meshpass._google.origin import IdentityOrigin
-from meshpass._google.web import Web
+from meshpass._google.web import Web, without_frames
 from meshpass._token import Token
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from meshpass._google.origin import Identity
 
-_Result = TypeVar("_Result")
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+|[0-9]+")
 _ENDPOINT = re.compile(r"https://[^\s/?#]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?")
 
@@ -142,17 +141,6 @@ class GoogleIDToken(CachedSource):
         if not _ENDPOINT.fullmatch(self._iam_endpoint):
             problems.append(f"iam_endpoint is {self._iam_endpoint!r}; it must be https:// and a host.")
         return problems
-
-
-def without_frames(work: Callable[[], _Result]) -> _Result:
-    """Return what a fetch comes to; an error it raises holds none of its frames."""
-    try:
-        return work()
-    except IdentityError as exc:
-        failure = exc
-    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
-    failure.__traceback__ = failure.__context__ = None
-    raise failure
 
 
 def _key_of(credentials: object) -> Hashable:
