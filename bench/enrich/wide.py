@@ -35,7 +35,7 @@ _PIPELINE = """
 [event]
 id = "event.event_id"
 [event.fields]
-event_id = "string"
+event_id = { type = "string", max_length = 128 }
 user_id = "string"
 account_id = "string"
 type = "string"
