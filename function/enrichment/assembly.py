@@ -8,6 +8,7 @@ from enrichment.enricher import Enricher
 from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.settings import environment
 from enrichment.sink import BigQuerySink
+from enrichment.sink.insert_all import InsertAllClient
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 
@@ -29,7 +30,7 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     return Enricher(
         config=known.config,
         lookup=CachedLookup(known.config.lookup, MeshProfiles(known.config.lookup), counters),
-        sink=BigQuerySink(destinations.table, known.config.batch, count=counters),
+        sink=BigQuerySink(destinations.table, known.config.batch, InsertAllClient(), counters),
         dead_letters=PubSubDeadLetters(destinations.dead_letter_topic),
         budget=known.budget,
         log=Log(known.project, known.severity, counters),
