@@ -11,6 +11,7 @@ from enrichment.lookup.request import place_of
 from enrichment.settings import environment
 from enrichment.settings.lookup_rules import LookupRules
 from enrichment.sink import BigQuerySink
+from enrichment.sink.insert_all import InsertAllClient
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 
@@ -34,11 +35,12 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     return Enricher(
         config=known.config,
         lookups=Lookups(lookups),
-        sink=BigQuerySink(destinations.table, known.config.batch, count=counters),
+        sink=BigQuerySink(destinations.table, known.config.batch, InsertAllClient(), counters),
         dead_letters=PubSubDeadLetters(destinations.dead_letter_topic),
         budget=known.budget,
         log=Log(known.project, known.severity, counters),
         version=known.version,
+        function=known.function,
         count=counters,
     )
 

@@ -47,6 +47,7 @@ class Enricher:
         budget: How long one delivery may take.
         log: Where each end is told.
         version: What runs here, for dead letters.
+        function: Name of the function, for dead letters; empty if unknown.
         count: Counts the ends.
         now: The clock, in UTC.
     """
@@ -58,6 +59,7 @@ class Enricher:
     budget: TimeBudget
     log: Log
     version: str
+    function: str = ""
     count: Count = uncounted
     now: Callable[[], datetime] = _now
 
@@ -100,7 +102,7 @@ class Enricher:
                 await self._enrich(found, delivery, time_left)
             except BadEventError as error:
                 bad = delivery.message or message.unreadable(data)
-                letter = dead_letter.compose(bad, error, delivery.trace, self.version)
+                letter = dead_letter.compose(bad, error, delivery.trace, self.version, self.function)
                 await self.dead_letters.publish(letter, time_left.end)
                 return error.outcome()
         except (TransientError, FaultError) as error:

@@ -6,11 +6,11 @@
 -- show no event twice.
 SELECT *
 FROM `{table}`
-WHERE publish_time >= TIMESTAMP_SUB(@since, INTERVAL 1 DAY)
-  AND publish_time < TIMESTAMP_ADD(@until, INTERVAL 1 DAY)
+WHERE `{publish_time}` >= TIMESTAMP_SUB(@since, INTERVAL 1 DAY)
+  AND `{publish_time}` < TIMESTAMP_ADD(@until, INTERVAL 1 DAY)
 QUALIFY ROW_NUMBER() OVER (
-  PARTITION BY event_id
-  ORDER BY enriched_at, publish_time, message_id, trace_id
+  PARTITION BY `{event}`
+  ORDER BY `{order}`
 ) = 1
-  AND publish_time >= @since
-  AND publish_time < @until
+  AND `{publish_time}` >= @since
+  AND `{publish_time}` < @until

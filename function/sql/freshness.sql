@@ -2,21 +2,22 @@
 -- first line, whose hour is NULL, is of all of them together.
 --
 -- Lags are from publication to enrichment, in seconds, over all rows; an event that was redriven counts from its
--- first publication. written less events is what the de-duplicating view leaves out. behind_s runs on while nobody publishes: before anybody is woken, compare it with
--- the subscription's oldest_unacked_message_age, which also knows of the events that are not written yet.
+-- first publication. written less events is what the de-duplicating view leaves out. behind_s grows while nothing is
+-- published: before it raises an alert, compare it with the subscription's oldest_unacked_message_age, which also knows
+-- of the events that are not written yet.
 --
 -- It reads three columns, of the days asked for alone.
 WITH hours AS (
   SELECT
-    TIMESTAMP_TRUNC(publish_time, HOUR) AS hour,
+    TIMESTAMP_TRUNC(`{publish_time}`, HOUR) AS hour,
     COUNT(*) AS written,
-    COUNT(DISTINCT event_id) AS events,
-    MAX(publish_time) AS newest_publish_time,
-    MAX(enriched_at) AS newest_enriched_at,
+    COUNT(DISTINCT `{event_value}`) AS events,
+    MAX(`{publish_time}`) AS newest_publish_time,
+    MAX(`{enriched_at}`) AS newest_enriched_at,
     -- Hundredths of the way from the least to the greatest.
-    APPROX_QUANTILES(TIMESTAMP_DIFF(enriched_at, publish_time, MILLISECOND), 100) AS lag_ms
+    APPROX_QUANTILES(TIMESTAMP_DIFF(`{enriched_at}`, `{publish_time}`, MILLISECOND), 100) AS lag_ms
   FROM `{table}`
-  WHERE publish_time >= @since AND publish_time < @until
+  WHERE `{publish_time}` >= @since AND `{publish_time}` < @until
   GROUP BY ROLLUP (hour)
 )
 SELECT

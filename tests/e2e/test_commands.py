@@ -10,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from meshlab.processes.supervisor import Supervisor
@@ -20,6 +22,7 @@ from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")
 ENVOY = str(Path(sys.executable).parent / "envoy")
+FILES = {"pipeline": "pipeline.toml", "table": "table.json", "events": "events.jsonl"}
 EXAMPLE = ("-f", "infra/mesh/overlays/example")
 
 
@@ -102,6 +105,92 @@ def test_the_demo_takes_a_users_own_events(tmp_path: Path) -> None:
     done = meshlab("demo", "--events", str(mine))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 3 events, 1 rows, 2 dead-lettered, 0 lost"
+
+
+PIPELINE = """
+[event]
+id = "event.order_id"
+[event.fields]
+order_id = { type = "string", max_length = 128 }
+"customer.id" = "string"
+placed_at = "timestamp"
+[lookup]
+path = "/customers/{customer.id}/tier"
+echo = "customer"
+miss_error = "unknown_customer"
+[columns]
+order = "event.order_id"
+placed_at = "event.placed_at"
+tier = "profile.tier"
+shop = "message.attributes.shop"
+"""
+TABLE = {
+    "schema": {
+        "fields": [
+            {"name": "order", "type": "STRING", "mode": "REQUIRED"},
+            {"name": "placed_at", "type": "TIMESTAMP"},
+            {"name": "tier", "type": "STRING"},
+            {"name": "shop", "type": "STRING"},
+        ]
+    }
+}
+
+
+class Customers(BaseHTTPRequestHandler):
+    """A user's own service."""
+
+    def do_GET(self) -> None:
+        customer = self.path.split("/")[2]
+        known = customer != "c-9"
+        body = json.dumps(
+            {"customer": customer, **({"tier": "gold"} if known else {"error": "unknown_customer"})}
+        )
+        self.send_response(200 if known else 404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_demo_shows_own_events_as_rows_of_an_own_table_with_an_own_service(tmp_path: Path) -> None:
+    lines = [
+        {"order_id": f"o-{number}", "customer": {"id": customer}, "placed_at": "2026-11-20T08:00:00Z"}
+        for number, customer in ((1, "c-1"), (2, "c-9"), (3, "c-3"), (1, "c-1"))
+    ]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "pipeline.toml").write_text(PIPELINE)
+    (tmp_path / "table.json").write_text(json.dumps(TABLE))
+    files = [f"--{name}={tmp_path / file}" for name, file in FILES.items()]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Customers) as server:
+        Thread(target=server.serve_forever, args=(0.01,)).start()
+        done = meshlab("demo", *files, "--attribute=shop=s-1", f"--app=127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "demo: 3 events, 2 rows, 1 dead-lettered, 0 lost"
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
+    assert ["o-3", "2026-11-20 08:00:00+00:00", "gold", "s-1"] in cells
+    assert (
+        "services/user-profile/service.yaml, under routes: own-1: {methods: [GET], paths: [/customers/{*}/tier]}"
+        in (done.stdout)
+    )
+
+
+@pytest.mark.parametrize(("attribute", "said"), [("shop", "NAME=VALUE"), ("timeout=1", "cannot publish")])
+def test_the_demo_refuses_an_attribute_that_is_none(attribute: str, said: str) -> None:
+    done = meshlab("demo", f"--attribute={attribute}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+
+
+def test_the_demo_says_in_one_sentence_what_is_wrong_with_an_own_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.toml").write_text(PIPELINE)
+    done = meshlab("demo", f"--pipeline={tmp_path / 'pipeline.toml'}")
+    assert done.returncode == 1
+    assert "columns.order is no column of the table" in done.stderr
+    assert "name the definition of yours with --table FILE" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The queries of function/sql, each run through the official client."""
+"""Queries of function/sql, each run through the official client."""
 
 from __future__ import annotations
 
@@ -252,6 +252,55 @@ def test_freshness_looks_at_the_last_day_unless_told_otherwise(warehouse: Wareho
         warehouse.write(name, "10:00", "10:00", publish_time=published, enriched_at=published)
 
     assert [line["written"] for line in warehouse.ask("freshness")] == [1, 1]
+
+
+# --- the columns of one's own pipeline ---
+
+
+def test_the_columns_are_those_that_the_pipeline_fills(warehouse: Warehouse, tmp_path: Path) -> None:
+    pipeline = tmp_path / "pipeline.toml"
+    pipeline.write_text(
+        """
+        [event]
+        id = ["event.shop", "event.order"]
+        [columns]
+        shop_id = "event.shop"
+        order_id = { from = "event.order", default = "" }
+        published = "message.publish_time"
+        built = "now"
+        """
+    )
+    fields = [client_library.SchemaField(name, "STRING") for name in ("shop_id", "order_id")]
+    fields += [client_library.SchemaField(name, "TIMESTAMP") for name in ("published", "built")]
+    warehouse.client.delete_table(TABLE)
+    warehouse.client.create_table(client_library.Table(TABLE, fields))
+    for number, (shop, order, built) in enumerate((("a", "1", 5), ("a", "1", 9), ("b", "1", 7))):
+        columns = {"published": at("10:00").isoformat(), "built": at(f"10:0{built}").isoformat()}
+        row = {"shop_id": shop, "order_id": order, **columns}
+        assert warehouse.client.insert_rows_json(TABLE, [row], row_ids=[str(number)]) == []
+
+    warehouse.client.query_and_wait(sql.render("deduplicated_view", TABLES, pipeline=pipeline))
+    shown = warehouse.select(f"SELECT shop_id, built FROM `{VIEW}` ORDER BY shop_id")
+    assert shown == [{"shop_id": "a", "built": at("10:05")}, {"shop_id": "b", "built": at("10:07")}]
+    whole, *_ = warehouse.select(sql.render("freshness", TABLES, at("09:00"), at("12:00"), pipeline))
+    assert (whole["written"], whole["events"]) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ('built = "now"', r'fills no column with event.id: add COLUMN = "event.id" to \[columns\]'),
+        ('id = "event.id"', "fills no column with now"),
+        ('"a`b" = "event.id"', "is no name of a column"),
+        ("[", "is not TOML"),
+    ],
+)
+def test_what_no_column_holds_is_named(tmp_path: Path, columns: str, said: str) -> None:
+    pipeline = tmp_path / "pipeline.toml"
+    pipeline.write_text(f'[event]\nid = "event.id"\n[columns]\n{columns}')
+    with pytest.raises(sql.SqlError, match=said):
+        sql.render("deduplicated_view", TABLES, pipeline=pipeline)
+    assert "another file with --pipeline" in printed("freshness", "--pipeline=none.toml").stderr
 
 
 # --- dead letters ---

@@ -1,19 +1,22 @@
-"""`python -m enrichment sql NAME`: a query from `function/sql/`, with the names of one's own tables in it.
+"""`python -m enrichment sql NAME`: a query from `function/sql/`, with the names of one's own tables and columns in it.
 
-The files are GoogleSQL with two kinds of gaps: `{table}` for a name, always in back quotes, and `@since` and `@until`
-for a time. What fills them is checked first, so that nothing but a name or a time ever does.
+The files are GoogleSQL with two kinds of gaps: a name in braces and back quotes for a table or for columns, and
+`@since` and `@until` for a time. Columns are those that `pipeline.toml` fills with what the query needs. All that fills
+a gap is checked first, so that it is a name or a time.
 """
 
 import argparse
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from enrichment.commands.arguments import moment
+from enrichment.settings.environment import PIPELINE_FILE
 
 FOLDER = Path(__file__).resolve().parents[2] / "sql"
 """Beside the package in a checkout; not deployed, for the function runs none of them."""
@@ -28,6 +31,13 @@ _TABLE = re.compile(
 )
 
 
+_COLUMN = re.compile(r"\w{1,300}")
+
+_SOURCES = {"publish_time": "message.publish_time", "enriched_at": "now"}
+_ORDER = ("now", "message.publish_time", "message.id", "trace.id")
+"""What orders the rows of one event: the time at which each was built, and then what differs between them."""
+
+
 class SqlError(ValueError):
     """A query cannot be written out; the message says why and what to give instead."""
 
@@ -39,7 +49,7 @@ class Statement:
     Args:
         about: What it answers, in a few words.
         names: The tables in it.
-        days: How far back it looks unless told otherwise, in days; 0 if it asks for no times.
+        days: How far back it looks by default, in days; 0 if it asks for no times.
     """
 
     about: str
@@ -61,36 +71,43 @@ _ABOUT_NAMES = {
 
 
 def render(
-    name: str, tables: Mapping[str, str], since: datetime | None = None, until: datetime | None = None
+    name: str,
+    tables: Mapping[str, str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    pipeline: Path = PIPELINE_FILE,
 ) -> str:
-    """Fills the gaps of a query.
+    """Return a query with its gaps filled.
 
     Args:
         name: One of `STATEMENTS`.
         tables: `project.dataset.table` for each of its names.
         since: Where its time begins; by default so many days before the end as the statement says.
         until: Where its time ends, itself outside; by default the moment when the query runs.
-
-    Returns:
-        The statement, ready to run.
+        pipeline: `pipeline.toml`, which says which columns hold what the query needs.
 
     Raises:
-        SqlError: A name is none, or the time ends before it begins.
+        SqlError: A name is missing or wrong, no column holds what the query needs, or the time ends before it begins.
     """
     statement = STATEMENTS[name]
     if since and until and since >= until:
         raise SqlError("--since must be before --until")
     quoted = {gap: _quoted(tables, gap) for gap in statement.names}
+    text = _read(name)
+    gaps = {found["name"] for found in _GAP.finditer(text) if found["name"]}
+    if needed := gaps - quoted.keys():
+        columns = _Columns(pipeline)
+        quoted |= {gap: columns.fill(gap) for gap in sorted(needed)}
     end = _timestamp(until) if until else "CURRENT_TIMESTAMP()"
     begin = _timestamp(since) if since else f"TIMESTAMP_SUB({end}, INTERVAL {statement.days} DAY)"
     times = {"since": begin, "until": end}
-    return _GAP.sub(lambda gap: quoted[gap["name"]] if gap["name"] else times[gap["time"]], _read(name))
+    return _GAP.sub(lambda gap: quoted[gap["name"]] if gap["name"] else times[gap["time"]], text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the arguments of `python -m enrichment sql`."""
+    """Declare the arguments of `python -m enrichment sql`."""
     parser.description = "Prints a query over the function's tables, for `| bq query --use_legacy_sql=false`."
-    parser.epilog = "What the queries tell and cost: docs/queries.md"
+    parser.epilog = "What the queries say and cost: docs/queries.md"
     chosen = parser.add_subparsers(dest="statement", required=True, metavar="NAME")
     for name, statement in STATEMENTS.items():
         one = chosen.add_parser(name, help=statement.about, description=f"Prints a query: {statement.about}.")
@@ -98,6 +115,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         for gap in dict.fromkeys(("table", *statement.names)):
             one.add_argument(
                 f"--{gap.replace('_', '-')}", metavar="PROJECT.DATASET.TABLE", help=_ABOUT_NAMES[gap]
+            )
+        if name != "dead_letter_report":
+            one.add_argument(
+                "--pipeline",
+                type=Path,
+                default=Path(os.environ.get("PIPELINE_FILE") or PIPELINE_FILE),
+                metavar="FILE",
+                help="names the columns (default: PIPELINE_FILE of the environment, or the shipped one)",
             )
         if statement.days:
             ago = f"{statement.days} days" if statement.days > 1 else "a day"
@@ -113,7 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the query that was asked for.
+    """Print the query that was asked for.
 
     Args:
         options: What `add_arguments` declared.
@@ -128,12 +153,61 @@ def run(options: argparse.Namespace) -> int:
         tables |= {"view": f"{table}_deduplicated", "dead_letters": f"{table}_dead_letters"}
     tables |= {gap: given[gap] for gap in _ABOUT_NAMES if given.get(gap)}
     try:
-        text = render(options.statement, tables, given.get("since"), given.get("until"))
+        times = given.get("since"), given.get("until")
+        text = render(options.statement, tables, *times, given.get("pipeline", PIPELINE_FILE))
     except SqlError as error:
         sys.stderr.write(f"sql {options.statement}: {error}\n")
         return 2
     sys.stdout.write(text)
     return 0
+
+
+class _Columns:
+    """The columns that a pipeline fills, by what they hold."""
+
+    def __init__(self, pipeline: Path) -> None:
+        self._file = pipeline
+        try:
+            document = tomllib.loads(pipeline.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SqlError(
+                f"{pipeline} cannot be read: {error.strerror}; name another file with --pipeline"
+            ) from None
+        except ValueError as error:
+            raise SqlError(f"{pipeline} is not TOML in UTF-8: {error}") from None
+        event, columns = document.get("event", {}), document.get("columns", {})
+        named = event.get("id", "message.id")
+        self._ids = [str(source) for source in (named if isinstance(named, list) else [named])]
+        self._by_source: dict[str, str] = {}
+        for column, source in columns.items():
+            text = str(source.get("from", "")) if isinstance(source, dict) else str(source)
+            self._by_source.setdefault(text, column)
+
+    def fill(self, gap: str) -> str:
+        """Return what fills a gap for columns.
+
+        Raises:
+            SqlError: No column holds it.
+        """
+        if gap == "order":
+            self._column("now")
+            return ", ".join(self._column(source) for source in _ORDER if source in self._by_source)
+        if gap in _SOURCES:
+            return self._column(_SOURCES[gap])
+        ids = [self._column(source) for source in self._ids]
+        if gap == "event_value" and len(ids) > 1:
+            return f"TO_JSON_STRING(STRUCT({', '.join(ids)}))"
+        return ", ".join(ids)
+
+    def _column(self, source: str) -> str:
+        column = self._by_source.get(source, "")
+        if not column:
+            raise SqlError(
+                f'{self._file} fills no column with {source}: add COLUMN = "{source}" to [columns]'
+            )
+        if not _COLUMN.fullmatch(column):
+            raise SqlError(f"{self._file}: {column[:200]!r} is no name of a column")
+        return f"`{column}`"
 
 
 def _quoted(tables: Mapping[str, str], gap: str) -> str:
