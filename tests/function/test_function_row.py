@@ -22,7 +22,7 @@ from enrichment.settings import pipeline_file
 from enrichment.settings.model import Column, ColumnOptions, TableField
 from enrichment.sink.insert_all import request_body
 from google.cloud import bigquery
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from .conftest import FUNCTION, PROJECT, Tables
@@ -262,6 +262,7 @@ def test_whatever_passes_is_taken_by_the_table(tables: Tables) -> None:
     @example(1e15)
     @example(True)
     @given(_ANYTHING)
+    @settings(deadline=None)
     def collect(found: object) -> None:
         for field in SCHEMA[1:]:
             kind = field["type"]
