@@ -27,7 +27,6 @@ NOW = datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
 DOCUMENT = {"event_id": "e-1", "order": {"total": 12.5, "items": [], "none": None}, "n": 7}
 EVENT = Event(
     "e-1",
-    "u-1",
     {"event_id": "e-1", "user_id": "u-1", "type": "t", "occurred_at": datetime(2026, 3, 1, 11, tzinfo=UTC)},
     DOCUMENT,
     '{"event_id" : "e-1"}',

@@ -13,8 +13,9 @@ import msgspec
 from enrichment import event, row
 from enrichment.errors import BadEventError, FaultError
 from enrichment.event.message import Message
-from enrichment.lookup.response import read_response
-from enrichment.settings import pipeline_file, table_file
+from enrichment.expressions import Scope, message_root
+from enrichment.lookup.sample import sample_profile
+from enrichment.settings import lookup_notes, pipeline_file, table_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 from enrichment.settings.model import EventShape, Field, FieldType, PipelineConfig
 
@@ -52,11 +53,13 @@ class Report:
         problems: The mistakes, one sentence each.
         lines: The row that the sample event makes, column by column; empty if there are mistakes.
         insert_id: What names that row.
+        warnings: What is lost by settings that are left out, one or two sentences each.
     """
 
     problems: tuple[str, ...]
     lines: tuple[Line, ...] = ()
     insert_id: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def check(
@@ -85,15 +88,19 @@ def check(
     data = _made_up(config.event) if sample is None else sample
     message = Message(data, dict(attributes or {}), "1234567890", _NOW)
     try:
-        found = event.decode(message, config.event, config.lookup.key)
-        answer = msgspec.json.encode({config.lookup.echo: found.key}) if profile is None else profile
-        joined = read_response(200, answer, found.key, config.lookup)
-        built = row.build(config.columns, found, joined, message, _TRACE_ID, _NOW)
+        found = event.decode(message, config.event)
+        root = message_root(
+            message.message_id, message.publish_time, message.ordering_key, message.attributes
+        )
+        scope = Scope({"event": found.document, "message": root}, found.values)
+        joined = {rules.name: sample_profile(rules, scope, profile) for rules in config.lookups}
+        built = row.build(config.columns, found, joined.get("profile"), message, _TRACE_ID, _NOW)
     except BadEventError as error:
         return Report((f"the event would be dead-lettered: {error}.",))
     except FaultError as error:
         return Report((f"the profile would be refused: {error}.",))
-    return Report((), _lines(config, table, built), built.insert_id)
+    lost = tuple(note for rules in config.lookups for note in lookup_notes.notes(rules))
+    return Report((), _lines(config, table, built), built.insert_id, lost)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -211,6 +218,8 @@ def _show(report: Report, *, made_up: bool) -> None:
             console.print(Text(f"  - {_visible(problem)}"), soft_wrap=True)
         return
     console.print(Text("The pipeline fits the table.", "bold green"))
+    for warning in report.warnings:
+        console.print(Text(f"  - {_visible(warning)}"), soft_wrap=True)
     console.print(
         _rendered(report, "an event made up of the declared fields" if made_up else "the sample event")
     )

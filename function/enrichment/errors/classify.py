@@ -6,7 +6,7 @@ import meshpass
 
 from enrichment.errors.outcome import EnrichmentError, FaultError, Stage, TransientError
 from enrichment.errors.policy import failure
-from enrichment.settings.model import OnMiss
+from enrichment.settings.lookup_rules import OnMiss
 
 
 def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:

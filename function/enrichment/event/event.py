@@ -23,7 +23,6 @@ class Event:
 
     Args:
         event_id: What names the event and its row; the same event published twice has the same one.
-        key: Whose profile to look up.
         values: The declared fields by dotted name, checked, defaults filled in: timestamps are `datetime` in UTC, an
             optional field that has neither value nor default is None.
         document: The whole event, parsed.
@@ -31,19 +30,17 @@ class Event:
     """
 
     event_id: str
-    key: str
     values: Mapping[str, object]
     document: Mapping[str, object]
     text: str
 
 
-def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
+def decode(message: Message, shape: EventShape) -> Event:
     """Decodes and validates an event.
 
     Args:
         message: The message; its data must be one JSON object.
         shape: What makes it an event.
-        key: The declared, required string whose value is looked up.
 
     Returns:
         The event.
@@ -64,8 +61,8 @@ def decode(message: Message, shape: EventShape, key: tuple[str, ...]) -> Event:
         problems.append(f"message.id must be a string of 1 to {MAX_EVENT_ID_LENGTH} characters")
     if problems:
         raise _invalid(_listed(problems))
-    # A configuration that was checked declares both as required strings.
-    return Event(str(event_id), str(values[".".join(key)]), values, document, message.data.decode())
+    # A configuration that was checked declares it as a required string.
+    return Event(str(event_id), values, document, message.data.decode())
 
 
 def _check(document: dict[str, object], fields: tuple[Field, ...]) -> tuple[dict[str, object], list[str]]:

@@ -17,7 +17,8 @@ source                         what it is
 A key with a dot in it cannot be written: take the object around it, as JSON.
 """
 
-from enrichment.settings.model import EventShape, FieldType, LookupRules, OnMiss, Origin
+from enrichment.settings.lookup_rules import LookupRules, OnMiss
+from enrichment.settings.model import EventShape, FieldType, Origin
 
 GRAMMAR = (
     "event, event.PATH, profile, profile.PATH, message.id, message.publish_time, message.ordering_key, "
@@ -106,7 +107,7 @@ def why_missing(source: Source, shape: EventShape, lookup: LookupRules) -> str:
         return "" if field.required or field.default is not None else "it is not required: require it"
     if origin is Origin.PROFILE and lookup.on_miss is OnMiss.WRITE:
         return 'on_miss = "write" writes rows without a profile: make the column NULLABLE'
-    if origin is Origin.PROFILE and path not in ((), (lookup.echo,)):
+    if origin is Origin.PROFILE and path not in ((), *(echo.field for echo in lookup.echo)):
         return "no profile is checked for it: make the column NULLABLE"
     if origin is Origin.MESSAGE and path not in (("id",), ("publish_time",)):
         return "a message need not have it: make the column NULLABLE"

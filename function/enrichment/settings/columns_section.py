@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from enrichment.row import column_values, sources
 from enrichment.row.sources import Source
 from enrichment.settings.event_section import Declared, as_json
-from enrichment.settings.model import Column, FieldType, LookupRules, Origin, TableField
+from enrichment.settings.lookup_rules import LookupRules
+from enrichment.settings.model import Column, FieldType, Origin, TableField
 from enrichment.settings.toml_section import Section, shown, suggestion
 
 _WHOLE = {"JSON", "STRING", "RECORD"}  # what can take a whole event or profile
@@ -106,7 +107,7 @@ def _is_broken(source: Source, declared: Declared) -> bool:
 def _check(entry: _Entry, column: Column, declared: Declared, lookup: LookupRules) -> None:
     """Notes why a column cannot take what its source gives, if it cannot."""
     source = (column.origin, column.path)
-    kind = sources.type_of(source, declared.shape, lookup.echo)
+    kind = sources.type_of(source, declared.shape, next((echo.name for echo in lookup.echo), ""))
     whole = column.origin in (Origin.EVENT, Origin.PROFILE) and not column.path
     takes = f"{column.name} has the type {'repeated ' if column.repeated else ''}{column.type}, which takes"
     if unknown := _unwritable(column):

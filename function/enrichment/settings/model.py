@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
+from enrichment.settings.lookup_rules import LookupRules
+
 
 class FieldType(enum.StrEnum):
     """What a field of an event may hold."""
@@ -13,14 +15,6 @@ class FieldType(enum.StrEnum):
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
     JSON = "json"
-
-
-class OnMiss(enum.StrEnum):
-    """What becomes of an event whose key the service does not know."""
-
-    WRITE = "write"
-    DEAD_LETTER = "dead-letter"
-    RETRY = "retry"
 
 
 class Origin(enum.StrEnum):
@@ -68,57 +62,6 @@ class EventShape:
 
     id: tuple[str, ...] | None
     fields: tuple[Field, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CacheLimits:
-    """How long and how much is remembered of the service's answers.
-
-    Args:
-        ttl_s: How long a profile is fresh, in seconds; 0 keeps none.
-        negative_ttl_s: How long it is remembered that the service does not know a key, in seconds; 0 forgets at once.
-        stale_if_error_s: How long after that a profile may still stand in while the service is unavailable, in seconds.
-        max_entries: Most answers kept.
-        max_bytes: Most memory that they take, in bytes.
-    """
-
-    ttl_s: float = 60.0
-    negative_ttl_s: float = 10.0
-    stale_if_error_s: float = 300.0
-    max_entries: int = 10_000
-    max_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class LookupRules:
-    """How a profile is looked up.
-
-    Args:
-        path: The path's template with one placeholder: `/profile/{user_id}`.
-        key: The field of the event whose value takes the placeholder's place; a string.
-        echo: The field of an answer that must repeat the key.
-        miss_error: What the field `error` of a 404 must say for the key to be unknown.
-        on_miss: What then becomes of the event.
-        timeout_s: Limit for one lookup, retries included, in seconds.
-        max_in_flight: Most lookups at once.
-        max_answer_bytes: Largest answer.
-        cache: What is remembered.
-    """
-
-    path: str
-    key: tuple[str, ...]
-    echo: str
-    miss_error: str
-    on_miss: OnMiss = OnMiss.DEAD_LETTER
-    timeout_s: float = 10.0
-    max_in_flight: int = 100
-    max_answer_bytes: int = 1024 * 1024
-    cache: CacheLimits = field(default_factory=CacheLimits)
-
-    @property
-    def placeholder(self) -> str:
-        """The placeholder's name: the key's, as people write it."""
-        return ".".join(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +133,12 @@ class PipelineConfig:
 
     Args:
         event: What makes an event.
-        lookup: How its profile is looked up.
+        lookups: What is looked up for it, in the order of the file.
         columns: What is written.
         batch: How much of it at once.
     """
 
     event: EventShape
-    lookup: LookupRules
+    lookups: tuple[LookupRules, ...]
     columns: tuple[Column, ...]
     batch: BatchLimits = field(default_factory=BatchLimits)

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from enrichment.settings import columns_section, event_section, lookup_section, table_file
+from enrichment.settings.lookup_rules import LookupRules
 from enrichment.settings.model import BatchLimits, PipelineConfig
 from enrichment.settings.toml_section import Section
 
+_LOOKUP_ROOTS = ("event", "message")
 _MAX_REQUEST_BYTES = 9_000_000  # BigQuery takes 10 MB, and what wraps the rows needs room
 _MAX_REQUEST_ROWS = 50_000  # https://cloud.google.com/bigquery/quotas#streaming_inserts
 
@@ -44,14 +46,16 @@ def read(path: Path, table: Path) -> PipelineConfig:
     if values is None:
         raise PipelineFileError(problems)
     file = Section(values, "", problems, path.name)
-    file.refuse_others(("event", "lookup", "columns", "batch"))
+    file.refuse_others(("event", "lookup", "lookups", "columns", "batch"))
     declared = event_section.read(file.section("event"))
-    lookup = lookup_section.read(file.section("lookup"), declared)
-    columns = columns_section.read(file.section("columns"), table_columns, declared, lookup)
+    lookups = lookup_section.read(file, declared, _LOOKUP_ROOTS)
+    columns = columns_section.read(
+        file.section("columns"), table_columns, declared, lookups[0] if lookups else LookupRules("", {})
+    )
     batch = _batch(file.section("batch"))
     if problems:
         raise PipelineFileError(problems)
-    return PipelineConfig(declared.shape, lookup, columns, batch)
+    return PipelineConfig(declared.shape, lookups, columns, batch)
 
 
 def _load(path: Path, problems: list[str]) -> Mapping[str, object] | None:
