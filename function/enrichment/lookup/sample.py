@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 
+from enrichment.errors import failure
 from enrichment.expressions import Scope
 from enrichment.lookup.profile import Profile
-from enrichment.lookup.request import LookupRequest, Requests, as_request, key_text
+from enrichment.lookup.request import LookupRequest, Requests, as_request, key_text, place_of
 from enrichment.lookup.response import read_response
-from enrichment.settings.lookup_rules import LookupRules
+from enrichment.settings.lookup_rules import LookupRules, OnNoKey
 
 
 def sample_profile(rules: LookupRules, scope: Scope, answer: bytes | None = None) -> Profile | None:
@@ -23,12 +24,17 @@ def sample_profile(rules: LookupRules, scope: Scope, answer: bytes | None = None
         The profile; None where nothing would be looked up.
 
     Raises:
-        BadEventError: `key_invalid` or `event_invalid`, no request can be made of the event.
+        BadEventError: `key_invalid` or `event_invalid`, no request can be made of the event; `key_missing`, it must
+            have a key and has none.
         FaultError: The answer would be refused.
     """
     requests = Requests(rules)
-    key = requests.of_event(scope) if requests.is_wanted(scope) else None
+    if not requests.is_wanted(scope):
+        return None
+    key = requests.of_event(scope)
     if key is None:
+        if rules.on_no_key is OnNoKey.DEAD_LETTER:
+            raise failure("key_missing", f"the event has no key for {place_of(rules)}")
         return None
     request = as_request(key)
     if rules.batch is not None:  # the contract of a batch is about the list around its profiles

@@ -23,7 +23,7 @@ _MAX_TIMEOUT_S = 600  # the longest acknowledgement deadline of a subscription
 _MAX_CONCURRENCY = 1_000  # of a Cloud Run instance
 _MAX_ENTRIES = 10_000_000
 _MAX_CACHE_BYTES = 32 * 1024**3  # the memory of the largest Cloud Run instance
-_MAX_BATCH_KEYS = 1_000
+MAX_BATCH_KEYS = 1_000
 _MAX_LOOKUPS = 10
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -31,7 +31,7 @@ _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z
 _IPV4 = re.compile(r"[0-9.]+")
 # Answers that say something about the caller, the load or the way, and nothing about a key.
 _NEVER_A_MISS = {401, 403, 407, 408, 429}
-_MISS_STATUSES = {200, 204, *range(400, 500)} - _NEVER_A_MISS
+MISS_STATUSES = {200, 204, *range(400, 500)} - _NEVER_A_MISS
 
 
 def read(file: Section, declared: Declared, roots: Collection[str]) -> tuple[LookupRules, ...]:
@@ -193,7 +193,7 @@ def _miss(section: Section, echo: tuple[Echo, ...], batch: BatchRules | None) ->
     inner = section.section("miss")
     inner.refuse_others(("status", "field", "equals", "repeats_key"))
     status = inner.whole("status", 404, 200, 499, "an HTTP status")
-    if status not in _MISS_STATUSES:
+    if status not in MISS_STATUSES:
         inner.problem(
             "status", f"is {status}, which says nothing about a key; it must be 200, 204 or another 4xx."
         )
@@ -237,7 +237,7 @@ def _batch(section: Section) -> BatchRules:
     if "results" in inner.values:
         text = inner.text("results", "where the answer holds the list of profiles")
         results = _path_of(inner, "results", text) if text else ()
-    max_keys = inner.whole("max_keys", default.max_keys, 2, _MAX_BATCH_KEYS, "keys")
+    max_keys = inner.whole("max_keys", default.max_keys, 2, MAX_BATCH_KEYS, "keys")
     return BatchRules(body_field or "", results, key or "", max_keys)
 
 
