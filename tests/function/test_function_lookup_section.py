@@ -1,6 +1,7 @@
 """What `[lookup]` and `[lookups.NAME]` may say, and that each mistake is named with its place."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from enrichment.settings import pipeline_file
 from enrichment.settings.lookup_notes import notes
 from enrichment.settings.lookup_rules import BatchRules, Constant, Echo, LookupRules, MissRule, OnNoKey
 from enrichment.settings.pipeline_file import PipelineFileError
+
+from .conftest import FUNCTION
 
 Read = Callable[[str], tuple[LookupRules, ...]]
 Problems = Callable[[str], list[str]]
@@ -279,3 +282,23 @@ def test_what_is_lost_by_leaving_something_out_is_known(read: Read, lines: str, 
     found = notes(only(read(f"[lookup]\n{lines}")))
     assert [words in note for words, note in zip(lost, found, strict=True)] == [True] * len(lost)
     assert all(note.startswith("lookup") for note in found)
+
+
+def test_the_examples_in_the_shipped_files_comments_are_right(read: Read) -> None:
+    shipped = (FUNCTION / "pipeline.toml").read_text().partition("# --- What is written")[0]
+    examples = [
+        line.removeprefix("#   ") for line in shipped.splitlines() if re.match(r"#   [a-z_]+ = ", line)
+    ]
+    single, batch = examples[:-2], examples[-2:]
+    assert [line.partition(" ")[0] for line in single] == [
+        "params", "query", "method", "body", "idempotent", "host", "when", "on_no_key"
+    ]  # fmt: skip
+    whole = only(read("\n".join(["[lookup]", 'path = "/{user_id}"', *single])))
+    assert (whole.host, whole.method, whole.idempotent) == ("orders.internal", "POST", True)
+    assert only(read("\n".join(["[lookup]", *batch]))).batch == BatchRules("ids", ("profiles",), "id")
+
+
+def test_the_examples_in_the_readme_are_right(read: Read) -> None:
+    section = (FUNCTION / "README.md").read_text().partition("\n## Lookups\n")[2]
+    example = section.partition("```toml\n")[2].partition("```")[0]
+    assert [lookup.name for lookup in read(example)] == ["profile", "shop", "items"]
