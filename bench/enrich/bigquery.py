@@ -23,7 +23,7 @@ class Report(TypedDict):
     Attributes:
         requests: Calls of insertAll.
         event_ids: The event of each row, in their order.
-        mismatched: Rows that hold another user's profile, or none.
+        mismatched: Rows that hold another user's profile or account, or no profile.
         last_at_s: When the last of them was answered, by the machine's monotonic clock; 0 without one.
     """
 
@@ -37,6 +37,7 @@ class _Columns(msgspec.Struct):
     event_id: str
     user_id: str
     profile: str
+    account: str | None = None
 
 
 class _Row(msgspec.Struct):
@@ -49,6 +50,10 @@ class _InsertAll(msgspec.Struct):
 
 class _Profile(msgspec.Struct):
     user_id: str
+
+
+class _Account(msgspec.Struct):
+    account_id: str
 
 
 class Table:
@@ -85,7 +90,12 @@ class Table:
 
 
 def _is_joined(columns: _Columns) -> bool:
-    return msgspec.json.decode(columns.profile, type=_Profile).user_id == columns.user_id
+    if msgspec.json.decode(columns.profile, type=_Profile).user_id != columns.user_id:
+        return False
+    if columns.account is None:
+        return True
+    account = msgspec.json.decode(columns.account, type=_Account)
+    return account.account_id.removeprefix("a-") == columns.user_id.removeprefix("u-")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ _ROOT = Path(__file__).parents[2]
 _HOME = _ROOT / "build/bench/deployed"
 _READY = _HOME / "requirements.txt"  # a copy of those that are installed
 _UV = Path(sys.executable).with_name("uv")
-# The function's requirements, as its package takes them; and PyJWT, with which the other functions sign.
-_EXPORTS = (("meshpass-function",), ("meshpass", "--extra", "testing"))
+# The function's requirements, as its package takes them; and what the other functions need beside: the official client
+# for BigQuery, and PyJWT, with which they sign.
+_EXPORTS = (("meshpass-function", "--extra", "reference"), ("meshpass", "--extra", "testing"))
 
 
 def python() -> Path:
@@ -32,7 +33,16 @@ def python() -> Path:
     unfinished = _HOME / "unfinished.txt"
     unfinished.write_text(requirements)
     _run(
-        *(_UV, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--compile-bytecode"),
+        *(
+            _UV,
+            "pip",
+            "install",
+            "--no-config",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "--compile-bytecode",
+        ),
         *("--python", interpreter, "-r", unfinished),
     )
     (site,) = _HOME.glob("lib/python*/site-packages")

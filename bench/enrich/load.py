@@ -41,6 +41,7 @@ class Plan:
         seconds: For how long to send.
         zipf: How many events to send over keys that repeat, until all are sent; with 0, every event has a key of its
             own.
+        wide: Whether events are those of the wider shape.
     """
 
     address: str
@@ -49,6 +50,7 @@ class Plan:
     rate_hz: float = 0.0
     seconds: float = 0.0
     zipf: int = 0
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,9 @@ class _Load:
         connection = self._idle.pop() if self._idle else await self._connect()
         if not connection.usable:
             connection = await self._connect()
-        status = await connection.post(workload.delivery(number, key, self._plan.address))
+        status = await connection.post(
+            workload.delivery(number, key, self._plan.address, wide=self._plan.wide)
+        )
         now_s = time.perf_counter()
         self._done.append(_Done(status, now_s, now_s - came_at_s, workload.service_s(key)))
         self._idle.append(connection)

@@ -38,7 +38,16 @@ def install() -> None:
     commands: tuple[list[str | Path], ...] = (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, _HOME],
         [
-            *(uv, "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--compile-bytecode"),
+            *(
+                uv,
+                "pip",
+                "install",
+                "--no-config",
+                "--quiet",
+                "--require-hashes",
+                "--no-deps",
+                "--compile-bytecode",
+            ),
             *("--python", _PYTHON, "-r", requirements),
         ],
     )
@@ -49,13 +58,14 @@ def install() -> None:
     _READY.write_bytes(requirements.read_bytes())
 
 
-def run(env: Mapping[str, str], events: int, directory: Path) -> float:
+def run(env: Mapping[str, str], events: int, directory: Path, *, wide: bool = False) -> float:
     """Put events through Beam, on one CPU.
 
     Args:
         env: Where it finds everything.
         events: How many, each with a key of its own.
         directory: For the file that holds them.
+        wide: Whether they are those of the wider shape.
 
     Returns:
         Processor time that it took from the first lookup to its end, in seconds.
@@ -64,10 +74,11 @@ def run(env: Mapping[str, str], events: int, directory: Path) -> float:
         BenchError: It failed.
     """
     file = directory / "events.jsonl"
-    file.write_bytes(b"".join(workload.event(number, number) + b"\n" for number in range(events)))
+    made = workload.wide_event if wide else workload.event
+    file.write_bytes(b"".join(made(number, number) + b"\n" for number in range(events)))
     with processes.one_cpu():
         done = subprocess.run(
-            [_PYTHON, _PEER / "main.py", file, str(WORKERS)],
+            [_PYTHON, _PEER / "main.py", file, str(WORKERS), "wide" if wide else "plain"],
             env={**os.environ, **env},
             capture_output=True,
             text=True,

@@ -45,6 +45,7 @@ def run(
     rate_hz: float = 0.0,
     seconds: float = 0.0,
     zipf: int = 0,
+    wide: bool = False,
 ) -> Round:
     """Start a function, warm it up, deliver events to it, and check that each has become its own row.
 
@@ -55,15 +56,18 @@ def run(
         rate_hz: Events per second.
         seconds: For how long.
         zipf: How many with repeating keys.
+        wide: Whether events are those of the wider shape.
 
     Raises:
         BenchError: An event was not acked, or is in the table with another user's profile or not at all.
     """
     with stage.running(function) as running:
-        load.deliver(load.Plan(running.address, _WARM_UP_FIRST, in_flight=IN_FLIGHT, seconds=_WARM_UP_S))
+        load.deliver(
+            load.Plan(running.address, _WARM_UP_FIRST, in_flight=IN_FLIGHT, seconds=_WARM_UP_S, wide=wide)
+        )
         stage.seen()
         before = _usages(stage, running)
-        plan = load.Plan(running.address, 0, in_flight, rate_hz, seconds, zipf)
+        plan = load.Plan(running.address, 0, in_flight, rate_hz, seconds, zipf, wide)
         delivered = load.deliver(plan)
         after = _usages(stage, running)
         service, table = stage.seen()

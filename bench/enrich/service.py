@@ -18,7 +18,7 @@ from bench.enrich import wire, workload
 
 _AUTHORIZATION = re.compile(rb"\r\nauthorization: *bearer +([\w.-]+)\r\n", re.IGNORECASE)
 _HOST = re.compile(rb"\r\nhost: *%b\r\n" % re.escape(server.HOST.encode()), re.IGNORECASE)
-_USER = re.compile(rb"GET /profile/(u-(\d+)) ")
+_ASKED = re.compile(rb"GET /(?:profile/(u-(?P<user>\d+))|account/(a-(?P<account>\d+))) ")
 _SERVICE = b"server: istio-envoy\r\nx-envoy-upstream-service-time: 20\r\n"
 _ENVOY = b"server: istio-envoy\r\n"
 
@@ -27,7 +27,7 @@ class Report(TypedDict):
     """What the service has seen since the last report.
 
     Attributes:
-        lookups: Requests for a profile, answered.
+        lookups: Requests for a profile or an account, answered.
         first_at_s: When the first of them came, by the machine's monotonic clock; 0 without one.
     """
 
@@ -56,8 +56,8 @@ class Service:
 
     def answer(self, head: bytes, _: bytes) -> wire.Answer:
         """Answer one request."""
-        user = _USER.match(head)
-        if user is None or not _HOST.search(head):
+        asked = _ASKED.match(head)
+        if asked is None or not _HOST.search(head):
             return 0.0, wire.response(404, b"", _ENVOY)
         token = _AUTHORIZATION.search(head)
         if token is None or not self._good(token[1]):
@@ -65,7 +65,9 @@ class Service:
         if not self._seen["lookups"]:
             self._seen["first_at_s"] = time.monotonic()
         self._seen["lookups"] += 1
-        return workload.service_s(int(user[2])), wire.response(200, workload.profile(user[1]), _SERVICE)
+        key = int(asked["user"] or asked["account"])
+        body = workload.profile(asked[1]) if asked["user"] else workload.account(asked[3])
+        return workload.service_s(key), wire.response(200, body, _SERVICE)
 
     def _good(self, token: bytes) -> bool:
         good_until_s = self._good_until_s.get(token)

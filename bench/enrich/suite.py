@@ -1,9 +1,10 @@
 """What the function takes and costs, beside functions that do the same work in other ways, and beside Apache Beam."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
-from bench.enrich import pull, push, workload
+from bench.enrich import pull, push, wide, workload
 from bench.enrich.push import IN_FLIGHT
 from bench.enrich.stage import OURS, SOURCE_DOCUMENT, TEXTBOOK, TUNED, Function, Stage, standing
 from bench.harness import Comparison, Contender, Effort, Sample, compare
@@ -13,6 +14,7 @@ BEAM = f"Beam {pull.VERSION}, {pull.WORKERS} threads"
 _SECONDS = 4.0
 _BEAM_EVENTS = 1_600
 _ZIPF_EVENTS = 2_000
+_IN_FLIGHT = (IN_FLIGHT, 256, 1_000)
 
 _STAGE = (
     "each contender alone, on one CPU, as the function is deployed; on the others a service (10 to 30 ms, 200 ms for "
@@ -30,6 +32,8 @@ def run(effort: Effort) -> Iterator[Comparison]:
         yield from unique.comparisons()
         yield _at_equal_load(stage, effort, rate_hz=unique.rate_hz(TUNED) / 2)
         yield _zipf(stage, effort)
+        yield _more_in_flight(stage, effort)
+        yield from _wide(stage, effort, beam=beam)
 
 
 class Unique:
@@ -128,6 +132,71 @@ def _at_equal_load(stage: Stage, effort: Effort, rate_hz: float) -> Comparison:
         setup=(
             "events arrive at random moments, the same for both, whether or not the function keeps up; unique keys; "
             "'added' is without the time that the service took"
+        ),
+        peer=TUNED.name,
+    )
+
+
+def _more_in_flight(stage: Stage, effort: Effort) -> Comparison:
+    def measure(in_flight: int) -> Sample:
+        seconds = _SECONDS / 4 if effort.quick else _SECONDS
+        found = push.run(stage, OURS, in_flight=in_flight, seconds=seconds)
+        return {
+            "events_per_s": found.delivered.events_per_s,
+            "events_per_cpu_second": found.delivered.events / found.cpu_s,
+            "p50_ms": found.delivered.p50_ms,
+            "p99_ms": found.delivered.p99_ms,
+            "peak_mib": found.peak_mib,
+        }
+
+    return compare(
+        "enrich: meshpass with more events in flight, unique keys",
+        [Contender(f"{number:,} in flight", partial(measure, number)) for number in _IN_FLIGHT],
+        rounds=effort.rounds(3),
+        setup=(
+            "so many at a time cannot take less, on average, than their number divided by the events per second; each "
+            "has a connection of its own, and all of these are opened at once"
+        ),
+        peer=f"{_IN_FLIGHT[0]} in flight",
+    )
+
+
+def _wide(stage: Stage, effort: Effort, *, beam: bool) -> Iterator[Comparison]:
+    """Compare on rows of 40 columns, with two lookups for each event."""
+    ours = wide.function(stage.directory)
+    tuned = replace(TUNED, env={**TUNED.env, "WIDE": "1"})
+
+    def push_to(function: Function) -> Sample:
+        seconds = _SECONDS / 4 if effort.quick else _SECONDS
+        found = push.run(stage, function, in_flight=IN_FLIGHT, seconds=seconds, wide=True)
+        return {
+            "events_per_s": found.delivered.events_per_s,
+            "cpu_ms": found.cpu_ms_per_event,
+            "lookups": found.lookups / found.delivered.events,
+        }
+
+    def pull_through() -> Sample:
+        events = effort.calls(_BEAM_EVENTS)
+        stage.seen()
+        cpu_s = pull.run(stage.env_for("SIGNING_KEY_FILE"), events, stage.directory, wide=True)
+        service, table = stage.seen()
+        push.check(events, table)
+        return {
+            "events_per_s": events / (table["last_at_s"] - service["first_at_s"]),
+            "cpu_ms": cpu_s / events * 1e3,
+            "lookups": service["lookups"] / events,
+        }
+
+    contenders = [Contender(function.name, partial(push_to, function)) for function in (ours, tuned)]
+    if beam:
+        contenders.append(Contender(BEAM, pull_through))
+    yield compare(
+        f"enrich: rows of 40 columns and two lookups, {IN_FLIGHT} in flight, unique keys; per event",
+        contenders,
+        rounds=effort.rounds(3),
+        setup=(
+            "events of 1,000 bytes; 32 columns are fields of the event; both lookups at once, in Beam one after the "
+            "other"
         ),
         peer=TUNED.name,
     )

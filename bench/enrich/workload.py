@@ -28,6 +28,11 @@ def user_id(key: int) -> str:
     return f"u-{key:07d}"
 
 
+def account_id(key: int) -> str:
+    """The account of the user of this number."""
+    return f"a-{key:07d}"
+
+
 def event_id(number: int) -> str:
     """The event of this number."""
     return f"e-{number:08d}"
@@ -70,6 +75,35 @@ def event(number: int, key: int) -> bytes:
     return json.dumps(content).encode()
 
 
+def wide_event(number: int, key: int) -> bytes:
+    """An event of about 1,000 bytes, for the shape that `wide` describes: 32 fields, two levels down."""
+    draw = zlib.crc32(number.to_bytes(8))
+    fields = {
+        "text": {f"text_{n:02d}": f"{draw:08x}-{n}" for n in range(1, 15)},
+        "count": {f"count_{n:02d}": draw % (n * 1_000) for n in range(1, 9)},
+        "amount": {f"amount_{n:02d}": draw % 10_000 / (4 * n) for n in range(1, 7)},
+        "time": {f"time_{n:02d}": f"2026-11-20T12:{draw % 60:02d}:{n:02d}.250+01:00" for n in range(1, 3)},
+        "flag": {f"flag_{n:02d}": draw % (n + 1) == 0 for n in range(1, 3)},
+    }
+    content = {
+        "event_id": event_id(number),
+        "user_id": user_id(key),
+        "account_id": account_id(key),
+        "type": "order.placed",
+        "occurred_at": f"2026-11-20T12:{number // 60 % 60:02d}:{number % 60:02d}.250+01:00",
+        "fields": fields,
+    }
+    return json.dumps(content).encode()
+
+
+def account(name: bytes) -> bytes:
+    """What the service knows of an account, about 150 bytes of JSON."""
+    return (
+        b'{"account_id": "%b", "tier": "gold", "limit": 25000, "currency": "EUR", "opened": "2019-02-11", '
+        b'"contacts": ["billing", "legal"], "region": "eu-west"}' % name
+    )
+
+
 def profile(user: bytes) -> bytes:
     """What the service knows of a user, about 200 bytes of JSON."""
     return (
@@ -78,12 +112,13 @@ def profile(user: bytes) -> bytes:
     )
 
 
-def delivery(number: int, key: int, authority: str) -> bytes:
+def delivery(number: int, key: int, authority: str, *, wide: bool = False) -> bytes:
     """The request by which Eventarc delivers an event to a function: a CloudEvent in binary mode."""
+    data = wide_event(number, key) if wide else event(number, key)
     body = (
         b'{"message": {"data": "%b", "messageId": "%d", "publishTime": "2026-11-20T11:00:00.123Z"}, '
         b'"subscription": "projects/bench/subscriptions/events"}'
-        % (base64.b64encode(event(number, key)), 10_000_000 + number)
+        % (base64.b64encode(data), 10_000_000 + number)
     )
     return b"%b%d\r\ncontent-length: %d\r\n\r\n%b" % (
         _HEAD % authority.encode(),

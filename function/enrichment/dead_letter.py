@@ -1,4 +1,4 @@
-"""Where bad events go: as they came, with the reason written beside them."""
+"""Dead letters: bad events as they came, with the reason beside them."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ CAP_S = 10.0
 """Longest time for one publication with its retries, in seconds, however much the event has left."""
 
 THREADS = 4
-"""Publications in flight. Bad events are few; where they are not, the next ones wait, within their time."""
+"""Publications in flight. Further ones wait, within their event's time."""
 
 REASON = "dead_letter_reason"
 DETAIL = "dead_letter_detail"
@@ -39,13 +39,14 @@ REDRIVE_COUNT = "dead_letter_redrive_count"
 ATTEMPT = "dead_letter_attempt"
 TRACE_ID = "dead_letter_trace_id"
 VERSION = "dead_letter_version"
+FUNCTION = "dead_letter_function"
 ATTRIBUTES_DROPPED = "dead_letter_attributes_dropped"
 
-ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT)
-"""What a letter cannot do without: why it is here, and what the event's identity is when it is redriven."""
+ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT, FUNCTION)
+"""What every dead letter has: the reason, and what a redrive needs for the event's identity and its function."""
 
 OUR_ATTRIBUTES = (*ESSENTIAL, DETAIL, ATTEMPT, TRACE_ID, VERSION, ATTRIBUTES_DROPPED)
-"""What a dead letter adds to the message's own attributes; the last only where attributes were dropped."""
+"""What a dead letter adds to the message's own attributes. The last is there only where attributes were dropped."""
 
 # Of one attribute in a request, beside its name and its value: protobuf's tags and lengths.
 _ATTRIBUTE_OVERHEAD = 12
@@ -60,7 +61,7 @@ class DeadLetter:
 
     Args:
         data: The bytes as they came.
-        attributes: The attributes as they came, plus those that say why it is here.
+        attributes: The attributes as they came, plus those with the reason.
         ordering_key: The ordering key as it came.
     """
 
@@ -70,7 +71,7 @@ class DeadLetter:
 
     @property
     def size_bytes(self) -> int:
-        """Upper bound of what the request to publish it takes."""
+        """Upper bound of the size of the request that publishes it."""
         return (
             _REQUEST_OVERHEAD
             + len(self.data)
@@ -83,27 +84,30 @@ class DeadLetter:
 
 
 class DeadLetters(Protocol):
-    """Where bad events go."""
+    """Destination of bad events."""
 
     async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        """Returns once the letter is durable, or raises TransientError or FaultError, by the deadline."""
+        """Return once the dead letter is durable, or raise TransientError or FaultError, by the deadline."""
 
 
-def compose(message: Message, error: BadEventError, trace: Trace, version: str) -> DeadLetter:
-    """Writes the reason beside a bad message.
+def compose(
+    message: Message, error: BadEventError, trace: Trace, version: str, function: str = ""
+) -> DeadLetter:
+    """Return a bad message as a dead letter, with the reason beside it.
 
-    Where there is no room for all of it within Pub/Sub's limits, the data stays whole and the rest gives way: the
-    detail first, then what a reader can do without, then the message's last attributes, which
-    `dead_letter_attributes_dropped` counts.
+    The data always stays whole. If the rest exceeds Pub/Sub's limits, the detail is left out first, then the other
+    attributes that are not essential, then the message's last attributes. `dead_letter_attributes_dropped` counts the
+    last ones.
 
     Args:
         message: The message as it came.
         error: Why it is bad.
-        trace: The trace it belongs to.
-        version: Version of the code that says so.
+        trace: The trace that it belongs to.
+        version: Version of the code that decided.
+        function: Name of the function that decided, empty if unknown.
 
     Returns:
-        The letter. Reasons of an earlier life are written over.
+        The dead letter. Reasons of an earlier dead letter of the same event are replaced.
     """
     ours = {
         REASON: error.reason,
@@ -115,6 +119,7 @@ def compose(message: Message, error: BadEventError, trace: Trace, version: str) 
         ATTEMPT: str(message.attempt) if message.attempt else "",
         TRACE_ID: trace.trace_id,
         VERSION: version,
+        FUNCTION: function,
     }
     ours = {name: _fit(value) for name, value in ours.items()}
     theirs = {name: value for name, value in message.attributes.items() if name not in OUR_ATTRIBUTES}
@@ -131,11 +136,11 @@ def compose(message: Message, error: BadEventError, trace: Trace, version: str) 
 
 
 class PubSubDeadLetters:
-    """Dead letters into one Pub/Sub topic.
+    """Publisher of dead letters to one Pub/Sub topic.
 
-    Each letter is one request that is answered before anything is acknowledged. The batching publisher is not
-    used: it waits for company that does not come, and its `publish` takes attributes as keyword arguments,
-    where one named `timeout` would change the call.
+    Each dead letter is one request, and its response comes before the event is acknowledged. The batching publisher is
+    not used: it would wait for further messages, and its `publish` takes attributes as keyword arguments, where one
+    named `timeout` would change the call.
 
     Args:
         topic: `projects/P/topics/T`.
@@ -147,21 +152,21 @@ class PubSubDeadLetters:
         self._cap_s = cap_s
         self._client: PublisherClient | None = None
         self._lock = threading.Lock()
-        # The client blocks, so it lives in threads of its own: the loop's shared ones resolve names, and stay free.
+        # The client blocks. Threads of its own keep the loop's shared ones free to resolve names.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
 
     async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        """Publishes one letter.
+        """Publish one dead letter.
 
         Args:
-            letter: The letter.
+            letter: The dead letter.
             deadline: When this must have returned.
 
         Raises:
-            TransientError: Pub/Sub is unavailable, or the time is over. The letter may still arrive: an event that
-                comes again can then have two, which say the same.
-            FaultError: there is no such topic, no permission or no credentials; or the letter is refused, with the
-                reason `dead_letter_too_large` where its data alone fills a request.
+            TransientError: Pub/Sub is unavailable, or the time is over. The dead letter may still arrive, so an event
+                that is delivered again can have two equal ones.
+            FaultError: The topic does not exist, a permission or credentials are missing, or Pub/Sub refuses the dead
+                letter; `dead_letter_too_large` if the data alone fills a request.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -179,13 +184,13 @@ class PubSubDeadLetters:
             raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error
 
     def close(self) -> None:
-        """Ends the threads and the client; for tests, as a function's process is just ended."""
+        """End the threads and the client. Only tests need it: a function's process is ended without it."""
         self._threads.shutdown()
         if self._client is not None:
             self._client.transport.close()
 
     def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        # Loaded here, in the thread: most instances never see a bad event.
+        # Imported here because most instances never see a bad event.
         with google_imports.GOOGLE:
             from google.api_core import exceptions, retry
             from google.pubsub_v1 import PublisherClient, PubsubMessage
@@ -194,7 +199,7 @@ class PubSubDeadLetters:
             if self._client is None:
                 self._client = PublisherClient()
         left_s = min(self._cap_s, deadline.left_s())
-        if left_s <= 0:  # it has waited for a thread, and nobody waits for it any more
+        if left_s <= 0:  # its time passed while it waited for a thread
             raise TimeoutError
         self._client.publish(
             topic=self._topic,
@@ -221,11 +226,11 @@ class PubSubDeadLetters:
 def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
     kept = dict(theirs)
     if len(kept) + len(ours) > MAX_ATTRIBUTES:
-        room = MAX_ATTRIBUTES - len(ours) - 1
-        kept = dict(list(kept.items())[:room])
+        most = MAX_ATTRIBUTES - len(ours) - 1
+        kept = dict(list(kept.items())[:most])
     dropped = sum(name not in OUR_ATTRIBUTES for name in message.attributes) - len(kept)
-    told = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
-    return DeadLetter(message.data, kept | dict(ours) | told, message.ordering_key)
+    counted = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
+    return DeadLetter(message.data, kept | dict(ours) | counted, message.ordering_key)
 
 
 def _out_of_time(topic: str) -> EnrichmentError:
@@ -233,6 +238,6 @@ def _out_of_time(topic: str) -> EnrichmentError:
 
 
 def _fit(value: str) -> str:
-    """One line, short enough for an attribute, cut between characters."""
+    """Return one line that is short enough for an attribute, cut between characters."""
     line = " ".join(value.split())
     return line.encode()[:MAX_VALUE_BYTES].decode(errors="ignore")

@@ -18,15 +18,15 @@ from enrichment.errors import (
     Outcome,
     TransientError,
     failure,
-    of_miss,
     of_unexpected_error,
 )
 from enrichment.event import Part, message
 from enrichment.event.message import Message
 from enrichment.event.push import Push
 from enrichment.event.recent_ids import RecentIds
-from enrichment.lookup import Lookup
-from enrichment.lookup.profile import Profile
+from enrichment.expressions import Scope
+from enrichment.lookup import Lookups
+from enrichment.lookup.profile import LookupResult
 from enrichment.plan import PlannedRow
 from enrichment.row import Row
 from enrichment.settings.model import OnConflict, PipelineConfig
@@ -60,12 +60,13 @@ class Enricher:
 
     Args:
         config: What makes an event, and what is written of it.
-        lookup: Where profiles come from.
+        lookups: Where profiles come from.
         sink: Where rows go.
         dead_letters: Where bad events go.
         budget: How long one delivery may take.
         log: Where each end is logged.
         version: What runs here, for dead letters.
+        function: Name of the function, for dead letters; empty if unknown.
         count: Counts the ends.
         now: The clock, in UTC.
         sinks: Where the rows of each of `[[tables]]` go, by its name.
@@ -73,12 +74,13 @@ class Enricher:
     """
 
     config: PipelineConfig
-    lookup: Lookup
+    lookups: Lookups
     sink: Sink
     dead_letters: DeadLetters
     budget: TimeBudget
     log: Log
     version: str
+    function: str = ""
     count: Count = uncounted
     now: Callable[[], datetime] = _now
     sinks: Mapping[str, Sink] = field(default_factory=dict)
@@ -168,7 +170,7 @@ class Enricher:
             return _outcome(ended)
         try:
             original = bad if isinstance(bad, Message) else bad()
-            letter = dead_letter.compose(original, ended, delivery.trace, self.version)
+            letter = dead_letter.compose(original, ended, delivery.trace, self.version, self.function)
             await self.dead_letters.publish(letter, time_left.end)
         except (TransientError, FaultError) as error:
             return error.outcome()
@@ -181,7 +183,7 @@ class Enricher:
     ) -> "Outcome | EnrichmentError":
         """Take one event to its end, but for its dead letter. Never raises."""
         try:
-            found = delivery.event = event.decode(part, self.config.event, self.config.lookup.key)
+            found = delivery.event = event.decode(part, self.config.event)
             rows = plan.plan(found, self.config)
             if not rows:
                 return Outcome(Disposition.DROPPED)
@@ -207,32 +209,29 @@ class Enricher:
             delivery.write_s = time.monotonic() - began_at
 
     async def _build(self, planned: PlannedRow, delivery: Delivery, time_left: EventTime) -> Row:
-        if delivery.event is None:
-            raise TypeError("a row is built of an event")
-        profile = await self._look_up(delivery.event.key, delivery, time_left)
+        results = await self._look_up(planned.scope, delivery, time_left)
+        found = {name: result.profile for name, result in results.items()}
         scope = planned.scope.extended(
             {
-                "profile": profile.document if profile else None,
+                **{name: profile and profile.document for name, profile in found.items()},
                 "trace": {"id": delivery.trace.trace_id},
                 "now": self.now(),
             },
-            {"profile": profile.text} if profile else {},
+            {name: profile.text for name, profile in found.items() if profile is not None},
         )
         return row.build(planned.columns, planned.insert_id, scope)
 
     def _sink(self, name: str) -> Sink:
         return self.sinks[name] if name else self.sink
 
-    async def _look_up(self, key: str, delivery: Delivery, time_left: EventTime) -> Profile | None:
-        with spans.span("lookup", delivery.trace) as span:
-            began_at = time.monotonic()
-            answer = await self.lookup.fetch(key, span.trace, time_left.lookup)
-            delivery.lookup_s = time.monotonic() - began_at
-            span.set("meshpass.cache", answer.event.value)
-        delivery.answer = answer
-        if answer.profile is None and (error := of_miss(self.config.lookup.on_miss)) is not None:
-            raise error
-        return answer.profile
+    async def _look_up(
+        self, scope: Scope, delivery: Delivery, time_left: EventTime
+    ) -> Mapping[str, LookupResult]:
+        answers = await self.lookups.fetch(scope, delivery.trace, time_left.lookup)
+        delivery.cache, delivery.lookup_s = answers.cache, answers.seconds
+        if answers.error is not None:
+            raise answers.error
+        return answers.results
 
 
 class _Claims:

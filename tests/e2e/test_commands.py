@@ -122,6 +122,7 @@ miss_error = "unknown_customer"
 order = "event.order_id"
 placed_at = "event.placed_at"
 tier = "profile.tier"
+shop = "message.attributes.shop"
 """
 TABLE = {
     "schema": {
@@ -129,6 +130,7 @@ TABLE = {
             {"name": "order", "type": "STRING", "mode": "REQUIRED"},
             {"name": "placed_at", "type": "TIMESTAMP"},
             {"name": "tier", "type": "STRING"},
+            {"name": "shop", "type": "STRING"},
         ]
     }
 }
@@ -163,16 +165,23 @@ def test_the_demo_shows_own_events_as_rows_of_an_own_table_with_an_own_service(t
     files = [f"--{name}={tmp_path / file}" for name, file in FILES.items()]
     with ThreadingHTTPServer(("127.0.0.1", 0), Customers) as server:
         Thread(target=server.serve_forever, args=(0.01,)).start()
-        done = meshlab("demo", *files, f"--app=127.0.0.1:{server.server_port}")
+        done = meshlab("demo", *files, "--attribute=shop=s-1", f"--app=127.0.0.1:{server.server_port}")
         server.shutdown()
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 3 events, 2 rows, 1 dead-lettered, 0 lost"
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines()]
-    assert ["o-3", "2026-11-20 08:00:00+00:00", "gold"] in cells
+    assert ["o-3", "2026-11-20 08:00:00+00:00", "gold", "s-1"] in cells
     assert (
         "services/user-profile/service.yaml, under routes: own-1: {methods: [GET], paths: [/customers/{*}/tier]}"
         in (done.stdout)
     )
+
+
+@pytest.mark.parametrize(("attribute", "said"), [("shop", "NAME=VALUE"), ("timeout=1", "cannot publish")])
+def test_the_demo_refuses_an_attribute_that_is_none(attribute: str, said: str) -> None:
+    done = meshlab("demo", f"--attribute={attribute}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
 
 
 def test_the_demo_says_in_one_sentence_what_is_wrong_with_an_own_pipeline(tmp_path: Path) -> None:

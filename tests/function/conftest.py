@@ -277,6 +277,7 @@ def environment(settings: dict[str, str], metadata: str, tables: Tables, topic: 
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "BIGQUERY_EMULATOR_HOST": tables.host,
             "PUBSUB_EMULATOR_HOST": topic.host,
+            "K_SERVICE": "enrich-user-events",
             "GCE_METADATA_HOST": metadata,
             "GCE_METADATA_IP": metadata,
         }

@@ -96,7 +96,7 @@ def in_json() -> bytes:
 def decoded(data: bytes, shape: EventShape, **attributes: str) -> event.Event:
     message = Message(data, attributes, "m-1", datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC))
     (part,) = event.split(message, shape)
-    return event.decode(part, shape, ("id",))
+    return event.decode(part, shape)
 
 
 def test_a_record_is_read_in_the_encoding_that_its_attribute_names(shape: EventShape) -> None:

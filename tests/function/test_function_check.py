@@ -314,6 +314,18 @@ def test_a_field_that_may_be_an_object_is_pointed_out_for_a_string_column(pipeli
     assert "Write to_string(event.payload) to keep it as JSON text." in warning
 
 
+@pytest.mark.parametrize(
+    ("event", "profile"),
+    [({"id": "e", "kind": 5}, None), ({"id": "e"}, b'{"id": "other"}'), ({"id": 5}, None)],
+)
+def test_what_nothing_was_looked_up_for_is_no_mistake_of_its_columns(
+    pipeline: Checked, event: object, profile: bytes | None
+) -> None:
+    columns = {"all": ('"profile"', "JSON REQUIRED"), "plan": ('"profile.plan"', "STRING")}
+    (problem,) = pipeline(columns, event, profile=profile).problems
+    assert "column" not in problem
+
+
 EXPLAINED = '{"id":"e","s":1700000000000,"ms":null,"big":"x"}'
 
 

@@ -35,10 +35,10 @@ TRACE = Trace("t" * 32, "")
 
 def letter(attributes: dict[str, str], detail: str = "why", data: bytes = b"data") -> DeadLetter:
     message = Message(data, attributes, "m-1", datetime(2026, 3, 1, tzinfo=UTC), "key", attempt=3)
-    return compose(message, BadEventError(Stage.WRITE, "row_invalid", detail), TRACE, "v")
+    return compose(message, BadEventError(Stage.WRITE, "row_invalid", detail), TRACE, "v", "enrich")
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=91))
+@given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=90))
 def test_the_original_stays_untouched_where_there_is_room(attributes: dict[str, str]) -> None:
     composed = letter(attributes)
     assert (composed.data, composed.ordering_key) == (b"data", "key")
@@ -57,6 +57,7 @@ def test_a_letter_says_why_where_which_delivery_and_what_code() -> None:
         "dead_letter_redrive_count": "0",
         "dead_letter_trace_id": "t" * 32,
         "dead_letter_version": "v",
+        "dead_letter_function": "enrich",
     }
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,12 +10,14 @@ from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, Disposition, FaultError, Stage, TransientError, of_google_error
 from enrichment.event.message import Message
 from enrichment.event.push import Push
+from enrichment.lookup import Lookups
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
-from enrichment.settings.model import OnMiss
+from enrichment.settings.lookup_rules import OnMiss
 from enrichment.telemetry.log import Log, Severity
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
+from msgspec.structs import replace
 
 from .world import World
 
@@ -69,10 +70,11 @@ BUSY = TransientError(Stage.WRITE, "busy", "")
 def pipeline(world: World, on_miss: str = "dead-letter") -> Enricher:
     """The pipeline as it is shipped, but for what becomes of an unknown key."""
     config = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
-    config = replace(config, lookup=replace(config.lookup, on_miss=OnMiss(on_miss)))
+    (rules,) = config.lookups
+    lookups = Lookups([(replace(rules, on_miss=OnMiss(on_miss)), world)])
     now = datetime(2026, 3, 1, tzinfo=UTC)
     log = Log("p", Severity.CRITICAL, write=lambda _: None)
-    return Enricher(config, world, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
+    return Enricher(config, lookups, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
 
 
 def delivery(**fields: str) -> Push:

@@ -53,7 +53,7 @@ def decode(data: bytes, shape: EventShape = SHAPE) -> Event:
 def decoded(message: Message, shape: EventShape) -> Event:
     """The only event of a message."""
     (part,) = event.split(message, shape)
-    return event.decode(part, shape, ("user_id",))
+    return event.decode(part, shape)
 
 
 def decode_with(field: Field, **values: object) -> object:
@@ -224,7 +224,7 @@ def test_all_problems_of_an_event_are_named_at_once_up_to_a_limit() -> None:
 
 def test_the_message_may_name_the_event() -> None:
     found = decode(json.dumps({**GOOD, "event_id": "other"}).encode(), replace(SHAPE, id=MESSAGE_ID))
-    assert (found.event_id, found.key) == ("m-1", "u-1")
+    assert found.event_id == "m-1"
 
 
 @pytest.mark.parametrize("message_id", ["", "m\n"])

@@ -48,7 +48,7 @@ def configured(*id_texts: str, **changes: Any) -> PipelineConfig:  # noqa: ANN40
 def decoded(config: PipelineConfig, document: object, **attributes: str) -> event.Event:
     message = Message(json.dumps(document).encode(), attributes, "m-1", NOW, delivery_id="m-1")
     (part,) = event.split(message, config.event)
-    return event.decode(part, config.event, ("user",))
+    return event.decode(part, config.event)
 
 
 def planned(config: PipelineConfig, **document: object) -> list[plan.PlannedRow]:
@@ -130,7 +130,7 @@ def test_a_push_that_names_no_message_says_what_to_set() -> None:
     config = configured("message.id")
     (part,) = event.split(unnamed(b'{"user": "u"}', NOW), config.event)
     with pytest.raises(BadEventError, match="--push-no-wrapper-write-metadata"):
-        event.decode(part, config.event, ("user",))
+        event.decode(part, config.event)
 
 
 def test_equal_content_has_one_insert_id_whatever_its_order_and_white_space() -> None:

@@ -159,6 +159,16 @@ def test_whatever_the_events_check_accepts_the_proposal_for_them(
     assert report.warnings == ()
 
 
+def test_without_a_service_to_look_up_the_proposal_has_no_lookup(tmp_path: Path) -> None:
+    event = b'{"id": "a", "n": 1}'
+    proposal = propose([event])
+    (tmp_path / "pipeline.toml").write_text(proposal.pipeline)
+    (tmp_path / "table.json").write_text(proposal.table)
+    report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "table.json", event)
+    assert (report.problems, report.warnings) == ((), ())
+    assert "profile" not in {line.column for line in report.lines}
+
+
 def test_the_command_writes_two_files_that_check_accepts_and_overwrites_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,8 @@ from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
 from enrichment.event.push import Push
 from enrichment.expressions import compile_expression
+from enrichment.lookup import Lookups
+from enrichment.lookup.request import LookupKey
 from enrichment.row import Row
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
@@ -51,8 +53,9 @@ class Scene:
         self.counters = Counters()
         log = Log("", Severity.DEBUG, write=lambda line: self.lines.append(json.loads(line)))
         now = datetime(2026, 3, 1, tzinfo=UTC)
+        lookups = Lookups([(rules, world) for rules in config.lookups])
         self.enricher = Enricher(
-            config, world, world, world, TimeBudget(10.0), log, "v", self.counters, lambda: now, sinks
+            config, lookups, world, world, TimeBudget(10.0), log, "v", "f", self.counters, lambda: now, sinks
         )
 
     def deliver(self, *events: dict[str, object] | bytes, message_id: str = "m-1") -> Disposition:
@@ -240,7 +243,7 @@ def test_nothing_of_an_event_is_written_before_all_of_its_rows_can_be_built() ->
     class Unknown(World):
         seen = 0
 
-        async def fetch(self, key: str, trace: Any, deadline: Any) -> Any:  # noqa: ANN401 - World's own
+        async def fetch(self, key: LookupKey, trace: Any, deadline: Any) -> Any:  # noqa: ANN401 - World's own
             self.seen += 1
             return await super().fetch("nobody" if self.seen == 2 else key, trace, deadline)
 

@@ -78,6 +78,7 @@ def test_a_malformed_event_is_dead_lettered_as_it_came(function: Function, topic
         "dead_letter_version": "0.1.0",
         "dead_letter_attempt": "",
         "dead_letter_redrive_count": "0",
+        "dead_letter_function": "enrich-user-events",
     }
 
 

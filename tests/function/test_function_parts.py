@@ -33,7 +33,7 @@ def shaped(**changes: Any) -> EventShape:  # noqa: ANN401 - EventShape's own
 
 def decoded(data: bytes, shape: EventShape, **attributes: str) -> list[Event]:
     message = replace(MESSAGE, data=data, attributes=attributes)
-    return [event.decode(part, shape, ("user",)) for part in event.split(message, shape)]
+    return [event.decode(part, shape) for part in event.split(message, shape)]
 
 
 def refused(data: bytes, shape: EventShape, **attributes: str) -> str:
@@ -119,7 +119,7 @@ def test_each_line_is_an_event_as_if_it_had_been_published_alone() -> None:
         b'{"id": "a", "user": "u"}\r',
         b'{"id": "b", "user": "v"}',
     ]
-    assert [event.decode(part, LINES, ("user",)).event_id for part in parts] == ["a", "b"]
+    assert [event.decode(part, LINES).event_id for part in parts] == ["a", "b"]
 
 
 def test_a_message_of_one_line_keeps_its_name_and_its_bytes() -> None:
@@ -131,10 +131,10 @@ def test_a_message_of_one_line_keeps_its_name_and_its_bytes() -> None:
 def test_a_line_named_by_the_message_has_the_same_name_when_it_comes_alone() -> None:
     shape = shaped(format=Format.NDJSON, id=(compile_expression("message.id", ROOTS),))
     parts = event.split(replace(MESSAGE, data=TEXT + b"\n" + TEXT), shape)
-    ids = [event.decode(part, shape, ("user",)).event_id for part in parts]
+    ids = [event.decode(part, shape).event_id for part in parts]
     assert ids == ["m-1:0", "m-1:1"]
     (alone,) = event.split(replace(parts[1].published(), delivery_id="m-2"), shape)
-    assert event.decode(alone, shape, ("user",)).event_id == "m-1:1"
+    assert event.decode(alone, shape).event_id == "m-1:1"
 
 
 def test_the_bytes_of_one_event_are_published_in_the_messages_own_encoding() -> None:
@@ -214,4 +214,4 @@ def test_whatever_is_published_is_events_or_refused(data: bytes, kind: Format, e
     shape = shaped(format=kind, encodings=tuple(encodings))
     with contextlib.suppress(BadEventError):
         for part in event.split(replace(MESSAGE, data=data), shape):
-            event.decode(part, shape, ("user",))
+            event.decode(part, shape)

@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 from enrichment.settings import pipeline_file
+from enrichment.settings.lookup_rules import DeclaredField, Echo, LookupRules, MissRule
 from enrichment.settings.model import (
     BatchLimits,
-    CacheLimits,
     ColumnOptions,
     Field,
     FieldType,
-    LookupRules,
-    OnMiss,
     PipelineConfig,
     TableField,
 )
@@ -25,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .conftest import FUNCTION
+from .lookup_cases import PROFILE
 
 Read = Callable[..., PipelineConfig]
 Problems = Callable[..., list[str]]
@@ -95,16 +94,16 @@ def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
         Field(("type",), FieldType.STRING),
         Field(("occurred_at",), FieldType.TIMESTAMP),
     )
-    assert shipped.lookup == LookupRules(
-        "/profile/{user_id}", ("user_id",), "user_id", "profile_not_found", OnMiss.DEAD_LETTER
-    )
+    assert shipped.lookups == (PROFILE,)
     assert shipped.batch == BatchLimits()
-    assert shipped.lookup.cache == CacheLimits()
 
 
 def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) -> None:
     text = (FUNCTION / "pipeline.toml").read_text()
-    examples = [line.removeprefix("#   ") for line in text.splitlines() if re.match(r"#   [a-z]+ = ", line)]
+    written = text.partition("--- What is written")[2]
+    examples = [
+        line.removeprefix("#   ") for line in written.splitlines() if re.match(r"#   [a-z]+ = ", line)
+    ]
     assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source", "labels", "created", "mail"]
     table = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
     table["schema"]["fields"] += [
@@ -127,13 +126,20 @@ def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) ->
 
 def test_what_is_left_out_has_its_default(read: Read) -> None:
     config = read()
-    assert config.lookup == LookupRules("/users/{user}", ("user",), "user", "unknown")
+    assert config.lookups == (
+        LookupRules(
+            "/users/{user}",
+            {"user": DeclaredField("user")},
+            echo=(Echo(("user",)),),
+            miss=MissRule(404, ("error",), "unknown", repeats_key=True),
+        ),
+    )
     assert config.batch == BatchLimits()
 
 
 def test_a_field_inside_of_another_may_be_looked_up(read: Read) -> None:
     config = read(('user = "string"', '"order.user" = "string"'), ("{user}", "{order.user}"))
-    assert (config.lookup.placeholder, config.lookup.key) == ("order.user", ("order", "user"))
+    assert config.lookups[0].values == {"order.user": DeclaredField("order.user")}
 
 
 def test_the_message_may_name_the_event(read: Read) -> None:
@@ -309,14 +315,14 @@ def test_a_field_that_cannot_be_declared_so_is_named(
             "max_length = 4096 or less",
         ),
         (("/users/{user}", "/users"), "lookup.path", "with 0 placeholders"),
-        (("/users/{user}", "/users/{user}/{id}"), "lookup.path", "with 2 placeholders"),
+        (("/users/{user}", "/users/{user}/{user}"), "lookup.path", "two placeholders user"),
         (("/users/{user}", "users/{user}"), "lookup.path", "start with a slash"),
         (("/users/{user}", "//users/{user}"), "lookup.path", "no empty segment"),
         (("/users/{user}", "/users/{user}?all"), "lookup.path", "no query"),
         (("/users/{user}", "/a/../{user}"), "lookup.path", "segment of dots"),
         (("/users/{user}", "/users/{id }"), "lookup.path", "not declared"),
         (('echo = "user"', 'echo = ""'), "lookup.echo", "repeats the key"),
-        (('miss_error = "unknown"', ""), "lookup.miss_error", "is missing"),
+        (('miss_error = "unknown"', 'miss_error = ""'), "lookup.miss_error", "what `error` says"),
         (
             ('miss_error = "unknown"', 'miss_error = "unknown"\non_miss = "drop"'),
             "lookup.on_miss",
@@ -327,7 +333,7 @@ def test_a_field_that_cannot_be_declared_so_is_named(
             "lookup.onmiss",
             "Did you mean on_miss?",
         ),
-        (("[lookup]", "[lookups]\n[lookup]"), "lookups", "Did you mean lookup?"),
+        (("[lookup]", "[lookupss]\n[lookup]"), "lookupss", "Did you mean lookups?"),
         (("[lookup]", "[lookup]\ncache = 5"), "lookup.cache", "must be a table"),
         (('s]\nid = "event.id"', 's]\nid = "event.user"'), "columns", 'event id: COLUMN = "event.id"'),
     ],
@@ -463,7 +469,7 @@ def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
     found = problems(
         ('id = "event.id"\n[e', 'id = "event.idd"\n[e'),
         ("/users/{user}", "users"),
-        ('echo = "user"', ""),
+        ('echo = "user"', "echo = 1"),
         more='c = "nowhere"\n[batch]\nmax_rows = 0\nrows = 1',
         columns=[field("c"), field("d", mode="REQUIRED")],
     )

@@ -1,4 +1,4 @@
-"""Dead letters go through again: against Pub/Sub's stand-in, with the official client, to the last lease."""
+"""Redrive of dead letters: against the fake Pub/Sub, with the official client, to the last lease."""
 
 import argparse
 import os
@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 import pytest
 from enrichment import dead_letter, redrive
@@ -22,6 +23,7 @@ from enrichment.event import message
 from enrichment.event.message import Message
 from enrichment.redrive.dead_letters import Original, Selection
 from enrichment.redrive.errors import RedriveError, RefusedError, of_google_error
+from enrichment.redrive.journal import Journal
 from enrichment.redrive.leases import Leases
 from enrichment.redrive.pubsub import DeadLetterSource, EventTarget
 from enrichment.redrive.report import Report
@@ -29,13 +31,15 @@ from enrichment.redrive.run import Job, Redrive, Timing
 from enrichment.telemetry.trace import Trace
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
-from google.pubsub_v1 import PubsubMessage, PushConfig, SubscriberClient
+from google.pubsub_v1 import PublisherClient, PubsubMessage, PushConfig, SubscriberClient
 from meshlab.cloud.pubsub import Backlog, backlog
 
 from .conftest import PROJECT, Topic
 
 QUICK = Timing(lease_s=60, pull_wait_s=0.2, idle_pulls=2)
 PUBLISHED_AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+FUNCTION_NAME = "enrich-user-events"
 
 _numbers = count(1)
 
@@ -46,7 +50,9 @@ def letter(
     came = Message(
         event.encode(), attributes, f"m-{event}", PUBLISHED_AT, ordering_key, delivery_id=f"m-{event}"
     )
-    return dead_letter.compose(came, BadEventError(Stage.LOOKUP, reason, "why"), Trace("t" * 32, ""), "v1")
+    return dead_letter.compose(
+        came, BadEventError(Stage.LOOKUP, reason, "why"), Trace("t" * 32, ""), "v1", FUNCTION_NAME
+    )
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Scene:
     topic: Topic
     dead_letters: str
     events: str
+    journal: Path
 
     @property
     def dead_letter_subscription(self) -> str:
@@ -66,7 +73,7 @@ class Scene:
         return self.events.replace("/topics/", "/subscriptions/")
 
     def add(self, *letters: DeadLetter) -> None:
-        """Dead-letters."""
+        """Publish dead letters."""
         self.topic.publisher.publish(
             topic=self.dead_letters,
             messages=[
@@ -76,14 +83,16 @@ class Scene:
         )
 
     def redrive(self, *options: str, timing: Timing = QUICK) -> int:
-        """Runs the command in this process; gives its exit code."""
+        """Run the command in this process and return its exit code."""
         return redrive.run(_parsed(*self.options(*options)), timing)
 
     def options(self, *more: str) -> list[str]:
-        return ["--subscription", self.dead_letter_subscription, "--topic", self.events, *more]
+        """Return the options of a run that waits for no other one."""
+        names = ["--subscription", self.dead_letter_subscription, "--topic", self.events]
+        return [*names, "--journal", str(self.journal), "--function", FUNCTION_NAME, "--no-wait", *more]
 
     def published(self) -> list[PubsubMessage]:
-        """What was published to the trigger topic, taken off it. A message of our own marks the end."""
+        """Take everything off the trigger topic and return it. A message of our own marks the end."""
         self.topic.publisher.publish(topic=self.events, messages=[PubsubMessage(data=b"the end")])
         found: list[PubsubMessage] = []
         while True:
@@ -102,9 +111,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene(topic: Topic) -> Iterator[Scene]:
+def scene(topic: Topic, tmp_path: Path) -> Iterator[Scene]:
     number = next(_numbers)
-    scene = Scene(topic, *(f"projects/{PROJECT}/topics/{name}-{number}" for name in ("letters", "events")))
+    letters, events = (f"projects/{PROJECT}/topics/{name}-{number}" for name in ("letters", "events"))
+    scene = Scene(topic, letters, events, tmp_path / "journal.jsonl")
     pairs = ((scene.dead_letters, scene.dead_letter_subscription), (scene.events, scene.event_subscription))
     for name, subscription in pairs:
         topic.publisher.create_topic(name=name)
@@ -173,7 +183,7 @@ def test_what_is_no_dead_letter_of_ours_is_left_and_counted(
     assert scene.redrive() == 0
     assert [found.data for found in scene.published()] == [b"a"]
     assert scene.letters.undelivered == 1
-    assert "left as they are, no dead letters of this function: 1" in capsys.readouterr().out
+    assert "left as they are, not a dead letter of such a function: 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -190,7 +200,7 @@ def test_a_letter_that_is_asked_for_and_cannot_be_redriven_is_told_by_the_exit_c
     assert scene.redrive("--reason", "row_invalid") == 0
     capsys.readouterr()
     assert scene.redrive() == 1
-    assert "1 letter that was asked for cannot be redriven" in capsys.readouterr().err
+    assert "1 dead letter that was asked for cannot be redriven" in capsys.readouterr().err
     assert [found.data for found in scene.published()] == [b"a"]
     assert scene.letters.undelivered == 1
 
@@ -203,12 +213,12 @@ def test_a_dry_run_shows_what_there_is_and_changes_nothing(
     assert scene.published() == []
     assert scene.letters == Backlog(undelivered=4, outstanding=0, acked=0, dead_lettered=0)
     head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert head == ["reason", "stage", "version", "letters", "oldest", "newest"]
-    assert [row[:4] for row in rows[:2]] == [
-        ["profile_not_found", "lookup", "v1", "2"],
-        ["row_invalid", "lookup", "v1", "1"],
+    assert head == ["reason", "function", "stage", "version", "count", "oldest", "newest"]
+    assert [row[:5] for row in rows[:2]] == [
+        ["profile_not_found", FUNCTION_NAME, "lookup", "v1", "2"],
+        ["row_invalid", FUNCTION_NAME, "lookup", "v1", "1"],
     ]
-    assert all(datetime.fromisoformat(instant) for row in rows[:2] for instant in row[4:])
+    assert all(datetime.fromisoformat(instant) for row in rows[:2] for instant in row[5:])
 
 
 def test_a_limit_is_kept_and_the_next_run_goes_on(scene: Scene) -> None:
@@ -221,32 +231,32 @@ def test_a_limit_is_kept_and_the_next_run_goes_on(scene: Scene) -> None:
 
 def test_an_empty_subscription_is_soon_done(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     assert scene.redrive() == 0
-    assert "No letters there." in capsys.readouterr().err
+    assert "No dead letters there." in capsys.readouterr().err
     assert scene.published() == []
 
 
 def test_a_missing_trigger_topic_loses_no_letter(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     scene.add(letter("a"), letter("b"))
     missing = f"projects/{PROJECT}/topics/nowhere"
-    options = ["--subscription", scene.dead_letter_subscription, "--topic", missing]
-    assert redrive.run(_parsed(*options), QUICK) == 1
+    assert scene.redrive("--topic", missing) == 1
     assert f"{missing} does not exist: create it, or correct --topic." in capsys.readouterr().err
     assert (scene.letters.undelivered, scene.letters.outstanding) == (2, 0)
 
 
 def test_a_missing_subscription_is_named(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     missing = f"projects/{PROJECT}/subscriptions/nowhere"
-    assert redrive.run(_parsed("--subscription", missing, "--topic", scene.events), QUICK) == 1
+    assert scene.redrive("--subscription", missing) == 1
     assert f"{missing} does not exist" in capsys.readouterr().err
 
 
-def test_a_pubsub_out_of_reach_is_told_and_not_waited_for_without_end(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_pubsub_out_of_reach_is_reported_and_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("enrichment.redrive.pubsub._ANSWER_S", 0.2)
     with socket.socket() as closed:  # bound and not listening: every connection is refused
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
         options = ["--subscription", "projects/p/subscriptions/s", "--topic", "projects/p/topics/t"]
         assert redrive.run(_parsed(*options), QUICK) == 1
     assert "projects/p/subscriptions/s does not answer" in capsys.readouterr().err
@@ -265,13 +275,12 @@ def test_letters_are_never_redriven_into_their_own_topic(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene.add(letter("a"))
-    options = ["--subscription", scene.dead_letter_subscription, "--topic", scene.dead_letters]
-    assert redrive.run(_parsed(*options), QUICK) == 2
+    assert scene.redrive("--topic", scene.dead_letters) == 2
     assert "is the dead-letter topic itself" in capsys.readouterr().err
     assert scene.letters == Backlog(undelivered=1, outstanding=0, acked=0, dead_lettered=0)
 
 
-def test_whoever_may_not_see_whose_letters_they_are_is_told_what_cannot_be_checked(
+def test_an_account_that_may_not_see_the_subscription_is_told_what_cannot_be_checked(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def forbidden(*_: object, **__: object) -> None:
@@ -295,7 +304,7 @@ def test_without_a_terminal_nothing_is_coloured_and_the_bar_is_left_out(
 
 
 class Recorder:
-    """Publishes, and keeps what was asked for; some data is refused."""
+    """Target that records the requests, publishes them, and refuses some data."""
 
     def __init__(self, target: EventTarget, refused: bytes = b"\0") -> None:
         self.requests: list[list[Original]] = []
@@ -313,9 +322,12 @@ def run(
     scene: Scene, target: Recorder, rate: float = 0, limit: int | None = None, timing: Timing = QUICK
 ) -> Report:
     report = Report()
-    job = Job(Selection(datetime.now(UTC)), rate=rate, limit=limit, timing=timing)
-    with closing(DeadLetterSource(scene.dead_letter_subscription, timing.pull_wait_s)) as source:
-        Redrive(job, source, target, report, lambda _: None).run()
+    job = Job(Selection(datetime.now(UTC), any_function=True), rate=rate, limit=limit, timing=timing)
+    with (
+        Journal(scene.journal) as journal,
+        closing(DeadLetterSource(scene.dead_letter_subscription, timing.pull_wait_s)) as source,
+    ):
+        Redrive(job, source, target, journal, report, lambda _: None).run()
     return report
 
 
@@ -402,37 +414,227 @@ def test_ctrl_c_between_publication_and_acknowledgement_waits_for_the_latter(
 
 
 COMMAND = """
-import argparse, sys
+import argparse, os, signal, sys
 from enrichment import redrive
+from enrichment.redrive.pubsub import DeadLetterSource, EventTarget
 from enrichment.redrive.run import Timing
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+publish = EventTarget.publish
+match sys.argv.pop(1):
+    case "killed-before-the-request":
+        EventTarget.publish = kill
+    case "killed-before-the-response":
+        EventTarget.publish = lambda self, originals: kill(publish(self, originals))
+    case "killed-before-the-acknowledgement":
+        DeadLetterSource.acknowledge = kill
 parser = argparse.ArgumentParser()
 redrive.add_arguments(parser)
 sys.exit(redrive.run(parser.parse_args(), Timing(lease_s=1, pull_wait_s=0.2, idle_pulls=2)))
 """
+AFTER_A_KILL = Timing(lease_s=1, pull_wait_s=0.2, idle_pulls=2, quiet_s=1.5)
 
 
-def test_a_run_that_is_killed_loses_nothing_and_the_next_ones_finish_it(scene: Scene) -> None:
-    events = {f"e{number}" for number in range(60)}
+def kill_a_run(scene: Scene, where: str, *options: str) -> None:
+    """Run the command in a process of its own, which is killed at that place of its first batch of ten."""
+    command = [sys.executable, "-c", COMMAND, where, *scene.options("--rate", "100", *options)]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == -signal.SIGKILL
+    assert scene.letters.outstanding == 20
+
+
+def twenty(scene: Scene) -> list[bytes]:
+    events = [f"e{number:02}" for number in range(20)]
     scene.add(*map(letter, events))
-    command = [sys.executable, "-c", COMMAND, *scene.options("--rate", "10")]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        seen: set[str] = set()
-        while len(seen) < 10:
-            pulled = scene.topic.subscriber.pull(subscription=scene.event_subscription, max_messages=10)
-            seen |= {received.message.data.decode() for received in pulled.received_messages}
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert scene.letters.unacked > 0
-    published = set(seen)
-    while scene.letters.unacked:  # the killed run's letters come back once its leases are over
-        assert scene.redrive("--rate", "0") == 0
-        published |= {found.data.decode() for found in scene.published()}
-    assert published == events
+    return [event.encode() for event in events]
+
+
+def test_after_a_kill_before_the_acknowledgement_no_event_is_published_twice_and_0_means_that_none_is_left(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = twenty(scene)
+    kill_a_run(scene, "killed-before-the-acknowledgement")
+    assert scene.redrive(timing=AFTER_A_KILL) == 0
+    assert sorted(found.data for found in scene.published()) == events
+    assert (scene.letters.acked, scene.letters.unacked) == (20, 0)
+    printed = capsys.readouterr()
+    assert "published by an earlier run, acknowledged now: 10" in printed.out
+    assert "waiting 2 s for what it may hold" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("where", "answer"),
+    [("killed-before-the-request", "publish"), ("killed-before-the-response", "acknowledge")],
+)
+def test_what_may_have_been_published_is_left_until_it_is_said_what_to_do(
+    scene: Scene, capsys: pytest.CaptureFixture[str], where: str, answer: str
+) -> None:
+    events = twenty(scene)
+    kill_a_run(scene, where)
+    assert scene.redrive(timing=AFTER_A_KILL) == 1
+    assert scene.letters.undelivered == 10
+    asked = capsys.readouterr().err
+    assert "10 dead letters may have been published by a run that was killed" in asked
+    assert "m-e00" in asked
+    assert scene.redrive("--in-doubt", answer) == 0
+    assert sorted(found.data for found in scene.published()) == events
+    assert scene.letters.unacked == 0
+
+
+def test_what_a_run_on_another_machine_held_is_waited_for(scene: Scene) -> None:
+    events = twenty(scene)
+    kill_a_run(scene, "killed-before-the-request", "--journal", f"{scene.journal}.other")
+    options = [option for option in scene.options() if option != "--no-wait"]
+    assert redrive.run(_parsed(*options), AFTER_A_KILL) == 0
+    assert sorted(found.data for found in scene.published()) == events
+    assert scene.letters.unacked == 0
+
+
+def test_a_dead_letter_that_comes_again_after_its_acknowledgement_is_not_published_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acknowledge = DeadLetterSource.acknowledge
+
+    def lose_once(
+        self: DeadLetterSource, ack_ids: list[str]
+    ) -> None:  # Pub/Sub guarantees no acknowledgement
+        monkeypatch.setattr(DeadLetterSource, "acknowledge", acknowledge)
+        self.extend(ack_ids, 0)
+
+    monkeypatch.setattr(DeadLetterSource, "acknowledge", lose_once)
+    scene.add(letter("a"))
+    assert scene.redrive() == 0
+    assert [found.data for found in scene.published()] == [b"a"]
+    assert scene.letters.unacked == 0
+
+
+def test_where_pubsub_gives_no_answer_the_events_are_in_doubt_and_where_it_refuses_they_are_not(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise exceptions.ServiceUnavailable("")
+
+    scene.add(letter("a"))
+    assert scene.redrive("--topic", f"projects/{PROJECT}/topics/nowhere") == 1
+    assert scene.redrive() == 0
+    scene.add(letter("b"))
+    monkeypatch.setattr("enrichment.redrive.pubsub._ANSWER_S", 0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PublisherClient, "publish", unavailable)
+        assert scene.redrive() == 1
+    assert scene.redrive() == 1
+    assert scene.redrive("--in-doubt", "publish") == 0
+    assert [found.data for found in scene.published()] == [b"a", b"b"]
+
+
+def test_two_runs_do_not_share_a_journal(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.add(letter("a"))
+    with Journal(scene.journal):
+        assert scene.redrive() == 1
+    assert "Another redrive with the journal" in capsys.readouterr().err
+    assert scene.letters.undelivered == 1
+
+
+def test_only_the_dead_letters_of_the_named_function_are_redriven(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = letter("ours")
+    other = {**ours.attributes, dead_letter.FUNCTION: "enrich-orders"}
+    old = {name: value for name, value in ours.attributes.items() if name != dead_letter.FUNCTION}
+    scene.add(ours, replace(ours, data=b"other", attributes=other))
+    assert scene.redrive() == 0
+    assert [found.data for found in scene.published()] == [b"ours"]
+    assert "left as they are, written by another function: 1" in capsys.readouterr().out
+    scene.add(replace(ours, data=b"old", attributes=old))
+    assert scene.redrive() == 1
+    assert "1 dead letter that name no function left" in capsys.readouterr().err
+    options = [
+        option for option in scene.options("--any-function") if option not in ("--function", FUNCTION_NAME)
+    ]
+    assert redrive.run(_parsed(*options), QUICK) == 0
+    assert {found.data for found in scene.published()} == {b"other", b"old"}
+
+
+def test_a_run_that_names_no_function_says_which_there_are(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("FUNCTION_NAME", raising=False)
+    scene.add(letter("a"))
+    options = [option for option in scene.options() if option not in ("--function", FUNCTION_NAME)]
+    assert redrive.run(_parsed(*options), QUICK) == 1
+    assert (
+        f"1 dead letter of {FUNCTION_NAME} left: name the function with --function" in capsys.readouterr().err
+    )
+    monkeypatch.setenv("FUNCTION_NAME", FUNCTION_NAME)
+    assert redrive.run(_parsed(*options), QUICK) == 0
+
+
+@pytest.fixture
+def undelivered(scene: Scene) -> Iterator[str]:
+    """A subscription of the events' topic that gives up after five attempts; what it gives up is dead-lettered."""
+    name = f"{scene.event_subscription}-trigger"
+    policy = {"dead_letter_topic": scene.dead_letters, "max_delivery_attempts": 5}
+    scene.topic.subscriber.create_subscription(
+        request={"name": name, "topic": scene.events, "dead_letter_policy": policy}
+    )
+    yield name
+    with suppress(exceptions.NotFound):
+        scene.topic.subscriber.delete_subscription(subscription=name)
+
+
+def give_up(scene: Scene, subscription: str) -> None:
+    """Refuse what the subscription has until Pub/Sub gives it up."""
+    while backlog(scene.topic.host, subscription).unacked:
+        pulled = scene.topic.subscriber.pull(subscription=subscription, max_messages=100).received_messages
+        scene.topic.subscriber.modify_ack_deadline(
+            subscription=subscription, ack_ids=[found.ack_id for found in pulled], ack_deadline_seconds=0
+        )
+
+
+def test_what_pubsub_gave_up_is_redriven_and_keeps_its_identity(scene: Scene, undelivered: str) -> None:
+    event = PubsubMessage(data=b"a", attributes={"shop": "s-1"}, ordering_key="k")
+    scene.topic.publisher.publish(topic=scene.events, messages=[event])
+    (first,) = scene.published()
+    identities = []
+    for redriven in ("1", "2"):
+        give_up(scene, undelivered)
+        assert scene.redrive("--reason", "undelivered") == 0
+        again, *more = scene.published()
+        assert more == []
+        assert (again.data, again.ordering_key) == (b"a", "k")
+        assert again.attributes.keys() == {"shop", *message.REDRIVE_ATTRIBUTES}
+        assert again.attributes["redrive_count"] == redriven
+        identities.append((again.attributes["redrive_message_id"], again.attributes["redrive_publish_time"]))
+    assert identities[0] == identities[1]
+    published = first.publish_time.isoformat(timespec="milliseconds").replace("+00:00", "")
+    assert identities[0][1].startswith(published)
+    assert scene.letters.unacked == 0
+
+
+def test_what_a_subscription_of_another_topic_could_not_deliver_is_left(
+    scene: Scene, undelivered: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.topic.publisher.publish(topic=scene.events, messages=[PubsubMessage(data=b"a")])
+    give_up(scene, undelivered)
+    scene.published()
+    other = f"projects/{PROJECT}/topics/other"
+    scene.topic.publisher.create_topic(name=other)
+    assert scene.redrive("--topic", other) == 0
+    assert "undelivered by a subscription of another topic: 1" in capsys.readouterr().out
+    scene.topic.subscriber.delete_subscription(subscription=undelivered)
+    assert scene.redrive() == 1
+    assert "the topic of their subscription cannot be seen" in capsys.readouterr().err
+    options = [
+        option for option in scene.options("--any-function") if option not in ("--function", FUNCTION_NAME)
+    ]
+    assert redrive.run(_parsed(*options), QUICK) == 0
+    assert [found.data for found in scene.published()] == [b"a"]
 
 
 def test_ctrl_c_gives_back_what_is_not_done(scene: Scene) -> None:
     scene.add(*(letter(f"e{number}") for number in range(60)))
-    command = [sys.executable, "-c", COMMAND, *scene.options("--rate", "10")]
+    command = [sys.executable, "-c", COMMAND, "", *scene.options("--rate", "10")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert scene.topic.subscriber.pull(
             subscription=scene.event_subscription, max_messages=1
@@ -452,13 +654,13 @@ def test_a_person_at_a_terminal_sees_how_far_it_is(scene: Scene, no_color: bool)
     ours, theirs = os.openpty()
     colors = {"NO_COLOR": "1"} if no_color else {"TERM": "xterm-256color"}
     env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")} | colors
-    command = [sys.executable, "-c", COMMAND, *scene.options()]
+    command = [sys.executable, "-c", COMMAND, "", *scene.options()]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=env) as process:
         os.close(theirs)
         shown = b"".join(iter(lambda: _read(ours), b"")).decode()
     os.close(ours)
     assert process.returncode == 0
-    assert "2 redriven, 0 left" in shown
+    assert "2 redriven" in shown
     assert bool(re.search(r"\x1b\[[0-9;]*m", shown)) is not no_color
 
 

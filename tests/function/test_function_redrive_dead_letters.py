@@ -1,5 +1,6 @@
-"""Which dead letters are redriven, what is published for them, and how fast."""
+"""Choice of the dead letters to redrive, what is published for them, and how fast."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 def letter_of(came: Message, reason: str = "profile_not_found", **changes: str) -> DeadLetter:
     error = BadEventError(Stage.LOOKUP, reason, "why")
-    composed = dead_letter.compose(came, error, Trace("t" * 32, ""), "v1")
+    composed = dead_letter.compose(came, error, Trace("t" * 32, ""), "v1", "enrich")
     return DeadLetter(
         composed.data, composed.attributes | changes, composed.ordering_key, "l-1", PUBLISHED_AT
     )
@@ -47,28 +48,46 @@ LETTER = letter_of(came(a="v"))
         ({"until": PUBLISHED_AT}, Verdict.OTHER_TIME),
         ({"until": PUBLISHED_AT + HOUR}, Verdict.REDRIVE),
         ({"began_at": PUBLISHED_AT - HOUR}, Verdict.LATER),
+        ({"function": "other"}, Verdict.OTHER_FUNCTION),
+        ({"function": ""}, Verdict.UNNAMED_FUNCTION),
+        ({"function": "", "any_function": True}, Verdict.REDRIVE),
     ],
-    ids=["all", "reason", "other-reason", "since", "before-since", "at-until", "before-until", "later"],
+    ids=[
+        "all",
+        "reason",
+        "other-reason",
+        "since",
+        "before-since",
+        "at-until",
+        "before-until",
+        "later",
+        "other-function",
+        "no-function",
+        "any-function",
+    ],
 )
 def test_letters_are_chosen_by_reason_and_by_when_they_were_dead_lettered(
     selection: dict[str, Any], verdict: Verdict
 ) -> None:
-    assert Selection(**{"began_at": BEGAN_AT, **selection}).decide(LETTER) is verdict
+    assert Selection(**{"began_at": BEGAN_AT, "function": "enrich", **selection}).decide(LETTER) is verdict
 
 
 def test_a_message_without_a_reason_is_not_ours() -> None:
     foreign = DeadLetter(b"data", {"a": "v"}, "", "l-1", PUBLISHED_AT)
-    assert Selection(BEGAN_AT).decide(foreign) is Verdict.FOREIGN
+    assert Selection(BEGAN_AT, function="enrich").decide(foreign) is Verdict.FOREIGN
 
 
 def test_a_delivery_that_held_no_message_is_left_even_if_it_is_asked_for() -> None:
     letter = letter_of(message.unreadable(b"{"), "envelope_invalid")
-    assert Selection(BEGAN_AT, frozenset({"envelope_invalid"})).decide(letter) is Verdict.NO_MESSAGE
+    assert (
+        Selection(BEGAN_AT, function="enrich", reasons=frozenset({"envelope_invalid"})).decide(letter)
+        is Verdict.NO_MESSAGE
+    )
 
 
 def test_a_letter_that_lost_attributes_of_the_original_is_left() -> None:
     letter = letter_of(came(**{f"a{number}": "v" for number in range(100)}))
-    assert Selection(BEGAN_AT).decide(letter) is Verdict.INCOMPLETE
+    assert Selection(BEGAN_AT, function="enrich").decide(letter) is Verdict.INCOMPLETE
 
 
 def redelivered(letter: DeadLetter) -> Message:
@@ -78,7 +97,7 @@ def redelivered(letter: DeadLetter) -> Message:
     return message.of_parts(again.data, attributes, "m-2", published_at, again.ordering_key)
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=91), st.binary())
+@given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=90), st.binary())
 def test_the_event_comes_again_as_it_came_first(attributes: dict[str, str], data: bytes) -> None:
     first = Message(data, attributes, "m-1", datetime(2026, 3, 1, tzinfo=UTC), "key", delivery_id="m-1")
     again = original(letter_of(first))
@@ -107,7 +126,7 @@ def test_a_count_that_no_redrive_wrote_or_the_highest_one_does_not_break_the_nex
     assert redelivered(letter).redriven == (100 if count == "100" else 1)
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=40), st.text(max_size=40), max_size=91))
+@given(st.dictionaries(st.text(min_size=1, max_size=40), st.text(max_size=40), max_size=90))
 def test_what_is_published_again_is_never_larger_than_the_letter(attributes: dict[str, str]) -> None:
     letter = letter_of(Message(b"", attributes, "m" * 19, datetime(2026, 3, 1, tzinfo=UTC)))
     essential = {name: letter.attributes[name] for name in dead_letter.ESSENTIAL}
@@ -135,10 +154,65 @@ def test_a_batch_is_what_a_tenth_of_a_second_may_carry(rate: float, batch: int) 
     assert RateLimiter(rate, 0.0).batch(100) == batch
 
 
-def test_what_strangers_write_into_a_letter_is_shown_as_one_short_line_of_few_kinds() -> None:
+def test_what_any_publisher_can_write_is_shown_as_one_short_line_of_few_kinds() -> None:
     report = Report()
     for number in range(300):
         report.add(letter_of(came(), dead_letter_reason=f"{number}\x1b[2J\n" + "x" * 900), Verdict.REDRIVE)
     assert len(report.kinds) == 201
-    assert report.kinds[Kind("(others)", "", "")].letters == 100
+    assert report.kinds[Kind("(others)", "", "", "")].count == 100
     assert all(kind.reason.isprintable() and len(kind.reason) <= 64 for kind in report.kinds)
+
+
+UNDELIVERED = DeadLetter(
+    b"data",
+    {
+        "a": "v",
+        "CloudPubSubDeadLetterSourceDeliveryCount": "100",
+        "CloudPubSubDeadLetterSourceDeliveryErrorMessage": "from a later version of Pub/Sub",
+        "CloudPubSubDeadLetterSourceSubscription": "trigger",
+        "CloudPubSubDeadLetterSourceSubscriptionProject": "p",
+        "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-03-01T10:00:00.123+00:00",
+    },
+    "key",
+    "u-1",
+    PUBLISHED_AT,
+)
+TRIGGER = {"projects/p/subscriptions/trigger": "projects/p/topics/events"}
+
+
+@pytest.mark.parametrize(
+    ("selection", "verdict"),
+    [
+        ({}, Verdict.REDRIVE),
+        ({"topic": "projects/p/topics/other"}, Verdict.OTHER_SUBSCRIPTION),
+        ({"topics": {}}, Verdict.UNKNOWN_SUBSCRIPTION),
+        ({"topics": {}, "any_function": True}, Verdict.REDRIVE),
+        ({"reasons": frozenset({"undelivered"})}, Verdict.REDRIVE),
+        ({"reasons": frozenset({"row_invalid"})}, Verdict.OTHER_REASON),
+    ],
+    ids=["own", "other-topic", "unknown", "any", "reason", "other-reason"],
+)
+def test_what_pubsub_gave_up_is_redriven_to_the_topic_that_it_came_from(
+    selection: dict[str, Any], verdict: Verdict
+) -> None:
+    own = {"began_at": BEGAN_AT, "topic": "projects/p/topics/events", "topics": TRIGGER}
+    assert Selection(**{**own, **selection}).decide(UNDELIVERED) is verdict
+
+
+def test_what_pubsub_gave_up_comes_again_without_its_marks_under_one_identity() -> None:
+    again = redelivered(UNDELIVERED)
+    assert (again.data, again.attributes, again.ordering_key) == (b"data", {"a": "v"}, "key")
+    assert (again.message_id, again.redriven) == ("u-1", 1)
+    assert again.publish_time == datetime(2026, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
+    marks = {name: value for name, value in UNDELIVERED.attributes.items() if name != "a"}
+    given_up_again = replace(
+        UNDELIVERED, message_id="u-2", attributes={**original(UNDELIVERED).attributes, **marks}
+    )
+    twice = redelivered(given_up_again)
+    assert (twice.message_id, twice.publish_time, twice.redriven) == ("u-1", again.publish_time, 2)
+    assert given_up_again.original_id == "u-1"
+
+
+def test_a_mark_that_is_no_time_falls_back_to_the_time_of_the_dead_letter() -> None:
+    marks = {**UNDELIVERED.attributes, "CloudPubSubDeadLetterSourceTopicPublishTime": "yesterday"}
+    assert redelivered(replace(UNDELIVERED, attributes=marks)).publish_time == PUBLISHED_AT

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -32,22 +33,36 @@ def test_the_schema_is_one_and_the_shipped_file_names_and_fits_it() -> None:
     assert valid(tomllib.loads(SHIPPED.read_text()))
 
 
-def test_the_schema_and_the_reader_know_the_same_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+EVERY_SECTION = """
+[lookups.other]
+path = "/other/{id}"
+params = { id = "event.user_id" }
+miss = { status = 404 }
+[lookups.many]
+params = { id = "event.user_id" }
+batch = { path = "/many", body_field = "ids", key = "id" }
+"""
+
+
+def test_the_schema_and_the_reader_know_the_same_keys(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     known: dict[str, set[str]] = {}
 
     def note(section: Section, keys: Iterable[str]) -> None:
         known[section._place] = set(keys)
 
     monkeypatch.setattr(Section, "refuse_others", note)
-    pipeline_file.inspect(SHIPPED, FUNCTION / "enrichment" / "table.json")
-    places: dict[str, dict[str, Any]] = {"": pipeline_schema()}
-    for place in sorted(known):
-        if place and not place.startswith("event.fields."):
-            outer, _, name = place.rpartition(".")
-            places[place] = places[outer]["properties"][name]
-        if place in places:
-            assert set(places[place]["properties"]) == known[place], place
-    assert {"", "event", "lookup", "lookup.cache", "batch"} <= known.keys()
+    (tmp_path / "pipeline.toml").write_text(SHIPPED.read_text() + EVERY_SECTION)
+    pipeline_file.inspect(tmp_path / "pipeline.toml", FUNCTION / "enrichment" / "table.json")
+    for place in known:
+        found: dict[str, Any] = pipeline_schema()
+        for key in filter(None, place.split(".")):
+            found = found.get("properties", {}).get(key) or found["additionalProperties"]
+        if not place.startswith("event.fields."):
+            assert set(found["properties"]) == known[place], place
+    assert {"event", "lookup.cache", "lookups.other.miss", "lookups.many.batch", "batch"} <= known.keys()
+    assert valid(tomllib.loads((tmp_path / "pipeline.toml").read_text()))
 
 
 @pytest.mark.parametrize(

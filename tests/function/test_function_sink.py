@@ -1,13 +1,14 @@
-"""Rows into BigQuery: what the official client and the table say decides each event's end."""
+"""Rows into BigQuery: what the table says decides each event's end, by our client as by the official one."""
 
 import asyncio
 import json
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
+from traceback import TracebackException
 from typing import Any
 
 import meshpass
@@ -17,12 +18,14 @@ from enrichment.row import Row
 from enrichment.row.column_values import Json
 from enrichment.settings.model import BatchLimits
 from enrichment.sink import BigQuerySink
-from enrichment.sink.bigquery import ATTEMPT_TIMEOUT_S
-from google.auth.credentials import AnonymousCredentials
+from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, InsertAll, InsertAllClient
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
+from google.oauth2.credentials import Credentials
+from meshpass._google.access_token import AccessToken
 
 from .conftest import FUNCTION, PROJECT, TABLE, Tables
+from .official_client import OfficialClient, anonymous
 
 
 def row(insert_id: str, **columns: Json) -> Row:
@@ -42,21 +45,42 @@ def row(insert_id: str, **columns: Json) -> Row:
     return Row(insert_id, given, 1_000)
 
 
-def client() -> bigquery.Client:
-    return bigquery.Client(project=PROJECT, credentials=AnonymousCredentials())
+class Tokens:
+    """Access tokens, made here: each is good until it is refused."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.refused = 0
+        self.failure: meshpass.IdentityError | None = None
+
+    async def atoken(self) -> AccessToken:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.failure is not None:
+            raise self.failure
+        return AccessToken(f"token-{self.refused}", 4e9, "a test", further={"x-goog-user-project": "payer"})
+
+    def invalidate(self, token: AccessToken) -> None:
+        if token.value == f"token-{self.refused}":
+            self.refused += 1
+
+
+def ours() -> InsertAll:
+    return InsertAllClient(tokens=Tokens())
 
 
 @dataclass
 class Writing:
-    """A sink, and what it counts."""
+    """A sink in an event loop of its own, and what it counts."""
 
+    client: InsertAll
     table: str = TABLE
     limits: BatchLimits = field(default_factory=BatchLimits)
-    make_client: Callable[[], bigquery.Client] = client
     counted: dict[str, int] = field(default_factory=dict)
+    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def __post_init__(self) -> None:
-        self.sink = BigQuerySink(self.table, self.limits, self.make_client, self._count)
+        self.sink = BigQuerySink(self.table, self.limits, self.client, self._count)
 
     def _count(self, name: str, amount: int = 1, /, **_: str) -> None:
         self.counted[name] = self.counted.get(name, 0) + amount
@@ -74,35 +98,48 @@ class Writing:
         async def write_all() -> list[EnrichmentError | None]:
             return await asyncio.gather(*map(write_one, rows))
 
-        return asyncio.run(write_all())  # a loop of its own each time, as a server makes after the app
+        return self.runner.run(write_all())
 
     def ends(self, *rows: Row, within_s: float = 20.0) -> list[tuple[Disposition, str]]:
-        """The same as fates and reasons."""
+        """The same as dispositions and reasons."""
         errors = self.write(*rows, within_s=within_s)
         return [(error.disposition, error.reason) if error else (Disposition.WRITTEN, "") for error in errors]
 
+    def warm_up(self) -> None:
+        async def warm_up() -> None:
+            self.sink.warm_up()
 
-WRITTEN = (Disposition.WRITTEN, "")
+        self.runner.run(warm_up())
+
+    def go_on(self, seconds: float) -> None:
+        """Let what is under way go on."""
+        self.runner.run(asyncio.sleep(seconds))
+
+    def close(self) -> None:
+        self.runner.run(self.client.aclose())
+        self.runner.close()
 
 
-@pytest.fixture
-def sinks() -> Iterator[Callable[..., Writing]]:
+@pytest.fixture(params=[ours, OfficialClient], ids=["ours", "official"])
+def sinks(request: pytest.FixtureRequest) -> Iterator["MakeSink"]:
+    """Makes sinks over our client, and over the official one as the reference."""
     made: list[Writing] = []
 
     def make(
-        table: str = TABLE,
-        limits: BatchLimits | None = None,
-        make_client: Callable[[], bigquery.Client] = client,
+        table: str = TABLE, limits: BatchLimits | None = None, client: InsertAll | None = None
     ) -> Writing:
-        made.append(Writing(table, limits or BatchLimits(), make_client))
+        made.append(Writing(client or request.param(), table, limits or BatchLimits()))
         return made[-1]
 
     yield make
     for writing in made:
-        writing.sink.close()
+        writing.close()
 
 
 MakeSink = Callable[..., Writing]
+
+
+WRITTEN = (Disposition.WRITTEN, "")
 
 
 @contextmanager
@@ -234,39 +271,25 @@ def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, s
     assert end[0] is Disposition.RETRY
 
 
+@pytest.mark.parametrize("whose", ["ours", "official"])
 def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
-    tables: Tables, sinks: MakeSink
+    whose: str, tables: Tables
 ) -> None:
-    there: list[bool] = []
+    tokens, there = Tokens(), Event()
+    tokens.failure = meshpass.IdentityError("No Google identity was found.")
 
     def make_client() -> bigquery.Client:
-        if not there:
+        if not there.is_set():
             raise DefaultCredentialsError("none")
-        return client()
+        return anonymous()
 
-    writing = sinks(make_client=make_client)
-    writing.sink.warm_up()
-    assert writing.ends(row("e-credentials")) == [(Disposition.FAULT, "bigquery_no_credentials")]
-    there.append(True)
-    assert writing.ends(row("e-credentials")) == [WRITTEN]
-
-
-def test_warming_up_makes_the_client_in_the_background_and_once(tables: Tables, sinks: MakeSink) -> None:
-    may_go_on = Event()
-    made: list[bigquery.Client] = []
-
-    def make_client() -> bigquery.Client:
-        may_go_on.wait()
-        made.append(client())
-        return made[-1]
-
-    writing = sinks(make_client=make_client)
-    writing.sink.warm_up()
-    writing.sink.warm_up()
-    assert made == []
-    may_go_on.set()
-    assert writing.ends(row("e-warm")) == [WRITTEN]
-    assert len(made) == 1
+    writing = Writing(InsertAllClient(tokens=tokens) if whose == "ours" else OfficialClient(make_client))
+    with closing(writing):
+        writing.warm_up()
+        assert writing.ends(row(f"e-credentials-{whose}")) == [(Disposition.FAULT, "bigquery_no_credentials")]
+        there.set()
+        tokens.failure = None
+        assert writing.ends(row(f"e-credentials-{whose}")) == [WRITTEN]
 
 
 @dataclass
@@ -277,6 +300,8 @@ class Service:
     script: list["LookupResult"] = field(default_factory=list)
     otherwise: "LookupResult | None" = None
     requests: list[list[str]] = field(default_factory=list)
+    heads: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     timeouts_s: list[float] = field(default_factory=list)
     connections: list[object] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
@@ -296,16 +321,21 @@ class Handler(BaseHTTPRequestHandler):
             self.service.connections.append(self.client_address)
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.ids = [entry["insertId"] for entry in body["rows"]]
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.ids = [entry["insertId"] for entry in json.loads(body)["rows"]]
+        headers = {name.lower(): value for name, value in self.headers.items()}
         with self.service.lock:
+            self.service.heads.append((f"{self.command} {self.path}", headers))
+            self.service.bodies.append(body)
             self.service.requests.append(self.ids)
             self.service.timeouts_s.append(float(self.headers["x-server-timeout"]))
             answer = self.service.script.pop(0) if self.service.script else self.service.otherwise or ok
         answer(self)
 
-    def reply(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document).encode()
+    def reply(self, status: int, document: object) -> None:
+        self.reply_with(status, json.dumps(document).encode())
+
+    def reply_with(self, status: int, body: bytes) -> None:
         self.send_response_only(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -467,22 +497,33 @@ def test_an_outage_that_outlasts_the_deadline_is_transient_and_nothing_is_sent_a
     service.otherwise = refusal(503, "backendError")
     writing = sinks()
     assert writing.ends(row("a"), within_s=0.3)[0][0] is Disposition.RETRY
-    writing.sink.close()  # waits for the thread that writes, which would try for ten minutes
+    sent = len(service.requests)
+    writing.go_on(0.5)
+    assert len(service.requests) == sent
 
 
+@pytest.mark.parametrize("whose", ["ours", "official"])
 def test_a_row_whose_deadline_passes_while_credentials_are_sought_is_not_sent(
-    service: Service, sinks: MakeSink
+    whose: str, service: Service
 ) -> None:
     may_go_on = Event()
 
+    class SlowTokens(Tokens):
+        async def atoken(self) -> AccessToken:
+            await asyncio.to_thread(may_go_on.wait)
+            return await super().atoken()
+
     def make_client() -> bigquery.Client:
         may_go_on.wait()
-        return client()
+        return anonymous()
 
-    writing = sinks(make_client=make_client)
-    assert writing.ends(row("a"), within_s=0.05) == [(Disposition.RETRY, "write_timeout")]
-    may_go_on.set()
-    writing.sink.close()  # waits for the thread that would send it
+    writing = Writing(
+        InsertAllClient(tokens=SlowTokens()) if whose == "ours" else OfficialClient(make_client)
+    )
+    with closing(writing):
+        assert writing.ends(row("a"), within_s=0.05) == [(Disposition.RETRY, "write_timeout")]
+        may_go_on.set()
+        writing.go_on(0.05)
     assert service.requests == []
 
 
@@ -492,3 +533,124 @@ def test_a_write_whose_time_is_over_before_it_starts_is_transient(
     monkeypatch.setattr("enrichment.sink.group_commit.MAX_WRITE_S", 0.0)
     assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_unavailable")]
     assert service.requests == []
+
+
+def saying(status: int, body: bytes) -> LookupResult:
+    return lambda handler: handler.reply_with(status, body)
+
+
+def errors_of(*reasons: str) -> bytes:
+    return json.dumps(
+        {"error": {"message": "no", "errors": [{"reason": reason} for reason in reasons]}}
+    ).encode()
+
+
+ANSWERS = {
+    "a-bad-request": (400, errors_of("invalid")),
+    "a-bad-request-of-the-back-end": (400, errors_of("backendError")),
+    "no-permission": (403, errors_of("accessDenied")),
+    "a-spent-quota": (403, errors_of("quotaExceeded")),
+    "a-rate": (403, errors_of("rateLimitExceeded")),
+    "a-rate-among-others": (403, errors_of("accessDenied", "rateLimitExceeded")),
+    "no-table": (404, errors_of("notFound")),
+    "no-page": (404, b"<html>Not Found</html>"),
+    "a-timeout": (408, b""),
+    "a-conflict": (409, errors_of("duplicate")),
+    "too-large": (413, b"<html>Request Entity Too Large</html>"),
+    "too-many": (429, b""),
+    "too-many-by-name": (429, errors_of("rateLimitExceeded")),
+    "an-error-without-a-body": (500, b""),
+    "an-internal-error": (500, errors_of("internalError")),
+    "an-unknown-reason": (500, errors_of("somethingElse")),
+    "not-implemented": (501, b""),
+    "a-bad-gateway": (502, b"<html>502</html>"),
+    "a-back-end-error": (503, errors_of("backendError")),
+    "an-error-of-another-shape": (503, b'{"error": {"message": "no", "errors": []}}'),
+    "a-gateway-timeout": (504, b""),
+    "no-json": (200, b"<html>hello</html>"),
+    "nothing-said": (200, b"{}"),
+    "an-index-as-text": (200, b'{"insertErrors": [{"index": "0", "errors": [{"reason": "invalid"}]}]}'),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), ANSWERS.values(), ids=ANSWERS)
+def test_both_clients_conclude_the_same_from_an_answer(service: Service, status: int, body: bytes) -> None:
+    found = []
+    for client in (ours(), OfficialClient()):
+        service.script, service.requests = [saying(status, body)], []
+        with closing(Writing(client)) as writing:
+            found.append((writing.ends(row("a")), len(service.requests)))
+    assert found[0] == found[1]
+
+
+def test_both_clients_send_the_same(service: Service) -> None:
+    credentials = Credentials(token="token-0", quota_project_id="payer")
+
+    def official() -> bigquery.Client:
+        return bigquery.Client(project=PROJECT, credentials=credentials)
+
+    rows = [
+        row("plain"),
+        row("Ünïcode \u2028 \x7f", event='{"é": "😀"}', type='"quoted"\\'),
+        row("nested", order=[{"total": 1.5, "paid": True, "count": 2**53}]),
+    ]
+    for client in (ours(), OfficialClient(official)):
+        with closing(Writing(client)) as writing:
+            assert writing.ends(*rows, within_s=500.0) == [WRITTEN] * 3
+    (line, headers), (official_line, official_headers) = service.heads
+    assert line == official_line
+    for name in ("host", "content-type", "authorization", "x-goog-user-project", "x-server-timeout"):
+        assert headers[name] == official_headers[name], name
+    body, official_body = service.bodies
+    assert json.loads(body) == json.loads(official_body)
+    assert len(body) < len(official_body)
+
+
+def test_a_token_that_is_refused_is_replaced_once_and_at_once(service: Service) -> None:
+    tokens = Tokens()
+    service.script = [refusal(401, "authError")]
+    with closing(Writing(InsertAllClient(tokens=tokens))) as writing:
+        assert writing.ends(row("a")) == [WRITTEN]
+        service.otherwise = refusal(401, "authError")
+        assert writing.ends(row("b")) == [(Disposition.FAULT, "bigquery_forbidden")]
+    sent = [headers["authorization"] for _, headers in service.heads]
+    assert sent == ["Bearer token-0", "Bearer token-1", "Bearer token-1", "Bearer token-2"]
+
+
+def test_warming_up_opens_the_connection_that_the_first_write_takes(service: Service) -> None:
+    tokens = Tokens()
+    with closing(Writing(InsertAllClient(tokens=tokens))) as writing:
+        writing.warm_up()
+        writing.warm_up()
+        writing.go_on(0.05)
+        assert tokens.asked == 1
+        assert len(service.connections) == 1
+        assert writing.ends(row("a")) == [WRITTEN]
+    assert len(service.connections) == 1
+
+
+def test_no_token_is_sent_in_plaintext_beyond_this_machines_network() -> None:
+    """An emulator in a container has a name, which may lead anywhere: it gets requests, and no token."""
+    tokens = Tokens()
+    with closing(Writing(InsertAllClient("http://bigquery.invalid:9050", tokens))) as writing:
+        ((disposition, reason),) = writing.ends(row("a"), within_s=0.2)
+    assert (disposition, reason) in (
+        (Disposition.RETRY, "bigquery_unavailable"),
+        (Disposition.RETRY, "write_timeout"),
+    )
+    assert tokens.asked == 0
+
+
+def test_neither_an_error_nor_its_frames_hold_the_token(service: Service) -> None:
+    service.script, service.otherwise = [refusal(403, "accessDenied")], hang_up
+    with closing(Writing(InsertAllClient(tokens=Tokens()))) as writing:
+        errors = [*writing.write(row("a")), *writing.write(row("b"), within_s=0.05)]
+        assert "token-0" not in repr(vars(writing.client))
+    for error in errors:
+        assert error is not None
+        seen: BaseException | None = error
+        while seen is not None:
+            assert "token-0" not in "".join(
+                TracebackException.from_exception(seen, capture_locals=True).format()
+            )
+            seen = seen.__cause__ or seen.__context__

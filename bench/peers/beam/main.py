@@ -1,6 +1,6 @@
-"""Apache Beam's own Enrichment transform, with the mesh's service as its source: `main.py EVENTS WORKERS`.
+"""Apache Beam's own Enrichment transform, with the mesh's service as its source: `main.py EVENTS WORKERS SHAPE`.
 
-EVENTS is a file with one event on each line. Prints what the work took as JSON.
+EVENTS is a file with one event on each line, SHAPE is `plain` or `wide`. Prints what the work took as JSON.
 """
 
 import json
@@ -30,6 +30,20 @@ def read(line: str) -> beam.Row:
     )
 
 
+def read_wide(line: str) -> beam.Row:
+    event = json.loads(line)
+    columns = {name: value for fields in event["fields"].values() for name, value in fields.items()}
+    names = ("event_id", "user_id", "account_id", "type", "occurred_at")
+    return beam.Row(**{name: event[name] for name in names}, columns=json.dumps(columns))
+
+
+def wide_row(joined: beam.Row) -> dict[str, Any]:
+    fields = joined._asdict()
+    columns = json.loads(fields.pop("columns"))
+    del fields["account_id"]
+    return {**fields, **columns, "message_id": joined.event_id, "trace_id": os.urandom(16).hex()}
+
+
 def row(joined: beam.Row) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat()
     return {
@@ -41,7 +55,8 @@ def row(joined: beam.Row) -> dict[str, Any]:
     }
 
 
-def main(events: str, workers: str) -> None:
+def main(events: str, workers: str, shape: str) -> None:
+    wide = shape == "wide"
     options = PipelineOptions(
         [
             "--runner=FnApiRunner",
@@ -50,13 +65,18 @@ def main(events: str, workers: str) -> None:
         ]
     )
     with beam.Pipeline(options=options) as pipeline:
-        _ = (
+        joined = (
             pipeline
             | beam.Create(Path(events).read_text().splitlines())
             | beam.Reshuffle()
-            | beam.Map(read)
-            | Enrichment(source.Profiles())
-            | beam.Map(row)
+            | beam.Map(read_wide if wide else read)
+            | "profiles" >> Enrichment(source.Profiles())
+        )
+        if wide:
+            joined = joined | "accounts" >> Enrichment(source.Accounts())
+        _ = (
+            joined
+            | beam.Map(wide_row if wide else row)
             | beam.BatchElements(min_batch_size=1, max_batch_size=ROWS)
             | beam.ParDo(source.Insert())
         )

@@ -4,17 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import msgspec
-
 from enrichment import event, plan, row
 from enrichment.commands import hints, samples
 from enrichment.commands.steps import Step, steps_of
-from enrichment.errors import EnrichmentError, failure
+from enrichment.errors import BadEventError, EnrichmentError, failure
 from enrichment.event.message import Message
 from enrichment.expressions import EvaluationError, Scope, pseudonyms
-from enrichment.lookup.response import read_response
+from enrichment.lookup.profile import Profile
+from enrichment.lookup.sample import sample_profile
 from enrichment.row.column_values import ColumnValueError
-from enrichment.settings import pipeline_file, table_file
+from enrichment.settings import lookup_notes, pipeline_file, table_file
 from enrichment.settings.model import Column, FieldType, PipelineConfig, TableField
 
 _SAMPLE_KEY = b"a sample key, of no use outside of check"
@@ -100,7 +99,8 @@ def check(
         for part in _parts(config, data, dict(attributes or {}), problems)
     ]
     problems += _numbered([trial.problems for trial in trials])
-    warnings = _json_into_text(config)
+    warnings = [note for rules in config.lookups for note in lookup_notes.notes(rules)]
+    warnings += _json_into_text(config)
     if sample is not None:
         optional = [field.path for field in config.event.fields if not field.required]
         warnings += hints.missing_paths(
@@ -108,7 +108,9 @@ def check(
         )
         warnings += _without_value(config, trials)
     if profile is not None:
-        warnings += hints.missing_paths(config.columns, "profile", [trials[0].profile] if trials else [])
+        for rules in config.lookups:
+            documents = [trial.profiles.get(rules.name) for trial in trials[:1]]
+            warnings += hints.missing_paths(config.columns, rules.name, documents)
     dropped = sum(trial.is_dropped for trial in trials)
     if dropped:
         warnings.append(f"{dropped} of {len(trials)} events would be dropped, and make no row.")
@@ -142,7 +144,8 @@ class _Trial:
     given_profile: bytes | None
     problems: list[str] = field(default_factory=list)
     document: object = None
-    profile: object = None
+    profiles: dict[str, object] = field(default_factory=dict)
+    not_joined: set[str] = field(default_factory=set)
     insert_id: str = ""
     scope: Scope | None = None
     found: dict[str, object] = field(default_factory=dict)
@@ -157,7 +160,8 @@ class _Trial:
         if self.scope is None:
             return
         for column in self.columns:
-            if not any(_reads(column, name) for name in bad_fields):
+            needs = column.expression.roots if column.expression else frozenset()
+            if not needs & self.not_joined and not any(_reads(column, name) for name in bad_fields):
                 self._fill(column)
         if not self.problems:
             try:
@@ -182,27 +186,38 @@ class _Trial:
         scope = event.scope_of(self.part.message, document, values)
         if not problems:
             scope = self._plan(scope)
-        key = str(values.get(self.config.lookup.placeholder, ""))
-        joined = None
-        answer = msgspec.json.encode({self.config.lookup.echo: key})
-        try:
-            joined = read_response(
-                200, answer if self.given_profile is None else self.given_profile, key, self.config.lookup
-            )
-        except EnrichmentError as error:
-            if not bad:
-                self.problems.append(f"the profile would be refused: {error}.")
-        self.profile = joined.document if joined else None
+        self.scope = scope
+        joined = self._join(bad)
+        self.profiles = {name: profile.document if profile else None for name, profile in joined.items()}
         self.scope = scope.extended(
-            {"profile": self.profile, "trace": {"id": samples.TRACE_ID}, "now": samples.NOW},
-            {"profile": joined.text} if joined else {},
+            {**self.profiles, "trace": {"id": samples.TRACE_ID}, "now": samples.NOW},
+            {name: profile.text for name, profile in joined.items() if profile},
         )
         return bad
+
+    def _join(self, bad_fields: list[str]) -> dict[str, Profile | None]:
+        """Find the sample profiles, and note which would be refused."""
+        assert self.scope is not None  # noqa: S101 - for mypy; the caller made it
+        joined: dict[str, Profile | None] = {}
+        for rules in self.config.lookups:
+            joined[rules.name] = None
+            if bad_fields:  # a key may be one of them
+                self.not_joined.add(rules.name)
+                continue
+            try:
+                joined[rules.name] = sample_profile(rules, self.scope, self.given_profile)
+                continue
+            except BadEventError as error:
+                self.problems.append(f"the event would be dead-lettered: {error}.")
+            except EnrichmentError as error:
+                self.problems.append(f"the profile would be refused: {error}.")
+            self.not_joined.add(rules.name)
+        return joined
 
     def _plan(self, scope: Scope) -> Scope:
         """Decide which row the event makes, as the function does; give the scope of the first, if there is one."""
         try:
-            found = event.decode(self.part, self.config.event, self.config.lookup.key)
+            found = event.decode(self.part, self.config.event)
             rows = plan.plan(found, self.config)
         except EnrichmentError as error:
             self.problems.append(f"the event would be dead-lettered: {error}.")
@@ -294,11 +309,12 @@ def _json_into_text(config: PipelineConfig) -> list[str]:
 
 def _without_value(config: PipelineConfig, trials: Sequence[_Trial]) -> list[str]:
     """Warnings about expressions that find what they begin with and still give nothing, for any event."""
+    looked_up = {rules.name for rules in config.lookups}
     tried = [trial for trial in trials if trial.scope is not None]
     warnings = []
     for column in config.columns:
         expression = column.expression
-        if expression is None or expression.is_plain or not tried or "profile" in expression.roots:
+        if expression is None or expression.is_plain or not tried or expression.roots & looked_up:
             continue
         if all(not _gives(column, trial) for trial in tried) and any(
             _walk(trial.document, path[1:]) not in (None, "", [], {})

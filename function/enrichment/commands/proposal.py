@@ -318,7 +318,7 @@ def _pipeline(columns: Sequence[ProposedColumn], event_id: str, lookup_path: str
         lines += [
             "[lookup]",
             f"path = {json.dumps(lookup_path)}",
-            "# The field of a profile that repeats the key, and what the service's 404 says for an unknown key.",
+            "# The field of a profile that repeats the key, and how the service says that it does not know one.",
             f"echo = {json.dumps(key.rpartition('.')[2])}",
             'miss_error = "profile_not_found"',
             "",

@@ -54,7 +54,7 @@ class Statement:
     Args:
         about: What it answers, in a few words.
         names: The tables in it.
-        days: How far back it looks unless told otherwise, in days; 0 if it asks for no times.
+        days: How far back it looks by default, in days; 0 if it asks for no times.
     """
 
     about: str

@@ -1,12 +1,17 @@
 """Which error of a client leads to which end: of the mesh, of Google's clients, and of our own code."""
 
+import re
 import traceback
+from collections.abc import Iterable
 
 import meshpass
 
 from enrichment.errors.outcome import EnrichmentError, FaultError, Stage, TransientError
 from enrichment.errors.policy import failure
-from enrichment.settings.model import OnMiss
+from enrichment.settings.lookup_rules import OnMiss
+
+_WORD = re.compile(r"[A-Za-z_]{1,64}")
+_QUOTA = frozenset({"quotaExceeded", "rateLimitExceeded"})
 
 
 def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
@@ -55,19 +60,39 @@ def of_google_error(error: Exception, stage: Stage, service: str, resource: str)
     if not isinstance(error, GoogleAPIError | GoogleAuthError | OSError):  # requests' errors are OSErrors
         return of_unexpected_error(error, stage)
     status = getattr(error, "code", None)  # the HTTP status, for gRPC's errors as well
-    what = f"{type(error).__name__} ({status or 'no status'}) from {service} for {resource}"
-    if status == 404:
-        return failure(
-            f"{service}_not_found", f"{what}: create it, or correct its name in the environment", stage
-        )
-    if status in (401, 403) and not _says_quota(error):
-        return failure(f"{service}_forbidden", f"{what}: grant the function's service account access", stage)
-    if status == 400:
-        return failure(f"{service}_refused", f"{what}: the request as a whole was refused", stage)
+    if status is not None:
+        return of_google_answer(int(status), _reasons(error), str(error), stage, service, resource)
+    what = f"{type(error).__name__} (no status) from {service} for {resource}"
     if isinstance(error, DefaultCredentialsError):
         return failure(f"{service}_no_credentials", f"{what}: give the function a service account", stage)
     if isinstance(error, RefreshError) and not isinstance(error.__cause__, TransportError):
         return failure(f"{service}_no_credentials", f"{what}: its credentials cannot be refreshed", stage)
+    return failure(f"{service}_unavailable", what, stage)
+
+
+def of_google_answer(
+    status: int, reasons: Iterable[str], message: str, stage: Stage, service: str, resource: str
+) -> EnrichmentError:
+    """Decide on an error that a Google API answered with.
+
+    Args:
+        status: The HTTP status.
+        reasons: Every `reason` that Google gives.
+        message: Google's sentence. It may quote values, so it is never repeated.
+        stage: Where the event was.
+        service: Start of the reason code, such as `bigquery`.
+        resource: The table or topic, for the detail.
+    """
+    given = [reason for reason in reasons if _WORD.fullmatch(reason)]
+    what = " ".join([str(status), *given[:1], f"from {service} for {resource}"])
+    if status == 404:
+        return failure(
+            f"{service}_not_found", f"{what}: create it, or correct its name in the environment", stage
+        )
+    if status in (401, 403) and not _QUOTA.intersection(given):
+        return failure(f"{service}_forbidden", f"{what}: grant the function's service account access", stage)
+    if status == 400:
+        return failure(f"{service}_refused", f"{what}: the request as a whole was refused", stage)
     return failure(f"{service}_unavailable", what, stage)
 
 
@@ -81,8 +106,6 @@ def of_unexpected_error(error: Exception, stage: Stage | None = None) -> Enrichm
     return failure("unexpected_error", f"{type(error).__name__} at {place}", stage)
 
 
-def _says_quota(error: Exception) -> bool:
-    errors = getattr(error, "errors", None) or ()
-    return any(
-        isinstance(e, dict) and e.get("reason") in ("quotaExceeded", "rateLimitExceeded") for e in errors
-    )
+def _reasons(error: Exception) -> list[str]:
+    listed = getattr(error, "errors", None) or ()
+    return [str(entry.get("reason", "")) for entry in listed if isinstance(entry, dict)]

@@ -26,7 +26,6 @@ class Event:
     Args:
         event_id: What names the event; the same event published twice has the same one. The message's id where
             the id is one of each row.
-        key: Whose profile to look up.
         values: The declared fields by dotted name, checked, defaults filled in: timestamps are `datetime` in UTC, an
             optional field that has neither value nor default is None.
         document: The whole event, parsed.
@@ -35,20 +34,18 @@ class Event:
     """
 
     event_id: str
-    key: str
     values: Mapping[str, object]
     document: Mapping[str, object]
     text: str
     scope: Scope = _NO_SCOPE
 
 
-def decode(part: Part, shape: EventShape, key: tuple[str, ...]) -> Event:
+def decode(part: Part, shape: EventShape) -> Event:
     """Decode and validate an event.
 
     Args:
         part: What its message holds of it.
         shape: What makes it an event.
-        key: The declared, required string whose value is looked up.
 
     Returns:
         The event.
@@ -68,8 +65,7 @@ def decode(part: Part, shape: EventShape, key: tuple[str, ...]) -> Event:
         event_id = part.message.message_id
     else:
         event_id = identity.identify(shape.id, scope)
-    # A configuration that was checked declares the key as a required string.
-    return Event(event_id, str(values[".".join(key)]), values, found.document, found.text, scope)
+    return Event(event_id, values, found.document, found.text, scope)
 
 
 def scope_of(message: Message, found: Document, values: Mapping[str, object]) -> Scope:

@@ -1,11 +1,11 @@
-"""What the service, or the mesh before it, says when it has more to do than it can."""
+"""Answers of the service, or of the mesh before it, that say it has too much to do."""
 
 from typing import Final
 
 from enrichment.errors import Stage, TransientError
 
 OVERLOAD_STATUSES: Final = frozenset({429, 503, 504})
-"""Too many requests, no capacity or nobody there, and no answer in the gateway's time (RFC 9110, 15.6.4 and 15.6.5;
+"""Too many requests, no capacity or no instance, and no answer in the gateway's time (RFC 9110, 15.6.4 and 15.6.5;
 RFC 6585, 4). Other failures, such as a 500 for one key, say nothing about load."""
 
 

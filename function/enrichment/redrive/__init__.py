@@ -1,4 +1,4 @@
-"""`python -m enrichment redrive`: publishes the events behind dead letters again, once what stopped them is mended."""
+"""`python -m enrichment redrive`: the events of dead letters, published again once their reason is mended."""
 
 from enrichment.redrive.command import add_arguments, run
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, where it can do no harm."""
+"""Signals of Ctrl-C and SIGTERM, held back while a batch is published and acknowledged."""
 
 import signal
 from collections.abc import Iterator
@@ -9,10 +9,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into KeyboardInterrupt, but not between a publication and its acknowledgement.
+    """Handler that turns SIGINT and SIGTERM into KeyboardInterrupt, but not between publication and acknowledgement.
 
-    A second signal does not wait. What is published without being acknowledged is redriven once more by the next run,
-    which makes no second row.
+    A second signal does not wait. What is then published without being acknowledged is in the journal.
     """
 
     def __init__(self) -> None:
@@ -21,7 +20,7 @@ class Interrupts:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handles the signals inside the block, and leaves them as they were."""
+        """Handle the signals inside the block, and restore their handlers after it."""
         before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         try:
             yield
@@ -31,7 +30,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Lets the block end first."""
+        """Let the block end before the first signal has an effect."""
         self._held = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""Keeps pulled letters ours for as long as the run needs them, and gives back what is left of them."""
+"""Leases of the dead letters that a run holds: extended while it needs them, given back at its end."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -9,19 +9,23 @@ from enrichment.redrive.errors import RedriveError
 
 
 class Leases:
-    """The letters that are pulled and neither acknowledged nor given back, by their ids alone.
+    """Dead letters that are pulled and neither acknowledged nor given back, by their ids alone.
 
-    While the block lasts, a thread extends all of them; when it ends, however it ends, what is left is given back. A
-    process that is killed gives back nothing: its letters come again once their leases are over.
+    While the block lasts, a thread extends all of them. At its end, what is left is given back. A process that is
+    killed gives back nothing: its dead letters come again once their leases are over.
 
     Args:
-        extend: Sets for how long letters stay ours, in whole seconds from now; 0 gives them back.
+        extend: Sets how long dead letters stay leased, in whole seconds from now; 0 gives them back.
         lease_s: How long a lease lasts, in whole seconds. It is extended three times in that time.
+
+    Attributes:
+        are_given_back: Whether the block has ended and nothing is leased any more.
     """
 
     def __init__(self, extend: Callable[[list[str], int], None], lease_s: int) -> None:
         self._extend = extend
         self._lease_s = lease_s
+        self.are_given_back = False
         self._held: dict[str, str] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -38,13 +42,14 @@ class Leases:
         self._thread.join()
         try:
             self._extend(list(self._held.values()), 0)
+            self.are_given_back = True
         except RedriveError:
             if error is None:
                 raise
-            # What ended the run is what to tell; these leases end by themselves.
+            # The error that ended the run is the one to report; these leases end by themselves.
 
     def take(self, pulled: Mapping[str, str]) -> set[str]:
-        """Takes letters that were just pulled, and extends them at once.
+        """Take dead letters that were just pulled, and extend their leases at once.
 
         Args:
             pulled: Ack ids by message id.
@@ -59,13 +64,13 @@ class Leases:
         return new
 
     def drop(self, message_ids: Iterable[str]) -> None:
-        """Forgets letters that were acknowledged."""
+        """Forget dead letters that were acknowledged."""
         with self._lock:
             for message_id in message_ids:
                 self._held.pop(message_id, None)
 
     def ack_ids(self, message_ids: Iterable[str]) -> list[str]:
-        """The newest ack ids of letters that are held."""
+        """Return the newest ack ids of dead letters that are held."""
         with self._lock:
             return [self._held[message_id] for message_id in message_ids]
 

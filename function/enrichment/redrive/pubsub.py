@@ -1,8 +1,9 @@
-"""The two ends of a redrive in Pub/Sub, behind the official client."""
+"""Subscription of the dead letters and topic of the events, behind the official client."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from enrichment.redrive.dead_letters import DeadLetter, Original
@@ -20,6 +21,19 @@ _ANSWER_S = 30.0
 """Longest time for one request with its retries, in seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a subscription says of itself.
+
+    Args:
+        topic: Its topic.
+        ack_deadline_s: How long a message is leased to a consumer that asks for no other time, in seconds.
+    """
+
+    topic: str
+    ack_deadline_s: int
+
+
 class DeadLetterSource:
     """The subscription that dead letters are pulled from.
 
@@ -34,28 +48,49 @@ class DeadLetterSource:
         with self._explained():
             self._client = _subscriber()
 
-    def topic(self) -> str:
-        """The topic whose letters these are; empty where asking is not permitted, as pulling does not need it."""
+    def describe(self) -> Described | None:
+        """Return what the subscription says of itself; None if asking is not permitted, as pulling does not need it.
+
+        Raises:
+            RedriveError: The subscription does not exist, or Pub/Sub does not answer.
+        """
         from google.api_core.exceptions import Forbidden
 
         with self._explained():
             try:
-                subscription = self._client.get_subscription(
+                found = self._client.get_subscription(
                     subscription=self._name, retry=_retry(), timeout=_ANSWER_S
                 )
             except Forbidden:
+                return None
+        return Described(str(found.topic), int(found.ack_deadline_seconds))
+
+    def topic_of(self, subscription: str) -> str:
+        """Return the topic of any subscription; empty if it does not exist, or asking is not permitted.
+
+        Raises:
+            RedriveError: Pub/Sub does not answer.
+        """
+        from google.api_core.exceptions import Forbidden, InvalidArgument, NotFound
+
+        with self._explained():
+            try:
+                found = self._client.get_subscription(
+                    subscription=subscription, retry=_retry(), timeout=_ANSWER_S
+                )
+            except (Forbidden, InvalidArgument, NotFound):
                 return ""
-        return str(subscription.topic)
+        return str(found.topic)
 
     def pull(self, at_most: int) -> list[tuple[str, DeadLetter]]:
-        """Pulls letters.
+        """Pull dead letters.
 
         Returns:
-            Ack ids and letters. None at all does not mean that there are none: Pub/Sub may answer early
+            Ack ids and dead letters. An empty list does not mean that there are none: Pub/Sub may answer early
             (https://cloud.google.com/pubsub/docs/pull#pull_api).
 
         Raises:
-            RedriveError: there is no such pull subscription, no permission, or no answer.
+            RedriveError: The pull subscription does not exist, a permission is missing, or Pub/Sub does not answer.
         """
         from google.api_core.exceptions import DeadlineExceeded
 
@@ -64,12 +99,12 @@ class DeadLetterSource:
                 found = self._client.pull(
                     subscription=self._name, max_messages=at_most, retry=_retry(), timeout=self._pull_wait_s
                 )
-            except DeadlineExceeded:  # how the client says that there was nothing to wait for
+            except DeadlineExceeded:  # the client's way to say that nothing came
                 return []
-        return [(received.ack_id, _letter(received)) for received in found.received_messages]
+        return [(received.ack_id, _dead_letter(received)) for received in found.received_messages]
 
     def acknowledge(self, ack_ids: list[str]) -> None:
-        """Takes letters off the subscription for good; raises RedriveError."""
+        """Take dead letters off the subscription for good. Raises RedriveError."""
         for chunk in _chunks(ack_ids):
             with self._explained():
                 self._client.acknowledge(
@@ -77,7 +112,7 @@ class DeadLetterSource:
                 )
 
     def extend(self, ack_ids: list[str], seconds: int) -> None:
-        """Keeps letters for so many seconds from now, or gives them back at 0; raises RedriveError."""
+        """Lease dead letters for so many seconds from now; 0 gives them back. Raises RedriveError."""
         for chunk in _chunks(ack_ids):
             with self._explained():
                 self._client.modify_ack_deadline(
@@ -89,7 +124,7 @@ class DeadLetterSource:
                 )
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         self._client.transport.close()
 
     @contextmanager
@@ -111,11 +146,11 @@ class EventTarget:
             self._client = _publisher()
 
     def publish(self, originals: Sequence[Original]) -> None:
-        """Publishes messages of one ordering key in one request, and returns once Pub/Sub has them.
+        """Publish messages of one ordering key in one request, and return once Pub/Sub has them.
 
         Raises:
-            RefusedError: Pub/Sub will not take them.
-            RedriveError: there is no such topic, no permission, or no answer.
+            RefusedError: Pub/Sub refuses them.
+            RedriveError: The topic does not exist, a permission is missing, or Pub/Sub does not answer.
         """
         from google.pubsub_v1 import PubsubMessage
 
@@ -127,7 +162,7 @@ class EventTarget:
             self._client.publish(topic=self._name, messages=messages, retry=_retry(), timeout=_ANSWER_S)
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         self._client.transport.close()
 
     @contextmanager
@@ -136,7 +171,7 @@ class EventTarget:
             yield
 
 
-def _letter(received: "ReceivedMessage") -> DeadLetter:
+def _dead_letter(received: "ReceivedMessage") -> DeadLetter:
     message = received.message
     return DeadLetter(
         message.data, dict(message.attributes), message.ordering_key, message.message_id, message.publish_time
@@ -153,7 +188,7 @@ def _subscriber() -> "SubscriberClient":
     emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
     if not emulator:
         return SubscriberClient()
-    # The client's own connection to an emulator lets in 4 MiB at a time, less than a single letter can be.
+    # The client's own connection to an emulator lets in 4 MiB at a time, less than one dead letter can be.
     import grpc
     from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
@@ -170,7 +205,7 @@ def _publisher() -> "PublisherClient":
 def _retry() -> "Retry":
     from google.api_core import exceptions, retry
 
-    # In place of the client's own, which goes on for up to ten minutes: somebody is waiting, and can run it again.
+    # The client's own goes on for up to ten minutes. A person waits here, and can run the command again.
     return retry.Retry(
         predicate=retry.if_exception_type(
             exceptions.Aborted,

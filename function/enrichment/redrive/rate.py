@@ -1,8 +1,8 @@
-"""How fast messages go out."""
+"""Rate limit of what is published."""
 
 
 class RateLimiter:
-    """A token bucket that holds no more than what is asked of it: an even flow, and no burst after a pause.
+    """Token bucket that holds no more than what is asked of it: an even flow, and no burst after a pause.
 
     Args:
         rate: Messages a second; 0 for no limit.
@@ -14,14 +14,14 @@ class RateLimiter:
         self._free_at_s = now_s
 
     def wait_s(self, messages: int, now_s: float) -> float:
-        """Makes room for some messages, and says how long to wait before they go out.
+        """Reserve the time of some messages, and return how long to wait before they are sent.
 
         Args:
-            messages: How many go out at once.
+            messages: How many are sent at once.
             now_s: The clock's time, in seconds.
 
         Returns:
-            Seconds, 0 if they may go out now.
+            Seconds, 0 if they may be sent now.
         """
         if not self._rate:
             return 0.0
@@ -30,5 +30,5 @@ class RateLimiter:
         return begin_s - now_s
 
     def batch(self, at_most: int) -> int:
-        """How many messages to send at once, so that the flow is even: those of a tenth of a second, or one."""
+        """Return how many messages to send at once for an even flow: those of a tenth of a second, or one."""
         return max(1, min(at_most, int(self._rate / 10))) if self._rate else at_most

@@ -3,40 +3,50 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
+from enrichment.redrive import undelivered
 from enrichment.redrive.dead_letters import DeadLetter, Original, Selection, Verdict, original
-from enrichment.redrive.errors import RefusedError
+from enrichment.redrive.errors import RedriveError, RefusedError
+from enrichment.redrive.journal import Journal, State
 from enrichment.redrive.leases import Leases
 from enrichment.redrive.rate import RateLimiter
 from enrichment.redrive.report import Report, shown
 
 _PAGE = 100
-"""Letters pulled at once."""
+"""Dead letters pulled at once, and published at once at most."""
 
 _MAX_BATCH_BYTES = 5_000_000
 """Data published in one request, a single message apart. Pub/Sub takes 10 MB, attributes included."""
 
+_MAX_SUBSCRIPTIONS = 20
+"""Subscriptions that are looked up for undelivered messages. Any publisher could name any number of them."""
+
+InDoubt = Literal["leave", "publish", "acknowledge"]
+
 
 class Source(Protocol):
-    """Where letters come from."""
+    """Subscription that dead letters come from."""
 
     def pull(self, at_most: int) -> list[tuple[str, DeadLetter]]:
-        """Pulls letters with their ack ids."""
+        """Pull dead letters with their ack ids."""
 
     def acknowledge(self, ack_ids: list[str]) -> None:
-        """Takes letters away for good."""
+        """Take dead letters away for good."""
 
     def extend(self, ack_ids: list[str], seconds: int) -> None:
-        """Keeps letters for so many seconds from now; 0 gives them back."""
+        """Lease dead letters for so many seconds from now; 0 gives them back."""
+
+    def topic_of(self, subscription: str) -> str:
+        """Return the topic of a subscription, empty if unknown."""
 
 
 class Target(Protocol):
-    """Where events go."""
+    """Topic that events are published to."""
 
     def publish(self, originals: Sequence[Original]) -> None:
-        """Publishes messages of one ordering key; returns once they are durable."""
+        """Publish messages of one ordering key; return once they are durable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,16 @@ class Timing:
     """How long a run waits for what.
 
     Args:
-        lease_s: How long a letter stays away after the run that held it was killed, in whole seconds.
-        pull_wait_s: How long one pull waits for a first letter, in seconds.
-        idle_pulls: After how many pulls in a row that bring nothing more to redrive the run is over.
+        lease_s: How long a dead letter stays leased after the run that held it was killed, in whole seconds.
+        pull_wait_s: How long one pull waits for a first dead letter, in seconds.
+        idle_pulls: How many pulls in a row must bring nothing more to redrive before the run is over.
+        quiet_s: For how long pulls must bring nothing more, in seconds; None for longer than a lease.
     """
 
-    lease_s: int = 60
-    pull_wait_s: float = 10.0
-    idle_pulls: int = 3
+    lease_s: int = 30
+    pull_wait_s: float = 5.0
+    idle_pulls: int = 2
+    quiet_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +71,13 @@ class Job:
     """What a run is to do.
 
     Args:
-        selection: Which letters to redrive.
+        selection: Which dead letters to redrive.
         rate: Most messages a second; 0 for no limit.
-        limit: Most letters to redrive, None for all.
+        limit: Most dead letters to redrive, None for all.
         dry_run: Whether to look only: nothing is published or acknowledged.
+        in_doubt: What to do with a dead letter that a killed run may have published.
+        quiet_s: How long the subscription must be seen without anything more to redrive, in seconds. What another
+            consumer holds comes back within that time if it is longer than a lease.
         timing: How long to wait for what.
     """
 
@@ -70,23 +85,30 @@ class Job:
     rate: float = 100.0
     limit: int | None = None
     dry_run: bool = False
+    in_doubt: InDoubt = "leave"
+    quiet_s: float = 0.0
     timing: Timing = Timing()
 
 
 class Redrive:
     """A run, from its first pull to the last lease given back.
 
-    An event is published, and Pub/Sub has confirmed it, before its letter is acknowledged. Whatever ends the run in
-    between makes the next one publish it again, with the same identity, and so no second row. Letters that are not
-    redriven stay leased until the end, lest each pull bring the same ones, and are then given back; where their
-    subscription has a dead-letter policy or a backoff of its own, that counts as a delivery.
+    An event is published, and Pub/Sub has confirmed it, before its dead letter is acknowledged, so no end of the run
+    loses an event. The journal is written before and after each request to publish, so the next run publishes none of
+    them again: what was confirmed is only acknowledged, and what may or may not have been published is left unless the
+    job says otherwise.
+
+    Dead letters that are not redriven stay leased until the end, because each pull would bring the same ones, and are
+    then given back. Where their subscription has a dead-letter policy or a backoff of its own, that counts as a
+    delivery.
 
     Args:
         job: What to do.
-        source: Where letters come from.
+        source: Where dead letters come from.
         target: Where events go.
+        journal: What earlier runs published.
         report: Counts what is done, also where the run ends early.
-        tell: Called whenever the report has changed.
+        show: Called whenever the report has changed.
         unbroken: Makes a block that signals do not end in the middle.
     """
 
@@ -95,88 +117,151 @@ class Redrive:
         job: Job,
         source: Source,
         target: Target,
+        journal: Journal,
         report: Report,
-        tell: Callable[[Report], None],
+        show: Callable[[Report], None],
         unbroken: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        self._topics: dict[str, str] = {}
+        self._selection = replace(job.selection, topics=self._topics)
         self._job = job
         self._source = source
         self._target = target
+        self._journal = journal
         self._report = report
-        self._tell = tell
+        self._show = show
         self._unbroken = unbroken
         self._leases = Leases(source.extend, job.timing.lease_s)
         self._limiter = RateLimiter(job.rate, time.monotonic())
         self._chosen = 0
 
     def run(self) -> None:
-        """Runs to the end.
+        """Run to the end.
 
         Raises:
-            RedriveError: it cannot go on.
+            RedriveError: It cannot go on.
         """
-        idle = 0
-        with self._leases:
-            while idle < self._job.timing.idle_pulls and (room := self._room()):
-                pulled, young = self._pull(room)
-                chosen = [letter for letter in pulled if self._is_chosen(letter)]
-                self._chosen += len(chosen)
-                self._tell(self._report)
-                # Of a stream that goes on failing there are always new letters, which do not keep the run going.
-                idle = 0 if len(pulled) > young else idle + 1
-                if not self._job.dry_run:
-                    for batch in self._batches(chosen):
-                        self._send(batch)
+        self._journal.begin()
+        try:
+            with self._leases:
+                self._redrive_all()
+        finally:
+            if self._leases.are_given_back:
+                self._journal.end()
 
-    def _room(self) -> int:
+    @property
+    def limit_is_reached(self) -> bool:
+        """Whether the run ended because it had redriven as many as it was allowed to."""
+        return not self._open_places()
+
+    def _redrive_all(self) -> None:
+        idle_pulls, idle_since_s = 0, time.monotonic()
+        while at_most := self._open_places():
+            pulled, young = self._pull(at_most)
+            chosen = self._choose(pulled)
+            self._show(self._report)
+            for batch in self._batches(chosen):
+                self._send(batch)
+            # A stream that goes on failing always has new dead letters, which do not keep the run going.
+            if len(pulled) > young:
+                idle_pulls, idle_since_s = 0, time.monotonic()
+                continue
+            idle_pulls += 1
+            quiet_s = time.monotonic() - idle_since_s
+            if idle_pulls >= self._job.timing.idle_pulls and quiet_s >= self._job.quiet_s:
+                return
+
+    def _open_places(self) -> int:
         return _PAGE if self._job.limit is None else min(_PAGE, self._job.limit - self._chosen)
 
     def _pull(self, at_most: int) -> tuple[list[DeadLetter], int]:
         pulled = self._source.pull(at_most)
-        new = self._leases.take({letter.message_id: ack_id for ack_id, letter in pulled})
-        letters = {letter.message_id: letter for _, letter in pulled if letter.message_id in new}
-        young = sum(letter.published_at > self._job.selection.began_at for letter in letters.values())
-        return list(letters.values()), young
+        new = self._leases.take({found.message_id: ack_id for ack_id, found in pulled})
+        by_id = {found.message_id: found for _, found in pulled if found.message_id in new}
+        young = sum(found.published_at > self._selection.began_at for found in by_id.values())
+        return list(by_id.values()), young
 
-    def _is_chosen(self, letter: DeadLetter) -> bool:
-        verdict = self._job.selection.decide(letter)
-        self._report.add(letter, verdict)
-        return verdict is Verdict.REDRIVE
+    def _choose(self, pulled: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Return what is to be published, and acknowledge what an earlier run published already."""
+        chosen, published = [], []
+        for found in pulled:
+            self._look_up_subscription(found)
+            verdict = self._selection.decide(found)
+            if verdict is Verdict.REDRIVE:
+                state = self._journal.state(found.key)
+                done = state is State.PUBLISHED or (
+                    state is State.PUBLISHING and self._job.in_doubt == "acknowledge"
+                )
+                if done:
+                    published.append(found)
+                    continue
+                if state is State.PUBLISHING and self._job.in_doubt == "leave":
+                    verdict = Verdict.IN_DOUBT
+                else:
+                    chosen.append(found)
+            self._report.add(found, verdict)
+        self._chosen += len(chosen)
+        self._report.acknowledged += len(published)
+        if self._job.dry_run:
+            return []
+        if published:
+            with self._unbroken():
+                self._journal.record(State.PUBLISHED, [found.key for found in published])
+                self._acknowledge(published)
+        return chosen
 
-    def _batches(self, letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
-        """Splits letters into requests: of one ordering key each, as Pub/Sub demands, and in the order they came."""
+    def _look_up_subscription(self, found: DeadLetter) -> None:
+        if self._selection.any_function or not found.is_undelivered:
+            return
+        name = undelivered.source_subscription(found.attributes)
+        if name not in self._topics and len(self._topics) < _MAX_SUBSCRIPTIONS:
+            self._topics[name] = self._source.topic_of(name)
+
+    def _batches(self, chosen: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
+        """Split dead letters into requests: of one ordering key each, as Pub/Sub demands, and in their order."""
         by_key: dict[str, list[DeadLetter]] = {}
-        for letter in letters:
-            by_key.setdefault(letter.ordering_key, []).append(letter)
+        for found in chosen:
+            by_key.setdefault(found.ordering_key, []).append(found)
         most = self._limiter.batch(_PAGE)
         for same in by_key.values():
             batch: list[DeadLetter] = []
             size = 0
-            for letter in same:
-                if batch and (len(batch) == most or size + len(letter.data) > _MAX_BATCH_BYTES):
+            for found in same:
+                if batch and (len(batch) == most or size + len(found.data) > _MAX_BATCH_BYTES):
                     yield batch
                     batch, size = [], 0
-                batch.append(letter)
-                size += len(letter.data)
+                batch.append(found)
+                size += len(found.data)
             yield batch
 
     def _send(self, batch: Sequence[DeadLetter]) -> None:
         time.sleep(self._limiter.wait_s(len(batch), time.monotonic()))
         with self._unbroken():
             self._publish(batch)
-        self._tell(self._report)
+        self._show(self._report)
 
     def _publish(self, batch: Sequence[DeadLetter]) -> None:
+        keys = [found.key for found in batch]
+        self._journal.record(State.PUBLISHING, keys)
         try:
-            self._target.publish([original(letter) for letter in batch])
+            self._target.publish([original(found) for found in batch])
         except RefusedError:
-            if len(batch) > 1:  # one of them spoiled it for the others
-                for letter in batch:
-                    self._publish([letter])
+            self._journal.record(State.REFUSED, keys)
+            if len(batch) > 1:  # the others are refused for one of them
+                for found in batch:
+                    self._publish([found])
                 return
             self._report.failed[shown(batch[0].reason)] += 1
             return
-        self._report.redriven.update(shown(letter.reason) for letter in batch)
-        message_ids = [letter.message_id for letter in batch]
+        except RedriveError as error:
+            if error.nothing_done:
+                self._journal.record(State.REFUSED, keys)
+            raise
+        self._journal.record(State.PUBLISHED, keys)
+        self._report.redriven.update(shown(found.reason) for found in batch)
+        self._acknowledge(batch)
+
+    def _acknowledge(self, batch: Sequence[DeadLetter]) -> None:
+        message_ids = [found.message_id for found in batch]
         self._source.acknowledge(self._leases.ack_ids(message_ids))
         self._leases.drop(message_ids)

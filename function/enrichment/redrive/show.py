@@ -1,4 +1,4 @@
-"""What a run looks like: a bar where a person watches, a line now and then elsewhere, tables at the end."""
+"""Output of a run: a progress bar on a terminal, a line every few seconds elsewhere, tables at the end."""
 
 import sys
 import time
@@ -25,10 +25,10 @@ _WIDTH_IN_A_PIPE = 200
 
 @contextmanager
 def progress(limit: int | None, dry_run: bool) -> Iterator[Callable[[Report], None]]:
-    """Shows how a run goes on, on stderr.
+    """Show how a run goes on, on stderr.
 
     Args:
-        limit: How many letters are redriven at most, None if that is not known.
+        limit: How many dead letters are redriven at most, None if that is not known.
         dry_run: Whether they are only looked at.
     """
     console = Console(stderr=True, highlight=False)
@@ -37,36 +37,39 @@ def progress(limit: int | None, dry_run: bool) -> Iterator[Callable[[Report], No
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("looking for letters", total=limit)
+        task = bar.add_task("looking for dead letters", total=limit)
 
-        def tell(report: Report) -> None:
+        def show(report: Report) -> None:
             bar.update(task, description=_so_far(report, dry_run), completed=_done(report, dry_run))
 
-        yield tell
+        yield show
 
 
 def found(report: Report) -> None:
-    """Prints what a dry run found."""
+    """Print what a dry run found."""
     rows = [
         (
             kind.reason,
+            kind.function,
             kind.stage,
             kind.version,
-            str(span.letters),
+            str(span.count),
             _instant(span.oldest),
             _instant(span.newest),
         )
         for kind, span in sorted(report.kinds.items())
     ]
-    _print_table(("reason", "stage", "version", "letters", "oldest", "newest"), rows, numbers=(3,))
+    _print_table(("reason", "function", "stage", "version", "count", "oldest", "newest"), rows, numbers=(4,))
     _print_left(report)
+    if report.acknowledged:
+        _print_line(f"published by an earlier run, to be acknowledged: {report.acknowledged}")
 
 
 def done(report: Report) -> None:
-    """Prints what a run did."""
+    """Print what a run did."""
     left: Counter[str] = Counter()
-    for (reason, _), letters in report.left.items():
-        left[reason] += letters
+    for (reason, _), count in report.left.items():
+        left[reason] += count
     reasons = sorted(report.redriven.keys() | left.keys() | report.failed.keys())
     rows = [
         (reason or "(none)", str(report.redriven[reason]), str(left[reason]), str(report.failed[reason]))
@@ -74,10 +77,12 @@ def done(report: Report) -> None:
     ]
     _print_table(("reason", "redriven", "left", "failed"), rows, numbers=(1, 2, 3))
     _print_left(report)
+    if report.acknowledged:
+        _print_line(f"published by an earlier run, acknowledged now: {report.acknowledged}")
 
 
 def note(text: str) -> None:
-    """Says something to a person, on stderr."""
+    """Print a sentence for people on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -95,24 +100,29 @@ class _Lines:
 
 def _done(report: Report, dry_run: bool) -> int:
     if dry_run:
-        return sum(span.letters for span in report.kinds.values())
+        return sum(span.count for span in report.kinds.values())
     return report.redriven.total() + report.failed.total()
 
 
 def _so_far(report: Report, dry_run: bool) -> str:
-    left = f"{report.left.total()} left"
+    # Nothing is said of what is left while it may still be leased to another run.
+    left = f", {report.left.total()} left" if report.left else ""
     if dry_run:
-        return f"{_done(report, dry_run)} found, {left}"
+        return f"{_done(report, dry_run)} found{left}"
     failed = f", {report.failed.total()} failed" if report.failed else ""
-    return f"{report.redriven.total()} redriven, {left}{failed}"
+    return f"{report.redriven.total()} redriven{left}{failed}"
 
 
 def _print_left(report: Report) -> None:
     why: Counter[Verdict] = Counter()
-    for (_, verdict), letters in report.left.items():
-        why[verdict] += letters
-    for verdict, letters in sorted(why.items()):
-        _console().print(Text(f"left as they are, {verdict}: {letters}"))
+    for (_, verdict), count in report.left.items():
+        why[verdict] += count
+    for verdict, count in sorted(why.items()):
+        _print_line(f"left as they are, {verdict}: {count}")
+
+
+def _print_line(text: str) -> None:
+    _console().print(Text(text))
 
 
 def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int]) -> None:
@@ -120,7 +130,7 @@ def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: S
     for place, head in enumerate(heads):
         table.add_column(head, justify="right" if place in numbers else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # what letters say is never taken for markup
+        table.add_row(*(Text(cell) for cell in row))  # text of a dead letter is never markup
     _console().print(table)
 
 

@@ -15,7 +15,6 @@ MAX_ROW_BYTES = 10_000_000
 """Largest row, and largest request, of BigQuery's insertAll (https://cloud.google.com/bigquery/quotas)."""
 
 _REQUEST_BYTES = 1_000  # what the request wraps round its rows, generously
-_WRAP_BYTES = 40  # what the request wraps round each of them: {"json": , "insertId": },
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ def build(columns: Sequence[Column], insert_id: str, scope: Scope) -> Row:
                 "column_missing",
                 f"column {column.name} is required, and there is no {column.source}",
             )
-    # BigQuery's limit is on the bytes of the request, and the sink writes that in UTF-8.
-    size = len(msgspec.json.encode((insert_id, values))) + _WRAP_BYTES
+    # BigQuery's limit is on the bytes of the request, which the sink writes in UTF-8 without blanks.
+    size = len(msgspec.json.encode({"json": values, "insertId": insert_id})) + 1  # the comma behind it
     if size + _REQUEST_BYTES > MAX_ROW_BYTES:
         raise failure("row_too_large", f"the row takes {size} bytes and BigQuery takes {MAX_ROW_BYTES}")
     return Row(insert_id, values, size)

@@ -1,11 +1,12 @@
 """Sources of columns: what is known of their values before the first event, and whether a column can take them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from enrichment.row import column_values
 from enrichment.settings.event_section import Declared
-from enrichment.settings.model import Column, EventShape, FieldType, LookupRules, OnMiss, TableField
+from enrichment.settings.lookup_rules import DeclaredField, LookupRules
+from enrichment.settings.model import Column, EventShape, FieldType, TableField
 
 Path = tuple[str, ...]
 
@@ -28,16 +29,16 @@ class Root:
     comes_as_text: bool = False
 
 
-def known(declared: Declared, lookups: Mapping[str, LookupRules]) -> dict[str, Root]:
+def known(declared: Declared, lookups: Sequence[LookupRules]) -> dict[str, Root]:
     """Return the roots of a column's expression by name.
 
     Args:
         declared: What makes an event.
-        lookups: The lookups by name.
+        lookups: The lookups.
     """
     return {
         "event": _event(declared.shape),
-        **{name: _looked_up(rules) for name, rules in lookups.items()},
+        **{rules.name: _looked_up(rules) for rules in lookups},
         "message": Root(_type_in_message, _why_missing_in_message),
         **{
             name: Root(lambda _: None, lambda _: "it need not have it: make the column NULLABLE")
@@ -100,15 +101,21 @@ def _event(shape: EventShape) -> Root:
 
 
 def _looked_up(rules: LookupRules) -> Root:
+    repeated = {echo.field for echo in rules.echo}
+    # A declared field that is a key is a string; what an expression gives may be an integer as well.
+    are_texts = rules.takes_one_key and all(
+        isinstance(value, DeclaredField) for value in rules.values.values()
+    )
+
     def type_of(path: Path) -> FieldType | None:
         if not path:
             return FieldType.JSON
-        return FieldType.STRING if path == (rules.echo,) else None
+        return FieldType.STRING if are_texts and path in repeated else None
 
     def why_missing(path: Path) -> str:
-        if rules.on_miss is OnMiss.WRITE:
-            return 'on_miss = "write" writes rows without a profile: make the column NULLABLE'
-        if path not in ((), (rules.echo,)):
+        if rules.why_absent:
+            return f"{rules.why_absent} writes rows without a profile: make the column NULLABLE"
+        if path and path not in repeated:
             return "no profile is checked for it: make the column NULLABLE"
         return ""
 

@@ -43,6 +43,7 @@ class Settings:
         project: The project whose logs these are, empty if unknown.
         version: What runs here: the Cloud Run revision, or else the version of this code.
         severity: The least of what is logged.
+        function: The name of this function, as Cloud Run sets `K_SERVICE`; empty if unknown.
     """
 
     config: PipelineConfig
@@ -50,6 +51,7 @@ class Settings:
     project: str
     version: str
     severity: Severity
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
     problems = [*meshpass.settings_problems(env), *further_problems]
     config = None
     try:
-        config = pipeline_file.read(Path(env.get("PIPELINE_FILE", "") or PIPELINE_FILE), TABLE_FILE)
+        config = pipeline_file.read(
+            Path(env.get("PIPELINE_FILE", "") or PIPELINE_FILE), Path(env.get("TABLE_FILE", "") or TABLE_FILE)
+        )
     except pipeline_file.PipelineFileError as error:
         problems += error.problems
     if config is not None and config.calls("hmac_sha256"):
@@ -132,6 +136,7 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
         project=env.get("GOOGLE_CLOUD_PROJECT", ""),
         version=env.get("K_REVISION", "") or __version__,
         severity=severity,
+        function=env.get("K_SERVICE", ""),
     )
 
 

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from enrichment.expressions.compiler import Expression
+from enrichment.settings.lookup_rules import LookupRules
 
 if TYPE_CHECKING:
     from enrichment.event.avro import AvroCodec
@@ -20,14 +23,6 @@ class FieldType(enum.StrEnum):
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp"
     JSON = "json"
-
-
-class OnMiss(enum.StrEnum):
-    """What becomes of an event whose key the service does not know."""
-
-    WRITE = "write"
-    DEAD_LETTER = "dead-letter"
-    RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,57 +107,6 @@ class EventShape:
         """The source of the column that tells rows apart: the id's own where that does, else `row.id`."""
         plain = len(self.id) == 1 and self.each is None and self.on_conflict is not OnConflict.WRITE
         return self.id[0].text if plain else "row.id"
-
-
-@dataclass(frozen=True, slots=True)
-class CacheLimits:
-    """How long and how much is remembered of the service's answers.
-
-    Args:
-        ttl_s: How long a profile is fresh, in seconds; 0 keeps none.
-        negative_ttl_s: How long it is remembered that the service does not know a key, in seconds; 0 forgets at once.
-        stale_if_error_s: How long after that a profile may still be used while the service is unavailable, in seconds.
-        max_entries: Most answers kept.
-        max_bytes: Most memory that they take, in bytes.
-    """
-
-    ttl_s: float = 60.0
-    negative_ttl_s: float = 10.0
-    stale_if_error_s: float = 300.0
-    max_entries: int = 10_000
-    max_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class LookupRules:
-    """How a profile is looked up.
-
-    Args:
-        path: The path's template with one placeholder: `/profile/{user_id}`.
-        key: The field of the event whose value replaces the placeholder; a string.
-        echo: The field of an answer that must repeat the key.
-        miss_error: What the field `error` of a 404 must say for the key to be unknown.
-        on_miss: What then becomes of the event.
-        timeout_s: Limit for one lookup, retries included, in seconds.
-        max_in_flight: Most lookups at once.
-        max_answer_bytes: Largest answer.
-        cache: What is remembered.
-    """
-
-    path: str
-    key: tuple[str, ...]
-    echo: str
-    miss_error: str
-    on_miss: OnMiss = OnMiss.DEAD_LETTER
-    timeout_s: float = 10.0
-    max_in_flight: int = 100
-    max_answer_bytes: int = 1024 * 1024
-    cache: CacheLimits = field(default_factory=CacheLimits)
-
-    @property
-    def placeholder(self) -> str:
-        """The placeholder's name: the key's, as people write it."""
-        return ".".join(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +210,7 @@ class PipelineConfig:
 
     Args:
         event: What makes an event.
-        lookup: How its profile is looked up.
+        lookups: What is looked up for it, in the order of the file.
         columns: What is written; empty where all events go to one of `tables` or to none.
         batch: How much of it at once.
         tables: The tables that take some of the events; the first that fits takes a row, else `columns` does.
@@ -274,7 +218,7 @@ class PipelineConfig:
     """
 
     event: EventShape
-    lookup: LookupRules
+    lookups: tuple[LookupRules, ...]
     columns: tuple[Column, ...]
     batch: BatchLimits = field(default_factory=BatchLimits)
     tables: tuple[Table, ...] = ()
@@ -292,6 +236,9 @@ def _expressions(value: object) -> Iterator[Expression]:
     elif is_dataclass(value):
         for part in fields(value):
             yield from _expressions(getattr(value, part.name))
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _expressions(getattr(value, name))
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _expressions(part)

@@ -10,16 +10,8 @@ from enrichment.event.encoding import ENCODINGS
 from enrichment.event.identity import CONTENT
 from enrichment.row import MAX_ROW_BYTES
 from enrichment.settings.columns_section import UNITS, UNKNOWN_FIELDS
-from enrichment.settings.model import (
-    BatchLimits,
-    CacheLimits,
-    FieldType,
-    Format,
-    LookupRules,
-    OnConflict,
-    OnMiss,
-    Unmatched,
-)
+from enrichment.settings.lookup_rules import BatchRules, CacheLimits, LookupRules, MissRule, OnMiss, OnNoKey
+from enrichment.settings.model import BatchLimits, FieldType, Format, OnConflict, Unmatched
 
 Schema = dict[str, Any]
 
@@ -44,6 +36,12 @@ def pipeline_schema() -> Schema:
             {
                 "event": _event(),
                 "lookup": _lookup(),
+                "lookups": {
+                    "type": "object",
+                    "description": "Lookups side by side, each with a name of its own.",
+                    "propertyNames": {"pattern": "^[a-z_][a-z0-9_]{0,62}$"},
+                    "additionalProperties": _lookup(),
+                },
                 "columns": _columns(),
                 "tables": {
                     "type": "array",
@@ -57,7 +55,7 @@ def pipeline_schema() -> Schema:
                 },
                 "batch": _batch(),
             },
-            required=("event", "lookup"),
+            required=("event",),
         ),
         "anyOf": [{"required": ["columns"]}, {"required": ["tables"]}],
     }
@@ -141,20 +139,44 @@ def _event() -> Schema:
 
 
 def _lookup() -> Schema:
-    default = LookupRules("", (), "", "")
-    cache = CacheLimits()
-    return _table(
+    default = LookupRules("", {})
+    values = {
+        "type": "object",
+        "additionalProperties": {"anyOf": [EXPRESSION, {"type": ["boolean", "number"]}]},
+    }
+    path = {
+        "type": "string",
+        "pattern": r"^/[^?#]*$",
+        "description": "the service's path; a declared field, or a name of params, stands in braces",
+    }
+    echo = {"type": "string", "minLength": 1}
+    table = _table(
         {
-            "path": {
-                "type": "string",
-                "pattern": r"^/[^{}?#]*\{[^{}]+\}[^{}?#]*$",
-                "description": "the service's path, with the declared field that is looked up in braces",
+            "path": path,
+            "params": {**values, "description": "what the path's placeholders are, by name"},
+            "host": {"type": "string", "description": "another service behind the same gateway"},
+            "method": {"enum": ["GET", "POST"], "default": default.method},
+            "query": {**values, "description": "the query's parameters; one that is null is left out"},
+            "body": {
+                "type": "object",
+                "description": "the JSON body of a POST, with an expression for each value",
+            },
+            "idempotent": {
+                "type": "boolean",
+                "default": default.idempotent,
+                "description": "whether a POST may be sent again when its connection breaks",
+            },
+            "when": {**EXPRESSION, "description": "a condition: nothing is looked up where it is not true"},
+            "on_no_key": {
+                "enum": [choice.value for choice in OnNoKey],
+                "default": default.on_no_key.value,
+                "description": "what becomes of an event without a key",
             },
             "echo": {
-                "type": "string",
-                "minLength": 1,
-                "description": "the profile's field that repeats the key",
+                "anyOf": [echo, {"type": "object", "additionalProperties": echo}],
+                "description": "the answer's field that repeats the key, or several by what they repeat",
             },
+            "miss": _miss(),
             "miss_error": {
                 "type": "string",
                 "minLength": 1,
@@ -165,27 +187,63 @@ def _lookup() -> Schema:
                 "default": default.on_miss.value,
                 "description": "what becomes of an event whose key is unknown",
             },
+            "batch": _lookup_batch(path),
             "timeout_s": _seconds("limit for one lookup, retries included", default.timeout_s),
-            "max_in_flight": _whole("most lookups at once", default.max_in_flight, 1, 1_000),
+            "max_in_flight": _whole("most requests at once", default.max_in_flight, 1, 1_000),
             "max_answer_bytes": _whole(
-                "largest profile, in bytes", default.max_answer_bytes, 1, MAX_ROW_BYTES
+                "largest answer, in bytes", default.max_answer_bytes, 1, MAX_ROW_BYTES
             ),
-            "cache": _table(
-                {
-                    "ttl_s": _seconds("how long a profile is fresh", cache.ttl_s),
-                    "negative_ttl_s": _seconds("how long an unknown key is remembered", cache.negative_ttl_s),
-                    "stale_if_error_s": _seconds(
-                        "how long after that a profile may be used while the service is unavailable",
-                        cache.stale_if_error_s,
-                    ),
-                    "max_entries": _whole("most profiles", cache.max_entries, 1, None),
-                    "max_bytes": _whole("most memory for them, in bytes", cache.max_bytes, 1, None),
-                },
-                "What is remembered of profiles.",
-            ),
+            "cache": _cache(),
         },
         "What is looked up in the mesh.",
-        required=("path", "echo", "miss_error"),
+    )
+    return {**table, "anyOf": [{"required": ["path"]}, {"required": ["batch"]}]}
+
+
+def _miss() -> Schema:
+    return _table(
+        {
+            "status": _whole("the HTTP status", MissRule().status, 200, 499),
+            "field": {"type": "string", "minLength": 1, "description": "the answer's field that says so"},
+            "equals": {"description": "what that field then holds"},
+            "repeats_key": {"type": "boolean", "description": "whether such an answer must repeat the key"},
+        },
+        "How the service says that it does not know a key.",
+    )
+
+
+def _lookup_batch(path: Schema) -> Schema:
+    return _table(
+        {
+            "path": path,
+            "max_keys": _whole("most keys in one request", BatchRules("", (), "").max_keys, 2, 1_000),
+            "body_field": {"type": "string", "minLength": 1, "description": "the body's field for the keys"},
+            "results": {"type": "string", "description": "where the answer holds the list of profiles"},
+            "key": {
+                "type": "string",
+                "minLength": 1,
+                "description": "the field of a profile that holds its key",
+            },
+        },
+        "How one POST asks for many keys.",
+        required=("path", "body_field", "key"),
+    )
+
+
+def _cache() -> Schema:
+    cache = CacheLimits()
+    return _table(
+        {
+            "ttl_s": _seconds("how long a profile is fresh", cache.ttl_s),
+            "negative_ttl_s": _seconds("how long an unknown key is remembered", cache.negative_ttl_s),
+            "stale_if_error_s": _seconds(
+                "how long after that a profile may be used while the service is unavailable",
+                cache.stale_if_error_s,
+            ),
+            "max_entries": _whole("most profiles", cache.max_entries, 1, None),
+            "max_bytes": _whole("most memory for them, in bytes", cache.max_bytes, 1, None),
+        },
+        "What is remembered of profiles.",
     )
 
 

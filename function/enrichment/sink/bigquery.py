@@ -1,31 +1,16 @@
-"""Rows into BigQuery, by the official client."""
+"""Rows into one BigQuery table."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import meshpass
 
-from enrichment import google_imports
-from enrichment.errors import EnrichmentError, Stage, failure, of_google_error
+from enrichment.errors import EnrichmentError
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
-from enrichment.sink.decisions import MAX_WRITES, RefusedError
 from enrichment.sink.group_commit import GroupCommit
+from enrichment.sink.insert_all import InsertAll
 from enrichment.sink.verdict import verdicts
 from enrichment.telemetry.counters import Count, uncounted
-
-if TYPE_CHECKING:
-    from google.cloud import bigquery
-
-ATTEMPT_TIMEOUT_S = 5.0
-"""How long the client waits for a connection, and again for an answer, before it tries once more, in seconds."""
-
-FIRST_DELAY_S = 0.1
-MAX_DELAY_S = 1.0
-"""Bounds of the client's delay between attempts, in seconds. Its own minute would outlast most outages."""
 
 
 class BigQuerySink:
@@ -34,35 +19,21 @@ class BigQuerySink:
     Args:
         table: `project.dataset.table`.
         limits: How much goes into one request.
-        make_client: Makes the client, in a worker thread, at the first use; by default with the credentials
-            found in the environment.
+        client: Sends the requests.
         count: Counts `insert_requests`, `insert_rows` and `insert_rows_resent`.
     """
 
-    def __init__(
-        self,
-        table: str,
-        limits: BatchLimits,
-        make_client: "Callable[[], bigquery.Client] | None" = None,
-        count: Count = uncounted,
-    ) -> None:
+    def __init__(self, table: str, limits: BatchLimits, client: InsertAll, count: Count = uncounted) -> None:
         self._table = table
-        self._make_client = make_client or (lambda: _client_for(table.split(".")[0]))
-        self._client: bigquery.Client | None = None
-        self._lock = threading.Lock()
-        # The client blocks, so it lives in threads of its own: the loop's shared ones stay free for others.
-        self._threads = ThreadPoolExecutor(MAX_WRITES, thread_name_prefix="bigquery")
-        self._warm = False
+        self._client = client
         self._groups = GroupCommit(self._insert, limits, count)
 
     def warm_up(self) -> None:
-        """Starts importing the client and finding credentials, while the event's lookup is in flight."""
-        if not self._warm:
-            self._warm = True
-            self._threads.submit(self._connect)  # a failure shows again at the first write
+        """Start in the background what the first write needs, while the event's lookup is in flight."""
+        self._client.warm_up()
 
     async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
-        """Writes one row, together with others that come at the same time.
+        """Write one row, together with others that come at the same time.
 
         Args:
             row: The row.
@@ -75,57 +46,7 @@ class BigQuerySink:
         """
         await self._groups.write(row, deadline)
 
-    def close(self) -> None:
-        """Ends the worker threads and the client's connections; for tests, as a function's process is just ended."""
-        self._threads.shutdown()
-        if self._client is not None:
-            self._client.close()
-
     async def _insert(
         self, rows: Sequence[Row], deadline: meshpass.Deadline
     ) -> Sequence[EnrichmentError | None]:
-        loop = asyncio.get_running_loop()
-        try:
-            errors = await loop.run_in_executor(self._threads, self._insert_all, rows, deadline)
-        except Exception as error:
-            status = getattr(error, "code", None)
-            if status == 413:
-                too_large = failure("row_too_large", "BigQuery calls the row too large", Stage.WRITE)
-                raise RefusedError(too_large) from error
-            decided = of_google_error(error, Stage.WRITE, "bigquery", self._table)
-            if status == 400:
-                raise RefusedError(decided) from error
-            raise decided from error
-        return verdicts(errors, len(rows))
-
-    def _insert_all(self, rows: Sequence[Row], deadline: meshpass.Deadline) -> Sequence[Mapping[str, Any]]:
-        client = self._connect()
-        from google.cloud.bigquery import DEFAULT_RETRY
-
-        left_s = deadline.left_s()
-        if left_s <= 0:
-            raise TimeoutError
-        # Its own limit, 10 minutes, would outlive any acknowledgement deadline. An attempt that starts just
-        # within ours may still take its timeout, but nobody waits for that.
-        retry = DEFAULT_RETRY.with_timeout(left_s).with_delay(initial=FIRST_DELAY_S, maximum=MAX_DELAY_S)
-        errors: Sequence[Mapping[str, Any]] = client.insert_rows_json(
-            self._table,
-            [row.columns for row in rows],
-            row_ids=[row.insert_id for row in rows],
-            retry=retry,
-            timeout=min(ATTEMPT_TIMEOUT_S, left_s),
-        )
-        return errors
-
-    def _connect(self) -> "bigquery.Client":
-        with self._lock:
-            if self._client is None:
-                self._client = self._make_client()
-            return self._client
-
-
-def _client_for(project: str) -> "bigquery.Client":
-    with google_imports.GOOGLE:
-        from google.cloud import bigquery
-
-    return bigquery.Client(project=project)
+        return verdicts(await self._client.insert(self._table, rows, deadline), len(rows))

@@ -46,7 +46,7 @@ class Sharing:
     """
 
     few_rows: int = 3
-    many_rows: int = 22
+    many_rows: int = 10
     slow_s: float = 1.0
 
 

@@ -6,6 +6,7 @@ connection pool are right by construction; only the dialling looks at the addres
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -51,12 +52,7 @@ class Origin:
     @property
     def url(self) -> str:
         """The origin as a URL without a path; the port only where it is not the scheme's own."""
-        netloc = (
-            _bracketed(self.host)
-            if self.port == _DEFAULT_PORTS[self.scheme]
-            else _with_port(self.host, self.port)
-        )
-        return f"{self.scheme}://{netloc}"
+        return _url(self.scheme, self.host, self.port)
 
 
 def parse_origin(url: str) -> Origin:
@@ -145,6 +141,12 @@ def _checked_port(port: int | None, default: int) -> int:
     if port == 0:
         raise ValueError("has the port 0, which cannot be dialled")
     return default if port is None else port
+
+
+# Every call asks for it several times, and a program has a handful of origins.
+@lru_cache(maxsize=256)
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{_bracketed(host) if port == _DEFAULT_PORTS[scheme] else _with_port(host, port)}"
 
 
 def _bracketed(host: str) -> str:

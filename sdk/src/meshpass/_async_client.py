@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from meshpass._base_client import BaseClient
+from meshpass._cache import CachedSource
 from meshpass._errors import MeshError
 from meshpass._request import GetToken
 from meshpass._service import ClientOptions
@@ -85,9 +86,14 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
         if isinstance(step, float):
             await asyncio.sleep(step)
             return None
-        async with asyncio.timeout(step.left_s()):
-            if isinstance(step, GetToken):
+        if isinstance(step, GetToken):
+            # Most calls take the cached token, and need neither a coroutine nor a timer for it.
+            kept = self._auth.kept() if isinstance(self._auth, CachedSource) else None
+            if kept is not None:
+                return kept
+            async with asyncio.timeout(step.left_s()):
                 return await self._auth.atoken()
+        async with asyncio.timeout(step.left_s()):
             return await transport.send(step)
 
     async def _open(self) -> "AsyncTransport":

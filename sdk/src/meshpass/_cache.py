@@ -113,6 +113,12 @@ class CachedSource(BearerAuth):
             return held.token
         return self._obtain(timeout_s)
 
+    def kept(self) -> Token | None:
+        """Return the cached token if it is good for the next request; never fetch."""
+        held = self._entry.held
+        fresh = held is not None and held.is_fresh(self._clock(), self._monotonic())
+        return held.token if held is not None and fresh else None
+
     async def atoken(self) -> Token:
         """Return the same as `token`; I/O is done off the event loop. It may be cancelled: the fetch goes on.
 

@@ -28,7 +28,7 @@ _SPENT: dict[Phase, tuple[str, str]] = {
 def unreachable(service: Service, why: str) -> GatewayUnreachable:
     """No connection could be made."""
     return GatewayUnreachable(
-        f"The gateway of {service.where} cannot be reached: {why}.",
+        f"T{service.peer[1:]} cannot be reached: {why}.",
         service=service.name,
         hint="Check its address, the VPC route to it and the firewall.",
     )
@@ -93,13 +93,13 @@ def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
     trusted = f"the CAs in {service.ca_file}" if service.ca_file else "the system's CAs"
     if isinstance(why, ssl.SSLCertVerificationError):
         return GatewayTLSError(
-            f"The certificate of the gateway of {service.where} is not trusted: {why.verify_message}.",
+            f"The certificate of {service.peer} is not trusted: {why.verify_message}.",
             service=service.name,
             hint=f"It was checked against {trusted} and the name {service.name}: name the CA that signed it"
             " (GKE_GATEWAY_CA_FILE), or call the service by a name in the certificate.",
         )
     return GatewayTLSError(
-        f"TLS with the gateway of {service.where} failed: {why.reason or 'no reason given'}.",
+        f"TLS with {service.peer} failed: {why.reason or 'no reason given'}.",
         service=service.name,
         hint="Check that this port speaks TLS for this host, and which client certificates it demands.",
     )

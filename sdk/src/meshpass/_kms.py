@@ -168,7 +168,7 @@ def _endpoint(web: "Web") -> tuple[str, dict[str, str]]:
     from meshpass._google.detection import find_identity
 
     identity, _ = find_identity(None, os.environ)
-    return "https://cloudkms.googleapis.com", identity.access_headers(web)
+    return "https://cloudkms.googleapis.com", identity.access(web).headers
 
 
 def _json_of(data: bytes) -> dict[str, object]:

@@ -35,7 +35,7 @@ def fill_path(template: str, values: Mapping[str, object]) -> str:
         )
     path = _PLACEHOLDER.sub(lambda found: _encode(found[1], values[found[1]]), template)
     # RFC 3986, section 5.2.4: a dot segment would be removed on the way, together with its neighbour.
-    if any(_DOT_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+    if ("." in path or "%2" in path) and any(_DOT_SEGMENT.fullmatch(segment) for segment in path.split("/")):
         raise InvalidPathValue(f"The path {template!r} would have a segment '.' or '..' with these values.")
     return path
 

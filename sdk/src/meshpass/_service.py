@@ -84,6 +84,11 @@ class Service:
         """The service and the address dialled for it, for messages."""
         return f"{self.name} at {self.address}" if self.pinned else str(self.address)
 
+    @property
+    def peer(self) -> str:
+        """What answers, for messages; it begins with "the"."""
+        return f"the gateway of {self.where}"
+
     def ssl_context(self) -> "ssl.SSLContext | None":
         """Return a context that trusts this service's CAs and shows our certificate; None for plaintext.
 

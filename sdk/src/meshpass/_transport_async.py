@@ -9,6 +9,8 @@ from meshpass._http1_async import Connection, connect
 from meshpass._service import MAX_CONNECTIONS, Service
 
 if TYPE_CHECKING:
+    import ssl
+
     from meshpass._answer import Answer
     from meshpass._request import Attempt
 
@@ -20,11 +22,12 @@ class AsyncTransport:
 
     Args:
         service: Whom to call and where to dial.
+        context: Whom to trust; what the service says when None.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, context: "ssl.SSLContext | None" = None) -> None:
         self._service = service
-        self._context = service.ssl_context()
+        self._context = context or service.ssl_context()
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
         self._connections: set[Connection] = set()
@@ -50,6 +53,18 @@ class AsyncTransport:
                     self._idle.append(connection)
                 else:
                     self._drop(connection)
+
+    async def open(self) -> None:
+        """Open a connection for the next attempt. A failure is left for that attempt to meet again."""
+        async with self._slots:
+            connection = await connect(self._service, self._context)
+        if isinstance(connection, MeshError):
+            return
+        if self._closed:
+            connection.close()
+            return
+        self._connections.add(connection)
+        self._idle.append(connection)
 
     async def aclose(self) -> None:
         """Close all connections; calls under way fail."""

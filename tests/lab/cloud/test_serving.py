@@ -20,7 +20,7 @@ STAND_INS = {
     "meshlab.cloud.bigquery": [],
     "meshlab.cloud.secretmanager": [],
     "meshlab.cloud.metadata": ["--project", "p"],
-    "meshlab.lab.user_profile": ["--profiles", PROFILES],
+    "meshlab.lab.lookup_service": ["--profiles", PROFILES],
 }
 
 

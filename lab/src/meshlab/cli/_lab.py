@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["demo", "run", "up"]
 
 _FOLLOW_EVERY_S = 0.2
+_TAKEN_NAMES = ("data", "ordering_key", "retry", "timeout", "topic")
+"""Parameters of the official client's `publish`, which takes attributes as keyword arguments."""
 
 _ProjectOption = Annotated[
     Path | None,
@@ -64,6 +66,46 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="An attribute of every message; may be given again. For events alone.",
+            show_default=False,
+        ),
+    ] = None,
+    pipeline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Run your own pipeline.toml; the checkout is not changed.",
+            show_default=False,
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The definition of its table, as a resource of BigQuery's API.",
+            show_default=False,
+        ),
+    ] = None,
+    profiles: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE",
+            help="Answer its [lookup], or its [lookups.NAME], from this JSON file of documents by key.",
+            show_default=False,
+        ),
+    ] = None,
+    app: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Let a service of yours, which listens there on this machine, answer its lookups.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
     ] = False,
@@ -77,11 +119,17 @@ def demo(
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
       meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
 
+    \b
+    Your own events, as rows of your own table:
+      meshlab demo --pipeline pipeline.toml --table table.json --events events.jsonl --profiles profiles.json
+
     Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)
-        if mesh is not _Mesh.EVENTS and (events is not None or overlay != DEFAULT_OVERLAY):
+        own = (pipeline, table, profiles, app)
+        given = (events, attribute, *own)
+        if mesh is not _Mesh.EVENTS and (overlay != DEFAULT_OVERLAY or any(given)):
             raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
@@ -99,9 +147,12 @@ def demo(
 
             good = run_lambda_bridge(found, show.console(), verbose=verbose)
         else:
+            from meshlab.demo.own import Own
             from meshlab.demo.run import run_demo
 
-            good = run_demo(found, events, show.console(), verbose=verbose)
+            wanted = Own(pipeline, table, tuple(profiles or ()), app) if any(own) else None
+            attributes = _attributes(attribute or [])
+            good = run_demo(found, events, show.console(), attributes=attributes, own=wanted, verbose=verbose)
     raise typer.Exit(0 if good else 1)
 
 
@@ -166,6 +217,18 @@ def run(
                 raise LabError(f"cannot run {command[0]}: {reason}") from error
     # A shell's way to pass a signal on: 128 and its number.
     raise typer.Exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+def _attributes(given: list[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not name or not separator:
+            raise LabError(f"--attribute takes NAME=VALUE, and not {text!r}")
+        if name in _TAKEN_NAMES:
+            raise LabError(f"--attribute: the official client cannot publish an attribute named {name}")
+        found[name] = value
+    return found
 
 
 def _write(file: Path, text: str) -> None:

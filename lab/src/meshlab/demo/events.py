@@ -1,7 +1,9 @@
 """Publisher of the demo's events, and reader of where they ended, through the official clients."""
 
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,34 +12,53 @@ from google.cloud import bigquery
 from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 from google.cloud.pubsub_v1.subscriber.message import Message
 
-from meshlab.demo.ledger import DeadLetter, Published, Row, event_id_of
+from meshlab.demo.ledger import DeadLetter, Published, Row, content_of, event_id_of
 from meshlab.errors import LabError
+from meshlab.lab.pipeline import Pipeline, Target
 from meshlab.lab.provision import Resources
 
 _PUBLISH_TIMEOUT_S = 30.0
-_SHOWN_COLUMNS = "event_id, user_id, type, occurred_at, JSON_VALUE(profile, '$.name') AS name, trace_id"
+_ORIGIN = Target("", {"schema": {"fields": []}}, {"event_id": "event.event_id", "message_id": "message.id"})
+"""Columns by which rows of the shipped table name their origin."""
 
 
 def read_events(path: Path) -> list[bytes]:
-    """Read a file of events, one a line, exactly as they will be published: nothing is parsed or changed.
+    """Read a file of events, one a line, exactly as they will be published: nothing is changed.
+
+    A file that is one JSON document over several lines is one event.
 
     Raises:
         LabError: The file cannot be read or holds no event.
     """
     try:
-        lines = [line for line in path.read_bytes().split(b"\n") if line.strip()]
+        content = path.read_bytes()
     except OSError as error:
         raise LabError(f"cannot read the events in {path}: {error.strerror}") from error
+    lines = [line for line in content.split(b"\n") if line.strip()]
     if not lines:
         raise LabError(f"{path} holds no event: expected one JSON object a line")
-    return lines
+    return [content] if len(lines) > 1 and _is_one_document(content) else lines
+
+
+def _is_one_document(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class EventClients:
-    """The official clients, led to the lab by the environment of `meshlab run`."""
+    """The official clients, led to the lab by the environment of `meshlab run`.
 
-    def __init__(self, resources: Resources) -> None:
+    Args:
+        resources: Names of the topics, the table and the key.
+        pipeline: What the function does with events; by default the shipped one.
+    """
+
+    def __init__(self, resources: Resources, pipeline: Pipeline | None = None) -> None:
         self._resources = resources
+        self._pipeline = pipeline
+        self._targets = pipeline.targets if pipeline else (replace(_ORIGIN, table=resources.table),)
         self._publisher = PublisherClient()
         self._subscriber = SubscriberClient()
         self._bigquery = bigquery.Client(
@@ -48,38 +69,47 @@ class EventClients:
         self._dead_letters: list[DeadLetter] = []
         self._pull = self._subscriber.subscribe(resources.dead_letter_subscription, self._keep)
 
-    def publish(self, events: Sequence[bytes]) -> list[Published]:
-        """Publish each event as one message and wait until the service has them all."""
-        futures = [self._publisher.publish(self._resources.topic, event) for event in events]
+    def publish(
+        self, events: Sequence[bytes], attributes: Mapping[str, str] | None = None
+    ) -> list[Published]:
+        """Publish each event as one message and wait until the service has them all.
+
+        Args:
+            events: The messages' data.
+            attributes: The attributes of every message.
+        """
+        futures = [
+            self._publisher.publish(self._resources.topic, event, **(attributes or {})) for event in events
+        ]
+        message_ids = [future.result(_PUBLISH_TIMEOUT_S) for future in futures]
         return [
-            Published(future.result(_PUBLISH_TIMEOUT_S), event_id_of(event))
-            for future, event in zip(futures, events, strict=True)
+            Published(message_id, self._event_id(message_id, event), content_of(event))
+            for message_id, event in zip(message_ids, events, strict=True)
         ]
 
     def count_rows(self) -> int:
-        """How many rows the table has."""
-        (row,) = self._select("COUNT(*) AS n")
-        return int(row["n"])
+        """Return how many rows the tables have."""
+        counts = [next(self._select(target.table, "COUNT(*) AS n")) for target in self._targets]
+        return sum(int(row["n"]) for row in counts)
 
     def rows(self) -> list[Row]:
-        """The origin of every row."""
-        found = self._select("message_id, event_id")
-        return [Row(row["message_id"], row["event_id"]) for row in found]
+        """Return the origin of every row, as far as the tables have columns for it."""
+        return [row for target in self._targets for row in self._rows(target)]
 
-    def first_rows(self, limit: int) -> list[dict[str, object]]:
-        """The first rows by their event's time, with the columns that people look at."""
-        return [
-            dict(row.items()) for row in self._select(_SHOWN_COLUMNS, f"ORDER BY occurred_at LIMIT {limit:d}")
-        ]
+    def first_rows(self, target: Target, limit: int) -> list[dict[str, object]]:
+        """Return the first rows of a table by their time, with the columns that people look at."""
+        columns = ", ".join(f"`{column}`" for column in target.shown_columns)
+        order = f"ORDER BY `{target.time_column}` " if target.time_column else ""
+        return [dict(row.items()) for row in self._select(target.table, columns, f"{order}LIMIT {limit:d}")]
 
     def row(self, event_id: str) -> list[dict[str, Any]]:
-        """The rows of one event, whole: one, if all is well."""
+        """Return the rows of one event in the shipped table, whole: one, if all is well."""
         parameter = bigquery.ScalarQueryParameter("event_id", "STRING", event_id)
-        found = self._select("*", "WHERE event_id = @event_id", [parameter])
+        found = self._select(self._resources.table, "*", "WHERE event_id = @event_id", [parameter])
         return [dict(row.items()) for row in found]
 
     def dead_letters(self) -> list[DeadLetter]:
-        """Every dead letter that has arrived so far."""
+        """Return every dead letter that has arrived so far."""
         return list(self._dead_letters)
 
     def close(self) -> None:
@@ -103,10 +133,28 @@ class EventClients:
         )
         message.ack()
 
+    def _event_id(self, message_id: str, event: bytes) -> str | None:
+        return self._pipeline.identity(message_id, event) if self._pipeline else event_id_of(event)
+
+    def _rows(self, target: Target) -> list[Row]:
+        ids = self._pipeline.id_sources if self._pipeline else ("event.event_id",)
+        message, event = target.column_of("message.id"), target.column_of(ids[0]) if len(ids) == 1 else None
+        columns = [
+            f"CAST(`{column}` AS STRING) AS {name}" if column else f"CAST(NULL AS STRING) AS {name}"
+            for name, column in (("message_id", message), ("event_id", event))
+        ]
+        return [
+            Row(row["message_id"], row["event_id"]) for row in self._select(target.table, ", ".join(columns))
+        ]
+
     def _select(
-        self, columns: str, rest: str = "", parameters: Sequence[bigquery.ScalarQueryParameter] = ()
+        self,
+        table: str,
+        columns: str,
+        rest: str = "",
+        parameters: Sequence[bigquery.ScalarQueryParameter] = (),
     ) -> Iterator[bigquery.Row]:
-        """Select from the table, whose name comes from the contract; nothing of an event goes into the text."""
-        query = f"SELECT {columns} FROM `{self._resources.table}` {rest}"  # noqa: S608
+        """Select from a table. Names come from the contract and the pipeline; no text of an event is in the query."""
+        query = f"SELECT {columns} FROM `{table}` {rest}"  # noqa: S608
         config = bigquery.QueryJobConfig(query_parameters=list(parameters))
         return iter(self._bigquery.query_and_wait(query, job_config=config))

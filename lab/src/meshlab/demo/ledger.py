@@ -1,9 +1,9 @@
 """Balance of published messages and of what was found of them. Pure."""
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 _NAMED = 5
 
@@ -14,19 +14,21 @@ class Published:
 
     Attributes:
         message_id: The id that Pub/Sub gave it.
-        event_id: What its event calls itself, or None where it says nothing usable.
+        event_id: What names its event, or None where it says nothing usable.
+        content: The same for two messages that say the same.
     """
 
     message_id: str
     event_id: str | None
+    content: bytes = b""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row found in the table, by the two ids that name its origin."""
+    """A row found in a table, by the ids that name its origin; None for one that the table has no column for."""
 
-    message_id: str
-    event_id: str
+    message_id: str | None
+    event_id: str | None
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,31 @@ class Ledger:
 
     Attributes:
         messages: How many messages were published.
-        repeats: Messages whose event had a row already, from another message.
+        repeats: Messages that repeat an event that has a row from another message.
         rows: How many rows there are.
+        written: Messages that have a row of their own.
         dead_letters: The dead letters of these messages.
+        dropped: Messages that the pipeline drops on purpose.
         lost: Messages that are nowhere.
+        replaced: Those of the lost whose id belongs to another event, which has a row.
         doubled: Events with more than one row.
         contradicted: Messages with both a row and a dead letter.
+        is_counted_alone: Whether rows name no origin, so that they can only be counted.
+        makes_many_rows: Whether one message makes any number of rows.
     """
 
     messages: int
     repeats: int
     rows: int
+    written: int
     dead_letters: Sequence[DeadLetter]
     lost: Sequence[str]
     doubled: Sequence[str]
     contradicted: Sequence[str]
+    dropped: int = 0
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    is_counted_alone: bool = False
+    makes_many_rows: bool = False
 
     @property
     def events(self) -> int:
@@ -70,13 +82,17 @@ class Ledger:
     def balanced(self) -> bool:
         """Whether every event ended in exactly one place."""
         misplaced = self.lost or self.doubled or self.contradicted
-        return not misplaced and self.events == self.rows + len(self.dead_letters)
+        ends = self.written + len(self.dead_letters) + self.dropped
+        return not misplaced and self.events == ends and (self.makes_many_rows or self.rows == self.written)
 
     @property
     def complaints(self) -> list[str]:
         """What keeps it from balancing, one sentence each; none exactly when it is balanced."""
+        plainly_lost = [message for message in self.lost if message not in self.replaced]
+        named = [f"{message} ({event})" for message, event in self.replaced.items()]
         found = [
-            *_named("lost, neither a row nor a dead letter: message", self.lost),
+            *_named("lost, neither a row nor a dead letter: message", plainly_lost),
+            *_named("lost, because another event with the same id has a row: message", named),
             *_named("more than one row: event", self.doubled),
             *_named("both a row and a dead letter: message", self.contradicted),
         ]
@@ -85,44 +101,70 @@ class Ledger:
         return found
 
     def __str__(self) -> str:
-        return f"{self.events} events, {self.rows} rows, {len(self.dead_letters)} dead-lettered, {len(self.lost)} lost"
+        dropped = f", {self.dropped} dropped" if self.dropped else ""
+        return (
+            f"{self.events} events, {self.rows} rows, {len(self.dead_letters)} dead-lettered{dropped},"
+            f" {len(self.lost)} lost"
+        )
 
 
 def balance(
-    published: Sequence[Published], rows: Sequence[Row], dead_letters: Iterable[DeadLetter]
+    published: Sequence[Published],
+    rows: Sequence[Row],
+    dead_letters: Iterable[DeadLetter],
+    dropped: Collection[str] = (),
+    *,
+    makes_many_rows: bool = False,
 ) -> Ledger:
-    """Find each message among the rows and the dead letters."""
-    by_message: Mapping[str, DeadLetter] = {letter.message_id: letter for letter in dead_letters}
-    written_messages = {row.message_id for row in rows}
-    rows_of_event = Counter(row.event_id for row in rows)
-    repeats = 0
-    lost = []
-    for message in published:
-        if message.message_id in by_message or message.message_id in written_messages:
+    """Find each message among the rows, the dead letters and what was dropped.
+
+    Args:
+        published: The messages.
+        rows: The rows of all tables.
+        dead_letters: The dead letters.
+        dropped: The ids of messages that the function reported as dropped.
+        makes_many_rows: Whether one message makes any number of rows.
+    """
+    by_message = {letter.message_id: letter for letter in dead_letters}
+    dead = [by_message[one.message_id] for one in published if one.message_id in by_message]
+    if rows and not any(row.message_id or row.event_id for row in rows):
+        return _counted(published, rows, dead, dropped, makes_many_rows=makes_many_rows)
+    written = _written(published, rows, by_message)
+    contents: dict[str | None, set[bytes]] = defaultdict(set)
+    for one in published:
+        if one.message_id in written:
+            contents[one.event_id].add(one.content)
+    events_of_rows = {row.event_id for row in rows if row.event_id} | contents.keys() - {None}
+    repeats, lost, replaced = 0, [], dict[str, str]()
+    for one in published:
+        if one.message_id in by_message or one.message_id in written or one.message_id in dropped:
             continue
-        if message.event_id in rows_of_event:
+        if one.event_id not in events_of_rows:
+            lost.append(one.message_id)
+        elif one.content in contents.get(one.event_id, {one.content}):
             repeats += 1
         else:
-            lost.append(message.message_id)
+            lost.append(one.message_id)
+            replaced[one.message_id] = one.event_id or ""
     return Ledger(
         messages=len(published),
         repeats=repeats,
         rows=len(rows),
-        dead_letters=[
-            by_message[message.message_id] for message in published if message.message_id in by_message
-        ],
+        written=len(written),
+        dead_letters=dead,
+        dropped=sum(one.message_id in dropped for one in published),
         lost=lost,
-        doubled=sorted(event for event, count in rows_of_event.items() if count > 1),
+        replaced=replaced,
+        doubled=[] if makes_many_rows else _doubled(published, rows),
         contradicted=[
-            message.message_id
-            for message in published
-            if message.message_id in by_message and message.message_id in written_messages
+            one.message_id for one in published if one.message_id in by_message and one.message_id in written
         ],
+        makes_many_rows=makes_many_rows,
     )
 
 
 def event_id_of(data: bytes) -> str | None:
-    """The event's own id, where the payload is a JSON object with a string for it."""
+    """Return the event's own id, where the payload is a JSON object with a string for it."""
     try:
         event = json.loads(data)
     except ValueError:
@@ -131,8 +173,68 @@ def event_id_of(data: bytes) -> str | None:
     return event_id if isinstance(event_id, str) and event_id else None
 
 
+def content_of(data: bytes) -> bytes:
+    """Return what a message says, the same for two JSON texts of one value."""
+    try:
+        return json.dumps(json.loads(data), sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        return data
+
+
+def _written(published: Sequence[Published], rows: Sequence[Row], dead: Mapping[str, DeadLetter]) -> set[str]:
+    """Return the messages with a row: those that rows name, or else the first message of each event with a row."""
+    if any(row.message_id for row in rows):
+        named = {row.message_id for row in rows}
+        return {one.message_id for one in published if one.message_id in named}
+    left = {row.event_id for row in rows}
+    written = set()
+    for one in published:
+        if one.message_id not in dead and one.event_id in left:
+            left.remove(one.event_id)
+            written.add(one.message_id)
+    return written
+
+
+def _doubled(published: Sequence[Published], rows: Sequence[Row]) -> list[str]:
+    """Return the events with more than one row. Two events that share an id may each have one."""
+    known = {one.message_id: one for one in published}
+    count: Counter[tuple[str, bytes]] = Counter()
+    for row in rows:
+        origin = known.get(row.message_id or "")
+        event = row.event_id or (origin.event_id if origin else None) or row.message_id or ""
+        count[event, origin.content if origin else b""] += 1
+    return sorted({event for (event, _), times in count.items() if times > 1})
+
+
+def _counted(
+    published: Sequence[Published],
+    rows: Sequence[Row],
+    dead: Sequence[DeadLetter],
+    dropped: Collection[str],
+    *,
+    makes_many_rows: bool,
+) -> Ledger:
+    """Return the balance of rows that name no origin: equal messages of one event are taken for repeats."""
+    ended = {letter.message_id for letter in dead} | set(dropped)
+    live = [one for one in published if one.message_id not in ended]
+    events = {(one.event_id or one.message_id, one.content) for one in live}
+    return Ledger(
+        messages=len(published),
+        repeats=len(live) - len(events),
+        rows=len(rows),
+        written=len(events) if makes_many_rows else len(rows),
+        dead_letters=dead,
+        dropped=sum(one.message_id in dropped for one in published),
+        lost=[],
+        doubled=[],
+        contradicted=[],
+        is_counted_alone=True,
+        makes_many_rows=makes_many_rows,
+    )
+
+
 def _named(what: str, ids: Sequence[str]) -> list[str]:
-    """One complaint that counts them all and names the first."""
+    """Return one complaint that counts all and names the first."""
     if not ids:
         return []
     rest = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""

@@ -2,9 +2,11 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,7 +16,9 @@ from meshlab.cloud.bigquery.control import stats
 from meshlab.cloud.pubsub.control import backlog
 from meshlab.demo import show
 from meshlab.demo.events import EventClients, read_events
+from meshlab.demo.function_log import FunctionLog, read_log
 from meshlab.demo.ledger import Ledger, Published, balance
+from meshlab.demo.own import Own, Ready, prepare
 from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
 from meshlab.lab.stack import Lab, shipped
@@ -22,37 +26,61 @@ from meshlab.lab.stack import Lab, shipped
 _POLL_S = 0.1
 # The function's slowest honest path is one deadline of a lookup and one of a write, then a redelivery.
 _PATIENCE_S = 45.0
+# A fault does not pass by itself, so a run in which nothing but faults happens is over sooner.
+_FAULT_PATIENCE_S = 10.0
 _SHOWN_ROWS = 8
 
 
-def run_demo(project: Project, events_file: Path | None, console: Console, *, verbose: bool = False) -> bool:
+def run_demo(
+    project: Project,
+    events_file: Path | None,
+    console: Console,
+    *,
+    attributes: Mapping[str, str] | None = None,
+    own: Own | None = None,
+    verbose: bool = False,
+) -> bool:
     """Run the demo and show it.
 
     Args:
         project: The checkout to run.
         events_file: Events to publish, one a line; the shipped sample when None.
         console: Where to show it.
+        attributes: The attributes of every message.
+        own: A pipeline, a table or a service of the user; None for the shipped ones.
         verbose: Whether to show every policy test, and not only those that failed.
 
     Returns:
         Whether every event ended in exactly one place and every policy test had its expected outcome.
 
     Raises:
-        LabError: A part did not start, or the events cannot be read.
+        LabError: A part did not start, or what the user named cannot be used.
     """
     events = read_events(events_file or shipped("events.jsonl"))
     began_at = time.monotonic()
     with ExitStack() as ends:
+        ready = None
+        if own is not None:
+            with console.status("checking the pipeline, and making the mesh for its lookups"):
+                ready = prepare(project, own, Path(ends.enter_context(TemporaryDirectory(prefix="meshlab-"))))
         with console.status("starting the mesh, the fakes and the function"):
-            lab = ends.enter_context(Lab(project))
+            lab = ends.enter_context(Lab(project, own=ready.own if ready else None))
         console.print(show.started(lab.parts, lab.ready_after_s))
+        copied = f"{ready.own.mesh.root}/" if ready else ""
         for sentence in lab.mesh.not_enforced:
-            console.print(f"only a cluster enforces: {sentence}", style="dim", highlight=False)
-        ledger = _send_events(lab, events, console)
+            where = sentence.replace(copied, "") if copied else sentence
+            console.print(f"only a cluster enforces: {where}", style="dim", highlight=False)
+        ledger, log = _send_events(lab, events, attributes or {}, console)
         complaints = list(ledger.complaints)
-        if ledger.lost:
+        if ledger.lost and log.problems:
+            complaints.append(
+                "the function handed messages back to Pub/Sub, which would deliver them again: mend what the table of"
+                " retries and faults says"
+            )
+        elif ledger.lost and not ledger.replaced:
             complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
-    complaints += _run_policy_tests(project, console, verbose=verbose)
+        complaints += _run_policy_tests(ready.own.mesh if ready else project, console, verbose=verbose)
+    _show_remarks(ready, ledger, console)
     for complaint in complaints:
         console.print(f"[red]broken:[/] {complaint}", highlight=False)
     seconds = time.monotonic() - began_at
@@ -61,14 +89,40 @@ def run_demo(project: Project, events_file: Path | None, console: Console, *, ve
     return not complaints
 
 
-def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> Ledger:
+def _show_remarks(ready: Ready | None, ledger: Ledger, console: Console) -> None:
+    """Show what is not broken and still needs a person."""
+    if ledger.is_counted_alone:
+        console.print(
+            "rows are counted and not matched with events: no column is filled from message.id or the event's id;"
+            ' add one to [columns], such as message_id = "message.id"',
+            highlight=False,
+        )
+    if ready and ready.edits:
+        console.print(
+            "the mesh of this run has a route and policies for the new lookup path; yours needs them too."
+            " Edit these files and run `make manifests`:",
+            highlight=False,
+        )
+        for edit in ready.edits:
+            console.print(f"  {edit}", highlight=False, markup=False)
+
+
+def _send_events(
+    lab: Lab, events: Sequence[bytes], attributes: Mapping[str, str], console: Console
+) -> tuple[Ledger, FunctionLog]:
     os.environ.update(lab.environment)
-    clients = EventClients(lab.resources)
+    clients = EventClients(lab.resources, lab.pipeline)
     try:
         began_at = time.monotonic()
-        published = clients.publish(events)
+        published = clients.publish(events, attributes)
         _wait_until_settled(lab, clients, published, console)
-        ledger = balance(published, clients.rows(), clients.dead_letters())
+        log = _log(lab)
+        # What only the function can work out, such as the value of an expression, is taken from its log.
+        named = [
+            replace(one, event_id=one.event_id or log.event_ids.get(one.message_id)) for one in published
+        ]
+        many = lab.pipeline.makes_many_rows
+        ledger = balance(named, clients.rows(), clients.dead_letters(), log.dropped, makes_many_rows=many)
         console.print(
             show.events(
                 ledger,
@@ -77,38 +131,52 @@ def _send_events(lab: Lab, events: Sequence[bytes], console: Console) -> Ledger:
                 inserts=stats(lab.environment["BIGQUERY_EMULATOR_HOST"]).requests,
             )
         )
-        console.print(show.dead_letters(ledger.dead_letters))
-        console.print(show.rows(clients.first_rows(_SHOWN_ROWS)))
+        if log.problems:
+            console.print(show.problems(log.problems))
+        if ledger.dead_letters:
+            console.print(show.dead_letters(ledger.dead_letters))
+        for target in lab.pipeline.targets:
+            console.print(show.rows(target.table.rpartition(".")[2], clients.first_rows(target, _SHOWN_ROWS)))
     finally:
         clients.close()
-    return ledger
+    return ledger, log
 
 
 def _wait_until_settled(
     lab: Lab, clients: EventClients, published: Sequence[Published], console: Console
 ) -> None:
     """Wait until every message is acknowledged, or nothing has moved for too long."""
-    named = {message.event_id for message in published if message.event_id}
-    expected = len(named) + sum(message.event_id is None for message in published)
+    expected = (
+        len(published) if lab.own_pubsub else len({one.event_id or one.message_id for one in published})
+    )
     settled, moved_at = 0, time.monotonic()
     columns = (TextColumn("settling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("settling", total=expected)
-        while time.monotonic() - moved_at < _PATIENCE_S:
-            now_settled = clients.count_rows() + len(clients.dead_letters())
+        while (still_s := time.monotonic() - moved_at) < _PATIENCE_S:
+            now_settled = _settled(lab, clients)
             if now_settled > settled:
                 settled, moved_at = now_settled, time.monotonic()
             progress.update(bar, completed=settled)
-            if settled >= expected and _unacked(lab) == 0:
+            if settled >= expected:
+                return
+            if still_s > _FAULT_PATIENCE_S and any(one.outcome == "fault" for one in _log(lab).problems):
                 return
             time.sleep(_POLL_S)
 
 
-def _unacked(lab: Lab) -> int:
-    """Return how many messages Pub/Sub still holds for the function; only the lab's own Pub/Sub reports it."""
+def _settled(lab: Lab, clients: EventClients) -> int:
+    """Return how many messages have ended; of a Pub/Sub that is not the lab's own, how many ends can be seen."""
     if not lab.own_pubsub:
-        return 0
-    return backlog(lab.environment["PUBSUB_EMULATOR_HOST"], lab.resources.subscription).unacked
+        return clients.count_rows() + len(clients.dead_letters())
+    host = lab.environment["PUBSUB_EMULATOR_HOST"]
+    events = backlog(host, lab.resources.subscription)
+    on_their_way = backlog(host, lab.resources.dead_letter_subscription).unacked
+    return events.acked + events.dead_lettered - on_their_way
+
+
+def _log(lab: Lab) -> FunctionLog:
+    return read_log(lab.directory / "function.log")
 
 
 def _run_policy_tests(project: Project, console: Console, *, verbose: bool) -> list[str]:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from meshlab.bench.report.terminal import SafeConsole
+from meshlab.demo.function_log import Problem
 from meshlab.demo.ledger import DeadLetter, Ledger
 from meshlab.lab.stack import Started
 
@@ -17,13 +18,13 @@ _MAX_CELL = 34
 
 
 def console() -> SafeConsole:
-    """A console for standard output, which honours NO_COLOR and pipes."""
+    """Return a console for standard output, which honours NO_COLOR and pipes."""
     plain = SafeConsole()
     return plain if plain.is_terminal or "COLUMNS" in os.environ else SafeConsole(width=_PIPE_WIDTH)
 
 
 def started(parts: Sequence[Started], ready_after_s: float) -> Table:
-    """What was started, where it listens, and how fast it was."""
+    """Return a table of what was started, where it listens, and how fast it was."""
     table = _table(f"Started: all ready after {ready_after_s:.2f} s", "part", "listens on", "ready after")
     for part in parts:
         ready = "was there" if part.ready_after_s is None else f"{part.ready_after_s * 1000:.0f} ms"
@@ -32,7 +33,7 @@ def started(parts: Sequence[Started], ready_after_s: float) -> Table:
 
 
 def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Table:
-    """The balance of events, and what it took.
+    """Return a table of the balance of events, and of what it took.
 
     Args:
         ledger: The balance.
@@ -46,6 +47,8 @@ def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Tab
     table.add_row("events", str(ledger.events))
     table.add_row("  rows in BigQuery", str(ledger.rows))
     table.add_row("  dead-lettered", str(len(ledger.dead_letters)))
+    if ledger.dropped:
+        table.add_row("  dropped by the pipeline", str(ledger.dropped))
     table.add_row("  lost", str(len(ledger.lost)))
     table.add_row("lookups in the mesh", str(lookups))
     table.add_row("writes to BigQuery", str(inserts))
@@ -53,7 +56,7 @@ def events(ledger: Ledger, seconds: float, *, lookups: int, inserts: int) -> Tab
 
 
 def dead_letters(dead: Sequence[DeadLetter]) -> Table:
-    """Dead letters by reason, each with one of its details."""
+    """Return a table of dead letters by reason, each with one of its details."""
     table = _table("Dead letters", "reason", "stage", "count", "for example")
     counts = Counter((found.reason, found.stage) for found in dead)
     details = {(found.reason, found.stage): found.detail for found in dead}
@@ -62,10 +65,23 @@ def dead_letters(dead: Sequence[DeadLetter]) -> Table:
     return table
 
 
-def rows(found: Sequence[Mapping[str, object]]) -> Table:
-    """The first rows, as the official client reads them back."""
+def problems(found: Mapping[Problem, int]) -> Table:
+    """Return a table of the retries and faults that the function reported."""
     table = _table(
-        "First rows, read back through google-cloud-bigquery", *(found[0] if found else ("(none)",))
+        "Retries and faults, as the function logged them", "reason", "stage", "count", "what it says"
+    )
+    for problem, count in found.items():
+        table.add_row(problem.reason, problem.stage, str(count), _cell(problem.message, 100))
+    return table
+
+
+def rows(table_name: str, found: Sequence[Mapping[str, object]]) -> Table | str:
+    """Return the first rows of a table, as the official client reads them back."""
+    if not found:
+        return f"The table {table_name} has no rows."
+    table = _table(
+        f"First rows of {table_name}, read back through google-cloud-bigquery",
+        *found[0],
     )
     for row in found:
         table.add_row(*(_cell(value) for value in row.values()))

@@ -66,6 +66,11 @@ class Project:
         return self.root / "function/enrichment/table.json"
 
     @property
+    def pipeline_file(self) -> Path:
+        """What the function does with events."""
+        return self.root / "function/pipeline.toml"
+
+    @property
     def policy_tests(self) -> Path:
         """The policy tests of the overlay's mesh; those of other meshes need other manifests."""
         return self.root / "infra/policy-tests/ingress"

@@ -15,12 +15,14 @@ from meshlab.bench.signing_keys import SigningKey
 from meshlab.errors import LabError
 from meshlab.istio import Address, Mesh, Placement, ProxyCompiler, Workload, WorkloadRef, load_mesh
 from meshlab.kustomize import build
+from meshlab.lab.lookup_service import arguments_for
 from meshlab.processes.envoy import Envoy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from meshlab.lab.pipeline import Lookup
     from meshlab.lab.project import Project
     from meshlab.processes.supervisor import Child, Supervisor
 
@@ -54,7 +56,9 @@ class ProjectMesh:
         supervisor: Starts and ends them.
         project: Whose manifests to run: one gateway, and the workload user-profile.
         ports: Where they may listen on 127.0.0.1.
-        profiles: The JSON file that the application answers from.
+        profiles: The JSON file that the application answers from at `/profile/{user_id}`.
+        served: Further lookups that it answers, and for each the JSON file with the answers.
+        app: A service of the user that runs already, in place of the application.
 
     Attributes:
         key: The signing key that the mesh trusts in this run.
@@ -66,7 +70,14 @@ class ProjectMesh:
     """
 
     def __init__(
-        self, supervisor: Supervisor, project: Project, ports: Iterator[int], profiles: Path
+        self,
+        supervisor: Supervisor,
+        project: Project,
+        ports: Iterator[int],
+        profiles: Path,
+        *,
+        served: Sequence[tuple[Lookup, Path]] = (),
+        app: Address | None = None,
     ) -> None:
         self.key = SigningKey.generate()
         self._supervisor = supervisor
@@ -79,7 +90,14 @@ class ProjectMesh:
         self._gateway = _gateway_of(self._mesh)
         self._application = _application_of(self._mesh)
         self._placement = Placement.plan(self._mesh, lambda: next(ports))
-        self._profiles = profiles
+        self._arguments = ["--profiles", str(profiles), *arguments_for(served)]
+        self._has_own_app = app is None
+        if app is not None:
+            apps = {
+                key: app if key[0] == self._application.ref else at
+                for key, at in self._placement.apps.items()
+            }
+            self._placement = replace(self._placement, apps=apps)
         self._running_apps: list[Child] = []
         self._authorities = Authorities(supervisor.directory / "pki")
         compiler = self._compiler()
@@ -141,8 +159,11 @@ class ProjectMesh:
         return proxies | {ref.name: str(address) for (ref, _), address in self._app_addresses}
 
     def start(self) -> list[Child]:
-        """Start everything without waiting; returns the children in the order of their start."""
-        self._running_apps = [self._start_app(ref.name, address) for (ref, _), address in self._app_addresses]
+        """Start everything without waiting; return the children in the order of their start."""
+        if self._has_own_app:
+            self._running_apps = [
+                self._start_app(ref.name, address) for (ref, _), address in self._app_addresses
+            ]
         return [*self._running_apps, *(proxy.start() for proxy in self._proxies.values())]
 
     def wait_ready(self) -> None:
@@ -226,8 +247,8 @@ class ProjectMesh:
 
     def _start_app(self, name: str, address: Address) -> Child:
         command: list[Any] = [
-            sys.executable, "-m", "meshlab.lab.user_profile",
-            "--profiles", str(self._profiles),
+            sys.executable, "-m", "meshlab.lab.lookup_service",
+            *self._arguments,
             "--port", str(address.port),
         ]  # fmt: skip
         return self._supervisor.spawn(name, command)

@@ -3,13 +3,14 @@
 Made through Google's official clients, so that the fakes are used from the first call as the real services are.
 """
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import quote
+
+from meshlab.errors import LabError
 
 # As deploy/ sets it: 10 s would be the default,
 # and it is also the time that a push may take; the function's three stages may use half of it.
@@ -52,7 +53,7 @@ def provision(
     resources: Resources,
     *,
     push_endpoint: str,
-    table_file: Path,
+    tables: Mapping[str, Mapping[str, Any]],
     signing_key: bytes,
     environment: Mapping[str, str],
 ) -> None:
@@ -61,14 +62,17 @@ def provision(
     Args:
         resources: What to create.
         push_endpoint: URL that events are pushed to.
-        table_file: The table's definition, as a BigQuery REST resource.
+        tables: `project.dataset.table` to its definition, as a BigQuery REST resource.
         signing_key: The private key, PEM.
         environment: Where the fakes listen, as variables for clients.
+
+    Raises:
+        LabError: BigQuery refuses a table.
     """
     with ThreadPoolExecutor(max_workers=3) as pool:
         jobs = [
             pool.submit(_provision_pubsub, resources, push_endpoint, environment["PUBSUB_EMULATOR_HOST"]),
-            pool.submit(_provision_bigquery, resources, table_file, environment["BIGQUERY_EMULATOR_HOST"]),
+            pool.submit(_provision_bigquery, tables, environment["BIGQUERY_EMULATOR_HOST"]),
             pool.submit(
                 _provision_signing_key, resources, signing_key, environment["SECRET_MANAGER_EMULATOR_HOST"]
             ),
@@ -78,7 +82,7 @@ def provision(
 
 
 def eventarc_endpoint(endpoint: str, topic: str) -> str:
-    """The endpoint as Eventarc writes it into its subscriptions: the parameter asks for CloudEvents."""
+    """Return the endpoint as Eventarc writes it into its subscriptions: the parameter asks for CloudEvents."""
     return f"{endpoint}?__GCP_CloudEventsMode=CUSTOM_PUBSUB_{quote(topic, safe='')}"
 
 
@@ -119,20 +123,27 @@ def _provision_pubsub(resources: Resources, push_endpoint: str, address: str) ->
         )
 
 
-def _provision_bigquery(resources: Resources, table_file: Path, address: str) -> None:
+def _provision_bigquery(tables: Mapping[str, Mapping[str, Any]], address: str) -> None:
     with _IMPORTS:
+        from google.api_core.exceptions import GoogleAPIError
         from google.auth.credentials import AnonymousCredentials
         from google.cloud import bigquery
 
-    project, dataset, table = resources.table.split(".")
-    client = bigquery.Client(
-        project=project, credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
-    )
-    with client:
-        client.create_dataset(dataset)
-        reference = {"projectId": project, "datasetId": dataset, "tableId": table}
-        resource = {**json.loads(table_file.read_text()), "tableReference": reference}
-        client.create_table(bigquery.Table.from_api_repr(resource))
+    for name, definition in tables.items():
+        project, dataset, table = name.split(".")
+        client = bigquery.Client(
+            project=project, credentials=AnonymousCredentials(), client_options={"api_endpoint": address}
+        )
+        with client:
+            client.create_dataset(dataset, exists_ok=True)
+            reference = {"projectId": project, "datasetId": dataset, "tableId": table}
+            resource = {**definition, "tableReference": reference}
+            try:
+                client.create_table(bigquery.Table.from_api_repr(resource))
+            except (GoogleAPIError, ValueError, KeyError) as error:
+                raise LabError(
+                    f"BigQuery refuses the definition of the table {name}: {getattr(error, 'message', error)}"
+                ) from None
 
 
 def _provision_signing_key(resources: Resources, signing_key: bytes, address: str) -> None:
@@ -161,6 +172,6 @@ def _provision_signing_key(resources: Resources, signing_key: bytes, address: st
 
 
 def _subscription_of(topic: str) -> str:
-    """The subscription that keeps a topic's messages: the same name, in the same project."""
+    """Return the subscription that keeps a topic's messages: the same name, in the same project."""
     project, name = topic.split("/")[1::2]
     return f"projects/{project}/subscriptions/{name}"

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,13 +13,15 @@ from typing import Self
 
 from meshlab.certificates import private_pem
 from meshlab.errors import LabError
+from meshlab.istio import Address
+from meshlab.lab.pipeline import Lookup, Pipeline
 from meshlab.lab.project import Project
 from meshlab.lab.project_mesh import ProjectMesh
 from meshlab.lab.provision import Resources, eventarc_endpoint, provision
 from meshlab.processes.ports import LOOPBACK, free_ports
 from meshlab.processes.supervisor import Child, Supervisor
 
-_STAND_INS = ("pubsub", "bigquery", "secretmanager", "metadata")
+_FAKES = ("pubsub", "bigquery", "secretmanager", "metadata")
 # Google's own convention: where it is set, that server is used instead of the lab's.
 _PUBSUB_VARIABLE = "PUBSUB_EMULATOR_HOST"
 
@@ -39,16 +41,35 @@ class Started:
     ready_after_s: float | None
 
 
+@dataclass(frozen=True)
+class OwnPipeline:
+    """A pipeline of the user in place of the shipped one, and what answers its lookups.
+
+    Attributes:
+        pipeline: The pipeline.
+        mesh: The project whose manifests lead its lookups to the service.
+        served: Lookups that the lab answers, and for each the JSON file with the answers.
+        app: A service of the user that answers all lookups; None for the lab's own.
+    """
+
+    pipeline: Pipeline
+    mesh: Project
+    served: Sequence[tuple[Lookup, Path]] = ()
+    app: Address | None = None
+
+
 class Lab:
     """Everything on loopback, for as long as the context manager is open.
 
     Args:
         project: The checkout to run.
         profiles: The JSON file of profiles that the user-profile service answers from; by default the shipped one.
+        own: A pipeline of the user in place of the shipped one.
 
     Attributes:
         mesh: The running mesh.
         resources: Names of the topics, the table and the key.
+        pipeline: What the function does with events.
         environment: Variables that lead official clients and the SDK to this lab.
         own_pubsub: Whether Pub/Sub is the lab's own: not so if PUBSUB_EMULATOR_HOST named another one.
         ready_after_s: Seconds from the start until all of it was ready.
@@ -59,9 +80,14 @@ class Lab:
     own_pubsub: bool
     ready_after_s: float
 
-    def __init__(self, project: Project, *, profiles: Path | None = None) -> None:
+    def __init__(
+        self, project: Project, *, profiles: Path | None = None, own: OwnPipeline | None = None
+    ) -> None:
         self.resources = Resources(project.contract())
+        shipped_pipeline = (project.pipeline_file, project.table_file, self.resources.table)
+        self.pipeline = own.pipeline if own else Pipeline.read(*shipped_pipeline)
         self._project = project
+        self._own = own
         self._profiles = profiles or shipped("profiles.json")
         self._children: dict[str, Child] = {}
         self._addresses: dict[str, str] = {}
@@ -125,13 +151,20 @@ class Lab:
         ports = self._ports = free_ports()  # kept, so that no other lab chooses these
         foreign = os.environ.get(_PUBSUB_VARIABLE)
         self.own_pubsub = foreign is None
-        stand_ins = [name for name in _STAND_INS if self.own_pubsub or name != "pubsub"]
-        for name in stand_ins:
-            self._start_stand_in(name)
-        self.mesh = ProjectMesh(self._supervisor, self._project, ports, self._profiles)
+        fakes = [name for name in _FAKES if self.own_pubsub or name != "pubsub"]
+        for name in fakes:
+            self._start_fake(name)
+        self.mesh = ProjectMesh(
+            self._supervisor,
+            self._own.mesh if self._own else self._project,
+            ports,
+            self._profiles,
+            served=self._own.served if self._own else (),
+            app=self._own.app if self._own else None,
+        )
         for child in self.mesh.start():
             self._children[child.name] = child
-        for name in stand_ins:
+        for name in fakes:
             self._addresses[name] = f"{LOOPBACK}:{self._children[name].listening_port()}"
         self._addresses |= self.mesh.addresses
         if foreign is not None:
@@ -143,7 +176,7 @@ class Lab:
         provision(
             self.resources,
             push_endpoint=self._push_endpoint(),
-            table_file=self._project.table_file,
+            tables={target.table: target.definition for target in self.pipeline.targets},
             signing_key=private_pem(self.mesh.key.private),
             environment=self.environment,
         )
@@ -151,15 +184,15 @@ class Lab:
         self._wait_function()
 
     def _push_endpoint(self) -> str:
-        """Where events are pushed to: the function, through a converter for a Pub/Sub that makes no CloudEvents."""
+        """Return where events are pushed to: the function, or a converter for a Pub/Sub that makes no CloudEvents."""
         function = f"http://{self._addresses['function']}/"
         if self.own_pubsub:
             return eventarc_endpoint(function, self.resources.topic)
-        self._start_stand_in("eventarc", "--target", function, "--topic", self.resources.topic)
+        self._start_fake("eventarc", "--target", function, "--topic", self.resources.topic)
         self._addresses["eventarc"] = f"{LOOPBACK}:{self._children['eventarc'].listening_port()}"
         return f"http://{self._addresses['eventarc']}/"
 
-    def _start_stand_in(self, name: str, *arguments: str) -> None:
+    def _start_fake(self, name: str, *arguments: str) -> None:
         if name == "metadata":
             arguments = ("--project", self.resources.project)
         command = [sys.executable, "-m", f"meshlab.cloud.{name}", *arguments]
@@ -175,9 +208,15 @@ class Lab:
             "--port", str(self._function_port),
         ]  # fmt: skip
         log = self._supervisor.directory / "function.log"  # both of its streams, as Cloud Logging shows them
-        self._children["function"] = self._supervisor.spawn(
-            "function", command, env=self.environment, stdout=log
-        )
+        # As Cloud Run sets it in each container of a service.
+        environment = {**self.environment, "K_SERVICE": self.environment["FUNCTION_NAME"]}
+        if self._own:
+            environment |= {
+                "PIPELINE_FILE": str(self.pipeline.file),
+                "TABLE_FILE": str(self.pipeline.table_file),
+                "LOG_SEVERITY": "DEBUG",  # the log is the one place that names events that were dropped
+            }
+        self._children["function"] = self._supervisor.spawn("function", command, env=environment, stdout=log)
 
     def _wait_function(self) -> None:
         self.function.wait_port(self._function_port)
@@ -194,14 +233,18 @@ class Lab:
             "GCE_METADATA_IP": metadata,
             "GKE_GATEWAY_URL": self.mesh.gateway_url,
             "GKE_GATEWAY_CA_FILE": str(self.mesh.gateway_ca),
+            # What `python -m enrichment redrive` takes; the topic is named in full there.
+            "DEAD_LETTER_SUBSCRIPTION": self.resources.dead_letter_subscription,
+            "UNDELIVERED_SUBSCRIPTION": self.resources.undelivered_subscription,
         }
         shared = (
             "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_SUBJECT", "JWT_AUDIENCE", "JWT_SCOPE",
             "SIGNING_KEY_SECRET_ID", "BIGQUERY_TABLE", "TRIGGER_TOPIC", "DEAD_LETTER_TOPIC",
+            "FUNCTION_NAME",
         )  # fmt: skip
         return environment | {name: contract[name] for name in shared}
 
 
 def shipped(name: str) -> Path:
-    """A data file of this package."""
+    """Return the path of a data file of this package."""
     return Path(str(files("meshlab") / "data" / name))

@@ -9,6 +9,7 @@ from meshpass._errors import IdentityError
 from meshpass._google.federation import Federated
 from meshpass._google.google_auth import SCOPES, mid_sentence, refreshed, through_google_auth
 from meshpass._google.impersonation import Impersonated
+from meshpass._google.origin import Access
 
 if TYPE_CHECKING:
     from meshpass._google.origin import Identity
@@ -89,14 +90,14 @@ class ServiceAccountKey:
 
         return through_google_auth(web, self.where, _KEY_HINT, exchange)
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
+    def access(self, web: "Web") -> Access:
         """Exchange a signed assertion for an access token.
 
         Raises:
             IdentityError: the key cannot be used, or is not accepted.
         """
 
-        def exchange() -> dict[str, str]:
+        def exchange() -> Access:
             from google.oauth2 import service_account
 
             made = service_account.Credentials.from_service_account_info(self.info, scopes=SCOPES)
@@ -132,14 +133,14 @@ class UserCredentials:
             " attached account instead.",
         )
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
+    def access(self, web: "Web") -> Access:
         """Use the refresh token.
 
         Raises:
             IdentityError: it is no longer accepted.
         """
 
-        def exchange() -> dict[str, str]:
+        def exchange() -> Access:
             if self.info["type"] == "external_account_authorized_user":
                 from google.auth import external_account_authorized_user
 

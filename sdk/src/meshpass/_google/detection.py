@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshpass._errors import IdentityError
-from meshpass._google.credentials import identity_of
-from meshpass._google.google_auth import GoogleAuthCredentials
 from meshpass._google.metadata import MetadataServer, find_metadata_server, metadata_host
 
 if TYPE_CHECKING:
@@ -70,11 +68,17 @@ def _chosen(choice: object, environ: Mapping[str, str]) -> "Identity":
     if isinstance(choice, str | os.PathLike):
         return _from_file(os.fspath(choice), "The file")
     if isinstance(choice, Mapping):
+        from meshpass._google.credentials import identity_of
+
         return identity_of(choice, "The credentials given")
+    from meshpass._google.google_auth import GoogleAuthCredentials
+
     return GoogleAuthCredentials(choice)  # type: ignore[arg-type]
 
 
 def _from_file(path: str, what: str) -> "Identity":
+    from meshpass._google.credentials import identity_of  # on Google Cloud there is no file
+
     where = f"{what} {path}"
     failure = ""
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from meshpass._errors import IdentityError
 from meshpass._google.aws import container_endpoint, container_supplier
 from meshpass._google.google_auth import SCOPES, mid_sentence, refreshed, through_google_auth
+from meshpass._google.origin import Access
 
 if TYPE_CHECKING:
     from meshpass._google.web import Web
@@ -46,7 +47,7 @@ class Federated:
             " --service-account=ACCOUNT`.",
         )
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
+    def access(self, web: "Web") -> Access:
         """Exchange the platform's token for Google's (RFC 8693).
 
         Raises:

@@ -1,11 +1,14 @@
 """google-auth at work: its credentials objects, and its failures in words that hold no answer's body."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshpass._errors import IdentityError
+from meshpass._google.origin import Access
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -26,6 +29,8 @@ _OAUTH_ERRORS = frozenset(
         "access_denied",
     }
 )
+
+_WITHOUT_END_S = 300.0
 
 _Result = TypeVar("_Result")
 
@@ -53,7 +58,7 @@ class GoogleAuthCredentials:
             hint="Set service_account= to the account it may act as, or give the credentials file instead.",
         )
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
+    def access(self, web: "Web") -> Access:
         """Refresh the object if it needs it.
 
         Raises:
@@ -61,7 +66,7 @@ class GoogleAuthCredentials:
         """
         name = f"The {type(self.credentials).__name__} object"
 
-        def refresh() -> dict[str, str]:
+        def refresh() -> Access:
             made: Any = self.credentials
             if getattr(made, "requires_scopes", False):
                 made = made.with_scopes(SCOPES)
@@ -70,13 +75,17 @@ class GoogleAuthCredentials:
         return through_google_auth(web, name, "Check the credentials.", refresh)
 
 
-def refreshed(credentials: Any, web: "Web") -> dict[str, str]:  # noqa: ANN401 - google-auth types it in part
-    """Return the headers by which these credentials call Google, refreshed if need be."""
+def refreshed(credentials: Any, web: "Web") -> Access:  # noqa: ANN401 - google-auth types it in part
+    """Return what these credentials call Google with, refreshed if need be."""
     if not credentials.valid:
         credentials.refresh(web)
     headers: dict[str, str] = {}
     credentials.apply(headers)
-    return headers
+    further = {name.lower(): value for name, value in headers.items() if name.lower() != "authorization"}
+    # google-auth's times are in UTC and do not say so. Credentials without an end are asked again now and then.
+    expiry = credentials.expiry
+    expires_at = expiry.replace(tzinfo=UTC).timestamp() if expiry else time.time() + _WITHOUT_END_S
+    return Access(str(credentials.token), expires_at, further)
 
 
 def mid_sentence(where: str) -> str:

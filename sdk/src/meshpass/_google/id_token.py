@@ -4,16 +4,16 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from meshpass._cache import CachedSource
-from meshpass._errors import ConfigurationError, IdentityError
+from meshpass._errors import ConfigurationError
 from meshpass._google.detection import VARIABLES, find_identity
 from meshpass._google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._google.jwt import read_token
 from meshpass._google.origin import IdentityOrigin
-from meshpass._google.web import Web
+from meshpass._google.web import Web, without_frames
 from meshpass._token import Token
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from meshpass._google.origin import Identity
 
-_Result = TypeVar("_Result")
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+|[0-9]+")
 _ENDPOINT = re.compile(r"https://[^\s/?#]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?")
 
@@ -84,7 +83,7 @@ class GoogleIDToken(CachedSource):
         Raises:
             IdentityError: none was found, or the one that was chosen cannot be used.
         """
-        return _without_frames(self._origin)
+        return without_frames(self._origin)
 
     def __repr__(self) -> str:
         account = f", service_account={self._service_account!r}" if self._service_account else ""
@@ -103,7 +102,7 @@ class GoogleIDToken(CachedSource):
         )
 
     def _fetch(self, deadline_s: float) -> Token:
-        return _without_frames(lambda: self._ask(deadline_s))
+        return without_frames(lambda: self._ask(deadline_s))
 
     def _origin(self) -> IdentityOrigin:
         identity, why = self._identity()
@@ -142,16 +141,6 @@ class GoogleIDToken(CachedSource):
         if not _ENDPOINT.fullmatch(self._iam_endpoint):
             problems.append(f"iam_endpoint is {self._iam_endpoint!r}; it must be https:// and a host.")
         return problems
-
-
-def _without_frames(work: Callable[[], _Result]) -> _Result:
-    try:
-        return work()
-    except IdentityError as exc:
-        failure = exc
-    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
-    failure.__traceback__ = failure.__context__ = None
-    raise failure
 
 
 def _key_of(credentials: object) -> Hashable:

@@ -6,9 +6,11 @@ See https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.ser
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import IdentityError
+from meshpass._google.origin import Access
 
 if TYPE_CHECKING:
     from meshpass._google.origin import Identity
@@ -49,21 +51,27 @@ class Impersonated:
             IdentityError: the base has no access token, or may not act as the account.
         """
         body = {"audience": audience, "includeEmail": include_email}
-        return self._call(web, "generateIdToken", body, "token")
+        return self._token(self._post(web, "generateIdToken", body), "generateIdToken", "token")
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
+    def access(self, web: "Web") -> Access:
         """Call `generateAccessToken`.
 
         Raises:
             IdentityError: the base has no access token, or may not act as the account.
         """
-        return {
-            "authorization": f"Bearer {self._call(web, 'generateAccessToken', {'scope': [_SCOPE]}, 'accessToken')}"
-        }
+        answer = self._post(web, "generateAccessToken", {"scope": [_SCOPE]})
+        token = self._token(answer, "generateAccessToken", "accessToken")
+        try:
+            expires_at = datetime.fromisoformat(answer["expireTime"]).timestamp()
+        except (ValueError, KeyError, TypeError):
+            expires_at = None
+        if expires_at is None:
+            raise IdentityError(f"generateAccessToken for {self.account} answered without a time of expiry.")
+        return Access(token, expires_at)
 
-    def _call(self, web: "Web", method: str, body: Mapping[str, object], wanted: str) -> str:
+    def _post(self, web: "Web", method: str, body: Mapping[str, object]) -> dict[str, Any]:
         delegates = [f"projects/-/serviceAccounts/{account}" for account in self.delegates]
-        headers = {**self.base.access_headers(web), "content-type": "application/json"}
+        headers = {**self.base.access(web).headers, "content-type": "application/json"}
         content = json.dumps({**body, "delegates": delegates}).encode()
         answer = web.send(f"{self.url}:{method}", "POST", content, headers)
         if answer.status != 200:
@@ -72,9 +80,13 @@ class Impersonated:
                 hint=_NEXT_STEPS.get(answer.status, "Check the account's name, and that it is not disabled."),
             )
         try:
-            token = json.loads(answer.data)[wanted]
-        except (ValueError, KeyError, TypeError):
-            token = None
+            document = json.loads(answer.data)
+        except ValueError:
+            document = None
+        return document if isinstance(document, dict) else {}
+
+    def _token(self, answer: Mapping[str, Any], method: str, wanted: str) -> str:
+        token = answer.get(wanted)
         if not isinstance(token, str):
             raise IdentityError(f"{method} for {self.account} answered without a token.")
         return token

@@ -5,6 +5,7 @@ https://cloud.google.com/run/docs/securing/service-identity.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from meshpass._errors import IdentityError
+from meshpass._google.origin import Access
 
 if TYPE_CHECKING:
     from meshpass._google.web import Answer, Web
@@ -64,19 +66,20 @@ class MetadataServer:
         query = urlencode({"audience": audience, "format": "full" if include_email else "standard"})
         return self._get(web, f"identity?{query}").data.decode("ascii", "replace").strip()
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
+    def access(self, web: "Web") -> Access:
         """Ask for an access token.
 
         Raises:
             IdentityError: there is no server, or it gives no token.
         """
         try:
-            token = json.loads(self._get(web, "token").data)["access_token"]
+            document = json.loads(self._get(web, "token").data)
+            token, lasts_s = document["access_token"], float(document["expires_in"])
         except (ValueError, KeyError, TypeError):
-            token = None
+            token, lasts_s = None, 0.0
         if not isinstance(token, str):
             raise IdentityError(f"The metadata server at {self.host} answered without an access token.")
-        return {"authorization": f"Bearer {token}"}
+        return Access(token, time.time() + lasts_s)
 
     def _get(self, web: "Web", what: str) -> "Answer":
         url, headers = f"http://{self.host}{_ACCOUNT_PATH}{what}", {_FLAVOR: "Google"}

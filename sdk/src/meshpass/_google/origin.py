@@ -1,6 +1,7 @@
 """What a Google identity is to the rest of this package: where it comes from, and what can be asked of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -23,6 +24,26 @@ class IdentityOrigin:
     why: str
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Access:
+    """What calls one of Google's own APIs. Its repr shows nothing of it, because it is a secret.
+
+    Args:
+        token: The access token.
+        expires_at: When it expires, in POSIX seconds.
+        further: Further headers that go with it, such as `x-goog-user-project`; none of them is a secret.
+    """
+
+    token: str
+    expires_at: float
+    further: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of a request, `authorization` among them."""
+        return {**self.further, "authorization": f"Bearer {self.token}"}
+
+
 class Identity(Protocol):
     """A Google identity that can be asked for tokens.
 
@@ -40,6 +61,6 @@ class Identity(Protocol):
         """Return an ID token of this identity for an audience."""
         ...
 
-    def access_headers(self, web: "Web") -> dict[str, str]:
-        """Return the headers by which this identity calls Google's own APIs."""
+    def access(self, web: "Web") -> Access:
+        """Return an access token by which this identity calls Google's own APIs."""
         ...

@@ -1,14 +1,17 @@
 """The way out of one fetch: bounded in time and size, patient where that helps, and silent in every log."""
 
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from meshpass._address import parse_origin, plaintext_problem
 from meshpass._errors import IdentityError
+from meshpass._google import plain_http
 
 if TYPE_CHECKING:
     import ssl
@@ -22,6 +25,7 @@ _ATTEMPTS = 4
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 2.0
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_Result = TypeVar("_Result")
 _TRY_AGAIN = "Try again; if it stays, check the network's way there."
 
 
@@ -157,14 +161,40 @@ class Web:
         cert: tuple[str, str] | None,
         timeout_s: float,
     ) -> Answer:
-        import httpx
-
         left = self._left()
         if left <= 0:
             raise IdentityError(
                 f"There was no ID token within {self._deadline_s:g} s.", hint=_TRY_AGAIN, retryable=True
             )
         wait_s = min(timeout_s, left)
+        data = bytearray()
+        with self._response(url, method, body, headers, cert, wait_s) as (status, fields, chunks):
+            for chunk in chunks:
+                data += chunk
+                if len(data) > _MAX_ANSWER_BYTES:
+                    raise ConnectionError("The answer is too long.")
+                if self._left() <= 0:
+                    raise TimeoutError
+        return Answer(status, fields, bytes(data))
+
+    @contextmanager
+    def _response(
+        self,
+        url: str,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        cert: tuple[str, str] | None,
+        wait_s: float,
+    ) -> Iterator[tuple[int, Mapping[str, str], Iterable[bytes]]]:
+        if urlsplit(url).scheme == "http":
+            with plain_http.response(
+                url, method, body, headers, min(_CONNECT_TIMEOUT_S, wait_s), wait_s
+            ) as found:
+                yield found
+            return
+        import httpx
+
         timeouts = {
             "connect": min(_CONNECT_TIMEOUT_S, wait_s),
             "read": wait_s,
@@ -175,27 +205,18 @@ class Web:
             method, url, headers=dict(headers), content=body, extensions={"timeout": timeouts}
         )
         response = self._transport(request.url, cert).handle_request(request)
-        data = bytearray()
         try:
-            for chunk in response.iter_bytes():
-                data += chunk
-                if len(data) > _MAX_ANSWER_BYTES:
-                    raise httpx.ReadError("The answer is too long.")
-                if self._left() <= 0:
-                    raise httpx.ReadTimeout("The answer is too slow.")
+            yield response.status_code, response.headers, response.iter_bytes()
         finally:
             response.close()
-        return Answer(response.status_code, response.headers, bytes(data))
 
     def _transport(self, url: "httpx.URL", cert: tuple[str, str] | None) -> "httpx.HTTPTransport":
         import httpx
 
-        proxy = _proxy_for(url.host) if self._trust_env and url.scheme == "https" else None
-        key = (url.scheme, proxy, cert)
+        proxy = _proxy_for(url.host) if self._trust_env else None
+        key = (proxy, cert)
         if key not in self._transports:
-            self._transports[key] = httpx.HTTPTransport(
-                verify=_tls(url.scheme, cert), trust_env=False, proxy=proxy
-            )
+            self._transports[key] = httpx.HTTPTransport(verify=_tls(cert), trust_env=False, proxy=proxy)
         return self._transports[key]
 
     def _left(self) -> float:
@@ -208,23 +229,35 @@ def delay_s(attempt: int, chance: float) -> float:
     return longest * (0.5 + 0.5 * chance)
 
 
+def without_frames(work: Callable[[], _Result]) -> _Result:
+    """Return what a fetch comes to; an error it raises holds none of its frames."""
+    try:
+        return work()
+    except IdentityError as exc:
+        failure = exc
+    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
+    failure.__traceback__ = failure.__context__ = None
+    raise failure
+
+
 def _retry_after_s(value: str) -> float:
     # RFC 9110, section 10.2.3, in its form in seconds; Google's servers do not use the form with a date.
     return float(value) if value.isascii() and value.isdigit() else 0.0
 
 
-def _failures() -> type[Exception]:
-    import httpx
+def _failures() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException
 
-    return httpx.TransportError
+    httpx = sys.modules.get("httpx")  # what was not loaded raised nothing
+    return (OSError, HTTPException, httpx.TransportError) if httpx else (OSError, HTTPException)
 
 
 def _why(exc: Exception) -> str:
-    import httpx
-
     from meshpass._failures import reason
 
-    return "no answer in time" if isinstance(exc, httpx.TimeoutException) else reason(exc)
+    httpx = sys.modules.get("httpx")
+    late = isinstance(exc, TimeoutError) or (httpx is not None and isinstance(exc, httpx.TimeoutException))
+    return "no answer in time" if late else reason(exc)
 
 
 def _refuse_plaintext(url: str, host: str, method: str) -> None:
@@ -242,14 +275,9 @@ def _refuse_plaintext(url: str, host: str, method: str) -> None:
         )
 
 
-def _tls(scheme: str, cert: tuple[str, str] | None) -> "ssl.SSLContext":
-    import ssl
-
+def _tls(cert: tuple[str, str] | None) -> "ssl.SSLContext":
     import httpx
 
-    if scheme != "https":
-        # Reading the CAs takes longer than a call to the metadata server. This context trusts nobody.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = httpx.create_ssl_context()
     if cert is not None:
         context.load_cert_chain(*cert)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from meshlab.cloud.serving import serving
-from meshlab.lab.user_profile import ProfilesError, UserProfileApp, load_profiles
+from meshlab.lab.lookup_service import LookupApp, ProfilesError, load_profiles
+from meshlab.lab.pipeline import Lookup
 
 if TYPE_CHECKING:
     import pathlib
@@ -30,7 +31,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     with (
-        serving(UserProfileApp(PROFILES)) as address,
+        serving(LookupApp([(Lookup(), PROFILES)])) as address,
         httpx.Client(base_url=f"http://{address}", trust_env=False) as client,
     ):
         yield client
@@ -110,7 +111,7 @@ def test_profiles_may_be_an_object_by_user_id_or_a_list(tmp_path: pathlib.Path, 
     ("content", "complaint"),
     [
         ("{", "not JSON"),
-        ('"x"', "neither an object by user id nor a list"),
+        ('"x"', "neither an object by user_id nor a list"),
         ('{"u-1": 3}', "the profile 'u-1' is not an object"),
         ('{"u-1": {"user_id": "u-2"}}', "has another user_id: 'u-2'"),
         ('[{"name": "Ada"}]', "the profile number 1 has no user_id"),
@@ -129,7 +130,7 @@ def test_a_bad_file_is_refused_with_the_place_and_the_reason(
 
 
 def test_a_missing_file_ends_the_process_with_one_clear_line(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-m", "meshlab.lab.user_profile", "--profiles", str(tmp_path / "none.json")]
+    command = [sys.executable, "-m", "meshlab.lab.lookup_service", "--profiles", str(tmp_path / "none.json")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert result.returncode == 1

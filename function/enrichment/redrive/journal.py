@@ -1,0 +1,208 @@
+"""Local file of what was published, so that a run after one that was killed publishes no event twice.
+
+Each line is one JSON object, synced to the disk before the run goes on:
+
+    {"run": "open", "at": 1772323200.0}                    a run began; its dead letters are leased from now on
+    {"state": "publishing", "keys": [...], "at": ...}      these are about to be published
+    {"state": "published", "keys": [...], "at": ...}       Pub/Sub has confirmed them
+    {"state": "refused", "keys": [...], "at": ...}         Pub/Sub has certainly not taken them
+    {"run": "closed", "at": ...}                           the run ended by itself; it holds no lease
+
+A dead letter in the state "publishing" at the start of a run is in doubt: the run before was killed, or lost its
+connection, between the request and its response.
+"""
+
+import enum
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from enrichment.redrive.errors import RedriveError
+
+KEPT_S = 32 * 86_400
+"""How long an entry counts, in seconds. Pub/Sub keeps no message for more than 31 days
+(https://cloud.google.com/pubsub/docs/subscription-properties)."""
+
+
+class State(enum.StrEnum):
+    """What the journal knows of a dead letter."""
+
+    UNKNOWN = ""
+    PUBLISHING = "publishing"
+    PUBLISHED = "published"
+    REFUSED = "refused"
+
+
+_ENTRY_STATES = frozenset(state.value for state in State if state)
+
+
+def default_path(subscription: str) -> Path:
+    """Return where the journal of a subscription lies unless the user names another file."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    _, project, _, name = subscription.split("/")
+    return Path(state).expanduser() / "meshpass" / "redrive" / f"{project}.{name}.jsonl"
+
+
+class Journal:
+    """The journal of one subscription. One run has it at a time, until the block ends.
+
+    Args:
+        path: The file; it is created with its directory.
+
+    Raises:
+        RedriveError: The file cannot be written, is no journal, or belongs to another run that goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._states: dict[str, State] = {}
+        self._at: dict[str, float] = {}
+        self._is_open = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._acquire()
+            self._read()
+            self._compact()
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            os.close(self._lock)
+            raise self._unusable(error) from error
+        except RedriveError:
+            os.close(self._lock)
+            raise
+        self.was_killed = self._is_open
+        """Whether the run before did not end by itself, so that it may still hold leases."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+        os.close(self._lock)
+
+    def begin(self) -> None:
+        """Record that a run begins: from now on it may hold leases. Raises RedriveError as `record` does."""
+        self._append({"run": "open"})
+        _sync_directory(self._path.parent)
+
+    def end(self) -> None:
+        """Record that the run holds no lease any more. Raises RedriveError as `record` does."""
+        self._append({"run": "closed"})
+
+    def state(self, key: str) -> State:
+        """Return what is known of a dead letter."""
+        return self._states.get(key, State.UNKNOWN)
+
+    def record(self, state: State, keys: Iterable[str]) -> None:
+        """Record what happens to some dead letters, durably, before this returns.
+
+        Raises:
+            RedriveError: The file cannot be written.
+        """
+        known = list(keys)
+        self._append({"state": str(state), "keys": known})
+        for key in known:
+            self._states[key] = state
+
+    def _acquire(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RedriveError(
+                f"Another redrive with the journal {self._path} is running: wait until it ends, or end it."
+            ) from None
+
+    def _read(self) -> None:
+        for line in self._lines():
+            at = line["at"]
+            if "run" in line:
+                self._is_open = line["run"] == "open"
+                continue
+            for key in line["keys"]:
+                self._states[key], self._at[key] = State(line["state"]), at
+        oldest = time.time() - KEPT_S
+        for key in [key for key, at in self._at.items() if at < oldest]:
+            del self._states[key], self._at[key]
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        lines.pop()  # empty, or the half of a line that a run was killed over and did not act upon
+        for number, line in enumerate(lines, 1):
+            document = _document(line)
+            if document is None:
+                raise RedriveError(
+                    f"{self._path}:{number} is no line of a journal: name another file with --journal."
+                )
+            yield document
+
+    def _compact(self) -> None:
+        """Write the file anew, with one entry for each dead letter that still counts."""
+        if not self._path.exists():
+            return
+        new = self._path.with_name(f"{self._path.name}.new")
+        with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            for key, state in self._states.items():
+                file.write(_line({"state": str(state), "keys": [key], "at": self._at[key]}))
+            if self._is_open:
+                file.write(_line({"run": "open", "at": time.time()}))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path)
+
+    def _append(self, document: dict[str, Any]) -> None:
+        try:
+            _write(self._file, _line({**document, "at": time.time()}))
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> RedriveError:
+        return RedriveError(
+            f"The journal {self._path} cannot be written ({error.strerror}): name another file with --journal.",
+            nothing_done=True,
+        )
+
+
+def _document(line: bytes) -> dict[str, Any] | None:
+    """Return what a line holds, None if it is no line of a journal."""
+    try:
+        document = json.loads(line)
+        at, state, keys = document["at"], document.get("state", ""), document.get("keys", [])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    is_run = document.get("run") in ("open", "closed")
+    is_entry = state in _ENTRY_STATES and isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    return document if isinstance(at, float) and (is_run or is_entry) else None
+
+
+def _write(file: int, line: bytes) -> None:
+    """Write a line and sync it; a second try of the rest says why only a part was written."""
+    while line:
+        line = line[os.write(file, line) :]
+    os.fsync(file)
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the file's own entry durable, which syncing the file does not do."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

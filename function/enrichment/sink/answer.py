@@ -1,0 +1,68 @@
+"""What an answer to insertAll says, and whether the request is worth another try. Pure.
+
+The official client's rules, `google.cloud.bigquery.retry.DEFAULT_RETRY`, which the tests hold these to.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+RETRYABLE_REASONS = frozenset({"rateLimitExceeded", "backendError", "internalError", "badGateway"})
+RETRYABLE_STATUSES = frozenset({429, 500, 502, 503})
+"""Statuses that are worth another try where the answer gives no reason, as that of a proxy on the way."""
+
+InsertErrors = Sequence[Mapping[str, Any]]
+"""What BigQuery says of single rows: `{"index": 0, "errors": [{"reason": "invalid", ...}]}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that failed as a whole.
+
+    Args:
+        status: The HTTP status.
+        reasons: Every `reason` that Google gives, in order.
+        message: Google's sentence. It may quote values of a row.
+    """
+
+    status: int
+    reasons: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed soon."""
+        if self.reasons:
+            return self.reasons[0] in RETRYABLE_REASONS
+        return self.status in RETRYABLE_STATUSES
+
+
+def read_answer(status: int, body: bytes) -> "InsertErrors | Refusal":
+    """Read an answer.
+
+    Args:
+        status: The HTTP status.
+        body: The body, not compressed.
+
+    Returns:
+        What is said of single rows, empty if all are durable; or why the request failed.
+    """
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = None
+    if 200 <= status < 300 and isinstance(document, dict):
+        found = document.get("insertErrors") or ()
+        return [{"index": int(entry["index"]), "errors": entry["errors"]} for entry in found]
+    error = document.get("error") if isinstance(document, dict) else None
+    if not isinstance(error, dict):
+        return Refusal(status)
+    listed = error.get("errors")
+    reasons = [entry.get("reason") for entry in listed or () if isinstance(entry, dict)]
+    return Refusal(
+        status,
+        tuple(reason for reason in reasons if isinstance(reason, str)),
+        str(error.get("message", "")),
+    )

@@ -1,0 +1,105 @@
+"""The journal of a redrive: durable, one run at a time, and read again after a kill."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from enrichment.redrive.errors import RedriveError
+from enrichment.redrive.journal import KEPT_S, Journal, State, default_path
+
+
+def recorded(path: Path, *entries: tuple[State, list[str]], end: bool = True) -> None:
+    with Journal(path) as journal:
+        journal.begin()
+        for state, keys in entries:
+            journal.record(state, keys)
+        if end:
+            journal.end()
+
+
+def test_the_last_state_of_each_dead_letter_counts(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "journal.jsonl"
+    recorded(path, (State.PUBLISHING, ["a", "b"]), (State.PUBLISHED, ["a"]), (State.REFUSED, ["b"]))
+    recorded(path, (State.PUBLISHING, ["b"]))
+    with Journal(path) as journal:
+        found = [journal.state(key) for key in "abc"]
+        assert found == [State.PUBLISHED, State.PUBLISHING, State.UNKNOWN]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_run_that_did_not_end_by_itself_is_known_until_one_does(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    recorded(path, end=False)
+    for _ in range(2):
+        with Journal(path) as journal:
+            assert journal.was_killed
+    recorded(path)
+    with Journal(path) as journal:
+        assert not journal.was_killed
+
+
+def test_the_half_of_a_line_counts_for_nothing_and_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    recorded(path, (State.PUBLISHED, ["a"]))
+    with path.open("ab") as file:
+        file.write(b'{"state":"published","keys":["b"')
+    recorded(path, (State.PUBLISHED, ["c"]))
+    with Journal(path) as journal:
+        assert [journal.state(key) for key in "abc"] == [State.PUBLISHED, State.UNKNOWN, State.PUBLISHED]
+
+
+def test_what_is_older_than_any_message_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    recorded(path, (State.PUBLISHED, ["a"]))
+    old = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line | {"at": line["at"] - KEPT_S - 1}) + "\n" for line in old))
+    with Journal(path) as journal:
+        assert journal.state("a") is State.UNKNOWN
+    assert path.read_text() == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"text",
+        b"1",
+        b"{}",
+        b'{"at": 1.5}',
+        b'{"at": "now", "run": "open"}',
+        b'{"at": 1.5, "run": "paused"}',
+        b'{"at": 1.5, "state": "lost", "keys": []}',
+        b'{"at": 1.5, "state": "published", "keys": [1]}',
+        b"\xff",
+    ],
+)
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(RedriveError, match=r"journal\.jsonl:1 is no line of a journal: name another file"):
+        Journal(path)
+    assert path.read_bytes() == line + b"\n"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RedriveError, match=r"cannot be written \(.*\): name another file with --journal"):
+        Journal(tmp_path / "file" / "journal.jsonl")
+
+
+def test_a_full_disk_ends_the_run_before_it_publishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(RedriveError, match="No space left on device"):
+            journal.record(State.PUBLISHING, ["a"])
+        assert journal.state("a") is State.UNKNOWN
+
+
+def test_each_subscription_has_a_journal_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert default_path("projects/p/subscriptions/s") == Path("/state/meshpass/redrive/p.s.jsonl")
