@@ -418,7 +418,7 @@ def test_a_missing_permission_is_our_fault_and_all_is_well_once_it_is_granted(
 
 def test_a_spent_quota_is_transient(service: Service, sinks: MakeSink) -> None:
     service.script = [refusal(403, "quotaExceeded")]
-    assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_unavailable")]
+    assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_quota")]
 
 
 def test_a_row_that_spoils_its_request_fails_alone_and_is_kept(service: Service, sinks: MakeSink) -> None:

@@ -1,6 +1,12 @@
 """How a delivery can end, and which error leads to which end."""
 
-from enrichment.errors.classify import of_google_error, of_mesh_error, of_miss, of_unexpected_error
+from enrichment.errors.classify import (
+    of_google_answer,
+    of_google_error,
+    of_mesh_error,
+    of_miss,
+    of_unexpected_error,
+)
 from enrichment.errors.outcome import (
     BadEventError,
     Disposition,
@@ -24,6 +30,7 @@ __all__ = [
     "Stage",
     "TransientError",
     "failure",
+    "of_google_answer",
     "of_google_error",
     "of_mesh_error",
     "of_miss",
