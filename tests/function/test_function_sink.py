@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from enrichment.row.column_values import Json
 from enrichment.settings.model import BatchLimits
 from enrichment.sink import BigQuerySink
 from enrichment.sink.bigquery import ATTEMPT_TIMEOUT_S
+from enrichment.sink.table_watch import TableWatch
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
@@ -54,9 +56,10 @@ class Writing:
     limits: BatchLimits = field(default_factory=BatchLimits)
     make_client: Callable[[], bigquery.Client] = client
     counted: dict[str, int] = field(default_factory=dict)
+    watch: TableWatch | None = None
 
     def __post_init__(self) -> None:
-        self.sink = BigQuerySink(self.table, self.limits, self.make_client, self._count)
+        self.sink = BigQuerySink(self.table, self.limits, self.make_client, self._count, self.watch)
 
     def _count(self, name: str, amount: int = 1, /, **_: str) -> None:
         self.counted[name] = self.counted.get(name, 0) + amount
@@ -93,8 +96,9 @@ def sinks() -> Iterator[Callable[..., Writing]]:
         table: str = TABLE,
         limits: BatchLimits | None = None,
         make_client: Callable[[], bigquery.Client] = client,
+        watch: TableWatch | None = None,
     ) -> Writing:
-        made.append(Writing(table, limits or BatchLimits(), make_client))
+        made.append(Writing(table, limits or BatchLimits(), make_client, watch=watch))
         return made[-1]
 
     yield make
@@ -182,8 +186,26 @@ def test_a_missing_table_is_our_fault_and_all_is_well_once_it_is_there(
     with own_table(tables, "late"):
         assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
     assert writing.ends(row("a")) == [(Disposition.FAULT, "bigquery_not_found")]
-    with own_table(tables, "late"):
+
+
+def test_a_table_that_was_made_anew_takes_no_rows_before_bigquery_knows_it(
+    tables: Tables, sinks: MakeSink
+) -> None:
+    """BigQuery would acknowledge them into the old table, and drop them."""
+    ahead_s = 0.0
+    watch = TableWatch(600.0, lambda: time.time() + ahead_s)
+    writing = sinks(f"{PROJECT}.events.anew", watch=watch)
+    with own_table(tables, "anew"):
+        ahead_s = 61
         assert writing.ends(row("a")) == [WRITTEN]
+    with own_table(tables, "anew"):
+        ahead_s = 122  # no insert has met a 404
+        (held,) = writing.write(row("b"))
+        assert held is not None
+        assert (held.disposition, held.reason) == (Disposition.FAULT, "bigquery_table_recreated")
+        assert tables.client.get_table(f"{PROJECT}.events.anew").num_rows == 0
+        ahead_s = 601
+        assert writing.ends(row("b")) == [WRITTEN]
 
 
 def test_a_table_without_one_of_our_columns_is_our_fault_and_no_event_is_dead_lettered_for_it(

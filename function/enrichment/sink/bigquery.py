@@ -1,6 +1,7 @@
 """Rows into BigQuery, by the official client."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import MAX_WRITES, RefusedError
 from enrichment.sink.group_commit import GroupCommit
+from enrichment.sink.table_watch import TableWatch
 from enrichment.sink.verdict import verdicts
 from enrichment.telemetry.counters import Count, uncounted
 
@@ -28,6 +30,10 @@ MAX_DELAY_S = 1.0
 """Bounds of the client's delay between attempts, in seconds. Its own minute would outlast most outages."""
 
 
+RECREATED_HOLD_S = 600.0
+"""How long after its creation a recreated table takes no rows, in seconds, unless the settings say otherwise."""
+
+
 class BigQuerySink:
     """Rows into one BigQuery table by insertAll, in groups, each row under its own insertId.
 
@@ -37,6 +43,7 @@ class BigQuerySink:
         make_client: Makes the client, in a worker thread, at the first use; by default with the credentials
             found in the environment.
         count: Counts `insert_requests`, `insert_rows` and `insert_rows_resent`.
+        watch: Guards against a table that was recreated.
     """
 
     def __init__(
@@ -45,8 +52,10 @@ class BigQuerySink:
         limits: BatchLimits,
         make_client: "Callable[[], bigquery.Client] | None" = None,
         count: Count = uncounted,
+        watch: TableWatch | None = None,
     ) -> None:
         self._table = table
+        self._watch = watch or TableWatch(RECREATED_HOLD_S)
         self._make_client = make_client or (lambda: _client_for(table.split(".")[0]))
         self._client: bigquery.Client | None = None
         self._lock = threading.Lock()
@@ -56,13 +65,13 @@ class BigQuerySink:
         self._groups = GroupCommit(self._insert, limits, count)
 
     def warm_up(self) -> None:
-        """Starts importing the client and finding credentials, while the event's lookup is in flight."""
+        """Start importing the client and finding credentials, while the event's lookup is in flight."""
         if not self._warm:
             self._warm = True
             self._threads.submit(self._connect)  # a failure shows again at the first write
 
     async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
-        """Writes one row, together with others that come at the same time.
+        """Write one row, together with others that come at the same time.
 
         Args:
             row: The row.
@@ -71,12 +80,13 @@ class BigQuerySink:
         Raises:
             BadEventError: `row_invalid` or `row_too_large`, BigQuery will never take this row.
             TransientError: BigQuery is unavailable, or over a quota, or too slow for the deadline.
-            FaultError: there is no such table, no permission, no credentials, or the table has other columns.
+            FaultError: there is no such table, no permission, no credentials, the table has other columns, or it was
+                recreated a short time ago.
         """
         await self._groups.write(row, deadline)
 
     def close(self) -> None:
-        """Ends the worker threads and the client's connections; for tests, as a function's process is just ended."""
+        """End the worker threads and the client's connections; for tests, as a function's process is just ended."""
         self._threads.shutdown()
         if self._client is not None:
             self._client.close()
@@ -87,8 +97,12 @@ class BigQuerySink:
         loop = asyncio.get_running_loop()
         try:
             errors = await loop.run_in_executor(self._threads, self._insert_all, rows, deadline)
+        except EnrichmentError:
+            raise
         except Exception as error:
             status = getattr(error, "code", None)
+            if status == 404:
+                self._watch.missed()
             if status == 413:
                 too_large = failure("row_too_large", "BigQuery calls the row too large", Stage.WRITE)
                 raise RefusedError(too_large) from error
@@ -105,8 +119,16 @@ class BigQuerySink:
         left_s = deadline.left_s()
         if left_s <= 0:
             raise TimeoutError
+        if self._watch.claim_look():
+            self._look(client, min(ATTEMPT_TIMEOUT_S, left_s))
+        if held_s := self._watch.held_s():
+            raise failure(
+                "bigquery_table_recreated",
+                f"{self._table} was deleted and made anew: no row is written for {held_s:.0f} s more, because BigQuery "
+                "may acknowledge rows and drop them meanwhile",
+            )
         # Its own limit, 10 minutes, would outlive any acknowledgement deadline. An attempt that starts just
-        # within ours may still take its timeout, but nobody waits for that.
+        # within ours may still take its timeout, but no event waits for that.
         retry = DEFAULT_RETRY.with_timeout(left_s).with_delay(initial=FIRST_DELAY_S, maximum=MAX_DELAY_S)
         errors: Sequence[Mapping[str, Any]] = client.insert_rows_json(
             self._table,
@@ -116,6 +138,13 @@ class BigQuerySink:
             timeout=min(ATTEMPT_TIMEOUT_S, left_s),
         )
         return errors
+
+    def _look(self, client: "bigquery.Client", timeout_s: float) -> None:
+        """Note when the table was created. A look that fails is no reason not to write: the write itself says more."""
+        with contextlib.suppress(Exception):
+            created = client.get_table(self._table, retry=None, timeout=timeout_s).created
+            if created is not None:
+                self._watch.saw(created.timestamp())
 
     def _connect(self) -> "bigquery.Client":
         with self._lock:
