@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import meshpass
 import pytest
+from enrichment import dead_letter
 from enrichment.deadline import TimeBudget
 from enrichment.enricher import Enricher
 from enrichment.errors import (
@@ -248,6 +249,46 @@ def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
     assert outcome.disposition is disposition
     assert (len(world.rows), len(world.letters)) == (rows, letters)
     assert all("profile" not in row.columns for row in world.rows)
+
+
+DEAD_LETTERS = "projects/p/topics/dead-letters"
+EVENTS = "projects/p/topics/events"
+A_DEAD_LETTER = dict.fromkeys(dead_letter.ESSENTIAL, "x")
+
+
+@pytest.mark.parametrize(
+    ("source", "attributes", "disposition"),
+    [
+        (EVENTS, {}, Disposition.DEAD_LETTERED),
+        ("", {}, Disposition.DEAD_LETTERED),
+        (EVENTS, {"dead_letter_reason": "a publisher's own"}, Disposition.DEAD_LETTERED),
+        (DEAD_LETTERS, {}, Disposition.FAULT),
+        (EVENTS, A_DEAD_LETTER, Disposition.FAULT),
+        ("", A_DEAD_LETTER, Disposition.FAULT),
+    ],
+)
+def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lettered(
+    source: str, attributes: dict[str, str], disposition: Disposition
+) -> None:
+    world = World()
+    bad = delivery(event_id="")
+    bad["message"]["attributes"] = attributes  # type: ignore[index]
+    enricher = replace(pipeline(world), dead_letter_topic=DEAD_LETTERS)
+    outcome = asyncio.run(
+        enricher.handle(bad, {"source": f"//pubsub.googleapis.com/{source}"} if source else {})
+    )
+    assert outcome.disposition is disposition
+    assert len(world.letters) == (disposition is Disposition.DEAD_LETTERED)
+    if disposition is Disposition.FAULT:
+        assert outcome.reason == "dead_letter_repeated"
+        assert "event_invalid" in outcome.detail
+
+
+def test_a_good_event_that_was_a_dead_letter_once_is_written() -> None:
+    world = World()
+    good = delivery()
+    good["message"]["attributes"] = A_DEAD_LETTER  # type: ignore[index]
+    assert asyncio.run(pipeline(world).handle(good, {})).disposition is Disposition.WRITTEN
 
 
 @pytest.mark.parametrize(

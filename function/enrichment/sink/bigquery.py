@@ -142,7 +142,9 @@ class BigQuerySink:
     def _look(self, client: "bigquery.Client", timeout_s: float) -> None:
         """Note when the table was created. A look that fails is no reason not to write: the write itself says more."""
         with contextlib.suppress(Exception):
-            created = client.get_table(self._table, retry=None, timeout=timeout_s).created
+            # One try: its type says Retry, and its code takes None for no retry.
+            once: Any = None
+            created = client.get_table(self._table, retry=once, timeout=timeout_s).created
             if created is not None:
                 self._watch.saw(created.timestamp())
 

@@ -194,6 +194,8 @@ class Lab:
             "GCE_METADATA_IP": metadata,
             "GKE_GATEWAY_URL": self.mesh.gateway_url,
             "GKE_GATEWAY_CA_FILE": str(self.mesh.gateway_ca),
+            # The fake knows a recreated table at once.
+            "TABLE_RECREATED_HOLD_S": "0",
         }
         shared = (
             "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_SUBJECT", "JWT_AUDIENCE", "JWT_SCOPE",
