@@ -42,7 +42,7 @@ VERSION = "dead_letter_version"
 ATTRIBUTES_DROPPED = "dead_letter_attributes_dropped"
 
 ESSENTIAL = (REASON, STAGE, MESSAGE_ID, PUBLISH_TIME, REDRIVE_COUNT)
-"""What a letter cannot do without: why it is here, and what the event's identity is when it is redriven."""
+"""What a dead letter cannot do without: why it is here, and what the event's identity is when it is redriven."""
 
 OUR_ATTRIBUTES = (*ESSENTIAL, DETAIL, ATTEMPT, TRACE_ID, VERSION, ATTRIBUTES_DROPPED)
 """What a dead letter adds to the message's own attributes; the last only where attributes were dropped."""
@@ -86,13 +86,13 @@ class DeadLetters(Protocol):
     """Where bad events go."""
 
     async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        """Returns once the letter is durable, or raises TransientError or FaultError, by the deadline."""
+        """Return once the dead letter is durable, or raise TransientError or FaultError, by the deadline."""
 
 
 def compose(message: Message, error: BadEventError, trace: Trace, version: str) -> DeadLetter:
-    """Writes the reason beside a bad message.
+    """Write the reason beside a bad message.
 
-    Where there is no room for all of it within Pub/Sub's limits, the data stays whole and the rest gives way: the
+    Where there is no space for all of it within Pub/Sub's limits, the data stays whole and the rest gives way: the
     detail first, then what a reader can do without, then the message's last attributes, which
     `dead_letter_attributes_dropped` counts.
 
@@ -103,7 +103,7 @@ def compose(message: Message, error: BadEventError, trace: Trace, version: str) 
         version: Version of the code that says so.
 
     Returns:
-        The letter. Reasons of an earlier life are written over.
+        The dead letter. Reasons of an earlier life are written over.
     """
     ours = {
         REASON: error.reason,
@@ -133,8 +133,8 @@ def compose(message: Message, error: BadEventError, trace: Trace, version: str) 
 def refuse_loop(message: Message, error: BadEventError, source: str, topic: str) -> None:
     """Refuse to dead-letter what would come back as an event, or has: one bad event would go round without an end.
 
-    The event is handed back and not acknowledged: the trigger's subscription may be the only one that holds it. It comes
-    again with the subscription's backoff and ends in `UNDELIVERED_TOPIC`, so nothing is lost.
+    The event is handed back and not acknowledged: the trigger's subscription may be the only one that holds it. It
+    comes again with the subscription's backoff and ends in `UNDELIVERED_TOPIC`, so nothing is lost.
 
     Args:
         message: The bad message.
@@ -149,7 +149,11 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
     # All of them: one name alone may be a publisher's own.
     if not came_from_there and not all(name in message.attributes for name in ESSENTIAL):
         return
-    why = f"the trigger reads {topic}, the dead-letter topic" if came_from_there else "it is a dead letter itself"
+    why = (
+        f"the trigger reads {topic}, the dead-letter topic"
+        if came_from_there
+        else "it is a dead letter itself"
+    )
     raise failure(
         "dead_letter_repeated",
         f"a bad event ({error.reason}) is not dead-lettered: {why}. It is kept and comes again. "
@@ -160,7 +164,7 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
 class PubSubDeadLetters:
     """Dead letters into one Pub/Sub topic.
 
-    Each letter is one request that is answered before anything is acknowledged. The batching publisher is not
+    Each dead letter is one request that is answered before anything is acknowledged. The batching publisher is not
     used: it waits for company that does not come, and its `publish` takes attributes as keyword arguments,
     where one named `timeout` would change the call.
 
@@ -178,16 +182,16 @@ class PubSubDeadLetters:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
 
     async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        """Publishes one letter.
+        """Publish one dead letter.
 
         Args:
-            letter: The letter.
+            letter: The dead letter.
             deadline: When this must have returned.
 
         Raises:
-            TransientError: Pub/Sub is unavailable, or the time is over. The letter may still arrive: an event that
+            TransientError: Pub/Sub is unavailable, or the time is over. The dead letter may still arrive: an event that
                 comes again can then have two, which say the same.
-            FaultError: there is no such topic, no permission or no credentials; or the letter is refused, with the
+            FaultError: there is no such topic, no permission or no credentials; or it is refused, with the
                 reason `dead_letter_too_large` where its data alone fills a request.
         """
         loop = asyncio.get_running_loop()
@@ -200,13 +204,13 @@ class PubSubDeadLetters:
             if getattr(error, "code", None) == 400 and letter.size_bytes > MAX_REQUEST_BYTES:
                 raise failure(
                     "dead_letter_too_large",
-                    f"the event leaves no room for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
+                    f"the event leaves no space for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
                     f"that {self._topic} takes: read it from its own topic, and seek the subscription past it",
                 ) from error
             raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error
 
     def close(self) -> None:
-        """Ends the threads and the client; for tests, as a function's process is just ended."""
+        """End the threads and the client; for tests, as a function's process is just ended."""
         self._threads.shutdown()
         if self._client is not None:
             self._client.transport.close()
@@ -221,7 +225,7 @@ class PubSubDeadLetters:
             if self._client is None:
                 self._client = PublisherClient()
         left_s = min(self._cap_s, deadline.left_s())
-        if left_s <= 0:  # it has waited for a thread, and nobody waits for it any more
+        if left_s <= 0:  # it has waited for a thread, and its event has given up
             raise TimeoutError
         self._client.publish(
             topic=self._topic,
@@ -248,11 +252,11 @@ class PubSubDeadLetters:
 def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
     kept = dict(theirs)
     if len(kept) + len(ours) > MAX_ATTRIBUTES:
-        room = MAX_ATTRIBUTES - len(ours) - 1
-        kept = dict(list(kept.items())[:room])
+        left = MAX_ATTRIBUTES - len(ours) - 1
+        kept = dict(list(kept.items())[:left])
     dropped = sum(name not in OUR_ATTRIBUTES for name in message.attributes) - len(kept)
-    told = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
-    return DeadLetter(message.data, kept | dict(ours) | told, message.ordering_key)
+    counted = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
+    return DeadLetter(message.data, kept | dict(ours) | counted, message.ordering_key)
 
 
 def _out_of_time(topic: str) -> EnrichmentError:

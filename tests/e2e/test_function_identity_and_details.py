@@ -79,7 +79,11 @@ def test_a_mesh_that_does_not_trust_google_is_a_fault_that_names_issuer_and_audi
 @pytest.mark.parametrize(
     ("change", "reason", "named"),
     [
-        ({"GKE_GATEWAY_HOST": "user-profil.internal"}, "gateway_unreachable", "serves the host user-profil.internal"),
+        (
+            {"GKE_GATEWAY_HOST": "user-profil.internal"},
+            "gateway_unreachable",
+            "serves the host user-profil.internal",
+        ),
         ({"GKE_GATEWAY_URL": "https://gateway.invalid"}, "gateway_unreachable", "gateway.invalid:443"),
         ({"GKE_GATEWAY_URL": "http://{address}"}, "connection_lost", "begin with https://"),
         ({"GKE_GATEWAY_CA_FILE": "{other}"}, "configuration", "other.pem"),
@@ -88,7 +92,7 @@ def test_a_mesh_that_does_not_trust_google_is_a_fault_that_names_issuer_and_audi
     ],
     ids=["host", "address", "http", "ca", "audience", "scope"],
 )
-def test_a_mistake_in_the_settings_is_named_by_the_detail(  # noqa: PLR0913
+def test_a_mistake_in_the_settings_is_named_by_the_detail(
     mesh: ProjectMesh,
     project: Project,
     monkeypatch: pytest.MonkeyPatch,

@@ -79,14 +79,18 @@ def of_retries(cause: Exception) -> exceptions.RetryError:
 
 
 FREE_TIER = "Access Denied: BigQuery BigQuery: Streaming insert is not allowed in the free tier"
-PERIMETER = "VPC Service Controls: Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x"
+PERIMETER = "VPC Service Controls: Request is prohibited by organization's policy. vpcServiceControls..."
 
 
 @pytest.mark.parametrize(
     ("error", "reason", "named"),
     [
         (forbidden("accessDenied"), "bigquery_forbidden", "403 accessDenied"),
-        (exceptions.Forbidden(FREE_TIER, errors=[{"reason": "accessDenied"}]), "bigquery_free_tier", "403 accessDenied"),
+        (
+            exceptions.Forbidden(FREE_TIER, errors=[{"reason": "accessDenied"}]),
+            "bigquery_free_tier",
+            "403 accessDenied",
+        ),
         (forbidden("billingNotEnabled"), "bigquery_billing_disabled", "403 billingNotEnabled"),
         (forbidden("vpcServiceControls"), "bigquery_vpc_service_controls", "403 vpcServiceControls"),
         (exceptions.Forbidden(PERIMETER), "bigquery_vpc_service_controls", "403"),
@@ -157,11 +161,20 @@ def test_every_code_of_the_sdk_is_in_the_table_with_the_end_that_its_errors_have
 @pytest.mark.parametrize(
     ("error", "named"),
     [
-        (meshpass.SigningKeyError("The secret projects/p/secrets/s/versions/active cannot be read: x."), "versions/active"),
-        (meshpass.ConfigurationError("GKE_GATEWAY_CA_FILE names /x, which is not a file."), "GKE_GATEWAY_CA_FILE"),
+        (
+            meshpass.SigningKeyError("The secret projects/p/secrets/s/versions/active cannot be read."),
+            "versions/active",
+        ),
+        (
+            meshpass.ConfigurationError("GKE_GATEWAY_CA_FILE names /x, which is not a file."),
+            "GKE_GATEWAY_CA_FILE",
+        ),
         (meshpass.IdentityError("No Google identity was found."), "No Google identity"),
         (meshpass.GatewayTLSError("TLS with the gateway of h at a:443 failed: x."), "a:443"),
-        (meshpass.GatewayUnreachable("The gateway of h at typo:443 cannot be reached: Name unknown."), "typo:443"),
+        (
+            meshpass.GatewayUnreachable("The gateway of h at typo:443 cannot be reached: Name unknown."),
+            "typo:443",
+        ),
     ],
 )
 def test_the_sdks_own_sentence_says_which_setting_key_or_host_it_is(

@@ -165,7 +165,9 @@ def test_other_ends_that_are_few_do_not_alert_and_hold_back_no_alert(log: Log, l
     assert [line["severity"] for line in lines.new()] == ["WARNING", "WARNING", "INFO", "CRITICAL"]
 
 
-def alerts(log: Log, lines: Lines, clock: Clock, *outcomes: Outcome, every_s: float) -> list[tuple[float, str]]:
+def alerts(
+    log: Log, lines: Lines, clock: Clock, *outcomes: Outcome, every_s: float
+) -> list[tuple[float, str]]:
     """When an alert was written, in seconds from the first delivery, and what it says."""
     began = clock.now
     found = []

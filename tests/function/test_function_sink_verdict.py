@@ -60,7 +60,11 @@ def test_an_error_of_a_row_that_was_not_sent_is_no_verdict_on_another() -> None:
         ("tags", "Repeated record with name: tags added outside of an array.", FaultError),
         ("tags", "Repeated field must be imported as a JSON array. Field: tags.", FaultError),
         ("plan", "Only optional fields can be set to NULL. Field: plan; Value: NULL", FaultError),
-        ("", "The destination table's partition t$20170925 is outside the allowed bounds. You can", FaultError),
+        (
+            "",
+            "The destination table's partition t$20170925 is outside the allowed bounds. You can",
+            FaultError,
+        ),
         ("plan", "Missing required field: this is what the event says", BadEventError),
         ("plan", "Cannot convert value to integer (bad value): Repeated record added outside", BadEventError),
         ("plan", "Could not parse 'no such field' as a timestamp", BadEventError),

@@ -1,4 +1,4 @@
-"""Which error of a client leads to which end: of the mesh, of Google's clients, and of our own code."""
+"""Decisions about the errors of the mesh, of Google's clients and of our own code."""
 
 import re
 import traceback
@@ -71,7 +71,7 @@ def of_google_answer(
 ) -> EnrichmentError:
     """Decide on an error that a Google API answered with.
 
-    403 means a missing role, a used-up quota, disabled billing or a perimeter: the `reason` tells them apart. The
+    403 means a missing role, a used-up quota, disabled billing or a perimeter: the `reason` says which. The
     message may quote values, so it is searched and never repeated.
 
     Args:
@@ -118,7 +118,9 @@ def _sentence(error: meshpass.MeshError) -> str:
     who = f"the {error.answered_by or 'mesh'} answered {error.status or 'no status'} for {error.service}"
     words = f" ({error.detail})" if error.detail else ""
     # `exp` says nothing about the configuration.
-    claims = ", ".join(f"{name}={error.claims[name]}" for name in ("iss", "aud", "kid") if name in error.claims)
+    claims = ", ".join(
+        f"{name}={error.claims[name]}" for name in ("iss", "aud", "kid") if name in error.claims
+    )
     sent = f" The token had {claims}." if claims else ""
     return f"{type(error).__name__}: {who}{words}. {error.hint}{sent}"
 

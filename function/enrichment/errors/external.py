@@ -18,7 +18,7 @@ class GoogleError:
         statuses: HTTP statuses; empty for any.
         codes: The same as gRPC names them, for people.
         reasons: Google's own `reason`: of the REST error, or of its ErrorInfo; empty for any.
-        says: What the message holds, where the reason does not tell; empty for anything.
+        says: What the message holds, where the reason does not say it; empty for anything.
         ending: End of the reason in the policy, behind the service's name and an underscore.
     """
 
@@ -77,7 +77,7 @@ GOOGLE_ERRORS: tuple[GoogleError, ...] = (
         "unavailable",
     ),
     GoogleError((400, 405, 411, 412, 413, 414, 501), "INVALID_ARGUMENT, UNIMPLEMENTED", (), "", "refused"),
-    GoogleError((407,), "", ("proxyAuthenticationRequired",), "", "refused"),
+    GoogleError((407,), "", (), "", "refused"),
     GoogleError(
         (),
         "UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, ABORTED and the others",
@@ -87,7 +87,7 @@ GOOGLE_ERRORS: tuple[GoogleError, ...] = (
     ),
 )
 """The first that fits decides. Sources: https://cloud.google.com/bigquery/docs/error-messages and, for the reasons of
-gRPC, google/api/error_reason.proto. Some are endings for one service alone: see `endings_of`."""
+gRPC, google/api/error_reason.proto. Some endings are BigQuery's alone: see `reason_of`."""
 
 _ONLY_OF_BIGQUERY = {"free_tier": "forbidden", "partition_range": "refused"}
 
@@ -199,10 +199,10 @@ INSERT_MESSAGES: tuple[InsertMessage, ...] = (
         "bigquery_partition_range",
     ),
 )
-"""Every row was held to table.json before it was sent. So where BigQuery does not know a field, its kind or its mode, the
-real table is another one: our configuration is at fault. To dead-letter for that would throw away every event that
-comes between a change of the table and one of the function. Only the message tells; it begins with BigQuery's words.
-"""
+"""Every row was held to table.json before it was sent. So where BigQuery does not know a field, its kind or its mode,
+the real table is another one: our configuration is at fault. To dead-letter for that would throw away every event that
+comes between a change of the table and one of the function. Only the message shows it; it begins with BigQuery's own
+words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,9 @@ SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
         "configuration": SdkCode(_FAULT, "settings are missing or wrong"),
         "signing_key": SdkCode(_FAULT, "the key cannot be read or used", varies=True),
         "identity": SdkCode(_FAULT, "Google gives no ID token", varies=True),
-        "gateway_tls": SdkCode(_FAULT, "the gateway's certificate is not trusted, or this port speaks no TLS"),
+        "gateway_tls": SdkCode(
+            _FAULT, "the gateway's certificate is not trusted, or this port speaks no TLS"
+        ),
         "token_refused": SdkCode(_FAULT, "the mesh did not accept the token", varies=True),
         "not_allowed": SdkCode(_FAULT, "a policy does not allow this caller this request"),
         "no_route": SdkCode(_FAULT, "the gateway routes neither this host nor this path"),

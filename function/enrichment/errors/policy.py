@@ -1,6 +1,7 @@
 """The error policy: every reason for which an event is not written, and what follows from it.
 
-One table. `external` has what others report (BigQuery, Google's APIs, the service, the SDK) and which reason each means.
+One table. `external` has what others report (BigQuery, Google's APIs, the service, the SDK), and which reason each
+means.
 `failure` makes the error of a reason. `docs/error_policy.py` writes the tables of function/README.md and
 docs/troubleshooting.md from both.
 """
@@ -58,7 +59,10 @@ def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Ru
     api = f"{service}.googleapis.com"
     rules = {
         "unavailable": Rule(
-            _RETRY, (stage,), "the service is out of reach or slow", "see Google's status page, and the network"
+            _RETRY,
+            (stage,),
+            "the service is out of reach or slow",
+            "see Google's status page, and the network",
         ),
         "quota": Rule(
             _RETRY,
@@ -67,7 +71,11 @@ def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Ru
             "see the project's quotas: ask for more, or lower `FUNCTION_MAX_INSTANCES`",
         ),
         "not_found": Rule(
-            _FAULT, (stage,), f"there is no such {what}", f"create the {what}, or correct its name"
+            _FAULT,
+            (stage,),
+            f"there is no such {what}",
+            f"create the {what}, or correct its name"
+            + ("; a new table is unknown to streaming for some minutes" if service == "bigquery" else ""),
         ),
         "forbidden": Rule(
             _FAULT, (stage,), "permission denied", f"grant the function's account `{role}` on the {what}"

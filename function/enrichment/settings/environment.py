@@ -1,4 +1,4 @@
-"""The function's settings, from its environment and `pipeline.toml`, all problems reported at once."""
+"""Settings of the function, from its environment and `pipeline.toml`, all problems reported at once."""
 
 import re
 from collections.abc import Iterator, Mapping

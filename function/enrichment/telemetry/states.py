@@ -33,9 +33,7 @@ class Rule:
 RULES = {
     "fault": Rule(1, 0.0, "Events are held up until the configuration is corrected."),
     "retry": Rule(3, 120.0, "No event has got through for {for_s} s: {count} were handed back."),
-    "dead-lettered": Rule(
-        10, 60.0, "No event has got through for {for_s} s: {count} were dead-lettered."
-    ),
+    "dead-lettered": Rule(10, 60.0, "No event has got through for {for_s} s: {count} were dead-lettered."),
 }
 """By the name of the end. Any other end shows that events get through."""
 

@@ -31,7 +31,7 @@ def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUn
     Args:
         service: What was called.
         why: In a few words.
-        reset: Whether the other side ended it. So does a gateway in the TLS handshake for a host that it does not serve.
+        reset: Whether the other side ended it, as a gateway ends TLS for a host that it does not serve.
     """
     hint = "Check its address, the VPC route to it and the firewall."
     if reset and service.origin.scheme == "https":

@@ -27,6 +27,8 @@ _VARIABLES = {
     "key_file": ("SIGNING_KEY_FILE", "The signing key's PEM file."),
     "key_secret": ("SIGNING_KEY_SECRET_ID", "projects/P/secrets/S/versions/V of the signing key."),
 }
+
+
 @dataclass(frozen=True)
 class Given:
     """What a command was given to find the gateway and the caller's identity with.

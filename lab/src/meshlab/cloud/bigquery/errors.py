@@ -71,7 +71,7 @@ def backend_error() -> ApiError:
 REFUSALS = {
     "access_denied": (
         "accessDenied",
-        "Access Denied: Table p:d.t: Permission bigquery.tables.updateData denied on table p:d.t (or it may not exist).",
+        "Access Denied: Table p:d.t: Permission bigquery.tables.updateData denied on table p:d.t.",
     ),
     "billing_disabled": (
         "billingNotEnabled",
@@ -83,15 +83,16 @@ REFUSALS = {
     ),
     "vpc_service_controls": (
         "vpcServiceControls",
-        "VPC Service Controls: Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: "
-        "Vtjxgzcq2heG_g1ywbIWRW1Aq88cs.",
+        "VPC Service Controls: Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x.",
     ),
     "api_disabled": (
         "accessNotConfigured",
-        "BigQuery API has not been used in project 1 before or it is disabled. Enable it by visiting "
-        "https://console.developers.google.com/apis/api/bigquery.googleapis.com/overview?project=1 then retry.",
+        "BigQuery API has not been used in project 1 before or it is disabled.",
     ),
-    "quota_exceeded": ("quotaExceeded", "Quota exceeded: Your project exceeded quota for streaming insert rows."),
+    "quota_exceeded": (
+        "quotaExceeded",
+        "Quota exceeded: Your project exceeded quota for streaming insert rows.",
+    ),
     "rate_limit_exceeded": (
         "rateLimitExceeded",
         "Exceeded rate limits: Your table exceeded quota for streaming insert rows per second per table.",

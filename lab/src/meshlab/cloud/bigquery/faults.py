@@ -38,9 +38,9 @@ class Faults:
             half of them end with 503 `backendError`, half with a closed connection.
         delay_s: How long each request takes, in seconds; its rows are written at the end of that.
         refusal: Every request is answered with this 403: one of `errors.REFUSALS`; empty for none.
-        lag_s: For how long insertAll does not know of a change of a table, in seconds. Rows for a table that was deleted
-            and made anew go into the old one, where they are lost, and the answer is 200; a table that is new under its
-            name is not found.
+        lag_s: For how long insertAll does not know of a change of a table, in seconds. Rows for a table that was
+            deleted and made anew go into the old one, where they are lost, and the answer is 200; a table that is new
+            under its name is not found.
         seed: Decides which requests and which rows.
 
     Raises:
