@@ -143,7 +143,7 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
         topic: Where bad events go, `projects/P/topics/T`; empty if unknown.
 
     Raises:
-        FaultError: `dead_letter_repeated`, the message came from the dead-letter topic, or is a dead letter.
+        FaultError: `event_is_dead_letter`, the message came from the dead-letter topic, or is a dead letter.
     """
     came_from_there = bool(topic) and source.endswith(f"/{topic}")
     # All of them: one name alone may be a publisher's own.
@@ -155,7 +155,7 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
         else "it is a dead letter itself"
     )
     raise failure(
-        "dead_letter_repeated",
+        "event_is_dead_letter",
         f"a bad event ({error.reason}) is not dead-lettered: {why}. It is kept and comes again. "
         "To do: give DEAD_LETTER_TOPIC a topic of its own, and use `redrive` to send dead letters again",
     )

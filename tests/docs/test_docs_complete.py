@@ -85,6 +85,7 @@ def test_the_troubleshooting_page_quotes_what_the_programs_really_say() -> None:
         for part in ("sdk/src", "function", "lab/src", "deploy/steps")
         for path in (ROOT / part).rglob("*.py")
     )
+    sources += " ".join(POLICY)  # some of them are put together
     sources += (ROOT / "Makefile").read_text() + (
         ROOT / "infra/policy-tests/ingress/user-profile.yaml"
     ).read_text()

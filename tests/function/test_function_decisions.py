@@ -293,7 +293,7 @@ def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lette
     assert outcome.disposition is disposition
     assert len(world.letters) == (disposition is Disposition.DEAD_LETTERED)
     if disposition is Disposition.FAULT:
-        assert outcome.reason == "dead_letter_repeated"
+        assert outcome.reason == "event_is_dead_letter"
         assert "event_invalid" in outcome.detail
 
 

@@ -209,7 +209,7 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             "the project is in BigQuery's free tier, which takes no streamed rows",
             "link the project to a billing account",
         ),
-        "dead_letter_repeated": Rule(
+        "event_is_dead_letter": Rule(
             _FAULT,
             (_DEAD_LETTER,),
             "a bad event is a dead letter itself: the trigger reads a dead-letter topic",
