@@ -9,6 +9,7 @@ from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.settings import environment
 from enrichment.sink import BigQuerySink
 from enrichment.sink.insert_all import InsertAllClient
+from enrichment.sink.table_watch import TableWatch
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def enricher(env: Mapping[str, str]) -> Enricher:
-    """Sets up what `enrich` does.
+    """Set up what `enrich` does.
 
     Args:
         env: The environment.
@@ -30,18 +31,25 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     return Enricher(
         config=known.config,
         lookup=CachedLookup(known.config.lookup, MeshProfiles(known.config.lookup), counters),
-        sink=BigQuerySink(destinations.table, known.config.batch, InsertAllClient(), counters),
+        sink=BigQuerySink(
+            destinations.table,
+            known.config.batch,
+            InsertAllClient(),
+            counters,
+            TableWatch(destinations.recreated_hold_s),
+        ),
         dead_letters=PubSubDeadLetters(destinations.dead_letter_topic),
         budget=known.budget,
-        log=Log(known.project, known.severity, counters),
+        log=Log(known.project, known.severity, counters, success_sample=known.success_sample),
         version=known.version,
         function=known.function,
+        dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
     )
 
 
 def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
-    """Sets up what `lookup` does.
+    """Set up what `lookup` does.
 
     Args:
         env: The environment.
@@ -58,6 +66,6 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
         CachedLookup(rules, MeshProfiles(rules), counters),
         rules,
         known.budget,
-        Log(known.project, known.severity, counters),
+        Log(known.project, known.severity, counters, success_sample=known.success_sample),
         counters,
     )

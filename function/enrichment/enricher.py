@@ -48,6 +48,7 @@ class Enricher:
         log: Where each end is told.
         version: What runs here, for dead letters.
         function: Name of the function, for dead letters; empty if unknown.
+        dead_letter_topic: Where bad events go, to notice that events come from there; empty if unknown.
         count: Counts the ends.
         now: The clock, in UTC.
     """
@@ -60,6 +61,7 @@ class Enricher:
     log: Log
     version: str
     function: str = ""
+    dead_letter_topic: str = ""
     count: Count = uncounted
     now: Callable[[], datetime] = _now
 
@@ -84,7 +86,7 @@ class Enricher:
         attributes = spans.message_attributes(known) if known else None
         with spans.span("enrich", delivery.trace, "CONSUMER", attributes) as span:
             delivery.trace = span.trace  # what the row, a dead letter and the log name is the span's own
-            outcome = await self._end(data, found, delivery, time_left)
+            outcome = await self._end(data, extensions, found, delivery, time_left)
             span.end(outcome)
         self.count(
             "events", outcome=outcome.disposition.value, stage=str(outcome.stage or ""), reason=outcome.reason
@@ -93,7 +95,12 @@ class Enricher:
         return outcome
 
     async def _end(
-        self, data: object, found: Message | EnrichmentError, delivery: Delivery, time_left: EventTime
+        self,
+        data: object,
+        extensions: Mapping[str, object],
+        found: Message | EnrichmentError,
+        delivery: Delivery,
+        time_left: EventTime,
     ) -> Outcome:
         try:
             try:
@@ -102,6 +109,7 @@ class Enricher:
                 await self._enrich(found, delivery, time_left)
             except BadEventError as error:
                 bad = delivery.message or message.unreadable(data)
+                dead_letter.refuse_loop(bad, error, str(extensions.get("source", "")), self.dead_letter_topic)
                 letter = dead_letter.compose(bad, error, delivery.trace, self.version, self.function)
                 await self.dead_letters.publish(letter, time_left.end)
                 return error.outcome()

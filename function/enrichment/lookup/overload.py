@@ -1,12 +1,9 @@
 """What the service, or the mesh before it, says when it has more to do than it can."""
 
-from typing import Final
-
 from enrichment.errors import Stage, TransientError
+from enrichment.errors.external import OVERLOAD_STATUSES
 
-OVERLOAD_STATUSES: Final = frozenset({429, 503, 504})
-"""Too many requests, no capacity or nobody there, and no answer in the gateway's time (RFC 9110, 15.6.4 and 15.6.5;
-RFC 6585, 4). Other failures, such as a 500 for one key, say nothing about load."""
+__all__ = ["OVERLOAD_STATUSES", "OverloadError"]
 
 
 class OverloadError(TransientError):

@@ -2,6 +2,7 @@
 
 from enrichment.documents import strict_json
 from enrichment.errors import failure
+from enrichment.errors.external import of_service_status
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
 from enrichment.lookup.profile import Profile
 from enrichment.settings.model import LookupRules
@@ -40,9 +41,7 @@ def read_response(
     said = f"the service answered {status}"
     if status in OVERLOAD_STATUSES:
         raise OverloadError("service_unavailable", said, retry_after_s)
-    if status == 408 or status >= 500:
-        raise failure("service_unavailable", said)
-    raise failure("service_answer_unexpected", f"{said}, which its contract does not name")
+    raise failure(of_service_status(status), said)
 
 
 def _read_profile(body: bytes, key: str, rules: LookupRules) -> Profile:

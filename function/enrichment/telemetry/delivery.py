@@ -1,4 +1,4 @@
-"""What is known of one delivery so far."""
+"""Facts about one delivery, as far as they are known."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
