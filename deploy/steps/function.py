@@ -26,12 +26,11 @@ _PASSED_ON = (
     "GKE_GATEWAY_URL",
     "GKE_GATEWAY_HOST",
     "GKE_GATEWAY_CA_FILE",
-    "JWT_ISSUER",
-    "JWT_SUBJECT",
     "JWT_AUDIENCE",
-    "JWT_SCOPE",
     "FUNCTION_TIMEOUT_S",  # the runtime does not say how long it waits
+    "LOG_SUCCESS_SAMPLE",
 )
+_OF_A_SIGNED_TOKEN = ("JWT_ISSUER", "JWT_SUBJECT", "JWT_SCOPE")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,13 @@ ENRICH = EntryPoint(
     "enrich",
     deployed_as="FUNCTION_NAME",
     account="FUNCTION_SERVICE_ACCOUNT",
-    settings=("BIGQUERY_TABLE", "DEAD_LETTER_TOPIC", "SUBSCRIPTION_ACK_DEADLINE_S"),
+    settings=(
+        "BIGQUERY_TABLE",
+        "TRIGGER_TOPIC",  # so that the function refuses to start where dead letters would come back as events
+        "DEAD_LETTER_TOPIC",
+        "SUBSCRIPTION_ACK_DEADLINE_S",
+        "TABLE_RECREATED_HOLD_S",
+    ),
 )
 LOOKUP = EntryPoint(
     "lookup",
@@ -71,10 +76,15 @@ ENTRY_POINTS = {entry.name: entry for entry in (ENRICH, LOOKUP)}
 def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[str, str]:
     """The environment variables of an entry point; none of them is a secret.
 
-    The signing key is named in one way only: by its file if the contract mounts one, else by its secret.
+    The signing key is named in one way only: by its file if the contract mounts one, else by its secret. With Google's
+    identity there is no key, and no claim to sign.
     """
-    key = "SIGNING_KEY_FILE" if values["SIGNING_KEY_FILE"] else "SIGNING_KEY_SECRET_ID"
-    return {name: values[name] for name in (*_PASSED_ON, *entry.settings, key) if values[name]}
+    if values["IDENTITY"] == "google":
+        names = (*_PASSED_ON, *entry.settings, "IDENTITY")
+    else:
+        key = "SIGNING_KEY_FILE" if values["SIGNING_KEY_FILE"] else "SIGNING_KEY_SECRET_ID"
+        names = (*_PASSED_ON, *_OF_A_SIGNED_TOKEN, *entry.settings, key)
+    return {name: values[name] for name in names if values[name]}
 
 
 def environment_yaml(variables: Mapping[str, str]) -> str:
@@ -162,7 +172,7 @@ def _secrets(values: Mapping[str, str]) -> list[str]:
         secret = values["GKE_GATEWAY_CA_SECRET"]
         versioned = secret if ":" in secret or "/versions/" in secret else f"{secret}:latest"
         mounts.append(f"{values['GKE_GATEWAY_CA_FILE']}={versioned}")
-    if values["SIGNING_KEY_FILE"]:
+    if values["SIGNING_KEY_FILE"] and values["IDENTITY"] != "google":
         mounts.append(f"{values['SIGNING_KEY_FILE']}={values['SIGNING_KEY_SECRET_ID']}")
     return [f"--set-secrets={','.join(mounts)}"] if mounts else ["--clear-secrets"]
 

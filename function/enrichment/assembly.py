@@ -12,6 +12,7 @@ from enrichment.settings import environment
 from enrichment.settings.lookup_rules import LookupRules
 from enrichment.sink import BigQuerySink
 from enrichment.sink.insert_all import InsertAllClient
+from enrichment.sink.table_watch import TableWatch
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 
@@ -35,18 +36,27 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     for table in known.config.tables:
         full = _full_id(table.table, destinations.table)
         if full not in sinks:
-            sinks[full] = BigQuerySink(full, known.config.batch, client, counters)
+            sinks[full] = BigQuerySink(
+                full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
+            )
     clients = Clients()
     lookups = [(rules, _cached(rules, clients, counters)) for rules in known.config.lookups]
     return Enricher(
         config=known.config,
         lookups=Lookups(lookups),
-        sink=BigQuerySink(destinations.table, known.config.batch, client, counters),
+        sink=BigQuerySink(
+            destinations.table,
+            known.config.batch,
+            client,
+            counters,
+            TableWatch(destinations.recreated_hold_s),
+        ),
         dead_letters=PubSubDeadLetters(destinations.dead_letter_topic),
         budget=known.budget,
-        log=Log(known.project, known.severity, counters),
+        log=Log(known.project, known.severity, counters, success_sample=known.success_sample),
         version=known.version,
         function=known.function,
+        dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
         sinks={one.name: sinks[_full_id(one.table, destinations.table)] for one in known.config.tables},
     )
@@ -71,7 +81,7 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
     known = environment.read(env)
     counters = Counters()
     rules = _served(known.config.lookups, env.get("LOOKUP", ""))
-    log = Log(known.project, known.severity, counters)
+    log = Log(known.project, known.severity, counters, success_sample=known.success_sample)
     log.started(f"lookup answers GET /lookup/{{key}} from {place_of(rules)}: {rules.method} {rules.path}")
     return HttpLookup(_cached(rules, Clients(), counters), rules, known.budget, log, counters)
 

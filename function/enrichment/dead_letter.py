@@ -135,6 +135,37 @@ def compose(
     return letter
 
 
+def refuse_loop(message: Message, error: BadEventError, source: str, topic: str) -> None:
+    """Refuse to dead-letter what would come back as an event, or has: one bad event would go round without an end.
+
+    The event is handed back and not acknowledged: the trigger's subscription may be the only one that holds it. It
+    comes again with the subscription's backoff and ends in `UNDELIVERED_TOPIC`, so nothing is lost.
+
+    Args:
+        message: The bad message.
+        error: Why it is bad.
+        source: The CloudEvent's source, `//pubsub.googleapis.com/projects/P/topics/T`; empty where there is none.
+        topic: Where bad events go, `projects/P/topics/T`; empty if unknown.
+
+    Raises:
+        FaultError: `event_is_dead_letter`, the message came from the dead-letter topic, or is a dead letter.
+    """
+    came_from_there = bool(topic) and source.endswith(f"/{topic}")
+    # All of them: one name alone may be a publisher's own.
+    if not came_from_there and not all(name in message.attributes for name in ESSENTIAL):
+        return
+    why = (
+        f"the trigger reads {topic}, the dead-letter topic"
+        if came_from_there
+        else "it is a dead letter itself"
+    )
+    raise failure(
+        "event_is_dead_letter",
+        f"a bad event ({error.reason}) is not dead-lettered: {why}. It is kept and comes again. "
+        "To do: give DEAD_LETTER_TOPIC a topic of its own, and use `redrive` to send dead letters again",
+    )
+
+
 class PubSubDeadLetters:
     """Publisher of dead letters to one Pub/Sub topic.
 
@@ -178,7 +209,7 @@ class PubSubDeadLetters:
             if getattr(error, "code", None) == 400 and letter.size_bytes > MAX_REQUEST_BYTES:
                 raise failure(
                     "dead_letter_too_large",
-                    f"the event leaves no room for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
+                    f"the event leaves no space for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
                     f"that {self._topic} takes: read it from its own topic, and seek the subscription past it",
                 ) from error
             raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error

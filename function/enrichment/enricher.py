@@ -67,6 +67,7 @@ class Enricher:
         log: Where each end is logged.
         version: What runs here, for dead letters.
         function: Name of the function, for dead letters; empty if unknown.
+        dead_letter_topic: Where bad events go, to notice that events come from there; empty if unknown.
         count: Counts the ends.
         now: The clock, in UTC.
         sinks: Where the rows of each of `[[tables]]` go, by its name.
@@ -81,6 +82,7 @@ class Enricher:
     log: Log
     version: str
     function: str = ""
+    dead_letter_topic: str = ""
     count: Count = uncounted
     now: Callable[[], datetime] = _now
     sinks: Mapping[str, Sink] = field(default_factory=dict)
@@ -113,12 +115,13 @@ class Enricher:
         parts = self._split(push)
         if isinstance(parts, EnrichmentError):
             bad = delivery.message or message.unreadable(push.body)
-            return self._conclude(await self._settle(parts, bad, delivery, time_left), delivery)
+            outcome = await self._settle(parts, bad, push, delivery, time_left)
+            return self._conclude(outcome, delivery)
         if len(parts) == 1:
             ended = await self._take(parts[0], delivery, time_left)
-            outcome = await self._settle(ended, parts[0].message, delivery, time_left)
+            outcome = await self._settle(ended, parts[0].message, push, delivery, time_left)
             return self._conclude(outcome, delivery)
-        return await self._all(parts, delivery, time_left)
+        return await self._all(parts, push, delivery, time_left)
 
     def _split(self, push: Push) -> "list[Part] | EnrichmentError":
         """Return the events in a delivery, or why there are none."""
@@ -129,7 +132,9 @@ class Enricher:
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
             return _decided(error)
 
-    async def _all(self, parts: Sequence[Part], whole: Delivery, time_left: EventTime) -> Outcome:
+    async def _all(
+        self, parts: Sequence[Part], push: Push, whole: Delivery, time_left: EventTime
+    ) -> Outcome:
         """Take the events of one message to their ends, and give the gravest."""
         deliveries = [Delivery(whole.trace, whole.started_at, part.message) for part in parts]
         ended = await asyncio.gather(
@@ -143,7 +148,7 @@ class Enricher:
         else:
             outcomes = await asyncio.gather(
                 *(
-                    self._settle(end, part.published, one, time_left)
+                    self._settle(end, part.published, push, one, time_left)
                     for end, part, one in zip(ended, parts, deliveries, strict=True)
                 )
             )
@@ -162,6 +167,7 @@ class Enricher:
         self,
         ended: "Outcome | EnrichmentError",
         bad: Message | Callable[[], Message],
+        push: Push,
         delivery: Delivery,
         time_left: EventTime,
     ) -> Outcome:
@@ -170,6 +176,8 @@ class Enricher:
             return _outcome(ended)
         try:
             original = bad if isinstance(bad, Message) else bad()
+            source = push.extensions.get("source", "")
+            dead_letter.refuse_loop(original, ended, source, self.dead_letter_topic)
             letter = dead_letter.compose(original, ended, delivery.trace, self.version, self.function)
             await self.dead_letters.publish(letter, time_left.end)
         except (TransientError, FaultError) as error:

@@ -75,6 +75,7 @@ def test_the_function_gets_the_settings_of_the_contract_and_no_others(
         "JWT_SUBJECT",
         "SIGNING_KEY_SECRET_ID",
         "SUBSCRIPTION_ACK_DEADLINE_S",
+        "TRIGGER_TOPIC",
     }
     assert deployed["GKE_GATEWAY_URL"] == "https://10.128.0.5"
 
@@ -295,6 +296,33 @@ def test_the_lookup_is_a_second_private_function_of_the_same_package(
     ]
 
 
+def test_with_googles_identity_the_function_gets_an_audience_and_neither_claims_nor_a_key(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(
+        IDENTITY="google",
+        SIGNING_KEY_FILE="/etc/key/key.pem",
+        SIGNING_KEY_SECRET_ID="projects/acme-mesh/secrets/s/versions/3",
+        LOG_SUCCESS_SAMPLE="100",
+    )
+    script("deploy", *arguments(contract, package))
+    deployed = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    assert (deployed["IDENTITY"], deployed["LOG_SUCCESS_SAMPLE"]) == ("google", "100")
+    assert [name for name in deployed if name.startswith(("JWT_", "SIGNING_"))] == ["JWT_AUDIENCE"]
+    flags = gcloud.call("functions", "deploy", "meshpass-enrichment")
+    assert not [flag for flag in flags if "/etc/key/key.pem" in flag]
+
+
+def test_dead_letters_that_would_come_back_as_events_are_refused(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(DEAD_LETTER_TOPIC="projects/acme-mesh/topics/user-events")
+    done = script("deploy", *arguments(contract, package))
+    assert done.returncode != 0
+    assert "must be three topics" in done.stderr
+    assert gcloud.calls() == []
+
+
 def test_the_lookup_knows_neither_the_table_nor_the_topic(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
@@ -302,7 +330,7 @@ def test_the_lookup_knows_neither_the_table_nor_the_topic(
     of_the_lookup = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
     script("deploy", *arguments(contract, package))
     of_the_other = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
-    missing = {"BIGQUERY_TABLE", "DEAD_LETTER_TOPIC", "SUBSCRIPTION_ACK_DEADLINE_S"}
+    missing = {"BIGQUERY_TABLE", "DEAD_LETTER_TOPIC", "SUBSCRIPTION_ACK_DEADLINE_S", "TRIGGER_TOPIC"}
     assert of_the_lookup == {name: value for name, value in of_the_other.items() if name not in missing}
     assert missing < set(of_the_other)
 

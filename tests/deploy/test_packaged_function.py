@@ -63,6 +63,7 @@ def test_without_settings_it_does_not_start_and_names_every_one_it_lacks(app: Pa
         "GKE_GATEWAY_CA_FILE",
         "GOOGLE_CLOUD_PROJECT",
         "JWT_SUBJECT",
+        "TRIGGER_TOPIC",
         # Without these the function takes the defaults of the contract.
         "FUNCTION_TIMEOUT_S",
         "SUBSCRIPTION_ACK_DEADLINE_S",

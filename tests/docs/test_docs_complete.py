@@ -7,6 +7,7 @@ import typing
 import meshpass
 import pytest
 from enrichment.errors import POLICY
+from enrichment.errors.external import SDK_CODES
 from meshlab.bench.case_file import words
 from meshlab.bench.flaws import FLAWS
 from meshlab.istio.read import kinds
@@ -63,13 +64,23 @@ def test_the_troubleshooting_page_has_every_error_of_the_sdk_with_its_code() -> 
     assert sorted(name for name in named if f"`{name}`" not in page) == []
 
 
-def test_the_troubleshooting_page_has_every_code_that_an_error_of_the_sdk_may_have() -> None:
-    page = read("docs/troubleshooting.md")
+def codes_of_the_sdk() -> set[str]:
+    """Every code that the SDK's source gives an error."""
     source = "\n".join(path.read_text() for path in (ROOT / "sdk/src/meshpass").rglob("*.py"))
     codes = set(re.findall(r'\bcode\b[^\n"]{0,50}=\s*"(\w+)"', source)) - {meshpass.MeshError.code}
     phases = set(typing.get_args(Phase)) - {"head"}  # a part of the answer, as "body" is
     codes |= {f"timeout_{phase}" for phase in phases}
     assert {"connection_lost", "upstream_timeout", "deadline", "key_too_early"} <= codes
+    return codes
+
+
+def test_the_error_policy_has_every_code_that_a_call_can_end_with() -> None:
+    of_a_keys_life = {code for code in codes_of_the_sdk() if code.startswith("key_")}
+    assert set(SDK_CODES) == codes_of_the_sdk() - of_a_keys_life - {"invalid_path_value"}
+
+
+def test_the_troubleshooting_page_has_every_code_that_an_error_of_the_sdk_may_have() -> None:
+    page, codes = read("docs/troubleshooting.md"), codes_of_the_sdk()
     assert sorted(word for word in codes if f"`{word}`" not in page) == []
 
 
@@ -85,6 +96,7 @@ def test_the_troubleshooting_page_quotes_what_the_programs_really_say() -> None:
         for part in ("sdk/src", "function", "lab/src", "deploy/steps")
         for path in (ROOT / part).rglob("*.py")
     )
+    sources += " ".join(POLICY)  # some of them are put together
     sources += (ROOT / "Makefile").read_text() + (
         ROOT / "infra/policy-tests/ingress/user-profile.yaml"
     ).read_text()

@@ -274,6 +274,7 @@ def environment(settings: dict[str, str], metadata: str, tables: Tables, topic: 
         inherited
         | settings
         | {
+            "TABLE_RECREATED_HOLD_S": "0",  # the fake knows a recreated table at once
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "BIGQUERY_EMULATOR_HOST": tables.host,
             "PUBSUB_EMULATOR_HOST": topic.host,

@@ -51,6 +51,13 @@ class OfficialClient:
                 raise refused(Refusal(status), table) from error
             raise of_google_error(error, Stage.WRITE, "bigquery", table) from error
 
+    async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
+        def get() -> float | None:
+            created = self._connect().get_table(table, timeout=deadline.left_s()).created
+            return created.timestamp() if created else None
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, get)
+
     async def aclose(self) -> None:
         self._threads.shutdown()
         if self._client is not None:

@@ -4,10 +4,23 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
+import meshpass
 import pytest
+from enrichment import dead_letter
 from enrichment.deadline import TimeBudget
 from enrichment.enricher import Enricher
-from enrichment.errors import BadEventError, Disposition, FaultError, Stage, TransientError, of_google_error
+from enrichment.errors import (
+    POLICY,
+    BadEventError,
+    Disposition,
+    FaultError,
+    Stage,
+    TransientError,
+    of_google_answer,
+    of_google_error,
+    of_mesh_error,
+)
+from enrichment.errors.external import GOOGLE_ERRORS, SDK_CODES, reason_of
 from enrichment.event.message import Message
 from enrichment.event.push import Push
 from enrichment.lookup import Lookups
@@ -61,6 +74,132 @@ def test_a_google_error_is_never_the_events_fault_and_its_words_are_not_repeated
     decided = of_google_error(error, Stage.WRITE, "bigquery", "p.d.t")
     assert type(decided) is kind
     assert SECRET not in decided.detail
+
+
+def of_retries(cause: Exception) -> exceptions.RetryError:
+    return exceptions.RetryError(SECRET, cause)
+
+
+FREE_TIER = "Access Denied: BigQuery BigQuery: Streaming insert is not allowed in the free tier"
+PERIMETER = "VPC Service Controls: Request is prohibited by organization's policy. vpcServiceControls..."
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "named"),
+    [
+        (forbidden("accessDenied"), "bigquery_forbidden", "403 accessDenied"),
+        (
+            exceptions.Forbidden(FREE_TIER, errors=[{"reason": "accessDenied"}]),
+            "bigquery_free_tier",
+            "403 accessDenied",
+        ),
+        (forbidden("billingNotEnabled"), "bigquery_billing_disabled", "403 billingNotEnabled"),
+        (forbidden("vpcServiceControls"), "bigquery_vpc_service_controls", "403 vpcServiceControls"),
+        (exceptions.Forbidden(PERIMETER), "bigquery_vpc_service_controls", "403"),
+        (forbidden("accessNotConfigured"), "bigquery_api_disabled", "403 accessNotConfigured"),
+        (forbidden("rateLimitExceeded"), "bigquery_quota", "403 rateLimitExceeded"),
+        (of_retries(forbidden("rateLimitExceeded")), "bigquery_quota", "403 rateLimitExceeded"),
+        (of_retries(exceptions.TooManyRequests("")), "bigquery_quota", "429"),
+        (of_retries(exceptions.ServiceUnavailable("")), "bigquery_unavailable", "503"),
+        (forbidden("blocked"), "bigquery_unavailable", "403 blocked"),
+        (exceptions.Unauthorized(SECRET), "bigquery_no_credentials", "401"),
+        (exceptions.MethodNotImplemented(SECRET), "bigquery_refused", "501"),
+    ],
+)
+def test_googles_own_reason_decides_and_is_named_and_retries_do_not_hide_it(
+    error: Exception, reason: str, named: str
+) -> None:
+    decided = of_google_error(error, Stage.WRITE, "bigquery", "p.d.t")
+    assert decided.reason == reason
+    assert f"BigQuery answered {named} for p.d.t: {POLICY[reason].meaning}" in decided.detail
+    assert POLICY[reason].action in decided.detail
+    assert "RetryError" not in decided.detail
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("BILLING_DISABLED", "pubsub_billing_disabled"),
+        ("SERVICE_DISABLED", "pubsub_api_disabled"),
+        ("SECURITY_POLICY_VIOLATED", "pubsub_vpc_service_controls"),
+        ("IAM_PERMISSION_DENIED", "pubsub_forbidden"),
+        ("RATE_LIMIT_EXCEEDED", "pubsub_quota"),
+        ("4111-1111", "pubsub_forbidden"),
+    ],
+)
+def test_the_reason_of_grpcs_error_info_decides_as_well(word: str, reason: str) -> None:
+    error = exceptions.PermissionDenied("no", error_info={"reason": word})
+    decided = of_google_error(error, Stage.DEAD_LETTER, "pubsub", "projects/p/topics/t")
+    assert decided.reason == reason
+    assert "4111" not in decided.detail
+
+
+@pytest.mark.parametrize("service", ["bigquery", "pubsub"])
+def test_every_error_of_google_in_the_table_has_a_rule(service: str) -> None:
+    assert {reason_of(service, known.ending) for known in GOOGLE_ERRORS} <= set(POLICY)
+
+
+@pytest.mark.parametrize("status", range(400, 600))
+def test_every_status_of_google_leads_to_an_end_and_never_to_a_dead_letter(status: int) -> None:
+    decided = of_google_answer(status, [], "", Stage.WRITE, "bigquery", "p.d.t")
+    assert decided.disposition in (Disposition.RETRY, Disposition.FAULT)
+    assert status < 500 or decided.reason == ("bigquery_refused" if status == 501 else "bigquery_unavailable")
+
+
+def test_every_code_of_the_sdk_is_in_the_table_with_the_end_that_its_errors_have() -> None:
+    def classes(cls: type[meshpass.MeshError]) -> list[type[meshpass.MeshError]]:
+        return [cls, *(found for each in cls.__subclasses__() for found in classes(each))]
+
+    of_calls = [cls for cls in classes(meshpass.MeshError) if cls.__module__ == "meshpass._errors"]
+    codes = {cls.code for cls in of_calls} - {"mesh_error", "invalid_path_value"}
+    assert codes <= set(SDK_CODES)
+    for cls in of_calls:
+        if cls.code in codes:
+            decided = of_mesh_error(cls("x"))
+            assert decided.disposition is SDK_CODES[cls.code].disposition
+            assert decided.reason == cls.code
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (
+            meshpass.SigningKeyError("The secret projects/p/secrets/s/versions/active cannot be read."),
+            "versions/active",
+        ),
+        (
+            meshpass.ConfigurationError("GKE_GATEWAY_CA_FILE names /x, which is not a file."),
+            "GKE_GATEWAY_CA_FILE",
+        ),
+        (meshpass.IdentityError("No Google identity was found."), "No Google identity"),
+        (meshpass.GatewayTLSError("TLS with the gateway of h at a:443 failed: x."), "a:443"),
+        (
+            meshpass.GatewayUnreachable("The gateway of h at typo:443 cannot be reached: Name unknown."),
+            "typo:443",
+        ),
+    ],
+)
+def test_the_sdks_own_sentence_says_which_setting_key_or_host_it_is(
+    error: meshpass.MeshError, named: str
+) -> None:
+    assert named in of_mesh_error(error).detail
+
+
+def test_a_refusal_names_the_host_the_words_and_the_claims_to_compare() -> None:
+    error = meshpass.TokenRefused(
+        f"GET /profile/{SECRET}",
+        service="h.internal",
+        status=403,
+        detail="Audiences in Jwt are not allowed",
+        answered_by="gateway",
+        claims={"iss": "i", "aud": "a", "kid": "k", "exp": 1},
+        hint="Compare aud.",
+    )
+    detail = of_mesh_error(error).detail
+    assert detail == (
+        "TokenRefused: the gateway answered 403 for h.internal (Audiences in Jwt are not allowed). Compare aud. "
+        "The token had iss=i, aud=a, kid=k."
+    )
 
 
 BAD = BadEventError(Stage.WRITE, "row_invalid", "")
@@ -125,6 +264,46 @@ def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
     assert outcome.disposition is disposition
     assert (len(world.rows), len(world.letters)) == (rows, letters)
     assert all("profile" not in row.columns for row in world.rows)
+
+
+DEAD_LETTERS = "projects/p/topics/dead-letters"
+EVENTS = "projects/p/topics/events"
+A_DEAD_LETTER = dict.fromkeys(dead_letter.ESSENTIAL, "x")
+
+
+@pytest.mark.parametrize(
+    ("source", "attributes", "disposition"),
+    [
+        (EVENTS, {}, Disposition.DEAD_LETTERED),
+        ("", {}, Disposition.DEAD_LETTERED),
+        (EVENTS, {"dead_letter_reason": "a publisher's own"}, Disposition.DEAD_LETTERED),
+        (DEAD_LETTERS, {}, Disposition.FAULT),
+        (EVENTS, A_DEAD_LETTER, Disposition.FAULT),
+        ("", A_DEAD_LETTER, Disposition.FAULT),
+    ],
+)
+def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lettered(
+    source: str, attributes: dict[str, str], disposition: Disposition
+) -> None:
+    world = World()
+    bad = delivery(event_id="")
+    bad["message"]["attributes"] = attributes  # type: ignore[index]
+    enricher = replace(pipeline(world), dead_letter_topic=DEAD_LETTERS)
+    outcome = asyncio.run(
+        enricher.handle(bad, {"source": f"//pubsub.googleapis.com/{source}"} if source else {})
+    )
+    assert outcome.disposition is disposition
+    assert len(world.letters) == (disposition is Disposition.DEAD_LETTERED)
+    if disposition is Disposition.FAULT:
+        assert outcome.reason == "event_is_dead_letter"
+        assert "event_invalid" in outcome.detail
+
+
+def test_a_good_event_that_was_a_dead_letter_once_is_written() -> None:
+    world = World()
+    good = delivery()
+    good["message"]["attributes"] = A_DEAD_LETTER  # type: ignore[index]
+    assert asyncio.run(pipeline(world).handle(good, {})).disposition is Disposition.WRITTEN
 
 
 @pytest.mark.parametrize(

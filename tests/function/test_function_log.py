@@ -145,23 +145,90 @@ def test_each_end_has_its_severity_and_its_labels(
     )
 
 
-def test_faults_alert_once_a_minute_and_the_alert_tells_how_many_were_held_back(
+def test_faults_alert_once_a_minute_and_the_alert_says_how_many_it_stands_for(
     log: Log, lines: Lines, clock: Clock
 ) -> None:
     severities = []
     for _ in range(300):
         log.delivery(FAULT, delivery())
-        severities.append([(line["severity"], line.get("faults_held_back")) for line in lines.new()])
+        severities.append([(line["severity"], line.get("held_back")) for line in lines.new()])
         clock.now += 0.5
     expected: list[list[tuple[str, int | None]]] = [[("ERROR", None)]] * 300
     expected[0], expected[120], expected[240] = [("CRITICAL", 0)], [("CRITICAL", 119)], [("CRITICAL", 119)]
     assert severities == expected
 
 
-def test_other_ends_never_alert_and_hold_back_no_alert(log: Log, lines: Lines) -> None:
+def test_other_ends_that_are_few_do_not_alert_and_hold_back_no_alert(log: Log, lines: Lines) -> None:
     for outcome in (RETRY, DEAD_LETTERED, WRITTEN, FAULT):
         log.delivery(outcome, delivery())
     assert [line["severity"] for line in lines.new()] == ["WARNING", "WARNING", "INFO", "CRITICAL"]
+
+
+def alerts(
+    log: Log, lines: Lines, clock: Clock, *outcomes: Outcome, every_s: float
+) -> list[tuple[float, str]]:
+    """When an alert was written, in seconds from the first delivery, and what it says."""
+    began = clock.now
+    found = []
+    for outcome in outcomes:
+        log.delivery(outcome, delivery())
+        found += [
+            (clock.now - began, line["alert"]) for line in lines.new() if line["severity"] == "CRITICAL"
+        ]
+        clock.now += every_s
+    return found
+
+
+def test_a_gateway_that_is_down_for_minutes_alerts_once_a_minute(
+    log: Log, lines: Lines, clock: Clock
+) -> None:
+    found = alerts(log, lines, clock, *[RETRY] * 300, every_s=1)
+    assert [at for at, _ in found] == [120, 180, 240]
+    assert found[0][1] == "No event has got through for 120 s: 121 were handed back."
+
+
+def test_dead_lettering_every_event_alerts_once_a_minute(log: Log, lines: Lines, clock: Clock) -> None:
+    found = alerts(log, lines, clock, *[DEAD_LETTERED] * 150, every_s=1)
+    assert [at for at, _ in found] == [60, 120]
+    assert found[0][1] == "No event has got through for 60 s: 61 were dead-lettered."
+
+
+def test_each_state_alerts_for_itself(log: Log, lines: Lines, clock: Clock) -> None:
+    found = alerts(log, lines, clock, *[RETRY, DEAD_LETTERED, FAULT] * 60, every_s=1)
+    assert [(at, text.rpartition(" ")[2]) for at, text in found] == [
+        (2, "corrected."), (61, "dead-lettered."), (62, "corrected."), (120, "back."), (121, "dead-lettered."),
+        (122, "corrected."),
+    ]  # fmt: skip
+
+
+def test_one_event_that_gets_through_ends_the_state(log: Log, lines: Lines, clock: Clock) -> None:
+    assert alerts(log, lines, clock, *[*[RETRY] * 100, WRITTEN] * 5, every_s=1) == []
+    assert alerts(log, lines, clock, *[*[DEAD_LETTERED] * 50, WRITTEN] * 5, every_s=1) == []
+
+
+@pytest.mark.parametrize(("outcome", "fewer"), [(RETRY, 2), (DEAD_LETTERED, 9)])
+def test_a_few_events_far_apart_are_no_state(
+    log: Log, lines: Lines, clock: Clock, outcome: Outcome, fewer: int
+) -> None:
+    assert alerts(log, lines, clock, *[outcome] * fewer, every_s=3600) == []
+
+
+@pytest.mark.parametrize(("sample", "written"), [(1, 20), (10, 2), (1000, 1)])
+def test_one_success_in_so_many_has_a_line_and_the_totals_stay_exact(
+    lines: Lines, clock: Clock, sample: int, written: int
+) -> None:
+    counters = Counters()
+    log = Log("p", counters=counters, clock=clock, write=lines, success_sample=sample)
+    for number in range(20):
+        counters("events", outcome="written")
+        clock.now += 61 * (number == 19)
+        log.delivery(WRITTEN, delivery())
+    *successes, totals = lines.new()
+    assert [line.get("sample", 1) for line in successes] == [sample] * written
+    assert totals["counters"] == {"events/written": 20}
+    for outcome in (RETRY, DEAD_LETTERED, FAULT):
+        log.delivery(outcome, delivery())
+    assert [line["message"].partition(":")[0] for line in lines.new()] == ["retry", "dead-lettered", "fault"]
 
 
 def test_a_request_alerts_as_an_event_does(log: Log, lines: Lines) -> None:

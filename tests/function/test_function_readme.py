@@ -5,6 +5,13 @@ import re
 
 from enrichment.dead_letter import OUR_ATTRIBUTES
 from enrichment.errors import DEAD_LETTER_REASONS, POLICY
+from enrichment.errors.external import (
+    GOOGLE_ERRORS,
+    INSERT_ERRORS,
+    INSERT_MESSAGES,
+    of_service_status,
+    reason_of,
+)
 from enrichment.expressions import Scope, compile_expression, message_root
 from enrichment.expressions.functions import FUNCTIONS
 from enrichment.settings.schema import pipeline_schema
@@ -22,15 +29,17 @@ def test_every_reason_for_a_dead_letter_is_listed_with_its_stage_and_no_other() 
     }
 
 
-def test_the_code_raises_every_reason_of_the_policy_and_no_other() -> None:
-    named = re.compile(r'(?:failure|OverloadError|StoppedError)\((?:\s*Stage\.\w+,)?\s*f?"([\w{}]+)"')
+def test_every_reason_of_the_policy_can_occur_and_no_other() -> None:
+    named = re.compile(r'(?:failure|OverloadError|StoppedError)\((?:\s*Stage\.\w+,)?\s*f?"(\w+)"')
     sources = "".join(path.read_text() for path in (FUNCTION / "enrichment").rglob("*.py"))
-    raised = {
-        reason.replace("{service}", service)
-        for reason in named.findall(sources)
+    of_others = {
+        reason_of(service, ending)
         for service in ("bigquery", "pubsub")
+        for ending in [*(known.ending for known in GOOGLE_ERRORS), "no_credentials"]
     }
-    assert raised == set(POLICY)
+    of_rows = {*INSERT_ERRORS.values(), *(known.reason for known in INSERT_MESSAGES)}
+    of_answers = {of_service_status(status) for status in range(201, 600)}
+    assert {*named.findall(sources), *of_others, *of_rows, *of_answers} == set(POLICY)
 
 
 def test_every_attribute_of_a_dead_letter_is_listed() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -13,15 +14,19 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.errors import Disposition, EnrichmentError
+from enrichment.errors import POLICY, Disposition, EnrichmentError
 from enrichment.row import Row
 from enrichment.row.column_values import Json
 from enrichment.settings.model import BatchLimits
 from enrichment.sink import BigQuerySink
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, InsertAll, InsertAllClient
+from enrichment.sink.table_watch import TableWatch
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
 from google.oauth2.credentials import Credentials
+from meshlab.cloud.bigquery.control import order_faults, stats
+from meshlab.cloud.bigquery.errors import REFUSALS
+from meshlab.cloud.bigquery.faults import Faults
 from meshpass._google.access_token import AccessToken
 
 from .conftest import FUNCTION, PROJECT, TABLE, Tables
@@ -77,10 +82,11 @@ class Writing:
     table: str = TABLE
     limits: BatchLimits = field(default_factory=BatchLimits)
     counted: dict[str, int] = field(default_factory=dict)
+    watch: TableWatch | None = None
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     def __post_init__(self) -> None:
-        self.sink = BigQuerySink(self.table, self.limits, self.client, self._count)
+        self.sink = BigQuerySink(self.table, self.limits, self.client, self._count, self.watch)
 
     def _count(self, name: str, amount: int = 1, /, **_: str) -> None:
         self.counted[name] = self.counted.get(name, 0) + amount
@@ -126,9 +132,12 @@ def sinks(request: pytest.FixtureRequest) -> Iterator["MakeSink"]:
     made: list[Writing] = []
 
     def make(
-        table: str = TABLE, limits: BatchLimits | None = None, client: InsertAll | None = None
+        table: str = TABLE,
+        limits: BatchLimits | None = None,
+        client: InsertAll | None = None,
+        watch: TableWatch | None = None,
     ) -> Writing:
-        made.append(Writing(client or request.param(), table, limits or BatchLimits()))
+        made.append(Writing(client or request.param(), table, limits or BatchLimits(), watch=watch))
         return made[-1]
 
     yield make
@@ -144,7 +153,11 @@ WRITTEN = (Disposition.WRITTEN, "")
 
 @contextmanager
 def own_table(
-    tables: Tables, name: str, without: str = "", beside: dict[str, Any] | None = None
+    tables: Tables,
+    name: str,
+    without: str = "",
+    beside: dict[str, Any] | None = None,
+    partitioned_by: str = "",
 ) -> Iterator[str]:
     """A table of this test's own, like the function's but for a column."""
     definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
@@ -153,8 +166,9 @@ def own_table(
     full_name = f"{PROJECT}.events.{name}"
     project, dataset, table = full_name.split(".")
     reference = {"projectId": project, "datasetId": dataset, "tableId": table}
+    layout = {"timePartitioning": {"type": "DAY", "field": partitioned_by}} if partitioned_by else {}
     tables.client.create_table(
-        bigquery.Table.from_api_repr({"schema": {"fields": fields}, "tableReference": reference})
+        bigquery.Table.from_api_repr({"schema": {"fields": fields}, "tableReference": reference, **layout})
     )
     yield full_name
     tables.client.delete_table(full_name)
@@ -219,8 +233,28 @@ def test_a_missing_table_is_our_fault_and_all_is_well_once_it_is_there(
     with own_table(tables, "late"):
         assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
     assert writing.ends(row("a")) == [(Disposition.FAULT, "bigquery_not_found")]
-    with own_table(tables, "late"):
+
+
+def test_a_table_that_was_made_anew_takes_no_rows_before_bigquery_knows_it(
+    tables: Tables, sinks: MakeSink
+) -> None:
+    """BigQuery would acknowledge them into the old table, and drop them."""
+    ahead_s = 0.0
+    watch = TableWatch(600.0, lambda: time.time() + ahead_s)
+    writing = sinks(f"{PROJECT}.events.anew", watch=watch)
+    with own_table(tables, "anew"):
+        ahead_s = 61
         assert writing.ends(row("a")) == [WRITTEN]
+    order_faults(tables.host, Faults(lag_s=600))
+    with own_table(tables, "anew"):
+        ahead_s = 122  # no insert has met a 404
+        (held,) = writing.write(row("b"))
+        order_faults(tables.host, Faults())
+        assert held is not None
+        assert (held.disposition, held.reason) == (Disposition.FAULT, "bigquery_table_recreated")
+        assert stats(tables.host).dropped == 0
+        ahead_s = 601
+        assert writing.ends(row("b")) == [WRITTEN]
 
 
 def test_a_table_without_one_of_our_columns_is_our_fault_and_no_event_is_dead_lettered_for_it(
@@ -251,8 +285,15 @@ PLAN = {"name": "plan", "type": "STRING"}
         ({**RECORD, "fields": [PLAN]}, "pro"),
         ({**RECORD, "fields": [PLAN]}, [{"plan": "pro"}]),
         ({"name": "order", "type": "STRING"}, {"plan": "pro"}),
+        ({**RECORD, "mode": "REPEATED", "fields": [PLAN]}, {"plan": "pro"}),
+        ({"name": "order", "type": "STRING", "mode": "REPEATED"}, "pro"),
+        ({"name": "order", "type": "STRING"}, ["pro"]),
+        ({"name": "order", "type": "STRING", "mode": "REQUIRED"}, None),
     ],
-    ids=["no-such-field", "missing-field", "no-such-field-of-many", "a-record", "not-repeated", "no-record"],
+    ids=[
+        *("no-such-field", "missing-field", "no-such-field-of-many", "a-record", "not-repeated", "no-record"),
+        *("record-made-repeated", "column-made-repeated", "repeated-made-nullable", "new-required-column"),
+    ],
 )
 def test_a_table_whose_records_are_not_ours_is_our_fault_and_no_event_is_dead_lettered_for_it(
     tables: Tables, sinks: MakeSink, order: dict[str, Any], value: Json
@@ -261,6 +302,44 @@ def test_a_table_whose_records_are_not_ours_is_our_fault_and_no_event_is_dead_le
     with own_table(tables, "records", beside=order) as table:
         ends = sinks(table).ends(row("a", order=value), row("b"))
     assert ends[0] == (Disposition.FAULT, "bigquery_schema_mismatch")
+
+
+def test_a_partition_that_takes_no_streamed_rows_is_our_fault_and_keeps_no_other_event(
+    tables: Tables, sinks: MakeSink
+) -> None:
+    with own_table(tables, "by_occurrence", partitioned_by="occurred_at") as table:
+        old, new = sinks(table).write(row("old", occurred_at="1999-01-01T00:00:00Z"), row("new"))
+        assert new is None
+    assert old is not None
+    assert (old.disposition, old.reason) == (Disposition.FAULT, "bigquery_partition_range")
+    assert "occurred_at" in old.detail
+    assert "9151488" not in old.detail
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        ("access_denied", "bigquery_forbidden"),
+        ("billing_disabled", "bigquery_billing_disabled"),
+        ("free_tier", "bigquery_free_tier"),
+        ("vpc_service_controls", "bigquery_vpc_service_controls"),
+        ("api_disabled", "bigquery_api_disabled"),
+        ("quota_exceeded", "bigquery_quota"),
+        ("rate_limit_exceeded", "bigquery_quota"),
+    ],
+)
+def test_each_403_of_bigquery_has_its_own_reason_and_advice(
+    tables: Tables, sinks: MakeSink, refusal: str, reason: str
+) -> None:
+    order_faults(tables.host, Faults(refusal=refusal))
+    try:
+        (error,) = sinks().write(row("a"), within_s=0.5)
+    finally:
+        order_faults(tables.host, Faults())
+    assert error is not None
+    assert error.reason == reason
+    assert f"403 {REFUSALS[refusal][0]}" in error.detail
+    assert POLICY[reason].action in error.detail
 
 
 def test_a_bigquery_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch, sinks: MakeSink) -> None:
@@ -448,7 +527,7 @@ def test_a_missing_permission_is_our_fault_and_all_is_well_once_it_is_granted(
 
 def test_a_spent_quota_is_transient(service: Service, sinks: MakeSink) -> None:
     service.script = [refusal(403, "quotaExceeded")]
-    assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_unavailable")]
+    assert sinks().ends(row("a")) == [(Disposition.RETRY, "bigquery_quota")]
 
 
 def test_a_row_that_spoils_its_request_fails_alone_and_is_kept(service: Service, sinks: MakeSink) -> None:
@@ -612,7 +691,7 @@ def test_a_token_that_is_refused_is_replaced_once_and_at_once(service: Service) 
     with closing(Writing(InsertAllClient(tokens=tokens))) as writing:
         assert writing.ends(row("a")) == [WRITTEN]
         service.otherwise = refusal(401, "authError")
-        assert writing.ends(row("b")) == [(Disposition.FAULT, "bigquery_forbidden")]
+        assert writing.ends(row("b")) == [(Disposition.FAULT, "bigquery_no_credentials")]
     sent = [headers["authorization"] for _, headers in service.heads]
     assert sent == ["Bearer token-0", "Bearer token-1", "Bearer token-1", "Bearer token-2"]
 

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from enrichment.errors import BadEventError, FaultError, TransientError
+from enrichment.errors import POLICY, BadEventError, Disposition, FaultError, TransientError
+from enrichment.errors.external import INSERT_ERRORS, INSERT_MESSAGES
 from enrichment.sink.decisions import StoppedError
 from enrichment.sink.verdict import verdicts
 
@@ -55,7 +56,17 @@ def test_an_error_of_a_row_that_was_not_sent_is_no_verdict_on_another() -> None:
         ("", "Missing required field: Msg_1_CLOUD_QUERY_TABLE_ORDER.plan.", FaultError),
         ("order", "This field: order is not a record.", FaultError),
         ("order", "Array specified for non-repeated field: order.", FaultError),
+        ("tags", "Repeated record added outside of an array.", FaultError),
+        ("tags", "Repeated record with name: tags added outside of an array.", FaultError),
+        ("tags", "Repeated field must be imported as a JSON array. Field: tags.", FaultError),
+        ("plan", "Only optional fields can be set to NULL. Field: plan; Value: NULL", FaultError),
+        (
+            "",
+            "The destination table's partition t$20170925 is outside the allowed bounds. You can",
+            FaultError,
+        ),
         ("plan", "Missing required field: this is what the event says", BadEventError),
+        ("plan", "Cannot convert value to integer (bad value): Repeated record added outside", BadEventError),
         ("plan", "Could not parse 'no such field' as a timestamp", BadEventError),
         ("plan", "", BadEventError),
     ],
@@ -72,3 +83,52 @@ def test_a_verdict_names_the_column_and_nothing_that_may_come_from_the_event(rea
     (verdict,) = verdicts(error(reason, "orders[0].secret", "Cannot convert secret"), 1)
     assert "orders" in str(verdict)
     assert "secret" not in str(verdict)
+
+
+OUT_OF_RANGE = (
+    "Value 1578862938123456 for partition column publish_time of the destination table p:d.t is outside the allowed "
+    "bounds. You can only stream to partitions of date range within 1825 days in the past and 366 days in the future "
+    "relative to the current date."
+)
+
+
+@pytest.mark.parametrize(
+    ("location", "message", "reason", "column"),
+    [
+        ("", OUT_OF_RANGE, "bigquery_partition_range", "publish_time"),
+        ("", OUT_OF_RANGE.replace("partition column", "field"), "bigquery_partition_range", "publish_time"),
+        ("", "Missing required field: Msg_0_CLOUD_QUERY_TABLE.plan.", "bigquery_schema_mismatch", "plan"),
+        ("", "Repeated field must be imported as a JSON array. Field: t.", "bigquery_schema_mismatch", "t"),
+        ("order.t", "Array specified for non-repeated field: t.", "bigquery_schema_mismatch", "order"),
+    ],
+)
+def test_a_fault_of_the_table_names_its_column_and_never_the_value(
+    location: str, message: str, reason: str, column: str
+) -> None:
+    (verdict,) = verdicts(error("invalid", location, message), 1)
+    assert verdict is not None
+    assert verdict.reason == reason
+    assert f"BigQuery calls {column} invalid" in verdict.detail
+    assert "1578862938123456" not in verdict.detail
+
+
+@pytest.mark.parametrize("reason", sorted(set(INSERT_ERRORS) - {"stopped", "invalid"}))
+def test_each_reason_of_the_table_is_the_verdict_and_is_named(reason: str) -> None:
+    (verdict,) = verdicts(error(reason, "plan"), 1)
+    assert verdict is not None
+    assert verdict.reason == INSERT_ERRORS[reason]
+    assert verdict.disposition is POLICY[INSERT_ERRORS[reason]].disposition is not Disposition.DEAD_LETTERED
+    assert f"BigQuery answers {reason} for plan" in verdict.detail
+
+
+def test_what_people_are_shown_of_a_message_is_read_as_such_a_message() -> None:
+    for known in INSERT_MESSAGES:
+        (verdict,) = verdicts(error("invalid", "", known.shown), 1)
+        assert verdict is not None
+        assert verdict.reason == known.reason
+
+
+def test_a_reason_that_is_no_word_is_not_repeated() -> None:
+    (verdict,) = verdicts(error("4111-1111"), 1)
+    assert isinstance(verdict, TransientError)
+    assert "4111" not in str(verdict)

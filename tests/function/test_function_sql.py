@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ class Warehouse:
     """BigQuery's stand-in with the function's tables, and its clock."""
 
     client: Client
-    clock: list[float] = field(default_factory=lambda: [0.0])
+    clock: list[float]
 
     def write(self, event_id: str, published: str, enriched: str, **columns: object) -> None:
         """Adds a row as the function does, its insertId long forgotten by the next."""
@@ -93,7 +93,7 @@ class Warehouse:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Warehouse]:
-    clock = [0.0]
+    clock = [at("00:00").timestamp()]  # a partition too far from the clock takes no row
     with bigquery.running(now_s=lambda: clock[0]) as host:
         options = {"api_endpoint": host}
         credentials = AnonymousCredentials()

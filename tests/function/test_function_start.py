@@ -12,7 +12,7 @@ import pytest
 from enrichment import __version__
 from enrichment.settings.environment import SettingsError, read, read_for_events
 
-from .conftest import FUNCTION
+from .conftest import FUNCTION, PROJECT, TOPIC
 
 NOT_AT_START = {
     "aiohttp", "cryptography", "google.api_core", "google.auth", "google.cloud.bigquery", "google.cloud.pubsub_v1",
@@ -105,6 +105,10 @@ def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> No
         ("FUNCTION_TIMEOUT_S", "0"),
         ("FUNCTION_TIMEOUT_S", "3601"),
         ("LOG_SEVERITY", "warning"),
+        ("LOG_SUCCESS_SAMPLE", "0"),
+        ("LOG_SUCCESS_SAMPLE", "0.5"),
+        ("TABLE_RECREATED_HOLD_S", "3601"),
+        ("IDENTITY", "key"),
     ],
 )
 def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:
@@ -112,6 +116,40 @@ def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: s
         read_for_events({**settings, name: value})
     (problem,) = caught.value.problems
     assert problem.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("env", "refused"),
+    [
+        ({"TRIGGER_TOPIC": "dead-letters"}, True),
+        ({"TRIGGER_TOPIC": "dead-letters", "GOOGLE_CLOUD_PROJECT": PROJECT}, True),
+        ({"TRIGGER_TOPIC": TOPIC}, True),
+        ({"TRIGGER_TOPIC": "dead-letters", "GOOGLE_CLOUD_PROJECT": "another"}, False),
+        ({"TRIGGER_TOPIC": "projects/another/topics/dead-letters"}, False),
+        ({"TRIGGER_TOPIC": "events"}, False),
+        ({}, False),
+    ],
+)
+def test_dead_letters_that_would_come_back_as_events_are_refused_at_the_start(
+    settings: dict[str, str], env: dict[str, str], refused: bool
+) -> None:
+    if not refused:
+        read_for_events(settings | env)
+        return
+    with pytest.raises(SettingsError) as caught:
+        read_for_events(settings | env)
+    (problem,) = caught.value.problems
+    assert problem.startswith("DEAD_LETTER_TOPIC")
+    assert "TRIGGER_TOPIC" in problem
+
+
+def test_the_smaller_settings_have_defaults_and_are_taken(settings: dict[str, str]) -> None:
+    known, destinations = read_for_events(settings)
+    assert (known.success_sample, destinations.recreated_hold_s) == (1, 600)
+    known, destinations = read_for_events(
+        settings | {"LOG_SUCCESS_SAMPLE": "100", "TABLE_RECREATED_HOLD_S": "0"}
+    )
+    assert (known.success_sample, destinations.recreated_hold_s) == (100, 0)
 
 
 def test_the_version_on_dead_letters_is_the_revision_or_else_the_packages(settings: dict[str, str]) -> None:

@@ -143,3 +143,43 @@ def test_the_processs_own_environment_is_the_default(
     monkeypatch.delenv("SIGNING_KEY_FILE", raising=False)
 
     assert meshpass.Settings.from_env() == meshpass.Settings.from_env(environ)
+
+
+@pytest.fixture
+def keyless(environ: dict[str, str]) -> dict[str, str]:
+    needed = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_AUDIENCE")
+    return {name: environ[name] for name in needed} | {"IDENTITY": "google"}
+
+
+def test_googles_identity_needs_an_audience_and_neither_claims_nor_a_key(keyless: dict[str, str]) -> None:
+    settings = meshpass.Settings.from_env(keyless)
+
+    assert problems(keyless) == []
+    assert (settings.identity, settings.key, settings.audience) == ("google", None, "user-profile")
+    assert isinstance(settings.token_source(), meshpass.GoogleIDToken)
+    del keyless["JWT_AUDIENCE"]
+    assert problems(keyless) == ["JWT_AUDIENCE is missing."]
+
+
+def test_googles_identity_passes_over_the_settings_of_a_signed_token(
+    environ: dict[str, str],
+) -> None:
+    settings = meshpass.Settings.from_env(environ | {"IDENTITY": "google", "JWT_SUBJECT": "s"})
+
+    assert (settings.issuer, settings.scope, settings.subject, settings.key) == ("", "", None, None)
+
+
+@pytest.mark.parametrize("identity", ["", "signed-jwt"])
+def test_a_signed_token_is_the_default(environ: dict[str, str], identity: str) -> None:
+    settings = meshpass.Settings.from_env(environ | {"IDENTITY": identity})
+
+    assert settings.identity == "signed-jwt"
+    assert isinstance(settings.token_source(), meshpass.SignedJWT)
+
+
+def test_another_identity_is_a_problem_and_hides_no_other(environ: dict[str, str]) -> None:
+    del environ["JWT_SCOPE"]
+    assert problems(environ | {"IDENTITY": "Google"}) == [
+        "JWT_SCOPE is missing.",
+        "IDENTITY is 'Google'; it must be signed-jwt or google.",
+    ]

@@ -1,4 +1,4 @@
-"""How a delivery can end, and which error leads to which end."""
+"""Ends of a delivery, and the policy of which error leads to which end."""
 
 from enrichment.errors.classify import (
     of_google_answer,

@@ -1,4 +1,4 @@
-"""Which error of a client leads to which end: of the mesh, of Google's clients, and of our own code."""
+"""Decisions about the errors of the mesh, of Google's clients and of our own code."""
 
 import re
 import traceback
@@ -6,68 +6,64 @@ from collections.abc import Iterable
 
 import meshpass
 
-from enrichment.errors.outcome import EnrichmentError, FaultError, Stage, TransientError
-from enrichment.errors.policy import failure
+from enrichment.errors.external import GOOGLE_ERRORS, OTHER_SDK_CODE, SDK_CODES, GoogleError, reason_of
+from enrichment.errors.outcome import Disposition, EnrichmentError, FaultError, Stage, TransientError
+from enrichment.errors.policy import POLICY, failure
 from enrichment.settings.lookup_rules import OnMiss
 
 _WORD = re.compile(r"[A-Za-z_]{1,64}")
-_QUOTA = frozenset({"quotaExceeded", "rateLimitExceeded"})
+_NAMES = {"bigquery": "BigQuery", "pubsub": "Pub/Sub"}
 
 
 def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
-    """Decides on a failed call through the mesh.
+    """Decide on a failed call through the mesh.
 
     A refused token, a policy that says no or a missing route is our configuration, whatever the event:
-    dead-lettering would throw good events away until somebody notices. Only a value that no path can carry is
-    the event's own doing.
+    dead-lettering would throw good events away until the cause is found. Only a value that no path can carry is
+    the event's own fault.
     """
     if isinstance(error, meshpass.InvalidPathValue):
         return failure("key_invalid", "the key cannot stand as one segment of a path")
-    # The error's own sentence may quote the key; the mesh's words and the advice do not.
-    detail = " ".join(part for part in (f"{type(error).__name__}:", error.detail, error.hint) if part)
-    if error.retryable:
-        return TransientError(Stage.LOOKUP, error.code, detail)
-    return FaultError(Stage.LOOKUP, error.code, detail)
+    known = SDK_CODES.get(error.code, OTHER_SDK_CODE)
+    retry = error.retryable if known.varies else known.disposition is Disposition.RETRY
+    return (TransientError if retry else FaultError)(Stage.LOOKUP, error.code, _sentence(error))
 
 
 def of_miss(on_miss: OnMiss) -> EnrichmentError | None:
-    """Decides on an event whose key the service does not know; None to write its row without a profile."""
+    """Decide on an event whose key the service does not know; None to write its row without a profile."""
     if on_miss is OnMiss.WRITE:
         return None
-    unknown = "the service knows no such key"
+    unknown = "the service does not know the key"
     if on_miss is OnMiss.DEAD_LETTER:
         return failure("profile_not_found", unknown)
     return TransientError(Stage.LOOKUP, "profile_not_found", unknown)
 
 
 def of_google_error(error: Exception, stage: Stage, service: str, resource: str) -> EnrichmentError:
-    """Decides on an exception from one of Google's clients. It is never the event's doing.
-
-    BigQuery answers 403 both for a missing permission and for a spent quota; the error's `reason` tells them
-    apart (https://cloud.google.com/bigquery/docs/error-messages). The server's own message stays out of the
-    detail: it may quote values.
+    """Decide on an exception from one of Google's clients. It is never the event's fault.
 
     Args:
         error: What the client raised.
         stage: Where the event was.
-        service: Start of the reason code, such as `bigquery`.
+        service: `bigquery` or `pubsub`.
         resource: The table or topic, for the detail.
     """
     # Loaded already by the client that raised, and never at start.
-    from google.api_core.exceptions import GoogleAPIError
+    from google.api_core.exceptions import GoogleAPIError, RetryError
     from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
 
+    # What was tried again until the time was over has failed for what stopped the last attempt.
+    if isinstance(error, RetryError) and isinstance(error.cause, Exception):
+        error = error.cause
     if not isinstance(error, GoogleAPIError | GoogleAuthError | OSError):  # requests' errors are OSErrors
         return of_unexpected_error(error, stage)
     status = getattr(error, "code", None)  # the HTTP status, for gRPC's errors as well
     if status is not None:
         return of_google_answer(int(status), _reasons(error), str(error), stage, service, resource)
-    what = f"{type(error).__name__} (no status) from {service} for {resource}"
-    if isinstance(error, DefaultCredentialsError):
-        return failure(f"{service}_no_credentials", f"{what}: give the function a service account", stage)
-    if isinstance(error, RefreshError) and not isinstance(error.__cause__, TransportError):
-        return failure(f"{service}_no_credentials", f"{what}: its credentials cannot be refreshed", stage)
-    return failure(f"{service}_unavailable", what, stage)
+    refused = isinstance(error, RefreshError) and not isinstance(error.__cause__, TransportError)
+    ending = "no_credentials" if refused or isinstance(error, DefaultCredentialsError) else "unavailable"
+    said = f"{_NAMES[service]} was not reached for {resource} ({type(error).__name__})"
+    return _google_failure(reason_of(service, ending), said, stage)
 
 
 def of_google_answer(
@@ -75,29 +71,26 @@ def of_google_answer(
 ) -> EnrichmentError:
     """Decide on an error that a Google API answered with.
 
+    403 means a missing role, a used-up quota, disabled billing or a perimeter: the `reason` says which. The
+    message may quote values, so it is searched and never repeated.
+
     Args:
         status: The HTTP status.
         reasons: Every `reason` that Google gives.
-        message: Google's sentence. It may quote values, so it is never repeated.
+        message: Google's sentence.
         stage: Where the event was.
-        service: Start of the reason code, such as `bigquery`.
+        service: `bigquery` or `pubsub`.
         resource: The table or topic, for the detail.
     """
     given = [reason for reason in reasons if _WORD.fullmatch(reason)]
-    what = " ".join([str(status), *given[:1], f"from {service} for {resource}"])
-    if status == 404:
-        return failure(
-            f"{service}_not_found", f"{what}: create it, or correct its name in the environment", stage
-        )
-    if status in (401, 403) and not _QUOTA.intersection(given):
-        return failure(f"{service}_forbidden", f"{what}: grant the function's service account access", stage)
-    if status == 400:
-        return failure(f"{service}_refused", f"{what}: the request as a whole was refused", stage)
-    return failure(f"{service}_unavailable", what, stage)
+    known = next(entry for entry in GOOGLE_ERRORS if _fits(entry, status, given, message))
+    named = next((reason for reason in given if reason in known.reasons), given[0] if given else "")
+    said = f"{_NAMES[service]} answered {status} {named}".rstrip() + f" for {resource}"
+    return _google_failure(reason_of(service, known.ending), said, stage)
 
 
 def of_unexpected_error(error: Exception, stage: Stage | None = None) -> EnrichmentError:
-    """Decides on an exception nobody planned for: a defect of ours, so the event is kept and we are told.
+    """Decide on an exception that is not planned for: a defect of ours, so the event is kept and the log says so.
 
     The detail names the type and the place only, for an exception's own text may quote the payload.
     """
@@ -106,6 +99,47 @@ def of_unexpected_error(error: Exception, stage: Stage | None = None) -> Enrichm
     return failure("unexpected_error", f"{type(error).__name__} at {place}", stage)
 
 
+_OWN_SENTENCE = (
+    meshpass.ConfigurationError,
+    meshpass.SigningKeyError,
+    meshpass.IdentityError,
+    meshpass.GatewayTLSError,
+    meshpass.GatewayUnreachable,
+)
+"""Errors whose sentence speaks of settings, files, secrets, hosts and certificates: it cannot quote an event's key."""
+
+
+def _sentence(error: meshpass.MeshError) -> str:
+    """Say what failed, on which host and why, without the event's values: other errors may quote the path."""
+    if isinstance(error, _OWN_SENTENCE) or error.code == "connection_lost":
+        return " ".join(str(error).split())
+    if not isinstance(error, meshpass.RequestRefused):
+        return " ".join(part for part in (f"{type(error).__name__}:", error.detail, error.hint) if part)
+    who = f"the {error.answered_by or 'mesh'} answered {error.status or 'no status'} for {error.service}"
+    words = f" ({error.detail})" if error.detail else ""
+    # `exp` says nothing about the configuration.
+    claims = ", ".join(
+        f"{name}={error.claims[name]}" for name in ("iss", "aud", "kid") if name in error.claims
+    )
+    sent = f" The token had {claims}." if claims else ""
+    return f"{type(error).__name__}: {who}{words}. {error.hint}{sent}"
+
+
+def _google_failure(reason: str, said: str, stage: Stage) -> EnrichmentError:
+    rule = POLICY[reason]
+    return failure(reason, f"{said}: {rule.meaning}. To do: {rule.action}.", stage)
+
+
+def _fits(entry: GoogleError, status: int, reasons: list[str], message: str) -> bool:
+    return (
+        (not entry.statuses or status in entry.statuses)
+        and (not entry.reasons or any(reason in entry.reasons for reason in reasons))
+        and entry.says in message
+    )
+
+
 def _reasons(error: Exception) -> list[str]:
+    """Return what REST's `errors` and gRPC's ErrorInfo give as the reason."""
     listed = getattr(error, "errors", None) or ()
-    return [str(entry.get("reason", "")) for entry in listed if isinstance(entry, dict)]
+    found = [str(entry.get("reason", "")) for entry in listed if isinstance(entry, dict)]
+    return [reason for reason in (*found, str(getattr(error, "reason", None) or "")) if reason]

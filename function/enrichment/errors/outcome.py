@@ -1,4 +1,4 @@
-"""How an event can end, and which failure leads to which end.
+"""Ends of an event, and the errors that lead to them.
 
 Five ends, and every event reaches exactly one:
 
@@ -8,8 +8,8 @@ disposition             when                                                    
 written          the row is durable                                      200         ack
 dead-lettered    the event itself is bad, and its dead letter is safe    200         ack
 dropped          `drop` in pipeline.toml says that it is not written      200         ack
-retry            the trouble will pass                                   503         nack
-fault            our configuration or a broken contract: mend it first   500         nack
+retry            a transient error: the same delivery may succeed later  503         nack
+fault            our configuration, or a contract, is broken             500         nack
 ===============  ======================================================  ==========  =======
 
 A stage that cannot go on raises one of the three errors below. Whatever it raises, the event is never lost:
@@ -32,7 +32,7 @@ class Disposition(enum.Enum):
 
     @property
     def status(self) -> int:
-        """The HTTP status that tells Pub/Sub: any 2xx acknowledges, anything else asks for redelivery."""
+        """The HTTP status of the reply to Pub/Sub: any 2xx acknowledges, anything else asks for redelivery."""
         return {Disposition.RETRY: 503, Disposition.FAULT: 500}.get(self, 200)
 
 
@@ -48,7 +48,7 @@ class Stage(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one delivery.
+    """How one delivery ended.
 
     Args:
         disposition: The end it reached.
@@ -81,23 +81,23 @@ class EnrichmentError(Exception):
         self.detail = detail
 
     def outcome(self) -> Outcome:
-        """This failure as the end of a delivery."""
+        """Return this failure as the end of a delivery."""
         return Outcome(self.disposition, self.stage, self.reason, self.detail)
 
 
 class BadEventError(EnrichmentError):
-    """The event itself is bad: no redelivery will mend it, so it goes to the dead-letter topic."""
+    """The event itself is bad: no redelivery helps, so it goes to the dead-letter topic."""
 
     disposition = Disposition.DEAD_LETTERED
 
 
 class TransientError(EnrichmentError):
-    """The trouble will pass: deliver again."""
+    """A transient error: deliver the event again."""
 
     disposition = Disposition.RETRY
 
 
 class FaultError(EnrichmentError):
-    """Our configuration, or the service's contract, is broken: keep the event, and tell somebody loudly."""
+    """Our configuration, or the service's contract, is broken: keep the event, and alert."""
 
     disposition = Disposition.FAULT

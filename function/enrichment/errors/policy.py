@@ -1,7 +1,9 @@
 """The error policy: every reason for which an event is not written, and what follows from it.
 
-One table. `failure` makes the error of a reason, `classify` decides which reason an error of a client means, and
-`docs/error_policy.py` writes the tables of function/README.md and docs/troubleshooting.md from it.
+One table. `external` has what others report (BigQuery, Google's APIs, the service, the SDK), and which reason each
+means.
+`failure` makes the error of a reason. `docs/error_policy.py` writes the tables of function/README.md and
+docs/troubleshooting.md from both.
 """
 
 from collections.abc import Mapping
@@ -45,25 +47,56 @@ _DECODE, _LOOKUP, _ROW, _WRITE, _DEAD_LETTER = (
 )
 
 
-def _of_google(service: str, stage: Stage, what: str) -> dict[str, Rule]:
-    """Return the rules that are the same for each of Google's services."""
-    return {
-        f"{service}_unavailable": Rule(
-            _RETRY, (stage,), "out of reach, slow, or over a quota", "see Google's status page, and quotas"
+def _of_google(service: str, stage: Stage, what: str, role: str) -> dict[str, Rule]:
+    """Return the rules that are the same for each of Google's services.
+
+    Args:
+        service: How the reasons begin: `bigquery`.
+        stage: Where the service is called.
+        what: What is called there: `table`.
+        role: The role that the call needs.
+    """
+    api = f"{service}.googleapis.com"
+    rules = {
+        "unavailable": Rule(
+            _RETRY,
+            (stage,),
+            "the service is out of reach or slow",
+            "see Google's status page, and the network",
         ),
-        f"{service}_not_found": Rule(
-            _FAULT, (stage,), f"there is no such {what}", f"create the {what}, or correct its name"
+        "quota": Rule(
+            _RETRY,
+            (stage,),
+            "a quota is used up; the detail has Google's own word for it",
+            "see the project's quotas: ask for more, or lower `FUNCTION_MAX_INSTANCES`",
         ),
-        f"{service}_forbidden": Rule(
-            _FAULT, (stage,), "permission denied", "grant the function's service account its roles"
-        ),
-        f"{service}_no_credentials": Rule(
+        "not_found": Rule(
             _FAULT,
             (stage,),
-            "there are no credentials, or they cannot be refreshed",
-            "give the function a service account",
+            f"there is no such {what}",
+            f"create the {what}, or correct its name"
+            + ("; a new table is unknown to streaming for some minutes" if service == "bigquery" else ""),
         ),
-        f"{service}_refused": Rule(
+        "forbidden": Rule(
+            _FAULT, (stage,), "permission denied", f"grant the function's account `{role}` on the {what}"
+        ),
+        "billing_disabled": Rule(
+            _FAULT, (stage,), "billing is disabled for the project", "link the project to a billing account"
+        ),
+        "vpc_service_controls": Rule(
+            _FAULT,
+            (stage,),
+            "VPC Service Controls refuse the request",
+            "let the perimeter's administrators add an ingress or egress rule; no role helps",
+        ),
+        "api_disabled": Rule(_FAULT, (stage,), "the API is not enabled in the project", f"enable `{api}`"),
+        "no_credentials": Rule(
+            _FAULT,
+            (stage,),
+            "there are no credentials, or Google does not accept them",
+            "attach a service account to the function, and see that it is enabled",
+        ),
+        "refused": Rule(
             _FAULT,
             (stage,),
             "the request as a whole was refused",
@@ -72,6 +105,7 @@ def _of_google(service: str, stage: Stage, what: str) -> dict[str, Rule]:
             else "compare the topic's settings with the documentation",
         ),
     }
+    return {f"{service}_{ending}": rule for ending, rule in rules.items()}
 
 
 POLICY: Mapping[str, Rule] = MappingProxyType(
@@ -187,13 +221,37 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
         "bigquery_schema_mismatch": Rule(
             _FAULT,
             (_WRITE,),
-            "the table lacks a column that is written, or demands one that is not",
+            "the table lacks a column, demands one that is not written, or has one of another mode or kind",
             "deploy table.json and pipeline.toml together, the table first",
+        ),
+        "bigquery_partition_range": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the row belongs to a partition that takes no streamed rows: too old, or in the future",
+            "partition by `publish_time`, or load such events by a job",
+        ),
+        "bigquery_table_recreated": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the table was recreated a short time ago, and BigQuery may drop rows that it acknowledges",
+            "wait: the events come again; `TABLE_RECREATED_HOLD_S` is how long",
+        ),
+        "bigquery_free_tier": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the project is in BigQuery's free tier, which takes no streamed rows",
+            "link the project to a billing account",
+        ),
+        "event_is_dead_letter": Rule(
+            _FAULT,
+            (_DEAD_LETTER,),
+            "a bad event is a dead letter itself: the trigger reads a dead-letter topic",
+            "give `DEAD_LETTER_TOPIC` a topic of its own, and attach the trigger to the topic of the events",
         ),
         "dead_letter_too_large": Rule(
             _FAULT,
             (_DEAD_LETTER,),
-            "the bad event leaves no room in a message of 10 MB for the reason",
+            "the bad event leaves no space in a message of 10 MB for the reason",
             "take it from `UNDELIVERED_TOPIC`",
         ),
         "raw_path_missing": Rule(
@@ -205,8 +263,8 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
         "unexpected_error": Rule(
             _FAULT, (None, *Stage), "a defect of ours; the detail names type and place", "report it"
         ),
-        **_of_google("bigquery", _WRITE, "table"),
-        **_of_google("pubsub", _DEAD_LETTER, "topic"),
+        **_of_google("bigquery", _WRITE, "table", "roles/bigquery.dataEditor"),
+        **_of_google("pubsub", _DEAD_LETTER, "topic", "roles/pubsub.publisher"),
     }
 )
 """Every reason of our own. A call through the mesh can fail for the SDK's as well: `meshpass.MeshError.code`."""

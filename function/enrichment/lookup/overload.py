@@ -1,12 +1,9 @@
 """Answers of the service, or of the mesh before it, that say it has too much to do."""
 
-from typing import Final
-
 from enrichment.errors import Stage, TransientError
+from enrichment.errors.external import OVERLOAD_STATUSES
 
-OVERLOAD_STATUSES: Final = frozenset({429, 503, 504})
-"""Too many requests, no capacity or no instance, and no answer in the gateway's time (RFC 9110, 15.6.4 and 15.6.5;
-RFC 6585, 4). Other failures, such as a 500 for one key, say nothing about load."""
+__all__ = ["OVERLOAD_STATUSES", "OverloadError"]
 
 
 class OverloadError(TransientError):

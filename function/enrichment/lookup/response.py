@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enrichment import documents
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
+from enrichment.errors.external import of_service_status
 from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupRequest, Text
@@ -72,9 +73,7 @@ def unusual(status: int, retry_after_s: float | None) -> EnrichmentError:
     said = f"the service answered {status}"
     if status in OVERLOAD_STATUSES:
         return OverloadError("service_unavailable", said, retry_after_s)
-    if status == 408 or status >= 500:
-        return failure("service_unavailable", said)
-    return failure("service_answer_unexpected", f"{said}, which its contract does not name")
+    return failure(of_service_status(status), said)
 
 
 def is_same(found: object, asked: Text) -> bool:

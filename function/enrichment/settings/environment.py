@@ -1,4 +1,4 @@
-"""The function's settings, from its environment and `pipeline.toml`, all problems reported at once."""
+"""Settings of the function, from its environment and `pipeline.toml`, all problems reported at once."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -44,6 +44,7 @@ class Settings:
         version: What runs here: the Cloud Run revision, or else the version of this code.
         severity: The least of what is logged.
         function: The name of this function, as Cloud Run sets `K_SERVICE`; empty if unknown.
+        success_sample: One in so many lines of success is logged.
     """
 
     config: PipelineConfig
@@ -52,6 +53,7 @@ class Settings:
     version: str
     severity: Severity
     function: str
+    success_sample: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,16 @@ class Destinations:
     Args:
         table: Where rows go, `project.dataset.table`.
         dead_letter_topic: Where bad events go, `projects/P/topics/T`.
+        recreated_hold_s: How long after its creation a recreated table takes no rows, in seconds; 0 for no guard.
     """
 
     table: str
     dead_letter_topic: str
+    recreated_hold_s: float
 
 
 def read(env: Mapping[str, str]) -> Settings:
-    """Reads and checks what both entry points need, the settings of the SDK under them included.
+    """Read and check what both entry points need, the settings of the SDK under them included.
 
     Touches no network, unless the key of pseudonyms is in Secret Manager: a wrong address or a missing permission shows
     at the first event.
@@ -86,7 +90,7 @@ def read(env: Mapping[str, str]) -> Settings:
 
 
 def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
-    """Reads and checks as `read` does, and where events end as well.
+    """Read and check as `read` does, and where events end as well.
 
     Args:
         env: The environment.
@@ -101,8 +105,10 @@ def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
     problems = [
         *_shape_problem("BIGQUERY_TABLE", table, _TABLE, "project.dataset.table"),
         *_shape_problem("DEAD_LETTER_TOPIC", topic, _TOPIC, "projects/PROJECT/topics/TOPIC"),
+        *_loop_problem(env, topic),
     ]
-    return _read(env, problems), Destinations(table, topic)
+    hold_s = _number(env, "TABLE_RECREATED_HOLD_S", problems)
+    return _read(env, problems), Destinations(table, topic, hold_s)
 
 
 def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
@@ -118,11 +124,7 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
         from enrichment.expressions import pseudonyms  # which few pipelines need
 
         problems += pseudonyms.load(env)
-    seconds = {}
-    for name, default in _SECONDS.items():
-        seconds[name] = _whole_seconds(text) if (text := env.get(name, "")) else default
-        if not seconds[name]:
-            problems.append(f"{name} is {text[:200]!r}; it must be whole seconds, 1 to 3600.")
+    numbers = {name: _number(env, name, problems) for name in _OF_BOTH}
     severity = _SEVERITIES.get(env.get("LOG_SEVERITY", "") or "INFO")
     if severity is None:
         problems.append(
@@ -132,21 +134,58 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
         raise SettingsError(problems)
     return Settings(
         config=config,
-        budget=TimeBudget.within(*(seconds[name] for name in _SECONDS)),
+        budget=TimeBudget.within(numbers["SUBSCRIPTION_ACK_DEADLINE_S"], numbers["FUNCTION_TIMEOUT_S"]),
         project=env.get("GOOGLE_CLOUD_PROJECT", ""),
         version=env.get("K_REVISION", "") or __version__,
         severity=severity,
         function=env.get("K_SERVICE", ""),
+        success_sample=numbers["LOG_SUCCESS_SAMPLE"],
     )
 
 
-_SECONDS = {"SUBSCRIPTION_ACK_DEADLINE_S": 60, "FUNCTION_TIMEOUT_S": 60}
+@dataclass(frozen=True, slots=True)
+class _Number:
+    default: int
+    least: int
+    most: int
+    what: str = "whole seconds"
+
+
+_NUMBERS = {
+    "SUBSCRIPTION_ACK_DEADLINE_S": _Number(60, 1, 3600),
+    "FUNCTION_TIMEOUT_S": _Number(60, 1, 3600),
+    "LOG_SUCCESS_SAMPLE": _Number(1, 1, 1_000_000, "a whole number"),
+    "TABLE_RECREATED_HOLD_S": _Number(600, 0, 3600),
+}
+_OF_BOTH = ("SUBSCRIPTION_ACK_DEADLINE_S", "FUNCTION_TIMEOUT_S", "LOG_SUCCESS_SAMPLE")
 _SEVERITIES = {severity.name: severity for severity in Severity}
 
 
-def _whole_seconds(text: str) -> int:
-    """The number of seconds, or 0 if it is none."""
-    return int(text) if re.fullmatch(r"[1-9][0-9]{0,3}", text) and int(text) <= 3600 else 0
+def _number(env: Mapping[str, str], name: str, problems: list[str]) -> int:
+    """Return the number, or its default and a problem if it is none."""
+    known, text = _NUMBERS[name], env.get(name, "")
+    if not text:
+        return known.default
+    if re.fullmatch(r"0|[1-9][0-9]{0,6}", text) and known.least <= int(text) <= known.most:
+        return int(text)
+    problems.append(f"{name} is {text[:200]!r}; it must be {known.what}, {known.least} to {known.most}.")
+    return known.default
+
+
+def _loop_problem(env: Mapping[str, str], dead_letter_topic: str) -> Iterator[str]:
+    """Refuse dead letters that would come back as events: each would be dead-lettered again, without an end."""
+    trigger = env.get("TRIGGER_TOPIC", "")
+    *path, name = dead_letter_topic.split("/")
+    if trigger and "/" not in trigger:  # the project is the function's own
+        project = env.get("GOOGLE_CLOUD_PROJECT", "")
+        same = trigger == name and (not project or project in path)
+    else:
+        same = bool(trigger) and trigger == dead_letter_topic
+    if same:
+        yield (
+            f"DEAD_LETTER_TOPIC is {dead_letter_topic[:200]!r}, the topic that TRIGGER_TOPIC names as well: bad events "
+            "would come back for ever. Name another topic."
+        )
 
 
 def _shape_problem(name: str, value: str, shape: re.Pattern[str], written: str) -> Iterator[str]:

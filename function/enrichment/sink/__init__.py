@@ -1,4 +1,4 @@
-"""Where rows go: a row handed to a sink is durable when `write` returns, and not before."""
+"""Sinks for rows: a row is durable when `write` returns, and not before."""
 
 from enrichment.sink.base import Sink
 from enrichment.sink.bigquery import BigQuerySink

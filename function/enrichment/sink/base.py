@@ -1,4 +1,4 @@
-"""What the pipeline asks of a sink."""
+"""Interface of a sink."""
 
 from typing import Protocol
 
@@ -11,10 +11,10 @@ class Sink(Protocol):
     """Where rows go."""
 
     def warm_up(self) -> None:
-        """Starts loading in the background what the first write needs; returns at once."""
+        """Start loading in the background what the first write needs; return at once."""
 
     async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
-        """Returns once the row is durable.
+        """Return once the row is durable.
 
         Args:
             row: The row.
@@ -22,6 +22,6 @@ class Sink(Protocol):
 
         Raises:
             BadEventError: no sink will ever take this row.
-            TransientError: the row is not known to be durable, and the trouble will pass.
+            TransientError: the row is not known to be durable, and the error will pass.
             FaultError: our configuration keeps it out.
         """

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 import meshpass
 
-from enrichment.errors import EnrichmentError
+from enrichment.errors import EnrichmentError, failure
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.group_commit import GroupCommit
 from enrichment.sink.insert_all import InsertAll
+from enrichment.sink.table_watch import TableWatch
 from enrichment.sink.verdict import verdicts
 from enrichment.telemetry.counters import Count, uncounted
+
+RECREATED_HOLD_S = 600.0
+"""How long after its creation a recreated table takes no rows, in seconds, unless the settings say otherwise."""
 
 
 class BigQuerySink:
@@ -21,11 +25,20 @@ class BigQuerySink:
         limits: How much goes into one request.
         client: Sends the requests.
         count: Counts `insert_requests`, `insert_rows` and `insert_rows_resent`.
+        watch: Guards against a table that was recreated.
     """
 
-    def __init__(self, table: str, limits: BatchLimits, client: InsertAll, count: Count = uncounted) -> None:
+    def __init__(
+        self,
+        table: str,
+        limits: BatchLimits,
+        client: InsertAll,
+        count: Count = uncounted,
+        watch: TableWatch | None = None,
+    ) -> None:
         self._table = table
         self._client = client
+        self._watch = watch or TableWatch(RECREATED_HOLD_S)
         self._groups = GroupCommit(self._insert, limits, count)
 
     def warm_up(self) -> None:
@@ -42,11 +55,27 @@ class BigQuerySink:
         Raises:
             BadEventError: `row_invalid` or `row_too_large`, BigQuery will never take this row.
             TransientError: BigQuery is unavailable, or over a quota, or too slow for the deadline.
-            FaultError: there is no such table, no permission, no credentials, or the table has other columns.
+            FaultError: there is no such table, no permission, no credentials, the table has other columns, or it was
+                recreated a short time ago.
         """
         await self._groups.write(row, deadline)
 
     async def _insert(
         self, rows: Sequence[Row], deadline: meshpass.Deadline
     ) -> Sequence[EnrichmentError | None]:
-        return verdicts(await self._client.insert(self._table, rows, deadline), len(rows))
+        if self._watch.claim_look():
+            created_s = await self._client.created_s(self._table, deadline)
+            if created_s is not None:
+                self._watch.saw(created_s)
+        if held_s := self._watch.held_s():
+            raise failure(
+                "bigquery_table_recreated",
+                f"{self._table} was deleted and made anew: no row is written for {held_s:.0f} s more, because BigQuery "
+                "may acknowledge rows and drop them meanwhile",
+            )
+        try:
+            return verdicts(await self._client.insert(self._table, rows, deadline), len(rows))
+        except EnrichmentError as error:
+            if error.reason == "bigquery_not_found":
+                self._watch.missed()
+            raise

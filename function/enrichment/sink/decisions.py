@@ -1,4 +1,4 @@
-"""When a group of rows may be written, and what becomes of each row afterwards. Pure."""
+"""Decisions of the group commit: when a group may be written, and what follows for each row. Pure."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ class StoppedError(TransientError):
 
 
 class RefusedError(Exception):
-    """A request was refused as a whole, for its size or for a row that spoils it. Smaller ones find out which.
+    """A request was refused as a whole, for its size or for one of its rows. Smaller requests find out which.
 
     Args:
         verdict: What it means for a row that was alone in its request.
@@ -68,7 +68,7 @@ class Write(NamedTuple):
 def may_write(
     writes: Collection[Write], resending: int, waiting: int, fills_a_request: bool, sharing: Sharing
 ) -> bool:
-    """Decides whether rows that wait may be written now.
+    """Decide whether rows that wait may be written now.
 
     Under load one write at a time lets the next one's rows gather. Another one beside it is worth it where waiting
     gains nothing: little is under way, rows enough wait, or what is under way may be hung.
@@ -88,7 +88,7 @@ def may_write(
 
 
 def may_resend(writing: int, resending: int) -> bool:
-    """Decides whether rows that are due to be sent again may be now: they are who they are, and gather no more.
+    """Decide whether rows that are due to be sent again may be now. Waiting gains nothing: no row joins them.
 
     Args:
         writing: How many writes of new rows are under way.
@@ -98,7 +98,7 @@ def may_resend(writing: int, resending: int) -> bool:
 
 
 def jittered_delay_s(attempt: int) -> float:
-    """How long rows with an error of their own wait before they are sent again, in seconds.
+    """Return how long rows with an error of their own wait before they are sent again, in seconds.
 
     Exponential with full jitter, so that instances which failed together do not come back together
     (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
@@ -110,7 +110,7 @@ def jittered_delay_s(attempt: int) -> float:
 
 
 class Partition(NamedTuple):
-    """What becomes of the entries of a request.
+    """What follows for the entries of a request.
 
     Args:
         settled: Those with a verdict that stands.
@@ -124,12 +124,12 @@ class Partition(NamedTuple):
 
 
 def partition(entries: Sequence[Entry], verdicts: Sequence[EnrichmentError | None]) -> Partition:
-    """Decides what becomes of each entry of a request.
+    """Decide what follows for each entry of a request.
 
     Rows that others stopped go again at once and among themselves: what stopped them is not there any more, and no
-    new row can stop them. If none but stopped rows are left there is nobody to blame, and trying again at once
-    could go on for ever. A bad row is the end of its own event alone: others that wait with the same id
-    have each a row of their own, and somebody who guesses ids must not condemn their events.
+    new row can stop them. If only stopped rows are left, no row is the cause, and trying again at once could go on
+    for ever. A bad row is the end of its own event alone: others that wait with the same id have each a row of their
+    own, and a publisher who guesses ids must not end their events.
 
     Args:
         entries: What was sent.
@@ -159,9 +159,9 @@ def partition(entries: Sequence[Entry], verdicts: Sequence[EnrichmentError | Non
 
 
 def halve(entries: Sequence[Entry], verdict: EnrichmentError) -> Partition:
-    """Decides what becomes of the entries of a request that was refused as a whole.
+    """Decide what follows for the entries of a request that was refused as a whole.
 
-    Halves of it find the culprit in a number of requests that grows with the logarithm of its size.
+    Halves of it find the row at fault in a number of requests that grows with the logarithm of its size.
 
     Args:
         entries: What was sent.

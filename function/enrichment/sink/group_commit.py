@@ -1,4 +1,4 @@
-"""Rows that wait at the same time are written together, and each is answered for itself.
+"""Group commit: rows that wait at the same time are written together, and each is answered for itself.
 
 While little is under way each row is written at once. Under load, rows that come while a write is under way wait for
 its end and then go together: no timer, so an idle sink adds no delay, and the busier it is the larger its requests
@@ -38,12 +38,12 @@ MAX_WRITE_S = 10.0
 
 
 class Insert(Protocol):
-    """Writes rows in one request."""
+    """Write rows in one request."""
 
     async def __call__(
         self, rows: Sequence[Row], deadline: meshpass.Deadline, /
     ) -> Sequence[EnrichmentError | None]:
-        """Writes rows.
+        """Write rows.
 
         Args:
             rows: At least one; no two of the same id.
@@ -64,7 +64,7 @@ class _Group:
     """The rows of one request.
 
     Args:
-        entries: The rows, with who waits for them.
+        entries: The rows, with the callers that wait for them.
         attempt: Which time this is that they are sent, from 1.
     """
 
@@ -72,7 +72,7 @@ class _Group:
     attempt: int = 1
 
     def deadline(self) -> meshpass.Deadline:
-        """The latest of its rows' deadlines, within reason: each waiter watches its own."""
+        """Return the latest of its rows' deadlines, within reason: each waiter watches its own."""
         latest = max(waiter.deadline.at for entry in self.entries for waiter in entry.waiters)
         return meshpass.Deadline(min(latest, meshpass.Deadline.after(MAX_WRITE_S).at))
 
@@ -98,7 +98,7 @@ class GroupCommit:
         limits: How large a group may become.
         count: Counts `insert_requests`, `insert_rows` and, apart from these, `insert_rows_resent`.
         delay_s: How long rows with an error of their own wait after so many attempts, in seconds.
-        clock: Seconds that only grow, to tell a slow write by.
+        clock: Seconds that only grow, to notice a slow write.
         sharing: When rows stop waiting for company.
     """
 
@@ -122,7 +122,7 @@ class GroupCommit:
         self._decision_due = False
 
     async def write(self, row: Row, deadline: meshpass.Deadline) -> None:
-        """Returns once the row is durable.
+        """Return once the row is durable.
 
         A caller that is cancelled, or runs out of time, takes its row along if that has not been sent yet.
 
@@ -168,7 +168,7 @@ class GroupCommit:
             task.add_done_callback(self._writer_ended)
 
     def _next_group(self) -> _Group | None:
-        """Takes what is to be written now, if anything."""
+        """Take what is to be written now, if anything."""
         now_s = self._clock()
         busy = [(writer.group, now_s - writer.since_s) for writer in self._writers.values() if writer.group]
         writes = [Write(len(group.entries), age_s) for group, age_s in busy if group.attempt == 1]
@@ -184,7 +184,7 @@ class GroupCommit:
         return None
 
     async def _write_on(self, writer: _Writer) -> None:
-        """Writes a group and then, in the same turn of the loop, goes on with what has gathered meanwhile."""
+        """Write a group and then, in the same turn of the loop, go on with what has gathered meanwhile."""
         while writer.group is not None:
             await self._write_group(writer.group)
             writer.group = None
@@ -202,7 +202,7 @@ class GroupCommit:
             result = halve(group.entries, refusal.verdict)
         except (TransientError, FaultError) as error:
             result = Partition([(entry, error) for entry in group.entries], [], [])
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong, nobody may be left waiting
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, no caller may be left waiting
             unexpected = of_unexpected_error(error, Stage.WRITE)
             result = Partition([(entry, unexpected) for entry in group.entries], [], [])
         for entry, verdict in result.settled:
@@ -212,7 +212,7 @@ class GroupCommit:
             self._write_later(result.later, group.attempt)
 
     def _write_later(self, entries: Sequence[tuple[Entry, EnrichmentError]], attempt: int) -> None:
-        """Sends entries again after a delay; whoever cannot wait for that is told now what went wrong."""
+        """Send entries again after a delay; callers that cannot wait for that get their error now."""
         delay_s = self._delay_s(attempt)
         for entry, verdict in entries:
             for waiter in entry.waiters:
@@ -226,9 +226,9 @@ class GroupCommit:
         self._start_writers()
 
     def _writer_ended(self, task: "asyncio.Task[None]") -> None:
-        """Releases everybody if a writer broke off, be it before its first step.
+        """Release all callers if a writer broke off, be it before its first step.
 
-        Its task is cancelled at shutdown, so nothing new is started and who waits in line is released as well.
+        Its task is cancelled at shutdown, so nothing new is started, and callers in line are released as well.
         """
         writer = self._writers.pop(task)
         error = None if task.cancelled() else task.exception()

@@ -22,6 +22,7 @@ from enrichment.sink.decisions import RefusedError
 if TYPE_CHECKING:
     import ssl
 
+    from meshpass._answer import Answer
     from meshpass._endpoint import Endpoint
     from meshpass._google.access_token import AccessToken
 
@@ -69,6 +70,9 @@ class InsertAll(Protocol):
             RefusedError: the request was refused as a whole for something that is in it.
             EnrichmentError: the request failed as a whole, and would fail with other rows as well.
         """
+
+    async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
+        """Return when a table was created, in seconds since the epoch; None where that cannot be read. Never raises."""
 
     async def aclose(self) -> None:
         """Close connections and whatever else is held."""
@@ -137,6 +141,13 @@ class InsertAllClient:
             await asyncio.sleep(delay_s)
         raise _decided(found, table)
 
+    async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
+        """Return when a table was created. One try: the write itself says more of what is wrong. See `InsertAll`."""
+        target = f"{path_of(table)}?fields=creationTime&prettyPrint=false"
+        left_s = min(deadline.left_s(), ATTEMPT_TIMEOUT_S)
+        answer = await self._send("GET", target, b"", left_s, fresh=False) if left_s > 0 else None
+        return None if answer is None or isinstance(answer, meshpass.MeshError) else read_created_s(answer)
+
     async def aclose(self) -> None:
         """Close the connections, if there are any; a later request opens new ones."""
         warming, self._warming = self._warming, None
@@ -148,7 +159,15 @@ class InsertAllClient:
     async def _attempt(
         self, table: str, body: bytes, left_s: float, *, fresh: bool
     ) -> "InsertErrors | Refusal | meshpass.MeshError":
-        """Send a request once. What goes wrong is returned: a traceback would keep the frames that hold the token."""
+        """Send a request once."""
+        target = f"{path_of(table)}/insertAll?prettyPrint=false"
+        answer = await self._send("POST", target, body, left_s, fresh=fresh)
+        return answer if isinstance(answer, meshpass.MeshError) else read_answer(answer.status, answer.body)
+
+    async def _send(
+        self, method: str, target: str, body: bytes, left_s: float, *, fresh: bool
+    ) -> "Answer | meshpass.MeshError":
+        """Send a request with a token. An error is returned: a traceback would keep the frames that hold the token."""
         endpoint, tokens = self._connected()
         token = None
         headers, secrets = _HEADERS, {}
@@ -165,12 +184,10 @@ class InsertAllClient:
         wait_s = min(ATTEMPT_TIMEOUT_S, left_s)
         headers = {**headers, "x-server-timeout": str(wait_s)}
         timeout_s = min(wait_s + len(body) / UPLOAD_BYTES_PER_S, left_s)
-        answer = await endpoint.send("POST", target_of(table), headers, secrets, body, timeout_s, fresh=fresh)
-        if isinstance(answer, meshpass.MeshError):
-            return answer
-        if answer.status == 401 and token is not None:
+        answer = await endpoint.send(method, target, headers, secrets, body, timeout_s, fresh=fresh)
+        if not isinstance(answer, meshpass.MeshError) and answer.status == 401 and token is not None:
             tokens.invalidate(token)
-        return read_answer(answer.status, answer.body)
+        return answer
 
     async def _prepare(self) -> None:
         endpoint, tokens = self._connected()
@@ -198,10 +215,24 @@ def request_body(rows: Sequence[Row]) -> bytes:
     return msgspec.json.encode({"rows": [{"json": row.columns, "insertId": row.insert_id} for row in rows]})
 
 
-def target_of(table: str) -> str:
-    """Return the path and query of insertAll for a table, `project.dataset.table`."""
+def path_of(table: str) -> str:
+    """Return the path of a table, `project.dataset.table`, in BigQuery's API."""
     project, dataset, name = table.rsplit(".", 2)
-    return f"/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{name}/insertAll?prettyPrint=false"
+    return f"/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{name}"
+
+
+def read_created_s(answer: "Answer") -> float | None:
+    """Return the time of creation in a table's resource, in seconds since the epoch; None where there is none."""
+    if answer.status != 200:
+        return None
+    try:
+        return int(msgspec.json.decode(answer.body, type=_Table).creation_time) / 1000
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+class _Table(msgspec.Struct, rename="camel"):
+    creation_time: str
 
 
 def retry_delays_s() -> Iterator[float]:

@@ -1,23 +1,23 @@
-"""What insertAll says about each row of a request."""
+"""The answer of insertAll, as one verdict for each row of the request."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from enrichment.errors import EnrichmentError, Stage, failure
+from enrichment.errors import POLICY, EnrichmentError, Stage, failure
+from enrichment.errors.external import INSERT_ERRORS, INSERT_MESSAGES, OTHER_INSERT_ERROR
 from enrichment.sink.decisions import StoppedError
 
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)
-_MISMATCH = re.compile(
-    r"no such field|This field: \w+ is (?:not )?a record|Array specified for non-repeated field"
-    r"|Missing required field: Msg_\d+_CLOUD_QUERY_TABLE"
-)
+_WORD = re.compile(r"[A-Za-z]{1,64}")
+_UNKNOWN = "the row"
+_MESSAGES = [(re.compile(known.pattern, re.ASCII), known.reason) for known in INSERT_MESSAGES]
 
 
 def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[EnrichmentError | None]:
-    """Reads the answer to a request without `skipInvalidRows`: it succeeds or fails as one.
+    """Read the answer to a request without `skipInvalidRows`: it succeeds or fails as one.
 
-    One bad row keeps all of them out, and the innocent ones are marked `stopped`. A row about which nothing is
+    One bad row keeps all of them out, and its neighbours are marked `stopped`. A row about which nothing is
     said was kept out as well (https://cloud.google.com/bigquery/docs/error-messages).
 
     Args:
@@ -45,34 +45,28 @@ def _stopped() -> StoppedError:
 
 
 def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
-    reason, where = error.get("reason"), _column(error.get("location"))
-    if reason == "stopped":
+    said = error.get("reason")
+    said = said if isinstance(said, str) and _WORD.fullmatch(said) else "an error without a reason"
+    reason, where = INSERT_ERRORS.get(said, OTHER_INSERT_ERROR), _column(error.get("location"))
+    if reason == "row_stopped":
         return _stopped()
-    if reason == "invalid" and _says_mismatch(error):
-        return failure(
-            "bigquery_schema_mismatch",
-            f"the table's columns are not those of pipeline.toml: BigQuery calls {where} invalid",
-        )
-    if reason == "invalid":
-        return failure("row_invalid", f"BigQuery calls {where} invalid")
-    if reason in ("notFound", "accessDenied"):
-        return failure("bigquery_refused", f"BigQuery answers {reason} for {where}")
-    return failure("bigquery_unavailable", f"BigQuery answers {reason} for {where}")
+    if reason == "row_invalid":
+        reason, column = _blamed(str(error.get("message")))
+        where = column if column and where == _UNKNOWN else where
+    rule = POLICY[reason]
+    what = f"BigQuery calls {where} invalid" if said == "invalid" else f"BigQuery answers {said} for {where}"
+    return failure(reason, f"{what}: {rule.meaning}. To do: {rule.action}.", Stage.WRITE)
 
 
-def _says_mismatch(error: Mapping[str, Any]) -> bool:
-    """Whether a row is called invalid for the fields it has, at the top or in a record.
-
-    Every row was held to table.json, so the real table is another one, which is our configuration's fault and not the
-    event's: to dead-letter for that would throw every event away that comes between a change of the table and
-    one of the function. Only the message tells, and it begins with BigQuery's own words: `no such field: plan.`, with
-    the location `plan`; `This field: order is not a record.`; `Missing required field: Msg_0_CLOUD_QUERY_TABLE.plan.`,
-    with no location.
-    """
-    return _MISMATCH.match(str(error.get("message"))) is not None
+def _blamed(message: str) -> tuple[str, str]:
+    """Return the reason that a message of an invalid row stands for, and the column where only the message names it."""
+    for pattern, reason in _MESSAGES:
+        if found := pattern.match(message):
+            return reason, found.groupdict().get("column") or ""
+    return "row_invalid", ""
 
 
 def _column(location: object) -> str:
-    """The column that a location such as `items[2].name` is in; what follows may be a name from the event."""
+    """Return the column that a location such as `items[2].name` is in; what follows may be a name from the event."""
     match = _COLUMN.match(location) if isinstance(location, str) else None
-    return match[0] if match else "the row"
+    return match[0] if match else _UNKNOWN

@@ -1,4 +1,4 @@
-"""The rows that wait to be written, in the order they came, and those who wait for them."""
+"""The line of rows that wait to be written, in the order they came, and the callers that wait for them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Waiter:
         row: Its row.
         deadline: How long it waits.
         verdict: Why the row is not durable, or None once it is. It holds the error as a value, not as its
-            exception: asyncio complains about an exception that nobody fetched, and a caller may have left.
+            exception: asyncio complains about an exception that is not fetched, and a caller may have left.
     """
 
     row: Row
@@ -35,14 +35,14 @@ class Waiter:
         return self.verdict.done()
 
     def answer(self, verdict: EnrichmentError | None) -> None:
-        """Releases the caller, unless it has left."""
+        """Release the caller, unless it has left."""
         if not self.verdict.done():
             self.verdict.set_result(verdict)
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A row to send, and everybody who waits for a row of that id.
+    """A row to send, and all callers that wait for a row of that id.
 
     Deliveries of one event carry rows of one id, which BigQuery would make one row of anyway. The first waiter's
     row is the one that is sent.
@@ -59,19 +59,19 @@ class Entry:
         return self.waiters[0].row
 
     def answer(self, verdict: EnrichmentError | None) -> None:
-        """Releases all of its waiters."""
+        """Release all of its waiters."""
         for waiter in self.waiters:
             waiter.answer(verdict)
 
 
 def still_awaited(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries without the waiters that have left, and without those that nobody waits for any more."""
+    """Return the entries without the waiters that have left, and without those that have no waiter any more."""
     left = (Entry([waiter for waiter in entry.waiters if not waiter.gone]) for entry in entries)
     return [entry for entry in left if entry.waiters]
 
 
 class WaitingLine:
-    """A fair line: who came first goes first, whatever fits in a request goes together.
+    """A fair line: first come, first served; what fits in a request goes together.
 
     Args:
         limits: How much goes into one request.
@@ -91,7 +91,7 @@ class WaitingLine:
         return len(self._entries) >= self._limits.max_rows or self._bytes >= self._limits.max_bytes
 
     def join(self, waiter: Waiter) -> None:
-        """Adds a waiter at the end, or to the entry that waits already with a row of the same id."""
+        """Add a waiter at the end, or to the entry that waits already with a row of the same id."""
         entry = self._entries.get(waiter.row.insert_id)
         if entry is not None:
             entry.waiters.append(waiter)
@@ -100,7 +100,7 @@ class WaitingLine:
         self._bytes += waiter.row.size_bytes
 
     def leave(self, waiter: Waiter) -> None:
-        """Takes a waiter out if it is still in line; its row as well, unless others wait for that id."""
+        """Take a waiter out if it is still in line; its row as well, unless others wait for that id."""
         entry = self._entries.get(waiter.row.insert_id)
         if entry is None or waiter not in entry.waiters:
             return
@@ -112,7 +112,7 @@ class WaitingLine:
             del self._entries[waiter.row.insert_id]
 
     def take(self) -> list[Entry]:
-        """Takes the next request's rows off the line; a row over the limit goes alone."""
+        """Take the next request's rows off the line; a row over the limit goes alone."""
         taken: list[Entry] = []
         size_bytes = 0
         for entry in self._entries.values():
@@ -126,7 +126,7 @@ class WaitingLine:
         return taken
 
     def clear(self) -> list[Entry]:
-        """Takes everything off the line."""
+        """Take everything off the line."""
         entries = list(self._entries.values())
         self._entries.clear()
         self._bytes = 0

@@ -1,4 +1,4 @@
-"""What is counted, and the one way to count it."""
+"""Counters, and the one way to count."""
 
 import threading
 from types import ModuleType
@@ -25,10 +25,10 @@ DESCRIPTIONS = {
 
 
 class Count(Protocol):
-    """Adds to a counter."""
+    """Add to a counter."""
 
     def __call__(self, name: str, amount: int = 1, /, **labels: str) -> None:
-        """Adds to one counter.
+        """Add to one counter.
 
         Args:
             name: The counter: `events`, `lookups`.
@@ -38,7 +38,7 @@ class Count(Protocol):
 
 
 def uncounted(name: str, amount: int = 1, /, **labels: str) -> None:
-    """Counts nothing."""
+    """Count nothing."""
 
 
 class Counters:
@@ -55,7 +55,7 @@ class Counters:
         self._instruments: dict[str, Any] = {}
 
     def __call__(self, name: str, amount: int = 1, /, **labels: str) -> None:
-        """Adds to one counter; safe from any thread. See `Count`."""
+        """Add to one counter; safe from any thread. See `Count`."""
         series = _series(name, labels)
         with self._lock:
             self._totals[series] = self._totals.get(series, 0) + amount
@@ -64,7 +64,7 @@ class Counters:
             self._export(metrics, name, amount, labels)
 
     def total(self, name: str, **labels: str) -> int:
-        """What one counter has come to.
+        """Return what one counter has come to.
 
         Args:
             name: The counter.
@@ -73,14 +73,14 @@ class Counters:
         return self._totals.get(_series(name, labels), 0)
 
     def snapshot(self) -> dict[str, int]:
-        """All that was counted since the process began, by counter and label values: `lookups/hit`."""
+        """Return all that was counted since the process began, by counter and label values: `lookups/hit`."""
         with self._lock:
             return dict(sorted(self._totals.items()))
 
     def _export(self, metrics: ModuleType, name: str, amount: int, labels: dict[str, str]) -> None:
         provider = metrics.get_meter_provider()
         if type(provider).__module__.startswith("opentelemetry.metrics."):
-            return  # the API's own stand-in for a provider that nobody has set
+            return  # the API's own placeholder where no provider is set
         with self._lock:
             if provider is not self._provider:
                 self._provider, self._instruments = provider, {}

@@ -1,4 +1,4 @@
-"""Facts about one delivery, as far as it has come."""
+"""Facts about one delivery, as far as they are known."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

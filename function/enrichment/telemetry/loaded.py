@@ -1,17 +1,17 @@
-"""Modules that the program has loaded by itself, and that nothing here is worth loading for."""
+"""Modules that the program has loaded by itself: nothing here loads them."""
 
 import sys
 from types import ModuleType
 
 
 def module(name: str) -> ModuleType | None:
-    """Gives a module if it is loaded, and whole.
+    """Return a module if it is loaded, and whole.
 
     Args:
         name: Its full name, `opentelemetry.trace`.
 
     Returns:
-        The module, or None if nobody imported it or another thread is still in the midst of doing so.
+        The module, or None if it is not imported, or another thread is still importing it.
     """
     found = sys.modules.get(name)
     # The import system's own mark, which it takes away when the module's code has run.

@@ -24,6 +24,7 @@ from enrichment.lookup.profile import LookupResult
 from enrichment.telemetry import loaded
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.delivery import Delivery
+from enrichment.telemetry.states import States
 from enrichment.telemetry.trace import Trace
 
 MAX_TEXT = 256
@@ -32,8 +33,8 @@ MAX_TEXT = 256
 MAX_DETAIL = 1024
 """Longest sentence of ours, in characters."""
 
-MIN_INTERVAL_S = 60.0
-"""Least time between two alert-grade lines, and between two lines of counters, in seconds."""
+COUNTERS_EVERY_S = 60.0
+"""Least time between two lines of counters, in seconds."""
 
 _STDOUT = 1
 
@@ -54,11 +55,11 @@ class Severity(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a delivery or a request ended, as its line tells it.
+    """How a delivery or a request ended, as its line says it.
 
     Args:
         name: The label to filter by: `written`, `fault`.
-        severity: How grave it is. `ERROR` means that somebody has to act, and is raised to `CRITICAL` now and then.
+        severity: How grave it is. `states` raises it to `CRITICAL` now and then.
         stage: Where it was stopped, empty if it was not.
         reason: A stable code, empty if there is nothing to say.
         detail: One sentence for people.
@@ -81,13 +82,13 @@ _SEVERITIES = {
 
 
 def to_stdout(line: bytes) -> None:
-    """Writes one line whole, whatever other threads write meanwhile.
+    """Write one line whole, whatever other threads write meanwhile.
 
     Args:
         line: The line with its end.
 
     Raises:
-        OSError: nobody reads any more, or there is no room.
+        OSError: the reader is gone, or there is no space.
     """
     with _one_at_a_time:
         written = os.write(_STDOUT, line)
@@ -101,16 +102,16 @@ _one_at_a_time = threading.Lock()
 class Log:
     """One line for every delivery and every request, and once a minute one of counters.
 
-    A fault holds up every event until somebody acts, and so would repeat itself as fast as events come. Its lines are
-    `ERROR`, but at most once a minute one is `CRITICAL`: that is the one to alert on, and it says how many faults
-    there were in between.
+    Where no event gets through, lines would repeat themselves as fast as events come. At most once a minute for each
+    such state one of them is `CRITICAL`: that is the one to alert on, and it says how many it stands for.
 
     Args:
         project: The project of the traces, empty if unknown.
         severity: The least of what is written.
-        counters: What the line of counters tells; None for no such line.
+        counters: What the line of counters reports; None for no such line.
         clock: A monotonic clock, in seconds.
         write: Writes one line. What it raises as an OSError is swallowed: an event does not fail for want of its line.
+        success_sample: One in so many lines of severity `INFO` is written. Counters stay exact.
     """
 
     def __init__(
@@ -120,19 +121,21 @@ class Log:
         counters: Counters | None = None,
         clock: Callable[[], float] = time.monotonic,
         write: Callable[[bytes], None] = to_stdout,
+        success_sample: int = 1,
     ) -> None:
         self._traces = f"projects/{project}/traces/" if project else ""
         self._severity = severity
         self._counters = counters
         self._clock = clock
         self._write = write
-        self._alerted_at: float | None = None
-        self._held_back = 0
+        self._states = States()
+        self._success_sample = success_sample
+        self._successes = 0
         self._counted_at = clock()
         self._counted: dict[str, int] = {}
 
     def delivery(self, outcome: Outcome, delivery: Delivery) -> None:
-        """Tells how a delivery ended.
+        """Write how a delivery ended.
 
         Args:
             outcome: The end.
@@ -151,7 +154,7 @@ class Log:
     def request(
         self, ending: Ending, trace: Trace, started_at: float, status: int, answer: LookupResult | None
     ) -> None:
-        """Tells how a request to the HTTP entry point ended. Its key is not told: it names somebody.
+        """Write how a request to the HTTP entry point ended. The line has no key: a key may name a person.
 
         Args:
             ending: The end.
@@ -178,9 +181,10 @@ class Log:
         self, ending: Ending, trace: Trace, fields: dict[str, Any], started_at: float, now: float
     ) -> None:
         severity = ending.severity
-        if severity is Severity.ERROR:
-            severity = self._alert(fields, now)
-        if severity >= self._severity:
+        if alert := self._states.ended(ending.name, now):
+            severity = Severity.CRITICAL
+            fields.update(alert)
+        if severity >= self._severity and self._is_sampled(severity, fields):
             labels = {"outcome": ending.name}
             if ending.stage:
                 labels["stage"] = ending.stage
@@ -202,16 +206,15 @@ class Log:
                     "logging.googleapis.com/labels": labels,
                 }
             )
-        if now - self._counted_at >= MIN_INTERVAL_S:
+        if now - self._counted_at >= COUNTERS_EVERY_S:
             self._count(now)
 
-    def _alert(self, fields: dict[str, Any], now: float) -> Severity:
-        if self._alerted_at is not None and now - self._alerted_at < MIN_INTERVAL_S:
-            self._held_back += 1
-            return Severity.ERROR
-        fields["faults_held_back"] = self._held_back
-        self._alerted_at, self._held_back = now, 0
-        return Severity.CRITICAL
+    def _is_sampled(self, severity: Severity, fields: dict[str, Any]) -> bool:
+        if severity is not Severity.INFO or self._success_sample == 1:
+            return True
+        fields["sample"] = self._success_sample  # so that a reader can multiply
+        self._successes += 1
+        return self._successes % self._success_sample == 1
 
     def _count(self, now: float) -> None:
         if self._counters is None or self._severity > Severity.INFO:
@@ -276,7 +279,7 @@ def _ms(seconds: float) -> float:
 
 
 def _execution_id() -> str:
-    """The framework's name for this execution, which it keeps whether or not it logs it; empty without one."""
+    """Return the framework's name for this execution, which it keeps whether or not it logs it; empty without one."""
     framework = loaded.module("functions_framework.execution_id")
     context = getattr(framework, "execution_context_var", None)
     execution = None if context is None else context.get()

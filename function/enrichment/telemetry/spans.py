@@ -36,13 +36,13 @@ class Span:
         self.trace = trace
 
     def set(self, name: str, value: Attribute) -> None:
-        """Takes note of an attribute."""
+        """Note an attribute."""
 
     def end(self, outcome: Outcome) -> None:
-        """Takes note of what an event came to."""
+        """Note how an event ended."""
 
     def fail(self, reason: str) -> None:
-        """Takes note that it failed, by a stable code."""
+        """Note that it failed, by a stable code."""
 
     def __enter__(self) -> "Span":
         return self
@@ -50,7 +50,7 @@ class Span:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends the span."""
+        """End the span."""
 
 
 def span(
@@ -59,7 +59,7 @@ def span(
     kind: Kind = "INTERNAL",
     attributes: Mapping[str, Attribute] | None = None,
 ) -> Span:
-    """Begins a span, to be used as a context manager in the task that called.
+    """Begin a span, to be used as a context manager in the task that called.
 
     Its parent is the current span where that belongs to the same trace or the trace is new; else the span that the
     trace names, and the current one is linked.
@@ -91,7 +91,7 @@ def span(
 
 
 def message_attributes(message: "Message") -> dict[str, Attribute]:
-    """What a consumer's span says of its message.
+    """Return what a consumer's span says of its message.
 
     Args:
         message: The message.

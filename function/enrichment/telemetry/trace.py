@@ -24,7 +24,7 @@ class Trace:
     Args:
         trace_id: 32 lower-case hexadecimal digits.
         traceparent: The header that carries it onwards, version 00.
-        new: Whether the trace began here, since nobody upstream named one. Its span id is then nobody's span.
+        new: Whether the trace began here, since no caller named one. No span has its span id then.
     """
 
     trace_id: str
@@ -43,7 +43,7 @@ class Trace:
 
     @property
     def sampled(self) -> bool:
-        """Whether somebody upstream may have recorded the trace (section 3.2.2.5.1)."""
+        """Whether a caller may have recorded the trace (section 3.2.2.5.1)."""
         return bool(self.flags & _SAMPLED)
 
 
@@ -52,7 +52,7 @@ def find(
     attributes: Mapping[str, str],
     random_hex: Callable[[int], str] = secrets.token_hex,
 ) -> Trace:
-    """Takes up the trace a delivery belongs to, or starts one.
+    """Find the trace a delivery belongs to, or start one.
 
     Looks at the CloudEvent's `traceparent` extension, then at the message attributes `googclient_traceparent`
     (written by Pub/Sub's client libraries) and `traceparent`. The first valid one is passed on, in the
@@ -73,7 +73,7 @@ def find(
 
 
 def of_request(headers: Mapping[str, str], random_hex: Callable[[int], str] = secrets.token_hex) -> Trace:
-    """Takes up the trace an HTTP request belongs to, or starts one.
+    """Find the trace an HTTP request belongs to, or start one.
 
     Looks at `traceparent`, then at `X-Cloud-Trace-Context`, which Google's front ends write on every request
     (https://cloud.google.com/trace/docs/trace-context#legacy-http-header): `TRACE_ID/SPAN_ID;o=OPTIONS`.
@@ -116,5 +116,5 @@ def _of_cloud_trace(value: str, random_hex: Callable[[int], str]) -> Trace | Non
 
 def _fresh(random_hex: Callable[[int], str]) -> Trace:
     trace_id = random_hex(16)
-    # Not sampled: nobody recorded a span of it, so nobody downstream need record one for our sake.
+    # Not sampled: no span of it was recorded, so the next service need not record one either.
     return Trace(trace_id, f"00-{trace_id}-{random_hex(8)}-00", new=True)

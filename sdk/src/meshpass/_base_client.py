@@ -43,7 +43,7 @@ class BaseClient(Generic[Result]):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Unpack[ClientOptions]) -> "Self":
-        """Build a client from `GKE_GATEWAY_*`, `JWT_*` and `SIGNING_KEY_*`; see `Settings`.
+        """Build a client from `GKE_GATEWAY_*`, `IDENTITY`, `JWT_*` and `SIGNING_KEY_*`; see `Settings`.
 
         Args:
             environ: The variables; the process's own when None.

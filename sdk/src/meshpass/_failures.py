@@ -25,12 +25,22 @@ _SPENT: dict[Phase, tuple[str, str]] = {
 }
 
 
-def unreachable(service: Service, why: str) -> GatewayUnreachable:
-    """No connection could be made."""
+def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUnreachable:
+    """No connection could be made.
+
+    Args:
+        service: What was called.
+        why: In a few words.
+        reset: Whether the other side ended it, as a gateway ends TLS for a host that it does not serve.
+    """
+    hint = "Check its address, the VPC route to it and the firewall."
+    if reset and service.origin.scheme == "https":
+        hint = (
+            f"Check that it serves the host {service.name} (GKE_GATEWAY_HOST): it resets TLS for any other. "
+            "Then check its address."
+        )
     return GatewayUnreachable(
-        f"T{service.peer[1:]} cannot be reached: {why}.",
-        service=service.name,
-        hint="Check its address, the VPC route to it and the firewall.",
+        f"T{service.peer[1:]} cannot be reached: {why}.", service=service.name, hint=hint
     )
 
 
@@ -79,8 +89,14 @@ def connection_lost(service: Service, why: str) -> UpstreamUnavailable:
         f"The connection to {service.where} broke before the answer was complete: {why}.",
         code="connection_lost",
         service=service.name,
-        hint="It is not known whether the service did the work.",
+        hint="It is not known whether the service did the work." + _perhaps_tls(service),
     )
+
+
+def _perhaps_tls(service: Service) -> str:
+    if service.origin.scheme == "https":
+        return ""
+    return " If this port speaks TLS, the gateway's URL must begin with https://."
 
 
 def is_lost(error: MeshError | None) -> bool:
@@ -108,7 +124,10 @@ def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
 def from_connect(service: Service, exc: BaseException) -> MeshError:
     """Turn a failure to connect into the error it means."""
     tls = _innermost(exc, ssl.SSLError)
-    return tls_failed(service, tls) if tls else unreachable(service, reason(exc))
+    if tls:
+        return tls_failed(service, tls)
+    cause = _innermost(exc, OSError)
+    return unreachable(service, reason(exc), reset=isinstance(cause, ConnectionResetError))
 
 
 def from_exchange(service: Service, exc: BaseException) -> MeshError:

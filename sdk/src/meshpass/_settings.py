@@ -4,13 +4,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_problem
 from meshpass._errors import ConfigurationError
 from meshpass._jwt import SignedJWT
 from meshpass._keys import KeyFile, SecretManagerKey, is_secret_version
 
+if TYPE_CHECKING:
+    from meshpass._google.id_token import GoogleIDToken
+
 _REQUIRED = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE")
+_OF_SIGNED_JWT = ("JWT_ISSUER", "JWT_SCOPE")
+
+SIGNED_JWT = "signed-jwt"
+GOOGLE = "google"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +29,12 @@ class Settings:
         base_url: The service's virtual origin, such as `https://user-profile.internal`.
         address: The gateway's address with its port, such as `10.128.0.5:443`.
         ca_file: PEM bundle of the CA that signed the gateway's certificate; the system's CAs when None.
-        issuer: The token's `iss`.
+        issuer: The token's `iss`; empty where Google issues it.
         audience: The token's `aud`.
-        scope: The token's `scope`.
+        scope: The token's `scope`; empty where Google issues it.
         subject: The token's `sub`; the issuer when None.
-        key: Where the signing key comes from.
+        key: Where the signing key comes from; None where Google issues the token.
+        identity: `signed-jwt`, a token that this process signs; or `google`, a Google ID token of its own identity.
     """
 
     base_url: str
@@ -35,7 +44,8 @@ class Settings:
     audience: str
     scope: str
     subject: str | None
-    key: KeyFile | SecretManagerKey
+    key: KeyFile | SecretManagerKey | None
+    identity: str = SIGNED_JWT
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -52,20 +62,26 @@ class Settings:
         if problems:
             raise ConfigurationError(problems)
         gateway = parse_origin(env["GKE_GATEWAY_URL"])
-        ca_file, key_file = env.get("GKE_GATEWAY_CA_FILE"), env.get("SIGNING_KEY_FILE")
+        ca_file, identity = env.get("GKE_GATEWAY_CA_FILE"), env.get("IDENTITY") or SIGNED_JWT
+        signed = identity == SIGNED_JWT
         return cls(
             base_url=_virtual_origin(gateway, env["GKE_GATEWAY_HOST"]).url,
             address=str(Address(gateway.host, gateway.port)),
             ca_file=Path(ca_file) if ca_file else None,
-            issuer=env["JWT_ISSUER"],
+            issuer=env["JWT_ISSUER"] if signed else "",
             audience=env["JWT_AUDIENCE"],
-            scope=env["JWT_SCOPE"],
-            subject=env.get("JWT_SUBJECT") or None,
-            key=KeyFile(Path(key_file)) if key_file else SecretManagerKey(env["SIGNING_KEY_SECRET_ID"]),
+            scope=env["JWT_SCOPE"] if signed else "",
+            subject=(env.get("JWT_SUBJECT") or None) if signed else None,
+            key=_key(env) if signed else None,
+            identity=identity,
         )
 
-    def token_source(self) -> SignedJWT:
-        """Return a new source of the caller's tokens; its key is read on the first call."""
+    def token_source(self) -> "SignedJWT | GoogleIDToken":
+        """Return a new source of the caller's tokens; its key is read, or Google asked, on the first call."""
+        if self.key is None:
+            from meshpass._google.id_token import GoogleIDToken
+
+            return GoogleIDToken(self.audience)
         return SignedJWT(self.issuer, self.audience, self.key, subject=self.subject, scope=self.scope)
 
 
@@ -74,7 +90,15 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
 
     A program with variables of its own adds its problems to these and reports all of them at once.
     """
-    problems = [f"{name} is missing." for name in _REQUIRED if not environ.get(name)]
+    identity = environ.get("IDENTITY") or SIGNED_JWT
+    signed = identity != GOOGLE
+    problems = [
+        f"{name} is missing."
+        for name in _REQUIRED
+        if not environ.get(name) and (signed or name not in _OF_SIGNED_JWT)
+    ]
+    if identity not in (SIGNED_JWT, GOOGLE):
+        problems.append(f"IDENTITY is {identity[:200]!r}; it must be {SIGNED_JWT} or {GOOGLE}.")
     problems += [
         f"{name} has spaces around it or control characters in it."
         for name in ("JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE", "JWT_SUBJECT")
@@ -82,8 +106,14 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
     ]
     problems += _gateway_problems(environ.get("GKE_GATEWAY_URL", ""), environ.get("GKE_GATEWAY_HOST", ""))
     problems += _file_problems(environ, "GKE_GATEWAY_CA_FILE")
-    problems += _key_problems(environ)
+    if signed:
+        problems += _key_problems(environ)
     return problems
+
+
+def _key(environ: Mapping[str, str]) -> KeyFile | SecretManagerKey:
+    file = environ.get("SIGNING_KEY_FILE")
+    return KeyFile(Path(file)) if file else SecretManagerKey(environ["SIGNING_KEY_SECRET_ID"])
 
 
 def _gateway_problems(url: str, host: str) -> list[str]:

@@ -14,6 +14,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
 from meshlab.cloud.bigquery.control import Stats, order_faults, stats
+from meshlab.cloud.bigquery.errors import REFUSALS
 from meshlab.cloud.bigquery.faults import PASSING_REASONS, FaultKind, FaultPlan, Faults
 
 if TYPE_CHECKING:
@@ -183,3 +184,60 @@ def test_another_seed_fails_other_requests() -> None:
     plans = [FaultPlan(Faults(partial_share=0.3, seed=seed), 0.0) for seed in (7, 8)]
     one, other = ([plan.next(1, 0.0).kind for _ in range(100)] for plan in plans)
     assert one != other
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_is_a_403_with_googles_reason_and_words(client: Client, host: str, refusal: str) -> None:
+    order_faults(host, Faults(refusal=refusal))
+    with pytest.raises(exceptions.Forbidden) as caught:
+        insert(client, "a")
+    reason, message = REFUSALS[refusal]
+    assert [error["reason"] for error in caught.value.errors] == [reason]
+    assert message in str(caught.value)
+    assert ids_in(client) == []
+    order_faults(host, Faults())
+    assert insert(client, "a") == []
+
+
+def recreate(client: Client) -> None:
+    client.delete_table(TABLE)
+    client.create_table(client_library.Table(TABLE, schema=[client_library.SchemaField("id", "STRING")]))
+
+
+def test_rows_for_a_recreated_table_are_acknowledged_and_lost_while_the_service_does_not_know_it(
+    client: Client, host: str, clock: Clock
+) -> None:
+    order_faults(host, Faults(lag_s=60))
+    recreate(client)
+    assert insert(client, "a") == []
+    assert ids_in(client) == []
+    clock.now_s += 60
+    assert insert(client, "b") == []
+    assert ids_in(client) == ["b"]
+    assert stats(host) == Stats(requests=2, rows=2, written=1, dropped=1)
+
+
+def test_a_table_that_is_new_under_its_name_is_not_found_while_the_service_does_not_know_it(
+    client: Client, host: str, clock: Clock
+) -> None:
+    clock.now_s += 1000  # the fixture's own table is older than the lag
+    order_faults(host, Faults(lag_s=60))
+    new = "p.d.new"
+    client.create_table(client_library.Table(new, schema=[client_library.SchemaField("id", "STRING")]))
+    send: Any = client.insert_rows_json
+    with pytest.raises(exceptions.NotFound):
+        send(new, [{"id": "a"}], retry=None)
+    assert insert(client, "a") == []
+    clock.now_s += 60
+    assert send(new, [{"id": "a"}], retry=None) == []
+
+
+def test_the_time_of_creation_tells_a_recreated_table_from_the_first(client: Client, clock: Clock) -> None:
+    first = client.get_table(TABLE).created
+    clock.now_s += 1
+    recreate(client)
+    assert client.get_table(TABLE).created != first
+
+
+def test_an_unknown_refusal_is_refused(host: str) -> None:
+    assert send_order(host, b'{"refusal": "mood"}')[0] == 400

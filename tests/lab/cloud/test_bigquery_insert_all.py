@@ -119,6 +119,8 @@ def test_a_required_field_must_be_there(client: Client, row: dict[str, Any]) -> 
         ({"place": "Oslo"}, "place", "This field: place is a record."),
         ({"place": {"zip": 1}}, "", "Missing required field: Msg_0_CLOUD_QUERY_TABLE.place.city."),
         ({"items": [{}, {"name": ["x"]}]}, "items[1].name", "Array specified for non-repeated field: name."),
+        ({"items": {"name": "x"}}, "items", "Repeated record added outside of an array."),
+        ({"items": "x"}, "items", "Repeated field must be imported as a JSON array. Field: items."),
         ({"tags": "x"}, "tags", "Repeated field must be imported as a JSON array. Field: tags."),
         (
             {"tags": ["x", None]},
@@ -251,3 +253,30 @@ def test_python_values_go_in_through_insert_rows(client: Client) -> None:
 
     (row,) = client.list_rows(TABLE)
     assert row["items"] == [{"name": "i", "at": at}]
+
+
+@pytest.mark.parametrize(
+    ("days", "accepted"), [(-1826, False), (-1824, True), (0, True), (365, True), (367, False)]
+)
+@pytest.mark.parametrize("kind", ["TIMESTAMP", "DATE"])
+def test_a_partition_out_of_range_takes_no_streamed_row(
+    client: Client, clock: Clock, kind: str, days: int, accepted: bool
+) -> None:
+    table = client_library.Table("p.d.by_day", schema=[Field("id", "STRING"), Field("at", kind)])
+    table.time_partitioning = client_library.TimePartitioning(field="at")
+    client.create_table(table)
+    at = datetime.datetime.fromtimestamp(clock.now_s, datetime.UTC) + datetime.timedelta(days)
+    value = at.date().isoformat() if kind == "DATE" else at.isoformat()
+
+    errors = client.insert_rows_json("p.d.by_day", [{"id": "a", "at": value}])
+
+    assert len(list(client.list_rows("p.d.by_day"))) == accepted
+    if not accepted:
+        (error,) = errors[0]["errors"]
+        assert (error["reason"], error["location"]) == ("invalid", "")
+        assert error["message"].startswith("Value ")
+        assert error["message"].endswith(
+            " for partition column at of the destination table p:d.by_day is outside the allowed bounds. You can only "
+            "stream to partitions of date range within 1825 days in the past and 366 days in the future relative to "
+            "the current date."
+        )

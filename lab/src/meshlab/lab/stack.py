@@ -236,6 +236,8 @@ class Lab:
             # What `python -m enrichment redrive` takes; the topic is named in full there.
             "DEAD_LETTER_SUBSCRIPTION": self.resources.dead_letter_subscription,
             "UNDELIVERED_SUBSCRIPTION": self.resources.undelivered_subscription,
+            # The fake knows a recreated table at once.
+            "TABLE_RECREATED_HOLD_S": "0",
         }
         shared = (
             "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_SUBJECT", "JWT_AUDIENCE", "JWT_SCOPE",

@@ -102,7 +102,7 @@ def promote(
     """
     values = path_values(value or [])
     with reported(as_json=as_json):
-        proof = GatewayProof(given.settings(), path, values, calls)
+        proof = GatewayProof(given.signed().settings(), path, values, calls)
         keys = _ring(store, drain).promote(proof)
         when = instant((keys.promoted_at or 0) + drain)
         _tell(keys, as_json, f"Proven by {calls} calls and promoted. After {when}: `meshpass keys retire`.")
@@ -169,7 +169,7 @@ def status(
         in_file = _kids_in(manifest) if manifest else None
         accepted: dict[int, KeyLifecycleError | None] = {}
         if path is not None:
-            proof = GatewayProof(given.settings(), path, path_values(value or []), calls=1)
+            proof = GatewayProof(given.signed().settings(), path, path_values(value or []), calls=1)
             accepted = dict(ring.probe(proof))
     rows = [_row(version, in_file, accepted) for version in keys.versions]
     if as_json:

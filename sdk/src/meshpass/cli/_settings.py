@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from meshpass._errors import ConfigurationError
-from meshpass._settings import Settings
+from meshpass._settings import GOOGLE, SIGNED_JWT, Settings
 
 if TYPE_CHECKING:
     from meshpass._token import TokenSource
@@ -26,14 +26,6 @@ _VARIABLES = {
     "subject": ("JWT_SUBJECT", "The token's sub; else the issuer."),
     "key_file": ("SIGNING_KEY_FILE", "The signing key's PEM file."),
     "key_secret": ("SIGNING_KEY_SECRET_ID", "projects/P/secrets/S/versions/V of the signing key."),
-}
-# What a Google ID token needs none of.
-_OF_SIGNING = {
-    "JWT_ISSUER": "-",
-    "JWT_SCOPE": "-",
-    "JWT_SUBJECT": "",
-    "SIGNING_KEY_FILE": "",
-    "SIGNING_KEY_SECRET_ID": "projects/-/secrets/none/versions/1",
 }
 
 
@@ -51,6 +43,15 @@ class Given:
     google: bool = False
     impersonate: str | None = None
 
+    def __post_init__(self) -> None:
+        """Take the identity from the environment where no option says it."""
+        if self.environ.get("IDENTITY") == GOOGLE:
+            object.__setattr__(self, "google", True)
+
+    def signed(self) -> "Given":
+        """Return the same for a token that is signed here, whatever the environment says."""
+        return Given({**self.environ, "IDENTITY": SIGNED_JWT})
+
     def settings(self) -> Settings:
         """Return the settings.
 
@@ -61,7 +62,7 @@ class Given:
             raise ConfigurationError(
                 "--impersonate needs --google: only an ID token can be another account's."
             )
-        return Settings.from_env({**self.environ, **_OF_SIGNING} if self.google else self.environ)
+        return Settings.from_env({**self.environ, "IDENTITY": GOOGLE} if self.google else self.environ)
 
     def token_source(self, settings: Settings) -> "TokenSource":
         """Return the source of the caller's tokens."""

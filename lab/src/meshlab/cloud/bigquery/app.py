@@ -19,9 +19,23 @@ from starlette.routing import Route
 
 from meshlab.cloud.bigquery.catalogue import LOCATION, Catalogue
 from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH, Stats
-from meshlab.cloud.bigquery.errors import ApiError, backend_error, invalid, unsupported
+from meshlab.cloud.bigquery.errors import (
+    ApiError,
+    backend_error,
+    invalid,
+    not_found,
+    refused,
+    unsupported,
+)
 from meshlab.cloud.bigquery.faults import FaultKind, FaultPlan, Faults
-from meshlab.cloud.bigquery.insert_all import MAX_BODY_BYTES, fail_rows, judge, parse_request, too_large
+from meshlab.cloud.bigquery.insert_all import (
+    MAX_BODY_BYTES,
+    Partitions,
+    fail_rows,
+    judge,
+    parse_request,
+    too_large,
+)
 from meshlab.cloud.bigquery.jobs import Job, Jobs
 from meshlab.cloud.bigquery.schema import Schema
 from meshlab.cloud.bigquery.store import Store
@@ -104,12 +118,22 @@ class _Api:
         if fault.kind is FaultKind.UNAVAILABLE:
             self._stats.unavailable += 1
             raise backend_error()
+        if refusal := self._plan.faults.refusal:
+            raise refused(refusal)
         table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
-        verdict = judge(wanted, table.schema)
+        now_s = self._now_s()
+        column = table.partition_column()
+        partitions = Partitions(table.resource["id"], column, now_s) if column else None
+        verdict = judge(wanted, table.schema, partitions)
+        unknown = now_s - table.created_at_s < self._plan.faults.lag_s
+        if unknown and not table.recreated:
+            raise not_found("Table", table.resource["id"])
         if fault.kind is FaultKind.PARTIAL and not verdict.insert_errors:
             self._stats.partial += 1
             verdict = fail_rows(fault.bad_rows, len(wanted.rows))
-        now_s = self._now_s()
+        if unknown:
+            self._stats.dropped += len(verdict.accepted)
+            return {"kind": "bigquery#tableDataInsertAllResponse"}
         rows = [row for insert_id, row in verdict.accepted if table.seen.admit(insert_id, now_s)]
         self._store.append(table.stored, rows)
         self._stats.written += len(rows)

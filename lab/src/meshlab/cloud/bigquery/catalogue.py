@@ -48,6 +48,10 @@ class Table:
     """A table: its resource, its schema, where its rows are, and the insertIds it has taken lately.
 
     A view is one without rows of its own, but with the query that gives them, in GoogleSQL.
+
+    Attributes:
+        created_at_s: When it was created, in seconds since the epoch.
+        recreated: Whether another table had its name before.
     """
 
     resource: dict[str, Any]
@@ -55,6 +59,12 @@ class Table:
     stored: str
     query: str = ""
     seen: Deduplicator = field(default_factory=Deduplicator)
+    created_at_s: float = 0.0
+    recreated: bool = False
+
+    def partition_column(self) -> str | None:
+        """Return the column that it is partitioned by; None where there is none."""
+        return (self.resource.get("timePartitioning") or {}).get("field")
 
 
 @dataclass(slots=True)
@@ -77,6 +87,7 @@ class Catalogue:
         self._store = store
         self._now_s = now_s
         self._datasets: dict[tuple[str, str], Dataset] = {}
+        self._deleted: set[tuple[str, str, str]] = set()
 
     def create_dataset(self, project: str, body: Mapping[str, Any]) -> Dataset:
         """Create a dataset from the body of `datasets.insert`."""
@@ -206,6 +217,7 @@ class Catalogue:
         """Delete a table with its rows, or a view."""
         found = self.table(project, dataset, table)
         del self._datasets[project, dataset].tables[table]
+        self._deleted.add((project, dataset, table))
         if not found.query:
             self._store.drop(found.stored)
 
@@ -224,7 +236,8 @@ class Catalogue:
             "location": LOCATION,
             **self._times(),
         }
-        return Table(resource, schema, stored)
+        recreated = name in self._deleted
+        return Table(resource, schema, stored, created_at_s=self._now_s(), recreated=recreated)
 
     def _times(self) -> dict[str, str]:
         now_ms = str(int(self._now_s() * 1000))

@@ -33,6 +33,7 @@ class Stats:
         unavailable: Requests that were answered 503 on order.
         partial: Requests of which rows failed on order.
         lost_answers: Requests whose rows were written while their answer was lost on order.
+        dropped: Rows that were acknowledged and went into a table that is no more, on order.
     """
 
     requests: int = 0
@@ -41,6 +42,7 @@ class Stats:
     unavailable: int = 0
     partial: int = 0
     lost_answers: int = 0
+    dropped: int = 0
 
 
 def order_faults(host: str, faults: Faults, *, timeout_s: float = 5.0) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _STATUS = {
     400: "INVALID_ARGUMENT",
+    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ALREADY_EXISTS",
     413: "INVALID_ARGUMENT",
@@ -65,6 +66,49 @@ def backend_error() -> ApiError:
     return ApiError(
         503, "backendError", "Error encountered during execution. Retrying may solve the problem."
     )
+
+
+REFUSALS = {
+    "access_denied": (
+        "accessDenied",
+        "Access Denied: Table p:d.t: Permission bigquery.tables.updateData denied on table p:d.t.",
+    ),
+    "billing_disabled": (
+        "billingNotEnabled",
+        "Billing has not been enabled for this project. Enable billing at https://console.cloud.google.com/billing.",
+    ),
+    "free_tier": (
+        "accessDenied",
+        "Access Denied: BigQuery BigQuery: Streaming insert is not allowed in the free tier",
+    ),
+    "vpc_service_controls": (
+        "vpcServiceControls",
+        "VPC Service Controls: Request is prohibited by organization's policy. vpcServiceControlsUniqueIdentifier: x.",
+    ),
+    "api_disabled": (
+        "accessNotConfigured",
+        "BigQuery API has not been used in project 1 before or it is disabled.",
+    ),
+    "quota_exceeded": (
+        "quotaExceeded",
+        "Quota exceeded: Your project exceeded quota for streaming insert rows.",
+    ),
+    "rate_limit_exceeded": (
+        "rateLimitExceeded",
+        "Exceeded rate limits: Your table exceeded quota for streaming insert rows per second per table.",
+    ),
+}
+"""What the service answers with 403, by the fault that orders it: its reason and its message."""
+
+
+def refused(kind: str) -> ApiError:
+    """Refuse a request with 403, in the service's words.
+
+    Args:
+        kind: One of `REFUSALS`.
+    """
+    reason, message = REFUSALS[kind]
+    return ApiError(403, reason, message)
 
 
 def unsupported(what: str) -> ApiError:

@@ -12,6 +12,8 @@ import random
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from meshlab.cloud.bigquery.errors import REFUSALS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,6 +37,10 @@ class Faults:
         lost_answer_share: The share of requests, 0 to 1, whose rows are written while the client does not learn it:
             half of them end with 503 `backendError`, half with a closed connection.
         delay_s: How long each request takes, in seconds; its rows are written at the end of that.
+        refusal: Every request is answered with this 403: one of `errors.REFUSALS`; empty for none.
+        lag_s: For how long insertAll does not know of a change of a table, in seconds. Rows for a table that was
+            deleted and made anew go into the old one, where they are lost, and the answer is 200; a table that is new
+            under its name is not found.
         seed: Decides which requests and which rows.
 
     Raises:
@@ -45,6 +51,8 @@ class Faults:
     partial_share: float = 0.0
     lost_answer_share: float = 0.0
     delay_s: float = 0.0
+    refusal: str = ""
+    lag_s: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -131,6 +139,8 @@ def _problem(name: str, value: Any) -> str:  # noqa: ANN401 - whatever stood in 
     """What is wrong with the value of a fault; empty if nothing is."""
     if name == "seed":
         return "" if type(value) is int else "seed must be an integer."
+    if name == "refusal":
+        return "" if value in ("", *REFUSALS) else f"refusal must be one of {', '.join(REFUSALS)}."
     if type(value) not in (int, float) or not math.isfinite(value):
         return f"{name} must be a number."
     if name.endswith("_share"):

@@ -8,6 +8,7 @@ Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/inser
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 MAX_ROWS = 50_000
 MAX_INSERT_ID_CHARS = 128
 DEDUPLICATION_WINDOW_S = 60.0
+PAST_DAYS = 1825
+FUTURE_DAYS = 366
 
 Row = dict[str, "Stored | list[Any] | Row | None"]
 
@@ -66,18 +69,22 @@ def parse_request(body: Mapping[str, Any]) -> Request:
     )
 
 
-def judge(request: Request, schema: Schema) -> Verdict:
+def judge(request: Request, schema: Schema, partitions: Partitions | None = None) -> Verdict:
     """Check each row against the schema and apply the rule for requests with bad rows.
 
     Args:
         request: The rows and options.
         schema: The table's schema.
+        partitions: Which partitions take streamed rows; None where the table has none by a column.
     """
     accepted: list[tuple[str | None, Row]] = []
     errors: list[dict[str, Any]] = []
     for index, (insert_id, content) in enumerate(request.rows):
         try:
-            accepted.append((insert_id, _record(content, schema, "", request.ignore_unknown_values)))
+            row = _record(content, schema, "", request.ignore_unknown_values)
+            if partitions is not None:
+                partitions.check(row)
+            accepted.append((insert_id, row))
         except _RowError as error:
             errors.append(_error(index, "invalid", error.location, str(error)))
     if errors and not request.skip_invalid_rows:
@@ -95,6 +102,41 @@ def fail_rows(bad_rows: Mapping[int, str], row_count: int) -> Verdict:
     message = "Error encountered during execution. Retrying may solve the problem."
     errors = [_error(index, reason, "", message) for index, reason in bad_rows.items()]
     return Verdict([], _with_stopped(errors, row_count))
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """The partitions of a table that take streamed rows.
+
+    Source: https://cloud.google.com/bigquery/docs/streaming-data-into-bigquery#time-unit_column_partitioning
+
+    Args:
+        table: The table as the service names it, `p:d.t`.
+        column: The column that the table is partitioned by.
+        now_s: The time, in seconds since the epoch.
+    """
+
+    table: str
+    column: str
+    now_s: float
+
+    def check(self, row: Row) -> None:
+        """Refuse a row whose partition is too far in the past or in the future."""
+        value = row.get(self.column)
+        if not isinstance(value, str):
+            return
+        moment = datetime.datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=datetime.UTC)
+        days = (moment.timestamp() - self.now_s) / 86_400
+        if not -PAST_DAYS <= days <= FUTURE_DAYS:
+            raise _RowError(
+                f"Value {round(moment.timestamp() * 1_000_000)} for partition column {self.column} of the destination "
+                f"table {self.table} is outside the allowed bounds. You can only stream to partitions of date range "
+                f"within {PAST_DAYS} days in the past and {FUTURE_DAYS} days in the future relative to the current "
+                "date.",
+                "",
+            )
 
 
 class Deduplicator:
@@ -170,6 +212,8 @@ def _record(content: Mapping[str, Any], schema: Schema, path: str, ignore_unknow
 
 
 def _array(field: Field, value: Any, path: str, ignore_unknown: bool) -> list[Any]:  # noqa: ANN401
+    if isinstance(value, Mapping) and field.record is not None:
+        raise _RowError("Repeated record added outside of an array.", path)
     if not isinstance(value, list):
         raise _RowError(f"Repeated field must be imported as a JSON array. Field: {field.name}.", path)
     items = []

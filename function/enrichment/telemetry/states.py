@@ -1,0 +1,89 @@
+"""States in which no event gets through, which end in a line of alert grade: at most one a minute for each state.
+
+===============  ===================================================================
+state            when
+===============  ===================================================================
+fault            a delivery ended as a fault
+retry            for two minutes nothing got through, and three deliveries or more were handed back
+dead-lettered    for one minute nothing got through, and ten deliveries or more were dead-lettered
+===============  ===================================================================
+"""
+
+from dataclasses import dataclass
+
+MIN_INTERVAL_S = 60.0
+"""Least time between two lines of alert grade for one state, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When deliveries that all end in one way are a state to alert on.
+
+    Args:
+        least: Fewest deliveries.
+        lasting_s: For how long at least, from the first of them, in seconds.
+        alert: What the line says of it; `{count}` and `{for_s}` are filled in.
+    """
+
+    least: int
+    lasting_s: float
+    alert: str
+
+
+RULES = {
+    "fault": Rule(1, 0.0, "Events are held up until the configuration is corrected."),
+    "retry": Rule(3, 120.0, "No event has got through for {for_s} s: {count} were handed back."),
+    "dead-lettered": Rule(10, 60.0, "No event has got through for {for_s} s: {count} were dead-lettered."),
+}
+"""By the name of the end. Any other end shows that events get through."""
+
+NO_EVENT = frozenset({"refused"})
+"""Ends that say nothing about it: a request that is none for a lookup."""
+
+
+@dataclass(slots=True)
+class _Streak:
+    since_s: float
+    count: int = 0
+    alerted_at_s: float | None = None
+    held_back: int = 0
+
+
+class States:
+    """Follows how deliveries end. One that gets through ends every state; the least time between two lines stays."""
+
+    def __init__(self) -> None:
+        self._streaks: dict[str, _Streak] = {}
+
+    def ended(self, name: str, now_s: float) -> dict[str, str | int] | None:
+        """Note how a delivery ended.
+
+        Args:
+            name: The end: `written`, `retry`.
+            now_s: The time, in seconds that only grow.
+
+        Returns:
+            What an alert says, where its line is to be one; else None.
+        """
+        rule = RULES.get(name)
+        if rule is None:
+            if name not in NO_EVENT and self._streaks:
+                for streak in self._streaks.values():
+                    streak.count = 0
+            return None
+        streak = self._streaks.setdefault(name, _Streak(now_s))
+        if not streak.count:
+            streak.since_s = now_s
+        streak.count += 1
+        for_s = now_s - streak.since_s
+        if streak.count < rule.least or for_s < rule.lasting_s:
+            return None
+        if streak.alerted_at_s is not None and now_s - streak.alerted_at_s < MIN_INTERVAL_S:
+            streak.held_back += 1
+            return None
+        held_back, streak.held_back, streak.alerted_at_s = streak.held_back, 0, now_s
+        return {
+            "alert": rule.alert.format(count=streak.count, for_s=round(for_s)),
+            "state": name,
+            "held_back": held_back,
+        }
