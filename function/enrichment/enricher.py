@@ -132,9 +132,7 @@ class Enricher:
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
             return _decided(error)
 
-    async def _all(
-        self, parts: Sequence[Part], push: Push, whole: Delivery, time_left: EventTime
-    ) -> Outcome:
+    async def _all(self, parts: Sequence[Part], push: Push, whole: Delivery, time_left: EventTime) -> Outcome:
         """Take the events of one message to their ends, and give the gravest."""
         deliveries = [Delivery(whole.trace, whole.started_at, part.message) for part in parts]
         ended = await asyncio.gather(

@@ -266,6 +266,13 @@ def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
     assert all("profile" not in row.columns for row in world.rows)
 
 
+def with_attributes(push: Push, attributes: dict[str, str], extensions: dict[str, str]) -> Push:
+    """A delivery with these attributes of its message, and of the CloudEvent around it."""
+    assert isinstance(push.message, Message)
+    message = Message(push.message.data, attributes, push.message.message_id, push.message.publish_time)
+    return Push(push.body, message, extensions)
+
+
 DEAD_LETTERS = "projects/p/topics/dead-letters"
 EVENTS = "projects/p/topics/events"
 A_DEAD_LETTER = dict.fromkeys(dead_letter.ESSENTIAL, "x")
@@ -286,12 +293,11 @@ def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lette
     source: str, attributes: dict[str, str], disposition: Disposition
 ) -> None:
     world = World()
-    bad = delivery(event_id="")
-    bad["message"]["attributes"] = attributes  # type: ignore[index]
-    enricher = replace(pipeline(world), dead_letter_topic=DEAD_LETTERS)
-    outcome = asyncio.run(
-        enricher.handle(bad, {"source": f"//pubsub.googleapis.com/{source}"} if source else {})
-    )
+    extensions = {"source": f"//pubsub.googleapis.com/{source}"} if source else {}
+    enricher = pipeline(world)
+    enricher.dead_letter_topic = DEAD_LETTERS
+    bad = with_attributes(delivery(event_id=""), attributes, extensions)
+    outcome = asyncio.run(enricher.handle(bad))
     assert outcome.disposition is disposition
     assert len(world.letters) == (disposition is Disposition.DEAD_LETTERED)
     if disposition is Disposition.FAULT:
@@ -301,9 +307,8 @@ def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lette
 
 def test_a_good_event_that_was_a_dead_letter_once_is_written() -> None:
     world = World()
-    good = delivery()
-    good["message"]["attributes"] = A_DEAD_LETTER  # type: ignore[index]
-    assert asyncio.run(pipeline(world).handle(good, {})).disposition is Disposition.WRITTEN
+    good = with_attributes(delivery(), A_DEAD_LETTER, {})
+    assert asyncio.run(pipeline(world).handle(good)).disposition is Disposition.WRITTEN
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,18 @@ class Scene:
         now = datetime(2026, 3, 1, tzinfo=UTC)
         lookups = Lookups([(rules, world) for rules in config.lookups])
         self.enricher = Enricher(
-            config, lookups, world, world, TimeBudget(10.0), log, "v", "f", self.counters, lambda: now, sinks
+            config,
+            lookups,
+            world,
+            world,
+            TimeBudget(10.0),
+            log,
+            "v",
+            "f",
+            "",
+            self.counters,
+            lambda: now,
+            sinks,
         )
 
     def deliver(self, *events: dict[str, object] | bytes, message_id: str = "m-1") -> Disposition:
