@@ -38,7 +38,7 @@ async def enrich(event: CloudEvent) -> None:
 
 @functions_framework.aio.http
 async def lookup(request: Request) -> Response:
-    """Answers `GET /lookup/{key}` with what an event for this key would be joined with.
+    """Answer `GET /lookup/{key}` with what an event for this key would be joined with.
 
     Args:
         request: The request; who may send one is for Cloud Run's IAM to say.

@@ -1,26 +1,28 @@
-"""`python -m enrichment`: what people do around the function, at their own machine."""
+"""`python -m enrichment`: commands around the function, for a developer's machine."""
 
 import argparse
 import sys
 
 from enrichment import redrive
-from enrichment.commands import check, sql
+from enrichment.commands import check, init, schema, sql
 
 _COMMANDS = {
     "check": (check, "validate pipeline.toml against the table and a sample event"),
+    "init": (init, "propose a pipeline.toml and a table.json from sample events"),
     "redrive": (redrive, "send dead letters through the function again"),
+    "schema": (schema, "print the JSON schema of pipeline.toml"),
     "sql": (sql, "print a query over the function's table, with names filled in"),
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one command.
+    """Run one command.
 
     Returns:
         The exit code: 0 done, 1 not all of it, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m enrichment", description="What people do around the function, at their own machine."
+        prog="python -m enrichment", description="Commands around the function, for a developer's machine."
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, (module, about) in _COMMANDS.items():

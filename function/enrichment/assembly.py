@@ -1,12 +1,15 @@
-"""The parts put together, as the environment says. No client is made and no network touched before the first event."""
+"""Assembly of the parts, as the environment says. No client is made and no network used before the first event."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from enrichment.dead_letter import PubSubDeadLetters
 from enrichment.enricher import Enricher
-from enrichment.lookup import CachedLookup, MeshProfiles
+from enrichment.lookup import CachedLookup, Clients, Lookups, MeshProfiles
+from enrichment.lookup.lookups import counted_apart
+from enrichment.lookup.request import place_of
 from enrichment.settings import environment
+from enrichment.settings.lookup_rules import LookupRules
 from enrichment.sink import BigQuerySink
 from enrichment.sink.insert_all import InsertAllClient
 from enrichment.sink.table_watch import TableWatch
@@ -28,9 +31,11 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     """
     known, destinations = environment.read_for_events(env)
     counters = Counters()
+    clients = Clients()
+    lookups = [(rules, _cached(rules, clients, counters)) for rules in known.config.lookups]
     return Enricher(
         config=known.config,
-        lookup=CachedLookup(known.config.lookup, MeshProfiles(known.config.lookup), counters),
+        lookups=Lookups(lookups),
         sink=BigQuerySink(
             destinations.table,
             known.config.batch,
@@ -61,11 +66,32 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
 
     known = environment.read(env)
     counters = Counters()
-    rules = known.config.lookup
-    return HttpLookup(
-        CachedLookup(rules, MeshProfiles(rules), counters),
-        rules,
-        known.budget,
-        Log(known.project, known.severity, counters, success_sample=known.success_sample),
-        counters,
-    )
+    rules = _served(known.config.lookups, env.get("LOOKUP", ""))
+    log = Log(known.project, known.severity, counters, success_sample=known.success_sample)
+    log.started(f"lookup answers GET /lookup/{{key}} from {place_of(rules)}: {rules.method} {rules.path}")
+    return HttpLookup(_cached(rules, Clients(), counters), rules, known.budget, log, counters)
+
+
+def _cached(rules: LookupRules, clients: Clients, counters: Counters) -> CachedLookup:
+    source = MeshProfiles(rules, clients)
+    return CachedLookup(rules, source, counted_apart(counters, rules), batch_source=source)
+
+
+def _served(lookups: Sequence[LookupRules], name: str) -> LookupRules:
+    """Return the lookup that the HTTP entry point serves: the one that is named, or the only one that takes one key."""
+    servable = {rules.name: rules for rules in lookups if rules.takes_one_key}
+    if name in servable:
+        return servable[name]
+    names = ", ".join(servable) or "none"
+    if name:
+        raise environment.SettingsError(
+            [f"LOOKUP is {name[:200]!r}; it must name a lookup of pipeline.toml that takes one key: {names}."]
+        )
+    if len(servable) != 1:
+        problem = (
+            f"LOOKUP is not set, and {len(servable)} lookups of pipeline.toml take one key: set it to one of {names}."
+            if servable
+            else "pipeline.toml has no lookup that takes one key, so GET /lookup/{key} has nothing to ask."
+        )
+        raise environment.SettingsError([problem])
+    return next(iter(servable.values()))

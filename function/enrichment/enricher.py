@@ -16,13 +16,13 @@ from enrichment.errors import (
     Outcome,
     Stage,
     TransientError,
-    of_miss,
     of_unexpected_error,
 )
 from enrichment.event import message
 from enrichment.event.message import Message
-from enrichment.lookup import Lookup
-from enrichment.lookup.profile import Profile
+from enrichment.expressions import Scope
+from enrichment.lookup import Lookups
+from enrichment.lookup.profile import LookupResult
 from enrichment.settings.model import PipelineConfig
 from enrichment.sink import Sink
 from enrichment.telemetry import spans, trace
@@ -41,7 +41,7 @@ class Enricher:
 
     Args:
         config: What makes an event, and what is written of it.
-        lookup: Where profiles come from.
+        lookups: Where profiles come from.
         sink: Where rows go.
         dead_letters: Where bad events go.
         budget: How long one delivery may take.
@@ -54,7 +54,7 @@ class Enricher:
     """
 
     config: PipelineConfig
-    lookup: Lookup
+    lookups: Lookups
     sink: Sink
     dead_letters: DeadLetters
     budget: TimeBudget
@@ -120,32 +120,33 @@ class Enricher:
         return Outcome(Disposition.WRITTEN)
 
     async def _enrich(self, found: Message, delivery: Delivery, time_left: EventTime) -> None:
-        delivery.event = event.decode(found, self.config.event, self.config.lookup.key)
+        delivery.event = event.decode(found, self.config.event)
         self.sink.warm_up()
-        profile = await self._look_up(delivery.event.key, delivery, time_left)
-        built = row.build(
-            self.config.columns,
-            delivery.event,
-            profile,
-            found,
-            delivery.trace.trace_id,
-            self.now(),
+        scope = event.scope(delivery.event, found)
+        results = await self._look_up(scope, delivery, time_left)
+        profiles = {name: result.profile for name, result in results.items()}
+        scope = scope.extended(
+            {
+                **{name: profile.document if profile else None for name, profile in profiles.items()},
+                "trace": {"id": delivery.trace.trace_id},
+                "now": self.now(),
+            },
+            {name: profile.text for name, profile in profiles.items() if profile},
         )
+        built = row.build(self.config.columns, delivery.event.event_id, scope)
         with spans.span("write", delivery.trace):
             began_at = time.monotonic()
             await self.sink.write(built, time_left.end)
             delivery.write_s = time.monotonic() - began_at
 
-    async def _look_up(self, key: str, delivery: Delivery, time_left: EventTime) -> Profile | None:
-        with spans.span("lookup", delivery.trace) as span:
-            began_at = time.monotonic()
-            answer = await self.lookup.fetch(key, span.trace, time_left.lookup)
-            delivery.lookup_s = time.monotonic() - began_at
-            span.set("meshpass.cache", answer.event.value)
-        delivery.answer = answer
-        if answer.profile is None and (error := of_miss(self.config.lookup.on_miss)) is not None:
-            raise error
-        return answer.profile
+    async def _look_up(
+        self, scope: Scope, delivery: Delivery, time_left: EventTime
+    ) -> Mapping[str, LookupResult]:
+        answers = await self.lookups.fetch(scope, delivery.trace, time_left.lookup)
+        delivery.cache, delivery.lookup_s = answers.cache, answers.seconds
+        if answers.error is not None:
+            raise answers.error
+        return answers.results
 
 
 def _read(data: object) -> Message | EnrichmentError:

@@ -1,4 +1,4 @@
-"""The private HTTP entry point: `GET /lookup/{key}` gives what an event for that key would be joined with.
+"""Private HTTP entry point: `GET /lookup/{key}` gives what an event for that key would be joined with.
 
 =======================================  ======  ==================  ============
 when                                     status  `error`             logged as
@@ -9,13 +9,13 @@ the method is not GET or HEAD            405     method_not_allowed  refused
 the key cannot be one, or comes with     400     key_invalid,        refused
 a query                                          query_unexpected
 the service does not know the key        404     as it says itself   not-found
-the trouble will pass                    503     unavailable         retry
+a transient error                        503     unavailable         retry
 there was no answer in time              504     timeout             retry
 configuration or contract is broken      500     fault               fault
 =======================================  ======  ==================  ============
 
-A fault is a 500 even where a gateway would say 502: client libraries take a 502 for trouble that passes and call
-again, and nothing passes here until somebody has mended it.
+A fault is a 500 even where a gateway would say 502: client libraries take a 502 for a transient error and
+call again, and a fault stays until it is mended.
 """
 
 import re
@@ -30,7 +30,7 @@ import msgspec
 from enrichment.deadline import TimeBudget
 from enrichment.errors import Disposition, EnrichmentError, Stage, failure, of_unexpected_error
 from enrichment.lookup.profile import CacheEvent, LookupResult
-from enrichment.settings.model import LookupRules
+from enrichment.settings.lookup_rules import LookupRules
 from enrichment.telemetry import spans, trace
 from enrichment.telemetry.counters import Count, uncounted
 from enrichment.telemetry.log import Ending, Log, Severity
@@ -79,7 +79,7 @@ _CACHE_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a caller is told, and how the log tells it.
+    """A reply to the caller, with its line in the log.
 
     Args:
         status: The HTTP status.
@@ -100,7 +100,7 @@ class RefusedError(Exception):
     """The request is not one for a lookup.
 
     Args:
-        reply: What to tell the caller.
+        reply: The reply to the caller.
     """
 
     def __init__(self, reply: Reply) -> None:
@@ -115,7 +115,7 @@ class HttpLookup:
         lookup: Where profiles come from.
         rules: How they are looked up.
         budget: How long one request may take.
-        log: Where each end is told.
+        log: Where each end is logged.
         count: Counts the ends.
         clock: A monotonic clock, in seconds: the log's.
     """
@@ -137,7 +137,7 @@ class HttpLookup:
         self._clock = clock
 
     async def answer(self, request: "Request") -> "Response":
-        """Answers one request. Who may send one is for Cloud Run's IAM to say, before it comes here.
+        """Answer one request. Who may send one is for Cloud Run's IAM to say, before it comes here.
 
         Args:
             request: The request.
@@ -184,7 +184,7 @@ class HttpLookup:
 
 
 def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
-    """Reads the key out of a request.
+    """Read the key out of a request.
 
     It is what one segment of the path says as it was sent, decoded once: `a%2Fb` is the key `a/b`, and `a/b` none. A
     path that the server has decoded already could mean either, so that one is not read. What follows a bare `#` is no
@@ -192,7 +192,7 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
 
     Args:
         method: The request's method.
-        raw_path: The path as it was sent, without the query; None where the server does not tell.
+        raw_path: The path as it was sent, without the query; None where the server does not say.
         query: The query as it was sent.
 
     Returns:
@@ -203,7 +203,7 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
         FaultError: `raw_path_missing`, the server leaves out what ASGI makes optional.
     """
     if raw_path is None:
-        raise failure("raw_path_missing", "the server does not tell the path as it was sent: use uvicorn")
+        raise failure("raw_path_missing", "the server does not say the path as it was sent: use uvicorn")
     segment = raw_path.removeprefix(PREFIX)
     if segment == raw_path or b"/" in segment:
         raise RefusedError(_refused(404, "not_found", "the path is not /lookup/{key}"))
@@ -212,7 +212,7 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
             _refused(405, "method_not_allowed", "a lookup is a GET", headers={"allow": "GET, HEAD"})
         )
     if query:
-        # A caller who does not encode the `?` of a key would be given somebody else's profile.
+        # A caller who does not encode the `?` of a key would be given the profile of another key.
         raise RefusedError(
             _refused(400, "query_unexpected", "a lookup takes no query; a ? in a key is written %3F")
         )
@@ -232,7 +232,7 @@ def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:
 
 
 def of_answer(answer: LookupResult, key: str, rules: LookupRules) -> Reply:
-    """Says what a lookup found.
+    """Return the reply for what a lookup found.
 
     Args:
         answer: What it found.
@@ -241,14 +241,21 @@ def of_answer(answer: LookupResult, key: str, rules: LookupRules) -> Reply:
     """
     headers = {"cache-status": _CACHE_STATUS[answer.event]}
     if answer.profile is None:
-        body = _json(error=rules.miss_error, key=key)
-        ending = Ending("not-found", Severity.INFO, Stage.LOOKUP, rules.miss_error)
+        code = _miss_code(rules)
+        body = _json(error=code, key=key)
+        ending = Ending("not-found", Severity.INFO, Stage.LOOKUP, code)
         return Reply(404, body, ending, headers, answer)
     return Reply(200, answer.profile.text.encode(), Ending("found", Severity.INFO), headers, answer)
 
 
+def _miss_code(rules: LookupRules) -> str:
+    """How the service says that it does not know a key, where it says so in words."""
+    said = rules.miss.equals if rules.miss is not None else None
+    return said if isinstance(said, str) and said else "profile_not_found"
+
+
 def of_error(error: EnrichmentError) -> Reply:
-    """Says why a lookup failed: by our own code, never in the words of the service or the mesh.
+    """Return the reply for a lookup that failed: by our own code, never in the words of the service or the mesh.
 
     Args:
         error: What it raised.

@@ -31,7 +31,7 @@ def look_up(monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]) -> object:
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    rules = pipeline_file.read(PIPELINE_FILE, TABLE_FILE).lookup
+    (rules,) = pipeline_file.read(PIPELINE_FILE, TABLE_FILE).lookups
 
     async def fetch() -> object:
         profiles = MeshProfiles(rules)

@@ -5,10 +5,11 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from enrichment.commands import check
+from enrichment.commands import check, samples
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 
 from .conftest import FUNCTION
@@ -84,7 +85,6 @@ def test_attributes_and_every_type_of_field_are_tried(tmp_path: Path) -> None:
     ("event", "profile", "said"),
     [
         (b"{", None, "the event would be dead-lettered: json_invalid"),
-        (b"{}", None, "event_id is missing; user_id is missing; type is missing; occurred_at is missing"),
         (json.dumps(EVENT).encode(), b"[]", "the profile would be refused: profile_malformed"),
         (json.dumps(EVENT).encode(), b'{"user_id": "u-2"}', "the profile would be refused: profile_mismatch"),
     ],
@@ -161,3 +161,207 @@ def test_an_event_may_come_from_standard_input(
     printed = capsys.readouterr().out
     assert "insertId: e-1" in printed
     assert "\x1b" not in printed  # no terminal, no colours
+
+
+NAMED = """
+[event]
+id = "event.id"
+[event.fields]
+id = { type = "string", max_length = 128 }
+payload = { type = "json", required = false }
+kind = { type = "string", default = "none" }
+[lookup]
+path = "/users/{id}"
+echo = "id"
+miss_error = "unknown"
+[columns]
+id = "event.id"
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Callable[..., check.Report]:
+    """Check a pipeline with more columns against sample events."""
+
+    def made(
+        columns: dict[str, tuple[str, str]],
+        *events: object,
+        edit: tuple[str, str] = ("", ""),
+        profile: bytes | None = None,
+    ) -> check.Report:
+        lines = [f"{name} = {source}" for name, (source, _) in columns.items()]
+        (tmp_path / "pipeline.toml").write_text((NAMED + "\n".join(lines)).replace(*edit))
+        fields = [{"name": "id", "type": "STRING", "mode": "REQUIRED"}]
+        for name, (_, kind) in columns.items():
+            kind, _, mode = kind.partition(" ")
+            fields.append({"name": name, "type": kind, "mode": mode or "NULLABLE"})
+        (tmp_path / "table.json").write_text(json.dumps({"schema": {"fields": fields}}))
+        sample = b"\n".join(
+            event if isinstance(event, bytes) else json.dumps(event).encode() for event in events
+        )
+        return check.check(tmp_path / "pipeline.toml", tmp_path / "table.json", sample or None, profile)
+
+    return made
+
+
+Checked = Callable[..., check.Report]
+
+
+def test_every_event_of_a_file_is_tried_and_a_mistake_names_the_events_that_have_it(
+    pipeline: Checked,
+) -> None:
+    columns = {"n": ("event.n", "INTEGER")}
+    columns = {name: (f'"{source}"', kind) for name, (source, kind) in columns.items()}
+    good, bad = {"id": "a", "n": 1}, {"id": "b", "n": "x"}
+    report = pipeline(columns, good, bad, {"n": "y"}, bad, bad, b"{")
+    assert report.events == 6
+    assert sorted(problem.partition(":")[0] for problem in report.problems) == [
+        "event 3", "event 6", "events 2, 3, 4 and 1 more"
+    ]  # fmt: skip
+    assert report.lines[1].value == "1"
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"id": "a"}, {"id": "b"}]', '{"id": "a"}\n\n{"id": "b"}\r\n', ' [\n{"id":\n"a"}, {"id": "b"}]']
+)
+def test_a_file_of_events_is_an_array_or_one_on_each_line(text: str) -> None:
+    events = samples.split(text.encode())
+    assert [json.loads(event)["id"] for event in events] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", ['{"id":\n"a"}', "{", "[1,", "\x1f\x8b\n\n"])
+def test_anything_else_is_one_event(text: str) -> None:
+    assert samples.split(text.encode()) == [text.encode()]
+
+
+def test_an_empty_array_is_no_sample(pipeline: Checked) -> None:
+    assert pipeline({}, b"[]").problems == ("the file has no event in it.",)
+
+
+def test_mistakes_of_the_file_of_columns_and_of_events_are_reported_at_once(pipeline: Checked) -> None:
+    columns = {
+        "a": ('"event.a | event.b"', "STRING"),
+        "n": ('"event.n"', "INTEGER"),
+        "o": ('"event.o"', "STRING"),
+        "r": ('{ from = "message.attributes.r", default = "x" }', "STRING"),
+    }
+    event = {"id": "e\n", "n": 1.5, "o": {"x": 1}, "kind": 5}
+    problems = pipeline(columns, event, edit=("[columns]", "max = 5\n[columns]")).problems
+    said = [
+        "pipeline.toml: lookup.max is not known here",
+        "pipeline.toml: columns.a is",
+        "event_invalid: the message is not an event: id must be a string",
+        "event_invalid: the message is not an event: kind must be a string",
+        "column_invalid: column n has the type INTEGER: event.n must be a whole number",
+        "column_invalid: column o has the type STRING: event.o must be a string or a number, and is an object",
+    ]
+    for expected in said[:2]:
+        assert any(expected in problem for problem in problems)
+    problems = pipeline({name: columns[name] for name in "nor"}, event).problems
+    assert len(problems) == 4
+    assert all(expected in problem for expected, problem in zip(said[2:], problems, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("source", "event", "advice"),
+    [
+        ("event.teir", {"tier": 1}, "the sample has no event.teir. Did you mean event.tier?"),
+        ("event.order.totl", {"order": {"total": 1}}, "Did you mean event.order.total?"),
+        ("event.ordre.total", {"order": {"total": 1}}, "Did you mean event.order.total?"),
+        ("event.nothing.alike", {"tier": 1}, "the sample has no event.nothing.alike."),
+        (
+            "event.labels.name",
+            {"labels": [{"name": "a"}]},
+            "Write event.labels[].name, or event.labels[0].name",
+        ),
+        ("event.data.id", {"data": '{"id": 1}'}, "write from_json(event.data).id"),
+        ("event.n.id", {"n": 1}, "event.n is no object in the sample"),
+        ("event.labels[0].nmae", {"labels": [{"name": "a"}]}, "gives nothing for the sample. See --explain."),
+        ("event.teir || event.b", {"tier": 1, "b": 1}, "Did you mean event.tier?"),
+    ],
+)
+def test_a_path_that_the_sample_does_not_have_is_pointed_out(
+    pipeline: Checked, source: str, event: dict[str, object], advice: str
+) -> None:
+    report = pipeline({"c": (f'"{source}"', "JSON")}, {"id": "e", **event})
+    assert report.problems == ()
+    (warning,) = report.warnings
+    assert warning.startswith("column c: ")
+    assert advice in warning
+
+
+def test_a_path_that_one_event_has_or_that_is_declared_optional_is_not_pointed_out(pipeline: Checked) -> None:
+    columns = {
+        "a": ('"event.a.b"', "STRING"),
+        "k": ('"event.kind"', "STRING"),
+        "n": ('"event.null.x"', "JSON"),
+        "p": ('"event.payload"', "JSON"),
+    }
+    report = pipeline(columns, {"id": "1", "null": None}, {"id": "2", "a": {"b": None}, "null": None})
+    assert (report.problems, report.warnings) == ((), ())
+
+
+def test_a_path_that_the_profile_does_not_have_is_pointed_out(pipeline: Checked) -> None:
+    columns = {"tier": ('"profile.teir"', "STRING")}
+    (warning,) = pipeline(columns, {"id": "e"}, profile=b'{"id": "e", "tier": "gold"}').warnings
+    assert warning == "column tier: the sample has no profile.teir. Did you mean profile.tier?"
+    assert pipeline(columns, {"id": "e"}).warnings == ()
+
+
+def test_a_field_that_may_be_an_object_is_pointed_out_for_a_string_column(pipeline: Checked) -> None:
+    (warning,) = pipeline({"p": ('"event.payload"', "STRING")}, {"id": "e", "payload": "text"}).warnings
+    assert "Write to_string(event.payload) to keep it as JSON text." in warning
+
+
+@pytest.mark.parametrize(
+    ("event", "profile"),
+    [({"id": "e", "kind": 5}, None), ({"id": "e"}, b'{"id": "other"}'), ({"id": 5}, None)],
+)
+def test_what_nothing_was_looked_up_for_is_no_mistake_of_its_columns(
+    pipeline: Checked, event: object, profile: bytes | None
+) -> None:
+    columns = {"all": ('"profile"', "JSON REQUIRED"), "plan": ('"profile.plan"', "STRING")}
+    (problem,) = pipeline(columns, event, profile=profile).problems
+    assert "column" not in problem
+
+
+EXPLAINED = '{"id":"e","s":1700000000000,"ms":null,"big":"x"}'
+
+
+def test_each_columns_way_is_explained_step_by_step(pipeline: Checked) -> None:
+    columns = {
+        "at": ('{ from = "event.ms || event.s", unit = "ms" }', "TIMESTAMP"),
+        "kind": ('{ from = "event.nothing", default = "x" }', "STRING"),
+        "app": ('{ value = "web" }', "STRING"),
+        "bad": ('"date(event.ms)"', "DATE"),
+        "big": ('"event.big"', "INTEGER"),
+        "all": ('"event"', "STRING"),
+    }
+    report = pipeline(columns, EXPLAINED.encode())
+    steps = {line.column: [(step.what, step.gave) for step in line.steps] for line in report.lines}
+    assert steps == {
+        "id": [("event.id", "e"), ("string -> STRING", "e")],
+        "at": [
+            ("event.ms", "NULL"),
+            ("event.s", "1700000000000"),
+            ("event.ms || event.s", "1700000000000"),
+            ("number -> TIMESTAMP (numbers are milliseconds since 1970)", "2023-11-14T22:13:20Z"),
+        ],
+        "kind": [("event.nothing", "NULL"), ("default", "x")],
+        "app": [("constant", "web")],
+        "bad": [("event.ms", "NULL"), ("date(event.ms)", "NULL"), ("nothing -> DATE", "NULL")],
+        "big": [("event.big", "x"), ("string -> INTEGER", "error")],
+        "all": [("event", EXPLAINED), ("as it came -> STRING", EXPLAINED)],
+    }
+
+
+def test_explain_prints_the_way_also_where_something_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({**EVENT, "occurred_at": "soon"}))
+    assert command("--event", str(event), "--explain") == 1
+    printed = capsys.readouterr().out
+    assert "1 to correct:" in printed
+    assert "occurred_at must be a time of RFC 3339" in printed
+    assert "string -> STRING" in printed

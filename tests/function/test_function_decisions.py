@@ -2,8 +2,8 @@
 
 import asyncio
 import base64
+import dataclasses
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import meshpass
@@ -23,12 +23,14 @@ from enrichment.errors import (
     of_mesh_error,
 )
 from enrichment.errors.external import GOOGLE_ERRORS, SDK_CODES, reason_of
+from enrichment.lookup import Lookups
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
-from enrichment.settings.model import OnMiss
+from enrichment.settings.lookup_rules import OnMiss
 from enrichment.telemetry.log import Log, Severity
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
+from msgspec.structs import replace
 
 from .world import World
 
@@ -207,10 +209,11 @@ BUSY = TransientError(Stage.WRITE, "busy", "")
 def pipeline(world: World, on_miss: str = "dead-letter") -> Enricher:
     """The pipeline as it is shipped, but for what becomes of an unknown key."""
     config = pipeline_file.read(PIPELINE_FILE, TABLE_FILE)
-    config = replace(config, lookup=replace(config.lookup, on_miss=OnMiss(on_miss)))
+    (rules,) = config.lookups
+    lookups = Lookups([(replace(rules, on_miss=OnMiss(on_miss)), world)])
     now = datetime(2026, 3, 1, tzinfo=UTC)
     log = Log("p", Severity.CRITICAL, write=lambda _: None)
-    return Enricher(config, world, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
+    return Enricher(config, lookups, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
 
 
 def delivery(**fields: str) -> dict[str, object]:
@@ -286,7 +289,7 @@ def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lette
     world = World()
     bad = delivery(event_id="")
     bad["message"]["attributes"] = attributes  # type: ignore[index]
-    enricher = replace(pipeline(world), dead_letter_topic=DEAD_LETTERS)
+    enricher = dataclasses.replace(pipeline(world), dead_letter_topic=DEAD_LETTERS)
     outcome = asyncio.run(
         enricher.handle(bad, {"source": f"//pubsub.googleapis.com/{source}"} if source else {})
     )

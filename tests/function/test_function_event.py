@@ -44,7 +44,7 @@ _JSON = st.recursive(
 
 
 def decode(data: bytes, shape: EventShape = SHAPE) -> Event:
-    return event.decode(replace(MESSAGE, data=data), shape, ("user_id",))
+    return event.decode(replace(MESSAGE, data=data), shape)
 
 
 def decode_with(field: Field, **values: object) -> object:
@@ -215,14 +215,14 @@ def test_all_problems_of_an_event_are_named_at_once_up_to_a_limit() -> None:
 
 def test_the_message_may_name_the_event() -> None:
     found = decode(json.dumps({**GOOD, "event_id": "other"}).encode(), replace(SHAPE, id=None))
-    assert (found.event_id, found.key) == ("m-1", "u-1")
+    assert found.event_id == "m-1"
 
 
 @pytest.mark.parametrize("message_id", ["", "m" * 129, "m\n"])
 def test_a_message_id_that_is_no_insert_id_names_nothing(message_id: str) -> None:
     message = replace(MESSAGE, data=json.dumps(GOOD).encode(), message_id=message_id)
     with pytest.raises(BadEventError, match=r"message\.id"):
-        event.decode(message, replace(SHAPE, id=None), ("user_id",))
+        event.decode(message, replace(SHAPE, id=None))
 
 
 # Texts on the edge between the quick proof and the second reader: twins, colons, escapes, blanks, long integers.

@@ -2,10 +2,12 @@
 
 import hashlib
 import hmac
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from enrichment.expressions import (
@@ -15,9 +17,13 @@ from enrichment.expressions import (
     Scope,
     compile_expression,
     message_root,
+    pseudonyms,
+    query,
 )
-from enrichment.expressions.functions import FUNCTIONS
+from enrichment.expressions.functions import FUNCTIONS, kind_of
 from enrichment.expressions.pseudonyms import set_key
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from .conftest import FUNCTION
 
@@ -27,6 +33,7 @@ EVENT = {
     "type": "order",
     "at": "2026-03-01T13:00:00+01:00",
     "empty": "",
+    "commas": "," * 50_000,
     "zero": 0,
     "foo-bar": {"$id": 7},
     "order": {"total": 1.5, "lines": [{"sku": "a", "n": 2}, {"sku": "b"}, {"n": 1}]},
@@ -129,6 +136,8 @@ def test_a_plain_path_gives_what_stands_there_and_null_where_nothing_does(
         ("join(',', event.labels[].name)", "bug,p1"),
         ("`[1, 2]`", [1, 2]),
         ("'constant'", "constant"),
+        ("to_string(event.nothing)", None),
+        ("to_string({a: 'é'})", '{"a":"é"}'),
         ("to_number('1.5')", 1.5),
         ("to_number('nan')", None),
         ("to_number('1_000')", None),
@@ -164,6 +173,42 @@ def test_without_a_key_there_is_no_pseudonym_and_a_short_key_is_refused() -> Non
         set_key(b"short")
 
 
+@pytest.mark.parametrize(
+    ("env", "content", "said"),
+    [
+        ({}, b"", "needs one of PSEUDONYM_KEY_FILE and PSEUDONYM_KEY_SECRET_ID, and neither is set"),
+        ({"PSEUDONYM_KEY_SECRET_ID": "s"}, b"x" * 32, "and both are set"),
+        ({}, b"short\n", "PSEUDONYM_KEY_FILE: the key has 5 bytes"),
+        ({}, b"\n", "PSEUDONYM_KEY_FILE: the key is empty"),
+        (
+            {"PSEUDONYM_KEY_SECRET_ID": "s"},
+            b"",
+            "PSEUDONYM_KEY_SECRET_ID: 's' does not name a secret's version",
+        ),
+        ({"PSEUDONYM_KEY_FILE": "/none/there"}, b"", "/none/there cannot be read: No such file or directory"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_reported_without_the_key(
+    tmp_path: Path, env: dict[str, str], content: bytes, said: str
+) -> None:
+    if content:
+        (tmp_path / "key").write_bytes(content)
+        env = {"PSEUDONYM_KEY_FILE": str(tmp_path / "key"), **env}
+    (problem,) = pseudonyms.load(env)
+    assert said in problem
+    assert "short" not in problem
+    assert not pseudonyms.has_key()
+
+
+def test_the_key_is_read_from_its_file_without_the_line_end(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"0123456789abcdef\n")
+    assert pseudonyms.load({"PSEUDONYM_KEY_FILE": str(tmp_path / "key")}) == []
+    try:
+        assert pseudonyms.pseudonym("a") == hmac.new(b"0123456789abcdef", b"a", "sha256").hexdigest()
+    finally:
+        set_key(b"")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_our_own_functions_give_null_for_null(name: str) -> None:
     examples = {"string": "'-'", "number": "`1`", "array|string": "`[]`"}
@@ -180,6 +225,7 @@ def test_our_own_functions_give_null_for_null(name: str) -> None:
         ("date(event.type)", "calls date(), and the text is no time"),
         ("date('9999-12-31T23:59:59-14:00')", "calls date(), and"),
         ("split(event.type, '')", "the separator is empty"),
+        ("split(join('', [event.commas, event.commas]), ',')", "the text has more than 100000 parts"),
         ("truncate(event.type, `-1`)", "the length is no whole number from 0"),
         ("base64_decode('*')", "the text is not base64"),
         ("base64_decode('/w==')", "no text in UTF-8"),
@@ -327,3 +373,47 @@ def test_plain_paths_do_not_import_jmespath() -> None:
         "assert 'jmespath' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=FUNCTION)
+
+
+_ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=6)
+    | st.sampled_from(["2026-03-01T12:00:00Z", "1e999", '{"a": 1}', "YQ=="]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+_ARITIES = {
+    **{name: least for name, (least, _) in query.ARITIES.items()},
+    **{name: len(own.parameters) for name, own in FUNCTIONS.items()},
+}
+_CALLS = [
+    f"{name}({', '.join(('event.a', 'event.b')[:least])})"
+    for name, least in _ARITIES.items()
+    if not name.endswith("_by") and name != "map"
+]
+_EXPRESSIONS = [
+    *_CALLS,
+    *(f"{name}(event.a, &b)" for name in ("sort_by", "min_by", "max_by")),
+    "map(&a, event.b)",
+    *(f"event.a {operator} event.b" for operator in ("<", "<=", "==", "!=", ">", ">=", "&&", "||")),
+    "event.a[?b > `1`].c", "event.a[].b[]", "event.*.a", "event.a[::-1]", "event.a.b.c", "!(event.a)",
+]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), _ANY, max_size=3), st.sampled_from(_EXPRESSIONS))
+def test_whatever_an_event_holds_an_expression_gives_json_or_says_why_not(
+    event: dict[str, object], text: str
+) -> None:
+    expression = compile_expression(text, ROOTS)
+    try:
+        found = expression.evaluate(Scope({"event": event}))
+    except EvaluationError:
+        return
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found is None or not expression.kinds or kind_of(found) in expression.kinds

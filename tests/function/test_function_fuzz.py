@@ -17,6 +17,7 @@ import pytest
 from enrichment import assembly
 from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError
+from enrichment.lookup import Lookups
 from functions_framework import _function_registry
 from functions_framework.aio import create_asgi_app
 from hypothesis import HealthCheck, given
@@ -52,7 +53,8 @@ def client(settings: dict[str, str], world: World, runner: asyncio.Runner) -> It
 
     def pipeline(env: Mapping[str, str]) -> Enricher:
         made = assembly_enricher({**env, **settings, "LOG_SEVERITY": "CRITICAL"})
-        made.lookup = made.sink = made.dead_letters = world
+        made.lookups = Lookups([(rules, world) for rules in made.config.lookups])
+        made.sink = made.dead_letters = world
         return made
 
     assembly_enricher = assembly.enricher

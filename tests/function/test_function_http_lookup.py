@@ -16,7 +16,7 @@ from enrichment.deadline import TimeBudget
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.http_lookup import HttpLookup, RefusedError, key_of, of_answer, of_error
 from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
-from enrichment.settings.model import LookupRules
+from enrichment.lookup.request import LookupKey
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 from enrichment.telemetry.trace import Trace
@@ -28,8 +28,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from .conftest import TRACE_ID, TRACEPARENT, Gateway
 from .framework import serving
+from .lookup_cases import PROFILE
 
-RULES = LookupRules("/profile/{user_id}", ("user_id",), "user_id", "profile_not_found")
+RULES = PROFILE
 PROBE = Path(__file__).parent / "functions" / "lookup_probe" / "main.py"
 
 KEYS = st.text(
@@ -48,7 +49,8 @@ class Profiles:
         self.asked: list[tuple[str, Trace]] = []
         self.left_s: list[float] = []
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
+    async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
+        assert isinstance(key, str)
         self.asked.append((key, trace))
         self.left_s.append(deadline.left_s())
         if self.error is not None:
@@ -158,7 +160,7 @@ def test_the_profile_comes_as_the_service_gave_it(service: Service) -> None:
         (CacheEvent.SHARED, "meshpass; fwd=miss; collapsed"),
         (CacheEvent.FETCHED, "meshpass; fwd=miss"),
     ],
-    ids=[event.value for event in CacheEvent],
+    ids=str,
 )
 def test_how_the_cache_answered_is_told_in_its_standard_header(event: CacheEvent, told: str) -> None:
     assert of_answer(LookupResult(None, event), "k", RULES).headers["cache-status"] == told

@@ -14,7 +14,6 @@ import pytest
 from enrichment.errors import Disposition, Outcome, Stage
 from enrichment.event import Event
 from enrichment.event.message import Message
-from enrichment.lookup.profile import CacheEvent, LookupResult
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.delivery import Delivery
 from enrichment.telemetry.log import MAX_TEXT, Ending, Log, Severity, to_stdout
@@ -27,7 +26,7 @@ from .framework import serving
 
 TRACE = find({"traceparent": TRACEPARENT}, {})
 MESSAGE = Message(b"s3cret", {"s3cret": "s3cret"}, "m-1", datetime(2026, 3, 1, tzinfo=UTC), delivery_id="m-1")
-EVENT = Event("e-1", "s3cret", {"user_id": "s3cret"}, {"user_id": "s3cret"}, "s3cret")
+EVENT = Event("e-1", {"user_id": "s3cret"}, {"user_id": "s3cret"}, "s3cret")
 WRITTEN = Outcome(Disposition.WRITTEN)
 DEAD_LETTERED = Outcome(Disposition.DEAD_LETTERED, Stage.DECODE, "json_invalid", "the message is not JSON")
 RETRY = Outcome(Disposition.RETRY, Stage.LOOKUP, "service_unavailable", "the service answered 503")
@@ -85,7 +84,7 @@ def test_a_written_event_is_one_line_with_all_that_an_operator_asks_for(log: Log
         delivery(
             message=replace(MESSAGE, attempt=2),
             event=EVENT,
-            answer=LookupResult(None, CacheEvent.FETCHED),
+            cache="fetched",
             lookup_s=0.0123,
             write_s=0.03,
         ),

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from enrichment.lookup.cache import Cache, size_bytes
 from enrichment.lookup.profile import Profile
-from enrichment.settings.model import CacheLimits
+from enrichment.settings.lookup_rules import CacheLimits
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ def profile(**more: object) -> Profile:
     return Profile(text, msgspec.json.decode(text))
 
 
-def kept(cache: Cache, key: str, now_s: float) -> str:
+def kept(cache: Cache[str], key: str, now_s: float) -> str:
     entry = cache.get(key, now_s)
     if entry is None:
         return "gone"
@@ -32,14 +32,14 @@ def kept(cache: Cache, key: str, now_s: float) -> str:
 
 
 def test_a_profile_is_fresh_then_stale_then_gone() -> None:
-    cache = Cache(LIMITS)
+    cache: Cache[str] = Cache(LIMITS)
     cache.put_found("k", profile(n=1), START_S)
     ages = (0, 59.9, 60, 359.9, 360)
     assert [kept(cache, "k", START_S + age) for age in ages] == ["fresh", "fresh", "stale", "stale", "gone"]
 
 
 def test_that_a_key_is_unknown_is_remembered_for_its_own_time_and_never_stale() -> None:
-    cache = Cache(LIMITS)
+    cache: Cache[str] = Cache(LIMITS)
     cache.put_missing("k", START_S)
     entry = cache.get("k", START_S + 9.9)
     assert entry is not None
@@ -49,14 +49,14 @@ def test_that_a_key_is_unknown_is_remembered_for_its_own_time_and_never_stale() 
 
 @pytest.mark.parametrize("limits", [CacheLimits(ttl_s=0, negative_ttl_s=0), CacheLimits(max_entries=0)])
 def test_a_cache_that_is_turned_off_keeps_nothing(limits: CacheLimits) -> None:
-    cache = Cache(limits)
+    cache: Cache[str] = Cache(limits)
     cache.put_found("k", profile(), START_S)
     cache.put_missing("l", START_S)
     assert (len(cache), cache.size_bytes) == (0, 0)
 
 
 def test_what_is_new_replaces_what_was_known() -> None:
-    cache = Cache(LIMITS)
+    cache: Cache[str] = Cache(LIMITS)
     cache.put_found("k", profile(n=1), START_S)
     cache.put_missing("k", START_S)
     assert cache.get("k", START_S + 11) is None  # not the profile that the service has deleted since
@@ -67,7 +67,7 @@ def test_what_is_new_replaces_what_was_known() -> None:
 
 
 def test_the_least_recently_used_entry_makes_room() -> None:
-    cache = Cache(CacheLimits(max_entries=2))
+    cache: Cache[str] = Cache(CacheLimits(max_entries=2))
     cache.put_found("a", profile(), START_S)
     cache.put_found("b", profile(), START_S)
     cache.get("a", START_S)
@@ -77,7 +77,7 @@ def test_the_least_recently_used_entry_makes_room() -> None:
 
 def test_an_answer_too_large_to_keep_throws_nothing_else_out() -> None:
     small, large = profile(n=1), profile(n="x" * 100_000)
-    cache = Cache(CacheLimits(max_bytes=50_000))
+    cache: Cache[str] = Cache(CacheLimits(max_bytes=50_000))
     cache.put_found("a", small, START_S)
     cache.put_found("b", small, START_S)
     cache.put_found("a", large, START_S)
@@ -125,7 +125,8 @@ def test_it_never_gives_what_is_too_old_nor_holds_more_than_it_may(
     steps: list[tuple[str, str, int, float]],
 ) -> None:
     limits = CacheLimits(ttl_s=4, negative_ttl_s=2, stale_if_error_s=5, max_entries=3, max_bytes=12_000)
-    cache, model, now_s = Cache(limits), Model(limits), START_S
+    cache: Cache[str] = Cache(limits)
+    model, now_s = Model(limits), START_S
     for step, key, length, wait_s in steps:
         now_s += wait_s
         if step == "get":
@@ -198,7 +199,7 @@ def test_the_memory_that_it_takes_is_what_it_says_within_a_factor_of_three(kind:
     gc.collect()
     tracemalloc.start()
     try:
-        cache = Cache(limits)
+        cache: Cache[str] = Cache(limits)
         for key, text in answers:
             # As they come over the wire: key, text and document are new objects every time.
             body = text.encode()

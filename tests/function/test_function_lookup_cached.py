@@ -15,8 +15,11 @@ from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage,
 from enrichment.lookup import CachedLookup
 from enrichment.lookup.overload import OverloadError
 from enrichment.lookup.profile import CacheEvent, Profile
-from enrichment.settings.model import CacheLimits, LookupRules
+from enrichment.lookup.request import LookupKey
+from enrichment.settings.lookup_rules import CacheLimits, LookupRules
 from enrichment.telemetry.trace import Trace
+
+from . import lookup_cases
 
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 LIMITS = CacheLimits(ttl_s=60, negative_ttl_s=10, stale_if_error_s=300)
@@ -26,15 +29,7 @@ DENIED = FaultError(Stage.LOOKUP, "not_allowed", "")
 
 
 def rules(*, timeout_s: float = 30.0, max_in_flight: int = 100, cache: CacheLimits = LIMITS) -> LookupRules:
-    return LookupRules(
-        path="/profile/{user_id}",
-        key=("user_id",),
-        echo="user_id",
-        miss_error="profile_not_found",
-        timeout_s=timeout_s,
-        max_in_flight=max_in_flight,
-        cache=cache,
-    )
+    return lookup_cases.rules(timeout_s=timeout_s, max_in_flight=max_in_flight, cache=cache)
 
 
 class Clock:
@@ -58,7 +53,8 @@ class Service:
         self.was_asked = asyncio.Event()
         self.at_once = self.most_at_once = self.given_up = 0
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+    async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+        assert isinstance(key, str)
         self.asked[key] += 1
         self.traces.append(trace)
         self.was_asked.set()
@@ -327,7 +323,7 @@ def test_the_limit_of_a_call_is_the_configurations_and_not_its_first_events() ->
     class Asked:
         deadlines: list[float] = []  # noqa: RUF012 - one object alone
 
-        async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+        async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
             self.deadlines.append(deadline.left_s())
             return None
 

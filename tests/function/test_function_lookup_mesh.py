@@ -13,17 +13,17 @@ from enrichment.errors import BadEventError, EnrichmentError, FaultError, Transi
 from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.lookup.overload import OverloadError
 from enrichment.lookup.profile import CacheEvent
-from enrichment.settings.model import LookupRules
+from enrichment.settings.lookup_rules import DeclaredField
 from enrichment.telemetry.trace import Trace
 from meshpass.testing import FakeGateway, MeshRequest, Reply, ThrowawayKey
 
+from . import lookup_cases
+
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 KEY = "4111-1111"
-RULES = LookupRules(
+RULES = lookup_cases.rules(
     path="/profile/{order.user}",  # a field within an object of the event
-    key=("order", "user"),
-    echo="user_id",
-    miss_error="profile_not_found",
+    values={"order.user": DeclaredField("order.user")},
     max_answer_bytes=2000,
 )
 

@@ -44,6 +44,7 @@ def test_a_message_may_have_no_data_and_no_attributes() -> None:
         {"messageId": ""},
         {"messageId": None},
         {"publishTime": "2026-03-01T12:00:00"},
+        {"publishTime": "\ud800"},
         {"publishTime": "0001-01-01T00:00:00+14:00"},
         {"attributes": {"k": 1}},
         {"attributes": {"k": "\ud800"}},
@@ -55,6 +56,12 @@ def test_a_message_of_another_shape_is_refused(change: dict[str, object]) -> Non
     with pytest.raises(BadEventError) as caught:
         read({"message": {**GOOD, **change}})
     assert caught.value.reason == "envelope_invalid"
+
+
+def test_the_publish_time_is_cut_off_at_the_microsecond_and_not_rounded() -> None:
+    message = read({"message": {**GOOD, "publishTime": "2026-12-31T23:59:59.999999999Z"}})
+    assert message.publish_time is not None
+    assert message.publish_time.isoformat() == "2026-12-31T23:59:59.999999+00:00"
 
 
 @pytest.mark.parametrize(

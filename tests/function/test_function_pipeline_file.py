@@ -1,6 +1,7 @@
 """What `pipeline.toml` may say, and that all that is wrong with it is told at once."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +9,12 @@ from typing import Any
 
 import pytest
 from enrichment.settings import pipeline_file
+from enrichment.settings.lookup_rules import DeclaredField, Echo, LookupRules, MissRule
 from enrichment.settings.model import (
     BatchLimits,
-    CacheLimits,
-    Column,
+    ColumnOptions,
     Field,
     FieldType,
-    LookupRules,
-    OnMiss,
-    Origin,
     PipelineConfig,
     TableField,
 )
@@ -25,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .conftest import FUNCTION
+from .lookup_cases import PROFILE
 
 Read = Callable[..., PipelineConfig]
 Problems = Callable[..., list[str]]
@@ -95,23 +94,26 @@ def test_the_shipped_file_fits_the_table_and_says_the_defaults() -> None:
         Field(("type",), FieldType.STRING),
         Field(("occurred_at",), FieldType.TIMESTAMP),
     )
-    assert shipped.lookup == LookupRules(
-        "/profile/{user_id}", ("user_id",), "user_id", "profile_not_found", OnMiss.DEAD_LETTER
-    )
+    assert shipped.lookups == (PROFILE,)
     assert shipped.batch == BatchLimits()
-    assert shipped.lookup.cache == CacheLimits()
 
 
 def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) -> None:
     text = (FUNCTION / "pipeline.toml").read_text()
+    written = text.partition("--- What is written")[2]
     examples = [
-        line.removeprefix("#   ")
-        for line in text.splitlines()
-        if line.startswith(("#   plan", "#   total", "#   source"))
+        line.removeprefix("#   ") for line in written.splitlines() if re.match(r"#   [a-z]+ = ", line)
     ]
-    assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source"]
+    assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source", "labels", "created", "mail"]
     table = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
-    table["schema"]["fields"] += [field("plan"), field("total", "NUMERIC"), field("source")]
+    table["schema"]["fields"] += [
+        field("plan"),
+        field("total", "NUMERIC"),
+        field("source"),
+        field("labels", mode="REPEATED"),
+        field("created", "TIMESTAMP"),
+        field("mail"),
+    ]
     (tmp_path / "pipeline.toml").write_text(
         text.replace("[columns]\n", "\n".join(["[columns]", *examples, ""]))
     )
@@ -124,13 +126,20 @@ def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) ->
 
 def test_what_is_left_out_has_its_default(read: Read) -> None:
     config = read()
-    assert config.lookup == LookupRules("/users/{user}", ("user",), "user", "unknown")
+    assert config.lookups == (
+        LookupRules(
+            "/users/{user}",
+            {"user": DeclaredField("user")},
+            echo=(Echo(("user",)),),
+            miss=MissRule(404, ("error",), "unknown", repeats_key=True),
+        ),
+    )
     assert config.batch == BatchLimits()
 
 
 def test_a_field_inside_of_another_may_be_looked_up(read: Read) -> None:
     config = read(('user = "string"', '"order.user" = "string"'), ("{user}", "{order.user}"))
-    assert (config.lookup.placeholder, config.lookup.key) == ("order.user", ("order", "user"))
+    assert config.lookups[0].values == {"order.user": DeclaredField("order.user")}
 
 
 def test_the_message_may_name_the_event(read: Read) -> None:
@@ -169,7 +178,45 @@ def test_a_column_knows_its_place_in_the_table(read: Read) -> None:
     record = field("item", "STRUCT", fields=[field("n", "INT64", "REQUIRED"), field("tags", mode="REPEATED")])
     (_, column) = read(more='item = "event.item"', columns=[record]).columns
     fields = (TableField("n", "INTEGER", required=True), TableField("tags", "STRING", repeated=True))
-    assert column == Column("item", "RECORD", False, False, Origin.EVENT, ("item",), None, fields)
+    assert (column.name, column.type, column.source, column.fields) == (
+        "item",
+        "RECORD",
+        "event.item",
+        fields,
+    )
+
+
+def test_a_constant_may_be_of_any_type(read: Read) -> None:
+    more = """
+        n = { value = 7 }
+        r = { value = ["x"] }
+        j = { value = { a = 1 } }
+    """
+    columns = [field("n", "INT64"), field("r", mode="REPEATED"), field("j", "JSON")]
+    found = {
+        column.name: (column.expression, column.default)
+        for column in read(more=more, columns=columns).columns[1:]
+    }
+    assert found == {"n": (None, "7"), "r": (None, ["x"]), "j": (None, '{"a":1}')}
+
+
+def test_a_pipeline_knows_which_functions_it_calls(read: Read) -> None:
+    config = read(more="c = \"lower(hmac_sha256(event.user)) || 'x'\"", columns=[field("c")])
+    assert config.calls("hmac_sha256")
+    assert not config.calls("sha256")
+
+
+def test_a_column_says_how_its_values_are_converted(read: Read) -> None:
+    more = """
+        t = { from = "event.t", unit = "ms" }
+        n = { from = "event.n", round = true }
+        r = { from = "event.r", unknown_fields = "ignore" }
+    """
+    record = field("r", "RECORD", fields=[field("x")])
+    columns = read(more=more, columns=[field("t", "TIMESTAMP"), field("n", "NUMERIC"), record]).columns[1:]
+    assert [column.options for column in columns] == [
+        ColumnOptions(unit_digits=3), ColumnOptions(rounds=True), ColumnOptions(ignores_unknown_fields=True)
+    ]  # fmt: skip
 
 
 NOT_SECONDS = ["-1", "nan", "inf", "true", '"10"', "[]"]
@@ -247,14 +294,14 @@ def test_a_field_that_cannot_be_declared_so_is_named(
             "max_length = 4096 or less",
         ),
         (("/users/{user}", "/users"), "lookup.path", "with 0 placeholders"),
-        (("/users/{user}", "/users/{user}/{id}"), "lookup.path", "with 2 placeholders"),
+        (("/users/{user}", "/users/{user}/{user}"), "lookup.path", "two placeholders user"),
         (("/users/{user}", "users/{user}"), "lookup.path", "start with a slash"),
         (("/users/{user}", "//users/{user}"), "lookup.path", "no empty segment"),
         (("/users/{user}", "/users/{user}?all"), "lookup.path", "no query"),
         (("/users/{user}", "/a/../{user}"), "lookup.path", "segment of dots"),
         (("/users/{user}", "/users/{id }"), "lookup.path", "not declared"),
         (('echo = "user"', 'echo = ""'), "lookup.echo", "repeats the key"),
-        (('miss_error = "unknown"', ""), "lookup.miss_error", "is missing"),
+        (('miss_error = "unknown"', 'miss_error = ""'), "lookup.miss_error", "what `error` says"),
         (
             ('miss_error = "unknown"', 'miss_error = "unknown"\non_miss = "drop"'),
             "lookup.on_miss",
@@ -265,7 +312,7 @@ def test_a_field_that_cannot_be_declared_so_is_named(
             "lookup.onmiss",
             "Did you mean on_miss?",
         ),
-        (("[lookup]", "[lookups]\n[lookup]"), "lookups", "Did you mean lookup?"),
+        (("[lookup]", "[lookupss]\n[lookup]"), "lookupss", "Did you mean lookups?"),
         (("[lookup]", "[lookup]\ncache = 5"), "lookup.cache", "must be a table"),
         (('s]\nid = "event.id"', 's]\nid = "event.user"'), "columns", 'event id: COLUMN = "event.id"'),
     ],
@@ -284,12 +331,12 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
 @pytest.mark.parametrize(
     ("column", "source", "advice"),
     [
-        (field("c"), '"message.attribute.a"', "Did you mean message.attributes.a?"),
-        (field("c"), '"message.attributes."', "must be one of"),
+        (field("c"), '"message.attribute.a"', "Did you mean message.attributes?"),
+        (field("c"), '"message.attributes."', "is empty"),
         (field("c"), '"nowe"', "Did you mean now?"),
         (field("c"), '"event.a..b"', "is empty"),
-        (field("c"), '"now.x"', "must be one of"),
-        (field("c"), "5", "must be one of"),
+        (field("c"), '"now.x"', "has nothing inside"),
+        (field("c"), "5", "must be an expression"),
         (field("c"), "{ default = 5 }", "from is missing"),
         (field("c"), '{ from = "now", defalt = 5 }', "Did you mean default?"),
         (field("C"), '"now"', "is no column of the table. Did you mean C?"),
@@ -313,6 +360,24 @@ def test_a_mistake_is_named_with_its_place_and_what_to_do(
         (field("c", mode="REQUIRED"), '"profile.x"', "make the column NULLABLE"),
         (field("c", mode="REQUIRED"), '"message.attributes.x"', "make the column NULLABLE"),
         (field("c", mode="REQUIRED"), '"message.ordering_key"', "make the column NULLABLE"),
+        (field("c"), '"event.a | event.b"', "write ||"),
+        (
+            field("c"),
+            '"{a: event.x}"',
+            "takes no object. To write it as JSON text, put to_string() around it",
+        ),
+        (field("c"), '"event.labels[].name"', "takes no array"),
+        (field("c", mode="REPEATED"), '"date(event.x)"', "takes lists, and the expression gives string"),
+        (field("c", "BOOLEAN"), '"length(event.x)"', "takes no number"),
+        (field("c", "DATE"), '"event.user.x[0]"', "user is declared as string, and has nothing inside"),
+        (field("c", mode="REQUIRED"), '"event.x || event.y"', "may give null: end it with || and a value"),
+        (field("c", mode="REQUIRED"), '"date(event.x)"', "may give null"),
+        (field("c"), '{ from = "event.x", unit = "ms" }', "is for DATE or DATETIME or TIMESTAMP"),
+        (field("c"), '{ from = "event.x", round = true }', "is for BIGNUMERIC or NUMERIC"),
+        (field("c"), '{ from = "event.x", unknown_fields = "ignore" }', "is for RECORD"),
+        (field("c", "TIMESTAMP"), '{ from = "event.x", unit = "min" }', "must be one of s, ms, us"),
+        (field("c"), '{ value = "a", from = "event.x" }', "from is not known here"),
+        (field("c", "INTEGER"), '{ value = "a" }', "it must be a whole number"),
     ],
     ids=str,
 )
@@ -340,6 +405,12 @@ def test_a_column_that_cannot_take_its_source_is_refused(
         '"now"',
         '{ from = "profile.x", default = "none" }',
         '{ from = "message.attributes.x", default = "none" }',
+        '{ value = "web" }',
+        '"event.x || event.user"',
+        '"event.user || event.x"',
+        "\"event.x || 'none'\"",
+        '"lower(event.user)"',
+        '"to_string({a: event.x})"',
     ],
 )
 def test_a_required_column_takes_what_is_always_there_or_has_a_default(
@@ -377,7 +448,7 @@ def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
     found = problems(
         ('id = "event.id"\n[e', 'id = "event.no"\n[e'),
         ("/users/{user}", "users"),
-        ('echo = "user"', ""),
+        ('echo = "user"', "echo = 1"),
         more='c = "nowhere"\n[batch]\nmax_rows = 0\nrows = 1',
         columns=[field("c"), field("d", mode="REQUIRED")],
     )

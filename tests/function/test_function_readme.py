@@ -1,5 +1,6 @@
 """The README's tables say what the code does."""
 
+import json
 import re
 
 from enrichment.dead_letter import OUR_ATTRIBUTES
@@ -11,6 +12,9 @@ from enrichment.errors.external import (
     of_service_status,
     reason_of,
 )
+from enrichment.expressions import Scope, compile_expression, message_root
+from enrichment.expressions.functions import FUNCTIONS
+from enrichment.settings.schema import pipeline_schema
 
 from .conftest import FUNCTION
 
@@ -45,6 +49,46 @@ def test_every_attribute_of_a_dead_letter_is_listed() -> None:
 def test_every_setting_is_listed(settings: dict[str, str]) -> None:
     listed = set(re.findall(r"`([A-Z_]{5,})`", README))
     assert settings.keys() <= listed
+
+
+def _bare(cell: str) -> str:
+    """A cell that is code as a whole, without its back quotes."""
+    found = re.fullmatch(r"(`+)(?!`)(.*?)(?<!`)\1", cell)
+    return found[2].strip() if found else cell
+
+
+def _table(heading: str) -> list[list[str]]:
+    """The rows of a table by its heading line, each cell without the Markdown around it."""
+    rows = README.partition(f"{heading}\n")[2].partition("\n\n")[0].splitlines()[1:]
+    return [
+        [_bare(cell.strip()).replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
+        for row in rows
+    ]
+
+
+def test_every_expression_gives_what_the_readme_says() -> None:
+    event = json.loads(README.partition("```json\n")[2].partition("```")[0])
+    message = message_root("m-1", None, "", {"source": "web"})
+    scope = Scope({"event": event, "message": message})
+    rows = _table("| for | write | gives |")
+    assert len(rows) > 10
+    for purpose, text, gives in rows:
+        assert compile_expression(text, ("event", "message")).evaluate(scope) == json.loads(gives), purpose
+
+
+def test_every_function_of_our_own_is_listed_and_no_other() -> None:
+    assert _table("| function | gives |") == [
+        [f"{name}({', '.join(parameter for parameter, _ in function.parameters)})", function.about]
+        for name, function in FUNCTIONS.items()
+    ]
+
+
+def test_every_setting_of_a_column_is_listed() -> None:
+    listed = re.findall(
+        r"^(\w+) = ", "\n".join(cell for cell, *_ in _table("| setting | for | meaning |")), re.MULTILINE
+    )
+    properties = pipeline_schema()["properties"]["columns"]["additionalProperties"]["anyOf"][1]["properties"]
+    assert ["from", "default", *listed] == [*properties]
 
 
 def _section(title: str) -> str:

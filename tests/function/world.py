@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import meshpass
 from enrichment.dead_letter import DeadLetter
 from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
+from enrichment.lookup.request import LookupKey
 from enrichment.row import Row
 from enrichment.telemetry.trace import Trace
 
@@ -25,8 +26,9 @@ class World:
         if part in self.failures:
             raise self.failures[part]
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
+    async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
         self._fail("lookup")
+        assert isinstance(key, str)
         if key.startswith("nobody"):
             return LookupResult(None, CacheEvent.FETCHED)
         document = {"user_id": key}

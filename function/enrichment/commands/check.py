@@ -1,109 +1,34 @@
-"""`python -m enrichment check`: what `pipeline.toml` makes of an event, before any of it is deployed."""
+"""`python -m enrichment check`: what `pipeline.toml` makes of events, before any of it is deployed."""
 
 import argparse
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from enrichment import event, row
-from enrichment.errors import BadEventError, FaultError
-from enrichment.event.message import Message
-from enrichment.lookup.response import read_response
-from enrichment.settings import pipeline_file, table_file
+from enrichment.commands.inspection import Line, Report, check
+from enrichment.commands.steps import shown
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
-from enrichment.settings.model import EventShape, Field, FieldType, PipelineConfig
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-_NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-_TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"  # the example of https://www.w3.org/TR/trace-context/
+__all__ = ["Line", "Report", "add_arguments", "check", "run"]
+
 _PIPE_WIDTH = 150  # wide enough for the widest table; a pipe has no width of its own
 _MAX_VALUE = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A column of the table.
-
-    Args:
-        column: Its name.
-        type: Its type and mode.
-        source: Where its value comes from, empty where it is not written.
-        value: What the sample event gives it, None for nothing.
-    """
-
-    column: str
-    type: str
-    source: str
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found.
-
-    Args:
-        problems: The mistakes, one sentence each.
-        lines: The row that the sample event makes, column by column; empty if there are mistakes.
-        insert_id: What names that row.
-    """
-
-    problems: tuple[str, ...]
-    lines: tuple[Line, ...] = ()
-    insert_id: str = ""
-
-
-def check(
-    pipeline: Path,
-    table: Path,
-    sample: bytes | None = None,
-    profile: bytes | None = None,
-    attributes: Mapping[str, str] | None = None,
-) -> Report:
-    """Validates a pipeline, and builds the row of a sample event as the function would.
-
-    Args:
-        pipeline: `pipeline.toml`.
-        table: `table.json`.
-        sample: An event; None makes one up of the declared fields.
-        profile: The profile to join it with, None for one with nothing but the key.
-        attributes: The message's attributes.
-
-    Returns:
-        The mistakes of the files, all of them; or else those of the sample; or else its row.
-    """
-    try:
-        config = pipeline_file.read(pipeline, table)
-    except pipeline_file.PipelineFileError as error:
-        return Report(tuple(error.problems))
-    data = _made_up(config.event) if sample is None else sample
-    message = Message(data, dict(attributes or {}), "1234567890", _NOW)
-    try:
-        found = event.decode(message, config.event, config.lookup.key)
-        answer = msgspec.json.encode({config.lookup.echo: found.key}) if profile is None else profile
-        joined = read_response(200, answer, found.key, config.lookup)
-        built = row.build(config.columns, found, joined, message, _TRACE_ID, _NOW)
-    except BadEventError as error:
-        return Report((f"the event would be dead-lettered: {error}.",))
-    except FaultError as error:
-        return Report((f"the profile would be refused: {error}.",))
-    return Report((), _lines(config, table, built), built.insert_id)
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments to its parser."""
+    """Add the command's arguments to its parser."""
     parser.add_argument(
         "--pipeline", type=Path, default=PIPELINE_FILE, metavar="FILE", help="default: %(default)s"
     )
     parser.add_argument("--table", type=Path, default=TABLE_FILE, metavar="FILE", help="default: %(default)s")
     parser.add_argument(
-        "--event", metavar="FILE", help="an event, - for standard input; default: one is made up"
+        "--event",
+        metavar="FILE",
+        help="an event, a JSON array of events, or one on each line; - for standard input; default: one is made up",
     )
     parser.add_argument(
         "--profile", metavar="FILE", help="the profile to join it with; default: the key alone"
@@ -116,10 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an attribute of the message; may be given again",
     )
+    parser.add_argument(
+        "--explain", action="store_true", help="show each column's way from its source to its value"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks, and prints what was found.
+    """Check, and print what was found.
 
     Args:
         options: The command's arguments.
@@ -136,48 +64,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         return _complain(f"{error.filename} cannot be read: {error.strerror}")
     report = check(options.pipeline, options.table, sample, profile, dict(options.attribute))
-    _show(report, made_up=sample is None)
+    _show(report, made_up=sample is None, explain=options.explain)
     return 1 if report.problems else 0
-
-
-def _made_up(shape: EventShape) -> bytes:
-    """An event with every declared field in it."""
-    document: dict[str, Any] = {}
-    for field in shape.fields:
-        inner = document
-        for key in field.path[:-1]:
-            inner = inner.setdefault(key, {})
-        inner.setdefault(field.path[-1], _example(field))
-    return msgspec.json.encode(document)
-
-
-def _example(field: Field) -> object:
-    match field.type:
-        case FieldType.STRING:
-            return f"sample {field.name}"[: field.max_length].strip()
-        case FieldType.INTEGER:
-            return 1
-        case FieldType.NUMBER:
-            return 1.5
-        case FieldType.BOOLEAN:
-            return True
-        case FieldType.TIMESTAMP:
-            return _NOW
-        case FieldType.JSON:
-            return {}
-
-
-def _lines(config: PipelineConfig, table: Path, built: row.Row) -> tuple[Line, ...]:
-    columns = {column.name: column for column in config.columns}
-    return tuple(
-        Line(
-            column=field.name,
-            type=f"{field.type} {'REQUIRED' if field.required else 'REPEATED' if field.repeated else ''}".strip(),
-            source=columns[field.name].source if field.name in columns else "",
-            value=built.columns.get(field.name),
-        )
-        for field in (table_file.read(table, []) or {}).values()
-    )
 
 
 def _attribute(text: str) -> tuple[str, str]:
@@ -198,42 +86,80 @@ def _complain(problem: str) -> int:
     return 1
 
 
-def _show(report: Report, *, made_up: bool) -> None:
+def _show(report: Report, *, made_up: bool, explain: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPE_WIDTH)
-    if report.problems:
-        console.print(Text(f"{len(report.problems)} to correct:", "bold red"))
-        for problem in report.problems:
-            console.print(Text(f"  - {_visible(problem)}"), soft_wrap=True)
-        return
-    console.print(Text("The pipeline fits the table.", "bold green"))
-    console.print(
-        _rendered(report, "an event made up of the declared fields" if made_up else "the sample event")
-    )
+    _list(console, report.problems, "to correct:", "bold red")
+    if not report.problems:
+        console.print(Text("The pipeline fits the table.", "bold green"))
+        if report.events > 1:
+            console.print(Text(f"All {report.events} events would be written."))
+    _list(console, report.warnings, "to look at:", "bold yellow")
+    if report.lines and (explain or not report.problems):
+        what = "an event made up of the declared fields" if made_up else "the sample event"
+        what = "the first sample event" if report.events > 1 else what
+        console.print(_explained(report, what) if explain else _rendered(report, what))
+
+
+def _list(console: "Console", sentences: tuple[str, ...], heading: str, style: str) -> None:
+    from rich.text import Text
+
+    if sentences:
+        console.print(Text(f"{len(sentences)} {heading}", style))
+    for sentence in sentences:
+        console.print(Text(f"  - {_visible(sentence)}"), soft_wrap=True)
 
 
 def _rendered(report: Report, what: str) -> "Table":
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"The row of {what}", title_justify="left", box=box.SIMPLE, pad_edge=False)
-    for heading in ("column", "type", "source", "value"):
-        table.add_column(heading, no_wrap=heading != "value", overflow="fold")
+    table = _table(f"The row of {what}", ("column", "type", "source", "value"), report)
     for line in report.lines:
-        value = "" if line.value is None else line.value if isinstance(line.value, str) else str(line.value)
         table.add_row(
             Text(line.column),
             Text(line.type, "dim"),
             Text(line.source or "not written", "" if line.source else "dim"),
-            Text(_visible(value[:_MAX_VALUE] + ("..." if len(value) > _MAX_VALUE else ""))),
+            Text("" if line.value is None else _short(shown(line.value))),
         )
+    return table
+
+
+def _explained(report: Report, what: str) -> "Table":
+    """The way of each column; a line for each step."""
+    from rich.text import Text
+
+    table = _table(f"The way of {what} into its row", ("column", "step", "gives"), report)
+    for line in report.lines:
+        if not line.steps:
+            table.add_row(Text(line.column), Text("not written", "dim"), Text(""))
+        for number, step in enumerate(line.steps):
+            gave = line.problem if step.gave == "error" else step.gave
+            table.add_row(
+                Text(line.column if number == 0 else ""),
+                Text(_visible(step.what)),
+                Text(_short(gave), "red" if line.problem and number == len(line.steps) - 1 else ""),
+            )
+    return table
+
+
+def _table(title: str, headings: tuple[str, ...], report: Report) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading in ("column", "type"), overflow="fold")
     table.caption = Text(f"insertId: {_visible(report.insert_id)}", justify="left")
     return table
+
+
+def _short(text: str) -> str:
+    return _visible(text[:_MAX_VALUE] + ("..." if len(text) > _MAX_VALUE else ""))
 
 
 def _visible(text: str) -> str:

@@ -46,7 +46,7 @@ def parse_rfc3339(text: str) -> datetime:
         text = text[:cut] + text[cut:].lstrip(_ASCII_DIGITS)  # msgspec would round
     try:
         return to_utc(msgspec.convert({"at": text}, _Instant).at)
-    except (msgspec.ValidationError, OverflowError):
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError):
         raise ValueError("it is no instant of RFC 3339 with an offset, in the years 1 to 9999") from None
 
 

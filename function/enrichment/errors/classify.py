@@ -9,7 +9,7 @@ import meshpass
 from enrichment.errors.external import GOOGLE_ERRORS, OTHER_SDK_CODE, SDK_CODES, GoogleError, reason_of
 from enrichment.errors.outcome import Disposition, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.errors.policy import POLICY, failure
-from enrichment.settings.model import OnMiss
+from enrichment.settings.lookup_rules import OnMiss
 
 _WORD = re.compile(r"[A-Za-z_]{1,64}")
 _NAMES = {"bigquery": "BigQuery", "pubsub": "Pub/Sub"}

@@ -122,7 +122,16 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             _BAD, (_DECODE,), "it is JSON, but no event as pipeline.toml declares it", "correct the publisher"
         ),
         "key_invalid": Rule(
-            _BAD, (_LOOKUP,), "the key is `.` or `..`, which no path can carry", "correct the publisher"
+            _BAD,
+            (_LOOKUP,),
+            "a key cannot stand in the lookup's request: `.` or `..`, an object, too long",
+            "correct the publisher, or the lookup's expressions",
+        ),
+        "key_missing": Rule(
+            _BAD,
+            (_LOOKUP,),
+            "the event has no key for a lookup",
+            "correct the publisher, or set `on_no_key` or `when`",
         ),
         "profile_not_found": Rule(
             _BAD,

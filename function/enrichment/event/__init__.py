@@ -1,5 +1,5 @@
 """Events, and the Pub/Sub messages that carry them."""
 
-from enrichment.event.event import MAX_EVENT_ID_LENGTH, MAX_PROBLEMS, Event, decode
+from enrichment.event.event import MAX_EVENT_ID_LENGTH, MAX_PROBLEMS, Event, check_fields, decode, scope
 
-__all__ = ["MAX_EVENT_ID_LENGTH", "MAX_PROBLEMS", "Event", "decode"]
+__all__ = ["MAX_EVENT_ID_LENGTH", "MAX_PROBLEMS", "Event", "check_fields", "decode", "scope"]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from enrichment.documents.instant import parse_rfc3339, to_utc
+from enrichment.documents.instant import parse_rfc3339
 from enrichment.errors import EnrichmentError, failure
 
 REDRIVE_MESSAGE_ID = "redrive_message_id"
@@ -87,14 +87,12 @@ def read(data: object) -> Message:
     try:
         envelope = msgspec.convert(data, _Envelope)
         message = envelope.message
-        publish_time = to_utc(message.publish_time)
+        publish_time = _publish_time(message.publish_time)
         attributes, ordering_key = message.attributes or {}, message.ordering_key or ""
         # The framework's parser lets lone surrogates through, and nothing written later could carry them.
         "".join((message.message_id, ordering_key, *attributes, *attributes.values())).encode()
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
-    except OverflowError:
-        raise _invalid("publishTime lies outside the years 1 to 9999") from None
     except UnicodeEncodeError:  # from here or, for a key or what stands in a struct's place, from msgspec
         raise _invalid("it holds text that is not Unicode") from None
     original = _original(attributes, publish_time)
@@ -127,7 +125,7 @@ def unreadable(data: object) -> Message:
 
 class _PubsubMessage(msgspec.Struct, rename="camel"):
     message_id: Annotated[str, msgspec.Meta(min_length=1)]
-    publish_time: Annotated[datetime, msgspec.Meta(tz=True)]
+    publish_time: str  # msgspec would round what it reads as a time
     data: bytes = b""
     attributes: dict[str, str] | None = None
     ordering_key: str | None = None
@@ -159,6 +157,13 @@ def _original(attributes: Mapping[str, str], delivered_publish_time: datetime) -
     if not timedelta(0) <= delivered_publish_time - publish_time <= int(count) * MAX_LIFE:
         return None
     return _Original(message_id, publish_time, int(count))
+
+
+def _publish_time(text: str) -> datetime:
+    try:
+        return parse_rfc3339(text)
+    except ValueError as error:
+        raise _invalid(f"publishTime: {error}") from None
 
 
 def _attempt(value: object) -> int:

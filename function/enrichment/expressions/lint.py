@@ -4,20 +4,17 @@ An expression is read as the tree that JMESPath parses it into. Names at its top
 the roots are. Names behind a projection, a pipe or a dot are looked up in the value on their left.
 """
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
+from enrichment.expressions.compiler import check_path, check_root
 from enrichment.expressions.errors import ExpressionError
 from enrichment.expressions.functions import FUNCTIONS, kind_of
-from enrichment.expressions.plain_path import ATTRIBUTES
-from enrichment.expressions.scope import EVENT, MESSAGE
+from enrichment.expressions.scope import EVENT
 from enrichment.settings.toml_section import suggestion
 
 Tree: TypeAlias = dict[str, Any]
 
-_MESSAGE_KEYS = ("id", "publish_time", "ordering_key", ATTRIBUTES)
-_INSIDE: Mapping[str, tuple[str, ...]] = {MESSAGE: _MESSAGE_KEYS, "trace": ("id",), "now": (), "index": ()}
 _LEFT_FIRST = {  # their first child reads the same value as they do, the others read the result of that
     "subexpression",
     "index_expression",
@@ -60,40 +57,9 @@ def check_tree(tree: Tree, roots: Collection[str], arities: Mapping[str, tuple[i
         check_path(path)
 
 
-def check_root(name: str, roots: Collection[str]) -> None:
-    """Check the first name of a path.
-
-    Raises:
-        ExpressionError: There is no such root.
-    """
-    if name in roots:
-        return
-    advice = suggestion(name, roots)
-    if not advice and name.isidentifier():
-        advice = f" To mean the event's field, write {EVENT}.{name}; to mean the text, write '{name}'."
-    raise ExpressionError(f"{shown(name)} is none of {', '.join(roots)}.{advice}")
-
-
-def check_path(path: tuple[str, ...]) -> None:
-    """Check the keys below a root whose keys are known.
-
-    Raises:
-        ExpressionError: The root has no such key, or none at all.
-    """
-    root = path[0]
-    if root not in _INSIDE:
-        return
-    known = _INSIDE[root]
-    if len(path) == 1:
-        if root == "trace":
-            raise ExpressionError("trace is no value; write trace.id")
-    elif not known:
-        raise ExpressionError(f"{root} has nothing inside")
-    elif path[1] not in known:
-        names = ", ".join(f"{root}.{key}" for key in known)
-        raise ExpressionError(f"{root} has no {shown(path[1])}, it has {names}")
-    elif len(path) > 2 and path[1] != ATTRIBUTES:
-        raise ExpressionError(f"{root}.{path[1]} has nothing inside")
+def functions(tree: Tree) -> frozenset[str]:
+    """Return the names of the functions that an expression calls."""
+    return frozenset(node["value"] for node in _nodes(tree) if node["type"] == "function_expression")
 
 
 def paths(tree: Tree) -> list[tuple[str, ...]]:
@@ -222,6 +188,44 @@ def result_kinds(tree: Tree) -> frozenset[str]:
     return frozenset()
 
 
+def always_has_value(tree: Tree, is_there: Callable[[tuple[str, ...]], bool]) -> bool:
+    """Return whether an expression is known never to give null.
+
+    Args:
+        tree: The expression.
+        is_there: Whether a path always has a value, and one that counts as true.
+    """
+    kind, children = tree["type"], tree["children"]
+    path, complete = _beginning(tree)
+    if path:
+        return complete and is_there(path)
+    match kind:
+        case "literal":
+            return tree["value"] is not None
+        case "multi_select_dict" | "multi_select_list" | "not_expression":
+            return True
+        case "comparator":
+            return tree["value"] in ("eq", "ne")
+        case "or_expression":
+            return always_has_value(children[1], is_there) or _is_always_true(children[0], is_there)
+        case "function_expression":
+            name = tree["value"]
+            if name == "not_null":
+                return any(always_has_value(child, is_there) for child in children)
+            if name in ("type", "to_array"):
+                return True
+            takes_any_text = name in FUNCTIONS and name != "from_json"
+            return (takes_any_text or name == "to_string") and always_has_value(children[0], is_there)
+    return False
+
+
+def _is_always_true(tree: Tree, is_there: Callable[[tuple[str, ...]], bool]) -> bool:
+    path, complete = _beginning(tree)
+    if path:
+        return complete and is_there(path)
+    return tree["type"] == "literal" and tree["value"] not in (None, False, "", [], {})
+
+
 _RETURNS = {
     **dict.fromkeys(("contains", "starts_with", "ends_with"), "boolean"),
     **dict.fromkeys(("abs", "avg", "ceil", "floor", "length", "sum", "to_number"), "number"),
@@ -229,8 +233,3 @@ _RETURNS = {
     **dict.fromkeys(("keys", "map", "sort", "sort_by", "to_array", "values"), "array"),
     "merge": "object",
 }
-
-
-def shown(name: str) -> str:
-    """Return a name as it is quoted in a sentence: on one line, and short."""
-    return name if name.isidentifier() and len(name) <= 80 else json.dumps(name[:80])

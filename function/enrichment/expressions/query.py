@@ -14,15 +14,17 @@ from jmespath.functions import Functions as JMESPathFunctions
 from jmespath.visitor import Options, TreeInterpreter
 
 from enrichment.expressions import lint
+from enrichment.expressions.compiler import shown
 from enrichment.expressions.errors import EvaluationError, ExpressionError
-from enrichment.expressions.functions import FUNCTIONS, to_number
+from enrichment.expressions.functions import FUNCTIONS, REPLACED
 from enrichment.expressions.scope import Scope
 
 _STANDARD = JMESPathFunctions()
-_ARITIES: Mapping[str, tuple[int, bool]] = {
+ARITIES: Mapping[str, tuple[int, bool]] = {
     name: (len(spec["signature"]), bool(spec["signature"] and spec["signature"][-1].get("variadic")))
     for name, spec in JMESPathFunctions.FUNCTION_TABLE.items()
 }
+"""The least number of arguments of each function of JMESPath, and whether it takes more."""
 
 
 class _Functions:
@@ -31,8 +33,8 @@ class _Functions:
     def call_function(self, name: str, arguments: list[Any]) -> object:
         if name in FUNCTIONS:
             return FUNCTIONS[name].checked_call(name, arguments)
-        if name == "to_number":
-            return to_number(*arguments)
+        if name in REPLACED:
+            return REPLACED[name](*arguments)
         result = _STANDARD.call_function(name, arguments)
         if isinstance(result, float) and not math.isfinite(result):
             raise EvaluationError(f"calls {name}(), and the result is too large for a number")
@@ -67,7 +69,7 @@ def parse(text: str, roots: Collection[str]) -> lint.Tree:
         raise ExpressionError(_grammar_problem(text, error)) from None
     except (JMESPathError, RecursionError):
         raise ExpressionError("it is empty or too deep") from None
-    lint.check_tree(tree, roots, _ARITIES)
+    lint.check_tree(tree, roots, ARITIES)
     return tree
 
 
@@ -112,4 +114,4 @@ def _grammar_problem(text: str, error: ParseError) -> str:
             return f"it cannot be read {at}: to compare, write =="
         if character in "\"'`":
             return f"it cannot be read {at}: the quotation mark is not closed, or what is between is no JSON"
-    return f"it cannot be read {at}, before {lint.shown(text[position:])}"
+    return f"it cannot be read {at}, before {shown(text[position:])}"

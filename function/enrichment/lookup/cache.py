@@ -1,11 +1,15 @@
-"""What is remembered of the service's answers: for how long, and in how much memory. No clock and no waiting."""
+"""Cache of the service's answers, bounded in time and memory. It has no clock and never waits."""
 
 import sys
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from enrichment.lookup.profile import Profile
-from enrichment.settings.model import CacheLimits
+from enrichment.settings.lookup_rules import CacheLimits
+
+K = TypeVar("K", bound=Hashable)
 
 # Bytes that CPython takes for JSON's values; see `size_bytes`.
 _PER_ENTRY = 640
@@ -22,7 +26,7 @@ class Entry:
     Args:
         profile: The profile, or None where the service does not know the key.
         fresh_until_s: Until when it stands for the service's answer.
-        usable_until_s: Until when it may stand in while the service is unavailable.
+        usable_until_s: Until when it may be used while the service is unavailable.
         size_bytes: What it is taken to weigh.
     """
 
@@ -32,7 +36,7 @@ class Entry:
     size_bytes: int
 
 
-class Cache:
+class Cache(Generic[K]):
     """Remembers answers, the most recently used ones if not all fit.
 
     An entry is fresh first, then stale, then gone. That the service does not know a key has no stale phase: it
@@ -45,7 +49,7 @@ class Cache:
 
     def __init__(self, limits: CacheLimits) -> None:
         self._limits = limits
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[K, Entry] = OrderedDict()
         self._size_bytes = 0
 
     def __len__(self) -> int:
@@ -56,8 +60,8 @@ class Cache:
         """What all entries are taken to weigh."""
         return self._size_bytes
 
-    def get(self, key: str, now_s: float) -> Entry | None:
-        """Gives the entry of a key, fresh or stale; `fresh_until_s > now_s` tells which.
+    def get(self, key: K, now_s: float) -> Entry | None:
+        """Return the entry of a key, fresh or stale; `fresh_until_s > now_s` says which.
 
         Args:
             key: What was looked up.
@@ -72,8 +76,8 @@ class Cache:
         self._entries.move_to_end(key)
         return entry
 
-    def put_found(self, key: str, profile: Profile, now_s: float) -> None:
-        """Remembers a profile in the place of what was known of the key, unless it is too large to keep.
+    def put_found(self, key: K, profile: Profile, now_s: float) -> None:
+        """Keep a profile in the place of what was known of the key, unless it is too large to keep.
 
         Args:
             key: What was looked up.
@@ -85,8 +89,8 @@ class Cache:
         usable_until_s = fresh_until_s + (limits.stale_if_error_s if limits.ttl_s > 0 else 0)
         self._put(key, Entry(profile, fresh_until_s, usable_until_s, size_bytes(key, profile)), now_s)
 
-    def put_missing(self, key: str, now_s: float) -> None:
-        """Remembers that the service does not know a key, in the place of what was known of it.
+    def put_missing(self, key: K, now_s: float) -> None:
+        """Keep that the service does not know a key, in the place of what was known of it.
 
         Args:
             key: What was looked up.
@@ -95,13 +99,13 @@ class Cache:
         until_s = now_s + self._limits.negative_ttl_s
         self._put(key, Entry(None, until_s, until_s, size_bytes(key, None)), now_s)
 
-    def drop(self, key: str) -> None:
-        """Forgets a key."""
+    def drop(self, key: K) -> None:
+        """Forget a key."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._size_bytes -= entry.size_bytes
 
-    def _put(self, key: str, entry: Entry, now_s: float) -> None:
+    def _put(self, key: K, entry: Entry, now_s: float) -> None:
         self.drop(key)
         limits = self._limits
         # What would not fit even alone would only throw the others out first.
@@ -114,10 +118,10 @@ class Cache:
             self._size_bytes -= oldest.size_bytes
 
 
-def size_bytes(key: str, profile: Profile | None) -> int:
-    """Estimates what an entry weighs in CPython, text and parsed document together.
+def size_bytes(key: object, profile: Profile | None) -> int:
+    """Estimate what an entry weighs in CPython, text and parsed document together.
 
-    Counts the characters that JSON's structure is made of instead of walking the document, which for a large one
+    Count the characters that JSON's structure is made of instead of walking the document, which for a large one
     would hold up every other event. The weights are those of CPython's objects at their worst, and the same
     characters within strings are counted as well, so the estimate errs upwards: for the profiles in the tests it
     is no less than what `tracemalloc` sees, and no more than three times that.
@@ -126,7 +130,7 @@ def size_bytes(key: str, profile: Profile | None) -> int:
         key: The key.
         profile: What is remembered of it.
     """
-    size = _PER_ENTRY + sys.getsizeof(key)
+    size = _PER_ENTRY + _key_bytes(key)
     if profile is None:
         return size
     text = profile.text
@@ -143,3 +147,8 @@ def size_bytes(key: str, profile: Profile | None) -> int:
         + text.count(":") * _PER_MEMBER
         + text.count(",") * _PER_ITEM
     )
+
+
+def _key_bytes(key: object) -> int:
+    size = sys.getsizeof(key)
+    return size + sum(map(_key_bytes, key)) if isinstance(key, tuple) else size

@@ -1,34 +1,38 @@
-"""The lookup as the pipeline sees it: what is remembered, else one call for all who ask, else what is too old."""
+"""Lookup as the pipeline sees it: what is remembered, else one call for all that ask, else what is stale."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import meshpass
 
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError, failure, of_unexpected_error
 from enrichment.lookup.cache import Cache, Entry
 from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
+from enrichment.lookup.request import LookupKey
 from enrichment.lookup.single_flight import SingleFlight
 from enrichment.lookup.throttle import Throttle
-from enrichment.settings.model import LookupRules
+from enrichment.settings.lookup_rules import LookupRules
 from enrichment.telemetry.counters import Count, uncounted
 from enrichment.telemetry.trace import Trace
 
+if TYPE_CHECKING:
+    from enrichment.lookup.batch import Batches, BatchSource
+
 
 class Lookup(Protocol):
-    """Answers which profile belongs to a key."""
+    """Finds the profile that belongs to a key."""
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
-        """Answers by the deadline, or raises an EnrichmentError."""
+    async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
+        """Return the result by the deadline, or raise an EnrichmentError."""
 
 
 class Source(Protocol):
     """Where profiles come from: `MeshProfiles`."""
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
-        """Gives the profile, or None for a key that is not known; raises an EnrichmentError."""
+    async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+        """Return the profile, or None for a key that is not known; raise an EnrichmentError."""
 
 
 class CachedLookup:
@@ -41,6 +45,7 @@ class CachedLookup:
         source: Where profiles come from.
         count: Counts `lookups` by cache event, `lookup_calls` by result, and `lookup_throttled`.
         clock: The monotonic time, in seconds.
+        batch_source: Where the profiles of many keys come from, where the rules have a batch.
     """
 
     def __init__(
@@ -49,21 +54,27 @@ class CachedLookup:
         source: Source,
         count: Count = uncounted,
         clock: Callable[[], float] = time.monotonic,
+        batch_source: "BatchSource | None" = None,
     ) -> None:
         self._rules = rules
         self._source = source
         self._count = count
         self._clock = clock
-        self._cache = Cache(rules.cache)
-        self._single_flight: SingleFlight[str, Profile | None] = SingleFlight()
+        self._cache: Cache[LookupKey] = Cache(rules.cache)
+        self._single_flight: SingleFlight[LookupKey, Profile | None] = SingleFlight()
         self._throttle = Throttle(rules.max_in_flight, count, clock)
+        self._batches: Batches | None = None
+        if rules.batch is not None and batch_source is not None:
+            from enrichment.lookup import batch  # which few pipelines need
 
-    async def fetch(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
-        """Answers which profile belongs to a key.
+            self._batches = batch.Batches(rules, rules.batch, batch_source, self._throttle, count, clock)
 
-        A stale profile answers only while the service is unavailable: a call failed with a `TransientError`, or
-        none may be made for now because the service refused others. Not after a `FaultError`: what the mesh
-        denies us now must not be had from memory.
+    async def fetch(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> LookupResult:
+        """Find the profile that belongs to a key.
+
+        A stale profile is used only while the service is unavailable: a call failed with a `TransientError`, or none
+        may be made for now because the service refused others. It is not used after a `FaultError`: what the mesh
+        denies now must not come from memory.
 
         Args:
             key: What to look up.
@@ -106,10 +117,13 @@ class CachedLookup:
         self._count("lookups", cache=event.value)
         return LookupResult(profile, event)
 
-    async def _look_up(self, key: str, trace: Trace) -> Profile | None:
-        deadline = meshpass.Deadline.after(self._rules.timeout_s)
+    async def _look_up(self, key: LookupKey, trace: Trace) -> Profile | None:
         try:
-            profile = await self._throttle.call(lambda: self._call(key, trace, deadline), deadline)
+            if self._batches is not None:
+                profile = await self._batches.fetch(key, trace)
+            else:
+                deadline = meshpass.Deadline.after(self._rules.timeout_s)
+                profile = await self._throttle.call(lambda: self._call(key, trace, deadline), deadline)
         except FaultError:
             self._cache.drop(key)
             raise
@@ -119,7 +133,7 @@ class CachedLookup:
             self._cache.put_found(key, profile, self._clock())
         return profile
 
-    async def _call(self, key: str, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
+    async def _call(self, key: LookupKey, trace: Trace, deadline: meshpass.Deadline) -> Profile | None:
         try:
             profile = await self._source.fetch(key, trace, deadline)
         except BadEventError:
@@ -127,7 +141,7 @@ class CachedLookup:
         except FaultError:
             self._count("lookup_calls", result="fault")
             raise
-        except (TransientError, asyncio.CancelledError):  # cancelled: nobody had the time to wait for it
+        except (TransientError, asyncio.CancelledError):  # cancelled: no event had the time to wait for it
             self._count("lookup_calls", result="transient")
             raise
         except Exception as error:

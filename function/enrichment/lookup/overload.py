@@ -1,4 +1,4 @@
-"""What the service, or the mesh before it, says when it has more to do than it can."""
+"""Answers of the service, or of the mesh before it, that say it has too much to do."""
 
 from enrichment.errors import Stage, TransientError
 from enrichment.errors.external import OVERLOAD_STATUSES

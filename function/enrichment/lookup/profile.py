@@ -1,4 +1,4 @@
-"""A profile, as the service in the mesh gives it."""
+"""Profiles as the service in the mesh gives them, and how lookups were answered."""
 
 import enum
 from collections.abc import Mapping
@@ -19,13 +19,15 @@ class Profile:
 
 
 class CacheEvent(enum.StrEnum):
-    """How a lookup was answered; the value names it in logs and counters."""
+    """How a lookup was answered. The value is its name in logs and counters."""
 
     HIT = "hit"
     NEGATIVE_HIT = "negative_hit"
     STALE = "stale"
     SHARED = "shared"
     FETCHED = "fetched"
+    SKIPPED = "skipped"
+    NO_KEY = "no_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,10 @@ class LookupResult:
 
     Args:
         profile: The profile, or None where the service does not know the key.
-        event: Where the answer came from: remembered, remembered to be unknown, too old but all there is while the
-            service is unavailable, another event's lookup of the same key, or a lookup of its own.
+        event: Where the answer came from: remembered (`hit`), remembered to be unknown (`negative_hit`), too old but
+            all there is while the service is unavailable (`stale`), another event's lookup of the same key (`shared`),
+            or a lookup of its own (`fetched`). Nothing was looked up where the condition is not true of the event
+            (`skipped`), or where it has no key (`no_key`).
     """
 
     profile: Profile | None

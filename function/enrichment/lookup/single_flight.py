@@ -1,4 +1,4 @@
-"""One call for all who ask for the same at the same time: Go calls it single flight."""
+"""Single flight: one call for all callers that ask for the same at the same time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
@@ -14,10 +14,9 @@ E = TypeVar("E", bound=BaseException)
 class SingleFlight(Generic[K, V]):
     """Calls under way, by key.
 
-    A call is a task of its own, so no caller's end is another's: whoever is cancelled or runs out of time
-    leaves, and the rest go on. When the last one has left, the call is cancelled and forgotten at once, so no
-    work goes on that nobody waits for. Whoever asks then begins a new call; the old one, cancelled, ends
-    without a value, which is why it cannot come in late and overwrite what the new one found.
+    A call is a task of its own. A caller that is cancelled or runs out of time leaves, and the others go on. When the
+    last one has left, the call is cancelled and forgotten at once, so that no work goes on without a caller. The next
+    caller begins a new call. The cancelled one ends without a value, and so cannot overwrite what the new one found.
     """
 
     def __init__(self) -> None:
@@ -30,7 +29,7 @@ class SingleFlight(Generic[K, V]):
     async def join(
         self, key: K, start: Callable[[], Coroutine[Any, Any, V]], deadline: meshpass.Deadline
     ) -> tuple[V, bool]:
-        """Waits for the call of a key, and begins it where there is none.
+        """Wait for the call of a key, and begin it where there is none.
 
         Args:
             key: What is asked for.
@@ -71,7 +70,7 @@ class SingleFlight(Generic[K, V]):
             raise TimeoutError
         error = call.task.exception()
         if error is not None:
-            raise _copy(error) from error
+            raise copy_error(error) from error
         return call.task.result(), joined
 
     def _land(self, key: K, call: "_Call[V]") -> None:
@@ -80,7 +79,7 @@ class SingleFlight(Generic[K, V]):
         cancelled = call.task.cancelled()
         for waiter in call.waiters:
             if cancelled:
-                waiter.cancel()  # by whoever ends the loop: the callers go with it
+                waiter.cancel()  # the loop ends, and the callers with it
             else:
                 _wake(waiter)
         if not cancelled:
@@ -104,7 +103,8 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _copy(error: E) -> E:
+def copy_error(error: E) -> E:
+    """Return an exception of the same class with the same contents, and a traceback of its own."""
     # Not `copy.copy`, which would call `__init__` with `args`: other arguments than many exceptions take.
     twin = type(error).__new__(type(error), *error.args)
     twin.__dict__.update(error.__dict__)

@@ -1,4 +1,4 @@
-"""How many lookups may be under way: bounded, and narrowed while the service says that it has too much to do."""
+"""Limit of the lookups under way, which narrows while the service says that it has too much to do."""
 
 import asyncio
 import time
@@ -14,8 +14,8 @@ from enrichment.telemetry.counters import Count, uncounted
 
 T = TypeVar("T")
 
-# A call that went on for so long without an answer says as much as a refusal. One that ended sooner may have been
-# begun too late, or its caller has changed its mind.
+# A call that took so long without an answer says as much as a refusal. One that ended sooner may have begun too late,
+# or its caller has left.
 _SLOW_S = 1.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -64,22 +64,22 @@ class Limit:
         return self._refused_in_a_row > 0
 
     def allows(self, in_flight: int, now_s: float) -> bool:
-        """Tells whether one more call may begin."""
+        """Return whether one more call may begin."""
         return in_flight < self.width and now_s >= self.resume_at_s
 
     def accepted(self) -> None:
-        """Notes a good answer."""
+        """Note a good answer."""
         self.answered()
         gain = 1 if self._width < self._slow_start_until else 1 / self._width
         self._width = min(self._width + gain, self._most)
 
     def answered(self) -> None:
-        """Notes an answer that is neither good nor a refusal for load: that of a policy, for instance."""
+        """Note an answer that is neither good nor a refusal for load: that of a policy, for instance."""
         self._refused_in_a_row = 0
         self._pause_s = 0.0
 
     def refused(self, began_s: float, now_s: float, retry_after_s: float | None = None) -> None:
-        """Notes a call that was refused for load, or that brought no answer in all its time.
+        """Note a call that was refused for load, or that brought no answer in all its time.
 
         Args:
             began_s: When it began.
@@ -136,7 +136,7 @@ class Throttle:
         return self._limit.is_refused and not self._has_room()
 
     async def call(self, begin: Callable[[], Awaitable[T]], deadline: meshpass.Deadline) -> T:
-        """Makes one call when it may be made, and learns from its end.
+        """Make one call when it may be made, and learns from its end.
 
         Args:
             begin: Makes the call.

@@ -1,5 +1,5 @@
 """Rows, and the values of their columns."""
 
-from enrichment.row.row import MAX_ROW_BYTES, Row, build
+from enrichment.row.row import MAX_ROW_BYTES, Row, build, value_of
 
-__all__ = ["MAX_ROW_BYTES", "Row", "build"]
+__all__ = ["MAX_ROW_BYTES", "Row", "build", "value_of"]

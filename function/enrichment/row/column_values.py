@@ -11,18 +11,21 @@ INTEGER             whole numbers of 64 bits, also as text or with a zero fracti
                                                                                                 numbers are exact
                                                                                                 to 2^53 only
 FLOAT               numbers, also as text; the texts NaN, Infinity and -Infinity                number, or text
-NUMERIC             numbers of at most 29 digits before the point and 9 after, also as text     text
-BIGNUMERIC          the same with 38 and 38                                                     text
+NUMERIC             numbers of at most 29 digits before the point and 9 after, also as text;    text
+                    more digits after the point are rounded where `round = true`
+BIGNUMERIC          the same from -2^255 to 2^255 - 1 units of 10^-38: 38 digits before the     text
+                    point and some of 39
 BOOLEAN             true, false, also as text                                                   true, false
 TIMESTAMP           declared timestamps; RFC 3339, or BigQuery's own form, UTC without an       text, UTC
-                    offset; numbers: seconds since 1970
-DATE                `2026-03-01`                                                                text
-DATETIME            date and time without an offset                                             text
+                    offset; numbers since 1970, seconds unless `unit` says otherwise
+DATE                `2026-03-01`; with a `unit`, what TIMESTAMP takes, in UTC                   text
+DATETIME            date and time without an offset; with a `unit`, as DATE                     text
 TIME                `12:00:00.5`                                                                text
 BYTES               base64                                                                      text
-GEOGRAPHY           text, WKT or GeoJSON, which BigQuery alone can judge                        text
+GEOGRAPHY           text, WKT or GeoJSON, which BigQuery alone can judge; a GeoJSON object      text
 JSON                anything                                                                    JSON text
-RECORD              objects with fields of the table and no others                              object
+RECORD              objects with fields of the table, and others where `unknown_fields` is      object
+                    `"ignore"`: those are left out
 ==================  ==========================================================================  ==================
 
 Sources: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types and, for integers,
@@ -32,6 +35,7 @@ text for a BOOLEAN other than true and false: what BigQuery makes of those is no
 
 import binascii
 import decimal
+import json
 import math
 import re
 from collections.abc import Callable
@@ -42,7 +46,7 @@ import msgspec
 
 from enrichment.documents.instant import DATE, DATETIME, TIME, civil, from_unix, parse_timestamp, rfc3339
 from enrichment.event.field_values import INT64_MAX, INT64_MIN
-from enrichment.settings.model import Column, FieldType, TableField
+from enrichment.settings.model import Column, ColumnOptions, FieldType, TableField
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json]"
 
@@ -70,47 +74,61 @@ TAKEN_BY: dict[FieldType, set[str]] = {
 }
 """The types of column that can take a field's values, or some of them."""
 
+TAKEN_BY_KIND: dict[str, set[str]] = {
+    "string": _SCALARS,
+    "number": _NUMBERS,
+    "boolean": {"BOOLEAN", "JSON"},
+    "array": {"JSON"},
+    "object": {"JSON", "RECORD", "GEOGRAPHY"},
+}
+"""The same for the JSON type of an expression's value. A REPEATED column of any type takes an array."""
+
+_AS_IS = ColumnOptions()
+
 
 class ColumnValueError(ValueError):
-    """A value does not fit its column; the message says what it must be and quotes nothing."""
+    """A value does not fit its column. The message says what it must be, and quotes no value."""
 
 
 def is_missing(column: Column | TableField, value: object) -> bool:
-    """Whether there is nothing for a column: no list and an empty one are the same to BigQuery."""
+    """Return whether there is nothing for a column: no list and an empty one are the same to BigQuery."""
     return value is None or (column.repeated and value == [])
 
 
-def convert(column: Column | TableField, value: object) -> Json:
-    """Turns a value into what insertAll takes for a column.
+def convert(column: Column | TableField, value: object, options: ColumnOptions = _AS_IS) -> Json:
+    """Turn a value into what insertAll takes for a column.
 
     Args:
         column: The column, or the field of a record.
         value: What there is, not null: parsed JSON, or a `datetime` in UTC.
+        options: How to convert where that is a choice.
 
     Returns:
         The value for the request.
 
     Raises:
-        ColumnValueError: the column cannot hold it.
+        ColumnValueError: The column cannot hold it.
     """
     if column.repeated:
         if not isinstance(value, list):
-            raise ColumnValueError("must be a list")
-        return [_convert(column, item) for item in value]
-    return _convert(column, value)
+            raise ColumnValueError(f"must be a list, and is {_kind(value)}")
+        if None in value:
+            raise ColumnValueError("has null in its list, which BigQuery takes in none: add [] to drop nulls")
+        return [_convert(column, item, options) for item in value]
+    return _convert(column, value, options)
 
 
-def _convert(column: Column | TableField, value: object) -> Json:
+def _convert(column: Column | TableField, value: object, options: ColumnOptions) -> Json:
     if column.type == "RECORD":
-        return _record(column.fields, value)
-    return _CONVERSIONS[column.type](value)
+        return _record(column.fields, value, options)
+    return _CONVERSIONS[column.type](value, options)
 
 
-def _record(fields: tuple[TableField, ...], value: object) -> Json:
+def _record(fields: tuple[TableField, ...], value: object, options: ColumnOptions) -> Json:
     if not isinstance(value, dict):
-        raise ColumnValueError("must be an object")
-    if not value.keys() <= {field.name for field in fields}:
-        raise ColumnValueError("has a field that the record in the table has not")
+        raise ColumnValueError(f"must be an object, and is {_kind(value)}")
+    if not options.ignores_unknown_fields and (unknown := value.keys() - {field.name for field in fields}):
+        raise ColumnValueError(_unknown_fields(unknown))
     record: dict[str, Json] = {}
     for field in fields:
         found = value.get(field.name)
@@ -119,13 +137,39 @@ def _record(fields: tuple[TableField, ...], value: object) -> Json:
                 raise ColumnValueError(f"lacks its field {field.name}")
             continue
         try:
-            record[field.name] = convert(field, found)
+            record[field.name] = convert(field, found, options)
         except ColumnValueError as error:
             raise ColumnValueError(f"is wrong in its field {field.name}, which {error}") from None
     return record
 
 
-def _string(value: object) -> Json:
+_MAX_NAME = 80  # of a field's name in a message: the event chooses it
+
+
+def _unknown_fields(unknown: set[str]) -> str:
+    first = json.dumps(min(unknown)[:_MAX_NAME])
+    more = f" and {len(unknown) - 1} more fields" if len(unknown) > 1 else ""
+    return (
+        f"has the field {first}{more}, which the record in the table does not have: add it to the table, or set "
+        'unknown_fields = "ignore"'
+    )
+
+
+def _kind(value: object) -> str:
+    """The JSON type of a value with its article."""
+    match value:
+        case bool():
+            return "a boolean"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case int() | float():
+            return "a number"
+    return "a string"
+
+
+def _string(value: object, _: ColumnOptions) -> Json:
     match value:
         case str():
             return value
@@ -135,10 +179,12 @@ def _string(value: object) -> Json:
             pass  # an int to Python, and refused by BigQuery
         case int() | float():
             return msgspec.json.encode(value).decode()
-    raise ColumnValueError("must be a string or a number")
+    raise ColumnValueError(
+        f"must be a string or a number, and is {_kind(value)}: to write it as JSON text, put to_string() around it"
+    )
 
 
-def _json(value: object) -> Json:
+def _json(value: object, _: ColumnOptions) -> Json:
     return msgspec.json.encode(value).decode()
 
 
@@ -147,7 +193,7 @@ _FLOAT = re.compile(r"[+-]?(\d{1,400}(\.\d{0,400})?|\.\d{1,400})([eE][+-]?\d{1,4
 _NOT_FINITE = {"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"}
 
 
-def _integer(value: object) -> Json:
+def _integer(value: object, _: ColumnOptions) -> Json:
     match value:
         case bool():
             number = None
@@ -164,7 +210,7 @@ def _integer(value: object) -> Json:
     return str(number)
 
 
-def _float(value: object) -> Json:
+def _float(value: object, _: ColumnOptions) -> Json:
     if isinstance(value, str):
         if value.lower() in _NOT_FINITE:
             return value
@@ -174,29 +220,34 @@ def _float(value: object) -> Json:
     return float(value)
 
 
-_EXACT = decimal.Context(prec=1_000)  # more than _FLOAT lets through
+_EXACT = decimal.Context(prec=1_000, rounding=decimal.ROUND_HALF_UP)  # more digits than _FLOAT lets through
+_NUMERIC_LIMIT = 10**38  # of NUMERIC in units of its last digit: 29 digits before the point, 9 after
+_BIGNUMERIC_LIMIT = (
+    2**255
+)  # of BIGNUMERIC in units of its last digit, which makes 39 digits before the point, 38 after
 
 
-def _decimal(digits_before: int, digits_after: int) -> Callable[[object], Json]:
-    def convert(value: object) -> Json:
+def _decimal(scale: int, lowest: int, highest: int, about: str) -> Callable[[object, ColumnOptions], Json]:
+    """The conversion to a number that counts units of its last digit, from `lowest` to `highest` of them."""
+
+    def convert(value: object, options: ColumnOptions) -> Json:
         text = value if isinstance(value, str) else repr(value)
-        if not isinstance(value, bool) and isinstance(value, str | int | float) and _FLOAT.fullmatch(text):
-            number = decimal.Decimal(text).normalize(_EXACT)
-            _, digits, exponent = number.as_tuple()
-            if (
-                isinstance(exponent, int)
-                and exponent >= -digits_after
-                and len(digits) + exponent <= digits_before
-            ):
-                return f"{number:f}"
-        raise ColumnValueError(
-            f"must be a number of at most {digits_before} digits before the point and {digits_after} after it"
-        )
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or not _FLOAT.fullmatch(text):
+            raise ColumnValueError("must be a number")
+        units = decimal.Decimal(text).scaleb(scale, _EXACT)
+        whole = units.to_integral_value(context=_EXACT)
+        if not options.rounds and whole != units:
+            raise ColumnValueError(
+                f"has more than the {scale} digits after the point that the type holds: set round = true to round it"
+            )
+        if not lowest <= whole <= highest:
+            raise ColumnValueError(f"must be a number of at most {about}")
+        return f"{whole.scaleb(-scale, _EXACT).normalize(_EXACT):f}" if whole else "0"
 
     return convert
 
 
-def _boolean(value: object) -> Json:
+def _boolean(value: object, _: ColumnOptions) -> Json:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in ("true", "false"):
@@ -204,37 +255,61 @@ def _boolean(value: object) -> Json:
     raise ColumnValueError("must be true or false")
 
 
-def _timestamp(value: object) -> Json:
+_MAX_SECONDS = 10_000_000_000  # in the year 2286; as milliseconds, in April 1970
+_MAX_MILLISECONDS = 10_000_000_000_000
+
+
+def _instant(value: object, options: ColumnOptions) -> datetime:
+    """The instant that a value names; ValueError or OverflowError if it names none."""
+    unit = options.unit_digits
+    match value:
+        case datetime():
+            return value
+        case bool():
+            raise ValueError
+        case str() if unit is not None and _FLOAT.fullmatch(value):
+            return from_unix(int(value) if _INTEGER.fullmatch(value) else float(value), unit)
+        case str():
+            return parse_timestamp(value)
+        case int() | float():
+            if unit is None and abs(value) > _MAX_SECONDS:
+                small = abs(value) <= _MAX_MILLISECONDS
+                unit_name, name = ("ms", "milliseconds") if small else ("us", "microseconds")
+                raise ColumnValueError(f'looks like {name} since 1970: set unit = "{unit_name}"')
+            return from_unix(value, unit or 0)
+    raise ValueError
+
+
+def _timestamp(value: object, options: ColumnOptions) -> Json:
     try:
-        match value:
-            case datetime():
-                return rfc3339(value)
-            case str():
-                return rfc3339(parse_timestamp(value))
-            case bool():
-                pass
-            case int() | float():
-                return rfc3339(from_unix(value, 0))
-    except (ValueError, OverflowError, OSError):
-        pass
-    raise ColumnValueError("must be a time in the years 1 to 9999, as text or in seconds since 1970")
+        return rfc3339(_instant(value, options))
+    except ColumnValueError:
+        raise
+    except (ValueError, OverflowError):
+        raise ColumnValueError(
+            "must be a time in the years 1 to 9999, as text or as a number since 1970"
+        ) from None
 
 
 def _of_calendar(
-    shape: re.Pattern[str], what: str, write: Callable[[datetime], str]
-) -> Callable[[object], Json]:
-    def convert(value: object) -> Json:
-        if isinstance(value, str) and (found := shape.fullmatch(value)):
-            try:
+    shape: re.Pattern[str], what: str, write: Callable[[datetime], str], of_instants: bool = True
+) -> Callable[[object, ColumnOptions], Json]:
+    """The conversion to civil time. Of an instant it is taken in UTC, where the file gives numbers a unit."""
+
+    def convert(value: object, options: ColumnOptions) -> Json:
+        try:
+            if isinstance(value, str) and (found := shape.fullmatch(value)):
                 return write(civil(found))
-            except ValueError:
-                pass
+            if of_instants and options.unit_digits is not None:
+                return write(_instant(value, options).replace(tzinfo=None))
+        except (ValueError, OverflowError):
+            pass
         raise ColumnValueError(f"must be {what}")
 
     return convert
 
 
-def _bytes(value: object) -> Json:
+def _bytes(value: object, _: ColumnOptions) -> Json:
     if isinstance(value, str):
         try:
             binascii.a2b_base64(value, strict_mode=True)
@@ -245,23 +320,36 @@ def _bytes(value: object) -> Json:
     raise ColumnValueError("must be bytes in base64")
 
 
-def _geography(value: object) -> Json:
+def _geography(value: object, _: ColumnOptions) -> Json:
     if isinstance(value, str) and value:
         return value
-    raise ColumnValueError("must be a geography as text, WKT or GeoJSON")
+    if isinstance(value, dict) and isinstance(value.get("type"), str):
+        return msgspec.json.encode(value).decode()
+    raise ColumnValueError("must be a geography: a GeoJSON object, or WKT or GeoJSON as text")
 
 
-_CONVERSIONS: dict[str, Callable[[object], Json]] = {
+_CONVERSIONS: dict[str, Callable[[object, ColumnOptions], Json]] = {
     "STRING": _string,
     "INTEGER": _integer,
     "FLOAT": _float,
-    "NUMERIC": _decimal(29, 9),
-    "BIGNUMERIC": _decimal(38, 38),
+    "NUMERIC": _decimal(
+        9, 1 - _NUMERIC_LIMIT, _NUMERIC_LIMIT - 1, "29 digits before the point and 9 after it"
+    ),
+    "BIGNUMERIC": _decimal(
+        38,
+        -_BIGNUMERIC_LIMIT,
+        _BIGNUMERIC_LIMIT - 1,
+        "5.78e38, with 38 digits after the point",
+    ),
     "BOOLEAN": _boolean,
     "TIMESTAMP": _timestamp,
-    "DATE": _of_calendar(DATE, "a date, 2026-03-01", lambda civil: civil.date().isoformat()),
+    "DATE": _of_calendar(
+        DATE, "a date, 2026-03-01, as date() gives it", lambda civil: civil.date().isoformat()
+    ),
     "DATETIME": _of_calendar(DATETIME, "a date and time without an offset", datetime.isoformat),
-    "TIME": _of_calendar(TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat()),
+    "TIME": _of_calendar(
+        TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat(), of_instants=False
+    ),
     "BYTES": _bytes,
     "GEOGRAPHY": _geography,
     "JSON": _json,

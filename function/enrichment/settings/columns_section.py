@@ -1,161 +1,187 @@
-"""The part of `pipeline.toml` that says what is written where, checked against the table: `[columns]`."""
+"""Reader of `[columns]`, the part of `pipeline.toml` that says what is written where. Checks it against the table."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from enrichment.row import column_values, sources
-from enrichment.row.sources import Source
+from enrichment.expressions import Expression, ExpressionError, compile_expression
+from enrichment.row import column_values
+from enrichment.settings import column_sources
+from enrichment.settings.column_sources import Root
 from enrichment.settings.event_section import Declared, as_json
-from enrichment.settings.model import Column, FieldType, LookupRules, Origin, TableField
+from enrichment.settings.model import Column, ColumnOptions, TableField
 from enrichment.settings.toml_section import Section, shown, suggestion
 
-_WHOLE = {"JSON", "STRING", "RECORD"}  # what can take a whole event or profile
+UNITS = {"s": 0, "ms": 3, "us": 6}
+"""What a number for a time may count, and how many of its digits stand behind the second."""
+
+UNKNOWN_FIELDS = ("refuse", "ignore")
+
+_TIMES = {"TIMESTAMP", "DATE", "DATETIME"}
+_EXACT = {"NUMERIC", "BIGNUMERIC"}
+_ABOUT = 'an expression, such as "event.PATH", or { from = "EXPRESSION" }, or { value = CONSTANT }'
 
 
 def read(
-    section: Section, table: Mapping[str, TableField] | None, declared: Declared, lookup: LookupRules
+    section: Section,
+    table: Mapping[str, TableField] | None,
+    declared: Declared,
+    roots: Mapping[str, Root],
 ) -> tuple[Column, ...]:
-    """Reads `[columns]` and notes its mistakes.
+    """Read `[columns]` and note its mistakes.
 
     Args:
         section: The section.
         table: The columns of the table by name; None where it could not be read.
         declared: What makes an event.
-        lookup: How its profile is looked up.
+        roots: What is known of the values that an expression can begin with.
 
     Returns:
-        The columns in the order of the file.
+        The columns without mistakes, in the order of the file.
     """
-    found: dict[str, Source | None] = {}
+    entries = {name: _read_entry(section, name, roots) for name in section.values}
     columns = []
-    for name in section.values:
-        entry = _Entry(section, name)
-        found[name] = source = entry.source()
-        target = _target(section, name, table)
-        if source is None or target is None:
+    for name, entry in entries.items():
+        target = (table or {}).get(name)
+        if table is not None and target is None:
+            section.problem(name, f"is no column of the table.{suggestion(name, table)}")
+        if entry is None or target is None:
             continue
-        column = entry.column(target, source)
-        if not _is_broken(source, declared):
-            _check(entry, column, declared, lookup)
-        columns.append(column)
+        column = _column(entry, target)
+        if entry.is_good and (wrong := column_sources.problem(column, declared, roots)):
+            entry.problem(wrong)
+        elif entry.is_good:
+            columns.append(column)
     if table is not None:
-        _check_table(section, table, found, declared)
+        _check_table(section, table, entries, declared)
     return tuple(columns)
 
 
+@dataclass(slots=True)
 class _Entry:
-    """One line of the section: `name = "source"` or `name = { from = "source", default = ... }`."""
+    """One line of the section.
 
-    def __init__(self, section: Section, name: str) -> None:
-        spec = section.values[name]
-        self._section, self._key = section, name
-        self._text = spec
-        self._default: object = None
-        if isinstance(spec, dict):
-            self._section, self._key = section.section(name), "from"
-            self._section.refuse_others(("from", "default"))
-            self._text = spec.get("from")
-            self._default = spec.get("default")
+    Args:
+        section: Where its mistakes are noted.
+        key: Under which key.
+        text: What the line gives as the source.
+        expression: The source; None for a constant.
+        constant: The constant; None for an expression.
+        default: What the column holds without a value, as the file gives it.
+        is_good: Whether nothing is wrong with it so far.
+    """
 
-    @property
-    def has_default(self) -> bool:
-        """Whether something stands in where the source has no value."""
-        return self._default is not None
+    section: Section
+    key: str
+    text: object
+    expression: Expression | None = None
+    constant: object = None
+    default: object = None
+    options: ColumnOptions = field(default_factory=ColumnOptions)
+    given_options: Collection[str] = ()
+    is_good: bool = True
 
     def problem(self, what: str) -> None:
-        """Notes a mistake of the source."""
-        self._section.problem(self._key, f"is {shown(self._text)}; {what}")
+        """Note a mistake of the source."""
+        self.section.problem(self.key, f"is {shown(self.text)}; {what}")
 
-    def source(self) -> Source | None:
-        """The source, None where it is none."""
-        if self._text is None:
-            self._section.problem(self._key, f"is missing; it must be one of {sources.GRAMMAR}.")
-        elif not isinstance(self._text, str):
-            self.problem(f"it must be one of {sources.GRAMMAR}.")
-        else:
-            try:
-                return sources.parse(self._text)
-            except sources.SourceError as error:
-                self.problem(f"{error}.{suggestion(self._text, sources.like(self._text))}")
+
+def _read_entry(section: Section, name: str, roots: Mapping[str, Root]) -> _Entry | None:
+    spec = section.values[name]
+    if not isinstance(spec, dict):
+        return _with_expression(_Entry(section, name, spec), roots)
+    inner = section.section(name)
+    before = inner.mistakes
+    if "value" in spec:
+        inner.refuse_others(("value",))
+        return _Entry(inner, "value", spec["value"], constant=spec["value"], is_good=inner.mistakes == before)
+    inner.refuse_others(("from", "default", "unit", "round", "unknown_fields", "value"))
+    if "from" not in spec:
+        inner.problem("from", f"is missing; it must be {_ABOUT}.")
         return None
+    unit = inner.choice("unit", UNITS, "") or ""
+    options = ColumnOptions(
+        UNITS.get(unit),
+        inner.flag("round", default=False),
+        inner.choice("unknown_fields", UNKNOWN_FIELDS, UNKNOWN_FIELDS[0]) == "ignore",
+    )
+    entry = _Entry(
+        inner,
+        "from",
+        spec["from"],
+        default=spec.get("default"),
+        options=options,
+        given_options=[key for key in ("unit", "round", "unknown_fields") if key in spec],
+        is_good=inner.mistakes == before,
+    )
+    return _with_expression(entry, roots)
 
-    def column(self, target: TableField, source: Source) -> Column:
-        """The column, with its default as BigQuery takes it."""
-        default: object = None
-        if self._default is not None and not _unwritable(target):
+
+def _with_expression(entry: _Entry, roots: Mapping[str, Root]) -> _Entry | None:
+    if not isinstance(entry.text, str):
+        entry.problem(f"it must be {_ABOUT}.")
+        return None
+    try:
+        entry.expression = compile_expression(entry.text, tuple(roots))
+    except ExpressionError as error:
+        sentence = str(error)
+        entry.problem(sentence if sentence.endswith((".", "?")) else f"{sentence}.")
+        return None
+    return entry
+
+
+def _column(entry: _Entry, target: TableField) -> Column:
+    """The column, with its default as BigQuery takes it."""
+    default: object = None
+    writable = not column_sources.unwritable(target)
+    for key, value in (("default", entry.default), ("value", entry.constant)):
+        if value is not None and writable:
             try:
-                default = column_values.convert(target, as_json(self._default))
+                default = column_values.convert(target, as_json(value), entry.options)
             except ValueError as error:
-                self._section.problem("default", f"is {shown(self._default)}; it {error}.")
-        origin, path = source
-        return Column(
-            target.name, target.type, target.repeated, target.required, origin, path, default, target.fields
-        )
+                entry.section.problem(key, f"is {shown(value)}; it {error}.")
+                entry.is_good = False
+    _check_options(entry, target)
+    return Column(
+        target.name,
+        target.type,
+        target.repeated,
+        target.required,
+        entry.expression,
+        default,
+        target.fields,
+        entry.options,
+    )
 
 
-def _target(section: Section, name: str, table: Mapping[str, TableField] | None) -> TableField | None:
-    target = (table or {}).get(name)
-    if table is not None and target is None:
-        section.problem(name, f"is no column of the table.{suggestion(name, table)}")
-    return target
+def _check_options(entry: _Entry, target: TableField) -> None:
+    for key, types in (("unit", _TIMES), ("round", _EXACT), ("unknown_fields", {"RECORD"})):
+        if key in entry.given_options and not _has_type(target, types):
+            names = " or ".join(sorted(types))
+            entry.section.problem(key, f"is for {names}, and {target.name} has the type {target.type}.")
+            entry.is_good = False
 
 
-def _is_broken(source: Source, declared: Declared) -> bool:
-    return source[0] is Origin.EVENT and ".".join(source[1]) in declared.broken
-
-
-def _check(entry: _Entry, column: Column, declared: Declared, lookup: LookupRules) -> None:
-    """Notes why a column cannot take what its source gives, if it cannot."""
-    source = (column.origin, column.path)
-    kind = sources.type_of(source, declared.shape, lookup.echo)
-    whole = column.origin in (Origin.EVENT, Origin.PROFILE) and not column.path
-    takes = f"{column.name} has the type {'repeated ' if column.repeated else ''}{column.type}, which takes"
-    if unknown := _unwritable(column):
-        entry.problem(f"{column.name} has the type {unknown} in it, which this function cannot write.")
-    elif outer := _scalar_around(source, declared):
-        entry.problem(f"{outer} is declared as {declared.fields[outer].type}, and has nothing inside.")
-    elif whole and (column.repeated or column.type not in _WHOLE):
-        entry.problem(f"{takes} no whole {column.origin}.")
-    elif kind and (
-        column.type not in column_values.TAKEN_BY[kind] or (column.repeated and kind is not FieldType.JSON)
-    ):
-        entry.problem(f"{takes} no {kind}.")
-    elif (
-        column.required
-        and not entry.has_default
-        and (why := sources.why_missing(source, declared.shape, lookup))
-    ):
-        entry.problem(f"the table requires {column.name}, but {why}, or give the column a default.")
-
-
-def _unwritable(column: Column | TableField) -> str:
-    """The first type in a column that rows cannot be written for, empty if there is none."""
-    if column.type not in column_values.TYPES:
-        return column.type
-    return next(filter(None, map(_unwritable, column.fields)), "")
-
-
-def _scalar_around(source: Source, declared: Declared) -> str:
-    """The declared field that a source looks into although nothing can be inside of it, empty if there is none."""
-    origin, path = source
-    if origin is Origin.EVENT:
-        for length in range(1, len(path)):
-            outer = ".".join(path[:length])
-            field = declared.fields.get(outer)
-            if field is not None and outer not in declared.broken and field.type is not FieldType.JSON:
-                return outer
-    return ""
+def _has_type(target: TableField, types: set[str]) -> bool:
+    return target.type in types or any(_has_type(inner, types) for inner in target.fields)
 
 
 def _check_table(
-    section: Section, table: Mapping[str, TableField], found: Mapping[str, Source | None], declared: Declared
+    section: Section,
+    table: Mapping[str, TableField],
+    entries: Mapping[str, _Entry | None],
+    declared: Declared,
 ) -> None:
     for target in table.values():
-        if target.required and target.name not in found:
+        if target.required and target.name not in entries:
             section.problem(target.name, f"is missing, and the table requires it: {target.name} = SOURCE.")
-    event_id: Source = (Origin.EVENT, declared.shape.id) if declared.shape.id else (Origin.MESSAGE, ("id",))
-    carriers = [name for name, source in found.items() if source == event_id]
+    event_id = ("event", *declared.shape.id) if declared.shape.id else ("message", "id")
+    carriers = [
+        name
+        for name, entry in entries.items()
+        if entry is not None and entry.expression is not None and entry.expression.path == event_id
+    ]
     if declared.id_is_good and not any(name in table and table[name].type == "STRING" for name in carriers):
-        source = ".".join((event_id[0].value, *event_id[1]))
+        source = ".".join(event_id)
         section.problem(
             "", f'has no STRING column for the event id: COLUMN = "{source}". Rows are told apart by it.'
         )

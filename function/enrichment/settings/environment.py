@@ -74,7 +74,8 @@ class Destinations:
 def read(env: Mapping[str, str]) -> Settings:
     """Read and check what both entry points need, the settings of the SDK under them included.
 
-    Touches no network: a wrong address or a missing permission shows at the first event.
+    Touches no network, unless the key of pseudonyms is in Secret Manager: a wrong address or a missing permission shows
+    at the first event.
 
     Args:
         env: The environment.
@@ -120,6 +121,10 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
     except pipeline_file.PipelineFileError as error:
         problems += error.problems
     numbers = {name: _number(env, name, problems) for name in _OF_BOTH}
+    if config is not None and config.calls("hmac_sha256"):
+        from enrichment.expressions import pseudonyms  # which few pipelines need
+
+        problems += pseudonyms.load(env)
     severity = _SEVERITIES.get(env.get("LOG_SEVERITY", "") or "INFO")
     if severity is None:
         problems.append(

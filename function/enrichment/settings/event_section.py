@@ -8,8 +8,8 @@ import msgspec
 from enrichment.documents import strict_json
 from enrichment.event import MAX_EVENT_ID_LENGTH
 from enrichment.event.field_values import checked
-from enrichment.row import MAX_ROW_BYTES, sources
-from enrichment.settings.model import EventShape, Field, FieldType, Origin
+from enrichment.row import MAX_ROW_BYTES
+from enrichment.settings.model import EventShape, Field, FieldType
 from enrichment.settings.toml_section import Section, is_finite, shown, suggestion
 
 
@@ -65,14 +65,10 @@ def _id(section: Section, declared: Declared) -> tuple[str, ...] | None:
     text = section.text("id", about)
     if text is None or text == "message.id":
         return None
-    try:
-        origin, path = sources.parse(text)
-    except sources.SourceError:
-        origin, path = Origin.NOW, ()
-    if origin is not Origin.EVENT or not path:
+    root, dot, name = text.partition(".")
+    if root != "event" or not dot:
         section.problem("id", f"is {shown(text)}; it must be {about}.")
         return None
-    name = ".".join(path)
     if wrong := declared.required_string(name):
         section.problem("id", f"is {shown(text)}, and {name} {wrong}")
     elif name not in declared.broken and declared.fields[name].max_length > MAX_EVENT_ID_LENGTH:
@@ -81,17 +77,17 @@ def _id(section: Section, declared: Declared) -> tuple[str, ...] | None:
             f"is {shown(text)}, so {name} needs max_length = {MAX_EVENT_ID_LENGTH} or less: BigQuery takes no longer "
             "insertId.",
         )
-    return path
+    return tuple(name.split("."))
 
 
 def _field(listed: Section, name: str) -> tuple[Field, bool]:
     """A declared field, and whether it is free of mistakes."""
     before = listed.mistakes
-    try:
-        path = sources.parse_path(name)
-    except sources.SourceError as error:
-        listed.problem(name, f"is no name of a field: {error}.")
-        path = (name,)
+    path = tuple(name.split("."))
+    if not all(path):
+        listed.problem(name, "is no name of a field: a key between its dots is empty.")
+    elif not name.isprintable():
+        listed.problem(name, "is no name of a field: it has a character that cannot be seen.")
     spec = listed.values[name]
     if isinstance(spec, str):
         field = Field(path, _type(listed, name, spec))

@@ -1,7 +1,13 @@
-"""What `pipeline.toml` says, once it is read and found to be right. Values alone: nothing here is checked or read."""
+"""Contents of `pipeline.toml`, once it is read and found to be right. Values alone: nothing here is checked or read."""
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+
+import msgspec
+
+from enrichment.expressions.compiler import Expression
+from enrichment.settings.lookup_rules import LookupRules
 
 
 class FieldType(enum.StrEnum):
@@ -15,24 +21,6 @@ class FieldType(enum.StrEnum):
     JSON = "json"
 
 
-class OnMiss(enum.StrEnum):
-    """What becomes of an event whose key the service does not know."""
-
-    WRITE = "write"
-    DEAD_LETTER = "dead-letter"
-    RETRY = "retry"
-
-
-class Origin(enum.StrEnum):
-    """Where the value of a column comes from: the first word of its source."""
-
-    EVENT = "event"
-    PROFILE = "profile"
-    MESSAGE = "message"
-    TRACE = "trace"
-    NOW = "now"
-
-
 @dataclass(frozen=True, slots=True)
 class Field:
     """A field that an event is checked for.
@@ -41,7 +29,7 @@ class Field:
         path: Where it stands in the event: `("order", "total")` for `order.total`.
         type: What it holds.
         required: Whether an event without it is a bad one.
-        default: What stands in for it where it is missing or null.
+        default: Its value where it is missing or null.
         max_length: Longest string, in characters; for strings alone.
     """
 
@@ -71,57 +59,6 @@ class EventShape:
 
 
 @dataclass(frozen=True, slots=True)
-class CacheLimits:
-    """How long and how much is remembered of the service's answers.
-
-    Args:
-        ttl_s: How long a profile is fresh, in seconds; 0 keeps none.
-        negative_ttl_s: How long it is remembered that the service does not know a key, in seconds; 0 forgets at once.
-        stale_if_error_s: How long after that a profile may still stand in while the service is unavailable, in seconds.
-        max_entries: Most answers kept.
-        max_bytes: Most memory that they take, in bytes.
-    """
-
-    ttl_s: float = 60.0
-    negative_ttl_s: float = 10.0
-    stale_if_error_s: float = 300.0
-    max_entries: int = 10_000
-    max_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class LookupRules:
-    """How a profile is looked up.
-
-    Args:
-        path: The path's template with one placeholder: `/profile/{user_id}`.
-        key: The field of the event whose value takes the placeholder's place; a string.
-        echo: The field of an answer that must repeat the key.
-        miss_error: What the field `error` of a 404 must say for the key to be unknown.
-        on_miss: What then becomes of the event.
-        timeout_s: Limit for one lookup, retries included, in seconds.
-        max_in_flight: Most lookups at once.
-        max_answer_bytes: Largest answer.
-        cache: What is remembered.
-    """
-
-    path: str
-    key: tuple[str, ...]
-    echo: str
-    miss_error: str
-    on_miss: OnMiss = OnMiss.DEAD_LETTER
-    timeout_s: float = 10.0
-    max_in_flight: int = 100
-    max_answer_bytes: int = 1024 * 1024
-    cache: CacheLimits = field(default_factory=CacheLimits)
-
-    @property
-    def placeholder(self) -> str:
-        """The placeholder's name: the key's, as people write it."""
-        return ".".join(self.key)
-
-
-@dataclass(frozen=True, slots=True)
 class TableField:
     """A column of the table, or a field of a record in it.
 
@@ -141,6 +78,22 @@ class TableField:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnOptions:
+    """How a column's values are converted, where that is a choice. They hold for the fields of a record as well.
+
+    Args:
+        unit_digits: What a number for a time counts: 0 seconds since 1970, 3 milliseconds, 6 microseconds. None where
+            the file does not say: seconds, and a number that must be something else is refused.
+        rounds: Whether a number with too many digits after the point is rounded, half away from zero.
+        ignores_unknown_fields: Whether a record may come with fields that the table does not have.
+    """
+
+    unit_digits: int | None = None
+    rounds: bool = False
+    ignores_unknown_fields: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column to write.
 
@@ -149,26 +102,25 @@ class Column:
         type: Its type in the table, BigQuery's name for it: `STRING`, `TIMESTAMP`, `JSON`.
         repeated: Whether it holds a list.
         required: Whether BigQuery refuses a row without it.
-        origin: Where its value comes from.
-        path: What of that; empty for the whole. `("attributes", NAME)`, `("id",)`, `("publish_time",)` for a message,
-            `("id",)` for a trace.
-        default: What stands in where there is no value, as BigQuery takes it.
+        expression: What gives its value; None for a constant.
+        default: What it holds where there is no value, as BigQuery takes it; for a constant, the constant.
         fields: The fields of a `RECORD`.
+        options: How values are converted.
     """
 
     name: str
     type: str
     repeated: bool
     required: bool
-    origin: Origin
-    path: tuple[str, ...] = ()
+    expression: Expression | None
     default: object = None
     fields: tuple[TableField, ...] = ()
+    options: ColumnOptions = ColumnOptions()
 
     @property
     def source(self) -> str:
         """Where its value comes from, as people write it."""
-        return ".".join((self.origin.value, *self.path))
+        return self.expression.text if self.expression else "a constant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,12 +142,33 @@ class PipelineConfig:
 
     Args:
         event: What makes an event.
-        lookup: How its profile is looked up.
+        lookups: What is looked up for it, in the order of the file.
         columns: What is written.
         batch: How much of it at once.
     """
 
     event: EventShape
-    lookup: LookupRules
+    lookups: tuple[LookupRules, ...]
     columns: tuple[Column, ...]
     batch: BatchLimits = field(default_factory=BatchLimits)
+
+    def calls(self, function: str) -> bool:
+        """Return whether any expression of the file calls a function."""
+        return any(function in expression.functions for expression in _expressions(self))
+
+
+def _expressions(value: object) -> Iterator[Expression]:
+    """All expressions in a part of the configuration."""
+    if isinstance(value, Expression):
+        yield value
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _expressions(getattr(value, part.name))
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _expressions(getattr(value, name))
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _expressions(part)
+    elif isinstance(value, Mapping):
+        yield from _expressions(list(value.values()))

@@ -11,7 +11,8 @@ SCOPE = "meshpass.enrichment"
 DESCRIPTIONS = {
     "events": "Deliveries that ended, by outcome, stage and reason.",
     "lookups": "Lookups that events asked for, by how the cache answered.",
-    "lookup_calls": "Calls to the service, by result.",
+    "lookup_calls": "Calls to the service, by result: `batch` is one that was answered for many keys.",
+    "lookup_keys": "Keys asked for in batches, by result.",
     "lookup_throttled": "Lookups that had to wait until the service was to be asked again.",
     "lookup_requests": "Requests to the private HTTP entry point, by outcome.",
     "insert_requests": "Requests to BigQuery.",

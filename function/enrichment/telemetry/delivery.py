@@ -8,7 +8,6 @@ from enrichment.telemetry.trace import Trace
 if TYPE_CHECKING:
     from enrichment.event import Event
     from enrichment.event.message import Message
-    from enrichment.lookup.profile import LookupResult
 
 
 @dataclass(slots=True)
@@ -20,8 +19,8 @@ class Delivery:
         started_at: When it arrived, on the monotonic clock, in seconds.
         message: The message, once it is read.
         event: The event, once it is decoded.
-        answer: What the lookup found.
-        lookup_s: How long the lookup took, in seconds; None before it ended.
+        cache: How the lookup was answered; where there are several, each by its name. None before they ended.
+        lookup_s: How long the lookups took, in seconds; None before they ended.
         write_s: How long the row took to become durable, in seconds; None before it did.
     """
 
@@ -29,6 +28,6 @@ class Delivery:
     started_at: float
     message: "Message | None" = None
     event: "Event | None" = None
-    answer: "LookupResult | None" = None
+    cache: str | dict[str, str] | None = None
     lookup_s: float | None = None
     write_s: float | None = None

@@ -167,6 +167,15 @@ class Log:
             fields["cache"] = answer.event.value
         self._end(ending, trace, fields, started_at, self._clock())
 
+    def started(self, message: str) -> None:
+        """Write one line about the start of the process.
+
+        Args:
+            message: What it does.
+        """
+        if self._severity <= Severity.INFO:
+            self._line({"severity": Severity.INFO.name, "message": message})
+
     def _end(
         self, ending: Ending, trace: Trace, fields: dict[str, Any], started_at: float, now: float
     ) -> None:
@@ -251,8 +260,8 @@ def _fields(delivery: Delivery) -> dict[str, Any]:
             fields["attempt"] = message.attempt
         if message.redriven:
             fields["redriven"] = message.redriven
-    if delivery.answer is not None:
-        fields["cache"] = delivery.answer.event.value
+    if delivery.cache is not None:
+        fields["cache"] = delivery.cache
     if delivery.lookup_s is not None:
         fields["lookup_ms"] = _ms(delivery.lookup_s)
     if delivery.write_s is not None:

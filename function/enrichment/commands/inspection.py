@@ -1,0 +1,307 @@
+"""What a pipeline makes of sample events, with all mistakes at once."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from enrichment import event, row
+from enrichment.commands import hints, samples
+from enrichment.commands.steps import Step, steps_of
+from enrichment.documents import strict_json
+from enrichment.errors import BadEventError, EnrichmentError, failure
+from enrichment.event.message import Message
+from enrichment.expressions import EvaluationError, Scope, pseudonyms
+from enrichment.lookup.profile import Profile
+from enrichment.lookup.sample import sample_profile
+from enrichment.row.column_values import ColumnValueError
+from enrichment.settings import lookup_notes, pipeline_file, table_file
+from enrichment.settings.model import Column, FieldType, PipelineConfig, TableField
+
+_SAMPLE_KEY = b"a sample key, of no use outside of check"
+
+MAX_EVENTS_NAMED = 3
+"""How many events a sentence names; the rest is a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A column of the table.
+
+    Args:
+        column: Its name.
+        type: Its type and mode.
+        source: Where its value comes from, empty where it is not written.
+        value: What the sample event gives it, None for nothing.
+        steps: The way from the source to the value.
+        problem: Why it cannot be written, empty if it can.
+    """
+
+    column: str
+    type: str
+    source: str
+    value: object
+    steps: tuple[Step, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found.
+
+    Args:
+        problems: The mistakes, one sentence each.
+        lines: The first event's row, column by column; empty where the pipeline could not be read.
+        insert_id: What names that row.
+        warnings: What may be a mistake, one sentence each.
+        events: How many events were tried.
+    """
+
+    problems: tuple[str, ...]
+    lines: tuple[Line, ...] = ()
+    insert_id: str = ""
+    warnings: tuple[str, ...] = ()
+    events: int = 0
+
+
+def check(
+    pipeline: Path,
+    table: Path,
+    sample: bytes | None = None,
+    profile: bytes | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> Report:
+    """Validate a pipeline, and build the rows of sample events as the function would.
+
+    Args:
+        pipeline: `pipeline.toml`.
+        table: `table.json`.
+        sample: An event, or many as `samples.split` takes them; None makes one up of the declared fields.
+        profile: The profile to join them with, None for one with nothing but the key.
+        attributes: The messages' attributes.
+
+    Returns:
+        All mistakes of the files and, as far as the files can be used, of the events.
+    """
+    config, file_problems = pipeline_file.inspect(pipeline, table)
+    problems = list(file_problems)
+    if config is None:
+        return Report(tuple(problems))
+    if config.calls("hmac_sha256") and not pseudonyms.has_key():
+        pseudonyms.set_key(_SAMPLE_KEY)
+    contents = [samples.made_up(config.event)] if sample is None else samples.split(sample)
+    trials = [
+        _Trial(config, Message(data, dict(attributes or {}), "1234567890", samples.NOW), profile)
+        for data in contents
+    ]
+    problems += _numbered([trial.problems for trial in trials])
+    warnings = [note for rules in config.lookups for note in lookup_notes.notes(rules)]
+    warnings += _json_into_text(config)
+    if sample is not None:
+        optional = [field.path for field in config.event.fields if not field.required]
+        warnings += hints.missing_paths(
+            config.columns, "event", [trial.document for trial in trials if trial.document], optional
+        )
+        warnings += _without_value(config, trials)
+    if profile is not None:
+        for rules in config.lookups:
+            documents = [trial.profiles.get(rules.name) for trial in trials[:1]]
+            warnings += hints.missing_paths(config.columns, rules.name, documents)
+    if not trials:
+        problems.append("the file has no event in it.")
+        return Report(tuple(problems))
+    fields = (table_file.read(table, []) or {}).values()
+    lines = trials[0].lines(fields)
+    return Report(tuple(problems), lines, trials[0].insert_id, tuple(warnings), len(trials))
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One event, as far as it gets."""
+
+    config: PipelineConfig
+    message: Message
+    given_profile: bytes | None
+    problems: list[str] = field(default_factory=list)
+    document: object = None
+    profiles: dict[str, object] = field(default_factory=dict)
+    not_joined: set[str] = field(default_factory=set)
+    insert_id: str = ""
+    scope: Scope | None = None
+    found: dict[str, object] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        bad_fields = self._decode()
+        if self.scope is None:
+            return
+        for column in self.config.columns:
+            needs = column.expression.roots if column.expression else frozenset()
+            if not needs & self.not_joined and not any(_reads(column, name) for name in bad_fields):
+                self._fill(column)
+        if not self.problems:
+            try:
+                row.build(self.config.columns, self.insert_id, self.scope)
+            except EnrichmentError as error:  # the row as a whole: it is too large
+                self.problems.append(f"the event would be dead-lettered: {error}.")
+
+    def _decode(self) -> list[str]:
+        """Read the event and its profile, and give the declared fields that are wrong."""
+        shape = self.config.event
+        try:
+            self.document = strict_json.parse_object(self.message.data)
+        except (strict_json.NotJsonError, strict_json.NotValidError):
+            self._fail_to_decode()
+            return []
+        values, problems = event.check_fields(self.document, shape.fields)
+        bad = [name for name, _ in problems]
+        for _, sentence in problems:
+            error = failure("event_invalid", f"the message is not an event: {sentence}")
+            self.problems.append(f"the event would be dead-lettered: {error}.")
+        if not problems:
+            self._fail_to_decode()
+        found = event.Event(self.insert_id, values, self.document, self.message.data.decode())
+        self.scope = event.scope(found, self.message)
+        joined = self._join(bad)
+        self.profiles = {name: profile.document if profile else None for name, profile in joined.items()}
+        self.scope = self.scope.extended(
+            {**self.profiles, "trace": {"id": samples.TRACE_ID}, "now": samples.NOW},
+            {name: profile.text for name, profile in joined.items() if profile},
+        )
+        return bad
+
+    def _join(self, bad_fields: list[str]) -> dict[str, Profile | None]:
+        """Find the sample profiles, and note which would be refused."""
+        assert self.scope is not None  # noqa: S101 - for mypy; the caller made it
+        joined: dict[str, Profile | None] = {}
+        for rules in self.config.lookups:
+            joined[rules.name] = None
+            if bad_fields:  # a key may be one of them
+                self.not_joined.add(rules.name)
+                continue
+            try:
+                joined[rules.name] = sample_profile(rules, self.scope, self.given_profile)
+                continue
+            except BadEventError as error:
+                self.problems.append(f"the event would be dead-lettered: {error}.")
+            except EnrichmentError as error:
+                self.problems.append(f"the profile would be refused: {error}.")
+            self.not_joined.add(rules.name)
+        return joined
+
+    def _fail_to_decode(self) -> None:
+        """Decode as the function does, which knows every rule, and note why it cannot."""
+        try:
+            found = event.decode(self.message, self.config.event)
+            self.insert_id = found.event_id
+        except EnrichmentError as error:
+            self.problems.append(f"the event would be dead-lettered: {error}.")
+
+    def _fill(self, column: Column) -> None:
+        assert self.scope is not None  # noqa: S101 - for mypy; the caller asked
+        try:
+            value = row.value_of(column, self.scope)
+        except (ColumnValueError, EvaluationError) as error:
+            self._refuse(column, "column_invalid", f"has the type {column.type}: {column.source} {error}")
+            return
+        if value is None and column.required:
+            self._refuse(column, "column_missing", f"is required, and there is no {column.source}")
+        self.found[column.name] = value
+
+    def _refuse(self, column: Column, reason: str, why: str) -> None:
+        sentence = f"the event would be dead-lettered: {failure(reason, f'column {column.name} {why}')}."
+        self.wrong[column.name] = why
+        self.problems.append(sentence)
+
+    def lines(self, fields: Iterable[TableField]) -> tuple[Line, ...]:
+        """The table's columns with what this event gives them."""
+        columns = {column.name: column for column in self.config.columns}
+        if self.scope is None:
+            return ()
+        return tuple(self._line(found, columns.get(found.name)) for found in fields)
+
+    def _line(self, target: TableField, column: Column | None) -> Line:
+        mode = "REQUIRED" if target.required else "REPEATED" if target.repeated else ""
+        kind = f"{target.type} {mode}".strip()
+        if column is None or self.scope is None:
+            return Line(target.name, kind, "", None)
+        value = self.found.get(column.name)
+        return Line(
+            target.name,
+            kind,
+            column.source,
+            value,
+            steps_of(column, self.scope, value, self.wrong.get(column.name, "")),
+            self.wrong.get(column.name, ""),
+        )
+
+
+def _reads(column: Column, name: str) -> bool:
+    """Whether a column needs a declared field."""
+    path = ("event", *name.split("."))
+    paths = column.expression.paths if column.expression else ()
+    return any(found[: len(path)] == path for found in paths)
+
+
+def _numbered(problems: Sequence[Sequence[str]]) -> list[str]:
+    """The problems of all events; with the numbers of those that have each, where there are several events."""
+    if len(problems) == 1:
+        return list(problems[0])
+    events: dict[str, list[int]] = {}
+    for number, found in enumerate(problems, start=1):
+        for problem in found:
+            events.setdefault(problem, []).append(number)
+    return [f"{_named(numbers)}: {problem}" for problem, numbers in events.items()]
+
+
+def _named(numbers: list[int]) -> str:
+    more = len(numbers) - MAX_EVENTS_NAMED
+    named = ", ".join(map(str, numbers[:MAX_EVENTS_NAMED]))
+    return f"event{'s' if len(numbers) > 1 else ''} {named}" + (f" and {more} more" if more > 0 else "")
+
+
+def _json_into_text(config: PipelineConfig) -> list[str]:
+    """Warnings about declared fields that may hold an object, for columns that take text alone."""
+    fields = {("event", *field.path) for field in config.event.fields if field.type is FieldType.JSON}
+    return [
+        f"column {column.name}: {column.source} is declared as json. An object or a list in it does not fit a "
+        f"{column.type} column. Write to_string({column.source}) to keep it as JSON text."
+        for column in config.columns
+        if column.type == "STRING" and column.expression and column.expression.path in fields
+    ]
+
+
+def _without_value(config: PipelineConfig, trials: Sequence[_Trial]) -> list[str]:
+    """Warnings about expressions that find what they begin with and still give nothing, for any event."""
+    looked_up = {rules.name for rules in config.lookups}
+    tried = [trial for trial in trials if trial.scope is not None]
+    warnings = []
+    for column in config.columns:
+        expression = column.expression
+        if expression is None or expression.is_plain or not tried or expression.roots & looked_up:
+            continue
+        if all(not _gives(column, trial) for trial in tried) and any(
+            _walk(trial.document, path[1:]) not in (None, "", [], {})
+            for trial in tried
+            for path in expression.paths
+            if path[0] == "event"
+        ):
+            warnings.append(
+                f"column {column.name}: {column.source} gives nothing for the sample. See --explain."
+            )
+    return warnings
+
+
+def _gives(column: Column, trial: _Trial) -> bool:
+    """Whether an expression has a value, or an error that is reported by itself."""
+    if column.expression is None or trial.scope is None or column.name in trial.wrong:
+        return True
+    try:
+        return column.expression.evaluate(trial.scope) not in (None, [], {})
+    except EvaluationError:
+        return True
+
+
+def _walk(value: object, keys: Sequence[str]) -> object:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value

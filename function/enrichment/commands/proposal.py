@@ -1,0 +1,345 @@
+"""A first `pipeline.toml` and `table.json`, proposed from sample events."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from enrichment.documents import strict_json
+from enrichment.documents.instant import DATE, civil, parse_timestamp
+from enrichment.event import MAX_EVENT_ID_LENGTH
+from enrichment.event.field_values import INT64_MAX, INT64_MIN, is_name
+
+MAX_COLUMNS = 200
+"""Most columns of their own. The rest of an event is in the column `event`."""
+
+_MAX_DEPTH = 2  # an object deeper than this becomes a JSON column
+_MAX_NAME = 300  # https://cloud.google.com/bigquery/docs/schemas#column_names
+_ID_NAMES = ("event_id", "eventId", "id", "uuid", "insert_id", "insertId", "message_id", "messageId")
+_TIME_NAME = re.compile(
+    r"(at|time|timestamp|ts|date|created|updated|time_?(ms|us|micros|millis))$", re.IGNORECASE
+)
+_UNITS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16)}  # the years 2001 to 2286
+_RESERVED = re.compile(
+    r"(_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER|_CHANGE_)", re.IGNORECASE
+)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class NoProposalError(ValueError):
+    """Nothing can be proposed. The message says why, and quotes no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedColumn:
+    """One column.
+
+    Args:
+        name: Its name.
+        type: Its type.
+        source: What fills it.
+        mode: Its mode.
+        unit: What a number for a time counts, empty where it is none.
+        description: What it holds.
+    """
+
+    name: str
+    type: str
+    source: str
+    mode: str = "NULLABLE"
+    unit: str = ""
+    description: str = ""
+
+    def line(self) -> str:
+        """Return its line in `[columns]`."""
+        source = json.dumps(self.source, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return f"{self.name} = " + (f'{{ from = {source}, unit = "{self.unit}" }}' if self.unit else source)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is proposed.
+
+    Args:
+        pipeline: The text of `pipeline.toml`.
+        table: The text of `table.json`.
+        columns: The columns.
+        event_id: What names an event.
+    """
+
+    pipeline: str
+    table: str
+    columns: Sequence[ProposedColumn] = field(repr=False)
+    event_id: str
+
+
+def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
+    """Propose a pipeline for events like these.
+
+    Args:
+        events: The samples, each a JSON object. The more there are, the better the types are known.
+        lookup_path: The path of the service to look up, `/profile/{user_id}`; empty for no lookup.
+
+    Raises:
+        NoProposalError: A sample is no JSON object, or the path names no field that every sample has.
+    """
+    if not events:
+        raise NoProposalError("the file has no event in it")
+    documents = [_parsed(number, event) for number, event in enumerate(events, start=1)]
+    event_id = _event_id(documents)
+    key = _key(lookup_path, documents)
+    columns = _columns(documents, event_id, with_profile=bool(lookup_path))
+    return Proposal(_pipeline(columns, event_id, lookup_path, key), _table(columns), columns, event_id)
+
+
+def _parsed(number: int, event: bytes) -> dict[str, Any]:
+    try:
+        return strict_json.parse_object(event)
+    except (strict_json.NotJsonError, strict_json.NotValidError) as error:
+        raise NoProposalError(f"event {number} is no JSON object: {error}") from None
+
+
+def _event_id(documents: Sequence[Mapping[str, object]]) -> str:
+    """The source of what names an event: a string that every sample has and no two share."""
+    for name in _ID_NAMES:
+        values = [document.get(name) for document in documents]
+        if all(is_name(value, MAX_EVENT_ID_LENGTH) for value in values) and len(set(values)) == len(values):
+            return f"event.{name}"
+    return "message.id"
+
+
+def _key(lookup_path: str, documents: Sequence[Mapping[str, object]]) -> str:
+    if not lookup_path:
+        return ""
+    names = re.findall(r"\{([^{}]*)\}", lookup_path)
+    if len(names) != 1:
+        raise NoProposalError("the path must have one placeholder, such as /profile/{user_id}")
+    value: list[object] = list(documents)
+    for step in names[0].split("."):
+        value = [inner.get(step) if isinstance(inner, dict) else None for inner in value]
+    if not all(is_name(found, 256) for found in value):
+        raise NoProposalError(f"not every event has {names[0]} as a string of 1 to 256 characters")
+    return str(names[0])
+
+
+def _columns(
+    documents: Sequence[Mapping[str, object]], event_id: str, *, with_profile: bool
+) -> list[ProposedColumn]:
+    fixed = [
+        ProposedColumn("event", "JSON", "event", description="The whole event, as it came."),
+        *(
+            [ProposedColumn("profile", "JSON", "profile", description="What was looked up for it.")]
+            if with_profile
+            else []
+        ),
+        ProposedColumn(
+            "message_id", "STRING", "message.id", "REQUIRED", description="Pub/Sub's id of the message."
+        ),
+        ProposedColumn(
+            "publish_time",
+            "TIMESTAMP",
+            "message.publish_time",
+            "REQUIRED",
+            description="When the message was published, by Pub/Sub's clock.",
+        ),
+        ProposedColumn("enriched_at", "TIMESTAMP", "now", "REQUIRED", description="When the row was built."),
+        ProposedColumn(
+            "trace_id",
+            "STRING",
+            "trace.id",
+            "REQUIRED",
+            description="The trace, the same in the mesh's access logs.",
+        ),
+    ]
+    taken = {column.name for column in fixed}
+    found: list[ProposedColumn] = []
+    for path, values in _leaves(documents):
+        if len(found) == MAX_COLUMNS:
+            break
+        source = _source(path)
+        # An id stays text, even where the samples' ids look like dates.
+        kind = _Kind("STRING", "REQUIRED") if source == event_id else _kind(path[-1], values)
+        source = f"from_json({source})" if kind.is_json_text else source
+        name = _name(path, taken)
+        found.append(
+            ProposedColumn(name, kind.type, source, kind.mode, kind.unit, f"The event's {'.'.join(path)}.")
+        )
+    return found + fixed
+
+
+def _leaves(
+    documents: Sequence[object], path: tuple[str, ...] = ()
+) -> Iterable[tuple[tuple[str, ...], list[object]]]:
+    """The paths that become columns, with what the samples have there."""
+    keys = dict.fromkeys(key for document in documents if isinstance(document, dict) for key in document)
+    for key in keys:
+        values = [document[key] for document in documents if isinstance(document, dict) and key in document]
+        values = [value for value in values if value is not None]
+        below = (*path, key)
+        objects = bool(values) and all(isinstance(value, dict) and value for value in values)
+        if objects and len(below) < _MAX_DEPTH:
+            yield from _leaves(values, below)
+        else:
+            yield below, values
+
+
+def _source(path: tuple[str, ...]) -> str:
+    """The expression for a path into the event."""
+    if all(map(_PLAIN_KEY.fullmatch, path)):
+        return ".".join(("event", *path))
+    quoted = (key if _IDENTIFIER.fullmatch(key) else json.dumps(key) for key in path)
+    return ".".join(("event", *quoted))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    type: str
+    mode: str = "NULLABLE"
+    unit: str = ""
+    is_json_text: bool = False
+
+
+def _kind(name: str, values: Sequence[object]) -> _Kind:
+    """The type of column that takes all of these values."""
+    if not values:
+        return _Kind("JSON")
+    if unit := _unit(name, values):
+        return _Kind("TIMESTAMP", unit=unit)
+    if all(isinstance(value, str) and _is_json_text(value) for value in values):
+        return _Kind("JSON", is_json_text=True)
+    if all(isinstance(value, list) for value in values):
+        items = [item for value in values if isinstance(value, list) for item in value]
+        inner = _scalar(items) if items else "JSON"
+        return _Kind(inner, "REPEATED") if inner != "JSON" else _Kind("JSON")
+    return _Kind(_scalar(values))
+
+
+def _scalar(values: Iterable[object]) -> str:
+    types = set(map(_type, values))
+    for wider, narrower in (
+        ("FLOAT", {"INTEGER", "FLOAT"}),
+        ("NUMERIC", {"INTEGER", "NUMERIC"}),
+        ("STRING", {"STRING", "TIMESTAMP", "DATE"}),
+    ):
+        if len(types) > 1 and types <= narrower:
+            return wider
+    return types.pop() if len(types) == 1 else "JSON"
+
+
+def _type(value: object) -> str:
+    match value:
+        case bool():
+            return "BOOLEAN"
+        case int():
+            return "INTEGER" if INT64_MIN <= value <= INT64_MAX else "NUMERIC"
+        case float():
+            return "FLOAT"
+        case str():
+            return _type_of_text(value)
+    return "JSON"
+
+
+def _type_of_text(text: str) -> str:
+    try:
+        if _TIMESTAMP.fullmatch(text):
+            parse_timestamp(text)
+            return "TIMESTAMP"
+        if len(text) == len("2026-03-01") and (found := DATE.fullmatch(text)):
+            civil(found)
+            return "DATE"
+    except (ValueError, OverflowError):
+        pass
+    return "STRING"
+
+
+def _unit(name: str, values: Sequence[object]) -> str:
+    if not _TIME_NAME.search(name):
+        return ""
+    for unit, (low, high) in _UNITS.items():
+        if all(
+            isinstance(value, int | float) and not isinstance(value, bool) and low <= value < high
+            for value in values
+        ):
+            return unit
+    return ""
+
+
+def _is_json_text(text: str) -> bool:
+    if text[:1] not in ("{", "["):
+        return False
+    try:
+        strict_json.parse(text.encode())
+    except (strict_json.NotJsonError, strict_json.NotValidError):
+        return False
+    return True
+
+
+def _name(path: tuple[str, ...], taken: set[str]) -> str:
+    """A column's name for a path: words in lower case with underscores between."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", "_".join(path))
+    name = re.sub(r"[^a-z0-9]+", "_", words.lower(), flags=re.ASCII).strip("_")[: _MAX_NAME - 10] or "field"
+    if name[0].isdigit() or _RESERVED.match(name):
+        name = f"field_{name}"
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}_{number}", number + 1
+    taken.add(unique)
+    return unique
+
+
+def _pipeline(columns: Sequence[ProposedColumn], event_id: str, lookup_path: str, key: str) -> str:
+    fields = {}
+    if event_id.startswith("event."):
+        name = event_id.removeprefix("event.")
+        fields[name] = f'{{ type = "string", max_length = {MAX_EVENT_ID_LENGTH} }}'
+    if key:
+        fields.setdefault(key, '"string"')
+    named = (
+        "a field of the event" if fields else "Pub/Sub's message id, since no field names every sample alone"
+    )
+    lines = [
+        "#:schema ./pipeline.schema.json",
+        "# Proposed by `python -m enrichment init --from-event`. Read it, correct it, and check it with",
+        "# `python -m enrichment check`.",
+        "",
+        "[event]",
+        f"# What names an event and its row: {named}.",
+        f'id = "{event_id}"',
+        "",
+        "# What every event is checked for. Add what each event must have.",
+        "[event.fields]",
+        *(f"{_toml_key(name)} = {kind}" for name, kind in fields.items()),
+        "",
+    ]
+    if lookup_path:
+        lines += [
+            "[lookup]",
+            f"path = {json.dumps(lookup_path)}",
+            "# The field of a profile that repeats the key, and how the service says that it does not know one.",
+            f"echo = {json.dumps(key.rpartition('.')[2])}",
+            'miss_error = "profile_not_found"',
+            "",
+        ]
+    lines += ["[columns]", *(column.line() for column in columns), ""]
+    return "\n".join(lines)
+
+
+def _toml_key(name: str) -> str:
+    return name if _PLAIN_KEY.fullmatch(name) else json.dumps(name)
+
+
+def _table(columns: Sequence[ProposedColumn]) -> str:
+    fields = [
+        {
+            "name": column.name,
+            "type": column.type,
+            "mode": column.mode,
+            "description": column.description[:1_024],
+        }
+        for column in columns
+    ]
+    resource = {"schema": {"fields": fields}, "timePartitioning": {"type": "DAY", "field": "publish_time"}}
+    return json.dumps(resource, indent=2, ensure_ascii=False) + "\n"
