@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
-__all__ = ["range_problem", "unusable"]
+__all__ = ["private_range_problem", "range_problem", "unusable"]
+
+_RANGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
+# Addresses that a VPC routes without an owner in the internet.
+_PRIVATE = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("100.64.0.0/10"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv4Network("198.18.0.0/15"),
+    IPv4Network("240.0.0.0/4"),
+)
 
 
 def range_problem(text: str, widest: int, expected: str) -> str:
@@ -25,6 +37,25 @@ def range_problem(text: str, widest: int, expected: str) -> str:
         return f"{text} is wider than /{widest}; name {expected}."
     if unusable(found.network_address) or unusable(found.broadcast_address):
         return f"{text} holds no address that a machine on a network can have."
+    return ""
+
+
+def private_range_problem(text: str, widest: int, expected: str) -> str:
+    """Return why a range of one's own network must not be opened; empty for nothing.
+
+    `deploy/steps/ranges.py` decides the same without this package, and a test compares both.
+
+    Args:
+        text: The range, as ADDRESS/LENGTH.
+        widest: The shortest prefix that is taken.
+        expected: What the range stands for, in words.
+    """
+    if not _RANGE.fullmatch(text):
+        return f"{text or 'an empty value'} is no range such as 10.8.0.0/26; name {expected}."
+    if problem := range_problem(text, widest, expected):
+        return problem
+    if not any(IPv4Network(text).subnet_of(private) for private in _PRIVATE):
+        return f"{text} is public; name {expected}."
     return ""
 
 
