@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import ROOT, RefusalError, relative
+from .ranges import range_problem
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -37,6 +38,7 @@ class Key:
 
 
 _MAX_FUNCTION_NAME = 63
+_WIDEST_EGRESS_RANGE = 24
 _PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _ID = r"[A-Za-z0-9_-]{1,255}"
 _TOPIC = r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"
@@ -93,6 +95,8 @@ KEYS: Mapping[str, Key] = {
     "LOG_SUCCESS_SAMPLE": Key(r"[1-9]\d{0,6}", "a whole number", default=""),
     "TABLE_RECREATED_HOLD_S": Key(r"\d{1,4}", "whole seconds", default=""),
     "FUNCTION_EGRESS": Key(r"direct|connector", "direct or connector"),
+    # Of the mesh. The deployment does not use it, but a wide one would open the gateway.
+    "FUNCTION_EGRESS_RANGE": Key(_TEXT.pattern, _TEXT.form, default=""),
     "VPC_NETWORK": _NAME,
     "VPC_SUBNET": _NAME,
     "VPC_CONNECTOR": Key(
@@ -213,6 +217,11 @@ def _pair_problems(values: Mapping[str, str]) -> Iterator[str]:
     for name in wanted:
         if not values[name]:
             yield f"{name} is missing; FUNCTION_EGRESS={egress} needs it"
+
+    if reach := values["FUNCTION_EGRESS_RANGE"]:
+        expected = "the subnet that the function's traffic leaves from"
+        if problem := range_problem(reach, _WIDEST_EGRESS_RANGE, expected):
+            yield f"FUNCTION_EGRESS_RANGE: {problem}"
 
     if bool(values["GKE_GATEWAY_CA_SECRET"]) != bool(values["GKE_GATEWAY_CA_FILE"]):
         yield "GKE_GATEWAY_CA_SECRET and GKE_GATEWAY_CA_FILE go together: a secret and the file it becomes"

@@ -77,6 +77,12 @@ def test_a_line_that_its_readers_would_read_differently_is_refused(
     [
         ({"FUNCTION_EGRESS": "connector", "VPC_CONNECTOR": None}, "VPC_CONNECTOR is missing"),
         ({"FUNCTION_EGRESS": "direct", "VPC_SUBNET": None}, "VPC_SUBNET is missing"),
+        ({"FUNCTION_EGRESS_RANGE": "0.0.0.0/0"}, "FUNCTION_EGRESS_RANGE: 0.0.0.0/0 is wider than /24"),
+        ({"FUNCTION_EGRESS_RANGE": "10.0.0.0/23"}, "FUNCTION_EGRESS_RANGE: 10.0.0.0/23 is wider than /24"),
+        ({"FUNCTION_EGRESS_RANGE": "8.8.8.0/26"}, "FUNCTION_EGRESS_RANGE: 8.8.8.0/26 is public"),
+        ({"FUNCTION_EGRESS_RANGE": "10.8.0.1/26"}, "name the first address of the range"),
+        ({"FUNCTION_EGRESS_RANGE": "fd00::/64"}, "FUNCTION_EGRESS_RANGE: fd00::/64 is no range"),
+        ({"FUNCTION_EGRESS_RANGE": "10.8.0.0"}, "FUNCTION_EGRESS_RANGE: 10.8.0.0 is no range"),
         ({"FUNCTION_EGRESS": "nat"}, "FUNCTION_EGRESS must be direct or connector"),
         ({"GKE_GATEWAY_CA_SECRET": None}, "go together"),
         ({"SIGNING_KEY_FILE": "/etc/key/key.pem"}, "version number or 'latest'"),
@@ -133,6 +139,14 @@ def test_values_that_cannot_work_together_are_refused(
 def test_a_member_of_every_kind_that_is_somebody_may_be_let_in(contract: Contract, member: str) -> None:
     contract.set(LOOKUP_INVOKERS=f"{member},user:bob@acme.example")
     assert contract_file.load(contract.path)["LOOKUP_INVOKERS"] == f"{member},user:bob@acme.example"
+
+
+def test_a_contract_without_the_meshs_range_or_with_one_at_the_bound_is_deployed_from(
+    contract: Contract,
+) -> None:
+    for text in ("10.8.0.0/24", None):
+        contract.set(FUNCTION_EGRESS_RANGE=text)
+        assert contract_file.load(contract.path)["FUNCTION_EGRESS_RANGE"] == (text or "")
 
 
 def test_a_contract_that_is_not_there_is_a_refusal_and_not_a_traceback(contract: Contract) -> None:

@@ -77,7 +77,7 @@ LEAVES = {
         *((end, "TCP", 443) for end in (INTERNET, INTERNET_V6, PRIVATE_APIS, RESTRICTED_APIS)),
     ],
     BESIDE_GATEWAY: _PROXY,
-    ISTIOD: [*_NAMES, (API_SERVER, "TCP", 443)],
+    ISTIOD: [*_NAMES, (API_SERVER, "TCP", 443), (PRIVATE_APIS, "TCP", 443)],  # keys of two callers
     BESIDE_ISTIOD: [*_NAMES, (API_SERVER, "TCP", 443)],
 }
 """Everything that a pod of a guarded namespace reaches."""
@@ -234,6 +234,113 @@ def test_googles_apis_are_open_to_teams_that_ask_for_them_and_to_proxies_that_ne
         policies = policies_of(generated(tmp_path / str(number), controlPlane=control_plane))
         for pod in (APP_X, APP_Y, GATEWAY, BESIDE_GATEWAY):
             assert all(allowed(policies, Connection(pod, end, port)) for end, port in ends)
+
+
+_GOOGLES_KEYS = "https://www.googleapis.com/oauth2/v3/certs"
+_IN_CLUSTER = {**_GOOGLE_CA, "certificates": "istiod"}
+
+
+def _reached(policies: list[dict[str, Any]], source: Pod) -> set[tuple[str, int]]:
+    """Return the addresses that a pod reaches, without names and the API server."""
+    ends = {found for found in world.ADDRESSES if found not in (API_SERVER, LOCAL_CACHE)}
+    return {(end, port) for end in ends for port in _TCP if allowed(policies, Connection(source, end, port))}
+
+
+@pytest.mark.parametrize("choice", ["private", "restricted"])
+def test_istiod_reaches_googles_apis_where_a_caller_has_its_keys_there(choice: str, tmp_path: Path) -> None:
+    served = {"private": PRIVATE_APIS, "restricted": RESTRICTED_APIS}[choice]
+    callers = {"enrichment": "", "reports": _GOOGLES_KEYS}
+    policies = policies_of(generated(tmp_path, callers, googleApis=choice))
+    assert _reached(policies, ISTIOD) == {(served, 443)}
+    assert _reached(policies, BESIDE_ISTIOD) == set()
+    assert not allowed(policies, Connection(ISTIOD, served, 443, "UDP"))
+
+
+def test_callers_whose_keys_lie_in_the_overlays_open_nothing(tmp_path: Path) -> None:
+    policies = policies_of(generated(tmp_path, {"enrichment": ""}))
+    assert _reached(policies, ISTIOD) == set()
+    assert not [found for found in policies if found["metadata"]["name"] == "caller-keys"]
+
+
+def test_istiod_reaches_other_issuers_in_the_ranges_that_the_environment_names(tmp_path: Path) -> None:
+    callers = {
+        "a": "https://idp.example:8443/keys",
+        "b": "https://IdP.example/keys",
+        "c": "https://in.example",
+    }
+    ranges = {"idp.example": ["93.184.215.0/28"], "in.example": ["10.9.0.0/28", "172.16.0.1/32"]}
+    control_plane = {**_IN_CLUSTER, "jwksRanges": ranges}
+    policies = policies_of(generated(tmp_path, callers, controlPlane=control_plane))
+    inside = {("10.9.0.1", 443), ("172.16.0.1", 443)}
+    assert _reached(policies, ISTIOD) == {(INTERNET, 443), (INTERNET, 8443), *inside}
+    assert _reached(policies, BESIDE_ISTIOD) == set()
+    for beyond in ("93.184.215.16", "10.9.0.16", "172.16.0.2"):
+        assert not allowed(policies, Connection(ISTIOD, beyond, 443))
+
+
+def test_a_reference_to_the_contract_stands_for_its_value(tmp_path: Path) -> None:
+    generated(tmp_path, {"a": ""})
+    caller = tmp_path / "infra/mesh/callers/a.yaml"
+    caller.write_text("keys: {jwksUri: 'https://${GOOGLE_APIS_HOST}/certs'}\n")
+    policies = [found for found in _bodies(tmp_path) if found["kind"] == "NetworkPolicy"]
+    assert _reached(policies, ISTIOD) == {(PRIVATE_APIS, 443)}
+
+
+def test_a_managed_control_plane_gets_no_way_to_keys(tmp_path: Path) -> None:
+    callers = {"a": _GOOGLES_KEYS, "b": "https://idp.example/keys"}
+    policies = policies_of(generated(tmp_path, callers, controlPlane={"mode": "managed"}))
+    assert _reached(policies, ISTIOD) == set()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://idp.example/keys",
+        "https://www.googleapis.com:8443/oauth2/v3/certs",
+        "https://www.googleapis.com.evil.example/certs",
+        "https://www.googleapis.com@evil.example/certs",
+        "https://notgoogleapis.com/certs",
+        "https://accounts.google.com/certs",
+        "https://192.0.2.7/keys",
+    ],
+)
+def test_an_issuer_elsewhere_needs_a_range(address: str, tmp_path: Path) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        generated(tmp_path, {"reports": address})
+    (problem,) = caught.value.problems
+    assert re.match(r".*/environments/tried\.yaml:\d+: controlPlane: ", problem)
+    assert "infra/mesh/callers/reports.yaml" in problem
+    assert "jwksRanges" in problem
+
+
+@pytest.mark.parametrize("address", ["https://idp.example:port/keys", "https://[idp/keys", "https:///keys"])
+def test_an_address_of_keys_that_names_no_host_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        generated(tmp_path, {"reports": address})
+    (problem,) = caught.value.problems
+    assert re.match(r".*/callers/reports\.yaml:\d+: keys\.jwksUri: ", problem)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "says"),
+    [
+        ({"idp.example": ["0.0.0.0/0"]}, "idp.example.0: 0.0.0.0/0 is wider than /24"),
+        ({"idp.example": ["93.184.0.0/16"]}, "idp.example.0: 93.184.0.0/16 is wider than /24"),
+        ({"idp.example": ["169.254.169.254/32"]}, "idp.example.0: 169.254.169.254/32 holds no address"),
+        ({"idp.example": []}, "idp.example: "),
+        ({"idp.example": ["10.9.0.0/28"], "b.example": ["10.9.1.0/28"]}, "b.example: no caller"),
+        ({"idp.example": ["10.9.0.0/28"], "www.googleapis.com": ["10.9.1.0/28"]}, "www.googleapis.com: "),
+    ],
+    ids=str,
+)
+def test_ranges_of_issuers_are_narrow_and_needed(
+    ranges: dict[str, list[str]], says: str, tmp_path: Path
+) -> None:
+    callers = {"a": "https://idp.example/keys", "b": _GOOGLES_KEYS}
+    with pytest.raises(DescriptionError) as caught:
+        generated(tmp_path, callers, controlPlane={**_IN_CLUSTER, "jwksRanges": ranges})
+    (problem,) = caught.value.problems
+    assert f": controlPlane.jwksRanges.{says}" in problem
 
 
 def test_a_managed_control_plane_needs_no_port_of_istiod(tmp_path: Path) -> None:

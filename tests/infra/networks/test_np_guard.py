@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from meshlab.kustomize import build
 
 from tests.infra.networks import world
@@ -140,6 +141,17 @@ def test_np_guard_agrees_about_the_example(tmp_path: Path) -> None:
 )
 def test_np_guard_agrees_about_other_environments(changes: dict[str, object], tmp_path: Path) -> None:
     policies = policies_of(generated(tmp_path / "project", **changes))
+    (tmp_path / "read").mkdir()
+    assert _compared(policies, tmp_path / "read") == []
+
+
+def test_np_guard_agrees_about_issuers_elsewhere(tmp_path: Path) -> None:
+    control_plane = {
+        **yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())["controlPlane"],
+        "jwksRanges": {"idp.example": ["93.184.215.0/28"], "in.example": ["10.9.0.0/28"]},
+    }
+    callers = {"a": "https://idp.example:8443/keys", "b": "https://in.example/keys"}
+    policies = policies_of(generated(tmp_path / "project", callers, controlPlane=control_plane))
     (tmp_path / "read").mkdir()
     assert _compared(policies, tmp_path / "read") == []
 

@@ -12,7 +12,7 @@ from meshgen.networks import generate_networks
 from tests.infra.networks.network_policies import Connection, Pod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["ADDRESSES", "PODS", "PORTS", "connections", "generated", "policies_of"]
 
@@ -115,11 +115,12 @@ def connections(namespaces: Iterable[str] = ()) -> Iterator[Connection]:
                 yield Connection(source, destination, port, protocol)
 
 
-def generated(root: Path, **changes: object) -> dict[str, Any]:
+def generated(root: Path, callers: Mapping[str, str] | None = None, /, **changes: object) -> dict[str, Any]:
     """Return the objects that follow from the example environment with some values changed, by kind and name.
 
     Args:
         root: An empty directory.
+        callers: Callers in place of the project's own, each with its jwksUri; empty for one with keys of its own.
         changes: Values of the description; None takes one away.
     """
     mesh = root / "infra/mesh"
@@ -129,6 +130,12 @@ def generated(root: Path, **changes: object) -> dict[str, Any]:
     for service in (ROOT / "infra/mesh/services").glob("*/service.yaml"):
         (mesh / "services" / service.parent.name).mkdir(parents=True)
         shutil.copy(service, mesh / "services" / service.parent.name)
+    (mesh / "callers").mkdir()
+    if callers is None:
+        shutil.copytree(ROOT / "infra/mesh/callers", mesh / "callers", dirs_exist_ok=True)
+    for name, address in (callers or {}).items():
+        keys = {"jwksUri": address} if address else {"jwks": f"{name}.json"}
+        (mesh / "callers" / f"{name}.yaml").write_text(yaml.safe_dump({"keys": keys}))
     value = yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())
     value = {key: found for key, found in {**value, **changes}.items() if found is not None}
     (mesh / "environments").mkdir()

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from meshgen.contract import PlaceError
+from meshgen.contract_ranges import contract_range_problems
 from meshgen.egress import egress
 from meshgen.ingress import ingress_files
 from meshgen.lambda_bridge import lambda_bridge_files
@@ -46,6 +47,7 @@ def generate(root: Path) -> list[GeneratedFile]:
         except PlaceError as error:
             problems.append(str(error))
     problems += namespace_problems(root)
+    problems += contract_range_problems(root)
     problems += _written_twice(files)
     if problems:
         raise DescriptionError(dict.fromkeys(problems))

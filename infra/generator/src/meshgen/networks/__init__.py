@@ -1,4 +1,4 @@
-"""NetworkPolicies and RoleBindings of each environment, from `infra/mesh/environments/` and the teams' files."""
+"""NetworkPolicies and RoleBindings of each environment, from its file, the teams' and the callers'."""
 
 from meshgen.networks.files import generate_networks
 

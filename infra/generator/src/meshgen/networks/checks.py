@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
+from meshgen.ranges import range_problem, unusable
 from meshgen.sources import is_reserved
 
 if TYPE_CHECKING:
@@ -43,34 +44,9 @@ def environment_problems(
 
 def _ranges(description: Description) -> Iterator[str]:
     for number, text in enumerate(description.value["controlPlane"].get("apiServer", ())):
-        if problem := _range_problem(text):
+        if problem := range_problem(text, _WIDEST_API_SERVER, "the range of one control plane"):
             place = ("controlPlane", "apiServer", number)
             yield description.problem(f"controlPlane.apiServer.{number}: {problem}", *place)
-
-
-def _range_problem(text: str) -> str:
-    try:
-        found = IPv4Network(text)
-    except (AddressValueError, NetmaskValueError) as error:
-        return f"{error}."
-    except ValueError as error:
-        return f"{error}; name the first address of the range."
-    if found.prefixlen < _WIDEST_API_SERVER:
-        return f"{text} is wider than /{_WIDEST_API_SERVER}; name the range of one control plane."
-    if _unusable(found.network_address) or _unusable(found.broadcast_address):
-        return f"{text} holds no address that a machine on a network can have."
-    return ""
-
-
-def _unusable(address: IPv4Address) -> bool:
-    this_network, broadcast = IPv4Network("0.0.0.0/8"), IPv4Address("255.255.255.255")
-    return (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address in this_network
-        or address == broadcast
-    )
 
 
 def _dns_service(description: Description) -> Iterator[str]:
@@ -82,7 +58,7 @@ def _dns_service(description: Description) -> Iterator[str]:
     except ValueError as error:
         yield description.problem(f"dns.serviceAddress: {text} is none: {error}.", "dns", "serviceAddress")
         return
-    if _unusable(address) or (address.is_global and address not in _GKE_SERVICES):
+    if unusable(address) or (address.is_global and address not in _GKE_SERVICES):
         problem = f"{text} is no address of a Service; a resolver outside of the cluster would be a way out."
         yield description.problem(f"dns.serviceAddress: {problem}", "dns", "serviceAddress")
 

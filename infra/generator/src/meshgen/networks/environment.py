@@ -10,10 +10,11 @@ from meshlab.env_file import read_env_file
 from meshgen.ingress.model import GATEWAY
 from meshgen.namespaces import namespace_owners, service_namespaces, team_descriptions
 from meshgen.networks.checks import environment_problems
+from meshgen.networks.key_servers import key_server_problems, read_key_servers
 from meshgen.sources import DescriptionError, read_descriptions, strange_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from meshgen.sources import Description
@@ -42,6 +43,7 @@ class Environment:
         certificates: Who signs the proxies' certificates.
         api_server: Ranges of the Kubernetes API server; empty where the control plane is managed.
         webhook_calls: How the API server reaches istiod's webhooks; empty where the control plane is managed.
+        jwks_ranges: Ranges by host, where istiod fetches callers' keys that are not at Google's APIs.
         namespaces: Namespaces of the mesh beside the teams' and the egress gateway's.
         administrators: The group that administers the network.
         team_group: The group of a team's members, with `{namespace}` in it.
@@ -56,6 +58,7 @@ class Environment:
     certificates: Literal["istiod", "google"]
     api_server: tuple[str, ...]
     webhook_calls: Literal["", "direct", "konnectivity"]
+    jwks_ranges: Mapping[str, tuple[str, ...]]
     namespaces: tuple[str, ...]
     administrators: str
     team_group: str
@@ -100,9 +103,11 @@ def read_environments(root: Path) -> list[Environment]:
     if strange := strange_files(mesh / "environments", "an environment"):
         raise DescriptionError(strange)
     descriptions = read_descriptions(files, mesh / "schema/environment.json")
-    host = read_env_file(root / "infra/contract.env").get("GOOGLE_APIS_HOST", "")
+    contract = read_env_file(root / "infra/contract.env")
+    host, servers = contract.get("GOOGLE_APIS_HOST", ""), read_key_servers(root, contract)
     owners, teams = namespace_owners(root), [team.namespace for team in read_teams(root)]
     problems = [problem for found in descriptions for problem in environment_problems(found, teams, owners)]
+    problems += [problem for found in descriptions for problem in key_server_problems(found, servers)]
     problems += [problem for found in descriptions if (problem := _other_google_apis(found, host))]
     if problems:
         raise DescriptionError(problems)
@@ -164,6 +169,7 @@ def _environment(description: Description, source: str, namespaces: Iterable[str
         certificates=control_plane.get("certificates", "google"),
         api_server=tuple(control_plane.get("apiServer", ())),
         webhook_calls=control_plane.get("webhookCalls", ""),
+        jwks_ranges={host: tuple(found) for host, found in control_plane.get("jwksRanges", {}).items()},
         namespaces=(*namespaces, *value.get("namespaces", ())),
         administrators=value["administrators"],
         team_group=value["teamGroup"],

@@ -1,8 +1,10 @@
-"""Which files follow from the environments and the teams."""
+"""Which files follow from the environments, the teams and the callers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from meshlab.env_file import read_env_file
 
 from meshgen.egress.gateway import read_gateway
 from meshgen.generated import GeneratedFile, objects_file
@@ -12,6 +14,7 @@ from meshgen.networks.environment import (
     read_environments,
     read_teams,
 )
+from meshgen.networks.key_servers import read_key_servers
 from meshgen.networks.policies import control_plane_policies, gateway_policies, team_policies
 
 if TYPE_CHECKING:
@@ -21,10 +24,12 @@ if TYPE_CHECKING:
     from meshgen.egress.gateway import Gateway
     from meshgen.generated import Object
     from meshgen.networks.environment import Environment, Team
+    from meshgen.networks.key_servers import KeyServer
 
 __all__ = ["generate_networks"]
 
 _TEAMS = "infra/mesh/egress/teams"
+_CALLERS = "infra/mesh/callers"
 _SERVICE = "infra/mesh/egress/gateway/service.yaml"
 
 
@@ -39,23 +44,26 @@ def generate_networks(root: Path) -> list[GeneratedFile]:
     if not environments:
         return []
     teams = read_teams(root)
+    servers = read_key_servers(root, read_env_file(root / "infra/contract.env"))
     gateway = read_gateway(root / _SERVICE)
     files = []
     for environment in environments:
         policies = root / "infra/mesh/egress/network-policies" / environment.name
-        source = f"{environment.source}, {_TEAMS} and {_SERVICE}"
-        files += _directory(policies, source, _policies(environment, teams, gateway))
+        source = f"{environment.source}, {_TEAMS}, {_CALLERS} and {_SERVICE}"
+        files += _directory(policies, source, _policies(environment, teams, gateway, servers))
         bindings = root / "infra/mesh/access/bindings" / environment.name
         source = f"{environment.source} and {_TEAMS}"
         files += _directory(bindings, source, _bindings(environment, teams, gateway))
     return files
 
 
-def _policies(environment: Environment, teams: Sequence[Team], gateway: Gateway) -> dict[str, list[Object]]:
+def _policies(
+    environment: Environment, teams: Sequence[Team], gateway: Gateway, servers: Sequence[KeyServer]
+) -> dict[str, list[Object]]:
     namespaces = [team.namespace for team in teams]
     return {
         gateway.namespace: gateway_policies(environment, teams, gateway),
-        ROOT_NAMESPACE: control_plane_policies(environment, namespaces, gateway),
+        ROOT_NAMESPACE: control_plane_policies(environment, namespaces, gateway, servers),
         **{team.namespace: team_policies(environment, team, gateway) for team in teams},
     }
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from meshgen.egress.gateway import Gateway
     from meshgen.networks.environment import Environment
+    from meshgen.networks.key_servers import KeyServer
 
 __all__ = [
     "GOOGLE_API_RANGES",
@@ -22,6 +23,7 @@ __all__ = [
     "google_apis",
     "internet",
     "istiod",
+    "key_servers",
     "metadata_server",
     "namespaces",
     "pods",
@@ -152,6 +154,22 @@ def webhook_callers(environment: Environment) -> Rule:
     else:
         peers = [namespaces(["kube-system"], {"k8s-app": "konnectivity-agent"})]
     return rule(peers, tcp=[_WEBHOOK_PORT])
+
+
+def key_servers(environment: Environment, servers: Iterable[KeyServer]) -> list[Rule]:
+    """Where istiod fetches callers' keys: Google's APIs, and the ranges of other hosts on the ports in use."""
+    found = list(servers)
+    ports: dict[str, set[int]] = {}
+    for server in found:
+        if not server.is_google:
+            ports.setdefault(server.host, set()).add(server.port)
+    return [
+        *([google_apis(environment)] if any(server.is_google for server in found) else ()),
+        *(
+            rule([_block(cidr) for cidr in environment.jwks_ranges[host]], tcp=sorted(ports[host]))
+            for host in sorted(ports)
+        ),
+    ]
 
 
 def proxies(names: Iterable[str]) -> Rule:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meshgen.egress.gateway import Gateway
     from meshgen.generated import Object
     from meshgen.networks.environment import Environment, Team
+    from meshgen.networks.key_servers import KeyServer
 
 __all__ = ["control_plane_policies", "gateway_policies", "team_policies"]
 
@@ -75,7 +76,9 @@ def gateway_policies(environment: Environment, teams: Sequence[Team], gateway: G
     return policies
 
 
-def control_plane_policies(environment: Environment, teams: Sequence[str], gateway: Gateway) -> list[Object]:
+def control_plane_policies(
+    environment: Environment, teams: Sequence[str], gateway: Gateway, servers: Sequence[KeyServer]
+) -> list[Object]:
     """Return the policies of Istio's root namespace."""
     if environment.managed:
         return [_default_deny(ROOT_NAMESPACE)]
@@ -100,6 +103,23 @@ def control_plane_policies(environment: Environment, teams: Sequence[str], gatew
             "Istiod, and the CNI agent where it is installed here, watch the API server.",
             egress=[peers.api_server(environment)],
         ),
+        *_caller_keys(environment, servers),
+    ]
+
+
+def _caller_keys(environment: Environment, servers: Sequence[KeyServer]) -> list[Object]:
+    """Return istiod's way to the keys of callers; none where all keys lie in the overlays."""
+    if not servers:
+        return []
+    return [
+        _policy(
+            ROOT_NAMESPACE,
+            "caller-keys",
+            "Istiod fetches the keys of callers whose files name a jwksUri. While it cannot, every token of these "
+            "callers is refused.",
+            selector=_ISTIOD,
+            egress=peers.key_servers(environment, servers),
+        )
     ]
 
 

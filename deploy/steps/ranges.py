@@ -1,0 +1,57 @@
+"""Ranges of addresses in a contract: private, and as narrow as what they stand for.
+
+``meshgen`` decides the same (``infra/generator/src/meshgen/ranges.py``). The scripts here import nothing that must be
+installed, so the rule is written twice, and a test compares both.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+
+_RANGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
+# Addresses that a VPC routes without an owner in the internet.
+_PRIVATE = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("100.64.0.0/10"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+    IPv4Network("198.18.0.0/15"),
+    IPv4Network("240.0.0.0/4"),
+)
+_THIS_NETWORK, _BROADCAST = IPv4Network("0.0.0.0/8"), IPv4Address("255.255.255.255")
+
+
+def range_problem(text: str, widest: int, expected: str) -> str:
+    """Return why a range must not be opened; empty for nothing.
+
+    Args:
+        text: the range, as ADDRESS/LENGTH.
+        widest: the shortest prefix that is taken.
+        expected: what the range stands for, in words.
+    """
+    if not _RANGE.fullmatch(text):
+        return f"{text or 'an empty value'} is no range such as 10.8.0.0/26; name {expected}."
+    try:
+        found = IPv4Network(text)
+    except (AddressValueError, NetmaskValueError) as error:
+        return f"{error}."
+    except ValueError as error:
+        return f"{error}; name the first address of the range."
+    if found.prefixlen < widest:
+        return f"{text} is wider than /{widest}; name {expected}."
+    if _unusable(found.network_address) or _unusable(found.broadcast_address):
+        return f"{text} holds no address that a machine on a network can have."
+    if not any(found.subnet_of(private) for private in _PRIVATE):
+        return f"{text} is public; name {expected}."
+    return ""
+
+
+def _unusable(address: IPv4Address) -> bool:
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address in _THIS_NETWORK
+        or address == _BROADCAST
+    )
