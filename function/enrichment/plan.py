@@ -80,7 +80,7 @@ def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> Plan
     for table in config.tables:
         if _is_true(table.when, scope, f"[[tables]] {table.name} when"):
             return PlannedRow(row_id, digest, table.name, table.columns, scope)
-    if config.columns:
+    if config.columns or not config.tables:
         return PlannedRow(row_id, digest, "", config.columns, scope)
     if config.unmatched is Unmatched.DROP:
         return None
