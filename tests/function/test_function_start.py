@@ -19,9 +19,9 @@ NOT_AT_START = {
     "google.pubsub_v1", "google.cloud.secretmanager", "grpc", "httpx", "jwt", "requests", "urllib3",
 }  # fmt: skip
 
-MODULES_OF_OUR_OWN_MAX = 80
+MODULES_OF_OUR_OWN_MAX = 84
 """What `import main` may load beyond functions-framework, packages' `__init__` not counted, which only name what is in
-them; today 77."""
+them; today 82."""
 
 
 def python(code: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
