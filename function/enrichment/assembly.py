@@ -39,7 +39,7 @@ def enricher(env: Mapping[str, str]) -> Enricher:
         sink=BigQuerySink(
             destinations.table,
             known.config.batch,
-            InsertAllClient(),
+            _bigquery(env),
             counters,
             TableWatch(destinations.recreated_hold_s),
         ),
@@ -51,6 +51,13 @@ def enricher(env: Mapping[str, str]) -> Enricher:
         dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
     )
+
+
+def _bigquery(env: Mapping[str, str]) -> InsertAllClient:
+    try:
+        return InsertAllClient(env.get("BIGQUERY_EMULATOR_HOST"))
+    except ValueError as error:
+        raise environment.SettingsError([f"BIGQUERY_EMULATOR_HOST {error}."]) from None
 
 
 def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
