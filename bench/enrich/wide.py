@@ -4,11 +4,10 @@ The function is the same, with another `pipeline.toml` and `table.json`. Its pee
 """
 
 import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from bench import functions
-from bench.enrich.stage import Function
+from bench.enrich.stage import OURS, Function
 
 TEXTS, COUNTS, AMOUNTS, TIMES, FLAGS = 14, 8, 6, 2, 2
 """How many columns of each type are filled from a field of the event."""
@@ -64,19 +63,16 @@ def sources() -> dict[str, str]:
 
 
 def function(directory: Path) -> Function:
-    """Return the function as it is, packed with this shape's pipeline and table.
+    """Return the function as it is, with this shape's pipeline and table.
 
     Args:
-        directory: Where to put it.
+        directory: Where to put these two.
     """
-    home = directory / "function-wide"
-    if not home.exists():
-        shutil.copytree(functions.OURS.parent, home, ignore=shutil.ignore_patterns("__pycache__"))
-        lines = [f"{column} = {json.dumps(source)}\n" for column, source in sources().items()]
-        (home / "pipeline.toml").write_text(_PIPELINE + "".join(lines))
-        (home / "enrichment/table.json").write_text(json.dumps({"schema": {"fields": _schema()}}))
-    # Before the one that is installed here for the workshop.
-    return Function("meshpass", home / "main.py", env={"PYTHONPATH": str(home)})
+    pipeline, table = directory / "wide.toml", directory / "wide.json"
+    lines = [f"{column} = {json.dumps(source)}\n" for column, source in sources().items()]
+    pipeline.write_text(_PIPELINE + "".join(lines))
+    table.write_text(json.dumps({"schema": {"fields": _schema()}}))
+    return replace(OURS, env={"PIPELINE_FILE": str(pipeline), "TABLE_FILE": str(table)})
 
 
 def _schema() -> list[dict[str, str]]:

@@ -31,7 +31,7 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     """
     known, destinations = environment.read_for_events(env)
     counters = Counters()
-    client = InsertAllClient()  # one for all tables, and so one set of connections and one token
+    client = _bigquery(env)  # one for all tables, and so one set of connections and one token
     sinks: dict[str, BigQuerySink] = {}  # by the table's full id: two names may be one table
     for table in known.config.tables:
         full = _full_id(table.table, destinations.table)
@@ -65,6 +65,13 @@ def enricher(env: Mapping[str, str]) -> Enricher:
 def _full_id(table: str, beside: str) -> str:
     """Return the full id of a table: one without project and dataset is in those of another."""
     return table if "." in table else f"{beside.rpartition('.')[0]}.{table}"
+
+
+def _bigquery(env: Mapping[str, str]) -> InsertAllClient:
+    try:
+        return InsertAllClient(env.get("BIGQUERY_EMULATOR_HOST"))
+    except ValueError as error:
+        raise environment.SettingsError([f"BIGQUERY_EMULATOR_HOST {error}."]) from None
 
 
 def http_lookup(env: Mapping[str, str]) -> "HttpLookup":

@@ -287,3 +287,15 @@ def test_the_plot_shows_rates_with_ratios_and_is_the_same_for_the_same_numbers(t
     assert drawn[0] == drawn[1]
     for text in ("600  (3.00x)", "p99 240 ms", "ours", "theirs"):
         assert text in drawn[0]
+
+
+def test_the_plot_of_a_run_finds_its_comparisons_whatever_stands_between_them(tmp_path: Path) -> None:
+    rates = {"ours": [{"events_per_s": 600.0}], "theirs": [{"events_per_s": 200.0}]}
+    acks = {name: [{"p50_ms": 60.0, "p99_ms": 240.0, "added_p99_ms": 9.0}] for name in ("ours", "theirs")}
+    more = {"64 in flight": [{"p50_ms": 1.0, "p99_ms": 2.0}]}
+    results = {
+        "enrich": [Comparison("t", "theirs", "s", samples) for samples in (rates, rates, acks, more, rates)]
+    }
+    drawn = plot.of_run(tmp_path, "run", results)
+    assert drawn is not None
+    assert "p99 240 ms" in drawn.read_text()

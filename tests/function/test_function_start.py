@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from enrichment import __version__
+from enrichment import __version__, assembly
 from enrichment.settings.environment import SettingsError, read, read_for_events
 
 from .conftest import FUNCTION, PROJECT, TOPIC
@@ -150,6 +150,17 @@ def test_the_smaller_settings_have_defaults_and_are_taken(settings: dict[str, st
         settings | {"LOG_SUCCESS_SAMPLE": "100", "TABLE_RECREATED_HOLD_S": "0"}
     )
     assert (known.success_sample, destinations.recreated_hold_s) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    "value", ["localhost:9050", "http://localhost:9050/v2", "http://user:s3cret@localhost"]
+)
+def test_an_emulators_address_that_is_none_ends_the_start(settings: dict[str, str], value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        assembly.enricher({**settings, "BIGQUERY_EMULATOR_HOST": value})
+    (problem,) = caught.value.problems
+    assert problem.startswith("BIGQUERY_EMULATOR_HOST must ")
+    assert "s3cret" not in problem
 
 
 def test_the_version_on_dead_letters_is_the_revision_or_else_the_packages(settings: dict[str, str]) -> None:

@@ -48,6 +48,8 @@ def client() -> Iterator[httpx.Client]:
         ("/profile/a%2Fb", "a/b"),
         ("/profile/a%252Fb", "a%2Fb"),
         ("/profile/u-1?verbose=1", "u-1"),
+        ("/profile/u-1?=%C2%80", "u-1"),
+        ("/profile/u-1?%ff=%fe", "u-1"),
     ],
 )
 def test_a_known_user_id_is_decoded_once_and_answered_with_its_profile(
@@ -147,3 +149,15 @@ def test_the_profiles_that_ship_are_forty_with_non_ascii_ids_among_them() -> Non
     for profile in profiles.values():
         assert set(profile) == {"user_id", "name", "email", "segment", "country", "since"}
         assert profile["email"].endswith("@example.com")
+
+
+def test_a_key_in_the_query_is_decoded_once() -> None:
+    lookup = Lookup(path="/profile", query=("user_id",))
+    with (
+        serving(LookupApp([(lookup, PROFILES)])) as address,
+        httpx.Client(base_url=f"http://{address}", trust_env=False) as client,
+    ):
+        assert client.get("/profile?user_id=%E7%94%A8%E6%88%B7-7").json() == PROFILES["用户-7"]
+        assert client.get("/profile?user_id=a%252Fb").json() == PROFILES["a%2Fb"]
+        assert client.get("/profile?user_id=%ff").status_code == 404
+        assert client.get("/profile?other=u-1").json() == {"error": "not_found"}

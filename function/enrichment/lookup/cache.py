@@ -3,8 +3,9 @@
 import sys
 from collections import OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from enrichment.lookup.profile import Profile
 from enrichment.settings.lookup_rules import CacheLimits
@@ -19,8 +20,7 @@ _PER_MEMBER = 128
 _PER_ITEM = 72
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A remembered answer.
 
     Args:

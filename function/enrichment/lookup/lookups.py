@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import meshpass
 import msgspec
@@ -54,7 +55,9 @@ class Lookups:
     def __init__(self, lookups: Sequence[tuple[LookupRules, Lookup]]) -> None:
         self._all = [_OneLookup(rules, lookup, len(lookups) > 1) for rules, lookup in lookups]
 
-    async def fetch(self, scope: Scope, trace: Trace, deadline: meshpass.Deadline) -> LookupAnswers:
+    def fetch(
+        self, scope: Scope, trace: Trace, deadline: meshpass.Deadline
+    ) -> Coroutine[Any, Any, LookupAnswers]:
         """Look up everything that one event needs.
 
         All lookups come to their end before the event does. An event is dead-lettered for a miss only if no other
@@ -66,30 +69,26 @@ class Lookups:
             deadline: When to have answered.
 
         Returns:
-            What was found. Raises no EnrichmentError.
+            What was found, to be awaited. Raises no EnrichmentError.
         """
+        if len(self._all) == 1:  # without a step of its own, since most pipelines have one
+            return self._all[0].answers(scope, trace, deadline)
+        return self._fetch_all(scope, trace, deadline)
+
+    async def _fetch_all(self, scope: Scope, trace: Trace, deadline: meshpass.Deadline) -> LookupAnswers:
         if not self._all:
             return LookupAnswers({})
-        began_at = time.monotonic()
-        if len(self._all) == 1:
-            (one,) = self._all
-            result, error = await one.end(scope, trace, deadline)
-            seconds = time.monotonic() - began_at
-            if result is None:
-                return LookupAnswers({}, error, None, seconds)
-            return LookupAnswers({one.name: result}, error, result.event.value, seconds)
-        ends = await asyncio.gather(*(one.end(scope, trace, deadline) for one in self._all))
-        answers = LookupAnswers({}, None, None, time.monotonic() - began_at)
-        errors = []
-        for one, (result, error) in zip(self._all, ends, strict=True):
-            if result is not None:
-                answers.results[one.name] = result
-            if error is not None:
-                errors.append(error)
-        answers.cache = {name: result.event.value for name, result in answers.results.items()} or None
-        if errors:
-            answers.error = min(errors, key=lambda error: _GRAVITY.index(error.disposition))
-        return answers
+        found = await asyncio.gather(*(one.answers(scope, trace, deadline) for one in self._all))
+        results: dict[str, LookupResult] = {}
+        for answers in found:
+            results |= answers.results
+        errors = [answers.error for answers in found if answers.error is not None]
+        return LookupAnswers(
+            results,
+            min(errors, key=lambda error: _GRAVITY.index(error.disposition)) if errors else None,
+            {name: result.event.value for name, result in results.items()} or None,
+            max(answers.seconds or 0.0 for answers in found),
+        )
 
 
 class _OneLookup:
@@ -103,17 +102,15 @@ class _OneLookup:
         self._is_one_of_many = is_one_of_many
         self._span_name = "lookup" if rules.name == FIRST_LOOKUP else f"lookup {rules.name}"
 
-    async def end(
-        self, scope: Scope, trace: Trace, deadline: meshpass.Deadline
-    ) -> tuple[LookupResult | None, EnrichmentError | None]:
+    async def answers(self, scope: Scope, trace: Trace, deadline: meshpass.Deadline) -> LookupAnswers:
         """Look up, and decide what a miss or a missing key means for the event."""
+        began_at = time.monotonic()
         result: LookupResult | None = None
         error: EnrichmentError | None = None
         try:
             if self._rules.when is not None and not self._requests.is_wanted(scope):
-                return _SKIPPED, None
-            key = self._requests.of_event(scope)
-            if key is None:
+                result = _SKIPPED
+            elif (key := self._requests.of_event(scope)) is None:
                 result, error = _NO_KEY, self._no_key_error()
             else:
                 with spans.span(self._span_name, trace) as span:
@@ -128,7 +125,10 @@ class _OneLookup:
         if error is not None and self._is_one_of_many:
             error = copy_error(error)
             error.detail = f"{self.name}: {error.detail}"
-        return result, error
+        seconds = time.monotonic() - began_at
+        if result is None:
+            return LookupAnswers({}, error, None, seconds)
+        return LookupAnswers({self.name: result}, error, result.event.value, seconds)
 
     def _no_key_error(self) -> EnrichmentError | None:
         if self._rules.on_no_key is OnNoKey.WRITE:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import meshpass
 import msgspec
+from meshpass._address import parse_origin
 
 from enrichment.errors import EnrichmentError, Stage, failure, of_google_answer
 from enrichment.row import Row
@@ -103,11 +104,12 @@ class InsertAllClient:
             order of Google's clients, and renewed ahead of their end in a thread.
 
     Raises:
-        ValueError: the URL is not `scheme://host[:port]`.
+        ValueError: the URL is not `scheme://host[:port]`; the message completes the sentence "NAME ...".
     """
 
     def __init__(self, url: str | None = None, tokens: AccessTokens | None = None) -> None:
         self._url = url or os.environ.get("BIGQUERY_EMULATOR_HOST") or BIGQUERY
+        parse_origin(self._url)
         self._tokens = tokens
         self._parts: tuple[Endpoint, AccessTokens] | None = None
         self._warming: asyncio.Task[None] | None = None

@@ -120,11 +120,14 @@ class _Served:
         found = self._path.fullmatch(path)
         if found is None:
             return None
-        given = dict(parse_qsl(query, keep_blank_values=True))
-        if not all(name.encode() in given for name in self._lookup.query):
+        # As text: of bytes parse_qsl takes ASCII alone. Bytes that are no UTF-8 are kept.
+        text = query.decode("ascii", "surrogateescape")
+        given = dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape"))
+        if not all(name in given for name in self._lookup.query):
             return None
-        parts = [*map(unquote_to_bytes, found.groups())]
-        return b"/".join([*parts, *(given[name.encode()] for name in self._lookup.query)])
+        parts = [unquote_to_bytes(part) for part in found.groups()]
+        values = [given[name].encode(errors="surrogateescape") for name in self._lookup.query]
+        return b"/".join([*parts, *values])
 
     def answer(self, key: bytes) -> tuple[int, bytes]:
         """Return the status and body for a key."""
