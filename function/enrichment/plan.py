@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from enrichment.errors import failure
 from enrichment.event import Event, identity
+from enrichment.event.conditions import holds
 from enrichment.expressions import EvaluationError, Expression, Scope
 from enrichment.settings.model import Column, EventShape, OnConflict, PipelineConfig, Unmatched
 
@@ -51,7 +52,7 @@ def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
             array, or more than `MAX_ROWS`; `event_unmatched`, no table takes it.
     """
     shape = config.event
-    if any(_is_true(condition, event.scope, "[event] drop") for condition in shape.drop):
+    if event.is_dropped:
         return []
     if shape.each is None:
         digest = identity.content_digest(event.document)
@@ -78,7 +79,7 @@ def _row(scope: Scope, row_id: str, digest: str, config: PipelineConfig) -> Plan
         row_id = identity.suffixed(row_id, digest)
     scope = scope.extended({"row": {"id": row_id}})
     for table in config.tables:
-        if _is_true(table.when, scope, f"[[tables]] {table.name} when"):
+        if holds(table.when, scope, f"[[tables]] {table.name} when"):
             return PlannedRow(row_id, digest, table.name, table.columns, scope)
     if config.columns or not config.tables:
         return PlannedRow(row_id, digest, "", config.columns, scope)
@@ -101,13 +102,6 @@ def _items(each: Expression, scope: Scope) -> Sequence[object]:
             "event_invalid", f"[event] each finds more than {MAX_ROWS} items: publish fewer in one event"
         )
     return found
-
-
-def _is_true(condition: Expression, scope: Scope, setting: str) -> bool:
-    try:
-        return condition.is_true(scope)
-    except EvaluationError as error:
-        raise failure("event_invalid", f"{setting} cannot be read: {condition.text} {error}") from None
 
 
 def shape_needs_memory(shape: EventShape) -> bool:

@@ -184,6 +184,15 @@ def test_an_event_that_one_of_the_conditions_names_is_dropped(document: dict[str
     assert len(planned(config, **document)) == rows
 
 
+def test_an_event_that_is_dropped_need_have_neither_the_declared_fields_nor_an_id() -> None:
+    config = configured("event.order", drop=sources("event.type == 'ping'"))
+    order = (Field(("order",), FieldType.INTEGER),)
+    config = replace(config, event=replace(config.event, fields=order))
+    assert planned(config, type="ping") == []
+    assert planned(config, type="ping", order="no number") == []
+    assert refused(config, type="order").startswith("event_invalid")
+
+
 def test_a_condition_that_cannot_be_evaluated_is_the_events_mistake() -> None:
     refusal = refused(configured("event.user", drop=sources("contains(event.tags, 'x')")), tags=7)
     assert refusal.startswith("event_invalid")

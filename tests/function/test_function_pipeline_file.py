@@ -448,6 +448,38 @@ def test_a_required_column_takes_no_profile_where_rows_are_written_without_one(p
     assert problems(write, more='c = { from = "profile", default = {} }', columns=required) == []
 
 
+def test_a_required_column_takes_each_part_of_the_id(problems: Problems) -> None:
+    """An event without one of them has no id, and so no row."""
+    required = [field("c", mode="REQUIRED")]
+    shop = 'c = "message.attributes.shop"'
+    (problem,) = problems(more=shop, columns=required)
+    assert "a message need not have it" in problem
+    first = ('[event]\nid = "event.id"', '[event]\nid = ["event.id", "message.attributes.shop"]')
+    last = ('[columns]\nid = "event.id"', '[columns]\nid = "row.id"')
+    assert problems(first, last, more=shop, columns=required) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_there"), [("id", True), ("source", True), ("type", True), ("time", False)]
+)
+def test_a_required_column_takes_what_every_cloudevent_has(
+    problems: Problems, name: str, is_there: bool
+) -> None:
+    found = problems(
+        ("[event.fields]", 'format = "cloudevents"\n[event.fields]'),
+        more=f'c = "cloudevent.{name}"',
+        columns=[field("c", mode="REQUIRED")],
+    )
+    assert (found == []) == is_there
+
+
+def test_a_field_inside_of_a_declared_one_may_be_the_id(problems: Problems) -> None:
+    first = ('[event]\nid = "event.id"', '[event]\nid = "event.data.id"')
+    last = ('[columns]\nid = "event.id"', '[columns]\nid = "event.data.id"')
+    declared = ('user = "string"', 'user = "string"\ndata = "json"')
+    assert problems(first, last, declared) == []
+
+
 def test_a_required_column_that_is_not_written_is_a_mistake_and_any_other_is_not(problems: Problems) -> None:
     assert problems(columns=[field("c"), field("d", mode="REPEATED"), field("e", "INTERVAL")]) == []
     assert problems(columns=[field("c", mode="REQUIRED")]) == [

@@ -8,6 +8,7 @@ from enrichment import event, plan, row
 from enrichment.commands import hints, samples
 from enrichment.commands.steps import Step, steps_of
 from enrichment.errors import BadEventError, EnrichmentError, failure
+from enrichment.event.conditions import is_dropped
 from enrichment.event.message import Message
 from enrichment.expressions import EvaluationError, Scope, pseudonyms
 from enrichment.lookup.profile import Profile
@@ -184,6 +185,14 @@ class _Trial:
             bad_field = failure("event_invalid", f"the message is not an event: {sentence}")
             self.problems.append(f"the event would be dead-lettered: {bad_field}.")
         scope = event.scope_of(self.part.message, document, values)
+        try:
+            if is_dropped(shape, scope):
+                self.problems.clear()
+                self.columns, self.is_dropped = (), True
+                return []
+        except EnrichmentError as error:
+            self.problems.append(f"the event would be dead-lettered: {error}.")
+            return []
         if not problems:
             scope = self._plan(scope)
         self.scope = scope

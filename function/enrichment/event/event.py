@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from enrichment import documents
-from enrichment.errors import EnrichmentError, failure
+from enrichment.errors import BadEventError, EnrichmentError, failure
 from enrichment.event import identity, parts
+from enrichment.event.conditions import is_dropped
 from enrichment.event.field_values import FieldValueError, checked
 from enrichment.event.message import Message
 from enrichment.event.parts import Document, Part
@@ -25,12 +26,13 @@ class Event:
 
     Args:
         event_id: What names the event; the same event published twice has the same one. The message's id where
-            the id is one of each row.
+            the id is one of each row, or a dropped event has no id.
         values: The declared fields by dotted name, checked, defaults filled in: timestamps are `datetime` in UTC, an
             optional field that has neither value nor default is None.
         document: The whole event, parsed.
         text: The whole event as it came, JSON.
         scope: What expressions find of it: the roots `event`, `message` and, where there is one, `cloudevent`.
+        is_dropped: Whether it is to be acknowledged and not written. Its declared fields need not be right.
     """
 
     event_id: str
@@ -38,6 +40,7 @@ class Event:
     document: Mapping[str, object]
     text: str
     scope: Scope = _NO_SCOPE
+    is_dropped: bool = False
 
 
 def decode(part: Part, shape: EventShape) -> Event:
@@ -56,16 +59,14 @@ def decode(part: Part, shape: EventShape) -> Event:
     """
     found = parts.read(part, shape)
     values, wrong = check_fields(found.document, shape.fields)
+    scope = scope_of(part.message, found, values)
+    # Before the fields are required: an event of another kind need not have them.
+    if is_dropped(shape, scope):
+        event_id = _name_if_any(part, shape, scope)
+        return Event(event_id, values, found.document, found.text, scope, is_dropped=True)
     if wrong:
         raise _invalid(_listed([sentence for _, sentence in wrong]))
-    scope = scope_of(part.message, found, values)
-    if not shape.id:
-        event_id = identity.hashed(part.data)
-    elif shape.id_is_of_items:
-        event_id = part.message.message_id
-    else:
-        event_id = identity.identify(shape.id, scope)
-    return Event(event_id, values, found.document, found.text, scope)
+    return Event(_name(part, shape, scope), values, found.document, found.text, scope)
 
 
 def scope_of(message: Message, found: Document, values: Mapping[str, object]) -> Scope:
@@ -116,6 +117,19 @@ def check_fields(
         except documents.NoObjectError:
             problems.append((name, f"{name} cannot be found, for a part of the way to it is no object"))
     return values, problems
+
+
+def _name(part: Part, shape: EventShape, scope: Scope) -> str:
+    if not shape.id:
+        return identity.hashed(part.data)
+    return part.message.message_id if shape.id_is_of_items else identity.identify(shape.id, scope)
+
+
+def _name_if_any(part: Part, shape: EventShape, scope: Scope) -> str:
+    try:
+        return _name(part, shape, scope)
+    except BadEventError:
+        return part.message.message_id
 
 
 def _listed(problems: list[str]) -> str:

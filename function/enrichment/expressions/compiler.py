@@ -20,6 +20,7 @@ MAX_LENGTH = 4_096
 
 _ATTRIBUTES = "attributes"
 _MESSAGE_KEYS = ("id", "publish_time", "ordering_key", _ATTRIBUTES)
+_JSON_WORDS = frozenset({"null", "true", "false"})
 _INSIDE: Mapping[str, tuple[str, ...]] = {
     MESSAGE: _MESSAGE_KEYS,
     "trace": ("id",),
@@ -115,7 +116,9 @@ def check_root(name: str, roots: Collection[str]) -> None:
     if name in roots:
         return
     advice = suggestion(name, roots)
-    if not advice and name.isidentifier():
+    if name in _JSON_WORDS:  # JMESPath takes them for names of fields
+        advice = f" To mean the constant, write `{name}` in backquotes."
+    elif not advice and name.isidentifier():
         advice = f" To mean the event's field, write {EVENT}.{name}; to mean the text, write '{name}'."
     raise ExpressionError(f"{shown(name)} is none of {', '.join(roots)}.{advice}")
 

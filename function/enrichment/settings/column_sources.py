@@ -10,6 +10,11 @@ from enrichment.settings.model import Column, EventShape, FieldType, TableField
 
 Path = tuple[str, ...]
 
+_NEED_NOT = "it need not have it: make the column NULLABLE"
+
+# https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#required-attributes
+_ALWAYS_IN_CLOUDEVENT = ((), ("id",), ("source",), ("specversion",), ("type",))
+
 _WHOLE = {"JSON", "STRING", "RECORD"}  # what can take a whole event or profile
 
 
@@ -40,11 +45,12 @@ def known(declared: Declared, lookups: Sequence[LookupRules]) -> dict[str, Root]
         "event": _event(declared.shape),
         **{rules.name: _looked_up(rules) for rules in lookups},
         "message": Root(_type_in_message, _why_missing_in_message),
-        **{
-            name: Root(lambda _: None, lambda _: "it need not have it: make the column NULLABLE")
-            for name in ("cloudevent", "item")
-            if name in declared.roots
-        },
+        **(
+            {"cloudevent": Root(lambda _: None, _why_missing_in_cloudevent)}
+            if "cloudevent" in declared.roots
+            else {}
+        ),
+        **({"item": Root(lambda _: None, lambda _: _NEED_NOT)} if "item" in declared.roots else {}),
         **({"index": Root(lambda _: FieldType.INTEGER, lambda _: "")} if "index" in declared.roots else {}),
         "row": Root(lambda _: FieldType.STRING, lambda _: ""),
         "trace": Root(lambda _: FieldType.STRING, lambda _: ""),
@@ -71,7 +77,7 @@ def problem(column: Column, declared: Declared, roots: Mapping[str, Root]) -> st
             return f"{outer} is declared as {declared.fields[outer].type}, and has nothing inside."
     return (
         _type_problem(column, roots) if column.expression.is_plain else _kind_problem(column)
-    ) or _missing_problem(column, roots)
+    ) or _missing_problem(column, roots, declared)
 
 
 def unwritable(column: Column | TableField) -> str:
@@ -134,6 +140,10 @@ def _why_missing_in_message(path: Path) -> str:
     return "a message need not have it: make the column NULLABLE"
 
 
+def _why_missing_in_cloudevent(path: Path) -> str:
+    return "" if path in _ALWAYS_IN_CLOUDEVENT else _NEED_NOT
+
+
 def _takes(column: Column) -> str:
     return f"{column.name} has the type {'repeated ' if column.repeated else ''}{column.type}, which takes"
 
@@ -168,11 +178,13 @@ def _kind_problem(column: Column) -> str:
     return ""
 
 
-def _missing_problem(column: Column, roots: Mapping[str, Root]) -> str:
+def _missing_problem(column: Column, roots: Mapping[str, Root], declared: Declared) -> str:
     """Why the table's demand for a value may not be met."""
     expression = column.expression
     if not column.required or column.default is not None or expression is None:
         return ""
+    if any(part.text == expression.text for part in declared.shape.id):
+        return ""  # an event without a part of its id has no row
 
     def is_there(path: tuple[str, ...]) -> bool:
         root, keys = roots[path[0]], path[1:]

@@ -170,6 +170,8 @@ def _check_id_field(section: Section, name: str, source: Expression, declared: D
     field = declared.fields.get(name)
     if field is None:
         # A field need not be declared; one that is nearly the name of a declared one is a slip.
+        if any(name.startswith(f"{outer}.") for outer in declared.fields):
+            return
         if advice := suggestion(name, declared.fields):
             section.problem(
                 "id", f"is {shown(source.text)}, and {name} is not declared in [event.fields].{advice}"
