@@ -67,6 +67,24 @@ def test_two_services_share_a_host_by_their_paths(root: Path) -> None:
     assert len(reached) == 2
 
 
+def test_a_custom_method_after_a_colon_opens_no_other(root: Path) -> None:
+    service = root / "infra/mesh/services/orders/service.yaml"
+    text = service.read_text()
+    service.write_text(text.replace("paths: [/orders], ", 'paths: ["/orders:batchGet"], '))
+    write(generate(root), directories(root))
+    run = verdicts_of(root, "example")
+    assert failed(run) == []
+    reached = {
+        outcome.case.name: bool(outcome.verdict and outcome.verdict.app)
+        for outcome in run.outcomes
+        if outcome.case.name.startswith("orders, storefront: POST /orders")
+    }
+    for other in ("/orders:another (", "/orders (", "/orders%3AbatchGet ("):
+        assert [was for name, was in reached.items() if f"POST {other}" in name] == [False, False]
+    assert [name for name, was in reached.items() if was and "POST /orders:batchGet" not in name] == []
+    assert any(reached.values())
+
+
 def test_a_service_that_asks_for_websocket_gets_it_and_no_other_does(root: Path) -> None:
     service = root / "infra/mesh/services/orders/service.yaml"
     service.write_text(service.read_text() + "websocket: true\n")

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from meshgen.ingress import ingress_files
 from meshgen.ingress.model import matches
 from meshgen.ingress.policies import not_paths
@@ -138,6 +139,10 @@ def test_a_disagreement_is_named_where_it_stands(
         (SERVICE, "host: ${ORDERS_HOST}", "host: orders.internal:443", "2: host:"),
         (SERVICE, '["/orders/{*}"]', '["/orders/*"]', "9: routes.order.paths.0:"),
         (SERVICE, '["/orders/{*}"]', '["/orders/../{*}"]', "9: routes.order.paths.0:"),
+        (SERVICE, '["/orders/{*}"]', '["/orders/{*}:cancel"]', "9: routes.order.paths.0:"),
+        (SERVICE, '["/orders/{*}"]', '["/orders;v=1/{*}"]', "9: routes.order.paths.0:"),
+        (SERVICE, '["/orders/{*}"]', '["/orders%3Aall"]', "9: routes.order.paths.0:"),
+        (SERVICE, '["/orders/{*}"]', '["/a:b/:../.."]', "9: routes.order.paths.0:"),
         (SERVICE, '["/orders/{*}"]', '["/orders/{**}"]', "9: routes.order.paths.0:"),
         (SERVICE, '["/orders/{*}"]', '["/orders/{*}\\n"]', "9: '/orders/{*}\\n' has a line break"),
         (SERVICE, "namespace: orders", 'namespace: "orders\\n"', "3: 'orders\\n' has a line break"),
@@ -234,6 +239,19 @@ def test_a_value_of_the_contract_is_no_wider_than_a_description_may_be(
     ]
     file.write_text("\n".join(lines))
     assert any("with the value of infra/contract.env" in problem for problem in problems(root))
+
+
+def test_a_segment_may_hold_what_rfc_3986_lets_stand_unescaped(root: Path, change: Change) -> None:
+    path = "/orders:batchGet/a!b&c'd(e)f+g,h=i@j/{*}"
+    change(SERVICE, '["/orders/{*}"]', f'["{path}"]')
+    objects = [found for file in ingress_files(root) for found in yaml.safe_load_all(file.text)]
+    policies = [
+        found["spec"]["rules"]
+        for found in objects
+        if isinstance(found, dict) and found.get("kind") == "AuthorizationPolicy"
+    ]
+    paths = [to["operation"]["paths"] for rules in policies for rule in rules for to in rule["to"]]
+    assert paths.count([path]) == 4  # two callers, at the gateway and at the workload
 
 
 def test_two_services_on_one_host_share_its_paths_and_no_path_twice(root: Path, change: Change) -> None:

@@ -113,8 +113,18 @@ def _other_targets(template: str) -> Iterator[tuple[str, str]]:
                 ("a longer word", f"{part}s"),
                 ("a shorter word", part[:-1] or "x"),
                 ("upper case", part.upper()),
+                *_other_custom_methods(part),
             ):
                 yield what, _path("/".join([*parts[:number], other, *parts[number + 1 :]]))
+
+
+def _other_custom_methods(part: str) -> Iterator[tuple[str, str]]:
+    """Yield what looks like a segment with a custom method, such as `orders:batchGet`."""
+    resource, colon, _ = part.rpartition(":")
+    if colon and resource:
+        yield "another custom method", f"{resource}:another"
+        yield "no custom method", resource
+        yield "an encoded colon", part.replace(":", "%3A")
 
 
 def other_hosts(call: Call) -> Iterator[Miss]:
