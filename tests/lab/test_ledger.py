@@ -50,6 +50,24 @@ def test_two_events_with_one_id_may_each_have_a_row() -> None:
     assert balance(published, [Row("1", "a"), Row("2", "a")], []).balanced
 
 
+def test_two_events_with_one_id_may_each_have_a_row_that_names_only_the_id() -> None:
+    published = [Published("1", "a", b"one"), Published("2", "a", b"two"), Published("3", "a", b"one")]
+    ledger = balance(published, [Row(None, "a")] * 2, [])
+    assert (ledger.balanced, ledger.repeats, ledger.written) == (True, 1, 2)
+    assert balance(published, [Row(None, "a")] * 3, []).doubled == ["a"]
+
+
+def test_a_row_that_a_dead_lettered_event_of_the_same_id_cannot_have_is_one_too_many() -> None:
+    published = [Published("1", "a", b"one"), Published("2", "a", b"two")]
+    assert balance(published, [Row(None, "a")] * 2, [letter("2")]).doubled == ["a"]
+
+
+def test_of_two_events_with_one_id_a_row_of_an_earlier_run_can_stand_for_one_alone() -> None:
+    published = [Published("1", "a", b"one"), Published("2", "a", b"two"), Published("3", "a", b"one")]
+    ledger = balance(published, [Row("9", "a")], [])
+    assert (ledger.repeats, ledger.lost, ledger.balanced) == (2, ["2"], False)
+
+
 def test_another_event_with_the_same_id_that_is_dead_lettered_is_not_lost() -> None:
     published = [Published("1", "a", b"one"), Published("2", "a", b"two")]
     assert balance(published, [Row("1", "a")], [letter("2")]).balanced

@@ -1,8 +1,8 @@
 """Balance of published messages and of what was found of them. Pure."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _NAMED = 5
@@ -21,6 +21,11 @@ class Published:
     message_id: str
     event_id: str | None
     content: bytes = b""
+
+    @property
+    def event(self) -> tuple[str, bytes] | None:
+        """What tells events apart, since two of them may share an id; None without an id."""
+        return None if self.event_id is None else (self.event_id, self.content)
 
 
 @dataclass(frozen=True)
@@ -130,22 +135,18 @@ def balance(
     if rows and not any(row.message_id or row.event_id for row in rows):
         return _counted(published, rows, dead, dropped, makes_many_rows=makes_many_rows)
     written = _written(published, rows, by_message)
-    contents: dict[str | None, set[bytes]] = defaultdict(set)
-    for one in published:
-        if one.message_id in written:
-            contents[one.event_id].add(one.content)
-    events_of_rows = {row.event_id for row in rows if row.event_id} | contents.keys() - {None}
+    in_rows = _in_rows(published, rows, written)
+    ids_in_rows = {row.event_id for row in rows if row.event_id} | {event_id for event_id, _ in in_rows}
     repeats, lost, replaced = 0, [], dict[str, str]()
     for one in published:
         if one.message_id in by_message or one.message_id in written or one.message_id in dropped:
             continue
-        if one.event_id not in events_of_rows:
-            lost.append(one.message_id)
-        elif one.content in contents.get(one.event_id, {one.content}):
+        if one.event is not None and one.event in in_rows:
             repeats += 1
-        else:
-            lost.append(one.message_id)
-            replaced[one.message_id] = one.event_id or ""
+            continue
+        lost.append(one.message_id)
+        if one.event_id is not None and one.event_id in ids_in_rows:
+            replaced[one.message_id] = one.event_id
     return Ledger(
         messages=len(published),
         repeats=repeats,
@@ -155,7 +156,7 @@ def balance(
         dropped=sum(one.message_id in dropped for one in published),
         lost=lost,
         replaced=replaced,
-        doubled=[] if makes_many_rows else _doubled(published, rows),
+        doubled=[] if makes_many_rows else _doubled(published, rows, by_message),
         contradicted=[
             one.message_id for one in published if one.message_id in by_message and one.message_id in written
         ],
@@ -186,24 +187,52 @@ def _written(published: Sequence[Published], rows: Sequence[Row], dead: Mapping[
     if any(row.message_id for row in rows):
         named = {row.message_id for row in rows}
         return {one.message_id for one in published if one.message_id in named}
-    left = {row.event_id for row in rows}
-    written = set()
+    live = (one for one in published if one.message_id not in dead)
+    return {one.message_id for one in _first_of_each(live, Counter(row.event_id for row in rows))}
+
+
+def _in_rows(
+    published: Sequence[Published], rows: Sequence[Row], written: Collection[str]
+) -> set[tuple[str, bytes]]:
+    """Return the events that have a row: from a written message, or from one that was published before."""
+    events = {one.event for one in published if one.message_id in written and one.event is not None}
+    known = {one.message_id for one in published}
+    earlier = Counter(row.event_id for row in rows if row.message_id and row.message_id not in known)
+    rest = _first_of_each((one for one in published if one.event not in events), earlier)
+    return events | {one.event for one in rest if one.event is not None}
+
+
+def _first_of_each(published: Iterable[Published], rows: Counter[str | None]) -> Iterator[Published]:
+    """Yield the first message of each event, of one id as many events as there are rows."""
+    left, seen = Counter(rows), set[tuple[str, bytes]]()
     for one in published:
-        if one.message_id not in dead and one.event_id in left:
-            left.remove(one.event_id)
-            written.add(one.message_id)
-    return written
+        if one.event is not None and one.event not in seen and left[one.event_id] > 0:
+            left[one.event_id] -= 1
+            seen.add(one.event)
+            yield one
 
 
-def _doubled(published: Sequence[Published], rows: Sequence[Row]) -> list[str]:
-    """Return the events with more than one row. Two events that share an id may each have one."""
+def _doubled(
+    published: Sequence[Published], rows: Sequence[Row], dead: Mapping[str, DeadLetter]
+) -> list[str]:
+    """Return the ids of events with more than one row. Two events that share an id may each have one."""
     known = {one.message_id: one for one in published}
-    count: Counter[tuple[str, bytes]] = Counter()
+    sharing = Counter(
+        event[0] for event in {one.event for one in published if one.message_id not in dead} if event
+    )
+    count: Counter[tuple[str, bytes | None]] = Counter()
     for row in rows:
         origin = known.get(row.message_id or "")
         event = row.event_id or (origin.event_id if origin else None) or row.message_id or ""
-        count[event, origin.content if origin else b""] += 1
-    return sorted({event for (event, _), times in count.items() if times > 1})
+        count[event, origin.content if origin else None] += 1
+    # A row that names no message may belong to any of the events that share its id.
+    return sorted(
+        {
+            event
+            for (event, content), times in count.items()
+            if times > (max(1, sharing[event]) if content is None else 1)
+        }
+    )
 
 
 def _counted(

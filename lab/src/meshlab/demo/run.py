@@ -146,9 +146,7 @@ def _wait_until_settled(
     lab: Lab, clients: EventClients, published: Sequence[Published], console: Console
 ) -> None:
     """Wait until every message is acknowledged, or nothing has moved for too long."""
-    expected = (
-        len(published) if lab.own_pubsub else len({one.event_id or one.message_id for one in published})
-    )
+    expected = len(published) if lab.own_pubsub else len({one.event or one.message_id for one in published})
     settled, moved_at = 0, time.monotonic()
     columns = (TextColumn("settling"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
