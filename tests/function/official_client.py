@@ -9,7 +9,7 @@ import meshpass
 from enrichment.errors import Stage, of_google_error
 from enrichment.row import Row
 from enrichment.sink.answer import InsertErrors, Refusal
-from enrichment.sink.decisions import MAX_WRITES
+from enrichment.sink.decisions import MAX_WRITES, RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, FIRST_DELAY_S, MAX_DELAY_S, refused
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
@@ -46,10 +46,11 @@ class OfficialClient:
         try:
             return await work
         except Exception as error:
+            decided = of_google_error(error, Stage.WRITE, "bigquery", table)
             status = getattr(error, "code", None)
-            if status in (400, 413):
+            if status == 413:
                 raise refused(Refusal(status), table) from error
-            raise of_google_error(error, Stage.WRITE, "bigquery", table) from error
+            raise (RefusedError(decided) if status == 400 else decided) from error
 
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
         def get() -> float | None:

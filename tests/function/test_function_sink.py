@@ -627,6 +627,11 @@ def errors_of(*reasons: str) -> bytes:
 ANSWERS = {
     "a-bad-request": (400, errors_of("invalid")),
     "a-bad-request-of-the-back-end": (400, errors_of("backendError")),
+    "a-bad-request-for-a-table-that-is-unavailable": (400, errors_of("tableUnavailable")),
+    "a-bad-request-for-a-partition": (
+        400,
+        b'{"error": {"message": "The partition is outside the allowed bounds", "errors": [{"reason": "invalid"}]}}',
+    ),
     "no-permission": (403, errors_of("accessDenied")),
     "a-spent-quota": (403, errors_of("quotaExceeded")),
     "a-rate": (403, errors_of("rateLimitExceeded")),
