@@ -7,6 +7,7 @@ looks like a misspelling of a key that is wanted here and missing.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ _ACCOUNT = Key(
 )
 _FULL_TOPIC = Key(rf"projects/{_PROJECT}/topics/{_TOPIC}", "projects/PROJECT/topics/TOPIC")
 _NAME = Key(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "lower-case letters, digits and hyphens", default="")
+_SECRET_VERSION = Key(rf"projects/[^/]+/secrets/{_ID}/versions/{_ID}", "projects/P/secrets/S/versions/V")
 _MOUNT = Key(
     r"(/[A-Za-z0-9_.-]*[A-Za-z0-9_-]){2,}", "an absolute path of a file in a folder of its own", default=""
 )
@@ -73,10 +75,11 @@ KEYS: Mapping[str, Key] = {
     "DEAD_LETTER_TOPIC": _FULL_TOPIC,
     "UNDELIVERED_TOPIC": _FULL_TOPIC,
     "BIGQUERY_TABLE": Key(rf"{_PROJECT}\.\w+\.[\w-]+", "PROJECT.DATASET.TABLE"),
-    "SIGNING_KEY_SECRET_ID": Key(
-        rf"projects/[^/]+/secrets/{_ID}/versions/{_ID}", "projects/P/secrets/S/versions/V"
-    ),
+    "SIGNING_KEY_SECRET_ID": _SECRET_VERSION,
     "SIGNING_KEY_FILE": _MOUNT,
+    # Of hmac_sha256() in pipeline.toml, and so of the entry point that writes rows.
+    "PSEUDONYM_KEY_SECRET_ID": Key(_SECRET_VERSION.pattern, _SECRET_VERSION.form, default=""),
+    "PSEUDONYM_KEY_FILE": _MOUNT,
     "GKE_GATEWAY_URL": Key(
         rf"https://{_HOST}(:\d+)?", "https://ADDRESS or https://ADDRESS:PORT, without a path"
     ),
@@ -103,6 +106,7 @@ KEYS: Mapping[str, Key] = {
         rf"(projects/{_PROJECT}/locations/[a-z0-9-]+/connectors/)?{_NAME.pattern}", "a connector", ""
     ),
     # Of the second entry point. Only its deployment asks for the account.
+    "LOOKUP": Key(r"[a-z_][a-z0-9_]{0,62}", "the name of a lookup in pipeline.toml, such as profile", ""),
     "LOOKUP_FUNCTION_NAME": _NAME,
     "LOOKUP_SERVICE_ACCOUNT": Key(_ACCOUNT.pattern, _ACCOUNT.form, default=""),
     # Everybody is nobody's member here: allUsers and allAuthenticatedUsers have no colon.
@@ -225,11 +229,7 @@ def _pair_problems(values: Mapping[str, str]) -> Iterator[str]:
 
     if bool(values["GKE_GATEWAY_CA_SECRET"]) != bool(values["GKE_GATEWAY_CA_FILE"]):
         yield "GKE_GATEWAY_CA_SECRET and GKE_GATEWAY_CA_FILE go together: a secret and the file it becomes"
-    key_file = values["SIGNING_KEY_FILE"]
-    if key_file and not re.search(r"/versions/(latest|\d+)$", values["SIGNING_KEY_SECRET_ID"]):
-        yield "SIGNING_KEY_SECRET_ID must end in a version number or 'latest' when SIGNING_KEY_FILE mounts it"
-    if key_file and key_file.rpartition("/")[0] == values["GKE_GATEWAY_CA_FILE"].rpartition("/")[0]:
-        yield "SIGNING_KEY_FILE and GKE_GATEWAY_CA_FILE must lie in two folders: a mount holds one secret"
+    yield from _mount_problems(values)
 
     if values["FUNCTION_NAME"] == values["LOOKUP_FUNCTION_NAME"]:
         yield "LOOKUP_FUNCTION_NAME must not be FUNCTION_NAME: each would be deployed over the other"
@@ -250,6 +250,17 @@ def _pair_problems(values: Mapping[str, str]) -> Iterator[str]:
         yield f"{', '.join(topics)} must be three topics: an event would come back to where it failed"
 
     yield from _number_problems(values)
+
+
+def _mount_problems(values: Mapping[str, str]) -> Iterator[str]:
+    for key in ("SIGNING_KEY", "PSEUDONYM_KEY"):
+        secret = values[f"{key}_SECRET_ID"]
+        if values[f"{key}_FILE"] and not re.search(r"/versions/(latest|\d+)$", secret):
+            yield f"{key}_SECRET_ID must end in a version number or 'latest' when {key}_FILE mounts it"
+    mounts = ("PSEUDONYM_KEY_FILE", "SIGNING_KEY_FILE", "GKE_GATEWAY_CA_FILE")
+    for one, other in itertools.combinations([name for name in mounts if values[name]], 2):
+        if values[one].rpartition("/")[0] == values[other].rpartition("/")[0]:
+            yield f"{one} and {other} must lie in folders of their own: a mount holds one secret"
 
 
 def _number_problems(values: Mapping[str, str]) -> Iterator[str]:

@@ -30,6 +30,7 @@ _PASSED_ON = (
     "FUNCTION_TIMEOUT_S",  # the runtime does not say how long it waits
     "LOG_SUCCESS_SAMPLE",
 )
+_SIGNING_KEY = "SIGNING_KEY"
 _OF_A_SIGNED_TOKEN = ("JWT_ISSUER", "JWT_SUBJECT", "JWT_SCOPE")
 
 
@@ -43,6 +44,8 @@ class EntryPoint:
         account: the key of the contract that says whom it runs as.
         settings: the keys of the contract that it is given beside those that both are.
         needs: the keys that only its deployment asks for.
+        secrets: names of the secrets that it is given beside the CA: `NAME_FILE` if the contract mounts it, else
+            `NAME_SECRET_ID`.
     """
 
     name: str
@@ -50,6 +53,7 @@ class EntryPoint:
     account: str
     settings: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = (_SIGNING_KEY,)
 
 
 ENRICH = EntryPoint(
@@ -63,11 +67,13 @@ ENRICH = EntryPoint(
         "SUBSCRIPTION_ACK_DEADLINE_S",
         "TABLE_RECREATED_HOLD_S",
     ),
+    secrets=(_SIGNING_KEY, "PSEUDONYM_KEY"),
 )
 LOOKUP = EntryPoint(
     "lookup",
     deployed_as="LOOKUP_FUNCTION_NAME",
     account="LOOKUP_SERVICE_ACCOUNT",
+    settings=("LOOKUP",),
     needs=("LOOKUP_SERVICE_ACCOUNT",),
 )
 ENTRY_POINTS = {entry.name: entry for entry in (ENRICH, LOOKUP)}
@@ -76,15 +82,20 @@ ENTRY_POINTS = {entry.name: entry for entry in (ENRICH, LOOKUP)}
 def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[str, str]:
     """The environment variables of an entry point; none of them is a secret.
 
-    The signing key is named in one way only: by its file if the contract mounts one, else by its secret. With Google's
-    identity there is no key, and no claim to sign.
+    A key is named in one way only: by its file if the contract mounts one, else by its secret. With Google's identity
+    there is no signing key, and no claim to sign.
     """
-    if values["IDENTITY"] == "google":
-        names = (*_PASSED_ON, *entry.settings, "IDENTITY")
-    else:
-        key = "SIGNING_KEY_FILE" if values["SIGNING_KEY_FILE"] else "SIGNING_KEY_SECRET_ID"
-        names = (*_PASSED_ON, *_OF_A_SIGNED_TOKEN, *entry.settings, key)
+    keys = [
+        f"{name}_FILE" if values[f"{name}_FILE"] else f"{name}_SECRET_ID"
+        for name in _secrets_of(values, entry)
+    ]
+    token = ("IDENTITY",) if values["IDENTITY"] == "google" else _OF_A_SIGNED_TOKEN
+    names = (*_PASSED_ON, *token, *entry.settings, *keys)
     return {name: values[name] for name in names if values[name]}
+
+
+def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
+    return [name for name in entry.secrets if name != _SIGNING_KEY or values["IDENTITY"] != "google"]
 
 
 def environment_yaml(variables: Mapping[str, str]) -> str:
@@ -135,7 +146,7 @@ def command(
         f"--max-instances={values['FUNCTION_MAX_INSTANCES']}",
         f"--timeout={values['FUNCTION_TIMEOUT_S']}s",
         f"--env-vars-file={env_file}",
-        *_secrets(values),
+        *_secrets(values, entry),
         f"--update-labels={','.join(f'{name}={value}' for name, value in labels.items())}",
         # A roll-back pins traffic to an old revision; the next deployment must take it again.
         "--serve-all-traffic-latest-revision",
@@ -166,14 +177,17 @@ def _egress(values: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _secrets(values: Mapping[str, str]) -> list[str]:
+def _secrets(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
     mounts = []
     if values["GKE_GATEWAY_CA_FILE"]:
         secret = values["GKE_GATEWAY_CA_SECRET"]
         versioned = secret if ":" in secret or "/versions/" in secret else f"{secret}:latest"
         mounts.append(f"{values['GKE_GATEWAY_CA_FILE']}={versioned}")
-    if values["SIGNING_KEY_FILE"] and values["IDENTITY"] != "google":
-        mounts.append(f"{values['SIGNING_KEY_FILE']}={values['SIGNING_KEY_SECRET_ID']}")
+    mounts += [
+        f"{values[f'{name}_FILE']}={values[f'{name}_SECRET_ID']}"
+        for name in _secrets_of(values, entry)
+        if values[f"{name}_FILE"]
+    ]
     return [f"--set-secrets={','.join(mounts)}"] if mounts else ["--clear-secrets"]
 
 

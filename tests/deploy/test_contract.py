@@ -91,8 +91,27 @@ def test_a_line_that_its_readers_would_read_differently_is_refused(
                 "SIGNING_KEY_FILE": "/etc/meshpass/key.pem",
                 "SIGNING_KEY_SECRET_ID": "projects/p/secrets/s/versions/3",
             },
-            "two folders",
+            "SIGNING_KEY_FILE and GKE_GATEWAY_CA_FILE must lie in folders of their own",
         ),
+        (
+            {
+                "PSEUDONYM_KEY_FILE": "/etc/meshpass/key",
+                "PSEUDONYM_KEY_SECRET_ID": "projects/p/secrets/s/versions/3",
+            },
+            "PSEUDONYM_KEY_FILE and GKE_GATEWAY_CA_FILE must lie in folders of their own",
+        ),
+        (
+            {
+                "SIGNING_KEY_FILE": "/etc/keys/signing.pem",
+                "SIGNING_KEY_SECRET_ID": "projects/p/secrets/s/versions/3",
+                "PSEUDONYM_KEY_FILE": "/etc/keys/pseudonyms",
+                "PSEUDONYM_KEY_SECRET_ID": "projects/p/secrets/s/versions/3",
+            },
+            "PSEUDONYM_KEY_FILE and SIGNING_KEY_FILE must lie in folders of their own",
+        ),
+        ({"PSEUDONYM_KEY_FILE": "/etc/pseudonyms/key"}, "PSEUDONYM_KEY_SECRET_ID must end in a version"),
+        ({"PSEUDONYM_KEY_SECRET_ID": "pseudonyms"}, "PSEUDONYM_KEY_SECRET_ID must be projects/"),
+        ({"LOOKUP": "An Account"}, "LOOKUP must be the name of a lookup"),
         ({"TRIGGER_TOPIC": "projects/another-one/topics/user-events"}, "TRIGGER_TOPIC must lie in"),
         ({"TRIGGER_TOPIC": "user-events-undelivered"}, "must be three topics"),
         ({"UNDELIVERED_TOPIC": "projects/acme-mesh/topics/user-events-dead-letter"}, "must be three topics"),

@@ -93,6 +93,38 @@ def test_a_mounted_key_replaces_the_key_that_is_read_from_secret_manager(
     assert f"/etc/meshpass-key/key.pem={secret}" in mounts.partition("=")[2].split(",")
 
 
+PSEUDONYMS = "projects/acme-mesh/secrets/pseudonyms/versions/2"
+
+
+def test_the_key_of_pseudonyms_is_named_by_its_secret_for_the_function_that_writes_rows_alone(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(PSEUDONYM_KEY_SECRET_ID=PSEUDONYMS)
+    flags = lookup(script, contract, package)
+    assert "PSEUDONYM_KEY_SECRET_ID" not in yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    assert not [flag for flag in flags if PSEUDONYMS in flag]
+    script("deploy", *arguments(contract, package))
+    deployed = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    assert deployed["PSEUDONYM_KEY_SECRET_ID"] == PSEUDONYMS
+
+
+@pytest.mark.parametrize("identity", ["signed-jwt", "google"])
+def test_a_mounted_key_of_pseudonyms_goes_to_the_function_that_writes_rows_alone(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path, identity: str
+) -> None:
+    mounted = "/etc/meshpass-pseudonyms/key"
+    contract.set(IDENTITY=identity, PSEUDONYM_KEY_FILE=mounted, PSEUDONYM_KEY_SECRET_ID=PSEUDONYMS)
+    flags = lookup(script, contract, package)
+    assert not [flag for flag in flags if mounted in flag]
+    script("deploy", *arguments(contract, package))
+    deployed = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
+    assert deployed["PSEUDONYM_KEY_FILE"] == mounted
+    assert "PSEUDONYM_KEY_SECRET_ID" not in deployed
+    flags = gcloud.call("functions", "deploy", "meshpass-enrichment")
+    secrets = next(flag for flag in flags if flag.startswith("--set-secrets="))
+    assert f"{mounted}={PSEUDONYMS}" in secrets.partition("=")[2].split(",")
+
+
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{0,9}", fullmatch=True), st.text(min_size=1)))
 def test_every_value_survives_the_file_that_gcloud_reads(variables: dict[str, str]) -> None:
     # YAML takes no raw control characters or lone surrogates; a contract cannot hold them either.
@@ -321,6 +353,16 @@ def test_dead_letters_that_would_come_back_as_events_are_refused(
     assert done.returncode != 0
     assert "must be three topics" in done.stderr
     assert gcloud.calls() == []
+
+
+def test_the_lookup_is_given_the_name_of_what_it_serves_and_the_other_function_is_not(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(LOOKUP="account")
+    lookup(script, contract, package)
+    assert yaml.safe_load((gcloud.folder / "env.yaml").read_text())["LOOKUP"] == "account"
+    script("deploy", *arguments(contract, package))
+    assert "LOOKUP" not in yaml.safe_load((gcloud.folder / "env.yaml").read_text())
 
 
 def test_the_lookup_knows_neither_the_table_nor_the_topic(
