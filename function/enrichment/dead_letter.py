@@ -4,8 +4,9 @@ import asyncio
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from enrichment import google_imports
 from enrichment.documents.instant import rfc3339
@@ -55,8 +56,7 @@ _ATTRIBUTE_OVERHEAD = 12
 _REQUEST_OVERHEAD = 384
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """A message for the dead-letter topic.
 
     Args:

@@ -1,16 +1,14 @@
 """How long an event may take, and how its stages share that."""
 
-from dataclasses import dataclass
-
 import meshpass
+import msgspec
 
 _RESERVE = 0.1
 _MIN_RESERVE_S = 1.0
 _LOOKUP_SHARE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class TimeBudget:
+class TimeBudget(msgspec.Struct, frozen=True):
     """The time that one delivery may take.
 
     Args:
@@ -40,8 +38,7 @@ class TimeBudget:
         return EventTime(lookup=meshpass.Deadline(end.at - self.total_s * (1 - _LOOKUP_SHARE)), end=end)
 
 
-@dataclass(frozen=True, slots=True)
-class EventTime:
+class EventTime(msgspec.Struct, frozen=True):
     """The moments that one delivery is held to.
 
     Args:

@@ -1,7 +1,8 @@
 """What an event is to become: dropped, or one or more rows, each with its name and its table. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from enrichment.errors import failure
 from enrichment.event import Event, identity
@@ -13,8 +14,7 @@ MAX_ROWS = 10_000
 """Most rows of one event: all are written within its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedRow:
+class PlannedRow(msgspec.Struct, frozen=True):
     """A row that is to be written.
 
     Args:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from enrichment.enricher import Enricher
 from enrichment.errors import Disposition, Stage, of_unexpected_error
 from enrichment.event import push
@@ -32,8 +34,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 13.4 MB in a push."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(msgspec.Struct, frozen=True):
     status: int
     reason: str
     detail: str

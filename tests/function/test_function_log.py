@@ -20,6 +20,7 @@ from enrichment.telemetry.log import MAX_TEXT, Ending, Log, Severity, to_stdout
 from enrichment.telemetry.trace import find
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from .conftest import TRACE_ID, TRACEPARENT
 from .framework import serving
@@ -274,7 +275,8 @@ def test_nothing_of_the_payload_is_told(log: Log, lines: Lines) -> None:
 def test_a_strangers_text_is_cut_and_stays_one_line_of_json(text: str) -> None:
     lines = Lines()
     Log("p", write=lines).delivery(
-        WRITTEN, delivery(message=replace(MESSAGE, message_id=text), event=replace(EVENT, event_id=text))
+        WRITTEN,
+        delivery(message=replace(MESSAGE, message_id=text), event=structs.replace(EVENT, event_id=text)),
     )
     (line,) = lines.new()
     assert line["event_id"] == line["message_id"] == text[:MAX_TEXT]

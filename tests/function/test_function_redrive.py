@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -33,6 +33,7 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.pubsub_v1 import PublisherClient, PubsubMessage, PushConfig, SubscriberClient
 from meshlab.cloud.pubsub import Backlog, backlog
+from msgspec.structs import replace
 
 from .conftest import PROJECT, Topic
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from enrichment.sink.insert_all import request_body
 from google.cloud import bigquery
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from .conftest import FUNCTION, PROJECT, Tables
 

@@ -247,8 +247,7 @@ def _type_of_text(text: str) -> str:
         if _TIMESTAMP.fullmatch(text):
             parse_timestamp(text)
             return "TIMESTAMP"
-        if len(text) == len("2026-03-01") and (found := DATE.fullmatch(text)):
-            civil(found)
+        if len(text) == len("2026-03-01") and civil(DATE, text) is not None:
             return "DATE"
     except (ValueError, OverflowError):
         pass

@@ -12,15 +12,16 @@ from typing import Annotated
 
 import msgspec
 
+# Not compiled here: that would take a millisecond of the start, and few columns need them.
 _CLOCK = r"(?P<hour>\d\d?):(?P<minute>\d\d?)(?::(?P<second>\d\d?)(?:\.(?P<fraction>\d{0,9}))?)?"
-DATE = re.compile(r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)", re.ASCII)
+DATE = r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
 """Form of a DATE in BigQuery."""
-TIME = re.compile(_CLOCK, re.ASCII)
+TIME = _CLOCK
 """Form of a TIME in BigQuery."""
-DATETIME = re.compile(rf"{DATE.pattern}(?:[ Tt]{_CLOCK})?", re.ASCII)
+DATETIME = rf"{DATE}(?:[ Tt]{_CLOCK})?"
 """Form of a DATETIME in BigQuery."""
 _ZONE = r" ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<hours>\d\d?)(?::?(?P<minutes>[0-5]\d))?)?"
-_TIMESTAMP = re.compile(DATETIME.pattern.replace("-", "[-/]") + _ZONE, re.ASCII)
+_TIMESTAMP = DATETIME.replace("-", "[-/]") + _ZONE
 _MAX_OFFSET = timedelta(hours=14)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND_DIGITS = 6
@@ -57,21 +58,27 @@ def parse_timestamp(text: str) -> datetime:
         ValueError: It is none; quotes nothing.
         OverflowError: UTC falls outside the years 1 to 9999.
     """
-    found = _TIMESTAMP.fullmatch(text)
+    found = re.fullmatch(_TIMESTAMP, text, re.ASCII)
     if found is None:
         raise ValueError("the text is no time")
-    return civil(found).replace(tzinfo=UTC) - _offset(found)
+    return _civil(found).replace(tzinfo=UTC) - _offset(found)
 
 
-def civil(found: re.Match[str]) -> datetime:
-    """Return the date, the time of day or both that a text holds.
+def civil(form: str, text: str) -> datetime | None:
+    """Return the date, the time of day or both that a text holds; None where it has another form.
 
     Args:
-        found: What `DATE`, `TIME` or `DATETIME` matched.
+        form: `DATE`, `TIME` or `DATETIME`.
+        text: The text.
 
     Raises:
         ValueError: The calendar has no such day or time.
     """
+    found = re.fullmatch(form, text, re.ASCII)
+    return None if found is None else _civil(found)
+
+
+def _civil(found: re.Match[str]) -> datetime:
     parts = found.groupdict()
 
     def number(name: str, otherwise: int) -> int:

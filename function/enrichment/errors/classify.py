@@ -3,13 +3,16 @@
 import re
 import traceback
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import meshpass
 
-from enrichment.errors.external import GOOGLE_ERRORS, OTHER_SDK_CODE, SDK_CODES, GoogleError, reason_of
 from enrichment.errors.outcome import Disposition, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.errors.policy import POLICY, failure
 from enrichment.settings.lookup_rules import OnMiss
+
+if TYPE_CHECKING:
+    from enrichment.errors.external import GoogleError
 
 _WORD = re.compile(r"[A-Za-z_]{1,64}")
 _NAMES = {"bigquery": "BigQuery", "pubsub": "Pub/Sub"}
@@ -24,6 +27,11 @@ def of_mesh_error(error: meshpass.MeshError) -> EnrichmentError:
     """
     if isinstance(error, meshpass.InvalidPathValue):
         return failure("key_invalid", "the key cannot stand as one segment of a path")
+    from enrichment.errors.external import (  # large tables, which good events do without
+        OTHER_SDK_CODE,
+        SDK_CODES,
+    )
+
     known = SDK_CODES.get(error.code, OTHER_SDK_CODE)
     retry = error.retryable if known.varies else known.disposition is Disposition.RETRY
     return (TransientError if retry else FaultError)(Stage.LOOKUP, error.code, _sentence(error))
@@ -60,6 +68,8 @@ def of_google_error(error: Exception, stage: Stage, service: str, resource: str)
     status = getattr(error, "code", None)  # the HTTP status, for gRPC's errors as well
     if status is not None:
         return of_google_answer(int(status), _reasons(error), str(error), stage, service, resource)
+    from enrichment.errors.external import reason_of
+
     refused = isinstance(error, RefreshError) and not isinstance(error.__cause__, TransportError)
     ending = "no_credentials" if refused or isinstance(error, DefaultCredentialsError) else "unavailable"
     said = f"{_NAMES[service]} was not reached for {resource} ({type(error).__name__})"
@@ -82,6 +92,8 @@ def of_google_answer(
         service: `bigquery` or `pubsub`.
         resource: The table or topic, for the detail.
     """
+    from enrichment.errors.external import GOOGLE_ERRORS, reason_of
+
     given = [reason for reason in reasons if _WORD.fullmatch(reason)]
     known = next(entry for entry in GOOGLE_ERRORS if _fits(entry, status, given, message))
     named = next((reason for reason in given if reason in known.reasons), given[0] if given else "")
@@ -130,7 +142,7 @@ def _google_failure(reason: str, said: str, stage: Stage) -> EnrichmentError:
     return failure(reason, f"{said}: {rule.meaning}. To do: {rule.action}.", stage)
 
 
-def _fits(entry: GoogleError, status: int, reasons: list[str], message: str) -> bool:
+def _fits(entry: "GoogleError", status: int, reasons: list[str], message: str) -> bool:
     return (
         (not entry.statuses or status in entry.statuses)
         and (not entry.reasons or any(reason in entry.reasons for reason in reasons))

@@ -4,14 +4,14 @@ Four parties: BigQuery about a row, Google's APIs about a request, the service a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from enrichment.errors.outcome import Disposition
 
 
-@dataclass(frozen=True, slots=True)
-class GoogleError:
+class GoogleError(msgspec.Struct, frozen=True):
     """An error of a Google API, and the end of the reason that it means.
 
     Args:
@@ -140,8 +140,7 @@ OTHER_INSERT_ERROR = "bigquery_unavailable"
 """What any other `reason` means: the row is sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class InsertMessage:
+class InsertMessage(msgspec.Struct, frozen=True):
     """A message of an `invalid` row that blames the table and not the row.
 
     Args:
@@ -205,8 +204,7 @@ comes between a change of the table and one of the function. Only the message sh
 words."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
+class ServiceStatus(msgspec.Struct, frozen=True):
     """An HTTP status of the service, and the reason that it means.
 
     Args:
@@ -248,8 +246,7 @@ def of_service_status(status: int) -> str:
     return "service_answer_unexpected"
 
 
-@dataclass(frozen=True, slots=True)
-class SdkCode:
+class SdkCode(msgspec.Struct, frozen=True):
     """A code of `meshpass.MeshError`, and how an event ends that meets it.
 
     Args:

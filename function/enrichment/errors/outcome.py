@@ -17,8 +17,9 @@ only `BadEventError` leads to an acknowledgement without a row, and only after i
 """
 
 import enum
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 
 class Disposition(enum.Enum):
@@ -46,8 +47,7 @@ class Stage(enum.StrEnum):
     DEAD_LETTER = "dead_letter"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How one delivery ended.
 
     Args:

@@ -7,8 +7,9 @@ docs/troubleshooting.md from both.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+import msgspec
 
 from enrichment.errors.outcome import (
     BadEventError,
@@ -20,8 +21,7 @@ from enrichment.errors.outcome import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """What a reason means.
 
     Args:

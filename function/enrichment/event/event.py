@@ -1,7 +1,8 @@
 """The event inside a message."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from enrichment import documents
 from enrichment.errors import BadEventError, EnrichmentError, failure
@@ -20,8 +21,7 @@ MAX_PROBLEMS = 5
 _NO_SCOPE = Scope({})
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """A decoded event.
 
     Args:

@@ -211,8 +211,7 @@ class _Outline(msgspec.Struct):
     subscription: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Original:
+class _Original(msgspec.Struct, frozen=True):
     message_id: str
     publish_time: datetime
     redriven: int

@@ -1,13 +1,12 @@
 """The events in a message: its encodings undone, its format read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
-from enrichment.event import encoding
 from enrichment.event.message import Message
 from enrichment.settings.model import EventShape, Format
 
@@ -18,8 +17,7 @@ _ENVELOPE = ("id", "source", "specversion", "type")
 _ATTRIBUTE = "ce-"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What a message holds of one event.
 
     Args:
@@ -37,11 +35,12 @@ class Part:
         """Return the message with the bytes that would be published for this event alone."""
         if not self.encodings:
             return self.message
+        from enrichment.event import encoding
+
         return replace(self.message, data=encoding.redo(self.data, self.encodings))
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """An event's document.
 
     Args:
@@ -66,7 +65,11 @@ def split(message: Message, shape: EventShape) -> list[Part]:
         BadEventError: `data_undecodable`, an encoding cannot be undone; `json_invalid`, there is nothing in it;
             `event_invalid`, there are more than `MAX_EVENTS`.
     """
-    data = encoding.undo(message.data, shape.encodings) if shape.encodings else message.data
+    data = message.data
+    if shape.encodings:
+        from enrichment.event import encoding  # which few pipelines need
+
+        data = encoding.undo(data, shape.encodings)
     if shape.format is not Format.NDJSON:
         return [Part(message, data)]
     lines = [line for line in data.split(b"\n") if line and not line.isspace()]
@@ -143,7 +146,7 @@ def _cloudevent(part: Part) -> Document:
     }
     if "specversion" in attributes:
         inner = _json(part.data)
-        return replace(inner, cloudevent=_checked(attributes))
+        return msgspec.structs.replace(inner, cloudevent=_checked(attributes))
     envelope = _json(part.data).document
     raw = msgspec.json.decode(part.data, type=dict[str, msgspec.Raw])
     cloudevent = _checked(
@@ -158,7 +161,7 @@ def _cloudevent(part: Part) -> Document:
         data = bytes(raw.get("data", b"null"))
     if not isinstance(envelope.get("data"), dict) and "data_base64" not in envelope:
         raise _invalid("data of the CloudEvent is not a JSON object")
-    return replace(_json(data), cloudevent=cloudevent)
+    return msgspec.structs.replace(_json(data), cloudevent=cloudevent)
 
 
 def _checked(cloudevent: dict[str, object]) -> dict[str, object]:

@@ -23,7 +23,6 @@ https://cloud.google.com/eventarc/docs/cloudevents, and the HTTP binding of Clou
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -101,8 +100,7 @@ class NoPushError(ValueError):
     """A request is no delivery at all, so there is no message to keep; the message says why and quotes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
+class Push(msgspec.Struct, frozen=True):
     """One delivery.
 
     Args:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import meshpass
 
 from enrichment.errors import EnrichmentError, TransientError, of_mesh_error
-from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
+from enrichment.lookup.overload import OverloadError, is_overload
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupKey, as_request
 from enrichment.lookup.response import UPSTREAM_HEADER, read_response
@@ -178,13 +178,13 @@ class MeshProfiles:
 
 def _decided(error: meshpass.MeshError) -> EnrichmentError:
     decided = of_mesh_error(error)
-    if isinstance(decided, TransientError) and error.status in OVERLOAD_STATUSES:
+    if isinstance(decided, TransientError) and is_overload(error.status):
         return OverloadError(decided.reason, decided.detail, error.retry_after_s)
     return decided
 
 
 def _retry_after_s(status: int, headers: Mapping[str, str]) -> float | None:
-    if status not in OVERLOAD_STATUSES:
+    if not is_overload(status):
         return None
     # Seconds alone, as rate limiters send it: RFC 9110's other form, a date, depends on two clocks.
     value = headers.get("retry-after", "")

@@ -1,9 +1,21 @@
 """Answers of the service, or of the mesh before it, that say it has too much to do."""
 
 from enrichment.errors import Stage, TransientError
-from enrichment.errors.external import OVERLOAD_STATUSES
 
-__all__ = ["OVERLOAD_STATUSES", "OverloadError"]
+__all__ = ["OverloadError", "is_overload"]
+
+
+def is_overload(status: int | None) -> bool:
+    """Return whether an answer says that there are too many lookups.
+
+    Args:
+        status: Its HTTP status; None where there was no answer.
+    """
+    if status is None or status < 400:
+        return False
+    from enrichment.errors.external import OVERLOAD_STATUSES  # a large module, which good answers do without
+
+    return status in OVERLOAD_STATUSES
 
 
 class OverloadError(TransientError):

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from enrichment import documents
 from enrichment.documents import strict_json
 from enrichment.errors import EnrichmentError, failure
-from enrichment.errors.external import of_service_status
-from enrichment.lookup.overload import OVERLOAD_STATUSES, OverloadError
+from enrichment.lookup.overload import OverloadError, is_overload
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupRequest, Text
 from enrichment.settings.lookup_rules import LookupRules, MissRule
@@ -71,8 +70,10 @@ def unusual(status: int, retry_after_s: float | None) -> EnrichmentError:
         retry_after_s: What its `Retry-After` asks for, in seconds.
     """
     said = f"the service answered {status}"
-    if status in OVERLOAD_STATUSES:
+    if is_overload(status):
         return OverloadError("service_unavailable", said, retry_after_s)
+    from enrichment.errors.external import of_service_status
+
     return failure(of_service_status(status), said)
 
 

@@ -292,14 +292,14 @@ def _timestamp(value: object, options: ColumnOptions) -> Json:
 
 
 def _of_calendar(
-    shape: re.Pattern[str], what: str, write: Callable[[datetime], str], of_instants: bool = True
+    form: str, what: str, write: Callable[[datetime], str], of_instants: bool = True
 ) -> Callable[[object, ColumnOptions], Json]:
     """The conversion to civil time. Of an instant it is taken in UTC, where the file gives numbers a unit."""
 
     def convert(value: object, options: ColumnOptions) -> Json:
         try:
-            if isinstance(value, str) and (found := shape.fullmatch(value)):
-                return write(civil(found))
+            if isinstance(value, str) and (found := civil(form, value)) is not None:
+                return write(found)
             if of_instants and options.unit_digits is not None:
                 return write(_instant(value, options).replace(tzinfo=None))
         except (ValueError, OverflowError):

@@ -1,7 +1,6 @@
 """The row that an event becomes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import msgspec
@@ -17,8 +16,7 @@ MAX_ROW_BYTES = 10_000_000
 _REQUEST_BYTES = 1_000  # what the request wraps round its rows, generously
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row to write.
 
     Args:

@@ -1,7 +1,8 @@
 """Sources of columns: what is known of their values before the first event, and whether a column can take them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from enrichment.row import column_values
 from enrichment.settings.event_section import Declared
@@ -18,8 +19,7 @@ _ALWAYS_IN_CLOUDEVENT = ((), ("id",), ("source",), ("specversion",), ("type",))
 _WHOLE = {"JSON", "STRING", "RECORD"}  # what can take a whole event or profile
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """One root.
 
     Args:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import meshpass
+import msgspec
 
 from enrichment import __version__
 from enrichment.deadline import TimeBudget
@@ -33,8 +33,7 @@ class SettingsError(ValueError):
         super().__init__(f"The function cannot start: correct these settings and deploy again.{lines}")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What both entry points need to know beyond the SDK's settings.
 
     Args:
@@ -56,8 +55,7 @@ class Settings:
     success_sample: int
 
 
-@dataclass(frozen=True, slots=True)
-class Destinations:
+class Destinations(msgspec.Struct, frozen=True):
     """Where events end.
 
     Args:
@@ -74,8 +72,7 @@ class Destinations:
 def read(env: Mapping[str, str]) -> Settings:
     """Read and check what both entry points need, the settings of the SDK under them included.
 
-    Touches no network, unless the key of pseudonyms is in Secret Manager: a wrong address or a missing permission shows
-    at the first event.
+    Touches no network: a wrong address or a missing permission shows at the first event.
 
     Args:
         env: The environment.
@@ -91,6 +88,8 @@ def read(env: Mapping[str, str]) -> Settings:
 
 def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
     """Read and check as `read` does, and where events end as well.
+
+    Touches no network, unless the key of pseudonyms is in Secret Manager.
 
     Args:
         env: The environment.
@@ -108,10 +107,11 @@ def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
         *_loop_problem(env, topic),
     ]
     hold_s = _number(env, "TABLE_RECREATED_HOLD_S", problems)
-    return _read(env, problems), Destinations(table, topic, hold_s)
+    settings = _read(env, problems, writes_rows=True)
+    return settings, Destinations(table, topic, hold_s)
 
 
-def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
+def _read(env: Mapping[str, str], further_problems: list[str], *, writes_rows: bool = False) -> Settings:
     problems = [*meshpass.settings_problems(env), *further_problems]
     config = None
     try:
@@ -120,7 +120,7 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
         )
     except pipeline_file.PipelineFileError as error:
         problems += error.problems
-    if config is not None and config.calls("hmac_sha256"):
+    if writes_rows and config is not None and config.calls("hmac_sha256"):
         from enrichment.expressions import pseudonyms  # which few pipelines need
 
         problems += pseudonyms.load(env)
@@ -143,8 +143,7 @@ def _read(env: Mapping[str, str], further_problems: list[str]) -> Settings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
+class _Number(msgspec.Struct, frozen=True):
     default: int
     least: int
     most: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from enrichment.documents import strict_json
-from enrichment.event import encoding, identity
+from enrichment.event import identity
 from enrichment.event.field_values import checked
 from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.row import MAX_ROW_BYTES
@@ -92,7 +92,11 @@ def read(section: Section, folder: Path) -> Declared:
 
 
 def _encodings(section: Section) -> tuple[str, ...]:
-    found = section.values.get("encoding", [])
+    if "encoding" not in section.values:
+        return ()
+    from enrichment.event import encoding
+
+    found = section.values["encoding"]
     names = [found] if isinstance(found, str) else found
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         section.problem(

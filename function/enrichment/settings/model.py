@@ -1,4 +1,7 @@
-"""Contents of `pipeline.toml`, once it is read and found to be right. Values alone: nothing here is checked or read."""
+"""Contents of `pipeline.toml`, once it is read and found to be right. Values alone: nothing here is checked or read.
+
+Most are Structs of msgspec, because a dataclass takes a third of a millisecond of the function's start.
+"""
 
 import enum
 from collections.abc import Iterator, Mapping
@@ -109,8 +112,7 @@ class EventShape:
         return self.id[0].text if plain else "row.id"
 
 
-@dataclass(frozen=True, slots=True)
-class TableField:
+class TableField(msgspec.Struct, frozen=True):
     """A column of the table, or a field of a record in it.
 
     Args:
@@ -128,8 +130,7 @@ class TableField:
     fields: tuple["TableField", ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnOptions:
+class ColumnOptions(msgspec.Struct, frozen=True):
     """How a column's values are converted, where that is a choice. They hold for the fields of a record as well.
 
     Args:
@@ -144,8 +145,7 @@ class ColumnOptions:
     ignores_unknown_fields: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column to write.
 
     Args:
@@ -174,8 +174,7 @@ class Column:
         return self.expression.text if self.expression else "a constant"
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
+class BatchLimits(msgspec.Struct, frozen=True):
     """How much goes into one request to BigQuery.
 
     Args:
@@ -187,8 +186,7 @@ class BatchLimits:
     max_bytes: int = 5_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """A table that some of the events are written to.
 
     Args:

@@ -11,9 +11,8 @@ from enrichment.settings import (
     event_section,
     lookup_section,
     table_file,
-    tables_section,
 )
-from enrichment.settings.model import BatchLimits, Column, PipelineConfig, TableField
+from enrichment.settings.model import BatchLimits, Column, PipelineConfig, Table, TableField, Unmatched
 from enrichment.settings.toml_section import Section
 
 _MAX_REQUEST_BYTES = 9_000_000  # BigQuery takes 10 MB, and what wraps the rows needs room
@@ -79,11 +78,16 @@ def inspect(path: Path, table: Path) -> tuple[PipelineConfig | None, list[str]]:
     def read_columns(section: Section, fields: Mapping[str, TableField] | None) -> tuple[Column, ...]:
         return columns_section.read(section, fields, declared, roots)
 
-    tables = tables_section.read(file, problems, declared, path.parent, read_columns)
+    tables: tuple[Table, ...] = ()
+    unmatched = Unmatched.DEAD_LETTER
+    if "tables" in values or "unmatched" in values:
+        from enrichment.settings import tables_section  # which few pipelines need
+
+        tables = tables_section.read(file, problems, declared, path.parent, read_columns)
+        unmatched = tables_section.unmatched(file, tables)
     # All events may go to tables of their own; then there is nothing to write to the table of the environment.
     goes_elsewhere = "tables" in values and "columns" not in values
     columns = () if goes_elsewhere else read_columns(file.section("columns"), table_columns)
-    unmatched = tables_section.unmatched(file, tables)
     batch = _batch(file.section("batch"))
     fields = tuple(field for field in declared.shape.fields if field.name not in declared.broken)
     shape = replace(declared.shape, fields=fields)

@@ -4,7 +4,6 @@ The official client's rules, `google.cloud.bigquery.retry.DEFAULT_RETRY`, which 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,8 +16,7 @@ InsertErrors = Sequence[Mapping[str, Any]]
 """What BigQuery says of single rows: `{"index": 0, "errors": [{"reason": "invalid", ...}]}`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """A request that failed as a whole.
 
     Args:

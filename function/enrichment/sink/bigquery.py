@@ -10,7 +10,6 @@ from enrichment.settings.model import BatchLimits
 from enrichment.sink.group_commit import GroupCommit
 from enrichment.sink.insert_all import InsertAll
 from enrichment.sink.table_watch import TableWatch
-from enrichment.sink.verdict import verdicts
 from enrichment.telemetry.counters import Count, uncounted
 
 RECREATED_HOLD_S = 600.0
@@ -74,8 +73,13 @@ class BigQuerySink:
                 "may acknowledge rows and drop them meanwhile",
             )
         try:
-            return verdicts(await self._client.insert(self._table, rows, deadline), len(rows))
+            insert_errors = await self._client.insert(self._table, rows, deadline)
         except EnrichmentError as error:
             if error.reason == "bigquery_not_found":
                 self._watch.missed()
             raise
+        if not insert_errors:
+            return [None] * len(rows)
+        from enrichment.sink.verdict import verdicts  # for refused rows alone
+
+        return verdicts(insert_errors, len(rows))

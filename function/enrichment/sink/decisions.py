@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from enrichment.errors import BadEventError, EnrichmentError, TransientError
 from enrichment.sink.waiting import Entry
@@ -34,8 +35,7 @@ class RefusedError(Exception):
         self.verdict = verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Sharing:
+class Sharing(msgspec.Struct, frozen=True):
     """When rows stop waiting for company.
 
     Args:

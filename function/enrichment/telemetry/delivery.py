@@ -1,7 +1,8 @@
 """Facts about one delivery, as far as they are known."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from enrichment.telemetry.trace import Trace
 
@@ -10,8 +11,7 @@ if TYPE_CHECKING:
     from enrichment.event.message import Message
 
 
-@dataclass(slots=True)
-class Delivery:
+class Delivery(msgspec.Struct):
     """What is known of one delivery so far: enough to name it wherever it stops.
 
     Args:

@@ -11,12 +11,13 @@ dead-lettered    for one minute nothing got through, and ten deliveries or more 
 
 from dataclasses import dataclass
 
+import msgspec
+
 MIN_INTERVAL_S = 60.0
 """Least time between two lines of alert grade for one state, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """When deliveries that all end in one way are a state to alert on.
 
     Args:
