@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -77,16 +78,21 @@ def kms(server: Server, monkeypatch: pytest.MonkeyPatch) -> KMS:
 
 
 @pytest.fixture
-def source(kms: KMS, server: Server) -> meshpass.SignedJWT:
-    # The audience sets the sources of these tests apart: equal ones would share a token.
-    return meshpass.SignedJWT("https://i.test", server.address, meshpass.KMSKey(_NAME), scope="s")
+def audience() -> str:
+    # It sets the sources of these tests apart: equal ones would share a token. A server's port may come again.
+    return f"https://{uuid.uuid4()}.test"
 
 
-def test_the_mesh_verifies_a_token_that_kms_signed(source: meshpass.SignedJWT, server: Server) -> None:
+@pytest.fixture
+def source(kms: KMS, audience: str) -> meshpass.SignedJWT:
+    return meshpass.SignedJWT("https://i.test", audience, meshpass.KMSKey(_NAME), scope="s")
+
+
+def test_the_mesh_verifies_a_token_that_kms_signed(source: meshpass.SignedJWT, audience: str) -> None:
     token = source.token()
     key = jwt.PyJWKSet.from_dict(source.jwks())[jwt.get_unverified_header(token.value)["kid"]]
 
-    claims = jwt.decode(token.value, key, ["ES256"], audience=server.address)
+    claims = jwt.decode(token.value, key, ["ES256"], audience=audience)
 
     assert claims["iss"] == "https://i.test"
     assert token.claims["kid"] == source.jwks()["keys"][0]["kid"]
