@@ -48,7 +48,7 @@ def _is_one_document(content: bytes) -> bool:
 
 
 def _is_text(content: bytes) -> bool:
-    """Whether lines can be told apart. A line that is not UTF-8 is a bad event; a null byte or gzip's mark is no text."""
+    """Whether the content has lines. A line that is not UTF-8 is a bad event; a null byte or gzip's mark is no text."""
     return b"\0" not in content and not content.startswith(b"\x1f\x8b")
 
 
