@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar="FOLDER",
-        help="where to write the two files (default: here)",
+        help="where to write the files (default: here)",
     )
     parser.epilog = "Types are guessed from the samples: give many, and read what was written."
 
