@@ -127,3 +127,12 @@ def test_events_of_one_message_are_found_by_the_names_of_its_parts() -> None:
 def test_a_part_of_a_message_that_is_written_and_dead_lettered_does_not_balance() -> None:
     ledger = balance([Published("1", None)], [Row("1:0", "a")], [letter("1:0")], makes_many_rows=True)
     assert ledger.complaints == ["both a row and a dead letter: message 1:0"]
+
+
+def test_rows_that_name_the_event_alone_belong_to_the_message_that_the_function_logged() -> None:
+    published = [Published("1", None), Published("2", None)]
+    rows = [Row(None, "a"), Row(None, "b")]
+    logged = {"1:0": "a", "1:1": "b"}
+    ledger = balance(published, rows, [letter("2:0")], makes_many_rows=True, event_ids=logged)
+    assert ledger.complaints == []
+    assert balance(published, rows, [], makes_many_rows=True, event_ids=logged).lost == ["2"]

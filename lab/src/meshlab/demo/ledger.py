@@ -115,6 +115,7 @@ def balance(
     dropped: Collection[str] = (),
     *,
     makes_many_rows: bool = False,
+    event_ids: Mapping[str, str] | None = None,
 ) -> Ledger:
     """Find each message among the rows, the dead letters and what was dropped.
 
@@ -124,11 +125,15 @@ def balance(
         dead_letters: The dead letters.
         dropped: The ids of messages that the function reported as dropped.
         makes_many_rows: Whether one message makes any number of rows.
+        event_ids: What names the event of each message, or of each part of one, as the function logged it.
     """
     by_part = {letter.message_id: letter for letter in dead_letters}
     parts_of_rows = {row.message_id for row in rows}
     origins = _Origins(published) if makes_many_rows else _Origins(())
-    rows = [replace(row, message_id=origins.of(row.message_id)) for row in rows]
+    parts = {event: part for part, event in (event_ids or {}).items()} if makes_many_rows else {}
+    rows = [
+        replace(row, message_id=origins.of(row.message_id or parts.get(row.event_id or ""))) for row in rows
+    ]
     ended = {origins.of(part) for part in dropped}
     by_message: dict[str | None, list[DeadLetter]] = defaultdict(list)
     for part, letter in by_part.items():
