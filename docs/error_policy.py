@@ -64,7 +64,7 @@ def _reasons(disposition: Disposition) -> Callable[[], str]:
 
 def _sdk_codes() -> str:
     return _table(
-        ("code", "when", "end"),
+        ("code", "when", "outcome"),
         (
             (
                 f"`{code}`",
@@ -80,13 +80,13 @@ def _sdk_codes() -> str:
 
 def _service_statuses() -> str:
     return _table(
-        ("status", "answer", "reason", "end"),
+        ("status", "answer", "reason", "outcome"),
         (
             (
                 status.statuses,
                 status.when,
                 f"`{status.reason}`" if status.reason else "",
-                (_end(status.reason) if status.reason else "the row is built")
+                (_outcome(status.reason) if status.reason else "the row is built")
                 + ("; fewer calls at once" if status.overload else ""),
             )
             for status in SERVICE_STATUSES
@@ -96,7 +96,7 @@ def _service_statuses() -> str:
 
 def _google_errors() -> str:
     return _table(
-        ("status", "gRPC code", "Google's reason, or words in its message", "our reason", "end"),
+        ("status", "gRPC code", "Google's reason, or words in its message", "our reason", "outcome"),
         (
             (
                 ", ".join(map(str, known.statuses)) or "any other",
@@ -104,7 +104,7 @@ def _google_errors() -> str:
                 ", ".join(f"`{reason}`" for reason in known.reasons)
                 or (known.says and f"`... {known.says}`"),
                 f"`..._{known.ending}`",
-                _end(f"bigquery_{known.ending}"),
+                _outcome(f"bigquery_{known.ending}"),
             )
             for known in GOOGLE_ERRORS
         ),
@@ -116,15 +116,15 @@ def _insert_errors() -> str:
     for said, reason in INSERT_ERRORS.items():
         by_reason.setdefault(reason, []).append(f"`{said}`")
     by_reason[OTHER_INSERT_ERROR].append("any other")
-    rows = [(", ".join(said), f"`{reason}`", _end(reason)) for reason, said in by_reason.items()]
+    rows = [(", ".join(said), f"`{reason}`", _outcome(reason)) for reason, said in by_reason.items()]
     rows += [
-        (f"`invalid` with `{known.shown}`", f"`{known.reason}`", _end(known.reason))
+        (f"`invalid` with `{known.shown}`", f"`{known.reason}`", _outcome(known.reason))
         for known in INSERT_MESSAGES
     ]
-    return _table(("what insertAll says of a row", "our reason", "end"), rows)
+    return _table(("what insertAll says of a row", "our reason", "outcome"), rows)
 
 
-def _end(reason: str) -> str:
+def _outcome(reason: str) -> str:
     return "sent again at once" if reason == "row_stopped" else POLICY[reason].disposition.value
 
 

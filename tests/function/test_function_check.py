@@ -427,6 +427,7 @@ def test_a_sample_is_read_as_the_function_reads_it(shaped: Callable[..., check.R
     assert problem.startswith("event 2: ")
     assert "user is missing" in problem
     assert any("1 of 3 events would be dropped" in warning for warning in report.warnings)
+    assert (report.events, report.dropped) == (3, 1)
     (problem,) = shaped(event, sample=b"{}").problems
     assert "data_undecodable: the data is not gzip" in problem
 

@@ -252,9 +252,10 @@ def test_what_an_events_values_do_not_allow_is_said_without_a_value(text: str, s
         ("event.a\u202eb", "it has a character that cannot be seen"),
         ("evnt.a", "evnt is none of event, message, trace, now, profile. Did you mean event?"),
         ("user_id", "To mean the event's field, write event.user_id; to mean the text, write 'user_id'."),
+        ("event.a > 10.5", "it cannot be read at character 11: a number stands in back quotes, `10.5`"),
         ("event.type == ping", "to mean the text, write 'ping'."),
-        ("event.type != null", "To mean the constant, write `null` in backquotes."),
-        ("event.test == true", "To mean the constant, write `true` in backquotes."),
+        ("event.type != null", "To mean the constant, write `null` in back quotes."),
+        ("event.test == true", "To mean the constant, write `true` in back quotes."),
         ("event.type = 'ping'", "it cannot be read at character 12: to compare, write =="),
         (
             "event.a | event.b",

@@ -1,6 +1,7 @@
 """`python -m enrichment init`: what it proposes for events is what `check` accepts for them."""
 
 import argparse
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,13 +110,38 @@ def test_no_more_columns_than_a_table_is_read_with() -> None:
     )  # and user_id
 
 
+def test_an_integer_may_be_the_key_of_the_lookup() -> None:
+    found = propose([b'{"customer": {"id": 7}}', b'{"customer": {"id": 8}}'], "/customers/{customer.id}")
+    assert '"customer.id" = "integer"' in found.pipeline
+
+
+def test_the_file_says_truly_what_names_an_event() -> None:
+    assert "its row: Pub/Sub's message id." in proposed({"x": 1}).pipeline
+    assert "its row: a field of the event." in proposed({"id": "a"}).pipeline
+
+
+def test_the_schema_that_the_file_names_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "events").write_text('{"a": 1}')
+    assert command("--from-event", str(tmp_path / "events"), "--to", str(tmp_path / "mine")) == 0
+    assert json.loads((tmp_path / "mine/pipeline.schema.json").read_text())["title"]
+
+
 @pytest.mark.parametrize(
     ("events", "path", "said"),
     [
         ([], "", "the file has no event in it"),
         ([b"{}", b"["], "", "event 2 is no JSON object"),
         ([b"{}"], "/profile", "one placeholder"),
-        ([b"{}"], LOOKUP, "not every event has user_id"),
+        (
+            [b"{}"],
+            LOOKUP,
+            r"not every event has user_id as an integer or .* such as \{customer\.id\}\. .* params",
+        ),
+        (
+            [gzip.compress(b"{}")],
+            "",
+            r"event 1 .*: it is compressed with gzip: set encoding .*\. Give .* without it",
+        ),
     ],
 )
 def test_what_nothing_can_be_proposed_for_is_said(events: list[bytes], path: str, said: str) -> None:

@@ -129,6 +129,8 @@ def test_an_event_without_a_key_asks_nothing_and_ends_as_the_setting_says(
     assert (answers.error.reason if answers.error else "") == reason
     assert service.asked == []
     assert answers.cache == "no_key"
+    if answers.error:
+        assert answers.error.detail == "the event has no key for [lookups.shop]: event.shop_key gives none"
 
 
 def test_a_lookup_whose_condition_is_not_true_is_skipped_whatever_its_other_rules() -> None:

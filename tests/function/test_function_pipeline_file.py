@@ -294,6 +294,7 @@ def test_a_field_that_cannot_be_declared_so_is_named(
         (("[event]", '[event]\non_conflict = "last"'), "event.on_conflict", "last-wins"),
         (("[event]", "[event]\ndrop = []"), "event.drop", "is an empty list"),
         (("[event]", '[event]\ndrop = "profile.plan"'), "event.drop", "is none of event, message"),
+        (("[event]", '[event]\ndrop = "evnt.plan"'), "event.drop", "Did you mean event?"),
         (("[event]", '[event]\neach = "event.items["'), "event.each", "ends too early"),
         (("[event]", 'unmatched = "drop"\n[event]'), "unmatched", "there are none"),
         (('id = "event.id"\n[e', 'id = "event"\n[e'), "event.id", '"message.id"'),

@@ -132,3 +132,25 @@ def test_two_texts_of_one_value_say_the_same() -> None:
     assert content_of(b'{"a": 1, "b": 2}') == content_of(b'{"b":2,"a":1}')
     assert content_of(b'{"a": 1}') != content_of(b'{"a": 2}')
     assert content_of(b"\xff") == b"\xff"
+
+
+def test_events_of_one_message_are_found_by_the_names_of_its_parts() -> None:
+    published = [Published("1", None), Published("2", None), Published("3", None)]
+    rows = [Row("1:0", "a"), Row("1:2", "b")]
+    ledger = balance(published, rows, [letter("1:1"), letter("2:0")], ["3:0"], makes_many_rows=True)
+    assert (ledger.lost, ledger.contradicted, ledger.complaints) == ([], [], [])
+    assert str(ledger) == "3 events, 2 rows, 2 dead-lettered, 1 dropped, 0 lost"
+
+
+def test_a_part_of_a_message_that_is_written_and_dead_lettered_does_not_balance() -> None:
+    ledger = balance([Published("1", None)], [Row("1:0", "a")], [letter("1:0")], makes_many_rows=True)
+    assert ledger.complaints == ["both a row and a dead letter: message 1:0"]
+
+
+def test_rows_that_name_the_event_alone_belong_to_the_message_that_the_function_logged() -> None:
+    published = [Published("1", None), Published("2", None)]
+    rows = [Row(None, "a"), Row(None, "b")]
+    logged = {"1:0": "a", "1:1": "b"}
+    ledger = balance(published, rows, [letter("2:0")], makes_many_rows=True, event_ids=logged)
+    assert ledger.complaints == []
+    assert balance(published, rows, [], makes_many_rows=True, event_ids=logged).lost == ["2"]

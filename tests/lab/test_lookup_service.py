@@ -161,3 +161,18 @@ def test_a_key_in_the_query_is_decoded_once() -> None:
         assert client.get("/profile?user_id=a%252Fb").json() == PROFILES["a%2Fb"]
         assert client.get("/profile?user_id=%ff").status_code == 404
         assert client.get("/profile?other=u-1").json() == {"error": "not_found"}
+
+
+def test_each_part_of_a_key_is_repeated_in_its_own_field() -> None:
+    lookup = Lookup(path="/shops/{shop}", query=("sku",), echo="", echoes=(("item", 1), ("of", 0)))
+    with (
+        serving(LookupApp([(lookup, {"de/A-1": {"stock": 3}})])) as address,
+        httpx.Client(base_url=f"http://{address}", trust_env=False) as client,
+    ):
+        known, unknown = client.get("/shops/de?sku=A-1&limit=1"), client.get("/shops/de?sku=B-2")
+
+    assert known.json() == {"item": "A-1", "of": "de", "stock": 3}
+    assert (unknown.status_code, unknown.json()) == (
+        404,
+        {"error": "profile_not_found", "item": "B-2", "of": "de"},
+    )

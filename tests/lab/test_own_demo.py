@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from meshlab.cloud.serving import serving
+from meshlab.demo.events import read_events
 from meshlab.demo.function_log import Problem, read_log
 from meshlab.demo.own import Own, prepare
 from meshlab.errors import LabError
@@ -98,6 +99,35 @@ def test_the_functions_own_check_says_what_is_wrong_with_a_pipeline(project: Pro
     (files / "pipeline.toml").write_text(PIPELINE.replace("profile.tier", "profiles.tier"))
     with pytest.raises(LabError, match=r"pipeline\.toml: columns\.tier"):
         prepare(project, own(files, str(files / "profiles.json")), files / "copy")
+
+
+def test_a_mistake_of_the_pipeline_is_named_though_the_made_up_event_does_not_fit_either(
+    project: Project, files: Path
+) -> None:
+    """The made-up event has no key, as its attribute is missing; that alone would be no mistake."""
+    by_attribute = PIPELINE.replace("echo =", 'params = { customer = "message.attributes.c" }\necho =')
+    (files / "pipeline.toml").write_text(by_attribute)
+    prepare(project, own(files, str(files / "profiles.json")), files / "copy")
+    (files / "pipeline.toml").write_text(by_attribute.replace('"profile.tier"', '"profile.tier == null"'))
+    with pytest.raises(LabError, match=r"^pipeline\.toml: columns\.tier[^\n]*$"):
+        prepare(project, own(files, str(files / "profiles.json")), files / "copy")
+
+
+@pytest.mark.parametrize(
+    ("content", "messages"),
+    [
+        (b'{"a": 1}\n\n\xff\n', [b'{"a": 1}', b"\xff"]),
+        (b'{\n"a": 1\n}\n', [b'{\n"a": 1\n}\n']),
+        (b"\x1f\x8b\x08\nx\ny", [b"\x1f\x8b\x08\nx\ny"]),
+        (b"Obj\0\nx\ny", [b"Obj\0\nx\ny"]),
+    ],
+    ids=["lines", "one document", "gzip", "binary"],
+)
+def test_a_file_of_events_is_one_message_a_line_unless_it_is_one_document_or_no_text(
+    tmp_path: Path, content: bytes, messages: list[bytes]
+) -> None:
+    (tmp_path / "events").write_bytes(content)
+    assert read_events(tmp_path / "events") == messages
 
 
 @pytest.mark.parametrize(

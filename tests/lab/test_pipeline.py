@@ -125,3 +125,34 @@ def test_a_file_that_cannot_be_used_is_named(
     with pytest.raises(LabError, match=said) as caught:
         Pipeline.read(tmp_path / "pipeline.toml", tmp_path / "table.json", TABLE)
     assert str(tmp_path / file) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("lookup", "expected"),
+    [
+        (  # a constant is no part of the key
+            'path = "/c"\nquery = { id = "message.attributes.id", limit = 1, all = true }\necho = { contact = "id" }',
+            Lookup(path="/c", query=("id",), echo="contact", miss_field="", miss_value=""),
+        ),
+        (
+            'path = "/shops/{shop}/items"\nquery = { sku = "event.sku" }\necho = { item = "sku", of = "shop" }',
+            Lookup(
+                path="/shops/{shop}/items",
+                query=("sku",),
+                echo="",
+                echoes=(("item", 1), ("of", 0)),
+                miss_field="",
+                miss_value="",
+            ),
+        ),
+        (
+            'path = "/p/{id}"\nmiss = { status = 200, field = "found", equals = false }',
+            Lookup(path="/p/{id}", echo="", miss_status=200, miss_field="found", miss_value=False),
+        ),
+    ],
+    ids=["constants in the query", "parts of a key", "a miss that is no text"],
+)
+def test_a_lookup_has_the_parts_of_its_key_and_the_words_of_its_service(
+    tmp_path: Path, lookup: str, expected: Lookup
+) -> None:
+    assert read(tmp_path, f"[lookup]\n{lookup}").lookups == (expected,)

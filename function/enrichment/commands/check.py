@@ -97,7 +97,9 @@ def _show(report: Report, *, made_up: bool, explain: bool) -> None:
     if not report.problems:
         console.print(Text("The pipeline fits the table.", "bold green"))
         if report.events > 1:
-            console.print(Text(f"All {report.events} events would be written."))
+            written = report.events - report.dropped
+            which = f"{written} of" if report.dropped else "All"
+            console.print(Text(f"{which} {report.events} events would be written."))
     _list(console, report.warnings, "to look at:", "bold yellow")
     if report.lines and (explain or not report.problems):
         what = "an event made up of the declared fields" if made_up else "the sample event"

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from enrichment.commands import samples
+from enrichment.commands import samples, schema
 from enrichment.commands.proposal import NoProposalError, propose
 
-_PIPELINE, _TABLE = "pipeline.toml", "table.json"
+_PIPELINE, _TABLE, _SCHEMA = "pipeline.toml", "table.json", "pipeline.schema.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path(),
         metavar="FOLDER",
-        help="where to write the two files (default: here)",
+        help="where to write the files (default: here)",
     )
     parser.epilog = "Types are guessed from the samples: give many, and read what was written."
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the two files. Neither may be there already.
+    """Write the two files, which must not be there already, and the JSON schema that editors read.
 
     Args:
         options: The command's arguments.
@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         options.to.mkdir(parents=True, exist_ok=True)
         for target, text in zip(targets, (proposal.pipeline, proposal.table), strict=True):
             target.write_text(text, encoding="utf-8")
+        (options.to / _SCHEMA).write_text(schema.text(), encoding="utf-8")
     except OSError as error:
         return _complain(f"{error.filename}: {error.strerror}")
     except NoProposalError as error:

@@ -61,6 +61,7 @@ class Report:
     insert_id: str = ""
     warnings: tuple[str, ...] = ()
     events: int = 0
+    dropped: int = 0
 
 
 def check(
@@ -121,7 +122,7 @@ def check(
         return Report(tuple(problems))
     fields = (table_file.read(table, []) or {}).values()
     lines = trials[0].lines(fields)
-    return Report(tuple(problems), lines, trials[0].insert_id, tuple(warnings), len(trials))
+    return Report(tuple(problems), lines, trials[0].insert_id, tuple(warnings), len(trials), dropped)
 
 
 def _parts(

@@ -8,6 +8,7 @@ from typing import Any
 
 from enrichment.documents import strict_json
 from enrichment.documents.instant import DATE, civil, parse_timestamp
+from enrichment.event import diagnosis
 from enrichment.event.field_values import INT64_MAX, INT64_MIN, is_name
 from enrichment.event.identity import MAX_LENGTH
 
@@ -90,15 +91,21 @@ def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
         raise NoProposalError("the file has no event in it")
     documents = [_parsed(number, event) for number, event in enumerate(events, start=1)]
     event_id = _event_id(documents)
-    key = _key(lookup_path, documents)
+    key, key_type = _key(lookup_path, documents)
     columns = _columns(documents, event_id, with_profile=bool(lookup_path))
-    return Proposal(_pipeline(columns, event_id, lookup_path, key), _table(columns), columns, event_id)
+    return Proposal(
+        _pipeline(columns, event_id, lookup_path, key, key_type), _table(columns), columns, event_id
+    )
 
 
 def _parsed(number: int, event: bytes) -> dict[str, Any]:
     try:
         return strict_json.parse_object(event)
-    except (strict_json.NotJsonError, strict_json.NotValidError) as error:
+    except strict_json.NotJsonError as error:
+        what = diagnosis.of_not_json(event, str(error))
+        advice = ". Give this command the events without it" if "encoding" in what else ""
+        raise NoProposalError(f"event {number} is no JSON object: {what}{advice}") from None
+    except strict_json.NotValidError as error:
         raise NoProposalError(f"event {number} is no JSON object: {error}") from None
 
 
@@ -111,18 +118,25 @@ def _event_id(documents: Sequence[Mapping[str, object]]) -> str:
     return "message.id"
 
 
-def _key(lookup_path: str, documents: Sequence[Mapping[str, object]]) -> str:
+def _key(lookup_path: str, documents: Sequence[Mapping[str, object]]) -> tuple[str, str]:
+    """The field that the path names, and its type."""
     if not lookup_path:
-        return ""
+        return "", ""
     names = re.findall(r"\{([^{}]*)\}", lookup_path)
     if len(names) != 1:
         raise NoProposalError("the path must have one placeholder, such as /profile/{user_id}")
     value: list[object] = list(documents)
     for step in names[0].split("."):
         value = [inner.get(step) if isinstance(inner, dict) else None for inner in value]
+    if all(isinstance(found, int) and not isinstance(found, bool) for found in value):
+        return str(names[0]), "integer"
     if not all(is_name(found, 256) for found in value):
-        raise NoProposalError(f"not every event has {names[0]} as a string of 1 to 256 characters")
-    return str(names[0])
+        raise NoProposalError(
+            f"not every event has {names[0]} as an integer or a string of 1 to 256 characters. Name a field by its "
+            "path, such as {customer.id}. If some events have no key, leave --lookup out and write [lookup] with "
+            "params yourself"
+        )
+    return str(names[0]), "string"
 
 
 def _columns(
@@ -289,15 +303,19 @@ def _name(path: tuple[str, ...], taken: set[str]) -> str:
     return unique
 
 
-def _pipeline(columns: Sequence[ProposedColumn], event_id: str, lookup_path: str, key: str) -> str:
+def _pipeline(
+    columns: Sequence[ProposedColumn], event_id: str, lookup_path: str, key: str, key_type: str
+) -> str:
     fields = {}
     if event_id.startswith("event."):
         name = event_id.removeprefix("event.")
         fields[name] = f'{{ type = "string", max_length = {MAX_LENGTH} }}'
     if key:
-        fields.setdefault(key, '"string"')
+        fields.setdefault(key, f'"{key_type}"')
     named = (
-        "a field of the event" if fields else "Pub/Sub's message id, since no field names every sample alone"
+        "a field of the event"
+        if event_id.startswith("event.")
+        else "Pub/Sub's message id. Name a field, if the publisher gives each event an id of its own"
     )
     lines = [
         "#:schema ./pipeline.schema.json",

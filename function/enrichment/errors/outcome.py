@@ -1,13 +1,13 @@
-"""Ends of an event, and the errors that lead to them.
+"""Outcomes of an event, and the errors that lead to them.
 
-Five ends, and every event reaches exactly one:
+There are five dispositions, and every event has exactly one:
 
 ===============  ======================================================  ==========  =======
-disposition             when                                                    reply       Pub/Sub
+disposition      when                                                    reply       Pub/Sub
 ===============  ======================================================  ==========  =======
 written          the row is durable                                      200         ack
 dead-lettered    the event itself is bad, and its dead letter is safe    200         ack
-dropped          `drop` in pipeline.toml says that it is not written      200         ack
+dropped          pipeline.toml says that it is not written               200         ack
 retry            a transient error: the same delivery may succeed later  503         nack
 fault            our configuration, or a contract, is broken             500         nack
 ===============  ======================================================  ==========  =======

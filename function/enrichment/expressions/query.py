@@ -4,6 +4,7 @@ This module imports `jmespath`, and is itself imported only where an expression 
 """
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -41,6 +42,7 @@ class _Functions:
         return result
 
 
+_NUMBER = re.compile(r"[0-9.]+")
 _INTERPRETER = TreeInterpreter(Options(custom_functions=_Functions()))
 
 
@@ -114,4 +116,6 @@ def _grammar_problem(text: str, error: ParseError) -> str:
             return f"it cannot be read {at}: to compare, write =="
         if character in "\"'`":
             return f"it cannot be read {at}: the quotation mark is not closed, or what is between is no JSON"
+    if number := _NUMBER.match(text, position):
+        return f"it cannot be read {at}: a number stands in back quotes, `{number[0]}`"
     return f"it cannot be read {at}, before {shown(text[position:])}"

@@ -12,14 +12,13 @@ from enrichment.errors import (
     Disposition,
     EnrichmentError,
     Stage,
-    failure,
     of_miss,
     of_unexpected_error,
 )
 from enrichment.expressions import Scope
 from enrichment.lookup.cached import Lookup
 from enrichment.lookup.profile import CacheEvent, LookupResult
-from enrichment.lookup.request import Requests, place_of
+from enrichment.lookup.request import Requests, no_key
 from enrichment.lookup.single_flight import copy_error
 from enrichment.settings.lookup_rules import FIRST_LOOKUP, LookupRules, OnNoKey
 from enrichment.telemetry import spans
@@ -133,7 +132,7 @@ class _OneLookup:
     def _no_key_error(self) -> EnrichmentError | None:
         if self._rules.on_no_key is OnNoKey.WRITE:
             return None
-        return failure("key_missing", f"the event has no key for {place_of(self._rules)}")
+        return no_key(self._rules)
 
 
 def counted_apart(count: Count, rules: LookupRules) -> Count:

@@ -211,6 +211,15 @@ def place_of(rules: LookupRules) -> str:
     return "lookup" if rules.name == FIRST_LOOKUP else f"lookups.{rules.name}"
 
 
+def no_key(rules: LookupRules) -> EnrichmentError:
+    """Return the error of an event that has no key, though it must have one. It names what gives the key."""
+    sources = [*rules.values.values(), *rules.query.values()]
+    named = " and ".join(source.text for source in sources if not isinstance(source, Constant))
+    return failure(
+        "key_missing", f"the event has no key for [{place_of(rules)}]: {named or 'its body'} gives none"
+    )
+
+
 def _scalar(value: object) -> str | int | float | bool | None:
     match value:
         case datetime():

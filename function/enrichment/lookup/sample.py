@@ -4,10 +4,9 @@ from typing import Any
 
 import msgspec
 
-from enrichment.errors import failure
 from enrichment.expressions import Scope
 from enrichment.lookup.profile import Profile
-from enrichment.lookup.request import LookupRequest, Requests, as_request, key_text, place_of
+from enrichment.lookup.request import LookupRequest, Requests, as_request, key_text, no_key
 from enrichment.lookup.response import read_response
 from enrichment.settings.lookup_rules import LookupRules, OnNoKey
 
@@ -34,7 +33,7 @@ def sample_profile(rules: LookupRules, scope: Scope, answer: bytes | None = None
     key = requests.of_event(scope)
     if key is None:
         if rules.on_no_key is OnNoKey.DEAD_LETTER:
-            raise failure("key_missing", f"the event has no key for {place_of(rules)}")
+            raise no_key(rules)
         return None
     request = as_request(key)
     if rules.batch is not None:  # the contract of a batch is about the list around its profiles

@@ -123,8 +123,7 @@ def _with_expression(entry: _Entry, roots: Mapping[str, Root]) -> _Entry | None:
     try:
         entry.expression = compile_expression(entry.text, tuple(roots))
     except ExpressionError as error:
-        sentence = str(error)
-        entry.problem(sentence if sentence.endswith((".", "?")) else f"{sentence}.")
+        entry.problem(error.sentence)
         return None
     return entry
 

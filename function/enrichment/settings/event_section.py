@@ -141,7 +141,7 @@ def _expression(section: Section, key: str, text: object, roots: tuple[str, ...]
     try:
         return compile_expression(text, roots)
     except ExpressionError as error:
-        section.problem(key, f"is {shown(text)}; {error}.")
+        section.problem(key, f"is {shown(text)}; {error.sentence}")
         return None
 
 

@@ -142,7 +142,7 @@ class AskedReader:
         try:
             return compile_expression(value, self._roots)
         except ExpressionError as error:
-            section.problem(key, f"is {shown(value)}; {error}.".replace("?.", "?"))
+            section.problem(key, f"is {shown(value)}; {error.sentence}")
             return None
 
     def _body(self, section: Section, key: str, value: object) -> Body:

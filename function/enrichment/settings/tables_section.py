@@ -54,7 +54,7 @@ def read(
         try:
             when = compile_expression(text, (*declared.roots, "row"))
         except ExpressionError as error:
-            section.problem("when", f"is {shown(text)}; {error}.")
+            section.problem("when", f"is {shown(text)}; {error.sentence}")
             continue
         found[name] = Table(name, when, table, columns)
     return tuple(found.values())

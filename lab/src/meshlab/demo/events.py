@@ -25,7 +25,7 @@ _ORIGIN = Target("", {"schema": {"fields": []}}, {"event_id": "event.event_id", 
 def read_events(path: Path) -> list[bytes]:
     """Read a file of events, one a line, exactly as they will be published: nothing is changed.
 
-    A file that is one JSON document over several lines is one event.
+    A file that is one JSON document over several lines, or that is no text (gzip, for instance), is one message.
 
     Raises:
         LabError: The file cannot be read or holds no event.
@@ -37,7 +37,7 @@ def read_events(path: Path) -> list[bytes]:
     lines = [line for line in content.split(b"\n") if line.strip()]
     if not lines:
         raise LabError(f"{path} holds no event: expected one JSON object a line")
-    return [content] if len(lines) > 1 and _is_one_document(content) else lines
+    return [content] if len(lines) > 1 and (_is_one_document(content) or not _is_text(content)) else lines
 
 
 def _is_one_document(content: bytes) -> bool:
@@ -45,6 +45,11 @@ def _is_one_document(content: bytes) -> bool:
         return isinstance(json.loads(content), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _is_text(content: bytes) -> bool:
+    """Whether the content has lines. A line that is not UTF-8 is a bad event; a null byte or gzip's mark is no text."""
+    return b"\0" not in content and not content.startswith(b"\x1f\x8b")
 
 
 class EventClients:

@@ -1,9 +1,9 @@
 """Balance of published messages and of what was found of them. Pure."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _NAMED = 5
 
@@ -62,7 +62,7 @@ class Ledger:
         doubled: Events with more than one row.
         contradicted: Messages with both a row and a dead letter.
         is_counted_alone: Whether rows name no origin, so that they can only be counted.
-        makes_many_rows: Whether one message makes any number of rows.
+        makes_many_rows: Whether one message makes any number of rows, or holds any number of events.
     """
 
     messages: int
@@ -88,7 +88,7 @@ class Ledger:
         """Whether every event ended in exactly one place."""
         misplaced = self.lost or self.doubled or self.contradicted
         ends = self.written + len(self.dead_letters) + self.dropped
-        return not misplaced and self.events == ends and (self.makes_many_rows or self.rows == self.written)
+        return not misplaced and (self.makes_many_rows or (self.events == ends and self.rows == self.written))
 
     @property
     def complaints(self) -> list[str]:
@@ -120,6 +120,7 @@ def balance(
     dropped: Collection[str] = (),
     *,
     makes_many_rows: bool = False,
+    event_ids: Mapping[str, str] | None = None,
 ) -> Ledger:
     """Find each message among the rows, the dead letters and what was dropped.
 
@@ -129,17 +130,28 @@ def balance(
         dead_letters: The dead letters.
         dropped: The ids of messages that the function reported as dropped.
         makes_many_rows: Whether one message makes any number of rows.
+        event_ids: What names the event of each message, or of each part of one, as the function logged it.
     """
-    by_message = {letter.message_id: letter for letter in dead_letters}
-    dead = [by_message[one.message_id] for one in published if one.message_id in by_message]
+    by_part = {letter.message_id: letter for letter in dead_letters}
+    parts_of_rows = {row.message_id for row in rows}
+    origins = _Origins(published) if makes_many_rows else _Origins(())
+    parts = {event: part for part, event in (event_ids or {}).items()} if makes_many_rows else {}
+    rows = [
+        replace(row, message_id=origins.of(row.message_id or parts.get(row.event_id or ""))) for row in rows
+    ]
+    ended = {origins.of(part) for part in dropped}
+    by_message: dict[str | None, list[DeadLetter]] = defaultdict(list)
+    for part, letter in by_part.items():
+        by_message[origins.of(part)].append(letter)
+    dead = [letter for one in published for letter in by_message.get(one.message_id, ())]
     if rows and not any(row.message_id or row.event_id for row in rows):
-        return _counted(published, rows, dead, dropped, makes_many_rows=makes_many_rows)
+        return _counted(published, rows, dead, ended, makes_many_rows=makes_many_rows)
     written = _written(published, rows, by_message)
     in_rows = _in_rows(published, rows, written)
     ids_in_rows = {row.event_id for row in rows if row.event_id} | {event_id for event_id, _ in in_rows}
     repeats, lost, replaced = 0, [], dict[str, str]()
     for one in published:
-        if one.message_id in by_message or one.message_id in written or one.message_id in dropped:
+        if one.message_id in by_message or one.message_id in written or one.message_id in ended:
             continue
         if one.event is not None and one.event in in_rows:
             repeats += 1
@@ -153,15 +165,29 @@ def balance(
         rows=len(rows),
         written=len(written),
         dead_letters=dead,
-        dropped=sum(one.message_id in dropped for one in published),
+        dropped=sum(one.message_id in ended for one in published),
         lost=lost,
         replaced=replaced,
         doubled=[] if makes_many_rows else _doubled(published, rows, by_message),
         contradicted=[
-            one.message_id for one in published if one.message_id in by_message and one.message_id in written
+            letter.message_id
+            for letter in dead
+            if letter.message_id in (parts_of_rows if makes_many_rows else written)
         ],
         makes_many_rows=makes_many_rows,
     )
+
+
+class _Origins:
+    """Messages by the names of their parts: `MESSAGE:NUMBER`, where a message holds several events."""
+
+    def __init__(self, published: Sequence[Published]) -> None:
+        self._known = {one.message_id for one in published}
+
+    def of(self, part: str | None) -> str | None:
+        """Return the message that a part belongs to, the part itself where no such message was published."""
+        message = (part or "").rpartition(":")[0]
+        return message if message in self._known else part
 
 
 def event_id_of(data: bytes) -> str | None:
@@ -182,7 +208,7 @@ def content_of(data: bytes) -> bytes:
         return data
 
 
-def _written(published: Sequence[Published], rows: Sequence[Row], dead: Mapping[str, DeadLetter]) -> set[str]:
+def _written(published: Sequence[Published], rows: Sequence[Row], dead: Collection[str | None]) -> set[str]:
     """Return the messages with a row: those that rows name, or else the first message of each event with a row."""
     if any(row.message_id for row in rows):
         named = {row.message_id for row in rows}
@@ -212,9 +238,7 @@ def _first_of_each(published: Iterable[Published], rows: Counter[str | None]) ->
             yield one
 
 
-def _doubled(
-    published: Sequence[Published], rows: Sequence[Row], dead: Mapping[str, DeadLetter]
-) -> list[str]:
+def _doubled(published: Sequence[Published], rows: Sequence[Row], dead: Collection[str | None]) -> list[str]:
     """Return the ids of events with more than one row. Two events that share an id may each have one."""
     known = {one.message_id: one for one in published}
     sharing = Counter(
@@ -239,12 +263,12 @@ def _counted(
     published: Sequence[Published],
     rows: Sequence[Row],
     dead: Sequence[DeadLetter],
-    dropped: Collection[str],
+    dropped: Collection[str | None],
     *,
     makes_many_rows: bool,
 ) -> Ledger:
     """Return the balance of rows that name no origin: equal messages of one event are taken for repeats."""
-    ended = {letter.message_id for letter in dead} | set(dropped)
+    ended: set[str | None] = {*(letter.message_id for letter in dead), *dropped}
     live = [one for one in published if one.message_id not in ended]
     events = {(one.event_id or one.message_id, one.content) for one in live}
     return Ledger(

@@ -122,7 +122,14 @@ def _send_events(
             replace(one, event_id=one.event_id or log.event_ids.get(one.message_id)) for one in published
         ]
         many = lab.pipeline.makes_many_rows
-        ledger = balance(named, clients.rows(), clients.dead_letters(), log.dropped, makes_many_rows=many)
+        ledger = balance(
+            named,
+            clients.rows(),
+            clients.dead_letters(),
+            log.dropped,
+            makes_many_rows=many,
+            event_ids=log.event_ids,
+        )
         console.print(
             show.events(
                 ledger,

@@ -113,7 +113,9 @@ class _Served:
     def __init__(self, lookup: Lookup, documents: Mapping[str, Mapping[str, Any]]) -> None:
         self._lookup = lookup
         self._path = re.compile(_PLACEHOLDER.sub(rb"([^/]+)", re.escape(lookup.path.encode())))
-        self._bodies = {key.encode(): _json(document) for key, document in documents.items()}
+        self._bodies = {
+            key.encode(): _json({**self._echoed(key), **document}) for key, document in documents.items()
+        }
 
     def key(self, path: bytes, query: bytes) -> bytes | None:
         """Return the key that a request asks for, None if it is not for this lookup."""
@@ -136,7 +138,12 @@ class _Served:
         lookup = self._lookup
         said = {lookup.miss_field: lookup.miss_value} if lookup.miss_field else {}
         asked = {lookup.echo: key.decode(errors="replace")} if lookup.echo else {}
-        return lookup.miss_status, _json({**said, **asked})
+        return lookup.miss_status, _json({**said, **asked, **self._echoed(key.decode(errors="replace"))})
+
+    def _echoed(self, key: str) -> dict[str, str]:
+        """The fields that repeat the parts of a key."""
+        parts = key.split("/")
+        return {name: parts[number] for name, number in self._lookup.echoes if number < len(parts)}
 
 
 def arguments_for(lookups: Sequence[tuple[Lookup, pathlib.Path]]) -> list[str]:
@@ -175,7 +182,8 @@ def main() -> None:
 def _lookup(text: str) -> tuple[Lookup, pathlib.Path]:
     words = json.loads(text)
     file = pathlib.Path(words.pop("file"))
-    return Lookup(**{**words, "query": tuple(words["query"])}), file
+    echoes = tuple((name, number) for name, number in words["echoes"])
+    return Lookup(**{**words, "query": tuple(words["query"]), "echoes": echoes}), file
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

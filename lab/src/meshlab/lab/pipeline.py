@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Lookup", "Pipeline", "Target"]
@@ -37,12 +37,13 @@ class Lookup:
         name: Its name; `profile` for `[lookup]`.
         path: The path with its placeholders, such as `/profile/{user_id}`.
         method: The HTTP method.
-        query: Names of its query parameters.
+        query: Names of its query parameters, without those of a constant value.
         is_batched: Whether keys share requests.
         echo: The field of an answer that repeats the key; empty for none.
         miss_status: The status of the answer for an unknown key.
         miss_field: The field of that answer that says so; empty for none.
         miss_value: What that field says.
+        echoes: Where a key has several parts: each field that repeats one, and the part's number from 0.
     """
 
     name: str = "profile"
@@ -53,7 +54,8 @@ class Lookup:
     echo: str = "user_id"
     miss_status: int = _NOT_FOUND
     miss_field: str = "error"
-    miss_value: str = "profile_not_found"
+    miss_value: object = "profile_not_found"
+    echoes: tuple[tuple[str, int], ...] = ()
 
     @property
     def mesh_path(self) -> str:
@@ -211,17 +213,31 @@ def _lookup(name: str, found: Mapping[str, Any]) -> Lookup:
     miss = _mapping(found.get("miss"))
     if "miss_error" in found:
         miss = {"field": "error", "equals": found["miss_error"], **miss}
+    path = str(found.get("path", ""))
+    query = tuple(key for key, value in _mapping(found.get("query")).items() if isinstance(value, str))
+    echo, echoes = _echo(found.get("echo", ""), [*_PLACEHOLDER.findall(path), *query])
     return Lookup(
         name=name,
-        path=str(found.get("path", "")),
+        path=path,
         method=str(found.get("method", "GET")),
-        query=tuple(_mapping(found.get("query"))),
+        query=query,
         is_batched="batch" in found,
-        echo=str(found.get("echo", "")),
+        echo=echo,
+        echoes=echoes,
         miss_status=int(miss.get("status", found.get("miss_status", _NOT_FOUND))),
         miss_field=str(miss.get("field", "")),
-        miss_value=str(miss.get("equals", "")),
+        miss_value=miss.get("equals", ""),
     )
+
+
+def _echo(written: object, parts: Sequence[str]) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """Return the field that repeats the key, or the fields that repeat its parts."""
+    if not isinstance(written, dict):
+        return str(written), ()
+    fields = tuple((name, parts.index(part)) for name, part in written.items() if part in parts)
+    if len(parts) == 1 and len(fields) == 1:
+        return fields[0][0], ()
+    return "", fields
 
 
 def _toml(file: Path) -> dict[str, Any]:
