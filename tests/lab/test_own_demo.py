@@ -84,7 +84,7 @@ def test_a_path_that_the_mesh_cannot_have_is_refused_with_the_reason(
     project: Project, tmp_path: Path
 ) -> None:
     with pytest.raises(LabError, match=r"cannot have this lookup: .*a path such as /orders") as caught:
-        with_routes(project, [Lookup(path="/a:b/{id}")], tmp_path)
+        with_routes(project, [Lookup(path="/a;b/{id}")], tmp_path)
     assert str(tmp_path) not in str(caught.value)
 
 
