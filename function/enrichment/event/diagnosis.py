@@ -20,7 +20,6 @@ _FOREIGN = {
     b"\xff\xfe\x00\x00": "it is UTF-32: publish it in UTF-8",
     b"\x00\x00\xfe\xff": "it is UTF-32: publish it in UTF-8",
 }
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _JSON_STARTS = (b"{", b"[")
 
 
@@ -85,18 +84,11 @@ def _nearly_json(data: bytes) -> str:
     except UnicodeDecodeError as error:
         return f"its text is not UTF-8 (byte {error.start})"
     try:
-        found = json.loads(data, parse_constant=_refuse_constant)
+        json.loads(data, parse_constant=_refuse_constant)
     except _ConstantError:
         return "it holds NaN or Infinity, which JSON does not have: publish null or a text"
     except (ValueError, RecursionError):
         return ""
-    if _SURROGATE.search(data):
-        try:
-            json.dumps(found, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            return "a text in it has half of a surrogate pair, which is no character: correct what cuts texts there"
-        except RecursionError:
-            return ""
     return ""
 
 
