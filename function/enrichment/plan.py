@@ -54,19 +54,18 @@ def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
     shape = config.event
     if event.is_dropped:
         return []
+    digest = identity.ContentDigest(event.document)
     if shape.each is None:
-        digest = identity.content_digest(event.document)
-        row = _row(event.scope, event.event_id, digest, config)
+        row = _row(event.scope, event.event_id, digest.hexdigest(), config)
         return [] if row is None else [row]
-    digest = "" if shape.id_is_of_items else identity.content_digest(event.document)
     rows = []
     for number, item in enumerate(_items(shape.each, event.scope)):
         scope = event.scope.extended({"item": item, "index": number})
         if shape.id_is_of_items:
             row_id = identity.identify(shape.id, scope)
-            content = identity.content_digest(event.document, item)
+            content = digest.with_item(item)
         else:
-            row_id, content = identity.suffixed(event.event_id, str(number)), digest
+            row_id, content = identity.suffixed(event.event_id, str(number)), digest.hexdigest()
         row = _row(scope, row_id, content, config)
         if row is not None:
             rows.append(row)
