@@ -267,6 +267,8 @@ def test_what_an_events_values_do_not_allow_is_said_without_a_value(text: str, s
         ("event.foo-bar || event.b", "stands in double quotes"),
         ('event."a', "the quotation mark is not closed"),
         ("event.a == `ping`", "between back quotes stands JSON"),
+        ("[event.a, `NaN`]", "NaN and Infinity are not JSON"),
+        ('event.a || `"\\ud800"`', "half of a surrogate pair"),
         ("form_json(event.a)", "there is no function form_json(). Did you mean from_json?"),
         ("from_json(event.a, event.b)", "from_json() takes 1 argument, and has 2"),
         ("join(event.a)", "join() takes 2 arguments, and has 1"),
