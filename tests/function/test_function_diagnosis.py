@@ -42,6 +42,10 @@ PARSER = "the parser's own words"
         (b"<html>", PARSER),
         (b"hello", PARSER),
         (b"[" * 100_000, PARSER),
+        (
+            b"A" + b"\r\n" * 1_000_000 + b"!",
+            PARSER,
+        ),  # minutes where a pattern can match an end of line in two ways
     ],
     ids=lambda value: ascii(value)[:24],
 )

@@ -11,7 +11,9 @@ import re
 
 _SETTING = "in [event] of pipeline.toml"
 _GZIP = b"\x1f\x8b"
-_BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]+={0,2}\s*")
+_BASE64 = re.compile(
+    rb"[A-Za-z0-9+/]+={0,2}"
+)  # no two parts take the same byte: linear whatever the data are
 # https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1, https://avro.apache.org/docs/1.12.0/specification
 _FOREIGN = {
     b"\x28\xb5\x2f\xfd": "it is compressed with zstd, which this function cannot undo: publish it with gzip",
@@ -53,7 +55,7 @@ def _encoded(data: bytes) -> str:
         if len(data) % 2 == 0 and b"\x00" in data:
             return f'it is UTF-16: set encoding = ["utf-16"] {_SETTING}'
         return ""
-    if _BASE64.fullmatch(data):
+    if _BASE64.fullmatch(data.rstrip().translate(None, b"\r\n")):
         try:
             inner = base64.b64decode(data)
         except binascii.Error:
