@@ -118,7 +118,7 @@ class Enricher:
             outcome = await self._settle(parts, bad, push, delivery, time_left)
             return self._conclude(outcome, delivery)
         if len(parts) == 1:
-            ended = await self._take(parts[0], delivery, time_left)
+            ended = await self._take(parts[0], delivery, time_left, plan.RowLimit())
             outcome = await self._settle(ended, parts[0].message, push, delivery, time_left)
             return self._conclude(outcome, delivery)
         return await self._all(parts, push, delivery, time_left)
@@ -135,8 +135,9 @@ class Enricher:
     async def _all(self, parts: Sequence[Part], push: Push, whole: Delivery, time_left: EventTime) -> Outcome:
         """Take the events of one message to their ends, and give the gravest."""
         deliveries = [Delivery(whole.trace, whole.started_at, part.message) for part in parts]
+        limit = plan.RowLimit()
         ended = await asyncio.gather(
-            *(self._take(part, one, time_left) for part, one in zip(parts, deliveries, strict=True))
+            *(self._take(part, one, time_left, limit) for part, one in zip(parts, deliveries, strict=True))
         )
         if any(end.disposition in (Disposition.RETRY, Disposition.FAULT) for end in ended):
             held = failure(
@@ -185,12 +186,12 @@ class Enricher:
         return ended.outcome()
 
     async def _take(
-        self, part: Part, delivery: Delivery, time_left: EventTime
+        self, part: Part, delivery: Delivery, time_left: EventTime, limit: plan.RowLimit
     ) -> "Outcome | EnrichmentError":
         """Take one event to its end, but for its dead letter. Never raises."""
         try:
             found = delivery.event = event.decode(part, self.config.event)
-            rows = plan.plan(found, self.config)
+            rows = plan.plan(found, self.config, limit)
             if not rows:
                 return Outcome(Disposition.DROPPED)
             with _Claims(self, rows):

@@ -14,6 +14,30 @@ MAX_ROWS = 10_000
 """Most rows of one event: all are written within its time."""
 
 
+MAX_MESSAGE_ROWS = 50_000
+"""Most rows of all the events of one message: they are held in memory together, about 2 KB each."""
+
+
+class RowLimit:
+    """The limit that the events of one message share."""
+
+    def __init__(self) -> None:
+        self._left = MAX_MESSAGE_ROWS
+
+    def take(self, rows: int) -> None:
+        """Note how many rows one event may make.
+
+        Raises:
+            BadEventError: `event_invalid`, with them the message makes more than `MAX_MESSAGE_ROWS`.
+        """
+        if rows > self._left:
+            raise failure(
+                "event_invalid",
+                f"the events of the message make more than {MAX_MESSAGE_ROWS} rows: publish fewer in one",
+            )
+        self._left -= rows
+
+
 class PlannedRow(msgspec.Struct, frozen=True):
     """A row that is to be written.
 
@@ -37,36 +61,38 @@ class PlannedRow(msgspec.Struct, frozen=True):
         return identity.insert_id(self.row_id, self.digest)
 
 
-def plan(event: Event, config: PipelineConfig) -> list[PlannedRow]:
+def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) -> list[PlannedRow]:
     """Decide which rows an event makes.
 
     Args:
         event: The event.
         config: What `pipeline.toml` says.
+        limit: What the events of its message share; None for an event by itself.
 
     Returns:
         The rows. None where the event is to be dropped: a `drop` says so, `each` finds nothing, or no table takes it.
 
     Raises:
         BadEventError: `event_invalid`, an expression cannot be evaluated for it, `each` finds something else than an
-            array, or more than `MAX_ROWS`; `event_unmatched`, no table takes it.
+            array, or too many items; `event_unmatched`, no table takes it.
     """
     shape = config.event
     if event.is_dropped:
         return []
+    digest = identity.ContentDigest(event.document)
     if shape.each is None:
-        digest = identity.content_digest(event.document)
-        row = _row(event.scope, event.event_id, digest, config)
+        row = _row(event.scope, event.event_id, digest.hexdigest(), config)
         return [] if row is None else [row]
-    digest = "" if shape.id_is_of_items else identity.content_digest(event.document)
+    items = _items(shape.each, event.scope)
+    (limit or RowLimit()).take(len(items))  # before any row is made, which takes memory
     rows = []
-    for number, item in enumerate(_items(shape.each, event.scope)):
+    for number, item in enumerate(items):
         scope = event.scope.extended({"item": item, "index": number})
         if shape.id_is_of_items:
             row_id = identity.identify(shape.id, scope)
-            content = identity.content_digest(event.document, item)
+            content = digest.with_item(item)
         else:
-            row_id, content = identity.suffixed(event.event_id, str(number)), digest
+            row_id, content = identity.suffixed(event.event_id, str(number)), digest.hexdigest()
         row = _row(scope, row_id, content, config)
         if row is not None:
             rows.append(row)

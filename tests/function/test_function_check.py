@@ -121,8 +121,12 @@ def test_an_event_from_a_file_is_shown_as_text_and_never_as_a_terminals_commands
 
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     missing = str(tmp_path / "none.json")
-    assert command("--event", missing) == 1
-    assert f"{missing} cannot be read: No such file" in capsys.readouterr().err
+    assert command("--event", missing, "--profile", str(tmp_path), "--table", missing) == 1
+    printed = capsys.readouterr().out
+    assert "3 to correct:" in printed
+    assert f"{missing} cannot be read: No such file" in printed
+    assert f"{tmp_path} cannot be read: Is a directory" in printed
+    assert "none.json: cannot be read" in printed
 
 
 @pytest.mark.parametrize("attribute", ["a", "=b", ""])
@@ -233,6 +237,10 @@ def test_a_file_of_events_is_an_array_or_one_on_each_line(text: str) -> None:
 @pytest.mark.parametrize("text", ['{"id":\n"a"}', "{", "[1,", "\x1f\x8b\n\n"])
 def test_anything_else_is_one_event(text: str) -> None:
     assert samples.split(text.encode()) == [text.encode()]
+
+
+def test_an_event_that_is_nested_too_deeply_is_a_mistake_of_the_event(pipeline: Checked) -> None:
+    assert "nested deeper" in pipeline({}, b"[" * 100_000).problems[0]
 
 
 def test_an_empty_array_is_no_sample(pipeline: Checked) -> None:

@@ -268,6 +268,8 @@ def test_what_an_events_values_do_not_allow_is_said_without_a_value(text: str, s
         ("event.foo-bar || event.b", "stands in double quotes"),
         ('event."a', "the quotation mark is not closed"),
         ("event.a == `ping`", "between back quotes stands JSON"),
+        ("[event.a, `NaN`]", "NaN and Infinity are not JSON"),
+        ('event.a || `"\\ud800"`', "half of a surrogate pair"),
         ("form_json(event.a)", "there is no function form_json(). Did you mean from_json?"),
         ("from_json(event.a, event.b)", "from_json() takes 1 argument, and has 2"),
         ("join(event.a)", "join() takes 2 arguments, and has 1"),
@@ -420,3 +422,16 @@ def test_whatever_an_event_holds_an_expression_gives_json_or_says_why_not(
         return
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found is None or not expression.kinds or kind_of(found) in expression.kinds
+
+
+def test_the_rows_of_one_event_share_its_document() -> None:
+    base = Scope({"event": {"at": "a", "items": [1, 2]}, "now": NOON}, {"at": NOON})
+    one, two = (base.extended({"item": item, "now": NOON}).extended({"row": {"id": "r"}}) for item in (1, 2))
+    assert one.document["event"] is two.document["event"]
+    assert one.document == {
+        "event": {"at": "2026-03-01T12:00:00Z", "items": [1, 2]},
+        "now": "2026-03-01T12:00:00Z",
+        "item": 1,
+        "row": {"id": "r"},
+    }
+    assert two.document["item"] == 2

@@ -17,7 +17,7 @@ import pytest
 from enrichment import assembly
 from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError
-from enrichment.event.identity import content_digest, insert_id
+from enrichment.event.identity import ContentDigest, insert_id
 from enrichment.lookup import Lookups
 from functions_framework import _function_registry
 from functions_framework.aio import create_asgi_app
@@ -189,7 +189,7 @@ def test_a_bad_event_keeps_its_bytes_and_a_good_one_its_own_name(
     for row in world.rows:
         event = json.loads(data)
         assert row.columns["event_id"] == event["event_id"]
-        assert row.insert_id == insert_id(event["event_id"], content_digest(event))
+        assert row.insert_id == insert_id(event["event_id"], ContentDigest(event).hexdigest())
         assert row.columns["event"] == data.decode()
     for letter in world.letters:
         assert letter.data == data

@@ -229,6 +229,21 @@ def test_each_must_find_an_array(items: object) -> None:
     assert refusal.startswith("event_invalid: [event] each must find an array")
 
 
+def test_an_event_is_read_once_to_tell_its_items_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+
+    class Encoder:
+        def encode(self, document: object) -> bytes:
+            read.append(document)
+            return json.dumps(document, sort_keys=True).encode()
+
+    monkeypatch.setattr(identity, "_CANONICAL", Encoder())
+    config = configured("event.user", "item.k", each=sources("event.items")[0])
+    rows = planned(config, items=[{"k": number} for number in range(5)])
+    assert len({row.digest for row in rows}) == 5
+    assert [len(str(document)) > 20 for document in read].count(True) == 1
+
+
 def test_more_rows_than_can_be_written_in_time_are_refused() -> None:
     refusal = refused(configured("event.user", each=sources("event.items")[0]), items=[0] * 10_001)
     assert "more than 10000 items" in refusal

@@ -9,6 +9,7 @@ from typing import Any
 
 import meshpass
 import pytest
+from enrichment import plan
 from enrichment.deadline import TimeBudget
 from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
@@ -292,3 +293,15 @@ def test_rows_go_to_the_tables_that_take_them() -> None:
     assert scene.deliver(one("a", type="order")) is scene.deliver(one("b")) is Disposition.WRITTEN
     assert [row.columns for row in orders.rows] == [{"event_id": "a"}]
     assert scene.written() == ["b"]
+
+
+def test_the_events_of_one_message_share_a_limit_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "MAX_MESSAGE_ROWS", 5)
+    each = compile_expression("event.items", ("event",))
+    scene = Scene(replace(LINES, event=replace(LINES.event, each=each)), World())
+    events = [one("e-1", items=[1, 2, 3]), one("e-2", items=[1, 2, 3]), one("e-3", items=[1, 2])]
+    assert scene.deliver(*events) is Disposition.DEAD_LETTERED
+    assert scene.written() == ["e-1", "e-1", "e-1", "e-3", "e-3"]
+    (letter,) = scene.world.letters
+    assert "more than 5 rows" in letter.attributes["dead_letter_detail"]
+    assert scene.deliver(events[1]) is Disposition.WRITTEN

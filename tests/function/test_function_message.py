@@ -166,3 +166,8 @@ def test_a_body_that_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(BadEventError) as caught:
         pubsub_message.read(b'{"deliveryAttempt": ' + b"[" * 100_000)
     assert caught.value.reason == "envelope_invalid"
+
+
+def test_an_empty_body_is_called_empty() -> None:
+    with pytest.raises(BadEventError, match="its body is empty"):
+        pubsub_message.read(b"")

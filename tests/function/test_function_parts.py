@@ -167,9 +167,10 @@ INSIDE = shaped(
     [
         (json.dumps({**CLOUD_EVENT, "data": EVENT}).encode(), {}),
         (json.dumps({**CLOUD_EVENT, "data_base64": base64.b64encode(TEXT).decode()}).encode(), {}),
+        (json.dumps({**CLOUD_EVENT, "data": EVENT, "data_base64": None}).encode(), {}),
         (TEXT, {f"ce-{name}": value for name, value in CLOUD_EVENT.items()}),
     ],
-    ids=["structured", "base64", "binary"],
+    ids=["structured", "base64", "base64-null", "binary"],
 )
 def test_a_cloudevent_is_read_in_both_modes(data: bytes, attributes: dict[str, str]) -> None:
     (found,) = decoded(data, INSIDE, **attributes)
@@ -189,6 +190,7 @@ def test_a_cloudevent_is_read_in_both_modes(data: bytes, attributes: dict[str, s
         {"data": [EVENT]},
         {"data": None, "data_base64": "%"},
         {"data": None, "data_base64": 7},
+        {"data_base64": base64.b64encode(TEXT).decode()},
     ],
     ids=str,
 )

@@ -517,6 +517,8 @@ def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
         ("pipeline.toml", b"[event", "pipeline.toml: is not TOML"),
         ("pipeline.toml", b"\xff", "pipeline.toml: is not UTF-8"),
         ("pipeline.toml", None, "pipeline.toml: cannot be read"),
+        ("pipeline.toml", b"x = " + b"[" * 5_000, "pipeline.toml: is nested too deeply"),
+        ("table.json", b'{"schema": {"a": ' + b"[" * 100_000, "table.json: is nested too deeply"),
         ("table.json", b"{", "table.json: is no table resource"),
         ("table.json", b"[]", "table.json: is no table resource"),
         ("table.json", b'{"schema": {"fields": [{"name": "id"}]}}', "table.json: is no table resource"),

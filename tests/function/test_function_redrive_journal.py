@@ -71,14 +71,17 @@ def test_what_is_older_than_any_message_is_dropped(tmp_path: Path) -> None:
         b'{"at": 1.5, "state": "lost", "keys": []}',
         b'{"at": 1.5, "state": "published", "keys": [1]}',
         b"\xff",
+        b"[" * 100_000,
     ],
+    ids=lambda line: ascii(line)[:40],
 )
-def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path, line: bytes) -> None:
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path, line: bytes, end: bytes) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_bytes(line + b"\n")
+    path.write_bytes(line + end)
     with pytest.raises(RedriveError, match=r"journal\.jsonl:1 is no line of a journal: name another file"):
         Journal(path)
-    assert path.read_bytes() == line + b"\n"
+    assert path.read_bytes() == line + end
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_profiles_may_be_an_object_by_user_id_or_a_list(tmp_path: pathlib.Path, 
     ("content", "complaint"),
     [
         ("{", "not JSON"),
+        pytest.param("[" * 100_000, "not JSON", id="deep"),
         ('"x"', "neither an object by user_id nor a list"),
         ('{"u-1": 3}', "the profile 'u-1' is not an object"),
         ('{"u-1": {"user_id": "u-2"}}', "has another user_id: 'u-2'"),

@@ -16,7 +16,7 @@ from meshlab.istio import load_mesh
 from meshlab.kustomize import build
 from meshlab.lab.lookup_service import LookupApp, arguments_for, load_profiles
 from meshlab.lab.own_routes import with_routes
-from meshlab.lab.pipeline import Lookup
+from meshlab.lab.pipeline import Lookup, Pipeline
 from meshlab.lab.project import Project
 from meshlab.processes.supervisor import Supervisor
 
@@ -191,6 +191,12 @@ def test_the_log_says_what_was_dropped_and_what_stands_in_the_way(tmp_path: Path
     assert (dict(found.event_ids), set(found.dropped)) == ({"1": "e-1"}, {"2"})
     assert found.problems == {Problem("fault", "lookup", "no_route", "why"): 2}
     assert read_log(tmp_path / "none.log").problems == {}
+
+
+def test_an_event_that_is_nested_too_deeply_has_no_name_in_the_balance() -> None:
+    pipeline = Pipeline(Path(), Path(), (), ("event.id",), (), has_plain_events=True, makes_many_rows=False)
+    assert pipeline.identity("m-1", b'{"id": "e-1"}') == "e-1"
+    assert pipeline.identity("m-1", b"[" * 100_000) is None
 
 
 def test_the_users_documents_come_before_the_shipped_ones_of_the_same_path(tmp_path: Path) -> None:

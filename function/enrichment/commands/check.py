@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,11 +60,10 @@ def run(options: argparse.Namespace) -> int:
         import rich  # noqa: F401
     except ImportError:
         return _complain('the command needs a package that is not installed: pip install "rich>=15"')
-    try:
-        sample, profile = _contents(options.event), _contents(options.profile)
-    except OSError as error:
-        return _complain(f"{error.filename} cannot be read: {error.strerror}")
+    unread: list[str] = []
+    sample, profile = _contents(options.event, unread), _contents(options.profile, unread)
     report = check(options.pipeline, options.table, sample, profile, dict(options.attribute))
+    report = replace(report, problems=(*unread, *report.problems))
     _show(report, made_up=sample is None, explain=options.explain)
     return 1 if report.problems else 0
 
@@ -75,10 +75,15 @@ def _attribute(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _contents(name: str | None) -> bytes | None:
+def _contents(name: str | None, unread: list[str]) -> bytes | None:
+    """Return what a file holds; None for no file, and for one that cannot be read, which is noted."""
     if name is None:
         return None
-    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        unread.append(f"{name} cannot be read: {error.strerror}.")
+    return None
 
 
 def _complain(problem: str) -> int:

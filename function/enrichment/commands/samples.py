@@ -29,7 +29,7 @@ def split(content: bytes) -> Sequence[bytes]:
     if content.lstrip()[:1] == b"[":
         try:
             return [bytes(event) for event in msgspec.json.decode(content, type=list[msgspec.Raw])]
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return [content]
     lines = [line for line in content.splitlines() if line.strip()]
     if len(lines) > 1 and _is_json(lines[0]):

@@ -1,6 +1,7 @@
 """JSON read so strictly that two readers cannot disagree about what it said."""
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ MAX_DEPTH = 500
 """Nesting a BigQuery JSON column takes (https://cloud.google.com/bigquery/quotas)."""
 
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class NotJsonError(ValueError):
@@ -68,7 +70,7 @@ def _parse(data: bytes) -> object:
     except msgspec.ValidationError as error:
         raise NotValidError(str(error)) from None
     except msgspec.DecodeError as error:
-        raise NotJsonError(str(error)) from None
+        raise NotJsonError(_problem(data, str(error))) from None
     except UnicodeDecodeError:
         raise NotJsonError("the text is not UTF-8") from None
     except RecursionError:
@@ -77,6 +79,20 @@ def _parse(data: bytes) -> object:
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
         raise NotValidError(f"nested deeper than {MAX_DEPTH} levels")
     return document
+
+
+def _problem(data: bytes, parser_says: str) -> str:
+    """Say what is wrong with a text. The parser calls some texts truncated that nothing was cut from."""
+    if not data.strip():
+        return "it is empty"
+    if _SURROGATE.search(data):
+        try:
+            json.dumps(json.loads(data), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return "a text in it has half of a surrogate pair, which is no character: correct what cuts texts there"
+        except (ValueError, RecursionError):
+            pass
+    return parser_says
 
 
 def _unambiguous(data: bytes, document: object) -> bool:

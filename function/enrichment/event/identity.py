@@ -68,19 +68,28 @@ def hashed(data: bytes) -> str:
     return _HASHED + hashlib.sha256(data).hexdigest()
 
 
-def content_digest(*documents: object) -> str:
-    """Return a digest of parsed JSON, the same whatever the order of keys and the white space were.
+class ContentDigest:
+    """A digest of parsed JSON, the same whatever the order of keys and the white space were.
+
+    An event is read once for it, however many items of it are to be told apart: with 10,000 items in 10 MB, an event
+    for each would be 100 GB.
 
     Args:
-        documents: What it is of.
-
-    Returns:
-        24 hexadecimal digits.
+        document: What it is of.
     """
-    digest = hashlib.blake2b(digest_size=12)
-    for document in documents:
-        digest.update(_CANONICAL.encode(document))
-    return digest.hexdigest()
+
+    def __init__(self, document: object) -> None:
+        self._of_document = hashlib.blake2b(_CANONICAL.encode(document), digest_size=12)
+
+    def hexdigest(self) -> str:
+        """Return 24 hexadecimal digits."""
+        return self._of_document.hexdigest()
+
+    def with_item(self, item: object) -> str:
+        """Return the digest of the document and one item of it."""
+        digest = self._of_document.copy()
+        digest.update(_CANONICAL.encode(item))
+        return digest.hexdigest()
 
 
 def suffixed(row_id: str, suffix: str) -> str:

@@ -91,7 +91,7 @@ def read(body: bytes) -> Message:
         envelope = msgspec.json.decode(body, type=_Envelope)
         publish_time = _publish_time(envelope.message.publish_time)
     except msgspec.DecodeError as error:
-        raise _invalid(str(error)) from None
+        raise _invalid(str(error) if body.strip() else "its body is empty") from None
     except UnicodeDecodeError:
         raise _invalid("it holds text that is not Unicode") from None
     except RecursionError:

@@ -152,14 +152,17 @@ def _cloudevent(part: Part) -> Document:
     cloudevent = _checked(
         {name: value for name, value in envelope.items() if name not in ("data", "data_base64")}
     )
-    if "data_base64" in envelope:
+    encoded = envelope.get("data_base64")
+    if encoded is not None:
+        if envelope.get("data") is not None:
+            raise _invalid("the CloudEvent has both data and data_base64")
         try:
-            data = msgspec.convert(envelope["data_base64"], bytes)
+            data = msgspec.convert(encoded, bytes)
         except msgspec.ValidationError:
             raise _invalid("data_base64 of the CloudEvent is no base64") from None
     else:
         data = bytes(raw.get("data", b"null"))
-    if not isinstance(envelope.get("data"), dict) and "data_base64" not in envelope:
+    if not isinstance(envelope.get("data"), dict) and encoded is None:
         raise _invalid("data of the CloudEvent is not a JSON object")
     return msgspec.structs.replace(_json(data), cloudevent=cloudevent)
 

@@ -4,6 +4,7 @@ An expression is read as the tree that JMESPath parses it into. Names at its top
 the roots are. Names behind a projection, a pipe or a dot are looked up in the value on their left.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -41,6 +42,8 @@ def check_tree(tree: Tree, roots: Collection[str], arities: Mapping[str, tuple[i
     for node in _nodes(tree):
         if node["type"] == "function_expression":
             _check_call(node, arities)
+        elif node["type"] == "literal":
+            _check_literal(node["value"])
         elif node["type"] == "pipe":
             _check_pipe(node, roots)
         elif node["type"] == "subexpression":
@@ -132,6 +135,16 @@ def _check_call(node: Tree, arities: Mapping[str, tuple[int, bool]]) -> None:
     if given < least or (given > least and not more):
         wanted = f"{least} argument{'' if least == 1 else 's'}{' or more' if more else ''}"
         raise ExpressionError(f"{name}() takes {wanted}, and has {given}")
+
+
+def _check_literal(value: object) -> None:
+    """Refuse what Python's reader takes and JSON does not have: it could be written for no event."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ExpressionError("a text in it has half of a surrogate pair, which is no character") from None
+    except ValueError:
+        raise ExpressionError("NaN and Infinity are not JSON, and stand between no back quotes") from None
 
 
 def _check_pipe(node: Tree, roots: Collection[str]) -> None:

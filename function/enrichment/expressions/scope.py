@@ -24,7 +24,7 @@ class Scope:
         texts: The roots whose original JSON text is known, by name. A whole root is written as it came.
     """
 
-    __slots__ = ("_document", "declared", "roots", "texts")
+    __slots__ = ("_base", "_document", "_more", "declared", "roots", "texts")
 
     def __init__(
         self,
@@ -36,18 +36,25 @@ class Scope:
         self.declared = declared
         self.texts: Mapping[str, str] = texts or {}
         self._document: dict[str, object] | None = None
+        self._base: Scope | None = None
+        self._more: Mapping[str, object] = _NONE
 
     def extended(self, roots: Mapping[str, object], texts: Mapping[str, str] | None = None) -> "Scope":
         """Return a scope with more roots, such as a profile, or `item` and `index`."""
         scope = Scope({**self.roots, **roots}, self.declared, {**self.texts, **(texts or {})})
-        if self._document is not None:
-            scope._document = self._document | {name: _plain(value) for name, value in roots.items()}
+        scope._base, scope._more = self, roots
         return scope
 
     @property
     def document(self) -> Mapping[str, object]:
-        """The roots as JSON. Made at the first use, since plain paths do without."""
-        if self._document is None:
+        """The roots as JSON. Made at the first use, since plain paths do without.
+
+        The rows of one event share the event's own part of it, which may be as large as a message.
+        """
+        if self._document is None and self._base is not None:
+            added = {name: _plain(value) for name, value in self._more.items()}
+            self._document = {**self._base.document, **added}
+        elif self._document is None:
             document = {name: _plain(value) for name, value in self.roots.items()}
             event = document.get(EVENT)
             if isinstance(event, dict):

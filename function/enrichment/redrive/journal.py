@@ -38,6 +38,9 @@ class State(enum.StrEnum):
     REFUSED = "refused"
 
 
+_BEGINNINGS = (b'{"run":"', b'{"state":"')
+"""How each line begins."""
+
 _ENTRY_STATES = frozenset(state.value for state in State if state)
 
 
@@ -140,7 +143,9 @@ class Journal:
             lines = self._path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
-        lines.pop()  # empty, or the half of a line that a run was killed over and did not act upon
+        rest = lines.pop()  # empty, or the half of a line that a run was killed over and did not act upon
+        if not _may_begin_a_line(rest):
+            lines.append(rest)  # this may be any file of the user's, and is to be left alone
         for number, line in enumerate(lines, 1):
             document = _document(line)
             if document is None:
@@ -176,12 +181,16 @@ class Journal:
         )
 
 
+def _may_begin_a_line(rest: bytes) -> bool:
+    return any(rest.startswith(begin) or begin.startswith(rest) for begin in _BEGINNINGS)
+
+
 def _document(line: bytes) -> dict[str, Any] | None:
     """Return what a line holds, None if it is no line of a journal."""
     try:
         document = json.loads(line)
         at, state, keys = document["at"], document.get("state", ""), document.get("keys", [])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     is_run = document.get("run") in ("open", "closed")
     is_entry = state in _ENTRY_STATES and isinstance(keys, list) and all(isinstance(key, str) for key in keys)

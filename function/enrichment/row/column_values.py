@@ -215,9 +215,15 @@ def _float(value: object, _: ColumnOptions) -> Json:
         if value.lower() in _NOT_FINITE:
             return value
         value = float(value) if _FLOAT.fullmatch(value) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ColumnValueError("must be a number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer that to_number() or sum() gave
+        number = math.inf
+    if not math.isfinite(number):
+        raise ColumnValueError("must be a number")
+    return number
 
 
 _EXACT = decimal.Context(prec=1_000, rounding=decimal.ROUND_HALF_UP)  # more digits than _FLOAT lets through

@@ -104,6 +104,8 @@ def _load(path: Path, problems: list[str]) -> Mapping[str, object] | None:
         problems.append(f"{path.name}: is not UTF-8.")
     except ValueError as error:  # a TOMLDecodeError, or a number too long for Python to read
         problems.append(f"{path.name}: is not TOML: {error}.")
+    except RecursionError:
+        problems.append(f"{path.name}: is nested too deeply to be read.")
     return None
 
 

@@ -29,6 +29,8 @@ def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
         problems.append(f"{path.name}: cannot be read from {path}: {error.strerror}.")
     except UnicodeDecodeError:
         problems.append(f"{path.name}: is not UTF-8.")
+    except RecursionError:
+        problems.append(f"{path.name}: is nested too deeply to be read.")
     except msgspec.DecodeError as error:
         problems.append(f"{path.name}: is no table resource of BigQuery's API: {error}.")
     else:

@@ -194,7 +194,7 @@ def event_id_of(data: bytes) -> str | None:
     """Return the event's own id, where the payload is a JSON object with a string for it."""
     try:
         event = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     event_id = event.get("event_id") if isinstance(event, dict) else None
     return event_id if isinstance(event_id, str) and event_id else None

@@ -48,7 +48,7 @@ def load_profiles(path: pathlib.Path, echo: str = "user_id") -> dict[str, dict[s
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProfilesError(f"Cannot read the profiles in {path}: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProfilesError(f"Cannot read the profiles in {path}: not JSON in UTF-8 ({error}).") from error
     if isinstance(content, dict):
         entries = [(key, f"the profile {key!r}", profile) for key, profile in content.items()]

@@ -175,7 +175,7 @@ class Pipeline:
             return None
         try:
             value = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         for key in path[1].removeprefix(".").split("."):
             value = value.get(key) if isinstance(value, dict) else None
@@ -245,7 +245,7 @@ def _toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise LabError(f"{file}: the pipeline cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabError(f"{file}: the pipeline is not TOML in UTF-8: {error}") from None
 
 
@@ -255,7 +255,7 @@ def _table(file: Path) -> dict[str, Any]:
         [(column["name"], column["type"]) for column in document["schema"]["fields"]]
     except OSError as error:
         raise LabError(f"{file}: the table's definition cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise LabError(
             f"{file}: this is no table resource of BigQuery's API: it needs schema.fields, each with name and type;"
             " see function/enrichment/table.json"
