@@ -18,7 +18,7 @@ demo: $(READY) ## send events through the whole system and show what became of e
 	@$(BIN)/meshlab demo
 
 test: $(READY) ## run every test (PYTEST_ARGS="-k words" for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 mutants: $(READY) ## ask every mutant of the policies in infra/mesh; `make test` asks one of each operator
 	@MUTANTS=all $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/infra/test_every_egress_condition_counts.py \
