@@ -109,7 +109,7 @@ def _annotation(annotation: object) -> str:
 
 
 def _plain(annotation: str) -> str:
-    """An annotation without modules, quotes, and the way in which Python writes an unpacked dictionary."""
+    """Return an annotation without modules, quotes, and the way in which Python writes an unpacked dictionary."""
     quotes = "" if "Literal[" in annotation else "['\"]|"
     short = re.sub(rf"{quotes}\b(?:[a-z_][a-z_0-9]*\.)+(?=[A-Z])|\+(?=[A-Z])", "", annotation)
     return re.sub(r"\*<class (\w+)>", r"Unpack[\1]", short)
@@ -124,7 +124,7 @@ def _first_paragraph(value: object) -> str:
 
 
 def _prose(doc: str) -> Iterator[str]:
-    """A docstring in Google's style as Markdown: prose as it is, its sections as lists."""
+    """Return a docstring in Google's style as Markdown: prose as it is, its sections as lists."""
     section = re.compile(rf"^({'|'.join(_SECTIONS)}):$", re.MULTILINE)
     text, *rest = section.split(doc)
     if text.strip():
@@ -147,7 +147,7 @@ def _fenced(text: str) -> str:
 
 
 def _items(body: str) -> tuple[list[str], str]:
-    """The entries of a section, and the prose that follows it."""
+    """Return the entries of a section, and the prose that follows it."""
     lines = body.strip("\n").split("\n")
     inside = []
     while lines and (not lines[0].strip() or lines[0].startswith("    ")):

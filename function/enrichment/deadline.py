@@ -19,7 +19,7 @@ class TimeBudget(msgspec.Struct, frozen=True):
 
     @classmethod
     def within(cls, ack_deadline_s: float, timeout_s: float) -> "TimeBudget":
-        """Derives the budget from whoever stops waiting first, less a tenth (and no less than a second) to answer in.
+        """Derive the budget from the side that stops waiting first, less a tenth, or at least a second, to answer in.
 
         An answer that comes later is none: for a push subscription the acknowledgement deadline is also how long
         Pub/Sub waits for it, and Cloud Run ends a request at the function's timeout. Both then deliver again while
@@ -33,7 +33,7 @@ class TimeBudget(msgspec.Struct, frozen=True):
         return cls(max(whole_s - max(whole_s * _RESERVE, _MIN_RESERVE_S), whole_s / 2))
 
     def start(self) -> "EventTime":
-        """Starts the clock for one delivery."""
+        """Start the clock for one delivery."""
         end = meshpass.Deadline.after(self.total_s)
         return EventTime(lookup=meshpass.Deadline(end.at - self.total_s * (1 - _LOOKUP_SHARE)), end=end)
 

@@ -145,7 +145,7 @@ class HttpLookup:
         Returns:
             The profile as the service gave it, or a JSON object whose `error` says why not.
         """
-        # Loaded already by whoever made the request, and of no use to the other entry point.
+        # Loaded already by the framework that made the request, and of no use to the other entry point.
         from starlette.responses import Response
 
         started_at = self._clock()

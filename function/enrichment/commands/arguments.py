@@ -8,7 +8,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def moment(text: str) -> datetime:
-    """Reads a date, which begins in UTC, or a time with its offset.
+    """Read a date, which begins in UTC, or a time with its offset.
 
     Raises:
         ArgumentTypeError: it is neither.

@@ -136,7 +136,7 @@ def _rendered(report: Report, what: str) -> "Table":
 
 
 def _explained(report: Report, what: str) -> "Table":
-    """The way of each column; a line for each step."""
+    """Return the way of each column; a line for each step."""
     from rich.text import Text
 
     table = _table(f"The way of {what} into its row", ("column", "step", "gives"), report)
@@ -170,5 +170,5 @@ def _short(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """The text with everything that a terminal would act on, or hide, written as an escape."""
+    """Return the text with everything that a terminal would act on, or hide, written as an escape."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

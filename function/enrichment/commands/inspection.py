@@ -128,7 +128,7 @@ def check(
 def _parts(
     config: PipelineConfig, data: bytes, attributes: dict[str, str], problems: list[str]
 ) -> list[event.Part]:
-    """The events in the data of one sample message; none where they cannot be found, which is noted."""
+    """Return the events in the data of one sample message; none where they cannot be found, which is noted."""
     message = Message(data, attributes, "1234567890", samples.NOW)
     try:
         return event.split(message, config.event)
@@ -255,7 +255,7 @@ class _Trial:
         self.problems.append(sentence)
 
     def lines(self, fields: Iterable[TableField]) -> tuple[Line, ...]:
-        """The table's columns with what this event gives them; those that are written of a table of `[[tables]]`."""
+        """Return the table's columns with what this event gives them; of one of `[[tables]]` those that are written."""
         if self.table:
             fields = [
                 TableField(column.name, column.type, column.repeated, column.required)
@@ -290,7 +290,7 @@ def _reads(column: Column, name: str) -> bool:
 
 
 def _numbered(problems: Sequence[Sequence[str]]) -> list[str]:
-    """The problems of all events; with the numbers of those that have each, where there are several events."""
+    """Return the problems of all events; with the numbers of those that have each, where there are several events."""
     if len(problems) == 1:
         return list(problems[0])
     events: dict[str, list[int]] = {}

@@ -110,7 +110,7 @@ def _parsed(number: int, event: bytes) -> dict[str, Any]:
 
 
 def _event_id(documents: Sequence[Mapping[str, object]]) -> str:
-    """The source of what names an event: a string that every sample has and no two share."""
+    """Return the source of what names an event: a string that every sample has and no two share."""
     for name in _ID_NAMES:
         values = [document.get(name) for document in documents]
         if all(is_name(value, MAX_LENGTH) for value in values) and len(set(values)) == len(values):
@@ -119,7 +119,7 @@ def _event_id(documents: Sequence[Mapping[str, object]]) -> str:
 
 
 def _key(lookup_path: str, documents: Sequence[Mapping[str, object]]) -> tuple[str, str]:
-    """The field that the path names, and its type."""
+    """Return the field that the path names, and its type."""
     if not lookup_path:
         return "", ""
     names = re.findall(r"\{([^{}]*)\}", lookup_path)
@@ -187,7 +187,7 @@ def _columns(
 def _leaves(
     documents: Sequence[object], path: tuple[str, ...] = ()
 ) -> Iterable[tuple[tuple[str, ...], list[object]]]:
-    """The paths that become columns, with what the samples have there."""
+    """Return the paths that become columns, with what the samples have there."""
     keys = dict.fromkeys(key for document in documents if isinstance(document, dict) for key in document)
     for key in keys:
         values = [document[key] for document in documents if isinstance(document, dict) and key in document]
@@ -201,7 +201,7 @@ def _leaves(
 
 
 def _source(path: tuple[str, ...]) -> str:
-    """The expression for a path into the event."""
+    """Return the expression for a path into the event."""
     if all(map(_PLAIN_KEY.fullmatch, path)):
         return ".".join(("event", *path))
     quoted = (key if _IDENTIFIER.fullmatch(key) else json.dumps(key) for key in path)
@@ -217,7 +217,7 @@ class _Kind:
 
 
 def _kind(name: str, values: Sequence[object]) -> _Kind:
-    """The type of column that takes all of these values."""
+    """Return the type of column that takes all of these values."""
     if not values:
         return _Kind("JSON")
     if unit := _unit(name, values):
@@ -291,7 +291,7 @@ def _is_json_text(text: str) -> bool:
 
 
 def _name(path: tuple[str, ...], taken: set[str]) -> str:
-    """A column's name for a path: words in lower case with underscores between."""
+    """Return a column's name for a path: words in lower case with underscores between."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", "_".join(path))
     name = re.sub(r"[^a-z0-9]+", "_", words.lower(), flags=re.ASCII).strip("_")[: _MAX_NAME - 10] or "field"
     if name[0].isdigit() or _RESERVED.match(name):

@@ -234,7 +234,7 @@ class _Columns:
         return ", ".join(ids)
 
     def _content(self) -> str:
-        """The columns that hold what the publisher sent: the whole event where there is a column of it."""
+        """Return the columns that hold what the publisher sent: the whole event where there is a column of it."""
         whole = [_EVENT] if _EVENT in self._by_source else []
         sources = whole or [source for source in self._by_source if _OF_EVENT.match(source)]
         if not sources:

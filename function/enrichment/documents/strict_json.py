@@ -22,7 +22,7 @@ class NotValidError(ValueError):
 
 
 def parse(data: bytes) -> object:
-    """Reads one JSON text.
+    """Read one JSON text.
 
     Beyond RFC 8259's grammar it refuses what parsers read differently from one another, since the columns
     taken from the text and the text itself would then tell different stories: a key named twice in one object
@@ -46,7 +46,7 @@ def parse(data: bytes) -> object:
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """Reads one JSON text that must be an object.
+    """Read one JSON text that must be an object.
 
     Args:
         data: The bytes, as for `parse`.

@@ -8,7 +8,7 @@ class NoObjectError(ValueError):
 
 
 def find(document: object, path: Sequence[str]) -> object:
-    """Finds what stands under a path of keys.
+    """Find what stands under a path of keys.
 
     Args:
         document: Where to start.

@@ -9,8 +9,7 @@ from enrichment.settings.model import Field, FieldType
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
-# Control characters have no place in a name: they hide in logs, and in a path or an insertId they are
-# trouble.
+# Control characters have no place in a name: they hide in logs, and break paths and insertIds.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -19,7 +18,7 @@ class FieldValueError(ValueError):
 
 
 def checked(field: Field, value: object) -> object:
-    """Checks a value that is there.
+    """Check a value that is there.
 
     Args:
         field: What was declared.

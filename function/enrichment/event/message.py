@@ -241,7 +241,7 @@ def _publish_time(text: str) -> datetime:
 
 
 def _attempt(value: object) -> int:
-    # Nobody's event is bad for a counter that reads oddly.
+    # A counter that cannot be read makes no event a bad one.
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_ATTEMPT:
         return value
     return 0

@@ -85,7 +85,7 @@ def _collect(node: Tree, found: dict[tuple[str, ...], None]) -> None:
 
 
 def _beginning(node: Tree) -> tuple[tuple[str, ...], bool]:
-    """The plain keys that a node begins with, and whether they are all of it."""
+    """Return the plain keys that a node begins with, and whether they are all of it."""
     kind = node["type"]
     if kind == "field":
         return (node["value"],), True
@@ -110,7 +110,7 @@ def _nodes(node: Tree) -> Iterator[Tree]:
 
 
 def _tops(node: Tree) -> Iterator[Tree]:
-    """The nodes that read the scope itself."""
+    """Return the nodes that read the scope itself."""
     kind = node["type"]
     if kind in ("literal", "expref"):
         return

@@ -76,7 +76,7 @@ def message_root(
 
 
 def _plain(value: object) -> object:
-    """The value with timestamps as text. Timestamps stand at most one level deep in a root that is no document."""
+    """Return the value with timestamps as text; they stand at most one level deep in a root that is no document."""
     if isinstance(value, datetime):
         return rfc3339(value)
     if isinstance(value, dict) and isinstance(time := value.get("publish_time"), datetime):
@@ -85,7 +85,7 @@ def _plain(value: object) -> object:
 
 
 def _with_declared(document: dict[str, object], declared: Mapping[str, object]) -> dict[str, object]:
-    """The event with the checked values of its declared fields. Copies only what changes."""
+    """Return the event with the checked values of its declared fields. Copies only what changes."""
     changed = document
     for name, value in declared.items():
         path = name.split(".")

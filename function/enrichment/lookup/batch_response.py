@@ -113,7 +113,7 @@ def _by_key(
 
 
 def _items(batch: BatchRules, body: bytes) -> Sequence[tuple[object, msgspec.Raw]]:
-    """The profiles, each parsed and as it came."""
+    """Return the profiles, each parsed and as it came."""
     where = ".".join(batch.results)
     try:
         found: object = strict_json.parse(body)

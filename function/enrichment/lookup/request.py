@@ -152,7 +152,7 @@ class Requests:
         return failure("event_invalid", f"{self._place}.{setting}: {source.text} {error}")
 
     def _key(self, value: object, setting: str) -> str | int:
-        """The value as it stands in the path, or in a batch."""
+        """Return the value as it stands in the path, or in a batch."""
         key = _scalar(value)
         if key is None or isinstance(key, bool | float):
             raise self._invalid(setting, "must be a string or a whole number")
@@ -161,7 +161,7 @@ class Requests:
         return key
 
     def _parameter(self, value: object, setting: str) -> Text:
-        """The value as text, or one text for each value of a list; empty where there is nothing to send."""
+        """Return the value as text, or one text for each value of a list; empty where there is nothing to send."""
         if value is None:
             return ""
         if isinstance(value, list):
@@ -175,7 +175,7 @@ class Requests:
         return found if isinstance(found, str) else msgspec.json.encode(found).decode()
 
     def _filled(self, template: Body, setting: str, scope: Scope, filled: list[object]) -> object:
-        """The body with values in the places of its sources, which are noted in `filled`.
+        """Return the body with values in the places of its sources, which are noted in `filled`.
 
         A field without a value is left out.
         """

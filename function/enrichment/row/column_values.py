@@ -156,7 +156,7 @@ def _unknown_fields(unknown: set[str]) -> str:
 
 
 def _kind(value: object) -> str:
-    """The JSON type of a value with its article."""
+    """Return the JSON type of a value with its article."""
     match value:
         case bool():
             return "a boolean"
@@ -234,7 +234,7 @@ _BIGNUMERIC_LIMIT = (
 
 
 def _decimal(scale: int, lowest: int, highest: int, about: str) -> Callable[[object, ColumnOptions], Json]:
-    """The conversion to a number that counts units of its last digit, from `lowest` to `highest` of them."""
+    """Return the conversion to a number that counts units of its last digit, from `lowest` to `highest` of them."""
 
     def convert(value: object, options: ColumnOptions) -> Json:
         text = value if isinstance(value, str) else repr(value)
@@ -266,7 +266,7 @@ _MAX_MILLISECONDS = 10_000_000_000_000
 
 
 def _instant(value: object, options: ColumnOptions) -> datetime:
-    """The instant that a value names; ValueError or OverflowError if it names none."""
+    """Return the instant that a value names; ValueError or OverflowError if it names none."""
     unit = options.unit_digits
     match value:
         case datetime():
@@ -300,7 +300,7 @@ def _timestamp(value: object, options: ColumnOptions) -> Json:
 def _of_calendar(
     form: str, what: str, write: Callable[[datetime], str], of_instants: bool = True
 ) -> Callable[[object, ColumnOptions], Json]:
-    """The conversion to civil time. Of an instant it is taken in UTC, where the file gives numbers a unit."""
+    """Return the conversion to civil time. Of an instant it is taken in UTC, where the file gives numbers a unit."""
 
     def convert(value: object, options: ColumnOptions) -> Json:
         try:

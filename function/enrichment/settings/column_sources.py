@@ -208,7 +208,7 @@ def _listed(kinds: frozenset[str]) -> str:
 
 
 def _event_names(path: tuple[str, ...]) -> list[str]:
-    """The dotted names of a path into the event, the shortest first."""
+    """Return the dotted names of a path into the event, the shortest first."""
     keys = path[1:] if path[0] == "event" else ()
     return [".".join(keys[:length]) for length in range(1, len(keys) + 1)]
 
@@ -218,7 +218,7 @@ def _is_broken(path: tuple[str, ...], declared: Declared) -> bool:
 
 
 def _scalar_around(path: tuple[str, ...], declared: Declared) -> str:
-    """The declared field that a path leads into although nothing can be inside of it, empty if there is none."""
+    """Return the declared field that a path leads into although nothing can be inside of it, empty if there is none."""
     for name in _event_names(path)[:-1]:
         field = declared.fields.get(name)
         if field is not None and field.type is not FieldType.JSON:

@@ -129,7 +129,7 @@ def _with_expression(entry: _Entry, roots: Mapping[str, Root]) -> _Entry | None:
 
 
 def _column(entry: _Entry, target: TableField) -> Column:
-    """The column, with its default as BigQuery takes it."""
+    """Return the column, with its default as BigQuery takes it."""
     default: object = None
     writable = not column_sources.unwritable(target)
     for key, value in (("default", entry.default), ("value", entry.constant)):

@@ -146,7 +146,7 @@ class AskedReader:
             return None
 
     def _body(self, section: Section, key: str, value: object) -> Body:
-        """The body with each of its texts read as an expression."""
+        """Return the body with each of its texts read as an expression."""
         if isinstance(value, dict):
             inner = section.section(key)
             return {name: self._body(inner, name, item) for name, item in value.items()}
@@ -159,7 +159,7 @@ class AskedReader:
 
 
 def _path_problem(path: str, names: list[str]) -> str:
-    """What is wrong with a path's template, to follow the path; empty if nothing is."""
+    """Return what is wrong with a path's template, to follow the path; empty if nothing is."""
     literal = _PLACEHOLDER.sub("", path) if names else path
     if not _LITERAL.fullmatch(literal) or "//" in path:
         return "; it must start with a slash and hold no query and no empty segment."

@@ -1,4 +1,4 @@
-"""`pipeline.toml`, read and checked against the table before the first event. The file tells what its keys mean."""
+"""`pipeline.toml`, read and checked against the table before the first event. The file says what its keys mean."""
 
 import tomllib
 from collections.abc import Mapping

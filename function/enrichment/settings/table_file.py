@@ -11,7 +11,7 @@ _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 
 
 def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
-    """Reads the columns out of a table resource of BigQuery's API.
+    """Read the columns out of a table resource of BigQuery's API.
 
     A type that rows cannot be written for is no mistake until a column of it is asked for, so any is taken here.
     Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema

@@ -86,13 +86,13 @@ def upstream_cases(gateway: Gateway, teams: Sequence[Team]) -> dict[str, Object]
 
 
 def _neighbours(team: Team, teams: Sequence[Team]) -> list[Team]:
-    """The team after this one: near misses between every two teams would grow with their square."""
+    """Return the team after this one: near misses between every two teams would grow with their square."""
     following = teams[(teams.index(team) + 1) % len(teams)]
     return [following] if following is not team else []
 
 
 def _own_pods(team: Team) -> Iterator[Case]:
-    """What the mesh does for the team's own pods before anything is said about them."""
+    """Return what the mesh does for the team's own pods before anything is said about them."""
     client = client_of(team)
     namespace, _, name = client.partition("/")
     request = f"GET http://{name}.{namespace}/"
@@ -112,7 +112,7 @@ def _own_pods(team: Team) -> Iterator[Case]:
 
 
 def _outside_the_registry(team: Team) -> Iterator[Case]:
-    """What no team may reach."""
+    """Return what no team may reach."""
     client = client_of(team)
     unknown, refused = {"status": 502, "proxy": client}, {"refused": True, "proxy": client}
     namespace, _, name = OUTSIDER.partition("/")

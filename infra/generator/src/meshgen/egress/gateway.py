@@ -150,7 +150,7 @@ def gateway_objects(gateway: Gateway, teams: Sequence[Team]) -> list[Object]:
 
 
 def _gateway(gateway: Gateway, hosts: Sequence[Access]) -> Object:
-    """The listeners. A server's host list is generated: what no team may reach has no filter chain."""
+    """Return the listeners. A server's host list is generated: what no team may reach has no filter chain."""
     servers: list[dict[str, Any]] = []
     if originated := [access.host for access in hosts if access.tls == "originate"]:
         # HTTPS: the mesh's own mTLS around plain HTTP.

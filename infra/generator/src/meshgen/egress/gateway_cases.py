@@ -120,11 +120,11 @@ def _foreign(probe: Probe, domain: str, authority: str, namespace: str = "") -> 
 
 
 def _with_host(probe: Probe, host: str) -> Request:
-    """The allowed request with the server name of the host and another Host header."""
+    """Return the allowed request with the server name of the host and another Host header."""
     method, path = probe.allowed
     return {"method": method, "url": f"https://{probe.host}{path}", "headers": {"host": host}}
 
 
 def _plain(request: Request) -> Request:
-    """The request without TLS of its own."""
+    """Return the request without TLS of its own."""
     return request.replace("https://", "http://") if isinstance(request, str) else {"tcp": request["tls"]}

@@ -80,7 +80,7 @@ def _rule_for_gateway(gateway: Gateway, team: Team) -> Object:
 
 
 def _entry(gateway: Gateway, team: Team, access: Access) -> Object:
-    """The host as the team's sidecars know it: it leads to the gateway even where its route is missing."""
+    """Return the host as the team's sidecars know it: it leads to the gateway even where its route is missing."""
     protocol = "HTTP" if access.tls == "originate" else "TLS"
     name = protocol.lower()
     spec = {

@@ -71,7 +71,7 @@ def _called(ingress: Ingress) -> Iterator[str]:
 
 
 def _issuers(callers: tuple[Caller, ...], contract: Mapping[str, str]) -> Iterator[str]:
-    """An issuer has one spelling and one set of keys: both proxies check its tokens by one rule."""
+    """Refuse an issuer of two spellings or two sets of keys: both proxies check its tokens by one rule."""
     for first, second in combinations(callers, 2):
         if _value(first.issuer, contract) != _value(second.issuer, contract):
             continue
@@ -123,7 +123,7 @@ def _may_be_equal(one: str, other: str) -> bool:
 
 
 def _same_workloads(services: tuple[Service, ...]) -> Iterator[str]:
-    """A pod has all labels of a selector, and more: two selectors meet unless they give one label two values."""
+    """Refuse two services that one pod may match: selectors meet unless they give one label two values."""
     for first, second in combinations(services, 2):
         apart = any(second.labels.get(key, value) != value for key, value in first.labels.items())
         if first.namespace == second.namespace and not apart:

@@ -122,12 +122,12 @@ def istiod() -> Rule:
 
 
 def gateway_ports(gateway: Gateway) -> tuple[int, int]:
-    """What the gateway's pods listen on: policies are checked after a Service's address has become a pod's."""
+    """Return what the gateway's pods listen on: policies are checked after a Service's address has become a pod's."""
     return gateway.originate.target, gateway.passthrough.target
 
 
 def egress_gateway(gateway: Gateway) -> Rule:
-    """The egress gateway's listeners."""
+    """Return the egress gateway's listeners."""
     return rule([namespaces([gateway.namespace], gateway.labels)], tcp=gateway_ports(gateway))
 
 
@@ -143,12 +143,12 @@ def internet(ports: Iterable[int]) -> Rule:
 
 
 def api_server(environment: Environment) -> Rule:
-    """The Kubernetes API server, which istiod watches."""
+    """Return the Kubernetes API server, which istiod watches."""
     return rule([_block(cidr) for cidr in environment.api_server], tcp=[443])
 
 
 def webhook_callers(environment: Environment) -> Rule:
-    """The API server's calls of istiod's webhooks."""
+    """Return the API server's calls of istiod's webhooks."""
     if environment.webhook_calls == "direct":
         peers = [_block(cidr) for cidr in environment.api_server]
     else:
