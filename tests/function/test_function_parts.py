@@ -67,7 +67,7 @@ def test_encodings_are_undone_in_their_order(data: bytes, encodings: tuple[str, 
 
 @given(st.binary(max_size=200), st.lists(st.sampled_from(["gzip", "zlib", "base64"]), max_size=4))
 def test_what_is_encoded_again_is_what_was_published(data: bytes, encodings: list[str]) -> None:
-    assert encoding.undo(encoding.redo(data, encodings), encodings) == data
+    assert encoding.undo(encoding.redo(data, encodings), encodings, 10_000) == data
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,30 @@ def test_data_in_another_encoding_is_refused_by_its_name(data: bytes, encodings:
 
 @pytest.mark.parametrize("name", ["gzip", "zlib"])
 def test_a_bomb_is_refused_and_not_unpacked(name: str) -> None:
-    bomb = encoding.redo(b"[" + b" " * (encoding.MAX_BYTES + 1), (name,))
+    bomb = encoding.redo(b"[" + b" " * 16 * 1024 * 1024, (name,))
     assert len(bomb) < 100_000
-    assert "holds more than" in refused(bomb, shaped(encodings=(name,)))
+    assert "holds more than 16777216 bytes" in refused(bomb, shaped(encodings=(name,)))
     twice = encoding.redo(bomb, (name,))
     assert "holds more than" in refused(twice, shaped(encodings=(name, name)))
+
+
+@pytest.mark.parametrize("name", ["base64", "gzip", "utf-16", "utf-8-bom", "zlib"])
+def test_the_pipeline_says_how_much_is_unpacked(name: str) -> None:
+    data = encoding.redo(TEXT, (name,))
+    shape = shaped(encodings=(name,), max_unpacked_bytes=len(TEXT))
+    assert decoded(data, shape)[0].document == EVENT
+    refusal = refused(data, replace(shape, max_unpacked_bytes=len(TEXT) - 1))
+    assert refusal.startswith("data_undecodable")
+    assert "raise max_unpacked_bytes in [event]" in refusal
+
+
+def test_the_values_of_all_lines_of_a_message_are_limited_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enrichment.documents.strict_json.MAX_VALUES", 7)
+    line = b'{"id": "a", "user": "u"}\n'
+    assert len(event.split(replace(MESSAGE, data=line * 3), LINES)) == 3
+    refusal = refused(line * 4, LINES)
+    assert refusal.startswith("event_invalid")
+    assert "more than 7 values" in refusal
 
 
 def test_many_members_of_gzip_take_one_pass() -> None:

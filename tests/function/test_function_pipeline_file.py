@@ -282,6 +282,11 @@ def test_a_field_that_cannot_be_declared_so_is_named(
         (('id = "event.id"\n[e', 'id = "event.a == event.b"\n[e'), "event.id", "must be an expression"),
         (("[event]", '[event]\nencoding = ["gzip", "zip"]'), "event.encoding", "Did you mean gzip?"),
         (("[event]", "[event]\nencoding = 7"), "event.encoding", "must be a list"),
+        (
+            ("[event]", "[event]\nmax_unpacked_bytes = 67108865"),
+            "event.max_unpacked_bytes",
+            "1 to 67,108,864",
+        ),
         (("[event]", '[event]\nformat = "ndjsn"'), "event.format", "Did you mean ndjson?"),
         (("[event]", '[event]\nformat = "avro"'), "event.schema", "is missing"),
         (("[event]", '[event]\nformat = "avro"\nschema = "none.avsc"'), "event.schema", "cannot be read"),

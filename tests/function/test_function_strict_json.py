@@ -20,3 +20,31 @@ def test_a_text_is_called_truncated_only_where_its_end_is_missing(data: bytes, s
         strict_json.parse(data)
     assert says in str(caught.value)
     assert ("truncated" in str(caught.value)) == (says == "truncated")
+
+
+@pytest.mark.parametrize(
+    ("data", "refused"),
+    [
+        (b"[1,2,3,4,5,6]", False),
+        (b"[1,2,3,4,5,6,7]", True),
+        (b"[[],[],[],[]]", True),
+        (b"[{},{},{}]", False),
+        (b'["\\\\",1,2,3,4,5,6,7]', True),
+        (b'["[[,,,\\",,,{{{\\\\",",,,,,,,,,"]', False),
+    ],
+)
+def test_values_are_counted_before_any_is_built_and_not_in_strings(
+    data: bytes, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strict_json, "MAX_VALUES", 6)
+    if refused:
+        with pytest.raises(strict_json.NotValidError, match="more than 6 values"):
+            strict_json.parse(data)
+    else:
+        strict_json.parse(data)
+
+
+@pytest.mark.parametrize("begin", [b'"', b'"\\', b'"\\"', b'"a\\\\'])
+def test_a_string_without_an_end_is_read_once_and_holds_no_values(begin: bytes) -> None:
+    # Minutes where each quote in it begins a search for its end.
+    strict_json.check_values(begin + b'\\",' * 2_100_000)

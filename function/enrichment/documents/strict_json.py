@@ -9,7 +9,13 @@ import msgspec
 MAX_DEPTH = 500
 """Nesting a BigQuery JSON column takes (https://cloud.google.com/bigquery/quotas)."""
 
+MAX_VALUES = 2_000_000
+"""Values in one text. Each takes up to a hundred bytes of memory, however short it is in the text."""
+
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_STRING = re.compile(
+    rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL
+)  # one without an end, too: linear for any bytes
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -27,7 +33,7 @@ def parse(data: bytes) -> object:
     Beyond RFC 8259's grammar it refuses what parsers read differently from one another, since the columns
     taken from the text and the text itself would then tell different stories: a key named twice in one object
     (section 4), integers outside 64 bits and floats beyond a double (section 6), lone surrogates (section
-    8.2), and nesting deeper than BigQuery takes.
+    8.2), nesting deeper than BigQuery takes, and more values than the memory is sized for.
 
     Args:
         data: The bytes, UTF-8 without a byte order mark.
@@ -64,7 +70,27 @@ def parse_object(data: bytes) -> dict[str, Any]:
     return document
 
 
+def check_values(data: bytes) -> None:
+    """Refuse a text of too many values before any of them is built.
+
+    Args:
+        data: One JSON text or several.
+
+    Raises:
+        NotValidError: There are more than `MAX_VALUES`.
+    """
+    # A comma or a bracket stands before each value but the first. Those inside of strings count for nothing, and are
+    # left out only where they could matter.
+    if len(data) > MAX_VALUES and _marks(data) > MAX_VALUES and _marks(_STRING.sub(b"", data)) > MAX_VALUES:
+        raise NotValidError(f"it holds more than {MAX_VALUES} values: publish less in one message")
+
+
+def _marks(data: bytes) -> int:
+    return data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
 def _parse(data: bytes) -> object:
+    check_values(data)
     try:
         document = msgspec.json.decode(data)
     except msgspec.ValidationError as error:

@@ -12,29 +12,31 @@ from collections.abc import Callable, Sequence
 
 from enrichment.errors import failure
 
-MAX_BYTES = 64 * 1024 * 1024
-"""Most bytes that an encoding may hold, six times the largest message of Pub/Sub."""
 
-
-def undo(data: bytes, encodings: Sequence[str]) -> bytes:
+def undo(data: bytes, encodings: Sequence[str], max_bytes: int) -> bytes:
     """Return the data without its encodings.
 
     Args:
         data: As it was published.
         encodings: Names of `ENCODINGS`, the outermost first.
+        max_bytes: Most bytes that one of them may hold.
 
     Raises:
-        BadEventError: `data_undecodable`, the data is not in one of them, or holds more than `MAX_BYTES`.
+        BadEventError: `data_undecodable`, the data is not in one of them, or holds more than `max_bytes`.
     """
     for name in encodings:
         try:
-            data = _UNDO[name](data)
+            data = _UNDO[name](data, max_bytes)
         except (ValueError, OSError, EOFError, zlib.error):
             raise failure(
                 "data_undecodable", f"the data is not {name}, which [event] encoding in pipeline.toml says"
             ) from None
-        if len(data) > MAX_BYTES:
-            raise failure("data_undecodable", f"the data holds more than {MAX_BYTES} bytes in {name}")
+        if len(data) > max_bytes:
+            raise failure(
+                "data_undecodable",
+                f"the data holds more than {max_bytes} bytes in {name}: publish less in one message, or raise "
+                "max_unpacked_bytes in [event] of pipeline.toml",
+            )
     return data
 
 
@@ -50,13 +52,13 @@ def redo(data: bytes, encodings: Sequence[str]) -> bytes:
     return data
 
 
-def _from_gzip(data: bytes) -> bytes:
+def _from_gzip(data: bytes, max_bytes: int) -> bytes:
     import gzip  # for a pipeline with it alone
 
     if not data:
         raise EOFError
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-        return file.read(MAX_BYTES + 1)
+        return file.read(max_bytes + 1)
 
 
 def _to_gzip(data: bytes) -> bytes:
@@ -65,30 +67,30 @@ def _to_gzip(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
 
 
-def _from_zlib(data: bytes) -> bytes:
+def _from_zlib(data: bytes, max_bytes: int) -> bytes:
     reader = zlib.decompressobj()
-    found = reader.decompress(data, MAX_BYTES + 1)
-    if len(found) <= MAX_BYTES and (not reader.eof or reader.unused_data):
+    found = reader.decompress(data, max_bytes + 1)
+    if len(found) <= max_bytes and (not reader.eof or reader.unused_data):
         raise EOFError
     return found
 
 
-def _from_base64(data: bytes) -> bytes:
+def _from_base64(data: bytes, _: int) -> bytes:
     return binascii.a2b_base64(data.translate(None, b"\r\n"), strict_mode=True)
 
 
-def _from_utf_16(data: bytes) -> bytes:
+def _from_utf_16(data: bytes, _: int) -> bytes:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16").encode()
     # Without a mark: JSON begins with an ASCII character, whose zero byte says which half comes first.
     return data.decode("utf-16-be" if data[:1] == b"\x00" else "utf-16-le").encode()
 
 
-def _from_utf_8_bom(data: bytes) -> bytes:
+def _from_utf_8_bom(data: bytes, _: int) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-_UNDO: dict[str, Callable[[bytes], bytes]] = {
+_UNDO: dict[str, Callable[[bytes, int], bytes]] = {
     "base64": _from_base64,
     "gzip": _from_gzip,
     "zlib": _from_zlib,

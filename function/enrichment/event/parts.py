@@ -1,5 +1,7 @@
 """The events in a message: its encodings undone, its format read."""
 
+import io
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -63,16 +65,24 @@ def split(message: Message, shape: EventShape) -> list[Part]:
 
     Raises:
         BadEventError: `data_undecodable`, an encoding cannot be undone; `json_invalid`, there is nothing in it;
-            `event_invalid`, there are more than `MAX_EVENTS`.
+            `event_invalid`, there are more than `MAX_EVENTS`, or more values than are read.
     """
     data = message.data
     if shape.encodings:
         from enrichment.event import encoding  # which few pipelines need
 
-        data = encoding.undo(data, shape.encodings)
+        data = encoding.undo(data, shape.encodings, shape.max_unpacked_bytes)
     if shape.format is not Format.NDJSON:
         return [Part(message, data)]
-    lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+    try:
+        strict_json.check_values(
+            data
+        )  # of all lines together: their documents are in memory at the same time
+    except strict_json.NotValidError as error:
+        raise _invalid(str(error)) from None
+    # No list of all lines first: millions of short ones take several times the data's own size.
+    found = (line.removesuffix(b"\n") for line in io.BytesIO(data) if not line.isspace())
+    lines = list(itertools.islice(found, MAX_EVENTS + 1))
     if not lines:
         raise _not_json(data, "it is empty")
     if len(lines) == 1:

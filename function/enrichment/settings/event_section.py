@@ -12,7 +12,15 @@ from enrichment.event import identity
 from enrichment.event.field_values import checked
 from enrichment.expressions import Expression, ExpressionError, compile_expression
 from enrichment.row import MAX_ROW_BYTES
-from enrichment.settings.model import EventShape, Field, FieldType, Format, OnConflict
+from enrichment.settings.model import (
+    MAX_UNPACKED_BYTES,
+    MOST_UNPACKED_BYTES,
+    EventShape,
+    Field,
+    FieldType,
+    Format,
+    OnConflict,
+)
 from enrichment.settings.toml_section import Section, is_finite, shown, suggestion
 
 if TYPE_CHECKING:
@@ -56,7 +64,19 @@ def read(section: Section, folder: Path) -> Declared:
         section: The section.
         folder: Where the files are that it names: the pipeline's own.
     """
-    section.refuse_others(("encoding", "format", "schema", "id", "on_conflict", "drop", "each", "fields"))
+    section.refuse_others(
+        (
+            "encoding",
+            "max_unpacked_bytes",
+            "format",
+            "schema",
+            "id",
+            "on_conflict",
+            "drop",
+            "each",
+            "fields",
+        )
+    )
     fields: dict[str, Field] = {}
     broken: set[str] = set()
     listed = section.section("fields")
@@ -76,6 +96,9 @@ def read(section: Section, folder: Path) -> Declared:
         id=(),
         fields=tuple(fields.values()),
         encodings=_encodings(section),
+        max_unpacked_bytes=section.whole(
+            "max_unpacked_bytes", MAX_UNPACKED_BYTES, 1, MOST_UNPACKED_BYTES, "bytes"
+        ),
         format=data_format,
         avro=_schema(section, data_format, folder),
         on_conflict=OnConflict(

@@ -76,6 +76,13 @@ class Unmatched(enum.StrEnum):
     DEAD_LETTER = "dead-letter"
 
 
+MAX_UNPACKED_BYTES = 16 * 1024 * 1024
+"""Most bytes that an encoding may hold unless `pipeline.toml` says otherwise: more than a message of Pub/Sub has."""
+
+MOST_UNPACKED_BYTES = 64 * 1024 * 1024
+"""The highest limit that `pipeline.toml` may set: six times the largest message of Pub/Sub."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventShape:
     """What makes an event.
@@ -84,6 +91,7 @@ class EventShape:
         id: What names the event, and with it the row; several are joined. Empty where the SHA-256 of the data does.
         fields: The fields to check.
         encodings: What the data is encoded in, the outermost first.
+        max_unpacked_bytes: Most bytes that one of the encodings may hold.
         format: How the data hold events.
         avro: Reads Avro; there where the format is Avro.
         on_conflict: What becomes of an event whose id belongs to one of different content.
@@ -94,6 +102,7 @@ class EventShape:
     id: tuple[Expression, ...]
     fields: tuple[Field, ...]
     encodings: tuple[str, ...] = ()
+    max_unpacked_bytes: int = MAX_UNPACKED_BYTES
     format: Format = Format.JSON
     avro: "AvroCodec | None" = None
     on_conflict: OnConflict = OnConflict.DEAD_LETTER

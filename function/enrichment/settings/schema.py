@@ -11,7 +11,15 @@ from enrichment.event.identity import CONTENT
 from enrichment.row import MAX_ROW_BYTES
 from enrichment.settings.columns_section import UNITS, UNKNOWN_FIELDS
 from enrichment.settings.lookup_rules import BatchRules, CacheLimits, LookupRules, MissRule, OnMiss, OnNoKey
-from enrichment.settings.model import BatchLimits, FieldType, Format, OnConflict, Unmatched
+from enrichment.settings.model import (
+    MAX_UNPACKED_BYTES,
+    MOST_UNPACKED_BYTES,
+    BatchLimits,
+    FieldType,
+    Format,
+    OnConflict,
+    Unmatched,
+)
 
 Schema = dict[str, Any]
 
@@ -108,6 +116,9 @@ def _event() -> Schema:
                 "anyOf": [{"enum": [*ENCODINGS]}, {"type": "array", "items": {"enum": [*ENCODINGS]}}],
                 "description": "what the data is encoded in, the outermost first",
             },
+            "max_unpacked_bytes": _whole(
+                "most bytes that one of the encodings may hold", MAX_UNPACKED_BYTES, 1, MOST_UNPACKED_BYTES
+            ),
             "format": {
                 "enum": [choice.value for choice in Format],
                 "default": Format.JSON.value,
