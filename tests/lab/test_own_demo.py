@@ -120,14 +120,39 @@ def test_a_mistake_of_the_pipeline_is_named_though_the_made_up_event_does_not_fi
         (b'{\n"a": 1\n}\n', [b'{\n"a": 1\n}\n']),
         (b"\x1f\x8b\x08\nx\ny", [b"\x1f\x8b\x08\nx\ny"]),
         (b"Obj\0\nx\ny", [b"Obj\0\nx\ny"]),
+        (
+            '[\n {"a" : "é]"},\n{\n"b": 1.50}, [2] ]\n'.encode(),
+            ['{"a" : "é]"}'.encode(), b'{\n"b": 1.50}', b"[2]"],
+        ),
+        (b'[{"a": "\\ud800"}]', [b'{"a": "\\ud800"}']),
+        (b'[{"a": 1},\n', [b'[{"a": 1},']),
+        (b'[1]\n{"a": 1}\n', [b"[1]", b'{"a": 1}']),
+        (b'[\n"\xff"]', [b"[", b'"\xff"]']),
     ],
-    ids=["lines", "one document", "gzip", "binary"],
+    ids=[
+        "lines",
+        "one document",
+        "gzip",
+        "binary",
+        "array",
+        "escape",
+        "half an array",
+        "arrays a line",
+        "no UTF-8",
+    ],
 )
-def test_a_file_of_events_is_one_message_a_line_unless_it_is_one_document_or_no_text(
+def test_a_file_of_events_is_one_message_a_line_unless_it_is_a_document_an_array_or_no_text(
     tmp_path: Path, content: bytes, messages: list[bytes]
 ) -> None:
     (tmp_path / "events").write_bytes(content)
     assert read_events(tmp_path / "events") == messages
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"[ ]"])
+def test_a_file_without_an_event_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "events").write_bytes(content)
+    with pytest.raises(LabError, match="holds no event"):
+        read_events(tmp_path / "events")
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def demo(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Publish this file, one event a line, instead of the shipped sample. For events alone.",
+            help="Publish these events, a JSON array or one a line, instead of the shipped sample. For events alone.",
             show_default=False,
         ),
     ] = None,

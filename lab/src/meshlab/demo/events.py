@@ -23,9 +23,10 @@ _ORIGIN = Target("", {"schema": {"fields": []}}, {"event_id": "event.event_id", 
 
 
 def read_events(path: Path) -> list[bytes]:
-    """Read a file of events, one a line, exactly as they will be published: nothing is changed.
+    """Read a file of events, exactly as they will be published: nothing is changed.
 
-    A file that is one JSON document over several lines, or that is no text (gzip, for instance), is one message.
+    They stand in a JSON array, or one a line. A file that is one JSON object over several lines, or that is no text
+    (gzip, for instance), is one message.
 
     Raises:
         LabError: The file cannot be read or holds no event.
@@ -34,9 +35,12 @@ def read_events(path: Path) -> list[bytes]:
         content = path.read_bytes()
     except OSError as error:
         raise LabError(f"cannot read the events in {path}: {error.strerror}") from error
+    events = _of_array(content)
     lines = [line for line in content.split(b"\n") if line.strip()]
-    if not lines:
-        raise LabError(f"{path} holds no event: expected one JSON object a line")
+    if not lines or events == []:
+        raise LabError(f"{path} holds no event: expected JSON objects in an array, or one a line")
+    if events:
+        return events
     return [content] if len(lines) > 1 and (_is_one_document(content) or not _is_text(content)) else lines
 
 
@@ -45,6 +49,28 @@ def _is_one_document(content: bytes) -> bool:
         return isinstance(json.loads(content), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _of_array(content: bytes) -> list[bytes] | None:
+    """Return the text of each value in a JSON array; None if the content is something else."""
+    try:
+        text = content.decode()
+        if not text.lstrip().startswith("[") or not isinstance(json.loads(text), list):
+            return None
+    except (ValueError, RecursionError):
+        return None
+    found, position, decoder = [], _after_separators(text, text.index("[") + 1), json.JSONDecoder()
+    while text[position] != "]":
+        _, end = decoder.raw_decode(text, position)
+        found.append(text[position:end].encode())
+        position = _after_separators(text, end)
+    return found
+
+
+def _after_separators(text: str, position: int) -> int:
+    while text[position] in " \t\r\n,":
+        position += 1
+    return position
 
 
 def _is_text(content: bytes) -> bool:

@@ -44,7 +44,7 @@ def run_demo(
 
     Args:
         project: The checkout to run.
-        events_file: Events to publish, one a line; the shipped sample when None.
+        events_file: Events to publish, in a JSON array or one a line; the shipped sample when None.
         console: Where to show it.
         attributes: The attributes of every message.
         own: A pipeline, a table or a service of the user; None for the shipped ones.
