@@ -126,6 +126,25 @@ def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: s
         ({"TRIGGER_TOPIC": TOPIC}, True),
         ({"TRIGGER_TOPIC": "dead-letters", "GOOGLE_CLOUD_PROJECT": "another"}, False),
         ({"TRIGGER_TOPIC": "projects/another/topics/dead-letters"}, False),
+        ({"TRIGGER_TOPIC": "projects/123456789012/topics/dead-letters"}, True),
+        ({"TRIGGER_TOPIC": "projects/123456789012/topics/events"}, False),
+        ({"DEAD_LETTER_TOPIC": "projects/123456789012/topics/dead-letters", "TRIGGER_TOPIC": TOPIC}, True),
+        (
+            {
+                "DEAD_LETTER_TOPIC": "projects/123456789012/topics/dead-letters",
+                "TRIGGER_TOPIC": "dead-letters",
+                "GOOGLE_CLOUD_PROJECT": PROJECT,
+            },
+            True,
+        ),
+        (
+            {
+                "DEAD_LETTER_TOPIC": "projects/123456789012/topics/dead-letters",
+                "TRIGGER_TOPIC": "projects/210987654321/topics/dead-letters",
+            },
+            False,
+        ),
+        ({"TRIGGER_TOPIC": "dead-letters", "GOOGLE_CLOUD_PROJECT": "123456789012"}, True),
         ({"TRIGGER_TOPIC": "events"}, False),
         ({}, False),
     ],

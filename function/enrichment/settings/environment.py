@@ -17,7 +17,7 @@ TABLE_FILE = Path(__file__).parents[1] / "table.json"
 PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
 _TABLE = re.compile(r"(?P<project>[a-z0-9.:-]+)\.(?P<dataset>\w+)\.(?P<table>[\w -]+)")
-_TOPIC = re.compile(r"projects/[^/\s]+/topics/[^/\s]+")
+_TOPIC = re.compile(r"projects/(?P<project>[^/\s]+)/topics/(?P<name>[^/\s]+)")
 
 
 class SettingsError(ValueError):
@@ -185,6 +185,24 @@ def _loop_problem(env: Mapping[str, str], dead_letter_topic: str) -> Iterator[st
             f"DEAD_LETTER_TOPIC is {dead_letter_topic[:200]!r}, the topic that TRIGGER_TOPIC names as well: bad events "
             "would come back for ever. Name another topic."
         )
+    elif _differ_by_number(trigger, dead_letter_topic, env.get("GOOGLE_CLOUD_PROJECT", "")):
+        yield (
+            f"DEAD_LETTER_TOPIC is {dead_letter_topic[:200]!r} and TRIGGER_TOPIC {trigger[:200]!r}: they are one topic "
+            "if the number is that project's. Write both with the project's id, or give one topic another name."
+        )
+
+
+def _differ_by_number(trigger: str, dead_letter_topic: str, own_project: str) -> bool:
+    """Whether two topics of one name have a project's number on one side and an id on the other.
+
+    Only Google knows which project has the number.
+    """
+    if "/" not in trigger:
+        trigger = f"projects/{own_project}/topics/{trigger}"
+    found = [_TOPIC.fullmatch(topic) for topic in (trigger, dead_letter_topic)]
+    projects = {part["project"] for part in found if part}
+    names = {part["name"] for part in found if part}
+    return all(found) and len(names) == 1 and len({project.isdecimal() for project in projects}) == 2
 
 
 def _shape_problem(name: str, value: str, shape: re.Pattern[str], written: str) -> Iterator[str]:
