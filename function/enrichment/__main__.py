@@ -1,6 +1,7 @@
 """`python -m enrichment`: commands around the function, for a developer's machine."""
 
 import argparse
+import errno
 import sys
 
 from enrichment import redrive
@@ -13,6 +14,10 @@ _COMMANDS = {
     "schema": (schema, "print the JSON schema of pipeline.toml"),
     "sql": (sql, "print a query over the function's table, with names filled in"),
 }
+
+
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How a write to a redirected standard output fails."""
 
 
 def main(arguments: list[str]) -> int:
@@ -34,5 +39,25 @@ def main(arguments: list[str]) -> int:
     return code
 
 
+def _run() -> int:
+    """Run the command of the process; return 1 where its output cannot be written."""
+    try:
+        try:
+            return main(sys.argv[1:])
+        finally:
+            sys.stdout.flush()  # here, where an error can still be reported
+    except BrokenPipeError:
+        pass  # what reads the output has enough of it
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        sys.stderr.write(
+            f"python -m enrichment: the output cannot be written: {error.strerror}. "
+            "Free some space, or send it elsewhere.\n"
+        )
+    sys.stdout = None  # Python would flush it again, and complain
+    return 1
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_run())

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             target.write_text(text, encoding="utf-8")
         (options.to / _SCHEMA).write_text(schema.text(), encoding="utf-8")
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}")
+        return _complain(f"{error.filename or options.to}: {error.strerror}")
     except NoProposalError as error:
         return _complain(f"{error}.")
     pipeline, table = targets
