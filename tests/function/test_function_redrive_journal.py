@@ -103,6 +103,59 @@ def test_a_full_disk_ends_the_run_before_it_publishes(
         assert journal.state("a") is State.UNKNOWN
 
 
+def test_a_line_that_a_full_disk_cut_off_spoils_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    write, free = os.write, 40
+
+    def filling(file: int, data: bytes) -> int:
+        nonlocal free
+        if not free:
+            raise OSError(28, "No space left on device")
+        written = write(file, data[:free])
+        free -= written
+        return written
+
+    with Journal(path) as journal:
+        journal.begin()
+        journal.record(State.PUBLISHING, ["a"])
+        monkeypatch.setattr(os, "write", filling)
+        with pytest.raises(RedriveError, match="No space left on device"):
+            journal.record(State.PUBLISHED, ["a"])
+        for _ in range(2):  # the first finds a place for the end of the line alone
+            free = 1
+            with pytest.raises(RedriveError, match="No space left on device"):
+                journal.end()
+        monkeypatch.undo()
+        journal.end()
+    with Journal(path) as journal:
+        assert journal.state("a") is State.PUBLISHING
+        assert journal.torn_lines[0] == 3
+        assert not journal.was_killed
+    with Journal(path) as journal:
+        assert (journal.state("a"), journal.torn_lines) == (State.PUBLISHING, [])
+
+
+def test_the_end_of_a_run_right_behind_a_line_that_was_cut_off_is_read_as_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    recorded(path, (State.PUBLISHING, ["a"]), end=False)
+    with path.open("ab") as file:
+        file.write(b'{"state":"published","keys":["a"{"run":"closed","at":1.5}\n')
+    with Journal(path) as journal:
+        assert (journal.state("a"), journal.torn_lines) == (State.PUBLISHING, [3])
+        assert journal.was_killed
+
+
+def test_an_entry_after_a_line_that_was_cut_off_means_a_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    damaged = b'{"state":"publishing","keys":["a"\n{"state":"published","keys":["b"],"at":1.5}\n'
+    path.write_bytes(damaged)
+    with pytest.raises(RedriveError, match=r"journal\.jsonl:1 is no line of a journal"):
+        Journal(path)
+    assert path.read_bytes() == damaged
+
+
 def test_each_subscription_has_a_journal_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert default_path("projects/p/subscriptions/s") == Path("/state/meshpass/redrive/p.s.jsonl")

@@ -238,6 +238,12 @@ def _redrive(
         closing(DeadLetterSource(options.subscription, timing.pull_wait_s)) as source,
         closing(EventTarget(options.topic)) as target,
     ):
+        if journal.torn_lines:
+            lines = ", ".join(map(str, journal.torn_lines))
+            show.note(
+                f"An earlier run could not write the journal to its end (line {lines}): the line counts for nothing. "
+                "Dead letters that it named as published are in doubt."
+            )
         described = source.describe()
         if described is None:
             show.note(

@@ -8,6 +8,9 @@ Each line is one JSON object, synced to the disk before the run goes on:
     {"state": "refused", "keys": [...], "at": ...}         Pub/Sub has certainly not taken them
     {"run": "closed", "at": ...}                           the run ended by itself; it holds no lease
 
+A line that could not be written to its end, such as on a full disk, counts for nothing. A run stops there, so only the
+line that ends the run can follow.
+
 A dead letter in the state "publishing" at the start of a run is in doubt: the run before was killed, or lost its
 connection, between the request and its response.
 """
@@ -66,6 +69,9 @@ class Journal:
         self._states: dict[str, State] = {}
         self._at: dict[str, float] = {}
         self._is_open = False
+        self._is_torn = False
+        self.torn_lines: list[int] = []
+        """The numbers of the lines that an earlier run could not write to their end. They are removed."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -143,16 +149,28 @@ class Journal:
             lines = self._path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return
-        rest = lines.pop()  # empty, or the half of a line that a run was killed over and did not act upon
-        if not _may_begin_a_line(rest):
-            lines.append(rest)  # this may be any file of the user's, and is to be left alone
+        if _is_short(lines[-1]):
+            lines.pop()  # empty, or it says nothing
+        is_after_torn = False
         for number, line in enumerate(lines, 1):
             document = _document(line)
-            if document is None:
-                raise RedriveError(
-                    f"{self._path}:{number} is no line of a journal: name another file with --journal."
-                )
-            yield document
+            if document is None and (
+                line.startswith(_BEGINNINGS) or (number > 1 and line and _is_short(line))
+            ):
+                self.torn_lines.append(number)
+                is_after_torn = True
+            elif document is None:  # this may be any file of the user's, and is to be left alone
+                raise self._no_line(number)
+            elif is_after_torn and "run" not in document:  # more was lost than the end of a run
+                raise self._no_line(self.torn_lines[-1])
+            else:
+                is_after_torn = False
+                yield document
+
+    def _no_line(self, number: int) -> RedriveError:
+        return RedriveError(
+            f"{self._path}:{number} is no line of a journal: name another file with --journal."
+        )
 
     def _compact(self) -> None:
         """Write the file anew, with one entry for each dead letter that still counts."""
@@ -169,8 +187,13 @@ class Journal:
         new.replace(self._path)
 
     def _append(self, document: dict[str, Any]) -> None:
+        line = _line({**document, "at": time.time()})
+        rest = b"\n" + line if self._is_torn else line
         try:
-            _write(self._file, _line({**document, "at": time.time()}))
+            while rest:  # a second try of the rest says why only a part was written
+                rest = rest[os.write(self._file, rest) :]
+                self._is_torn = 0 < len(rest) < len(line)
+            os.fsync(self._file)
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -181,8 +204,9 @@ class Journal:
         )
 
 
-def _may_begin_a_line(rest: bytes) -> bool:
-    return any(rest.startswith(begin) or begin.startswith(rest) for begin in _BEGINNINGS)
+def _is_short(line: bytes) -> bool:
+    """Whether a line ends within what begins each."""
+    return any(begin.startswith(line) for begin in _BEGINNINGS)
 
 
 def _document(line: bytes) -> dict[str, Any] | None:
@@ -195,13 +219,6 @@ def _document(line: bytes) -> dict[str, Any] | None:
     is_run = document.get("run") in ("open", "closed")
     is_entry = state in _ENTRY_STATES and isinstance(keys, list) and all(isinstance(key, str) for key in keys)
     return document if isinstance(at, float) and (is_run or is_entry) else None
-
-
-def _write(file: int, line: bytes) -> None:
-    """Write a line and sync it; a second try of the rest says why only a part was written."""
-    while line:
-        line = line[os.write(file, line) :]
-    os.fsync(file)
 
 
 def _line(document: dict[str, Any]) -> bytes:
