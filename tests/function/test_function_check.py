@@ -97,6 +97,13 @@ def test_a_sample_that_would_not_be_written_is_told_why(
     assert said in problem
 
 
+def test_a_document_over_several_lines_is_named_once_where_each_line_is_an_event(tmp_path: Path) -> None:
+    pipeline = tmp_path / "pipeline.toml"
+    pipeline.write_text(PIPELINE_FILE.read_text().replace("[event]", '[event]\nformat = "ndjson"'))
+    (problem,) = check.check(pipeline, TABLE_FILE, json.dumps(EVENT, indent=2).encode()).problems
+    assert 'if several lines are one document, set format = "json" in [event]' in problem
+
+
 def test_all_mistakes_of_the_files_are_printed_and_the_exit_code_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ import json
 import zlib
 
 import pytest
+from enrichment.documents import strict_json
 from enrichment.event.diagnosis import of_not_json
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,23 @@ PARSER = "the parser's own words"
 )
 def test_it_is_named_with_what_to_set(data: bytes, says: str) -> None:
     assert says in of_not_json(data, PARSER)
+
+
+PRETTY = json.dumps({"a": [{"b": "x"}, {}], "c": "y", "d": 1}, indent=2).split("\n")
+
+
+@pytest.mark.parametrize("line", [line.encode() for line in PRETTY if line.strip() != "{}"])
+def test_a_line_of_a_document_over_several_lines_says_so(line: bytes) -> None:
+    with pytest.raises(strict_json.NotJsonError) as caught:
+        strict_json.parse(line)
+    said = of_not_json(line, str(caught.value), is_line=True)
+    assert 'if several lines are one document, set format = "json"' in said
+    assert "several lines" not in of_not_json(line, str(caught.value))
+
+
+@pytest.mark.parametrize("line", [b"<html>", b"{'a': 1}", b'{"a": NaN}', b"hello"])
+def test_a_line_that_is_no_part_of_a_value_is_not_called_one(line: bytes) -> None:
+    assert "part of a value" not in of_not_json(line, PARSER, is_line=True)
 
 
 @given(st.binary(max_size=60) | st.sampled_from([b"\x1f", b"x", b"\x78\x9c", b"\xff\xfe", b"\xff"]))

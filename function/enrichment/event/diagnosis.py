@@ -25,12 +25,13 @@ _FOREIGN = {
 _JSON_STARTS = (b"{", b"[")
 
 
-def of_not_json(data: bytes, parser_says: str) -> str:
+def of_not_json(data: bytes, parser_says: str, *, is_line: bool = False) -> str:
     """Say what data is that is not JSON.
 
     Args:
         data: The data as it was read, after what `encoding` undoes.
         parser_says: The parser's own words, for what is nothing else but wrong JSON.
+        is_line: Whether the data is a line of `format = "ndjson"`.
 
     Returns:
         One sentence without its full stop, to follow "the message is not JSON: ".
@@ -40,7 +41,8 @@ def of_not_json(data: bytes, parser_says: str) -> str:
     for mark, what in _FOREIGN.items():
         if data.startswith(mark):
             return what
-    return _encoded(data) or _several(data) or _nearly_json(data) or parser_says
+    said = _encoded(data) or _several(data) or _nearly_json(data)
+    return said or (is_line and _part_of_a_document(data, parser_says)) or parser_says
 
 
 def _encoded(data: bytes) -> str:
@@ -76,6 +78,17 @@ def _several(data: bytes) -> str:
         except (ValueError, RecursionError):
             return ""
         return f'it holds one JSON text a line: set format = "ndjson" {_SETTING}'
+    return ""
+
+
+def _part_of_a_document(data: bytes, parser_says: str) -> str:
+    """Name a line of a document that was written over several lines, such as by a pretty-printer."""
+    line = data.strip()
+    if "truncated" in parser_says or line.startswith((b"}", b"]", b'"')) or line.endswith((b",", b"{", b"[")):
+        return (
+            f'the line is a part of a value: if several lines are one document, set format = "json" {_SETTING}, '
+            "else publish each event whole on one line"
+        )
     return ""
 
 

@@ -113,14 +113,14 @@ def read(part: Part, shape: EventShape) -> Document:
         case Format.CLOUDEVENTS:
             return _cloudevent(part)
         case _:
-            return _json(part.data)
+            return _json(part.data, is_line=shape.format is Format.NDJSON)
 
 
-def _json(data: bytes) -> Document:
+def _json(data: bytes, *, is_line: bool = False) -> Document:
     try:
         return Document(strict_json.parse_object(data), data.decode())
     except strict_json.NotJsonError as error:
-        raise _not_json(data, str(error)) from None
+        raise _not_json(data, str(error), is_line=is_line) from None
     except strict_json.NotValidError as error:
         raise _invalid(str(error)) from None
 
@@ -185,10 +185,10 @@ def _checked(cloudevent: dict[str, object]) -> dict[str, object]:
     return cloudevent
 
 
-def _not_json(data: bytes, parser_says: str) -> EnrichmentError:
+def _not_json(data: bytes, parser_says: str, *, is_line: bool = False) -> EnrichmentError:
     from enrichment.event import diagnosis  # for bad events alone
 
-    what = diagnosis.of_not_json(data, parser_says)
+    what = diagnosis.of_not_json(data, parser_says, is_line=is_line)
     return failure("json_invalid", f"the message is not JSON: {what}")
 
 
