@@ -537,6 +537,18 @@ def test_two_runs_do_not_share_a_journal(scene: Scene, capsys: pytest.CaptureFix
     assert scene.letters.undelivered == 1
 
 
+def test_a_line_of_the_journal_that_was_cut_off_is_named(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.journal.write_bytes(
+        b'{"run":"open","at":1.5}\n{"state":"publishing","keys":["x"\n{"run":"closed","at":1.5}\n'
+    )
+    assert scene.redrive() == 0
+    assert "could not write the journal to its end (line 2)" in " ".join(capsys.readouterr().err.split())
+    assert scene.redrive() == 0
+    assert "could not write the journal" not in capsys.readouterr().err
+
+
 def test_only_the_dead_letters_of_the_named_function_are_redriven(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
