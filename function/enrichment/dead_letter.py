@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from enrichment import google_imports
 from enrichment.documents.instant import rfc3339
 from enrichment.errors import BadEventError, EnrichmentError, Stage, failure, of_google_error
 from enrichment.event.message import Message
@@ -221,12 +220,12 @@ class PubSubDeadLetters:
             self._client.transport.close()
 
     def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        # Imported here because most instances never see a bad event.
-        with google_imports.GOOGLE:
+        # One thread at a time: two that import Google's packages at once may each wait for a module of the other's.
+        with self._lock:
+            # Imported here because most instances never see a bad event.
             from google.api_core import exceptions, retry
             from google.pubsub_v1 import PublisherClient, PubsubMessage
 
-        with self._lock:
             if self._client is None:
                 self._client = PublisherClient()
         left_s = min(self._cap_s, deadline.left_s())

@@ -15,6 +15,7 @@ from enrichment.errors.outcome import (
     Outcome,
     Stage,
     TransientError,
+    copy_error,
 )
 from enrichment.errors.policy import DEAD_LETTER_REASONS, POLICY, Rule, failure
 
@@ -29,6 +30,7 @@ __all__ = [
     "Rule",
     "Stage",
     "TransientError",
+    "copy_error",
     "failure",
     "of_google_answer",
     "of_google_error",

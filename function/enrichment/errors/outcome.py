@@ -17,9 +17,11 @@ only `BadEventError` leads to an acknowledgement without a row, and only after i
 """
 
 import enum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import msgspec
+
+_E = TypeVar("_E", bound=BaseException)
 
 
 class Disposition(enum.Enum):
@@ -101,3 +103,11 @@ class FaultError(EnrichmentError):
     """Our configuration, or the service's contract, is broken: keep the event, and alert."""
 
     disposition = Disposition.FAULT
+
+
+def copy_error(error: _E) -> _E:
+    """Return an exception of the same class with the same contents, and a traceback of its own."""
+    # Not `copy.copy`, which would call `__init__` with `args`: other arguments than many exceptions take.
+    twin = type(error).__new__(type(error), *error.args)
+    twin.__dict__.update(error.__dict__)
+    return twin

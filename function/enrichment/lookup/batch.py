@@ -14,11 +14,10 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.errors import EnrichmentError, Stage, TransientError, of_unexpected_error
+from enrichment.errors import EnrichmentError, Stage, TransientError, copy_error, of_unexpected_error
 from enrichment.lookup.batch_response import BatchResult, RefusedBatchError
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupKey
-from enrichment.lookup.single_flight import copy_error
 from enrichment.lookup.throttle import Throttle
 from enrichment.settings.lookup_rules import BatchRules, LookupRules
 from enrichment.telemetry.counters import Count, uncounted

@@ -12,6 +12,7 @@ from enrichment.errors import (
     Disposition,
     EnrichmentError,
     Stage,
+    copy_error,
     of_miss,
     of_unexpected_error,
 )
@@ -19,7 +20,6 @@ from enrichment.expressions import Scope
 from enrichment.lookup.cached import Lookup
 from enrichment.lookup.profile import CacheEvent, LookupResult
 from enrichment.lookup.request import Requests, no_key
-from enrichment.lookup.single_flight import copy_error
 from enrichment.settings.lookup_rules import FIRST_LOOKUP, LookupRules, OnNoKey
 from enrichment.telemetry import spans
 from enrichment.telemetry.counters import Count

@@ -6,9 +6,10 @@ from typing import Any, Generic, TypeVar
 
 import meshpass
 
+from enrichment.errors import copy_error
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-E = TypeVar("E", bound=BaseException)
 
 
 class SingleFlight(Generic[K, V]):
@@ -101,11 +102,3 @@ class _Call(Generic[V]):
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
-
-
-def copy_error(error: E) -> E:
-    """Return an exception of the same class with the same contents, and a traceback of its own."""
-    # Not `copy.copy`, which would call `__init__` with `args`: other arguments than many exceptions take.
-    twin = type(error).__new__(type(error), *error.args)
-    twin.__dict__.update(error.__dict__)
-    return twin

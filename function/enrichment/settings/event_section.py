@@ -47,15 +47,6 @@ class Declared:
     roots: tuple[str, ...] = ("event", "message")
     id_is_good: bool = False
 
-    def required_string(self, name: str) -> str:
-        """Return what is wrong with a field that must be a required string; empty if nothing is known to be."""
-        field = self.fields.get(name)
-        if field is None:
-            return f"is not declared in [event.fields].{suggestion(name, self.fields)}"
-        if name not in self.broken and not (field.type is FieldType.STRING and field.required):
-            return "must be declared as a required string in [event.fields]."
-        return ""
-
 
 def read(section: Section, folder: Path) -> Declared:
     """Read `[event]` and note its mistakes.
@@ -142,18 +133,15 @@ def _schema(section: Section, data_format: Format, folder: Path) -> "AvroCodec |
         if "schema" in section.values:
             section.problem("schema", f'is for format = "avro" alone, and the format is {data_format}.')
         return None
-    name = section.text("schema", "the file of the Avro schema, beside pipeline.toml")
-    if name is None:
-        return None
-    if Path(name).name != name:
-        section.problem("schema", f"is {shown(name)}; it must be the name of a file beside pipeline.toml.")
+    path = section.file_beside("schema", "the file of the Avro schema", folder)
+    if path is None:
         return None
     from enrichment.event import avro  # which loads its library
 
     try:
-        return avro.codec(folder / name)
+        return avro.codec(path)
     except avro.AvroSchemaError as error:
-        section.problem("schema", f"is {shown(name)}: {error}.")
+        section.problem("schema", f"is {shown(path.name)}: {error}.")
         return None
 
 

@@ -73,10 +73,5 @@ def unmatched(file: Section, tables: tuple[Table, ...]) -> Unmatched:
 
 
 def _schema(section: Section, folder: Path, problems: list[str]) -> Mapping[str, TableField] | None:
-    name = section.text("schema", "the file of the table's definition, beside pipeline.toml")
-    if name is None:
-        return None
-    if Path(name).name != name:
-        section.problem("schema", f"is {shown(name)}; it must be the name of a file beside pipeline.toml.")
-        return None
-    return table_file.read(folder / name, problems)
+    path = section.file_beside("schema", "the file of the table's definition", folder)
+    return None if path is None else table_file.read(path, problems)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -71,6 +72,20 @@ class Section:
             Section(one, f"{self._under(key)}[{number}]", self._problems, self._file)
             for number, one in enumerate(found)
         ]
+
+    def file_beside(self, key: str, about: str, folder: Path) -> Path | None:
+        """Return the path of a file that is named here and lies in a folder.
+
+        Args:
+            key: Where.
+            about: What it is, to follow "it must be".
+            folder: The folder of the file that names it.
+        """
+        name = self.text(key, f"{about}, beside {self._file}")
+        if name is not None and Path(name).name != name:
+            self.problem(key, f"is {shown(name)}; it must be the name of a file beside {self._file}.")
+            return None
+        return None if name is None else folder / name
 
     def text(self, key: str, about: str) -> str | None:
         """Return a string that must be there and must not be empty.

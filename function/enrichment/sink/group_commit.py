@@ -15,7 +15,15 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.errors import EnrichmentError, FaultError, Stage, TransientError, failure, of_unexpected_error
+from enrichment.errors import (
+    EnrichmentError,
+    FaultError,
+    Stage,
+    TransientError,
+    copy_error,
+    failure,
+    of_unexpected_error,
+)
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
 from enrichment.sink.decisions import (
@@ -153,7 +161,7 @@ class GroupCommit:
             alarm.cancel()
         if verdict is not None:
             # One failure may answer many callers. Each raises a copy, for a raised exception gathers tracebacks.
-            raise type(verdict)(verdict.stage, verdict.reason, verdict.detail) from verdict
+            raise copy_error(verdict) from verdict
 
     def _time_out(self, waiter: Waiter) -> None:
         self._line.leave(waiter)
