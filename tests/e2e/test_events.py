@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -138,7 +139,8 @@ def test_no_log_of_any_part_holds_a_token_or_the_signing_key(
     assert {"function.log", "envoy-istio-internal-gateway.access.log"} <= {path.name for path in logs}
     for path in logs:
         text = path.read_text(errors="replace")
-        assert "eyJ" not in text, f"{path.name} holds what looks like a JWT"
+        # An execution id has 12 characters at random, so three of them alone may be there by chance.
+        assert re.search(r"eyJ[\w-]{10}", text) is None, f"{path.name} holds what looks like a JWT"
         assert key not in text, f"{path.name} holds the signing key"
 
 
