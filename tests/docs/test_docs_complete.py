@@ -12,7 +12,7 @@ from meshlab.bench.case_file import words
 from meshlab.bench.flaws import FLAWS
 from meshlab.istio.read import kinds
 from meshlab.kustomize import build
-from meshpass._request import Phase
+from meshpass._call.request import Phase
 
 from tests.docs.pages import ROOT, read
 

@@ -27,7 +27,7 @@ from google.oauth2.credentials import Credentials
 from meshlab.cloud.bigquery.control import order_faults, stats
 from meshlab.cloud.bigquery.errors import REFUSALS
 from meshlab.cloud.bigquery.faults import Faults
-from meshpass._google.access_token import AccessToken
+from meshpass._tokens.google.access_token import AccessToken
 
 from .conftest import FUNCTION, PROJECT, TABLE, Tables
 from .official_client import OfficialClient, anonymous

@@ -130,7 +130,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
 
 @pytest.fixture
 def client(backend: Recording) -> Iterator["SecretManagerServiceClient"]:
-    from meshpass._keys import _client
+    from meshpass._tokens.key_sources import _client
 
     with _client() as connected:
         yield connected

@@ -13,8 +13,7 @@ import meshpass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meshpass._body import NotDecodableError, decode
-from meshpass._wire import TooLargeError
+from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode
 
 from .conftest import Connect, Server
 

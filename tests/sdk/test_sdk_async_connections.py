@@ -8,8 +8,8 @@ import time
 import meshpass
 import pytest
 import uvloop
-from meshpass import _http1_async
-from meshpass._service import KEEPALIVE_S, MAX_CONNECTIONS
+from meshpass._call.service import KEEPALIVE_S, MAX_CONNECTIONS
+from meshpass._http import async_connection
 
 from .conftest import RawServer, Server
 
@@ -40,7 +40,7 @@ def test_more_calls_than_connections_wait_for_one_and_all_are_answered(
 def test_a_call_that_gives_up_its_wait_for_a_connection_takes_none_away(
     auth: meshpass.SignedJWT, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("meshpass._transport_async.MAX_CONNECTIONS", 1)
+    monkeypatch.setattr("meshpass._http.async_pool.MAX_CONNECTIONS", 1)
     arrived, release = threading.Event(), threading.Event()
 
     def answer(_: object) -> tuple[int, dict[str, str], bytes]:
@@ -96,7 +96,7 @@ def test_no_connection_is_kept_longer_than_it_may_by_either_clock(
             await client.get("/")
             assert server.connections == 1
             later = getattr(time, clock)() + KEEPALIVE_S
-            monkeypatch.setattr(_http1_async, "time", _Clocks(**{clock: later}))
+            monkeypatch.setattr(async_connection, "time", _Clocks(**{clock: later}))
             await client.get("/")
 
     asyncio.run(call())

@@ -10,7 +10,7 @@ import httpx
 import meshpass
 import pytest
 import requests
-from meshpass._cache import CachedSource
+from meshpass._tokens.cache import CachedSource
 
 from .conftest import Answer, Seen, Server
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Hashable, Iterator
 
 import meshpass
 import pytest
-from meshpass import _cache
-from meshpass._cache import CachedSource
+from meshpass._tokens import cache
+from meshpass._tokens.cache import CachedSource
 
 
 class Clock:
@@ -206,7 +206,7 @@ def test_many_audiences_do_not_pile_up(issuer: Issuer) -> None:
         Source(issuer, str(number)).token()
     gc.collect()
 
-    assert sum(1 for entry in _cache._entries.values()) <= _cache._KEPT + 50
+    assert sum(1 for entry in cache._entries.values()) <= cache._KEPT + 50
 
 
 def test_a_cancelled_task_harms_nobody(issuer: Issuer) -> None:
@@ -335,7 +335,7 @@ def test_a_timeout_is_kept_and_the_fetch_goes_on_for_the_next_call(issuer: Issue
 def test_a_fetch_that_never_ends_is_given_up_for_lost(
     issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_cache, "_LOST_AFTER_S", 0.01)
+    monkeypatch.setattr(cache, "_LOST_AFTER_S", 0.01)
     stuck, free = Source(issuer, clock=clock), Source(issuer, clock=clock)
     issuer.gate.clear()
 
@@ -477,7 +477,7 @@ def test_a_child_forked_during_a_fetch_fetches_for_itself(issuer: Issuer) -> Non
 
     with threads_asking(source, 4) as results:
         until(lambda: waiting_for(source) == 3)
-        with _cache._lock:
+        with cache._lock:
             child = os.fork()
         if child == 0:
             issuer.gate.set()
@@ -493,7 +493,7 @@ def test_a_process_frozen_past_its_tokens_end_goes_on_with_a_new_one() -> None:
     code = """
 import time
 from meshpass import Token
-from meshpass._cache import CachedSource
+from meshpass._tokens.cache import CachedSource
 class Source(CachedSource):
     def _cache_key(self): return "s"
     def _fetch(self, deadline_s): return Token("t", time.time() + 0.5, "Source")

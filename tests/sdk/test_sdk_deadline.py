@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import meshpass
 import pytest
-from meshpass._cache import CachedSource
-from meshpass._service import DEADLINE_HEADER
+from meshpass._call.service import DEADLINE_HEADER
+from meshpass._tokens.cache import CachedSource
 
 from .conftest import Connect, Server
 

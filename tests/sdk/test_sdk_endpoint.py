@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import meshpass
 import pytest
-from meshpass._answer import Answer
-from meshpass._endpoint import Endpoint
+from meshpass._call.response import Answer
+from meshpass._http.endpoint import Endpoint
 
 from .conftest import Authority, Server
 

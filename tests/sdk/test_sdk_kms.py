@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given
 from hypothesis import strategies as st
-from meshpass._crc32c import crc32c
-from meshpass._kms import KMSSigner, _endpoint
-from meshpass._signing_key import raw_signature
+from meshpass._tokens.crc32c import crc32c
+from meshpass._tokens.kms import KMSSigner, _endpoint
+from meshpass._tokens.signing_key import raw_signature
 
 from .conftest import Answer, Seen, Server
 
@@ -267,7 +267,7 @@ def test_a_name_that_is_no_key_version_is_refused_before_any_connection(
 def test_google_itself_is_asked_with_the_environments_identity_over_https(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from meshpass._google.web import Web
+    from meshpass._tokens.google.web import Web
 
     monkeypatch.delenv("CLOUD_KMS_EMULATOR_HOST", raising=False)
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)

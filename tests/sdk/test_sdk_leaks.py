@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from meshpass.testing import FakeGateway, FakeMetadataServer, InMemorySource, Reply, ThrowawayKey
-from meshpass.testing._http import LocalServer, Request
+from meshpass.testing._fake_server import LocalServer, Request
 
 from .conftest import pem_of
 from .traces import Secrets, shown_by, shown_by_error, shown_by_records

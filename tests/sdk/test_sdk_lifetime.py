@@ -3,7 +3,7 @@
 import meshpass
 from hypothesis import given
 from hypothesis import strategies as st
-from meshpass._lifetime import back_off_s, hold
+from meshpass._tokens.lifetime import back_off_s, hold
 
 _NOW, _MONOTONIC = 1_800_000_000.0, 1000.0
 

@@ -7,7 +7,7 @@ import meshpass
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from meshpass._path import fill_path
+from meshpass._call.path import fill_path
 from yarl import URL
 
 _ORIGIN = "http://user-profile.internal"

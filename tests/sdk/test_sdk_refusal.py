@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meshpass import MeshError, NoRoute, NotAllowed, RequestRefused, TokenRefused, UpstreamUnavailable
-from meshpass._refusal import MAX_DETAIL_CHARS, classify, one_line
+from meshpass._call.refusal import MAX_DETAIL_CHARS, classify, one_line
 
 _GATEWAY = {"server": "istio-envoy", "content-type": "text/plain"}
 _WORKLOAD = {**_GATEWAY, "x-envoy-upstream-service-time": "2"}

@@ -10,8 +10,8 @@ import meshpass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meshpass._budget import RetryBudget
-from meshpass._retry import retry_after_s, wait_s
+from meshpass._call.budget import RetryBudget
+from meshpass._call.retry import retry_after_s, wait_s
 
 from .conftest import Answer, Connect, Seen, Server
 

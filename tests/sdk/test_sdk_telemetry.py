@@ -11,8 +11,8 @@ from typing import Any
 
 import meshpass
 import pytest
-from meshpass import _telemetry
-from meshpass._transport_sync import Transport
+from meshpass._call import telemetry
+from meshpass._http.pool import Transport
 from opentelemetry import trace
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
@@ -188,7 +188,7 @@ def test_without_a_provider_nothing_is_recorded(connect: Connect, server: Server
     connect(address=server.address).get("/")
 
     assert not {"tracer", "histogram"} & {
-        name for name, (provider, _) in _telemetry._made.items() if provider is trace.get_tracer_provider()
+        name for name, (provider, _) in telemetry._made.items() if provider is trace.get_tracer_provider()
     }
 
 

@@ -4,7 +4,8 @@ import h11
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from meshpass._wire import MAX_HEAD_BYTES, Reader, TooLargeError, WireError, request_bytes
+from meshpass._call.content_coding import TooLargeError
+from meshpass._http.wire import MAX_HEAD_BYTES, Reader, WireError, request_bytes
 
 _LIMIT = 10_000
 

@@ -23,9 +23,9 @@ from enrichment.sink.decisions import RefusedError
 if TYPE_CHECKING:
     import ssl
 
-    from meshpass._answer import Answer
-    from meshpass._endpoint import Endpoint
-    from meshpass._google.access_token import AccessToken
+    from meshpass._call.response import Answer
+    from meshpass._http.endpoint import Endpoint
+    from meshpass._tokens.google.access_token import AccessToken
 
 BIGQUERY = "https://bigquery.googleapis.com"
 
@@ -199,8 +199,8 @@ class InsertAllClient:
     def _connected(self) -> "tuple[Endpoint, AccessTokens]":
         if self._parts is None:
             # Loaded here: at the start neither is needed, and both load an HTTP client.
-            from meshpass._endpoint import Endpoint
-            from meshpass._google.access_token import GoogleAccessToken
+            from meshpass._http.endpoint import Endpoint
+            from meshpass._tokens.google.access_token import GoogleAccessToken
 
             endpoint = Endpoint(
                 self._url,

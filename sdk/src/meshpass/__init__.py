@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshpass._async_client import AsyncClient
+    from meshpass._call.retry import RetryPolicy
     from meshpass._client import Client
     from meshpass._deadline import Deadline
     from meshpass._errors import (
@@ -28,15 +29,14 @@ if TYPE_CHECKING:
         TokenRefused,
         UpstreamUnavailable,
     )
-    from meshpass._google.id_token import GoogleIDToken
-    from meshpass._google.origin import IdentityOrigin
-    from meshpass._jwt import SignedJWT
-    from meshpass._keys import KeyFile, SecretManagerKey
-    from meshpass._kms import KMSKey
-    from meshpass._requests import RequestsAuth
-    from meshpass._retry import RetryPolicy
     from meshpass._settings import Settings, settings_problems
     from meshpass._token import Token, TokenSource
+    from meshpass._tokens.google.id_token import GoogleIDToken
+    from meshpass._tokens.google.origin import IdentityOrigin
+    from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
+    from meshpass._tokens.kms import KMSKey
+    from meshpass._tokens.requests_auth import RequestsAuth
+    from meshpass._tokens.signed_jwt import SignedJWT
 
 __all__ = [
     "AsyncClient",
@@ -75,15 +75,15 @@ _MODULES = {
     "AsyncClient": "_async_client",
     "Client": "_client",
     "Deadline": "_deadline",
-    "GoogleIDToken": "_google.id_token",
-    "IdentityOrigin": "_google.origin",
-    "KMSKey": "_kms",
-    "KeyFile": "_keys",
-    "RequestsAuth": "_requests",
-    "RetryPolicy": "_retry",
-    "SecretManagerKey": "_keys",
+    "GoogleIDToken": "_tokens.google.id_token",
+    "IdentityOrigin": "_tokens.google.origin",
+    "KMSKey": "_tokens.kms",
+    "KeyFile": "_tokens.key_sources",
+    "RequestsAuth": "_tokens.requests_auth",
+    "RetryPolicy": "_call.retry",
+    "SecretManagerKey": "_tokens.key_sources",
     "Settings": "_settings",
-    "SignedJWT": "_jwt",
+    "SignedJWT": "_tokens.signed_jwt",
     "Token": "_token",
     "TokenSource": "_token",
     "settings_problems": "_settings",

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from meshpass._base_client import BaseClient
-from meshpass._cache import CachedSource
+from meshpass._call.request import GetToken
+from meshpass._call.service import ClientOptions
 from meshpass._errors import MeshError
-from meshpass._request import GetToken
-from meshpass._service import ClientOptions
+from meshpass._tokens.cache import CachedSource
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
 
-    from meshpass._call import Outcome, Step
-    from meshpass._request import Call
+    from meshpass._call.plan import Outcome, Step
+    from meshpass._call.request import Call
+    from meshpass._http.async_pool import AsyncTransport
     from meshpass._token import TokenSource
-    from meshpass._transport_async import AsyncTransport
 
 
 class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
@@ -62,7 +62,7 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
         await self.aclose()
 
     async def _run(self, call: "Call") -> "httpx.Response":
-        from meshpass._call import plan
+        from meshpass._call.plan import plan
 
         transport = await self._open()
         steps = plan(self._at_home(), call)
@@ -97,7 +97,7 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
             return await transport.send(step)
 
     async def _open(self) -> "AsyncTransport":
-        from meshpass._transport_async import AsyncTransport
+        from meshpass._http.async_pool import AsyncTransport
 
         if self._closed:
             raise RuntimeError("This meshpass.AsyncClient is closed.")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar, Unpack
 
-from meshpass._service import ClientOptions, make_service
+from meshpass._call.service import ClientOptions, make_service
 from meshpass._settings import Settings
 
 if TYPE_CHECKING:
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from meshpass._call import Home
+    from meshpass._call.plan import Home
+    from meshpass._call.request import Call, Params
+    from meshpass._call.retry import RetryPolicy
     from meshpass._deadline import Deadline
-    from meshpass._request import Call, Params
-    from meshpass._retry import RetryPolicy
     from meshpass._token import TokenSource
 
 Result = TypeVar("Result", covariant=True)
@@ -157,7 +157,7 @@ class BaseClient(Generic[Result]):
             BadResponse: the answer is too large, or cannot be decoded.
             MeshTimeout: the time was used up.
         """
-        from meshpass._request import Call
+        from meshpass._call.request import Call
 
         return self._run(
             Call(
@@ -180,7 +180,7 @@ class BaseClient(Generic[Result]):
     def _at_home(self) -> "Home":
         # A forked child has a home of its own: its parent's locks may be held by threads that it does not have.
         if self._home is None or self._home[0] != os.getpid():
-            from meshpass._call import Home
+            from meshpass._call.plan import Home
 
             self._home = (os.getpid(), Home(self._service, self._auth))
         return self._home[1]

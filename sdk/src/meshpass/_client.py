@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from meshpass._base_client import BaseClient
-from meshpass._cache import CachedSource
+from meshpass._call.request import GetToken
+from meshpass._call.service import ClientOptions
 from meshpass._errors import MeshError
-from meshpass._request import GetToken
-from meshpass._service import ClientOptions
+from meshpass._tokens.cache import CachedSource
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     import httpx
 
-    from meshpass._call import Home, Outcome, Step
-    from meshpass._request import Call
+    from meshpass._call.plan import Home, Outcome, Step
+    from meshpass._call.request import Call
+    from meshpass._http.pool import Transport
     from meshpass._token import Token, TokenSource
-    from meshpass._transport_sync import Transport
 
 
 class Client(BaseClient["httpx.Response"]):
@@ -80,7 +80,7 @@ class Client(BaseClient["httpx.Response"]):
         self.close()
 
     def _run(self, call: "Call") -> "httpx.Response":
-        from meshpass._call import plan
+        from meshpass._call.plan import plan
 
         home, transport = self._open()
         steps = plan(home, call)
@@ -113,7 +113,7 @@ class Client(BaseClient["httpx.Response"]):
         return self._auth.token(left_s) if isinstance(self._auth, CachedSource) else self._auth.token()
 
     def _open(self) -> "tuple[Home, Transport]":
-        from meshpass._transport_sync import Transport
+        from meshpass._http.pool import Transport
 
         if self._closed:
             raise RuntimeError("This meshpass.Client is closed.")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_problem
 from meshpass._errors import ConfigurationError
-from meshpass._jwt import SignedJWT
-from meshpass._keys import KeyFile, SecretManagerKey, is_secret_version
+from meshpass._tokens.key_sources import KeyFile, SecretManagerKey, is_secret_version
+from meshpass._tokens.signed_jwt import SignedJWT
 
 if TYPE_CHECKING:
-    from meshpass._google.id_token import GoogleIDToken
+    from meshpass._tokens.google.id_token import GoogleIDToken
 
 _REQUIRED = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE")
 _OF_SIGNED_JWT = ("JWT_ISSUER", "JWT_SCOPE")
@@ -79,7 +79,7 @@ class Settings:
     def token_source(self) -> "SignedJWT | GoogleIDToken":
         """Return a new source of the caller's tokens; its key is read, or Google asked, on the first call."""
         if self.key is None:
-            from meshpass._google.id_token import GoogleIDToken
+            from meshpass._tokens.google.id_token import GoogleIDToken
 
             return GoogleIDToken(self.audience)
         return SignedJWT(self.issuer, self.audience, self.key, subject=self.subject, scope=self.scope)

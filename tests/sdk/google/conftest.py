@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from meshpass._google import id_token
-from meshpass._google.web import Web
+from meshpass._tokens.google import id_token
+from meshpass._tokens.google.web import Web
 
 from ..conftest import Answer, Seen, Server, pem_of  # noqa: TID252 - this folder's parent
 
@@ -155,7 +155,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("meshpass._google.metadata._PRODUCT_FILE", tmp_path / "product_name")
+    monkeypatch.setattr("meshpass._tokens.google.metadata._PRODUCT_FILE", tmp_path / "product_name")
 
 
 @pytest.fixture(autouse=True)

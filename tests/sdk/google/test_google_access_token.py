@@ -11,7 +11,7 @@ from typing import Any
 
 import meshpass
 import pytest
-from meshpass._google.access_token import AccessToken, GoogleAccessToken
+from meshpass._tokens.google.access_token import AccessToken, GoogleAccessToken
 
 from .conftest import Google
 
@@ -97,7 +97,7 @@ def test_a_token_shows_in_no_repr(on_google: Google) -> None:
 def test_on_google_cloud_no_http_client_is_loaded_for_it(on_google: Google) -> None:
     code = (
         "import asyncio, sys\n"
-        "from meshpass._google.access_token import GoogleAccessToken\n"
+        "from meshpass._tokens.google.access_token import GoogleAccessToken\n"
         "asyncio.run(GoogleAccessToken().atoken())\n"
         "print(*{'httpx', 'httpcore', 'h11', 'requests', 'google.auth'} & set(sys.modules))"
     )

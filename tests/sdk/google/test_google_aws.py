@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import meshpass
 import pytest
-from meshpass._google.aws import container_endpoint
+from meshpass._tokens.google.aws import container_endpoint
 
 from .conftest import AUDIENCE, TARGET, Google
 

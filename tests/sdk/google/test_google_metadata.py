@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import meshpass
 import pytest
-from meshpass._google.metadata import find_metadata_server
+from meshpass._tokens.google.metadata import find_metadata_server
 
 from ..conftest import Server  # noqa: TID252 - this folder's parent
 from .conftest import ACCOUNT, AUDIENCE, LIFE_S, Google, claims_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import meshpass
 import pytest
-from meshpass._google.web import Web, delay_s
+from meshpass._tokens.google.web import Web, delay_s
 
 from ..conftest import Authority, Server  # noqa: TID252 - this folder's parent
 

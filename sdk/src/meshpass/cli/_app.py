@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from meshpass.cli import _call, _doctor, _exit, _keys, _token
+from meshpass.cli import _call_command, _doctor_command, _exit, _keys_commands, _token_command
 
 _HELP = f"""Call services inside an Istio mesh: the caller's token, a call, what is broken on the way, and signing keys.
 
@@ -21,10 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(_token.token)
-app.command()(_call.call)
-app.command(epilog=_exit.HELP)(_doctor.doctor)
-app.add_typer(_keys.app, name="keys")
+app.command()(_token_command.token)
+app.command()(_call_command.call)
+app.command(epilog=_exit.HELP)(_doctor_command.doctor)
+app.add_typer(_keys_commands.app, name="keys")
 
 
 def run() -> None:

@@ -9,7 +9,7 @@ from meshpass._address import Address, Origin, parse_address, parse_origin
 from meshpass._client import Client
 from meshpass._errors import MeshError
 from meshpass.cli._exit import Exit
-from meshpass.cli._settings import Given
+from meshpass.cli._options import Given
 
 if TYPE_CHECKING:
     import httpx

@@ -25,11 +25,11 @@ from meshpass._errors import (
     TokenRefused,
     UpstreamUnavailable,
 )
-from meshpass._keys import KeyFile
+from meshpass._tokens.key_sources import KeyFile
 from meshpass.cli._exit import Exit, exit_code
+from meshpass.cli._options import ca_name
 from meshpass.cli._output import claims_of
 from meshpass.cli._probe import Broken, Finding, Probe, Skipped
-from meshpass.cli._settings import ca_name
 
 # Envoy lets a token's times be wrong by so much (jwt_authn's clock_skew_seconds).
 _ENVOY_SKEW_S = 60

@@ -12,3 +12,17 @@ class KeyLifecycleError(MeshError):
     """
 
     code = "key_state"
+
+
+def store_error(message: str, hint: str, *, retryable: bool = False) -> KeyLifecycleError:
+    """A store that cannot be used."""
+    return KeyLifecycleError(message, code="key_store", hint=hint, retryable=retryable)
+
+
+def changed_meanwhile(store: object) -> KeyLifecycleError:
+    """Somebody else changed the keys between reading and writing them."""
+    return store_error(
+        f"The keys in {store} changed while this step was taken, so it was not.",
+        "See `meshpass keys status`, and take it again if it is still wanted.",
+        retryable=True,
+    )

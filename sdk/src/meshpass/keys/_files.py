@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from meshpass._signing_key import load_signing_key, public_jwk
+from meshpass._tokens.signing_key import load_signing_key, public_jwk
+from meshpass.keys._errors import changed_meanwhile, store_error
 from meshpass.keys._model import Keys, KeyVersion, State, added
-from meshpass.keys._store import changed_meanwhile, store_error
 
 _INDEX = "index.json"
 _ACTIVE = "active.pem"

@@ -47,7 +47,7 @@ class GatewayProof:
             KeyLifecycleError: one did not reach the service; code `key_not_proven`.
         """
         from meshpass._client import Client
-        from meshpass._jwt import SignedJWT
+        from meshpass._tokens.signed_jwt import SignedJWT
 
         found = self.settings
         signer = SignedJWT(

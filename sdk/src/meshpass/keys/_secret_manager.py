@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import SigningKeyError
-from meshpass._keys import SecretManagerKey
-from meshpass._keys import _client as secret_manager_client
-from meshpass._signing_key import load_signing_key, public_jwk
+from meshpass._tokens.key_sources import SecretManagerKey
+from meshpass._tokens.key_sources import _client as secret_manager_client
+from meshpass._tokens.signing_key import load_signing_key, public_jwk
+from meshpass.keys._errors import changed_meanwhile, store_error
 from meshpass.keys._model import PUBLISHED, Keys, KeyVersion, State, added
-from meshpass.keys._store import changed_meanwhile, store_error
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient

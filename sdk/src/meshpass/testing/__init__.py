@@ -16,13 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from meshpass.testing._clock import FakeClock
-    from meshpass.testing._forget import forget_tokens
-    from meshpass.testing._gateway import FakeGateway, MeshRequest
-    from meshpass.testing._http import Reply, Request
-    from meshpass.testing._key import ThrowawayKey
-    from meshpass.testing._metadata import FakeMetadataServer
-    from meshpass.testing._source import InMemorySource
+    from meshpass.testing._fake_clock import FakeClock
+    from meshpass.testing._fake_gateway import FakeGateway, MeshRequest
+    from meshpass.testing._fake_metadata_server import FakeMetadataServer
+    from meshpass.testing._fake_server import Reply, Request
+    from meshpass.testing._forget_tokens import forget_tokens
+    from meshpass.testing._in_memory_source import InMemorySource
+    from meshpass.testing._throwaway_key import ThrowawayKey
     from meshpass.testing._verifier import JWKSVerifier, Verdict
 
 __all__ = [
@@ -40,17 +40,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "FakeClock": "_clock",
-    "FakeGateway": "_gateway",
-    "FakeMetadataServer": "_metadata",
-    "InMemorySource": "_source",
+    "FakeClock": "_fake_clock",
+    "FakeGateway": "_fake_gateway",
+    "FakeMetadataServer": "_fake_metadata_server",
+    "InMemorySource": "_in_memory_source",
     "JWKSVerifier": "_verifier",
-    "MeshRequest": "_gateway",
-    "Reply": "_http",
-    "Request": "_http",
-    "ThrowawayKey": "_key",
+    "MeshRequest": "_fake_gateway",
+    "Reply": "_fake_server",
+    "Request": "_fake_server",
+    "ThrowawayKey": "_throwaway_key",
     "Verdict": "_verifier",
-    "forget_tokens": "_forget",
+    "forget_tokens": "_forget_tokens",
 }
 
 

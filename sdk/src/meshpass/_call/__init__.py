@@ -1,0 +1,1 @@
+"""One call, decided without I/O: request, attempts, retries, response."""

@@ -1,0 +1,202 @@
+"""One call as a plan without I/O: what to do next, given what came of the last step.
+
+`plan` yields steps and is sent their outcomes. It holds every decision: when to get a token, when to send and to
+wait, what an answer means, when to give up. The two clients only carry the steps out.
+"""
+
+import logging
+import random
+from collections.abc import Generator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
+
+from meshpass._call.budget import RetryBudget
+from meshpass._call.cookies import Cookies
+from meshpass._call.failures import is_lost, no_time, timed_out
+from meshpass._call.refusal import is_cured_by_a_new_token
+from meshpass._call.request import Attempt, Bearer, Call, GetToken, Request, begin_attempt, prepare
+from meshpass._call.response import Answer, judge
+from meshpass._call.retry import RetryPolicy, is_invited, is_passing, retry_after_s, wait_s
+from meshpass._call.service import Service
+from meshpass._call.telemetry import observe
+from meshpass._errors import MeshError, MeshTimeout, TokenRefused
+from meshpass._token import Token, TokenSource
+
+if TYPE_CHECKING:
+    import httpx
+
+_log = logging.getLogger("meshpass")
+
+
+# A number is the step "wait so many seconds".
+Step = GetToken | Attempt | float
+Outcome = Token | Answer | MeshError | None
+Plan = Generator[Step, Outcome, "httpx.Response"]
+
+
+class Home:
+    """What the calls of one client share.
+
+    Args:
+        service: Whom they call.
+        auth: Where their tokens come from.
+    """
+
+    __slots__ = ("auth", "bearer", "budget", "cookies", "service")
+
+    def __init__(self, service: Service, auth: TokenSource) -> None:
+        policy = service.retry
+        self.service = service
+        self.auth = auth
+        self.bearer = Bearer()
+        self.budget = RetryBudget(policy.budget_ratio, policy.budget_floor_per_s, policy.budget_burst)
+        self.cookies = Cookies()
+
+
+def plan(home: Home, call: Call) -> Plan:
+    """Plan one call.
+
+    A step is answered with the `Token`, the `Answer` or the `MeshError` that it came to; a number with None. A
+    `MeshError` of the token's source is thrown in, and so is a `TimeoutError` when a step's time was up.
+
+    Returns:
+        The service's own answer.
+
+    Raises:
+        MeshError: as `Client.request`.
+    """
+    service, attempts, sent = home.service, 0, 0
+    replayed = renewed = False
+    request = prepare(service, call)
+    policy = service.retry if call.retry is None else call.retry
+    home.budget.deposit()
+    while True:
+        token = yield from _token(home, request, attempts)
+        attempts += 1
+        attempt, result = yield from _send(home, call, request, token, fresh=replayed, resent=sent)
+        sent += 1
+        error = result if isinstance(result, MeshError) else None
+        if call.repeatable and not replayed and attempt.reused and attempt.phase == "read" and is_lost(error):
+            # Nothing was tried but a connection that had been closed: that is no attempt.
+            replayed, attempts = True, attempts - 1
+            _tell(logging.DEBUG, "stale_connection", service, call, attempts)
+            continue
+        if isinstance(error, TokenRefused):
+            home.auth.invalidate(token)
+            if not renewed and is_cured_by_a_new_token(error):
+                # Whatever the method: the mesh refused the request before the service saw it.
+                renewed = True
+                _tell(logging.INFO, "token_renewed", service, call, attempts, error)
+                continue
+        wait = _wait_s(home, call, policy, request, attempts, result)
+        if wait is not None:
+            _tell(logging.INFO, "retry", service, call, attempts, error, wait_s=round(wait, 3))
+            yield wait
+        elif isinstance(result, MeshError):
+            result.attempts = attempts
+            _tell(logging.INFO, "failed", service, call, attempts, error)
+            raise result
+        else:
+            _tell(logging.DEBUG, "answered", service, call, attempts, status=result.status_code)
+            return result
+
+
+def _token(home: Home, request: Request, attempts: int) -> Generator[GetToken, Outcome, Token]:
+    failure: MeshError | None = None
+    if request.deadline.left_s() <= 0 and not attempts:
+        raise no_time(home.service)
+    try:
+        token = yield GetToken(request)
+    except MeshTimeout as exc:
+        failure = exc
+        failure.code, failure.service = "timeout_token", home.service.name
+    except MeshError as exc:
+        failure = exc
+    except TimeoutError:
+        token = None
+    if failure is None and (token is None or request.deadline.left_s() <= 0):
+        failure = timed_out(home.service, request.limit_s, "token")
+    if failure is not None:
+        failure.attempts = attempts
+        raise failure
+    return token  # type: ignore[return-value]
+
+
+def _send(
+    home: Home, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
+) -> "Generator[Attempt, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
+    service, cookie = (
+        home.service,
+        home.cookies.header_for(call.method, home.service.origin.url + request.target),
+    )
+    attempt = begin_attempt(service, request, home.bearer.header(token), cookie, fresh=fresh)
+    outcome: Outcome = None
+    with observe(service, attempt, call.template, resent) as observed:
+        with suppress(TimeoutError):
+            outcome = yield attempt
+        result: httpx.Response | MeshError
+        if isinstance(outcome, Answer):
+            result = judge(service, call.template, attempt, outcome, token)
+        elif isinstance(outcome, MeshError):
+            result = outcome
+        else:
+            result = timed_out(service, request.limit_s, attempt.phase)
+        observed.end(result)
+    if not isinstance(result, MeshError):
+        home.cookies.keep(result)
+    return attempt, result
+
+
+def _wait_s(
+    home: Home,
+    call: Call,
+    policy: RetryPolicy,
+    request: Request,
+    attempts: int,
+    result: "httpx.Response | MeshError",
+) -> float | None:
+    """Decide whether to send the call again, and after how long."""
+    if isinstance(result, MeshError):
+        asked_s = result.retry_after_s
+        wanted = is_passing(result, asked_s)
+    elif result.status_code < 300:
+        return None
+    else:
+        import time
+
+        asked_s = retry_after_s(result.headers, time.time())
+        wanted = is_invited(result.status_code, asked_s, policy)
+    if not (wanted and call.repeatable):
+        return None
+    left_s = request.deadline.left_s()
+    wait = wait_s(policy, attempts=attempts, retry_after_s=asked_s, left_s=left_s, chance=random.random())  # noqa: S311
+    if wait is not None and not home.budget.withdraw():
+        _tell(logging.INFO, "retry_budget_spent", home.service, call, attempts)
+        return None
+    return wait
+
+
+def _tell(
+    level: int,
+    event: Literal["answered", "failed", "retry", "retry_budget_spent", "stale_connection", "token_renewed"],
+    service: Service,
+    call: Call,
+    attempts: int,
+    error: MeshError | None = None,
+    **more: object,
+) -> None:
+    """Log one event: a stable word as the message, the rest as fields. Neither holds a value of the call's."""
+    if not _log.isEnabledFor(level):
+        return
+    fields: dict[str, object] = {
+        "service": service.name,
+        "method": call.method,
+        "template": call.template,
+        "attempts": attempts,
+        **more,
+    }
+    if error is not None:
+        fields |= {"code": error.code, "status": error.status, "answered_by": error.answered_by}
+        fields |= {"detail": error.detail, "claims": dict(error.claims)}
+    shown = " ".join(f"{name}={value}" for name, value in fields.items() if value not in (None, {}))
+    _log.log(level, "%s %s", event, shown, extra={"event": f"meshpass.{event}", "meshpass": fields})

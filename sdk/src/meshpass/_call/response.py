@@ -1,0 +1,137 @@
+"""What came back: the service's own answer as httpx's type, or the error that the mesh's answer stands for."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+
+from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode
+from meshpass._call.failures import not_decodable, too_large
+from meshpass._call.refusal import Refusal, classify
+from meshpass._call.request import Attempt
+from meshpass._call.retry import retry_after_s
+from meshpass._call.service import Service
+from meshpass._errors import MeshError, TokenRefused
+from meshpass._token import Token
+
+_SHORTEST_PART_CHARS = 12
+
+
+@dataclass(slots=True)
+class Answer:
+    """A whole HTTP response as it came over the wire.
+
+    Args:
+        status: The HTTP status.
+        headers: Names and values.
+        body: The body, not decoded yet.
+        elapsed_s: How long the attempt took, in seconds.
+    """
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+    elapsed_s: float
+
+
+class Response(httpx.Response):
+    """An `httpx.Response` that is read already, and whose request is built when somebody asks for it.
+
+    Args:
+        answer: What came over the wire.
+        headers: Its headers.
+        body: Its body, decoded; httpx would decode it without a limit.
+        attempt: What it answers.
+        origin: The service's origin.
+    """
+
+    def __init__(
+        self, answer: Answer, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
+    ) -> None:
+        super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(b""))
+        self._content = body
+        self.is_closed = self.is_stream_consumed = True
+        self.elapsed = timedelta(seconds=answer.elapsed_s)
+        self._sent = (attempt.method, origin + attempt.target, attempt.headers, attempt.content)
+
+    @property
+    def request(self) -> httpx.Request:
+        """The request as it was sent, without the token: an answer may be logged or pickled."""
+        if self._request is None:
+            method, url, headers, content = self._sent
+            self._request = httpx.Request(method, url, headers=headers, content=content)
+        return super().request
+
+    @request.setter
+    def request(self, value: httpx.Request) -> None:
+        self._request = value
+
+    def raise_for_status(self) -> httpx.Response:
+        """Raise `httpx.HTTPStatusError` unless the status is 2xx."""
+        _ = self.request  # httpx reads what is set
+        return super().raise_for_status()
+
+
+def judge(
+    service: Service, template: str, attempt: Attempt, answer: Answer, token: Token
+) -> httpx.Response | MeshError:
+    """Return the service's own answer, or the error that it stands for."""
+    headers = httpx.Headers(list(answer.headers))
+    try:
+        body, failure = _decoded(service, attempt, answer, headers), None
+    except TooLargeError:
+        failure = too_large(service)
+    except NotDecodableError as exc:
+        failure = not_decodable(service, str(exc))
+    if failure is not None:
+        return failure
+    if answer.status >= 300:
+        found = classify(answer.status, headers, _without(token, body))
+        if found is not None:
+            asked_s = retry_after_s(headers, time.time())
+            call = f"{attempt.method} {template} on {service.name}"
+            return _refused(found, service, call, answer.status, asked_s, token)
+    return Response(answer, headers, body, attempt, service.origin.url)
+
+
+def _decoded(service: Service, attempt: Attempt, answer: Answer, headers: httpx.Headers) -> bytes:
+    coding = headers.get("content-encoding")
+    if coding is None or not answer.body or attempt.method == "HEAD":
+        return answer.body
+    return decode(answer.body, coding, service.max_response_bytes)
+
+
+def _without(token: Token, body: bytes) -> bytes:
+    """Mask the token, whole or in part, before the body is cut to a line: half a token would not be found."""
+    # No payload or signature is shorter; what a test puts in its place may be a letter of the mesh's own words.
+    parts = (part for part in token.value.split(".")[1:] if len(part) >= _SHORTEST_PART_CHARS)
+    for part in (token.value, *parts):
+        if part:
+            body = body.replace(part.encode(), b"***")
+    return body
+
+
+def _refused(
+    found: Refusal, service: Service, call: str, status: int, asked_s: float | None, token: Token
+) -> MeshError:
+    who = "gateway" if found.answered_by == "gateway" else "workload's proxy"
+    said = f" {found.detail!r}" if found.detail else ", without a word"
+    claims = " ".join(f"{name}={value}" for name, value in token.claims.items())
+    sent = f" The token sent has {claims}." if claims and status in (401, 403) else ""
+    error = found.error(
+        f"{call} was answered by the {who} with {status}{said}.{sent}",
+        code=found.code,
+        service=service.name,
+        status=status,
+        detail=found.detail,
+        answered_by=found.answered_by,
+        claims=token.claims,
+        hint=found.hint,
+        retryable=found.retryable,
+        retry_after_s=asked_s,
+    )
+    if isinstance(error, TokenRefused):
+        error.cause = found.cause
+    return error

@@ -1,0 +1,177 @@
+"""What both clients know of the service they call: its origin, address, certificates and limits."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from meshpass._address import Address, Origin, is_ip, parse_address, parse_origin, plaintext_problem
+from meshpass._call.retry import RetryPolicy
+from meshpass._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import ssl
+
+DEADLINE_HEADER = "x-request-timeout-ms"
+"""Tells the service how many milliseconds the caller will still wait.
+
+A time span, because two machines' clocks differ. Not one of Envoy's `x-envoy-*`: those an edge takes away, or
+takes as an order that overrides the timeout of its route.
+"""
+
+DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_CONNECT_TIMEOUT_S = 3.0
+DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
+# More than one instance of a function handles at once; idle ones go well before a load balancer's 10 minutes.
+MAX_CONNECTIONS = 100
+KEEPALIVE_S = 60.0
+
+ClientCert = tuple[Path | str, Path | str] | tuple[Path | str, Path | str, str]
+
+
+class ClientOptions(TypedDict, total=False):
+    """The limits and habits of a client; see `Client` for what each means."""
+
+    client_cert: ClientCert | None
+    timeout_s: float
+    connect_timeout_s: float
+    attempt_timeout_s: float | None
+    retry: RetryPolicy
+    max_response_bytes: int
+    deadline_header: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service behind a gateway.
+
+    Args:
+        origin: The virtual origin, which every request's URL carries.
+        address: What is dialled; the origin's own host and port when nothing is pinned.
+        ca_file: PEM bundle of trusted CAs; the system's when None.
+        client_cert: Our own certificate chain, its key, and the key's password where it has one.
+        timeout_s: Limit for one call, everything included, in seconds.
+        connect_timeout_s: Limit for connecting alone, in seconds.
+        attempt_timeout_s: Limit for one attempt; the call's own when None.
+        retry: How calls are retried.
+        max_response_bytes: The largest body, before and after decoding.
+        deadline_header: The header that tells the service what is left of the call; none is sent when None.
+    """
+
+    origin: Origin
+    address: Address
+    ca_file: Path | None
+    client_cert: ClientCert | None = field(default=None, repr=False)
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
+    attempt_timeout_s: float | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
+    deadline_header: str | None = DEADLINE_HEADER
+
+    @property
+    def name(self) -> str:
+        """The virtual host, as errors name the service."""
+        return self.origin.host
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the origin's name is mapped to an address rather than resolved."""
+        return (self.origin.host, self.origin.port) != (self.address.host, self.address.port)
+
+    @property
+    def where(self) -> str:
+        """The service and the address dialled for it, for messages."""
+        return f"{self.name} at {self.address}" if self.pinned else str(self.address)
+
+    @property
+    def peer(self) -> str:
+        """What answers, for messages; it begins with "the"."""
+        return f"the gateway of {self.where}"
+
+    def ssl_context(self) -> "ssl.SSLContext | None":
+        """Return a context that trusts this service's CAs and shows our certificate; None for plaintext.
+
+        Raises:
+            ConfigurationError: a file cannot be read, or does not hold what it should.
+        """
+        if self.origin.scheme == "http":
+            return None
+        import ssl
+
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except OSError as exc:  # ssl.SSLError is one
+            why = "it holds no PEM certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
+            raise ConfigurationError(f"The CA file {self.ca_file} cannot be used: {why}.") from exc
+        if self.client_cert is not None:
+            chain, key, *password = self.client_cert
+            problem = None
+            try:
+                # Without a password OpenSSL would ask for one at the terminal.
+                context.load_cert_chain(chain, key, *password or [""])
+            except OSError as exc:
+                wrong = "they do not belong together, or the password is not right"
+                problem = wrong if isinstance(exc, ssl.SSLError) else exc.strerror
+            if problem:
+                raise ConfigurationError(
+                    f"The client certificate {chain} and its key cannot be used: {problem}."
+                )
+        return context
+
+
+def make_service(
+    base_url: str, address: str | None, ca_file: Path | str | None, options: ClientOptions
+) -> Service:
+    """Check a client's arguments and build its service.
+
+    Raises:
+        ConfigurationError: one or more are wrong; it lists all of them.
+    """
+    problems = _option_problems(options)
+    problems += [
+        f"{name} names {path}, which is not a file."
+        for name, path in (("ca_file", ca_file), *(("client_cert", part) for part in _files(options)))
+        if path is not None and not Path(path).is_file()
+    ]
+    origin, pinned = None, None
+    try:
+        origin = parse_origin(base_url)
+    except ValueError as exc:
+        problems.append(f"base_url {exc}.")
+    try:
+        pinned = parse_address(address, origin.port if origin else 443) if address is not None else None
+    except ValueError as exc:
+        problems.append(f"address {exc}.")
+    if origin is not None:
+        if pinned is not None and is_ip(origin.host):
+            problems.append("base_url must hold the virtual host's name when an address is given.")
+        plaintext = plaintext_problem(origin, pinned)
+        problems += [f"base_url {plaintext}."] if plaintext else []
+        if options.get("client_cert") and origin.scheme == "http":
+            problems.append("client_cert is of no use with http://.")
+    if problems or origin is None:
+        raise ConfigurationError(problems)
+    return Service(
+        origin,
+        pinned or Address(origin.host, origin.port),
+        Path(ca_file) if ca_file is not None else None,
+        **options,
+    )
+
+
+def _option_problems(options: ClientOptions) -> list[str]:
+    known = ClientOptions.__annotations__
+    problems = [f"{name} is not a client's argument." for name in options if name not in known]
+    problems += [
+        f"{name} is {value}; it must be a number of seconds above 0."
+        for name in ("timeout_s", "connect_timeout_s", "attempt_timeout_s")
+        if (value := options.get(name)) is not None and not 0 < value < math.inf  # type: ignore[operator]
+    ]
+    if not options.get("max_response_bytes", 1) > 0:
+        problems.append(f"max_response_bytes is {options['max_response_bytes']}; it must be above 0.")
+    return problems
+
+
+def _files(options: ClientOptions) -> list[Path | str]:
+    return list((options.get("client_cert") or ())[:2])

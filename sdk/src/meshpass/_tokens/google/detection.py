@@ -1,0 +1,98 @@
+"""Which Google identity this process has. What was chosen explicitly fails loudly; what is looked for may be absent.
+
+1. The `credentials` argument.
+2. `GOOGLE_APPLICATION_CREDENTIALS`: the file it names.
+3. gcloud's file of application default credentials, in `CLOUDSDK_CONFIG` or the user's own configuration.
+4. The metadata server, unless `NO_GCE_CHECK` is `true`.
+
+The order is that of https://google.aip.dev/auth/4110.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshpass._errors import IdentityError
+from meshpass._tokens.google.metadata import MetadataServer, find_metadata_server, metadata_host
+
+if TYPE_CHECKING:
+    from meshpass._tokens.google.origin import Identity
+
+# All that `find_identity` may read of the environment.
+VARIABLES = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "CLOUDSDK_CONFIG",
+    "HOME",
+    "NO_GCE_CHECK",
+    "GCE_METADATA_HOST",
+    "GCE_METADATA_ROOT",
+    "GCE_METADATA_IP",
+)
+
+
+def find_identity(choice: object, environ: Mapping[str, str]) -> tuple["Identity", str]:
+    """Return this process's identity, and why it is this one. Reads files and sends nothing.
+
+    Args:
+        choice: The `credentials` argument.
+        environ: The environment.
+
+    Raises:
+        IdentityError: what was chosen cannot be used, or there is nothing to be found.
+    """
+    if choice is not None:
+        return _chosen(choice, environ), "it was given as credentials="
+    named = environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if named:
+        return _from_file(named, "The file"), "GOOGLE_APPLICATION_CREDENTIALS names it"
+    well_known = _gcloud_file(environ)
+    if os.path.isfile(well_known):  # noqa: PTH113 - false, too, where it may not be looked at
+        return _from_file(well_known, "gcloud's file"), (
+            "GOOGLE_APPLICATION_CREDENTIALS is not set, and gcloud left its application default credentials there"
+        )
+    if environ.get("NO_GCE_CHECK", "").lower() == "true":
+        raise IdentityError(
+            "No Google identity was found: GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has no application"
+            " default credentials, and NO_GCE_CHECK forbids to ask the metadata server.",
+            hint="Set GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or unset NO_GCE_CHECK.",
+        )
+    server, why = find_metadata_server(environ)
+    return server, f"there is no credentials file, and {why}"
+
+
+def _chosen(choice: object, environ: Mapping[str, str]) -> "Identity":
+    if choice == "metadata":
+        return MetadataServer(metadata_host(environ), certain=True)
+    if isinstance(choice, str | os.PathLike):
+        return _from_file(os.fspath(choice), "The file")
+    if isinstance(choice, Mapping):
+        from meshpass._tokens.google.credentials import identity_of
+
+        return identity_of(choice, "The credentials given")
+    from meshpass._tokens.google.google_auth import GoogleAuthCredentials
+
+    return GoogleAuthCredentials(choice)  # type: ignore[arg-type]
+
+
+def _from_file(path: str, what: str) -> "Identity":
+    from meshpass._tokens.google.credentials import identity_of  # on Google Cloud there is no file
+
+    where = f"{what} {path}"
+    failure = ""
+    try:
+        return identity_of(json.loads(Path(path).read_bytes()), where)
+    except OSError as exc:
+        failure = f"{where} cannot be read: {exc.strerror}."
+    except ValueError:
+        failure = f"{where} holds no JSON, so it is no credentials file."
+    # Raised out of the `except` blocks, so that no parser's message about a key hangs on ours.
+    raise IdentityError(failure, hint="Check its path, and that it is a credentials file as Google makes it.")
+
+
+def _gcloud_file(environ: Mapping[str, str]) -> str:
+    folder = environ.get("CLOUDSDK_CONFIG")
+    if not folder and os.name == "nt":
+        folder = f"{environ.get('APPDATA', 'C:')}/gcloud"
+    return f"{folder or Path('~/.config/gcloud').expanduser()}/application_default_credentials.json"

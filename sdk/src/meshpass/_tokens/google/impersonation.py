@@ -1,0 +1,118 @@
+"""Acting as a service account through the IAM Credentials API.
+
+See https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from meshpass._errors import IdentityError
+from meshpass._tokens.google.origin import Access
+
+if TYPE_CHECKING:
+    from meshpass._tokens.google.origin import Identity
+    from meshpass._tokens.google.web import Web
+
+IAM_ENDPOINT = "https://iamcredentials.googleapis.com"
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonated:
+    """A service account, as another identity may act as it.
+
+    Args:
+        base: Who acts.
+        account: The service account's e-mail address.
+        url: The account at the IAM Credentials API, without the method's name.
+        delegates: Accounts in between, in order: the base may act as the first, the last as the account.
+        kind: As in `IdentityOrigin`.
+    """
+
+    base: "Identity"
+    account: str
+    url: str
+    delegates: tuple[str, ...] = ()
+    kind: str = "impersonation"
+
+    @property
+    def detail(self) -> str:
+        """The account, and who acts as it."""
+        through = f" through {', '.join(self.delegates)}" if self.delegates else ""
+        return f"{self.account}, impersonated{through} by {self.base.detail}"
+
+    def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
+        """Call `generateIdToken`.
+
+        Raises:
+            IdentityError: the base has no access token, or may not act as the account.
+        """
+        body = {"audience": audience, "includeEmail": include_email}
+        return self._token(self._post(web, "generateIdToken", body), "generateIdToken", "token")
+
+    def access(self, web: "Web") -> Access:
+        """Call `generateAccessToken`.
+
+        Raises:
+            IdentityError: the base has no access token, or may not act as the account.
+        """
+        answer = self._post(web, "generateAccessToken", {"scope": [_SCOPE]})
+        token = self._token(answer, "generateAccessToken", "accessToken")
+        try:
+            expires_at = datetime.fromisoformat(answer["expireTime"]).timestamp()
+        except (ValueError, KeyError, TypeError):
+            expires_at = None
+        if expires_at is None:
+            raise IdentityError(f"generateAccessToken for {self.account} answered without a time of expiry.")
+        return Access(token, expires_at)
+
+    def _post(self, web: "Web", method: str, body: Mapping[str, object]) -> dict[str, Any]:
+        delegates = [f"projects/-/serviceAccounts/{account}" for account in self.delegates]
+        headers = {**self.base.access(web).headers, "content-type": "application/json"}
+        content = json.dumps({**body, "delegates": delegates}).encode()
+        answer = web.send(f"{self.url}:{method}", "POST", content, headers)
+        if answer.status != 200:
+            raise IdentityError(
+                f"Acting as {self.account} failed: {method} answered {answer.status} to {self.base.detail}.",
+                hint=_NEXT_STEPS.get(answer.status, "Check the account's name, and that it is not disabled."),
+            )
+        try:
+            document = json.loads(answer.data)
+        except ValueError:
+            document = None
+        return document if isinstance(document, dict) else {}
+
+    def _token(self, answer: Mapping[str, Any], method: str, wanted: str) -> str:
+        token = answer.get(wanted)
+        if not isinstance(token, str):
+            raise IdentityError(f"{method} for {self.account} answered without a token.")
+        return token
+
+
+def impersonated(
+    base: "Identity",
+    account: str,
+    delegates: tuple[str, ...] = (),
+    endpoint: str = IAM_ENDPOINT,
+) -> Impersonated:
+    """Return the account as the base may act as it; the base itself if it is that account already."""
+    if isinstance(base, Impersonated) and base.account == account and not delegates:
+        return base
+    # The project is left open (`-`): an account's address, or its number, names it in all of Google Cloud.
+    url = f"{endpoint.rstrip('/')}/v1/projects/-/serviceAccounts/{account}"
+    return Impersonated(base, account, url, delegates)
+
+
+_NEXT_STEPS = {
+    400: "Check the audience and the order of the delegates.",
+    401: "The access token was not accepted: check the credentials it comes from.",
+    403: (
+        "Grant the one who acts roles/iam.serviceAccountOpenIdTokenCreator (with delegates:"
+        " roles/iam.serviceAccountTokenCreator, each on the next) on that account, and enable the API"
+        " iamcredentials.googleapis.com."
+    ),
+    404: "There is no such service account: check its name.",
+}

@@ -1,0 +1,161 @@
+"""The metadata server of Compute Engine, GKE, Cloud Run, Cloud Run functions and App Engine.
+
+See https://cloud.google.com/compute/docs/instances/verifying-instance-identity and
+https://cloud.google.com/run/docs/securing/service-identity.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from meshpass._errors import IdentityError
+from meshpass._tokens.google.origin import Access
+
+if TYPE_CHECKING:
+    from meshpass._tokens.google.web import Answer, Web
+
+_DEFAULT_HOST = "metadata.google.internal"
+_DEFAULT_IP = "169.254.169.254"
+_ACCOUNT_PATH = "/computeMetadata/v1/instance/service-accounts/default/"
+_FLAVOR = "Metadata-Flavor"
+# Set by Google's platforms, or by whoever says where the server is: reason enough not to ask whether there is one.
+_HINTS = (
+    "GCE_METADATA_HOST",
+    "GCE_METADATA_ROOT",
+    "K_SERVICE",
+    "CLOUD_RUN_JOB",
+    "FUNCTION_TARGET",
+    "GAE_ENV",
+    "GAE_SERVICE",
+)
+_PRODUCT_FILE = Path("/sys/class/dmi/id/product_name")
+# In its first seconds a new instance's server refuses connections or answers 503.
+_ATTEMPTS = 6
+_TIMEOUT_S = 5.0
+_PROBE_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataServer:
+    """The service account that Google attached to this machine.
+
+    Args:
+        host: The server's name or address, with its port if that is not 80.
+        certain: Whether the environment says that there is one. If not, it gets one short attempt.
+    """
+
+    host: str
+    certain: bool
+    kind: str = "metadata_server"
+
+    @property
+    def detail(self) -> str:
+        """The attached service account, by its server."""
+        return f"the service account attached to this machine, from {self.host}"
+
+    def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
+        """Ask for an ID token. The server keeps tokens: the same one may come back for an hour.
+
+        Raises:
+            IdentityError: there is no server, or it gives no token.
+        """
+        query = urlencode({"audience": audience, "format": "full" if include_email else "standard"})
+        return self._get(web, f"identity?{query}").data.decode("ascii", "replace").strip()
+
+    def access(self, web: "Web") -> Access:
+        """Ask for an access token.
+
+        Raises:
+            IdentityError: there is no server, or it gives no token.
+        """
+        try:
+            document = json.loads(self._get(web, "token").data)
+            token, lasts_s = document["access_token"], float(document["expires_in"])
+        except (ValueError, KeyError, TypeError):
+            token, lasts_s = None, 0.0
+        if not isinstance(token, str):
+            raise IdentityError(f"The metadata server at {self.host} answered without an access token.")
+        return Access(token, time.time() + lasts_s)
+
+    def _get(self, web: "Web", what: str) -> "Answer":
+        url, headers = f"http://{self.host}{_ACCOUNT_PATH}{what}", {_FLAVOR: "Google"}
+        if self.certain:
+            answer = web.send(url, headers=headers, attempts=_ATTEMPTS, timeout_s=_TIMEOUT_S, hint=_NOT_READY)
+        else:
+            answer = self._probe(web, url, headers)
+        if answer.headers.get(_FLAVOR) != "Google":
+            raise IdentityError(
+                f"What answers at {self.host} is not Google's metadata server: its answer lacks"
+                " Metadata-Flavor: Google.",
+                hint="Check GCE_METADATA_HOST, and that no proxy answers in the server's place.",
+            )
+        if answer.status != 200:
+            raise IdentityError(
+                f"The metadata server at {self.host} gives no token: it answered {answer.status}.",
+                hint=_NEXT_STEPS.get(answer.status, "Check the service account attached to this machine."),
+            )
+        return answer
+
+    def _probe(self, web: "Web", url: str, headers: Mapping[str, str]) -> "Answer":
+        try:
+            answer = web.send(url, headers=headers, attempts=1, timeout_s=_PROBE_TIMEOUT_S)
+        except IdentityError as exc:
+            why, retryable = str(exc.args[0]), True
+        else:
+            if answer.headers.get(_FLAVOR) == "Google":
+                return answer
+            why, retryable = f"what answers at {self.host} is another.", False
+        raise IdentityError(
+            f"No Google identity was found. There is no credentials file, and no metadata server: {why}",
+            hint=_NOWHERE,
+            retryable=retryable,
+        )
+
+
+def metadata_host(environ: Mapping[str, str]) -> str:
+    """Return the metadata server's name, or the address that the environment gives for it."""
+    return environ.get("GCE_METADATA_HOST") or environ.get("GCE_METADATA_ROOT") or _DEFAULT_HOST
+
+
+def find_metadata_server(
+    environ: Mapping[str, str], product_file: Path = _PRODUCT_FILE
+) -> tuple[MetadataServer, str]:
+    """Return this machine's metadata server, and what says that it has one. Sends nothing.
+
+    Args:
+        environ: The environment.
+        product_file: Where Linux names the machine's maker.
+    """
+    host = metadata_host(environ)
+    for name in _HINTS:
+        if environ.get(name):
+            return MetadataServer(host, certain=True), f"{name} is set"
+    if _made_by_google(product_file):
+        return MetadataServer(host, certain=True), "this machine is one of Google's"
+    # By its address: elsewhere, a resolver may take long to find that there is no such name.
+    address = environ.get("GCE_METADATA_IP") or _DEFAULT_IP
+    return MetadataServer(address, certain=False), "nothing says whether this machine is one of Google's"
+
+
+def _made_by_google(product_file: Path) -> bool:
+    try:
+        return product_file.read_text().startswith("Google")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+_NOT_READY = "It may not be ready yet: try again. If it stays, check that this machine has a service account."
+_NOWHERE = (
+    "On Google Cloud, attach a service account and set GCE_METADATA_HOST=metadata.google.internal. Elsewhere, set"
+    " GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or on your own machine run"
+    " `gcloud auth application-default login --impersonate-service-account=ACCOUNT`."
+)
+_NEXT_STEPS = {
+    400: "Check the audience.",
+    403: "On GKE, bind the pod's Kubernetes service account to a Google one (roles/iam.workloadIdentityUser).",
+    404: "No service account is attached to this machine, or it was deleted: attach one.",
+}

@@ -1,0 +1,290 @@
+"""The way out of one fetch: bounded in time and size, patient where that helps, and silent in every log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from meshpass._address import parse_origin, plaintext_problem
+from meshpass._errors import IdentityError
+from meshpass._tokens.google import plain_http
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+
+_MAX_ANSWER_BYTES = 1 << 20
+_CONNECT_TIMEOUT_S = 3.0
+_TIMEOUT_S = 10.0
+_ATTEMPTS = 4
+_FIRST_DELAY_S = 0.1
+_MAX_DELAY_S = 2.0
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_Result = TypeVar("_Result")
+_TRY_AGAIN = "Try again; if it stays, check the network's way there."
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """An HTTP answer, as google-auth's `transport.Response` has it. Its repr shows no body: that may be a token."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status})"
+
+
+class Web:
+    """Sends the requests of one fetch. It is a `google.auth.transport.Request`, too.
+
+    It retries transient failures itself and raises when they stay, so that google-auth's own pauses, which know of
+    no deadline, never come about. Nothing is logged: google-auth's transports and httpx's client would log
+    headers and URLs.
+
+    Args:
+        deadline_s: How long all requests together may take, in seconds.
+        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` count, for https:// alone.
+        monotonic: A clock that is never set, in seconds.
+        sleep: Waits for some seconds.
+        chance: Returns a number from 0 to 1, to spread retries.
+    """
+
+    def __init__(
+        self,
+        deadline_s: float,
+        *,
+        trust_env: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] | None = None,
+    ) -> None:
+        import random
+
+        self._ends_at = monotonic() + deadline_s
+        self._deadline_s = deadline_s
+        self._trust_env = trust_env
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._chance = chance or random.random
+        self._transports: dict[object, httpx.HTTPTransport] = {}
+        self.last: tuple[str, Answer] | None = None
+        """The host and the answer of the last request that had one."""
+
+    def __enter__(self) -> "Web":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for transport in self._transports.values():
+            transport.close()
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        cert: tuple[str, str] | None = None,
+        **_: object,
+    ) -> Answer:
+        """Send a request of google-auth's.
+
+        Raises:
+            IdentityError: no answer came, or only transient failures.
+        """
+        content = body.encode() if isinstance(body, str) else body
+        return self.send(url, method, content, headers, cert=cert)
+
+    def send(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        cert: tuple[str, str] | None = None,
+        attempts: int = _ATTEMPTS,
+        timeout_s: float = _TIMEOUT_S,
+        hint: str = _TRY_AGAIN,
+    ) -> Answer:
+        """Send a request, again after a transient failure, and read the answer whole.
+
+        Args:
+            url: Where to.
+            method: The HTTP method.
+            body: What to send.
+            headers: The request's headers.
+            cert: Files of a client certificate and its key.
+            attempts: How often to try at most.
+            timeout_s: How long one attempt waits for the next byte, in seconds.
+            hint: What to do when all attempts failed.
+
+        Raises:
+            IdentityError: no answer came, or only transient failures; `retryable`.
+        """
+        host = urlsplit(url).netloc.rpartition("@")[2]
+        _refuse_plaintext(url, host, method)
+        for attempt in range(1, attempts + 1):
+            failure, wait_s = "", 0.0
+            try:
+                answer = self._exchange(url, method, body, headers or {}, cert, timeout_s)
+            except _failures() as exc:
+                failure = f"{host} cannot be reached: {_why(exc)}"
+            else:
+                self.last = (host, answer)
+                if answer.status not in _TRANSIENT:
+                    return answer
+                failure = f"{host} answered {answer.status}"
+                wait_s = _retry_after_s(answer.headers.get("retry-after", ""))
+            wait_s = max(wait_s, delay_s(attempt, self._chance()))
+            if attempt == attempts or wait_s >= self._left():
+                break
+            self._sleep(wait_s)
+        times = f" ({attempt} attempts)" if attempt > 1 else ""
+        raise IdentityError(f"{failure}{times}.", hint=hint, retryable=True)
+
+    def _exchange(
+        self,
+        url: str,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        cert: tuple[str, str] | None,
+        timeout_s: float,
+    ) -> Answer:
+        left = self._left()
+        if left <= 0:
+            raise IdentityError(
+                f"There was no ID token within {self._deadline_s:g} s.", hint=_TRY_AGAIN, retryable=True
+            )
+        wait_s = min(timeout_s, left)
+        data = bytearray()
+        with self._response(url, method, body, headers, cert, wait_s) as (status, fields, chunks):
+            for chunk in chunks:
+                data += chunk
+                if len(data) > _MAX_ANSWER_BYTES:
+                    raise ConnectionError("The answer is too long.")
+                if self._left() <= 0:
+                    raise TimeoutError
+        return Answer(status, fields, bytes(data))
+
+    @contextmanager
+    def _response(
+        self,
+        url: str,
+        method: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        cert: tuple[str, str] | None,
+        wait_s: float,
+    ) -> Iterator[tuple[int, Mapping[str, str], Iterable[bytes]]]:
+        if urlsplit(url).scheme == "http":
+            with plain_http.response(
+                url, method, body, headers, min(_CONNECT_TIMEOUT_S, wait_s), wait_s
+            ) as found:
+                yield found
+            return
+        import httpx
+
+        timeouts = {
+            "connect": min(_CONNECT_TIMEOUT_S, wait_s),
+            "read": wait_s,
+            "write": wait_s,
+            "pool": wait_s,
+        }
+        request = httpx.Request(
+            method, url, headers=dict(headers), content=body, extensions={"timeout": timeouts}
+        )
+        response = self._transport(request.url, cert).handle_request(request)
+        try:
+            yield response.status_code, response.headers, response.iter_bytes()
+        finally:
+            response.close()
+
+    def _transport(self, url: "httpx.URL", cert: tuple[str, str] | None) -> "httpx.HTTPTransport":
+        import httpx
+
+        proxy = _proxy_for(url.host) if self._trust_env else None
+        key = (proxy, cert)
+        if key not in self._transports:
+            self._transports[key] = httpx.HTTPTransport(verify=_tls(cert), trust_env=False, proxy=proxy)
+        return self._transports[key]
+
+    def _left(self) -> float:
+        return self._ends_at - self._monotonic()
+
+
+def delay_s(attempt: int, chance: float) -> float:
+    """Return how long to wait after this many attempts, in seconds: doubling, and spread over its upper half."""
+    longest: float = min(_FIRST_DELAY_S * 2 ** (attempt - 1), _MAX_DELAY_S)
+    return longest * (0.5 + 0.5 * chance)
+
+
+def without_frames(work: Callable[[], _Result]) -> _Result:
+    """Return what a fetch comes to; an error it raises holds none of its frames."""
+    try:
+        return work()
+    except IdentityError as exc:
+        failure = exc
+    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
+    failure.__traceback__ = failure.__context__ = None
+    raise failure
+
+
+def _retry_after_s(value: str) -> float:
+    # RFC 9110, section 10.2.3, in its form in seconds; Google's servers do not use the form with a date.
+    return float(value) if value.isascii() and value.isdigit() else 0.0
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException
+
+    httpx = sys.modules.get("httpx")  # what was not loaded raised nothing
+    return (OSError, HTTPException, httpx.TransportError) if httpx else (OSError, HTTPException)
+
+
+def _why(exc: Exception) -> str:
+    from meshpass._reasons import reason
+
+    httpx = sys.modules.get("httpx")
+    late = isinstance(exc, TimeoutError) or (httpx is not None and isinstance(exc, httpx.TimeoutException))
+    return "no answer in time" if late else reason(exc)
+
+
+def _refuse_plaintext(url: str, host: str, method: str) -> None:
+    # Metadata and container credentials are read in plaintext from this machine. Whatever is sent is a credential.
+    if method == "GET" or urlsplit(url).scheme == "https":
+        return
+    try:
+        problem = plaintext_problem(parse_origin(f"http://{host}"), None)
+    except ValueError as exc:
+        problem = str(exc)
+    if problem:
+        raise IdentityError(
+            f"The credentials name http://{host}, to which no credential is sent unencrypted.",
+            hint="Use https://.",
+        )
+
+
+def _tls(cert: tuple[str, str] | None) -> "ssl.SSLContext":
+    import httpx
+
+    context = httpx.create_ssl_context()
+    if cert is not None:
+        context.load_cert_chain(*cert)
+    return context
+
+
+def _proxy_for(host: str) -> str | None:
+    from urllib.request import getproxies, proxy_bypass
+
+    return None if proxy_bypass(host) else getproxies().get("https")

@@ -1,0 +1,223 @@
+"""A signing key in Google Cloud KMS: this process has it sign, and never holds it."""
+
+import base64
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshpass._errors import IdentityError, SigningKeyError
+from meshpass._tokens.crc32c import crc32c
+from meshpass._tokens.signing_key import public_jwk, raw_signature
+
+if TYPE_CHECKING:
+    from meshpass._tokens.google.web import Answer, Web
+
+_KEY_VERSION = re.compile(
+    r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
+    r"/cryptoKeys/[A-Za-z0-9_-]{1,63}/cryptoKeyVersions/[0-9]+"
+)
+_ALGORITHM = "EC_SIGN_P256_SHA256"
+_TRY_AGAIN = "Try again; if it stays, look at https://status.cloud.google.com."
+
+
+@dataclass(frozen=True, slots=True)
+class KMSKey:
+    """A signing key in Cloud KMS, of the algorithm `EC_SIGN_P256_SHA256`.
+
+    KMS signs; the key never leaves it. The identity is this process's own, found as `GoogleIDToken` does, and needs
+    `roles/cloudkms.signerVerifier`; all but the metadata server's needs `meshpass[google]`.
+    `CLOUD_KMS_EMULATOR_HOST` names a fake, reached without TLS or credentials.
+
+    Args:
+        name: `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V`.
+        timeout_s: Limit for one signature with its retries, in seconds.
+    """
+
+    name: str
+    timeout_s: float = 10.0
+
+    def __str__(self) -> str:
+        return f"Cloud KMS ({self.name})"
+
+
+class KMSSigner:
+    """Has Cloud KMS sign. The public key is read once: a version's key never changes.
+
+    Args:
+        key: Which key.
+        deadline_s: How long reading the public key may take, in seconds.
+
+    Raises:
+        SigningKeyError: it is missing, not permitted, not for ES256, out of reach or damaged on the way.
+    """
+
+    is_local = False
+
+    def __init__(self, key: KMSKey, deadline_s: float) -> None:
+        if not _KEY_VERSION.fullmatch(key.name):
+            raise SigningKeyError(
+                f"{key.name!r} does not name a key version in Cloud KMS.",
+                hint="Write it as projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V.",
+            )
+        self._key = key
+        self.jwk = self._public_jwk(deadline_s)
+
+    def sign(self, message: bytes, deadline_s: float) -> bytes:
+        """Return the 64 bytes of an ES256 signature.
+
+        Raises:
+            SigningKeyError: KMS did not sign, or its answer was damaged on the way.
+        """
+        import hashlib
+
+        digest = hashlib.sha256(message).digest()
+        asked: dict[str, object] = {
+            "digest": {"sha256": base64.b64encode(digest).decode()},
+            "digestCrc32c": str(crc32c(digest)),
+        }
+        answer = self._call("POST", ":asymmetricSign", asked, deadline_s)
+        der = _bytes_of(answer.get("signature"))
+        # https://cloud.google.com/kms/docs/data-integrity-guidelines: the digest as KMS got it, and the answer.
+        intact = answer.get("verifiedDigestCrc32c") is True and answer.get("signatureCrc32c") == str(
+            crc32c(der)
+        )
+        if not intact or answer.get("name") != self._key.name:
+            raise self._damaged("signature")
+        try:
+            return raw_signature(der)
+        except ValueError:
+            pass
+        raise self._damaged("signature")
+
+    def __repr__(self) -> str:
+        return f"KMSSigner({self._key.name!r})"
+
+    def _public_jwk(self, deadline_s: float) -> dict[str, str]:
+        from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        answer = self._call("GET", "/publicKey", None, deadline_s)
+        if answer.get("algorithm") != _ALGORITHM:
+            raise SigningKeyError(
+                f"The key {self._key.name} in Cloud KMS cannot sign ES256: its algorithm is {answer.get('algorithm')}.",
+                hint=f"Make a key with the purpose asymmetric-signing and the algorithm {_ALGORITHM}.",
+            )
+        pem = str(answer.get("pem", "")).encode()
+        if answer.get("pemCrc32c") != str(crc32c(pem)) or answer.get("name") != self._key.name:
+            raise self._damaged("public key")
+        try:
+            key = load_pem_public_key(pem)
+        except ValueError:
+            key = None
+        if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+            raise self._damaged("public key")
+        return public_jwk(key)
+
+    def _call(
+        self, method: str, suffix: str, asked: dict[str, object] | None, deadline_s: float
+    ) -> dict[str, object]:
+        from meshpass._tokens.google.web import Web
+
+        body = None if asked is None else json.dumps(asked).encode()
+        failure: IdentityError | None = None
+        with Web(min(deadline_s, self._key.timeout_s), trust_env=True) as web:
+            try:
+                origin, headers = _endpoint(web)
+                headers["content-type"] = "application/json"
+                answer = web.send(
+                    f"{origin}/v1/{self._key.name}{suffix}", method, body, headers, hint=_TRY_AGAIN
+                )
+            except IdentityError as exc:
+                failure = exc
+        if failure is not None:
+            raise SigningKeyError(
+                f"{self._cannot}: {failure.args[0]}", hint=failure.hint, retryable=failure.retryable
+            )
+        if answer.status != 200:
+            raise self._refused(answer)
+        return _json_of(answer.data)
+
+    def _refused(self, answer: "Answer") -> SigningKeyError:
+        why, hint = _NEXT_STEPS.get(
+            _error_status(answer.data),
+            (
+                f"Cloud KMS answered {answer.status}",
+                "Check the key's name, and that this identity may use it.",
+            ),
+        )
+        return SigningKeyError(f"{self._cannot}: {why}.", hint=hint)
+
+    def _damaged(self, what: str) -> SigningKeyError:
+        return SigningKeyError(
+            f"The {what} of {self._key.name} arrived damaged from Cloud KMS: its CRC32C or its name does not match.",
+            hint=_TRY_AGAIN,
+            retryable=True,
+        )
+
+    @property
+    def _cannot(self) -> str:
+        return f"The key {self._key.name} in Cloud KMS cannot be used"
+
+
+def _endpoint(web: "Web") -> tuple[str, dict[str, str]]:
+    emulator = os.environ.get("CLOUD_KMS_EMULATOR_HOST")
+    if emulator:
+        return f"http://{emulator}", {}
+    from meshpass._tokens.google.detection import find_identity
+
+    identity, _ = find_identity(None, os.environ)
+    return "https://cloudkms.googleapis.com", identity.access(web).headers
+
+
+def _json_of(data: bytes) -> dict[str, object]:
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        answer = None
+    # An answer that is not what was asked for has none of its fields, and each of those is checked.
+    return answer if isinstance(answer, dict) else {}
+
+
+def _bytes_of(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except ValueError:
+        return b""
+
+
+def _error_status(data: bytes) -> str:
+    """Return what kind of error this is, and nothing else of it (https://google.aip.dev/193)."""
+    error = _json_of(data).get("error")
+    if not isinstance(error, dict):
+        return ""
+    details = error.get("details")
+    reasons = (
+        [detail.get("reason") for detail in details if isinstance(detail, dict)]
+        if isinstance(details, list)
+        else []
+    )
+    return "SERVICE_DISABLED" if "SERVICE_DISABLED" in reasons else str(error.get("status"))
+
+
+_NEXT_STEPS = {
+    "UNAUTHENTICATED": ("the credentials were not accepted", "Check the service account."),
+    "PERMISSION_DENIED": (
+        "this identity may not sign with it",
+        "Grant it roles/cloudkms.signerVerifier on this key.",
+    ),
+    "SERVICE_DISABLED": (
+        "the Cloud KMS API is not enabled",
+        "Run `gcloud services enable cloudkms.googleapis.com`.",
+    ),
+    "NOT_FOUND": ("there is no such key version", "Check project, location, key ring, key and version."),
+    "FAILED_PRECONDITION": (
+        "the version is disabled, destroyed or still being made",
+        "Enable it, or name another version.",
+    ),
+    "INVALID_ARGUMENT": (
+        "the request does not fit the key",
+        f"Check that its purpose is asymmetric-signing and its algorithm {_ALGORITHM}.",
+    ),
+}

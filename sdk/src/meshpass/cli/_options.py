@@ -1,0 +1,143 @@
+"""The settings of a command: the environment, and an option for each variable that replaces it."""
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from meshpass._errors import ConfigurationError
+from meshpass._settings import GOOGLE, SIGNED_JWT, Settings
+
+if TYPE_CHECKING:
+    from meshpass._token import TokenSource
+
+_PANEL = "Settings"
+_VARIABLES = {
+    "gateway_url": ("GKE_GATEWAY_URL", "Scheme, address and optional port of the gateway."),
+    "gateway_host": ("GKE_GATEWAY_HOST", "The service's virtual host."),
+    "gateway_ca_file": ("GKE_GATEWAY_CA_FILE", "PEM bundle of the CA that signed the gateway's certificate."),
+    "issuer": ("JWT_ISSUER", "The token's iss."),
+    "audience": ("JWT_AUDIENCE", "The token's aud."),
+    "scope": ("JWT_SCOPE", "The token's scope."),
+    "subject": ("JWT_SUBJECT", "The token's sub; else the issuer."),
+    "key_file": ("SIGNING_KEY_FILE", "The signing key's PEM file."),
+    "key_secret": ("SIGNING_KEY_SECRET_ID", "projects/P/secrets/S/versions/V of the signing key."),
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a command was given to find the gateway and the caller's identity with.
+
+    Args:
+        environ: The environment's variables, with those options in their place that were given.
+        google: Whether the caller's token is a Google ID token.
+        impersonate: The service account whose ID token that is; the found identity's own when None.
+    """
+
+    environ: Mapping[str, str]
+    google: bool = False
+    impersonate: str | None = None
+
+    def __post_init__(self) -> None:
+        """Take the identity from the environment where no option says it."""
+        if self.environ.get("IDENTITY") == GOOGLE:
+            object.__setattr__(self, "google", True)
+
+    def signed(self) -> "Given":
+        """Return the same for a token that is signed here, whatever the environment says."""
+        return Given({**self.environ, "IDENTITY": SIGNED_JWT})
+
+    def settings(self) -> Settings:
+        """Return the settings.
+
+        Raises:
+            ConfigurationError: some are missing or wrong; it lists all of them.
+        """
+        if self.impersonate and not self.google:
+            raise ConfigurationError(
+                "--impersonate needs --google: only an ID token can be another account's."
+            )
+        return Settings.from_env({**self.environ, "IDENTITY": GOOGLE} if self.google else self.environ)
+
+    def token_source(self, settings: Settings) -> "TokenSource":
+        """Return the source of the caller's tokens."""
+        if not self.google:
+            return settings.token_source()
+        from meshpass._tokens.google.id_token import GoogleIDToken
+
+        return GoogleIDToken(settings.audience, service_account=self.impersonate)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `_VARIABLES`, and pass what came of them as its argument `given`."""
+
+    def wrapper(**values: Any) -> None:  # noqa: ANN401
+        chosen = {_VARIABLES[name][0]: values.pop(name) for name in _VARIABLES}
+        google, impersonate = values.pop("google"), values.pop("impersonate")
+        command(given=Given(_overlaid(os.environ, chosen), google, impersonate), **values)
+
+    hints = get_type_hints(command, include_extras=True)
+    own = inspect.signature(command).parameters.values()
+    parameters = [each.replace(annotation=hints[each.name]) for each in own if each.name != "given"]
+    parameters += [_option(name, variable, text) for name, (variable, text) in _VARIABLES.items()]
+    parameters += [
+        _keyword("google", False, bool, typer.Option("--google", help=_GOOGLE, rich_help_panel=_PANEL)),
+        _keyword("impersonate", None, str | None, typer.Option(help=_IMPERSONATE, rich_help_panel=_PANEL)),
+    ]
+    wrapper.__name__ = command.__name__
+    wrapper.__doc__ = command.__doc__
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {each.name: each.annotation for each in parameters}
+    return wrapper
+
+
+_GOOGLE = "Call with a Google ID token for the audience, in place of a signed one."
+_IMPERSONATE = "With --google: the service account whose ID token to get."
+
+
+def _option(name: str, variable: str, text: str) -> inspect.Parameter:
+    return _keyword(
+        name,
+        None,
+        str | None,
+        typer.Option(help=f"{text} [{variable}]", rich_help_panel=_PANEL, show_default=False),
+    )
+
+
+def _keyword(name: str, default: object, kind: object, option: object) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _overlaid(environ: Mapping[str, str], chosen: Mapping[str, str | None]) -> dict[str, str]:
+    given = {name: value for name, value in chosen.items() if value is not None}
+    # A key named on the command line is meant in place of the environment's, wherever that one is.
+    keys = {"SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID"}
+    dropped = keys if given.keys() & keys else set()
+    return {**{name: value for name, value in environ.items() if name not in dropped}, **given}
+
+
+def path_values(pairs: list[str]) -> dict[str, str]:
+    """Read `NAME=VALUE` pairs.
+
+    Raises:
+        typer.BadParameter: one has no name or no `=`.
+    """
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise typer.BadParameter("write it as NAME=VALUE, such as user_id=u-1001")
+        values[name] = value
+    return values
+
+
+def ca_name(settings: Settings) -> str:
+    """Name the authorities that the gateway's certificate is checked against."""
+    return f"the CAs in {Path(settings.ca_file)}" if settings.ca_file else "the system's CAs"
