@@ -93,11 +93,11 @@ def clock() -> Clock:
 
 
 def waiting_for(source: Source) -> int:
-    """How many wait for the flight that is under way: threads by its condition, tasks by its callbacks."""
-    flight = source._entry.flight
-    if flight is None:
+    """How many wait for the fetch that is under way: threads by its condition, tasks by its callbacks."""
+    fetch = source._entry.fetch
+    if fetch is None:
         return 0
-    return len(flight._condition._waiters) + len(flight._done_callbacks)  # type: ignore[attr-defined]
+    return len(fetch._condition._waiters) + len(fetch._done_callbacks)  # type: ignore[attr-defined]
 
 
 def until(condition: Callable[[], bool]) -> None:

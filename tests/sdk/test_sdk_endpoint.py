@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import meshpass
 import pytest
-from meshpass._call.response import Answer
+from meshpass._call.response import RawResponse
 from meshpass._http.endpoint import Endpoint
 
 from .conftest import Authority, Server
@@ -21,14 +21,14 @@ def endpoint(url: str, context: Callable[[], ssl.SSLContext] = no_context) -> En
     return Endpoint(url, connect_timeout_s=1.0, max_response_bytes=100, context=context)
 
 
-async def post(to: Endpoint, timeout_s: float = 5.0) -> "Answer | meshpass.MeshError":
+async def post(to: Endpoint, timeout_s: float = 5.0) -> "RawResponse | meshpass.MeshError":
     return await to.send("POST", "/path?a=b", {"x-shown": "1"}, {"x-hidden": "2"}, b"body", timeout_s)
 
 
 def test_what_is_given_is_sent_and_the_answer_returned_whatever_its_status(server: Server) -> None:
     server.answer = lambda _: (503, {"x-said": "3"}, b"busy")
 
-    async def send() -> "Answer | meshpass.MeshError":
+    async def send() -> "RawResponse | meshpass.MeshError":
         to = endpoint(f"http://{server.address}")
         try:
             return await post(to)
@@ -36,7 +36,7 @@ def test_what_is_given_is_sent_and_the_answer_returned_whatever_its_status(serve
             await to.aclose()
 
     answer = asyncio.run(send())
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, RawResponse)
     assert (answer.status, answer.body, dict(answer.headers)[b"x-said"]) == (503, b"busy", b"3")
     (seen,) = server.seen
     assert (seen.method, seen.target, seen.body) == ("POST", "/path?a=b", b"body")
@@ -59,7 +59,7 @@ def test_an_opened_connection_is_taken_by_the_first_request_and_kept(server: Ser
 def test_failures_are_returned_and_name_the_server(server: Server) -> None:
     server.answer = lambda _: (200, {}, b"x" * 101)
 
-    async def send(url: str, timeout_s: float = 5.0) -> "Answer | meshpass.MeshError":
+    async def send(url: str, timeout_s: float = 5.0) -> "RawResponse | meshpass.MeshError":
         to = endpoint(url)
         try:
             await to.open()
@@ -78,7 +78,7 @@ def test_a_request_ends_with_its_time(server: Server) -> None:
     may_go_on = threading.Event()
     server.answer = lambda _: (200 if may_go_on.wait(10) else 504, {}, b"")
 
-    async def send() -> "Answer | meshpass.MeshError":
+    async def send() -> "RawResponse | meshpass.MeshError":
         to = endpoint(f"http://{server.address}")
         found = await post(to, 0.05)
         may_go_on.set()
@@ -95,7 +95,7 @@ def test_a_certificate_is_checked_against_what_is_trusted_and_the_name(
 ) -> None:
     port = serve(ca.context("localhost")).server_port
 
-    async def send(host: str, context: Callable[[], ssl.SSLContext]) -> "Answer | meshpass.MeshError":
+    async def send(host: str, context: Callable[[], ssl.SSLContext]) -> "RawResponse | meshpass.MeshError":
         to = endpoint(f"https://{host}:{port}", context)
         found = await post(to)
         await to.aclose()
@@ -104,7 +104,7 @@ def test_a_certificate_is_checked_against_what_is_trusted_and_the_name(
     def trusting() -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca.file)
 
-    assert isinstance(asyncio.run(send("localhost", trusting)), Answer)
+    assert isinstance(asyncio.run(send("localhost", trusting)), RawResponse)
     assert isinstance(asyncio.run(send("127.0.0.1", trusting)), meshpass.GatewayTLSError)
     assert isinstance(asyncio.run(send("localhost", ssl.create_default_context)), meshpass.GatewayTLSError)
 

@@ -12,7 +12,7 @@ from typing import Any
 import meshpass
 import pytest
 from meshpass._call import telemetry
-from meshpass._http.pool import Transport
+from meshpass._http.pool import ConnectionPool
 from opentelemetry import trace
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
@@ -120,7 +120,7 @@ def test_a_call_that_is_broken_off_ends_its_span(spans: InMemorySpanExporter, se
         pytest.MonkeyPatch.context() as patch,
         meshpass.Client("http://h.internal", auth=_Fixed(), address=server.address) as client,
     ):
-        patch.setattr(Transport, "send", interrupted)
+        patch.setattr(ConnectionPool, "send", interrupted)
         with pytest.raises(Broken):
             client.get("/")
 

@@ -23,7 +23,7 @@ from enrichment.sink.decisions import RefusedError
 if TYPE_CHECKING:
     import ssl
 
-    from meshpass._call.response import Answer
+    from meshpass._call.response import RawResponse
     from meshpass._http.endpoint import Endpoint
     from meshpass._tokens.google.access_token import AccessToken
 
@@ -168,7 +168,7 @@ class InsertAllClient:
 
     async def _send(
         self, method: str, target: str, body: bytes, left_s: float, *, fresh: bool
-    ) -> "Answer | meshpass.MeshError":
+    ) -> "RawResponse | meshpass.MeshError":
         """Send a request with a token. An error is returned: a traceback would keep the frames that hold the token."""
         endpoint, tokens = self._connected()
         token = None
@@ -223,7 +223,7 @@ def path_of(table: str) -> str:
     return f"/bigquery/v2/projects/{project}/datasets/{dataset}/tables/{name}"
 
 
-def read_created_s(answer: "Answer") -> float | None:
+def read_created_s(answer: "RawResponse") -> float | None:
     """Return the time of creation in a table's resource, in seconds since the epoch; None where there is none."""
     if answer.status != 200:
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshpass._call.plan import Outcome, Step
     from meshpass._call.request import Call
-    from meshpass._http.async_pool import AsyncTransport
+    from meshpass._http.async_pool import AsyncConnectionPool
     from meshpass._token import TokenSource
 
 
@@ -40,15 +40,15 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(base_url, auth=auth, address=address, ca_file=ca_file, **options)
-        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncTransport]
-        self._transports = weakref.WeakKeyDictionary()
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool]
+        self._pools = weakref.WeakKeyDictionary()
 
     async def aclose(self) -> None:
         """Close all connections; the client cannot be used any more."""
         self._closed = True
-        transports, self._transports = list(self._transports.values()), weakref.WeakKeyDictionary()
-        for transport in transports:
-            await transport.aclose()
+        pools, self._pools = list(self._pools.values()), weakref.WeakKeyDictionary()
+        for pool in pools:
+            await pool.aclose()
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -64,14 +64,14 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
     async def _run(self, call: "Call") -> "httpx.Response":
         from meshpass._call.plan import plan
 
-        transport = await self._open()
-        steps = plan(self._at_home(), call)
+        pool = await self._open()
+        steps = plan(self._client_state(), call)
         try:
             step = next(steps)
             while True:
                 outcome, failure = None, None
                 try:
-                    outcome = await self._take(step, transport)
+                    outcome = await self._take(step, pool)
                 except (MeshError, TimeoutError) as exc:
                     failure = exc
                 # Out of the `except` block, so that one error does not hang on the other.
@@ -82,29 +82,29 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
         finally:
             steps.close()
 
-    async def _take(self, step: "Step", transport: "AsyncTransport") -> "Outcome":
+    async def _take(self, step: "Step", pool: "AsyncConnectionPool") -> "Outcome":
         if isinstance(step, float):
             await asyncio.sleep(step)
             return None
         if isinstance(step, GetToken):
             # Most calls take the cached token, and need neither a coroutine nor a timer for it.
-            kept = self._auth.kept() if isinstance(self._auth, CachedSource) else None
-            if kept is not None:
-                return kept
+            cached = self._auth.cached() if isinstance(self._auth, CachedSource) else None
+            if cached is not None:
+                return cached
             async with asyncio.timeout(step.left_s()):
                 return await self._auth.atoken()
         async with asyncio.timeout(step.left_s()):
-            return await transport.send(step)
+            return await pool.send(step)
 
-    async def _open(self) -> "AsyncTransport":
-        from meshpass._http.async_pool import AsyncTransport
+    async def _open(self) -> "AsyncConnectionPool":
+        from meshpass._http.async_pool import AsyncConnectionPool
 
         if self._closed:
             raise RuntimeError("This meshpass.AsyncClient is closed.")
         loop = asyncio.get_running_loop()
-        transport = self._transports.get(loop)
-        if transport is None:
-            for ended in [known for known in self._transports if known.is_closed()]:
-                await self._transports.pop(ended).aclose()
-            transport = self._transports[loop] = AsyncTransport(self._service)
-        return transport
+        pool = self._pools.get(loop)
+        if pool is None:
+            for ended in [known for known in self._pools if known.is_closed()]:
+                await self._pools.pop(ended).aclose()
+            pool = self._pools[loop] = AsyncConnectionPool(self._service)
+        return pool

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from meshpass._call.plan import Home
+    from meshpass._call.client_state import ClientState
     from meshpass._call.request import Call, Params
     from meshpass._call.retry import RetryPolicy
     from meshpass._deadline import Deadline
@@ -38,7 +38,7 @@ class BaseClient(Generic[Result]):
         self._address = address
         self._options = options
         self._auth = auth
-        self._home: tuple[int, Home] | None = None
+        self._state: tuple[int, ClientState] | None = None
         self._closed = False
 
     @classmethod
@@ -90,7 +90,7 @@ class BaseClient(Generic[Result]):
     @property
     def cookies(self) -> "httpx.Cookies":
         """The cookies that this service has set, and that are sent back to it."""
-        return self._at_home().cookies.jar
+        return self._client_state().cookies.jar
 
     def get(
         self,
@@ -177,10 +177,10 @@ class BaseClient(Generic[Result]):
     def _run(self, call: "Call") -> Result:
         raise NotImplementedError
 
-    def _at_home(self) -> "Home":
+    def _client_state(self) -> "ClientState":
         # A forked child has a home of its own: its parent's locks may be held by threads that it does not have.
-        if self._home is None or self._home[0] != os.getpid():
-            from meshpass._call.plan import Home
+        if self._state is None or self._state[0] != os.getpid():
+            from meshpass._call.client_state import ClientState
 
-            self._home = (os.getpid(), Home(self._service, self._auth))
-        return self._home[1]
+            self._state = (os.getpid(), ClientState(self._service, self._auth))
+        return self._state[1]

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from meshpass._call.plan import Home, Outcome, Step
+    from meshpass._call.client_state import ClientState
+    from meshpass._call.plan import Outcome, Step
     from meshpass._call.request import Call
-    from meshpass._http.pool import Transport
+    from meshpass._http.pool import ConnectionPool
     from meshpass._token import Token, TokenSource
 
 
@@ -58,7 +59,7 @@ class Client(BaseClient["httpx.Response"]):
     ) -> None:
         super().__init__(base_url, auth=auth, address=address, ca_file=ca_file, **options)
         self._lock = threading.Lock()
-        self._opened: Transport | None = None
+        self._opened: ConnectionPool | None = None
         self._pid = os.getpid()
 
     def close(self) -> None:
@@ -82,14 +83,14 @@ class Client(BaseClient["httpx.Response"]):
     def _run(self, call: "Call") -> "httpx.Response":
         from meshpass._call.plan import plan
 
-        home, transport = self._open()
-        steps = plan(home, call)
+        state, pool = self._open()
+        steps = plan(state, call)
         try:
             step = next(steps)
             while True:
                 outcome, failure = None, None
                 try:
-                    outcome = self._take(step, transport)
+                    outcome = self._take(step, pool)
                 except (MeshError, TimeoutError) as exc:
                     failure = exc
                 # Out of the `except` block, so that one error does not hang on the other.
@@ -100,20 +101,20 @@ class Client(BaseClient["httpx.Response"]):
         finally:
             steps.close()
 
-    def _take(self, step: "Step", transport: "Transport") -> "Outcome":
+    def _take(self, step: "Step", pool: "ConnectionPool") -> "Outcome":
         if isinstance(step, float):
             time.sleep(step)
             return None
         if isinstance(step, GetToken):
             return self._token(step.left_s())
-        return transport.send(step)
+        return pool.send(step)
 
     def _token(self, left_s: float) -> "Token":
         # Only a source that fetches in a way that can be waited for can keep to our time.
         return self._auth.token(left_s) if isinstance(self._auth, CachedSource) else self._auth.token()
 
-    def _open(self) -> "tuple[Home, Transport]":
-        from meshpass._http.pool import Transport
+    def _open(self) -> "tuple[ClientState, ConnectionPool]":
+        from meshpass._http.pool import ConnectionPool
 
         if self._closed:
             raise RuntimeError("This meshpass.Client is closed.")
@@ -123,5 +124,5 @@ class Client(BaseClient["httpx.Response"]):
         opened = self._opened
         if opened is None:
             with self._lock:
-                opened = self._opened = self._opened or Transport(self._service)
-        return self._at_home(), opened
+                opened = self._opened = self._opened or ConnectionPool(self._service)
+        return self._client_state(), opened

@@ -10,17 +10,16 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from meshpass._call.budget import RetryBudget
-from meshpass._call.cookies import Cookies
+from meshpass._call.client_state import ClientState
 from meshpass._call.failures import is_lost, no_time, timed_out
-from meshpass._call.refusal import is_cured_by_a_new_token
-from meshpass._call.request import Attempt, Bearer, Call, GetToken, Request, begin_attempt, prepare
-from meshpass._call.response import Answer, judge
-from meshpass._call.retry import RetryPolicy, is_invited, is_passing, retry_after_s, wait_s
+from meshpass._call.refusal import new_token_may_help
+from meshpass._call.request import Attempt, Call, GetToken, Request, begin_attempt, prepare
+from meshpass._call.response import RawResponse, judge
+from meshpass._call.retry import RetryPolicy, asks_for_retry, is_transient, retry_after_s, wait_s
 from meshpass._call.service import Service
 from meshpass._call.telemetry import observe
 from meshpass._errors import MeshError, MeshTimeout, TokenRefused
-from meshpass._token import Token, TokenSource
+from meshpass._token import Token
 
 if TYPE_CHECKING:
     import httpx
@@ -30,33 +29,14 @@ _log = logging.getLogger("meshpass")
 
 # A number is the step "wait so many seconds".
 Step = GetToken | Attempt | float
-Outcome = Token | Answer | MeshError | None
+Outcome = Token | RawResponse | MeshError | None
 Plan = Generator[Step, Outcome, "httpx.Response"]
 
 
-class Home:
-    """What the calls of one client share.
-
-    Args:
-        service: Whom they call.
-        auth: Where their tokens come from.
-    """
-
-    __slots__ = ("auth", "bearer", "budget", "cookies", "service")
-
-    def __init__(self, service: Service, auth: TokenSource) -> None:
-        policy = service.retry
-        self.service = service
-        self.auth = auth
-        self.bearer = Bearer()
-        self.budget = RetryBudget(policy.budget_ratio, policy.budget_floor_per_s, policy.budget_burst)
-        self.cookies = Cookies()
-
-
-def plan(home: Home, call: Call) -> Plan:
+def plan(state: ClientState, call: Call) -> Plan:
     """Plan one call.
 
-    A step is answered with the `Token`, the `Answer` or the `MeshError` that it came to; a number with None. A
+    A step is answered with the `Token`, the `RawResponse` or the `MeshError` that it came to; a number with None. A
     `MeshError` of the token's source is thrown in, and so is a `TimeoutError` when a step's time was up.
 
     Returns:
@@ -65,57 +45,57 @@ def plan(home: Home, call: Call) -> Plan:
     Raises:
         MeshError: as `Client.request`.
     """
-    service, attempts, sent = home.service, 0, 0
+    service, attempts, sent = state.service, 0, 0
     replayed = renewed = False
     request = prepare(service, call)
     policy = service.retry if call.retry is None else call.retry
-    home.budget.deposit()
+    state.budget.deposit()
     while True:
-        token = yield from _token(home, request, attempts)
+        token = yield from _token(state, request, attempts)
         attempts += 1
-        attempt, result = yield from _send(home, call, request, token, fresh=replayed, resent=sent)
+        attempt, result = yield from _send(state, call, request, token, fresh=replayed, resent=sent)
         sent += 1
         error = result if isinstance(result, MeshError) else None
         if call.repeatable and not replayed and attempt.reused and attempt.phase == "read" and is_lost(error):
             # Nothing was tried but a connection that had been closed: that is no attempt.
             replayed, attempts = True, attempts - 1
-            _tell(logging.DEBUG, "stale_connection", service, call, attempts)
+            _log_event(logging.DEBUG, "stale_connection", service, call, attempts)
             continue
         if isinstance(error, TokenRefused):
-            home.auth.invalidate(token)
-            if not renewed and is_cured_by_a_new_token(error):
+            state.auth.invalidate(token)
+            if not renewed and new_token_may_help(error):
                 # Whatever the method: the mesh refused the request before the service saw it.
                 renewed = True
-                _tell(logging.INFO, "token_renewed", service, call, attempts, error)
+                _log_event(logging.INFO, "token_renewed", service, call, attempts, error)
                 continue
-        wait = _wait_s(home, call, policy, request, attempts, result)
+        wait = _wait_s(state, call, policy, request, attempts, result)
         if wait is not None:
-            _tell(logging.INFO, "retry", service, call, attempts, error, wait_s=round(wait, 3))
+            _log_event(logging.INFO, "retry", service, call, attempts, error, wait_s=round(wait, 3))
             yield wait
         elif isinstance(result, MeshError):
             result.attempts = attempts
-            _tell(logging.INFO, "failed", service, call, attempts, error)
+            _log_event(logging.INFO, "failed", service, call, attempts, error)
             raise result
         else:
-            _tell(logging.DEBUG, "answered", service, call, attempts, status=result.status_code)
+            _log_event(logging.DEBUG, "answered", service, call, attempts, status=result.status_code)
             return result
 
 
-def _token(home: Home, request: Request, attempts: int) -> Generator[GetToken, Outcome, Token]:
+def _token(state: ClientState, request: Request, attempts: int) -> Generator[GetToken, Outcome, Token]:
     failure: MeshError | None = None
     if request.deadline.left_s() <= 0 and not attempts:
-        raise no_time(home.service)
+        raise no_time(state.service)
     try:
         token = yield GetToken(request)
     except MeshTimeout as exc:
         failure = exc
-        failure.code, failure.service = "timeout_token", home.service.name
+        failure.code, failure.service = "timeout_token", state.service.name
     except MeshError as exc:
         failure = exc
     except TimeoutError:
         token = None
     if failure is None and (token is None or request.deadline.left_s() <= 0):
-        failure = timed_out(home.service, request.limit_s, "token")
+        failure = timed_out(state.service, request.limit_s, "token")
     if failure is not None:
         failure.attempts = attempts
         raise failure
@@ -123,19 +103,19 @@ def _token(home: Home, request: Request, attempts: int) -> Generator[GetToken, O
 
 
 def _send(
-    home: Home, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
+    state: ClientState, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
 ) -> "Generator[Attempt, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
     service, cookie = (
-        home.service,
-        home.cookies.header_for(call.method, home.service.origin.url + request.target),
+        state.service,
+        state.cookies.header_for(call.method, state.service.origin.url + request.target),
     )
-    attempt = begin_attempt(service, request, home.bearer.header(token), cookie, fresh=fresh)
+    attempt = begin_attempt(service, request, state.bearer.header(token), cookie, fresh=fresh)
     outcome: Outcome = None
     with observe(service, attempt, call.template, resent) as observed:
         with suppress(TimeoutError):
             outcome = yield attempt
         result: httpx.Response | MeshError
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, RawResponse):
             result = judge(service, call.template, attempt, outcome, token)
         elif isinstance(outcome, MeshError):
             result = outcome
@@ -143,12 +123,12 @@ def _send(
             result = timed_out(service, request.limit_s, attempt.phase)
         observed.end(result)
     if not isinstance(result, MeshError):
-        home.cookies.keep(result)
+        state.cookies.keep(result)
     return attempt, result
 
 
 def _wait_s(
-    home: Home,
+    state: ClientState,
     call: Call,
     policy: RetryPolicy,
     request: Request,
@@ -158,25 +138,25 @@ def _wait_s(
     """Decide whether to send the call again, and after how long."""
     if isinstance(result, MeshError):
         asked_s = result.retry_after_s
-        wanted = is_passing(result, asked_s)
+        wanted = is_transient(result, asked_s)
     elif result.status_code < 300:
         return None
     else:
         import time
 
         asked_s = retry_after_s(result.headers, time.time())
-        wanted = is_invited(result.status_code, asked_s, policy)
+        wanted = asks_for_retry(result.status_code, asked_s, policy)
     if not (wanted and call.repeatable):
         return None
     left_s = request.deadline.left_s()
     wait = wait_s(policy, attempts=attempts, retry_after_s=asked_s, left_s=left_s, chance=random.random())  # noqa: S311
-    if wait is not None and not home.budget.withdraw():
-        _tell(logging.INFO, "retry_budget_spent", home.service, call, attempts)
+    if wait is not None and not state.budget.withdraw():
+        _log_event(logging.INFO, "retry_budget_spent", state.service, call, attempts)
         return None
     return wait
 
 
-def _tell(
+def _log_event(
     level: int,
     event: Literal["answered", "failed", "retry", "retry_budget_spent", "stale_connection", "token_renewed"],
     service: Service,

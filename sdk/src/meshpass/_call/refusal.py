@@ -67,7 +67,7 @@ _TOKEN_CAUSES = (
 )
 _ANY_TOKEN_HINT = "Compare the token's claims with the RequestAuthentication."  # noqa: S105
 # A token made anew has a new time and, after a rotation, a new key; its issuer and audience stay as they are.
-_CURED_BY_A_NEW_TOKEN = frozenset({"expired", "not_yet_valid", "key_unknown", "signature", "other"})
+_NEW_TOKEN_MAY_HELP = frozenset({"expired", "not_yet_valid", "key_unknown", "signature", "other"})
 _POLICY_HINT = "An AuthorizationPolicy must allow this caller's principal (iss/sub), host, method and path."
 _ROUTE_HINT = "Check that a Gateway and a VirtualService name this virtual host and path."
 _UPSTREAM_HINT = "Check that the service's pods are ready, and that the gateway may reach them."
@@ -115,9 +115,9 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | 
     return _by_gateway(status, words) if by_gateway else None
 
 
-def is_cured_by_a_new_token(error: TokenRefused) -> bool:
+def new_token_may_help(error: TokenRefused) -> bool:
     """Tell whether a token made anew may be accepted: 401, and not for what the configuration says."""
-    return error.status == 401 and error.cause in _CURED_BY_A_NEW_TOKEN
+    return error.status == 401 and error.cause in _NEW_TOKEN_MAY_HELP
 
 
 def one_line(body: bytes) -> str:

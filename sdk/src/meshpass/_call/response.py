@@ -20,7 +20,7 @@ _SHORTEST_PART_CHARS = 12
 
 
 @dataclass(slots=True)
-class Answer:
+class RawResponse:
     """A whole HTTP response as it came over the wire.
 
     Args:
@@ -48,7 +48,7 @@ class Response(httpx.Response):
     """
 
     def __init__(
-        self, answer: Answer, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
+        self, answer: RawResponse, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
     ) -> None:
         super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(b""))
         self._content = body
@@ -75,7 +75,7 @@ class Response(httpx.Response):
 
 
 def judge(
-    service: Service, template: str, attempt: Attempt, answer: Answer, token: Token
+    service: Service, template: str, attempt: Attempt, answer: RawResponse, token: Token
 ) -> httpx.Response | MeshError:
     """Return the service's own answer, or the error that it stands for."""
     headers = httpx.Headers(list(answer.headers))
@@ -96,7 +96,7 @@ def judge(
     return Response(answer, headers, body, attempt, service.origin.url)
 
 
-def _decoded(service: Service, attempt: Attempt, answer: Answer, headers: httpx.Headers) -> bytes:
+def _decoded(service: Service, attempt: Attempt, answer: RawResponse, headers: httpx.Headers) -> bytes:
     coding = headers.get("content-encoding")
     if coding is None or not answer.body or attempt.method == "HEAD":
         return answer.body

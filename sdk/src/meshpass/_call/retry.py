@@ -47,7 +47,7 @@ class RetryPolicy:
             raise ConfigurationError(problems)
 
 
-def is_passing(error: MeshError, retry_after_s: float | None) -> bool:
+def is_transient(error: MeshError, retry_after_s: float | None) -> bool:
     """Tell whether the trouble is likely to be gone at the next attempt.
 
     No connection, a connection that broke, 502, 503 or 504 of the mesh, or one attempt's own time limit.
@@ -58,7 +58,7 @@ def is_passing(error: MeshError, retry_after_s: float | None) -> bool:
     )
 
 
-def is_invited(status: int, retry_after_s: float | None, policy: RetryPolicy) -> bool:
+def asks_for_retry(status: int, retry_after_s: float | None, policy: RetryPolicy) -> bool:
     """Tell whether an answer of the service itself is to be retried."""
     return status in policy.statuses or (status in _ASKS_TO_COME_BACK and retry_after_s is not None)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from meshpass._address import is_ip
 from meshpass._call.content_coding import TooLargeError
 from meshpass._call.failures import connection_lost, from_connect, from_exchange, too_large, unreachable
-from meshpass._call.response import Answer
+from meshpass._call.response import RawResponse
 from meshpass._call.service import KEEPALIVE_S, Service
 from meshpass._errors import MeshError
 from meshpass._http.wire import Reader, WireError, request_bytes
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshpass._call.request import Attempt
 
 
-class Connection(asyncio.Protocol):
+class AsyncConnection(asyncio.Protocol):
     """A connection that carries one exchange after another.
 
     Args:
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
         idle_s = max(time.monotonic() - monotonic, time.time() - wall)
         return idle_s < KEEPALIVE_S and not self._transport.is_closing()
 
-    async def exchange(self, attempt: "Attempt") -> "Answer | MeshError":
+    async def exchange(self, attempt: "Attempt") -> "RawResponse | MeshError":
         """Send a request and read the whole answer; `reusable` then tells whether another may follow.
 
         Whoever calls bounds its time, and closes the connection if it is cancelled.
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
             return found
         self.reusable = found.reusable and not self._transport.is_closing()
         self._used = (time.monotonic(), time.time())
-        return Answer(found.status, found.fields, found.body, self._used[0] - started)
+        return RawResponse(found.status, found.fields, found.body, self._used[0] - started)
 
     def close(self) -> None:
         """Close the connection at once; an exchange under way fails."""
@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
             self._outcome.set_result(found)
 
 
-async def connect(service: Service, context: "ssl.SSLContext | None") -> "Connection | MeshError":
+async def connect(service: Service, context: "ssl.SSLContext | None") -> "AsyncConnection | MeshError":
     """Open a connection to the service's address, under the service's name."""
     try:
         async with asyncio.timeout(service.connect_timeout_s) as limit:
@@ -144,7 +144,7 @@ async def connect(service: Service, context: "ssl.SSLContext | None") -> "Connec
         return from_connect(service, exc)
 
 
-async def _dial(service: Service, context: "ssl.SSLContext | None") -> Connection:
+async def _dial(service: Service, context: "ssl.SSLContext | None") -> AsyncConnection:
     loop = asyncio.get_running_loop()
     host, port = service.address.host, service.address.port
     hosts = [host]
@@ -156,7 +156,7 @@ async def _dial(service: Service, context: "ssl.SSLContext | None") -> Connectio
     for ip in hosts:
         try:
             _, connection = await loop.create_connection(
-                lambda: Connection(service), ip, port, ssl=context, server_hostname=name
+                lambda: AsyncConnection(service), ip, port, ssl=context, server_hostname=name
             )
         except OSError as exc:
             failure = exc

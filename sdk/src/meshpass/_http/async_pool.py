@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from meshpass._call.service import MAX_CONNECTIONS, Service
 from meshpass._errors import MeshError
-from meshpass._http.async_connection import Connection, connect
+from meshpass._http.async_connection import AsyncConnection, connect
 
 if TYPE_CHECKING:
     import ssl
 
     from meshpass._call.request import Attempt
-    from meshpass._call.response import Answer
+    from meshpass._call.response import RawResponse
 
 
-class AsyncTransport:
+class AsyncConnectionPool:
     """Sends attempts to a service's address and reads whole answers.
 
     Belongs to the event loop it is created in.
@@ -30,12 +30,12 @@ class AsyncTransport:
         self._context = context or service.ssl_context()
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._connections: set[Connection] = set()
+        self._connections: set[AsyncConnection] = set()
         # The last one used comes first, so that those that are not needed grow old.
-        self._idle: deque[Connection] = deque()
+        self._idle: deque[AsyncConnection] = deque()
         self._closed = False
 
-    async def send(self, attempt: "Attempt") -> "Answer | MeshError":
+    async def send(self, attempt: "Attempt") -> "RawResponse | MeshError":
         """Send one attempt and read its answer to the end; whoever calls bounds its time.
 
         Returns:
@@ -78,7 +78,7 @@ class AsyncTransport:
         for connection in connections:
             await connection.wait_closed()
 
-    def _take(self, attempt: "Attempt") -> Connection | None:
+    def _take(self, attempt: "Attempt") -> AsyncConnection | None:
         # One connection was found closed: the others, idle for longer, most likely are as well.
         while self._idle and (attempt.fresh or not self._idle[0].is_usable()):
             self._drop(self._idle.popleft())
@@ -90,6 +90,6 @@ class AsyncTransport:
             self._drop(connection)
         return None
 
-    def _drop(self, connection: Connection) -> None:
+    def _drop(self, connection: AsyncConnection) -> None:
         self._connections.discard(connection)
         connection.close()

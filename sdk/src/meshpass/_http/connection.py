@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshpass._call.content_coding import TooLargeError
 from meshpass._call.failures import connection_lost, from_connect, from_exchange, too_large, unreachable
-from meshpass._call.response import Answer
+from meshpass._call.response import RawResponse
 from meshpass._call.service import KEEPALIVE_S, Service
 from meshpass._http.wire import Reader, WireError, request_bytes
 
@@ -47,7 +47,7 @@ class Connection:
         idle_s = max(time.monotonic() - monotonic, time.time() - wall)
         return idle_s < KEEPALIVE_S and not self._idle.poll(0)
 
-    def exchange(self, attempt: "Attempt") -> "Answer | MeshError":
+    def exchange(self, attempt: "Attempt") -> "RawResponse | MeshError":
         """Send a request and read the whole answer; `reusable` then tells whether another may follow.
 
         Raises:
@@ -78,7 +78,7 @@ class Connection:
             return from_exchange(self._service, exc)
         self.reusable = reader.reusable
         self._used = (time.monotonic(), time.time())
-        return Answer(reader.status, reader.fields, reader.body, self._used[0] - started)
+        return RawResponse(reader.status, reader.fields, reader.body, self._used[0] - started)
 
     def close(self) -> None:
         """Close the connection at once."""

@@ -15,12 +15,12 @@ from meshpass._call.failures import no_time, timed_out
 from meshpass._call.request import Attempt, Request
 from meshpass._call.service import Service
 from meshpass._deadline import Deadline
-from meshpass._http.async_pool import AsyncTransport
+from meshpass._http.async_pool import AsyncConnectionPool
 
 if TYPE_CHECKING:
     import ssl
 
-    from meshpass._call.response import Answer
+    from meshpass._call.response import RawResponse
     from meshpass._errors import MeshError
 
 
@@ -66,8 +66,8 @@ class Endpoint:
         )
         self._make_context = context
         self._context: ssl.SSLContext | None = None
-        self._transports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncTransport]
-        self._transports = weakref.WeakKeyDictionary()
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool]
+        self._pools = weakref.WeakKeyDictionary()
 
     @property
     def takes_secrets(self) -> bool:
@@ -76,7 +76,7 @@ class Endpoint:
 
     async def open(self) -> None:
         """Open a connection for the next request. A failure is left for that request to meet again."""
-        await (await self._transport()).open()
+        await (await self._pool()).open()
 
     async def send(
         self,
@@ -88,7 +88,7 @@ class Endpoint:
         timeout_s: float,
         *,
         fresh: bool = False,
-    ) -> "Answer | MeshError":
+    ) -> "RawResponse | MeshError":
         """Send a request once and read its answer.
 
         Args:
@@ -117,21 +117,21 @@ class Endpoint:
         )
         try:
             async with asyncio.timeout(timeout_s):
-                return await (await self._transport()).send(attempt)
+                return await (await self._pool()).send(attempt)
         except TimeoutError:
             return timed_out(self._service, timeout_s, attempt.phase)
 
     async def aclose(self) -> None:
         """Close all connections. A later request opens new ones."""
-        transports, self._transports = list(self._transports.values()), weakref.WeakKeyDictionary()
-        for transport in transports:
-            await transport.aclose()
+        pools, self._pools = list(self._pools.values()), weakref.WeakKeyDictionary()
+        for pool in pools:
+            await pool.aclose()
 
-    async def _transport(self) -> AsyncTransport:
+    async def _pool(self) -> AsyncConnectionPool:
         loop = asyncio.get_running_loop()
         if self._context is None and self._service.origin.scheme == "https":
             self._context = await loop.run_in_executor(None, self._make_context)
-        transport = self._transports.get(loop)
-        if transport is None:
-            transport = self._transports[loop] = AsyncTransport(self._service, self._context)
-        return transport
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = AsyncConnectionPool(self._service, self._context)
+        return pool

@@ -4,13 +4,13 @@ import threading
 from collections import deque
 
 from meshpass._call.request import Attempt
-from meshpass._call.response import Answer
+from meshpass._call.response import RawResponse
 from meshpass._call.service import MAX_CONNECTIONS, Service
 from meshpass._errors import MeshError
 from meshpass._http.connection import Connection, connect
 
 
-class Transport:
+class ConnectionPool:
     """Sends attempts to a service's address and reads whole answers. Safe for threads; not to be used after a fork.
 
     Args:
@@ -25,7 +25,7 @@ class Transport:
         self._slots = threading.Semaphore(MAX_CONNECTIONS)
         self._closed = False
 
-    def send(self, attempt: Attempt) -> Answer | MeshError:
+    def send(self, attempt: Attempt) -> RawResponse | MeshError:
         """Send one attempt and read its answer to the end.
 
         Returns:

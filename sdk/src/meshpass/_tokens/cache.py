@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, NoReturn
 from meshpass._errors import MeshError, MeshTimeout
 from meshpass._token import Token
 from meshpass._tokens.bearer_auth import BearerAuth
-from meshpass._tokens.lifetime import Held, back_off_s, hold
+from meshpass._tokens.lifetime import CachedToken, back_off_s, cached_token
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     # What a fetch came to; None when it was broken off, by Ctrl-C for instance, and told nothing.
-    Flight = Future[Token | Exception | None]
+    Fetch = Future[Token | Exception | None]
 
 FETCH_LIMIT_S = 20.0
 """How long one fetch may take, its own retries included."""
@@ -36,22 +36,22 @@ _KEPT = 256
 
 
 class _Entry:
-    """What the process knows for one key. Changed only under `_lock`; `held` is read without it."""
+    """What the process knows for one key. Changed only under `_lock`; `cached` is read without it."""
 
     __slots__ = (
         "__weakref__",
+        "cached",
         "failure",
         "failures",
-        "flight",
+        "fetch",
         "forced_at",
-        "held",
         "retry_at",
         "started_at",
     )
 
     def __init__(self) -> None:
-        self.held: Held | None = None
-        self.flight: Flight | None = None
+        self.cached: CachedToken | None = None
+        self.fetch: Fetch | None = None
         self.started_at = 0.0
         self.failures = 0
         self.failure: Exception | None = None
@@ -108,16 +108,16 @@ class CachedSource(BearerAuth):
             MeshTimeout: there was no token within `timeout_s`.
             MeshError: no token can be made; the class says why.
         """
-        held = self._entry.held
-        if held is not None and held.is_fresh(self._clock(), self._monotonic()):
-            return held.token
+        cached = self._entry.cached
+        if cached is not None and cached.is_fresh(self._clock(), self._monotonic()):
+            return cached.token
         return self._obtain(timeout_s)
 
-    def kept(self) -> Token | None:
+    def cached(self) -> Token | None:
         """Return the cached token if it is good for the next request; never fetch."""
-        held = self._entry.held
-        fresh = held is not None and held.is_fresh(self._clock(), self._monotonic())
-        return held.token if held is not None and fresh else None
+        cached = self._entry.cached
+        fresh = cached is not None and cached.is_fresh(self._clock(), self._monotonic())
+        return cached.token if cached is not None and fresh else None
 
     async def atoken(self) -> Token:
         """Return the same as `token`; I/O is done off the event loop. It may be cancelled: the fetch goes on.
@@ -125,9 +125,9 @@ class CachedSource(BearerAuth):
         Raises:
             MeshError: no token can be made; the class says why.
         """
-        held = self._entry.held
-        if held is not None and held.is_fresh(self._clock(), self._monotonic()):
-            return held.token
+        cached = self._entry.cached
+        if cached is not None and cached.is_fresh(self._clock(), self._monotonic()):
+            return cached.token
         return await self._aobtain()
 
     def invalidate(self, token: Token) -> None:
@@ -138,11 +138,11 @@ class CachedSource(BearerAuth):
         """
         entry, cheap = self._entry, self._fetch_is_cheap
         with _lock:
-            if entry.held is None or entry.held.token is not token:
+            if entry.cached is None or entry.cached.token is not token:
                 return
             monotonic = self._monotonic()
             if cheap or monotonic - entry.forced_at >= _FORCED_FETCH_EVERY_S:
-                entry.held, entry.forced_at = None, monotonic
+                entry.cached, entry.forced_at = None, monotonic
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"A {type(self).__name__} cannot be pickled or copied, because it hands out secrets.")
@@ -153,16 +153,16 @@ class CachedSource(BearerAuth):
             step = self._claim()
             if isinstance(step, Token):
                 return step
-            flight, leading = step
+            fetch, leading = step
             if leading and (timeout_s is None or self._fetch_is_cheap):
-                self._run(flight)
+                self._run(fetch)
             elif leading:
-                self._run_detached(flight)
+                self._run_detached(fetch)
             try:
-                outcome = flight.result(max(min(ends_at - time.monotonic(), _LOST_AFTER_S), 0))
+                outcome = fetch.result(max(min(ends_at - time.monotonic(), _LOST_AFTER_S), 0))
             except TimeoutError:
                 outcome = None
-            token = self._answer(outcome, leading=leading)
+            token = self._use(outcome, leading=leading)
             if token is not None:
                 return token
             if time.monotonic() >= ends_at:
@@ -179,43 +179,43 @@ class CachedSource(BearerAuth):
             step = self._claim()
             if isinstance(step, Token):
                 return step
-            flight, leading = step
+            fetch, leading = step
             if leading and self._fetch_is_cheap:
-                self._run(flight)
+                self._run(fetch)
             elif leading:
-                self._run_detached(flight)
+                self._run_detached(fetch)
             try:
                 async with asyncio.timeout(_LOST_AFTER_S):
-                    # A flight is running, and what runs cannot be cancelled: neither by this task nor by another.
-                    outcome = flight.result() if flight.done() else await asyncio.wrap_future(flight)
+                    # It is running, and what runs cannot be cancelled: neither by this task nor by another.
+                    outcome = fetch.result() if fetch.done() else await asyncio.wrap_future(fetch)
             except TimeoutError:
                 outcome = None
-            token = self._answer(outcome, leading=leading)
+            token = self._use(outcome, leading=leading)
             if token is not None:
                 return token
 
-    def _claim(self) -> "Token | tuple[Flight, bool]":
-        """Decide what one who found no fresh token does: take one, wait for a flight, or lead a new one."""
+    def _claim(self) -> "Token | tuple[Fetch, bool]":
+        """Decide what one who found no fresh token does: take one, wait for a fetch, or lead a new one."""
         from concurrent.futures import Future
 
         with _lock:
             entry = self._bind()
             now, monotonic = self._clock(), self._monotonic()
-            held = entry.held
-            if held is not None and held.is_fresh(now, monotonic):
-                return held.token
+            cached = entry.cached
+            if cached is not None and cached.is_fresh(now, monotonic):
+                return cached.token
             waiting = monotonic < entry.retry_at
-            flying = entry.flight is not None and monotonic - entry.started_at < _LOST_AFTER_S
-            if held is not None and (waiting or flying) and held.is_usable(now, monotonic):
-                return held.token
-            if entry.flight is not None and flying:
-                return entry.flight, False
+            fetching = entry.fetch is not None and monotonic - entry.started_at < _LOST_AFTER_S
+            if cached is not None and (waiting or fetching) and cached.is_usable(now, monotonic):
+                return cached.token
+            if entry.fetch is not None and fetching:
+                return entry.fetch, False
             failure = entry.failure if waiting else None
             if failure is None:
-                flight: Flight = Future()
-                flight.set_running_or_notify_cancel()
-                entry.flight, entry.started_at = flight, monotonic
-                return flight, True
+                fetch: Fetch = Future()
+                fetch.set_running_or_notify_cancel()
+                entry.fetch, entry.started_at = fetch, monotonic
+                return fetch, True
         raise _copy_of(failure)
 
     def _bind(self) -> _Entry:
@@ -227,54 +227,54 @@ class CachedSource(BearerAuth):
             self._entry = entry
         return self._entry
 
-    def _run(self, flight: "Flight") -> None:
+    def _run(self, fetch: "Fetch") -> None:
         outcome: Token | Exception | None = None
         try:
             outcome = self._fetch(FETCH_LIMIT_S)
         except Exception as exc:  # noqa: BLE001 - whatever it is, everyone who waits must hear of it
             outcome = exc
         finally:
-            self._land(flight, outcome)
+            self._finish(fetch, outcome)
 
-    def _run_detached(self, flight: "Flight") -> None:
+    def _run_detached(self, fetch: "Fetch") -> None:
         from contextvars import copy_context
 
         run = copy_context().run
         try:
-            threading.Thread(target=run, args=(self._run, flight), name="meshpass-token", daemon=True).start()
+            threading.Thread(target=run, args=(self._run, fetch), name="meshpass-token", daemon=True).start()
         except BaseException:
-            self._land(flight, None)
+            self._finish(fetch, None)
             raise
 
-    def _land(self, flight: "Flight", outcome: Token | Exception | None) -> None:
+    def _finish(self, fetch: "Fetch", outcome: Token | Exception | None) -> None:
         import random
 
         entry, chance = self._entry, random.random()  # noqa: S311 - spreads load, keeps no secret
         failure = _copy_of(outcome) if isinstance(outcome, Exception) else None
         with _lock:
-            if entry.flight is flight:
+            if entry.fetch is fetch:
                 now, monotonic = self._clock(), self._monotonic()
-                entry.flight = None
+                entry.fetch = None
                 if isinstance(outcome, Token):
-                    entry.held = hold(outcome, now, monotonic, chance)
+                    entry.cached = cached_token(outcome, now, monotonic, chance)
                     entry.failures, entry.failure, entry.retry_at = 0, None, 0.0
                     _kept.append(entry)
                 elif failure is not None:
-                    has_token = entry.held is not None and entry.held.is_usable(now, monotonic)
+                    has_token = entry.cached is not None and entry.cached.is_usable(now, monotonic)
                     entry.failures += 1
                     entry.failure = failure
                     entry.retry_at = monotonic + back_off_s(entry.failures, chance, has_token=has_token)
-        flight.set_result(outcome)
+        fetch.set_result(outcome)
 
-    def _answer(self, outcome: Token | Exception | None, *, leading: bool) -> Token | None:
+    def _use(self, outcome: Token | Exception | None, *, leading: bool) -> Token | None:
         if not isinstance(outcome, Exception):
             return outcome
-        held = self._entry.held
-        if held is None or not held.is_usable(self._clock(), self._monotonic()):
+        cached = self._entry.cached
+        if cached is None or not cached.is_usable(self._clock(), self._monotonic()):
             raise outcome if leading else _copy_of(outcome)
         if leading:
-            _log_still_used(held.token, outcome)
-        return held.token
+            _log_still_used(cached.token, outcome)
+        return cached.token
 
 
 def _copy_of(error: Exception) -> Exception:
@@ -288,7 +288,7 @@ def _copy_of(error: Exception) -> Exception:
     return again.with_traceback(None)
 
 
-def words_of(error: Exception) -> str:
+def loggable(error: Exception) -> str:
     """Return what a log may say of an error: all of our own, which hold no secret, and the name of any other."""
     return str(error) if isinstance(error, MeshError) else type(error).__name__
 
@@ -298,7 +298,7 @@ def _log_still_used(token: Token, error: Exception) -> None:
 
     logging.getLogger("meshpass").warning(
         "There is no new token, and the last one is used on: %s",
-        words_of(error),
+        loggable(error),
         extra={
             "token_source": token.source,
             "token_claims": dict(token.claims),
@@ -308,11 +308,11 @@ def _log_still_used(token: Token, error: Exception) -> None:
 
 
 def _after_fork() -> None:
-    """In a forked child: nobody is left who would open the lock or land the flights of the parent's threads."""
+    """In a forked child: nobody is left who would open the lock or finish the fetches of the parent's threads."""
     global _lock
     _lock = threading.RLock()
     for entry in list(_entries.values()):
-        entry.flight = None
+        entry.fetch = None
 
 
 if hasattr(os, "register_at_fork"):

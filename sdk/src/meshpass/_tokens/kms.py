@@ -12,7 +12,7 @@ from meshpass._tokens.crc32c import crc32c
 from meshpass._tokens.signing_key import public_jwk, raw_signature
 
 if TYPE_CHECKING:
-    from meshpass._tokens.google.web import Answer, Web
+    from meshpass._tokens.google.web import Web, WebResponse
 
 _KEY_VERSION = re.compile(
     r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
@@ -139,7 +139,7 @@ class KMSSigner:
             raise self._refused(answer)
         return _json_of(answer.data)
 
-    def _refused(self, answer: "Answer") -> SigningKeyError:
+    def _refused(self, answer: "WebResponse") -> SigningKeyError:
         why, hint = _NEXT_STEPS.get(
             _error_status(answer.data),
             (

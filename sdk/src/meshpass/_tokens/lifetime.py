@@ -15,7 +15,7 @@ _BACK_OFF_MAX_WITH_TOKEN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedToken:
     """A token, and how long it is good by two clocks.
 
     The wall clock counts through a suspended or frozen machine, the monotonic clock through a wall clock that was
@@ -38,7 +38,7 @@ class Held:
         return self.since <= now < self.usable_until and monotonic < self.usable_until_monotonic
 
 
-def hold(token: Token, now: float, monotonic: float, chance: float) -> Held:
+def cached_token(token: Token, now: float, monotonic: float, chance: float) -> CachedToken:
     """Decide how long a token that has just been fetched is good.
 
     It is refreshed in the last quarter of its life, at most five minutes before it expires; each process picks its
@@ -57,7 +57,7 @@ def hold(token: Token, now: float, monotonic: float, chance: float) -> Held:
     else:
         fresh_s = life_s - min(life_s / 4, _WINDOW_MAX_S) * (0.8 + 0.2 * chance)
         usable_s = life_s - min(life_s / 10, _LAST_SECONDS_S)
-    return Held(
+    return CachedToken(
         token, now - _SET_BACK_S, now + fresh_s, monotonic + fresh_s, now + usable_s, monotonic + usable_s
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from meshpass._errors import ConfigurationError, SigningKeyError
 from meshpass._token import Token
-from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, words_of
+from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, loggable
 from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
 from meshpass._tokens.kms import KMSKey
 
@@ -201,7 +201,7 @@ def _log_old_key_goes_on(kid: str, exc: Exception) -> None:
     logging.getLogger("meshpass").warning(
         "The signing key could not be read again, and the one that is there goes on (kid %s): %s",
         kid,
-        words_of(exc),
+        loggable(exc),
         extra={"kid": kid},
     )
 

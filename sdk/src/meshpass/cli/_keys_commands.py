@@ -105,7 +105,7 @@ def promote(
         proof = GatewayProof(given.signed().settings(), path, values, calls)
         keys = _ring(store, drain).promote(proof)
         when = instant((keys.promoted_at or 0) + drain)
-        _tell(keys, as_json, f"Proven by {calls} calls and promoted. After {when}: `meshpass keys retire`.")
+        _report(keys, as_json, f"Proven by {calls} calls and promoted. After {when}: `meshpass keys retire`.")
 
 
 @app.command()
@@ -212,7 +212,7 @@ def _give(keys: Keys, out: Path | None, as_json: bool, next_step: str) -> None:
         note(next_step)
 
 
-def _tell(keys: Keys, as_json: bool, next_step: str) -> None:
+def _report(keys: Keys, as_json: bool, next_step: str) -> None:
     """Print what a step that left the JWKS alone leaves behind."""
     if as_json:
         _print_document(keys, next_step)

@@ -9,8 +9,8 @@
 `meshpass keys` is the same as a command.
 """
 
-from meshpass.keys._errors import KeyLifecycleError
 from meshpass.keys._files import FileKeyStore
+from meshpass.keys._lifecycle_errors import KeyLifecycleError
 from meshpass.keys._model import Keys, KeyVersion, State
 from meshpass.keys._proof import GatewayProof, KeyProof
 from meshpass.keys._ring import DEFAULT_DRAIN_S, KeyRing

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from meshpass._tokens.signing_key import load_signing_key, public_jwk
-from meshpass.keys._errors import changed_meanwhile, store_error
+from meshpass.keys._lifecycle_errors import changed_meanwhile, store_error
 from meshpass.keys._model import Keys, KeyVersion, State, added
 
 _INDEX = "index.json"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from meshpass.keys._errors import KeyLifecycleError
+from meshpass.keys._lifecycle_errors import KeyLifecycleError
 
 State = Literal["next", "active", "previous", "retired", "revoked", "disabled", "unused"]
 """Where a key stands. `disabled` and `unused` are versions that something else than meshpass disabled or added."""

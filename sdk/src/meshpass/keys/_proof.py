@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import MeshError, TokenRefused
-from meshpass.keys._errors import KeyLifecycleError
+from meshpass.keys._lifecycle_errors import KeyLifecycleError
 
 if TYPE_CHECKING:
     from meshpass._settings import Settings

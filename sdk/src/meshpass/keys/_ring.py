@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from meshpass.keys._errors import KeyLifecycleError
+from meshpass.keys._lifecycle_errors import KeyLifecycleError
 from meshpass.keys._model import (
     Keys,
     check_creatable,

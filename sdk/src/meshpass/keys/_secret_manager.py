@@ -16,7 +16,7 @@ from meshpass._errors import SigningKeyError
 from meshpass._tokens.key_sources import SecretManagerKey
 from meshpass._tokens.key_sources import _client as secret_manager_client
 from meshpass._tokens.signing_key import load_signing_key, public_jwk
-from meshpass.keys._errors import changed_meanwhile, store_error
+from meshpass.keys._lifecycle_errors import changed_meanwhile, store_error
 from meshpass.keys._model import PUBLISHED, Keys, KeyVersion, State, added
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import re
 from typing import Protocol
 
-from meshpass.keys._errors import KeyLifecycleError
+from meshpass.keys._lifecycle_errors import KeyLifecycleError
 from meshpass.keys._model import Keys, State
 
 _SECRET = re.compile(r"(projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255})(/versions/[A-Za-z0-9_-]+)?")

@@ -12,7 +12,7 @@ def forget_tokens() -> None:
     with cache._lock:  # noqa: SLF001
         entries = list(cache._entries.values())  # noqa: SLF001
         for entry in entries:
-            entry.held = entry.failure = None
+            entry.cached = entry.failure = None
             entry.failures = 0
             entry.retry_at = 0.0
             entry.forced_at = float("-inf")

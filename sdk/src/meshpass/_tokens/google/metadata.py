@@ -16,7 +16,7 @@ from meshpass._errors import IdentityError
 from meshpass._tokens.google.origin import Access
 
 if TYPE_CHECKING:
-    from meshpass._tokens.google.web import Answer, Web
+    from meshpass._tokens.google.web import Web, WebResponse
 
 _DEFAULT_HOST = "metadata.google.internal"
 _DEFAULT_IP = "169.254.169.254"
@@ -81,7 +81,7 @@ class MetadataServer:
             raise IdentityError(f"The metadata server at {self.host} answered without an access token.")
         return Access(token, time.time() + lasts_s)
 
-    def _get(self, web: "Web", what: str) -> "Answer":
+    def _get(self, web: "Web", what: str) -> "WebResponse":
         url, headers = f"http://{self.host}{_ACCOUNT_PATH}{what}", {_FLAVOR: "Google"}
         if self.certain:
             answer = web.send(url, headers=headers, attempts=_ATTEMPTS, timeout_s=_TIMEOUT_S, hint=_NOT_READY)
@@ -100,7 +100,7 @@ class MetadataServer:
             )
         return answer
 
-    def _probe(self, web: "Web", url: str, headers: Mapping[str, str]) -> "Answer":
+    def _probe(self, web: "Web", url: str, headers: Mapping[str, str]) -> "WebResponse":
         try:
             answer = web.send(url, headers=headers, attempts=1, timeout_s=_PROBE_TIMEOUT_S)
         except IdentityError as exc:

@@ -30,7 +30,7 @@ _TRY_AGAIN = "Try again; if it stays, check the network's way there."
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class WebResponse:
     """An HTTP answer, as google-auth's `transport.Response` has it. Its repr shows no body: that may be a token."""
 
     status: int
@@ -38,7 +38,7 @@ class Answer:
     data: bytes
 
     def __repr__(self) -> str:
-        return f"Answer(status={self.status})"
+        return f"WebResponse(status={self.status})"
 
 
 class Web:
@@ -74,7 +74,7 @@ class Web:
         self._sleep = sleep
         self._chance = chance or random.random
         self._transports: dict[object, httpx.HTTPTransport] = {}
-        self.last: tuple[str, Answer] | None = None
+        self.last: tuple[str, WebResponse] | None = None
         """The host and the answer of the last request that had one."""
 
     def __enter__(self) -> "Web":
@@ -95,7 +95,7 @@ class Web:
         timeout: float | None = None,
         cert: tuple[str, str] | None = None,
         **_: object,
-    ) -> Answer:
+    ) -> WebResponse:
         """Send a request of google-auth's.
 
         Raises:
@@ -115,7 +115,7 @@ class Web:
         attempts: int = _ATTEMPTS,
         timeout_s: float = _TIMEOUT_S,
         hint: str = _TRY_AGAIN,
-    ) -> Answer:
+    ) -> WebResponse:
         """Send a request, again after a transient failure, and read the answer whole.
 
         Args:
@@ -160,7 +160,7 @@ class Web:
         headers: Mapping[str, str],
         cert: tuple[str, str] | None,
         timeout_s: float,
-    ) -> Answer:
+    ) -> WebResponse:
         left = self._left()
         if left <= 0:
             raise IdentityError(
@@ -175,7 +175,7 @@ class Web:
                     raise ConnectionError("The answer is too long.")
                 if self._left() <= 0:
                     raise TimeoutError
-        return Answer(status, fields, bytes(data))
+        return WebResponse(status, fields, bytes(data))
 
     @contextmanager
     def _response(
