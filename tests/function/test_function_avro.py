@@ -206,3 +206,42 @@ def test_a_dead_letter_of_avro_comes_again_with_what_it_needs_to_be_read(shape: 
     (part,) = event.split(message, shape)
     assert part.published() == message
     assert replace(part.published(), message_id="m-2").attributes == message.attributes
+
+
+@pytest.mark.parametrize("encoding", ["BINARY", "JSON"])
+def test_a_decimal_longer_than_any_column_is_refused_before_it_is_computed(
+    shape: EventShape, encoding: str
+) -> None:
+    def record(length: int) -> bytes:
+        schema = json.loads(json.dumps(SCHEMA).replace(', "logicalType": "decimal"', ""))
+        found = {**RECORD, "total": b"\x01" * length}
+        if encoding == "JSON":
+            text = io.StringIO()
+            fastavro.json_writer(text, fastavro.parse_schema(schema), [found])
+            return text.getvalue().encode()
+        stream = io.BytesIO()
+        fastavro.schemaless_writer(stream, fastavro.parse_schema(schema), found)
+        return stream.getvalue()
+
+    attributes = {avro.ENCODING_ATTRIBUTE: encoding}
+    assert shape.avro is not None
+    assert "total" in shape.avro.decode(record(avro.MAX_DECIMAL_BYTES), attributes)
+    with pytest.raises(avro.AvroRecordError, match="a decimal in it has more than 256 bytes"):
+        shape.avro.decode(record(avro.MAX_DECIMAL_BYTES + 1), attributes)
+
+
+def test_a_json_record_of_too_many_values_is_refused_before_they_are_built(
+    shape: EventShape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    assert shape.avro is not None
+    monkeypatch.setattr("enrichment.documents.strict_json.MAX_VALUES", 100)
+    hostile = replace(shape, avro=replace(shape.avro, read_json=never))
+    message = Message(
+        b'{"other": [' + b"[]," * 100 + b"[]]}", {avro.ENCODING_ATTRIBUTE: "JSON"}, "m-1", None
+    )
+    with pytest.raises(BadEventError, match="more than 100 values") as caught:
+        event.decode(event.split(message, hostile)[0], hostile)
+    assert caught.value.reason == "event_invalid"

@@ -3,16 +3,18 @@
 The codec is fastavro. It is loaded only where `pipeline.toml` asks for Avro, and two of its limits become rules for
 the schema: it follows a recursive schema on the C stack, which a deep record overflows and so ends the process; and it
 takes the count of an array as it is, so that an item of no bytes fills the memory. A schema that allows either is
-refused at the start.
+refused at the start. Two more become rules for the records: a decimal of many bytes takes time that grows with their
+square, and JSON of many values takes memory before the schema is looked at.
 
 Source: https://avro.apache.org/docs/1.12.0/specification, https://cloud.google.com/pubsub/docs/schemas.
 """
 
 import base64
+import functools
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -20,10 +22,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from enrichment.documents import strict_json
 from enrichment.documents.instant import rfc3339, to_utc
 
 ENCODING_ATTRIBUTE = "googclient_schemaencoding"
 """The attribute in which Pub/Sub says how a record is encoded: `BINARY` or `JSON`."""
+
+MAX_DECIMAL_BYTES = 256
+"""Longest decimal: 616 digits, more than any column holds."""
 
 Schema = Any
 """A schema as fastavro parses it; the library has no type for it."""
@@ -62,7 +68,8 @@ class AvroCodec:
             The record as JSON would hold it: bytes are base64, decimals are text, times are RFC 3339.
 
         Raises:
-            AvroRecordError: The data is no record of the schema.
+            AvroRecordError: The data is no record of the schema, or holds a decimal that is too long.
+            NotValidError: It holds more values than are read.
         """
         encoding = attributes.get(ENCODING_ATTRIBUTE, "BINARY")
         if encoding not in ("BINARY", "JSON"):
@@ -70,7 +77,7 @@ class AvroCodec:
         try:
             record = self._json(data) if encoding == "JSON" else self._binary(data)
             found = _plain(record)
-        except AvroRecordError:
+        except (AvroRecordError, strict_json.NotValidError):
             raise
         except Exception:  # noqa: BLE001 - fastavro documents none of its errors
             raise AvroRecordError(
@@ -90,6 +97,7 @@ class AvroCodec:
         return record
 
     def _json(self, data: bytes) -> object:
+        strict_json.check_values(data)  # the schema does not bound them: fields that it lacks are read, too
         records = list(self.read_json(io.StringIO(data.decode()), self.schema))
         if len(records) != 1:
             raise AvroRecordError("it must be one record")
@@ -113,15 +121,37 @@ def codec(path: Path) -> AvroCodec:
         raise AvroSchemaError(f"{path.name} is not JSON") from None
     try:
         import fastavro
+        from fastavro.read import LOGICAL_READERS
         from fastavro.schema import SchemaParseException, UnknownType
     except ImportError:
         raise AvroSchemaError('reading Avro needs a package: pip install "fastavro>=1.13.1"') from None
     _check(document, path.name)
+    _bound_decimals(LOGICAL_READERS)
     try:
         schema = fastavro.parse_schema(document)
     except (SchemaParseException, UnknownType, ValueError, TypeError, KeyError) as error:
         raise AvroSchemaError(f"{path.name} is no schema of Avro: {str(error)[:200]}") from None
     return AvroCodec(schema, fastavro.schemaless_reader, fastavro.json_reader)
+
+
+def _bound_decimals(readers: MutableMapping[str, Callable[..., object]]) -> None:
+    """Let the library's reader of decimals refuse long ones, for this process.
+
+    Args:
+        readers: The library's own table of readers by type, made to be changed
+            (https://fastavro.readthedocs.io/en/latest/logical_types.html).
+    """
+    read = readers["bytes-decimal"]
+    if hasattr(read, "__wrapped__"):  # for another schema of this process
+        return
+
+    @functools.wraps(read)
+    def bounded(data: bytes, *schemas: object) -> object:
+        if len(data) > MAX_DECIMAL_BYTES:
+            raise AvroRecordError(f"a decimal in it has more than {MAX_DECIMAL_BYTES} bytes")
+        return read(data, *schemas)
+
+    readers["bytes-decimal"] = bounded
 
 
 def _check(document: object, file: str) -> None:

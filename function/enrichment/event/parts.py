@@ -134,6 +134,8 @@ def _avro(part: Part, shape: EventShape) -> Document:
         document = shape.avro.decode(part.data, part.message.attributes)
     except AvroRecordError as error:
         raise failure("data_undecodable", f"the data is not Avro as the schema says: {error}") from None
+    except strict_json.NotValidError as error:
+        raise _invalid(str(error)) from None
     text = msgspec.json.encode(document)
     try:
         # Integers beyond 64 bits and names that are there twice cannot be, but the nesting may be too deep.
