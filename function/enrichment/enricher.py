@@ -195,16 +195,18 @@ class Enricher:
             if not rows:
                 return Outcome(Disposition.DROPPED)
             with _Claims(self, rows):
-                await self._write(rows, delivery, time_left)
+                await self._write(rows, delivery, time_left, limit)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
             return _decided(error)
         return Outcome(Disposition.WRITTEN)
 
-    async def _write(self, rows: Sequence[PlannedRow], delivery: Delivery, time_left: EventTime) -> None:
+    async def _write(
+        self, rows: Sequence[PlannedRow], delivery: Delivery, time_left: EventTime, limit: plan.RowLimit
+    ) -> None:
         for name in {planned.table for planned in rows}:
             self._sink(name).warm_up()
         # All are built before the first is written: a bad one then leaves no half of its event in the table.
-        built = await _together([self._build(planned, delivery, time_left) for planned in rows])
+        built = await _together([self._build(planned, delivery, time_left, limit) for planned in rows])
         with spans.span("write", delivery.trace):
             began_at = time.monotonic()
             await _together(
@@ -215,7 +217,9 @@ class Enricher:
             )
             delivery.write_s = time.monotonic() - began_at
 
-    async def _build(self, planned: PlannedRow, delivery: Delivery, time_left: EventTime) -> Row:
+    async def _build(
+        self, planned: PlannedRow, delivery: Delivery, time_left: EventTime, limit: plan.RowLimit
+    ) -> Row:
         results = await self._look_up(planned.scope, delivery, time_left)
         found = {name: result.profile for name, result in results.items()}
         scope = planned.scope.extended(
@@ -226,7 +230,10 @@ class Enricher:
             },
             {name: profile.text for name, profile in found.items() if profile is not None},
         )
-        return row.build(planned.columns, planned.insert_id, scope)
+        limit.check_bytes()
+        built = row.build(planned.columns, planned.insert_id, scope)
+        limit.take_bytes(built.size_bytes)
+        return built
 
     def _sink(self, name: str) -> Sink:
         return self.sinks[name] if name else self.sink

@@ -18,11 +18,17 @@ MAX_MESSAGE_ROWS = 50_000
 """Most rows of all the events of one message: they are held in memory together, about 2 KB each."""
 
 
+MAX_MESSAGE_ROW_BYTES = 100_000_000
+"""Most bytes of the rows of one message. A column that holds the whole event repeats it in each row of `each`: without
+this limit an event of 1 MB with 10,000 items would be 10 GB."""
+
+
 class RowLimit:
-    """The limit that the events of one message share."""
+    """The limits that the events of one message share."""
 
     def __init__(self) -> None:
         self._left = MAX_MESSAGE_ROWS
+        self._left_bytes = MAX_MESSAGE_ROW_BYTES
 
     def take(self, rows: int) -> None:
         """Note how many rows one event may make.
@@ -36,6 +42,28 @@ class RowLimit:
                 f"the events of the message make more than {MAX_MESSAGE_ROWS} rows: publish fewer in one",
             )
         self._left -= rows
+
+    def take_bytes(self, size: int) -> None:
+        """Note how many bytes a row that was built has.
+
+        Raises:
+            BadEventError: `event_invalid`, with it the message makes more than `MAX_MESSAGE_ROW_BYTES`.
+        """
+        self._left_bytes -= size
+        self.check_bytes()
+
+    def check_bytes(self) -> None:
+        """Refuse another row where those that were built are too many bytes already.
+
+        Raises:
+            BadEventError: As `take_bytes`.
+        """
+        if self._left_bytes < 0:
+            raise failure(
+                "event_invalid",
+                f"the rows of the message make more than {MAX_MESSAGE_ROW_BYTES} bytes: publish less in one, or leave "
+                "the whole event out of the columns where each makes the rows",
+            )
 
 
 class PlannedRow(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment import plan
+from enrichment import plan, row
 from enrichment.deadline import TimeBudget
 from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
@@ -305,3 +305,23 @@ def test_the_events_of_one_message_share_a_limit_of_rows(monkeypatch: pytest.Mon
     (letter,) = scene.world.letters
     assert "more than 5 rows" in letter.attributes["dead_letter_detail"]
     assert scene.deliver(events[1]) is Disposition.WRITTEN
+
+
+def test_rows_that_repeat_their_event_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    original = row.build
+
+    def build(*arguments: Any) -> Row:
+        built.append(arguments[1])
+        return original(*arguments)
+
+    monkeypatch.setattr(row, "build", build)
+    monkeypatch.setattr(plan, "MAX_MESSAGE_ROW_BYTES", 5_000)
+    scene = Scene(with_items(), World())
+    assert scene.deliver(one("e-1", items=[1] * 100, more="x" * 1_000)) is Disposition.DEAD_LETTERED
+    assert scene.world.rows == []
+    (letter,) = scene.world.letters
+    assert letter.attributes["dead_letter_reason"] == "event_invalid"
+    assert "more than 5000 bytes" in letter.attributes["dead_letter_detail"]
+    assert len(built) < 5  # the others are not even built
+    assert scene.deliver(one("e-2", items=[1], more="x" * 1_000)) is Disposition.WRITTEN
