@@ -25,7 +25,10 @@ from .lookup_cases import rules
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 BATCH = BatchRules("ids", ("data", "users"), "id", max_keys=10)
 DENIED = FaultError(Stage.LOOKUP, "not_allowed", "")
-REFUSED = RefusedBatchError(FaultError(Stage.LOOKUP, "service_answer_unexpected", "the service answered 400"))
+REFUSED = RefusedBatchError(
+    FaultError(Stage.LOOKUP, "service_answer_unexpected", "the service answered 400"), nothing_done=True
+)
+BROKE = RefusedBatchError(FaultError(Stage.LOOKUP, "service_unavailable", "the service answered 500"))
 
 
 # --- when a request may begin
@@ -191,9 +194,11 @@ class Service:
 class Bench:
     """A lookup with batches of ten, its service and what it has counted."""
 
-    def __init__(self, max_in_flight: int = 100) -> None:
+    def __init__(self, max_in_flight: int = 100, *, idempotent: bool = False) -> None:
         self.service, self.counted = Service(), Counter[str]()
-        given_rules = rules(batch=BATCH, max_in_flight=max_in_flight, cache=CacheLimits(ttl_s=60))
+        given_rules = rules(
+            batch=BATCH, max_in_flight=max_in_flight, idempotent=idempotent, cache=CacheLimits(ttl_s=60)
+        )
         self.lookup = CachedLookup(given_rules, self.service, self.count, batch_source=self.service)
 
     def count(self, name: str, amount: int = 1, /, **labels: str) -> None:
@@ -306,6 +311,28 @@ def test_one_bad_key_does_not_fail_its_neighbours() -> None:
         assert len(on.service.requests) <= 2 * 4 + 1  # halves: twice the logarithm, and the first
 
     play(scene())
+
+
+@pytest.mark.parametrize(("idempotent", "requests"), [(False, 1), (True, 7)])
+def test_what_may_have_been_carried_out_is_repeated_only_where_it_is_idempotent(
+    idempotent: bool, requests: int
+) -> None:
+    async def scene() -> None:
+        on = Bench(idempotent=idempotent)
+        on.service.failure = BROKE
+        assert await asyncio.gather(*map(on.end, "abcd")) == ["service_unavailable"] * 4
+        assert len(on.service.requests) == requests
+
+    play(scene())
+
+
+@pytest.mark.parametrize(("status", "nothing_done"), [(400, True), (422, True), (500, False), (200, False)])
+def test_only_an_answer_that_blames_the_client_says_that_nothing_was_done(
+    status: int, nothing_done: bool
+) -> None:
+    with pytest.raises(RefusedBatchError) as caught:
+        read(b"", "a", "b", status=status)
+    assert caught.value.nothing_done is nothing_done
 
 
 def test_what_the_mesh_denies_is_not_asked_for_again_in_halves() -> None:

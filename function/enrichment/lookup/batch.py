@@ -94,7 +94,8 @@ class Batches:
     """Asks for the keys of one lookup, many in one request.
 
     A request that is refused as a whole, or whose answer breaks the contract, is repeated in halves, so that one bad
-    key does not fail its neighbours. Belongs to one event loop.
+    key does not fail its neighbours. One that may have been carried out is repeated only where the lookup is
+    idempotent. Belongs to one event loop.
 
     Args:
         rules: How profiles are looked up.
@@ -115,6 +116,7 @@ class Batches:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._timeout_s = rules.timeout_s
+        self._is_idempotent = rules.idempotent
         self._max_keys = batch.max_keys
         self._source = source
         self._throttle = throttle
@@ -208,11 +210,11 @@ class Batches:
                 lambda: self._send(keys, waiters[0].trace, deadline), deadline
             )
         except RefusedBatchError as refusal:
-            if len(waiters) > 1:
+            if len(waiters) > 1 and (self._is_idempotent or refusal.nothing_done):
                 middle = len(waiters) // 2
                 await asyncio.gather(self._ask(waiters[:middle]), self._ask(waiters[middle:]))
                 return
-            results = [refusal.verdict]
+            results = [refusal.verdict] * len(waiters)
         except EnrichmentError as error:
             results = [error] * len(waiters)
         for waiter, result in zip(waiters, results, strict=True):

@@ -20,11 +20,13 @@ class RefusedBatchError(Exception):
 
     Args:
         verdict: What it means for a key that was alone in its request.
+        nothing_done: Whether the service says that it did not carry the request out.
     """
 
-    def __init__(self, verdict: EnrichmentError) -> None:
+    def __init__(self, verdict: EnrichmentError, *, nothing_done: bool = False) -> None:
         super().__init__(str(verdict))
         self.verdict = verdict
+        self.nothing_done = nothing_done
 
 
 def batch_body(keys: Sequence[LookupKey], batch: BatchRules) -> bytes:
@@ -67,7 +69,8 @@ def read_batch(
         # Less work at once does not cure these.
         if status in _SAYS_NOTHING_OF_KEYS:
             raise error
-        raise RefusedBatchError(error)
+        # The fault is the client's, section 15.5 of RFC 9110, so the service did not do what was asked for.
+        raise RefusedBatchError(error, nothing_done=400 <= status < 500)
     try:
         found = _by_key(batch, _items(batch, body), keys)
     except _AnswerError as error:

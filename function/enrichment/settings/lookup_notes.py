@@ -27,8 +27,9 @@ def notes(rules: LookupRules) -> tuple[str, ...]:
             "Add field and equals, if the service's answer says why."
         )
     if rules.method == "POST" and not rules.idempotent:
+        also = " or a service that fails" if rules.batch else ""
         found.append(
-            f"{place} sends each POST once: a connection that breaks costs a redelivery. "
+            f"{place} sends each POST once: a connection that breaks{also} costs a redelivery. "
             "Set idempotent = true if asking twice does no harm."
         )
     return tuple(found)
