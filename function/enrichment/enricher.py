@@ -280,6 +280,9 @@ class _Claims:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace_: object) -> None:
         if kind is not None:
             self._release()
+            return
+        for planned in self._claimed:
+            self._memory.keep(planned.row_id, planned.digest)
 
     def _release(self) -> None:
         for planned in self._claimed:

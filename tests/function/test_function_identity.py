@@ -156,7 +156,20 @@ def test_an_id_belongs_to_the_content_that_came_first() -> None:
     recent.release("e", "two")
     assert not recent.claim("e", "two")
     recent.release("e", "one")
+    recent.release("e", "one")
     assert recent.claim("e", "two")
+
+
+def test_a_delivery_that_fails_does_not_free_an_id_that_another_one_has_or_wrote() -> None:
+    recent = RecentIds()
+    assert recent.claim("e", "one")
+    assert recent.claim("e", "one")  # delivered again, while the first is under way
+    recent.release("e", "one")
+    assert not recent.claim("e", "two")
+    recent.keep("e", "one")
+    assert recent.claim("e", "one")  # and once more, when its row is written
+    recent.release("e", "one")
+    assert not recent.claim("e", "two")
 
 
 def test_the_memory_is_bounded_and_the_oldest_go_first() -> None:

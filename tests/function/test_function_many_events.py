@@ -325,3 +325,14 @@ def test_rows_that_repeat_their_event_have_a_limit_together(monkeypatch: pytest.
     assert "more than 5000 bytes" in letter.attributes["dead_letter_detail"]
     assert len(built) < 5  # the others are not even built
     assert scene.deliver(one("e-2", items=[1], more="x" * 1_000)) is Disposition.WRITTEN
+
+
+def test_a_second_delivery_that_fails_does_not_make_the_process_forget_what_the_first_wrote() -> None:
+    world = Moody()
+    scene = Scene(SHIPPED, world)
+    assert scene.deliver(one("a")) is Disposition.WRITTEN
+    world.fails["a"] = BUSY
+    assert scene.deliver(one("a")) is Disposition.RETRY
+    world.fails.clear()
+    assert scene.deliver(one("a", user_id="other")) is Disposition.DEAD_LETTERED
+    assert [letter.attributes["dead_letter_reason"] for letter in world.letters] == ["identity_conflict"]

@@ -14,6 +14,8 @@ MAX_IDS = 20_000
 class RecentIds:
     """A bounded memory of ids. Safe from any thread.
 
+    Pub/Sub may deliver an event again while its first delivery is under way, so several deliveries may have one claim.
+
     Args:
         max_ids: Most ids.
     """
@@ -21,10 +23,11 @@ class RecentIds:
     def __init__(self, max_ids: int = MAX_IDS) -> None:
         self._max_ids = max_ids
         self._digests: dict[bytes, str] = {}  # in order of arrival
+        self._pending: dict[bytes, int] = {}  # how many deliveries have a claim, where no row is known to be written
         self._lock = threading.Lock()
 
     def claim(self, row_id: str, digest: str) -> bool:
-        """Note the content of an id.
+        """Note the content of an id. A claim ends with `keep` or `release`.
 
         Args:
             row_id: The id.
@@ -36,19 +39,35 @@ class RecentIds:
         key = _key(row_id)
         with self._lock:
             known = self._digests.get(key)
-            if known is not None:
-                return known == digest
-            self._digests[key] = digest
-            if len(self._digests) > self._max_ids:
-                del self._digests[next(iter(self._digests))]
+            if known is not None and known != digest:
+                return False
+            if known is None:
+                self._digests[key] = digest
+                self._pending[key] = 0
+                if len(self._digests) > self._max_ids:
+                    oldest = next(iter(self._digests))
+                    del self._digests[oldest]
+                    self._pending.pop(oldest, None)
+            if key in self._pending:
+                self._pending[key] += 1
         return True
 
-    def release(self, row_id: str, digest: str) -> None:
-        """Forget an id whose row was not written, so that another event may have it."""
+    def keep(self, row_id: str, digest: str) -> None:
+        """Remember an id whose row was written, whatever becomes of other deliveries of its event."""
         key = _key(row_id)
         with self._lock:
             if self._digests.get(key) == digest:
-                del self._digests[key]
+                self._pending.pop(key, None)
+
+    def release(self, row_id: str, digest: str) -> None:
+        """Forget an id if no delivery has written its row or may still do so. Another event may then have it."""
+        key = _key(row_id)
+        with self._lock:
+            if self._digests.get(key) != digest or key not in self._pending:
+                return
+            self._pending[key] -= 1
+            if not self._pending[key]:
+                del self._digests[key], self._pending[key]
 
 
 def _key(row_id: str) -> bytes:
