@@ -23,7 +23,7 @@ from enrichment.event import message
 from enrichment.event.message import Message
 from enrichment.redrive.dead_letters import Original, Selection
 from enrichment.redrive.errors import RedriveError, RefusedError, of_google_error
-from enrichment.redrive.journal import Journal
+from enrichment.redrive.journal import Journal, State
 from enrichment.redrive.leases import Leases
 from enrichment.redrive.pubsub import DeadLetterSource, EventTarget
 from enrichment.redrive.report import Report
@@ -527,6 +527,41 @@ def test_where_pubsub_gives_no_answer_the_events_are_in_doubt_and_where_it_refus
     assert scene.redrive() == 1
     assert scene.redrive("--in-doubt", "publish") == 0
     assert [found.data for found in scene.published()] == [b"a", b"b"]
+
+
+def test_where_pubsub_falls_silent_nothing_found_is_not_reported_as_nothing_left(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        monkeypatch.setattr(SubscriberClient, "get_subscription", silent)
+        raise exceptions.DeadlineExceeded("")
+
+    scene.add(letter("a"))
+    monkeypatch.setattr(SubscriberClient, "pull", silent)
+    assert scene.redrive() == 1
+    printed = capsys.readouterr()
+    assert f"{scene.dead_letter_subscription} does not answer" in printed.err
+    assert "No dead letters there" not in printed.err
+
+
+def test_a_disk_that_is_full_after_the_publication_leaves_nothing_in_doubt(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = Journal.record
+
+    def full(self: Journal, state: State, keys: Sequence[str]) -> None:
+        if state is State.PUBLISHED:
+            raise RedriveError("The disk is full.")
+        record(self, state, keys)
+
+    scene.add(letter("a"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "record", full)
+        assert scene.redrive() == 1
+    assert "The disk is full." in capsys.readouterr().err
+    assert (scene.letters.acked, scene.letters.unacked) == (1, 0)
+    assert scene.redrive() == 0
+    assert [found.data for found in scene.published()] == [b"a"]
 
 
 def test_two_runs_do_not_share_a_journal(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

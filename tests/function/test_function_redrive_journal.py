@@ -70,6 +70,7 @@ def test_what_is_older_than_any_message_is_dropped(tmp_path: Path) -> None:
         b'{"at": 1.5, "run": "paused"}',
         b'{"at": 1.5, "state": "lost", "keys": []}',
         b'{"at": 1.5, "state": "published", "keys": [1]}',
+        b'{"state":"published","kegs":["a"],"at":1.5}',
         b"\xff",
         b"[" * 100_000,
     ],
@@ -86,8 +87,53 @@ def test_a_file_that_is_no_journal_is_refused_and_left_alone(tmp_path: Path, lin
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RedriveError, match=r"cannot be written \(.*\): name another file with --journal"):
+    with pytest.raises(RedriveError, match=r"cannot be written \(.*\): correct that, or name another"):
         Journal(tmp_path / "file" / "journal.jsonl")
+
+
+@pytest.mark.parametrize("kind", ["device", "pipe", "directory"])
+def test_only_a_regular_file_becomes_a_journal(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    if kind == "device":
+        path.symlink_to(os.devnull)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(RedriveError, match="is not a regular file: name another file with --journal"):
+        Journal(path)
+    assert [found.name for found in tmp_path.iterdir()] == ["journal.jsonl"]
+
+
+def test_all_names_of_a_journal_are_one_journal(tmp_path: Path) -> None:
+    path, link = tmp_path / "journal.jsonl", tmp_path / "link"
+    recorded(path, (State.PUBLISHED, ["a"]))
+    link.symlink_to(path)
+    with Journal(link) as journal:
+        assert journal.state("a") is State.PUBLISHED
+        journal.record(State.PUBLISHED, ["b"])
+        with pytest.raises(RedriveError, match="is running"):
+            Journal(path)
+    assert link.is_symlink()
+    with Journal(path) as journal:
+        assert journal.state("b") is State.PUBLISHED
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20])
+def test_zero_bytes_at_the_end_of_a_file_count_for_nothing(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    recorded(path, (State.PUBLISHING, ["a"]), end=False)
+    path.write_bytes(path.read_bytes() + b'{"state":"published"'[:kept] + bytes(1000))
+    with Journal(path) as journal:
+        assert (journal.state("a"), journal.was_killed) == (State.PUBLISHING, True)
+
+
+def test_a_damaged_journal_says_what_another_one_means(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    recorded(path, (State.PUBLISHED, ["a"]))
+    path.write_bytes(path.read_bytes().replace(b'"state"', b'"stage"'))
+    with pytest.raises(RedriveError, match=r"journal\.jsonl:2 is no line of a journal, so what .* is published twice"):
+        Journal(path)
 
 
 def test_a_full_disk_ends_the_run_before_it_publishes(

@@ -9,7 +9,7 @@ Each line is one JSON object, synced to the disk before the run goes on:
     {"run": "closed", "at": ...}                           the run ended by itself; it holds no lease
 
 A line that could not be written to its end, such as on a full disk, counts for nothing. A run stops there, so only the
-line that ends the run can follow.
+line that ends the run can follow. Where the machine lost its power, the end of the file may be zero bytes instead.
 
 A dead letter in the state "publishing" at the start of a run is in doubt: the run before was killed, or lost its
 connection, between the request and its response.
@@ -41,6 +41,8 @@ class State(enum.StrEnum):
     REFUSED = "refused"
 
 
+_ZERO = b"\0"
+
 _BEGINNINGS = (b'{"run":"', b'{"state":"')
 """How each line begins."""
 
@@ -61,10 +63,12 @@ class Journal:
         path: The file; it is created with its directory.
 
     Raises:
-        RedriveError: The file cannot be written, is no journal, or belongs to another run that goes on.
+        RedriveError: The file cannot be written, is no regular file or no journal, or belongs to another run that goes on.
     """
 
     def __init__(self, path: Path) -> None:
+        # Through links: the lock must be one for all names of the file, and writing it anew must not replace a link.
+        path = Path(os.path.realpath(path))
         self._path = path
         self._states: dict[str, State] = {}
         self._at: dict[str, float] = {}
@@ -72,6 +76,8 @@ class Journal:
         self._is_torn = False
         self.torn_lines: list[int] = []
         """The numbers of the lines that an earlier run could not write to their end. They are removed."""
+        if path.exists() and not path.is_file():  # a device would be replaced, and a pipe waited for
+            raise RedriveError(f"The journal {path} is not a regular file: name another file with --journal.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -146,7 +152,7 @@ class Journal:
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         try:
-            lines = self._path.read_bytes().split(b"\n")
+            lines = self._path.read_bytes().rstrip(_ZERO).split(b"\n")
         except FileNotFoundError:
             return
         if _is_short(lines[-1]):
@@ -154,9 +160,7 @@ class Journal:
         is_after_torn = False
         for number, line in enumerate(lines, 1):
             document = _document(line)
-            if document is None and (
-                line.startswith(_BEGINNINGS) or (number > 1 and line and _is_short(line))
-            ):
+            if document is None and _is_cut_off(line, is_first=number == 1):
                 self.torn_lines.append(number)
                 is_after_torn = True
             elif document is None:  # this may be any file of the user's, and is to be left alone
@@ -168,8 +172,13 @@ class Journal:
                 yield document
 
     def _no_line(self, number: int) -> RedriveError:
+        if number == 1:
+            return RedriveError(
+                f"{self._path}:{number} is no line of a journal: name another file with --journal."
+            )
         return RedriveError(
-            f"{self._path}:{number} is no line of a journal: name another file with --journal."
+            f"{self._path}:{number} is no line of a journal, so what earlier runs published cannot be read: restore the "
+            "file. With another one (--journal), what they published and did not acknowledge is published twice."
         )
 
     def _compact(self) -> None:
@@ -199,7 +208,8 @@ class Journal:
 
     def _unusable(self, error: OSError) -> RedriveError:
         return RedriveError(
-            f"The journal {self._path} cannot be written ({error.strerror}): name another file with --journal.",
+            f"The journal {self._path} cannot be written ({error.strerror}): correct that, or name another file with "
+            "--journal, a copy of this one if it exists.",
             nothing_done=True,
         )
 
@@ -209,11 +219,22 @@ def _is_short(line: bytes) -> bool:
     return any(begin.startswith(line) for begin in _BEGINNINGS)
 
 
+def _is_cut_off(line: bytes, *, is_first: bool) -> bool:
+    """Whether a line that says nothing is the beginning of one that does."""
+    if not line.startswith(_BEGINNINGS):
+        return bool(line) and not is_first and _is_short(line)
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return True
+    return False
+
+
 def _document(line: bytes) -> dict[str, Any] | None:
     """Return what a line holds, None if it is no line of a journal."""
     try:
         document = json.loads(line)
-        at, state, keys = document["at"], document.get("state", ""), document.get("keys", [])
+        at, state, keys = document["at"], document.get("state", ""), document.get("keys")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     is_run = document.get("run") in ("open", "closed")

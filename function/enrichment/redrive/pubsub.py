@@ -65,6 +65,14 @@ class DeadLetterSource:
                 return None
         return Described(str(found.topic), int(found.ack_deadline_seconds))
 
+    def check_answers(self) -> None:
+        """Return if Pub/Sub answers. Whether the account may see the subscription makes no difference.
+
+        Raises:
+            RedriveError: Pub/Sub does not answer, or the subscription is gone.
+        """
+        self.describe()
+
     def topic_of(self, subscription: str) -> str:
         """Return the topic of any subscription; empty if it does not exist, or asking is not permitted.
 

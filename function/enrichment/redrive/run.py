@@ -41,6 +41,9 @@ class Source(Protocol):
     def topic_of(self, subscription: str) -> str:
         """Return the topic of a subscription, empty if unknown."""
 
+    def check_answers(self) -> None:
+        """Return if Pub/Sub answers, else raise RedriveError."""
+
 
 class Target(Protocol):
     """Topic that events are published to."""
@@ -169,6 +172,8 @@ class Redrive:
             idle_pulls += 1
             quiet_s = time.monotonic() - idle_since_s
             if idle_pulls >= self._job.timing.idle_pulls and quiet_s >= self._job.quiet_s:
+                # A pull without an answer looks like one that found nothing.
+                self._source.check_answers()
                 return
 
     def _open_places(self) -> int:
@@ -257,9 +262,11 @@ class Redrive:
             if error.nothing_done:
                 self._journal.record(State.REFUSED, keys)
             raise
-        self._journal.record(State.PUBLISHED, keys)
         self._report.redriven.update(shown(found.reason) for found in batch)
-        self._acknowledge(batch)
+        try:
+            self._journal.record(State.PUBLISHED, keys)
+        finally:  # also where the disk is full: without the dead letters, nothing is in doubt
+            self._acknowledge(batch)
 
     def _acknowledge(self, batch: Sequence[DeadLetter]) -> None:
         message_ids = [found.message_id for found in batch]
