@@ -165,6 +165,21 @@ def test_other_ends_that_are_few_do_not_alert_and_hold_back_no_alert(log: Log, l
     assert [line["severity"] for line in lines.new()] == ["WARNING", "WARNING", "INFO", "CRITICAL"]
 
 
+def test_the_alert_of_a_fault_says_whether_other_events_get_through(
+    log: Log, lines: Lines, clock: Clock
+) -> None:
+    log.delivery(WRITTEN, delivery())
+    clock.now += 59
+    log.delivery(FAULT, delivery())
+    clock.now += 60
+    log.delivery(FAULT, delivery())
+    held_up = "Events with this fault are held up until it is corrected."
+    assert [line["alert"] for line in lines.new() if "alert" in line] == [
+        f"{held_up} Other events have got through in the last minute.",
+        held_up,
+    ]
+
+
 def alerts(
     log: Log, lines: Lines, clock: Clock, *outcomes: Outcome, every_s: float
 ) -> list[tuple[float, str]]:

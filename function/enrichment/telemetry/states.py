@@ -32,11 +32,14 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 RULES = {
-    "fault": Rule(1, 0.0, "Events are held up until the configuration is corrected."),
+    "fault": Rule(1, 0.0, "Events with this fault are held up until it is corrected."),
     "retry": Rule(3, 120.0, "No event has got through for {for_s} s: {count} were handed back."),
     "dead-lettered": Rule(10, 60.0, "No event has got through for {for_s} s: {count} were dead-lettered."),
 }
 """By the name of the end. Any other end shows that events get through."""
+
+OTHERS = "Other events have got through in the last minute."
+"""What the alert of a fault adds where it is true: the fault may then be one of a single event, such as of its key."""
 
 NO_EVENT = frozenset({"refused"})
 """Ends that say nothing about it: a request that is none for a lookup."""
@@ -55,6 +58,7 @@ class States:
 
     def __init__(self) -> None:
         self._streaks: dict[str, _Streak] = {}
+        self._got_through_at_s: float | None = None
 
     def ended(self, name: str, now_s: float) -> dict[str, str | int] | None:
         """Note how a delivery ended.
@@ -68,7 +72,8 @@ class States:
         """
         rule = RULES.get(name)
         if rule is None:
-            if name not in NO_EVENT and self._streaks:
+            if name not in NO_EVENT:
+                self._got_through_at_s = now_s
                 for streak in self._streaks.values():
                     streak.count = 0
             return None
@@ -83,8 +88,11 @@ class States:
             streak.held_back += 1
             return None
         held_back, streak.held_back, streak.alerted_at_s = streak.held_back, 0, now_s
+        alert = rule.alert.format(count=streak.count, for_s=round(for_s))
+        if self._got_through_at_s is not None and now_s - self._got_through_at_s < MIN_INTERVAL_S:
+            alert = f"{alert} {OTHERS}"
         return {
-            "alert": rule.alert.format(count=streak.count, for_s=round(for_s)),
+            "alert": alert,
             "state": name,
             "held_back": held_back,
         }
