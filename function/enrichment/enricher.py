@@ -231,6 +231,8 @@ class Enricher:
             {name: profile.text for name, profile in found.items() if profile is not None},
         )
         limit.check_bytes()
+        if time_left.end.left_s() <= 0:  # of many rows, each may take a while
+            raise failure("write_timeout", "the rows of the event could not be built in time")
         built = row.build(planned.columns, planned.insert_id, scope)
         limit.take_bytes(built.size_bytes)
         return built

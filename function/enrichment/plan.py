@@ -114,8 +114,9 @@ def plan(event: Event, config: PipelineConfig, limit: RowLimit | None = None) ->
     items = _items(shape.each, event.scope)
     (limit or RowLimit()).take(len(items))  # before any row is made, which takes memory
     rows = []
+    shared = event.scope.shared()
     for number, item in enumerate(items):
-        scope = event.scope.extended({"item": item, "index": number})
+        scope = shared.extended({"item": item, "index": number})
         if shape.id_is_of_items:
             row_id = identity.identify(shape.id, scope)
             content = digest.with_item(item)

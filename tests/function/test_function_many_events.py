@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import meshpass
+import msgspec
 import pytest
 from enrichment import plan, row
 from enrichment.deadline import TimeBudget
@@ -16,6 +17,7 @@ from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
 from enrichment.event.push import Push
 from enrichment.expressions import compile_expression
+from enrichment.expressions.functions import FUNCTIONS, Function
 from enrichment.lookup import Lookups
 from enrichment.lookup.request import LookupKey
 from enrichment.row import Row
@@ -336,3 +338,50 @@ def test_a_second_delivery_that_fails_does_not_make_the_process_forget_what_the_
     world.fails.clear()
     assert scene.deliver(one("a", user_id="other")) is Disposition.DEAD_LETTERED
     assert [letter.attributes["dead_letter_reason"] for letter in world.letters] == ["identity_conflict"]
+
+
+def test_what_depends_on_the_event_alone_is_evaluated_once_for_all_of_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[object] = []
+    lower = FUNCTIONS["lower"]
+
+    def counted(text: str) -> object:
+        calls.append(text)
+        return lower.call(text)
+
+    monkeypatch.setitem(cast("dict[str, Function]", FUNCTIONS), "lower", replace(lower, call=counted))
+    columns = [column for column in SHIPPED.columns if column.name == "event_id"]
+    of_event, of_item = (
+        msgspec.structs.replace(columns[0], name=name, expression=compile_expression(text, ("event", "item")))
+        for name, text in (("a", "lower(event.type)"), ("b", "lower(item || event.type)"))
+    )
+    config = replace(with_items(), columns=(*columns, of_event, of_item))
+    scene = Scene(config, World())
+    assert scene.deliver(one("e", items=["X", "Y", "Z"])) is Disposition.WRITTEN
+    assert sorted((row.columns["a"], row.columns["b"]) for row in scene.world.rows) == [
+        ("t", "x"),
+        ("t", "y"),
+        ("t", "z"),
+    ]
+    assert calls.count("t") == 1
+    assert scene.deliver(one("f", type="U", items=["X", 1])) is Disposition.DEAD_LETTERED
+    assert scene.deliver(one("g", type="V", items=["X"])) is Disposition.WRITTEN
+    assert scene.world.rows[-1].columns["a"] == "v"
+
+
+def test_an_event_whose_rows_take_longer_than_its_time_is_handed_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    built: list[str] = []
+    original = row.build
+
+    def build(*arguments: Any) -> Row:
+        built.append(arguments[1])
+        monkeypatch.setattr(meshpass.Deadline, "left_s", lambda _: 0.0)
+        return original(*arguments)
+
+    monkeypatch.setattr(row, "build", build)
+    scene = Scene(with_items(), World())
+    assert scene.deliver(one("e", items=[1] * 100)) is Disposition.RETRY
+    assert (len(built), scene.world.rows, scene.world.letters) == (1, [], [])

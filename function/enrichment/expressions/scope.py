@@ -8,6 +8,9 @@ from enrichment.documents.instant import rfc3339
 
 EVENT: Final = "event"
 MESSAGE: Final = "message"
+OF_EVENT: Final = frozenset({EVENT, MESSAGE, "cloudevent"})
+"""The roots that all rows of one event share."""
+
 _NONE: Final[Mapping[str, object]] = {}
 
 
@@ -22,9 +25,12 @@ class Scope:
         roots: The values by name: `event`, `message`, `trace`, `now`, and one for each lookup.
         declared: The declared fields of the event by dotted name, checked; None for a field without a value.
         texts: The roots whose original JSON text is known, by name. A whole root is written as it came.
+
+    Attributes:
+        memo: What expressions of the event alone gave, by expression; None where nothing is remembered.
     """
 
-    __slots__ = ("_base", "_document", "_more", "declared", "roots", "texts")
+    __slots__ = ("_base", "_document", "_more", "declared", "memo", "roots", "texts")
 
     def __init__(
         self,
@@ -38,11 +44,18 @@ class Scope:
         self._document: dict[str, object] | None = None
         self._base: Scope | None = None
         self._more: Mapping[str, object] = _NONE
+        self.memo: dict[object, object] | None = None
+
+    def shared(self) -> "Scope":
+        """Return a scope for many rows of one event: what depends on the event alone is evaluated once for all."""
+        scope = self.extended({})
+        scope.memo = {}
+        return scope
 
     def extended(self, roots: Mapping[str, object], texts: Mapping[str, str] | None = None) -> "Scope":
         """Return a scope with more roots, such as a profile, or `item` and `index`."""
         scope = Scope({**self.roots, **roots}, self.declared, {**self.texts, **(texts or {})})
-        scope._base, scope._more = self, roots
+        scope._base, scope._more, scope.memo = self, roots, self.memo
         return scope
 
     @property
