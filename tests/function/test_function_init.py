@@ -80,6 +80,7 @@ def test_a_field_becomes_a_column_that_takes_all_of_its_values(
         ({"a.b": {"c-d": 1}}, {"a_b_c_d": ("INTEGER", 'event."a.b"."c-d"')}),
         ({"Ä": 1, "2x": 1}, {"field": ("INTEGER", 'event."\\u00c4"'), "field_2x": ("INTEGER", 'event."2x"')}),
         ({"X": 1, "x": "a"}, {"x": ("INTEGER", "event.X"), "x_2": ("STRING", "event.x")}),
+        ({"ApiVersion": "2010-04-01"}, {"api_version": ("STRING", "event.ApiVersion")}),
         ({"event": 1}, {"event_2": ("INTEGER", "event.event")}),
         ({"_PARTITIONTIME": 1}, {"partitiontime": ("INTEGER", "event._PARTITIONTIME")}),
     ],
@@ -118,6 +119,18 @@ def test_an_integer_may_be_the_key_of_the_lookup() -> None:
 def test_the_file_says_truly_what_names_an_event() -> None:
     assert "its row: Pub/Sub's message id." in proposed({"x": 1}).pipeline
     assert "its row: a field of the event." in proposed({"id": "a"}).pipeline
+
+
+def test_a_field_further_inside_or_a_number_that_may_be_the_id_is_pointed_out() -> None:
+    events = [{"event": {"id": name}, "id": number, "no": {"id": "same"}} for number, name in enumerate("ab")]
+    found = proposed(*events)
+    assert found.event_id == "message.id"
+    assert [line for line in found.pipeline.splitlines() if "may be" in line] == [
+        "# It may be this one: event.event.id",
+        "# It may be this one: event.id",
+    ]
+    assert "may be" not in proposed({"id": "a", "event": {"id": "b"}}).pipeline
+    assert 'event.properties."$insert_id"' in proposed({"properties": {"$insert_id": "a"}}).pipeline
 
 
 def test_the_schema_that_the_file_names_lies_beside_it(tmp_path: Path) -> None:

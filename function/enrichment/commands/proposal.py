@@ -21,6 +21,8 @@ _ID_NAMES = ("event_id", "eventId", "id", "uuid", "insert_id", "insertId", "mess
 _TIME_NAME = re.compile(
     r"(at|time|timestamp|ts|date|created|updated|time_?(ms|us|micros|millis))$", re.IGNORECASE
 )
+_VERSION_NAME = re.compile(r"version|revision", re.IGNORECASE)  # some look like dates, and the next may not
+_MAX_CANDIDATES = 3
 _UNITS = {"s": (1e9, 1e10), "ms": (1e12, 1e13), "us": (1e15, 1e16)}  # the years 2001 to 2286
 _RESERVED = re.compile(
     r"(_TABLE_|_FILE_|_PARTITION|_ROW_TIMESTAMP|__ROOT__|_COLIDENTIFIER|_CHANGE_)", re.IGNORECASE
@@ -94,7 +96,10 @@ def propose(events: Sequence[bytes], lookup_path: str = "") -> Proposal:
     key, key_type = _key(lookup_path, documents)
     columns = _columns(documents, event_id, with_profile=bool(lookup_path))
     return Proposal(
-        _pipeline(columns, event_id, lookup_path, key, key_type), _table(columns), columns, event_id
+        _pipeline(columns, event_id, _id_candidates(documents), lookup_path, key, key_type),
+        _table(columns),
+        columns,
+        event_id,
     )
 
 
@@ -116,6 +121,16 @@ def _event_id(documents: Sequence[Mapping[str, object]]) -> str:
         if all(is_name(value, MAX_LENGTH) for value in values) and len(set(values)) == len(values):
             return f"event.{name}"
     return "message.id"
+
+
+def _id_candidates(documents: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return sources that look like an id and may be one: the file names them, and a person decides."""
+    found = []
+    for path, values in _leaves(documents):
+        named = [value for value in values if is_name(value, MAX_LENGTH) or type(value) is int]
+        if path[-1].lstrip("$") in _ID_NAMES and len(set(named)) == len(documents):
+            found.append(_source(path))
+    return found[:_MAX_CANDIDATES]
 
 
 def _key(lookup_path: str, documents: Sequence[Mapping[str, object]]) -> tuple[str, str]:
@@ -228,7 +243,8 @@ def _kind(name: str, values: Sequence[object]) -> _Kind:
         items = [item for value in values if isinstance(value, list) for item in value]
         inner = _scalar(items) if items else "JSON"
         return _Kind(inner, "REPEATED") if inner != "JSON" else _Kind("JSON")
-    return _Kind(_scalar(values))
+    kind = _scalar(values)
+    return _Kind("STRING" if kind in ("DATE", "TIMESTAMP") and _VERSION_NAME.search(name) else kind)
 
 
 def _scalar(values: Iterable[object]) -> str:
@@ -304,7 +320,12 @@ def _name(path: tuple[str, ...], taken: set[str]) -> str:
 
 
 def _pipeline(
-    columns: Sequence[ProposedColumn], event_id: str, lookup_path: str, key: str, key_type: str
+    columns: Sequence[ProposedColumn],
+    event_id: str,
+    candidates: Sequence[str],
+    lookup_path: str,
+    key: str,
+    key_type: str,
 ) -> str:
     fields = {}
     if event_id.startswith("event."):
@@ -324,6 +345,7 @@ def _pipeline(
         "",
         "[event]",
         f"# What names an event and its row: {named}.",
+        *(f"# It may be this one: {source}" for source in candidates if event_id == "message.id"),
         f'id = "{event_id}"',
         "",
         "# What every event is checked for. Add what each event must have.",
