@@ -245,3 +245,23 @@ def test_a_json_record_of_too_many_values_is_refused_before_they_are_built(
     with pytest.raises(BadEventError, match="more than 100 values") as caught:
         event.decode(event.split(message, hostile)[0], hostile)
     assert caught.value.reason == "event_invalid"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"e-1"', '"\\ud800"', "data_undecodable"),
+        ('"id"', '"\\udfff"', "data_undecodable"),
+        ('"e-1"', '"e-1", "id": "e-2"', "event_invalid"),
+    ],
+)
+def test_a_json_record_is_read_as_strictly_as_other_json(
+    shape: EventShape, old: str, new: str, reason: str
+) -> None:
+    text = io.StringIO()
+    fastavro.json_writer(text, fastavro.parse_schema(SCHEMA), [RECORD])
+    data = text.getvalue().replace(old, new, 1).encode()
+    message = Message(data, {avro.ENCODING_ATTRIBUTE: "JSON"}, "m-1", None)
+    with pytest.raises(BadEventError) as caught:
+        event.decode(event.split(message, shape)[0], shape)
+    assert caught.value.reason == reason

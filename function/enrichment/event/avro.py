@@ -69,7 +69,7 @@ class AvroCodec:
 
         Raises:
             AvroRecordError: The data is no record of the schema, or holds a decimal that is too long.
-            NotValidError: It holds more values than are read.
+            NotValidError: It is ambiguous JSON, or holds more values than are read.
         """
         encoding = attributes.get(ENCODING_ATTRIBUTE, "BINARY")
         if encoding not in ("BINARY", "JSON"):
@@ -97,7 +97,11 @@ class AvroCodec:
         return record
 
     def _json(self, data: bytes) -> object:
-        strict_json.check_values(data)  # the schema does not bound them: fields that it lacks are read, too
+        # The library reads all of it first, and more than JSON: keys that come twice, and halves of surrogate pairs.
+        try:
+            strict_json.parse(data)
+        except strict_json.NotJsonError as error:
+            raise AvroRecordError(f"it is not JSON: {error}") from None
         records = list(self.read_json(io.StringIO(data.decode()), self.schema))
         if len(records) != 1:
             raise AvroRecordError("it must be one record")
