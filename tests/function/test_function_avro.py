@@ -239,9 +239,7 @@ def test_a_json_record_of_too_many_values_is_refused_before_they_are_built(
     assert shape.avro is not None
     monkeypatch.setattr("enrichment.documents.strict_json.MAX_VALUES", 100)
     hostile = replace(shape, avro=replace(shape.avro, read_json=never))
-    message = Message(
-        b'{"other": [' + b"[]," * 100 + b"[]]}", {avro.ENCODING_ATTRIBUTE: "JSON"}, "m-1", None
-    )
+    message = Message(b'{"other": [' + b"[]," * 100 + b"[]]}", {avro.ENCODING_ATTRIBUTE: "JSON"}, "m-1", None)
     with pytest.raises(BadEventError, match="more than 100 values") as caught:
         event.decode(event.split(message, hostile)[0], hostile)
     assert caught.value.reason == "event_invalid"

@@ -292,6 +292,11 @@ def test_mistakes_of_the_file_of_columns_and_of_events_are_reported_at_once(pipe
         ),
         ("event.data.id", {"data": '{"id": 1}'}, "write from_json(event.data).id"),
         ("event.n.id", {"n": 1}, "event.n is no object in the sample"),
+        (
+            "event.labels[].{n: nmae}",
+            {"labels": [{"name": "a"}]},
+            "n of its records is null for the sample.",
+        ),
         ("event.labels[0].nmae", {"labels": [{"name": "a"}]}, "gives nothing for the sample. See --explain."),
         ("event.teir || event.b", {"tier": 1, "b": 1}, "Did you mean event.tier?"),
     ],

@@ -229,7 +229,8 @@ def test_our_own_functions_give_null_for_null(name: str) -> None:
         ("truncate(event.type, `-1`)", "the length is no whole number from 0"),
         ("base64_decode('*')", "the text is not base64"),
         ("base64_decode('/w==')", "no text in UTF-8"),
-        ("join(',', event.nothing)", "calls join() with null, which must be array-string"),
+        ("join(',', event.nothing)", "calls join() with null, which must be an array of strings"),
+        ("sum(event.order.lines[].sku)", "calls sum() with string, which must be an array of numbers"),
         ("length(event.zero)", "calls length() with number, which must be string or array or object"),
         ("event.type < event.zero", "combines values of types that do not go together"),
         ("contains(event.type, event.zero)", "combines values of types that do not go together"),
@@ -286,6 +287,12 @@ def test_what_an_events_values_do_not_allow_is_said_without_a_value(text: str, s
         ("!event.user.id", ".KEY stands behind boolean, and gives nothing. Put the path in parentheses"),
         ("event.lines[].{a: b}.c", ".KEY stands behind array, and gives nothing"),
         ("length(event.a)[0]", "[N] stands behind number"),
+        (
+            'event.a[?name == "x"]',
+            """"x" in double quotes is a key, and not a text. To mean the text, write 'x'""",
+        ),
+        ('event.a[?n > `1` && name != "in work"].id', 'to mean the key, write @."in work"'),
+        ('event.a[?contains(name, "x")]', "in double quotes is a key"),
         ("event.a" * 1_000, "it is longer than 4096 characters"),
     ],
 )
@@ -303,6 +310,9 @@ def test_an_expression_that_can_never_give_a_value_is_an_error(text: str, said: 
         "sort_by(event.items, &event.at)",
         "event.a | [0]",
         "max_by(event.items, &n).sku",
+        """event.items[?"content-type" == 'x' && @."a b" == @."x" && a.b == c."d"]""",
+        """event.items[].{"a b": "c d", e: ["f", "g h"], i: not_null("j k", l)}""",
+        """event."a b" == event."c d" || contains(event.list, 'x, "y"')""",
     ],
 )
 def test_names_behind_a_projection_belong_to_its_elements(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -16,6 +16,7 @@ from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
 from enrichment.event.push import Push
+from enrichment.expressions import Scope as EventScope
 from enrichment.expressions import compile_expression
 from enrichment.expressions.functions import FUNCTIONS, Function
 from enrichment.lookup import Lookups
@@ -23,7 +24,7 @@ from enrichment.lookup.request import LookupKey
 from enrichment.row import Row
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
-from enrichment.settings.model import Format, OnConflict, PipelineConfig, Table
+from enrichment.settings.model import Column, Format, OnConflict, PipelineConfig, Table
 from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log, Severity
 
@@ -313,9 +314,9 @@ def test_rows_that_repeat_their_event_have_a_limit_together(monkeypatch: pytest.
     built: list[str] = []
     original = row.build
 
-    def build(*arguments: Any) -> Row:
-        built.append(arguments[1])
-        return original(*arguments)
+    def build(columns: Sequence[Column], insert_id: str, scope: EventScope) -> Row:
+        built.append(insert_id)
+        return original(columns, insert_id, scope)
 
     monkeypatch.setattr(row, "build", build)
     monkeypatch.setattr(plan, "MAX_MESSAGE_ROW_BYTES", 5_000)
@@ -376,10 +377,10 @@ def test_an_event_whose_rows_take_longer_than_its_time_is_handed_back(
     built: list[str] = []
     original = row.build
 
-    def build(*arguments: Any) -> Row:
-        built.append(arguments[1])
+    def build(columns: Sequence[Column], insert_id: str, scope: EventScope) -> Row:
+        built.append(insert_id)
         monkeypatch.setattr(meshpass.Deadline, "left_s", lambda _: 0.0)
-        return original(*arguments)
+        return original(columns, insert_id, scope)
 
     monkeypatch.setattr(row, "build", build)
     scene = Scene(with_items(), World())

@@ -132,7 +132,9 @@ def test_a_damaged_journal_says_what_another_one_means(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     recorded(path, (State.PUBLISHED, ["a"]))
     path.write_bytes(path.read_bytes().replace(b'"state"', b'"stage"'))
-    with pytest.raises(RedriveError, match=r"journal\.jsonl:2 is no line of a journal, so what .* is published twice"):
+    with pytest.raises(
+        RedriveError, match=r"journal\.jsonl:2 is no line of a journal, so what .* is published twice"
+    ):
         Journal(path)
 
 

@@ -335,7 +335,33 @@ def _without_value(config: PipelineConfig, trials: Sequence[_Trial]) -> list[str
             warnings.append(
                 f"column {column.name}: {column.source} gives nothing for the sample. See --explain."
             )
+        elif empty := sorted(expression.record_keys - _filled_keys(column, tried)):
+            warnings.append(
+                f"column {column.name}: {', '.join(empty)} of its records is null for the sample. "
+                "See whether the names on the right are those of the event."
+            )
     return warnings
+
+
+def _filled_keys(column: Column, trials: Sequence[_Trial]) -> set[str]:
+    """Return the keys that have a value in a record that the column's expression gives."""
+    found: list[object] = []
+    for trial in trials:
+        if column.expression is None or trial.scope is None:
+            continue
+        try:
+            found.append(column.expression.evaluate(trial.scope))
+        except EvaluationError:
+            return set(column.expression.record_keys)  # reported by itself
+    filled: set[str] = set()
+    while found:
+        value = found.pop()
+        if isinstance(value, list):
+            found.extend(value)
+        elif isinstance(value, dict):
+            filled.update(key for key, inner in value.items() if inner is not None)
+            found.extend(value.values())
+    return filled
 
 
 def _gives(column: Column, trial: _Trial) -> bool:

@@ -23,7 +23,9 @@ class RecentIds:
     def __init__(self, max_ids: int = MAX_IDS) -> None:
         self._max_ids = max_ids
         self._digests: dict[bytes, str] = {}  # in order of arrival
-        self._pending: dict[bytes, int] = {}  # how many deliveries have a claim, where no row is known to be written
+        self._pending: dict[
+            bytes, int
+        ] = {}  # how many deliveries have a claim, where no row is known to be written
         self._lock = threading.Lock()
 
     def claim(self, row_id: str, digest: str) -> bool:

@@ -42,6 +42,7 @@ class Expression:
         paths: The paths that it begins with. A plain path has one, `event.a || event.b` has two, a constant none.
         kinds: The JSON types that it can have beside null; empty where that is not known.
         functions: The functions that it calls.
+        record_keys: The keys of the records that it makes, `{KEY: ...}`.
         evaluate: Gives the value in a scope, None for null. Raises `EvaluationError`.
         always_has_value: Says whether it is known never to give null, given which paths always have a value that
             counts as true.
@@ -52,6 +53,7 @@ class Expression:
     paths: tuple[tuple[str, ...], ...]
     kinds: frozenset[str]
     functions: frozenset[str]
+    record_keys: frozenset[str]
     evaluate: Callable[[Scope], object] = field(repr=False, compare=False)
     always_has_value: Callable[[Callable[[tuple[str, ...]], bool]], bool] = field(repr=False, compare=False)
 
@@ -90,8 +92,9 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
     if path is not None:
         check_root(path[0], roots)
         check_path(path)
+        none: frozenset[str] = frozenset()
         return Expression(
-            text, path, (path,), frozenset(), frozenset(), _walker(path), lambda is_there: is_there(path)
+            text, path, (path,), none, none, none, _walker(path), lambda is_there: is_there(path)
         )
     from enrichment.expressions import lint, query  # imports jmespath, which plain paths do without
 
@@ -102,6 +105,7 @@ def compile_expression(text: str, roots: Collection[str]) -> Expression:
         tuple(lint.paths(tree)),
         lint.result_kinds(tree),
         lint.functions(tree),
+        lint.record_keys(tree),
         query.evaluator(tree),
         partial(lint.always_has_value, tree),
     )

@@ -65,6 +65,11 @@ def functions(tree: Tree) -> frozenset[str]:
     return frozenset(node["value"] for node in _nodes(tree) if node["type"] == "function_expression")
 
 
+def record_keys(tree: Tree) -> frozenset[str]:
+    """Return the keys of the records that an expression makes."""
+    return frozenset(node["value"] for node in _nodes(tree) if node["type"] == "key_val_pair")
+
+
 def paths(tree: Tree) -> list[tuple[str, ...]]:
     """Return the paths that an expression begins with, as far as they are plain keys: root and keys."""
     found: dict[tuple[str, ...], None] = {}

@@ -3,6 +3,7 @@
 This module imports `jmespath`, and is itself imported only where an expression is no plain path.
 """
 
+import json
 import math
 import re
 import warnings
@@ -12,12 +13,13 @@ from typing import Any
 import jmespath
 from jmespath.exceptions import JMESPathError, JMESPathTypeError, LexerError, ParseError
 from jmespath.functions import Functions as JMESPathFunctions
+from jmespath.lexer import Lexer
 from jmespath.visitor import Options, TreeInterpreter
 
 from enrichment.expressions import lint
 from enrichment.expressions.compiler import shown
 from enrichment.expressions.errors import EvaluationError, ExpressionError
-from enrichment.expressions.functions import FUNCTIONS, REPLACED
+from enrichment.expressions.functions import FUNCTIONS, REPLACED, kind_of
 from enrichment.expressions.scope import OF_EVENT, Scope
 
 _STANDARD = JMESPathFunctions()
@@ -43,6 +45,7 @@ class _Functions:
 
 
 _NUMBER = re.compile(r"[0-9.]+")
+_WANTED = {"array-number": "an array of numbers", "array-string": "an array of strings"}
 _INTERPRETER = TreeInterpreter(Options(custom_functions=_Functions()))
 
 
@@ -72,7 +75,43 @@ def parse(text: str, roots: Collection[str]) -> lint.Tree:
     except (JMESPathError, RecursionError):
         raise ExpressionError("it is empty or too deep") from None
     lint.check_tree(tree, roots, ARITIES)
+    _check_quotes(text)
     return tree
+
+
+def _check_quotes(text: str) -> None:
+    """Refuse a key in double quotes where a text is meant.
+
+    To JMESPath `[?name == "new"]` compares two keys of each element: it is true wherever both are missing.
+
+    Args:
+        text: An expression of the grammar.
+
+    Raises:
+        ExpressionError: Such a key stands alone behind a comparison, or as an argument of a function but the first.
+    """
+    tokens = list(Lexer().tokenize(text))
+    kinds = [str(token["type"]) for token in tokens]
+    inside: list[str] = []
+    for place, kind in enumerate(kinds):
+        before = kinds[place - 1] if place else ""
+        if kind in _OPENING:
+            inside.append("call" if kind == "lparen" and before.endswith("identifier") else kind)
+        elif kind in _CLOSING and inside:
+            inside.pop()
+        elif kind == "quoted_identifier" and kinds[place + 1] != "dot":
+            is_argument = before == "comma" and inside[-1:] == ["call"]
+            if before in _COMPARISONS or is_argument:
+                name = tokens[place]["value"]
+                raise ExpressionError(
+                    f"{json.dumps(name[:80], ensure_ascii=False)} in double quotes is a key, and not a text. "
+                    f"To mean the text, write '{name[:80]}'; to mean the key, write @.{shown(name)}"
+                )
+
+
+_OPENING = frozenset({"lparen", "lbrace", "lbracket", "filter"})
+_CLOSING = frozenset({"rparen", "rbrace", "rbracket"})
+_COMPARISONS = frozenset({"eq", "ne", "lt", "lte", "gt", "gte"})
 
 
 def evaluator(tree: lint.Tree) -> Callable[[Scope], object]:
@@ -109,9 +148,9 @@ def _evaluator(tree: lint.Tree) -> Callable[[Scope], object]:
         except EvaluationError:
             raise
         except JMESPathTypeError as error:
-            wanted = " or ".join(str(kind) for kind in error.expected_types)
+            wanted = " or ".join(_WANTED.get(str(kind), str(kind)) for kind in error.expected_types)
             raise EvaluationError(
-                f"calls {error.function_name}() with {error.actual_type}, which must be {wanted}"
+                f"calls {error.function_name}() with {kind_of(error.current_value)}, which must be {wanted}"
             ) from None
         except (JMESPathError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError):
             # jmespath compares and searches without looking at types first.

@@ -63,7 +63,8 @@ class Journal:
         path: The file; it is created with its directory.
 
     Raises:
-        RedriveError: The file cannot be written, is no regular file or no journal, or belongs to another run that goes on.
+        RedriveError: The file cannot be written, is no regular file or no journal, or belongs to another run that goes
+            on.
     """
 
     def __init__(self, path: Path) -> None:
@@ -177,8 +178,8 @@ class Journal:
                 f"{self._path}:{number} is no line of a journal: name another file with --journal."
             )
         return RedriveError(
-            f"{self._path}:{number} is no line of a journal, so what earlier runs published cannot be read: restore the "
-            "file. With another one (--journal), what they published and did not acknowledge is published twice."
+            f"{self._path}:{number} is no line of a journal, so what earlier runs published cannot be read: restore "
+            "the file. With another one (--journal), what they published and did not acknowledge is published twice."
         )
 
     def _compact(self) -> None:
