@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from enrichment.commands import check, samples
+from enrichment.commands import check, inspection, samples
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 
 from .conftest import FUNCTION
@@ -309,6 +309,57 @@ def test_a_path_that_the_sample_does_not_have_is_pointed_out(
     (warning,) = report.warnings
     assert warning.startswith("column c: ")
     assert advice in warning
+
+
+def test_what_is_pointed_out_holds_for_each_of_the_tables(tmp_path: Path) -> None:
+    (tmp_path / "orders.json").write_text(
+        json.dumps(
+            {"schema": {"fields": [{"name": "id", "type": "STRING"}, {"name": "t", "type": "STRING"}]}}
+        )
+    )
+    (tmp_path / "pipeline.toml").write_text(
+        """
+        unmatched = "drop"
+        [event]
+        id = "event.id"
+        [event.fields]
+        id = "string"
+        [[tables]]
+        name = "orders"
+        when = "event.kind == 'order'"
+        table = "orders"
+        schema = "orders.json"
+        [tables.columns]
+        id = "row.id"
+        t = "event.teir"
+        """
+    )
+    events = b'{"id": "a", "kind": "order", "tier": "x"}\n{"id": "b", "kind": "other", "teir": "x"}\n'
+    report = inspection.check(tmp_path / "pipeline.toml", TABLE_FILE, events)
+    assert report.problems == ()
+    assert (
+        report.warnings[0] == "table orders, column t: the sample has no event.teir. Did you mean event.tier?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "value", "year"),
+    [
+        ('{ from = "event.t", unit = "s" }', 250_000_000_000, "9892"),
+        ('{ from = "event.t", unit = "ms" }', 1_700_000_000, "1970"),
+        ('"from_unix_s(event.t)"', 250_000_000_000, "9892"),
+        ('{ from = "event.t", unit = "ms" }', 1_700_000_000_000, ""),
+        ('"event.t"', "9999-12-31T00:00:00Z", ""),
+    ],
+)
+def test_a_time_that_a_wrong_unit_moved_far_away_is_pointed_out(
+    pipeline: Checked, source: str, value: object, year: str
+) -> None:
+    report = pipeline({"c": (source, "TIMESTAMP")}, {"id": "e", "t": value})
+    assert report.problems == ()
+    assert [f"in the year {year} for a sample" in warning for warning in report.warnings] == [True] * bool(
+        year
+    )
 
 
 def test_a_path_that_one_event_has_or_that_is_declared_optional_is_not_pointed_out(pipeline: Checked) -> None:

@@ -1,5 +1,6 @@
 """What a pipeline makes of sample events, with all mistakes at once."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -102,17 +103,16 @@ def check(
     ]
     problems += _numbered([trial.problems for trial in trials])
     warnings = [note for rules in config.lookups for note in lookup_notes.notes(rules)]
-    warnings += _json_into_text(config)
-    if sample is not None:
-        optional = [field.path for field in config.event.fields if not field.required]
-        warnings += hints.missing_paths(
-            config.columns, "event", [trial.document for trial in trials if trial.document], optional
-        )
-        warnings += _without_value(config, trials)
-    if profile is not None:
-        for rules in config.lookups:
-            documents = [trial.profiles.get(rules.name) for trial in trials[:1]]
-            warnings += hints.missing_paths(config.columns, rules.name, documents)
+    for name, columns in (("", config.columns), *((one.name, one.columns) for one in config.tables)):
+        taken = [trial for trial in trials if trial.table == name]
+        found = _json_into_text(config, columns)
+        if sample is not None:
+            found += _of_samples(config, columns, taken)
+        if profile is not None:
+            for rules in config.lookups:
+                documents = [trial.profiles.get(rules.name) for trial in taken[:1]]
+                found += hints.missing_paths(columns, rules.name, documents)
+        warnings += [f"table {name}, {warning}" for warning in found] if name else found
     dropped = sum(trial.is_dropped for trial in trials)
     if dropped:
         warnings.append(f"{dropped} of {len(trials)} events would be dropped, and make no row.")
@@ -306,23 +306,58 @@ def _named(numbers: list[int]) -> str:
     return f"event{'s' if len(numbers) > 1 else ''} {named}" + (f" and {more} more" if more > 0 else "")
 
 
-def _json_into_text(config: PipelineConfig) -> list[str]:
+def _of_samples(config: PipelineConfig, columns: Sequence[Column], trials: Sequence[_Trial]) -> list[str]:
+    """Warnings about the columns of one table, from the events that it takes."""
+    optional = [field.path for field in config.event.fields if not field.required]
+    documents = [trial.document for trial in trials if trial.document]
+    return [
+        *hints.missing_paths(columns, "event", documents, optional),
+        *_without_value(config, columns, trials),
+        *_unlikely_times(columns, trials),
+    ]
+
+
+def _json_into_text(config: PipelineConfig, columns: Sequence[Column]) -> list[str]:
     """Warnings about declared fields that may hold an object, for columns that take text alone."""
     fields = {("event", *field.path) for field in config.event.fields if field.type is FieldType.JSON}
     return [
         f"column {column.name}: {column.source} is declared as json. An object or a list in it does not fit a "
         f"{column.type} column. Write to_string({column.source}) to keep it as JSON text."
-        for column in config.columns
+        for column in columns
         if column.type == "STRING" and column.expression and column.expression.path in fields
     ]
 
 
-def _without_value(config: PipelineConfig, trials: Sequence[_Trial]) -> list[str]:
+def _unlikely_times(columns: Sequence[Column], trials: Sequence[_Trial]) -> list[str]:
+    """Warnings about times that a number makes and that are far from the present, as with a wrong unit."""
+    warnings = []
+    for column in columns:
+        functions = column.expression.functions if column.expression else frozenset()
+        if column.options.unit_digits is None and functions.isdisjoint(_FROM_UNIX):
+            continue
+        for trial in trials:
+            found = trial.found.get(column.name)
+            year = found[:4] if isinstance(found, str) and _YEAR.match(found) else ""
+            if year and not _FIRST_YEAR <= int(year) <= _LAST_YEAR:
+                warnings.append(
+                    f"column {column.name}: {column.source} is in the year {year} for a sample. "
+                    "See whether the number counts seconds, milliseconds or microseconds."
+                )
+                break
+    return warnings
+
+
+_FROM_UNIX = frozenset({"from_unix_s", "from_unix_ms", "from_unix_us"})
+_YEAR = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_FIRST_YEAR, _LAST_YEAR = 1975, 2200  # a number of a wrong unit is in 1970, or thousands of years ahead
+
+
+def _without_value(config: PipelineConfig, columns: Sequence[Column], trials: Sequence[_Trial]) -> list[str]:
     """Warnings about expressions that find what they begin with and still give nothing, for any event."""
     looked_up = {rules.name for rules in config.lookups}
     tried = [trial for trial in trials if trial.scope is not None]
     warnings = []
-    for column in config.columns:
+    for column in columns:
         expression = column.expression
         if expression is None or expression.is_plain or not tried or expression.roots & looked_up:
             continue

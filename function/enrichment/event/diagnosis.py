@@ -23,6 +23,10 @@ _FOREIGN = {
     b"\x00\x00\xfe\xff": "it is UTF-32: publish it in UTF-8",
 }
 _JSON_STARTS = (b"{", b"[")
+_FORM = re.compile(rb"[^\s={}\[\]\"&]+=[^\s={}\[\]\"&]*(?:&[^\s={}\[\]\"&]+=[^\s={}\[\]\"&]*)*+")
+# https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format: a zero
+# byte and the schema's number of 4 bytes stand before the record.
+_CONFLUENT_BYTES = 5
 
 
 def of_not_json(data: bytes, parser_says: str, *, is_line: bool = False) -> str:
@@ -54,9 +58,7 @@ def _encoded(data: bytes) -> str:
     if data.startswith(b"\xef\xbb\xbf"):
         return f'it begins with a byte order mark: set encoding = ["utf-8-bom"] {_SETTING}'
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in data[:2]:
-        if len(data) % 2 == 0 and b"\x00" in data:
-            return f'it is UTF-16: set encoding = ["utf-16"] {_SETTING}'
-        return ""
+        return _utf_16_or_confluent(data)
     if _BASE64.fullmatch(data.rstrip().translate(None, b"\r\n")):
         try:
             inner = base64.b64decode(data)
@@ -66,6 +68,19 @@ def _encoded(data: bytes) -> str:
             return f'it is gzip in base64: set encoding = ["base64", "gzip"] {_SETTING}'
         if inner.lstrip().startswith(_JSON_STARTS):
             return f'it is JSON in base64: set encoding = ["base64"] {_SETTING}'
+    return ""
+
+
+def _utf_16_or_confluent(data: bytes) -> str:
+    is_marked = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    begins_as_json = data[:2].strip(b"\x00").strip() in (b"", *_JSON_STARTS) and data[:2] != b"\x00\x00"
+    if len(data) % 2 == 0 and b"\x00" in data and (is_marked or begins_as_json):
+        return f'it is UTF-16: set encoding = ["utf-16"] {_SETTING}'
+    if data.startswith(b"\x00") and len(data) > _CONFLUENT_BYTES:
+        return (
+            "it begins with a zero byte, as records of Kafka with a schema registry do: publish JSON, or the Avro "
+            "record without the registry's 5 bytes"
+        )
     return ""
 
 
@@ -98,6 +113,10 @@ def _nearly_json(data: bytes) -> str:
         data.decode()
     except UnicodeDecodeError as error:
         return f"its text is not UTF-8 (byte {error.start})"
+    if data.lstrip().startswith(b"<"):
+        return "it is XML or HTML, which this function does not read: publish JSON"
+    if _FORM.fullmatch(data.strip()):
+        return "it is a form of HTML (name=value&...), which this function does not read: publish JSON"
     try:
         json.loads(data, parse_constant=_refuse_constant)
     except _ConstantError:
