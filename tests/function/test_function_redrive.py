@@ -21,7 +21,7 @@ from enrichment.dead_letter import DeadLetter
 from enrichment.errors import BadEventError, Stage
 from enrichment.event import message
 from enrichment.event.message import Message
-from enrichment.redrive.dead_letters import Original, Selection
+from enrichment.redrive.dead_letters import Original, Selection, Verdict
 from enrichment.redrive.errors import RedriveError, RefusedError, of_google_error
 from enrichment.redrive.journal import Journal, State
 from enrichment.redrive.leases import Leases
@@ -393,6 +393,21 @@ def test_an_event_that_fails_again_at_once_is_not_redriven_in_a_circle(
     assert report.redriven.total() == 3
     assert len(scene.published()) == 3
     assert (scene.letters.undelivered, scene.letters.outstanding) == (3, 0)
+
+
+def test_a_clock_that_is_slow_leaves_no_dead_letter_that_was_there_before(
+    scene: Scene, target: EventTarget
+) -> None:
+    scene.add(letter("a"), letter("b"))
+    report = Report()
+    job = Job(Selection(PUBLISHED_AT, any_function=True), rate=0, timing=QUICK)
+    with (
+        Journal(scene.journal) as journal,
+        closing(DeadLetterSource(scene.dead_letter_subscription, QUICK.pull_wait_s)) as source,
+    ):
+        Redrive(job, source, target, journal, report, lambda _: scene.add(letter("later"))).run()
+    assert {bytes(found.data) for found in scene.published()} == {b"a", b"b"}
+    assert [verdict for _, verdict in report.left] == [Verdict.LATER]
 
 
 def test_ctrl_c_between_publication_and_acknowledgement_waits_for_the_latter(

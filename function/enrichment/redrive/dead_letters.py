@@ -104,8 +104,8 @@ class Selection:
     """Which dead letters to redrive.
 
     Args:
-        began_at: When the run began, in UTC. Younger dead letters are left, because an event that fails again would
-            otherwise be redriven without end.
+        began_at: When the run began, in UTC, or when the newest of the first pull was dead-lettered, if that is later.
+            Younger dead letters are left, because an event that fails again would otherwise be redriven without end.
         topic: The topic that events are published to.
         reasons: The reasons to redrive; empty for all.
         since: Only what was dead-lettered then or later, None for no bound.

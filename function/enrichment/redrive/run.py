@@ -137,6 +137,7 @@ class Redrive:
         self._leases = Leases(source.extend, job.timing.lease_s)
         self._limiter = RateLimiter(job.rate, time.monotonic())
         self._chosen = 0
+        self._has_pulled = False
 
     def run(self) -> None:
         """Run to the end.
@@ -183,6 +184,12 @@ class Redrive:
         pulled = self._source.pull(at_most)
         new = self._leases.take({found.message_id: ack_id for ack_id, found in pulled})
         by_id = {found.message_id: found for _, found in pulled if found.message_id in new}
+        if by_id and not self._has_pulled:
+            self._has_pulled = True
+            # None of these can be an event of this run that failed again, whatever this machine's clock says.
+            newest = max(found.published_at for found in by_id.values())
+            began_at = max(newest, self._selection.began_at)
+            self._selection = replace(self._selection, began_at=began_at)
         young = sum(found.published_at > self._selection.began_at for found in by_id.values())
         return list(by_id.values()), young
 
