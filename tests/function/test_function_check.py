@@ -342,6 +342,42 @@ def test_what_is_pointed_out_holds_for_each_of_the_tables(tmp_path: Path) -> Non
     )
 
 
+def test_a_row_of_each_table_is_shown_and_none_of_an_event_that_is_dropped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({"schema": {"fields": [{"name": "id", "type": "STRING"}]}}))
+    tables = "".join(
+        f"""
+        [[tables]]
+        name = "{kind}"
+        when = "event.kind == '{kind}'"
+        table = "{kind}"
+        schema = "t.json"
+        [tables.columns]
+        id = "row.id"
+        """
+        for kind in "xy"
+    )
+    (tmp_path / "pipeline.toml").write_text(
+        f"""
+        unmatched = "drop"
+        [event]
+        id = "event.id"
+        drop = "event.kind == 'd'"
+        {tables}
+        """
+    )
+    events = [{"id": f"e{number}", "kind": kind} for number, kind in enumerate("dnyxy", start=1)]
+    (tmp_path / "events.json").write_text(json.dumps(events))
+    options = ("--pipeline", str(tmp_path / "pipeline.toml"), "--event", str(tmp_path / "events.json"))
+    assert command(*options, "--explain") == 0
+    said = " ".join(capsys.readouterr().out.split())  # a narrow table has a title of several lines
+    assert "The way of sample event 3 for table y into its row" in said
+    assert "The way of sample event 4 for table x into its row" in said
+    assert said.count("into its row") == 2
+    assert "3 of 5 events would be written." in said
+
+
 @pytest.mark.parametrize(
     ("source", "value", "year"),
     [

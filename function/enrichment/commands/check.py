@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enrichment.commands.inspection import Line, Report, check
+from enrichment.commands.inspection import Line, Report, SampleRow, check
 from enrichment.commands.steps import shown
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
 
@@ -106,10 +106,11 @@ def _show(report: Report, *, made_up: bool, explain: bool) -> None:
             which = f"{written} of" if report.dropped else "All"
             console.print(Text(f"{which} {report.events} events would be written."))
     _list(console, report.warnings, "to look at:", "bold yellow")
-    if report.lines and (explain or not report.problems):
+    for row in report.rows if explain or not report.problems else ():
         what = "an event made up of the declared fields" if made_up else "the sample event"
-        what = "the first sample event" if report.events > 1 else what
-        console.print(_explained(report, what) if explain else _rendered(report, what))
+        what = f"sample event {row.event}" if report.events > 1 else what
+        what += f" for table {row.table}" if row.table else ""
+        console.print(_explained(row, what) if explain else _rendered(row, what))
 
 
 def _list(console: "Console", sentences: tuple[str, ...], heading: str, style: str) -> None:
@@ -121,11 +122,11 @@ def _list(console: "Console", sentences: tuple[str, ...], heading: str, style: s
         console.print(Text(f"  - {_visible(sentence)}"), soft_wrap=True)
 
 
-def _rendered(report: Report, what: str) -> "Table":
+def _rendered(row: SampleRow, what: str) -> "Table":
     from rich.text import Text
 
-    table = _table(f"The row of {what}", ("column", "type", "source", "value"), report)
-    for line in report.lines:
+    table = _table(f"The row of {what}", ("column", "type", "source", "value"), row)
+    for line in row.lines:
         table.add_row(
             Text(line.column),
             Text(line.type, "dim"),
@@ -135,12 +136,12 @@ def _rendered(report: Report, what: str) -> "Table":
     return table
 
 
-def _explained(report: Report, what: str) -> "Table":
+def _explained(row: SampleRow, what: str) -> "Table":
     """Return the way of each column; a line for each step."""
     from rich.text import Text
 
-    table = _table(f"The way of {what} into its row", ("column", "step", "gives"), report)
-    for line in report.lines:
+    table = _table(f"The way of {what} into its row", ("column", "step", "gives"), row)
+    for line in row.lines:
         if not line.steps:
             table.add_row(Text(line.column), Text("not written", "dim"), Text(""))
         for number, step in enumerate(line.steps):
@@ -153,7 +154,7 @@ def _explained(report: Report, what: str) -> "Table":
     return table
 
 
-def _table(title: str, headings: tuple[str, ...], report: Report) -> "Table":
+def _table(title: str, headings: tuple[str, ...], row: SampleRow) -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -161,7 +162,7 @@ def _table(title: str, headings: tuple[str, ...], report: Report) -> "Table":
     table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
     for heading in headings:
         table.add_column(heading, no_wrap=heading in ("column", "type"), overflow="fold")
-    table.caption = Text(f"insertId: {_visible(report.insert_id)}", justify="left")
+    table.caption = Text(f"insertId: {_visible(row.insert_id)}", justify="left")
     return table
 
 

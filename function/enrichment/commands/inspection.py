@@ -46,23 +46,49 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleRow:
+    """The row of one sample event.
+
+    Args:
+        event: The event's number, from 1.
+        table: The name of the one of `[[tables]]` that takes it, empty for the table of `[columns]`.
+        lines: The row, column by column.
+        insert_id: What names it.
+    """
+
+    event: int
+    table: str
+    lines: tuple[Line, ...]
+    insert_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What was found.
 
     Args:
         problems: The mistakes, one sentence each.
-        lines: The first event's row, column by column; empty where the pipeline could not be read.
-        insert_id: What names that row.
+        rows: The row of the first event that each table takes; empty where the pipeline could not be read.
         warnings: What may be a mistake, one sentence each.
         events: How many events were tried.
+        dropped: How many of them make no row.
     """
 
     problems: tuple[str, ...]
-    lines: tuple[Line, ...] = ()
-    insert_id: str = ""
+    rows: tuple[SampleRow, ...] = ()
     warnings: tuple[str, ...] = ()
     events: int = 0
     dropped: int = 0
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The first row, column by column; empty where there is none."""
+        return self.rows[0].lines if self.rows else ()
+
+    @property
+    def insert_id(self) -> str:
+        """What names the first row."""
+        return self.rows[0].insert_id if self.rows else ""
 
 
 def check(
@@ -121,8 +147,18 @@ def check(
             problems.append("the file has no event in it.")
         return Report(tuple(problems))
     fields = (table_file.read(table, []) or {}).values()
-    lines = trials[0].lines(fields)
-    return Report(tuple(problems), lines, trials[0].insert_id, tuple(warnings), len(trials), dropped)
+    return Report(tuple(problems), _rows(trials, fields), tuple(warnings), len(trials), dropped)
+
+
+def _rows(trials: Sequence["_Trial"], fields: Iterable[TableField]) -> tuple[SampleRow, ...]:
+    """Return the row of the first event that each table takes."""
+    rows: dict[str, SampleRow] = {}
+    for number, trial in enumerate(trials, start=1):
+        is_first = trial.table not in rows and bool(trial.columns)  # a dropped one has none
+        lines = trial.lines(fields) if is_first else ()
+        if lines:
+            rows[trial.table] = SampleRow(number, trial.table, lines, trial.insert_id)
+    return tuple(rows.values())
 
 
 def _parts(
