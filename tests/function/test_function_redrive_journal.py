@@ -91,6 +91,17 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "file" / "journal.jsonl")
 
 
+def test_a_directory_that_may_not_be_looked_into_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", forbidden)
+    with pytest.raises(RedriveError, match=r"cannot be written \(Permission denied\)"):
+        Journal(tmp_path / "journal.jsonl")
+
+
 @pytest.mark.parametrize("kind", ["device", "pipe", "directory"])
 def test_only_a_regular_file_becomes_a_journal(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "journal.jsonl"

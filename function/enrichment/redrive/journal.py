@@ -77,9 +77,11 @@ class Journal:
         self._is_torn = False
         self.torn_lines: list[int] = []
         """The numbers of the lines that an earlier run could not write to their end. They are removed."""
-        if path.exists() and not path.is_file():  # a device would be replaced, and a pipe waited for
-            raise RedriveError(f"The journal {path} is not a regular file: name another file with --journal.")
         try:
+            if path.exists() and not path.is_file():  # a device would be replaced, and a pipe waited for
+                raise RedriveError(
+                    f"The journal {path} is not a regular file: name another file with --journal."
+                )
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
