@@ -342,6 +342,27 @@ def test_what_is_pointed_out_holds_for_each_of_the_tables(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("event", "settings", "mistake"),
+    [
+        ({"id": "e", "items": 1}, 'each = "event.items"', "[event] each must find an array"),
+        ({"id": 5}, "", "id must be a string of 1 to 256 characters"),
+        ({"id": ["e"]}, 'drop = "event.items"', "id must be a string of 1 to 256 characters"),
+    ],
+)
+def test_an_event_without_a_row_has_no_mistake_in_its_rows_id(
+    tmp_path: Path, event: dict[str, object], settings: str, mistake: str
+) -> None:
+    table = {"schema": {"fields": [{"name": "id", "type": "STRING", "mode": "REQUIRED"}]}}
+    (tmp_path / "t.json").write_text(json.dumps(table))
+    (tmp_path / "pipeline.toml").write_text(
+        f'[event]\nid = "event.id"\n{settings}\n[event.fields]\nid = "string"\n[columns]\nid = "row.id"\n'
+    )
+    report = inspection.check(tmp_path / "pipeline.toml", tmp_path / "t.json", json.dumps(event).encode())
+    (problem,) = report.problems
+    assert mistake in problem
+
+
 def test_a_row_of_each_table_is_shown_and_none_of_an_event_that_is_dropped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -404,7 +404,9 @@ def test_the_file_can_say_how_a_value_is_read(
         ),
         ("RECORD", {"b\n": 1, "a": 1}, 'has the field "a" and 1 more fields'),
         ("RECORD", {"x" * 300: 1}, f'has the field "{"x" * 80}", which'),
-        ("DATE", "2026-03-01T00:00:00Z", "as date() gives it"),
+        ("DATE", "2026-03-01T00:00:00Z", "date() makes it of a time"),
+        ("DATE", 1_700_000_000, "and unit of a number"),
+        ("DATETIME", "2026-03-01T00:00:00Z", "with unit, other times are taken in UTC"),
     ],
 )
 def test_a_refusal_says_what_to_set(kind: str, found: object, advice: str) -> None:

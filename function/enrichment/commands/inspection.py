@@ -20,6 +20,8 @@ from enrichment.settings.model import Column, FieldType, PipelineConfig, TableFi
 
 _SAMPLE_KEY = b"a sample key, of no use outside of check"
 
+_OF_A_ROW = frozenset({"row", "item", "index"})
+
 MAX_EVENTS_NAMED = 3
 """How many events a sentence names; the rest is a number."""
 
@@ -183,7 +185,7 @@ class _Trial:
     problems: list[str] = field(default_factory=list)
     document: object = None
     profiles: dict[str, object] = field(default_factory=dict)
-    not_joined: set[str] = field(default_factory=set)
+    not_joined: set[str] = field(default_factory=set)  # roots that are not there for another mistake
     insert_id: str = ""
     scope: Scope | None = None
     found: dict[str, object] = field(default_factory=dict)
@@ -230,7 +232,9 @@ class _Trial:
         except EnrichmentError as error:
             self.problems.append(f"the event would be dead-lettered: {error}.")
             return []
-        if not problems:
+        if problems:
+            self.not_joined |= _OF_A_ROW
+        else:
             scope = self._plan(scope)
         self.scope = scope
         joined = self._join(bad)
@@ -267,6 +271,7 @@ class _Trial:
             rows = plan.plan(found, self.config)
         except EnrichmentError as error:
             self.problems.append(f"the event would be dead-lettered: {error}.")
+            self.not_joined |= _OF_A_ROW
             return scope
         if not rows:
             self.columns, self.is_dropped = (), True

@@ -111,7 +111,9 @@ def convert(column: Column | TableField, value: object, options: ColumnOptions =
     """
     if column.repeated:
         if not isinstance(value, list):
-            raise ColumnValueError(f"must be a list, and is {_kind(value)}")
+            raise ColumnValueError(
+                f"must be a list, and is {_kind(value)}: to_array(...)[] makes one of a single value"
+            )
         if None in value:
             raise ColumnValueError("has null in its list, which BigQuery takes in none: add [] to drop nulls")
         return [_convert(column, item, options) for item in value]
@@ -350,9 +352,15 @@ _CONVERSIONS: dict[str, Callable[[object, ColumnOptions], Json]] = {
     "BOOLEAN": _boolean,
     "TIMESTAMP": _timestamp,
     "DATE": _of_calendar(
-        DATE, "a date, 2026-03-01, as date() gives it", lambda civil: civil.date().isoformat()
+        DATE,
+        "a date, 2026-03-01: date() makes it of a time, and unit of a number",
+        lambda civil: civil.date().isoformat(),
     ),
-    "DATETIME": _of_calendar(DATETIME, "a date and time without an offset", datetime.isoformat),
+    "DATETIME": _of_calendar(
+        DATETIME,
+        "a date and time without an offset: with unit, other times are taken in UTC",
+        datetime.isoformat,
+    ),
     "TIME": _of_calendar(
         TIME, "a time of day, 12:00:00", lambda civil: civil.time().isoformat(), of_instants=False
     ),
