@@ -342,6 +342,42 @@ def test_what_is_pointed_out_holds_for_each_of_the_tables(tmp_path: Path) -> Non
     )
 
 
+def test_a_text_that_is_longer_than_its_column_is_found_before_bigquery_refuses_it(tmp_path: Path) -> None:
+    fields = [
+        {"name": "id", "type": "STRING", "mode": "REQUIRED"},
+        {"name": "s", "type": "STRING", "maxLength": "3"},
+        {"name": "b", "type": "BYTES", "maxLength": 3},
+        {"name": "r", "type": "RECORD", "fields": [{"name": "x", "type": "STRING", "maxLength": "3"}]},
+        {"name": "l", "type": "STRING", "mode": "REPEATED", "maxLength": "3"},
+        {"name": "e", "type": "STRING", "maxLength": "3"},
+    ]
+    (tmp_path / "t.json").write_text(json.dumps({"schema": {"fields": fields}}))
+    columns = "".join(f'{name} = "event.{name}"\n' for name in ("id", "s", "b", "r", "l"))
+    (tmp_path / "pipeline.toml").write_text(
+        f'[event]\nid = "event.id"\n[event.fields]\nid = "string"\n[columns]\n{columns}e = "event"\n'
+    )
+
+    def problems(event: dict[str, object]) -> tuple[str, ...]:
+        data = json.dumps({"id": "e", **event}).encode()
+        return inspection.check(tmp_path / "pipeline.toml", tmp_path / "t.json", data).problems
+
+    good = problems({"s": "ééé", "b": "QUJD", "r": {"x": "abc"}, "l": ["abc"]})
+    bad = problems({"s": "abcd", "b": "QUJDRA==", "r": {"x": "abcd"}, "l": ["abcd"]})
+    assert ["column e" in problem for problem in good] == [True]
+    assert len(bad) == len(fields) - 1
+    assert sum("at most 3 characters" in problem for problem in bad) == 4
+    assert sum("at most 3 bytes" in problem for problem in bad) == 1
+
+
+@pytest.mark.parametrize("length", ['"x"', "-1", "1.5", "[]"])
+def test_a_length_that_is_none_is_a_mistake_of_the_table(tmp_path: Path, length: str) -> None:
+    (tmp_path / "t.json").write_text(
+        f'{{"schema": {{"fields": [{{"name": "id", "type": "STRING", "maxLength": {length}}}]}}}}'
+    )
+    report = inspection.check(PIPELINE_FILE, tmp_path / "t.json")
+    assert "t.json" in report.problems[0]
+
+
 @pytest.mark.parametrize(
     ("event", "settings", "mistake"),
     [

@@ -6,7 +6,7 @@ every value is checked before it is sent. What a type takes, and how it is writt
 ==================  ==========================================================================  ==================
 column              takes                                                                       written as
 ==================  ==========================================================================  ==================
-STRING              strings, numbers, declared timestamps                                       text
+STRING              strings, numbers, declared timestamps; of `maxLength` characters at most    text
 INTEGER             whole numbers of 64 bits, also as text or with a zero fraction              text: JSON's own
                                                                                                 numbers are exact
                                                                                                 to 2^53 only
@@ -123,7 +123,28 @@ def convert(column: Column | TableField, value: object, options: ColumnOptions =
 def _convert(column: Column | TableField, value: object, options: ColumnOptions) -> Json:
     if column.type == "RECORD":
         return _record(column.fields, value, options)
-    return _CONVERSIONS[column.type](value, options)
+    found = _CONVERSIONS[column.type](value, options)
+    if column.max_length:
+        check_length(column, found)
+    return found
+
+
+def check_length(column: Column | TableField, value: Json) -> None:
+    """Refuse a value that is longer than its column.
+
+    Source: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#parameterized_data_types
+
+    Raises:
+        ColumnValueError: It is.
+    """
+    if column.max_length and isinstance(value, str):
+        is_bytes = column.type == "BYTES"
+        length = len(binascii.a2b_base64(value)) if is_bytes else len(value)
+        if length > column.max_length:
+            unit = "bytes" if is_bytes else "characters"
+            raise ColumnValueError(
+                f"must have at most {column.max_length} {unit}, as the column has: truncate() shortens a text"
+            )
 
 
 def _record(fields: tuple[TableField, ...], value: object, options: ColumnOptions) -> Json:

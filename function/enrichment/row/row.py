@@ -7,7 +7,7 @@ import msgspec
 
 from enrichment.errors import failure
 from enrichment.expressions import EvaluationError, Scope
-from enrichment.row.column_values import ColumnValueError, Json, convert, is_missing
+from enrichment.row.column_values import ColumnValueError, Json, check_length, convert, is_missing
 from enrichment.settings.model import Column
 
 MAX_ROW_BYTES = 10_000_000
@@ -85,6 +85,8 @@ def value_of(column: Column, scope: Scope) -> "Json | None":
         and column.type in ("JSON", "STRING")
         and (text := scope.texts.get(path[0])) is not None
     ):
+        if column.max_length:
+            check_length(column, text)
         return text  # as it came: nothing is lost in a rewrite
     found = expression.evaluate(scope)
     if is_missing(column, found):

@@ -149,6 +149,7 @@ def _column(entry: _Entry, target: TableField) -> Column:
         default,
         target.fields,
         entry.options,
+        target.max_length,
     )
 
 

@@ -130,6 +130,7 @@ class TableField(msgspec.Struct, frozen=True):
         repeated: Whether it holds a list.
         required: Whether BigQuery refuses a row without it.
         fields: The fields of a `RECORD`.
+        max_length: Most characters of a `STRING(n)`, or bytes of a `BYTES(n)`; 0 for no limit.
     """
 
     name: str
@@ -137,6 +138,7 @@ class TableField(msgspec.Struct, frozen=True):
     repeated: bool = False
     required: bool = False
     fields: tuple["TableField", ...] = ()
+    max_length: int = 0
 
 
 class ColumnOptions(msgspec.Struct, frozen=True):
@@ -166,6 +168,7 @@ class Column(msgspec.Struct, frozen=True):
         default: What it holds where there is no value, as BigQuery takes it; for a constant, the constant.
         fields: The fields of a `RECORD`.
         options: How values are converted.
+        max_length: As that of a `TableField`.
     """
 
     name: str
@@ -176,6 +179,7 @@ class Column(msgspec.Struct, frozen=True):
     default: object = None
     fields: tuple[TableField, ...] = ()
     options: ColumnOptions = ColumnOptions()
+    max_length: int = 0
 
     @property
     def source(self) -> str:

@@ -1,5 +1,6 @@
 """The table's definition, `table.json`, as far as rows must fit it."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,7 @@ def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -
                 repeated=mode == "REPEATED",
                 required=mode == "REQUIRED",
                 fields=_fields(field.fields, f"{where}.", file, problems),
+                max_length=_length(field.max_length, where, file, problems),
             )
         )
     names = [field.name.casefold() for field in fields]
@@ -65,10 +67,19 @@ def _fields(found: list["_Field"], place: str, file: str, problems: list[str]) -
     return tuple(fields)
 
 
-class _Field(msgspec.Struct):
+def _length(found: int | str | None, where: str, file: str, problems: list[str]) -> int:
+    # BigQuery's API writes integers of 64 bits as text.
+    if found is None or re.fullmatch(r"[0-9]{1,19}", str(found), re.ASCII):
+        return int(found or 0)
+    problems.append(f"{file}: {where} has a maxLength that is no whole number.")
+    return 0
+
+
+class _Field(msgspec.Struct, rename="camel"):
     name: str
     type: str
     mode: str | None = None
+    max_length: int | str | None = None
     fields: list["_Field"] = []  # msgspec copies it for each
 
 
