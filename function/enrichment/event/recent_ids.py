@@ -6,9 +6,10 @@ wait to be written included. What two instances take at the same time shows in t
 
 import hashlib
 import threading
+from collections import OrderedDict
 
 MAX_IDS = 20_000
-"""Most ids that are remembered; the oldest go first. About 4 MB."""
+"""Most ids that are remembered; the oldest go first. About 5 MB."""
 
 
 class RecentIds:
@@ -22,10 +23,10 @@ class RecentIds:
 
     def __init__(self, max_ids: int = MAX_IDS) -> None:
         self._max_ids = max_ids
-        self._digests: dict[bytes, str] = {}  # in order of arrival
-        self._pending: dict[
-            bytes, int
-        ] = {}  # how many deliveries have a claim, where no row is known to be written
+        # In order of arrival. A plain dict looks for its first key past all that were deleted before.
+        self._digests: OrderedDict[bytes, str] = OrderedDict()
+        # How many deliveries have a claim, where no row is known to be written.
+        self._pending: dict[bytes, int] = {}
         self._lock = threading.Lock()
 
     def claim(self, row_id: str, digest: str) -> bool:
@@ -47,8 +48,7 @@ class RecentIds:
                 self._digests[key] = digest
                 self._pending[key] = 0
                 if len(self._digests) > self._max_ids:
-                    oldest = next(iter(self._digests))
-                    del self._digests[oldest]
+                    oldest, _ = self._digests.popitem(last=False)
                     self._pending.pop(oldest, None)
             if key in self._pending:
                 self._pending[key] += 1
