@@ -119,6 +119,13 @@ def test_the_values_of_all_lines_of_a_message_are_limited_together(monkeypatch: 
     assert "more than 7 values" in refusal
 
 
+def test_gzip_of_more_members_than_any_program_writes_is_refused() -> None:
+    members = gzip.compress(b"", mtime=0) * 60_000
+
+    with pytest.raises(BadEventError, match="the data is not gzip"):
+        decoded(members, shaped(encodings=("gzip",)))
+
+
 def test_many_members_of_gzip_take_one_pass() -> None:
     members = gzip.compress(b" ", mtime=0) * 20_000 + gzip.compress(TEXT, mtime=0)
     assert decoded(members, shaped(encodings=("gzip",)))[0].document == EVENT
