@@ -19,6 +19,7 @@ from enrichment.errors import (
     TransientError,
     failure,
     of_unexpected_error,
+    release_frames,
 )
 from enrichment.event import Part, message
 from enrichment.event.message import Message
@@ -130,7 +131,7 @@ class Enricher:
         try:
             return event.split(push.message, self.config.event)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
-            return _decided(error)
+            return _concluded(error)
 
     async def _all(self, parts: Sequence[Part], push: Push, whole: Delivery, time_left: EventTime) -> Outcome:
         """Take the events of one message to their ends, and give the gravest."""
@@ -180,9 +181,11 @@ class Enricher:
             letter = dead_letter.compose(original, ended, delivery.trace, self.version, self.function)
             await self.dead_letters.publish(letter, time_left.end)
         except (TransientError, FaultError) as error:
-            return error.outcome()
+            return release_frames(error).outcome()
         except Exception as error:  # noqa: BLE001 - as above
-            return of_unexpected_error(error).outcome()
+            unexpected = of_unexpected_error(error)
+            release_frames(error)
+            return unexpected.outcome()
         return ended.outcome()
 
     async def _take(
@@ -197,7 +200,7 @@ class Enricher:
             with _Claims(self, rows):
                 await self._write(rows, delivery, time_left, limit)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
-            return _decided(error)
+            return _concluded(error)
         return Outcome(Disposition.WRITTEN)
 
     async def _write(
@@ -310,6 +313,12 @@ def _gravity(error: BaseException) -> int:
 
 def _decided(error: Exception) -> EnrichmentError:
     return error if isinstance(error, EnrichmentError) else of_unexpected_error(error)
+
+
+def _concluded(error: Exception) -> EnrichmentError:
+    decided = _decided(error)
+    release_frames(error)
+    return decided
 
 
 def _outcome(ended: "Outcome | EnrichmentError") -> Outcome:

@@ -28,7 +28,14 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from enrichment.deadline import TimeBudget
-from enrichment.errors import Disposition, EnrichmentError, Stage, failure, of_unexpected_error
+from enrichment.errors import (
+    Disposition,
+    EnrichmentError,
+    Stage,
+    failure,
+    of_unexpected_error,
+    release_frames,
+)
 from enrichment.lookup.profile import CacheEvent, LookupResult
 from enrichment.settings.lookup_rules import LookupRules
 from enrichment.telemetry import spans, trace
@@ -177,7 +184,7 @@ class HttpLookup:
         except RefusedError as error:
             return error.reply
         except EnrichmentError as error:
-            return of_error(error)
+            return of_error(release_frames(error))
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing of a defect gets out
             return of_error(of_unexpected_error(error))
         return of_answer(found, key, self._rules)

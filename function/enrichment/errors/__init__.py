@@ -16,6 +16,7 @@ from enrichment.errors.outcome import (
     Stage,
     TransientError,
     copy_error,
+    release_frames,
 )
 from enrichment.errors.policy import DEAD_LETTER_REASONS, POLICY, Rule, failure
 
@@ -37,4 +38,5 @@ __all__ = [
     "of_mesh_error",
     "of_miss",
     "of_unexpected_error",
+    "release_frames",
 ]

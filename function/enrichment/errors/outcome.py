@@ -111,3 +111,27 @@ def copy_error(error: _E) -> _E:
     twin = type(error).__new__(type(error), *error.args)
     twin.__dict__.update(error.__dict__)
     return twin
+
+
+def release_frames(error: _E) -> _E:
+    """Drop the tracebacks of an error and of all errors that led to it.
+
+    For an error that was decided on, and goes on as a value. A traceback holds the frames of its calls, which hold the
+    event and often the error itself. What is in such a cycle stays in memory until the garbage collector runs, and
+    that may take thousands of events.
+
+    Args:
+        error: The error.
+
+    Returns:
+        The same error.
+    """
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        found = left.pop()
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
+            found.__traceback__ = None
+            left += (found.__cause__, found.__context__)
+    return error

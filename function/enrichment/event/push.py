@@ -28,7 +28,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from enrichment.errors import BadEventError, EnrichmentError, failure
+from enrichment.errors import BadEventError, EnrichmentError, failure, release_frames
 from enrichment.event import message
 from enrichment.event.message import Message
 
@@ -161,7 +161,7 @@ def _or_error(read_message: Callable[[], Message]) -> Message | EnrichmentError:
     try:
         return read_message()
     except BadEventError as error:
-        return error
+        return release_frames(error)
 
 
 class _StructuredEvent(msgspec.Struct):

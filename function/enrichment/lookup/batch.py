@@ -14,7 +14,14 @@ from typing import Protocol
 
 import meshpass
 
-from enrichment.errors import EnrichmentError, Stage, TransientError, copy_error, of_unexpected_error
+from enrichment.errors import (
+    EnrichmentError,
+    Stage,
+    TransientError,
+    copy_error,
+    of_unexpected_error,
+    release_frames,
+)
 from enrichment.lookup.batch_response import BatchResult, RefusedBatchError
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupKey
@@ -216,7 +223,7 @@ class Batches:
                 return
             results = [refusal.verdict] * len(waiters)
         except EnrichmentError as error:
-            results = [error] * len(waiters)
+            results = [release_frames(error)] * len(waiters)
         for waiter, result in zip(waiters, results, strict=True):
             waiter.answer(result)
 

@@ -15,6 +15,7 @@ from enrichment.errors import (
     copy_error,
     of_miss,
     of_unexpected_error,
+    release_frames,
 )
 from enrichment.expressions import Scope
 from enrichment.lookup.cached import Lookup
@@ -118,7 +119,7 @@ class _OneLookup:
                 if result.profile is None:
                     error = of_miss(self._rules.on_miss)
         except EnrichmentError as failed:
-            error = failed
+            error = release_frames(failed)
         except Exception as unexpected:  # noqa: BLE001 - a defect in one lookup must not leave the others running
             error = of_unexpected_error(unexpected, Stage.LOOKUP)
         if error is not None and self._is_one_of_many:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import meshpass
 
-from enrichment.errors import EnrichmentError, TransientError, of_mesh_error
+from enrichment.errors import EnrichmentError, TransientError, of_mesh_error, release_frames
 from enrichment.lookup.overload import OverloadError, is_overload
 from enrichment.lookup.profile import Profile
 from enrichment.lookup.request import LookupKey, as_request
@@ -112,7 +112,7 @@ class MeshProfiles:
                 **values,
             )
         except meshpass.MeshError as error:
-            raise _decided(error) from error
+            raise _decided(error) from release_frames(error)
         return read_response(
             response.status_code,
             response.content,
@@ -153,7 +153,7 @@ class MeshProfiles:
                 idempotent=rules.idempotent,
             )
         except meshpass.MeshError as error:
-            raise _decided(error) from error
+            raise _decided(error) from release_frames(error)
         status = response.status_code
         return read_batch(
             status,

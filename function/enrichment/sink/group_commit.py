@@ -23,6 +23,7 @@ from enrichment.errors import (
     copy_error,
     failure,
     of_unexpected_error,
+    release_frames,
 )
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
@@ -209,7 +210,8 @@ class GroupCommit:
         except RefusedError as refusal:
             result = halve(group.entries, refusal.verdict)
         except (TransientError, FaultError) as error:
-            result = Partition([(entry, error) for entry in group.entries], [], [])
+            failed = release_frames(error)
+            result = Partition([(entry, failed) for entry in group.entries], [], [])
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, no caller may be left waiting
             unexpected = of_unexpected_error(error, Stage.WRITE)
             result = Partition([(entry, unexpected) for entry in group.entries], [], [])

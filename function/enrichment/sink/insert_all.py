@@ -15,7 +15,7 @@ import meshpass
 import msgspec
 from meshpass._address import parse_origin
 
-from enrichment.errors import EnrichmentError, Stage, failure, of_google_answer
+from enrichment.errors import EnrichmentError, Stage, failure, of_google_answer, release_frames
 from enrichment.row import Row
 from enrichment.sink.answer import InsertErrors, Refusal, read_answer
 from enrichment.sink.decisions import RefusedError
@@ -180,7 +180,7 @@ class InsertAllClient:
             except TimeoutError:
                 return meshpass.MeshTimeout("There was no access token in time.", code="timeout_token")
             except meshpass.MeshError as error:
-                return error
+                return release_frames(error)
             headers = {**headers, **token.further}
             secrets = {"authorization": f"Bearer {token.value}"}
         wait_s = min(ATTEMPT_TIMEOUT_S, left_s)
