@@ -81,6 +81,8 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
             return response
         finally:
             steps.close()
+            # An error's traceback holds this frame. With the error in it, only the garbage collector would free both.
+            outcome = failure = None
 
     async def _take(self, step: "Step", pool: "AsyncConnectionPool") -> "Outcome":
         if isinstance(step, float):

@@ -100,6 +100,8 @@ class Client(BaseClient["httpx.Response"]):
             return response
         finally:
             steps.close()
+            # An error's traceback holds this frame. With the error in it, only the garbage collector would free both.
+            outcome = failure = None
 
     def _take(self, step: "Step", pool: "ConnectionPool") -> "Outcome":
         if isinstance(step, float):

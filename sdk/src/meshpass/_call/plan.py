@@ -75,7 +75,13 @@ def plan(state: ClientState, call: Call) -> Plan:
         elif isinstance(result, MeshError):
             result.attempts = attempts
             _log_event(logging.INFO, "failed", service, call, attempts, error)
-            raise result
+            try:
+                raise result
+            finally:
+                del (
+                    result,
+                    error,
+                )  # the traceback holds this frame: only the garbage collector would free both
         else:
             _log_event(logging.DEBUG, "answered", service, call, attempts, status=result.status_code)
             return result
@@ -98,7 +104,10 @@ def _token(state: ClientState, request: Request, attempts: int) -> Generator[Get
         failure = timed_out(state.service, request.limit_s, "token")
     if failure is not None:
         failure.attempts = attempts
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # as above
     return token  # type: ignore[return-value]
 
 

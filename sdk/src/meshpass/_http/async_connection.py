@@ -162,4 +162,7 @@ async def _dial(service: Service, context: "ssl.SSLContext | None") -> AsyncConn
             failure = exc
         else:
             return connection
-    raise failure
+    try:
+        raise failure
+    finally:
+        del failure  # its traceback holds this frame: only the garbage collector would free both

@@ -134,7 +134,10 @@ def _dial(service: Service, context: "ssl.SSLContext | None", give_up_at: float)
         except OSError as exc:
             failure = exc
             stream.close()
-    raise failure
+    try:
+        raise failure
+    finally:
+        del failure  # its traceback holds this frame: only the garbage collector would free both
 
 
 def _is_time_up(exc: OSError) -> bool:

@@ -1,0 +1,117 @@
+"""The memory of a failed call is freed with its error, and not when the garbage collector runs."""
+
+import asyncio
+import gc
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType, TracebackType
+
+import meshpass
+import pytest
+from meshpass._call.service import ClientOptions
+
+from .conftest import Answer, Seen, Server
+
+_URL = "http://user-profile.internal"
+_MESH = {"server": "istio-envoy"}
+
+
+class _Failing:
+    """A source that has no token."""
+
+    def token(self) -> meshpass.Token:
+        raise meshpass.SigningKeyError("There is no key.")
+
+    async def atoken(self) -> meshpass.Token:
+        return self.token()
+
+    def invalidate(self, token: meshpass.Token) -> None:
+        """There is none."""
+
+
+@contextmanager
+def _garbage() -> Iterator[list[str]]:
+    """What of the calls inside is left to the collector. A connection of asyncio's own loop always is."""
+    found: list[str] = []
+    gc.collect()
+    gc.disable()
+    try:
+        yield found
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        kept = FrameType | TracebackType | BaseException
+        found += [type(one).__name__ for one in gc.garbage if isinstance(one, kept)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+def _left_by_a_failed_call(
+    kind: str, auth: meshpass.TokenSource, address: str, timeout_s: float = 10
+) -> list[str]:
+    options = ClientOptions(timeout_s=timeout_s, retry=meshpass.RetryPolicy(attempts=1))
+    if kind == "sync":
+        with meshpass.Client(_URL, auth=auth, address=address, **options) as client:
+            with suppress(meshpass.MeshError):
+                client.get("/")  # loads what is loaded once
+            with _garbage() as found:
+                try:
+                    client.get("/")
+                except meshpass.MeshError:
+                    return found
+        pytest.fail("the call did not fail")
+
+    async def scene() -> list[
+        str
+    ]:  # which catches the error itself: asyncio.Runner would keep it in a cycle of its own
+        async with meshpass.AsyncClient(_URL, auth=auth, address=address, **options) as client:
+            with suppress(meshpass.MeshError):
+                await client.get("/")
+            with _garbage() as found:
+                try:
+                    await client.get("/")
+                except meshpass.MeshError:
+                    return found
+        pytest.fail("the call did not fail")
+
+    return asyncio.run(scene())
+
+
+def _slow(_: Seen) -> Answer:
+    time.sleep(0.2)
+    return 200, {}, b"{}"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda _: (403, _MESH, b"RBAC: access denied"), id="refused"),
+        pytest.param(lambda _: (401, _MESH, b"Jwt is missing"), id="token refused"),
+        pytest.param(lambda _: (503, _MESH, b"no healthy upstream"), id="unavailable"),
+        pytest.param(_slow, id="timeout"),
+    ],
+)
+def test_a_call_without_a_good_answer_leaves_nothing_to_the_collector(
+    kind: str, answer: Callable[[Seen], Answer], server: Server, auth: meshpass.SignedJWT
+) -> None:
+    server.answer = answer
+    timeout_s = 0.1 if answer is _slow else 10
+    assert _left_by_a_failed_call(kind, auth, server.address, timeout_s) == []
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_call_without_a_connection_leaves_nothing_to_the_collector(
+    kind: str, auth: meshpass.SignedJWT
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    assert _left_by_a_failed_call(kind, auth, address) == []
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_call_without_a_token_leaves_nothing_to_the_collector(kind: str, server: Server) -> None:
+    assert _left_by_a_failed_call(kind, _Failing(), server.address) == []
