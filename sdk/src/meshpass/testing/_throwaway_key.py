@@ -1,11 +1,12 @@
-"""A signing key for one test."""
+"""Signing key for one test."""
 
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from meshpass._tokens.signing_key import public_jwk
+from meshpass._tokens.signing_key import base64url, public_jwk, raw_signature
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -32,20 +33,22 @@ class ThrowawayKey:
         return {"keys": [dict(self._jwk)]}
 
     def sign(self, claims: Mapping[str, object], *, headers: Mapping[str, object] | None = None) -> str:
-        """Sign any claims at all, unlike `SignedJWT`, which signs only what a mesh should accept.
+        """Sign any claims, unlike `SignedJWT`, which signs only what a mesh should accept.
 
         Args:
             claims: The payload, as it is.
-            headers: Added to `alg`, `typ` and `kid`.
+            headers: Added to `alg`, `typ` and `kid`, or in their place. The signature is ES256 in any case.
 
         Returns:
             The encoded token.
         """
-        import jwt
+        from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
+        from cryptography.hazmat.primitives.hashes import SHA256
 
-        return jwt.encode(
-            dict(claims), self._private, algorithm="ES256", headers={"kid": self.kid, **(headers or {})}
-        )
+        header = {"alg": "ES256", "typ": "JWT", "kid": self.kid, **(headers or {})}
+        signed = ".".join(base64url(json.dumps(part).encode()) for part in (header, dict(claims)))
+        signature = raw_signature(self._private.sign(signed.encode(), ECDSA(SHA256())))
+        return f"{signed}.{base64url(signature)}"
 
     def write(self, path: Path | str) -> Path:
         """Write the private key's PEM into a file that only this user may read; return its path."""
