@@ -6,7 +6,7 @@ from pathlib import Path
 
 import meshpass
 import pytest
-from meshpass.testing import FakeClock, FakeGateway, InMemorySource, Reply, ThrowawayKey
+from meshpass.testing import FakeClock, FakeGateway, InMemorySource, MeshRequest, Reply, ThrowawayKey
 
 
 def test_the_service_answers_a_caller_with_a_good_token(meshpass_gateway: FakeGateway) -> None:
@@ -159,3 +159,152 @@ def test_a_gateway_that_restarts_breaks_its_connections(meshpass_gateway: FakeGa
 def test_a_status_that_envoy_never_makes_up_is_refused(meshpass_gateway: FakeGateway) -> None:
     with pytest.raises(ValueError, match="does not answer 418"):
         meshpass_gateway.fail(status=418)
+
+
+class UnexpectedError(Exception):
+    """What a function of a test raises."""
+
+
+@pytest.mark.parametrize("function", ["service", "allow", "has_route"])
+@pytest.mark.parametrize(
+    "error", [UnexpectedError("of the test"), AssertionError("no"), SystemExit(3)], ids=repr
+)
+def test_what_a_function_of_the_test_raises_is_raised_in_the_test(
+    function: str, error: BaseException
+) -> None:
+    def fails(_: MeshRequest) -> Reply:
+        raise error
+
+    with pytest.raises(type(error)) as caught, FakeGateway() as gateway:  # noqa: PT012
+        setattr(gateway, function, fails)
+        with gateway.client() as client:
+            answer = client.get("/")
+            assert (answer.status_code, len(gateway.requests)) == (500, 1)
+
+    assert caught.value is error
+    assert caught.traceback[-1].name == "fails"
+
+
+def test_an_error_of_the_test_itself_does_not_hide_it() -> None:
+    def fails(_: MeshRequest) -> Reply:
+        raise UnexpectedError
+
+    with pytest.raises(UnexpectedError) as caught, FakeGateway() as gateway, gateway.client() as client:  # noqa: PT012
+        gateway.service = fails
+        assert client.get("/").status_code == 200
+
+    assert isinstance(caught.value.__context__, AssertionError)
+
+
+def test_of_several_errors_the_first_is_raised_and_the_others_are_counted(
+    meshpass_gateway: FakeGateway,
+) -> None:
+    errors = [UnexpectedError(1), UnexpectedError(2)]
+
+    def fails(_: MeshRequest) -> Reply:
+        raise errors[len(meshpass_gateway.requests) - 1]
+
+    meshpass_gateway.service = fails
+    with meshpass_gateway.client() as client:
+        client.get("/")
+        client.get("/")
+
+    assert meshpass_gateway.errors == errors
+    with pytest.raises(UnexpectedError) as caught:
+        meshpass_gateway.raise_error()
+    assert caught.value is errors[0]
+    assert "raised 2 times" in caught.value.__notes__[0]
+    meshpass_gateway.raise_error()  # once is enough
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (None, "must return a meshpass.testing.Reply; it returned NoneType"),
+        ({"a": 1}, "it returned dict"),
+        (Reply(headers={"x": "a\r\nb"}), "cannot be sent"),
+        (Reply(headers={"x": "Müller"}), "cannot be sent"),
+    ],
+)
+def test_a_reply_that_is_none_is_an_error_of_the_test(reply: Reply, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words), FakeGateway() as gateway:  # noqa: PT012
+        gateway.service = lambda _: reply
+        with gateway.client() as client:
+            client.get("/")
+
+
+def test_each_host_has_a_service_rules_and_requests_of_its_own(meshpass_gateway: FakeGateway) -> None:
+    orders = meshpass_gateway.host("Orders.internal", audience="orders")
+    meshpass_gateway.service = lambda _: Reply.json({"from": "profiles"})
+    orders.service = lambda request: Reply.json({"from": request.host, "aud": (request.claims or {})["aud"]})
+
+    with (
+        meshpass_gateway.client() as profiles,
+        orders.client() as client,
+        profiles.for_service("http://orders.internal") as with_the_other_token,
+    ):
+        assert profiles.get("/p").json() == {"from": "profiles"}
+        assert client.get("/o").json() == {"from": "orders.internal", "aud": "orders"}
+        with pytest.raises(meshpass.TokenRefused, match="Audiences"):
+            with_the_other_token.get("/refused")
+
+    assert [request.path for request in orders.requests] == ["/o", "/refused"]
+    assert [request.path for request in meshpass_gateway.requests] == ["/p", "/o", "/refused"]
+
+
+def test_a_host_shares_the_gateways_token_rules_unless_it_has_its_own(meshpass_gateway: FakeGateway) -> None:
+    orders = meshpass_gateway.host("orders.internal")
+
+    with meshpass_gateway.client() as profiles, profiles.for_service(orders.base_url) as client:
+        assert client.get("/").status_code == 200
+        orders.trust(ThrowawayKey().jwks["keys"])
+        with pytest.raises(meshpass.TokenRefused, match="doesn't have key"):
+            client.get("/")
+        assert profiles.get("/").status_code == 200
+
+
+def test_a_failure_is_that_of_one_host_or_of_the_whole_gateway(meshpass_gateway: FakeGateway) -> None:
+    orders = meshpass_gateway.host("orders.internal")
+    once = meshpass.RetryPolicy(attempts=1)
+    with meshpass_gateway.client(retry=once) as profiles, orders.client(retry=once) as client:
+        orders.fail()
+        assert profiles.get("/").status_code == 200
+        with pytest.raises(meshpass.UpstreamUnavailable):
+            client.get("/")
+        meshpass_gateway.fail()
+        with pytest.raises(meshpass.UpstreamUnavailable):
+            client.get("/")
+        assert client.get("/").status_code == 200
+
+
+def test_a_host_that_is_there_already_is_refused(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.host("orders.internal")
+    for name in ("Orders.internal", "user-profile.internal"):
+        with pytest.raises(ValueError, match="has the host"):
+            meshpass_gateway.host(name)
+
+
+def test_a_host_can_be_called_from_the_environment(
+    meshpass_gateway: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = meshpass_gateway.host("orders.internal", issuer="https://other.test", audience="orders")
+    for name, value in orders.environ(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+    with meshpass.Client.from_env() as client:
+        assert client.get("/").status_code == 200
+
+    assert len(orders.requests) == 1
+
+
+def test_a_gateway_that_is_reset_is_as_new(meshpass_gateway: FakeGateway) -> None:
+    meshpass_gateway.host("orders.internal")
+    meshpass_gateway.service = None
+    meshpass_gateway.fail()
+    meshpass_gateway.trust(ThrowawayKey().jwks["keys"])
+    meshpass_gateway.reset()
+
+    with meshpass_gateway.client() as client:
+        assert client.get("/").status_code == 200
+    assert len(meshpass_gateway.requests) == 1
+    meshpass_gateway.host("orders.internal")

@@ -7,6 +7,7 @@ import meshpass
 from meshpass.testing import (
     FakeClock,
     FakeGateway,
+    FakeHost,
     FakeMetadataServer,
     InMemorySource,
     JWKSVerifier,
@@ -14,6 +15,7 @@ from meshpass.testing import (
     Reply,
     Request,
     ThrowawayKey,
+    UploadedFile,
     Verdict,
     forget_tokens,
 )
@@ -40,6 +42,23 @@ def test_a_call(meshpass_gateway: FakeGateway, tmp_path: Path) -> None:
     meshpass.Client.from_env(meshpass_gateway.environ(tmp_path)).close()
 
 
+def test_another_host(meshpass_gateway: FakeGateway, tmp_path: Path) -> None:
+    orders = meshpass_gateway.host("orders.internal", audience="orders")
+    assert_type(orders, FakeHost)
+    orders.service = lambda request: Reply.json(
+        {"of": request.json(), "tags": request.params.get_list("tag")}
+    )
+    orders.trust(ThrowawayKey().jwks["keys"])
+    assert_type(orders.client(), meshpass.Client)
+    sent = orders.requests[0]
+    assert_type(sent.text, str)
+    assert_type(sent.form, dict[str, str])
+    assert_type(sent.files["photo"], UploadedFile)
+    meshpass.Client.from_env(orders.environ(tmp_path)).close()
+    meshpass_gateway.raise_error()
+    meshpass_gateway.reset()
+
+
 def test_a_token(meshpass_clock: FakeClock, meshpass_metadata: FakeMetadataServer) -> None:
     meshpass_metadata.fail(1, status=429)
     meshpass_metadata.impostor = False
@@ -59,6 +78,7 @@ def test_a_source(meshpass_clock: FakeClock) -> None:
     key = ThrowawayKey()
     source = meshpass.SignedJWT("us", "them", key, clock=meshpass_clock)
     assert JWKSVerifier("us", ["them"], key.jwks, clock=meshpass_clock).verify(source.token().value).accepted
+    assert not JWKSVerifier("us", ["them"], key.jwks, strict=True).verify("a.b.c").accepted
     made_up = InMemorySource()
     made_up.error = meshpass.IdentityError("Nobody is here.")
     assert made_up.issued == made_up.invalidated == 0

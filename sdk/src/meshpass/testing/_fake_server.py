@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server on this machine, for the fakes to stand on."""
+"""Local HTTP/1.1 server that the fakes are built on."""
 
 import http.server
 import json
@@ -7,10 +7,17 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+if TYPE_CHECKING:
+    import httpx
+
+    from meshpass.testing._forms import UploadedFile
+
 _POLL_S = 0.02
+_LONGEST_LINE = 65_537
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Request:
         method: The method, in capitals.
         target: Path and query, as they were sent.
         headers: By lower-case name; repeated ones joined with commas.
-        body: The whole body.
+        body: The whole body. A chunked body is joined.
     """
 
     method: str
@@ -36,14 +43,63 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The query's parameters, decoded; of repeated ones the last."""
+        """The query's parameters, decoded; of repeated ones the last. `params` has all of them."""
         parsed = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
         return {name: values[-1] for name, values in parsed.items()}
+
+    @property
+    def params(self) -> "httpx.QueryParams":
+        """The query's parameters, decoded, repeated ones too: `request.params.get_list("tag")`."""
+        import httpx
+
+        return httpx.QueryParams(urlsplit(self.target).query)
+
+    @property
+    def text(self) -> str:
+        """The body as text, in the charset of its content type; UTF-8 without one.
+
+        Raises:
+            UnicodeDecodeError: The body is not text in this charset.
+            LookupError: Python has no such charset.
+        """
+        from meshpass.testing._forms import parameter
+
+        return self.body.decode(parameter(self.headers.get("content-type", ""), "charset") or "utf-8")
+
+    def json(self) -> Any:  # noqa: ANN401 - as `json.loads` and httpx have it
+        """Return the body, read as JSON.
+
+        Raises:
+            ValueError: The body is not JSON.
+        """
+        return json.loads(self.body)
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields of a form, URL-encoded or multipart; of repeated ones the last.
+
+        Raises:
+            ValueError: The body is not a form.
+        """
+        from meshpass.testing._forms import form
+
+        return form(self.headers.get("content-type", ""), self.body)[0]
+
+    @property
+    def files(self) -> "dict[str, UploadedFile]":
+        """The files of a multipart form, by the names of their fields; of repeated ones the last.
+
+        Raises:
+            ValueError: The body is not a form.
+        """
+        from meshpass.testing._forms import form
+
+        return form(self.headers.get("content-type", ""), self.body)[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer to send.
+    """A response to send.
 
     Args:
         status: The HTTP status.
@@ -57,20 +113,20 @@ class Reply:
 
     @classmethod
     def json(cls, value: object, status: int = 200) -> Self:
-        """Make an answer of JSON."""
+        """Make a response of JSON."""
         return cls(status, json.dumps(value).encode(), {"content-type": "application/json"})
 
     @classmethod
     def text(cls, words: str, status: int = 200) -> Self:
-        """Make an answer of plain text; without words an empty one."""
+        """Make a response of plain text; without words an empty one."""
         return cls(status, words.encode(), {"content-type": "text/plain"} if words else {})
 
 
 class LocalServer:
-    """Serves on 127.0.0.1 from `start` to `close`, or as a context manager.
+    """Server on 127.0.0.1 from `start` to `close`, or as a context manager.
 
     Args:
-        respond: Makes the answer. It runs on a thread of its own for each connection.
+        respond: Makes the response. It runs on a thread of its own for each connection.
     """
 
     def __init__(self, respond: Callable[[Request], Reply]) -> None:
@@ -83,7 +139,7 @@ class LocalServer:
         """Where it listens, as `127.0.0.1:PORT`.
 
         Raises:
-            RuntimeError: it is not running.
+            RuntimeError: It is not running.
         """
         if self._server is None:
             raise RuntimeError("This fake is not running: use it in a `with` block, or call start().")
@@ -109,13 +165,13 @@ class LocalServer:
         self._server = self._thread = None
 
     def break_connections(self) -> None:
-        """Close every open connection from this side; new ones are welcome."""
+        """Close every open connection from this side; new ones are accepted."""
         if self._server is not None:
             self._server.break_connections()
 
 
 class Fake:
-    """A fake that serves on this machine from `start` to `close`, or as a context manager."""
+    """Fake that serves on this machine from `start` to `close`, or as a context manager."""
 
     def __init__(self) -> None:
         self._server = LocalServer(self._respond)
@@ -125,7 +181,7 @@ class Fake:
         """Where it listens, as `127.0.0.1:PORT`.
 
         Raises:
-            RuntimeError: it is not running.
+            RuntimeError: It is not running.
         """
         return self._server.address
 
@@ -177,7 +233,7 @@ class _Server(http.server.ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Stay quiet about callers that break off."""
+        """Print nothing about callers that break off."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -185,12 +241,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def handle_one_request(self) -> None:
-        """Serve a request of whatever method."""
-        self.raw_requestline = self.rfile.readline(65537)
+        """Serve one request of any method."""
+        self.raw_requestline = self.rfile.readline(_LONGEST_LINE)
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True
             return
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = self._body()
         reply = self.server.respond(Request(self.command, self.path, self._joined_headers(), body))
         self.send_response_only(reply.status)
         for name, value in {**reply.headers, "content-length": str(len(reply.body))}.items():
@@ -198,6 +254,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("transfer-encoding", "").lower():
+            return _read_chunks(self.rfile)
+        return self.rfile.read(int(self.headers.get("content-length", 0)))
 
     def _joined_headers(self) -> dict[str, str]:
         joined: dict[str, str] = {}
@@ -207,4 +268,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return joined
 
     def log_message(self, *args: object) -> None:
-        """Stay quiet."""
+        """Print nothing."""
+
+
+def _read_chunks(stream: BufferedIOBase) -> bytes:
+    """Read a chunked body up to its end (RFC 9112, section 7.1); extensions and trailers are dropped.
+
+    Raises:
+        ConnectionError: The body ended early, or its framing is broken.
+    """
+    parts = []
+    while size := _chunk_size(stream.readline(_LONGEST_LINE)):
+        part = stream.read(size)
+        if len(part) < size or stream.read(2) != b"\r\n":
+            raise ConnectionError("The chunked body ended early.")
+        parts.append(part)
+    while stream.readline(_LONGEST_LINE).strip():
+        pass
+    return b"".join(parts)
+
+
+def _chunk_size(line: bytes) -> int:
+    digits = line.partition(b";")[0].strip()
+    try:
+        return int(digits, 16)
+    except ValueError:
+        raise ConnectionError(f"A chunk begins with {digits[:20]!r} in place of its size.") from None
