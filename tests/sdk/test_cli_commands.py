@@ -3,18 +3,21 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jwt
 import meshpass.cli
 import pytest
+import typer.main
 from meshlab.cloud import secretmanager
 from meshpass.cli._app import app
-from meshpass.cli._exit import HELP, Exit
+from meshpass.cli._exit import MEANINGS, Exit
 from typer.testing import CliRunner, Result
 
 from .conftest import Seen, Server
@@ -327,12 +330,144 @@ def test_no_keys_yet_is_said(run: Run, tmp_path: Path) -> None:
     assert "Make the first one" in done.stderr
 
 
-def test_the_help_names_every_exit_code(run: Run) -> None:
-    shown = " ".join(run("--help").stdout.split())
+COMMANDS = [
+    (),
+    ("token",),
+    ("call",),
+    ("doctor",),
+    ("keys",),
+    *(("keys", name) for name in ("create", "jwks", "next", "promote", "retire", "revoke", "status")),
+]
 
-    for code in Exit:
-        assert f" {code.value} " in HELP.replace("\n", " ")
-    assert " ".join(HELP.split()) in shown
+
+def tree(command: Any, *names: str) -> dict[tuple[str, ...], Any]:  # noqa: ANN401 - typer's own click
+    found = {names: command}
+    for name, inner in getattr(command, "commands", {}).items():
+        found |= tree(inner, *names, name)
+    return found
+
+
+def flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_the_list_of_commands_is_complete() -> None:
+    assert set(tree(typer.main.get_command(app))) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_help_is_whole_and_names_every_exit_code(command: tuple[str, ...], columns: str) -> None:
+    done = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": columns})
+    shown = flat(done.stdout)
+    described = tree(typer.main.get_command(app))[command]
+
+    assert done.exit_code == Exit.OK
+    assert max(map(len, done.stdout.splitlines())) <= int(columns)
+    assert all("..." not in line.removeprefix("  ") or "$(" in line for line in done.stdout.splitlines()[1:])
+    assert "…" not in shown
+    assert flat(described.help) in shown
+    texts = [each.help for each in described.params]
+    texts += [inner.short_help for inner in getattr(described, "commands", {}).values()]
+    assert [text for text in texts if not text or flat(text) not in shown] == []
+    assert [code for code in Exit if f" {code.value} {MEANINGS[code]}" not in shown] == []
+
+
+def test_every_summary_is_the_first_sentence_of_the_commands_own_help() -> None:
+    for names, command in tree(typer.main.get_command(app)).items():
+        if names:
+            assert flat(command.help).startswith(command.short_help), names
+            assert command.short_help.endswith("."), names
+
+
+def test_no_option_shows_a_type_of_python(run: Run) -> None:
+    for command in COMMANDS:
+        shown = run(*command, "--help").stdout
+        options = shown.partition("Options:")[2].partition("Exit codes:")[0]
+        assert not re.search(r"<[a-z]|list\[", options), command
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version").stdout.startswith(f"meshpass {version('meshpass')} (Python 3.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["call", "/", "--timeout", "nan"], Exit.USAGE),
+        (["call", "/", "--timeout", "inf"], Exit.USAGE),
+        (["call", "nopath"], Exit.USAGE),
+        (["call", "/{a}", "--value", "a=\udcff"], Exit.USAGE),
+        (["call", "/", "--value", "json=1"], Exit.USAGE),
+        (["doctor", "/", "--timeout", "inf"], Exit.USAGE),
+        (["doctor", "nopath"], Exit.USAGE),
+        (["doctor", "--value", "a=b"], Exit.USAGE),
+        (["keys", "create", "--store", ""], Exit.SETTINGS),
+        (["keys", "create", "--store", "STORE", "--out", "/"], Exit.SETTINGS),
+        (["keys", "promote", "--store", "STORE", "--path", "nopath"], Exit.USAGE),
+        (["keys", "retire", "--store", "STORE", "--drain", "nan"], Exit.USAGE),
+        (["keys", "retire", "--store", "STORE", "--drain", "inf"], Exit.USAGE),
+        (["keys", "status", "--store", "STORE", "--path", "nopath"], Exit.USAGE),
+        (["keys", "status", "--store", "STORE", "--jwks", "NESTED"], Exit.SETTINGS),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_misuse_is_a_sentence_and_an_exit_code(
+    run: Run, server: Server, tmp_path: Path, arguments: list[str], code: Exit
+) -> None:
+    (tmp_path / "nested.json").write_text("[" * 100_000)
+    places = {"STORE": str(tmp_path / "keys"), "NESTED": str(tmp_path / "nested.json")}
+    done = run(*(places.get(argument, argument) for argument in arguments))
+
+    assert done.exit_code == code, done.stderr
+    assert done.stderr.count("\n") >= 1
+    assert server.seen == []
+
+
+@pytest.mark.parametrize("name", ["json", "params", "method", "path", "self", "timeout_s"])
+def test_a_placeholder_may_have_any_name(run: Run, server: Server, name: str) -> None:
+    assert run("call", f"/a/{{{name}}}", "--value", f"{name}=b/c").exit_code == Exit.OK
+    assert run("doctor", f"/a/{{{name}}}", "--value", f"{name}=b/c").exit_code == Exit.OK
+
+    assert [seen.target for seen in server.seen if "authorization" in seen.headers] == [
+        "/a/b%2Fc",
+        "/a/b%2Fc",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["token"], ["doctor", "--json"]], ids=" ".join)
+def test_an_output_that_cannot_be_written_is_said_in_one_line(
+    arguments: list[str], environ: dict[str, str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            env={**os.environ, **environ},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == Exit.FAILED
+    assert done.stderr == "meshpass: The output or a file cannot be used: No space left on device.\n"
+
+
+def test_a_closed_output_and_a_narrow_encoding_are_no_error(environ: dict[str, str], server: Server) -> None:
+    given = {**os.environ, **environ}
+    closed = subprocess.run(
+        ["sh", "-c", '"$0" token >&-', str(COMMAND)], env=given, capture_output=True, text=True, check=False
+    )
+    assert (closed.returncode, closed.stderr) == (Exit.OK, "")
+
+    narrow = subprocess.run(
+        [COMMAND, "token", "--issuer", "ü", "--json"],
+        env={**given, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in narrow.stderr
 
 
 def test_a_missing_extra_says_how_to_install_it(
@@ -343,7 +478,7 @@ def test_a_missing_extra_says_how_to_install_it(
     with pytest.raises(SystemExit) as ended:
         meshpass.cli.main()
     assert ended.value.code == 1
-    assert capsys.readouterr().err.endswith('pip install "meshpass[cli]"\n')
+    assert capsys.readouterr().err.endswith('Run `pip install "./sdk[cli]"` in a clone of the project.\n')
 
 
 def test_the_command_is_installed_and_starts_without_google_or_grpc() -> None:

@@ -39,6 +39,7 @@ def test_a_program_that_swallows_a_500_hides_nothing(pytester: pytest.Pytester) 
         pytester,
         """
         import pytest
+        from meshpass.testing import FakeGateway
 
         FUNCTIONS = [lambda _: pytest.fail("no"), lambda _: pytest.skip("no"), lambda _: 1 / 0]
 
@@ -47,10 +48,20 @@ def test_a_program_that_swallows_a_500_hides_nothing(pytester: pytest.Pytester) 
             meshpass_gateway.service = function
             with meshpass_gateway.client() as client:
                 client.get("/")
+
+        @pytest.fixture
+        def gateway():
+            with FakeGateway() as gateway:
+                yield gateway
+
+        def test_a_gateway_of_its_own(gateway):
+            gateway.service = lambda _: 1 / 0
+            with gateway.client() as client:
+                client.get("/")
         """,
     )
 
-    ran.assert_outcomes(failed=2, skipped=1)
+    ran.assert_outcomes(failed=3, skipped=1)
 
 
 def test_an_error_in_a_call_of_a_teardown_is_an_error_of_the_test(pytester: pytest.Pytester) -> None:

@@ -1,16 +1,18 @@
-"""The command `meshpass`: token, call, doctor, keys. Its own packages come with `meshpass[cli]`."""
+"""The command `meshpass`: token, call, doctor, keys. Its own packages come with the extra `cli`."""
 
 import sys
 
+from meshpass._install import install_hint
+
 
 def main() -> None:
-    """Run the command, or say how to install what it needs."""
+    """Run the command, or print how to install what it needs."""
     try:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ImportError:
         print(  # noqa: T201
-            'meshpass: the command needs packages that are not installed: pip install "meshpass[cli]"',
+            f"meshpass: The command needs packages that are not installed. {install_hint('cli')}",
             file=sys.stderr,
         )
         sys.exit(1)

@@ -6,8 +6,8 @@ import typer
 from rich.text import Text
 
 from meshpass.cli._exit import Exit
-from meshpass.cli._options import Given, path_values, with_settings
-from meshpass.cli._output import print_json, print_table, shown_claims
+from meshpass.cli._options import PATH_VALUES, Given, filled_path, with_settings
+from meshpass.cli._output import print_json, print_table, reported, shown_claims
 from meshpass.cli._probe import Finding, Probe
 from meshpass.cli._steps import diagnose
 
@@ -26,20 +26,27 @@ def doctor(
     path: Annotated[
         str | None,
         typer.Argument(
-            help="A call that this caller may make, such as /profile/{user_id}.", show_default=False
+            metavar="PATH",
+            help="A call that this caller may make, such as /profile/{user_id}.",
+            show_default=False,
         ),
     ] = None,
-    value: Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a placeholder in the path.")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Limit for each step, in seconds.")] = 5.0,
+    value: PATH_VALUES = None,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.1, max=3600, help="Limit for each step, in seconds.")
+    ] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as one JSON document.")] = False,
 ) -> None:
-    """Walk the way of a call step by step, and say which one is broken first, by which words, and what to do.
+    """Check the way of a call step by step, and show the first broken step, the words of the other side, and a fix.
 
     Settings, token source, token, address, connection, TLS, certificate, HTTP, then one GET with the token: is it
     accepted, does a policy allow the call, is there a route, does the service answer? Without PATH the last three
-    are not judged. The exit code is the broken step's.
+    are not judged. The exit code is that of the broken step.
     """
-    probe = Probe(given, path, path_values(value or []), timeout)
+    with reported(as_json=as_json):
+        # Wrong usage is reported before anything is asked.
+        filled = filled_path("/" if path is None else path, value)
+    probe = Probe(given, None if path is None else filled, timeout)
     findings = diagnose(probe)
     broken = next((finding for finding in findings if finding.state == "broken"), None)
     if as_json:

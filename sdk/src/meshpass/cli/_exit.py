@@ -1,4 +1,4 @@
-"""How the command ends: one exit code for each kind of trouble, so that a script can tell them apart."""
+"""Exit codes of the command: one for each kind of failure, so that a script can distinguish them."""
 
 from enum import IntEnum
 
@@ -58,14 +58,29 @@ _OF_ERRORS: tuple[tuple[type[MeshError], Exit], ...] = (
     (KeyLifecycleError, Exit.KEYS),
 )
 
-HELP = """Exit codes: 0 good · 1 the service answered 4xx or 5xx, or something else failed · 2 wrong usage ·
-3 settings · 4 token source or signing key · 5 address · 6 connection · 7 TLS · 8 certificate ·
-9 no usable HTTP answer · 10 token refused · 11 not allowed by policy · 12 no route ·
-13 no working service or no answer in time · 14 a step of a key's life refused, or the key store out of use."""
+MEANINGS = {
+    Exit.OK: "good",
+    Exit.FAILED: "the service answered 4xx or 5xx, or something else failed",
+    Exit.USAGE: "wrong usage",
+    Exit.SETTINGS: "settings are missing or wrong",
+    Exit.TOKEN_SOURCE: "the token source or the signing key cannot be used",
+    Exit.ADDRESS: "the gateway's name does not resolve",
+    Exit.CONNECT: "no connection to the gateway",
+    Exit.TLS: "no TLS with the gateway",
+    Exit.CERTIFICATE: "the gateway's certificate is not trusted",
+    Exit.HTTP: "no usable HTTP response",
+    Exit.TOKEN_REFUSED: "the mesh refused the token",
+    Exit.POLICY: "a policy does not allow the call",
+    Exit.ROUTE: "no route for this host and path",
+    Exit.UPSTREAM: "no working service, or no response in time",
+    Exit.KEYS: "a step of a key's life was refused, or the key store cannot be used",
+}
+# A line that is a backspace alone keeps the lines below it from being joined.
+HELP = "\b\nExit codes:\n" + "\n".join(f"  {code.value:>2}  {meaning}" for code, meaning in MEANINGS.items())
 
 
 def exit_code(error: MeshError) -> Exit:
-    """Return the exit code that this error ends the command with."""
+    """Return the exit code for an error that ends the command."""
     if error.code == "connection_lost":
         return Exit.HTTP
     return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), Exit.FAILED)

@@ -1,4 +1,4 @@
-"""`meshpass keys`: the life of a signing key."""
+"""`meshpass keys`: create, rotate and revoke signing keys."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import typer
 
 from meshpass._errors import ConfigurationError
 from meshpass.cli._exit import HELP
-from meshpass.cli._options import Given, path_values, with_settings
-from meshpass.cli._output import instant, note, print_json, print_table, reported
+from meshpass.cli._options import PATH_VALUES, Given, filled_path, with_settings
+from meshpass.cli._output import instant, note, print_json, print_table, register, reported
 from meshpass.keys import (
     DEFAULT_DRAIN_S,
     GatewayProof,
@@ -22,8 +22,10 @@ from meshpass.keys import (
     open_store,
 )
 
+SUMMARY = "Create, rotate and revoke signing keys: create, next, promote, retire; revoke a key that leaked."
+
 app = typer.Typer(
-    help="""The life of a signing key: create, next, promote, retire; revoke when one leaked.
+    help=f"""{SUMMARY}
 
     Publish before signing: `next` adds a key and prints the JWKS of both for the manifests; once that is applied,
     `promote` proves that the gateway accepts the new key, and only then lets callers sign with it; `retire` takes the
@@ -37,6 +39,7 @@ app = typer.Typer(
 _Store = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="projects/P/secrets/S in Secret Manager, or a directory. Left out: the secret of SIGNING_KEY_SECRET_ID,"
         " or the directory of SIGNING_KEY_FILE.",
         show_default=False,
@@ -44,7 +47,9 @@ _Store = Annotated[
 ]
 _Out = Annotated[
     Path | None,
-    typer.Option(help="Write the JWKS here too, such as infra/mesh/overlays/NAME/keys/enrichment.json."),
+    typer.Option(
+        metavar="FILE", help="Write the JWKS here too, such as infra/mesh/overlays/NAME/keys/enrichment.json."
+    ),
 ]
 _Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document: JWKS, versions, what to do next.")
@@ -52,17 +57,20 @@ _Json = Annotated[
 _Drain = Annotated[
     float,
     typer.Option(
+        metavar="SECONDS",
+        min=0,
+        max=31_536_000,
         help="For how many seconds after a promotion tokens of the old key may be in use: until callers have read"
-        " their key again, plus a token's lifetime, plus what clocks differ."
+        " their key again, plus a token's lifetime, plus the difference of clocks.",
     ),
 ]
-_Path = Annotated[str, typer.Option(help="A call that this caller may make, such as /profile/{user_id}.")]
-_Values = Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a placeholder in the path.")]
+_Path = Annotated[
+    str, typer.Option(metavar="PATH", help="A call that this caller may make, such as /profile/{user_id}.")
+]
 
 _APPLY = "Apply this JWKS to the mesh"
 
 
-@app.command()
 def create(store: _Store = None, out: _Out = None, as_json: _Json = False) -> None:
     """Make the first key, and the secret or directory for it, and print its JWKS."""
     with reported(as_json=as_json):
@@ -70,45 +78,43 @@ def create(store: _Store = None, out: _Out = None, as_json: _Json = False) -> No
         _give(keys, out, as_json, f"{_APPLY}; then callers may sign with {_signing_name(store)}.")
 
 
-@app.command()
 def jwks(store: _Store = None, out: _Out = None) -> None:
-    """Print the JWKS that the mesh must know now: the active key, the next and the previous one."""
+    """Print the JWKS that the mesh needs now: the active key, the next and the previous one."""
     with reported():
         _print_jwks(_ring(store).jwks(), out)
 
 
-@app.command("next")
 def next_key(store: _Store = None, out: _Out = None, as_json: _Json = False) -> None:
     """Add the next key, which does not sign yet, and print the JWKS of both."""
     with reported(as_json=as_json):
         _give(_ring(store).next(), out, as_json, f"{_APPLY}, then run `meshpass keys promote`.")
 
 
-@app.command()
 @with_settings
 def promote(
     *,
     given: Given,
     path: _Path,
-    value: _Values = None,
-    calls: Annotated[int, typer.Option(min=1, help="Calls that must pass, each on a new connection.")] = 5,
+    value: PATH_VALUES = None,
+    calls: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=1000, help="Calls that must pass, each on a new connection."),
+    ] = 5,
     drain: _Drain = DEFAULT_DRAIN_S,
     store: _Store = None,
     as_json: _Json = False,
 ) -> None:
     """Let callers sign with the next key, once calls with it through the gateway have proved that it is accepted.
 
-    Any answer of the service itself is a proof. Where the mesh refuses the key, nothing is changed.
+    Any response of the service itself is a proof. Where the mesh refuses the key, nothing is changed.
     """
-    values = path_values(value or [])
     with reported(as_json=as_json):
-        proof = GatewayProof(given.signed().settings(), path, values, calls)
+        proof = GatewayProof(given.signed().settings(), filled_path(path, value), {}, calls)
         keys = _ring(store, drain).promote(proof)
         when = instant((keys.promoted_at or 0) + drain)
         _report(keys, as_json, f"Proven by {calls} calls and promoted. After {when}: `meshpass keys retire`.")
 
 
-@app.command()
 def retire(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the old key's last token in place of refusing.")
@@ -120,12 +126,18 @@ def retire(
 ) -> None:
     """Take the previous key out, once its last tokens have expired, and print the JWKS without it."""
     with reported(as_json=as_json):
-        _give(_ring(store, drain).retire(wait=wait), out, as_json, f"{_APPLY}: the old key is done with.")
+        _give(
+            _ring(store, drain).retire(wait=wait),
+            out,
+            as_json,
+            f"{_APPLY}: the old key is not used any more.",
+        )
 
 
-@app.command()
 def revoke(
-    which: Annotated[str, typer.Argument(help="active, next, previous, a version's number or a kid.")],
+    which: Annotated[
+        str, typer.Argument(metavar="WHICH", help="active, next, previous, a version's number or a kid.")
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Take out the active key though no other can sign.")
     ] = False,
@@ -149,27 +161,32 @@ def revoke(
         )
 
 
-@app.command()
 @with_settings
 def status(
     *,
     given: Given,
-    path: Annotated[str | None, typer.Option(help="Ask the gateway too, by this call with each key.")] = None,
-    value: _Values = None,
+    path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Ask the gateway too, by this call with each key.")
+    ] = None,
+    value: PATH_VALUES = None,
     manifest: Annotated[
-        Path | None, typer.Option("--jwks", help="Compare with this JWKS file.", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(
+            "--jwks", metavar="FILE", help="Compare with this JWKS file.", exists=True, dir_okay=False
+        ),
     ] = None,
     store: _Store = None,
     as_json: _Json = False,
 ) -> None:
     """Show all versions: their kid, state and age, whether the JWKS has them and the gateway accepts them."""
     with reported(as_json=as_json):
+        filled = None if path is None else filled_path(path, value)
         ring = _ring(store)
         keys = ring.status()
         in_file = _kids_in(manifest) if manifest else None
         accepted: dict[int, KeyLifecycleError | None] = {}
-        if path is not None:
-            proof = GatewayProof(given.signed().settings(), path, path_values(value or []), calls=1)
+        if filled is not None:
+            proof = GatewayProof(given.signed().settings(), filled, {}, calls=1)
             accepted = dict(ring.probe(proof))
     rows = [_row(version, in_file, accepted) for version in keys.versions]
     if as_json:
@@ -178,11 +195,26 @@ def status(
         _print_status(rows, published="in JWKS" if manifest else "published")
 
 
+register(app, create)
+register(app, jwks)
+register(app, next_key, "next")
+register(app, promote)
+register(app, retire)
+register(app, revoke)
+register(app, status)
+
+
 def _ring(store: str | None, drain_s: float = DEFAULT_DRAIN_S) -> KeyRing:
-    name = store or _store_of_environment()
+    name = _named(store)
     if store is None and name.startswith("projects/") and not name.endswith("/versions/active"):
         note(f"SIGNING_KEY_SECRET_ID is {name}: callers follow a promotion only by .../versions/active.")
     return KeyRing(open_store(name), drain_s=drain_s)
+
+
+def _named(store: str | None) -> str:
+    if store is not None and not store.strip():
+        raise ConfigurationError("--store is empty.")
+    return _store_of_environment() if store is None else store
 
 
 def _store_of_environment() -> str:
@@ -197,12 +229,12 @@ def _store_of_environment() -> str:
 
 
 def _signing_name(store: str | None) -> str:
-    name = (store or _store_of_environment()).partition("/versions/")[0]
+    name = _named(store).partition("/versions/")[0]
     return f"{name}/versions/active" if name.startswith("projects/") else str(Path(name) / "active.pem")
 
 
 def _give(keys: Keys, out: Path | None, as_json: bool, next_step: str) -> None:
-    """Print what a step that changed the JWKS leaves behind."""
+    """Print the result of a step that changed the JWKS."""
     if as_json:
         if out:
             _write(keys.jwks(), out)
@@ -213,7 +245,7 @@ def _give(keys: Keys, out: Path | None, as_json: bool, next_step: str) -> None:
 
 
 def _report(keys: Keys, as_json: bool, next_step: str) -> None:
-    """Print what a step that left the JWKS alone leaves behind."""
+    """Print the result of a step that did not change the JWKS."""
     if as_json:
         _print_document(keys, next_step)
     else:
@@ -233,7 +265,7 @@ def _print_jwks(document: object, out: Path | None) -> None:
 
 
 def _write(document: object, out: Path) -> None:
-    fresh = out.with_name(f".{out.name}.{os.getpid()}")
+    fresh = out.parent / f".{out.name}.{os.getpid()}"
     try:
         fresh.write_text(json.dumps(document, indent=2) + "\n")
         fresh.replace(out)
@@ -247,7 +279,7 @@ def _write(document: object, out: Path) -> None:
 def _kids_in(manifest: Path) -> set[str]:
     try:
         return {key["kid"] for key in json.loads(manifest.read_text())["keys"]}
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as exc:
         raise ConfigurationError(f"--jwks {manifest} is not a JWKS whose keys all have a kid.") from exc
 
 

@@ -1,4 +1,4 @@
-"""The settings of a command: the environment, and an option for each variable that replaces it."""
+"""Settings of a command: the environment, and an option for each variable that replaces it."""
 
 import inspect
 import os
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from meshpass._call.path import fill_path
 from meshpass._errors import ConfigurationError
 from meshpass._settings import GOOGLE, SIGNED_JWT, Settings
 
@@ -16,25 +17,42 @@ if TYPE_CHECKING:
     from meshpass._token import TokenSource
 
 _PANEL = "Settings"
+# Option: variable, kind of value, help.
 _VARIABLES = {
-    "gateway_url": ("GKE_GATEWAY_URL", "Scheme, address and optional port of the gateway."),
-    "gateway_host": ("GKE_GATEWAY_HOST", "The service's virtual host."),
-    "gateway_ca_file": ("GKE_GATEWAY_CA_FILE", "PEM bundle of the CA that signed the gateway's certificate."),
-    "issuer": ("JWT_ISSUER", "The token's iss."),
-    "audience": ("JWT_AUDIENCE", "The token's aud."),
-    "scope": ("JWT_SCOPE", "The token's scope."),
-    "subject": ("JWT_SUBJECT", "The token's sub; else the issuer."),
-    "key_file": ("SIGNING_KEY_FILE", "The signing key's PEM file."),
-    "key_secret": ("SIGNING_KEY_SECRET_ID", "projects/P/secrets/S/versions/V of the signing key."),
+    "gateway_url": ("GKE_GATEWAY_URL", "URL", "Scheme, address and optional port of the gateway."),
+    "gateway_host": ("GKE_GATEWAY_HOST", "HOST", "The service's virtual host."),
+    "gateway_ca_file": (
+        "GKE_GATEWAY_CA_FILE",
+        "FILE",
+        "PEM bundle of the CA that signed the gateway's certificate.",
+    ),
+    "issuer": ("JWT_ISSUER", "TEXT", "The token's iss."),
+    "audience": ("JWT_AUDIENCE", "TEXT", "The token's aud."),
+    "scope": ("JWT_SCOPE", "TEXT", "The token's scope."),
+    "subject": ("JWT_SUBJECT", "TEXT", "The token's sub; else the issuer."),
+    "key_file": ("SIGNING_KEY_FILE", "FILE", "The signing key's PEM file."),
+    "key_secret": ("SIGNING_KEY_SECRET_ID", "NAME", "projects/P/secrets/S/versions/V of the signing key."),
 }
+
+PATH_VALUES = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Value of a placeholder in the path; repeatable."),
+]
+QUERY = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of the query; repeatable.")
+]
+CALL_TIMEOUT = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", min=0.001, max=86_400, help="Limit for the whole call, in seconds."),
+]
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a command was given to find the gateway and the caller's identity with.
+    """Settings that a command was given, to find the gateway and the caller's identity.
 
     Args:
-        environ: The environment's variables, with those options in their place that were given.
+        environ: The environment's variables; an option that was given replaces its variable.
         google: Whether the caller's token is a Google ID token.
         impersonate: The service account whose ID token that is; the found identity's own when None.
     """
@@ -44,19 +62,19 @@ class Given:
     impersonate: str | None = None
 
     def __post_init__(self) -> None:
-        """Take the identity from the environment where no option says it."""
+        """Take the identity from the environment where no option names it."""
         if self.environ.get("IDENTITY") == GOOGLE:
             object.__setattr__(self, "google", True)
 
     def signed(self) -> "Given":
-        """Return the same for a token that is signed here, whatever the environment says."""
+        """Return the same for a token that is signed here, also where the environment says `google`."""
         return Given({**self.environ, "IDENTITY": SIGNED_JWT})
 
     def settings(self) -> Settings:
         """Return the settings.
 
         Raises:
-            ConfigurationError: some are missing or wrong; it lists all of them.
+            ConfigurationError: Some are missing or wrong; it lists all of them.
         """
         if self.impersonate and not self.google:
             raise ConfigurationError(
@@ -74,7 +92,7 @@ class Given:
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of `_VARIABLES`, and pass what came of them as its argument `given`."""
+    """Give a command the options of `_VARIABLES`, and pass the result as its argument `given`."""
 
     def wrapper(**values: Any) -> None:  # noqa: ANN401
         chosen = {_VARIABLES[name][0]: values.pop(name) for name in _VARIABLES}
@@ -84,10 +102,15 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     hints = get_type_hints(command, include_extras=True)
     own = inspect.signature(command).parameters.values()
     parameters = [each.replace(annotation=hints[each.name]) for each in own if each.name != "given"]
-    parameters += [_option(name, variable, text) for name, (variable, text) in _VARIABLES.items()]
+    parameters += [_option(name, *described) for name, described in _VARIABLES.items()]
     parameters += [
         _keyword("google", False, bool, typer.Option("--google", help=_GOOGLE, rich_help_panel=_PANEL)),
-        _keyword("impersonate", None, str | None, typer.Option(help=_IMPERSONATE, rich_help_panel=_PANEL)),
+        _keyword(
+            "impersonate",
+            None,
+            str | None,
+            typer.Option(metavar="ACCOUNT", help=_IMPERSONATE, rich_help_panel=_PANEL),
+        ),
     ]
     wrapper.__name__ = command.__name__
     wrapper.__doc__ = command.__doc__
@@ -100,12 +123,12 @@ _GOOGLE = "Call with a Google ID token for the audience, in place of a signed on
 _IMPERSONATE = "With --google: the service account whose ID token to get."
 
 
-def _option(name: str, variable: str, text: str) -> inspect.Parameter:
+def _option(name: str, variable: str, kind: str, text: str) -> inspect.Parameter:
     return _keyword(
         name,
         None,
         str | None,
-        typer.Option(help=f"{text} [{variable}]", rich_help_panel=_PANEL, show_default=False),
+        typer.Option(metavar=kind, help=f"{text} [{variable}]", rich_help_panel=_PANEL, show_default=False),
     )
 
 
@@ -127,7 +150,7 @@ def path_values(pairs: list[str]) -> dict[str, str]:
     """Read `NAME=VALUE` pairs.
 
     Raises:
-        typer.BadParameter: one has no name or no `=`.
+        typer.BadParameter: One has no name or no `=`.
     """
     values = {}
     for pair in pairs:
@@ -136,6 +159,20 @@ def path_values(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter("write it as NAME=VALUE, such as user_id=u-1001")
         values[name] = value
     return values
+
+
+def filled_path(template: str, pairs: list[str] | None) -> str:
+    """Return a path with its placeholders filled, so that any name may be one, `json` and `params` too.
+
+    Args:
+        template: The path, such as `/profile/{user_id}`.
+        pairs: `NAME=VALUE` for each placeholder.
+
+    Raises:
+        typer.BadParameter: A pair is malformed.
+        InvalidRequest: The path cannot be sent, or values are missing or left over.
+    """
+    return fill_path(template, path_values(pairs or []))
 
 
 def ca_name(settings: Settings) -> str:

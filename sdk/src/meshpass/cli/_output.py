@@ -1,4 +1,4 @@
-"""What the command prints: tables for people, JSON for machines, and never a key.
+"""Output of the command: tables for people, JSON for machines, and never a key.
 
 Only `meshpass token` prints a token. Colours go to a terminal alone, and not with NO_COLOR.
 """
@@ -6,7 +6,7 @@ Only `meshpass token` prints a token. Colours go to a terminal alone, and not wi
 import base64
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -17,14 +17,20 @@ from rich.text import Text
 
 from meshpass._errors import MeshError
 from meshpass._token import Token
-from meshpass.cli._exit import Exit, exit_code
+from meshpass.cli._exit import HELP, Exit, exit_code
 
 # Without a terminal there is no width to fit into; a table must not be cut or folded for it.
 _WIDTH_IN_A_PIPE = 200
 
 
+def register(app: typer.Typer, command: Callable[..., None], name: str | None = None) -> None:
+    """Add a command whose help names the exit codes, and whose summary in the list of commands is never cut."""
+    summary = " ".join((command.__doc__ or "").partition("\n\n")[0].split())
+    app.command(name, short_help=summary, epilog=HELP)(command)
+
+
 def on_terminal() -> bool:
-    """Tell whether a person reads what goes to stdout."""
+    """Return whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -46,7 +52,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> N
 
 
 def note(text: str) -> None:
-    """Say something to a person, on stderr, so that stdout holds the result alone."""
+    """Print a line for a person, on stderr, so that stdout holds the result alone."""
     typer.echo(text, err=True)
 
 
@@ -62,7 +68,7 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
             note(f"meshpass: {error}")
         raise typer.Exit(exit_code(error)) from error
     except BrokenPipeError:
-        # Whoever read our output has enough of it.
+        # The reader of the output has closed it.
         sys.stdout = None
         raise typer.Exit(Exit.FAILED) from None
 
@@ -83,7 +89,7 @@ def error_fields(error: MeshError) -> dict[str, object]:
 
 
 def claims_of(token: Token) -> dict[str, object]:
-    """Return what a token says, its `kid` and algorithm too; the signature is not checked and not returned."""
+    """Return a token's claims, its `kid` and algorithm too; the signature is not checked and not returned."""
     try:
         header, payload = (_segment(part) for part in token.value.split(".")[:2])
     except (ValueError, TypeError):

@@ -1,9 +1,9 @@
-"""What one walk of `meshpass doctor` carries from step to step, and what a step may find."""
+"""State of one run of `meshpass doctor`, and what a step may find."""
 
 import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from meshpass._address import Address, Origin, parse_address, parse_origin
 from meshpass._client import Client
@@ -22,14 +22,14 @@ State = Literal["good", "broken", "skipped", "not tried"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one step.
+    """Result of one step.
 
     Attributes:
         step: Its name.
-        state: What came of it.
-        exit_code: What the command exits with where this step is broken.
+        state: Its result.
+        exit_code: The command's exit code where this step is broken.
         says: What was found, one sentence.
-        words: Whatever the other side said, in its own words.
+        words: The message of the other side, as it was sent.
         fix: What to do.
     """
 
@@ -42,7 +42,7 @@ class Finding:
 
 
 class Broken(Exception):  # noqa: N818
-    """A step's verdict: what is broken, by which words, and what to do."""
+    """Raised by a step that is broken: what is broken, the other side's words, and what to do."""
 
     def __init__(self, says: str, *, words: str = "", fix: str, code: Exit | None = None) -> None:
         super().__init__(says)
@@ -50,23 +50,21 @@ class Broken(Exception):  # noqa: N818
 
 
 class Skipped(Exception):  # noqa: N818
-    """A step that does not apply here, and why."""
+    """Raised by a step that does not apply here, with the reason."""
 
 
 @dataclass
 class Probe:
-    """One walk: what it was given, and what its steps have found so far.
+    """One run: what it was given, and what its steps have found so far.
 
     Args:
         given: The settings to be read.
-        path: The path template to call; None to call `/` and judge no more than the token.
-        values: A value for each placeholder.
+        path: The path to call; None to call `/` and judge no more than the token.
         timeout_s: Limit for each step, in seconds.
     """
 
     given: Given
     path: str | None
-    values: dict[str, str]
     timeout_s: float
     claims: dict[str, object] = field(default_factory=dict)
     skew_s: float = 0.0
@@ -101,7 +99,7 @@ class Probe:
 
     @property
     def outcome(self) -> "httpx.Response | MeshError":
-        """What came of one real call, made once."""
+        """The result of one real call, made once."""
         if self._outcome is None:
             self._outcome = self._call()
         return self._outcome
@@ -116,7 +114,6 @@ class Probe:
 
     def _call(self) -> "httpx.Response | MeshError":
         found = self.settings
-        values: dict[str, Any] = dict(self.values)
         try:
             with Client(
                 found.base_url,
@@ -125,6 +122,6 @@ class Probe:
                 ca_file=found.ca_file,
                 timeout_s=self.timeout_s,
             ) as client:
-                return client.get(self.path or "/", **values)
+                return client.get(self.path or "/")
         except MeshError as exc:
             return exc

@@ -1,7 +1,8 @@
-"""The steps between this machine and a service in the mesh, in the order in which a call takes them.
+"""Steps between this machine and a service in the mesh, in the order in which a call takes them.
 
 Each step is a small function: it returns what it found, or raises `Broken`, `Skipped` or the package's own error.
-The gateway's filters decide in the order token, policy, route: a missing route shows only to whom both let pass.
+The gateway's filters decide in the order token, policy, route: a missing route shows only to a caller that passes the
+other two.
 """
 
 import http.client
@@ -77,7 +78,7 @@ def source(probe: Probe) -> str:
 
 
 def token(probe: Probe) -> str:
-    """Does it hand out a token?"""
+    """Does it give a token?"""
     made = probe.source.token()
     probe.claims = claims_of(made)
     return f"good for another {made.expires_at - time.time():.0f} s"

@@ -19,9 +19,9 @@ def token(
 ) -> None:
     """Print the caller's token into a pipe, or its claims on a terminal.
 
-    A token is a secret for as long as it lives, so that a terminal shows its claims alone:
+    A token is a secret until it expires, so that a terminal shows its claims alone. An example of a pipe:
 
-        curl -H "Authorization: Bearer $(meshpass token)" ...
+    curl -H "Authorization: Bearer $(meshpass token)" ...
     """
     with reported(as_json=as_json):
         made = given.token_source(given.settings()).token()

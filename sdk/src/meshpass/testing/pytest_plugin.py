@@ -4,6 +4,7 @@ Nothing of meshpass but this file is loaded until a test asks for one of them, o
 """
 
 import shutil
+import sys
 import tempfile
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -63,15 +64,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_runtest_call(item: pytest.Item) -> "Generator[None, Any, None]":
     """Let a test fail with what its own functions behind the gateway raised, whatever the client made of it."""
     outcome = yield
-    gateway = _gateway_of(item)
-    if gateway is None:
-        return
-    try:
-        gateway.raise_error()
-    except BaseException as error:  # noqa: BLE001 - `pytest.fail` and `pytest.skip` raise such
-        if error.__context__ is None and outcome.excinfo is not None:
-            error.__context__ = outcome.excinfo[1]
-        outcome.force_exception(error)
+    for gateway in _gateways_of(item):
+        try:
+            gateway.raise_error()
+        except BaseException as error:  # noqa: BLE001 - `pytest.fail` and `pytest.skip` raise such
+            if error.__context__ is None and outcome.excinfo is not None:
+                error.__context__ = outcome.excinfo[1]
+            outcome.force_exception(error)
 
 
 @pytest.fixture
@@ -116,8 +115,11 @@ def meshpass_metadata(monkeypatch: pytest.MonkeyPatch) -> "Iterator[FakeMetadata
     forget_tokens()
 
 
-def _gateway_of(item: pytest.Item) -> "FakeGateway | None":
-    """Return the gateway that a test used: its fixture's, or that of the whole run."""
-    started = item.config.stash.get(_started, None)
-    found: FakeGateway | None = getattr(item, "funcargs", {}).get("meshpass_gateway", started)
-    return found
+def _gateways_of(item: pytest.Item) -> "list[FakeGateway]":
+    """Return the gateways among the test's fixtures, and that of the whole run."""
+    module = sys.modules.get("meshpass.testing._fake_gateway")
+    if module is None:
+        return []
+    fixtures = getattr(item, "funcargs", {})
+    found = [*fixtures.values(), item.config.stash.get(_started, None)]
+    return [value for value in found if isinstance(value, module.FakeGateway)]
