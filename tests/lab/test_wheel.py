@@ -1,4 +1,4 @@
-"""`pip install meshlab` alone: a wheel in an environment of its own is the whole bench, and nothing of the lab."""
+"""The package meshlab alone: a wheel in an environment of its own is the whole bench, and nothing of the lab."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_nothing_of_the_lab_is_installed_and_the_lab_says_how_to_get_it(run: Run
     assert run("python", "-c", found).stdout.strip() == "[]"
     done = run("meshlab", "demo", "--project", str(ROOT))
     assert done.returncode == 1
-    assert done.stderr.endswith('pip install "meshlab[lab]"\n')
+    assert done.stderr.endswith('Run `pip install "./lab[lab]"` in a clone of the project.\n')
 
 
 def test_cases_run_in_a_directory_without_a_checkout(run: Run, tmp_path: Path) -> None:

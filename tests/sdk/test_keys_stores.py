@@ -270,7 +270,7 @@ def test_secret_manager_out_of_reach_is_worth_another_try(monkeypatch: pytest.Mo
 def test_without_googles_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "google.cloud.secretmanager_v1", None)
 
-    with pytest.raises(KeyLifecycleError, match=r"meshpass\[secretmanager\]"):
+    with pytest.raises(KeyLifecycleError, match=r"\./sdk\[secretmanager\]"):
         SecretManagerKeyStore(SECRET).load()
 
 

@@ -245,4 +245,4 @@ def test_without_the_extra_the_error_says_what_to_install(missing: str) -> None:
 
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
-    assert "Install `meshpass[secretmanager]`" in ran.stdout
+    assert 'pip install "./sdk[secretmanager]"' in ran.stdout

@@ -151,7 +151,7 @@ def run(options: argparse.Namespace, timing: Timing | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rich":
             raise
-        sys.stderr.write("This command needs rich: pip install 'meshpass-function[cli]'\n")
+        sys.stderr.write("This command needs the package rich. Run `pip install 'rich>=15'`.\n")
         return _USAGE
     report = Report()
     interrupts = Interrupts()

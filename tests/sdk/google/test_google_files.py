@@ -439,7 +439,7 @@ def test_without_google_auth_a_file_says_what_to_install(
     error = _refused()
 
     assert "is used by google-auth, which is not installed" in str(error)
-    assert "meshpass[google]" in error.hint
+    assert 'pip install "./sdk[google]"' in error.hint
 
 
 # Arguments.

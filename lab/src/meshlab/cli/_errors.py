@@ -65,8 +65,8 @@ def lab_extra(command: str) -> Iterator[None]:
         if (error.name or "").partition(".")[0] not in _LAB_PACKAGES:
             raise
         raise LabError(
-            f"`meshlab {command}` needs packages that are not installed ({error.name}):"
-            ' pip install "meshlab[lab]"'
+            f"`meshlab {command}` needs packages that are not installed ({error.name})."
+            ' Run `pip install "./lab[lab]"` in a clone of the project.'
         ) from None
 
 

@@ -130,9 +130,11 @@ def _client() -> "SecretManagerServiceClient":
 
 
 def _missing_extra() -> SigningKeyError:
+    from meshpass._install import install_hint
+
     return SigningKeyError(
         "The signing key is in Secret Manager, but Google's client for it is not installed.",
-        hint="Install `meshpass[secretmanager]`, or mount the secret as a file and name that file.",
+        hint=f"{install_hint('secretmanager')} Or mount the secret as a file and name that file.",
     )
 
 

@@ -110,8 +110,10 @@ def through_google_auth(web: "Web", where: str, hint: str, work: Callable[[], _R
     try:
         return work()
     except ImportError:
+        from meshpass._install import install_hint
+
         raise IdentityError(
-            f"{where} is used by google-auth, which is not installed.", hint="Install `meshpass[google]`."
+            f"{where} is used by google-auth, which is not installed.", hint=install_hint("google")
         ) from None
     except IdentityError:
         raise
