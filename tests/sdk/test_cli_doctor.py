@@ -248,7 +248,7 @@ def test_a_port_that_takes_connections_and_says_nothing(doctor: Doctor) -> None:
         report = doctor(f"http://127.0.0.1:{silent.getsockname()[1]}", "--timeout", "0.2")
 
     assert report.exit_code == Exit.HTTP
-    assert "gave no HTTP answer" in report.broken["says"]
+    assert "gave no HTTP response" in report.broken["says"]
 
 
 ENVOY = {"server": "istio-envoy"}

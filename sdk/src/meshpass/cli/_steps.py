@@ -40,7 +40,7 @@ _WRONG_NAME = (62, 64)
 
 
 def diagnose(probe: Probe) -> list[Finding]:
-    """Take the steps up to the first broken one."""
+    """Run the steps up to the first broken one."""
     findings: list[Finding] = []
     for name, code, step in STEPS:
         if any(finding.state == "broken" for finding in findings):
@@ -62,13 +62,13 @@ def diagnose(probe: Probe) -> list[Finding]:
 
 
 def settings(probe: Probe) -> str:
-    """Are all settings there and well-formed?"""
+    """Check that all settings are there and well-formed."""
     found = probe.settings
     return f"{found.base_url} at {found.address}, {ca_name(found) if probe.origin.scheme == 'https' else 'no TLS'}"
 
 
 def source(probe: Probe) -> str:
-    """Which source of tokens was chosen, and why?"""
+    """Name the source of tokens that was chosen, and why."""
     if probe.given.google:
         found = probe.source.origin()  # type: ignore[attr-defined]
         return f"Google ID token ({found.kind}: {found.detail}), because {found.why}"
@@ -78,14 +78,14 @@ def source(probe: Probe) -> str:
 
 
 def token(probe: Probe) -> str:
-    """Does it give a token?"""
+    """Check that the source gives a token."""
     made = probe.source.token()
     probe.claims = claims_of(made)
     return f"good for another {made.expires_at - time.time():.0f} s"
 
 
 def address(probe: Probe) -> str:
-    """Does the gateway's name resolve?"""
+    """Check that the gateway's name resolves."""
     host = probe.address.host
     if is_ip(host):
         return f"{host} needs no DNS"
@@ -101,7 +101,7 @@ def address(probe: Probe) -> str:
 
 
 def connection(probe: Probe) -> str:
-    """Does anything listen there?"""
+    """Check that something listens there."""
     started = time.monotonic()
     try:
         probe.connected().close()
@@ -125,9 +125,9 @@ def connection(probe: Probe) -> str:
 
 
 def tls(probe: Probe) -> str:
-    """Does the gateway speak TLS for this host?"""
+    """Check that the gateway speaks TLS for this host."""
     _needs_tls(probe)
-    # Only to tell a failing handshake from an untrusted certificate; nothing is sent on this connection.
+    # Distinguishes a failing handshake from an untrusted certificate; nothing is sent on this connection.
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -149,7 +149,7 @@ def tls(probe: Probe) -> str:
 
 
 def certificate(probe: Probe) -> str:
-    """Is the certificate from a trusted authority, for this name, and in date?"""
+    """Check that the certificate is from a trusted authority, for this name, and in date."""
     _needs_tls(probe)
     try:
         context = ssl.create_default_context(cafile=probe.settings.ca_file)
@@ -169,20 +169,20 @@ def certificate(probe: Probe) -> str:
 
 
 def http_answer(probe: Probe) -> str:
-    """Does it speak HTTP? Asked without the token, which must not go to a port of another kind."""
+    """Check that it speaks HTTP. The token is not sent: it must not go to a port of another kind."""
     scheme, host = probe.origin.scheme, probe.origin.host
     context = ssl.create_default_context(cafile=probe.settings.ca_file) if scheme == "https" else None
     asked = http.client.HTTPConnection(host, probe.origin.port, timeout=probe.timeout_s)
     try:
         asked.sock = probe.secured(context) if context else probe.connected()
         asked.request("GET", "/", headers={"Host": probe.origin.url.partition("://")[2]})
-        answer = asked.getresponse()
-        date = answer.getheader("date")
+        response = asked.getresponse()
+        date = response.getheader("date")
         if date:
             probe.skew_s = time.time() - parsedate_to_datetime(date).timestamp()
     except (OSError, http.client.HTTPException, ValueError) as exc:
         raise Broken(
-            f"{probe.address} gave no HTTP answer.",
+            f"{probe.address} gave no HTTP response.",
             words=str(getattr(exc, "strerror", None) or type(exc).__name__),
             fix="Check that this port is the gateway's HTTP port"
             + (", and whether it speaks TLS (https:// in GKE_GATEWAY_URL)." if scheme == "http" else "."),
@@ -190,11 +190,11 @@ def http_answer(probe: Probe) -> str:
     finally:
         asked.close()
     clock = f"; this clock is {probe.skew_s:+.0f} s off" if abs(probe.skew_s) > _ENVOY_SKEW_S else ""
-    return f"answers {answer.status} to a call without a token, as {answer.getheader('server', 'no name')}{clock}"
+    return f"answers {response.status} to a call without a token, as {response.getheader('server', 'no name')}{clock}"
 
 
 def exchange(probe: Probe) -> str:
-    """Does one real call come back with an answer that the later steps can judge?"""
+    """Check that one real call gets a response that the later steps can judge."""
     outcome = probe.outcome
     judged = (TokenRefused, NotAllowed, NoRoute, UpstreamUnavailable, MeshTimeout)
     too_early = (GatewayUnreachable, GatewayTLSError, BadResponse)
@@ -206,7 +206,7 @@ def exchange(probe: Probe) -> str:
 
 
 def token_accepted(probe: Probe) -> str:
-    """Do gateway and workload accept the token?"""
+    """Check that gateway and workload accept the token."""
     outcome = probe.outcome
     if isinstance(outcome, TokenRefused):
         clock = (
@@ -223,7 +223,7 @@ def token_accepted(probe: Probe) -> str:
 
 
 def policy(probe: Probe) -> str:
-    """Does a policy allow this caller this call?"""
+    """Check that a policy allows this caller this call."""
     outcome = probe.outcome
     if isinstance(outcome, NotAllowed):
         _needs_path(probe, "the mesh does not allow GET /")
@@ -237,7 +237,7 @@ def policy(probe: Probe) -> str:
 
 
 def route(probe: Probe) -> str:
-    """Is there a route for this host and path?"""
+    """Check that there is a route for this host and path."""
     outcome = probe.outcome
     if isinstance(outcome, NoRoute):
         _needs_path(probe, "the mesh has no route for /")
@@ -247,7 +247,7 @@ def route(probe: Probe) -> str:
 
 
 def service(probe: Probe) -> str:
-    """Does the service itself answer?"""
+    """Check that the service itself answers."""
     outcome = probe.outcome
     if isinstance(outcome, RequestRefused):
         _needs_path(probe, "")

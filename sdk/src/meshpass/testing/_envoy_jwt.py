@@ -1,4 +1,4 @@
-"""Taking a token apart as Envoy's jwt_verify_lib does: what it checks, in which order, with which words."""
+"""Parser of tokens that follows Envoy's jwt_verify_lib: the same checks, order and words."""
 
 import base64
 import json
@@ -15,11 +15,11 @@ _UINT64_LIMIT = 2.0**64
 
 
 class Refused(Exception):  # noqa: N818
-    """The token is refused.
+    """Raised for a token that is refused.
 
     Args:
-        words: Envoy's own.
-        status: The answer's HTTP status.
+        words: Envoy's own words.
+        status: The response's HTTP status.
     """
 
     def __init__(self, words: str, *, status: int = 401) -> None:
@@ -44,12 +44,12 @@ class Jwt:
 
 
 def parse(token: str) -> Jwt:
-    """Take a token apart.
+    """Split a token into its parts.
 
     Raises:
-        Refused: it has not the form of a token that Envoy reads.
+        Refused: It has not the form of a token that Envoy reads.
     """
-    # Empty sections do not count: a token with a dot too many at either end is as good as without it.
+    # Empty sections do not count: Envoy accepts a token with a dot too many at either end.
     parts = [part for part in token.split(".") if part]
     if len(parts) != 3:
         raise Refused("Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections")
@@ -80,7 +80,7 @@ def parse(token: str) -> Jwt:
 
 
 def _decode(part: str, name: str) -> bytes:
-    # Abseil's decoder skips white space, takes padding where it is exact, and minds no stray last bits.
+    # Abseil's decoder skips white space, accepts exact padding, and ignores unused last bits.
     match = _BASE64URL.fullmatch(re.sub(r"[ \t\n\v\f\r]", "", part))
     digits, padding = match.groups() if match else ("", "?")
     missing = -len(digits) % 4
@@ -106,7 +106,7 @@ def _json_object(data: bytes, name: str) -> dict[str, object]:
 
     try:
         text = data.decode()
-        # Not strict: like Envoy's parser this one minds no control character within a text.
+        # Not strict: like Envoy's parser this one accepts control characters within a text.
         value = json.loads(
             text, strict=False, object_pairs_hook=unique, parse_float=finite, parse_constant=refuse
         )

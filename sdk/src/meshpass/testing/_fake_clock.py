@@ -1,10 +1,10 @@
-"""Time that stands still until a test moves it."""
+"""Clock that stands still until a test moves it."""
 
 _ANY_MOMENT_S = 1_800_000_000.0
 
 
 class FakeClock:
-    """Wall and monotonic time in one. Calling it returns the wall's time, as `time.time` does.
+    """Clock with wall and monotonic time in one. Calling it returns the wall's time, as `time.time` does.
 
     Args:
         now_s: The wall clock at the start, in POSIX seconds.
@@ -30,7 +30,7 @@ class FakeClock:
         """Let time pass on both clocks.
 
         Raises:
-            ValueError: time would run backwards.
+            ValueError: Time would run backwards.
         """
         if seconds < 0:
             raise ValueError(f"Time cannot pass backwards ({seconds} s); use jump() to set the wall clock.")

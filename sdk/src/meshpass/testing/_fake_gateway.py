@@ -1,4 +1,4 @@
-"""The mesh as its callers see it: a gateway that verifies, allows, routes, or answers in the service's place."""
+"""Fake of the mesh as its callers see it: it verifies, allows, routes, or answers in the service's place."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from meshpass.testing._throwaway_key import ThrowawayKey
 
 
 class FakeGateway(Fake, FakeHost):
-    """A gateway on this machine that answers as the mesh's Envoy does: same order, statuses, words and headers.
+    """Gateway on this machine that answers as the mesh's Envoy does: same order, statuses, words and headers.
 
     First the token (401, or 403 for its audience), then `allow` (403 `RBAC: access denied`), then the route (an
     empty 404), then the service. It speaks plain HTTP, which meshpass allows on loopback.

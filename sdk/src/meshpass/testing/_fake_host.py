@@ -1,4 +1,4 @@
-"""One virtual host behind the fake gateway: its tokens, policy, route, service, and clients that call it."""
+"""Virtual host behind the fake gateway: its tokens, policy, route, service, and clients that call it."""
 
 import threading
 import time
@@ -48,7 +48,7 @@ Service = Callable[[MeshRequest], Reply]
 
 
 class FakeHost:
-    """One virtual host of a `FakeGateway`, made by `FakeGateway.host`. The gateway itself is its own first host.
+    """Virtual host of a `FakeGateway`, made by `FakeGateway.host`. The gateway itself is its own first host.
 
     Attributes:
         name: The virtual host's name, such as `orders.internal`.
@@ -141,7 +141,7 @@ class FakeHost:
         )
 
     def fail(self, times: int = 1, *, status: int = 503, retry_after_s: int | None = None) -> None:
-        """Answer the next requests in the service's place, as Envoy would, before anything else is looked at.
+        """Answer the next requests in the service's place, as Envoy would, before any check of the token.
 
         Args:
             times: How many requests.

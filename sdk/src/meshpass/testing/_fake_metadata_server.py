@@ -1,4 +1,4 @@
-"""The metadata server of a Google Cloud machine, on this one.
+"""Fake of the metadata server of a Google Cloud machine.
 
 Source: https://cloud.google.com/compute/docs/metadata/overview and, for identity tokens,
 https://cloud.google.com/compute/docs/instances/verifying-instance-identity
@@ -15,12 +15,12 @@ _ROOT = "/computeMetadata/v1/"
 _ACCOUNT = "instance/service-accounts/"
 _ISSUER = "https://accounts.google.com"
 _LIFETIME_S = 3600
-# The real server hands the same token out until little of its life is left.
+# The real server gives the same token until little of its lifetime is left.
 _RENEWED_BEFORE_EXPIRY_S = 240
 
 
 class FakeMetadataServer(Fake):
-    """A metadata server that describes one service account, and can fail as the real one does.
+    """Metadata server that describes one service account, and can fail as the real one does.
 
     It refuses requests without `Metadata-Flavor: Google` and those that came through a proxy. Its identity tokens
     are signed with ES256 by a key of its own, so that a `JWKSVerifier` can verify them; Google's have RS256.
@@ -79,11 +79,11 @@ class FakeMetadataServer(Fake):
     def _respond(self, request: Request) -> Reply:
         with self._lock:
             self.requests.append(request)
-            reply = self._failures.pop(0) if self._failures else self._answer(request)
+            reply = self._failures.pop(0) if self._failures else self._reply(request)
         flavor = {} if self.impostor else {"metadata-flavor": "Google"}
         return Reply(reply.status, reply.body, {**reply.headers, **flavor})
 
-    def _answer(self, request: Request) -> Reply:
+    def _reply(self, request: Request) -> Reply:
         if request.path == "/":
             return Reply.text("computeMetadata/\n")
         if request.headers.get("metadata-flavor", "").lower() != "google":

@@ -1,10 +1,10 @@
-"""A process that remembers no token, between one test and the next."""
+"""Reset of the process-wide cache of tokens, between one test and the next."""
 
 from meshpass._tokens import cache
 
 
 def forget_tokens() -> None:
-    """Forget every token, failure and back-off of this process, so that the next call fetches anew.
+    """Forget every token, failure and back-off of this process, so that the next call fetches a new token.
 
     Sources share tokens across the process, also those that a program made when it was imported. The fixtures
     `meshpass_gateway` and `meshpass_metadata` call this before and after each test.

@@ -1,4 +1,4 @@
-"""A token source that needs no key, no network and no clock."""
+"""Token source that needs no key, no network and no clock."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _LIFETIME_S = 300.0
 
 
 class InMemorySource(BearerAuth):
-    """Hands out made-up tokens and counts them. One token stays until it expires or is invalidated.
+    """Token source that makes up tokens and counts them. One token stays until it expires or is invalidated.
 
     It is also an `httpx.Auth`.
 
@@ -25,8 +25,8 @@ class InMemorySource(BearerAuth):
 
     Attributes:
         issued: How many tokens were made.
-        invalidated: How many of them were refused and given back.
-        error: What asking for a token raises while it is set.
+        invalidated: How many of them were refused.
+        error: The exception that `token` raises while it is set.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ThrowawayKey:
-    """An ES256 key pair that lives as long as the test. It can be a `SignedJWT`'s `key`: called, it returns PEM."""
+    """ES256 key pair that lives as long as the test. It can be a `SignedJWT`'s `key`: called, it returns PEM."""
 
     def __call__(self) -> bytes:
         """Return the private key as PEM, as every key source does."""
