@@ -1,6 +1,5 @@
 """What Envoy's library accepts against the RFCs, and `strict=True` refuses."""
 
-import base64
 import json
 from collections.abc import Callable, Mapping
 
@@ -11,18 +10,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from meshpass.testing import FakeClock, FakeGateway, InMemorySource, JWKSVerifier, ThrowawayKey
 
+from .signers import ALGORITHMS, Signer, encoded, segment
+
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 KEY = ThrowawayKey()
 CLOCK = FakeClock()
 CLAIMS = {"iss": "me", "aud": "you", "exp": int(CLOCK()) + 300}
-
-
-def encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def segment(value: object) -> str:
-    return encoded(value if isinstance(value, bytes) else json.dumps(value).encode())
 
 
 def signature(signed: str, digest: hashes.HashAlgorithm | None = None) -> tuple[int, int]:
@@ -197,3 +190,38 @@ def test_a_gateway_may_be_strict() -> None:
             pytest.raises(meshpass.TokenRefused, match="crit"),
         ):
             client.get("/")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_key_of_each_kind_verifies_its_own_tokens_alone(algorithm: str, strict: bool) -> None:
+    signer, other = Signer(algorithm), Signer(algorithm)
+    verifier = JWKSVerifier("me", ["you"], {"keys": [signer.jwk]}, clock=CLOCK, strict=strict)
+
+    assert verifier.verify(signer.token(CLAIMS)).accepted
+    assert verifier.verify(other.token(CLAIMS)).words == "Jwt verification fails"
+    refused = JWKSVerifier(
+        "me", ["you"], {"keys": [{**signer.jwk, "use": "enc"}]}, clock=CLOCK, strict=strict
+    )
+    assert refused.verify(signer.token(CLAIMS)).accepted is not strict
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512"])
+def test_a_signature_of_any_curve_has_its_own_size(algorithm: str) -> None:
+    signer = Signer(algorithm)
+    as_envoy, strict = (
+        JWKSVerifier("me", ["you"], {"keys": [signer.jwk]}, clock=CLOCK, strict=strict)
+        for strict in (False, True)
+    )
+    assert as_envoy.verify(signer.token(CLAIMS, wider=1)).accepted
+    assert f"{algorithm} signature has" in strict.verify(signer.token(CLAIMS, wider=1)).words
+
+
+def test_an_rsa_key_below_2048_bits_verifies_nothing() -> None:
+    signer = Signer("RS256", rsa_bits=1024)
+
+    assert (
+        JWKSVerifier("me", ["you"], {"keys": [signer.jwk]}, clock=CLOCK).verify(signer.token(CLAIMS)).accepted
+    )
+    strict = JWKSVerifier("me", ["you"], {"keys": [signer.jwk]}, clock=CLOCK, strict=True)
+    assert "doesn't have key" in strict.verify(signer.token(CLAIMS)).words

@@ -133,7 +133,7 @@ class FakeHost:
             keys: Public keys as JWKs; `ThrowawayKey.jwks["keys"]` has such.
 
         Raises:
-            ValueError: There is none, or one is not EC P-256.
+            ValueError: There is none, or one is not EC, RSA or Ed25519.
         """
         jwks = {"keys": list(keys)}
         self._verifier = JWKSVerifier(

@@ -7,22 +7,19 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from meshpass.testing._envoy_jwt import Jwt, Refused
+from meshpass.testing._public_key import PublicKey
 
-# RFC 7518, section 3.4: P-256 signs ES256 alone, in two numbers of 32 bytes.
-_ALGORITHM = "ES256"
-_NUMBER_BYTES = 32
-# The order of P-256 (FIPS 186-5 and SP 800-186, section 3.2.1.3): r and s lie between 1 and it, both excluded.
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_SMALLEST_RSA_BITS = 2048
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 _BEARER = re.compile(r"Bearer +[A-Za-z0-9._~+/-]+=*")
 
 NOT_BEARER = "strict: the Authorization header is not `Bearer TOKEN` (RFC 6750, section 2.1)"
 
 
-def may_verify(jwk: Mapping[str, object]) -> bool:
-    """Return whether a key may verify ES256 signatures: its `use`, `key_ops` and `alg` say so, or are absent.
+def may_verify(jwk: Mapping[str, object], key: PublicKey) -> bool:
+    """Return whether a key may verify signatures: its `use`, `key_ops` and `alg` say so, or are absent.
 
-    Source: RFC 7517, sections 4.2 to 4.4.
+    Source: RFC 7517, sections 4.2 to 4.4; for the size of RSA keys RFC 7518, section 3.3.
     """
     operations = jwk.get("key_ops", ["verify"])
     return (
@@ -30,16 +27,18 @@ def may_verify(jwk: Mapping[str, object]) -> bool:
         and isinstance(operations, list)
         and "verify" in operations
         and len(operations) == len(set(map(str, operations)))
-        and jwk.get("alg", _ALGORITHM) == _ALGORITHM
+        and ("alg" not in jwk or key.alg in key.algorithms)
+        and getattr(key.public, "key_size", _SMALLEST_RSA_BITS) >= (0 if key.curve else _SMALLEST_RSA_BITS)
     )
 
 
-def check(token: str, jwt: Jwt, latest_end: float) -> None:
+def check(token: str, jwt: Jwt, key: PublicKey, latest_end: float) -> None:
     """Refuse a token that Envoy accepts, where an RFC does not.
 
     Args:
         token: The encoded token.
         jwt: The same, as Envoy reads it.
+        key: The key whose signature it has.
         latest_end: A token whose `exp` is not after this is expired; POSIX seconds, the clock skew taken off.
 
     Raises:
@@ -52,8 +51,8 @@ def check(token: str, jwt: Jwt, latest_end: float) -> None:
         if not _is_canonical(section):
             _refuse("a section is not canonical base64url", "RFC 7515, section 2; RFC 4648, section 3.5")
     header, claims = (_json(section) for section in sections[:2])
-    _check_header(header, jwt)
-    _check_signature(jwt.signature)
+    _check_header(header)
+    check_signature(jwt, key)
     ends = claims.get("exp")
     if isinstance(ends, int | float) and ends <= latest_end:
         _refuse("the token is expired", "RFC 7519, section 4.1.4")
@@ -64,9 +63,7 @@ def is_bearer(authorization: str) -> bool:
     return _BEARER.fullmatch(authorization) is not None
 
 
-def _check_header(header: Mapping[str, object], jwt: Jwt) -> None:
-    if jwt.algorithm != _ALGORITHM:
-        _refuse(f"a P-256 key does not verify {jwt.algorithm}", "RFC 7518, section 3.4")
+def _check_header(header: Mapping[str, object]) -> None:
     # No extension is implemented here, so that each one that must be understood is a reason to refuse.
     if "crit" in header:
         _refuse("`crit` names extensions that are not understood", "RFC 7515, section 4.1.11")
@@ -77,11 +74,23 @@ def _check_header(header: Mapping[str, object], jwt: Jwt) -> None:
             _refuse(f"`{name}` is not a string", "RFC 7515, sections 4.1.9 and 4.1.10")
 
 
-def _check_signature(signature: bytes) -> None:
-    if len(signature) != 2 * _NUMBER_BYTES:
-        _refuse(f"an ES256 signature has 64 bytes, and this one {len(signature)}", "RFC 7518, section 3.4")
-    for number in (signature[:_NUMBER_BYTES], signature[_NUMBER_BYTES:]):
-        if not 0 < int.from_bytes(number, "big") < _ORDER:
+def check_signature(jwt: Jwt, key: PublicKey) -> None:
+    """Refuse a signature that the key verifies, where its algorithm, size or numbers are not those of the key.
+
+    Raises:
+        Refused: It breaks a rule; the words name it.
+    """
+    if jwt.algorithm not in key.algorithms:
+        _refuse(f"a key of this kind does not verify {jwt.algorithm}", "RFC 7518, section 3.1")
+    if key.curve is None:
+        return  # The libraries of RSA and Ed25519 check the size themselves.
+    size, found = 2 * key.curve.number_bytes, len(jwt.signature)
+    if found != size:
+        _refuse(
+            f"an {jwt.algorithm} signature has {size} bytes, and this one {found}", "RFC 7518, section 3.4"
+        )
+    for number in (jwt.signature[: size // 2], jwt.signature[size // 2 :]):
+        if not 0 < int.from_bytes(number, "big") < key.curve.order:
             _refuse("a number of the signature is out of range", "FIPS 186-5, section 6.4.2")
 
 

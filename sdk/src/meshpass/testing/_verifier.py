@@ -54,12 +54,12 @@ class JWKSVerifier:
     Args:
         issuer: `issuer`; a token's `iss` must equal it.
         audiences: `audiences`; one of them must be in the token's `aud`. Without any, every audience passes.
-        jwks: `jwks`: EC P-256 keys as a JWKS, such as `SignedJWT.jwks()` returns.
+        jwks: `jwks`: EC, RSA and Ed25519 keys as a JWKS, such as `SignedJWT.jwks()` returns.
         clock: Returns POSIX seconds.
         strict: Whether to refuse as well what RFC 7515, 7517, 7518, 7519 and 7797 refuse and Envoy accepts.
 
     Raises:
-        ValueError: The JWKS holds no key, or one that is not EC P-256.
+        ValueError: The JWKS holds no key, or one of another kind.
     """
 
     def __init__(
@@ -78,16 +78,16 @@ class JWKSVerifier:
         if not listed:
             raise ValueError("The JWKS has no keys: a mesh with it would refuse every token.")
         keys = [(PublicKey.read(jwk), jwk) for jwk in listed]
-        self._keys = [key for key, jwk in keys if not strict or _strict.may_verify(jwk)]
+        self._keys = [key for key, jwk in keys if not strict or _strict.may_verify(jwk, key)]
         self._clock = clock
 
     def verify(self, token: str) -> Verdict:
         """Verify an encoded token as it stands in the header after `Bearer `."""
         try:
             jwt = parse(token)
-            self._check(jwt)
+            key = self._verified(jwt)
             if self._strict:
-                _strict.check(token, jwt, self._clock() - CLOCK_SKEW_S)
+                _strict.check(token, jwt, key, self._clock() - CLOCK_SKEW_S)
         except Refused as refused:
             return Verdict(refused.status, refused.words, None)
         return Verdict(200, "", jwt.claims)
@@ -109,7 +109,8 @@ class JWKSVerifier:
             return Verdict(401, _strict.NOT_BEARER, None)
         return verdict
 
-    def _check(self, jwt: Jwt) -> None:
+    def _verified(self, jwt: Jwt) -> PublicKey:
+        """Return the key whose signature the token has, if all of Envoy's checks pass."""
         if jwt.issuer != self._issuer:
             raise Refused("Jwt issuer is not configured")
         now = int(self._clock())
@@ -123,8 +124,10 @@ class JWKSVerifier:
         candidates = [key for key in self._keys if key.suits(jwt)]
         if not candidates:
             raise Refused("Jwks doesn't have key to match kid or alg from Jwt")
-        if not any(key.verifies(jwt) for key in candidates):
-            raise Refused("Jwt verification fails")
+        for key in candidates:
+            if key.verifies(jwt):
+                return key
+        raise Refused("Jwt verification fails")
 
     def _compared(self, audience: str) -> str:
         # RFC 7519, section 4.1.3: audiences are compared as they are.
