@@ -231,7 +231,7 @@ def test_a_certificate_for_another_name(doctor: Doctor, serve: Callable[..., Ser
     report = doctor(f"https://{server.address}", GKE_GATEWAY_CA_FILE=str(ca.file))
 
     assert report.exit_code == Exit.CERTIFICATE
-    assert report.broken["says"] == f"The certificate is not for {HOST}."
+    assert report.broken["says"] == f"The certificate is not for {HOST}. It is for other.internal."
     assert "Hostname mismatch" in report.broken["words"]
 
 

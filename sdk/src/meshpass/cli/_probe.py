@@ -68,6 +68,7 @@ class Probe:
     timeout_s: float
     claims: dict[str, object] = field(default_factory=dict)
     skew_s: float = 0.0
+    names: tuple[str, ...] = ()
     _settings: "Settings | None" = None
     _source: "TokenSource | None" = None
     _token: "Token | None" = None

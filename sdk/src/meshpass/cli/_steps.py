@@ -37,6 +37,8 @@ _ENVOY_SKEW_S = 60
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH.
 _OUT_OF_DATE = (9, 10)
 _WRONG_NAME = (62, 64)
+# A certificate may hold hundreds of names.
+_SHOWN_NAMES = 10
 
 
 def diagnose(probe: Probe) -> list[Finding]:
@@ -134,6 +136,7 @@ def tls(probe: Probe) -> str:
     host = probe.origin.host
     try:
         with probe.secured(context) as secured:
+            probe.names = _names(secured.getpeercert(binary_form=True))
             return f"{secured.version()} with SNI {host}"
     except ssl.SSLError as exc:
         if exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
@@ -295,7 +298,8 @@ def _no_handshake(probe: Probe, words: str) -> Broken:
 
 def _untrusted(probe: Probe, exc: ssl.SSLCertVerificationError) -> Broken:
     if exc.verify_code in _WRONG_NAME:
-        says = f"The certificate is not for {probe.origin.host}."
+        names = f" It is for {', '.join(probe.names)}." if probe.names else " It names no host at all."
+        says = f"The certificate is not for {probe.origin.host}.{names}"
         fix = "Call the service by a name in the certificate (GKE_GATEWAY_HOST), or have one issued for this name."
     elif exc.verify_code in _OUT_OF_DATE:
         says = "The certificate is out of date."
@@ -304,6 +308,21 @@ def _untrusted(probe: Probe, exc: ssl.SSLCertVerificationError) -> Broken:
         says = "The certificate is from an authority that is not trusted here."
         fix = f"It was checked against {ca_name(probe.settings)}: name the CA that signed it in GKE_GATEWAY_CA_FILE."
     return Broken(says, words=exc.verify_message, fix=fix)
+
+
+def _names(certificate: bytes | None) -> tuple[str, ...]:
+    """Return the host names and addresses of a certificate that may be untrusted, in DER."""
+    if certificate is None:
+        return ()
+    from cryptography import x509
+
+    try:
+        extensions = x509.load_der_x509_certificate(certificate).extensions
+        found = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ()
+    addresses = map(str, found.get_values_for_type(x509.IPAddress))
+    return (*found.get_values_for_type(x509.DNSName), *addresses)[:_SHOWN_NAMES]
 
 
 def _described(peer: dict[str, Any]) -> str:
