@@ -233,6 +233,16 @@ def test_a_reply_that_is_none_is_an_error_of_the_test(reply: Reply, words: str) 
             client.get("/")
 
 
+def test_an_asynchronous_service_is_an_error_of_the_test() -> None:
+    async def service(_: MeshRequest) -> Reply:
+        return Reply()
+
+    with pytest.raises(TypeError, match="plain function"), FakeGateway() as gateway:  # noqa: PT012
+        gateway.service = service  # type: ignore[assignment]
+        with gateway.client() as client:
+            client.get("/")
+
+
 def test_each_host_has_a_service_rules_and_requests_of_its_own(meshpass_gateway: FakeGateway) -> None:
     orders = meshpass_gateway.host("Orders.internal", audience="orders")
     meshpass_gateway.service = lambda _: Reply.json({"from": "profiles"})

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from inspect import iscoroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -206,6 +207,9 @@ def by_service(reply: object) -> Reply:
         TypeError: It is no `Reply`.
         ValueError: One of its headers cannot be sent.
     """
+    if iscoroutine(reply):
+        reply.close()
+        raise TypeError("`service` is an `async def`; it must be a plain function that returns a Reply.")
     if not isinstance(reply, Reply):
         raise TypeError(
             f"`service` must return a meshpass.testing.Reply; it returned {type(reply).__name__}."
