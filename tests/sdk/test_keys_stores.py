@@ -130,9 +130,9 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
 
 @pytest.fixture
 def client(backend: Recording) -> Iterator["SecretManagerServiceClient"]:
-    from meshpass._tokens.key_sources import _client
+    from meshpass._tokens.key_sources import secret_manager_client
 
-    with _client() as connected:
+    with secret_manager_client() as connected:
         yield connected
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshpass._errors import SigningKeyError
+from meshpass._frames import sealed
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
@@ -28,6 +29,7 @@ class KeyFile:
 
     path: Path | str
 
+    @sealed
     def __call__(self) -> bytes:
         """Read the file.
 
@@ -61,6 +63,7 @@ class SecretManagerKey:
     name: str
     timeout_s: float = 10.0
 
+    @sealed
     def __call__(self) -> bytes:
         """Read the secret's version.
 
@@ -89,7 +92,7 @@ def _access(name: str, timeout_s: float) -> bytes:
         from google.api_core import exceptions, retry
         from google.auth.exceptions import GoogleAuthError
     except ImportError as exc:
-        raise _missing_extra() from exc
+        raise missing_extra() from exc
     # The client's own default would go on for a minute; these are the codes it retries itself.
     policy = retry.Retry(
         predicate=retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.ResourceExhausted),
@@ -98,7 +101,7 @@ def _access(name: str, timeout_s: float) -> bytes:
         timeout=timeout_s,
     )
     try:
-        with _client() as client:
+        with secret_manager_client() as client:
             payload = client.access_secret_version(name=name, retry=policy, timeout=timeout_s).payload
     except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as exc:
         raise _cannot_read(name, exc) from exc
@@ -112,11 +115,12 @@ def _access(name: str, timeout_s: float) -> bytes:
     return data
 
 
-def _client() -> "SecretManagerServiceClient":
+def secret_manager_client() -> "SecretManagerServiceClient":
+    """Return Google's own client, or one that speaks to the fake."""
     try:
         from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     except ImportError as exc:
-        raise _missing_extra() from exc
+        raise missing_extra() from exc
     emulator = os.environ.get("SECRET_MANAGER_EMULATOR_HOST")
     if not emulator:
         return SecretManagerServiceClient()
@@ -129,7 +133,8 @@ def _client() -> "SecretManagerServiceClient":
     return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
 
-def _missing_extra() -> SigningKeyError:
+def missing_extra() -> SigningKeyError:
+    """Return the error for a client that is not installed."""
     return SigningKeyError(
         "The signing key is in Secret Manager, but Google's client for it is not installed.",
         hint="Install `meshpass[secretmanager]`, or mount the secret as a file and name that file.",

@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from meshpass._errors import ConfigurationError, SigningKeyError
+from meshpass._errors import ConfigurationError
+from meshpass._frames import sealed
 from meshpass._token import Token
 from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, loggable
 from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
@@ -101,6 +102,7 @@ class SignedJWT(CachedSource):
         if loaded is not None and now - loaded.read_at >= _KEY_RETRY_S:
             self._loaded = replace(loaded, read_again_at=now)
 
+    @sealed
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public key as a JWKS, as the mesh's RequestAuthentication takes it in `jwks`.
 
@@ -186,13 +188,7 @@ def _open(key: "KeySource | KMSKey", deadline_s: float) -> "Signer":
 
         return KMSSigner(key, deadline_s)
     named = isinstance(key, KeyFile | SecretManagerKey)
-    pem = key()
-    try:
-        return LocalSigner(pem, str(key) if named else "the key function")
-    except SigningKeyError as exc:
-        del pem
-        # Without its traceback: error trackers send the local variables of each frame, and one is the key.
-        raise exc.with_traceback(None) from None
+    return LocalSigner(key(), str(key) if named else "the key function")
 
 
 def _log_old_key_goes_on(kid: str, exc: Exception) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
+from meshpass._frames import sealed
 from meshpass.keys._lifecycle_errors import KeyLifecycleError
 from meshpass.keys._model import (
     Keys,
@@ -67,6 +68,7 @@ class KeyRing:
             )
         return keys.jwks()
 
+    @sealed
     def create(self) -> Keys:
         """Make the first key. It is active at once, for nobody calls with another.
 
@@ -78,6 +80,7 @@ class KeyRing:
         check_creatable(keys)
         return self._store.add(keys, _new_key(), "active", self._clock())
 
+    @sealed
     def next(self) -> Keys:
         """Add the key that will sign after the active one. Publish it, and let the mesh learn it, before `promote`.
 
@@ -99,7 +102,7 @@ class KeyRing:
         """
         keys = self._store.load()
         version = promotable(keys)
-        prove(self._store.read(version.number))
+        self._prove(prove, version.number)
         return self._store.save(promoted(keys, self._clock()))
 
     def retire(self, *, wait: bool = False) -> Keys:
@@ -139,11 +142,16 @@ class KeyRing:
         for version in self._store.load().versions:
             if version.published:
                 try:
-                    prove(self._store.read(version.number))
+                    self._prove(prove, version.number)
                     outcome[version.number] = None
                 except KeyLifecycleError as exc:
                     outcome[version.number] = exc
         return outcome
+
+    @sealed
+    def _prove(self, prove: KeyProof, number: int) -> None:
+        # Sealed, because a proof is the caller's own function, and holds the key in its variables.
+        prove(self._store.read(number))
 
 
 def _new_key() -> bytes:

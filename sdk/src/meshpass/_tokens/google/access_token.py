@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from meshpass._token import Token
 from meshpass._tokens.cache import CachedSource
 from meshpass._tokens.google.detection import VARIABLES, find_identity
-from meshpass._tokens.google.web import Web, without_frames
+from meshpass._tokens.google.web import Web
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -47,7 +47,7 @@ class GoogleAccessToken(CachedSource):
         return ("GoogleAccessToken", *(os.environ.get(name) for name in VARIABLES))
 
     def _fetch(self, deadline_s: float) -> Token:
-        return without_frames(lambda: _ask(deadline_s))
+        return _ask(deadline_s)
 
 
 def _ask(deadline_s: float) -> AccessToken:

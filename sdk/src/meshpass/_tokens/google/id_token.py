@@ -8,13 +8,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from meshpass._errors import ConfigurationError
+from meshpass._frames import sealed
 from meshpass._token import Token
 from meshpass._tokens.cache import CachedSource
 from meshpass._tokens.google.claims import read_token
 from meshpass._tokens.google.detection import VARIABLES, find_identity
 from meshpass._tokens.google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._tokens.google.origin import IdentityOrigin
-from meshpass._tokens.google.web import Web, without_frames
+from meshpass._tokens.google.web import Web
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -55,6 +56,7 @@ class GoogleIDToken(CachedSource):
         ConfigurationError: an argument cannot be right; it lists all of them.
     """
 
+    @sealed  # `credentials` may be a key
     def __init__(
         self,
         audience: str,
@@ -77,13 +79,15 @@ class GoogleIDToken(CachedSource):
         if problems:
             raise ConfigurationError(problems)
 
+    @sealed
     def origin(self) -> IdentityOrigin:
         """Return which identity was found and why, without asking it for a token.
 
         Raises:
             IdentityError: none was found, or the one that was chosen cannot be used.
         """
-        return without_frames(self._origin)
+        identity, why = self._identity()
+        return IdentityOrigin(identity.kind, identity.detail, why)
 
     def __repr__(self) -> str:
         account = f", service_account={self._service_account!r}" if self._service_account else ""
@@ -102,13 +106,6 @@ class GoogleIDToken(CachedSource):
         )
 
     def _fetch(self, deadline_s: float) -> Token:
-        return without_frames(lambda: self._ask(deadline_s))
-
-    def _origin(self) -> IdentityOrigin:
-        identity, why = self._identity()
-        return IdentityOrigin(identity.kind, identity.detail, why)
-
-    def _ask(self, deadline_s: float) -> Token:
         identity, _ = self._identity()
         with Web(deadline_s, trust_env=self._trust_env) as web:
             encoded = identity.id_token(web, self._audience, include_email=self._include_email)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from meshpass._address import parse_origin, plaintext_problem
@@ -25,7 +25,6 @@ _ATTEMPTS = 4
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 2.0
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_Result = TypeVar("_Result")
 _TRY_AGAIN = "Try again; if it stays, check the network's way there."
 
 
@@ -227,17 +226,6 @@ def delay_s(attempt: int, chance: float) -> float:
     """Return how long to wait after this many attempts, in seconds: doubling, and spread over its upper half."""
     longest: float = min(_FIRST_DELAY_S * 2 ** (attempt - 1), _MAX_DELAY_S)
     return longest * (0.5 + 0.5 * chance)
-
-
-def without_frames(work: Callable[[], _Result]) -> _Result:
-    """Return what a fetch comes to; an error it raises holds none of its frames."""
-    try:
-        return work()
-    except IdentityError as exc:
-        failure = exc
-    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
-    failure.__traceback__ = failure.__context__ = None
-    raise failure
 
 
 def _retry_after_s(value: str) -> float:
