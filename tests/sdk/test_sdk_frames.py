@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401, PT017, TRY301
-"""No frame of an exception that leaves the package holds a key or token: errors, interrupts, cancellation, time-outs."""
+"""No frame of an exception that leaves the package holds a key or token: errors, interrupts, cancellation, limits."""
 
 import asyncio
 import itertools

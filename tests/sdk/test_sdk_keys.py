@@ -1,10 +1,14 @@
+# ruff: noqa: ANN401, PT012
 """Signing keys: which are accepted, what is said of the others, and how they come out of Secret Manager."""
 
+import asyncio
+import base64
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import meshpass
@@ -15,6 +19,8 @@ from google.cloud import secretmanager_v1
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
     SecretManagerServiceGrpcTransport,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from meshlab.cloud import secretmanager
 
 from .conftest import pem_of
@@ -246,3 +252,78 @@ def test_without_the_extra_the_error_says_what_to_install(missing: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert "Install `meshpass[secretmanager]`" in ran.stdout
+
+
+@pytest.mark.parametrize("returned", ["-----BEGIN PRIVATE KEY-----", None, 1, [b"x"], {"key": "s3cret"}])
+@pytest.mark.parametrize("use", ["token", "jwks"])
+def test_a_key_function_that_returns_no_bytes_is_named_by_what_it_returned(returned: Any, use: str) -> None:
+    source = meshpass.SignedJWT("i", "returns", lambda: returned)
+
+    with pytest.raises(
+        meshpass.SigningKeyError, match=f"returned {type(returned).__name__}, not bytes"
+    ) as caught:
+        getattr(source, use)()
+
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("s3cret"), KeyError("s3cret"), OSError(2, "s3cret"), RecursionError()]
+)
+@pytest.mark.parametrize("use", ["token", "jwks", "atoken"])
+def test_a_key_function_that_fails_is_named_with_its_line(error: Exception, use: str) -> None:
+    def load() -> bytes:
+        raise error
+
+    source = meshpass.SignedJWT("i", "fails", load)
+    with pytest.raises(meshpass.SigningKeyError) as caught:
+        if use == "atoken":
+            asyncio.run(source.atoken())
+        else:
+            getattr(source, use)()
+
+    assert f"The key function failed: {type(error).__name__} at test_sdk_keys.py:" in str(caught.value)
+    assert "s3cret" not in repr(caught.value) + str(vars(caught.value))
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_an_error_of_the_package_from_a_key_function_stays_as_it_is() -> None:
+    def load() -> bytes:
+        raise meshpass.SigningKeyError("Mine.", hint="Look.", retryable=True)
+
+    with pytest.raises(meshpass.SigningKeyError, match=r"Mine\. Look\.") as caught:
+        meshpass.SignedJWT("i", "own", load).token()
+
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("key", [b"-----BEGIN s3cret", "signing.pem", None, Path("signing.pem")])
+def test_a_key_that_is_no_source_is_a_configuration_error(key: Any) -> None:
+    with pytest.raises(meshpass.ConfigurationError, match=f"key is {type(key).__name__}") as caught:
+        meshpass.SignedJWT("i", "a", key)
+
+    assert "s3cret" not in str(caught.value)
+
+
+@given(st.binary(max_size=200) | st.sampled_from([b"-----BEGIN EC PRIVATE KEY-----\n", b"\0" * 50]))
+def test_whatever_bytes_a_key_is_only_a_signing_key_error_leaves(data: bytes) -> None:
+    for text in (
+        data,
+        b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(data) + b"\n-----END PRIVATE KEY-----\n",
+    ):
+        with pytest.raises(meshpass.SigningKeyError):
+            meshpass.SignedJWT("i", "bytes", lambda text=text: text).token()
+
+
+def test_a_clock_that_fails_is_a_signing_key_error(pem: bytes) -> None:
+    calls = iter([1.0, 1.0, 1.0])
+
+    def clock() -> float:
+        return next(calls, float("nan"))
+
+    with pytest.raises(
+        meshpass.SigningKeyError, match=r"No token can be signed: ValueError at signed_jwt\.py"
+    ):
+        for _ in range(3):
+            source = meshpass.SignedJWT("i", "clock", lambda: pem, clock=clock)
+            source.token()

@@ -43,6 +43,10 @@ class KeyFile:
                 f"The signing key file {self.path} cannot be read: {exc.strerror}.",
                 hint="Check that the secret is mounted there and that this process may read it.",
             ) from exc
+        except ValueError:
+            raise SigningKeyError(
+                "The signing key file cannot be read: its path holds a null byte.", hint="Check the path."
+            ) from None
 
     def __str__(self) -> str:
         return f"the file {self.path}"

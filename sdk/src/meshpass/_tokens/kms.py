@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from meshpass._errors import IdentityError, SigningKeyError
 from meshpass._tokens.crc32c import crc32c
 from meshpass._tokens.signing_key import public_jwk, raw_signature
+from meshpass._tokens.untrusted_json import json_object
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.web import Web, WebResponse
@@ -104,7 +105,7 @@ class KMSSigner:
                 f"The key {self._key.name} in Cloud KMS cannot sign ES256: its algorithm is {answer.get('algorithm')}.",
                 hint=f"Make a key with the purpose asymmetric-signing and the algorithm {_ALGORITHM}.",
             )
-        pem = str(answer.get("pem", "")).encode()
+        pem = str(answer.get("pem", "")).encode(errors="replace")
         if answer.get("pemCrc32c") != str(crc32c(pem)) or answer.get("name") != self._key.name:
             raise self._damaged("public key")
         try:
@@ -137,7 +138,7 @@ class KMSSigner:
             )
         if answer.status != 200:
             raise self._refused(answer)
-        return _json_of(answer.data)
+        return json_object(answer.data)
 
     def _refused(self, answer: "WebResponse") -> SigningKeyError:
         why, hint = _NEXT_STEPS.get(
@@ -171,15 +172,6 @@ def _endpoint(web: "Web") -> tuple[str, dict[str, str]]:
     return "https://cloudkms.googleapis.com", identity.access(web).headers
 
 
-def _json_of(data: bytes) -> dict[str, object]:
-    try:
-        answer = json.loads(data)
-    except ValueError:
-        answer = None
-    # An answer that is not what was asked for has none of its fields, and each of those is checked.
-    return answer if isinstance(answer, dict) else {}
-
-
 def _bytes_of(value: object) -> bytes:
     try:
         return base64.b64decode(str(value), validate=True)
@@ -189,7 +181,7 @@ def _bytes_of(value: object) -> bytes:
 
 def _error_status(data: bytes) -> str:
     """Return what kind of error this is, and nothing else of it (https://google.aip.dev/193)."""
-    error = _json_of(data).get("error")
+    error = json_object(data).get("error")
     if not isinstance(error, dict):
         return ""
     details = error.get("details")

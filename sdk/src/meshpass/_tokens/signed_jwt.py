@@ -6,12 +6,13 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from meshpass._errors import ConfigurationError
+from meshpass._errors import ConfigurationError, SigningKeyError
 from meshpass._frames import sealed
 from meshpass._token import Token
 from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, loggable
 from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
 from meshpass._tokens.kms import KMSKey
+from meshpass._tokens.raw_errors import as_mesh_error
 
 if TYPE_CHECKING:
     from meshpass._tokens.key_sources import KeySource
@@ -25,6 +26,9 @@ _BACKDATE_S = 5
 # A key that could not be read again, or whose token was refused, is read again after this long.
 _KEY_RETRY_S = 10
 _OWN_CLAIMS = frozenset({"iss", "sub", "aud", "scope", "iat", "nbf", "exp", "jti"})
+
+
+_without_raw_errors = as_mesh_error(SigningKeyError, "No token can be signed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class SignedJWT(CachedSource):
             )
         if not key_ttl_s > 0:
             problems.append(f"key_ttl_s is {key_ttl_s}; it must be a number of seconds above 0.")
+        if not callable(key) and not isinstance(key, KMSKey):
+            problems.append(
+                f"key is {type(key).__name__}; it must be a KeyFile, a SecretManagerKey, a KMSKey or a function that"
+                " returns PEM bytes."
+            )
         problems += _claims_problems(claims or {})
         if problems:
             raise ConfigurationError(problems)
@@ -103,6 +112,7 @@ class SignedJWT(CachedSource):
             self._loaded = replace(loaded, read_again_at=now)
 
     @sealed
+    @_without_raw_errors
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public key as a JWKS, as the mesh's RequestAuthentication takes it in `jwks`.
 
@@ -127,6 +137,7 @@ class SignedJWT(CachedSource):
         key = self._key if named else object()
         return "SignedJWT", key, self._lifetime_s, json.dumps(self._claims, sort_keys=True)
 
+    @_without_raw_errors
     def _fetch(self, deadline_s: float) -> Token:
         import secrets
 
@@ -175,7 +186,7 @@ def _claims_problems(claims: Mapping[str, object]) -> list[str]:
     ]
     try:
         json.dumps(dict(claims), allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         problems.append("claims holds something that JSON cannot express.")
     return problems
 
@@ -187,8 +198,15 @@ def _open(key: "KeySource | KMSKey", deadline_s: float) -> "Signer":
         from meshpass._tokens.kms import KMSSigner
 
         return KMSSigner(key, deadline_s)
-    named = isinstance(key, KeyFile | SecretManagerKey)
-    return LocalSigner(key(), str(key) if named else "the key function")
+    if isinstance(key, KeyFile | SecretManagerKey):
+        return LocalSigner(key(), str(key))
+    pem: object = as_mesh_error(SigningKeyError, "The key function failed")(key)()
+    if not isinstance(pem, bytes):
+        raise SigningKeyError(
+            f"The key function returned {type(pem).__name__}, not bytes.",
+            hint="Encode a text with .encode(). The function is called without `await`.",
+        )
+    return LocalSigner(pem, "the key function")
 
 
 def _log_old_key_goes_on(kid: str, exc: Exception) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from meshpass._errors import ConfigurationError
+from meshpass._errors import ConfigurationError, IdentityError
 from meshpass._frames import sealed
 from meshpass._token import Token
 from meshpass._tokens.cache import CachedSource
@@ -16,6 +16,7 @@ from meshpass._tokens.google.detection import VARIABLES, find_identity
 from meshpass._tokens.google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._tokens.google.origin import IdentityOrigin
 from meshpass._tokens.google.web import Web
+from meshpass._tokens.raw_errors import as_mesh_error
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+|[0-9]+")
 _ENDPOINT = re.compile(r"https://[^\s/?#]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?")
+
+_without_raw_errors = as_mesh_error(IdentityError, "No Google identity can be used")
 
 
 class GoogleIDToken(CachedSource):
@@ -80,6 +83,7 @@ class GoogleIDToken(CachedSource):
             raise ConfigurationError(problems)
 
     @sealed
+    @_without_raw_errors
     def origin(self) -> IdentityOrigin:
         """Return which identity was found and why, without asking it for a token.
 
@@ -105,6 +109,7 @@ class GoogleIDToken(CachedSource):
             *(os.environ.get(name) for name in VARIABLES),
         )
 
+    @_without_raw_errors
     def _fetch(self, deadline_s: float) -> Token:
         identity, _ = self._identity()
         with Web(deadline_s, trust_env=self._trust_env) as web:
@@ -135,6 +140,10 @@ class GoogleIDToken(CachedSource):
             problems.append(
                 f"credentials is a {type(self._credentials).__name__}, which holds no credentials."
             )
+        try:
+            _key_of(self._credentials)
+        except (TypeError, ValueError, RecursionError):
+            problems.append("credentials holds something that JSON cannot express.")
         if not _ENDPOINT.fullmatch(self._iam_endpoint):
             problems.append(f"iam_endpoint is {self._iam_endpoint!r}; it must be https:// and a host.")
         return problems

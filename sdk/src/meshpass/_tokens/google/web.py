@@ -130,7 +130,7 @@ class Web:
         Raises:
             IdentityError: no answer came, or only transient failures; `retryable`.
         """
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = _host_of(url)
         _refuse_plaintext(url, host, method)
         for attempt in range(1, attempts + 1):
             failure, wait_s = "", 0.0
@@ -138,6 +138,9 @@ class Web:
                 answer = self._exchange(url, method, body, headers or {}, cert, timeout_s)
             except _failures() as exc:
                 failure = f"{host} cannot be reached: {_why(exc)}"
+            except ValueError:
+                # Of the standard library or of httpx; its message may hold the header that could not be sent.
+                raise IdentityError(f"The request to {host} cannot be sent: it is no valid HTTP.") from None
             else:
                 self.last = (host, answer)
                 if answer.status not in _TRANSIENT:
@@ -237,7 +240,9 @@ def _failures() -> tuple[type[Exception], ...]:
     from http.client import HTTPException
 
     httpx = sys.modules.get("httpx")  # what was not loaded raised nothing
-    return (OSError, HTTPException, httpx.TransportError) if httpx else (OSError, HTTPException)
+    # A body that cannot be decoded is no `TransportError`.
+    of_httpx = (httpx.RequestError, httpx.StreamError) if httpx else ()
+    return (OSError, HTTPException, *of_httpx)
 
 
 def _why(exc: Exception) -> str:
@@ -246,6 +251,17 @@ def _why(exc: Exception) -> str:
     httpx = sys.modules.get("httpx")
     late = isinstance(exc, TimeoutError) or (httpx is not None and isinstance(exc, httpx.TimeoutException))
     return "no answer in time" if late else reason(exc)
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2] if parts.port is None or parts.port > 0 else ""
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in ("http", "https") or not url.isascii() or not url.isprintable():
+        raise IdentityError("The credentials name an address that is no URL.", hint="Check their file.")
+    return host
 
 
 def _refuse_plaintext(url: str, host: str, method: str) -> None:
