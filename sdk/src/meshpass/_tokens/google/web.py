@@ -191,7 +191,7 @@ class Web:
     ) -> Iterator[tuple[int, Mapping[str, str], Iterable[bytes]]]:
         if urlsplit(url).scheme == "http":
             with plain_http.response(
-                url, method, body, headers, min(_CONNECT_TIMEOUT_S, wait_s), wait_s
+                url, method, body, headers, min(_CONNECT_TIMEOUT_S, wait_s), wait_s, self._left
             ) as found:
                 yield found
             return
@@ -218,7 +218,10 @@ class Web:
         proxy = _proxy_for(url.host) if self._trust_env else None
         key = (proxy, cert)
         if key not in self._transports:
-            self._transports[key] = httpx.HTTPTransport(verify=_tls(cert), trust_env=False, proxy=proxy)
+            from meshpass._tokens.google.bounded_httpx import bound
+
+            transport = httpx.HTTPTransport(verify=_tls(cert), trust_env=False, proxy=proxy)
+            self._transports[key] = bound(transport, self._left)
         return self._transports[key]
 
     def _left(self) -> float:
