@@ -52,7 +52,7 @@ def secret(pem: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[meshpass.Sec
     with secretmanager.running() as address:
         monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", address)
         meshpass.keys.SecretManagerKeyStore("projects/p/secrets/s").prepare()
-        with key_sources.secret_manager_client() as client:
+        with key_sources.secret_manager_client("projects/p/secrets/s") as client:
             client.add_secret_version(request={"parent": "projects/p/secrets/s", "payload": {"data": pem}})
         yield meshpass.SecretManagerKey("projects/p/secrets/s/versions/1", timeout_s=5)
 

@@ -13,10 +13,18 @@ from meshpass._frames import sealed
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
+SECRET_VERSION_FORM = (  # noqa: S105
+    "projects/PROJECT/secrets/SECRET/versions/VERSION, or projects/PROJECT/locations/LOCATION/secrets/... where it is"
+    " regional"
+)
+
 KeySource = Callable[[], bytes]
 """Anything that returns the key's PEM bytes when called; it may do I/O."""
 
-_SECRET_VERSION = re.compile(r"projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]+")
+_SECRET_VERSION = re.compile(
+    r"projects/[^/\s]+/(locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]+"
+)
+_LOCATION = re.compile(r"projects/[^/]+/locations/([a-z0-9-]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +65,13 @@ class SecretManagerKey:
     """A signing key in Google Secret Manager, read with the official client (`meshpass[secretmanager]`).
 
     The client is imported and connected only while a key is read, so that no connection outlives a fork.
+    A regional secret is read at its region's own endpoint, `secretmanager.LOCATION.rep.googleapis.com`
+    (https://cloud.google.com/secret-manager/regional-secrets/config-rs).
     `SECRET_MANAGER_EMULATOR_HOST` names a fake, reached without TLS or credentials.
 
     Args:
-        name: `projects/P/secrets/S/versions/V`, where V is a number, an alias or `latest`.
+        name: `projects/P/secrets/S/versions/V` or `projects/P/locations/L/secrets/S/versions/V`, where V is a number,
+            an alias or `latest`.
         timeout_s: Limit for one read with its retries, in seconds.
     """
 
@@ -77,7 +88,7 @@ class SecretManagerKey:
         if not is_secret_version(self.name):
             raise SigningKeyError(
                 f"{self.name!r} does not name a secret's version.",
-                hint="Write it as projects/PROJECT/secrets/SECRET/versions/VERSION.",
+                hint=f"Write it as {SECRET_VERSION_FORM}.",
             )
         return _access(self.name, self.timeout_s)
 
@@ -86,7 +97,7 @@ class SecretManagerKey:
 
 
 def is_secret_version(name: str) -> bool:
-    """Tell whether this is the full name of a secret's version in a global (not regional) secret."""
+    """Return whether this is the full name of a secret's version, in a global or a regional secret."""
     return _SECRET_VERSION.fullmatch(name) is not None
 
 
@@ -105,7 +116,7 @@ def _access(name: str, timeout_s: float) -> bytes:
         timeout=timeout_s,
     )
     try:
-        with secret_manager_client() as client:
+        with secret_manager_client(name) as client:
             payload = client.access_secret_version(name=name, retry=policy, timeout=timeout_s).payload
     except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as exc:
         raise _cannot_read(name, exc) from exc
@@ -119,15 +130,21 @@ def _access(name: str, timeout_s: float) -> bytes:
     return data
 
 
-def secret_manager_client() -> "SecretManagerServiceClient":
-    """Return Google's own client, or one that speaks to the fake."""
+def secret_manager_client(name: str) -> "SecretManagerServiceClient":
+    """Return Google's own client for the endpoint of a secret, or one that speaks to the fake.
+
+    Args:
+        name: A secret's name, with or without its version.
+    """
     try:
         from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     except ImportError as exc:
         raise missing_extra() from exc
     emulator = os.environ.get("SECRET_MANAGER_EMULATOR_HOST")
     if not emulator:
-        return SecretManagerServiceClient()
+        regional = _LOCATION.match(name)
+        host = f"secretmanager.{regional[1]}.rep.googleapis.com" if regional else None
+        return SecretManagerServiceClient(client_options={"api_endpoint": host})
     import grpc
     from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
         SecretManagerServiceGrpcTransport,

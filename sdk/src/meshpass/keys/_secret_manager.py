@@ -37,7 +37,7 @@ class SecretManagerKeyStore:
     by hand is taken over as it stands. `SECRET_MANAGER_EMULATOR_HOST` names a fake.
 
     Args:
-        name: `projects/P/secrets/S`.
+        name: `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S` for a regional secret.
         timeout_s: Limit for one call with its retries, in seconds.
     """
 
@@ -50,7 +50,7 @@ class SecretManagerKeyStore:
 
     @sealed
     def prepare(self) -> None:
-        """Make the secret, replicated as Google sees fit; make it yourself before to have it otherwise.
+        """Make the secret, replicated by Google's own choice; a regional one stays in its region.
 
         Raises:
             KeyLifecycleError: it can be neither found nor made.
@@ -62,7 +62,8 @@ class SecretManagerKeyStore:
             try:
                 client.get_secret(name=self._name, timeout=self._timeout_s)
             except NotFound:
-                secret: dict[str, Any] = {"replication": {"automatic": {}}}
+                regional = "/locations/" in parent
+                secret: dict[str, Any] = {} if regional else {"replication": {"automatic": {}}}
                 try:
                     client.create_secret(
                         request={"parent": parent, "secret_id": secret_id, "secret": secret},
@@ -183,7 +184,7 @@ class SecretManagerKeyStore:
             raise self._missing(missing_extra(), what) from exc
         with ExitStack() as stack:
             try:
-                yield stack.enter_context(secret_manager_client())
+                yield stack.enter_context(secret_manager_client(self._name))
             except SigningKeyError as exc:
                 raise self._missing(exc, what) from exc
             except exceptions.NotFound as exc:
