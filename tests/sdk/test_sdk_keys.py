@@ -14,7 +14,7 @@ import grpc
 import meshpass
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
 from google.cloud import secretmanager_v1
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
     SecretManagerServiceGrpcTransport,
@@ -70,9 +70,12 @@ def test_a_p256_private_key_signs_in_pkcs8_and_sec1(pem: bytes) -> None:
     [
         (_public(), "a public key"),
         (_encrypted(), "encrypted with a passphrase"),
-        (pem_of(rsa.generate_private_key(65537, 2048)), "another kind (RSA)"),
-        (pem_of(ed25519.Ed25519PrivateKey.generate()), "another kind (Ed25519)"),
-        (pem_of(ec.generate_private_key(ec.SECP384R1())), "the curve secp384r1"),
+        (pem_of(rsa.generate_private_key(65537, 1024)), "an RSA key of 1024 bits"),
+        (pem_of(ec.generate_private_key(ec.SECP521R1())), "an EC key on the curve secp521r1"),
+        (pem_of(ec.generate_private_key(ec.SECP256K1())), "an EC key on the curve secp256k1"),
+        (pem_of(dsa.generate_private_key(2048)), "a key of another kind (DSA)"),
+        (pem_of(ed448.Ed448PrivateKey.generate()), "a key of another kind (Ed448)"),
+        (pem_of(x25519.X25519PrivateKey.generate()), "a key of another kind (X25519)"),
         (pem_of(_key())[:120], "damaged or cut short"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "a certificate"),
         (b'{"private_key": "-----"}', "a JSON document"),
@@ -84,7 +87,7 @@ def test_any_other_key_is_refused_by_saying_what_it_is(pem: bytes, found: str) -
     with pytest.raises(meshpass.SigningKeyError) as caught:
         _sign_with(pem)
 
-    assert f"{found}, not an unencrypted EC P-256 private key" in str(caught.value)
+    assert f"{found}, not an unencrypted private key in PEM: EC P-256" in str(caught.value)
     assert "openssl genpkey" in str(caught.value)
     assert caught.value.__context__ is None
 

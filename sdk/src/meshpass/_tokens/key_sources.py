@@ -13,7 +13,7 @@ from meshpass._frames import sealed
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
-SECRET_VERSION_FORM = (  # noqa: S105
+VERSION_NAME_FORM = (
     "projects/PROJECT/secrets/SECRET/versions/VERSION, or projects/PROJECT/locations/LOCATION/secrets/... where it is"
     " regional"
 )
@@ -88,7 +88,7 @@ class SecretManagerKey:
         if not is_secret_version(self.name):
             raise SigningKeyError(
                 f"{self.name!r} does not name a secret's version.",
-                hint=f"Write it as {SECRET_VERSION_FORM}.",
+                hint=f"Write it as {VERSION_NAME_FORM}.",
             )
         return _access(self.name, self.timeout_s)
 

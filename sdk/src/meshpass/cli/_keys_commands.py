@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from meshpass._errors import ConfigurationError
+from meshpass._tokens.algorithms import DEFAULT
 from meshpass.cli._exit import HELP
 from meshpass.cli._options import Given, path_values, with_settings
 from meshpass.cli._output import instant, note, print_json, print_table, reported
@@ -59,14 +60,24 @@ _Drain = Annotated[
 _Path = Annotated[str, typer.Option(help="A call that this caller may make, such as /profile/{user_id}.")]
 _Values = Annotated[list[str] | None, typer.Option(help="NAME=VALUE of a placeholder in the path.")]
 
+_Algorithm = Annotated[
+    str | None,
+    typer.Option(
+        help="ES256, ES384, RS256 or EdDSA. Left out: ES256, or the active key's for `next`.",
+        show_default=False,
+    ),
+]
+
 _APPLY = "Apply this JWKS to the mesh"
 
 
 @app.command()
-def create(store: _Store = None, out: _Out = None, as_json: _Json = False) -> None:
+def create(
+    store: _Store = None, out: _Out = None, as_json: _Json = False, algorithm: _Algorithm = None
+) -> None:
     """Make the first key, and the secret or directory for it, and print its JWKS."""
     with reported(as_json=as_json):
-        keys = _ring(store).create()
+        keys = _ring(store).create(algorithm or DEFAULT)
         _give(keys, out, as_json, f"{_APPLY}; then callers may sign with {_signing_name(store)}.")
 
 
@@ -78,10 +89,12 @@ def jwks(store: _Store = None, out: _Out = None) -> None:
 
 
 @app.command("next")
-def next_key(store: _Store = None, out: _Out = None, as_json: _Json = False) -> None:
+def next_key(
+    store: _Store = None, out: _Out = None, as_json: _Json = False, algorithm: _Algorithm = None
+) -> None:
     """Add the next key, which does not sign yet, and print the JWKS of both."""
     with reported(as_json=as_json):
-        _give(_ring(store).next(), out, as_json, f"{_APPLY}, then run `meshpass keys promote`.")
+        _give(_ring(store).next(algorithm), out, as_json, f"{_APPLY}, then run `meshpass keys promote`.")
 
 
 @app.command()

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from meshpass._frames import sealed
-from meshpass._tokens.signing_key import load_signing_key, public_jwk
+from meshpass._tokens.algorithms import public_jwk
+from meshpass._tokens.signing_key import load_signing_key
 from meshpass.keys._lifecycle_errors import changed_meanwhile, store_error
 from meshpass.keys._model import Keys, KeyVersion, State, added
 

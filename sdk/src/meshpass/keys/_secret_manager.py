@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import SigningKeyError
 from meshpass._frames import sealed
+from meshpass._tokens.algorithms import public_jwk
 from meshpass._tokens.key_sources import SecretManagerKey, missing_extra, secret_manager_client
-from meshpass._tokens.signing_key import load_signing_key, public_jwk
+from meshpass._tokens.signing_key import load_signing_key
 from meshpass.keys._lifecycle_errors import KeyLifecycleError, changed_meanwhile, store_error
 from meshpass.keys._model import PUBLISHED, Keys, KeyVersion, State, added
 
