@@ -11,7 +11,7 @@ from meshpass._tokens.algorithms import NAMES, generate
 from tests.probe import Connector, Request, client_tls, send
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshlab.lab.project import Project
     from meshlab.lab.project_mesh import ProjectMesh
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.conftest import RunMesh
 
 
-def _source(algorithm: str, contract: dict[str, str]) -> meshpass.SignedJWT:
+def _source(algorithm: str, contract: "Mapping[str, str]") -> meshpass.SignedJWT:
     pem = generate(algorithm).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -38,7 +38,7 @@ def mesh(project: "Project", run_mesh: "RunMesh") -> "Iterator[ProjectMesh]":
         yield running
 
 
-def _call(mesh: "ProjectMesh", contract: dict[str, str], auth: meshpass.SignedJWT) -> int:
+def _call(mesh: "ProjectMesh", contract: "Mapping[str, str]", auth: meshpass.SignedJWT) -> int:
     with meshpass.Client(
         f"https://{contract['GKE_GATEWAY_HOST']}",
         address=mesh.gateway_url.removeprefix("https://"),

@@ -140,7 +140,7 @@ def test_the_traceback_still_names_the_lines() -> None:
     with pytest.raises(meshpass.SigningKeyError) as caught:
         meshpass.SignedJWT("i", "lines", meshpass.KeyFile("no such file")).token()
 
-    assert caught.traceback[-1].path.name == "key_sources.py"
+    assert Path(caught.traceback[-1].path).name == "key_sources.py"
 
 
 # Errors
@@ -358,14 +358,14 @@ def test_a_cancelled_or_late_wait_for_a_token_holds_nothing(pem: bytes, secrets:
     gate.set()
     secrets.add_token(source.token().value)
 
-    assert [type(error).__name__ for error in errors] == [
+    assert [type(one).__name__ for one in errors] == [
         "TimeoutError",
         "CancelledError",
         "ExceptionGroup",
         "MeshTimeout",
     ]
-    for error in errors:
-        _clean(error, secrets)
+    for one in errors:
+        _clean(one, secrets)
 
 
 # Calls
@@ -374,7 +374,12 @@ def test_a_cancelled_or_late_wait_for_a_token_holds_nothing(pem: bytes, secrets:
 @pytest.fixture
 def silent(raw_server: RawServer) -> str:
     """A server that takes requests and never responds."""
-    return raw_server(lambda connection: [None for _ in iter(lambda: connection.recv(4096), b"")])
+
+    def serve(connection: socket.socket) -> None:
+        while connection.recv(4096):
+            pass
+
+    return raw_server(serve)
 
 
 def _call(address: str, source: meshpass.SignedJWT, timeout_s: float = 20) -> None:
@@ -419,7 +424,11 @@ def test_a_call_that_times_out_or_breaks_holds_no_token(
     silent: str, auth: meshpass.SignedJWT, secrets: Secrets, raw_server: RawServer
 ) -> None:
     source = _with_token(auth, secrets)
-    broken = raw_server(lambda connection: [connection.recv(4096), None][-1])
+
+    def hang_up(connection: socket.socket) -> None:
+        connection.recv(4096)
+
+    broken = raw_server(hang_up)
 
     for address in (silent, broken, "127.0.0.1:9"):
         with pytest.raises(meshpass.MeshError) as caught:

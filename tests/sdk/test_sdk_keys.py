@@ -315,7 +315,7 @@ def test_whatever_bytes_a_key_is_only_a_signing_key_error_leaves(data: bytes) ->
         b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(data) + b"\n-----END PRIVATE KEY-----\n",
     ):
         with pytest.raises(meshpass.SigningKeyError):
-            meshpass.SignedJWT("i", "bytes", lambda text=text: text).token()
+            _sign_with(text)
 
 
 def test_a_clock_that_fails_is_a_signing_key_error(pem: bytes) -> None:

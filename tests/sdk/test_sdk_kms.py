@@ -33,7 +33,7 @@ class KMS:
     """Answers as Cloud KMS does for one key version. `change` edits each answer before it is sent."""
 
     def __init__(self, key: Any = None, algorithm: str = "EC_SIGN_P256_SHA256") -> None:
-        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        self.key: Any = key or ec.generate_private_key(ec.SECP256R1())
         self.algorithm = algorithm
         self.change: Change = lambda answer: answer
         self.refusal: tuple[int, dict[str, Any]] | None = None
