@@ -73,8 +73,8 @@ def test_a_slow_drip_is_cut_when_time_is_up(server: Server) -> None:
         web.send(f"http://{server.address}/", attempts=1)
 
 
-def _dripping(head: bool) -> Callable[[socket.socket], None]:
-    """Sends a byte every 50 ms, the whole response after 8 s at the latest."""
+def _dripping(head: bool, ended: threading.Event) -> Callable[[socket.socket], None]:
+    """Sends a byte every 50 ms; the response ends after 8 s, and not before."""
 
     def serve(connection: socket.socket) -> None:
         connection.recv(4096)
@@ -82,6 +82,7 @@ def _dripping(head: bool) -> Callable[[socket.socket], None]:
         for _ in range(160):
             connection.sendall(b"x")
             time.sleep(0.05)
+        ended.set()
         connection.sendall(b"\r\n\r\n" + b"x" * 200 if head else b"x" * 40)
 
     return serve
@@ -92,7 +93,8 @@ def _dripping(head: bool) -> Callable[[socket.socket], None]:
 def test_a_server_that_drips_its_response_is_given_up_when_time_is_up(
     way: str, head: bool, raw_server: RawServer, ca: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drip, context = _dripping(head), ca.context("localhost")
+    ended = threading.Event()
+    drip, context = _dripping(head, ended), ca.context("localhost")
 
     def over_tls(connection: socket.socket) -> None:
         if way == "proxy":
@@ -114,15 +116,18 @@ def test_a_server_that_drips_its_response_is_given_up_when_time_is_up(
         pytest.raises(meshpass.IdentityError, match="no answer in time"),
     ):
         web.send(url, attempts=1)
+    assert not ended.is_set()
 
 
 def test_a_proxy_that_drips_its_own_response_is_given_up(
     raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", f"http://{raw_server(_dripping(head=True))}")
+    ended = threading.Event()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{raw_server(_dripping(True, ended))}")
 
     with Web(0.5, trust_env=True) as web, pytest.raises(meshpass.IdentityError, match="no answer in time"):
         web.send("https://localhost:9/", attempts=1)
+    assert not ended.is_set()
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
