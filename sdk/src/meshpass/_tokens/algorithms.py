@@ -6,6 +6,7 @@ RFC 7518, section 3, and RFC 8037, section 3.1. Envoy verifies all of them.
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -64,19 +65,19 @@ def generate(algorithm: str) -> "PrivateKey":
     return ec.generate_private_key(ec.SECP384R1() if algorithm == "ES384" else ec.SECP256R1())
 
 
-def sign(key: "PrivateKey", message: bytes) -> bytes:
-    """Return a signature as a JWS has it, by the key's own algorithm."""
+def signing_with(key: "PrivateKey") -> Callable[[bytes], bytes]:
+    """Return what signs a message with a key, by the key's own algorithm, as a JWS has it."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        p256 = key.curve.name == "secp256r1"
-        return raw_signature(
-            key.sign(message, ec.ECDSA(hashes.SHA256() if p256 else hashes.SHA384())), 32 if p256 else 48
-        )
+        curve, p256 = key, key.curve.name == "secp256r1"
+        ecdsa, size = ec.ECDSA(hashes.SHA256() if p256 else hashes.SHA384()), 32 if p256 else 48
+        return lambda message: raw_signature(curve.sign(message, ecdsa), size)
     if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
-    return key.sign(message)
+        of_rsa, pkcs1, sha256 = key, padding.PKCS1v15(), hashes.SHA256()
+        return lambda message: of_rsa.sign(message, pkcs1, sha256)
+    return key.sign
 
 
 def public_jwk(key: "PrivateKey | PublicKey") -> dict[str, str]:

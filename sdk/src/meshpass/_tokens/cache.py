@@ -14,7 +14,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from meshpass._errors import MeshError, MeshTimeout
@@ -277,7 +276,6 @@ class CachedSource(BearerAuth):
 
     def _finish(self, fetch: "Fetch", outcome: Token | Exception | None) -> None:
         import random
-        from concurrent.futures import InvalidStateError
 
         entry, chance = self._entry, random.random()  # noqa: S311 - spreads load, keeps no secret
         failure = _copy_of(outcome) if isinstance(outcome, Exception) else None
@@ -294,8 +292,11 @@ class CachedSource(BearerAuth):
                     entry.failures += 1
                     entry.failure = failure
                     entry.retry_at = monotonic + back_off_s(entry.failures, chance, has_token=has_token)
-        with suppress(InvalidStateError):  # it was abandoned
+        try:
             fetch.set_result(outcome)
+        except Exception:
+            if not fetch.done():  # else it was abandoned, and has its result
+                raise
 
     def _abandon(self) -> None:
         """End the fetch of this thread, which was interrupted before it could do so: others wait for it."""

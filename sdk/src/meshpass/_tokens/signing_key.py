@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from meshpass._errors import SigningKeyError
-from meshpass._tokens.algorithms import MIN_RSA_BITS, algorithm_of, kind_of, public_jwk, sign
+from meshpass._tokens.algorithms import MIN_RSA_BITS, algorithm_of, kind_of, public_jwk, signing_with
 
 if TYPE_CHECKING:
     from meshpass._tokens.algorithms import PrivateKey
@@ -48,14 +48,15 @@ class LocalSigner:
     """
 
     def __init__(self, pem: bytes, where: str) -> None:
-        self._key = load_signing_key(pem, where)
-        self.jwk = public_jwk(self._key)
+        key = load_signing_key(pem, where)
+        self.jwk = public_jwk(key)
+        self._sign = signing_with(key)
         # RSA takes a millisecond and more.
         self.is_quick = self.jwk["kty"] != "RSA"
 
     def sign(self, message: bytes, deadline_s: float = 0) -> bytes:
         """Return a signature; there is nothing to wait for."""
-        return sign(self._key, message)
+        return self._sign(message)
 
     def __repr__(self) -> str:
         return f"LocalSigner(kid={self.jwk['kid']!r})"
