@@ -8,7 +8,8 @@ import jwt
 import meshpass
 import pytest
 from meshlab.cloud import secretmanager
-from meshpass._tokens.signing_key import load_signing_key, public_jwk
+from meshpass._tokens.algorithms import public_jwk
+from meshpass._tokens.signing_key import load_signing_key
 from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, Keys, KeyStore, open_store
 
 from .conftest import Answer, Seen, Server

@@ -130,9 +130,9 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
 
 @pytest.fixture
 def client(backend: Recording) -> Iterator["SecretManagerServiceClient"]:
-    from meshpass._tokens.key_sources import _client
+    from meshpass._tokens.key_sources import secret_manager_client
 
-    with _client() as connected:
+    with secret_manager_client("projects/p/secrets/s") as connected:
         yield connected
 
 
@@ -289,3 +289,63 @@ def test_the_index_is_json_that_a_person_can_read(tmp_path: Path) -> None:
     assert [(key["version"], key["state"], key["created_at"]) for key in index["keys"]] == [
         (1, "active", 5.0)
     ]
+
+
+_REGIONAL = "projects/p/locations/europe-west4/secrets/signing-key"
+
+
+def test_a_regional_secret_holds_keys_from_the_first_to_the_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with secretmanager.running() as address:
+        monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", address)
+        ring = KeyRing(open_store(_REGIONAL), drain_s=0)
+        first = ring.create().active
+        source = meshpass.SignedJWT(
+            "i", "regional", meshpass.SecretManagerKey(f"{_REGIONAL}/versions/active")
+        )
+        assert first is not None
+        assert source.token().claims["kid"] == first.kid
+        ring.next()
+        ring.promote(accepted)
+        keys = ring.retire()
+
+        assert [version.state for version in keys.versions] == ["retired", "active"]
+        assert str(open_store(f"{_REGIONAL}/versions/active")) == _REGIONAL
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint"),
+    [
+        ("projects/p/secrets/s", "secretmanager.googleapis.com"),
+        ("projects/p/locations/europe-west4/secrets/s", "secretmanager.europe-west4.rep.googleapis.com"),
+        (
+            "projects/p/locations/us-central1/secrets/s/versions/1",
+            "secretmanager.us-central1.rep.googleapis.com",
+        ),
+    ],
+)
+def test_a_secret_is_asked_for_where_it_is(name: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from google.auth.credentials import AnonymousCredentials
+    from meshpass._tokens.key_sources import secret_manager_client
+
+    monkeypatch.delenv("SECRET_MANAGER_EMULATOR_HOST", raising=False)
+    monkeypatch.setattr("google.auth.default", lambda *_, **__: (AnonymousCredentials(), "p"))
+    with secret_manager_client(name) as client:
+        assert client.api_endpoint == endpoint
+        assert client.transport.host == f"{endpoint}:443"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "projects/p/locations//secrets/s",
+        "projects/p/locations/EU/secrets/s",
+        "projects/p/locations/a/b/secrets/s",
+    ],
+)
+def test_what_names_no_region_is_refused(name: str) -> None:
+    with pytest.raises(KeyLifecycleError, match="does not name a secret"):
+        open_store(name)
+    with pytest.raises(meshpass.SigningKeyError, match="does not name a secret's version"):
+        meshpass.SecretManagerKey(f"{name}/versions/1")()

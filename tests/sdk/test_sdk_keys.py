@@ -1,20 +1,26 @@
+# ruff: noqa: ANN401, PT012
 """Signing keys: which are accepted, what is said of the others, and how they come out of Secret Manager."""
 
+import asyncio
+import base64
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import meshpass
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, rsa, x25519
 from google.cloud import secretmanager_v1
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
     SecretManagerServiceGrpcTransport,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from meshlab.cloud import secretmanager
 
 from .conftest import pem_of
@@ -64,9 +70,12 @@ def test_a_p256_private_key_signs_in_pkcs8_and_sec1(pem: bytes) -> None:
     [
         (_public(), "a public key"),
         (_encrypted(), "encrypted with a passphrase"),
-        (pem_of(rsa.generate_private_key(65537, 2048)), "another kind (RSA)"),
-        (pem_of(ed25519.Ed25519PrivateKey.generate()), "another kind (Ed25519)"),
-        (pem_of(ec.generate_private_key(ec.SECP384R1())), "the curve secp384r1"),
+        (pem_of(rsa.generate_private_key(65537, 1024)), "an RSA key of 1024 bits"),
+        (pem_of(ec.generate_private_key(ec.SECP521R1())), "an EC key on the curve secp521r1"),
+        (pem_of(ec.generate_private_key(ec.SECP256K1())), "an EC key on the curve secp256k1"),
+        (pem_of(dsa.generate_private_key(2048)), "a key of another kind (DSA)"),
+        (pem_of(ed448.Ed448PrivateKey.generate()), "a key of another kind (Ed448)"),
+        (pem_of(x25519.X25519PrivateKey.generate()), "a key of another kind (X25519)"),
         (pem_of(_key())[:120], "damaged or cut short"),
         (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "a certificate"),
         (b'{"private_key": "-----"}', "a JSON document"),
@@ -78,7 +87,7 @@ def test_any_other_key_is_refused_by_saying_what_it_is(pem: bytes, found: str) -
     with pytest.raises(meshpass.SigningKeyError) as caught:
         _sign_with(pem)
 
-    assert f"{found}, not an unencrypted EC P-256 private key" in str(caught.value)
+    assert f"{found}, not an unencrypted private key in PEM: EC P-256" in str(caught.value)
     assert "openssl genpkey" in str(caught.value)
     assert caught.value.__context__ is None
 
@@ -246,3 +255,78 @@ def test_without_the_extra_the_error_says_what_to_install(missing: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
 
     assert 'pip install "./sdk[secretmanager]"' in ran.stdout
+
+
+@pytest.mark.parametrize("returned", ["-----BEGIN PRIVATE KEY-----", None, 1, [b"x"], {"key": "s3cret"}])
+@pytest.mark.parametrize("use", ["token", "jwks"])
+def test_a_key_function_that_returns_no_bytes_is_named_by_what_it_returned(returned: Any, use: str) -> None:
+    source = meshpass.SignedJWT("i", "returns", lambda: returned)
+
+    with pytest.raises(
+        meshpass.SigningKeyError, match=f"returned {type(returned).__name__}, not bytes"
+    ) as caught:
+        getattr(source, use)()
+
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("s3cret"), KeyError("s3cret"), OSError(2, "s3cret"), RecursionError()]
+)
+@pytest.mark.parametrize("use", ["token", "jwks", "atoken"])
+def test_a_key_function_that_fails_is_named_with_its_line(error: Exception, use: str) -> None:
+    def load() -> bytes:
+        raise error
+
+    source = meshpass.SignedJWT("i", "fails", load)
+    with pytest.raises(meshpass.SigningKeyError) as caught:
+        if use == "atoken":
+            asyncio.run(source.atoken())
+        else:
+            getattr(source, use)()
+
+    assert f"The key function failed: {type(error).__name__} at test_sdk_keys.py:" in str(caught.value)
+    assert "s3cret" not in repr(caught.value) + str(vars(caught.value))
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_an_error_of_the_package_from_a_key_function_stays_as_it_is() -> None:
+    def load() -> bytes:
+        raise meshpass.SigningKeyError("Mine.", hint="Look.", retryable=True)
+
+    with pytest.raises(meshpass.SigningKeyError, match=r"Mine\. Look\.") as caught:
+        meshpass.SignedJWT("i", "own", load).token()
+
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize("key", [b"-----BEGIN s3cret", "signing.pem", None, Path("signing.pem")])
+def test_a_key_that_is_no_source_is_a_configuration_error(key: Any) -> None:
+    with pytest.raises(meshpass.ConfigurationError, match=f"key is {type(key).__name__}") as caught:
+        meshpass.SignedJWT("i", "a", key)
+
+    assert "s3cret" not in str(caught.value)
+
+
+@given(st.binary(max_size=200) | st.sampled_from([b"-----BEGIN EC PRIVATE KEY-----\n", b"\0" * 50]))
+def test_whatever_bytes_a_key_is_only_a_signing_key_error_leaves(data: bytes) -> None:
+    for text in (
+        data,
+        b"-----BEGIN PRIVATE KEY-----\n" + base64.b64encode(data) + b"\n-----END PRIVATE KEY-----\n",
+    ):
+        with pytest.raises(meshpass.SigningKeyError):
+            _sign_with(text)
+
+
+def test_a_clock_that_fails_is_a_signing_key_error(pem: bytes) -> None:
+    calls = iter([1.0, 1.0, 1.0])
+
+    def clock() -> float:
+        return next(calls, float("nan"))
+
+    with pytest.raises(
+        meshpass.SigningKeyError, match=r"No token can be signed: ValueError at signed_jwt\.py"
+    ):
+        for _ in range(3):
+            source = meshpass.SignedJWT("i", "clock", lambda: pem, clock=clock)
+            source.token()

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401
 """A signing key that never leaves Cloud KMS, here in a stand-in that keeps to KMS's REST API over real HTTP."""
 
 import asyncio
@@ -13,12 +14,12 @@ import jwt
 import meshpass
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from hypothesis import given
 from hypothesis import strategies as st
+from meshpass._tokens.algorithms import raw_signature
 from meshpass._tokens.crc32c import crc32c
 from meshpass._tokens.kms import KMSSigner, _endpoint
-from meshpass._tokens.signing_key import raw_signature
 
 from .conftest import Answer, Seen, Server
 
@@ -31,8 +32,9 @@ Change = Callable[[dict[str, Any]], Any]
 class KMS:
     """Answers as Cloud KMS does for one key version. `change` edits each answer before it is sent."""
 
-    def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, key: Any = None, algorithm: str = "EC_SIGN_P256_SHA256") -> None:
+        self.key: Any = key or ec.generate_private_key(ec.SECP256R1())
+        self.algorithm = algorithm
         self.change: Change = lambda answer: answer
         self.refusal: tuple[int, dict[str, Any]] | None = None
 
@@ -55,17 +57,33 @@ class KMS:
         return {
             "pem": pem.decode(),
             "pemCrc32c": str(google_crc32c.value(pem)),
-            "algorithm": "EC_SIGN_P256_SHA256",
+            "algorithm": self.algorithm,
         }
 
     def _signature(self, asked: dict[str, Any]) -> dict[str, Any]:
-        digest = base64.b64decode(asked["digest"]["sha256"])
-        assert len(digest) == 32
-        signature = self.key.sign(digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        if self.algorithm == "EC_SIGN_ED25519":
+            # It takes the message itself, and refuses a digest.
+            assert "digest" not in asked
+            signed = base64.b64decode(asked["data"])
+            signature = self.key.sign(signed)
+            verified = "verifiedDataCrc32c", asked["dataCrc32c"]
+        else:
+            assert "data" not in asked
+            name = "sha384" if self.algorithm.endswith("SHA384") else "sha256"
+            signed = base64.b64decode(asked["digest"][name])
+            hashed = utils.Prehashed(hashes.SHA384() if name == "sha384" else hashes.SHA256())
+            assert len(signed) == hashed._digest_size
+            by_rsa = self.algorithm.startswith("RSA")
+            signature = (
+                self.key.sign(signed, padding.PKCS1v15(), hashed)
+                if by_rsa
+                else self.key.sign(signed, ec.ECDSA(hashed))
+            )
+            verified = "verifiedDigestCrc32c", asked["digestCrc32c"]
         return {
             "signature": base64.b64encode(signature).decode(),
             "signatureCrc32c": str(google_crc32c.value(signature)),
-            "verifiedDigestCrc32c": asked["digestCrc32c"] == str(google_crc32c.value(digest)),
+            verified[0]: verified[1] == str(google_crc32c.value(signed)),
         }
 
 
@@ -242,13 +260,57 @@ def test_kms_out_of_reach_is_retryable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _NAME in str(caught.value)
 
 
-@pytest.mark.parametrize("algorithm", ["EC_SIGN_P384_SHA384", "RSA_SIGN_PKCS1_2048_SHA256", None])
+_KMS_KEYS: list[tuple[str, str, Callable[[], Any]]] = [
+    ("ES384", "EC_SIGN_P384_SHA384", lambda: ec.generate_private_key(ec.SECP384R1())),
+    ("EdDSA", "EC_SIGN_ED25519", ed25519.Ed25519PrivateKey.generate),
+    ("RS256", "RSA_SIGN_PKCS1_2048_SHA256", lambda: rsa.generate_private_key(65537, 2048)),
+    ("RS256", "RSA_SIGN_PKCS1_3072_SHA256", lambda: rsa.generate_private_key(65537, 3072)),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "of_kms", "make"), _KMS_KEYS)
+def test_kms_signs_with_each_algorithm_that_a_jws_has(
+    algorithm: str,
+    of_kms: str,
+    make: Callable[[], Any],
+    source: meshpass.SignedJWT,
+    server: Server,
+    audience: str,
+) -> None:
+    server.answer = KMS(make(), of_kms)
+
+    token = source.token()
+
+    key = jwt.PyJWKSet.from_dict(source.jwks())[jwt.get_unverified_header(token.value)["kid"]]
+    assert jwt.decode(token.value, key, [algorithm], audience=audience)["iss"] == "https://i.test"
+    assert jwt.get_unverified_header(token.value)["alg"] == algorithm
+
+
+def test_data_that_kms_did_not_verify_is_refused(source: meshpass.SignedJWT, server: Server) -> None:
+    kms = KMS(ed25519.Ed25519PrivateKey.generate(), "EC_SIGN_ED25519")
+    kms.change = lambda answer: {**answer, "verifiedDataCrc32c": False}
+    server.answer = kms
+
+    with pytest.raises(meshpass.SigningKeyError, match=r"The signature of .* arrived damaged"):
+        source.token()
+
+
+def test_a_public_key_that_is_not_of_its_algorithm_is_refused(
+    source: meshpass.SignedJWT, server: Server
+) -> None:
+    server.answer = KMS(ec.generate_private_key(ec.SECP384R1()), "EC_SIGN_P256_SHA256")
+
+    with pytest.raises(meshpass.SigningKeyError, match=r"public key of .* arrived damaged"):
+        source.token()
+
+
+@pytest.mark.parametrize("algorithm", ["EC_SIGN_SECP256K1_SHA256", "RSA_SIGN_PKCS1_4096_SHA512", None])
 def test_a_key_of_another_algorithm_is_refused_by_name(
     source: meshpass.SignedJWT, kms: KMS, algorithm: str | None
 ) -> None:
     kms.change = lambda answer: {**answer, "algorithm": algorithm}
 
-    with pytest.raises(meshpass.SigningKeyError, match=f"its algorithm is {algorithm}") as caught:
+    with pytest.raises(meshpass.SigningKeyError, match=f"its algorithm is '{algorithm}'") as caught:
         source.token()
 
     assert "EC_SIGN_P256_SHA256" in caught.value.hint

@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 
 import meshpass
 import pytest
@@ -68,6 +69,16 @@ def test_a_token_hides_its_value_and_cannot_be_pickled_or_copied() -> None:
     for leak in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="is a secret"):
             leak(token)
+
+
+def test_a_subclass_of_a_token_hides_its_value_too() -> None:
+    @dataclass(frozen=True)
+    class Own(meshpass.Token):
+        tenant: str = ""
+
+    assert _TOKEN not in repr(Own(_TOKEN, 9e9, "test", {}, "t"))
+    with pytest.raises(TypeError, match="is a secret"):
+        copy.copy(Own(_TOKEN, 9e9, "test"))
 
 
 def test_a_signed_jwt_source_hides_its_key_and_cannot_be_pickled_or_copied(

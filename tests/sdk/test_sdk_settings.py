@@ -103,7 +103,7 @@ def test_every_wrong_variable_is_named_at_once(environ: dict[str, str]) -> None:
         ("GKE_GATEWAY_HOST", "user-profile.internal/x", "a host name alone"),
         ("SIGNING_KEY_FILE", "/some/key.pem", "are both set"),
         ("SIGNING_KEY_SECRET_ID", "projects/p/secrets/s", "versions/VERSION"),
-        ("SIGNING_KEY_SECRET_ID", "projects/p/locations/l/secrets/s/versions/1", "versions/VERSION"),
+        ("SIGNING_KEY_SECRET_ID", "projects/p/locations/L/secrets/s/versions/1", "versions/VERSION"),
     ],
 )
 def test_a_wrong_value_is_explained(environ: dict[str, str], name: str, value: str, says: str) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401
 """Looking for a secret, or any piece of it, in what a program shows."""
 
 import base64
@@ -5,12 +6,20 @@ import copy
 import logging
 import pickle
 import pprint
+import re
+import sys
 import traceback
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from meshpass import AsyncClient, Client, Token
+from meshpass._tokens.cache import CachedSource
 
 PIECE = 12
 """A piece this long, in characters, is a find: far too short to be of use, far too long to be chance."""
@@ -81,6 +90,119 @@ def shown_by_error(error: BaseException, *, with_locals: bool = True) -> str:
         shown += _frames(seen) if with_locals else []
         seen = seen.__cause__ or seen.__context__
     return "\n".join([*shown, *traceback.format_exception(error)])
+
+
+def held_by_error(error: BaseException, secrets: Secrets, *, depth: int = 6) -> str | None:
+    """Where an exception holds a secret: in a local variable of a frame, or in an exception behind it.
+
+    Every exception that can be reached is looked at: causes, contexts, groups. So is every frame of each, those of
+    other libraries too, but not the tests' own. Of each variable the repr is searched, and what it holds: elements,
+    attributes and slots, down to `depth`. A `Token`, a source of tokens and a client have a masked repr and are
+    not opened: the caller holds them, too.
+
+    Args:
+        error: The exception.
+        secrets: What must not be there. Text that looks like a token, a key or a bearer header is always found.
+        depth: How many steps from a variable to look.
+    """
+    for one in reachable(error):
+        held: list[tuple[str, object]] = [
+            (f"{type(one).__name__}.{name}", v) for name, v in vars(one).items()
+        ]
+        held.append((f"{type(one).__name__}.args", one.args))
+        for frame, line in traceback.walk_tb(one.__traceback__):
+            if not frame.f_code.co_filename.startswith(_TESTS):
+                place = f"{frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
+                held += [(f"{place} {name}", value) for name, value in frame.f_locals.items()]
+        for place, value in held:
+            for text in _texts(value, depth, set()):
+                if (found := secrets.in_text(text) or _looks_secret(text)) is not None:
+                    return f"{place}: ...{found}"
+    return None
+
+
+def reachable(error: BaseException) -> list[BaseException]:
+    """Every exception behind this one, and itself."""
+    found: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        one = pending.pop()
+        if one is not None and all(one is not other for other in found):
+            found.append(one)
+            pending += [one.__cause__, one.__context__]
+            pending += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+    return found
+
+
+@contextmanager
+def interrupted_at(line: int, error: BaseException, folder: str) -> Iterator[Callable[[], int]]:
+    """Raise an exception when the code below a folder of the package comes to its n-th line, as a signal would.
+
+    Yields:
+        What returns how many lines were run.
+    """
+    seen = 0
+
+    def on_line(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal seen
+        if event == "line":
+            seen += 1
+            if seen == line:
+                raise error
+        return on_line
+
+    def on_call(frame: FrameType, event: str, _: object) -> Any:
+        file = frame.f_code.co_filename
+        # What seals an exception cannot be interrupted by the same one.
+        return on_line if folder in file and not file.endswith("_frames.py") else None
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        yield lambda: seen
+    finally:
+        sys.settrace(before)
+
+
+_SECRET_LOOK = re.compile(
+    r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{20,}|BEGIN [A-Z ]*PRIVATE KEY|Bearer (?!\*\*\*)[\w.~+/-]{8,}"
+)
+
+
+def _looks_secret(text: str) -> str | None:
+    found = _SECRET_LOOK.search(text)
+    return text[max(found.start() - 60, 0) : found.start() + 30] if found else None
+
+
+def _texts(value: object, depth: int, seen: set[int]) -> Iterator[str]:
+    """The repr of a value and of all that it holds."""
+    if id(value) in seen or depth < 0 or isinstance(value, type | ModuleType):
+        return
+    seen.add(id(value))
+    if isinstance(value, str):
+        yield value
+        return
+    if isinstance(value, bytes | bytearray | memoryview):
+        yield bytes(value).decode("latin-1")
+        return
+    with suppress(AttributeError):  # it is not complete: its constructor was interrupted
+        yield repr(value)
+    if isinstance(value, Token | CachedSource | Client | AsyncClient) or type(value).__module__.startswith(
+        "tests."
+    ):
+        return
+    parts: list[object] = []
+    if isinstance(value, Mapping):
+        parts += [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset | deque):
+        parts += value
+    parts += getattr(value, "__dict__", {}).values()
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            parts.append(getattr(value, name, None))
+    for part in parts:
+        yield from _texts(part, depth - 1, seen)
 
 
 def shown_by_records(records: Iterable[logging.LogRecord]) -> str:

@@ -110,7 +110,7 @@ class InvalidPathValue(InvalidRequest):
 
 
 class SigningKeyError(MeshError):
-    """The signing key cannot be read, or is not a key that signs ES256.
+    """The signing key cannot be read, or is not a key that signs tokens.
 
     `retryable` is true where only the key's store was out of reach.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_problem
 from meshpass._errors import ConfigurationError
-from meshpass._tokens.key_sources import KeyFile, SecretManagerKey, is_secret_version
+from meshpass._tokens.key_sources import VERSION_NAME_FORM, KeyFile, SecretManagerKey, is_secret_version
 from meshpass._tokens.signed_jwt import SignedJWT
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _key_problems(environ: Mapping[str, str]) -> list[str]:
     if secret and file:
         return ["SIGNING_KEY_SECRET_ID and SIGNING_KEY_FILE are both set: keep the one that names the key."]
     if secret and not is_secret_version(secret):
-        return ["SIGNING_KEY_SECRET_ID must be projects/PROJECT/secrets/SECRET/versions/VERSION."]
+        return [f"SIGNING_KEY_SECRET_ID must be {VERSION_NAME_FORM}."]
     return _file_problems(environ, "SIGNING_KEY_FILE")
 
 

@@ -16,7 +16,8 @@ class Token:
         claims: What messages may say about it: `iss`, `aud`, `kid`, `exp`.
     """
 
-    value: str
+    # Not in the repr that `dataclass` writes for a subclass either.
+    value: str = field(repr=False)
     expires_at: float
     source: str
     claims: Mapping[str, object] = field(default_factory=dict)

@@ -184,3 +184,19 @@ def test_what_the_fake_does_not_offer_is_refused_rather_than_ignored(client: Cli
         client.get_iam_policy(request={"resource": KEY})
     with pytest.raises(exceptions.InvalidArgument, match="replication"):
         client.create_secret(request={"parent": PROJECT, "secret_id": "key", "secret": {}})
+
+
+def test_a_regional_secret_has_no_replication_and_is_another_than_the_global_one(client: Client) -> None:
+    parent = f"{PROJECT}/locations/europe-west4"
+    with pytest.raises(exceptions.InvalidArgument, match="replication"):
+        client.create_secret(
+            request={"parent": parent, "secret_id": "key", "secret": {"replication": {"automatic": {}}}}
+        )
+    made = client.create_secret(request={"parent": parent, "secret_id": "key", "secret": {}})
+    client.add_secret_version(request={"parent": made.name, "payload": {"data": b"regional"}})
+
+    assert made.name == f"{parent}/secrets/key"
+    assert client.access_secret_version(name=f"{made.name}/versions/1").payload.data == b"regional"
+    assert [secret.name for secret in client.list_secrets(parent=parent)] == [made.name]
+    with pytest.raises(exceptions.NotFound):
+        client.get_secret(name=KEY)

@@ -1,7 +1,10 @@
 """The way to Google: bounded, patient, encrypted, through no proxy unless asked."""
 
 import itertools
+import socket
 import ssl
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +12,7 @@ import meshpass
 import pytest
 from meshpass._tokens.google.web import Web, delay_s
 
-from ..conftest import Authority, Server  # noqa: TID252 - this folder's parent
+from ..conftest import Authority, RawServer, Server  # noqa: TID252 - this folder's parent
 
 
 class Clock:
@@ -68,6 +71,90 @@ def test_a_slow_drip_is_cut_when_time_is_up(server: Server) -> None:
         pytest.raises(meshpass.IdentityError, match="no answer in time"),
     ):
         web.send(f"http://{server.address}/", attempts=1)
+
+
+def _dripping(head: bool, ended: threading.Event) -> Callable[[socket.socket], None]:
+    """Sends a byte every 50 ms; the response ends after 8 s, and not before."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 200\r\n" + (b"x-drip: " if head else b"\r\n"))
+        for _ in range(160):
+            connection.sendall(b"x")
+            time.sleep(0.05)
+        ended.set()
+        connection.sendall(b"\r\n\r\n" + b"x" * 200 if head else b"x" * 40)
+
+    return serve
+
+
+@pytest.mark.parametrize("head", [True, False])
+@pytest.mark.parametrize("way", ["http", "https", "proxy"])
+def test_a_server_that_drips_its_response_is_given_up_when_time_is_up(
+    way: str, head: bool, raw_server: RawServer, ca: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    drip, context = _dripping(head, ended), ca.context("localhost")
+
+    def over_tls(connection: socket.socket) -> None:
+        if way == "proxy":
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        with context.wrap_socket(connection, server_side=True) as encrypted:
+            drip(encrypted)
+
+    address = raw_server(drip if way == "http" else over_tls)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca.file))
+    if way == "proxy":
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{address}")
+        address = "localhost:9"
+    url = f"http://{address}/" if way == "http" else f"https://localhost:{address.rpartition(':')[2]}/"
+
+    # Each wait is far shorter than its own limit; only all of them together are too long.
+    with (
+        Web(0.5, trust_env=way == "proxy") as web,
+        pytest.raises(meshpass.IdentityError, match="no answer in time"),
+    ):
+        web.send(url, attempts=1)
+    assert not ended.is_set()
+
+
+def test_a_proxy_that_drips_its_own_response_is_given_up(
+    raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{raw_server(_dripping(True, ended))}")
+
+    with Web(0.5, trust_env=True) as web, pytest.raises(meshpass.IdentityError, match="no answer in time"):
+        web.send("https://localhost:9/", attempts=1)
+    assert not ended.is_set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_resolver_that_never_responds_is_given_up(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gate.wait(20) and [])
+
+    with Web(0.2) as web, pytest.raises(meshpass.IdentityError, match="no answer in time"):
+        web.send(f"{scheme}://metadata.google.internal/", attempts=1)
+    gate.set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_all_addresses_of_a_name_are_tried(
+    scheme: str, serve: Callable[..., Server], ca: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = serve(ca.context("localhost") if scheme == "https" else None).server_port
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca.file))
+    # Nothing listens on the first one.
+    found = [(2, 1, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *a, **k: found if host == "localhost" else real(host, *a, **k)
+    )
+
+    with Web(9) as web:
+        assert web.send(f"{scheme}://localhost:{port}/", attempts=1).status == 200
 
 
 def test_redirects_are_not_followed(server: Server) -> None:

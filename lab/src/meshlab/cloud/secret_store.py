@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 MAX_PAYLOAD_BYTES = 65_536
 MAX_PAGE_SIZE = 25_000
 
-_SECRET = re.compile(r"projects/([^/]+)/secrets/([A-Za-z0-9_-]{1,255})")
+_PARENT = re.compile(r"projects/[^/]+(?:/locations/[a-z0-9-]+)?")
+_SECRET = re.compile(rf"({_PARENT.pattern})/secrets/([A-Za-z0-9_-]{{1,255}})")
 _VERSION = re.compile(rf"({_SECRET.pattern})/versions/([A-Za-z0-9_-]+)")
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _UPDATABLE = {"labels", "annotations", "version_aliases"}
@@ -62,7 +63,7 @@ class SecretStore:
 
     def create_secret(self, request: types.CreateSecretRequest) -> types.Secret:
         """Create an empty secret; ALREADY_EXISTS if the name is taken."""
-        if not re.fullmatch(r"projects/[^/]+", request.parent):
+        if not _PARENT.fullmatch(request.parent):
             _refuse_argument(f"Invalid resource field value in the request: parent {request.parent!r}.")
         name = f"{request.parent}/secrets/{request.secret_id}"
         if not _SECRET.fullmatch(name):
@@ -70,7 +71,7 @@ class SecretStore:
                 f"The provided Secret ID [{request.secret_id}] does not match the expected format "
                 "[[a-zA-Z_0-9-]+] of at most 255 characters."
             )
-        _refuse_unsupported(request.secret)
+        _refuse_unsupported(request.secret, regional="/locations/" in request.parent)
         with self._lock:
             if name in self._secrets:
                 raise SecretError(grpc.StatusCode.ALREADY_EXISTS, f"Secret [{name}] already exists.")
@@ -272,8 +273,11 @@ def _page(items: list[Any], size: int, token: str) -> tuple[list[Any], str]:
     return items[start:end], str(end) if end < len(items) else ""
 
 
-def _refuse_unsupported(secret: types.Secret) -> None:
-    if "replication" not in secret:
+def _refuse_unsupported(secret: types.Secret, *, regional: bool) -> None:
+    # A regional secret is in its region alone.
+    if regional and "replication" in secret:
+        _refuse_argument("Secret.replication is set; a regional secret has none.")
+    if not regional and "replication" not in secret:
         _refuse_argument("Secret.replication is missing; give it automatic or user_managed replication.")
     found = [name for name in _UNSUPPORTED if name in secret]
     if found:

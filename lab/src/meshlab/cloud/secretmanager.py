@@ -3,7 +3,7 @@
 Speaks to the official client through an insecure channel
 (`SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(address))`). It keeps secrets in memory,
 enforces the state of each version, and checks and returns the payload's CRC32C. Whatever it does not offer
-(IAM, regional secrets, rotation, expiry) is answered UNIMPLEMENTED, never ignored.
+(IAM, rotation, expiry) is answered UNIMPLEMENTED, never ignored.
 """
 
 from __future__ import annotations

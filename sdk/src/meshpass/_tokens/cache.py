@@ -8,6 +8,7 @@ who renews it go on with the old one. Nothing runs in the background between fet
 
 import math
 import os
+import sys
 import threading
 import time
 import weakref
@@ -16,6 +17,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, NoReturn
 
 from meshpass._errors import MeshError, MeshTimeout
+from meshpass._frames import seal
 from meshpass._token import Token
 from meshpass._tokens.bearer_auth import BearerAuth
 from meshpass._tokens.lifetime import CachedToken, back_off_s, cached_token
@@ -45,6 +47,7 @@ class _Entry:
         "failures",
         "fetch",
         "forced_at",
+        "leader",
         "retry_at",
         "started_at",
     )
@@ -52,6 +55,8 @@ class _Entry:
     def __init__(self) -> None:
         self.cached: CachedToken | None = None
         self.fetch: Fetch | None = None
+        self.leader: tuple[Fetch, int] | None = None
+        """The fetch that a thread makes itself, and the thread; None where a thread of its own makes it."""
         self.started_at = 0.0
         self.failures = 0
         self.failure: Exception | None = None
@@ -148,6 +153,13 @@ class CachedSource(BearerAuth):
         raise TypeError(f"A {type(self).__name__} cannot be pickled or copied, because it hands out secrets.")
 
     def _obtain(self, timeout_s: float | None) -> Token:
+        try:
+            return self._wait(timeout_s)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _wait(self, timeout_s: float | None) -> Token:
         ends_at = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
             step = self._claim()
@@ -173,6 +185,13 @@ class CachedSource(BearerAuth):
                 )
 
     async def _aobtain(self) -> Token:
+        try:
+            return await self._await()
+        except BaseException:
+            self._abandon()
+            raise
+
+    async def _await(self) -> Token:
         import asyncio
 
         while True:
@@ -214,6 +233,8 @@ class CachedSource(BearerAuth):
             if failure is None:
                 fetch: Fetch = Future()
                 fetch.set_running_or_notify_cancel()
+                # In this order: an interrupt in between must find whose fetch it is.
+                entry.leader = fetch, threading.get_ident()
                 entry.fetch, entry.started_at = fetch, monotonic
                 return fetch, True
         raise _copy_of(failure)
@@ -229,9 +250,15 @@ class CachedSource(BearerAuth):
 
     def _run(self, fetch: "Fetch") -> None:
         outcome: Token | Exception | None = None
+        handled = None
         try:
+            handled = sys.exception()
             outcome = self._fetch(FETCH_LIMIT_S)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, everyone who waits must hear of it
+        except BaseException as exc:
+            seal(exc, handled)
+            # Every caller that waits for this fetch gets the same error; an interrupt is this thread's alone.
+            if not isinstance(exc, Exception):
+                raise
             outcome = exc
         finally:
             self._finish(fetch, outcome)
@@ -242,6 +269,7 @@ class CachedSource(BearerAuth):
         run = copy_context().run
         try:
             threading.Thread(target=run, args=(self._run, fetch), name="meshpass-token", daemon=True).start()
+            self._entry.leader = None
         except BaseException:
             self._finish(fetch, None)
             raise
@@ -264,7 +292,17 @@ class CachedSource(BearerAuth):
                     entry.failures += 1
                     entry.failure = failure
                     entry.retry_at = monotonic + back_off_s(entry.failures, chance, has_token=has_token)
-        fetch.set_result(outcome)
+        try:
+            fetch.set_result(outcome)
+        except Exception:
+            if not fetch.done():  # else it was abandoned, and has its result
+                raise
+
+    def _abandon(self) -> None:
+        """End the fetch of this thread, which was interrupted before it could do so: others wait for it."""
+        leader = self._entry.leader
+        if leader is not None and leader[1] == threading.get_ident() and not leader[0].done():
+            self._finish(leader[0], None)
 
     def _use(self, outcome: Token | Exception | None, *, leading: bool) -> Token | None:
         if not isinstance(outcome, Exception):

@@ -8,14 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshpass._errors import SigningKeyError
+from meshpass._frames import sealed
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
+VERSION_NAME_FORM = (
+    "projects/PROJECT/secrets/SECRET/versions/VERSION, or projects/PROJECT/locations/LOCATION/secrets/... where it is"
+    " regional"
+)
+
 KeySource = Callable[[], bytes]
 """Anything that returns the key's PEM bytes when called; it may do I/O."""
 
-_SECRET_VERSION = re.compile(r"projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]+")
+_SECRET_VERSION = re.compile(
+    r"projects/[^/\s]+/(locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]+"
+)
+_LOCATION = re.compile(r"projects/[^/]+/locations/([a-z0-9-]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,7 @@ class KeyFile:
 
     path: Path | str
 
+    @sealed
     def __call__(self) -> bytes:
         """Read the file.
 
@@ -41,6 +51,10 @@ class KeyFile:
                 f"The signing key file {self.path} cannot be read: {exc.strerror}.",
                 hint="Check that the secret is mounted there and that this process may read it.",
             ) from exc
+        except ValueError:
+            raise SigningKeyError(
+                "The signing key file cannot be read: its path holds a null byte.", hint="Check the path."
+            ) from None
 
     def __str__(self) -> str:
         return f"the file {self.path}"
@@ -51,16 +65,20 @@ class SecretManagerKey:
     """A signing key in Google Secret Manager, read with the official client (`meshpass[secretmanager]`).
 
     The client is imported and connected only while a key is read, so that no connection outlives a fork.
+    A regional secret is read at its region's own endpoint, `secretmanager.LOCATION.rep.googleapis.com`
+    (https://cloud.google.com/secret-manager/regional-secrets/config-rs).
     `SECRET_MANAGER_EMULATOR_HOST` names a fake, reached without TLS or credentials.
 
     Args:
-        name: `projects/P/secrets/S/versions/V`, where V is a number, an alias or `latest`.
+        name: `projects/P/secrets/S/versions/V` or `projects/P/locations/L/secrets/S/versions/V`, where V is a number,
+            an alias or `latest`.
         timeout_s: Limit for one read with its retries, in seconds.
     """
 
     name: str
     timeout_s: float = 10.0
 
+    @sealed
     def __call__(self) -> bytes:
         """Read the secret's version.
 
@@ -70,7 +88,7 @@ class SecretManagerKey:
         if not is_secret_version(self.name):
             raise SigningKeyError(
                 f"{self.name!r} does not name a secret's version.",
-                hint="Write it as projects/PROJECT/secrets/SECRET/versions/VERSION.",
+                hint=f"Write it as {VERSION_NAME_FORM}.",
             )
         return _access(self.name, self.timeout_s)
 
@@ -79,7 +97,7 @@ class SecretManagerKey:
 
 
 def is_secret_version(name: str) -> bool:
-    """Tell whether this is the full name of a secret's version in a global (not regional) secret."""
+    """Return whether this is the full name of a secret's version, in a global or a regional secret."""
     return _SECRET_VERSION.fullmatch(name) is not None
 
 
@@ -89,7 +107,7 @@ def _access(name: str, timeout_s: float) -> bytes:
         from google.api_core import exceptions, retry
         from google.auth.exceptions import GoogleAuthError
     except ImportError as exc:
-        raise _missing_extra() from exc
+        raise missing_extra() from exc
     # The client's own default would go on for a minute; these are the codes it retries itself.
     policy = retry.Retry(
         predicate=retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.ResourceExhausted),
@@ -98,7 +116,7 @@ def _access(name: str, timeout_s: float) -> bytes:
         timeout=timeout_s,
     )
     try:
-        with _client() as client:
+        with secret_manager_client(name) as client:
             payload = client.access_secret_version(name=name, retry=policy, timeout=timeout_s).payload
     except (exceptions.GoogleAPICallError, exceptions.RetryError, GoogleAuthError) as exc:
         raise _cannot_read(name, exc) from exc
@@ -112,14 +130,21 @@ def _access(name: str, timeout_s: float) -> bytes:
     return data
 
 
-def _client() -> "SecretManagerServiceClient":
+def secret_manager_client(name: str) -> "SecretManagerServiceClient":
+    """Return Google's own client for the endpoint of a secret, or one that speaks to the fake.
+
+    Args:
+        name: A secret's name, with or without its version.
+    """
     try:
         from google.cloud.secretmanager_v1 import SecretManagerServiceClient
     except ImportError as exc:
-        raise _missing_extra() from exc
+        raise missing_extra() from exc
     emulator = os.environ.get("SECRET_MANAGER_EMULATOR_HOST")
     if not emulator:
-        return SecretManagerServiceClient()
+        regional = _LOCATION.match(name)
+        host = f"secretmanager.{regional[1]}.rep.googleapis.com" if regional else None
+        return SecretManagerServiceClient(client_options={"api_endpoint": host})
     import grpc
     from google.cloud.secretmanager_v1.services.secret_manager_service.transports import (
         SecretManagerServiceGrpcTransport,
@@ -129,7 +154,8 @@ def _client() -> "SecretManagerServiceClient":
     return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
 
-def _missing_extra() -> SigningKeyError:
+def missing_extra() -> SigningKeyError:
+    """Return the error for a client that is not installed."""
     from meshpass._install import install_hint
 
     return SigningKeyError(

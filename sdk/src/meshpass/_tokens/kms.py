@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshpass._errors import IdentityError, SigningKeyError
+from meshpass._tokens.algorithms import algorithm_of, public_jwk, raw_signature
 from meshpass._tokens.crc32c import crc32c
-from meshpass._tokens.signing_key import public_jwk, raw_signature
+from meshpass._tokens.untrusted_json import json_object
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.web import Web, WebResponse
@@ -18,13 +19,25 @@ _KEY_VERSION = re.compile(
     r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
     r"/cryptoKeys/[A-Za-z0-9_-]{1,63}/cryptoKeyVersions/[0-9]+"
 )
-_ALGORITHM = "EC_SIGN_P256_SHA256"
+# https://cloud.google.com/kms/docs/algorithms#asymmetric_signing_algorithms: those that a JWS has, too.
+_ALGORITHMS = {
+    "EC_SIGN_P256_SHA256": "ES256",
+    "EC_SIGN_P384_SHA384": "ES384",
+    "EC_SIGN_ED25519": "EdDSA",
+    "RSA_SIGN_PKCS1_2048_SHA256": "RS256",
+    "RSA_SIGN_PKCS1_3072_SHA256": "RS256",
+    "RSA_SIGN_PKCS1_4096_SHA256": "RS256",
+}
+_DEFAULT = "EC_SIGN_P256_SHA256"
 _TRY_AGAIN = "Try again; if it stays, look at https://status.cloud.google.com."
 
 
 @dataclass(frozen=True, slots=True)
 class KMSKey:
-    """A signing key in Cloud KMS, of the algorithm `EC_SIGN_P256_SHA256`.
+    """A signing key in Cloud KMS.
+
+    Its algorithm is `EC_SIGN_P256_SHA256` (ES256), `EC_SIGN_P384_SHA384` (ES384), `EC_SIGN_ED25519` (EdDSA), or
+    `RSA_SIGN_PKCS1_2048_SHA256`, `..._3072_SHA256` or `..._4096_SHA256` (RS256).
 
     KMS signs; the key never leaves it. The identity is this process's own, found as `GoogleIDToken` does, and needs
     `roles/cloudkms.signerVerifier`; all but the metadata server's needs `meshpass[google]`.
@@ -50,10 +63,10 @@ class KMSSigner:
         deadline_s: How long reading the public key may take, in seconds.
 
     Raises:
-        SigningKeyError: it is missing, not permitted, not for ES256, out of reach or damaged on the way.
+        SigningKeyError: it is missing, not permitted, of another algorithm, out of reach or damaged on the way.
     """
 
-    is_local = False
+    is_quick = False
 
     def __init__(self, key: KMSKey, deadline_s: float) -> None:
         if not _KEY_VERSION.fullmatch(key.name):
@@ -65,28 +78,22 @@ class KMSSigner:
         self.jwk = self._public_jwk(deadline_s)
 
     def sign(self, message: bytes, deadline_s: float) -> bytes:
-        """Return the 64 bytes of an ES256 signature.
+        """Return a signature as a JWS has it.
 
         Raises:
             SigningKeyError: KMS did not sign, or its answer was damaged on the way.
         """
-        import hashlib
-
-        digest = hashlib.sha256(message).digest()
-        asked: dict[str, object] = {
-            "digest": {"sha256": base64.b64encode(digest).decode()},
-            "digestCrc32c": str(crc32c(digest)),
-        }
+        asked, verified = _to_sign(message, self.jwk["alg"])
         answer = self._call("POST", ":asymmetricSign", asked, deadline_s)
-        der = _bytes_of(answer.get("signature"))
-        # https://cloud.google.com/kms/docs/data-integrity-guidelines: the digest as KMS got it, and the answer.
-        intact = answer.get("verifiedDigestCrc32c") is True and answer.get("signatureCrc32c") == str(
-            crc32c(der)
-        )
+        signature = _bytes_of(answer.get("signature"))
+        # https://cloud.google.com/kms/docs/data-integrity-guidelines: what KMS got, and the answer.
+        intact = answer.get(verified) is True and answer.get("signatureCrc32c") == str(crc32c(signature))
         if not intact or answer.get("name") != self._key.name:
             raise self._damaged("signature")
+        if self.jwk["kty"] != "EC":
+            return signature
         try:
-            return raw_signature(der)
+            return raw_signature(signature, 48 if self.jwk["alg"] == "ES384" else 32)
         except ValueError:
             pass
         raise self._damaged("signature")
@@ -95,25 +102,27 @@ class KMSSigner:
         return f"KMSSigner({self._key.name!r})"
 
     def _public_jwk(self, deadline_s: float) -> dict[str, str]:
-        from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+        from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
         answer = self._call("GET", "/publicKey", None, deadline_s)
-        if answer.get("algorithm") != _ALGORITHM:
+        named = str(answer.get("algorithm"))
+        if named not in _ALGORITHMS:
             raise SigningKeyError(
-                f"The key {self._key.name} in Cloud KMS cannot sign ES256: its algorithm is {answer.get('algorithm')}.",
-                hint=f"Make a key with the purpose asymmetric-signing and the algorithm {_ALGORITHM}.",
+                f"The key {self._key.name} in Cloud KMS cannot sign a token: its algorithm is {named[:100]!r}.",
+                hint=f"Make a key with the purpose asymmetric-signing and the algorithm {_DEFAULT}, or one of"
+                f" {', '.join(list(_ALGORITHMS)[1:])}.",
             )
-        pem = str(answer.get("pem", "")).encode()
+        pem = str(answer.get("pem", "")).encode(errors="replace")
         if answer.get("pemCrc32c") != str(crc32c(pem)) or answer.get("name") != self._key.name:
             raise self._damaged("public key")
         try:
             key = load_pem_public_key(pem)
-        except ValueError:
+        except (ValueError, UnsupportedAlgorithm):
             key = None
-        if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
+        if algorithm_of(key) != _ALGORITHMS[named]:
             raise self._damaged("public key")
-        return public_jwk(key)
+        return public_jwk(key)  # type: ignore[arg-type]  # one of these, as its algorithm shows
 
     def _call(
         self, method: str, suffix: str, asked: dict[str, object] | None, deadline_s: float
@@ -137,7 +146,7 @@ class KMSSigner:
             )
         if answer.status != 200:
             raise self._refused(answer)
-        return _json_of(answer.data)
+        return json_object(answer.data)
 
     def _refused(self, answer: "WebResponse") -> SigningKeyError:
         why, hint = _NEXT_STEPS.get(
@@ -171,13 +180,24 @@ def _endpoint(web: "Web") -> tuple[str, dict[str, str]]:
     return "https://cloudkms.googleapis.com", identity.access(web).headers
 
 
-def _json_of(data: bytes) -> dict[str, object]:
-    try:
-        answer = json.loads(data)
-    except ValueError:
-        answer = None
-    # An answer that is not what was asked for has none of its fields, and each of those is checked.
-    return answer if isinstance(answer, dict) else {}
+def _to_sign(message: bytes, algorithm: str) -> tuple[dict[str, object], str]:
+    """Return what KMS is asked to sign, and the field that says whether it arrived whole."""
+    import hashlib
+
+    if algorithm == "EdDSA":
+        # Ed25519 hashes the message itself, twice: there is no digest to send.
+        data: dict[str, object] = {
+            "data": base64.b64encode(message).decode(),
+            "dataCrc32c": str(crc32c(message)),
+        }
+        return data, "verifiedDataCrc32c"
+    name = "sha384" if algorithm == "ES384" else "sha256"
+    digest = hashlib.new(name, message).digest()
+    asked: dict[str, object] = {
+        "digest": {name: base64.b64encode(digest).decode()},
+        "digestCrc32c": str(crc32c(digest)),
+    }
+    return asked, "verifiedDigestCrc32c"
 
 
 def _bytes_of(value: object) -> bytes:
@@ -189,7 +209,7 @@ def _bytes_of(value: object) -> bytes:
 
 def _error_status(data: bytes) -> str:
     """Return what kind of error this is, and nothing else of it (https://google.aip.dev/193)."""
-    error = _json_of(data).get("error")
+    error = json_object(data).get("error")
     if not isinstance(error, dict):
         return ""
     details = error.get("details")
@@ -218,6 +238,6 @@ _NEXT_STEPS = {
     ),
     "INVALID_ARGUMENT": (
         "the request does not fit the key",
-        f"Check that its purpose is asymmetric-signing and its algorithm {_ALGORITHM}.",
+        f"Check that its purpose is asymmetric-signing and its algorithm one of {', '.join(_ALGORITHMS)}.",
     ),
 }

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import MeshError
-from meshpass._token import TokenSource
+from meshpass._token import Token, TokenSource
 
 if TYPE_CHECKING:
     from requests import PreparedRequest, Response
@@ -29,12 +29,13 @@ class RequestsAuth:
             MeshError: there is no token.
         """
         token = self._source.token()
-        sent = request.headers["Authorization"] = f"Bearer {token.value}"
+        request.headers["Authorization"] = f"Bearer {token.value}"
 
         def on_answer(response: "Response", **kwargs: Any) -> "Response":  # noqa: ANN401 - of requests
             again = response.request
             # After a redirect to another host, requests has taken the token off; it stays off.
-            refused = response.status_code == 401 and again.headers.get("Authorization") == sent
+            kept = again.headers.get("Authorization") == f"Bearer {token.value}"
+            refused = response.status_code == 401 and kept
             if not refused or not isinstance(again.body, bytes | str | None):
                 return response
             self._source.invalidate(token)
@@ -43,7 +44,7 @@ class RequestsAuth:
             except MeshError:
                 # The answer that is there says more than why there is no second try.
                 return response
-            return response if newer.value == token.value else _send_again(response, newer.value, kwargs)
+            return response if newer.value == token.value else _send_again(response, newer, kwargs)
 
         request.register_hook("response", on_answer)
         return request
@@ -52,12 +53,12 @@ class RequestsAuth:
         return f"RequestsAuth({self._source!r})"
 
 
-def _send_again(response: "Response", token: str, kwargs: dict[str, Any]) -> "Response":
+def _send_again(response: "Response", token: Token, kwargs: dict[str, Any]) -> "Response":
     # The connection goes back to its pool only once the answer has been read.
     _ = response.content
     response.close()
     request = response.request.copy()
-    request.headers["Authorization"] = f"Bearer {token}"
+    request.headers["Authorization"] = f"Bearer {token.value}"
     answer: Response = response.connection.send(request, **kwargs)
     answer.history.append(response)
     answer.request = request

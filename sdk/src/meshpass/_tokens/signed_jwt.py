@@ -1,4 +1,4 @@
-"""The caller's identity as a short-lived JWT, signed with ES256."""
+"""The caller's identity as a short-lived JWT, signed with the caller's key."""
 
 import json
 import time
@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from meshpass._errors import ConfigurationError, SigningKeyError
+from meshpass._frames import sealed
 from meshpass._token import Token
+from meshpass._tokens.algorithms import NAMES
 from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, loggable
 from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
 from meshpass._tokens.kms import KMSKey
+from meshpass._tokens.raw_errors import as_mesh_error
 
 if TYPE_CHECKING:
     from meshpass._tokens.key_sources import KeySource
@@ -24,6 +27,9 @@ _BACKDATE_S = 5
 # A key that could not be read again, or whose token was refused, is read again after this long.
 _KEY_RETRY_S = 10
 _OWN_CLAIMS = frozenset({"iss", "sub", "aud", "scope", "iat", "nbf", "exp", "jti"})
+
+
+_without_raw_errors = as_mesh_error(SigningKeyError, "No token can be signed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class SignedJWT(CachedSource):
         scope: `scope`, space-separated; no such claim when left out.
         claims: Further claims, as JSON has them. None of the above.
         lifetime_s: `exp` minus `iat` in seconds, from 30 to 300.
+        algorithm: `ES256`, `ES384`, `RS256` or `EdDSA` (Ed25519), to accept no key of another; as the key has it when
+            None.
         key_ttl_s: After how many seconds the key is read again. A version in Cloud KMS never changes.
         clock: Returns POSIX seconds.
 
@@ -69,6 +77,7 @@ class SignedJWT(CachedSource):
         scope: str | None = None,
         claims: Mapping[str, object] | None = None,
         lifetime_s: int = MAX_LIFETIME_S,
+        algorithm: str | None = None,
         key_ttl_s: float = _DEFAULT_KEY_TTL_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -79,8 +88,15 @@ class SignedJWT(CachedSource):
             problems.append(
                 f"lifetime_s is {lifetime_s}; it must be from {_MIN_LIFETIME_S} to {MAX_LIFETIME_S}."
             )
+        if algorithm is not None and algorithm not in NAMES:
+            problems.append(f"algorithm is {algorithm!r}; it must be one of {', '.join(NAMES)}.")
         if not key_ttl_s > 0:
             problems.append(f"key_ttl_s is {key_ttl_s}; it must be a number of seconds above 0.")
+        if not callable(key) and not isinstance(key, KMSKey):
+            problems.append(
+                f"key is {type(key).__name__}; it must be a KeyFile, a SecretManagerKey, a KMSKey or a function that"
+                " returns PEM bytes."
+            )
         problems += _claims_problems(claims or {})
         if problems:
             raise ConfigurationError(problems)
@@ -89,6 +105,7 @@ class SignedJWT(CachedSource):
             self._claims["scope"] = scope
         self._claims.update(claims or {})
         self._key = key
+        self._algorithm = algorithm
         self._lifetime_s = int(lifetime_s)
         self._key_ttl_s = key_ttl_s
         self._clock = clock
@@ -101,6 +118,8 @@ class SignedJWT(CachedSource):
         if loaded is not None and now - loaded.read_at >= _KEY_RETRY_S:
             self._loaded = replace(loaded, read_again_at=now)
 
+    @sealed
+    @_without_raw_errors
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the public key as a JWKS, as the mesh's RequestAuthentication takes it in `jwks`.
 
@@ -117,18 +136,19 @@ class SignedJWT(CachedSource):
 
     @property
     def _fetch_is_cheap(self) -> bool:
-        return self._loaded is not None and self._loaded.signer.is_local and not self._must_read(self._loaded)
+        return self._loaded is not None and self._loaded.signer.is_quick and not self._must_read(self._loaded)
 
     def _cache_key(self) -> Hashable:
         # Whether two functions give the same key or the same time, only they know.
         named = isinstance(self._key, KeyFile | SecretManagerKey | KMSKey) and self._clock is time.time
         key = self._key if named else object()
-        return "SignedJWT", key, self._lifetime_s, json.dumps(self._claims, sort_keys=True)
+        return "SignedJWT", key, self._algorithm, self._lifetime_s, json.dumps(self._claims, sort_keys=True)
 
+    @_without_raw_errors
     def _fetch(self, deadline_s: float) -> Token:
         import secrets
 
-        from meshpass._tokens.signing_key import base64url
+        from meshpass._tokens.algorithms import base64url
 
         signer = self._signer(deadline_s)
         kid = signer.jwk["kid"]
@@ -136,7 +156,7 @@ class SignedJWT(CachedSource):
         expires_at = issued_at + self._lifetime_s
         times = {"iat": issued_at, "nbf": issued_at, "exp": expires_at, "jti": secrets.token_urlsafe(16)}
         # RFC 7515, section 7.1: the compact form.
-        parts = ({"alg": "ES256", "typ": "JWT", "kid": kid}, {**self._claims, **times})
+        parts = ({"alg": signer.jwk["alg"], "typ": "JWT", "kid": kid}, {**self._claims, **times})
         message = ".".join(base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
         value = f"{message}.{base64url(signer.sign(message.encode(), deadline_s))}"
         shown = {"iss": self._claims["iss"], "aud": self._claims["aud"], "kid": kid, "exp": expires_at}
@@ -149,6 +169,7 @@ class SignedJWT(CachedSource):
         now, wait_s = self._clock(), self._key_ttl_s
         try:
             signer = _open(self._key, deadline_s)
+            _check_algorithm(signer, self._key, self._algorithm)
         except Exception as exc:
             if loaded is None:
                 raise
@@ -173,7 +194,7 @@ def _claims_problems(claims: Mapping[str, object]) -> list[str]:
     ]
     try:
         json.dumps(dict(claims), allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         problems.append("claims holds something that JSON cannot express.")
     return problems
 
@@ -185,14 +206,27 @@ def _open(key: "KeySource | KMSKey", deadline_s: float) -> "Signer":
         from meshpass._tokens.kms import KMSSigner
 
         return KMSSigner(key, deadline_s)
-    named = isinstance(key, KeyFile | SecretManagerKey)
-    pem = key()
-    try:
-        return LocalSigner(pem, str(key) if named else "the key function")
-    except SigningKeyError as exc:
-        del pem
-        # Without its traceback: error trackers send the local variables of each frame, and one is the key.
-        raise exc.with_traceback(None) from None
+    if isinstance(key, KeyFile | SecretManagerKey):
+        return LocalSigner(key(), _name_of(key))
+    pem: object = as_mesh_error(SigningKeyError, "The key function failed")(key)()
+    if not isinstance(pem, bytes):
+        raise SigningKeyError(
+            f"The key function returned {type(pem).__name__}, not bytes.",
+            hint="Encode a text with .encode(). The function is called without `await`.",
+        )
+    return LocalSigner(pem, _name_of(key))
+
+
+def _check_algorithm(signer: "Signer", key: "KeySource | KMSKey", wanted: str | None) -> None:
+    if wanted is not None and signer.jwk["alg"] != wanted:
+        raise SigningKeyError(
+            f"The signing key from {_name_of(key)} signs {signer.jwk['alg']}, and algorithm is {wanted}.",
+            hint="Use a key of that algorithm, or leave algorithm out.",
+        )
+
+
+def _name_of(key: "KeySource | KMSKey") -> str:
+    return str(key) if isinstance(key, KeyFile | SecretManagerKey | KMSKey) else "the key function"
 
 
 def _log_old_key_goes_on(kid: str, exc: Exception) -> None:

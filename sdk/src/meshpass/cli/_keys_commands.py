@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from meshpass._errors import ConfigurationError
+from meshpass._tokens.algorithms import DEFAULT
 from meshpass.cli._exit import HELP
 from meshpass.cli._options import PATH_VALUES, Given, filled_path, with_settings
 from meshpass.cli._output import instant, note, print_json, print_table, register, reported
@@ -68,13 +69,23 @@ _Path = Annotated[
     str, typer.Option(metavar="PATH", help="A call that this caller may make, such as /profile/{user_id}.")
 ]
 
+_Algorithm = Annotated[
+    str | None,
+    typer.Option(
+        help="ES256, ES384, RS256 or EdDSA. Left out: ES256, or the active key's for `next`.",
+        show_default=False,
+    ),
+]
+
 _APPLY = "Apply this JWKS to the mesh"
 
 
-def create(store: _Store = None, out: _Out = None, as_json: _Json = False) -> None:
+def create(
+    store: _Store = None, out: _Out = None, as_json: _Json = False, algorithm: _Algorithm = None
+) -> None:
     """Make the first key, and the secret or directory for it, and print its JWKS."""
     with reported(as_json=as_json):
-        keys = _ring(store).create()
+        keys = _ring(store).create(algorithm or DEFAULT)
         _give(keys, out, as_json, f"{_APPLY}; then callers may sign with {_signing_name(store)}.")
 
 
@@ -84,10 +95,12 @@ def jwks(store: _Store = None, out: _Out = None) -> None:
         _print_jwks(_ring(store).jwks(), out)
 
 
-def next_key(store: _Store = None, out: _Out = None, as_json: _Json = False) -> None:
+def next_key(
+    store: _Store = None, out: _Out = None, as_json: _Json = False, algorithm: _Algorithm = None
+) -> None:
     """Add the next key, which does not sign yet, and print the JWKS of both."""
     with reported(as_json=as_json):
-        _give(_ring(store).next(), out, as_json, f"{_APPLY}, then run `meshpass keys promote`.")
+        _give(_ring(store).next(algorithm), out, as_json, f"{_APPLY}, then run `meshpass keys promote`.")
 
 
 @with_settings

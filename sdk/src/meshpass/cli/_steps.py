@@ -76,7 +76,7 @@ def source(probe: Probe) -> str:
         return f"Google ID token ({found.kind}: {found.detail}), because {found.why}"
     key = probe.settings.key
     variable = "SIGNING_KEY_FILE" if isinstance(key, KeyFile) else "SIGNING_KEY_SECRET_ID"
-    return f"signed here (ES256) with the key in {key}, because {variable} names it"
+    return f"signed here with the key in {key}, because {variable} names it"
 
 
 def token(probe: Probe) -> str:

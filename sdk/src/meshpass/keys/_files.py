@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from meshpass._tokens.signing_key import load_signing_key, public_jwk
+from meshpass._frames import sealed
+from meshpass._tokens.algorithms import public_jwk
+from meshpass._tokens.signing_key import load_signing_key
 from meshpass.keys._lifecycle_errors import changed_meanwhile, store_error
 from meshpass.keys._model import Keys, KeyVersion, State, added
 
@@ -44,6 +46,7 @@ class FileKeyStore:
         with self._reported("made"):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    @sealed
     def load(self) -> Keys:
         """Read the index; a directory without one holds no keys.
 
@@ -61,6 +64,7 @@ class FileKeyStore:
             pass
         raise store_error(f"{self._directory / _INDEX} is not an index of keys.", "Name another directory.")
 
+    @sealed
     def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
         """Write a key's file under a number that no key had, and save it among the others.
 
@@ -83,6 +87,7 @@ class FileKeyStore:
         with self._changing(keys):
             return self._write(keys)
 
+    @sealed
     def read(self, number: int) -> bytes:
         """Read a key's file.
 

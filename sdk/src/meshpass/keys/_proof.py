@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import MeshError, TokenRefused
+from meshpass._frames import sealed
 from meshpass.keys._lifecycle_errors import KeyLifecycleError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class GatewayProof:
     path_values: Mapping[str, str | int]
     calls: int = 5
 
+    @sealed
     def __call__(self, pem: bytes) -> None:
         """Make the calls.
 

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Mapping
 
+from meshpass._frames import sealed
+from meshpass._tokens.algorithms import DEFAULT, NAMES, generate
 from meshpass.keys._lifecycle_errors import KeyLifecycleError
 from meshpass.keys._model import (
     Keys,
@@ -67,26 +69,36 @@ class KeyRing:
             )
         return keys.jwks()
 
-    def create(self) -> Keys:
-        """Make the first key. It is active at once, for nobody calls with another.
+    @sealed
+    def create(self, algorithm: str = DEFAULT) -> Keys:
+        """Make the first key. It is active at once, because no caller signs with another.
+
+        Args:
+            algorithm: `ES256`, `ES384`, `RS256` (of 3072 bits) or `EdDSA` (Ed25519).
 
         Raises:
             KeyLifecycleError: there are keys already, or the store cannot be used.
         """
+        _check_algorithm(algorithm)
         self._store.prepare()
         keys = self._store.load()
         check_creatable(keys)
-        return self._store.add(keys, _new_key(), "active", self._clock())
+        return self._store.add(keys, _new_key(algorithm), "active", self._clock())
 
-    def next(self) -> Keys:
+    @sealed
+    def next(self, algorithm: str | None = None) -> Keys:
         """Add the key that will sign after the active one. Publish it, and let the mesh learn it, before `promote`.
+
+        Args:
+            algorithm: As for `create`; that of the active key when None.
 
         Raises:
             KeyLifecycleError: there is a next key, or a previous one that was not retired yet.
         """
         keys = self._store.load()
         check_next(keys)
-        return self._store.add(keys, _new_key(), "next", self._clock())
+        before = (keys.active.jwk or {}).get("alg", DEFAULT) if keys.active else DEFAULT
+        return self._store.add(keys, _new_key(_check_algorithm(algorithm or before)), "next", self._clock())
 
     def promote(self, prove: KeyProof) -> Keys:
         """Let callers sign with the next key, if the mesh proves to accept it.
@@ -99,7 +111,7 @@ class KeyRing:
         """
         keys = self._store.load()
         version = promotable(keys)
-        prove(self._store.read(version.number))
+        self._prove(prove, version.number)
         return self._store.save(promoted(keys, self._clock()))
 
     def retire(self, *, wait: bool = False) -> Keys:
@@ -139,17 +151,29 @@ class KeyRing:
         for version in self._store.load().versions:
             if version.published:
                 try:
-                    prove(self._store.read(version.number))
+                    self._prove(prove, version.number)
                     outcome[version.number] = None
                 except KeyLifecycleError as exc:
                     outcome[version.number] = exc
         return outcome
 
+    @sealed
+    def _prove(self, prove: KeyProof, number: int) -> None:
+        # Sealed, because a proof is the caller's own function, and holds the key in its variables.
+        prove(self._store.read(number))
 
-def _new_key() -> bytes:
+
+def _check_algorithm(algorithm: str) -> str:
+    if algorithm not in NAMES:
+        raise KeyLifecycleError(
+            f"The algorithm {algorithm!r} is none of {', '.join(NAMES)}.", hint="Name one of them."
+        )
+    return algorithm
+
+
+def _new_key(algorithm: str) -> bytes:
     from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
 
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    return generate(algorithm).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

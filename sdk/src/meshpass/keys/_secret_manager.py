@@ -8,15 +8,16 @@ Rules of aliases, annotations and etags: https://cloud.google.com/secret-manager
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import SigningKeyError
-from meshpass._tokens.key_sources import SecretManagerKey
-from meshpass._tokens.key_sources import _client as secret_manager_client
-from meshpass._tokens.signing_key import load_signing_key, public_jwk
-from meshpass.keys._lifecycle_errors import changed_meanwhile, store_error
+from meshpass._frames import sealed
+from meshpass._tokens.algorithms import public_jwk
+from meshpass._tokens.key_sources import SecretManagerKey, missing_extra, secret_manager_client
+from meshpass._tokens.signing_key import load_signing_key
+from meshpass.keys._lifecycle_errors import KeyLifecycleError, changed_meanwhile, store_error
 from meshpass.keys._model import PUBLISHED, Keys, KeyVersion, State, added
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class SecretManagerKeyStore:
     by hand is taken over as it stands. `SECRET_MANAGER_EMULATOR_HOST` names a fake.
 
     Args:
-        name: `projects/P/secrets/S`.
+        name: `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S` for a regional secret.
         timeout_s: Limit for one call with its retries, in seconds.
     """
 
@@ -48,8 +49,9 @@ class SecretManagerKeyStore:
     def __str__(self) -> str:
         return self._name
 
+    @sealed
     def prepare(self) -> None:
-        """Make the secret, replicated as Google sees fit; make it yourself before to have it otherwise.
+        """Make the secret, replicated by Google's own choice; a regional one stays in its region.
 
         Raises:
             KeyLifecycleError: it can be neither found nor made.
@@ -61,7 +63,8 @@ class SecretManagerKeyStore:
             try:
                 client.get_secret(name=self._name, timeout=self._timeout_s)
             except NotFound:
-                secret: dict[str, Any] = {"replication": {"automatic": {}}}
+                regional = "/locations/" in parent
+                secret: dict[str, Any] = {} if regional else {"replication": {"automatic": {}}}
                 try:
                     client.create_secret(
                         request={"parent": parent, "secret_id": secret_id, "secret": secret},
@@ -70,6 +73,7 @@ class SecretManagerKeyStore:
                 except AlreadyExists:
                     return
 
+    @sealed
     def load(self) -> Keys:
         """Read the secret's aliases, annotations and versions; a key's private half only if it has no annotation.
 
@@ -90,6 +94,7 @@ class SecretManagerKeyStore:
             secret.etag,
         )
 
+    @sealed
     def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
         """Add a version and save it among the others; disable it again where that fails.
 
@@ -112,6 +117,7 @@ class SecretManagerKeyStore:
                 raise
         return self.load()
 
+    @sealed
     def save(self, keys: Keys) -> Keys:
         """Move the aliases and write the annotations in one step, then disable the keys that ended.
 
@@ -126,6 +132,7 @@ class SecretManagerKeyStore:
                     client.disable_secret_version(name=version.name, timeout=self._timeout_s)
         return self.load()
 
+    @sealed
     def read(self, number: int) -> bytes:
         """Read a version's payload.
 
@@ -172,15 +179,15 @@ class SecretManagerKeyStore:
     @contextmanager
     def _client(self, what: str) -> Iterator["SecretManagerServiceClient"]:
         try:
-            opened = secret_manager_client()
-        except SigningKeyError as exc:
-            raise store_error(f"The secret {self._name} cannot be {what}: {exc.args[0]}", exc.hint) from exc
-        from google.api_core import exceptions
-        from google.auth.exceptions import GoogleAuthError
-
-        with opened as client:
+            from google.api_core import exceptions
+            from google.auth.exceptions import GoogleAuthError
+        except ImportError as exc:
+            raise self._missing(missing_extra(), what) from exc
+        with ExitStack() as stack:
             try:
-                yield client
+                yield stack.enter_context(secret_manager_client(self._name))
+            except SigningKeyError as exc:
+                raise self._missing(exc, what) from exc
             except exceptions.NotFound as exc:
                 raise store_error(
                     f"The secret {self._name} cannot be {what}: there is no such secret.",
@@ -198,6 +205,9 @@ class SecretManagerKeyStore:
                     "Check the credentials and the name, and try again.",
                     retryable=True,
                 ) from exc
+
+    def _missing(self, error: SigningKeyError, what: str) -> KeyLifecycleError:
+        return store_error(f"The secret {self._name} cannot be {what}: {error.args[0]}", error.hint)
 
 
 def _number(name: str) -> int:

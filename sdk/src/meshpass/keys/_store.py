@@ -6,7 +6,9 @@ from typing import Protocol
 from meshpass.keys._lifecycle_errors import KeyLifecycleError
 from meshpass.keys._model import Keys, State
 
-_SECRET = re.compile(r"(projects/[^/\s]+/secrets/[A-Za-z0-9_-]{1,255})(/versions/[A-Za-z0-9_-]+)?")
+_SECRET = re.compile(
+    r"(projects/[^/\s]+/(?:locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255})(/versions/[A-Za-z0-9_-]+)?"
+)
 
 
 class KeyStore(Protocol):
@@ -40,7 +42,8 @@ def open_store(name: str) -> KeyStore:
     """Return the store of this name; nothing is read yet.
 
     Args:
-        name: `projects/P/secrets/S` in Secret Manager, with or without `/versions/V`; else a directory.
+        name: `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S` for a regional secret, in Secret Manager,
+            with or without `/versions/V`; else a directory.
 
     Raises:
         KeyLifecycleError: it looks like a secret's name and is none.
@@ -55,6 +58,7 @@ def open_store(name: str) -> KeyStore:
         raise KeyLifecycleError(
             f"{name!r} does not name a secret.",
             code="key_store",
-            hint="Write projects/PROJECT/secrets/SECRET, or ./projects/... for a directory.",
+            hint="Write projects/PROJECT/secrets/SECRET, projects/PROJECT/locations/LOCATION/secrets/SECRET where it is"
+            " regional, or ./projects/... for a directory.",
         )
     return FileKeyStore(name)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from meshpass._tokens.signing_key import base64url, public_jwk, raw_signature
+from meshpass._tokens.algorithms import base64url, public_jwk, raw_signature
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

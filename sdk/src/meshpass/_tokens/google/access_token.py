@@ -4,10 +4,12 @@ import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+from meshpass._errors import IdentityError
 from meshpass._token import Token
 from meshpass._tokens.cache import CachedSource
 from meshpass._tokens.google.detection import VARIABLES, find_identity
-from meshpass._tokens.google.web import Web, without_frames
+from meshpass._tokens.google.web import Web
+from meshpass._tokens.raw_errors import as_mesh_error
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,8 +48,9 @@ class GoogleAccessToken(CachedSource):
     def _cache_key(self) -> Hashable:
         return ("GoogleAccessToken", *(os.environ.get(name) for name in VARIABLES))
 
+    @as_mesh_error(IdentityError, "No Google identity can be used")
     def _fetch(self, deadline_s: float) -> Token:
-        return without_frames(lambda: _ask(deadline_s))
+        return _ask(deadline_s)
 
 
 def _ask(deadline_s: float) -> AccessToken:

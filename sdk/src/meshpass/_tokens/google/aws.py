@@ -3,7 +3,6 @@
 See https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from meshpass._errors import IdentityError
+from meshpass._tokens.untrusted_json import json_object
 
 if TYPE_CHECKING:
     from google.auth.aws import AwsSecurityCredentials, AwsSecurityCredentialsSupplier
@@ -100,11 +100,10 @@ def _read(endpoint: ContainerEndpoint, web: "Web") -> tuple[str, str, str | None
             f"The AWS credentials of this container cannot be read: {host} answered {answer.status}.",
             hint="Check the task's IAM role, or the pod's identity association.",
         )
-    try:
-        found = json.loads(answer.data)
-        return str(found["AccessKeyId"]), str(found["SecretAccessKey"]), found.get("Token")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
+    found = json_object(answer.data)
+    key_id, key, token = (found.get(name) for name in ("AccessKeyId", "SecretAccessKey", "Token"))
+    if isinstance(key_id, str) and isinstance(key, str) and isinstance(token, str | None):
+        return key_id, key, token
     raise IdentityError(
         f"The AWS credentials of this container cannot be read: {host} answered something else."
     )

@@ -85,7 +85,7 @@ def _from_file(path: str, what: str) -> "Identity":
         return identity_of(json.loads(Path(path).read_bytes()), where)
     except OSError as exc:
         failure = f"{where} cannot be read: {exc.strerror}."
-    except ValueError:
+    except (ValueError, RecursionError):
         failure = f"{where} holds no JSON, so it is no credentials file."
     # Raised out of the `except` blocks, so that no parser's message about a key hangs on ours.
     raise IdentityError(failure, hint="Check its path, and that it is a credentials file as Google makes it.")

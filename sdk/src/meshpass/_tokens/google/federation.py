@@ -6,7 +6,6 @@ See https://google.aip.dev/auth/4117.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import IdentityError
@@ -64,7 +63,7 @@ class Federated:
 def _check_subject_token(source: Mapping[str, Any], where: str) -> None:
     # Two things that google-auth would say in a message which cannot be trusted to hold nothing else.
     file = source.get("file")
-    if file and not Path(file).is_file():
+    if file and not (isinstance(file, str) and os.path.isfile(file)):  # noqa: PTH113 - false for a null byte, too
         raise IdentityError(
             f"{where} takes this workload's token from {file}, which is not a file.",
             hint="Check that the platform mounts it there.",

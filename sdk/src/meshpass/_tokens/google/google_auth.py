@@ -1,6 +1,5 @@
 """google-auth at work: its credentials objects, and its failures in words that hold no answer's body."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshpass._errors import IdentityError
 from meshpass._tokens.google.origin import Access
+from meshpass._tokens.untrusted_json import json_object
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -129,8 +129,5 @@ def through_google_auth(web: "Web", where: str, hint: str, work: Callable[[], _R
 
 
 def _oauth_error(body: bytes) -> str:
-    try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return ""
+    error = json_object(body).get("error")
     return f" ({error})" if isinstance(error, str) and error in _OAUTH_ERRORS else ""

@@ -7,14 +7,16 @@ import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from meshpass._errors import ConfigurationError
+from meshpass._errors import ConfigurationError, IdentityError
+from meshpass._frames import sealed
 from meshpass._token import Token
 from meshpass._tokens.cache import CachedSource
 from meshpass._tokens.google.claims import read_token
 from meshpass._tokens.google.detection import VARIABLES, find_identity
 from meshpass._tokens.google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._tokens.google.origin import IdentityOrigin
-from meshpass._tokens.google.web import Web, without_frames
+from meshpass._tokens.google.web import Web
+from meshpass._tokens.raw_errors import as_mesh_error
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]+@[A-Za-z0-9.-]+|[0-9]+")
 _ENDPOINT = re.compile(r"https://[^\s/?#]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?")
+
+_without_raw_errors = as_mesh_error(IdentityError, "No Google identity can be used")
 
 
 class GoogleIDToken(CachedSource):
@@ -55,6 +59,7 @@ class GoogleIDToken(CachedSource):
         ConfigurationError: an argument cannot be right; it lists all of them.
     """
 
+    @sealed  # `credentials` may be a key
     def __init__(
         self,
         audience: str,
@@ -77,13 +82,16 @@ class GoogleIDToken(CachedSource):
         if problems:
             raise ConfigurationError(problems)
 
+    @sealed
+    @_without_raw_errors
     def origin(self) -> IdentityOrigin:
         """Return which identity was found and why, without asking it for a token.
 
         Raises:
             IdentityError: none was found, or the one that was chosen cannot be used.
         """
-        return without_frames(self._origin)
+        identity, why = self._identity()
+        return IdentityOrigin(identity.kind, identity.detail, why)
 
     def __repr__(self) -> str:
         account = f", service_account={self._service_account!r}" if self._service_account else ""
@@ -101,14 +109,8 @@ class GoogleIDToken(CachedSource):
             *(os.environ.get(name) for name in VARIABLES),
         )
 
+    @_without_raw_errors
     def _fetch(self, deadline_s: float) -> Token:
-        return without_frames(lambda: self._ask(deadline_s))
-
-    def _origin(self) -> IdentityOrigin:
-        identity, why = self._identity()
-        return IdentityOrigin(identity.kind, identity.detail, why)
-
-    def _ask(self, deadline_s: float) -> Token:
         identity, _ = self._identity()
         with Web(deadline_s, trust_env=self._trust_env) as web:
             encoded = identity.id_token(web, self._audience, include_email=self._include_email)
@@ -138,6 +140,10 @@ class GoogleIDToken(CachedSource):
             problems.append(
                 f"credentials is a {type(self._credentials).__name__}, which holds no credentials."
             )
+        try:
+            _key_of(self._credentials)
+        except (TypeError, ValueError, RecursionError):
+            problems.append("credentials holds something that JSON cannot express.")
         if not _ENDPOINT.fullmatch(self._iam_endpoint):
             problems.append(f"iam_endpoint is {self._iam_endpoint!r}; it must be https:// and a host.")
         return problems

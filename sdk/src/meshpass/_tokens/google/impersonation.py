@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshpass._errors import IdentityError
 from meshpass._tokens.google.origin import Access
+from meshpass._tokens.untrusted_json import json_object
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.origin import Identity
@@ -63,7 +64,7 @@ class Impersonated:
         token = self._token(answer, "generateAccessToken", "accessToken")
         try:
             expires_at = datetime.fromisoformat(answer["expireTime"]).timestamp()
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             expires_at = None
         if expires_at is None:
             raise IdentityError(f"generateAccessToken for {self.account} answered without a time of expiry.")
@@ -79,11 +80,7 @@ class Impersonated:
                 f"Acting as {self.account} failed: {method} answered {answer.status} to {self.base.detail}.",
                 hint=_NEXT_STEPS.get(answer.status, "Check the account's name, and that it is not disabled."),
             )
-        try:
-            document = json.loads(answer.data)
-        except ValueError:
-            document = None
-        return document if isinstance(document, dict) else {}
+        return json_object(answer.data)
 
     def _token(self, answer: Mapping[str, Any], method: str, wanted: str) -> str:
         token = answer.get(wanted)

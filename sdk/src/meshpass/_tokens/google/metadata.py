@@ -4,7 +4,6 @@ See https://cloud.google.com/compute/docs/instances/verifying-instance-identity 
 https://cloud.google.com/run/docs/securing/service-identity.
 """
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from meshpass._address import parse_address
 from meshpass._errors import IdentityError
 from meshpass._tokens.google.origin import Access
+from meshpass._tokens.untrusted_json import json_object, seconds
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.web import Web, WebResponse
@@ -72,12 +73,9 @@ class MetadataServer:
         Raises:
             IdentityError: there is no server, or it gives no token.
         """
-        try:
-            document = json.loads(self._get(web, "token").data)
-            token, lasts_s = document["access_token"], float(document["expires_in"])
-        except (ValueError, KeyError, TypeError):
-            token, lasts_s = None, 0.0
-        if not isinstance(token, str):
+        document = json_object(self._get(web, "token").data)
+        token, lasts_s = document.get("access_token"), seconds(document.get("expires_in"))
+        if not isinstance(token, str) or lasts_s is None:
             raise IdentityError(f"The metadata server at {self.host} answered without an access token.")
         return Access(token, time.time() + lasts_s)
 
@@ -117,8 +115,13 @@ class MetadataServer:
 
 
 def metadata_host(environ: Mapping[str, str]) -> str:
-    """Return the metadata server's name, or the address that the environment gives for it."""
-    return environ.get("GCE_METADATA_HOST") or environ.get("GCE_METADATA_ROOT") or _DEFAULT_HOST
+    """Return the metadata server's name, or the address that the environment gives for it.
+
+    Raises:
+        IdentityError: a variable holds something else.
+    """
+    names = ("GCE_METADATA_HOST", "GCE_METADATA_ROOT")
+    return next((_host_in(environ, name) for name in names if environ.get(name)), _DEFAULT_HOST)
 
 
 def find_metadata_server(
@@ -137,8 +140,18 @@ def find_metadata_server(
     if _made_by_google(product_file):
         return MetadataServer(host, certain=True), "this machine is one of Google's"
     # By its address: elsewhere, a resolver may take long to find that there is no such name.
-    address = environ.get("GCE_METADATA_IP") or _DEFAULT_IP
+    address = _host_in(environ, "GCE_METADATA_IP") if environ.get("GCE_METADATA_IP") else _DEFAULT_IP
     return MetadataServer(address, certain=False), "nothing says whether this machine is one of Google's"
+
+
+def _host_in(environ: Mapping[str, str], name: str) -> str:
+    try:
+        address = parse_address(environ[name], 80)
+    except ValueError as exc:
+        raise IdentityError(
+            f"{name} {exc}.", hint="Write a host name or an IP address, with a port where it is not 80."
+        ) from None
+    return str(address).removesuffix(":80")
 
 
 def _made_by_google(product_file: Path) -> bool:

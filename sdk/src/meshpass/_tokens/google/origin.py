@@ -1,8 +1,11 @@
 """What a Google identity is to the rest of this package: where it comes from, and what can be asked of it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+from meshpass._errors import IdentityError
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.web import Web
@@ -38,10 +41,25 @@ class Access:
     expires_at: float
     further: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a header's value (RFC 6750, section 2.1; RFC 9110, section 5.5).
+
+        Raises:
+            IdentityError: a value has other characters in it.
+        """
+        if not _TOKEN.fullmatch(self.token):
+            raise IdentityError("What came as an access token is none.")
+        for name, value in self.further.items():
+            if not value.isascii() or not value.isprintable():
+                raise IdentityError(f"The credentials give {name} a value that is no header's value.")
+
     @property
     def headers(self) -> dict[str, str]:
         """The headers of a request, `authorization` among them."""
         return {**self.further, "authorization": f"Bearer {self.token}"}
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Identity(Protocol):

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import cast
 from urllib.parse import urlsplit
 
+from meshpass._tokens.google.bounded import BoundedSocket, Left, connect
+
 _CHUNK_BYTES = 65_536
 
 
@@ -20,6 +22,7 @@ def response(
     headers: Mapping[str, str],
     connect_timeout_s: float,
     timeout_s: float,
+    left: Left,
 ) -> Iterator[tuple[int, Mapping[str, str], Iterable[bytes]]]:
     """Send a request, and give the answer while the block runs: status, headers, and the body in parts.
 
@@ -30,6 +33,7 @@ def response(
         headers: The request's headers.
         connect_timeout_s: How long connecting may take, in seconds.
         timeout_s: How long to wait for the next byte, in seconds.
+        left: The time left for all of it: looking the name up, connecting, sending, head and body.
 
     Raises:
         OSError: no connection, or it broke, or nothing came in time.
@@ -44,10 +48,10 @@ def response(
         host, port = None, None
     if not host:
         raise InvalidURL("The URL has no valid host and port.")
-    connection = HTTPConnection(host, port or 80, timeout=connect_timeout_s)
+    connection = HTTPConnection(host, port or 80)
     try:
-        connection.connect()
-        connection.sock.settimeout(timeout_s)
+        connected = connect(host, port or 80, connect_timeout_s, left)
+        connection.sock = BoundedSocket(connected, timeout_s, left)
         target = parts.path or "/"
         connection.request(method, f"{target}?{parts.query}" if parts.query else target, body, dict(headers))
         answer = connection.getresponse()

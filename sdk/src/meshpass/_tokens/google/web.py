@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from meshpass._address import parse_origin, plaintext_problem
@@ -25,7 +25,6 @@ _ATTEMPTS = 4
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 2.0
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_Result = TypeVar("_Result")
 _TRY_AGAIN = "Try again; if it stays, check the network's way there."
 
 
@@ -131,7 +130,7 @@ class Web:
         Raises:
             IdentityError: no answer came, or only transient failures; `retryable`.
         """
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = _host_of(url)
         _refuse_plaintext(url, host, method)
         for attempt in range(1, attempts + 1):
             failure, wait_s = "", 0.0
@@ -139,6 +138,9 @@ class Web:
                 answer = self._exchange(url, method, body, headers or {}, cert, timeout_s)
             except _failures() as exc:
                 failure = f"{host} cannot be reached: {_why(exc)}"
+            except ValueError:
+                # Of the standard library or of httpx; its message may hold the header that could not be sent.
+                raise IdentityError(f"The request to {host} cannot be sent: it is no valid HTTP.") from None
             else:
                 self.last = (host, answer)
                 if answer.status not in _TRANSIENT:
@@ -189,7 +191,7 @@ class Web:
     ) -> Iterator[tuple[int, Mapping[str, str], Iterable[bytes]]]:
         if urlsplit(url).scheme == "http":
             with plain_http.response(
-                url, method, body, headers, min(_CONNECT_TIMEOUT_S, wait_s), wait_s
+                url, method, body, headers, min(_CONNECT_TIMEOUT_S, wait_s), wait_s, self._left
             ) as found:
                 yield found
             return
@@ -216,7 +218,10 @@ class Web:
         proxy = _proxy_for(url.host) if self._trust_env else None
         key = (proxy, cert)
         if key not in self._transports:
-            self._transports[key] = httpx.HTTPTransport(verify=_tls(cert), trust_env=False, proxy=proxy)
+            from meshpass._tokens.google.bounded_httpx import bound
+
+            transport = httpx.HTTPTransport(verify=_tls(cert), trust_env=False, proxy=proxy)
+            self._transports[key] = bound(transport, self._left)
         return self._transports[key]
 
     def _left(self) -> float:
@@ -229,17 +234,6 @@ def delay_s(attempt: int, chance: float) -> float:
     return longest * (0.5 + 0.5 * chance)
 
 
-def without_frames(work: Callable[[], _Result]) -> _Result:
-    """Return what a fetch comes to; an error it raises holds none of its frames."""
-    try:
-        return work()
-    except IdentityError as exc:
-        failure = exc
-    # On the way there, keys and tokens were in local variables, google-auth's among them; error trackers send those.
-    failure.__traceback__ = failure.__context__ = None
-    raise failure
-
-
 def _retry_after_s(value: str) -> float:
     # RFC 9110, section 10.2.3, in its form in seconds; Google's servers do not use the form with a date.
     return float(value) if value.isascii() and value.isdigit() else 0.0
@@ -249,7 +243,9 @@ def _failures() -> tuple[type[Exception], ...]:
     from http.client import HTTPException
 
     httpx = sys.modules.get("httpx")  # what was not loaded raised nothing
-    return (OSError, HTTPException, httpx.TransportError) if httpx else (OSError, HTTPException)
+    # A body that cannot be decoded is no `TransportError`.
+    of_httpx = (httpx.RequestError, httpx.StreamError) if httpx else ()
+    return (OSError, HTTPException, *of_httpx)
 
 
 def _why(exc: Exception) -> str:
@@ -258,6 +254,17 @@ def _why(exc: Exception) -> str:
     httpx = sys.modules.get("httpx")
     late = isinstance(exc, TimeoutError) or (httpx is not None and isinstance(exc, httpx.TimeoutException))
     return "no answer in time" if late else reason(exc)
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2] if parts.port is None or parts.port > 0 else ""
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in ("http", "https") or not url.isascii() or not url.isprintable():
+        raise IdentityError("The credentials name an address that is no URL.", hint="Check their file.")
+    return host
 
 
 def _refuse_plaintext(url: str, host: str, method: str) -> None:
