@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, urlencode
 
+from meshpass._call.body import RequestBody
 from meshpass._call.path import fill_path
 from meshpass._call.retry import IDEMPOTENT, RetryPolicy
 from meshpass._call.service import Service
@@ -16,7 +17,7 @@ from meshpass._errors import InvalidRequest, MeshError
 from meshpass._token import Token
 
 Params = Mapping[str, str | int | Sequence[str | int]]
-Phase = Literal["token", "connect", "read", "head", "body"]
+Phase = Literal["token", "connect", "send", "read", "head", "body"]
 
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z]{1,32}")
 # RFC 9110, section 5.6.2 (token) and 5.5 (field-value, without the obsolete bytes).
@@ -74,14 +75,16 @@ class Request:
         content: The body.
         deadline: When the call must be over.
         limit_s: What the call was given at its start, for messages.
+        stream: Whether the caller reads the response's body while it comes in.
     """
 
     method: str
     target: str
     headers: dict[str, str]
-    content: bytes | None
+    content: bytes | RequestBody | None
     deadline: Deadline
     limit_s: float
+    stream: bool = False
 
 
 class GetToken:
@@ -106,9 +109,29 @@ class Attempt:
         secrets: Headers that may not: the token's and the cookies'.
         until: When to give up, in seconds of `time.monotonic()`.
         fresh: Whether to send it on a new connection.
+
+    Attributes:
+        content: The body; a `RequestBody` is produced while it is sent.
+        limit_s: What the call was given at its start, in seconds, for messages.
+        stream: Whether the body of a response below 300 is left to be read while it comes in.
+        phase: How far the attempt came: `connect` while nothing was sent, `send` while the body goes out, `read` when
+            all was sent and no byte came back, then `head` and `body` of the response.
+        reused: Whether it went over a connection that an earlier attempt had used.
     """
 
-    __slots__ = ("content", "fresh", "headers", "method", "phase", "reused", "secrets", "target", "until")
+    __slots__ = (
+        "content",
+        "fresh",
+        "headers",
+        "limit_s",
+        "method",
+        "phase",
+        "reused",
+        "secrets",
+        "stream",
+        "target",
+        "until",
+    )
 
     def __init__(
         self,
@@ -122,6 +145,8 @@ class Attempt:
         self.method = request.method
         self.target = request.target
         self.content = request.content
+        self.limit_s = request.limit_s
+        self.stream = request.stream
         self.headers = headers
         self.secrets = secrets
         self.until = until

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import httpx
 
+from meshpass._call.body import AsyncResponseBody, ResponseBody
 from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode
 from meshpass._call.failures import not_decodable, too_large
 from meshpass._call.refusal import Refusal, classify
@@ -21,19 +22,24 @@ _SHORTEST_PART_CHARS = 12
 
 @dataclass(slots=True)
 class RawResponse:
-    """A whole HTTP response as it came over the wire.
+    """An HTTP response as it came over the wire.
 
     Args:
         status: The HTTP status.
         headers: Names and values.
-        body: The body, not decoded yet.
+        body: The body, not decoded yet; left to be read where the attempt asks for it and the status is below 300.
         elapsed_s: How long the attempt took, in seconds.
     """
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
+    body: bytes | ResponseBody | AsyncResponseBody
     elapsed_s: float
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, not decoded; empty where it is left to be read."""
+        return self.body if isinstance(self.body, bytes) else b""
 
 
 class Response(httpx.Response):
@@ -54,7 +60,8 @@ class Response(httpx.Response):
         self._content = body
         self.is_closed = self.is_stream_consumed = True
         self.elapsed = timedelta(seconds=answer.elapsed_s)
-        self._sent = (attempt.method, origin + attempt.target, attempt.headers, attempt.content)
+        content = attempt.content if isinstance(attempt.content, bytes) else None
+        self._sent = (attempt.method, origin + attempt.target, attempt.headers, content)
 
     @property
     def request(self) -> httpx.Request:
@@ -98,9 +105,9 @@ def judge(
 
 def _decoded(service: Service, attempt: Attempt, answer: RawResponse, headers: httpx.Headers) -> bytes:
     coding = headers.get("content-encoding")
-    if coding is None or not answer.body or attempt.method == "HEAD":
-        return answer.body
-    return decode(answer.body, coding, service.max_response_bytes)
+    if coding is None or not answer.content or attempt.method == "HEAD":
+        return answer.content
+    return decode(answer.content, coding, service.max_response_bytes)
 
 
 def _without(token: Token, body: bytes) -> bytes:
