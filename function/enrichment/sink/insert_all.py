@@ -164,7 +164,9 @@ class InsertAllClient:
         """Send a request once."""
         target = f"{path_of(table)}/insertAll?prettyPrint=false"
         answer = await self._send("POST", target, body, left_s, fresh=fresh)
-        return answer if isinstance(answer, meshpass.MeshError) else read_answer(answer.status, answer.content)
+        return (
+            answer if isinstance(answer, meshpass.MeshError) else read_answer(answer.status, answer.content)
+        )
 
     async def _send(
         self, method: str, target: str, body: bytes, left_s: float, *, fresh: bool

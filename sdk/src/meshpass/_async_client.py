@@ -1,7 +1,6 @@
 """The asyncio client."""
 
 import asyncio
-import weakref
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,6 +9,7 @@ from meshpass._base_client import BaseClient
 from meshpass._call.request import GetToken
 from meshpass._call.service import ClientOptions
 from meshpass._errors import MeshError
+from meshpass._http.loop_pools import LoopPools
 from meshpass._tokens.cache import CachedSource
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
         **options: Unpack[ClientOptions],
     ) -> None:
         super().__init__(base_url, auth=auth, address=address, ca_file=ca_file, **options)
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool]
-        self._pools = weakref.WeakKeyDictionary()
+        self._pools = LoopPools(self._service)
 
     async def aclose(self) -> None:
-        """Close all connections; the client cannot be used any more."""
+        """Close all connections; the client cannot be used any more.
+
+        Connections of other event loops that are still running are closed soon, each in its own loop.
+        """
         self._closed = True
-        pools, self._pools = list(self._pools.values()), weakref.WeakKeyDictionary()
-        for pool in pools:
-            await pool.aclose()
+        await self._pools.aclose(for_good=True)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -99,14 +99,6 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
             return await pool.send(step)
 
     async def _open(self) -> "AsyncConnectionPool":
-        from meshpass._http.async_pool import AsyncConnectionPool
-
         if self._closed:
             raise RuntimeError("This meshpass.AsyncClient is closed.")
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
-            for ended in [known for known in self._pools if known.is_closed()]:
-                await self._pools.pop(ended).aclose()
-            pool = self._pools[loop] = AsyncConnectionPool(self._service)
-        return pool
+        return await self._pools.get()

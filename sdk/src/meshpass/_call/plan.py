@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("meshpass")
 
 
+# A connection that broke in one of these gave not a byte of a response.
+_UNANSWERED = ("send", "read")
+
 # A number is the step "wait so many seconds".
 Step = GetToken | Attempt | float
 Outcome = Token | RawResponse | MeshError | None
@@ -56,7 +59,13 @@ def plan(state: ClientState, call: Call) -> Plan:
         attempt, result = yield from _send(state, call, request, token, fresh=replayed, resent=sent)
         sent += 1
         error = result if isinstance(result, MeshError) else None
-        if call.repeatable and not replayed and attempt.reused and attempt.phase == "read" and is_lost(error):
+        if (
+            call.repeatable
+            and not replayed
+            and attempt.reused
+            and attempt.phase in _UNANSWERED
+            and is_lost(error)
+        ):
             # Nothing was tried but a connection that had been closed: that is no attempt.
             replayed, attempts = True, attempts - 1
             _log_event(logging.DEBUG, "stale_connection", service, call, attempts)

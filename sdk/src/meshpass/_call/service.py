@@ -1,16 +1,14 @@
 """What both clients know of the service they call: its origin, address, certificates and limits."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from meshpass._address import Address, Origin, is_ip, parse_address, parse_origin, plaintext_problem
 from meshpass._call.retry import RetryPolicy
 from meshpass._errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import ssl
 
 DEADLINE_HEADER = "x-request-timeout-ms"
 """Tells the service how many milliseconds the caller will still wait.
@@ -26,7 +24,12 @@ DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 MAX_CONNECTIONS = 100
 KEEPALIVE_S = 60.0
 
-ClientCert = tuple[Path | str, Path | str] | tuple[Path | str, Path | str, str]
+Pem = Path | str | bytes
+ClientCertFiles = tuple[Pem, Pem] | tuple[Pem, Pem, str]
+"""A certificate chain, its key, and the key's password where it has one. A path names a file; bytes are PEM."""
+
+ClientCert = ClientCertFiles | Callable[[], ClientCertFiles]
+"""Our certificate, or a function that returns it for each new connection."""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -49,7 +52,7 @@ class Service:
         origin: The virtual origin, which every request's URL carries.
         address: What is dialled; the origin's own host and port when nothing is pinned.
         ca_file: PEM bundle of trusted CAs; the system's when None.
-        client_cert: Our own certificate chain, its key, and the key's password where it has one.
+        client_cert: Our own certificate chain, its key, and the key's password where it has one; or what returns them.
         timeout_s: Limit for one call, everything included, in seconds.
         connect_timeout_s: Limit for connecting alone, in seconds.
         attempt_timeout_s: Limit for one attempt; the call's own when None.
@@ -88,36 +91,6 @@ class Service:
     def peer(self) -> str:
         """What answers, for messages; it begins with "the"."""
         return f"the gateway of {self.where}"
-
-    def ssl_context(self) -> "ssl.SSLContext | None":
-        """Return a context that trusts this service's CAs and shows our certificate; None for plaintext.
-
-        Raises:
-            ConfigurationError: a file cannot be read, or does not hold what it should.
-        """
-        if self.origin.scheme == "http":
-            return None
-        import ssl
-
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except OSError as exc:  # ssl.SSLError is one
-            why = "it holds no PEM certificate" if isinstance(exc, ssl.SSLError) else exc.strerror
-            raise ConfigurationError(f"The CA file {self.ca_file} cannot be used: {why}.") from exc
-        if self.client_cert is not None:
-            chain, key, *password = self.client_cert
-            problem = None
-            try:
-                # Without a password OpenSSL would ask for one at the terminal.
-                context.load_cert_chain(chain, key, *password or [""])
-            except OSError as exc:
-                wrong = "they do not belong together, or the password is not right"
-                problem = wrong if isinstance(exc, ssl.SSLError) else exc.strerror
-            if problem:
-                raise ConfigurationError(
-                    f"The client certificate {chain} and its key cannot be used: {problem}."
-                )
-        return context
 
 
 def make_service(
@@ -174,4 +147,7 @@ def _option_problems(options: ClientOptions) -> list[str]:
 
 
 def _files(options: ClientOptions) -> list[Path | str]:
-    return list((options.get("client_cert") or ())[:2])
+    certificate = options.get("client_cert")
+    if certificate is None or callable(certificate):
+        return []
+    return [part for part in certificate[:2] if not isinstance(part, bytes)]
