@@ -104,6 +104,7 @@ async def _race(schedule: Schedule) -> tuple[AddressInfo, socket]:
     """
     pending: dict[asyncio.Task[socket], AddressInfo] = {}
     failure = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+    schedule.hurry()
     try:
         while True:
             now = time.monotonic()
@@ -126,7 +127,7 @@ async def _race(schedule: Schedule) -> tuple[AddressInfo, socket]:
                     task.result().close()
                 elif isinstance(error, OSError):
                     failure = error
-                    schedule.failed()
+                    schedule.hurry()
                 else:
                     raise error
             if winner is not None:

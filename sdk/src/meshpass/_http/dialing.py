@@ -51,8 +51,8 @@ class Schedule:
         """Keep addresses for later whose attempts were given up because another one was connected first."""
         self._left.extend(addresses)
 
-    def failed(self) -> None:
-        """Let the next address begin at once, because an attempt has failed."""
+    def hurry(self) -> None:
+        """Let the next address begin at once, because there is no attempt yet or one has failed."""
         self._next_at = 0.0
 
     def wait_s(self, now: float) -> float | None:
@@ -100,6 +100,7 @@ def race(schedule: Schedule, give_up_at: float) -> socket.socket:
     """
     failure = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
     pending: dict[socket.socket, AddressInfo] = {}
+    schedule.hurry()
     try:
         while True:
             now = time.monotonic()
@@ -111,7 +112,7 @@ def race(schedule: Schedule, give_up_at: float) -> socket.socket:
                     pending[_begin(address)] = address
                 except OSError as exc:
                     failure = exc
-                    schedule.failed()
+                    schedule.hurry()
                     continue
             due_s = schedule.wait_s(now)
             if not pending and due_s is None:
@@ -125,7 +126,7 @@ def race(schedule: Schedule, give_up_at: float) -> socket.socket:
                     return stream
                 stream.close()
                 failure = OSError(number, os.strerror(number))
-                schedule.failed()
+                schedule.hurry()
     finally:
         for stream in pending:
             stream.close()
