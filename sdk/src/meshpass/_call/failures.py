@@ -149,7 +149,7 @@ def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -
             service=service.name,
             hint=f"It was checked against {trusted}: name the CA that signed it (GKE_GATEWAY_CA_FILE).",
         )
-    if why.reason and why.reason.startswith(_CERTIFICATE_ALERTS):
+    if is_certificate_refused(why):
         problem = (
             "did not accept the client certificate" if service.client_cert else "wants a client certificate"
         )
@@ -163,6 +163,11 @@ def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -
         service=service.name,
         hint="Check that this port speaks TLS for this host, and which client certificates it demands.",
     )
+
+
+def is_certificate_refused(why: BaseException) -> bool:
+    """Report whether the peer ended TLS with an alert about our certificate, or because there was none."""
+    return isinstance(why, ssl.SSLError) and (why.reason or "").startswith(_CERTIFICATE_ALERTS)
 
 
 def is_wrong_name(why: BaseException) -> bool:

@@ -8,8 +8,11 @@ from meshpass._call.service import MAX_CONNECTIONS, Service
 from meshpass._errors import MeshError
 from meshpass._http.async_connection import AsyncConnection
 from meshpass._http.async_dialing import connect
+from meshpass._http.tls import find_refusal, may_hide_refusal
 
 if TYPE_CHECKING:
+    import ssl
+
     from meshpass._call.request import Attempt
     from meshpass._call.response import RawResponse
     from meshpass._http.tls import TLSContext
@@ -45,16 +48,19 @@ class AsyncConnectionPool:
             Exception: what the caller's own body raised.
         """
         await self._slots.acquire()
-        connection, streamed = None, False
+        connection, context, streamed = None, None, False
         try:
             connection = self._take(attempt)
             if connection is None:
-                found = await self._connect()
+                context = await self._context()
+                found = await connect(self._service, context)
                 if isinstance(found, MeshError):
                     return found
                 connection = found
                 self._connections.add(connection)
             outcome = await connection.exchange(attempt, self._release)
+            if context is not None and may_hide_refusal(attempt, outcome):
+                return await self._loop.run_in_executor(None, find_refusal, self._service, context) or outcome
             streamed = (
                 attempt.stream and not isinstance(outcome, MeshError) and not isinstance(outcome.body, bytes)
             )
@@ -66,7 +72,7 @@ class AsyncConnectionPool:
     async def open(self) -> None:
         """Open a connection for the next attempt. A failure is left for that attempt to meet again."""
         async with self._slots:
-            connection = await self._connect()
+            connection = await connect(self._service, await self._context())
         if isinstance(connection, MeshError):
             return
         if self._closed:
@@ -107,12 +113,10 @@ class AsyncConnectionPool:
             connection.close()
         return connections
 
-    async def _connect(self) -> AsyncConnection | MeshError:
+    async def _context(self) -> "ssl.SSLContext | None":
         if self._tls.may_block:
-            context = await self._loop.run_in_executor(None, self._tls.current)
-        else:
-            context = self._tls.current()
-        return await connect(self._service, context)
+            return await self._loop.run_in_executor(None, self._tls.current)
+        return self._tls.current()
 
     def _take(self, attempt: "Attempt") -> AsyncConnection | None:
         # One connection was found closed: the others, idle for longer, most likely are as well.

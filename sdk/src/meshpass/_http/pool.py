@@ -8,7 +8,7 @@ from meshpass._call.response import RawResponse
 from meshpass._call.service import MAX_CONNECTIONS, Service
 from meshpass._errors import MeshError
 from meshpass._http.connection import Connection, connect
-from meshpass._http.tls import TLSContext
+from meshpass._http.tls import TLSContext, find_refusal, may_hide_refusal
 
 
 class ConnectionPool:
@@ -41,15 +41,18 @@ class ConnectionPool:
         """
         if not self._slots.acquire(timeout=attempt.left_s()):
             raise TimeoutError
-        connection, streamed = None, False
+        connection, context, streamed = None, None, False
         try:
             connection = self._take(attempt)
             if connection is None:
-                found = connect(self._service, self._tls.current(), attempt)
+                context = self._tls.current()
+                found = connect(self._service, context, attempt)
                 if isinstance(found, MeshError):
                     return found
                 connection = found
             outcome = connection.exchange(attempt, self._release)
+            if context is not None and may_hide_refusal(attempt, outcome):
+                return find_refusal(self._service, context) or outcome
             streamed = (
                 attempt.stream and not isinstance(outcome, MeshError) and not isinstance(outcome.body, bytes)
             )

@@ -6,14 +6,17 @@ import threading
 import time
 from typing import TYPE_CHECKING, cast
 
+from meshpass._call.failures import is_certificate_refused, tls_failed
 from meshpass._call.service import Service
-from meshpass._errors import ConfigurationError
+from meshpass._errors import ConfigurationError, MeshError, UpstreamUnavailable
 from meshpass._http.client_certificate import ClientCertificate, file_state
 
 if TYPE_CHECKING:
+    from meshpass._call.request import Attempt
     from meshpass._http.dialing import AddressInfo
 
 _LOOK_S = 1.0
+_ALERT_WAIT_S = 0.5
 _MOST_NAMES = 5
 _MOST_CHARS = 100
 
@@ -145,3 +148,36 @@ def certificate_names(service: Service, address: "AddressInfo", give_up_at: floa
             found.append("".join(c for c in str(name) if "!" <= c <= "~")[:_MOST_CHARS])
     more = [f"{len(found) - _MOST_NAMES} more"] if len(found) > _MOST_NAMES else []
     return (*found[:_MOST_NAMES], *more)
+
+
+def may_hide_refusal(attempt: "Attempt", outcome: object) -> bool:
+    """Report whether a new TLS connection was lost in the way in which a refused client certificate may show.
+
+    With TLS 1.3 a server refuses a certificate after the client's handshake is over (RFC 8446, section 4.4.2.4), and
+    closes the connection. A request that is sent at that moment meets the reset, and the alert may be lost with it.
+    """
+    return (
+        isinstance(outcome, UpstreamUnavailable)
+        and not attempt.reused
+        and attempt.phase in ("connect", "send", "read")
+    )
+
+
+def find_refusal(service: Service, context: ssl.SSLContext) -> MeshError | None:
+    """Return the error of a client certificate that the peer does not accept; None where there is no such alert.
+
+    This makes a connection of its own, checked as any other, and sends nothing over it. It takes two seconds at most.
+
+    Args:
+        service: What was called.
+        context: The TLS context of the connection that was lost.
+    """
+    refused: ssl.SSLError | None = None
+    try:
+        with socket.create_connection((service.address.host, service.address.port), _LOOK_S) as stream:
+            stream.settimeout(_ALERT_WAIT_S)
+            with context.wrap_socket(stream, server_hostname=service.origin.host) as secure:
+                secure.recv(1)
+    except OSError as exc:
+        refused = exc if isinstance(exc, ssl.SSLError) and is_certificate_refused(exc) else None
+    return None if refused is None else tls_failed(service, refused)
