@@ -102,7 +102,7 @@ class AsyncConnection(asyncio.Protocol):
                 await self._stop_upload(self._upload)
         if isinstance(found, MeshError):
             return found
-        if self._reader is reader:
+        if attempt.stream and reader.status < 300:
             body = StreamedBody(self._service, self, attempt, reader, release)
             return RawResponse(reader.status, reader.fields, body, time.monotonic() - started)
         self._settle(reader)

@@ -86,13 +86,13 @@ class Connection:
         if isinstance(failed, MeshError):
             return failed
         refused = failed
-        while not reader.complete:
-            if attempt.stream and 200 <= reader.status < 300:
-                body = SyncResponseBody(self._service, self, attempt, reader, release)
-                return RawResponse(reader.status, reader.fields, body, time.monotonic() - started)
+        while not (reader.complete or (attempt.stream and 200 <= reader.status < 300)):
             failed = self.receive(attempt, reader, refused)
             if failed is not None:
                 return failed
+        if attempt.stream and reader.status < 300:
+            body = SyncResponseBody(self._service, self, attempt, reader, release)
+            return RawResponse(reader.status, reader.fields, body, time.monotonic() - started)
         self.settle(reader)
         return RawResponse(reader.status, reader.fields, reader.body, self._used[0] - started)
 
