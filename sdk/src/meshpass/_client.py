@@ -36,7 +36,9 @@ class Client(BaseClient["httpx.Response"]):
         auth: Where the caller's token comes from; a `SignedJWT`, for instance.
         address: Where to dial: `host` or `host:port`; the origin's own name and port when None.
         ca_file: PEM bundle of the CA that signed the gateway's certificate; the system's CAs when None.
-        client_cert: Files of our own certificate chain and its key, and the key's password where it has one.
+        client_cert: Our own certificate chain, its key, and the key's password where it has one. A path names a file,
+            bytes are PEM. Or a function that returns them, which is called for each new connection. Files are read
+            again when they change, and so is `ca_file`.
         timeout_s: Limit for one call, in seconds: token, connecting, attempts, waits and the answer's last byte.
         connect_timeout_s: Limit for connecting alone, in seconds.
         attempt_timeout_s: Limit for each attempt, in seconds, so that there is time for another.

@@ -1,4 +1,4 @@
-"""Failures on the way to an answer, as this package's errors: one wording for both transports."""
+"""Failures on the way to a response, as this package's errors: one wording for both transports."""
 
 import ssl
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _SPENT: dict[Phase, tuple[str, str]] = {
 
 
 def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUnreachable:
-    """No connection could be made.
+    """Return the error of a connection that could not be made.
 
     Args:
         service: What was called.
@@ -60,7 +60,7 @@ def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUn
 
 
 def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
-    """The time given for the call, or for one attempt, was used up."""
+    """Return the error of time that was used up: the call's, or that of one attempt."""
     spent, hint = _SPENT[phase]
     return MeshTimeout(
         f"{service.where} gave no complete response within {limit_s:g} s: the time ran out {spent}.",
@@ -71,7 +71,7 @@ def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
 
 
 def no_time(service: Service) -> MeshTimeout:
-    """The deadline was over before the call began."""
+    """Return the error of a deadline that was over before the call began."""
     return MeshTimeout(
         f"The deadline for {service.where} was over before anything was sent.",
         code="deadline",
@@ -81,18 +81,18 @@ def no_time(service: Service) -> MeshTimeout:
 
 
 def too_large(service: Service) -> BadResponse:
-    """The body has more bytes than allowed, as sent or as decoded."""
+    """Return the error of a body that has more bytes than allowed, as sent or as decoded."""
     return BadResponse(
-        f"The answer of {service.where} is larger than {service.max_response_bytes} bytes.",
+        f"The response of {service.where} is larger than {service.max_response_bytes} bytes.",
         service=service.name,
         hint="Ask for less at a time, or raise max_response_bytes.",
     )
 
 
 def not_decodable(service: Service, why: str) -> BadResponse:
-    """The body is not what its content-encoding says."""
+    """Return the error of a body that is not what its content-encoding says."""
     return BadResponse(
-        f"The answer of {service.where} cannot be decoded: {why}.",
+        f"The response of {service.where} cannot be decoded: {why}.",
         service=service.name,
         hint="Compare its content-encoding with its body.",
     )

@@ -58,7 +58,7 @@ class Service:
         attempt_timeout_s: Limit for one attempt; the call's own when None.
         retry: How calls are retried.
         max_response_bytes: The largest body, before and after decoding.
-        deadline_header: The header that tells the service what is left of the call; none is sent when None.
+        deadline_header: The header with what is left of the call, for the service; none is sent when None.
     """
 
     origin: Origin
@@ -89,7 +89,7 @@ class Service:
 
     @property
     def peer(self) -> str:
-        """What answers, for messages; it begins with "the"."""
+        """What sends responses, for messages; it begins with "the"."""
         return f"the gateway of {self.where}"
 
 

@@ -1,7 +1,7 @@
 """HTTP requests to one endpoint outside the mesh, by the transport of the asyncio client.
 
-For other parts of this project, which bring their own credentials, retries and reading of answers. The endpoint is
-dialled by its own name, and its answers are returned whatever their status.
+For other parts of this project, which bring their own credentials, retries and reading of responses. The endpoint is
+dialled by its own name, and its responses are returned whatever their status.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class _Direct(Service):
 
     @property
     def peer(self) -> str:
-        """What answers, for messages."""
+        """What sends responses, for messages."""
         return f"the server at {self.where}"
 
 
@@ -40,7 +40,7 @@ class Endpoint:
     Args:
         url: `scheme://host[:port]`.
         connect_timeout_s: Limit for connecting alone, in seconds.
-        max_response_bytes: The largest answer.
+        max_response_bytes: The largest response.
         context: Makes what says whom to trust, in a thread and once; not called for http://.
 
     Raises:
@@ -85,7 +85,7 @@ class Endpoint:
         *,
         fresh: bool = False,
     ) -> "RawResponse | MeshError":
-        """Send a request once and read its answer.
+        """Send a request once and read its response.
 
         Args:
             method: The HTTP method.
@@ -97,7 +97,7 @@ class Endpoint:
             fresh: Whether to send it on a new connection.
 
         Returns:
-            The answer whatever its status, or why there is none. An error is returned and not raised, so that no
+            The response whatever its status, or why there is none. An error is returned and not raised, so that no
             traceback keeps a frame that holds the secrets.
         """
         if timeout_s <= 0:
