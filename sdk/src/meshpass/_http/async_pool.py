@@ -60,7 +60,12 @@ class AsyncConnectionPool:
                 self._connections.add(connection)
             outcome = await connection.exchange(attempt, self._release)
             if context is not None and may_hide_refusal(attempt, outcome):
-                return await self._loop.run_in_executor(None, find_refusal, self._service, context) or outcome
+                return (
+                    await self._loop.run_in_executor(
+                        None, find_refusal, self._service, context, attempt.until
+                    )
+                    or outcome
+                )
             streamed = (
                 attempt.stream and not isinstance(outcome, MeshError) and not isinstance(outcome.body, bytes)
             )

@@ -52,7 +52,7 @@ class ConnectionPool:
                 connection = found
             outcome = connection.exchange(attempt, self._release)
             if context is not None and may_hide_refusal(attempt, outcome):
-                return find_refusal(self._service, context) or outcome
+                return find_refusal(self._service, context, attempt.until) or outcome
             streamed = (
                 attempt.stream and not isinstance(outcome, MeshError) and not isinstance(outcome.body, bytes)
             )

@@ -163,7 +163,7 @@ def may_hide_refusal(attempt: "Attempt", outcome: object) -> bool:
     )
 
 
-def find_refusal(service: Service, context: ssl.SSLContext) -> MeshError | None:
+def find_refusal(service: Service, context: ssl.SSLContext, until: float) -> MeshError | None:
     """Return the error of a client certificate that the peer does not accept; None where there is no such alert.
 
     This makes a connection of its own, checked as any other, and sends nothing over it. It takes two seconds at most.
@@ -171,11 +171,17 @@ def find_refusal(service: Service, context: ssl.SSLContext) -> MeshError | None:
     Args:
         service: What was called.
         context: The TLS context of the connection that was lost.
+        until: When to give up, in seconds of `time.monotonic()`.
     """
+    left_s = until - time.monotonic()
+    if left_s <= 0:
+        return None
     refused: ssl.SSLError | None = None
     try:
-        with socket.create_connection((service.address.host, service.address.port), _LOOK_S) as stream:
-            stream.settimeout(_ALERT_WAIT_S)
+        with socket.create_connection(
+            (service.address.host, service.address.port), min(_LOOK_S, left_s)
+        ) as stream:
+            stream.settimeout(min(_ALERT_WAIT_S, left_s))
             with context.wrap_socket(stream, server_hostname=service.origin.host) as secure:
                 secure.recv(1)
     except OSError as exc:
