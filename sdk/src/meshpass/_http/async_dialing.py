@@ -30,14 +30,18 @@ async def connect(service: "Service", context: "ssl.SSLContext | None") -> "Asyn
     except OSError as exc:  # TimeoutError is one: ours, or the kernel's
         # What went wrong with TLS says more than that the other addresses could not be reached either.
         address, failure = failures[-1] if failures else (None, exc)
-    if isinstance(failure, TimeoutError) and (limit.expired() or failure.errno is None):
-        return unreachable(service, f"no connection within {service.connect_timeout_s:g} s")
-    names: tuple[str, ...] = ()
-    if address is not None and is_wrong_name(failure):
-        names = await asyncio.get_running_loop().run_in_executor(
-            None, certificate_names, service, address, give_up_at
-        )
-    return from_connect(service, failure, names)
+    failures.clear()
+    try:
+        if isinstance(failure, TimeoutError) and (limit.expired() or failure.errno is None):
+            return unreachable(service, f"no connection within {service.connect_timeout_s:g} s")
+        names: tuple[str, ...] = ()
+        if address is not None and is_wrong_name(failure):
+            names = await asyncio.get_running_loop().run_in_executor(
+                None, certificate_names, service, address, give_up_at
+            )
+        return from_connect(service, failure, names)
+    finally:
+        del failure  # its traceback holds this frame: only the garbage collector would free both
 
 
 async def _dial(
@@ -134,6 +138,7 @@ async def _race(schedule: Schedule) -> tuple[AddressInfo, socket]:
                 schedule.put_back(pending.values())
                 return winner
     finally:
+        del failure  # its traceback holds this frame: only the garbage collector would free both
         for task in pending:
             task.add_done_callback(_close_result)
             task.cancel()

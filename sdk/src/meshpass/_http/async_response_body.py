@@ -73,4 +73,7 @@ class StreamedBody:
             self._close()
             raise
         self._close()
-        raise failed
+        try:
+            raise failed
+        finally:
+            del failed  # its traceback holds this frame: only the garbage collector would free both

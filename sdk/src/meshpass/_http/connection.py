@@ -264,12 +264,15 @@ def connect(service: Service, context: ssl.SSLContext | None, attempt: "Attempt"
                 return Connection(service, secure)
     except OSError as exc:
         failure = handshake or exc
-    if is_wrong_name(failure):
-        names = certificate_names(service, peer, give_up_at)
-    if _is_time_up(failure):
-        attempt.left_s()  # raises where it was the attempt's time, and not the connection's
-        return unreachable(service, f"no connection within {service.connect_timeout_s:g} s")
-    return from_connect(service, failure, names)
+    try:
+        if is_wrong_name(failure):
+            names = certificate_names(service, peer, give_up_at)
+        if _is_time_up(failure):
+            attempt.left_s()  # raises where it was the attempt's time, and not the connection's
+            return unreachable(service, f"no connection within {service.connect_timeout_s:g} s")
+        return from_connect(service, failure, names)
+    finally:
+        del failure, handshake  # its traceback holds this frame: only the garbage collector would free both
 
 
 def _is_time_up(exc: OSError) -> bool:

@@ -69,4 +69,7 @@ class SyncResponseBody:
             raise
         if failed is not None:
             self.close()
-            raise failed
+            try:
+                raise failed
+            finally:
+                del failed  # its traceback holds this frame: only the garbage collector would free both

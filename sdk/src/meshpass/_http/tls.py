@@ -186,4 +186,7 @@ def find_refusal(service: Service, context: ssl.SSLContext, until: float) -> Mes
                 secure.recv(1)
     except OSError as exc:
         refused = exc if isinstance(exc, ssl.SSLError) and is_certificate_refused(exc) else None
-    return None if refused is None else tls_failed(service, refused)
+    try:
+        return None if refused is None else tls_failed(service, refused)
+    finally:
+        del refused  # its traceback holds this frame: only the garbage collector would free both
