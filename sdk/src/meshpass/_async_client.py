@@ -1,12 +1,13 @@
 """The asyncio client."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from meshpass._base_client import BaseClient
-from meshpass._call.request import GetToken
+from meshpass._call.request import GetToken, Work
 from meshpass._call.service import ClientOptions
 from meshpass._errors import MeshError
 from meshpass._http.loop_pools import LoopPools
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from meshpass._call.plan import Outcome, Step
-    from meshpass._call.request import Call
+    from meshpass._call.plan import Outcome
+    from meshpass._call.request import Attempt, Call
     from meshpass._http.async_pool import AsyncConnectionPool
     from meshpass._token import TokenSource
+
+
+# The longest that work holds the event loop, in seconds, but for the slice in hand.
+_WORK_S = 0.001
 
 
 class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
@@ -71,7 +76,10 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
             while True:
                 outcome, failure = None, None
                 try:
-                    outcome = await self._take(step, pool)
+                    if isinstance(step, Work):
+                        await _work(step)
+                    else:
+                        outcome = await self._take(step, pool)
                 except (MeshError, TimeoutError) as exc:
                     failure = exc
                 # Out of the `except` block, so that one error does not hang on the other.
@@ -84,7 +92,7 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
             # An error's traceback holds this frame. With the error in it, only the garbage collector would free both.
             outcome = failure = None
 
-    async def _take(self, step: "Step", pool: "AsyncConnectionPool") -> "Outcome":
+    async def _take(self, step: "GetToken | Attempt | float", pool: "AsyncConnectionPool") -> "Outcome":
         if isinstance(step, float):
             await asyncio.sleep(step)
             return None
@@ -102,3 +110,11 @@ class AsyncClient(BaseClient[Coroutine[Any, Any, "httpx.Response"]]):
         if self._closed:
             raise RuntimeError("This meshpass.AsyncClient is closed.")
         return await self._pools.get()
+
+
+async def _work(step: Work) -> None:
+    resumed = time.monotonic()
+    while not step.advance():
+        if time.monotonic() - resumed > _WORK_S:
+            await asyncio.sleep(0)
+            resumed = time.monotonic()

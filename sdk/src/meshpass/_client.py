@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from meshpass._base_client import BaseClient
-from meshpass._call.request import GetToken
+from meshpass._call.request import GetToken, Work
 from meshpass._call.service import ClientOptions
 from meshpass._errors import MeshError
 from meshpass._tokens.cache import CachedSource
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import httpx
 
     from meshpass._call.client_state import ClientState
-    from meshpass._call.plan import Outcome, Step
-    from meshpass._call.request import Call
+    from meshpass._call.plan import Outcome
+    from meshpass._call.request import Attempt, Call
     from meshpass._http.pool import ConnectionPool
     from meshpass._token import Token, TokenSource
 
@@ -92,7 +92,11 @@ class Client(BaseClient["httpx.Response"]):
             while True:
                 outcome, failure = None, None
                 try:
-                    outcome = self._take(step, pool)
+                    if isinstance(step, Work):
+                        while not step.advance():
+                            pass
+                    else:
+                        outcome = self._take(step, pool)
                 except (MeshError, TimeoutError) as exc:
                     failure = exc
                 # Out of the `except` block, so that one error does not hang on the other.
@@ -105,7 +109,7 @@ class Client(BaseClient["httpx.Response"]):
             # An error's traceback holds this frame. With the error in it, only the garbage collector would free both.
             outcome = failure = None
 
-    def _take(self, step: "Step", pool: "ConnectionPool") -> "Outcome":
+    def _take(self, step: "GetToken | Attempt | float", pool: "ConnectionPool") -> "Outcome":
         if isinstance(step, float):
             time.sleep(step)
             return None

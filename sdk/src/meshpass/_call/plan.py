@@ -7,14 +7,13 @@ wait, what an answer means, when to give up. The two clients only carry the step
 import logging
 import random
 from collections.abc import Generator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from meshpass._call.client_state import ClientState
 from meshpass._call.failures import is_lost, no_time, timed_out
 from meshpass._call.refusal import new_token_may_help
-from meshpass._call.request import Attempt, Call, GetToken, Request, begin_attempt, prepare
-from meshpass._call.response import RawResponse, judge
+from meshpass._call.request import Attempt, Call, GetToken, Request, Work, begin_attempt, prepare
+from meshpass._call.response import RawResponse, receive
 from meshpass._call.retry import RetryPolicy, asks_for_retry, is_transient, retry_after_s, wait_s
 from meshpass._call.service import Service
 from meshpass._call.telemetry import observe
@@ -31,7 +30,7 @@ _log = logging.getLogger("meshpass")
 _UNANSWERED = ("send", "read")
 
 # A number is the step "wait so many seconds".
-Step = GetToken | Attempt | float
+Step = GetToken | Attempt | Work | float
 Outcome = Token | RawResponse | MeshError | None
 Plan = Generator[Step, Outcome, "httpx.Response"]
 
@@ -39,8 +38,8 @@ Plan = Generator[Step, Outcome, "httpx.Response"]
 def plan(state: ClientState, call: Call) -> Plan:
     """Plan one call.
 
-    A step is answered with the `Token`, the `RawResponse` or the `MeshError` that it came to; a number with None. A
-    `MeshError` of the token's source is thrown in, and so is a `TimeoutError` when a step's time was up.
+    A step is answered with the `Token`, the `RawResponse` or the `MeshError` that it came to; a number and `Work`
+    with None. A `MeshError` that a step raised is thrown in, and so is a `TimeoutError` when its time was up.
 
     Returns:
         The service's own answer.
@@ -122,22 +121,25 @@ def _token(state: ClientState, request: Request, attempts: int) -> Generator[Get
 
 def _send(
     state: ClientState, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
-) -> "Generator[Attempt, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
+) -> "Generator[Attempt | Work, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
     service, cookie = (
         state.service,
         state.cookies.header_for(call.method, state.service.origin.url + request.target),
     )
     attempt = begin_attempt(service, request, state.bearer.header(token), cookie, fresh=fresh)
-    outcome: Outcome = None
     with observe(service, attempt, call.template, resent) as observed:
-        with suppress(TimeoutError):
+        result: httpx.Response | MeshError | None = None
+        try:
             outcome = yield attempt
-        result: httpx.Response | MeshError
-        if isinstance(outcome, RawResponse):
-            result = judge(service, call.template, attempt, outcome, token)
-        elif isinstance(outcome, MeshError):
-            result = outcome
-        else:
+            if isinstance(outcome, RawResponse):
+                result = yield from receive(service, call.template, attempt, outcome, token)
+            elif isinstance(outcome, MeshError):
+                result = outcome
+        except MeshError as exc:
+            result = exc
+        except TimeoutError:
+            pass
+        if result is None:
             result = timed_out(service, request.limit_s, attempt.phase)
         observed.end(result)
     if not isinstance(result, MeshError):

@@ -3,7 +3,7 @@
 import json as json_module
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote, urlencode
@@ -98,6 +98,20 @@ class GetToken:
     def left_s(self) -> float:
         """Return the seconds left of the call."""
         return self._request.deadline.left_s()
+
+
+class Work:
+    """The step "work on this machine", such as decoding.
+
+    Args:
+        advance: Carries out one slice of a millisecond or less, and returns whether all is done. It raises
+            `TimeoutError` when the time was up, and otherwise a `MeshError`.
+    """
+
+    __slots__ = ("advance",)
+
+    def __init__(self, advance: Callable[[], bool]) -> None:
+        self.advance = advance
 
 
 class Attempt:

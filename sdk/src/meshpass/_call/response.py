@@ -1,23 +1,25 @@
 """What came back: the service's own answer as httpx's type, or the error that the mesh's answer stands for."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
 
 from meshpass._call.body import AsyncResponseBody, ResponseBody
-from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode
+from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode_slices
 from meshpass._call.failures import not_decodable, too_large
 from meshpass._call.refusal import Refusal, classify
-from meshpass._call.request import Attempt
+from meshpass._call.request import Attempt, Work
 from meshpass._call.retry import retry_after_s
 from meshpass._call.service import Service
 from meshpass._errors import MeshError, TokenRefused
 from meshpass._token import Token
 
 _SHORTEST_PART_CHARS = 12
+# Slices that a body is decoded in at once; no more than a millisecond or two, and enough for most bodies.
+_SLICES_AT_ONCE = 8
 
 
 @dataclass(slots=True)
@@ -81,19 +83,68 @@ class Response(httpx.Response):
         return super().raise_for_status()
 
 
-def judge(
+class _Decoding:
+    """A body that is decoded one slice of bounded work after the other.
+
+    Args:
+        service: What was called.
+        attempt: What the body answers.
+        body: What came over the wire.
+        content_encoding: The header's value.
+    """
+
+    __slots__ = ("_attempt", "_parts", "_service", "_slices")
+
+    def __init__(self, service: Service, attempt: Attempt, body: bytes, content_encoding: str) -> None:
+        self._service = service
+        self._attempt = attempt
+        self._parts: list[bytes] = []
+        self._slices = decode_slices(body, content_encoding, service.max_response_bytes)
+
+    @property
+    def body(self) -> bytes:
+        """The decoded body; whole when `advance` has returned True."""
+        return b"".join(self._parts)
+
+    def advance(self) -> bool:
+        """Carry out one slice, and return whether the body is decoded.
+
+        Raises:
+            BadResponse: the body cannot be decoded, or is too large.
+            TimeoutError: the attempt's time was up.
+        """
+        self._attempt.left_s()
+        part, failure = None, None
+        try:
+            part = next(self._slices, None)
+        except TooLargeError:
+            failure = too_large(self._service)
+        except NotDecodableError as exc:
+            failure = not_decodable(self._service, str(exc))
+        if failure is not None:
+            raise failure
+        if part:
+            self._parts.append(part)
+        return part is None
+
+
+def receive(
     service: Service, template: str, attempt: Attempt, answer: RawResponse, token: Token
-) -> httpx.Response | MeshError:
-    """Return the service's own answer, or the error that it stands for."""
+) -> Generator[Work, object, httpx.Response | MeshError]:
+    """Return the service's own response, or the error that it stands for.
+
+    Raises:
+        BadResponse: the body cannot be decoded, or is too large.
+        TimeoutError: the attempt's time was up while the body was decoded.
+    """
     headers = httpx.Headers(list(answer.headers))
-    try:
-        body, failure = _decoded(service, attempt, answer, headers), None
-    except TooLargeError:
-        failure = too_large(service)
-    except NotDecodableError as exc:
-        failure = not_decodable(service, str(exc))
-    if failure is not None:
-        return failure
+    body, coding = answer.content, headers.get("content-encoding")
+    if coding is not None and body and attempt.method != "HEAD":
+        attempt.phase = "body"
+        decoding = _Decoding(service, attempt, body, coding)
+        if not any(decoding.advance() for _ in range(_SLICES_AT_ONCE)):
+            yield Work(decoding.advance)
+        body = decoding.body
     if answer.status >= 300:
         found = classify(answer.status, headers, _without(token, body))
         if found is not None:
@@ -101,13 +152,6 @@ def judge(
             call = f"{attempt.method} {template} on {service.name}"
             return _refused(found, service, call, answer.status, asked_s, token)
     return Response(answer, headers, body, attempt, service.origin.url)
-
-
-def _decoded(service: Service, attempt: Attempt, answer: RawResponse, headers: httpx.Headers) -> bytes:
-    coding = headers.get("content-encoding")
-    if coding is None or not answer.content or attempt.method == "HEAD":
-        return answer.content
-    return decode(answer.content, coding, service.max_response_bytes)
 
 
 def _without(token: Token, body: bytes) -> bytes:
