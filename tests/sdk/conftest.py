@@ -107,12 +107,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in {"content-length": str(len(answer)), **extra}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer)
+        if self.command != "HEAD":
+            self.wfile.write(answer)
 
     def log_message(self, *args: Any) -> None:
         """Stay quiet about requests that make no sense."""
 
-    do_GET = do_POST = do_PUT = do_DELETE = _do  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = _do  # noqa: N815
 
 
 @pytest.fixture

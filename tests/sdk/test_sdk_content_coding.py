@@ -44,7 +44,7 @@ def test_no_body_breaks_the_decoder_in_another_way(body: bytes, coding: str) -> 
 @given(st.binary(max_size=300), st.lists(st.integers(1, 40), max_size=20), st.sampled_from([15, -15]))
 def test_a_body_is_decoded_alike_however_it_is_cut(body: bytes, cuts: list[int], wbits: int) -> None:
     coded = gzip.compress(zlib.compress(body[:100], wbits=wbits)) + gzip.compress(b"") + b"\0" * 3
-    decoder, decoded = Decoder("deflate, gzip", 1000), []
+    decoder, decoded = Decoder("deflate, gzip", 1000), list[bytes]()
     for cut in [*cuts, len(coded)]:
         decoded += decoder.feed(coded[:cut])
         coded = coded[cut:]

@@ -1,4 +1,4 @@
-"""One moment by which a whole call, or several calls together, must be over."""
+"""Deadline of a whole call, or of several calls together."""
 
 import math
 import time
@@ -22,12 +22,22 @@ class Deadline:
         """Return the deadline that many seconds from now.
 
         Raises:
-            ConfigurationError: it is not a number of seconds.
+            ConfigurationError: it is not a finite number of seconds.
         """
-        if math.isnan(seconds):
-            raise ConfigurationError(f"A deadline after {seconds} seconds is no moment.")
+        if not is_number(seconds) or not math.isfinite(seconds):
+            raise ConfigurationError(f"A deadline is {seconds!r} seconds away; it must be a finite number.")
         return cls(time.monotonic() + seconds)
 
     def left_s(self) -> float:
         """Return the seconds left; 0 or less when the deadline is over."""
         return self.at - time.monotonic()
+
+
+def is_number(value: object) -> bool:
+    """Return whether this is an int or a float that Python can compare as one, and no bool."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # an int that no float holds
+        return False

@@ -1,7 +1,7 @@
 """Bodies that are not whole in memory: produced while a request is sent, or taken while a response is read."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Protocol, cast
+from typing import Protocol
 
 from meshpass._errors import InvalidRequest
 
@@ -20,7 +20,7 @@ class RequestBody:
         in_thread: Whether the asyncio client takes each part in a thread, as for files, whose reading blocks.
     """
 
-    __slots__ = ("_in_thread", "_open_parts", "length", "replayable", "started")
+    __slots__ = ("_in_thread", "_open_parts", "failure", "length", "replayable", "started")
 
     def __init__(
         self,
@@ -37,27 +37,40 @@ class RequestBody:
         # Set by the connection before it takes the first part. A body that has begun is sent again only if it is
         # replayable.
         self.started = False
+        # What the caller's own iterator raised. It leaves the call as it is, whatever it is.
+        self.failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         parts = self._open_parts()
         if not isinstance(parts, Iterable):
-            raise InvalidRequest("The blocking client cannot send an asynchronous iterable as `content`.")
-        return map(_checked, parts)
+            raise InvalidRequest(
+                "The blocking client cannot send an asynchronous iterable.", hint="Use meshpass.AsyncClient."
+            )
+        try:
+            for part in parts:
+                yield part_bytes(part)
+        except BaseException as exc:
+            self.failure = exc
+            raise
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = self._open_parts()
-        if isinstance(parts, AsyncIterable):
-            async for part in parts:
-                yield _checked(part)
-        elif self._in_thread:
-            import asyncio
+        try:
+            if isinstance(parts, AsyncIterable):
+                async for part in parts:
+                    yield part_bytes(part)
+            elif self._in_thread:
+                import asyncio
 
-            iterator = iter(parts)
-            while (found := await asyncio.to_thread(next, iterator, None)) is not None:
-                yield _checked(found)
-        else:
-            for part in parts:
-                yield _checked(part)
+                iterator = iter(parts)
+                while (found := await asyncio.to_thread(next, iterator, None)) is not None:
+                    yield part_bytes(found)
+            else:
+                for part in parts:
+                    yield part_bytes(part)
+        except BaseException as exc:
+            self.failure = exc
+            raise
 
 
 class ResponseBody(Protocol):
@@ -94,9 +107,14 @@ class AsyncResponseBody(Protocol):
         ...
 
 
-def _checked(part: object) -> bytes:
-    if isinstance(part, str):
-        part = part.encode()
-    if not isinstance(part, bytes | bytearray | memoryview):
-        raise InvalidRequest(f"`content` gave a part of type {type(part).__name__}; each part must be bytes.")
-    return part if isinstance(part, bytes) else bytes(cast("bytes", part))
+def part_bytes(part: object) -> bytes:
+    """Return one part of a body as bytes.
+
+    Raises:
+        InvalidRequest: it is of another type.
+    """
+    if isinstance(part, bytes):
+        return part
+    if isinstance(part, bytearray | memoryview):
+        return bytes(part)
+    raise InvalidRequest(f"A part of the body is of type {type(part).__name__}; each part must be bytes.")

@@ -45,7 +45,7 @@ class RawResponse:
 
 
 class Response(httpx.Response):
-    """An `httpx.Response` that is read already, and whose request is built when somebody asks for it.
+    """An `httpx.Response` that is read already, and whose request is built when it is asked for.
 
     Args:
         answer: What came over the wire.
@@ -58,16 +58,20 @@ class Response(httpx.Response):
     def __init__(
         self, answer: RawResponse, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
     ) -> None:
-        super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(b""))
+        raw = answer.content if attempt.stream else b""
+        super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(raw))
         self._content = body
-        self.is_closed = self.is_stream_consumed = True
+        self.is_closed = self.is_stream_consumed = not attempt.stream
+        self._set_request(answer, attempt, origin)
+
+    def _set_request(self, answer: RawResponse, attempt: Attempt, origin: str) -> None:
         self.elapsed = timedelta(seconds=answer.elapsed_s)
         content = attempt.content if isinstance(attempt.content, bytes) else None
         self._sent = (attempt.method, origin + attempt.target, attempt.headers, content)
 
     @property
     def request(self) -> httpx.Request:
-        """The request as it was sent, without the token: an answer may be logged or pickled."""
+        """The request as it was sent, without the token: a response may be logged or pickled."""
         if self._request is None:
             method, url, headers, content = self._sent
             self._request = httpx.Request(method, url, headers=headers, content=content)
@@ -81,6 +85,13 @@ class Response(httpx.Response):
         """Raise `httpx.HTTPStatusError` unless the status is 2xx."""
         _ = self.request  # httpx reads what is set
         return super().raise_for_status()
+
+
+def request_shown(service: Service, attempt: Attempt) -> httpx.Request:
+    """Return the request of an attempt as event hooks see it: without the token and the cookies."""
+    content = attempt.content if isinstance(attempt.content, bytes) else None
+    url = service.origin.url + attempt.target
+    return httpx.Request(attempt.method, url, headers=dict(attempt.headers), content=content)
 
 
 class _Decoding:
@@ -138,6 +149,10 @@ def receive(
         TimeoutError: the attempt's time was up while the body was decoded.
     """
     headers = httpx.Headers(list(answer.headers))
+    if not isinstance(answer.body, bytes):
+        from meshpass._call.streamed_response import StreamedResponse
+
+        return StreamedResponse(answer, headers, answer.body, attempt, service)
     body, coding = answer.content, headers.get("content-encoding")
     if coding is not None and body and attempt.method != "HEAD":
         attempt.phase = "body"

@@ -1,14 +1,17 @@
 """What both clients know of the service they call: its origin, address, certificates and limits."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, Literal, TypedDict
 
 from meshpass._address import Address, Origin, is_ip, parse_address, parse_origin, plaintext_problem
+from meshpass._call.fields import Headers, checked_headers, is_field_name
+from meshpass._call.path import base_path_problem
 from meshpass._call.retry import RetryPolicy
-from meshpass._errors import ConfigurationError
+from meshpass._deadline import is_number
+from meshpass._errors import ConfigurationError, InvalidRequest
 
 DEADLINE_HEADER = "x-request-timeout-ms"
 """Tells the service how many milliseconds the caller will still wait.
@@ -23,6 +26,10 @@ DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 # More than one instance of a function handles at once; idle ones go well before a load balancer's 10 minutes.
 MAX_CONNECTIONS = 100
 KEEPALIVE_S = 60.0
+
+Hook = Callable[[Any], Awaitable[None] | None]
+EventHooks = Mapping[Literal["request", "response"], Sequence[Hook]]
+"""Functions for each event: `request` takes an `httpx.Request` and `response` an `httpx.Response`."""
 
 Pem = Path | str | bytes
 ClientCertFiles = tuple[Pem, Pem] | tuple[Pem, Pem, str]
@@ -42,6 +49,8 @@ class ClientOptions(TypedDict, total=False):
     retry: RetryPolicy
     max_response_bytes: int
     deadline_header: str | None
+    headers: Headers | None
+    event_hooks: EventHooks | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,10 @@ class Service:
         attempt_timeout_s: Limit for one attempt; the call's own when None.
         retry: How calls are retried.
         max_response_bytes: The largest body, before and after decoding.
-        deadline_header: The header with what is left of the call, for the service; none is sent when None.
+        deadline_header: The header that tells the service what is left of the call; none is sent when None.
+        headers: Headers of every request, names in lower case.
+        event_hooks: Functions that see every request and every response.
+        base_path: What every path begins with, without a slash at its end; empty for the root.
     """
 
     origin: Origin
@@ -71,6 +83,9 @@ class Service:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
     deadline_header: str | None = DEADLINE_HEADER
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    event_hooks: Mapping[str, Sequence[Hook]] = field(default_factory=dict, repr=False)
+    base_path: str = ""
 
     @property
     def name(self) -> str:
@@ -94,56 +109,152 @@ class Service:
 
 
 def make_service(
-    base_url: str, address: str | None, ca_file: Path | str | None, options: ClientOptions
+    base_url: str,
+    address: str | None,
+    ca_file: Path | str | None,
+    options: ClientOptions,
+    problems: Sequence[str] = (),
 ) -> Service:
     """Check a client's arguments and build its service.
+
+    Args:
+        base_url: The virtual origin, and the path that every call's path is put behind.
+        address: What is dialled.
+        ca_file: PEM bundle of trusted CAs.
+        options: The rest.
+        problems: What is wrong already, one sentence each.
 
     Raises:
         ConfigurationError: one or more are wrong; it lists all of them.
     """
-    problems = _option_problems(options)
-    problems += [
+    given = {
+        "base_url": (base_url, str),
+        "address": (address, str | None),
+        "ca_file": (ca_file, str | Path | None),
+    }
+    wrong = [
+        f"{name} is of type {type(value).__name__}."
+        for name, (value, kind) in given.items()
+        if not isinstance(value, kind)
+    ]
+    found = [*problems, *_option_problems(options), *wrong]
+    if wrong:
+        raise ConfigurationError(found)
+    url, base_path, path_problem = _split(base_url)
+    found += [path_problem] if path_problem else []
+    found += [
         f"{name} names {path}, which is not a file."
         for name, path in (("ca_file", ca_file), *(("client_cert", part) for part in _files(options)))
-        if path is not None and not Path(path).is_file()
+        if path is not None and not _is_file(path)
     ]
     origin, pinned = None, None
     try:
-        origin = parse_origin(base_url)
+        origin = parse_origin(url)
     except ValueError as exc:
-        problems.append(f"base_url {exc}.")
+        found.append(f"base_url {exc}.")
     try:
         pinned = parse_address(address, origin.port if origin else 443) if address is not None else None
     except ValueError as exc:
-        problems.append(f"address {exc}.")
+        found.append(f"address {exc}.")
     if origin is not None:
         if pinned is not None and is_ip(origin.host):
-            problems.append("base_url must hold the virtual host's name when an address is given.")
+            found.append("base_url must hold the virtual host's name when an address is given.")
         plaintext = plaintext_problem(origin, pinned)
-        problems += [f"base_url {plaintext}."] if plaintext else []
+        found += [f"base_url {plaintext}."] if plaintext else []
         if options.get("client_cert") and origin.scheme == "http":
-            problems.append("client_cert is of no use with http://.")
-    if problems or origin is None:
-        raise ConfigurationError(problems)
+            found.append("client_cert is of no use with http://.")
+    if found or origin is None:
+        raise ConfigurationError(found)
+    rest = {name: value for name, value in options.items() if name not in ("headers", "event_hooks")}
     return Service(
         origin,
         pinned or Address(origin.host, origin.port),
         Path(ca_file) if ca_file is not None else None,
-        **options,
+        headers=checked_headers(options.get("headers") or {}),
+        event_hooks={str(event): tuple(hooks) for event, hooks in (options.get("event_hooks") or {}).items()},
+        base_path=base_path,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def _split(base_url: str) -> tuple[str, str, str | None]:
+    """Return the origin's URL, the base path, and what is wrong with that."""
+    scheme, separator, rest = base_url.partition("://")
+    authority, slash, path = rest.partition("/")
+    if not path or any(mark in authority for mark in "?#"):
+        return base_url, "", None
+    base_path = slash + path.removesuffix("/")
+    problem = base_path_problem(base_path)
+    return (
+        f"{scheme}{separator}{authority}",
+        base_path,
+        f"The path of base_url {problem}." if problem else None,
     )
 
 
 def _option_problems(options: ClientOptions) -> list[str]:
     known = ClientOptions.__annotations__
-    problems = [f"{name} is not a client's argument." for name in options if name not in known]
+    problems = [unknown_keyword(name, known) for name in options if name not in known]
     problems += [
-        f"{name} is {value}; it must be a number of seconds above 0."
+        f"{name} is {value!r}; it must be a number of seconds above 0."
         for name in ("timeout_s", "connect_timeout_s", "attempt_timeout_s")
-        if (value := options.get(name)) is not None and not 0 < value < math.inf  # type: ignore[operator]
+        if not (name == "attempt_timeout_s" and options.get(name) is None)
+        and not _is_time(value := options.get(name, 1))
     ]
-    if not options.get("max_response_bytes", 1) > 0:
-        problems.append(f"max_response_bytes is {options['max_response_bytes']}; it must be above 0.")
+    size = options.get("max_response_bytes", 1)
+    if not isinstance(size, int) or isinstance(size, bool) or not size > 0:
+        problems.append(f"max_response_bytes is {size!r}; it must be a whole number above 0.")
+    if not isinstance(options.get("retry", RetryPolicy()), RetryPolicy):
+        problems.append(f"retry is of type {type(options['retry']).__name__}; it must be a RetryPolicy.")
+    header = options.get("deadline_header")
+    if header is not None and not is_field_name(header):
+        problems.append(f"deadline_header is {header!r}; it must be the name of a header that may be added.")
+    problems += _header_problems(options.get("headers"))
+    problems += _hook_problems(options.get("event_hooks"))
     return problems
+
+
+def unknown_keyword(name: str, known: Iterable[str]) -> str:
+    """Return the sentence for a keyword that does not exist; it names the closest one that does."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(name), list(known), 1)
+    return f"{name} is not a client's argument." + (f" Did you mean {close[0]}?" if close else "")
+
+
+def _header_problems(headers: Headers | None) -> list[str]:
+    if headers is None:
+        return []
+    try:
+        checked_headers(headers)
+    except InvalidRequest as exc:
+        return [f"headers: {exc}"]
+    return []
+
+
+def _hook_problems(event_hooks: object) -> list[str]:
+    if event_hooks is None:
+        return []
+    if not isinstance(event_hooks, Mapping):
+        return ['event_hooks must be a mapping, such as {"request": [function], "response": [function]}.']
+    return [
+        f"event_hooks has {event!r}; it must be 'request' or 'response', each with a list of functions."
+        for event, hooks in event_hooks.items()
+        if event not in ("request", "response")
+        or not isinstance(hooks, list | tuple)
+        or not all(callable(hook) for hook in hooks)
+    ]
+
+
+def _is_time(value: object) -> bool:
+    return is_number(value) and isinstance(value, int | float) and 0 < value < math.inf
+
+
+def _is_file(path: Path | str) -> bool:
+    try:
+        return Path(path).is_file()
+    except ValueError:  # a NUL in it
+        return False
 
 
 def _files(options: ClientOptions) -> list[Path | str]:
