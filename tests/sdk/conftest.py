@@ -242,8 +242,11 @@ def ca(tmp_path: Path) -> Authority:
 class Caller:
     """Either client, called in the same way."""
 
-    get: Callable[..., httpx.Response]
-    request: Callable[..., httpx.Response]
+    _client: Any
+    _run: Callable[[Any], Any]
+
+    def __getattr__(self, verb: str) -> Callable[..., httpx.Response]:
+        return lambda *args, **values: self._run(getattr(self._client, verb)(*args, **values))
 
 
 Connect = Callable[..., Caller]
@@ -259,12 +262,9 @@ def connect(request: pytest.FixtureRequest, auth: meshpass.SignedJWT) -> Iterato
             kwargs.setdefault("auth", auth)
             if request.param == "sync":
                 blocking = stack.enter_context(meshpass.Client(base_url, **kwargs))
-                return Caller(blocking.get, blocking.request)
+                return Caller(blocking, lambda response: response)
             client = meshpass.AsyncClient(base_url, **kwargs)
             stack.callback(lambda: runner.run(client.aclose()))
-            return Caller(
-                lambda *args, **values: runner.run(client.get(*args, **values)),
-                lambda *args, **values: runner.run(client.request(*args, **values)),
-            )
+            return Caller(client, runner.run)
 
         yield build

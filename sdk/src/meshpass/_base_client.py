@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshpass._call.service import ClientOptions, make_service
+from meshpass._call.service import ClientOptions, check_keywords, make_service
 from meshpass._settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class BaseClient:
         Raises:
             ConfigurationError: variables are missing or wrong; it lists all of them.
         """
+        check_keywords(options)
         found = Settings.from_env(environ)
         build: Any = cls
         client: Self = build(
@@ -78,6 +79,7 @@ class BaseClient:
         Raises:
             ConfigurationError: an argument is wrong.
         """
+        check_keywords(options)
         merged = self._options.copy()
         merged.update(options)
         twin = copy.copy(self)  # what a subclass has added comes along

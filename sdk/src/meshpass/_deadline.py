@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from meshpass._errors import ConfigurationError
+from meshpass._values import is_number, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,11 @@ class Deadline:
             ConfigurationError: it is not a finite number of seconds.
         """
         if not is_number(seconds) or not math.isfinite(seconds):
-            raise ConfigurationError(f"A deadline is {seconds!r} seconds away; it must be a finite number.")
+            raise ConfigurationError(
+                f"The seconds of a deadline are {shown(seconds)}; they must be a finite number."
+            )
         return cls(time.monotonic() + seconds)
 
     def left_s(self) -> float:
         """Return the seconds left; 0 or less when the deadline is over."""
         return self.at - time.monotonic()
-
-
-def is_number(value: object) -> bool:
-    """Return whether this is an int or a float that Python can compare as one, and no bool."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return not math.isnan(value)
-    except OverflowError:  # an int that no float holds
-        return False

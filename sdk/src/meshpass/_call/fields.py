@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from meshpass._errors import InvalidRequest
+from meshpass._values import shown
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -34,8 +35,7 @@ def checked_headers(headers: Headers) -> dict[str, str]:
     checked: dict[str, str] = {}
     for name, value in _pairs(headers):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            shown = repr(name[:100]) if isinstance(name, str) else f"of type {type(name).__name__}"
-            raise InvalidRequest(f"The header name {shown} is not one that a header can have.")
+            raise InvalidRequest(f"The header name {shown(name)} is not one that a header can have.")
         if name.lower() in OWN_HEADERS:
             raise InvalidRequest(f"The header {name} is set by the client itself and cannot be given.")
         if not isinstance(value, str):

@@ -12,9 +12,10 @@ from meshpass._call.fields import Headers, checked_headers
 from meshpass._call.path import fill_path
 from meshpass._call.retry import IDEMPOTENT, RetryPolicy
 from meshpass._call.service import Hook, Service
-from meshpass._deadline import Deadline, is_number
+from meshpass._deadline import Deadline
 from meshpass._errors import InvalidRequest, MeshError
 from meshpass._token import Token
+from meshpass._values import is_number, shown
 
 if TYPE_CHECKING:
     import httpx
@@ -287,8 +288,7 @@ def prepare(service: Service, call: Call) -> Request:
     """
     method = call.method
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
-        shown = repr(method[:40]) if isinstance(method, str) else f"of type {type(method).__name__}"
-        raise InvalidRequest(f"The method {shown} is not an HTTP method in capitals.")
+        raise InvalidRequest(f"The method {shown(method)} is not an HTTP method in capitals.")
     values = call.values if call.path_values is None else _merged(call.values, call.path_values)
     target = service.base_path + fill_path(call.template, values, KEYWORDS)
     if call.params is not None:
@@ -346,13 +346,13 @@ def _deadline(timeout: float | Deadline) -> tuple[Deadline, float]:
     now = time.monotonic()
     if isinstance(timeout, Deadline):
         if not is_number(timeout.at) or not math.isfinite(timeout.at):
-            raise InvalidRequest(f"The deadline is at {timeout.at!r}; it must be a finite number of seconds.")
+            raise InvalidRequest(
+                f"The deadline is at {shown(timeout.at)}; it must be a finite number of seconds."
+            )
         return (timeout if timeout.at < now + _LONGEST_S else Deadline(now + _LONGEST_S)), timeout.at - now
     if not is_number(timeout) or not 0 < timeout < _NEVER:
         raise InvalidRequest(
-            f"timeout_s is {timeout!r}; it must be a number of seconds above 0, or a Deadline."
-            if isinstance(timeout, int | float)
-            else f"timeout_s is of type {type(timeout).__name__}; it must be a number of seconds, or a Deadline."
+            f"timeout_s is {shown(timeout)}; it must be a number of seconds above 0, or a Deadline."
         )
     return Deadline(now + min(timeout, _LONGEST_S)), timeout
 

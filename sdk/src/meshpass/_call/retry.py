@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from meshpass._deadline import is_number
 from meshpass._errors import ConfigurationError, MeshError, MeshTimeout, UpstreamUnavailable
+from meshpass._values import is_number, shown
 
 # RFC 9110, section 9.2.2.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
@@ -42,9 +42,9 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         problems = []
         if not isinstance(self.attempts, int) or isinstance(self.attempts, bool) or self.attempts < 1:
-            problems.append(f"attempts is {self.attempts!r}; it must be a whole number, 1 or more.")
+            problems.append(f"attempts is {shown(self.attempts)}; it must be a whole number, 1 or more.")
         problems += [
-            f"{name} is {value!r}; it must be a number, 0 or more."
+            f"{name} is {shown(value)}; it must be a number, 0 or more."
             for name in ("backoff_s", "max_backoff_s", "budget_ratio", "budget_floor_per_s", "budget_burst")
             if not is_number(value := getattr(self, name)) or not value >= 0
         ]

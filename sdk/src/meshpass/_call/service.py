@@ -1,7 +1,7 @@
 """What both clients know of the service they call: its origin, address, certificates and limits."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -10,8 +10,8 @@ from meshpass._address import Address, Origin, is_ip, parse_address, parse_origi
 from meshpass._call.fields import Headers, checked_headers, is_field_name
 from meshpass._call.path import base_path_problem
 from meshpass._call.retry import RetryPolicy
-from meshpass._deadline import is_number
 from meshpass._errors import ConfigurationError, InvalidRequest
+from meshpass._values import is_number, shown
 
 DEADLINE_HEADER = "x-request-timeout-ms"
 """Tells the service how many milliseconds the caller will still wait.
@@ -132,11 +132,16 @@ def make_service(
         "address": (address, str | None),
         "ca_file": (ca_file, str | Path | None),
     }
+    certificate = options.get("client_cert")
     wrong = [
         f"{name} is of type {type(value).__name__}."
         for name, (value, kind) in given.items()
         if not isinstance(value, kind)
     ]
+    if certificate is not None and not _is_certificate(certificate):
+        wrong.append(
+            "client_cert must be a tuple: the certificate chain, its key, and the key's password if any."
+        )
     found = [*problems, *_option_problems(options), *wrong]
     if wrong:
         raise ConfigurationError(found)
@@ -161,7 +166,7 @@ def make_service(
             found.append("base_url must hold the virtual host's name when an address is given.")
         plaintext = plaintext_problem(origin, pinned)
         found += [f"base_url {plaintext}."] if plaintext else []
-        if options.get("client_cert") and origin.scheme == "http":
+        if certificate is not None and origin.scheme == "http":
             found.append("client_cert is of no use with http://.")
     if found or origin is None:
         raise ConfigurationError(found)
@@ -175,6 +180,26 @@ def make_service(
         base_path=base_path,
         **rest,  # type: ignore[arg-type]
     )
+
+
+def check_keywords(options: ClientOptions) -> None:
+    """Check that every option is one that clients have.
+
+    Raises:
+        ConfigurationError: one is not; it names the one that was meant.
+    """
+    known = ClientOptions.__annotations__
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        from difflib import get_close_matches
+
+        close = {name: get_close_matches(name, known, 1) for name in unknown}
+        raise ConfigurationError(
+            [
+                f"{name} is not a client's argument." + (f" Did you mean {found[0]}?" if found else "")
+                for name, found in close.items()
+            ]
+        )
 
 
 def _split(base_url: str) -> tuple[str, str, str | None]:
@@ -193,33 +218,25 @@ def _split(base_url: str) -> tuple[str, str, str | None]:
 
 
 def _option_problems(options: ClientOptions) -> list[str]:
-    known = ClientOptions.__annotations__
-    problems = [unknown_keyword(name, known) for name in options if name not in known]
-    problems += [
-        f"{name} is {value!r}; it must be a number of seconds above 0."
+    problems = [
+        f"{name} is {shown(value)}; it must be a number of seconds above 0."
         for name in ("timeout_s", "connect_timeout_s", "attempt_timeout_s")
         if not (name == "attempt_timeout_s" and options.get(name) is None)
         and not _is_time(value := options.get(name, 1))
     ]
     size = options.get("max_response_bytes", 1)
     if not isinstance(size, int) or isinstance(size, bool) or not size > 0:
-        problems.append(f"max_response_bytes is {size!r}; it must be a whole number above 0.")
+        problems.append(f"max_response_bytes is {shown(size)}; it must be a whole number above 0.")
     if not isinstance(options.get("retry", RetryPolicy()), RetryPolicy):
         problems.append(f"retry is of type {type(options['retry']).__name__}; it must be a RetryPolicy.")
     header = options.get("deadline_header")
     if header is not None and not is_field_name(header):
-        problems.append(f"deadline_header is {header!r}; it must be the name of a header that may be added.")
+        problems.append(
+            f"deadline_header is {shown(header)}; it must be the name of a header that may be added."
+        )
     problems += _header_problems(options.get("headers"))
     problems += _hook_problems(options.get("event_hooks"))
     return problems
-
-
-def unknown_keyword(name: str, known: Iterable[str]) -> str:
-    """Return the sentence for a keyword that does not exist; it names the closest one that does."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(str(name), list(known), 1)
-    return f"{name} is not a client's argument." + (f" Did you mean {close[0]}?" if close else "")
 
 
 def _header_problems(headers: Headers | None) -> list[str]:
@@ -238,7 +255,7 @@ def _hook_problems(event_hooks: object) -> list[str]:
     if not isinstance(event_hooks, Mapping):
         return ['event_hooks must be a mapping, such as {"request": [function], "response": [function]}.']
     return [
-        f"event_hooks has {event!r}; it must be 'request' or 'response', each with a list of functions."
+        f"event_hooks has {shown(event)}; it must be 'request' or 'response', each with a list of functions."
         for event, hooks in event_hooks.items()
         if event not in ("request", "response")
         or not isinstance(hooks, list | tuple)
@@ -247,7 +264,7 @@ def _hook_problems(event_hooks: object) -> list[str]:
 
 
 def _is_time(value: object) -> bool:
-    return is_number(value) and isinstance(value, int | float) and 0 < value < math.inf
+    return is_number(value) and 0 < value < math.inf
 
 
 def _is_file(path: Path | str) -> bool:
@@ -262,3 +279,11 @@ def _files(options: ClientOptions) -> list[Path | str]:
     if certificate is None or callable(certificate):
         return []
     return [part for part in certificate[:2] if not isinstance(part, bytes)]
+
+
+def _is_certificate(value: object) -> bool:
+    return callable(value) or (
+        isinstance(value, tuple | list)
+        and 2 <= len(value) <= 3
+        and all(isinstance(part, str | Path | bytes) for part in value)
+    )
