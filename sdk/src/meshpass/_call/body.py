@@ -1,6 +1,14 @@
 """Bodies that are not whole in memory: produced while a request is sent, or taken while a response is read."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from typing import Protocol
 
 from meshpass._errors import InvalidRequest
@@ -49,9 +57,12 @@ class RequestBody:
         try:
             for part in parts:
                 yield part_bytes(part)
-        except BaseException as exc:
+        except Exception as exc:
             self.failure = exc
             raise
+        finally:
+            if isinstance(parts, Generator):
+                parts.close()  # an upload that ends early ends its source as well
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         parts = self._open_parts()
@@ -68,9 +79,14 @@ class RequestBody:
             else:
                 for part in parts:
                     yield part_bytes(part)
-        except BaseException as exc:
+        except Exception as exc:
             self.failure = exc
             raise
+        finally:
+            if isinstance(parts, AsyncGenerator):
+                await parts.aclose()
+            elif isinstance(parts, Generator) and not self._in_thread:
+                parts.close()
 
 
 class ResponseBody(Protocol):
