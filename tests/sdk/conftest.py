@@ -98,6 +98,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        while self.headers.get("transfer-encoding") == "chunked" and (size := int(self.rfile.readline(), 16)):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        if "transfer-encoding" in self.headers:
+            self.rfile.readline()
         headers = {name.lower(): value for name, value in self.headers.items()}
         sni = getattr(self.connection, "sni", None)
         seen = Seen(self.command, self.path, headers, body, sni)

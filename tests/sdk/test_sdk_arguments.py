@@ -422,6 +422,14 @@ def test_hooks_of_the_asyncio_client_may_be_asynchronous(server: Server, auth: m
     assert seen == [200]
 
 
+def test_a_hook_of_the_blocking_client_may_not_be_asynchronous(auth: meshpass.SignedJWT) -> None:
+    async def hook(_: object) -> None:
+        pass
+
+    with pytest.raises(meshpass.ConfigurationError, match="asynchronous"):
+        meshpass.Client("https://h.internal", auth=auth, event_hooks={"request": [hook]})
+
+
 @pytest.mark.parametrize("hooks", [{"reply": []}, {"request": print}, {"request": [3]}, [print], 3])
 def test_event_hooks_are_checked_at_once(hooks: Any, auth: meshpass.SignedJWT) -> None:
     with pytest.raises(meshpass.ConfigurationError, match="event_hooks"):

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
-from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -497,7 +496,7 @@ async def _run_hooks(step: RunHooks) -> None:
     try:
         for hook in step.hooks:
             done = hook(step.argument)
-            if isawaitable(done):
+            if isinstance(done, Awaitable):
                 await done
     except BaseException:
         await step.aclose()

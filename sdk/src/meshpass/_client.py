@@ -18,7 +18,7 @@ from meshpass._call.service import (
     DEFAULT_TIMEOUT_S,
     ClientOptions,
 )
-from meshpass._errors import MeshError
+from meshpass._errors import ConfigurationError, MeshError
 from meshpass._tokens.cache import CachedSource
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshpass._call.plan import Outcome
     from meshpass._call.query import Params
     from meshpass._call.request import Attempt
-    from meshpass._call.service import ClientCert, EventHooks
+    from meshpass._call.service import ClientCert, EventHooks, Service
     from meshpass._call.url_text import PathValue
     from meshpass._deadline import Deadline
     from meshpass._http.pool import ConnectionPool
@@ -99,6 +99,8 @@ class Client(BaseClient):
             event_hooks=event_hooks,
         )
         super().__init__(base_url, auth=auth, address=address, ca_file=ca_file, options=options)
+        if event_hooks:
+            _check_hooks(self._service)
         self._lock = threading.Lock()
         self._opened: ConnectionPool | None = None
         self._pid = os.getpid()
@@ -511,6 +513,13 @@ class Client(BaseClient):
             with self._lock:
                 opened = self._opened = self._opened or ConnectionPool(self._service)
         return self._client_state(), opened
+
+
+def _check_hooks(service: "Service") -> None:
+    from inspect import iscoroutinefunction
+
+    if any(iscoroutinefunction(hook) for hooks in service.event_hooks.values() for hook in hooks):
+        raise ConfigurationError("event_hooks has an asynchronous function; only an AsyncClient awaits it.")
 
 
 def _run_hooks(step: RunHooks) -> None:

@@ -1,7 +1,7 @@
 """What both clients know of the service they call: its origin, address, certificates and limits."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -27,7 +27,7 @@ DEFAULT_MAX_RESPONSE_BYTES = 10 * 1024 * 1024
 MAX_CONNECTIONS = 100
 KEEPALIVE_S = 60.0
 
-Hook = Callable[[Any], Awaitable[None] | None]
+Hook = Callable[[Any], object]
 EventHooks = Mapping[Literal["request", "response"], Sequence[Hook]]
 """Functions for each event: `request` takes an `httpx.Request` and `response` an `httpx.Response`."""
 
