@@ -1,4 +1,4 @@
-"""What came back: the service's own answer as httpx's type, or the error that the mesh's answer stands for."""
+"""Responses: the service's own as httpx's type, and the mesh's as the error that it stands for."""
 
 import time
 from collections.abc import Generator, Sequence
@@ -48,10 +48,10 @@ class Response(httpx.Response):
     """An `httpx.Response` that is read already, and whose request is built when it is asked for.
 
     Args:
-        answer: What came over the wire.
+        answer: The response as it came over the wire.
         headers: Its headers.
         body: Its body, decoded; httpx would decode it without a limit.
-        attempt: What it answers.
+        attempt: The attempt that it belongs to.
         origin: The service's origin.
     """
 
@@ -99,7 +99,7 @@ class _Decoding:
 
     Args:
         service: What was called.
-        attempt: What the body answers.
+        attempt: The attempt that the body belongs to.
         body: What came over the wire.
         content_encoding: The header's value.
     """

@@ -1,4 +1,4 @@
-"""What both clients know of the service they call: its origin, address, certificates and limits."""
+"""The service that a client calls: its origin, address, certificates and limits, checked."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from meshpass._errors import ConfigurationError, InvalidRequest
 from meshpass._values import is_number, shown
 
 DEADLINE_HEADER = "x-request-timeout-ms"
-"""Tells the service how many milliseconds the caller will still wait.
+"""Header that says how many milliseconds the caller will still wait.
 
 A time span, because two machines' clocks differ. Not one of Envoy's `x-envoy-*`: those an edge takes away, or
 takes as an order that overrides the timeout of its route.
@@ -67,7 +67,7 @@ class Service:
         attempt_timeout_s: Limit for one attempt; the call's own when None.
         retry: How calls are retried.
         max_response_bytes: The largest body, before and after decoding.
-        deadline_header: The header that tells the service what is left of the call; none is sent when None.
+        deadline_header: The header that says what is left of the call; none is sent when None.
         headers: Headers of every request, names in lower case.
         event_hooks: Functions that see every request and every response.
         base_path: What every path begins with, without a slash at its end; empty for the root.

@@ -24,10 +24,10 @@ class StreamedResponse(Response):
     """An `httpx.Response` whose body is still to be read.
 
     Args:
-        answer: What came over the wire.
+        answer: The response as it came over the wire.
         headers: Its headers.
         body: Its body.
-        attempt: What it answers.
+        attempt: The attempt that it belongs to.
         service: What was called.
     """
 
