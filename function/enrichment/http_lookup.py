@@ -63,6 +63,7 @@ _TIMEOUTS = frozenset(
         "timeout",
         "timeout_token",
         "timeout_connect",
+        "timeout_send",
         "timeout_read",
         "timeout_body",
     }

@@ -98,6 +98,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _do(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        while self.headers.get("transfer-encoding") == "chunked" and (size := int(self.rfile.readline(), 16)):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        if "transfer-encoding" in self.headers:
+            self.rfile.readline()
         headers = {name.lower(): value for name, value in self.headers.items()}
         sni = getattr(self.connection, "sni", None)
         seen = Seen(self.command, self.path, headers, body, sni)
@@ -107,12 +112,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in {"content-length": str(len(answer)), **extra}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer)
+        if self.command != "HEAD":
+            self.wfile.write(answer)
 
     def log_message(self, *args: Any) -> None:
         """Stay quiet about requests that make no sense."""
 
-    do_GET = do_POST = do_PUT = do_DELETE = _do  # noqa: N815
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = _do  # noqa: N815
 
 
 @pytest.fixture
@@ -241,8 +247,11 @@ def ca(tmp_path: Path) -> Authority:
 class Caller:
     """Either client, called in the same way."""
 
-    get: Callable[..., httpx.Response]
-    request: Callable[..., httpx.Response]
+    _client: Any
+    _run: Callable[[Any], Any]
+
+    def __getattr__(self, verb: str) -> Callable[..., httpx.Response]:
+        return lambda *args, **values: self._run(getattr(self._client, verb)(*args, **values))
 
 
 Connect = Callable[..., Caller]
@@ -258,12 +267,9 @@ def connect(request: pytest.FixtureRequest, auth: meshpass.SignedJWT) -> Iterato
             kwargs.setdefault("auth", auth)
             if request.param == "sync":
                 blocking = stack.enter_context(meshpass.Client(base_url, **kwargs))
-                return Caller(blocking.get, blocking.request)
+                return Caller(blocking, lambda response: response)
             client = meshpass.AsyncClient(base_url, **kwargs)
             stack.callback(lambda: runner.run(client.aclose()))
-            return Caller(
-                lambda *args, **values: runner.run(client.get(*args, **values)),
-                lambda *args, **values: runner.run(client.request(*args, **values)),
-            )
+            return Caller(client, runner.run)
 
         yield build

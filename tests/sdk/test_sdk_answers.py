@@ -6,14 +6,10 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 
 import httpx
 import meshpass
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode
 
 from .conftest import Connect, Server
 
@@ -87,22 +83,6 @@ def test_an_answer_is_decoded_and_still_says_how_it_came(
     assert (response.json(), response.text) == ({"a": "ä"}, '{"a": "ä"}')
     assert response.headers["content-encoding"] == coding
     assert b"".join(response.iter_bytes()) == response.content
-
-
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"abc", mtime=0)[:-9], b"\x1f\x8b"])
-def test_a_damaged_body_is_not_decodable(body: bytes) -> None:
-    with pytest.raises(NotDecodableError):
-        decode(body, "gzip", 1000)
-
-
-@given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "gzip, deflate"]))
-def test_no_body_breaks_the_decoder_in_another_way(body: bytes, coding: str) -> None:
-    with suppress(NotDecodableError, TooLargeError):
-        assert len(decode(body, coding, 100)) <= 100
-
-
-def test_a_gzip_of_several_members_is_decoded_whole() -> None:
-    assert decode(gzip.compress(b"a" * 60) + gzip.compress(b"b" * 40), "gzip", 100) == b"a" * 60 + b"b" * 40
 
 
 def test_an_answer_is_an_httpx_response_with_its_request(connect: Connect, server: Server) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 
+import httpx
 import jwt
 import meshpass
 import pytest
@@ -256,7 +257,7 @@ def test_no_answer_in_time_is_a_timeout(
         while connection.recv(4096):
             pass
 
-    with pytest.raises(meshpass.MeshTimeout, match=r"no complete answer within 0\.2 s") as caught:
+    with pytest.raises(meshpass.MeshTimeout, match=r"no complete response within 0\.2 s") as caught:
         connect(address=raw_server(never_answer)).get("/", timeout_s=0.2)
 
     assert caught.value.retryable
@@ -286,10 +287,9 @@ def test_an_answer_that_drips_for_ever_is_a_timeout(
     [
         b"",
         b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc",
-        b"SSH-2.0-OpenSSH\r\n",
         b"HTTP/1.1 200 OK\r\nx",
     ],
-    ids=["nothing", "half a body", "no HTTP", "half a head"],
+    ids=["nothing", "half a body", "half a head"],
 )
 def test_a_connection_that_breaks_is_an_unavailable_upstream(
     connect: Connect, raw_server: Callable[[Callable[[socket.socket], None]], str], answer: bytes
@@ -428,3 +428,40 @@ def test_a_forked_child_opens_connections_of_its_own(auth: meshpass.SignedJWT, s
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert client.get("/").status_code == 200
     assert (len(server.seen), server.connections) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("start", "hint"),
+    [
+        (b"\0\0\0\x04\0\0\0\0\0", "takes HTTP/2 alone"),
+        (b"\x15\x03\x01\0\x02\x02\x46", "must begin with https://"),
+        (b"SSH-2.0-OpenSSH\r\n", "address and port"),
+        (b"HTTP/1.1 200 OK\ncontent-length: 0\n\n", "bare line feed"),
+    ],
+    ids=["HTTP/2", "TLS", "SSH", "bare line feeds"],
+)
+def test_a_peer_of_another_protocol_is_reported_at_once_and_not_asked_again(
+    connect: Connect, raw_server: Callable[[Callable[[socket.socket], None]], str], start: bytes, hint: str
+) -> None:
+    asked = []
+
+    def begin_and_wait(connection: socket.socket) -> None:
+        asked.append(connection.recv(4096))
+        connection.sendall(start)
+        while connection.recv(4096):
+            pass
+
+    with pytest.raises(meshpass.BadResponse, match=hint) as caught:
+        connect(address=raw_server(begin_and_wait), timeout_s=60).get("/")
+
+    assert (caught.value.retryable, caught.value.attempts, len(asked)) == (False, 1, 1)
+
+
+def test_a_status_that_is_none_of_http_is_returned_and_sent_once(connect: Connect, server: Server) -> None:
+    server.answer = lambda _: (999, {}, b"odd")
+
+    response = connect(address=server.address).get("/")
+
+    assert (response.status_code, response.content, len(server.seen)) == (999, b"odd", 1)
+    with pytest.raises(httpx.HTTPStatusError):
+        response.raise_for_status()

@@ -24,7 +24,7 @@ from google.auth.exceptions import RefreshError
 from google.cloud.secretmanager_v1.services.secret_manager_service import SecretManagerServiceClient
 from meshlab.cloud import secretmanager
 from meshpass._tokens import key_sources, kms
-from meshpass.testing import ThrowawayKey, forget_tokens
+from meshpass.testing import InMemorySource, ThrowawayKey, forget_tokens
 
 from .conftest import RawServer, Server, pem_of
 from .test_sdk_kms import _NAME, KMS
@@ -525,3 +525,24 @@ def test_the_walk_finds_what_is_there(pem: bytes, secrets: Secrets) -> None:
         outer.__context__ = group
         assert held_by_error(outer, secrets) is not None
     _clean(ValueError(pem_of), secrets)
+
+
+def test_an_error_of_the_callers_own_hook_keeps_its_variables_and_its_cause(server: Server) -> None:
+    def hook(_: object) -> None:
+        mine = "a variable of the hook"
+        try:
+            raise KeyError(len(mine))
+        except KeyError as cause:
+            raise ValueError(mine) from cause
+
+    auth = InMemorySource()
+    client = meshpass.Client(
+        "http://a.internal", address=server.address, auth=auth, event_hooks={"request": [hook]}
+    )
+
+    with client, pytest.raises(ValueError, match="a variable") as caught:
+        client.get("/")
+
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert caught.traceback[-1].frame.f_locals["mine"] == "a variable of the hook"
+    assert held_by_error(caught.value, Secrets().add_token(auth.token().value)) is None

@@ -19,7 +19,7 @@ _ALLOWED = {
     "cli": {"shared", "_call", "_http", "_tokens", "clients", "keys"},
     "testing": {"shared", "_call", "_tokens", "clients"},
 }
-_SHARED = {"_address", "_deadline", "_errors", "_frames", "_install", "_reasons", "_token"}
+_SHARED = {"_address", "_deadline", "_errors", "_frames", "_install", "_reasons", "_token", "_values"}
 
 
 def _package_of(module: str) -> str:

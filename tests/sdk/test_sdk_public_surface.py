@@ -56,6 +56,7 @@ def test_a_call_loads_the_types_of_its_answer_and_no_other_engine_or_client(call
         "class Auth:\n"
         "  def token(self): return meshpass.Token('t', 9e9, 'test')\n"
         "  async def atoken(self): return self.token()\n"
+        "  def invalidate(self, token): pass\n"
         "auth = Auth()\n"
         f"with contextlib.suppress(meshpass.GatewayUnreachable): {call}"
     )

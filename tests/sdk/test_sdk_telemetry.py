@@ -68,6 +68,35 @@ def test_the_span_is_sent_on_as_traceparent(
     assert server.seen[0].headers["traceparent"].startswith(ids)
 
 
+def test_what_a_propagator_writes_is_sent_only_if_it_is_a_header(
+    connect: Connect, server: Server, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inject(carrier: dict[str, Any], context: object = None) -> None:
+        carrier.update(
+            {"X-Good": "1", "x-bad": "1\r\nx-injected: 1", "x bad": "1", "Host": "elsewhere", "x-no": 1}
+        )
+
+    monkeypatch.setattr("opentelemetry.propagate.inject", inject)
+    connect(address=server.address).get("/")
+
+    headers = server.seen[-1].headers
+    assert headers["x-good"] == "1"
+    assert headers["host"] == "user-profile.internal"
+    assert not headers.keys() & {"x-bad", "x-injected", "x-no"}
+
+
+def test_a_propagator_that_fails_fails_no_call(
+    connect: Connect, server: Server, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError
+
+    for name in ("inject", "extract"):
+        monkeypatch.setattr(f"opentelemetry.propagate.{name}", fail)
+
+    assert connect(address=server.address).get("/", headers={"traceparent": _GIVEN}).status_code == 200
+
+
 def test_a_given_traceparent_is_the_spans_parent(
     connect: Connect, server: Server, spans: InMemorySpanExporter
 ) -> None:
@@ -164,6 +193,7 @@ def test_a_program_that_does_not_use_opentelemetry_does_not_load_it(server: Serv
         "import meshpass, sys\n"
         "class Auth:\n"
         "  def token(self): return meshpass.Token('t', 9e9, 'test')\n"
+        "  atoken = invalidate = token\n"
         f"meshpass.Client('http://h.internal', auth=Auth(), address='{server.address}').get('/')\n"
         "print(any(name.startswith('opentelemetry') for name in sys.modules))"
     )

@@ -1,11 +1,15 @@
 """What the blocking client takes for an HTTP/1.1 answer: the same as h11, where h11 is not more lenient."""
 
+import tracemalloc
+
 import h11
+import meshpass
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from meshpass._call.content_coding import TooLargeError
-from meshpass._http.wire import MAX_HEAD_BYTES, Reader, WireError, request_bytes
+from meshpass._call.request import Attempt, Request
+from meshpass._http.wire import MAX_HEAD_BYTES, NotHTTPError, Reader, WireError, request_bytes
 
 _LIMIT = 10_000
 
@@ -203,14 +207,85 @@ def test_a_connection_with_something_left_over_is_not_used_again() -> None:
 
 
 def test_a_request_is_written_as_h11_reads_it() -> None:
-    wire = request_bytes("POST", "/a?b=c", "h.internal", [("x-a", "1"), ("content-length", "2")], b"ok")
+    request = Request("POST", "/a?b=c", {}, b"ok", meshpass.Deadline.after(1), 1.0)
+    attempt = Attempt(request, {"content-length": "2"}, {"x-a": "1"}, 0.0, fresh=False)
+    wire = request_bytes(attempt, "h.internal")
 
     peer = h11.Connection(h11.SERVER)
-    peer.receive_data(wire)
-    request, data, end = peer.next_event(), peer.next_event(), peer.next_event()
+    peer.receive_data(bytes(wire))
+    head, data, end = peer.next_event(), peer.next_event(), peer.next_event()
 
-    assert isinstance(request, h11.Request)
-    assert (request.method, request.target) == (b"POST", b"/a?b=c")
-    assert list(request.headers) == [(b"host", b"h.internal"), (b"x-a", b"1"), (b"content-length", b"2")]
+    assert isinstance(head, h11.Request)
+    assert (head.method, head.target) == (b"POST", b"/a?b=c")
+    assert list(head.headers) == [(b"host", b"h.internal"), (b"content-length", b"2"), (b"x-a", b"1")]
     assert isinstance(data, h11.Data)
     assert (bytes(data.data), type(end)) == (b"ok", h11.EndOfMessage)
+
+
+@pytest.mark.parametrize("status", [600, 999])
+def test_a_status_that_is_none_of_http_is_a_response(status: int) -> None:
+    reader = read(b"HTTP/1.1 %d Odd\r\ncontent-length: 2\r\n\r\nok" % status)
+
+    assert (reader.status, reader.body, reader.reusable) == (status, b"ok", True)
+
+
+@pytest.mark.parametrize(
+    ("start", "why"),
+    [
+        # An empty SETTINGS frame, and one with two settings.
+        (b"\0\0\0\x04\0\0\0\0\0", "a frame of HTTP/2"),
+        (b"\0\0\x0c\x04\0\0\0\0\0\0\x03\0\0\0\x64\0\x04\0\x01\0\0", "a frame of HTTP/2"),
+        (b"\x15\x03\x01\0\x02\x02\x46", "a TLS record"),
+        (b"SSH-2.0-OpenSSH", "does not speak HTTP/1.1"),
+        (b"HTTP/2", "does not speak HTTP/1.1"),
+        (b"<html>", "does not speak HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\n", "bare line feed"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 0\n", "bare line feed"),
+    ],
+)
+def test_another_protocol_is_known_by_its_first_bytes(start: bytes, why: str) -> None:
+    with pytest.raises(NotHTTPError, match=why):
+        Reader("GET", _LIMIT).feed(start)
+
+    with pytest.raises(NotHTTPError):
+        read(start, list(range(1, len(start))))
+
+
+def test_a_line_break_that_comes_in_two_pieces_is_no_bare_line_feed() -> None:
+    wire = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+    assert read(wire, list(range(1, len(wire)))).body == b"ok"
+
+
+def test_a_body_in_small_chunks_takes_the_memory_of_its_bytes() -> None:
+    size = 1_000_000
+    wire = (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"2\r\nab\r\n" * (size // 2) + b"0\r\n\r\n"
+    )
+    reader = Reader("GET", size)
+
+    tracemalloc.start()
+    for at in range(0, len(wire), 65536):
+        reader.feed(wire[at : at + 65536])
+    body, (_, peak) = reader.body, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert (reader.complete, len(body)) == (True, size)
+    assert peak < 4 * size
+
+
+def test_what_was_taken_is_kept_no_longer() -> None:
+    reader = Reader("GET", _LIMIT)
+    reader.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab")
+
+    assert (reader.take(), reader.complete) == (b"ab", False)
+    reader.feed(b"cde\r\n0\r\n\r\n")
+    assert (reader.take(), reader.take(), reader.complete, reader.reusable) == (b"cde", b"", True, True)
+
+
+def test_a_chunk_whose_size_does_not_come_is_refused() -> None:
+    reader = Reader("GET", _LIMIT)
+    reader.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;")
+
+    with pytest.raises(WireError, match="size is too large"):
+        reader.feed(b"x" * 5000)

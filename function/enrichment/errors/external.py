@@ -271,6 +271,7 @@ SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
         "timeout": SdkCode(_RETRY, "no complete answer in time"),
         "timeout_token": SdkCode(_RETRY, "there was no token in time"),
         "timeout_connect": SdkCode(_RETRY, "there was no connection in time"),
+        "timeout_send": SdkCode(_RETRY, "the request was not sent in time"),
         "timeout_read": SdkCode(_RETRY, "no answer began in time"),
         "timeout_body": SdkCode(_RETRY, "the answer did not end in time"),
         "deadline": SdkCode(_RETRY, "the event's time was over before the call"),
@@ -284,7 +285,9 @@ SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
         "not_allowed": SdkCode(_FAULT, "a policy does not allow this caller this request"),
         "no_route": SdkCode(_FAULT, "the gateway routes neither this host nor this path"),
         "request_refused": SdkCode(_FAULT, "any other answer that the gateway made itself", varies=True),
-        "bad_response": SdkCode(_FAULT, "the answer is too large, or not what its content-encoding says"),
+        "bad_response": SdkCode(
+            _FAULT, "the answer is too large, not what its content-encoding says, or not HTTP/1.1"
+        ),
         "invalid_request": SdkCode(_FAULT, "the call cannot be sent safely"),
     }
 )

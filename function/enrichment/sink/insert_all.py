@@ -164,7 +164,9 @@ class InsertAllClient:
         """Send a request once."""
         target = f"{path_of(table)}/insertAll?prettyPrint=false"
         answer = await self._send("POST", target, body, left_s, fresh=fresh)
-        return answer if isinstance(answer, meshpass.MeshError) else read_answer(answer.status, answer.body)
+        return (
+            answer if isinstance(answer, meshpass.MeshError) else read_answer(answer.status, answer.content)
+        )
 
     async def _send(
         self, method: str, target: str, body: bytes, left_s: float, *, fresh: bool
@@ -228,7 +230,7 @@ def read_created_s(answer: "RawResponse") -> float | None:
     if answer.status != 200:
         return None
     try:
-        return int(msgspec.json.decode(answer.body, type=_Table).creation_time) / 1000
+        return int(msgspec.json.decode(answer.content, type=_Table).creation_time) / 1000
     except (msgspec.DecodeError, ValueError):
         return None
 

@@ -1,10 +1,11 @@
-"""One moment by which a whole call, or several calls together, must be over."""
+"""Deadline of a whole call, or of several calls together."""
 
 import math
 import time
 from dataclasses import dataclass
 
 from meshpass._errors import ConfigurationError
+from meshpass._values import is_number, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,12 @@ class Deadline:
         """Return the deadline that many seconds from now.
 
         Raises:
-            ConfigurationError: it is not a number of seconds.
+            ConfigurationError: it is not a finite number of seconds.
         """
-        if math.isnan(seconds):
-            raise ConfigurationError(f"A deadline after {seconds} seconds is no moment.")
+        if not is_number(seconds) or not math.isfinite(seconds):
+            raise ConfigurationError(
+                f"The seconds of a deadline are {shown(seconds)}; they must be a finite number."
+            )
         return cls(time.monotonic() + seconds)
 
     def left_s(self) -> float:

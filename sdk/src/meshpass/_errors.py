@@ -136,9 +136,9 @@ class GatewayTLSError(MeshError):
 class MeshTimeout(MeshError):  # noqa: N818
     """No complete answer came within the time given.
 
-    `code` says where the time went: `timeout_token`, `timeout_connect`, `timeout_read` (no answer began),
-    `timeout_body` (it did not end), or `deadline` (it was over before anything was done). From `timeout_read`
-    on, the service may have done the work.
+    `code` says where the time went: `timeout_token`, `timeout_connect` (nothing was sent), `timeout_send` (the
+    request was being sent), `timeout_read` (no response began), `timeout_body` (it did not end), or `deadline` (it
+    was over before anything was done). From `timeout_send` on, the service may have done the work.
     """
 
     code = "timeout"
@@ -146,7 +146,7 @@ class MeshTimeout(MeshError):  # noqa: N818
 
 
 class BadResponse(MeshError):  # noqa: N818
-    """The service's answer is larger than allowed, or its body is not what its content-encoding says."""
+    """The response is larger than allowed, its body is not what its content-encoding says, or it is not HTTP/1.1."""
 
     code = "bad_response"
 

@@ -10,6 +10,11 @@ from contextlib import suppress
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from meshpass._errors import MeshError
+
+# Packages, beside the standard library, whose functions carry a request.
+_ON_THE_WAY = frozenset({"httpx", "meshpass", "uvloop"})
+
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
 
@@ -34,6 +39,30 @@ def seal(error: BaseException, handled: BaseException | None) -> None:
     if id(error) not in spared:
         error.__cause__, error.__context__ = None, handled
         error.__suppress_context__ = False
+
+
+def seal_call(error: BaseException, handled: BaseException | None) -> None:
+    """Clear the local variables that a call may have left in an exception's frames.
+
+    What the caller's own code raised on the way, such as a hook or an iterator of a body, keeps the exceptions behind
+    it and the variables of the caller's frames.
+
+    Args:
+        error: What leaves the call.
+        handled: What the caller was handling before, which is not touched.
+    """
+    if not isinstance(error, Exception) or isinstance(error, MeshError):
+        seal(error, handled)
+        return
+    spared = {id(one) for one in _behind(handled, set())}
+    for one in _behind(error, spared):
+        trace = one.__traceback__
+        while trace is not None:
+            package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+            if package in _ON_THE_WAY or package in sys.stdlib_module_names:
+                with suppress(RuntimeError):
+                    trace.tb_frame.clear()
+            trace = trace.tb_next
 
 
 def sealed(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:

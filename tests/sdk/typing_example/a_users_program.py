@@ -1,8 +1,10 @@
 """A program as a user of meshpass writes it, checked with mypy's and pyright's strictest settings; it is never run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import assert_type
+from uuid import UUID
 
 import httpx
 import meshpass
@@ -70,10 +72,36 @@ def call() -> Mapping[str, object]:
             timeout_s=2.5,
         )
         assert_type(answer, httpx.Response)
+        client.get(
+            "/orders/{day}/{order}",
+            day=date(2026, 1, 2),
+            order=UUID(int=1),
+            params={"all": True, "after": None},
+        )
+        client.post(
+            "/{json}", path_values={"json": 1}, data={"a": ["b", "c"]}, files={"f": ("n", b"x", "text/plain")}
+        )
+        with Path("export").open("rb") as file:
+            client.put("/export", content=file)
+            client.patch("/export", content=(part for part in (b"a", b"b")))
+        assert_type(client.head("/"), httpx.Response)
+        assert_type(client.options("/"), httpx.Response)
+        with client.stream("GET", "/export") as response:
+            assert_type(response, httpx.Response)
+            for part in response.iter_bytes():
+                print(len(part))
         sent = client.request("POST", "/profile", json={"name": "Ann"}, idempotent=True)
         assert_type(sent.status_code, int)
         profile: dict[str, object] = answer.json()
         return profile
+
+
+def log_request(request: httpx.Request) -> None:
+    print(request.method, request.url)
+
+
+async def parts() -> AsyncIterator[bytes]:
+    yield b"x"
 
 
 def call_with_all_options(source: meshpass.TokenSource) -> httpx.Response:
@@ -89,6 +117,8 @@ def call_with_all_options(source: meshpass.TokenSource) -> httpx.Response:
         retry=meshpass.RetryPolicy(attempts=2, backoff_s=0.1, statuses={500}),
         max_response_bytes=1 << 20,
         deadline_header=None,
+        headers={"x-team": "data"},
+        event_hooks={"request": [log_request], "response": [httpx.Response.raise_for_status]},
     )
     other = client.for_service("https://orders.internal")
     assert_type(other, meshpass.Client)
@@ -105,7 +135,11 @@ async def call_async() -> int:
     async with meshpass.AsyncClient.from_env() as client:
         answer = await client.get("/profile/{user_id}", user_id="u-1")
         assert_type(answer, httpx.Response)
-        return (await client.request("DELETE", "/profile/{user_id}", user_id="u-1")).status_code
+        await client.post("/export", content=parts())
+        async with client.stream("GET", "/export") as response:
+            async for line in response.aiter_lines():
+                print(line)
+        return (await client.delete("/profile/{user_id}", user_id="u-1")).status_code
 
 
 def handle() -> str:

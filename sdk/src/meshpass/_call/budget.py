@@ -1,4 +1,4 @@
-"""How many retries one service gets: a share of its calls, so that an outage is not multiplied."""
+"""Retry budget of one service: retries are a share of its calls, so that an outage is not multiplied."""
 
 import threading
 import time

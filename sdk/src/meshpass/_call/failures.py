@@ -1,6 +1,7 @@
-"""Failures on the way to an answer, as this package's errors: one wording for both transports."""
+"""Failures on the way to a response, as this package's errors: one wording for both transports."""
 
 import ssl
+from collections.abc import Sequence
 
 from meshpass._call.request import Phase
 from meshpass._call.service import Service
@@ -14,18 +15,33 @@ from meshpass._errors import (
 )
 from meshpass._reasons import innermost, reason
 
+# How OpenSSL names the alerts of RFC 8446, section 6.2, that a peer sends about our certificate.
+_CERTIFICATE_ALERTS = (
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+    "TLSV1_ALERT_UNKNOWN_CA",
+    "TLSV1_ALERT_ACCESS_DENIED",
+    "SSLV3_ALERT_BAD_CERTIFICATE",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    "SSLV3_ALERT_CERTIFICATE_",
+)
+# The peer closed the connection: with TLS's own notice, or without it.
+_CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _MAYBE_DONE = "The service may be slow or overloaded, and may still have done the work."
 _SPENT: dict[Phase, tuple[str, str]] = {
     "token": ("before there was a token", "Its source is slow: give the first call of a process more time."),
     "connect": ("before there was a connection; nothing was sent", "Check the VPC route and the firewall."),
-    "read": ("before the answer began", _MAYBE_DONE),
-    "head": ("before the answer's head was complete", _MAYBE_DONE),
-    "body": ("before the answer was complete", _MAYBE_DONE),
+    "send": (
+        "while the request was being sent",
+        "The service may be slow to read it, and may have begun the work.",
+    ),
+    "read": ("before the response began", _MAYBE_DONE),
+    "head": ("before the response's head was complete", _MAYBE_DONE),
+    "body": ("before the response was complete", _MAYBE_DONE),
 }
 
 
 def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUnreachable:
-    """No connection could be made.
+    """Return the error of a connection that could not be made.
 
     Args:
         service: What was called.
@@ -44,10 +60,10 @@ def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUn
 
 
 def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
-    """The time given for the call, or for one attempt, was used up."""
+    """Return the error of time that was used up: the call's, or that of one attempt."""
     spent, hint = _SPENT[phase]
     return MeshTimeout(
-        f"{service.where} gave no complete answer within {limit_s:g} s: the time ran out {spent}.",
+        f"{service.where} gave no complete response within {limit_s:g} s: the time ran out {spent}.",
         code="timeout_body" if phase == "head" else f"timeout_{phase}",
         service=service.name,
         hint=hint,
@@ -55,7 +71,7 @@ def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
 
 
 def no_time(service: Service) -> MeshTimeout:
-    """The deadline was over before the call began."""
+    """Return the error of a deadline that was over before the call began."""
     return MeshTimeout(
         f"The deadline for {service.where} was over before anything was sent.",
         code="deadline",
@@ -65,30 +81,37 @@ def no_time(service: Service) -> MeshTimeout:
 
 
 def too_large(service: Service) -> BadResponse:
-    """The body has more bytes than allowed, as sent or as decoded."""
+    """Return the error of a body that has more bytes than allowed, as sent or as decoded."""
     return BadResponse(
-        f"The answer of {service.where} is larger than {service.max_response_bytes} bytes.",
+        f"The response of {service.where} is larger than {service.max_response_bytes} bytes.",
         service=service.name,
         hint="Ask for less at a time, or raise max_response_bytes.",
     )
 
 
 def not_decodable(service: Service, why: str) -> BadResponse:
-    """The body is not what its content-encoding says."""
+    """Return the error of a body that is not what its content-encoding says."""
     return BadResponse(
-        f"The answer of {service.where} cannot be decoded: {why}.",
+        f"The response of {service.where} cannot be decoded: {why}.",
         service=service.name,
         hint="Compare its content-encoding with its body.",
     )
 
 
 def connection_lost(service: Service, why: str) -> UpstreamUnavailable:
-    """The connection broke, or spoke no HTTP, after it was made."""
+    """Return the error of a connection that broke after it was made, or whose response is not valid."""
     return UpstreamUnavailable(
-        f"The connection to {service.where} broke before the answer was complete: {why}.",
+        f"The connection to {service.where} broke before the response was complete: {why}.",
         code="connection_lost",
         service=service.name,
         hint="It is not known whether the service did the work." + _perhaps_tls(service),
+    )
+
+
+def not_http(service: Service, why: str, hint: str) -> BadResponse:
+    """Return the error of a peer that speaks another protocol; it will do so at the next attempt as well."""
+    return BadResponse(
+        f"T{service.peer[1:]} did not send an HTTP/1.1 response: {why}.", service=service.name, hint=hint
     )
 
 
@@ -103,15 +126,37 @@ def is_lost(error: MeshError | None) -> bool:
     return error is not None and error.code == "connection_lost"
 
 
-def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
-    """The TLS handshake failed."""
-    trusted = f"the CAs in {service.ca_file}" if service.ca_file else "the system's CAs"
+def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -> GatewayTLSError:
+    """Return the error of a TLS handshake that failed.
+
+    Args:
+        service: What was called.
+        why: What OpenSSL reports.
+        names: The names in the peer's certificate, where it has the wrong ones.
+    """
     if isinstance(why, ssl.SSLCertVerificationError):
+        if is_wrong_name(why):
+            valid = f"it is valid for {', '.join(names)}" if names else "it has other names"
+            return GatewayTLSError(
+                f"The certificate of {service.peer} is not for {service.name}: {valid}.",
+                service=service.name,
+                hint="Call the service by a name in the certificate (GKE_GATEWAY_HOST), or let the gateway serve a"
+                " certificate with this name in its subjectAltName.",
+            )
+        trusted = f"the CAs in {service.ca_file}" if service.ca_file else "the system's CAs"
         return GatewayTLSError(
             f"The certificate of {service.peer} is not trusted: {why.verify_message}.",
             service=service.name,
-            hint=f"It was checked against {trusted} and the name {service.name}: name the CA that signed it"
-            " (GKE_GATEWAY_CA_FILE), or call the service by a name in the certificate.",
+            hint=f"It was checked against {trusted}: name the CA that signed it (GKE_GATEWAY_CA_FILE).",
+        )
+    if is_certificate_refused(why):
+        problem = (
+            "did not accept the client certificate" if service.client_cert else "wants a client certificate"
+        )
+        return GatewayTLSError(
+            f"T{service.peer[1:]} {problem}: {why.reason}.",
+            service=service.name,
+            hint="Check client_cert: who issued it, its dates, and what the gateway accepts.",
         )
     return GatewayTLSError(
         f"TLS with {service.peer} failed: {why.reason or 'no reason given'}.",
@@ -120,19 +165,40 @@ def tls_failed(service: Service, why: ssl.SSLError) -> GatewayTLSError:
     )
 
 
-def from_connect(service: Service, exc: BaseException) -> MeshError:
-    """Turn a failure to connect into the error it means."""
+def is_certificate_refused(why: BaseException) -> bool:
+    """Report whether the peer ended TLS with an alert about our certificate, or because there was none."""
+    return isinstance(why, ssl.SSLError) and (why.reason or "").startswith(_CERTIFICATE_ALERTS)
+
+
+def is_wrong_name(why: BaseException) -> bool:
+    """Report whether a certificate was refused for its names alone."""
+    # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
+    return isinstance(why, ssl.SSLCertVerificationError) and why.verify_code in (62, 64)
+
+
+def from_connect(service: Service, exc: BaseException, names: Sequence[str] = ()) -> MeshError:
+    """Turn a failure to connect into the error that it means; see `tls_failed` for `names`."""
     tls = innermost(exc, ssl.SSLError)
-    if tls:
-        return tls_failed(service, tls)
+    if tls is not None and not isinstance(tls, _CLOSED):
+        return tls_failed(service, tls, names)
     cause = innermost(exc, OSError)
-    return unreachable(service, reason(exc), reset=isinstance(cause, ConnectionResetError))
+    closed = tls is not None or isinstance(cause, ConnectionResetError)
+    return unreachable(
+        service, "the peer closed it during the TLS handshake" if tls else reason(exc), reset=closed
+    )
 
 
-def from_exchange(service: Service, exc: BaseException) -> MeshError:
-    """Turn a failure after connecting into the error it means."""
-    # With TLS 1.3 a refused client certificate shows only on the first read.
+def from_exchange(service: Service, exc: BaseException, phase: Phase = "read") -> MeshError:
+    """Turn a failure after connecting into the error that it means.
+
+    Args:
+        service: What was called.
+        exc: What failed.
+        phase: How far the attempt came; a connection that broke before anything was sent did not come to be.
+    """
+    # With TLS 1.3 a refused client certificate shows only on the first read (RFC 8446, section 4.4.2.4).
     tls = innermost(exc, ssl.SSLError)
-    if tls is not None and not isinstance(tls, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    if tls is not None and not isinstance(tls, _CLOSED):
         return tls_failed(service, tls)
-    return connection_lost(service, "the peer closed it" if tls else reason(exc))
+    why = "the peer closed it" if tls else reason(exc)
+    return unreachable(service, why) if phase == "connect" else connection_lost(service, why)

@@ -1,43 +1,57 @@
 """A path template and its values turned into a request target that goes where the template says."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from urllib.parse import quote
 
+from meshpass._call.url_text import NoTextError, percent_encoded, url_text
 from meshpass._errors import InvalidPathValue, InvalidRequest
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # RFC 3986, section 3.3: pchar without percent-encoding, and the slash.
 _LITERAL = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){1,2}")
-# C0, DEL, C1: nothing that names a thing holds them, and they end up in somebody's log.
+# C0, DEL, C1: nothing that names a thing holds them, and they end up in logs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def fill_path(template: str, values: Mapping[str, object]) -> str:
+def fill_path(template: str, values: Mapping[str, object], keywords: Iterable[str] = ()) -> str:
     """Put each value into its place in the template, percent-encoded so that it stays within one segment.
 
     Args:
         template: A path such as `/profile/{user_id}`, from the service's root.
-        values: A `str` or `int` for each placeholder, and no others.
+        values: A `str`, `int`, `date` or `UUID` for each placeholder, and no others.
+        keywords: The call's own keywords, to name the one that was meant by a value that has no placeholder.
 
     Raises:
         InvalidPathValue: a value is empty, `.`, `..` or of another type, or it has control characters or lone
             surrogates.
         InvalidRequest: the template is not a plain path, or values are missing or left over.
     """
+    if not isinstance(template, str):
+        raise InvalidRequest(f"The path is of type {type(template).__name__}; it must be a str.")
     wanted = _placeholders(template)
     if wanted != values.keys():
-        missing, extra = sorted(wanted - values.keys()), sorted(values.keys() - wanted)
-        raise InvalidRequest(
-            f"The path {template!r} and its values differ: missing {missing}, left over {extra}."
+        raise _differing(
+            template, sorted(wanted - values.keys()), sorted(map(str, values.keys() - wanted)), keywords
         )
     path = _PLACEHOLDER.sub(lambda found: _encode(found[1], values[found[1]]), template)
     # RFC 3986, section 5.2.4: a dot segment would be removed on the way, together with its neighbour.
     if ("." in path or "%2" in path) and any(_DOT_SEGMENT.fullmatch(segment) for segment in path.split("/")):
         raise InvalidPathValue(f"The path {template!r} would have a segment '.' or '..' with these values.")
     return path
+
+
+def base_path_problem(path: str) -> str | None:
+    """Return why paths cannot be put behind this one, in words that complete "It ..."; None where they can."""
+    segments = path.split("/")[1:]
+    if "?" in path or "#" in path:
+        return "has a query or a fragment"
+    if not _LITERAL.fullmatch(path):
+        return "has a character that a path cannot hold"
+    if any(not segment or _DOT_SEGMENT.fullmatch(segment) for segment in segments):
+        return "has a segment that is empty, '.' or '..'"
+    return None
 
 
 # A program has a handful of templates and uses them again and again.
@@ -61,19 +75,45 @@ def _placeholders(template: str) -> frozenset[str]:
     return frozenset(_PLACEHOLDER.findall(template))
 
 
-def _encode(name: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidPathValue(
-            f"The path value {name} is a {type(value).__name__}; it must be a str or an int."
+def _differing(
+    template: str, missing: list[str], extra: list[str], keywords: Iterable[str]
+) -> InvalidRequest:
+    from difflib import get_close_matches
+
+    known = list(keywords)
+    hints = []
+    for name in extra:
+        close = get_close_matches(name, known, 1, 0.6)
+        if name in known:
+            hints.append(f"This method has no keyword {name}: use `request`.")
+        elif close:
+            hints.append(f"Did you mean the keyword {close[0]} by {name}?")
+    own = [name for name in missing if name in known]
+    if own:
+        hints.append(
+            f"Give {own[0]} in path_values={{{own[0]!r}: ...}}: the keyword {own[0]} is the call's own."
         )
-    text = str(value)
-    if text in ("", ".", ".."):
-        raise InvalidPathValue(f"The path value {name} is {text!r}, which cannot be a segment of its own.")
-    if _CONTROL.search(text):
-        raise InvalidPathValue(f"The path value {name} has control characters in it.")
+    return InvalidRequest(
+        f"The path {template!r} and its values differ: missing {missing}, left over {extra}.",
+        hint=" ".join(hints),
+    )
+
+
+def _encode(name: str, value: object) -> str:
+    failure = None
     try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        pass
-    # Raised out of the `except` block: the codec's error holds the whole value.
-    raise InvalidPathValue(f"The path value {name} is not valid Unicode: it has lone surrogates in it.")
+        text = None if isinstance(value, bool) else url_text(value)
+        if text is None:
+            raise InvalidPathValue(
+                f"The path value {name} is a {type(value).__name__}; it must be a str, an int, a date or a UUID."
+            )
+        if text in ("", ".", ".."):
+            raise InvalidPathValue(
+                f"The path value {name} is {text!r}, which cannot be a segment of its own."
+            )
+        if _CONTROL.search(text):
+            raise InvalidPathValue(f"The path value {name} has control characters in it.")
+        return percent_encoded(text)
+    except NoTextError as exc:
+        failure = str(exc)
+    raise InvalidPathValue(f"The path value {name} {failure}.")

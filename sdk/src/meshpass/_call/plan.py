@@ -1,20 +1,19 @@
 """One call as a plan without I/O: what to do next, given what came of the last step.
 
 `plan` yields steps and is sent their outcomes. It holds every decision: when to get a token, when to send and to
-wait, what an answer means, when to give up. The two clients only carry the steps out.
+wait, what a response means, when to give up. The two clients only carry the steps out.
 """
 
 import logging
 import random
 from collections.abc import Generator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from meshpass._call.client_state import ClientState
 from meshpass._call.failures import is_lost, no_time, timed_out
 from meshpass._call.refusal import new_token_may_help
-from meshpass._call.request import Attempt, Call, GetToken, Request, begin_attempt, prepare
-from meshpass._call.response import RawResponse, judge
+from meshpass._call.request import Attempt, Call, GetToken, Request, RunHooks, Work, begin_attempt, prepare
+from meshpass._call.response import RawResponse, receive, request_shown
 from meshpass._call.retry import RetryPolicy, asks_for_retry, is_transient, retry_after_s, wait_s
 from meshpass._call.service import Service
 from meshpass._call.telemetry import observe
@@ -27,8 +26,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("meshpass")
 
 
+# A connection that broke in one of these gave not a byte of a response.
+_UNANSWERED = ("send", "read")
+
 # A number is the step "wait so many seconds".
-Step = GetToken | Attempt | float
+Step = GetToken | Attempt | Work | RunHooks | float
 Outcome = Token | RawResponse | MeshError | None
 Plan = Generator[Step, Outcome, "httpx.Response"]
 
@@ -36,11 +38,11 @@ Plan = Generator[Step, Outcome, "httpx.Response"]
 def plan(state: ClientState, call: Call) -> Plan:
     """Plan one call.
 
-    A step is answered with the `Token`, the `RawResponse` or the `MeshError` that it came to; a number with None. A
-    `MeshError` of the token's source is thrown in, and so is a `TimeoutError` when a step's time was up.
+    A step is answered with the `Token`, the `RawResponse` or the `MeshError` that it came to; a number and `Work`
+    with None. A `MeshError` that a step raised is thrown in, and so is a `TimeoutError` when its time was up.
 
     Returns:
-        The service's own answer.
+        The service's own response.
 
     Raises:
         MeshError: as `Client.request`.
@@ -56,25 +58,33 @@ def plan(state: ClientState, call: Call) -> Plan:
         attempt, result = yield from _send(state, call, request, token, fresh=replayed, resent=sent)
         sent += 1
         error = result if isinstance(result, MeshError) else None
-        if call.repeatable and not replayed and attempt.reused and attempt.phase == "read" and is_lost(error):
+        again = request.can_be_sent_again
+        if (
+            call.repeatable
+            and again
+            and not replayed
+            and attempt.reused
+            and attempt.phase in _UNANSWERED
+            and is_lost(error)
+        ):
             # Nothing was tried but a connection that had been closed: that is no attempt.
             replayed, attempts = True, attempts - 1
-            _log_event(logging.DEBUG, "stale_connection", service, call, attempts)
+            _log_event(logging.DEBUG, "stale_connection", service, request, attempts)
             continue
         if isinstance(error, TokenRefused):
             state.auth.invalidate(token)
-            if not renewed and new_token_may_help(error):
+            if again and not renewed and new_token_may_help(error):
                 # Whatever the method: the mesh refused the request before the service saw it.
                 renewed = True
-                _log_event(logging.INFO, "token_renewed", service, call, attempts, error)
+                _log_event(logging.INFO, "token_renewed", service, request, attempts, error)
                 continue
         wait = _wait_s(state, call, policy, request, attempts, result)
         if wait is not None:
-            _log_event(logging.INFO, "retry", service, call, attempts, error, wait_s=round(wait, 3))
+            _log_event(logging.INFO, "retry", service, request, attempts, error, wait_s=round(wait, 3))
             yield wait
         elif isinstance(result, MeshError):
             result.attempts = attempts
-            _log_event(logging.INFO, "failed", service, call, attempts, error)
+            _log_event(logging.INFO, "failed", service, request, attempts, error)
             try:
                 raise result
             finally:
@@ -83,7 +93,7 @@ def plan(state: ClientState, call: Call) -> Plan:
                     error,
                 )  # the traceback holds this frame: only the garbage collector would free both
         else:
-            _log_event(logging.DEBUG, "answered", service, call, attempts, status=result.status_code)
+            _log_event(logging.DEBUG, "answered", service, request, attempts, status=result.status_code)
             return result
 
 
@@ -113,26 +123,35 @@ def _token(state: ClientState, request: Request, attempts: int) -> Generator[Get
 
 def _send(
     state: ClientState, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
-) -> "Generator[Attempt, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
-    service, cookie = (
-        state.service,
-        state.cookies.header_for(call.method, state.service.origin.url + request.target),
-    )
+) -> "Generator[Attempt | RunHooks | Work, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
+    service, url = state.service, state.service.origin.url + request.target
+    cookie = state.cookies.header_for(url)
     attempt = begin_attempt(service, request, state.bearer.header(token), cookie, fresh=fresh)
-    outcome: Outcome = None
-    with observe(service, attempt, call.template, resent) as observed:
-        with suppress(TimeoutError):
+    hooks = service.event_hooks
+    if hooks and hooks.get("request"):
+        yield RunHooks(hooks["request"], request_shown(service, attempt))
+    with observe(service, attempt, request.template, resent) as observed:
+        result: httpx.Response | MeshError | None = None
+        lines: list[bytes] = []
+        try:
             outcome = yield attempt
-        result: httpx.Response | MeshError
-        if isinstance(outcome, RawResponse):
-            result = judge(service, call.template, attempt, outcome, token)
-        elif isinstance(outcome, MeshError):
-            result = outcome
-        else:
+            if isinstance(outcome, RawResponse):
+                lines = [value for name, value in outcome.headers if name == b"set-cookie"]
+                result = yield from receive(service, request.template, attempt, outcome, token)
+            elif isinstance(outcome, MeshError):
+                result = outcome
+        except MeshError as exc:
+            result = exc
+        except TimeoutError:
+            pass
+        if result is None:
             result = timed_out(service, request.limit_s, attempt.phase)
         observed.end(result)
     if not isinstance(result, MeshError):
-        state.cookies.keep(result)
+        if lines:
+            state.cookies.keep(url, lines)
+        if hooks and hooks.get("response"):
+            yield RunHooks(hooks["response"], result)
     return attempt, result
 
 
@@ -155,12 +174,12 @@ def _wait_s(
 
         asked_s = retry_after_s(result.headers, time.time())
         wanted = asks_for_retry(result.status_code, asked_s, policy)
-    if not (wanted and call.repeatable):
+    if not (wanted and call.repeatable and request.can_be_sent_again):
         return None
     left_s = request.deadline.left_s()
     wait = wait_s(policy, attempts=attempts, retry_after_s=asked_s, left_s=left_s, chance=random.random())  # noqa: S311
     if wait is not None and not state.budget.withdraw():
-        _log_event(logging.INFO, "retry_budget_spent", state.service, call, attempts)
+        _log_event(logging.INFO, "retry_budget_spent", state.service, request, attempts)
         return None
     return wait
 
@@ -169,7 +188,7 @@ def _log_event(
     level: int,
     event: Literal["answered", "failed", "retry", "retry_budget_spent", "stale_connection", "token_renewed"],
     service: Service,
-    call: Call,
+    request: Request,
     attempts: int,
     error: MeshError | None = None,
     **more: object,
@@ -179,8 +198,8 @@ def _log_event(
         return
     fields: dict[str, object] = {
         "service": service.name,
-        "method": call.method,
-        "template": call.template,
+        "method": request.method,
+        "template": request.template,
         "attempts": attempts,
         **more,
     }

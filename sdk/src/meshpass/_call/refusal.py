@@ -1,10 +1,10 @@
-"""Whose answer is this? Telling the mesh's own answers from the service's.
+"""Refusals: which responses the mesh made itself, in the service's place, and what they mean.
 
-Envoy puts `x-envoy-upstream-service-time` on an answer that came from upstream, and none on one of its own.
-So with that header, an Envoy's words are those of the workload's sidecar; without it, but with Envoy's
-`server` header, the gateway made the answer. An Envoy answers in plain text, so JSON is always the service's.
+Envoy puts `x-envoy-upstream-service-time` on a response that came from upstream, and none on one of its own.
+So with that header, an Envoy's words are those of the workload's sidecar. Without it, but with Envoy's `server`
+header, the gateway made the response. An Envoy writes plain text, so JSON is always the service's.
 The words are Envoy's: `jwt_verify_lib`'s status strings, the RBAC filter's and the router's. A mesh may be
-set to send neither header; then only answers with those words count as the mesh's.
+set to send neither header. Then only responses with those words count as the mesh's.
 """
 
 import unicodedata
@@ -77,7 +77,7 @@ _OTHER_HINT = "The access log of the gateway has the reason in its response flag
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of the mesh's own making: the error it stands for, and that error's fields."""
+    """A response that the mesh made itself: the error that it stands for, and the fields of that error."""
 
     error: type[RequestRefused] | type[UpstreamUnavailable]
     answered_by: AnsweredBy
@@ -89,11 +89,11 @@ class Refusal:
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | None:
-    """Tell what the mesh refused, or None when the service itself answered.
+    """Return what the mesh refused; None for a response of the service itself.
 
     Args:
         status: The HTTP status.
-        headers: The answer's headers, looked up in lower case.
+        headers: The response's headers, looked up in lower case.
         body: The decoded body.
     """
     plain = not body or headers.get("content-type", "text/plain").startswith("text/plain")
@@ -116,7 +116,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Refusal | 
 
 
 def new_token_may_help(error: TokenRefused) -> bool:
-    """Tell whether a token made anew may be accepted: 401, and not for what the configuration says."""
+    """Return whether a token made anew may be accepted: 401, and not for what the configuration says."""
     return error.status == 401 and error.cause in _NEW_TOKEN_MAY_HELP
 
 

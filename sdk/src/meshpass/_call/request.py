@@ -1,32 +1,40 @@
-"""What is sent: a call checked and turned into a request, and one attempt to send it."""
+"""Requests: a call checked and encoded, the steps of its plan, and one attempt to send it."""
 
-import json as json_module
+import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Literal
 
+from meshpass._call.body import RequestBody
+from meshpass._call.fields import Headers, checked_headers
 from meshpass._call.path import fill_path
 from meshpass._call.retry import IDEMPOTENT, RetryPolicy
-from meshpass._call.service import Service
+from meshpass._call.service import Hook, Service
 from meshpass._deadline import Deadline
 from meshpass._errors import InvalidRequest, MeshError
 from meshpass._token import Token
+from meshpass._values import is_number, shown
 
-Params = Mapping[str, str | int | Sequence[str | int]]
-Phase = Literal["token", "connect", "read", "head", "body"]
+if TYPE_CHECKING:
+    import httpx
+
+    from meshpass._call.payload import Content, Files, Form
+    from meshpass._call.query import Params
+
+Phase = Literal["token", "connect", "send", "read", "head", "body"]
 
 _METHOD = re.compile(r"(?!CONNECT\Z)[A-Z]{1,32}")
-# RFC 9110, section 5.6.2 (token) and 5.5 (field-value, without the obsolete bytes).
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 # RFC 6750, section 2.1: b64token.
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_OWN_HEADERS = frozenset({"authorization", "host", "content-length", "transfer-encoding", "connection"})
 _STANDARD_HEADERS = {"user-agent": "meshpass", "accept": "*/*", "accept-encoding": "gzip, deflate"}
 _NEVER = float("inf")
+# The longest call, in seconds: a week. The system's own timers end somewhere above.
+_LONGEST_S = 7 * 86400.0
+# The longest path and query, in bytes. Envoy reads a head of 60 KiB, and httpx a URL of 64 KiB.
+_LONGEST_TARGET = 60 * 1024
+_HAVE_A_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(slots=True)
@@ -44,23 +52,46 @@ class Call:
         timeout: The limit in seconds, or the deadline; the client's limit when None.
         idempotent: Whether it may be sent more than once; as its method says when None.
         retry: How to retry this call; as the client does when None.
+        data: A body to send as a form.
+        files: Files to send with the form.
+        path_values: Further values for placeholders, for those that have the name of a keyword.
+        stream: Whether the caller reads the response's body while it comes in.
     """
 
     method: str
     template: str
     values: Mapping[str, object]
-    params: Params | None = None
-    headers: Mapping[str, str] | None = None
+    params: "Params | None" = None
+    headers: Headers | None = None
     json: object = None
-    content: bytes | None = None
+    content: "Content | None" = None
     timeout: float | Deadline | None = None
     idempotent: bool | None = None
     retry: RetryPolicy | None = None
+    data: "Form | None" = None
+    files: "Files | None" = None
+    path_values: Mapping[str, object] | None = None
+    stream: bool = False
 
     @property
     def repeatable(self) -> bool:
-        """Whether the call may be sent again when nobody knows if it was carried out."""
+        """Whether the call may be sent again when it is not known if it was carried out."""
         return self.method in IDEMPOTENT if self.idempotent is None else self.idempotent
+
+
+KEYWORDS = (
+    "params",
+    "headers",
+    "json",
+    "content",
+    "data",
+    "files",
+    "timeout_s",
+    "idempotent",
+    "retry",
+    "path_values",
+)
+"""Keywords of a call; any other names a placeholder of the path."""
 
 
 @dataclass(slots=True)
@@ -74,14 +105,24 @@ class Request:
         content: The body.
         deadline: When the call must be over.
         limit_s: What the call was given at its start, for messages.
+        stream: Whether the caller reads the response's body while it comes in.
+        template: The path with placeholders, for messages; it holds no value.
     """
 
     method: str
     target: str
     headers: dict[str, str]
-    content: bytes | None
+    content: bytes | RequestBody | None
     deadline: Deadline
     limit_s: float
+    stream: bool = False
+    template: str = ""
+
+    @property
+    def can_be_sent_again(self) -> bool:
+        """Whether the body can be sent once more: it has not begun, or gives the same bytes again."""
+        content = self.content
+        return not isinstance(content, RequestBody) or content.replayable or not content.started
 
 
 class GetToken:
@@ -97,6 +138,45 @@ class GetToken:
         return self._request.deadline.left_s()
 
 
+class Work:
+    """The step "work on this machine", such as decoding.
+
+    Args:
+        advance: Carries out one slice of a millisecond or less, and returns whether all is done. It raises
+            `TimeoutError` when the time was up, and otherwise a `MeshError`.
+    """
+
+    __slots__ = ("advance",)
+
+    def __init__(self, advance: Callable[[], bool]) -> None:
+        self.advance = advance
+
+
+class RunHooks:
+    """The step "call the caller's event hooks".
+
+    Args:
+        hooks: The functions.
+        argument: What each is called with: an `httpx.Request`, or an `httpx.Response`.
+    """
+
+    __slots__ = ("argument", "hooks")
+
+    def __init__(self, hooks: Sequence[Hook], argument: "httpx.Request | httpx.Response") -> None:
+        self.hooks = hooks
+        self.argument = argument
+
+    def close(self) -> None:
+        """Close the response, if it is one: its caller never gets it."""
+        if hasattr(self.argument, "close"):
+            self.argument.close()
+
+    async def aclose(self) -> None:
+        """Close the response, if it is one: its caller never gets it."""
+        if hasattr(self.argument, "aclose"):
+            await self.argument.aclose()
+
+
 class Attempt:
     """One sending of a request, and the transport's report on how far it came.
 
@@ -106,9 +186,29 @@ class Attempt:
         secrets: Headers that may not: the token's and the cookies'.
         until: When to give up, in seconds of `time.monotonic()`.
         fresh: Whether to send it on a new connection.
+
+    Attributes:
+        content: The body; a `RequestBody` is produced while it is sent.
+        limit_s: What the call was given at its start, in seconds, for messages.
+        stream: Whether the body of a response below 300 is left to be read while it comes in.
+        phase: How far the attempt came: `connect` while nothing was sent, `send` while the body goes out, `read` when
+            all was sent and no byte came back, then `head` and `body` of the response.
+        reused: Whether it went over a connection that an earlier attempt had used.
     """
 
-    __slots__ = ("content", "fresh", "headers", "method", "phase", "reused", "secrets", "target", "until")
+    __slots__ = (
+        "content",
+        "fresh",
+        "headers",
+        "limit_s",
+        "method",
+        "phase",
+        "reused",
+        "secrets",
+        "stream",
+        "target",
+        "until",
+    )
 
     def __init__(
         self,
@@ -122,6 +222,8 @@ class Attempt:
         self.method = request.method
         self.target = request.target
         self.content = request.content
+        self.limit_s = request.limit_s
+        self.stream = request.stream
         self.headers = headers
         self.secrets = secrets
         self.until = until
@@ -141,6 +243,14 @@ class Attempt:
         return left
 
 
+def is_callers_own(step: object, exc: BaseException) -> bool:
+    """Return whether this error is one of the caller's own code, which leaves the call as it is."""
+    if isinstance(step, RunHooks):
+        return True
+    content = step.content if isinstance(step, Attempt) else None
+    return isinstance(content, RequestBody) and content.failure is exc
+
+
 class Bearer:
     """The Authorization header, made and checked once for each token."""
 
@@ -157,7 +267,11 @@ class Bearer:
         """
         known, value = self._last
         if known is not token:
-            if not _BEARER.fullmatch(token.value):
+            if not isinstance(token, Token):
+                raise MeshError(
+                    f"The client's `auth` gave a {type(token).__name__} for a token; it must give a meshpass.Token."
+                )
+            if not isinstance(token.value, str) or not _BEARER.fullmatch(token.value):
                 raise MeshError(
                     f"The token from {token.source} is not a bearer token: it is empty or has odd characters."
                 )
@@ -170,29 +284,42 @@ def prepare(service: Service, call: Call) -> Request:
     """Check a call and encode it.
 
     Raises:
-        InvalidRequest: the method, the path, a value, a header or the query cannot be sent safely as written.
+        InvalidRequest: the method, the path, a value, a header, the query or the body cannot be sent as written.
     """
-    if not _METHOD.fullmatch(call.method):
-        raise InvalidRequest(f"The method {call.method!r} is not an HTTP method in capitals.")
-    target = fill_path(call.template, call.values)
-    if call.params:
-        query = _query(call.params)
+    method = call.method
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise InvalidRequest(f"The method {shown(method)} is not an HTTP method in capitals.")
+    values = call.values if call.path_values is None else _merged(call.values, call.path_values)
+    target = service.base_path + fill_path(call.template, values, KEYWORDS)
+    if call.params is not None:
+        from meshpass._call.query import encode_query
+
+        query = encode_query(call.params)
         target = f"{target}?{query}" if query else target
-    timeout = service.timeout_s if call.timeout is None else call.timeout
-    deadline = timeout if isinstance(timeout, Deadline) else Deadline(time.monotonic() + _seconds(timeout))
-    headers = dict(_STANDARD_HEADERS)
-    content = call.content
-    if call.json is not None:
-        if content is not None:
-            raise InvalidRequest("A request has one body: give `json` or `content`.")
-        content = json_module.dumps(call.json, separators=(",", ":"), allow_nan=False).encode()
-        headers["content-type"] = "application/json"
-    if call.headers:
-        headers.update(_checked_headers(call.headers))
-    if content is not None or call.method in ("POST", "PUT", "PATCH"):
+    if len(target) > _LONGEST_TARGET:
+        raise InvalidRequest(f"The path and query are longer than {_LONGEST_TARGET} characters.")
+    deadline, limit_s = _deadline(service.timeout_s if call.timeout is None else call.timeout)
+    headers = {**_STANDARD_HEADERS, **service.headers} if service.headers else dict(_STANDARD_HEADERS)
+    given = checked_headers(call.headers) if call.headers is not None else None
+    content: bytes | RequestBody | None = None
+    if call.json is not None or call.content is not None or call.data is not None or call.files is not None:
+        content, content_type = _payload(call, given)
+        if content_type is not None:
+            headers["content-type"] = content_type
+    if given:
+        headers.update(given)
+    if isinstance(content, RequestBody) and content.length is None:
+        headers["transfer-encoding"] = "chunked"
+    elif isinstance(content, RequestBody):
+        headers["content-length"] = str(content.length)
+    elif content is not None or method in _HAVE_A_BODY:
         headers["content-length"] = str(len(content or b""))
-    limit_s = deadline.left_s() if isinstance(timeout, Deadline) else timeout
-    return Request(call.method, target, headers, content, deadline, limit_s)
+    if call.idempotent is not None and not isinstance(call.idempotent, bool):
+        raise InvalidRequest(f"`idempotent` is of type {type(call.idempotent).__name__}; it must be a bool.")
+    if call.retry is not None and not isinstance(call.retry, RetryPolicy):
+        raise InvalidRequest(f"`retry` is of type {type(call.retry).__name__}; it must be a RetryPolicy.")
+    template = service.base_path + call.template
+    return Request(method, target, headers, content, deadline, limit_s, call.stream, template)
 
 
 def begin_attempt(
@@ -207,38 +334,48 @@ def begin_attempt(
     headers = dict(request.headers)
     secrets = {"authorization": authorization}
     given = headers.pop("cookie", cookie)
-    if given is not None and _HEADER_VALUE.fullmatch(given):
+    if given is not None:
         secrets["cookie"] = given
     if service.deadline_header is not None:
-        headers.setdefault(service.deadline_header, str(max(1, int((until - now) * 1000))))
+        headers.setdefault(service.deadline_header.lower(), str(max(1, int((until - now) * 1000))))
     return Attempt(request, headers, secrets, until, fresh=fresh)
 
 
-def _seconds(timeout_s: float) -> float:
-    if not 0 < timeout_s < _NEVER:
-        raise InvalidRequest(f"timeout_s is {timeout_s}; it must be a number of seconds above 0.")
-    return timeout_s
-
-
-def _query(params: Params) -> str:
-    try:
-        return urlencode(params, doseq=True, quote_via=quote, safe="")
-    except UnicodeEncodeError:
-        pass
-    # Raised out of the `except` block: the codec's error holds the whole value.
-    raise InvalidRequest("The query has a value that is not valid Unicode: it has lone surrogates in it.")
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    checked = {}
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise InvalidRequest(f"The header name {name!r} has characters that a header name cannot hold.")
-        if name.lower() in _OWN_HEADERS:
-            raise InvalidRequest(f"The header {name} is set by the client itself and cannot be given.")
-        if not _HEADER_VALUE.fullmatch(value):
+def _deadline(timeout: float | Deadline) -> tuple[Deadline, float]:
+    """Return when a call must be over, and the seconds that it was given."""
+    now = time.monotonic()
+    if isinstance(timeout, Deadline):
+        if not is_number(timeout.at) or not math.isfinite(timeout.at):
             raise InvalidRequest(
-                f"The value of the header {name} has line breaks, control or non-ASCII characters."
+                f"The deadline is at {shown(timeout.at)}; it must be a finite number of seconds."
             )
-        checked[name.lower()] = value
-    return checked
+        return (timeout if timeout.at < now + _LONGEST_S else Deadline(now + _LONGEST_S)), timeout.at - now
+    if not is_number(timeout) or not 0 < timeout < _NEVER:
+        raise InvalidRequest(
+            f"timeout_s is {shown(timeout)}; it must be a number of seconds above 0, or a Deadline."
+        )
+    return Deadline(now + min(timeout, _LONGEST_S)), timeout
+
+
+def _merged(values: Mapping[str, object], more: Mapping[str, object]) -> Mapping[str, object]:
+    if not isinstance(more, Mapping) or not all(isinstance(name, str) for name in more):
+        raise InvalidRequest("`path_values` must be a mapping of placeholders to values.")
+    twice = sorted(values.keys() & more.keys())
+    if twice:
+        raise InvalidRequest(
+            f"The placeholders {twice} have two values: one as a keyword, one in `path_values`."
+        )
+    return {**values, **more}
+
+
+def _payload(call: Call, given: dict[str, str] | None) -> "tuple[bytes | RequestBody, str | None]":
+    from meshpass._call.payload import content_payload, form_payload, json_payload
+
+    form = call.data is not None or call.files is not None
+    if (call.json is not None) + (call.content is not None) + form > 1:
+        raise InvalidRequest("A request has one body: give `json`, `content`, or `data` and `files`.")
+    if call.json is not None:
+        return json_payload(call.json)
+    if call.content is not None:
+        return content_payload(call.content)
+    return form_payload(call.data, call.files, (given or {}).get("content-type"))

@@ -1,64 +1,77 @@
-"""What came back: the service's own answer as httpx's type, or the error that the mesh's answer stands for."""
+"""Responses: the service's own as httpx's type, and the mesh's as the error that it stands for."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx
 
-from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode
+from meshpass._call.body import AsyncResponseBody, ResponseBody
+from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode_slices
 from meshpass._call.failures import not_decodable, too_large
 from meshpass._call.refusal import Refusal, classify
-from meshpass._call.request import Attempt
+from meshpass._call.request import Attempt, Work
 from meshpass._call.retry import retry_after_s
 from meshpass._call.service import Service
 from meshpass._errors import MeshError, TokenRefused
 from meshpass._token import Token
 
 _SHORTEST_PART_CHARS = 12
+# Slices that a body is decoded in at once; no more than a millisecond or two, and enough for most bodies.
+_SLICES_AT_ONCE = 8
 
 
 @dataclass(slots=True)
 class RawResponse:
-    """A whole HTTP response as it came over the wire.
+    """An HTTP response as it came over the wire.
 
     Args:
         status: The HTTP status.
         headers: Names and values.
-        body: The body, not decoded yet.
+        body: The body, not decoded yet; left to be read where the attempt asks for it and the status is below 300.
         elapsed_s: How long the attempt took, in seconds.
     """
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
+    body: bytes | ResponseBody | AsyncResponseBody
     elapsed_s: float
+
+    @property
+    def content(self) -> bytes:
+        """The whole body, not decoded; empty where it is left to be read."""
+        return self.body if isinstance(self.body, bytes) else b""
 
 
 class Response(httpx.Response):
-    """An `httpx.Response` that is read already, and whose request is built when somebody asks for it.
+    """An `httpx.Response` that is read already, and whose request is built when it is asked for.
 
     Args:
-        answer: What came over the wire.
+        answer: The response as it came over the wire.
         headers: Its headers.
         body: Its body, decoded; httpx would decode it without a limit.
-        attempt: What it answers.
+        attempt: The attempt that it belongs to.
         origin: The service's origin.
     """
 
     def __init__(
         self, answer: RawResponse, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
     ) -> None:
-        super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(b""))
+        raw = answer.content if attempt.stream else b""
+        super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(raw))
         self._content = body
-        self.is_closed = self.is_stream_consumed = True
+        self.is_closed = self.is_stream_consumed = not attempt.stream
+        self._set_request(answer, attempt, origin)
+
+    def _set_request(self, answer: RawResponse, attempt: Attempt, origin: str) -> None:
         self.elapsed = timedelta(seconds=answer.elapsed_s)
-        self._sent = (attempt.method, origin + attempt.target, attempt.headers, attempt.content)
+        content = attempt.content if isinstance(attempt.content, bytes) else None
+        self._sent = (attempt.method, origin + attempt.target, attempt.headers, content)
 
     @property
     def request(self) -> httpx.Request:
-        """The request as it was sent, without the token: an answer may be logged or pickled."""
+        """The request as it was sent, without the token: a response may be logged or pickled."""
         if self._request is None:
             method, url, headers, content = self._sent
             self._request = httpx.Request(method, url, headers=headers, content=content)
@@ -74,19 +87,79 @@ class Response(httpx.Response):
         return super().raise_for_status()
 
 
-def judge(
+def request_shown(service: Service, attempt: Attempt) -> httpx.Request:
+    """Return the request of an attempt as event hooks see it: without the token and the cookies."""
+    content = attempt.content if isinstance(attempt.content, bytes) else None
+    url = service.origin.url + attempt.target
+    return httpx.Request(attempt.method, url, headers=dict(attempt.headers), content=content)
+
+
+class _Decoding:
+    """A body that is decoded one slice of bounded work after the other.
+
+    Args:
+        service: What was called.
+        attempt: The attempt that the body belongs to.
+        body: What came over the wire.
+        content_encoding: The header's value.
+    """
+
+    __slots__ = ("_attempt", "_parts", "_service", "_slices")
+
+    def __init__(self, service: Service, attempt: Attempt, body: bytes, content_encoding: str) -> None:
+        self._service = service
+        self._attempt = attempt
+        self._parts: list[bytes] = []
+        self._slices = decode_slices(body, content_encoding, service.max_response_bytes)
+
+    @property
+    def body(self) -> bytes:
+        """The decoded body; whole when `advance` has returned True."""
+        return b"".join(self._parts)
+
+    def advance(self) -> bool:
+        """Carry out one slice, and return whether the body is decoded.
+
+        Raises:
+            BadResponse: the body cannot be decoded, or is too large.
+            TimeoutError: the attempt's time was up.
+        """
+        self._attempt.left_s()
+        part, failure = None, None
+        try:
+            part = next(self._slices, None)
+        except TooLargeError:
+            failure = too_large(self._service)
+        except NotDecodableError as exc:
+            failure = not_decodable(self._service, str(exc))
+        if failure is not None:
+            raise failure
+        if part:
+            self._parts.append(part)
+        return part is None
+
+
+def receive(
     service: Service, template: str, attempt: Attempt, answer: RawResponse, token: Token
-) -> httpx.Response | MeshError:
-    """Return the service's own answer, or the error that it stands for."""
+) -> Generator[Work, object, httpx.Response | MeshError]:
+    """Return the service's own response, or the error that it stands for.
+
+    Raises:
+        BadResponse: the body cannot be decoded, or is too large.
+        TimeoutError: the attempt's time was up while the body was decoded.
+    """
     headers = httpx.Headers(list(answer.headers))
-    try:
-        body, failure = _decoded(service, attempt, answer, headers), None
-    except TooLargeError:
-        failure = too_large(service)
-    except NotDecodableError as exc:
-        failure = not_decodable(service, str(exc))
-    if failure is not None:
-        return failure
+    if not isinstance(answer.body, bytes):
+        from meshpass._call.streamed_response import StreamedResponse
+
+        return StreamedResponse(answer, headers, answer.body, attempt, service)
+    body, coding = answer.content, headers.get("content-encoding")
+    if coding is not None and body and attempt.method != "HEAD":
+        attempt.phase = "body"
+        decoding = _Decoding(service, attempt, body, coding)
+        if not any(decoding.advance() for _ in range(_SLICES_AT_ONCE)):
+            yield Work(decoding.advance)
+        body = decoding.body
     if answer.status >= 300:
         found = classify(answer.status, headers, _without(token, body))
         if found is not None:
@@ -94,13 +167,6 @@ def judge(
             call = f"{attempt.method} {template} on {service.name}"
             return _refused(found, service, call, answer.status, asked_s, token)
     return Response(answer, headers, body, attempt, service.origin.url)
-
-
-def _decoded(service: Service, attempt: Attempt, answer: RawResponse, headers: httpx.Headers) -> bytes:
-    coding = headers.get("content-encoding")
-    if coding is None or not answer.body or attempt.method == "HEAD":
-        return answer.body
-    return decode(answer.body, coding, service.max_response_bytes)
 
 
 def _without(token: Token, body: bytes) -> bytes:

@@ -7,11 +7,13 @@ Names follow the semantic conventions for HTTP clients (opentelemetry.io/docs/sp
 name people and things, so `url.full` and `url.template` both hold the template, and no query.
 """
 
+import logging
 import sys
 import time
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from meshpass._call.fields import is_field_name, is_field_value
 from meshpass._call.request import Attempt
 from meshpass._call.service import Service
 from meshpass._errors import MeshError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # The conventions' own advice for http.client.request.duration, in seconds.
 _BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _SCOPE = "meshpass"
+
+_log = logging.getLogger("meshpass")
 
 
 class Recording:
@@ -165,7 +169,7 @@ def _tracer(trace: ModuleType) -> Any:  # noqa: ANN401 - the API is not imported
 def _histogram(metrics: ModuleType) -> Any:  # noqa: ANN401
     provider = metrics.get_meter_provider()
     if type(provider).__module__.startswith("opentelemetry.metrics."):
-        return None  # the API's own stand-in for a provider that nobody has set
+        return None  # the API's own placeholder for a provider that is not set
     known = _made.get("histogram")
     if known is None or known[0] is not provider:
         made = provider.get_meter(_SCOPE).create_histogram(
@@ -183,7 +187,11 @@ def _parent(trace: ModuleType, headers: dict[str, str]) -> Any:  # noqa: ANN401
         return None
     from opentelemetry.propagate import extract
 
-    return extract(headers)
+    try:
+        return extract(headers)
+    except Exception as exc:  # noqa: BLE001 - no call fails for its trace
+        _log.debug("propagator_failed %s", type(exc).__name__)
+        return None
 
 
 def _inject(trace: ModuleType, headers: dict[str, str], span: Any) -> None:  # noqa: ANN401
@@ -191,4 +199,14 @@ def _inject(trace: ModuleType, headers: dict[str, str], span: Any) -> None:  # n
         return
     from opentelemetry.propagate import inject
 
-    inject(headers, context=None if span is None else trace.set_span_in_context(span))
+    # Propagators are the program's own and may write anything; a line break would end the header.
+    injected: dict[str, str] = {}
+    try:
+        inject(injected, context=None if span is None else trace.set_span_in_context(span))
+    except Exception as exc:  # noqa: BLE001 - no call fails for its trace
+        _log.debug("propagator_failed %s", type(exc).__name__)
+    for name, value in injected.items():
+        if is_field_name(name) and is_field_value(value):
+            headers[name.lower()] = value
+        else:
+            _log.debug("propagated_header_dropped")

@@ -1,12 +1,11 @@
 """HTTP requests to one endpoint outside the mesh, by the transport of the asyncio client.
 
-For other parts of this project, which bring their own credentials, retries and reading of answers. The endpoint is
-dialled by its own name, and its answers are returned whatever their status.
+For other parts of this project, which bring their own credentials, retries and reading of responses. The endpoint is
+dialled by its own name, and its responses are returned whatever their status.
 """
 
 import asyncio
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from meshpass._call.failures import no_time, timed_out
 from meshpass._call.request import Attempt, Request
 from meshpass._call.service import Service
 from meshpass._deadline import Deadline
-from meshpass._http.async_pool import AsyncConnectionPool
+from meshpass._http.loop_pools import LoopPools
 
 if TYPE_CHECKING:
     import ssl
@@ -31,7 +30,7 @@ class _Direct(Service):
 
     @property
     def peer(self) -> str:
-        """What answers, for messages."""
+        """What sends responses, for messages."""
         return f"the server at {self.where}"
 
 
@@ -41,7 +40,7 @@ class Endpoint:
     Args:
         url: `scheme://host[:port]`.
         connect_timeout_s: Limit for connecting alone, in seconds.
-        max_response_bytes: The largest answer.
+        max_response_bytes: The largest response.
         context: Makes what says whom to trust, in a thread and once; not called for http://.
 
     Raises:
@@ -64,10 +63,7 @@ class Endpoint:
             connect_timeout_s=connect_timeout_s,
             max_response_bytes=max_response_bytes,
         )
-        self._make_context = context
-        self._context: ssl.SSLContext | None = None
-        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncConnectionPool]
-        self._pools = weakref.WeakKeyDictionary()
+        self._pools = LoopPools(self._service, context)
 
     @property
     def takes_secrets(self) -> bool:
@@ -76,7 +72,7 @@ class Endpoint:
 
     async def open(self) -> None:
         """Open a connection for the next request. A failure is left for that request to meet again."""
-        await (await self._pool()).open()
+        await (await self._pools.get()).open()
 
     async def send(
         self,
@@ -89,7 +85,7 @@ class Endpoint:
         *,
         fresh: bool = False,
     ) -> "RawResponse | MeshError":
-        """Send a request once and read its answer.
+        """Send a request once and read its response.
 
         Args:
             method: The HTTP method.
@@ -101,7 +97,7 @@ class Endpoint:
             fresh: Whether to send it on a new connection.
 
         Returns:
-            The answer whatever its status, or why there is none. An error is returned and not raised, so that no
+            The response whatever its status, or why there is none. An error is returned and not raised, so that no
             traceback keeps a frame that holds the secrets.
         """
         if timeout_s <= 0:
@@ -117,21 +113,10 @@ class Endpoint:
         )
         try:
             async with asyncio.timeout(timeout_s):
-                return await (await self._pool()).send(attempt)
+                return await (await self._pools.get()).send(attempt)
         except TimeoutError:
             return timed_out(self._service, timeout_s, attempt.phase)
 
     async def aclose(self) -> None:
         """Close all connections. A later request opens new ones."""
-        pools, self._pools = list(self._pools.values()), weakref.WeakKeyDictionary()
-        for pool in pools:
-            await pool.aclose()
-
-    async def _pool(self) -> AsyncConnectionPool:
-        loop = asyncio.get_running_loop()
-        if self._context is None and self._service.origin.scheme == "https":
-            self._context = await loop.run_in_executor(None, self._make_context)
-        pool = self._pools.get(loop)
-        if pool is None:
-            pool = self._pools[loop] = AsyncConnectionPool(self._service, self._context)
-        return pool
+        await self._pools.aclose(for_good=False)

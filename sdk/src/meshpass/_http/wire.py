@@ -1,58 +1,110 @@
-"""HTTP/1.1 as it goes over a connection: a request as bytes, and a reader of its one answer.
+"""HTTP/1.1 as it goes over a connection: a request as bytes, and a reader of its one response.
 
 Pure: bytes in, bytes out. The reader takes what RFC 9112 allows a server to send and nothing else: no bare line
 feeds, no folded fields, no two lengths, no transfer coding but `chunked`. What is ambiguous is an error, because
-two readers that disagree about where an answer ends are how one caller gets another's.
+two readers that disagree about where a response ends are how one caller gets another's.
 """
 
 import re
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from meshpass._call.content_coding import TooLargeError
+from meshpass._errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from meshpass._call.request import Attempt
 
 MAX_HEAD_BYTES = 100 * 1024
-"""The size of an answer's head that is still read; Envoy's own limit is 60 KiB."""
+"""The size of a response's head that is still read; Envoy's own limit is 60 KiB."""
+
+LAST_CHUNK = b"0\r\n\r\n"
+"""What ends a body in chunks (RFC 9112, section 7.1)."""
+
+_MAX_CHUNK_LINE_BYTES = 4096
 
 _CRLF = b"\r\n"
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
+_START = b"HTTP/1."
+# RFC 9110, section 15: a status above 599 is invalid, and to be treated as 5xx.
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 # RFC 9112, section 7.1; fifteen hexadecimal digits are more than any length.
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
 _NO_BODY = frozenset({204, 304})
+_as_line = "%s: %s\r\n".__mod__
 
 Fields = list[tuple[bytes, bytes]]
 
 
 class WireError(Exception):
-    """The peer sent something that is not an HTTP/1.1 answer; the message completes "because ..."."""
+    """The peer sent something that is not an HTTP/1.1 response; the message completes "because ..."."""
 
 
-def request_bytes(
-    method: str, target: str, host: str, headers: Iterable[tuple[str, str]], content: bytes | None
-) -> bytes:
-    """Return a request as it is sent. Every part has been checked: nothing here can end a line early."""
-    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    head = f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n{fields}\r\n".encode("ascii")
-    return head + content if content else head
+class NotHTTPError(WireError):
+    """The peer speaks another protocol than HTTP/1.1.
+
+    Args:
+        why: Completes "because ...".
+        hint: What to do about it.
+    """
+
+    def __init__(self, why: str, hint: str = "") -> None:
+        super().__init__(why)
+        self.hint = hint
+
+
+def request_bytes(attempt: "Attempt", host: str) -> memoryview:
+    """Return a request as it is sent; only the head where the body is produced while it is sent.
+
+    No variable of this function, nor of what is called with the result, shows the secret headers: they may be read
+    by an error tracker when an exception passes. The `repr` of a `memoryview` holds no content.
+
+    Args:
+        attempt: What to send. Every part has been checked: nothing here can end a line early.
+        host: The value of the Host header.
+
+    Raises:
+        InvalidRequest: there are characters in the head that HTTP cannot carry.
+    """
+    try:
+        return memoryview(
+            (
+                f"{attempt.method} {attempt.target} HTTP/1.1\r\nhost: {host}\r\n"
+                f"{''.join(map(_as_line, attempt.headers.items()))}"
+                f"{''.join(map(_as_line, attempt.secrets.items()))}\r\n"
+            ).encode("ascii")
+            + (attempt.content if isinstance(attempt.content, bytes) else b"")
+        )
+    except UnicodeEncodeError:
+        pass
+    # Raised out of the `except` block: the codec's error holds the whole head.
+    raise InvalidRequest("The request has a header with characters outside ASCII.")
+
+
+def chunk(part: bytes) -> bytes:
+    """Return a part of a body as one chunk (RFC 9112, section 7.1); nothing for an empty one, which would end it."""
+    return b"%x\r\n%b\r\n" % (len(part), part) if part else b""
 
 
 class Reader:
-    """Reads the answer to one request.
+    """Reads the response to one request.
 
     Args:
-        method: The request's: an answer to HEAD has no body.
+        method: The request's: a response to HEAD has no body.
         limit_bytes: The largest body.
     """
 
     __slots__ = (
+        "_body",
         "_buffer",
+        "_chunk_left",
         "_chunked",
         "_keep_alive",
         "_length",
         "_limit",
         "_method",
-        "_parts",
+        "_scanned",
         "_size",
         "_trailer",
         "complete",
@@ -67,26 +119,46 @@ class Reader:
         self._method = method
         self._limit = limit_bytes
         self._buffer = bytearray()
-        self._parts: list[bytes] = []
+        self._scanned = 0  # bytes of the buffer that are known to hold no end of a head
+        self._body = bytearray()
         self._size = 0
         self._length: int | None = None
+        # Bytes left of a chunk and the line break after it; 0 where a chunk's size comes next.
+        self._chunk_left = 0
         self._chunked = self._trailer = self._keep_alive = False
 
     @property
     def body(self) -> bytes:
-        """The body; whole when `complete`."""
-        return b"".join(self._parts)
+        """The body without what was taken; whole when `complete`."""
+        return bytes(self._body)
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes `take` would return."""
+        return len(self._body)
+
+    @property
+    def started(self) -> bool:
+        """Whether a first part of the final response's head is there."""
+        return bool(self.status or self._buffer)
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection may carry another exchange: the answer has ended, by itself, and nothing follows."""
+        """Whether the connection may carry another exchange: the response has ended by itself, and nothing follows."""
         return self.complete and self._keep_alive and not self._buffer
+
+    def take(self) -> bytes:
+        """Return what has come of the body since the last time, and keep it no longer."""
+        part = bytes(self._body)
+        self._body.clear()
+        return part
 
     def feed(self, data: bytes) -> None:
         """Take what came; empty bytes mean that the peer has closed the connection.
 
         Raises:
-            WireError: it is no HTTP, or it ended before the answer did.
+            NotHTTPError: it is another protocol.
+            WireError: it is no valid response, or it ended before the response did.
             TooLargeError: the body is larger than the limit.
         """
         if not data:
@@ -94,13 +166,15 @@ class Reader:
             return
         self._buffer += data
         while not self.status:
-            end = self._buffer.find(b"\r\n\r\n")
+            end = self._buffer.find(b"\r\n\r\n", self._scanned)
             if end < 0:
+                self._check_start()
                 self._check_head_size(len(self._buffer))
                 return
             self._check_head_size(end)
             self._read_head(bytes(self._buffer[:end]))
             del self._buffer[: end + 4]
+            self._scanned = 0
         if self._chunked:
             self._read_chunks()
         else:
@@ -108,21 +182,30 @@ class Reader:
 
     def _end(self) -> None:
         if not self.status:
-            raise WireError("the peer closed it before the answer's head was complete")
+            raise WireError("the peer closed it before the response's head was complete")
         if self._chunked or self._length is not None:
-            raise WireError("the peer closed it before the answer's body was complete")
+            raise WireError("the peer closed it before the response's body was complete")
         self.complete = True
+
+    def _check_start(self) -> None:
+        """Refuse another protocol by its first bytes: its end of a head would never come."""
+        start = bytes(self._buffer[: len(_START)])
+        if not _START.startswith(start):
+            raise _other_protocol(bytes(self._buffer[:16]))
+        if _BARE_LF.search(self._buffer, self._scanned):
+            raise NotHTTPError("it ends a line with a bare line feed, which HTTP/1.1 does not allow")
+        self._scanned = max(0, len(self._buffer) - 3)
 
     def _read_head(self, head: bytes) -> None:
         status_line, *lines = head.split(_CRLF)
         found = _STATUS_LINE.fullmatch(status_line)
         if found is None:
-            raise WireError("the peer does not speak HTTP/1.1")
+            raise _other_protocol(status_line)
         fields = _fields(lines)
         status = int(found[2])
         if status == 101:
             raise WireError("the peer switched to another protocol unasked")
-        if status >= 200:  # an interim answer says nothing that is asked here
+        if status >= 200:  # an interim response says nothing that is asked here
             self.status, self.fields = status, fields
             self._find_end(fields, http_1_1=found[1] == b"1")
 
@@ -135,9 +218,9 @@ class Reader:
         options = b",".join(value.lower() for name, value in fields if name == b"connection")
         self._keep_alive = http_1_1 and b"close" not in [option.strip() for option in options.split(b",")]
         if codings and (codings != [b"chunked"] or lengths or not http_1_1):
-            raise WireError("the answer's length is ambiguous")
+            raise WireError("the response's length is ambiguous")
         if len(lengths) > 1 or not all(_LENGTH.fullmatch(length) for length in lengths):
-            raise WireError("the answer's length is ambiguous")
+            raise WireError("the response's length is ambiguous")
         if self._method == "HEAD" or self.status in _NO_BODY:
             self._length = 0
         elif codings:
@@ -149,48 +232,73 @@ class Reader:
             self._keep_alive = False
 
     def _read_plain(self) -> None:
-        left = len(self._buffer) if self._length is None else self._length - self._size
-        if left:
-            part = bytes(self._buffer[:left])
-            del self._buffer[:left]
-            self._add(part)
+        buffer = self._buffer
+        left = len(buffer) if self._length is None else self._length - self._size
+        if left and buffer:
+            if left >= len(buffer):
+                left = len(buffer)
+                self._body += buffer
+                buffer.clear()
+            else:
+                self._body += memoryview(buffer)[:left]
+                del buffer[:left]
+            self._size += left
+            self._check_size(self._size)
         self.complete = self._size == self._length
 
     def _read_chunks(self) -> None:
-        buffer, at = self._buffer, 0
+        # The loop is short and its names are local: a body may come in millions of chunks.
+        buffer, body, at, left = self._buffer, self._body, 0, self._chunk_left
+        filled, match = len(buffer), _CHUNK.match
         while not self._trailer:
-            end = buffer.find(_CRLF, at)
-            if end < 0:
-                self._check_head_size(len(buffer) - at)
-                break
-            found = _CHUNK.fullmatch(buffer, at, end)
-            if found is None:
-                raise WireError("a chunk has no size")
-            size = int(found[1], 16)
-            self._check_size(self._size + size)
-            if size == 0:
-                self._trailer, at = True, end  # the empty line that ends it may be this line's own end
-                break
-            start, stop = end + 2, end + 2 + size
-            if len(buffer) < stop + 2:
-                break  # the chunk is read when all of it is there; the limit bounds it
-            if buffer[stop : stop + 2] != _CRLF:
-                raise WireError("a chunk is longer than it says")
-            self._add(bytes(buffer[start:stop]))
-            at = stop + 2
+            if not left:
+                found = match(buffer, at)
+                if found is None:
+                    self._check_chunk_line(at)
+                    break
+                size = int(found[1], 16)
+                if not size:
+                    self._trailer, at = True, found.end() - 2  # the empty line may be this line's own end
+                    break
+                self._size += size
+                if self._size > self._limit:
+                    raise TooLargeError
+                left, at = size + 2, found.end()
+            if filled - at >= left:
+                at += left
+                if buffer[at - 2 : at] != _CRLF:
+                    raise WireError("a chunk is longer than it says")
+                if left > 2:
+                    body += buffer[at - left : at - 2]
+                left = 0
+                continue
+            # Only what is the chunk's own: its line break is read together.
+            piece = min(left - 2, filled - at)
+            if piece > 0:
+                body += buffer[at : at + piece]
+                at, left = at + piece, left - piece
+            break
+        self._chunk_left = left
         del buffer[:at]
         if self._trailer:
-            end = buffer.find(b"\r\n\r\n")
-            self._check_head_size(len(buffer) if end < 0 else end)
-            if end >= 0:
-                _fields(bytes(buffer[2:end]).split(_CRLF) if end > 0 else [])
-                del buffer[: end + 4]
-                self.complete = True
+            self._read_trailer()
 
-    def _add(self, part: bytes) -> None:
-        self._size += len(part)
-        self._check_size(self._size)
-        self._parts.append(part)
+    def _check_chunk_line(self, at: int) -> None:
+        """Refuse a line that cannot become a chunk's size any more; otherwise there is more to come."""
+        if self._buffer.find(_CRLF, at) >= 0:
+            raise WireError("a chunk has no size")
+        if len(self._buffer) - at > _MAX_CHUNK_LINE_BYTES:
+            raise WireError("the line with a chunk's size is too large")
+
+    def _read_trailer(self) -> None:
+        buffer = self._buffer
+        end = buffer.find(b"\r\n\r\n", self._scanned)
+        self._check_head_size(len(buffer) if end < 0 else end)
+        self._scanned = max(0, len(buffer) - 3)
+        if end >= 0:
+            _fields(bytes(buffer[2:end]).split(_CRLF) if end > 0 else [])
+            del buffer[: end + 4]
+            self.complete = True
 
     def _check_size(self, size: int) -> None:
         if size > self._limit:
@@ -198,7 +306,21 @@ class Reader:
 
     def _check_head_size(self, size: int) -> None:
         if size > MAX_HEAD_BYTES:
-            raise WireError("the answer's head is too large")
+            raise WireError("the response's head is too large")
+
+
+def _other_protocol(start: bytes) -> NotHTTPError:
+    """Name the protocol by its first bytes, where it is one that is often met."""
+    # RFC 9113, section 3.4: a server's first frame is SETTINGS, of type 4, on stream 0.
+    if start[3:4] == b"\x04" and start[5:9] == bytes(4)[: len(start[5:9])] and start[:1] == b"\0":
+        return NotHTTPError(
+            "it sent a frame of HTTP/2", "This port takes HTTP/2 alone: call one that takes HTTP/1.1."
+        )
+    if start[:1] in (b"\x15", b"\x16") and start[1:2] == b"\x03":  # RFC 8446, section 5.1: alert or handshake
+        return NotHTTPError(
+            "it sent a TLS record", "This port speaks TLS: the gateway's URL must begin with https://."
+        )
+    return NotHTTPError("it does not speak HTTP/1.1", "Check the gateway's address and port.")
 
 
 def _fields(lines: list[bytes]) -> Fields:
@@ -206,6 +328,6 @@ def _fields(lines: list[bytes]) -> Fields:
     for line in lines:
         found = _FIELD.fullmatch(line)
         if found is None:
-            raise WireError("the answer's head has a line that is no field")
+            raise WireError("the response's head has a line that is no field")
         fields.append((found[1].lower(), found[2].strip(b" \t")))
     return fields
