@@ -8,6 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from meshpass._adapters.httpx_transport import (
+        AsyncTransport,
+        Transport,
+        async_httpx_transport,
+        httpx_transport,
+    )
     from meshpass._async_client import AsyncClient
     from meshpass._call.retry import RetryPolicy
     from meshpass._client import Client
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncClient",
+    "AsyncTransport",
     "BadResponse",
     "Client",
     "ConfigurationError",
@@ -67,12 +74,16 @@ __all__ = [
     "Token",
     "TokenRefused",
     "TokenSource",
+    "Transport",
     "UpstreamUnavailable",
+    "async_httpx_transport",
+    "httpx_transport",
     "settings_problems",
 ]
 
 _MODULES = {
     "AsyncClient": "_async_client",
+    "AsyncTransport": "_adapters.httpx_transport",
     "Client": "_client",
     "Deadline": "_deadline",
     "GoogleIDToken": "_tokens.google.id_token",
@@ -86,6 +97,9 @@ _MODULES = {
     "SignedJWT": "_tokens.signed_jwt",
     "Token": "_token",
     "TokenSource": "_token",
+    "Transport": "_adapters.httpx_transport",
+    "async_httpx_transport": "_adapters.httpx_transport",
+    "httpx_transport": "_adapters.httpx_transport",
     "settings_problems": "_settings",
 }
 

@@ -1,7 +1,7 @@
 """One call as a plan without I/O: what to do next, given what came of the last step.
 
 `plan` yields steps and is sent their outcomes. It holds every decision: when to get a token, when to send and to
-wait, what a response means, when to give up. The two clients only carry the steps out.
+wait, what an answer means, when to give up. The two clients only carry the steps out.
 """
 
 import logging
@@ -42,7 +42,7 @@ def plan(state: ClientState, call: Call) -> Plan:
     with None. A `MeshError` that a step raised is thrown in, and so is a `TimeoutError` when its time was up.
 
     Returns:
-        The service's own response.
+        The service's own answer.
 
     Raises:
         MeshError: as `Client.request`.
@@ -125,7 +125,7 @@ def _send(
     state: ClientState, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
 ) -> "Generator[Attempt | RunHooks | Work, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
     service, url = state.service, state.service.origin.url + request.target
-    cookie = state.cookies.header_for(url)
+    cookie = state.cookies.header_for(url) if call.cookies else None
     attempt = begin_attempt(service, request, state.bearer.header(token), cookie, fresh=fresh)
     hooks = service.event_hooks
     if hooks and hooks.get("request"):
@@ -148,7 +148,7 @@ def _send(
             result = timed_out(service, request.limit_s, attempt.phase)
         observed.end(result)
     if not isinstance(result, MeshError):
-        if lines:
+        if lines and call.cookies:
             state.cookies.keep(url, lines)
         if hooks and hooks.get("response"):
             yield RunHooks(hooks["response"], result)
