@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         async_httpx_transport,
         httpx_transport,
     )
+    from meshpass._adapters.requests_adapter import RequestsAdapter, requests_adapter
     from meshpass._async_client import AsyncClient
     from meshpass._call.retry import RetryPolicy
     from meshpass._client import Client
@@ -65,6 +66,7 @@ __all__ = [
     "NoRoute",
     "NotAllowed",
     "RequestRefused",
+    "RequestsAdapter",
     "RequestsAuth",
     "RetryPolicy",
     "SecretManagerKey",
@@ -78,6 +80,7 @@ __all__ = [
     "UpstreamUnavailable",
     "async_httpx_transport",
     "httpx_transport",
+    "requests_adapter",
     "settings_problems",
 ]
 
@@ -90,6 +93,7 @@ _MODULES = {
     "IdentityOrigin": "_tokens.google.origin",
     "KMSKey": "_tokens.kms",
     "KeyFile": "_tokens.key_sources",
+    "RequestsAdapter": "_adapters.requests_adapter",
     "RequestsAuth": "_tokens.requests_auth",
     "RetryPolicy": "_call.retry",
     "SecretManagerKey": "_tokens.key_sources",
@@ -100,6 +104,7 @@ _MODULES = {
     "Transport": "_adapters.httpx_transport",
     "async_httpx_transport": "_adapters.httpx_transport",
     "httpx_transport": "_adapters.httpx_transport",
+    "requests_adapter": "_adapters.requests_adapter",
     "settings_problems": "_settings",
 }
 

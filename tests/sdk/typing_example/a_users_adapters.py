@@ -4,6 +4,7 @@ from typing import assert_type
 
 import httpx
 import meshpass
+import requests
 
 ORIGIN = "https://user-profile.internal"
 
@@ -15,7 +16,8 @@ def plain(source: meshpass.TokenSource) -> httpx.Response:
     assert_type(transport, meshpass.Transport)
     with httpx.Client(transport=transport, base_url=ORIGIN, timeout=None) as client:
         client.get("/")
-    with meshpass.Client.from_env() as client, httpx.Client(transport=meshpass.Transport(client)) as other:
+    mesh = meshpass.Client.from_env()
+    with httpx.Client(transport=meshpass.Transport(mesh)) as other:
         other.get(ORIGIN)
     with httpx.Client(transport=meshpass.Transport.from_env(timeout_s=5), base_url=ORIGIN) as third:
         return third.get("/")
@@ -26,6 +28,14 @@ async def plain_async(source: meshpass.TokenSource) -> httpx.Response:
     assert_type(transport, meshpass.AsyncTransport)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         await client.get("/")
-    async with meshpass.AsyncClient.from_env() as client:
-        async with httpx.AsyncClient(transport=meshpass.AsyncTransport(client), base_url=ORIGIN) as other:
-            return await other.get("/")
+    mesh = meshpass.AsyncClient.from_env()
+    async with httpx.AsyncClient(transport=meshpass.AsyncTransport(mesh), base_url=ORIGIN) as other:
+        return await other.get("/")
+
+
+def plain_requests(source: meshpass.TokenSource) -> requests.Response:
+    adapter = meshpass.requests_adapter(ORIGIN, auth=source, address="10.0.0.5:443")
+    assert_type(adapter, meshpass.RequestsAdapter)
+    with requests.Session() as session:
+        session.mount(f"{ORIGIN}/", adapter)
+        return session.get(f"{ORIGIN}/")
