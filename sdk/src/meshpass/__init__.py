@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from meshpass._adapters.grpc_channels import grpc_aio_channel, grpc_channel
+    from meshpass._adapters.grpc_credentials import grpc_call_credentials
     from meshpass._adapters.httpx_transport import (
         AsyncTransport,
         Transport,
@@ -79,6 +81,9 @@ __all__ = [
     "Transport",
     "UpstreamUnavailable",
     "async_httpx_transport",
+    "grpc_aio_channel",
+    "grpc_call_credentials",
+    "grpc_channel",
     "httpx_transport",
     "requests_adapter",
     "settings_problems",
@@ -103,6 +108,9 @@ _MODULES = {
     "TokenSource": "_token",
     "Transport": "_adapters.httpx_transport",
     "async_httpx_transport": "_adapters.httpx_transport",
+    "grpc_aio_channel": "_adapters.grpc_channels",
+    "grpc_call_credentials": "_adapters.grpc_credentials",
+    "grpc_channel": "_adapters.grpc_channels",
     "httpx_transport": "_adapters.httpx_transport",
     "requests_adapter": "_adapters.requests_adapter",
     "settings_problems": "_settings",

@@ -39,3 +39,12 @@ def plain_requests(source: meshpass.TokenSource) -> requests.Response:
     with requests.Session() as session:
         session.mount(f"{ORIGIN}/", adapter)
         return session.get(f"{ORIGIN}/")
+
+
+def channels(source: meshpass.TokenSource) -> None:
+    meshpass.grpc_channel(
+        ORIGIN, auth=source, address="10.0.0.5:443", grpc_options=[("grpc.keepalive_time_ms", 1)]
+    )
+    meshpass.grpc_channel(meshpass.Client.from_env())
+    meshpass.grpc_aio_channel(ORIGIN, auth=source, address="10.0.0.5:443")
+    meshpass.grpc_call_credentials(source, base_url=ORIGIN)
