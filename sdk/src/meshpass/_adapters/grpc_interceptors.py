@@ -1,6 +1,5 @@
 """What a channel does around each call: a token over plaintext, and no refused token twice."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,6 @@ class _AioInterceptor:
     def __init__(self, source: "TokenSource | None", tokens: "CallTokens") -> None:
         self._source = source
         self._tokens = tokens
-        self._looking: set[asyncio.Task[None]] = set()
 
     async def _intercept(self, continuation: Continuation, details: Details, request: object) -> object:
         token = await self._source.atoken() if self._source is not None else None
@@ -80,13 +78,7 @@ class _AioInterceptor:
         return call
 
     def _ended(self, call: grpc.aio.Call) -> None:
-        # The code of a call that has ended is there at once, but asking for it is a coroutine.
-        task = asyncio.ensure_future(self._look(call))
-        self._looking.add(task)
-        task.add_done_callback(self._looking.discard)
-
-    async def _look(self, call: grpc.aio.Call) -> None:
-        if await call.code() is grpc.StatusCode.UNAUTHENTICATED:
+        if _code_of(call) is grpc.StatusCode.UNAUTHENTICATED:
             self._tokens.refused()
 
 
@@ -112,6 +104,18 @@ class AioStreamStream(_AioInterceptor, grpc.aio.StreamStreamClientInterceptor): 
     """Interceptor of calls with many requests and many responses."""
 
     intercept_stream_stream = _AioInterceptor._intercept  # noqa: SLF001
+
+
+def _code_of(call: grpc.aio.Call) -> grpc.StatusCode | None:
+    """Return the code of a call that has ended, before the caller sees it: a task of its own would come after that."""
+    asking = call.code()
+    try:
+        asking.send(None)
+    except StopIteration as found:
+        code: grpc.StatusCode = found.value
+        return code
+    asking.close()
+    return None
 
 
 def _aio_metadata(pairs: list[tuple[str, str]]) -> grpc.aio.Metadata:
