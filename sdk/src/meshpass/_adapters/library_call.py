@@ -1,6 +1,7 @@
 """A request of another library, checked and turned into a call of a client."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from meshpass._call.path import check_target
@@ -109,6 +110,8 @@ def _check_origin(service: "Service", origin: tuple[str, str, int | None]) -> No
 
 def _check_host(service: "Service", value: str) -> None:
     own = service.origin
+    if value == own.host and own.port in (80, 443):
+        return
     host = value.lower()
     if host != own.url.partition("://")[2] and host != f"{own.host}:{own.port}":
         raise InvalidRequest(
@@ -128,6 +131,8 @@ def _own_authorization(header: str | None) -> str:
     return header
 
 
+# A library offers the same codings on each request.
+@lru_cache(maxsize=64)
 def _decodable(codings: str) -> str:
     # A library offers what it decodes itself; here the client decodes, within its limits.
     kept = [part.strip() for part in codings.split(",") if part.partition(";")[0].strip() in _DECODED]
