@@ -5,6 +5,7 @@ import asyncio
 import gzip
 import itertools
 import pickle
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -449,3 +450,10 @@ def test_a_combined_error_is_a_copy_of_one_class_and_survives_pickling() -> None
     assert isinstance(again, meshpass.NotAllowed)
     assert (str(again), again.status, again.claims, again.attempts) == (str(error), 403, {"iss": "i"}, 2)
     assert names_for(meshpass.MeshError("x", code="new")).httpx == "TransportError"
+
+
+def test_the_page_says_which_errors_each_error_is() -> None:
+    page = (Path(__file__).parents[2] / "docs/sdk-adapters.md").read_text()
+    rows = re.findall(r"^\| .*`.* \| `(\w+)` \| `(\w+)` \|$", page, re.MULTILINE)
+
+    assert {(names.httpx, names.requests) for names in NAMES.values()} == set(rows)
