@@ -11,6 +11,7 @@ from meshpass._call.request import Attempt, Call, begin_attempt, prepare
 from meshpass._call.response import RawResponse
 from meshpass._call.service import Service, make_service
 from meshpass._http.async_pool import AsyncConnectionPool
+from meshpass._http.tls import TLSContext
 
 from bench import caller, http2_prototype, server, tls_gateway
 from bench.async_calls import IN_FLIGHT, no_search_for_sniffio
@@ -86,7 +87,7 @@ class _Bench:
         return float(httpx.get(url, trust_env=False).text.rpartition(": ")[2])
 
     async def _http1(self, stack: AsyncExitStack) -> Get:
-        pool = AsyncConnectionPool(self._service, self._context())
+        pool = AsyncConnectionPool(self._service, TLSContext(self._service, self._context()))
         stack.push_async_callback(pool.aclose)
 
         async def get() -> tuple[int, bytes]:
@@ -120,9 +121,7 @@ class _Bench:
         return get
 
     def _context(self) -> ssl.SSLContext:
-        context = self._service.ssl_context()
-        assert context is not None
-        return context
+        return ssl.create_default_context(cafile=self._gateway.ca_file)
 
     def _attempt(self) -> Attempt:
         request = prepare(self._service, Call("GET", "/profile/{user_id}", {"user_id": "u-1001"}))
@@ -132,7 +131,7 @@ class _Bench:
 def _result(found: object) -> tuple[int, bytes]:
     if not isinstance(found, RawResponse):
         raise BenchError(f"a call failed: {found}")
-    return found.status, bytes(found.body)
+    return found.status, found.content
 
 
 async def _all(get: Get, calls: int) -> list[float]:

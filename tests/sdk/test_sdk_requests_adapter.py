@@ -4,6 +4,7 @@ import gzip
 import itertools
 import pickle
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -150,6 +151,38 @@ def test_a_body_is_decoded_within_the_limit_and_can_be_iterated(over: Over, serv
         over(server.address, max_response_bytes=4000).get(f"{ORIGIN}/")
 
 
+def test_a_response_can_be_streamed(raw_server: RawServer, over: Over) -> None:
+    arrived = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+        assert arrived.wait(20)
+        connection.sendall(b"cd")
+        silent(connection)
+
+    with over(raw_server(serve), timeout_s=30).get(f"{ORIGIN}/", stream=True) as response:
+        parts = response.iter_content(2)
+        # The rest is sent only after this part was read.
+        assert next(parts) == b"ab"
+        arrived.set()
+        assert list(parts) == [b"cd"]
+
+
+def test_a_body_that_fails_while_it_is_streamed_is_an_error_of_both(
+    over: Over, raw_server: RawServer
+) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab")
+        silent(connection)
+
+    with over(raw_server(serve), timeout_s=0.3).get(f"{ORIGIN}/", stream=True) as response:
+        with pytest.raises(requests.ReadTimeout) as failed:
+            _ = response.content
+        assert isinstance(failed.value, meshpass.MeshTimeout)
+
+
 def test_bodies_of_every_kind_are_sent(over: Over, server: Server, tmp_path: Path) -> None:
     session = over(server.address)
     file = tmp_path / "f"
@@ -209,8 +242,8 @@ def test_no_connection_is_an_error_of_requests(over: Over) -> None:
     ("timeout_s", "timeout"), [(10.0, 0.2), (0.2, 10), (0.2, None), (10.0, (5, 0.2)), (0.2, (5, None))]
 )
 def test_the_smaller_of_both_limits_counts_for_the_whole_call(
-    over: Over,
     raw_server: RawServer,
+    over: Over,
     timeout_s: float,
     timeout: Any,  # noqa: ANN401
 ) -> None:

@@ -1,7 +1,7 @@
 """The client behind an adapter: the caller's own, or one that is made for the adapter."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshpass._errors import ConfigurationError
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from meshpass._call.service import ClientOptions
     from meshpass._token import TokenSource
 
-C = TypeVar("C", bound="BaseClient[object]")
+C = TypeVar("C", bound="BaseClient")
 
 
 def client_for(
@@ -29,7 +29,10 @@ def client_for(
     if isinstance(service, str):
         if auth is None:
             raise ConfigurationError("auth is missing: name where the caller's token comes from.")
-        return kind(service, auth=auth, address=address, ca_file=ca_file, **options), True
+        # A client checks the keywords itself.
+        build: Any = kind
+        made: C = build(service, auth=auth, address=address, ca_file=ca_file, **options)
+        return made, True
     if not isinstance(service, kind):
         raise ConfigurationError(
             f"The first argument is a {type(service).__name__}; "

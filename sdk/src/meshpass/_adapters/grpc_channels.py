@@ -16,6 +16,8 @@ from meshpass._async_client import AsyncClient
 from meshpass._call.service import ClientOptions
 from meshpass._client import Client
 from meshpass._errors import ConfigurationError
+from meshpass._http.client_certificate import ClientCertificate
+from meshpass._http.tls import build_context
 
 if TYPE_CHECKING:
     from meshpass._call.service import Service
@@ -120,34 +122,16 @@ def _arguments(service: "Service", given: Options) -> list[tuple[str, object]]:
 
 
 def _credentials(service: "Service", tokens: CallTokens) -> grpc.ChannelCredentials:
-    chain, key = _client_cert(service)
-    tls = grpc.ssl_channel_credentials(_authorities(service), key, chain)
-    return grpc.composite_channel_credentials(tls, grpc.metadata_call_credentials(tokens, name="meshpass"))
-
-
-def _authorities(service: "Service") -> bytes | None:
-    # Checks the files with the words that the clients have for them.
-    context = service.ssl_context()
+    given = service.client_cert
+    certificate = None if given is None else ClientCertificate(given)
+    # Checks the files, with the words that the clients have for them.
+    context = build_context(service, certificate)
     if service.ca_file is not None:
-        return service.ca_file.read_bytes()
-    # gRPC brings CAs of its own; the clients trust the system's, and so do the channels.
-    found = context.get_ca_certs(binary_form=True) if context is not None else []
-    return "".join(ssl.DER_cert_to_PEM_cert(certificate) for certificate in found).encode() or None
-
-
-def _client_cert(service: "Service") -> tuple[bytes | None, bytes | None]:
-    if service.client_cert is None:
-        return None, None
-    chain, key, *password = service.client_cert
-    pem = Path(key).read_bytes()
-    if password:
-        from cryptography.hazmat.primitives.serialization import (
-            Encoding,
-            NoEncryption,
-            PrivateFormat,
-            load_pem_private_key,
-        )
-
-        plain = load_pem_private_key(pem, password[0].encode())
-        pem = plain.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Path(chain).read_bytes(), pem
+        authorities = service.ca_file.read_bytes()
+    else:
+        # gRPC brings CAs of its own; the clients trust the system's, and so do the channels.
+        found = context.get_ca_certs(binary_form=True)
+        authorities = "".join(ssl.DER_cert_to_PEM_cert(each) for each in found).encode()
+    chain, key = (None, None) if certificate is None else certificate.pem()
+    tls = grpc.ssl_channel_credentials(authorities or None, key, chain)
+    return grpc.composite_channel_credentials(tls, grpc.metadata_call_credentials(tokens, name="meshpass"))

@@ -1,17 +1,20 @@
 """Transports of httpx: a plain `httpx.Client` or `httpx.AsyncClient` calls a service in the mesh."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import httpx
 
 from meshpass._adapters.adapter_client import client_for
-from meshpass._adapters.library_call import check_header_name, make_call
+from meshpass._adapters.library_call import check_header_name, length_of, make_call
 from meshpass._adapters.library_errors import combined, names_for
 from meshpass._async_client import AsyncClient
+from meshpass._call.body import RequestBody
 from meshpass._call.response import Response
 from meshpass._call.service import ClientOptions
+from meshpass._call.streamed_response import StreamedResponse
 from meshpass._client import Client
 from meshpass._errors import MeshError
 
@@ -92,8 +95,8 @@ class Transport(httpx.BaseTransport):
         """
         client = self._client
         try:
-            call = _call(client._service, request, _content(request), self._authorization_header)  # noqa: SLF001
-            return _response(call, client._run(call))  # noqa: SLF001
+            call = _call(client._service, request, self._authorization_header)  # noqa: SLF001
+            return _response(request, client._run(call))  # noqa: SLF001
         except MeshError as exc:
             failure = _failure(exc, request)
         # Out of the `except` block, so that one error does not hang on the other.
@@ -154,9 +157,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """
         client = self._client
         try:
-            content = await _acontent(request)
-            call = _call(client._service, request, content, self._authorization_header)  # noqa: SLF001
-            return _response(call, await client._run(call))  # noqa: SLF001
+            call = _call(client._service, request, self._authorization_header)  # noqa: SLF001
+            return _response(request, await client._run(call))  # noqa: SLF001
         except MeshError as exc:
             failure = _failure(exc, request)
         # Out of the `except` block, so that one error does not hang on the other.
@@ -175,9 +177,66 @@ async_httpx_transport = AsyncTransport
 """`AsyncTransport` under the name of a function."""
 
 
-def _call(
-    service: "Service", request: httpx.Request, content: bytes | None, authorization_header: str | None
-) -> "Call":
+class WholeResponse(Response):
+    """A response whose body was read with its head, and is decoded already."""
+
+    def read(self) -> bytes:
+        """Return the body."""
+        self.is_closed = self.is_stream_consumed = True
+        return self.content
+
+    async def aread(self) -> bytes:
+        """Return the body."""
+        return self.read()
+
+
+class PartialResponse(StreamedResponse):
+    """A response whose body is still to be read; what goes wrong then is an error of httpx, too."""
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """Return the decoded body part by part; see `StreamedResponse.iter_bytes`."""
+        with _errors_for(self.request):
+            yield from super().iter_bytes(chunk_size)
+
+    async def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
+        """Return the decoded body part by part; see `StreamedResponse.iter_bytes`."""
+        with _errors_for(self.request):
+            async for part in super().aiter_bytes(chunk_size):
+                yield part
+
+
+class _Parts(httpx.SyncByteStream):
+    """The body as it comes in."""
+
+    def __init__(self, stream: httpx.SyncByteStream, request: httpx.Request) -> None:
+        self._stream = stream
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _errors_for(self._request):
+            yield from self._stream
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncParts(httpx.AsyncByteStream):
+    """The body as it comes in."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, request: httpx.Request) -> None:
+        self._stream = stream
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _errors_for(self._request):
+            async for part in self._stream:
+                yield part
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _call(service: "Service", request: httpx.Request, authorization_header: str | None) -> "Call":
     url, extensions = request.url, request.extensions
     target: bytes = extensions.get("target", url.raw_path)
     return make_call(
@@ -187,45 +246,46 @@ def _call(
         # Every byte has a character in Latin-1, and the checks refuse what is not ASCII.
         target.decode("latin-1"),
         [(name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
-        content,
+        _content(request),
         extensions.get("timeout", {}).get("read"),
         authorization_header,
+        stream=True,
     )
 
 
-def _content(request: httpx.Request) -> bytes | None:
-    return request.read()
+def _content(request: httpx.Request) -> bytes | RequestBody:
+    stream = request.stream
+    if isinstance(stream, httpx.ByteStream):
+        return request.read()
+    return RequestBody(lambda: stream, length=length_of(request.headers), replayable=False)
 
 
-async def _acontent(request: httpx.Request) -> bytes | None:
-    return await request.aread()
+def _response(request: httpx.Request, received: httpx.Response) -> httpx.Response:
+    """Return the response as httpx takes it from a transport.
 
-
-class WholeResponse(Response):
-    """A response that is read already, and that httpx and what wraps its transports may read in any way."""
-
-    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Return the body in parts; it has no content coding any more."""
-        return self.iter_bytes(chunk_size)
-
-    def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """Return the body in parts; see `iter_raw`."""
-        return self.aiter_bytes(chunk_size)
-
-
-def _response(call: "Call", received: httpx.Response) -> httpx.Response:
-    """Return the response as httpx takes it from a transport."""
-    content = received.content
-    if "content-encoding" in received.headers and call.method != "HEAD":
-        # The body is decoded already, within the client's limit: httpx would have none.
-        del received.headers["content-encoding"]
-        received.headers["content-length"] = str(len(content))
-    received.stream = httpx.ByteStream(content)
+    What the plan made is reused: another object and another read would cost a tenth of the call.
+    """
     received.extensions = {"http_version": b"HTTP/1.1"}
-    received._num_bytes_downloaded = len(content)  # noqa: SLF001
-    # What the plan made is reused: another object and another read would cost a tenth of the call.
-    received.__class__ = WholeResponse
+    if isinstance(received, StreamedResponse):
+        received.__class__ = PartialResponse
+        if isinstance(received.stream, httpx.AsyncByteStream):
+            received.stream = _AsyncParts(received.stream, request)
+        elif isinstance(received.stream, httpx.SyncByteStream):
+            received.stream = _Parts(received.stream, request)
+    else:
+        received.__class__ = WholeResponse
     return received
+
+
+@contextmanager
+def _errors_for(request: httpx.Request) -> Iterator[None]:
+    failure: MeshError | None = None
+    try:
+        yield
+    except MeshError as exc:
+        failure = exc
+    if failure is not None:
+        raise failure if isinstance(failure, httpx.RequestError) else _failure(failure, request)
 
 
 def _failure(error: MeshError, request: httpx.Request) -> MeshError:

@@ -1,6 +1,6 @@
 """A request of another library, checked and turned into a call of a client."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from meshpass._call.request import Call
 from meshpass._errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
+    from meshpass._call.body import RequestBody
     from meshpass._call.service import Service
 
 TEMPLATE = "/{+path}"
@@ -30,9 +31,11 @@ def make_call(
     origin: tuple[str, str, int | None],
     target: str,
     headers: Iterable[tuple[str, str]],
-    content: bytes | None,
+    content: "bytes | RequestBody | None",
     read_timeout_s: float | None,
     authorization_header: str | None,
+    *,
+    stream: bool,
 ) -> Call:
     """Check a request and return it as a call.
 
@@ -45,6 +48,7 @@ def make_call(
         content: The body.
         read_timeout_s: The library's limit; the service's own counts where it is smaller.
         authorization_header: The header that takes the caller's own Authorization; None refuses one.
+        stream: Whether the response's body is read while it comes in.
 
     Raises:
         InvalidRequest: it goes to another origin, or cannot be sent safely as written; nothing was sent.
@@ -73,9 +77,20 @@ def make_call(
         headers=sent,
         content=content or None,
         timeout=limit_s,
-        target=check_target(target),
+        target=_within(service, check_target(target)),
         cookies=False,
+        stream=stream,
     )
+
+
+def length_of(headers: Mapping[str, str]) -> int | None:
+    """Return what a library says of the length of a body that it sends in parts; None where it does not say.
+
+    Args:
+        headers: The request's, looked up in any case.
+    """
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
 
 
 def check_header_name(name: str | None) -> str | None:
@@ -106,6 +121,17 @@ def _check_origin(service: "Service", origin: tuple[str, str, int | None]) -> No
             service=service.name,
             hint="Use another client for it, and follow no redirect to other hosts.",
         )
+
+
+def _within(service: "Service", target: str) -> str:
+    base = service.base_path
+    if base and target != base and not target.startswith((f"{base}/", f"{base}?")):
+        raise InvalidRequest(
+            f"The path is not below {base}, the base path of this transport's service.",
+            service=service.name,
+            hint="Write the whole path, base path included.",
+        )
+    return target
 
 
 def _check_host(service: "Service", value: str) -> None:

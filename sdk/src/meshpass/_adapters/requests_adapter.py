@@ -1,7 +1,6 @@
 """An adapter of `requests`: a plain `requests.Session` calls a service in the mesh."""
 
-import io
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +14,9 @@ from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from meshpass._adapters.adapter_client import client_for
-from meshpass._adapters.library_call import check_header_name, make_call
+from meshpass._adapters.library_call import check_header_name, length_of, make_call
 from meshpass._adapters.library_errors import combined, names_for
+from meshpass._call.body import RequestBody
 from meshpass._call.service import ClientOptions
 from meshpass._client import Client
 from meshpass._errors import InvalidRequest, MeshError
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from meshpass._call.request import Call
     from meshpass._call.service import Service
     from meshpass._token import TokenSource
+
+
+_READ_BYTES = 64 * 1024
 
 
 class RequestsAdapter(BaseAdapter):
@@ -105,15 +108,14 @@ class RequestsAdapter(BaseAdapter):
         """
         client = self._client
         try:
-            call = _call(client._service, request, timeout, self._authorization_header)  # noqa: SLF001
+            call = _call(client._service, request, timeout, self._authorization_header, stream=stream)  # noqa: SLF001
             received = client._run(call)  # noqa: SLF001
         except MeshError as exc:
             failure = exc
         else:
             return self._response(call, request, received)
         # Out of the `except` block, so that one error does not hang on the other.
-        base: type[Exception] = getattr(requests.exceptions, names_for(failure).requests)
-        raise combined(failure, base, request)
+        raise _failure(failure, request)
 
     def close(self) -> None:
         """Close the connections, unless they are those of a client that was given."""
@@ -123,11 +125,11 @@ class RequestsAdapter(BaseAdapter):
     def _response(
         self, call: "Call", request: requests.PreparedRequest, received: "httpx.Response"
     ) -> requests.Response:
-        content, headers = received.content, HTTPHeaderDict(received.headers.multi_items())
+        headers = HTTPHeaderDict(received.headers.multi_items())
         if "content-encoding" in headers and call.method != "HEAD":
-            # The body is decoded already, within the client's limit: urllib3 would have none.
+            # The client decodes the body, within its limit: urllib3 would have none.
             del headers["content-encoding"]
-            headers["content-length"] = str(len(content))
+            headers.discard("content-length")
         response = requests.Response()
         response.status_code = received.status_code
         response.reason = received.reason_phrase
@@ -137,17 +139,84 @@ class RequestsAdapter(BaseAdapter):
         response.request = request
         # What `auth` hooks send a request again with; the library's types name its own adapter alone.
         response.connection = self  # type: ignore[assignment]
-        response.raw = HTTPResponse(
-            io.BytesIO(content),
+        response.raw = DecodedBody(received, headers, request, call.method)
+        requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
+        return response
+
+
+class DecodedBody(HTTPResponse):
+    """The body of a response as `requests` reads it: decoded, and with errors that are errors of `requests`.
+
+    urllib3 would turn these errors into its own.
+
+    Args:
+        received: The response of the call.
+        headers: Its headers, without a content coding.
+        request: What it answers.
+        method: The request's method.
+    """
+
+    def __init__(
+        self,
+        received: "httpx.Response",
+        headers: HTTPHeaderDict,
+        request: requests.PreparedRequest,
+        method: str,
+    ) -> None:
+        super().__init__(
+            b"",
             headers,
             received.status_code,
             reason=received.reason_phrase,
             preload_content=False,
             original_response=_head(headers),  # type: ignore[arg-type]
-            request_method=call.method,
+            request_method=method,
         )
-        requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
-        return response
+        self._received = received
+        self._request = request
+        self._parts: Iterator[bytes] | None = None
+        self._unread = bytearray()
+
+    def stream(
+        self, amt: int | None = 2**16, decode_content: bool | None = None
+    ) -> Generator[bytes, None, None]:
+        """Return the body in parts of this size."""
+        while part := self.read(amt):
+            yield part
+
+    def read(
+        self,
+        amt: int | None = None,
+        decode_content: bool | None = None,
+        cache_content: bool = False,
+    ) -> bytes:
+        """Return so many bytes of the body, fewer at its end; all of it when None."""
+        if self._parts is None:
+            self._parts = self._received.iter_bytes()
+        failure: MeshError | None = None
+        try:
+            while amt is None or amt < 0 or len(self._unread) < amt:
+                part = next(self._parts, None)
+                if part is None:
+                    break
+                self._unread += part
+        except MeshError as exc:
+            failure = exc
+        if failure is not None:
+            raise _failure(failure, self._request)
+        end = len(self._unread) if amt is None or amt < 0 else amt
+        found = bytes(self._unread[:end])
+        del self._unread[:end]
+        return found
+
+    def close(self) -> None:
+        """Close the response; a connection that still has parts of it is closed as well."""
+        self._received.close()
+        super().close()
+
+    def release_conn(self) -> None:
+        """Close the response: its connection is the client's, and goes back there at the body's end."""
+        self._received.close()
 
 
 requests_adapter = RequestsAdapter
@@ -159,6 +228,8 @@ def _call(
     request: requests.PreparedRequest,
     timeout: "float | tuple[float | None, float | None] | None",
     authorization_header: str | None,
+    *,
+    stream: bool,
 ) -> "Call":
     try:
         url = urlsplit(request.url or "")
@@ -174,26 +245,31 @@ def _call(
         origin,
         request.path_url,
         [(_text(name).lower(), _text(value)) for name, value in request.headers.items()],
-        _content(request.body),
+        _content(request),
         read_timeout_s,
         authorization_header,
+        stream=stream,
     )
 
 
-def _content(body: object) -> bytes | None:
+def _content(request: requests.PreparedRequest) -> bytes | RequestBody | None:
+    body: object = request.body
     if body is None or isinstance(body, bytes):
         return body
     if isinstance(body, str):
         return body.encode()
+    length = length_of({name.lower(): _text(value) for name, value in request.headers.items()})
     if hasattr(body, "read"):
-        return bytes(body.read())
-    try:
-        parts = [part.encode() if isinstance(part, str) else bytes(part) for part in body]  # type: ignore[attr-defined]
-    except TypeError:
-        parts = None
-    if parts is None:
-        raise InvalidRequest(f"The body is of type {type(body).__name__}, which cannot be sent.")
-    return b"".join(parts)
+        read: Callable[[int], bytes] = body.read
+        return RequestBody(lambda: iter(lambda: read(_READ_BYTES), b""), length=length, replayable=False)
+    if isinstance(body, Iterable):
+        return RequestBody(lambda: body, length=length, replayable=False)
+    raise InvalidRequest(f"The body is of type {type(body).__name__}, which cannot be sent.")
+
+
+def _failure(error: MeshError, request: requests.PreparedRequest) -> MeshError:
+    base: type[Exception] = getattr(requests.exceptions, names_for(error).requests)
+    return combined(error, base, request)
 
 
 def _text(value: str | bytes) -> str:

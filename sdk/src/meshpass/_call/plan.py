@@ -1,7 +1,7 @@
 """One call as a plan without I/O: what to do next, given what came of the last step.
 
 `plan` yields steps and is sent their outcomes. It holds every decision: when to get a token, when to send and to
-wait, what an answer means, when to give up. The two clients only carry the steps out.
+wait, what a response means, when to give up. The two clients only carry the steps out.
 """
 
 import logging
@@ -42,7 +42,7 @@ def plan(state: ClientState, call: Call) -> Plan:
     with None. A `MeshError` that a step raised is thrown in, and so is a `TimeoutError` when its time was up.
 
     Returns:
-        The service's own answer.
+        The service's own response.
 
     Raises:
         MeshError: as `Client.request`.
