@@ -460,6 +460,28 @@ def test_a_body_that_fails_after_its_head_is_an_error_of_both(
     assert failed.value.request.url == f"{ORIGIN}/"  # type: ignore[attr-defined]
 
 
+def test_a_raw_body_that_fails_is_an_error_of_both(raw_server: RawServer, auth: meshpass.SignedJWT) -> None:
+    address = raw_server(in_pieces(b"content-length: 9", b"ab"))
+    with httpx.Client(
+        transport=meshpass.Transport(ORIGIN, auth=auth, address=address, timeout_s=0.3)
+    ) as plain:
+        with plain.stream("GET", f"{ORIGIN}/") as response, pytest.raises(httpx.ReadTimeout) as failed:
+            list(response.iter_raw())
+        assert isinstance(failed.value, meshpass.MeshTimeout)
+
+    async def stream() -> None:
+        transport = meshpass.AsyncTransport(ORIGIN, auth=auth, address=address, timeout_s=0.3)
+        async with (
+            httpx.AsyncClient(transport=transport) as client,
+            client.stream("GET", f"{ORIGIN}/") as response,
+        ):
+            _ = [part async for part in response.aiter_raw()]
+
+    with pytest.raises(httpx.ReadTimeout) as failed:
+        asyncio.run(stream())
+    assert isinstance(failed.value, meshpass.MeshTimeout)
+
+
 def test_what_the_body_of_a_request_raises_leaves_the_call_as_it_is(
     auth: meshpass.SignedJWT, server: Server
 ) -> None:
