@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+# First, for its message where grpcio is missing.
+from meshpass._adapters.grpc_credentials import CallTokens  # isort: split
+
 import grpc
 import grpc.aio
 
 from meshpass._adapters.adapter_client import client_for
-from meshpass._adapters.grpc_credentials import CallTokens
 from meshpass._adapters.grpc_interceptors import aio_interceptors, interceptor
 from meshpass._address import is_ip
 from meshpass._async_client import AsyncClient
