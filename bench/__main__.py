@@ -20,6 +20,8 @@ BENCHES = {
     ),
     "call": ("bench.calls", "one blocking call after the other on a warm connection"),
     "async-call": ("bench.async_calls", "asyncio calls, 64 in flight"),
+    "adapters": ("bench.adapters", "httpx and requests over the mesh against the SDK's own clients"),
+    "http2": ("bench.http2", "calls over HTTP/2 and HTTP/1.1 through a real Envoy with TLS"),
     "token": ("bench.tokens", "a cached token against signing one each time"),
     "boot": (
         "bench.boot",

@@ -42,7 +42,7 @@ def run(effort: Effort) -> Iterator[Comparison]:
             clients = runner.run(_clients(stack, address))
             yield compare(
                 f"async-call: {calls} calls a round, {IN_FLIGHT} in flight, per call",
-                [Contender(name, _measure(runner, get, calls)) for name, get in clients.items()],
+                [Contender(name, measuring(runner, get, calls)) for name, get in clients.items()],
                 rounds=effort.rounds(9),
                 setup=_SETUP,
                 peer="httpx.AsyncClient",
@@ -109,7 +109,9 @@ async def _clients(stack: AsyncExitStack, address: str) -> dict[str, Get]:
     }
 
 
-def _measure(runner: asyncio.Runner, get: Get, calls: int) -> Callable[[], Sample]:
+def measuring(runner: asyncio.Runner, get: Get, calls: int) -> Callable[[], Sample]:
+    """Return what makes so many calls, 64 in flight, and measures them."""
+
     async def caller_of(share: Iterator[None], taken_ms: list[float]) -> None:
         for _ in share:
             began = time.perf_counter()

@@ -70,14 +70,16 @@ def run(effort: Effort) -> Iterator[Comparison]:
         ]
         yield compare(
             f"call: {calls} calls a round, one after the other, per call",
-            [Contender(name, _measure(get, calls)) for name, get in contenders],
+            [Contender(name, measuring(get, calls)) for name, get in contenders],
             rounds=effort.rounds(11),
             setup=_SETUP,
             peer="httpx.Client",
         )
 
 
-def _measure(get: Get, calls: int) -> Callable[[], Sample]:
+def measuring(get: Get, calls: int) -> Callable[[], Sample]:
+    """Return what makes so many calls, one after the other, and measures them."""
+
     def measure() -> Sample:
         taken_us = []
         cpu_s = time.process_time()

@@ -45,6 +45,13 @@ def _entry(package: str, name: str, value: object, shown: dict[object, str]) -> 
             else f"`{name} = {_plain(str(value))}`\n"
         )
         return
+    if (
+        isinstance(value, type)
+        and value.__name__ != name
+        and hasattr(module := importlib.import_module(package), value.__name__)
+    ):
+        yield f"Another name of `{module.__name__}.{value.__name__}`.\n"
+        return
     is_protocol = getattr(value, "_is_protocol", False)
     if not is_protocol:
         yield _signature(name, value)

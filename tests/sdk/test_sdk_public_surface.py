@@ -92,3 +92,12 @@ def test_an_error_survives_pickling_with_all_its_fields() -> None:
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
     assert str(pickle.loads(pickle.dumps(error))) == "No way. Look."
     assert pickle.loads(pickle.dumps(listed)).problems == listed.problems
+
+
+@pytest.mark.parametrize("name", ["grpc_channel", "grpc_aio_channel", "grpc_call_credentials"])
+def test_without_grpcio_its_names_say_what_to_install(name: str) -> None:
+    code = f"import sys\nsys.modules['grpc'] = None\nimport meshpass\nmeshpass.{name}"
+    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert ran.returncode == 1
+    assert 'needs grpcio. Run `pip install "./sdk[grpc]"`' in ran.stderr

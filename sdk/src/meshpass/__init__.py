@@ -8,6 +8,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from meshpass._adapters.grpc_channels import grpc_aio_channel, grpc_channel
+    from meshpass._adapters.grpc_credentials import grpc_call_credentials
+    from meshpass._adapters.httpx_transport import (
+        AsyncTransport,
+        Transport,
+        async_httpx_transport,
+        httpx_transport,
+    )
+    from meshpass._adapters.requests_adapter import RequestsAdapter, requests_adapter
     from meshpass._async_client import AsyncClient
     from meshpass._call.retry import RetryPolicy
     from meshpass._client import Client
@@ -40,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncClient",
+    "AsyncTransport",
     "BadResponse",
     "Client",
     "ConfigurationError",
@@ -58,6 +68,7 @@ __all__ = [
     "NoRoute",
     "NotAllowed",
     "RequestRefused",
+    "RequestsAdapter",
     "RequestsAuth",
     "RetryPolicy",
     "SecretManagerKey",
@@ -67,18 +78,27 @@ __all__ = [
     "Token",
     "TokenRefused",
     "TokenSource",
+    "Transport",
     "UpstreamUnavailable",
+    "async_httpx_transport",
+    "grpc_aio_channel",
+    "grpc_call_credentials",
+    "grpc_channel",
+    "httpx_transport",
+    "requests_adapter",
     "settings_problems",
 ]
 
 _MODULES = {
     "AsyncClient": "_async_client",
+    "AsyncTransport": "_adapters.httpx_transport",
     "Client": "_client",
     "Deadline": "_deadline",
     "GoogleIDToken": "_tokens.google.id_token",
     "IdentityOrigin": "_tokens.google.origin",
     "KMSKey": "_tokens.kms",
     "KeyFile": "_tokens.key_sources",
+    "RequestsAdapter": "_adapters.requests_adapter",
     "RequestsAuth": "_tokens.requests_auth",
     "RetryPolicy": "_call.retry",
     "SecretManagerKey": "_tokens.key_sources",
@@ -86,6 +106,13 @@ _MODULES = {
     "SignedJWT": "_tokens.signed_jwt",
     "Token": "_token",
     "TokenSource": "_token",
+    "Transport": "_adapters.httpx_transport",
+    "async_httpx_transport": "_adapters.httpx_transport",
+    "grpc_aio_channel": "_adapters.grpc_channels",
+    "grpc_call_credentials": "_adapters.grpc_credentials",
+    "grpc_channel": "_adapters.grpc_channels",
+    "httpx_transport": "_adapters.httpx_transport",
+    "requests_adapter": "_adapters.requests_adapter",
     "settings_problems": "_settings",
 }
 

@@ -5,6 +5,6 @@ def install_hint(extra: str) -> str:
     """Return the sentence that says how to install an extra.
 
     Args:
-        extra: `cli`, `google` or `secretmanager`.
+        extra: `cli`, `google`, `grpc` or `secretmanager`.
     """
     return f'Run `pip install "./sdk[{extra}]"` in a clone of the project.'

@@ -10,6 +10,11 @@ from meshpass._errors import InvalidPathValue, InvalidRequest
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # RFC 3986, section 3.3: pchar without percent-encoding, and the slash.
 _LITERAL = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")
+# RFC 3986, sections 3.3 and 3.4, and the characters that URL libraries leave as they are.
+_IN_PATH, _IN_QUERY, _ENCODED = r"[!$&-;=@-\[\]^_`a-z{|}~]*", r"[!\"$&-~]*", r"%[0-9A-Fa-f]{2}"
+_TARGET = re.compile(
+    rf"/(?!/){_IN_PATH}(?:{_ENCODED}{_IN_PATH})*(?:\?{_IN_QUERY}(?:{_ENCODED}{_IN_QUERY})*)?"
+)
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){1,2}")
 # C0, DEL, C1: nothing that names a thing holds them, and they end up in logs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -36,10 +41,33 @@ def fill_path(template: str, values: Mapping[str, object], keywords: Iterable[st
             template, sorted(wanted - values.keys()), sorted(map(str, values.keys() - wanted)), keywords
         )
     path = _PLACEHOLDER.sub(lambda found: _encode(found[1], values[found[1]]), template)
-    # RFC 3986, section 5.2.4: a dot segment would be removed on the way, together with its neighbour.
-    if ("." in path or "%2" in path) and any(_DOT_SEGMENT.fullmatch(segment) for segment in path.split("/")):
+    if _has_dot_segment(path):
         raise InvalidPathValue(f"The path {template!r} would have a segment '.' or '..' with these values.")
     return path
+
+
+def check_target(target: str) -> str:
+    """Return a path with its query that is encoded already, unchanged.
+
+    Raises:
+        InvalidRequest: it is not an origin-form target (RFC 9112, section 3.2.1), it has characters that must be
+            encoded, or a segment `.` or `..`.
+    """
+    if not _TARGET.fullmatch(target):
+        raise InvalidRequest(
+            "The path or query cannot be sent as it is.",
+            hint="It must start with one '/', be percent-encoded and have no fragment.",
+        )
+    if _has_dot_segment(target.partition("?")[0]):
+        raise InvalidRequest("The path has a segment '.' or '..', which may lead to another path.")
+    return target
+
+
+def _has_dot_segment(path: str) -> bool:
+    # RFC 3986, section 5.2.4: a dot segment would be removed on the way, together with its neighbour.
+    return ("." in path or "%2" in path) and any(
+        _DOT_SEGMENT.fullmatch(segment) for segment in path.split("/")
+    )
 
 
 def base_path_problem(path: str) -> str | None:

@@ -125,7 +125,7 @@ def _send(
     state: ClientState, call: Call, request: Request, token: Token, *, fresh: bool, resent: int
 ) -> "Generator[Attempt | RunHooks | Work, Outcome, tuple[Attempt, httpx.Response | MeshError]]":
     service, url = state.service, state.service.origin.url + request.target
-    cookie = state.cookies.header_for(url)
+    cookie = state.cookies.header_for(url) if call.cookies else None
     attempt = begin_attempt(service, request, state.bearer.header(token), cookie, fresh=fresh)
     hooks = service.event_hooks
     if hooks and hooks.get("request"):
@@ -148,7 +148,7 @@ def _send(
             result = timed_out(service, request.limit_s, attempt.phase)
         observed.end(result)
     if not isinstance(result, MeshError):
-        if lines:
+        if lines and call.cookies:
             state.cookies.keep(url, lines)
         if hooks and hooks.get("response"):
             yield RunHooks(hooks["response"], result)

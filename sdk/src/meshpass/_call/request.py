@@ -56,6 +56,8 @@ class Call:
         files: Files to send with the form.
         path_values: Further values for placeholders, for those that have the name of a keyword.
         stream: Whether the caller reads the response's body while it comes in.
+        target: Path and query as they are sent, encoded and checked; takes the place of template, values and params.
+        cookies: Whether the client's cookies are sent and kept; False where the caller has a cookie jar of its own.
     """
 
     method: str
@@ -64,7 +66,7 @@ class Call:
     params: "Params | None" = None
     headers: Headers | None = None
     json: object = None
-    content: "Content | None" = None
+    content: "Content | RequestBody | None" = None
     timeout: float | Deadline | None = None
     idempotent: bool | None = None
     retry: RetryPolicy | None = None
@@ -72,6 +74,8 @@ class Call:
     files: "Files | None" = None
     path_values: Mapping[str, object] | None = None
     stream: bool = False
+    target: str | None = None
+    cookies: bool = True
 
     @property
     def repeatable(self) -> bool:
@@ -289,8 +293,11 @@ def prepare(service: Service, call: Call) -> Request:
     method = call.method
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise InvalidRequest(f"The method {shown(method)} is not an HTTP method in capitals.")
-    values = call.values if call.path_values is None else _merged(call.values, call.path_values)
-    target = service.base_path + fill_path(call.template, values, KEYWORDS)
+    if call.target is not None:
+        target = call.target
+    else:
+        values = call.values if call.path_values is None else _merged(call.values, call.path_values)
+        target = service.base_path + fill_path(call.template, values, KEYWORDS)
     if call.params is not None:
         from meshpass._call.query import encode_query
 
@@ -376,6 +383,8 @@ def _payload(call: Call, given: dict[str, str] | None) -> "tuple[bytes | Request
         raise InvalidRequest("A request has one body: give `json`, `content`, or `data` and `files`.")
     if call.json is not None:
         return json_payload(call.json)
+    if isinstance(call.content, RequestBody):
+        return call.content, None
     if call.content is not None:
         return content_payload(call.content)
     return form_payload(call.data, call.files, (given or {}).get("content-type"))

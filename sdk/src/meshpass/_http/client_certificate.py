@@ -66,6 +66,28 @@ class ClientCertificate:
             name = "" if isinstance(self._chain, bytes) else f" {self._chain}"
             raise ConfigurationError(f"The client certificate{name} and its key cannot be used: {problem}.")
 
+    def pem(self) -> tuple[bytes, bytes]:
+        """Return the chain, and the key without its password, for a library that takes PEM alone.
+
+        Raises:
+            ConfigurationError: a file cannot be read, or the password is not right.
+        """
+        from pathlib import Path
+
+        problem = None
+        try:
+            chain, key = (
+                part if isinstance(part, bytes) else Path(part).read_bytes()
+                for part in (self._chain, self._key)
+            )
+            if self._password:
+                key = _without_password(key, self._password)
+        except (OSError, TypeError, ValueError) as exc:
+            problem = type(exc).__name__
+        if problem:
+            raise ConfigurationError(f"The client certificate and its key cannot be used: {problem}.")
+        return chain, key
+
     def state(self) -> tuple[object, ...]:
         """Return what differs once the certificate or its key has changed."""
         return tuple(
@@ -116,6 +138,15 @@ def _as_file(hidden: Hidden) -> "Iterator[os.PathLike[str] | str]":
         yield path
     finally:
         os.unlink(path)  # noqa: PTH108
+
+
+def _without_password(pem: bytes, password: str) -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    key = serialization.load_pem_private_key(pem, password.encode())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _digest(pem: bytes) -> bytes:

@@ -1,0 +1,165 @@
+"""A request of another library, checked and turned into a call of a client."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from meshpass._call.path import check_target
+from meshpass._call.request import Call
+from meshpass._errors import ConfigurationError, InvalidRequest
+
+if TYPE_CHECKING:
+    from meshpass._call.body import RequestBody
+    from meshpass._call.service import Service
+
+TEMPLATE = "/{+path}"
+"""The path in logs and errors, as RFC 6570 writes a whole path: the real one may hold names of people."""
+
+# RFC 9110, section 7.6.1 (connection-specific fields), and the framing, which the client decides itself.
+_DROPPED = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"),
+        *("content-length", "transfer-encoding"),
+    }
+)
+_DECODED = ("gzip", "deflate", "identity")
+
+
+def make_call(
+    service: "Service",
+    method: str,
+    origin: tuple[str, str, int | None],
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    content: "bytes | RequestBody | None",
+    read_timeout_s: float | None,
+    authorization_header: str | None,
+    *,
+    stream: bool,
+) -> Call:
+    """Check a request and return it as a call.
+
+    Args:
+        service: The one service that may be called.
+        method: The HTTP method.
+        origin: Scheme, host and port of the request's URL; None for the scheme's own port.
+        target: Path and query, encoded.
+        headers: Names in lower case, and values.
+        content: The body.
+        read_timeout_s: The library's limit; the service's own counts where it is smaller.
+        authorization_header: The header that takes the caller's own Authorization; None refuses one.
+        stream: Whether the response's body is read while it comes in.
+
+    Raises:
+        InvalidRequest: it goes to another origin, or cannot be sent safely as written; nothing was sent.
+    """
+    _check_origin(service, origin)
+    sent: dict[str, str] = {}
+    for name, value in headers:
+        if name in _DROPPED:
+            continue
+        if name == "host":
+            _check_host(service, value)
+        elif name == "authorization":
+            sent[_own_authorization(authorization_header)] = value
+        elif name in sent:
+            # RFC 9110, section 5.3; RFC 6265, section 5.4 for cookies.
+            sent[name] += ("; " if name == "cookie" else ", ") + value
+        else:
+            sent[name] = value
+    if "accept-encoding" in sent:
+        sent["accept-encoding"] = _decodable(sent["accept-encoding"])
+    limit_s = service.timeout_s if read_timeout_s is None else min(read_timeout_s, service.timeout_s)
+    return Call(
+        method,
+        TEMPLATE,
+        {},
+        headers=sent,
+        content=content or None,
+        timeout=limit_s,
+        target=_within(service, check_target(target)),
+        cookies=False,
+        stream=stream,
+    )
+
+
+def length_of(headers: Mapping[str, str]) -> int | None:
+    """Return what a library says of the length of a body that it sends in parts; None where it does not say.
+
+    Args:
+        headers: The request's, looked up in any case.
+    """
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() else None
+
+
+def check_header_name(name: str | None) -> str | None:
+    """Return the name for the caller's own Authorization in lower case.
+
+    Raises:
+        ConfigurationError: the header cannot carry it.
+    """
+    if name is None:
+        return None
+    lower = name.lower()
+    if lower in ("authorization", "host", "cookie", *_DROPPED) or not lower.replace("-", "").isalnum():
+        raise ConfigurationError(
+            f"authorization_header is {name!r}; it must be a header such as X-User-Authorization."
+        )
+    return lower
+
+
+def _check_origin(service: "Service", origin: tuple[str, str, int | None]) -> None:
+    own = service.origin
+    scheme, host, port = origin
+    if port is None:
+        port = 443 if scheme == "https" else 80
+    if (scheme, host, port) != (own.scheme, own.host, own.port):
+        raise InvalidRequest(
+            f"The request goes to {scheme}://{host}:{port}, and this transport calls {own.url} alone: "
+            "a token never goes to another origin.",
+            service=service.name,
+            hint="Use another client for it, and follow no redirect to other hosts.",
+        )
+
+
+def _within(service: "Service", target: str) -> str:
+    base = service.base_path
+    if base and target != base and not target.startswith((f"{base}/", f"{base}?")):
+        raise InvalidRequest(
+            f"The path is not below {base}, the base path of this transport's service.",
+            service=service.name,
+            hint="Write the whole path, base path included.",
+        )
+    return target
+
+
+def _check_host(service: "Service", value: str) -> None:
+    own = service.origin
+    if value == own.host and own.port in (80, 443):
+        return
+    host = value.lower()
+    if host != own.url.partition("://")[2] and host != f"{own.host}:{own.port}":
+        raise InvalidRequest(
+            f"The Host header differs from {own.host}, the service that this transport calls.",
+            service=service.name,
+            hint="Leave Host to the transport; another host needs a transport of its own.",
+        )
+
+
+def _own_authorization(header: str | None) -> str:
+    if header is None:
+        raise InvalidRequest(
+            "The request has an Authorization header, which carries the mesh's token.",
+            hint="Remove it (`auth=`, a default header, .netrc), "
+            "or set `authorization_header` to the header that takes its value.",
+        )
+    return header
+
+
+# A library offers the same codings on each request.
+@lru_cache(maxsize=64)
+def _decodable(codings: str) -> str:
+    # A library offers what it decodes itself; here the client decodes, within its limits.
+    kept = [part.strip() for part in codings.split(",") if part.partition(";")[0].strip() in _DECODED]
+    return ", ".join(kept) or "identity"

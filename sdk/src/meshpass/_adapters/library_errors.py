@@ -1,0 +1,102 @@
+"""Errors of a call that are also errors of the library that the caller uses.
+
+A program that catches `httpx.ConnectError` or `requests.Timeout` catches the mesh's errors, too, and finds their
+fields. Each combined class is made once.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+from meshpass._errors import MeshError
+
+
+class Names(NamedTuple):
+    """The error of each library that callers catch for one error code.
+
+    Args:
+        httpx: Name of the class in `httpx`.
+        requests: Name of the class in `requests.exceptions`.
+    """
+
+    httpx: str
+    requests: str
+
+
+_NOT_SENT = Names("ConnectError", "ConnectionError")
+_NOT_SENT_IN_TIME = Names("ConnectTimeout", "ConnectTimeout")
+_NO_RESPONSE_IN_TIME = Names("ReadTimeout", "ReadTimeout")
+_INVALID = Names("LocalProtocolError", "InvalidURL")
+# The gateway is a reverse proxy, and refused in the service's place.
+_REFUSED = Names("ProxyError", "ProxyError")
+_OTHER = Names("TransportError", "RequestException")
+
+NAMES: Mapping[str, Names] = {
+    "mesh_error": _OTHER,
+    "configuration": _OTHER,
+    "signing_key": _OTHER,
+    "identity": _OTHER,
+    "invalid_request": _INVALID,
+    "invalid_path_value": _INVALID,
+    "gateway_tls": Names("ConnectError", "SSLError"),
+    "gateway_unreachable": _NOT_SENT,
+    "timeout": _NOT_SENT_IN_TIME,
+    "timeout_token": _NOT_SENT_IN_TIME,
+    "timeout_connect": _NOT_SENT_IN_TIME,
+    "deadline": _NOT_SENT_IN_TIME,
+    "timeout_send": Names("WriteTimeout", "ConnectionError"),
+    "timeout_read": _NO_RESPONSE_IN_TIME,
+    "timeout_body": _NO_RESPONSE_IN_TIME,
+    "upstream_timeout": _NO_RESPONSE_IN_TIME,
+    "connection_lost": Names("RemoteProtocolError", "ConnectionError"),
+    "upstream_unavailable": _REFUSED,
+    "request_refused": _REFUSED,
+    "token_refused": _REFUSED,
+    "not_allowed": _REFUSED,
+    "no_route": _REFUSED,
+    "bad_response": Names("DecodingError", "ContentDecodingError"),
+}
+"""By `MeshError.code`."""
+
+
+def names_for(error: MeshError) -> Names:
+    """Return the names of the library errors that this error is raised as."""
+    return NAMES.get(error.code, _OTHER)
+
+
+def combined(error: MeshError, base: type[Exception], request: object) -> MeshError:
+    """Return a copy of the error that is an instance of the library's class, too.
+
+    A copy, because one failure to fetch a token may end several calls, each with a request of its own.
+
+    Args:
+        error: What the call raised.
+        base: The library's class.
+        request: The library's request, which becomes `error.request`.
+    """
+    made = _rebuild(type(error), base, error.args, vars(error))
+    made.request = request  # type: ignore[attr-defined]
+    made.__cause__, made.__suppress_context__ = error.__cause__, True
+    return made
+
+
+@cache
+def _combined_class(own: type, base: type) -> type:
+    def reduce(self: MeshError) -> tuple[object, ...]:
+        # A class that was made here has no name to be found by, and a request is not part of the error.
+        fields = {name: value for name, value in vars(self).items() if name not in ("_request", "request")}
+        return _rebuild, (own, base, self.args, fields)
+
+    names = {"__module__": own.__module__, "__doc__": own.__doc__, "__reduce__": reduce}
+    return type(own.__name__, (own, base), names)
+
+
+def _rebuild(
+    own: type[MeshError], base: type[Exception], args: tuple[object, ...], fields: Mapping[str, object]
+) -> MeshError:
+    cls: type[MeshError] = _combined_class(own, base)  # type: ignore[arg-type]
+    made = cls.__new__(cls, *args)
+    # Sets what the library's own class sets, and nothing of ours.
+    super(MeshError, made).__init__(*args)
+    made.__dict__.update(fields)
+    return made
