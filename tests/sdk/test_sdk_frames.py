@@ -23,7 +23,7 @@ import requests
 from google.auth.exceptions import RefreshError
 from google.cloud.secretmanager_v1.services.secret_manager_service import SecretManagerServiceClient
 from meshlab.cloud import secretmanager
-from meshpass._tokens import key_sources, kms
+from meshpass._tokens import cache, key_sources, kms
 from meshpass.testing import InMemorySource, ThrowawayKey, forget_tokens
 
 from .conftest import RawServer, Server, pem_of
@@ -65,6 +65,15 @@ def kms_key(server: Server, monkeypatch: pytest.MonkeyPatch) -> meshpass.KMSKey:
         kms, "_endpoint", lambda _: (f"http://{server.address}", {"authorization": f"Bearer {_ACCESS}"})
     )
     return meshpass.KMSKey(_NAME)
+
+
+@pytest.fixture(autouse=True)
+def _no_lock_is_left() -> Iterator[None]:
+    """Fail the test that leaves the lock of all tokens held, and not those that come after it."""
+    yield
+    free = cache._lock.acquire(timeout=5)
+    assert free, "the lock of the token cache is still held"
+    cache._lock.release()
 
 
 def _clean(error: BaseException, secrets: Secrets) -> None:

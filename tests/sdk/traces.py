@@ -12,6 +12,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import islice
+from opcode import opname
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -145,7 +147,7 @@ def interrupted_at(line: int, error: BaseException, folder: str) -> Iterator[Cal
 
     def on_line(frame: FrameType, event: str, _: object) -> Any:
         nonlocal seen
-        if event == "line":
+        if event == "line" and not _leaves_with(frame):
             seen += 1
             if seen == line:
                 raise error
@@ -162,6 +164,25 @@ def interrupted_at(line: int, error: BaseException, folder: str) -> Iterator[Cal
         yield lambda: seen
     finally:
         sys.settrace(before)
+
+
+def _leaves_with(frame: FrameType) -> bool:
+    """Report whether a frame is about to leave a `with` block and has not called `__exit__` yet.
+
+    A signal is not handled between the two, but a trace function runs there. An exception from it would keep a lock
+    that the block holds for ever.
+    """
+    code = frame.f_code
+    found = (
+        (opname[code.co_code[at]], code.co_code[at + 1])
+        for at in range(frame.f_lasti, len(code.co_code) - 6, 2)
+    )
+    first = [
+        (name, argument) for name, argument in islice(found, 6) if name not in ("NOP", "SWAP", "POP_TOP")
+    ][:3]
+    return len(first) == 3 and all(
+        name == "LOAD_CONST" and code.co_consts[argument] is None for name, argument in first
+    )
 
 
 _SECRET_LOOK = re.compile(

@@ -58,7 +58,8 @@ def request_bytes(attempt: "Attempt", host: str) -> memoryview:
     """Return a request as it is sent; only the head where the body is produced while it is sent.
 
     No variable of this function, nor of what is called with the result, shows the secret headers: they may be read
-    by an error tracker when an exception passes. The `repr` of a `memoryview` holds no content.
+    by an error tracker when an exception passes. The `repr` of a `memoryview` holds no content. The attempt has its
+    secrets no more afterwards: it is a variable of what reads the response.
 
     Args:
         attempt: What to send. Every part has been checked: nothing here can end a line early.
@@ -78,6 +79,8 @@ def request_bytes(attempt: "Attempt", host: str) -> memoryview:
         )
     except UnicodeEncodeError:
         pass
+    finally:
+        attempt.secrets = {}
     # Raised out of the `except` block: the codec's error holds the whole head.
     raise InvalidRequest("The request has a header with characters outside ASCII.")
 
