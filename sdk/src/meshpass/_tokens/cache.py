@@ -153,10 +153,12 @@ class CachedSource(BearerAuth):
         raise TypeError(f"A {type(self).__name__} cannot be pickled or copied, because it hands out secrets.")
 
     def _obtain(self, timeout_s: float | None) -> Token:
+        handled = sys.exception()
         try:
             return self._wait(timeout_s)
-        except BaseException:
+        except BaseException as error:
             self._abandon()
+            seal(error, handled)  # on the way to the cache's key are credentials
             raise
 
     def _wait(self, timeout_s: float | None) -> Token:
@@ -185,10 +187,12 @@ class CachedSource(BearerAuth):
                 )
 
     async def _aobtain(self) -> Token:
+        handled = sys.exception()
         try:
             return await self._await()
-        except BaseException:
+        except BaseException as error:
             self._abandon()
+            seal(error, handled)
             raise
 
     async def _await(self) -> Token:

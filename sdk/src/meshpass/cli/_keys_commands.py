@@ -72,6 +72,7 @@ _Path = Annotated[
 _Algorithm = Annotated[
     str | None,
     typer.Option(
+        metavar="NAME",
         help="ES256, ES384, RS256 or EdDSA. Left out: ES256, or the active key's for `next`.",
         show_default=False,
     ),
