@@ -15,12 +15,12 @@ class KeyLifecycleError(MeshError):
 
 
 def store_error(message: str, hint: str, *, retryable: bool = False) -> KeyLifecycleError:
-    """A store that cannot be used."""
+    """Return the error of a store that cannot be used."""
     return KeyLifecycleError(message, code="key_store", hint=hint, retryable=retryable)
 
 
 def changed_meanwhile(store: object) -> KeyLifecycleError:
-    """Somebody else changed the keys between reading and writing them."""
+    """Return the error of keys that another process changed between reading and writing them."""
     return store_error(
         f"The keys in {store} changed while this step was taken, so it was not.",
         "See `meshpass keys status`, and take it again if it is still wanted.",
