@@ -322,7 +322,7 @@ def test_up_follows_a_file_of_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ring = KeyRing(open_store(os.environ["SIGNING_KEY_SECRET_ID"]))
         proof = GatewayProof(Settings.from_env(), "/profile/{user_id}", {"user_id": "u-1001"})
         ring.next()
-        with pytest.raises(KeyLifecycleError, match="was not shown to accept the key"):
+        with pytest.raises(KeyLifecycleError, match="not proven that the mesh accepts the key"):
             ring.promote(proof)
         jwks.write_text("{")
         assert process.stdout.readline().startswith(f"meshlab: {jwks} was not taken: ")

@@ -179,7 +179,7 @@ def test_keys_are_rotated_and_revoked_under_a_minute_of_calls_and_none_fails(dri
 
         drill.each(KeyRing.next)
         for ring in drill.rings.values():
-            with pytest.raises(KeyLifecycleError, match="was not shown to accept the key"):
+            with pytest.raises(KeyLifecycleError, match="not proven that the mesh accepts the key"):
                 ring.promote(drill.proof)
         drill.publish()
         first = [store.read(1) for store in drill.rings]

@@ -252,7 +252,7 @@ def test_a_whole_rotation_by_command(keys: Run, tmp_path: Path) -> None:
     assert "then run `meshpass keys promote`" in both.stderr
     refused = keys("promote", *CALL)
     assert refused.exit_code == Exit.KEYS
-    assert "was not shown to accept the key" in refused.stderr
+    assert "not proven that the mesh accepts the key" in refused.stderr
     assert "Apply the JWKS" in refused.stderr
     told = json.loads(keys("status", "--json", "--jwks", out, *CALL).stdout)["versions"]
     assert [(row["state"], row["in_jwks"], row["accepted"]) for row in told] == [

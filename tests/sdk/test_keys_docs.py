@@ -72,7 +72,7 @@ def test_the_commands_of_each_section_work_one_after_the_other(shell: Shell) -> 
 def test_without_applying_the_new_keys_the_rotation_stops_before_it_harms(shell: Shell) -> None:
     first, rotation, _ = SCRIPTS
     shell(first)
-    with pytest.raises(AssertionError, match="was not shown to accept the key"):
+    with pytest.raises(AssertionError, match="not proven that the mesh accepts the key"):
         shell(re.sub(r"kubectl.*\n", "", rotation, count=1))
     shell("meshpass doctor '/profile/{user_id}' --value user_id=u-1001")
 

@@ -234,7 +234,7 @@ def test_two_who_rotate_at_once_cannot_undo_each_other(ring: KeyRing, store: Key
     seen_by_both = ring.status()
     ring.next()
 
-    with pytest.raises(KeyLifecycleError, match="changed while this step was taken") as refused:
+    with pytest.raises(KeyLifecycleError, match="changed while this step was in progress") as refused:
         store.save(seen_by_both)
     assert refused.value.code == "key_store"
     assert states(ring.status()) == ["active", "next"]
@@ -293,7 +293,9 @@ def test_an_answer_of_the_mesh_proves_nothing_and_says_what_to_do(
 
     server.answer = at_the_last_call
 
-    with pytest.raises(KeyLifecycleError, match=f"was not shown to accept the key.*{status}") as refused:
+    with pytest.raises(
+        KeyLifecycleError, match=f"not proven that the mesh accepts the key.*{status}"
+    ) as refused:
         GatewayProof(_settings(server), "/", {}, calls=3)(pem)
 
     assert refused.value.code == "key_not_proven"

@@ -246,7 +246,7 @@ def test_a_key_that_could_not_be_saved_is_disabled_again(client: "SecretManagerS
     KeyRing(store).next()
     pem = store.read(1)
 
-    with pytest.raises(KeyLifecycleError, match="changed while this step was taken"):
+    with pytest.raises(KeyLifecycleError, match="changed while this step was in progress"):
         store.add(stale, pem, "next", 0)
     assert client.get_secret_version(name=f"{SECRET}/versions/3").state.name == "DISABLED"
 

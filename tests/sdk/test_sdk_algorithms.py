@@ -175,6 +175,6 @@ def test_a_rotation_may_change_the_algorithm(tmp_path: Path) -> None:
     keys = ring.next("EdDSA")
 
     assert [version.jwk and version.jwk["alg"] for version in keys.versions] == ["ES256", "EdDSA"]
-    with pytest.raises(meshpass.keys.KeyLifecycleError, match="'HS256' is none of"):
+    with pytest.raises(meshpass.keys.KeyLifecycleError, match="'HS256' is not one of"):
         meshpass.keys.KeyRing(meshpass.keys.FileKeyStore(tmp_path / "other")).create("HS256")
     assert not (tmp_path / "other").exists()

@@ -322,7 +322,7 @@ def test_a_timeout_is_kept_and_the_fetch_goes_on_for_the_next_call(issuer: Issue
     source = Source(issuer)
     issuer.gate.clear()
 
-    with pytest.raises(meshpass.MeshTimeout, match=r"No token was there within 0\.01 s"):
+    with pytest.raises(meshpass.MeshTimeout, match=r"There was no token within 0\.01 s"):
         source.token(timeout_s=0.01)
     with threads_asking(source, 1) as results:
         until(lambda: waiting_for(source) == 1)

@@ -109,7 +109,7 @@ def test_a_redirect_to_another_host_is_refused_and_no_token_goes_there(
     server.answer = lambda _: (302, {"location": f"http://{foreign.address}/steal"}, b"")
     plain = over(server.address, http={"follow_redirects": True})
 
-    with pytest.raises(meshpass.InvalidRequest, match="never goes to another origin") as refused:
+    with pytest.raises(meshpass.InvalidRequest, match="never sent to another origin") as refused:
         plain.request("GET", "/")
 
     assert isinstance(refused.value, httpx.LocalProtocolError)
@@ -137,7 +137,7 @@ def test_a_redirect_within_the_service_is_followed_by_httpx(over: Over, server: 
     ],
 )
 def test_another_origin_is_refused(over: Over, server: Server, url: str) -> None:
-    with pytest.raises(meshpass.InvalidRequest, match="never goes to another origin"):
+    with pytest.raises(meshpass.InvalidRequest, match="never sent to another origin"):
         over(server.address).request("GET", url)
 
     assert server.seen == []

@@ -94,7 +94,7 @@ def test_another_origin_is_refused_even_where_the_adapter_is_mounted_for_it(
     with requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, meshpass.RequestsAdapter(ORIGIN, auth=auth, address=server.address))
-        with pytest.raises(meshpass.InvalidRequest, match="never goes to another origin") as refused:
+        with pytest.raises(meshpass.InvalidRequest, match="never sent to another origin") as refused:
             session.get(url)
 
     assert isinstance(refused.value, requests.RequestException)

@@ -1,7 +1,7 @@
-"""The name a service is called by, and the address its gateway is dialled at.
+"""Origin of a service, and address of its gateway.
 
-The URL of every request carries the virtual name, so the Host header, SNI, the certificate check and the
-connection pool are right by construction; only the dialling looks at the address.
+The URL of every request has the service's virtual name. So the Host header, SNI, the certificate check and the
+connection pool use the name without further code. Only the connection itself uses the address.
 """
 
 import re
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
-# Where a token may travel without TLS: RFC 1918, RFC 4193, RFC 6598, link-local and loopback.
+# Addresses to which a token may be sent without TLS: RFC 1918, RFC 4193, RFC 6598, link-local and loopback.
 _PRIVATE = tuple(
     ip_network(block)
     for block in (
@@ -32,7 +32,7 @@ _PRIVATE = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What the transport dials: an IP address or a DNS name, and a port."""
+    """The address to connect to: an IP address or a DNS name, and a port."""
 
     host: str
     port: int
@@ -43,7 +43,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The one origin a client sends requests and tokens to."""
+    """The only origin to which a client sends requests and tokens."""
 
     scheme: str
     host: str
@@ -51,7 +51,7 @@ class Origin:
 
     @property
     def url(self) -> str:
-        """The origin as a URL without a path; the port only where it is not the scheme's own."""
+        """The origin as a URL without a path, and without the scheme's default port."""
         return _url(self.scheme, self.host, self.port)
 
 
@@ -89,7 +89,7 @@ def parse_address(text: str, default_port: int) -> Address:
     """
     if "/" in text or "@" in text:
         raise ValueError("must be an address with an optional port, such as 10.128.0.5 or 10.128.0.5:443")
-    # A bare IPv6 address has no brackets and no port, which is unambiguous: accept it.
+    # An IPv6 address without brackets is accepted: it cannot have a port, so it is not ambiguous.
     bare = _ip_or_none(text)
     origin = parse_origin(f"http://{_bracketed(str(bare)) if bare else text}")
     explicit = bare is None and re.search(r":\d+\Z", text) is not None
@@ -97,7 +97,7 @@ def parse_address(text: str, default_port: int) -> Address:
 
 
 def plaintext_problem(origin: Origin, address: Address | None) -> str | None:
-    """Say why a token must not be sent in plaintext to this address; None where it may."""
+    """Return why a token must not be sent in plaintext to this address; None where it may."""
     if origin.scheme == "https":
         return None
     dialled = address.host if address is not None else origin.host
@@ -113,7 +113,7 @@ def plaintext_problem(origin: Origin, address: Address | None) -> str | None:
 
 
 def is_ip(host: str) -> bool:
-    """Tell whether this host is an IP address."""
+    """Report whether this host is an IP address."""
     return _ip_or_none(host) is not None
 
 
@@ -143,7 +143,7 @@ def _checked_port(port: int | None, default: int) -> int:
     return default if port is None else port
 
 
-# Every call asks for it several times, and a program has a handful of origins.
+# Every call needs it several times, and a program has few origins.
 @lru_cache(maxsize=256)
 def _url(scheme: str, host: str, port: int) -> str:
     return f"{scheme}://{_bracketed(host) if port == _DEFAULT_PORTS[scheme] else _with_port(host, port)}"

@@ -1,22 +1,22 @@
-"""What can go wrong between a caller and a service in the mesh, as one tree.
+"""Errors of calls from a program to a service in the mesh, as one tree.
 
 MeshError
-├── ConfigurationError      settings are missing or wrong; lists every problem at once
-├── InvalidRequest          the call itself cannot be sent safely; nothing was sent
-│   └── InvalidPathValue    a value cannot stand as one segment of a path
+├── ConfigurationError      settings are missing or wrong; lists all problems
+├── InvalidRequest          the call cannot be sent safely; nothing was sent
+│   └── InvalidPathValue    a value cannot be one segment of a path
 ├── SigningKeyError         the signing key cannot be read or used
-├── IdentityError           no Google identity was found, or Google gives no ID token for it
+├── IdentityError           no Google identity was found, or Google issues no ID token for it
 ├── GatewayTLSError         the gateway's certificate is not trusted, or TLS failed
-├── MeshTimeout             no complete answer within the time given; `code` says where it went
-├── BadResponse             the answer is too large or cannot be decoded
+├── MeshTimeout             no complete response within the time limit; `code` says in which phase
+├── BadResponse             the response is too large, cannot be decoded, or is not HTTP/1.1
 ├── UpstreamUnavailable     the mesh has no working service behind the route, or the connection broke
 │   └── GatewayUnreachable  no connection to the gateway; nothing was sent
-└── RequestRefused          the mesh answered in the service's place
-    ├── TokenRefused        the caller's token was not accepted; `cause` says why
-    ├── NotAllowed          a policy does not allow this caller this request
+└── RequestRefused          the mesh refused the request; the service did not receive it
+    ├── TokenRefused        the caller's token was not accepted; `cause` gives the reason
+    ├── NotAllowed          no policy allows this caller to make this request
     └── NoRoute             the gateway has no route for this host and path
 
-Answers of the service itself, whatever their status, are returned and never raised.
+A response of the service itself is returned, with any status. It is never raised.
 No error holds a token, a key or a payload.
 """
 
@@ -27,20 +27,20 @@ AnsweredBy = Literal["gateway", "workload"]
 
 
 class MeshError(Exception):
-    """A call through the mesh did not reach its service, or could not be made.
+    """Base of all errors: a call could not be made, or did not reach its service.
 
     Args:
-        message: What was tried, on what, and why it failed: whole sentences.
-        code: A stable word for logs and alerts; each class has its own.
-        service: The virtual host that was called.
-        status: The HTTP status of the answer, when the mesh answered.
-        detail: The mesh's own words, on one line and cut to a sane length.
-        answered_by: "gateway" or "workload" (the service's own proxy), when one of them answered.
-        claims: `iss`, `aud`, `kid` and `exp` of the token that was sent, never the token.
+        message: What failed, on what, and why, in whole sentences.
+        code: A stable word for logs and alerts.
+        service: The host name of the service that was called.
+        status: The HTTP status, where the mesh sent a response.
+        detail: The text of the mesh's response, on one line and cut to a limited length.
+        answered_by: Which proxy sent the response: "gateway", or "workload" for the service's own proxy.
+        claims: `iss`, `aud`, `kid` and `exp` of the token that was sent; never the token itself.
         hint: What to do next.
-        retryable: Whether the same call may succeed later with nothing changed.
-        attempts: How often the call was sent, without the free replay of a stale connection.
-        retry_after_s: When the answer asks to come back, in seconds from then.
+        retryable: Whether the same call may succeed later without any change.
+        attempts: How often the call was sent. A replay after a stale connection is not counted.
+        retry_after_s: The response's `Retry-After`, in seconds from its arrival.
     """
 
     code: str = "mesh_error"
@@ -81,10 +81,10 @@ class MeshError(Exception):
 
 
 class ConfigurationError(MeshError):
-    """Settings are missing or wrong; `problems` lists all of them, one sentence each.
+    """Settings are missing or wrong; `problems` lists all of them.
 
     Args:
-        problems: One sentence per problem, each naming its setting.
+        problems: One sentence for each problem, with the name of the setting.
     """
 
     code = "configuration"
@@ -98,30 +98,30 @@ class ConfigurationError(MeshError):
 
 
 class InvalidRequest(MeshError, ValueError):  # noqa: N818
-    """The call cannot be sent safely as it was written; nothing was sent."""
+    """The arguments of the call cannot be sent safely; nothing was sent."""
 
     code = "invalid_request"
 
 
 class InvalidPathValue(InvalidRequest):
-    """A value cannot stand as exactly one segment of a path; nothing was sent."""
+    """A value cannot be exactly one segment of a path; nothing was sent."""
 
     code = "invalid_path_value"
 
 
 class SigningKeyError(MeshError):
-    """The signing key cannot be read, or is not a key that signs tokens.
+    """The signing key cannot be read, or cannot sign tokens.
 
-    `retryable` is true where only the key's store was out of reach.
+    `retryable` is true where the key's store could not be reached.
     """
 
     code = "signing_key"
 
 
 class IdentityError(MeshError):
-    """No Google identity was found, or Google gives no ID token for it.
+    """No Google identity was found, or Google issues no ID token for it.
 
-    `retryable` is true where a server was out of reach, overloaded or not ready yet.
+    `retryable` is true where a server could not be reached, was overloaded or was not ready yet.
     """
 
     code = "identity"
@@ -134,11 +134,12 @@ class GatewayTLSError(MeshError):
 
 
 class MeshTimeout(MeshError):  # noqa: N818
-    """No complete answer came within the time given.
+    """No complete response arrived within the time limit.
 
-    `code` says where the time went: `timeout_token`, `timeout_connect` (nothing was sent), `timeout_send` (the
-    request was being sent), `timeout_read` (no response began), `timeout_body` (it did not end), or `deadline` (it
-    was over before anything was done). From `timeout_send` on, the service may have done the work.
+    `code` names the phase in which the time ran out: `timeout_token`, `timeout_connect` (nothing was sent),
+    `timeout_send` (the request was still being sent), `timeout_read` (no response began), `timeout_body` (the
+    response did not end), or `deadline` (it had passed before the call began). After `timeout_send`, `timeout_read`
+    and `timeout_body`, the service may have done the work.
     """
 
     code = "timeout"
@@ -165,7 +166,7 @@ class GatewayUnreachable(UpstreamUnavailable):
 
 
 class RequestRefused(MeshError):  # noqa: N818
-    """The mesh answered in the service's place; the service never saw the request."""
+    """The mesh refused the request; the service did not receive it."""
 
     code = "request_refused"
 
@@ -173,7 +174,7 @@ class RequestRefused(MeshError):  # noqa: N818
 class TokenRefused(RequestRefused):
     """The caller's token was not accepted: 401, or 403 for its audience.
 
-    `cause` says why: `missing`, `expired`, `not_yet_valid`, `issuer`, `audience`, `key_unknown`, `signature`,
+    `cause` gives the reason: `missing`, `expired`, `not_yet_valid`, `issuer`, `audience`, `key_unknown`, `signature`,
     `keys_unavailable` (the mesh cannot fetch the issuer's public keys), or `other`.
     """
 
@@ -182,7 +183,7 @@ class TokenRefused(RequestRefused):
 
 
 class NotAllowed(RequestRefused):
-    """The token is good, but no policy allows this caller this request: 403."""
+    """The token is valid, but no policy allows this caller to make this request: 403."""
 
     code = "not_allowed"
 

@@ -1,7 +1,7 @@
-"""Exceptions that hold no secret: local variables of the frames behind them, and the exceptions behind them.
+"""Removal of secrets from exceptions: from the local variables of their frames, and from chained exceptions.
 
-Error trackers send the local variables of every frame of a traceback, and of every exception behind the one that was
-raised. On the way to a token these are keys, tokens and requests.
+Error trackers send the local variables of every frame of a traceback, also for the causes and contexts of an exception.
+Where a token is made or sent, these variables hold keys, tokens and requests.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from meshpass._errors import MeshError
 
-# Packages, beside the standard library, whose functions carry a request.
+# Packages, apart from the standard library, whose functions have a request in their local variables.
 _ON_THE_WAY = frozenset({"httpx", "meshpass", "uvloop"})
 
 _Args = ParamSpec("_Args")
@@ -20,14 +20,14 @@ _Result = TypeVar("_Result")
 
 
 def seal(error: BaseException, handled: BaseException | None) -> None:
-    """Clear the local variables of an exception's frames, and take away the exceptions behind it.
+    """Clear the local variables of an exception's frames, and remove the exceptions chained to it.
 
-    Which lines the traceback names stays as it is. A frame that still runs keeps its variables, so the function that
-    calls this must hold no secret itself.
+    The traceback still names the same lines. A frame that still runs keeps its variables, so the caller of this
+    function must have no secret in its own.
 
     Args:
         error: Any exception, `KeyboardInterrupt` included.
-        handled: What the caller was handling before, which is not touched and stays behind the error.
+        handled: The exception that the caller was handling already. It is not changed, and stays the error's context.
     """
     spared = {id(one) for one in _behind(handled, set())}
     for one in _behind(error, spared):
@@ -44,12 +44,12 @@ def seal(error: BaseException, handled: BaseException | None) -> None:
 def seal_call(error: BaseException, handled: BaseException | None) -> None:
     """Clear the local variables that a call may have left in an exception's frames.
 
-    What the caller's own code raised on the way, such as a hook or an iterator of a body, keeps the exceptions behind
-    it and the variables of the caller's frames.
+    An exception of the caller's own code, such as a hook or an iterator of a body, keeps its chained exceptions and
+    the variables of the caller's frames.
 
     Args:
-        error: What leaves the call.
-        handled: What the caller was handling before, which is not touched.
+        error: The exception that leaves the call.
+        handled: The exception that the caller was handling already. It is not changed.
     """
     if not isinstance(error, Exception) or isinstance(error, MeshError):
         seal(error, handled)
@@ -66,7 +66,7 @@ def seal_call(error: BaseException, handled: BaseException | None) -> None:
 
 
 def sealed(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
-    """Make every exception that leaves a function one that holds no secret; see `seal`."""
+    """Decorate a function so that its exceptions hold no secret; see `seal`."""
 
     @wraps(function)
     def call(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
@@ -74,7 +74,7 @@ def sealed(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
         try:
             return function(*args, **kwargs)
         except BaseException as error:
-            # This frame still runs, so its own variables must go by name.
+            # This frame still runs, so `seal` cannot clear its variables.
             del args, kwargs
             seal(error, handled)
             raise
@@ -83,7 +83,7 @@ def sealed(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
 
 
 def _behind(error: BaseException | None, seen: set[int]) -> list[BaseException]:
-    """Return an exception and all that can be reached from it, without those that were seen already."""
+    """Return an exception and all exceptions chained to it, without those that were seen already."""
     found, pending, known = [], [error], set(seen)
     while pending:
         one = pending.pop()

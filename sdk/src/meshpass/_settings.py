@@ -1,4 +1,4 @@
-"""The environment a client is set up from, checked as a whole."""
+"""Settings of a client from environment variables, checked together."""
 
 import os
 from collections.abc import Mapping
@@ -23,18 +23,18 @@ GOOGLE = "google"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How to reach one service in the mesh and who calls it.
+    """How to reach one service in the mesh, and the identity of the caller.
 
     Args:
         base_url: The service's virtual origin, such as `https://user-profile.internal`.
         address: The gateway's address with its port, such as `10.128.0.5:443`.
         ca_file: PEM bundle of the CA that signed the gateway's certificate; the system's CAs when None.
-        issuer: The token's `iss`; empty where Google issues it.
+        issuer: The token's `iss`; empty where Google issues the token.
         audience: The token's `aud`.
-        scope: The token's `scope`; empty where Google issues it.
+        scope: The token's `scope`; empty where Google issues the token.
         subject: The token's `sub`; the issuer when None.
-        key: Where the signing key comes from; None where Google issues the token.
-        identity: `signed-jwt`, a token that this process signs; or `google`, a Google ID token of its own identity.
+        key: The source of the signing key; None where Google issues the token.
+        identity: `signed-jwt` for a token that this process signs, or `google` for an ID token that Google issues.
     """
 
     base_url: str
@@ -49,7 +49,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read the settings from environment variables; an empty variable counts as missing.
+        """Read the settings from environment variables; an empty variable is a missing one.
 
         Args:
             environ: The variables; the process's own when None.
@@ -77,7 +77,7 @@ class Settings:
         )
 
     def token_source(self) -> "SignedJWT | GoogleIDToken":
-        """Return a new source of the caller's tokens; its key is read, or Google asked, on the first call."""
+        """Return a new source of the caller's tokens. It reads the key or calls Google for the first token."""
         if self.key is None:
             from meshpass._tokens.google.id_token import GoogleIDToken
 
@@ -86,9 +86,9 @@ class Settings:
 
 
 def settings_problems(environ: Mapping[str, str]) -> list[str]:
-    """List what is missing or wrong in these variables, one sentence each, by name; empty when all is well.
+    """List what is missing or wrong in these variables, one sentence each, with the name; empty if nothing is.
 
-    A program with variables of its own adds its problems to these and reports all of them at once.
+    A program with more variables can add its own problems to this list and report all of them together.
     """
     identity = environ.get("IDENTITY") or SIGNED_JWT
     signed = identity != GOOGLE

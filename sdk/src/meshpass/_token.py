@@ -1,4 +1,4 @@
-"""A caller's token, and what can hand one out."""
+"""A caller's token, and the protocol of its sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from typing import NoReturn, Protocol
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Token:
-    """A bearer token. Its value shows in no repr and it cannot be pickled or copied.
+    """A bearer token. Its repr does not show the value, and it cannot be pickled or copied.
 
     Args:
-        value: The encoded token, as it goes into `Authorization: Bearer`.
+        value: The encoded token, as sent in `Authorization: Bearer`.
         expires_at: When it expires, in POSIX seconds.
-        source: What made it, for messages: `SignedJWT`, for instance.
-        claims: What messages may say about it: `iss`, `aud`, `kid`, `exp`.
+        source: The name of its source, for messages; `SignedJWT`, for instance.
+        claims: The claims that messages may show: `iss`, `aud`, `kid`, `exp`.
     """
 
     # Not in the repr that `dataclass` writes for a subclass either.
@@ -32,13 +32,14 @@ class Token:
 
 
 class TokenSource(Protocol):
-    """Hands out the caller's token. Any object with these three methods can be a client's `auth`.
+    """Source of the caller's tokens. Any object with these three methods can be a client's `auth`.
 
-    A source caches: both ways of asking are called for every request. It is safe for threads.
+    A source must cache its token, because `token` or `atoken` is called for every request. It must be safe for
+    threads.
     """
 
     def token(self) -> Token:
-        """Return a token that is good for the next request; may do I/O.
+        """Return a token that is valid for the next request; may do I/O.
 
         Raises:
             MeshError: no token can be made.
@@ -46,9 +47,9 @@ class TokenSource(Protocol):
         ...
 
     async def atoken(self) -> Token:
-        """Return the same as `token`, and never block the event loop on I/O."""
+        """Return the same as `token`, without blocking the event loop."""
         ...
 
     def invalidate(self, token: Token) -> None:
-        """Forget this token, because a service refused it; a newer one stays."""
+        """Remove this token from the cache, because it was refused; a newer one stays."""
         ...

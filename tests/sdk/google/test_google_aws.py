@@ -100,7 +100,7 @@ def test_a_container_answer_that_is_something_else_is_an_error(
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     google.broken["/v2/credentials"] = [(200, {}, body)]
 
-    with pytest.raises(meshpass.IdentityError, match="answered something else") as caught:
+    with pytest.raises(meshpass.IdentityError, match="did not send such credentials") as caught:
         meshpass.GoogleIDToken(AUDIENCE).token()
 
     assert "s3cret" not in str(caught.value)
@@ -140,5 +140,5 @@ def test_credentials_are_asked_for_over_tls_or_on_this_machine(url: str) -> None
     "url", ["http://creds.test/", "http://10.0.0.1/", "ftp://127.0.0.1/", "http://[::1/", "x"]
 )
 def test_and_nowhere_else(url: str) -> None:
-    with pytest.raises(meshpass.IdentityError, match="AWS_CONTAINER_CREDENTIALS_FULL_URI leads neither"):
+    with pytest.raises(meshpass.IdentityError, match="AWS_CONTAINER_CREDENTIALS_FULL_URI is neither"):
         container_endpoint({"AWS_CONTAINER_CREDENTIALS_FULL_URI": url})

@@ -89,13 +89,13 @@ def test_a_named_file_that_is_missing_fails_loudly_even_on_google_cloud(
     [
         ("s3cret", "holds no JSON"),
         ('["s3cret"]', "holds no JSON object"),
-        ('{"type": "s3cret"}', "is not of a type that gives a Google ID token"),
-        ('{"type": "gdch_service_account"}', "is not of a type"),
+        ('{"type": "s3cret"}', "has a type for which there is no Google ID token"),
+        ('{"type": "gdch_service_account"}', "has a type for which"),
         (
             '{"type": "service_account", "universe_domain": "s3cret"}',
             "another universe domain than googleapis.com",
         ),
-        ('{"type": "service_account", "private_key": "s3cret"}', "google-auth ended with MalformedError"),
+        ('{"type": "service_account", "private_key": "s3cret"}', "google-auth raised MalformedError"),
         ('{"type": "impersonated_service_account"}', "names no service account"),
         (
             '{"type": "external_account", "service_account_impersonation_url": "s3cret"}',
@@ -285,7 +285,7 @@ def test_a_refused_impersonation_says_who_may_not_act_as_whom(
     error = _refused(service_account=TARGET, iam_endpoint=on_google.url)
 
     assert str(error).startswith(
-        f"Acting as {TARGET} failed: generateIdToken answered {status} to the service account attached to this"
+        f"Impersonation of {TARGET} failed: generateIdToken answered {status} to the service account attached to this"
         f" machine, from {on_google.server.address}. "
     )
     assert hint in error.hint
@@ -425,7 +425,7 @@ def test_a_google_auth_object_alone_is_refused_with_what_to_do(key_file: dict[st
 
     error = _refused(credentials=service_account.Credentials.from_service_account_info(key_file))
 
-    assert "The Credentials object that was given as credentials= hands out access tokens" in str(error)
+    assert "The Credentials object that was given as credentials= gives access tokens" in str(error)
     assert "service_account=" in error.hint
 
 
@@ -438,7 +438,7 @@ def test_without_google_auth_a_file_says_what_to_install(
 
     error = _refused()
 
-    assert "is used by google-auth, which is not installed" in str(error)
+    assert "needs google-auth, which is not installed" in str(error)
     assert 'pip install "./sdk[google]"' in error.hint
 
 
@@ -453,7 +453,7 @@ def test_without_google_auth_a_file_says_what_to_install(
         ({"audience": "a", "service_account": "me"}, "'me' is not a service account's e-mail address"),
         ({"audience": "a", "service_account": "a@b/../c"}, "is not a service account's"),
         ({"audience": "a", "service_account": ""}, "'' is not a service account's"),
-        ({"audience": "a", "delegates": ["a@p.test"]}, "delegates are of use only with service_account"),
+        ({"audience": "a", "delegates": ["a@p.test"]}, "delegates have an effect only with service_account"),
         ({"audience": "a", "credentials": 5}, "credentials is a int"),
         ({"audience": "a", "iam_endpoint": "http://iam.test"}, "it must be https://"),
         ({"audience": "a", "iam_endpoint": "https://iam.test/path"}, "it must be https://"),

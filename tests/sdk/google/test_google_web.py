@@ -68,7 +68,7 @@ def test_a_slow_drip_is_cut_when_time_is_up(server: Server) -> None:
 
     with (
         Web(5, monotonic=clock.__next__) as web,
-        pytest.raises(meshpass.IdentityError, match="no answer in time"),
+        pytest.raises(meshpass.IdentityError, match="no response in time"),
     ):
         web.send(f"http://{server.address}/", attempts=1)
 
@@ -113,7 +113,7 @@ def test_a_server_that_drips_its_response_is_given_up_when_time_is_up(
     # Each wait is far shorter than its own limit; only all of them together are too long.
     with (
         Web(0.5, trust_env=way == "proxy") as web,
-        pytest.raises(meshpass.IdentityError, match="no answer in time"),
+        pytest.raises(meshpass.IdentityError, match="no response in time"),
     ):
         web.send(url, attempts=1)
     assert not ended.is_set()
@@ -125,7 +125,7 @@ def test_a_proxy_that_drips_its_own_response_is_given_up(
     ended = threading.Event()
     monkeypatch.setenv("HTTPS_PROXY", f"http://{raw_server(_dripping(True, ended))}")
 
-    with Web(0.5, trust_env=True) as web, pytest.raises(meshpass.IdentityError, match="no answer in time"):
+    with Web(0.5, trust_env=True) as web, pytest.raises(meshpass.IdentityError, match="no response in time"):
         web.send("https://localhost:9/", attempts=1)
     assert not ended.is_set()
 
@@ -135,7 +135,7 @@ def test_a_resolver_that_never_responds_is_given_up(scheme: str, monkeypatch: py
     gate = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gate.wait(20) and [])
 
-    with Web(0.2) as web, pytest.raises(meshpass.IdentityError, match="no answer in time"):
+    with Web(0.2) as web, pytest.raises(meshpass.IdentityError, match="no response in time"):
         web.send(f"{scheme}://metadata.google.internal/", attempts=1)
     gate.set()
 
@@ -168,7 +168,7 @@ def test_redirects_are_not_followed(server: Server) -> None:
 def test_no_credential_is_sent_unencrypted_beyond_private_addresses() -> None:
     with Web(9) as web:
         for url in ("http://oauth2.test/token", "http://8.8.8.8/token", "HTTP://oauth2.test/token"):
-            with pytest.raises(meshpass.IdentityError, match="no credential is sent unencrypted"):
+            with pytest.raises(meshpass.IdentityError, match="credentials are not sent there unencrypted"):
                 web.send(url, "POST", b"s3cret")
 
 

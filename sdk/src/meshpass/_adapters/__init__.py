@@ -1,1 +1,1 @@
-"""The mesh for other HTTP and gRPC libraries: transports of httpx, an adapter of requests, channels of grpcio."""
+"""Adapters for other HTTP and gRPC libraries: transports for httpx, an adapter for requests, channels of grpcio."""

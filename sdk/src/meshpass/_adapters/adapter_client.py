@@ -1,4 +1,4 @@
-"""The client behind an adapter: the caller's own, or one that is made for the adapter."""
+"""Client of an adapter: the caller's own, or one that is made for the adapter."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,14 +21,14 @@ def client_for(
     ca_file: Path | str | None,
     options: "ClientOptions",
 ) -> tuple[C, bool]:
-    """Return the client to call with, and whether it was made here and is to be closed here.
+    """Return the client to call with, and whether it was made here, so that the adapter must close it.
 
     Raises:
         ConfigurationError: an argument is wrong or missing, or a client of the other kind was given.
     """
     if isinstance(service, str):
         if auth is None:
-            raise ConfigurationError("auth is missing: name where the caller's token comes from.")
+            raise ConfigurationError("auth is missing: give a source of the caller's tokens.")
         # A client checks the keywords itself.
         build: Any = kind
         made: C = build(service, auth=auth, address=address, ca_file=ca_file, **options)

@@ -1,4 +1,4 @@
-"""Channels of gRPC to a service in the mesh: pinned address, virtual name, TLS and the caller's token."""
+"""gRPC channels to a service in the mesh: pinned address, virtual name, TLS and the caller's token."""
 
 import ssl
 from collections.abc import Sequence
@@ -37,12 +37,12 @@ def grpc_channel(
     grpc_options: Options = (),
     **options: Unpack[ClientOptions],
 ) -> grpc.Channel:
-    """Return a channel of gRPC to one service in the mesh.
+    """Return a gRPC channel to one service in the mesh.
 
-    It dials the pinned address, and sends the service's name as authority and in TLS, where the certificate is checked
-    for it. Each call has the caller's token. A call that ends with UNAUTHENTICATED makes the next one get a new token.
-    Errors are `grpc.RpcError`. Time limits and retries are gRPC's own: `timeout=` of each call, and a service config
-    in `grpc_options`.
+    It connects to the pinned address, and uses the service's name as authority, in SNI and for the check of the
+    certificate. Each call has the caller's token. After a call that ends with UNAUTHENTICATED, the next one gets a new
+    token. Errors are `grpc.RpcError`. Time limits and retries are those of gRPC: `timeout=` of each call, and a service
+    config in `grpc_options`.
 
     - Over `http://`, to a private gateway, an interceptor puts the token on the call: gRPC's call credentials need TLS.
     - Proxy settings of the environment are not read. Certificates are read once.
@@ -50,7 +50,7 @@ def grpc_channel(
     Args:
         service: The service's virtual origin, such as `https://user-profile.internal`; or a `Client`, whose settings
             are then used.
-        auth: Where the caller's token comes from; only with an origin, as the arguments that follow.
+        auth: The source of the caller's tokens. This and the following arguments are for an origin, not for a `Client`.
         address: As for `Client`.
         ca_file: As for `Client`.
         grpc_options: Further channel arguments of gRPC. The name that is checked and sent cannot be changed.
@@ -78,7 +78,7 @@ def grpc_aio_channel(
     grpc_options: Options = (),
     **options: Unpack[ClientOptions],
 ) -> grpc.aio.Channel:
-    """Return a channel of `grpc.aio` to one service in the mesh; otherwise as `grpc_channel`.
+    """Return a `grpc.aio` channel to one service in the mesh; otherwise the same as `grpc_channel`.
 
     Args:
         service: The service's virtual origin, or an `AsyncClient`, whose settings are then used.
@@ -126,12 +126,12 @@ def _arguments(service: "Service", given: Options) -> list[tuple[str, object]]:
 def _credentials(service: "Service", tokens: CallTokens) -> grpc.ChannelCredentials:
     given = service.client_cert
     certificate = None if given is None else ClientCertificate(given)
-    # Checks the files, with the words that the clients have for them.
+    # Checks the files, with the same errors as the clients.
     context = build_context(service, certificate)
     if service.ca_file is not None:
         authorities = service.ca_file.read_bytes()
     else:
-        # gRPC brings CAs of its own; the clients trust the system's, and so do the channels.
+        # gRPC has its own CAs. The clients trust the system's, so the channels do the same.
         found = context.get_ca_certs(binary_form=True)
         authorities = "".join(ssl.DER_cert_to_PEM_cert(each) for each in found).encode()
     chain, key = (None, None) if certificate is None else certificate.pem()

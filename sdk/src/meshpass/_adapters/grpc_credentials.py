@@ -1,4 +1,4 @@
-"""The caller's token on each call of gRPC, as call credentials."""
+"""gRPC call credentials that put the caller's token on each call."""
 
 import threading
 from collections.abc import Callable
@@ -24,13 +24,13 @@ Deliver = Callable[[tuple[tuple[str, str], ...], Exception | None], None]
 
 
 class CallTokens(grpc.AuthMetadataPlugin):  # type: ignore[misc]
-    """Plugin of gRPC that puts a source's token on each call.
+    """gRPC plugin that puts a source's token on each call.
 
-    gRPC may ask on a thread of its own or on the event loop. So a cached token is returned at once, and a fetch runs in
-    one thread, for all calls that wait for it.
+    gRPC may call it in one of its threads or in the event loop. So a cached token is returned at once, and a fetch runs
+    in one separate thread for all waiting calls.
 
     Args:
-        source: Where the caller's token comes from.
+        source: The source of the caller's tokens.
         origin: The one origin whose calls get a token, as `https://host[:port]`; any origin when None.
     """
 
@@ -43,7 +43,7 @@ class CallTokens(grpc.AuthMetadataPlugin):  # type: ignore[misc]
         self._last: Token | None = None
 
     def __call__(self, context: grpc.AuthMetadataContext, callback: Deliver) -> None:
-        """Answer one call of gRPC; `callback` takes the metadata or an error, from any thread."""
+        """Get the metadata for one call. `callback` receives it, or an error, from any thread."""
         if self._origin is not None and not _belongs(context.service_url, self._origin):
             callback((), InvalidRequest(f"The call does not go to {self._origin}: it gets no token."))
             return
@@ -68,7 +68,7 @@ class CallTokens(grpc.AuthMetadataPlugin):  # type: ignore[misc]
         return (("authorization", value),)
 
     def refused(self) -> None:
-        """Forget the token that was sent last, because a call was not authenticated."""
+        """Remove the last token from its source's cache, because a call was not authenticated."""
         if self._last is not None:
             self._source.invalidate(self._last)
 
@@ -78,7 +78,7 @@ class CallTokens(grpc.AuthMetadataPlugin):  # type: ignore[misc]
             token = self._source.token()
         except MeshError as exc:
             failure = exc
-        except Exception as exc:  # noqa: BLE001 - of a source of the caller's own; its text may hold anything
+        except Exception as exc:  # noqa: BLE001 - from a source of the caller; its text may hold a secret
             failure = MeshError(f"The token source failed with {type(exc).__name__}.")
         with self._lock:
             waiting, self._waiting = self._waiting, []
@@ -97,12 +97,12 @@ class CallTokens(grpc.AuthMetadataPlugin):  # type: ignore[misc]
 
 
 def grpc_call_credentials(source: "TokenSource", *, base_url: str | None = None) -> grpc.CallCredentials:
-    """Return call credentials that put a source's token on each call; for a secure channel of your own.
+    """Return call credentials that put a source's token on each call, for a secure channel that you make.
 
-    `grpc_channel` has them already. They never block an event loop, and no error or log of gRPC holds the token.
+    `grpc_channel` has them already. They do not block an event loop, and no error or log of gRPC holds the token.
 
     Args:
-        source: Where the caller's token comes from; a `SignedJWT`, for instance.
+        source: The source of the caller's tokens; a `SignedJWT`, for instance.
         base_url: The one origin whose calls get a token; the calls of every channel that uses them when None.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a channel does around each call: a token over plaintext, and no refused token twice."""
+"""gRPC interceptors: they send the token over plaintext, and remove a refused token from the cache."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meshpass._call.service import Service
     from meshpass._token import Token, TokenSource
 
-# gRPC has no types of its own for what an interceptor is given.
+# gRPC has no types for the arguments of an interceptor.
 Details = Any
 Continuation = Callable[..., Any]
 
@@ -40,8 +40,8 @@ class TokenInterceptor(
     """Interceptor of a blocking channel.
 
     Args:
-        source: Where the token of each call comes from; None where call credentials send it.
-        tokens: The tokens of the channel, which forget the one that was refused.
+        source: The source of the token for each call; None where call credentials send it.
+        tokens: The tokens of the channel, which are notified of a refusal.
     """
 
     def __init__(self, source: "TokenSource | None", tokens: "CallTokens") -> None:
@@ -65,7 +65,7 @@ class TokenInterceptor(
 
 
 class _AioInterceptor:
-    """The part of an asyncio channel's interceptors that is the same for each kind of call."""
+    """Base of an asyncio channel's interceptors, with the part that is the same for each kind of call."""
 
     def __init__(self, source: "TokenSource | None", tokens: "CallTokens") -> None:
         self._source = source
@@ -107,7 +107,7 @@ class AioStreamStream(_AioInterceptor, grpc.aio.StreamStreamClientInterceptor): 
 
 
 def _code_of(call: grpc.aio.Call) -> grpc.StatusCode | None:
-    """Return the code of a call that has ended, before the caller sees it: a task of its own would come after that."""
+    """Return the code of a call that has ended, without waiting. A task would get it later than the caller."""
     asking = call.code()
     try:
         asking.send(None)
@@ -131,8 +131,8 @@ def _with_token(
     metadata = [*(details.metadata or ())]
     if any(name.lower() == "authorization" for name, _ in metadata):
         raise InvalidRequest(
-            "The call has authorization metadata, which carries the mesh's token.",
-            hint="Remove it; a credential of your own needs metadata of another name.",
+            "The call has authorization metadata, which is reserved for the mesh's token.",
+            hint="Remove it, or send your own credential in metadata of another name.",
         )
     if token is None:
         return details

@@ -1,4 +1,4 @@
-"""Transports of httpx: a plain `httpx.Client` or `httpx.AsyncClient` calls a service in the mesh."""
+"""Transports with which an `httpx.Client` or `httpx.AsyncClient` calls a service in the mesh."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 class Transport(httpx.BaseTransport):
     """A transport for `httpx.Client` that calls one service in the mesh.
 
-    It pins the address, puts the caller's token on each request, and keeps to the client's time limit, retries and
-    size limit. Errors are `MeshError` and the httpx error that stands for the same failure, such as
-    `httpx.ConnectError`. Redirects, cookies and default headers are httpx's own.
+    It pins the address, puts the caller's token on each request, and applies the client's time limit, retries and
+    size limit. Errors are both a `MeshError` and the httpx error for the same failure, such as `httpx.ConnectError`.
+    Redirects, cookies and default headers are those of httpx.
 
     - The URL's origin must be the service's: a request to another one is refused, and nothing is sent.
-    - A limit of httpx's `timeout` for reading counts for the whole call where it is smaller than `timeout_s`. httpx's
-      own default is 5 seconds; `timeout=None` leaves the limit to `timeout_s`.
+    - The read limit of httpx's `timeout` limits the whole call where it is smaller than `timeout_s`. httpx's default is
+      5 seconds; with `timeout=None`, only `timeout_s` applies.
     - httpx's `verify`, `cert`, `proxy` and `http2` have no effect on a transport.
 
     Args:
         service: The service's virtual origin, such as `https://user-profile.internal`; or a `Client`, which the
             transport then uses and does not close.
-        auth: Where the caller's token comes from; only with an origin, as the arguments that follow.
+        auth: The source of the caller's tokens. This and the following arguments are for an origin, not for a `Client`.
         address: As for `Client`.
         ca_file: As for `Client`.
-        authorization_header: The header that takes an Authorization that a request has already, such as
-            `X-User-Authorization`. The mesh's token has its place, so that without this such a request is refused.
+        authorization_header: The header to which a request's own Authorization is moved, such as
+            `X-User-Authorization`. When None, such a request is refused, because Authorization has the mesh's token.
         options: As for `Client`.
 
     Raises:
@@ -91,7 +91,7 @@ class Transport(httpx.BaseTransport):
         """Send one request of httpx and return the service's response.
 
         Raises:
-            MeshError: as `Client.request`; it is an `httpx.RequestError`, too.
+            MeshError: as `Client.request`; it is also an `httpx.RequestError`.
         """
         client = self._client
         try:
@@ -153,7 +153,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """Send one request of httpx and return the service's response.
 
         Raises:
-            MeshError: as `Client.request`; it is an `httpx.RequestError`, too.
+            MeshError: as `Client.request`; it is also an `httpx.RequestError`.
         """
         client = self._client
         try:
@@ -178,7 +178,7 @@ async_httpx_transport = AsyncTransport
 
 
 class WholeResponse(Response):
-    """A response whose body was read with its head, and is decoded already."""
+    """A response whose body was read and decoded together with its head."""
 
     def read(self) -> bytes:
         """Return the body."""
@@ -191,7 +191,7 @@ class WholeResponse(Response):
 
 
 class PartialResponse(StreamedResponse):
-    """A response whose body is still to be read; what goes wrong then is an error of httpx, too."""
+    """A response whose body is read later. Errors of reading are also errors of httpx."""
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Return the decoded body part by part; see `StreamedResponse.iter_bytes`."""
@@ -263,7 +263,7 @@ def _content(request: httpx.Request) -> bytes | RequestBody:
 def _response(request: httpx.Request, received: httpx.Response) -> httpx.Response:
     """Return the response as httpx takes it from a transport.
 
-    What the plan made is reused: another object and another read would cost a tenth of the call.
+    The object of the plan is reused: another object and another read would cost a tenth of the call.
     """
     received.extensions = {"http_version": b"HTTP/1.1"}
     if isinstance(received, StreamedResponse):

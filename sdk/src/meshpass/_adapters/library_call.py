@@ -1,4 +1,4 @@
-"""A request of another library, checked and turned into a call of a client."""
+"""Conversion of another library's request into a call of a client."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from meshpass._call.service import Service
 
 TEMPLATE = "/{+path}"
-"""The path in logs and errors, as RFC 6570 writes a whole path: the real one may hold names of people."""
+"""The path in logs and errors, a template of RFC 6570. The real path may hold names of people."""
 
-# RFC 9110, section 7.6.1 (connection-specific fields), and the framing, which the client decides itself.
+# RFC 9110, section 7.6.1 (connection-specific fields), and those of the framing, which the client sets.
 _DROPPED = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"),
@@ -46,8 +46,8 @@ def make_call(
         target: Path and query, encoded.
         headers: Names in lower case, and values.
         content: The body.
-        read_timeout_s: The library's limit; the service's own counts where it is smaller.
-        authorization_header: The header that takes the caller's own Authorization; None refuses one.
+        read_timeout_s: The library's limit, in seconds; the service's limit applies where it is smaller.
+        authorization_header: The header to which the request's own Authorization is moved; None refuses one.
         stream: Whether the response's body is read while it comes in.
 
     Raises:
@@ -84,10 +84,10 @@ def make_call(
 
 
 def length_of(headers: Mapping[str, str]) -> int | None:
-    """Return what a library says of the length of a body that it sends in parts; None where it does not say.
+    """Return the length that a library declares for a body that it sends in parts; None if it declares none.
 
     Args:
-        headers: The request's, looked up in any case.
+        headers: The request's headers, with names looked up in any case.
     """
     length = headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else None
@@ -116,10 +116,10 @@ def _check_origin(service: "Service", origin: tuple[str, str, int | None]) -> No
         port = 443 if scheme == "https" else 80
     if (scheme, host, port) != (own.scheme, own.host, own.port):
         raise InvalidRequest(
-            f"The request goes to {scheme}://{host}:{port}, and this transport calls {own.url} alone: "
-            "a token never goes to another origin.",
+            f"The request goes to {scheme}://{host}:{port}, and this transport calls {own.url} only: "
+            "a token is never sent to another origin.",
             service=service.name,
-            hint="Use another client for it, and follow no redirect to other hosts.",
+            hint="Use another client for it, and do not follow redirects to other hosts.",
         )
 
 
@@ -150,16 +150,16 @@ def _check_host(service: "Service", value: str) -> None:
 def _own_authorization(header: str | None) -> str:
     if header is None:
         raise InvalidRequest(
-            "The request has an Authorization header, which carries the mesh's token.",
+            "The request has an Authorization header, which is reserved for the mesh's token.",
             hint="Remove it (`auth=`, a default header, .netrc), "
-            "or set `authorization_header` to the header that takes its value.",
+            "or set `authorization_header` to the header to which its value is moved.",
         )
     return header
 
 
-# A library offers the same codings on each request.
+# A library sends the same codings on each request.
 @lru_cache(maxsize=64)
 def _decodable(codings: str) -> str:
-    # A library offers what it decodes itself; here the client decodes, within its limits.
+    # A library lists the codings that it can decode. Here the client decodes, so only its codings are kept.
     kept = [part.strip() for part in codings.split(",") if part.partition(";")[0].strip() in _DECODED]
     return ", ".join(kept) or "identity"

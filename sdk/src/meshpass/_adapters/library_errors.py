@@ -1,6 +1,6 @@
 """Errors of a call that are also errors of the library that the caller uses.
 
-A program that catches `httpx.ConnectError` or `requests.Timeout` catches the mesh's errors, too, and finds their
+A program that catches `httpx.ConnectError` or `requests.Timeout` also catches the mesh's errors, with all their
 fields. Each combined class is made once.
 """
 
@@ -12,7 +12,7 @@ from meshpass._errors import MeshError
 
 
 class Names(NamedTuple):
-    """The error of each library that callers catch for one error code.
+    """Names of the library errors that callers catch for one error code.
 
     Args:
         httpx: Name of the class in `httpx`.
@@ -27,7 +27,7 @@ _NOT_SENT = Names("ConnectError", "ConnectionError")
 _NOT_SENT_IN_TIME = Names("ConnectTimeout", "ConnectTimeout")
 _NO_RESPONSE_IN_TIME = Names("ReadTimeout", "ReadTimeout")
 _INVALID = Names("LocalProtocolError", "InvalidURL")
-# The gateway is a reverse proxy, and refused in the service's place.
+# The gateway is a reverse proxy, and its refusal is not a response of the service.
 _REFUSED = Names("ProxyError", "ProxyError")
 _OTHER = Names("TransportError", "RequestException")
 
@@ -56,7 +56,7 @@ NAMES: Mapping[str, Names] = {
     "no_route": _REFUSED,
     "bad_response": Names("DecodingError", "ContentDecodingError"),
 }
-"""By `MeshError.code`."""
+"""Library errors by `MeshError.code`."""
 
 
 def names_for(error: MeshError) -> Names:
@@ -65,12 +65,12 @@ def names_for(error: MeshError) -> Names:
 
 
 def combined(error: MeshError, base: type[Exception], request: object) -> MeshError:
-    """Return a copy of the error that is an instance of the library's class, too.
+    """Return a copy of the error that is also an instance of the library's class.
 
-    A copy, because one failure to fetch a token may end several calls, each with a request of its own.
+    It is a copy, because one failed token fetch may end several calls with different requests.
 
     Args:
-        error: What the call raised.
+        error: The error of the call.
         base: The library's class.
         request: The library's request, which becomes `error.request`.
     """
@@ -83,7 +83,7 @@ def combined(error: MeshError, base: type[Exception], request: object) -> MeshEr
 @cache
 def _combined_class(own: type, base: type) -> type:
     def reduce(self: MeshError) -> tuple[object, ...]:
-        # A class that was made here has no name to be found by, and a request is not part of the error.
+        # The combined class cannot be imported by name. The request is left out, because it is not part of the error.
         fields = {name: value for name, value in vars(self).items() if name not in ("_request", "request")}
         return _rebuild, (own, base, self.args, fields)
 
@@ -96,7 +96,7 @@ def _rebuild(
 ) -> MeshError:
     cls: type[MeshError] = _combined_class(own, base)  # type: ignore[arg-type]
     made = cls.__new__(cls, *args)
-    # Sets what the library's own class sets, and nothing of ours.
+    # Runs the constructor of the library's class, without that of `MeshError`.
     super(MeshError, made).__init__(*args)
     made.__dict__.update(fields)
     return made

@@ -1,4 +1,4 @@
-"""An adapter of `requests`: a plain `requests.Session` calls a service in the mesh."""
+"""Adapter with which a `requests.Session` calls a service in the mesh."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from email.message import Message
@@ -37,17 +37,17 @@ _READ_BYTES = 64 * 1024
 class RequestsAdapter(BaseAdapter):
     """An adapter for `requests.Session` that calls one service in the mesh.
 
-    Mount it on the service's origin with a slash at the end. It does for `requests` what `Transport` does for httpx,
-    with the same rules for other origins, for an Authorization of the caller's own (`auth=` or .netrc) and for
-    the time limit, where the reading limit of `timeout` is the one that counts. Errors are `MeshError` and the error of
-    `requests.exceptions` that stands for the same failure. `verify`, `cert` and `proxies` have no effect on it.
+    Mount it on the service's origin with a slash at the end. It does for `requests` what `Transport` does for httpx.
+    The rules for other origins, for the request's own Authorization (`auth=` or .netrc) and for the time limit are the
+    same; of `timeout`, the read limit is used. Errors are both a `MeshError` and the error of `requests.exceptions` for
+    the same failure. `verify`, `cert` and `proxies` have no effect.
 
-    A redirect to another host is sent by the session's other adapters, which have no token of the mesh.
+    A redirect to another host uses the session's other adapters, which have no token of the mesh.
 
     Args:
         service: The service's virtual origin, such as `https://user-profile.internal`; or a `Client`, which the
             adapter then uses and does not close.
-        auth: Where the caller's token comes from; only with an origin, as the arguments that follow.
+        auth: The source of the caller's tokens. This and the following arguments are for an origin, not for a `Client`.
         address: As for `Client`.
         ca_file: As for `Client`.
         authorization_header: As for `Transport`.
@@ -97,14 +97,14 @@ class RequestsAdapter(BaseAdapter):
 
         Args:
             request: The prepared request.
-            stream: Whether the caller reads the body bit by bit.
-            timeout: Limit in seconds, or the limits for connecting and for reading.
+            stream: Whether the caller reads the body in parts.
+            timeout: Limit in seconds, or a pair of limits for connecting and reading.
             verify: Has no effect: the gateway's certificate is always verified.
             cert: Has no effect.
             proxies: Has no effect.
 
         Raises:
-            MeshError: as `Client.request`; it is a `requests.RequestException`, too.
+            MeshError: as `Client.request`; it is also a `requests.RequestException`.
         """
         client = self._client
         try:
@@ -127,7 +127,7 @@ class RequestsAdapter(BaseAdapter):
     ) -> requests.Response:
         headers = HTTPHeaderDict(received.headers.multi_items())
         if "content-encoding" in headers and call.method != "HEAD":
-            # The client decodes the body, within its limit: urllib3 would have none.
+            # The client decodes the body within its size limit. urllib3 has no limit.
             del headers["content-encoding"]
             headers.discard("content-length")
         response = requests.Response()
@@ -137,7 +137,7 @@ class RequestsAdapter(BaseAdapter):
         response.headers = CaseInsensitiveDict(headers)
         response.encoding = get_encoding_from_headers(response.headers)
         response.request = request
-        # What `auth` hooks send a request again with; the library's types name its own adapter alone.
+        # `auth` hooks use it to send a request again. The library's types allow only its own adapter.
         response.connection = self  # type: ignore[assignment]
         response.raw = DecodedBody(received, headers, request, call.method)
         requests.cookies.extract_cookies_to_jar(response.cookies, request, response.raw)
@@ -145,14 +145,14 @@ class RequestsAdapter(BaseAdapter):
 
 
 class DecodedBody(HTTPResponse):
-    """The body of a response as `requests` reads it: decoded, and with errors that are errors of `requests`.
+    """The body of a response for `requests`: it is decoded, and its errors are errors of `requests`.
 
-    urllib3 would turn these errors into its own.
+    urllib3 would convert these errors into its own.
 
     Args:
         received: The response of the call.
         headers: Its headers, without a content coding.
-        request: What it answers.
+        request: The request of this response.
         method: The request's method.
     """
 
@@ -180,7 +180,7 @@ class DecodedBody(HTTPResponse):
     def stream(
         self, amt: int | None = 2**16, decode_content: bool | None = None
     ) -> Generator[bytes, None, None]:
-        """Return the body in parts of this size."""
+        """Yield the body in parts of this size."""
         while part := self.read(amt):
             yield part
 
@@ -190,7 +190,7 @@ class DecodedBody(HTTPResponse):
         decode_content: bool | None = None,
         cache_content: bool = False,
     ) -> bytes:
-        """Return so many bytes of the body, fewer at its end; all of it when None."""
+        """Return this number of bytes of the body, fewer at its end; all bytes when None."""
         if self._parts is None:
             self._parts = self._received.iter_bytes()
         failure: MeshError | None = None
@@ -210,12 +210,12 @@ class DecodedBody(HTTPResponse):
         return found
 
     def close(self) -> None:
-        """Close the response; a connection that still has parts of it is closed as well."""
+        """Close the response. Its connection is closed, too, if parts of the body were not read."""
         self._received.close()
         super().close()
 
     def release_conn(self) -> None:
-        """Close the response: its connection is the client's, and goes back there at the body's end."""
+        """Close the response. Its connection returns to the client's pool at the end of the body."""
         self._received.close()
 
 
@@ -277,7 +277,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _head(headers: HTTPHeaderDict) -> SimpleNamespace:
-    """Return what `requests` reads cookies from: the standard library's response, whose `msg` has the headers."""
+    """Return an object that has cookies where `requests` reads them: in `msg`, as in the standard library."""
     message = Message()
     for value in headers.getlist("set-cookie"):
         message["set-cookie"] = value

@@ -1,4 +1,4 @@
-"""Failures on the way to a response, as this package's errors: one wording for both transports."""
+"""Errors for failures of connections and responses, with the same text for both clients."""
 
 import ssl
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ _CERTIFICATE_ALERTS = (
 _CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _MAYBE_DONE = "The service may be slow or overloaded, and may still have done the work."
 _SPENT: dict[Phase, tuple[str, str]] = {
-    "token": ("before there was a token", "Its source is slow: give the first call of a process more time."),
+    "token": (
+        "before there was a token",
+        "The token source is slow: give the first call of a process more time.",
+    ),
     "connect": ("before there was a connection; nothing was sent", "Check the VPC route and the firewall."),
     "send": (
         "while the request was being sent",
@@ -45,8 +48,8 @@ def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUn
 
     Args:
         service: What was called.
-        why: In a few words.
-        reset: Whether the other side ended it, as a gateway ends TLS for a host that it does not serve.
+        why: The reason, in a few words.
+        reset: Whether the peer closed it. A gateway closes TLS for a host that it does not serve.
     """
     hint = "Check its address, the VPC route to it and the firewall."
     if reset and service.origin.scheme == "https":
@@ -60,7 +63,7 @@ def unreachable(service: Service, why: str, *, reset: bool = False) -> GatewayUn
 
 
 def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
-    """Return the error of time that was used up: the call's, or that of one attempt."""
+    """Return the error of a time limit that was reached: the call's, or that of one attempt."""
     spent, hint = _SPENT[phase]
     return MeshTimeout(
         f"{service.where} gave no complete response within {limit_s:g} s: the time ran out {spent}.",
@@ -71,7 +74,7 @@ def timed_out(service: Service, limit_s: float, phase: Phase) -> MeshTimeout:
 
 
 def no_time(service: Service) -> MeshTimeout:
-    """Return the error of a deadline that was over before the call began."""
+    """Return the error of a deadline that had passed before the call began."""
     return MeshTimeout(
         f"The deadline for {service.where} was over before anything was sent.",
         code="deadline",
@@ -81,7 +84,7 @@ def no_time(service: Service) -> MeshTimeout:
 
 
 def too_large(service: Service) -> BadResponse:
-    """Return the error of a body that has more bytes than allowed, as sent or as decoded."""
+    """Return the error of a body that has more bytes than allowed, before or after decoding."""
     return BadResponse(
         f"The response of {service.where} is larger than {service.max_response_bytes} bytes.",
         service=service.name,
@@ -109,7 +112,7 @@ def connection_lost(service: Service, why: str) -> UpstreamUnavailable:
 
 
 def not_http(service: Service, why: str, hint: str) -> BadResponse:
-    """Return the error of a peer that speaks another protocol; it will do so at the next attempt as well."""
+    """Return the error of a peer that speaks another protocol. The next attempt would fail in the same way."""
     return BadResponse(
         f"T{service.peer[1:]} did not send an HTTP/1.1 response: {why}.", service=service.name, hint=hint
     )
@@ -122,7 +125,7 @@ def _perhaps_tls(service: Service) -> str:
 
 
 def is_lost(error: MeshError | None) -> bool:
-    """Tell whether this is a connection that broke after it was made."""
+    """Report whether this is the error of a connection that broke after it was made."""
     return error is not None and error.code == "connection_lost"
 
 
@@ -132,7 +135,7 @@ def tls_failed(service: Service, why: ssl.SSLError, names: Sequence[str] = ()) -
     Args:
         service: What was called.
         why: What OpenSSL reports.
-        names: The names in the peer's certificate, where it has the wrong ones.
+        names: The names in the peer's certificate, where the wanted one is missing.
     """
     if isinstance(why, ssl.SSLCertVerificationError):
         if is_wrong_name(why):
@@ -177,7 +180,7 @@ def is_wrong_name(why: BaseException) -> bool:
 
 
 def from_connect(service: Service, exc: BaseException, names: Sequence[str] = ()) -> MeshError:
-    """Turn a failure to connect into the error that it means; see `tls_failed` for `names`."""
+    """Return the error for a failure to connect; see `tls_failed` for `names`."""
     tls = innermost(exc, ssl.SSLError)
     if tls is not None and not isinstance(tls, _CLOSED):
         return tls_failed(service, tls, names)
@@ -189,12 +192,12 @@ def from_connect(service: Service, exc: BaseException, names: Sequence[str] = ()
 
 
 def from_exchange(service: Service, exc: BaseException, phase: Phase = "read") -> MeshError:
-    """Turn a failure after connecting into the error that it means.
+    """Return the error for a failure after connecting.
 
     Args:
         service: What was called.
-        exc: What failed.
-        phase: How far the attempt came; a connection that broke before anything was sent did not come to be.
+        exc: The exception.
+        phase: The phase of the attempt. A connection that breaks before anything is sent counts as not made.
     """
     # With TLS 1.3 a refused client certificate shows only on the first read (RFC 8446, section 4.4.2.4).
     tls = innermost(exc, ssl.SSLError)

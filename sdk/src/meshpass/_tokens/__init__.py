@@ -1,1 +1,1 @@
-"""Where a caller's tokens come from: the cache, signed JWTs and their keys, Google ID tokens, adapters."""
+"""Sources of a caller's tokens: the cache, signed JWTs and their keys, Google ID tokens, adapters."""

@@ -1,4 +1,4 @@
-"""The JWS algorithms that a signing key may have, each derived from the key's own type.
+"""JWS algorithms of signing keys. The type of a key decides its algorithm.
 
 RFC 7518, section 3, and RFC 8037, section 3.1. Envoy verifies all of them.
 """
@@ -27,7 +27,7 @@ _CURVES = {"secp256r1": ("P-256", "ES256", 32), "secp384r1": ("P-384", "ES384", 
 
 
 def algorithm_of(key: object) -> str | None:
-    """Return the algorithm of a private or public key; None for one that signs none of these."""
+    """Return the algorithm of a private or public key; None where it fits none of `NAMES`."""
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
@@ -38,7 +38,7 @@ def algorithm_of(key: object) -> str | None:
 
 
 def kind_of(key: object) -> str:
-    """Return what a key is, in words for a message: `an EC key on the curve secp521r1`, for instance."""
+    """Return the kind of a key as text for a message: `an EC key on the curve secp521r1`, for instance."""
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
     if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
@@ -51,7 +51,7 @@ def kind_of(key: object) -> str:
 
 
 def generate(algorithm: str) -> "PrivateKey":
-    """Make a key for an algorithm; RSA with 3072 bits, which are as strong as P-256.
+    """Make a key for an algorithm. RSA keys have 3072 bits, which are as strong as P-256.
 
     Args:
         algorithm: One of `NAMES`.
@@ -66,7 +66,7 @@ def generate(algorithm: str) -> "PrivateKey":
 
 
 def signing_with(key: "PrivateKey") -> Callable[[bytes], bytes]:
-    """Return what signs a message with a key, by the key's own algorithm, as a JWS has it."""
+    """Return a function that signs a message with a key, in the signature format of a JWS."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
@@ -81,7 +81,7 @@ def signing_with(key: "PrivateKey") -> Callable[[bytes], bytes]:
 
 
 def public_jwk(key: "PrivateKey | PublicKey") -> dict[str, str]:
-    """Return a key's public half as a JWK, with its RFC 7638 thumbprint as `kid`.
+    """Return the public key of a key as a JWK, with its RFC 7638 thumbprint as `kid`.
 
     Members are those of RFC 7518, section 6, and RFC 8037, section 2.
     """
@@ -114,7 +114,7 @@ def raw_signature(der: bytes, size: int = 32) -> bytes:
         size: Bytes of each number.
 
     Raises:
-        ValueError: it is not one, or a number is too large.
+        ValueError: it is not a signature, or a number is too large.
     """
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 

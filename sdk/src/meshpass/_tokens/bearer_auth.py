@@ -1,4 +1,4 @@
-"""A source of tokens as an `httpx.Auth`, without loading httpx for those who do not use it."""
+"""A source of tokens as an `httpx.Auth`. Programs that do not use httpx do not load it."""
 
 import sys
 from abc import abstractmethod
@@ -17,7 +17,7 @@ else:
 
 
 def _class_of(source: object) -> type:
-    """Return the source's class; one that also inherits from `httpx.Auth` once httpx is there."""
+    """Return the source's class; with `httpx.Auth` as a further base once httpx is loaded."""
     own: type = type(source)
     auth = getattr(sys.modules.get("httpx"), "Auth", None)
     return own if auth is None else _with_base(own, auth)
@@ -29,11 +29,11 @@ def _with_base(own: type, base: type) -> type:
 
 
 class BearerAuth(Auth):
-    """Makes a source of tokens an `httpx.Auth`: for type checkers by inheritance, for httpx itself by `__class__`.
+    """Base that makes a source of tokens an `httpx.Auth`: by inheritance for type checkers, by `__class__` for httpx.
 
-    httpx takes what passes `isinstance(auth, httpx.Auth)`; a plain callable would neither see a 401 nor be awaited.
-    To inherit from `httpx.Auth` for real would load httpx with the first source. `isinstance` also believes an
-    object's `__class__`, and httpx is loaded when it asks, so that is where its base class is added.
+    httpx uses an `auth` that passes `isinstance(auth, httpx.Auth)`. A plain callable could not react to a 401, and
+    would not be awaited. Inheritance at run time would load httpx together with the first source. But `isinstance`
+    also reads an object's `__class__`, and httpx is always loaded when it does. So `__class__` adds the base class.
     """
 
     if not TYPE_CHECKING:
@@ -52,9 +52,9 @@ class BearerAuth(Auth):
         """See `TokenSource.invalidate`."""
 
     def sync_auth_flow(self, request: "httpx.Request") -> Generator["httpx.Request", "httpx.Response", None]:
-        """Put the token on a request of `httpx.Client`; send it once more if a 401 comes back.
+        """Put the token on a request of `httpx.Client`, and send it once more after a 401.
 
-        Not again where the body was a stream, which is used up, or where there is no other token.
+        It is not sent again if its body was a stream, which can be read only once, or if there is no other token.
         """
         token = self.token()
         response = yield _authorize(request, token)
@@ -63,7 +63,7 @@ class BearerAuth(Auth):
             try:
                 newer = self.token()
             except MeshError:
-                # The answer that is there says more than why there is no second try.
+                # The 401 is more useful to the caller than the reason for the missing token.
                 return
             if newer.value != token.value:
                 yield _authorize(request, newer)
@@ -71,7 +71,7 @@ class BearerAuth(Auth):
     async def async_auth_flow(
         self, request: "httpx.Request"
     ) -> AsyncGenerator["httpx.Request", "httpx.Response"]:
-        """Do the same for `httpx.AsyncClient`, and never block the event loop."""
+        """Do the same for `httpx.AsyncClient`, without blocking the event loop."""
         token = await self.atoken()
         response = yield _authorize(request, token)
         if _may_be_sent_again(request, response):

@@ -1,9 +1,9 @@
-"""One token per identity and audience in a process, however many threads, tasks and event loops ask for it.
+"""Token cache of a process: one token per identity and audience for all threads, tasks and event loops.
 
-Who needs a token that is not there either fetches it or waits for the one who does: there is one fetch at a time for
-each key (see `CachedSource._cache_key`). A thread fetches where it is; for asyncio a thread of its own fetches, so
-that a task that is cancelled takes nobody's token with it. While a token is renewed ahead of its end, all but the one
-who renews it go on with the old one. Nothing runs in the background between fetches.
+There is one fetch at a time for each key (see `CachedSource._cache_key`). A thread that needs a token either starts the
+fetch or waits for it. A blocking caller fetches in its own thread. For asyncio a separate thread fetches, so that a
+cancelled task does not end a fetch that other tasks wait for. While a token is renewed before it expires, all other
+callers use the old token. Nothing runs in the background between fetches.
 """
 
 import math
@@ -25,20 +25,20 @@ from meshpass._tokens.lifetime import CachedToken, back_off_s, cached_token
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    # What a fetch came to; None when it was broken off, by Ctrl-C for instance, and told nothing.
+    # The result of a fetch; None when it was interrupted, by Ctrl-C for instance.
     Fetch = Future[Token | Exception | None]
 
 FETCH_LIMIT_S = 20.0
 """How long one fetch may take, its own retries included."""
 
-# A fetch that ignores its limit is given up for lost, and the next who asks fetches anew.
+# A fetch that ignores its limit is considered lost, and the next caller starts a new one.
 _LOST_AFTER_S = 2 * FETCH_LIMIT_S
 _FORCED_FETCH_EVERY_S = 2.0
 _KEPT = 256
 
 
 class _Entry:
-    """What the process knows for one key. Changed only under `_lock`; `cached` is read without it."""
+    """Cached token and fetch of one key. Changed only under `_lock`; `cached` is read without it."""
 
     __slots__ = (
         "__weakref__",
@@ -56,7 +56,7 @@ class _Entry:
         self.cached: CachedToken | None = None
         self.fetch: Fetch | None = None
         self.leader: tuple[Fetch, int] | None = None
-        """The fetch that a thread makes itself, and the thread; None where a thread of its own makes it."""
+        """The fetch that a caller runs in its own thread, and that thread; None where a separate thread runs it."""
         self.started_at = 0.0
         self.failures = 0
         self.failure: Exception | None = None
@@ -64,21 +64,21 @@ class _Entry:
         self.forced_at = -math.inf
 
 
-# Reentrant, because a signal handler may want a token, too.
+# Reentrant, because a signal handler may need a token, too.
 _lock = threading.RLock()
 _entries: "weakref.WeakValueDictionary[Hashable, _Entry]" = weakref.WeakValueDictionary()
-# Keeps the token of a source that is made anew for each call, up to a number.
+# Keeps the last tokens alive for programs that make a new source for each call.
 _kept: deque[_Entry] = deque(maxlen=_KEPT)
 _UNBOUND = _Entry()
 
 
 class CachedSource(BearerAuth):
-    """A source of tokens that are worth keeping: all equal sources of a process share one token and one fetch.
+    """Source of tokens with a cache: all equal sources of a process share one token and one fetch.
 
-    It is a `TokenSource`, and an `httpx.Auth` for any `httpx` client, blocking or not. Safe for threads, tasks of
+    It is a `TokenSource`, and an `httpx.Auth` for any `httpx` client, blocking or not. It is safe for threads, tasks of
     several event loops, forked children and processes that were frozen.
 
-    A subclass says what it fetches and how: `_cache_key`, `_fetch` and, if it is so, `_fetch_is_cheap`.
+    A subclass defines `_cache_key` and `_fetch`, and `_fetch_is_cheap` where a fetch needs no I/O.
     """
 
     _entry: _Entry = _UNBOUND
@@ -87,15 +87,15 @@ class CachedSource(BearerAuth):
 
     @property
     def _fetch_is_cheap(self) -> bool:
-        """Whether `_fetch` does no I/O just now, so that an event loop may call it."""
+        """Whether `_fetch` would do no I/O now, so that an event loop may call it."""
         return False
 
     def _cache_key(self) -> Hashable:
-        """Return what this source's token depends on: kind of source, identity, audience and whatever else."""
+        """Return all that this source's token depends on, such as kind of source, identity and audience."""
         raise NotImplementedError
 
     def _fetch(self, deadline_s: float) -> Token:
-        """Return a new token. Blocks; never called by two at once for one key.
+        """Return a new token. It may block. It is never called twice at the same time for one key.
 
         Args:
             deadline_s: How long it may take, in seconds.
@@ -106,8 +106,8 @@ class CachedSource(BearerAuth):
         """Return the cached token, or fetch a new one.
 
         Args:
-            timeout_s: How long to wait, in seconds; as long as the fetch itself may take when None. The fetch goes
-                on for the others, and for the next call.
+            timeout_s: How long to wait, in seconds; as long as the fetch itself may take when None. After this time
+                the fetch continues, for other callers and for the next call.
 
         Raises:
             MeshTimeout: there was no token within `timeout_s`.
@@ -119,13 +119,13 @@ class CachedSource(BearerAuth):
         return self._obtain(timeout_s)
 
     def cached(self) -> Token | None:
-        """Return the cached token if it is good for the next request; never fetch."""
+        """Return the cached token if it is valid for the next request, without fetching."""
         cached = self._entry.cached
         fresh = cached is not None and cached.is_fresh(self._clock(), self._monotonic())
         return cached.token if cached is not None and fresh else None
 
     async def atoken(self) -> Token:
-        """Return the same as `token`; I/O is done off the event loop. It may be cancelled: the fetch goes on.
+        """Return the same as `token`, with I/O in another thread. It may be cancelled; the fetch then continues.
 
         Raises:
             MeshError: no token can be made; the class says why.
@@ -136,10 +136,10 @@ class CachedSource(BearerAuth):
         return await self._aobtain()
 
     def invalidate(self, token: Token) -> None:
-        """Forget this token, because it was refused; a newer one stays.
+        """Remove this token from the cache, because it was refused; a newer one stays.
 
-        Where fetching costs something, only one token in two seconds is forgotten: a mesh that refuses every
-        token must not become a storm of fetches.
+        Where a fetch does I/O, only one token in two seconds is removed. So a mesh that refuses every token does not
+        cause a fetch for every call.
         """
         entry, cheap = self._entry, self._fetch_is_cheap
         with _lock:
@@ -150,7 +150,7 @@ class CachedSource(BearerAuth):
                 entry.cached, entry.forced_at = None, monotonic
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"A {type(self).__name__} cannot be pickled or copied, because it hands out secrets.")
+        raise TypeError(f"A {type(self).__name__} cannot be pickled or copied, because it holds secrets.")
 
     def _obtain(self, timeout_s: float | None) -> Token:
         handled = sys.exception()
@@ -181,9 +181,9 @@ class CachedSource(BearerAuth):
                 return token
             if time.monotonic() >= ends_at:
                 raise MeshTimeout(
-                    f"No token was there within {timeout_s:g} s.",
+                    f"There was no token within {timeout_s:g} s.",
                     code="timeout_token",
-                    hint="It is still being fetched for the next call; give the first call more time.",
+                    hint="The fetch continues for the next call. Give the first call more time.",
                 )
 
     async def _aobtain(self) -> Token:
@@ -209,7 +209,7 @@ class CachedSource(BearerAuth):
                 self._run_detached(fetch)
             try:
                 async with asyncio.timeout(_LOST_AFTER_S):
-                    # It is running, and what runs cannot be cancelled: neither by this task nor by another.
+                    # The future is marked as running, so the cancellation of a task cannot cancel it.
                     outcome = fetch.result() if fetch.done() else await asyncio.wrap_future(fetch)
             except TimeoutError:
                 outcome = None
@@ -218,7 +218,7 @@ class CachedSource(BearerAuth):
                 return token
 
     def _claim(self) -> "Token | tuple[Fetch, bool]":
-        """Decide what one who found no fresh token does: take one, wait for a fetch, or lead a new one."""
+        """Decide what a caller without a fresh token does: use one, wait for a fetch, or start a fetch."""
         from concurrent.futures import Future
 
         with _lock:
@@ -237,7 +237,7 @@ class CachedSource(BearerAuth):
             if failure is None:
                 fetch: Fetch = Future()
                 fetch.set_running_or_notify_cancel()
-                # In this order: an interrupt in between must find whose fetch it is.
+                # In this order: an interrupt in between must find the thread of the fetch.
                 entry.leader = fetch, threading.get_ident()
                 entry.fetch, entry.started_at = fetch, monotonic
                 return fetch, True
@@ -260,7 +260,7 @@ class CachedSource(BearerAuth):
             outcome = self._fetch(FETCH_LIMIT_S)
         except BaseException as exc:
             seal(exc, handled)
-            # Every caller that waits for this fetch gets the same error; an interrupt is this thread's alone.
+            # Every caller that waits for this fetch gets the same error; an interrupt ends only this thread.
             if not isinstance(exc, Exception):
                 raise
             outcome = exc
@@ -299,11 +299,11 @@ class CachedSource(BearerAuth):
         try:
             fetch.set_result(outcome)
         except Exception:
-            if not fetch.done():  # else it was abandoned, and has its result
+            if not fetch.done():  # otherwise it was abandoned, and has a result
                 raise
 
     def _abandon(self) -> None:
-        """End the fetch of this thread, which was interrupted before it could do so: others wait for it."""
+        """End the fetch of this thread, which was interrupted, because other callers wait for it."""
         leader = self._entry.leader
         if leader is not None and leader[1] == threading.get_ident() and not leader[0].done():
             self._finish(leader[0], None)
@@ -320,18 +320,18 @@ class CachedSource(BearerAuth):
 
 
 def _copy_of(error: Exception) -> Exception:
-    """Return an error to raise elsewhere: without the traceback, whose frames hold the fetch's secrets."""
+    """Return a copy to raise in another thread, without the traceback, whose frames hold the fetch's secrets."""
     import copy
 
     try:
         again = copy.copy(error)
-    except Exception:  # noqa: BLE001 - an error of somebody's own that cannot be copied is shared
+    except Exception:  # noqa: BLE001 - an error of other code that cannot be copied is shared
         return error
     return again.with_traceback(None)
 
 
 def loggable(error: Exception) -> str:
-    """Return what a log may say of an error: all of our own, which hold no secret, and the name of any other."""
+    """Return the text of an error for a log: the message of a `MeshError`, which holds no secret, else the class."""
     return str(error) if isinstance(error, MeshError) else type(error).__name__
 
 
@@ -339,7 +339,7 @@ def _log_still_used(token: Token, error: Exception) -> None:
     import logging
 
     logging.getLogger("meshpass").warning(
-        "There is no new token, and the last one is used on: %s",
+        "No new token could be fetched, and the last one is still used: %s",
         loggable(error),
         extra={
             "token_source": token.source,
@@ -350,7 +350,7 @@ def _log_still_used(token: Token, error: Exception) -> None:
 
 
 def _after_fork() -> None:
-    """In a forked child: nobody is left who would open the lock or finish the fetches of the parent's threads."""
+    """Reset lock and fetches in a forked child, because the parent's threads that held them do not run there."""
     global _lock
     _lock = threading.RLock()
     for entry in list(_entries.values()):

@@ -1,4 +1,4 @@
-"""CRC32C, by which Google's key and secret services show that nothing was damaged on the way."""
+"""CRC32C checksum, with which Google's key and secret services protect data in transit."""
 
 
 def _table() -> tuple[int, ...]:
@@ -15,7 +15,7 @@ _TABLE = _table()
 
 
 def crc32c(data: bytes) -> int:
-    """Return the CRC32C of some bytes. Made for messages of a few hundred: it is plain Python."""
+    """Return the CRC32C of some bytes. It is plain Python, so it suits a few hundred bytes."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]

@@ -1,4 +1,4 @@
-"""Where a signing key comes from: a mounted file, or Secret Manager."""
+"""Sources of a signing key: a mounted file, or Secret Manager."""
 
 import os
 import re
@@ -19,7 +19,7 @@ VERSION_NAME_FORM = (
 )
 
 KeySource = Callable[[], bytes]
-"""Anything that returns the key's PEM bytes when called; it may do I/O."""
+"""Function that returns the key's PEM bytes; it may do I/O."""
 
 _SECRET_VERSION = re.compile(
     r"projects/[^/\s]+/(locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]+"
@@ -64,10 +64,10 @@ class KeyFile:
 class SecretManagerKey:
     """A signing key in Google Secret Manager, read with the official client (`meshpass[secretmanager]`).
 
-    The client is imported and connected only while a key is read, so that no connection outlives a fork.
-    A regional secret is read at its region's own endpoint, `secretmanager.LOCATION.rep.googleapis.com`
+    The client is imported and connected only while a key is read, so that no connection is open during a fork.
+    A regional secret is read from the endpoint of its region, `secretmanager.LOCATION.rep.googleapis.com`
     (https://cloud.google.com/secret-manager/regional-secrets/config-rs).
-    `SECRET_MANAGER_EMULATOR_HOST` names a fake, reached without TLS or credentials.
+    `SECRET_MANAGER_EMULATOR_HOST` names an emulator, which is reached without TLS or credentials.
 
     Args:
         name: `projects/P/secrets/S/versions/V` or `projects/P/locations/L/secrets/S/versions/V`, where V is a number,
@@ -83,7 +83,7 @@ class SecretManagerKey:
         """Read the secret's version.
 
         Raises:
-            SigningKeyError: it is missing, not permitted, disabled, out of reach or damaged on the way.
+            SigningKeyError: it is missing, not permitted, disabled, damaged in transit, or cannot be reached.
         """
         if not is_secret_version(self.name):
             raise SigningKeyError(
@@ -108,7 +108,7 @@ def _access(name: str, timeout_s: float) -> bytes:
         from google.auth.exceptions import GoogleAuthError
     except ImportError as exc:
         raise missing_extra() from exc
-    # The client's own default would go on for a minute; these are the codes it retries itself.
+    # The client's default would retry for a minute. The codes are those that it retries by default.
     policy = retry.Retry(
         predicate=retry.if_exception_type(exceptions.ServiceUnavailable, exceptions.ResourceExhausted),
         initial=0.1,
@@ -124,14 +124,14 @@ def _access(name: str, timeout_s: float) -> bytes:
     if google_crc32c.value(data) != payload.data_crc32c:
         raise SigningKeyError(
             f"The secret {name} arrived damaged: its CRC32C does not match.",
-            hint="Try again; if it stays, add the secret's version anew.",
+            hint="Try again. If the error stays, add a new version of the secret.",
             retryable=True,
         )
     return data
 
 
 def secret_manager_client(name: str) -> "SecretManagerServiceClient":
-    """Return Google's own client for the endpoint of a secret, or one that speaks to the fake.
+    """Return Google's client for the endpoint of a secret, or one for the emulator.
 
     Args:
         name: A secret's name, with or without its version.

@@ -1,4 +1,4 @@
-"""A signing key in Google Cloud KMS: this process has it sign, and never holds it."""
+"""Signing key in Google Cloud KMS, which signs for this process and never sends the key."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ _KEY_VERSION = re.compile(
     r"projects/[^/\s]+/locations/[a-z0-9-]+/keyRings/[A-Za-z0-9_-]{1,63}"
     r"/cryptoKeys/[A-Za-z0-9_-]{1,63}/cryptoKeyVersions/[0-9]+"
 )
-# https://cloud.google.com/kms/docs/algorithms#asymmetric_signing_algorithms: those that a JWS has, too.
+# https://cloud.google.com/kms/docs/algorithms#asymmetric_signing_algorithms: those that are also JWS algorithms.
 _ALGORITHMS = {
     "EC_SIGN_P256_SHA256": "ES256",
     "EC_SIGN_P384_SHA384": "ES384",
@@ -29,7 +29,7 @@ _ALGORITHMS = {
     "RSA_SIGN_PKCS1_4096_SHA256": "RS256",
 }
 _DEFAULT = "EC_SIGN_P256_SHA256"
-_TRY_AGAIN = "Try again; if it stays, look at https://status.cloud.google.com."
+_TRY_AGAIN = "Try again. If the error stays, look at https://status.cloud.google.com."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class KMSKey:
     Its algorithm is `EC_SIGN_P256_SHA256` (ES256), `EC_SIGN_P384_SHA384` (ES384), `EC_SIGN_ED25519` (EdDSA), or
     `RSA_SIGN_PKCS1_2048_SHA256`, `..._3072_SHA256` or `..._4096_SHA256` (RS256).
 
-    KMS signs; the key never leaves it. The identity is this process's own, found as `GoogleIDToken` does, and needs
-    `roles/cloudkms.signerVerifier`; all but the metadata server's needs `meshpass[google]`.
-    `CLOUD_KMS_EMULATOR_HOST` names a fake, reached without TLS or credentials.
+    KMS signs; the key never leaves it. The identity of this process is found as `GoogleIDToken` finds it. It needs
+    `roles/cloudkms.signerVerifier` and, unless it comes from the metadata server, `meshpass[google]`.
+    `CLOUD_KMS_EMULATOR_HOST` names an emulator, which is reached without TLS or credentials.
 
     Args:
         name: `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V`.
@@ -56,14 +56,14 @@ class KMSKey:
 
 
 class KMSSigner:
-    """Has Cloud KMS sign. The public key is read once: a version's key never changes.
+    """Signer that calls Cloud KMS. The public key is read once, because a version's key never changes.
 
     Args:
-        key: Which key.
+        key: The key version.
         deadline_s: How long reading the public key may take, in seconds.
 
     Raises:
-        SigningKeyError: it is missing, not permitted, of another algorithm, out of reach or damaged on the way.
+        SigningKeyError: it is missing, not permitted, of another algorithm, damaged in transit, or cannot be reached.
     """
 
     is_quick = False
@@ -78,17 +78,17 @@ class KMSSigner:
         self.jwk = self._public_jwk(deadline_s)
 
     def sign(self, message: bytes, deadline_s: float) -> bytes:
-        """Return a signature as a JWS has it.
+        """Return a signature in the format of a JWS.
 
         Raises:
-            SigningKeyError: KMS did not sign, or its answer was damaged on the way.
+            SigningKeyError: KMS did not sign, or its response was damaged in transit.
         """
         asked, verified = _to_sign(message, self.jwk["alg"])
-        answer = self._call("POST", ":asymmetricSign", asked, deadline_s)
-        signature = _bytes_of(answer.get("signature"))
-        # https://cloud.google.com/kms/docs/data-integrity-guidelines: what KMS got, and the answer.
-        intact = answer.get(verified) is True and answer.get("signatureCrc32c") == str(crc32c(signature))
-        if not intact or answer.get("name") != self._key.name:
+        response = self._call("POST", ":asymmetricSign", asked, deadline_s)
+        signature = _bytes_of(response.get("signature"))
+        # https://cloud.google.com/kms/docs/data-integrity-guidelines: for the request and the response.
+        intact = response.get(verified) is True and response.get("signatureCrc32c") == str(crc32c(signature))
+        if not intact or response.get("name") != self._key.name:
             raise self._damaged("signature")
         if self.jwk["kty"] != "EC":
             return signature
@@ -105,16 +105,16 @@ class KMSSigner:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-        answer = self._call("GET", "/publicKey", None, deadline_s)
-        named = str(answer.get("algorithm"))
+        response = self._call("GET", "/publicKey", None, deadline_s)
+        named = str(response.get("algorithm"))
         if named not in _ALGORITHMS:
             raise SigningKeyError(
                 f"The key {self._key.name} in Cloud KMS cannot sign a token: its algorithm is {named[:100]!r}.",
                 hint=f"Make a key with the purpose asymmetric-signing and the algorithm {_DEFAULT}, or one of"
                 f" {', '.join(list(_ALGORITHMS)[1:])}.",
             )
-        pem = str(answer.get("pem", "")).encode(errors="replace")
-        if answer.get("pemCrc32c") != str(crc32c(pem)) or answer.get("name") != self._key.name:
+        pem = str(response.get("pem", "")).encode(errors="replace")
+        if response.get("pemCrc32c") != str(crc32c(pem)) or response.get("name") != self._key.name:
             raise self._damaged("public key")
         try:
             key = load_pem_public_key(pem)
@@ -135,7 +135,7 @@ class KMSSigner:
             try:
                 origin, headers = _endpoint(web)
                 headers["content-type"] = "application/json"
-                answer = web.send(
+                response = web.send(
                     f"{origin}/v1/{self._key.name}{suffix}", method, body, headers, hint=_TRY_AGAIN
                 )
             except IdentityError as exc:
@@ -144,15 +144,15 @@ class KMSSigner:
             raise SigningKeyError(
                 f"{self._cannot}: {failure.args[0]}", hint=failure.hint, retryable=failure.retryable
             )
-        if answer.status != 200:
-            raise self._refused(answer)
-        return json_object(answer.data)
+        if response.status != 200:
+            raise self._refused(response)
+        return json_object(response.data)
 
-    def _refused(self, answer: "WebResponse") -> SigningKeyError:
+    def _refused(self, response: "WebResponse") -> SigningKeyError:
         why, hint = _NEXT_STEPS.get(
-            _error_status(answer.data),
+            _error_status(response.data),
             (
-                f"Cloud KMS answered {answer.status}",
+                f"Cloud KMS answered {response.status}",
                 "Check the key's name, and that this identity may use it.",
             ),
         )
@@ -181,11 +181,11 @@ def _endpoint(web: "Web") -> tuple[str, dict[str, str]]:
 
 
 def _to_sign(message: bytes, algorithm: str) -> tuple[dict[str, object], str]:
-    """Return what KMS is asked to sign, and the field that says whether it arrived whole."""
+    """Return the request to sign, and the response field that says whether it arrived unchanged."""
     import hashlib
 
     if algorithm == "EdDSA":
-        # Ed25519 hashes the message itself, twice: there is no digest to send.
+        # Ed25519 hashes the message itself, twice, so KMS needs the whole message.
         data: dict[str, object] = {
             "data": base64.b64encode(message).decode(),
             "dataCrc32c": str(crc32c(message)),
@@ -208,7 +208,7 @@ def _bytes_of(value: object) -> bytes:
 
 
 def _error_status(data: bytes) -> str:
-    """Return what kind of error this is, and nothing else of it (https://google.aip.dev/193)."""
+    """Return the status of an error, and nothing else of it (https://google.aip.dev/193)."""
     error = json_object(data).get("error")
     if not isinstance(error, dict):
         return ""

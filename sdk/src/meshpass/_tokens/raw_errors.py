@@ -1,4 +1,4 @@
-"""Exceptions of any kind, from code that is not ours, turned into a `MeshError`."""
+"""Conversion of other libraries' exceptions into a `MeshError`."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,13 +14,13 @@ _Result = TypeVar("_Result")
 def as_mesh_error(
     kind: type[MeshError], what: str
 ) -> Callable[[Callable[_Args, _Result]], Callable[_Args, _Result]]:
-    """Make a function raise a `MeshError` in place of any other `Exception`.
+    """Decorate a function so that it raises a `MeshError` in place of any other `Exception`.
 
     The error names the exception's class and the line that raised it. Its message is left out, because it may hold
     the key or response that was read.
 
     Args:
-        kind: What to raise.
+        kind: The class to raise.
         what: What failed, as the beginning of a sentence.
     """
 

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class RequestsAuth:
-    """Puts a source's token on each request of `requests`, and sends it once more if a 401 comes back.
+    """Authentication for `requests` that puts a source's token on each request, and sends it once more after a 401.
 
-    Not again where the body was a stream or a file, which is used up, or where there is no other token.
-    `requests` takes any callable, so nothing of it is loaded here.
+    It is not sent again if its body was a stream or a file, which can be read only once, or if there is no other token.
+    `requests` accepts any callable, so this module does not import it.
 
     Args:
-        source: Where the caller's token comes from; a `SignedJWT`, for instance.
+        source: The source of the caller's tokens; a `SignedJWT`, for instance.
     """
 
     def __init__(self, source: TokenSource) -> None:
@@ -31,9 +31,9 @@ class RequestsAuth:
         token = self._source.token()
         request.headers["Authorization"] = f"Bearer {token.value}"
 
-        def on_answer(response: "Response", **kwargs: Any) -> "Response":  # noqa: ANN401 - of requests
+        def on_response(response: "Response", **kwargs: Any) -> "Response":  # noqa: ANN401 - of requests
             again = response.request
-            # After a redirect to another host, requests has taken the token off; it stays off.
+            # After a redirect to another host, requests has removed the token. It is not added again.
             kept = again.headers.get("Authorization") == f"Bearer {token.value}"
             refused = response.status_code == 401 and kept
             if not refused or not isinstance(again.body, bytes | str | None):
@@ -42,11 +42,11 @@ class RequestsAuth:
             try:
                 newer = self._source.token()
             except MeshError:
-                # The answer that is there says more than why there is no second try.
+                # The 401 is more useful to the caller than the reason for the missing token.
                 return response
             return response if newer.value == token.value else _send_again(response, newer, kwargs)
 
-        request.register_hook("response", on_answer)
+        request.register_hook("response", on_response)
         return request
 
     def __repr__(self) -> str:
@@ -54,12 +54,12 @@ class RequestsAuth:
 
 
 def _send_again(response: "Response", token: Token, kwargs: dict[str, Any]) -> "Response":
-    # The connection goes back to its pool only once the answer has been read.
+    # The connection returns to its pool only after the response was read.
     _ = response.content
     response.close()
     request = response.request.copy()
     request.headers["Authorization"] = f"Bearer {token.value}"
-    answer: Response = response.connection.send(request, **kwargs)
-    answer.history.append(response)
-    answer.request = request
-    return answer
+    second: Response = response.connection.send(request, **kwargs)
+    second.history.append(response)
+    second.request = request
+    return second

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 MAX_LIFETIME_S = 300
 _MIN_LIFETIME_S = 30
 _DEFAULT_KEY_TTL_S = 300
-# `iat` and `nbf` lie this far back: a verifier whose clock is a little behind ours still accepts the token.
+# `iat` and `nbf` are this far in the past, so that a verifier with a slow clock accepts the token.
 _BACKDATE_S = 5
-# A key that could not be read again, or whose token was refused, is read again after this long.
+# Shortest time between two reads of a key, after a failed read or a refused token.
 _KEY_RETRY_S = 10
 _OWN_CLAIMS = frozenset({"iss", "sub", "aud", "scope", "iat", "nbf", "exp", "jti"})
 
@@ -40,15 +40,15 @@ class _Loaded:
 
 
 class SignedJWT(CachedSource):
-    """Signs the caller's token with its own key.
+    """Source of tokens that this process signs with the caller's key.
 
-    A token is kept until the last quarter of its life; equal sources of a process share it, unless the key comes
+    A token is reused until the last quarter of its lifetime. Equal sources of a process share it, unless the key comes
     from a function. Header: `alg`, `typ`, `kid` (the public key's RFC 7638 thumbprint).
-    Claims: `iss`, `sub`, `aud`, `scope`, `iat`, `nbf`, `exp`, `jti`, and your own.
+    Claims: `iss`, `sub`, `aud`, `scope`, `iat`, `nbf`, `exp`, `jti`, and those in `claims`.
     There is always a `sub`, because Istio builds a caller's principal from `iss` and `sub`.
 
-    The key is read again from time to time, and when a token was refused, so that a running process follows a
-    rotation: the next token has the new key and `kid`. If that fails, the old key goes on and a warning is logged.
+    The key is read again after `key_ttl_s`, and when a token was refused. So a running process follows a rotation: the
+    next token has the new key and `kid`. If reading fails, the old key is still used and a warning is logged.
 
     Args:
         issuer: `iss`, as the mesh's RequestAuthentication names it.
@@ -56,11 +56,11 @@ class SignedJWT(CachedSource):
         key: A `KeyFile`, a `SecretManagerKey`, a `KMSKey`, or any callable that returns PEM bytes.
         subject: `sub`; the issuer when left out.
         scope: `scope`, space-separated; no such claim when left out.
-        claims: Further claims, as JSON has them. None of the above.
+        claims: Further claims, with values that JSON can express. The claims above cannot be set.
         lifetime_s: `exp` minus `iat` in seconds, from 30 to 300.
-        algorithm: `ES256`, `ES384`, `RS256` or `EdDSA` (Ed25519), to accept no key of another; as the key has it when
-            None.
-        key_ttl_s: After how many seconds the key is read again. A version in Cloud KMS never changes.
+        algorithm: `ES256`, `ES384`, `RS256` or `EdDSA` (Ed25519); a key of another algorithm is then refused. Any of
+            these when None.
+        key_ttl_s: After how many seconds the key is read again. A key in Cloud KMS is read once.
         clock: Returns POSIX seconds.
 
     Raises:
@@ -112,7 +112,10 @@ class SignedJWT(CachedSource):
         self._loaded: _Loaded | None = None
 
     def invalidate(self, token: Token) -> None:
-        """Forget this token, because it was refused; a newer one stays. The key may have been rotated: look."""
+        """Remove this token from the cache, because it was refused; a newer one stays.
+
+        The next token has the key read again, because it may have been rotated.
+        """
         super().invalidate(token)
         loaded, now = self._loaded, self._clock()
         if loaded is not None and now - loaded.read_at >= _KEY_RETRY_S:
@@ -121,7 +124,7 @@ class SignedJWT(CachedSource):
     @sealed
     @_without_raw_errors
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Return the public key as a JWKS, as the mesh's RequestAuthentication takes it in `jwks`.
+        """Return the public key as a JWKS, for `jwks` of the mesh's RequestAuthentication.
 
         Raises:
             SigningKeyError: the key cannot be read or used.
@@ -139,7 +142,7 @@ class SignedJWT(CachedSource):
         return self._loaded is not None and self._loaded.signer.is_quick and not self._must_read(self._loaded)
 
     def _cache_key(self) -> Hashable:
-        # Whether two functions give the same key or the same time, only they know.
+        # Two functions may return different keys or times, so sources with functions do not share tokens.
         named = isinstance(self._key, KeyFile | SecretManagerKey | KMSKey) and self._clock is time.time
         key = self._key if named else object()
         return "SignedJWT", key, self._algorithm, self._lifetime_s, json.dumps(self._claims, sort_keys=True)
@@ -182,7 +185,7 @@ class SignedJWT(CachedSource):
         return signer
 
     def _must_read(self, loaded: _Loaded) -> bool:
-        # A clock set back must not keep a key for longer either.
+        # A clock that was set back must not keep a key for longer.
         return (
             not isinstance(self._key, KMSKey) and not loaded.read_at <= self._clock() < loaded.read_again_at
         )
@@ -233,7 +236,7 @@ def _log_old_key_goes_on(kid: str, exc: Exception) -> None:
     import logging
 
     logging.getLogger("meshpass").warning(
-        "The signing key could not be read again, and the one that is there goes on (kid %s): %s",
+        "The signing key could not be read again, and the old one is still used (kid %s): %s",
         kid,
         loggable(exc),
         extra={"kid": kid},
@@ -244,7 +247,7 @@ def _log_new_key(old_kid: str, kid: str) -> None:
     import logging
 
     logging.getLogger("meshpass").info(
-        "The signing key was rotated: kid %s signs in place of %s",
+        "The signing key was rotated: kid %s replaces %s",
         kid,
         old_kid,
         extra={"kid": kid, "old_kid": old_kid},

@@ -1,4 +1,4 @@
-"""Keys that sign: PEM turned into one, or a sentence about what it is instead."""
+"""Signing keys: reading them from PEM, and signing with them."""
 
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -15,11 +15,11 @@ _HOW_TO_MAKE_ONE = "Make one with `openssl genpkey -algorithm EC -pkeyopt ec_par
 
 
 class Signer(Protocol):
-    """Signs with one key, wherever that key is."""
+    """Protocol of an object that signs with one key, in this process or in a service."""
 
     @property
     def jwk(self) -> dict[str, str]:
-        """The public half as a JWK, with its `alg` and `kid`."""
+        """The public key as a JWK, with its `alg` and `kid`."""
         ...
 
     @property
@@ -28,7 +28,7 @@ class Signer(Protocol):
         ...
 
     def sign(self, message: bytes, deadline_s: float) -> bytes:
-        """Return a signature as a JWS has it.
+        """Return a signature in the format of a JWS.
 
         Raises:
             SigningKeyError: it could not be made.
@@ -37,14 +37,14 @@ class Signer(Protocol):
 
 
 class LocalSigner:
-    """Signs with a private key in this process.
+    """Signer with a private key in this process.
 
     Args:
         pem: PKCS#8, PKCS#1 or SEC 1 PEM, without a passphrase.
         where: Where the bytes came from, for messages.
 
     Raises:
-        SigningKeyError: it is something else.
+        SigningKeyError: it is not such a key.
     """
 
     def __init__(self, pem: bytes, where: str) -> None:
@@ -55,7 +55,7 @@ class LocalSigner:
         self.is_quick = self.jwk["kty"] != "RSA"
 
     def sign(self, message: bytes, deadline_s: float = 0) -> bytes:
-        """Return a signature; there is nothing to wait for."""
+        """Return a signature. It does no I/O, so `deadline_s` has no effect."""
         return self._sign(message)
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ def load_signing_key(pem: bytes, where: str) -> "PrivateKey":
         where: Where the bytes came from, for the message.
 
     Raises:
-        SigningKeyError: it is something else; the message says what, and never shows it.
+        SigningKeyError: it is not such a key. The message says what it is, and does not show it.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -82,7 +82,7 @@ def load_signing_key(pem: bytes, where: str) -> "PrivateKey":
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
-    # Raised out of the `except` block, so that no parser's message about the key hangs on ours.
+    # Raised outside the `except` block, so that the parser's message about the key is not chained to this error.
     if key is None:
         raise _not_usable(where, _what_it_is(pem))
     if algorithm_of(key) is None:

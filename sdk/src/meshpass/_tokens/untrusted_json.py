@@ -1,4 +1,4 @@
-"""JSON that a server or a file gives: whatever it holds, reading it raises nothing of its own."""
+"""Reading of JSON from servers and files, without exceptions for any content."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def json_object(data: bytes | str) -> dict[str, Any]:
-    """Return a JSON object; an empty one in place of anything else, so that each field is looked for and missing."""
+    """Return a JSON object; an empty one for any other content, so that callers find each field missing."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -15,7 +15,7 @@ def json_object(data: bytes | str) -> dict[str, Any]:
 
 
 def seconds(value: object) -> float | None:
-    """Return a number of seconds, or a text that holds one; None in place of anything else, infinity included."""
+    """Return a number of seconds from a number or text; None for any other value, infinity included."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -1,12 +1,12 @@
-"""The life of a caller's signing key: publish before signing, prove before promoting, wait before taking out.
+"""Lifecycle of a caller's signing keys: publish before signing, prove before promoting, wait before removing.
 
     ring = KeyRing(open_store("projects/P/secrets/S"))   # or a directory
     ring.create()                                        # the first key; its JWKS goes into the manifests
-    ring.next()                                          # a second one: publish both, and wait for the mesh
+    ring.next()                                          # a second key; publish both, and wait for the mesh
     ring.promote(GatewayProof(Settings.from_env(), "/profile/{user_id}", {"user_id": "u-1001"}))
     ring.retire(wait=True)                               # when the old key's last token has expired
 
-`meshpass keys` is the same as a command.
+The command `meshpass keys` does the same.
 """
 
 from meshpass.keys._files import FileKeyStore

@@ -1,4 +1,4 @@
-"""Keys in a directory: one PEM file for each, an index of what is public, and a link to the active one."""
+"""Key store in a directory: one PEM file for each key, an index of public data, and a link to the active key."""
 
 import json
 import os
@@ -20,14 +20,14 @@ _ACTIVE = "active.pem"
 
 
 class FileKeyStore:
-    """Keeps keys in a directory that only its owner may enter. Needs a POSIX file system.
+    """Key store in a directory that only its owner can read. It needs a POSIX file system.
 
-    `1.pem`, `2.pem`, ... hold the private keys, `index.json` what is public of them, and `active.pem` is a link to the
-    key that signs: `SIGNING_KEY_FILE` names it. Every file appears complete or not at all. The file of a retired or
-    revoked key is deleted.
+    `1.pem`, `2.pem`, ... hold the private keys, and `index.json` holds their states and public keys. `active.pem` is a
+    link to the key that signs; set `SIGNING_KEY_FILE` to it. Each file is written completely or not at all. The file of
+    a retired or revoked key is deleted.
 
     Args:
-        directory: Where the keys are.
+        directory: The directory of the keys.
     """
 
     def __init__(self, directory: Path | str) -> None:
@@ -38,7 +38,7 @@ class FileKeyStore:
 
     @property
     def active_file(self) -> Path:
-        """The file to sign with, whichever key is active."""
+        """The link to the active key's file."""
         return self._directory / _ACTIVE
 
     def prepare(self) -> None:
@@ -51,7 +51,7 @@ class FileKeyStore:
         """Read the index; a directory without one holds no keys.
 
         Raises:
-            KeyLifecycleError: it cannot be read, or is not one of meshpass.
+            KeyLifecycleError: it cannot be read, or is not an index of keys.
         """
         with self._reported("read"):
             try:
@@ -66,15 +66,15 @@ class FileKeyStore:
 
     @sealed
     def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
-        """Write a key's file under a number that no key had, and save it among the others.
+        """Write a key's file under a new number, and add the key to the index.
 
         Raises:
-            KeyLifecycleError: the directory cannot be written, or the keys changed meanwhile.
+            KeyLifecycleError: the directory cannot be written, or the keys changed since they were loaded.
         """
         number = max((version.number for version in keys.versions), default=0) + 1
         jwk = public_jwk(load_signing_key(pem, "this process"))
         with self._changing(keys):
-            # In the way may be a file that a crash left before its key was saved: nobody ever signed with it.
+            # A crash may have left a file of this number whose key is not in the index. No token was signed with it.
             self._replace(self._key_file(number), lambda file: _write_private(file, pem))
             return self._write(added(keys, KeyVersion(number, state, now, jwk)))
 
@@ -82,7 +82,7 @@ class FileKeyStore:
         """Write the index, point the link at the active key, and delete the keys that ended.
 
         Raises:
-            KeyLifecycleError: the directory cannot be written, or the keys changed meanwhile.
+            KeyLifecycleError: the directory cannot be written, or the keys changed since they were loaded.
         """
         with self._changing(keys):
             return self._write(keys)
@@ -92,7 +92,7 @@ class FileKeyStore:
         """Read a key's file.
 
         Raises:
-            KeyLifecycleError: it is not there, or not readable.
+            KeyLifecycleError: it is missing or cannot be read.
         """
         with self._reported("read"):
             return self._key_file(number).read_bytes()
@@ -100,7 +100,7 @@ class FileKeyStore:
     def _write(self, keys: Keys) -> Keys:
         saved = replace(keys, etag=secrets.token_hex(8))
         text = _formatted(saved).encode()
-        # With the index the step is taken. The rest follows from it: what a crash leaves undone, the next step does.
+        # The index decides. If a crash prevents the writes after it, the next step repeats them.
         self._replace(self._directory / _INDEX, lambda file: _write_private(file, text))
         if saved.active is None:
             self.active_file.unlink(missing_ok=True)
@@ -125,7 +125,7 @@ class FileKeyStore:
 
     @contextmanager
     def _changing(self, keys: Keys) -> Iterator[None]:
-        """Keep others from changing the keys, and refuse if they did since these were loaded."""
+        """Lock the directory, and refuse if the keys changed since these were loaded."""
         import fcntl
 
         with self._reported("changed"):
@@ -146,7 +146,7 @@ class FileKeyStore:
         except OSError as exc:
             raise store_error(
                 f"The keys in {self._directory} cannot be {what}: {exc.strerror}.",
-                "Check that the directory is there and belongs to you.",
+                "Check that the directory exists and belongs to you.",
             ) from exc
 
 

@@ -1,13 +1,13 @@
-"""What can go wrong while keys are made, moved and taken out."""
+"""Errors of the key lifecycle."""
 
 from meshpass._errors import MeshError
 
 
 class KeyLifecycleError(MeshError):
-    """A step of a key's life cannot be taken, or its store cannot be used; nothing was changed by halves.
+    """A step of the key lifecycle is not possible, or the store cannot be used. No step is left half done.
 
-    `code` is one of `key_state` (this step does not follow from the keys as they are), `key_not_proven` (the gateway
-    did not show that it accepts the new key), `key_too_early` (tokens of the old key may still be in use) and
+    `code` is one of `key_state` (the step is not possible in the present state of the keys), `key_not_proven` (no call
+    showed that the mesh accepts the new key), `key_too_early` (tokens of the old key may still be in use) and
     `key_store` (the store cannot be read or written).
     """
 
@@ -22,7 +22,7 @@ def store_error(message: str, hint: str, *, retryable: bool = False) -> KeyLifec
 def changed_meanwhile(store: object) -> KeyLifecycleError:
     """Return the error of keys that another process changed between reading and writing them."""
     return store_error(
-        f"The keys in {store} changed while this step was taken, so it was not.",
+        f"The keys in {store} changed while this step was in progress, so it was not taken.",
         "See `meshpass keys status`, and take it again if it is still wanted.",
         retryable=True,
     )

@@ -1,4 +1,4 @@
-"""The proof that the mesh accepts a key: real calls with it, through the gateway to the service."""
+"""Proof that the mesh accepts a key: real calls with it, through the gateway to the service."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from meshpass._token import Token, TokenSource
 
 KeyProof = Callable[[bytes], None]
-"""Called with a private key as PEM; raises `KeyLifecycleError` where the mesh does not accept it."""
+"""Function of a private key as PEM. It raises `KeyLifecycleError` where the mesh does not accept the key."""
 
-# Envoy's words (jwt_verify_lib) for a key it does not know, and for another one under the same kid.
+# Texts of Envoy (jwt_verify_lib) for a key that it does not have, and for another key with the same kid.
 _UNKNOWN_KEY = ("Jwks doesn't have key", "Jwt verification fails")
 _PUBLISH = (
-    "Apply the JWKS of `meshpass keys jwks` and wait until the mesh knows it: seconds for keys inside the manifest,"
+    "Apply the JWKS of `meshpass keys jwks` and wait until the mesh has it: seconds for keys inside the manifest,"
     " up to 20 minutes behind a jwksUri."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayProof:
-    """Calls the service with a key, each time on a new connection: a load balancer then asks several gateways.
+    """Proof by calls of the service. Each uses a new connection, so that a load balancer may choose another gateway.
 
-    Any answer of the service itself proves the key, its own 404 or 500 too: both proxies let the call pass.
+    Any response of the service itself proves the key, also a 404 or 500, because both proxies accepted the call.
 
     Args:
         settings: How to reach the gateway, and the token's claims.
-        path_template: The path of a call that this caller may make, such as `/profile/{user_id}`.
+        path_template: The path of a call that this caller is allowed to make, such as `/profile/{user_id}`.
         path_values: A value for each placeholder.
-        calls: How many calls must pass.
+        calls: How many calls must reach the service.
     """
 
     settings: "Settings"
@@ -46,7 +46,7 @@ class GatewayProof:
         """Make the calls.
 
         Raises:
-            KeyLifecycleError: one did not reach the service; code `key_not_proven`.
+            KeyLifecycleError: a call did not reach the service; code `key_not_proven`.
         """
         from meshpass._client import Client
         from meshpass._tokens.signed_jwt import SignedJWT
@@ -69,13 +69,13 @@ class GatewayProof:
                 raise KeyLifecycleError(
                     "The mesh refused the key in one place and accepted it in another.",
                     code="key_not_proven",
-                    hint="Not all of its proxies know the key yet: wait a little and try again.",
+                    hint="Not all of its proxies have the key yet: wait a minute and try again.",
                     retryable=True,
                 )
 
 
 class _Witness:
-    """A source of tokens that remembers a refusal: a client sends a call again, and may meet another proxy then."""
+    """A source of tokens that records a refusal. The client's retry may reach another proxy and hide it."""
 
     def __init__(self, source: "TokenSource") -> None:
         self._source = source
@@ -95,7 +95,7 @@ class _Witness:
 def _not_proven(exc: MeshError) -> KeyLifecycleError:
     refused = isinstance(exc, TokenRefused)
     return KeyLifecycleError(
-        f"The mesh was not shown to accept the key: {exc.args[0]}",
+        f"It is not proven that the mesh accepts the key: {exc.args[0]}",
         code="key_not_proven",
         service=exc.service,
         status=exc.status,

@@ -1,4 +1,4 @@
-"""The steps of a key's life, taken on a store."""
+"""Lifecycle of the keys in a store."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,20 +19,20 @@ from meshpass.keys._model import (
 from meshpass.keys._proof import KeyProof
 from meshpass.keys._store import KeyStore
 
-# A warm process signs with the old key until it reads its key again (300 s), each token lives on for up to 300 s,
-# and clocks may be a minute apart.
+# A running process signs with the old key until it reads its key again (300 s), each token is valid for up to 300 s,
+# and clocks may differ by a minute.
 DEFAULT_DRAIN_S = 660.0
 
 
 class KeyRing:
-    """The keys of one caller in a store, and what may be done with them. No method prints or returns a private key.
+    """The keys of one caller in a store, with the steps of their lifecycle. No method prints or returns a private key.
 
     Args:
-        store: Where the keys are: `open_store(...)`.
-        drain_s: For how long after a promotion tokens of the old key may be in use, in seconds: the time in which
-            callers read their key again, plus a token's lifetime, plus what clocks may differ.
+        store: The store of the keys: `open_store(...)`.
+        drain_s: For how long after a promotion tokens of the old key may be in use, in seconds: the time until all
+            callers have read their key again, plus a token's lifetime, plus the difference of clocks.
         clock: Returns POSIX seconds.
-        sleep: Waits for so many seconds.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class KeyRing:
         self._sleep = sleep
 
     def status(self) -> Keys:
-        """Return the keys as they are.
+        """Return the keys and their states.
 
         Raises:
             KeyLifecycleError: the store cannot be read.
@@ -57,7 +57,7 @@ class KeyRing:
         return self._store.load()
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Return the public keys that the mesh must know now.
+        """Return the public keys that the mesh must have now.
 
         Raises:
             KeyLifecycleError: the store cannot be read, or it publishes no key.
@@ -71,7 +71,7 @@ class KeyRing:
 
     @sealed
     def create(self, algorithm: str = DEFAULT) -> Keys:
-        """Make the first key. It is active at once, because no caller signs with another.
+        """Make the first key. It is active at once, because there is no other.
 
         Args:
             algorithm: `ES256`, `ES384`, `RS256` (of 3072 bits) or `EdDSA` (Ed25519).
@@ -87,13 +87,13 @@ class KeyRing:
 
     @sealed
     def next(self, algorithm: str | None = None) -> Keys:
-        """Add the key that will sign after the active one. Publish it, and let the mesh learn it, before `promote`.
+        """Add the key that will sign after the active one. Before `promote`, publish it and wait until the mesh has it.
 
         Args:
             algorithm: As for `create`; that of the active key when None.
 
         Raises:
-            KeyLifecycleError: there is a next key, or a previous one that was not retired yet.
+            KeyLifecycleError: there is a next key already, or a previous key that is not retired.
         """
         keys = self._store.load()
         check_next(keys)
@@ -101,10 +101,10 @@ class KeyRing:
         return self._store.add(keys, _new_key(_check_algorithm(algorithm or before)), "next", self._clock())
 
     def promote(self, prove: KeyProof) -> Keys:
-        """Let callers sign with the next key, if the mesh proves to accept it.
+        """Make the next key active after a proof that the mesh accepts it.
 
         Args:
-            prove: Called with the next key's private half as PEM; raises where the key was not accepted.
+            prove: Called with the next private key as PEM; raises where the mesh does not accept it.
 
         Raises:
             KeyLifecycleError: there is no next key, or the proof failed; the active key is as before.
@@ -115,10 +115,10 @@ class KeyRing:
         return self._store.save(promoted(keys, self._clock()))
 
     def retire(self, *, wait: bool = False) -> Keys:
-        """Take out the key that was active before, once its last tokens have expired. It never signs again.
+        """Retire the previous key after its last tokens have expired. It cannot sign again.
 
         Args:
-            wait: Wait until then, in place of refusing.
+            wait: Whether to wait for that time. If not, a call before it is refused.
 
         Raises:
             KeyLifecycleError: there is no previous key, or its tokens may still be in use.
@@ -126,27 +126,27 @@ class KeyRing:
         keys = self._store.load()
         drain_s = self._drain_s
         if wait:
-            # A clock set back while this waits must not make it refuse after all.
+            # A clock that is set back during the wait must not cause a refusal.
             self._sleep(retire_wait_s(keys, self._clock(), drain_s))
             keys, drain_s = self._store.load(), 0.0
         return self._store.save(retired(keys, self._clock(), drain_s))
 
     def revoke(self, which: str, *, force: bool = False) -> Keys:
-        """Take a key out at once, because it leaked. It never signs again.
+        """Revoke a leaked key at once. It cannot sign again.
 
-        The mesh accepts it until the JWKS without it is applied: tokens that were signed, and any that a thief signs.
+        The mesh accepts the key until the JWKS without it is applied, and with it any token that an attacker signs.
 
         Args:
             which: `active`, `next`, `previous`, a version's number, or a `kid`.
-            force: Take out the active key even where no other can sign.
+            force: Revoke the active key even if no other key can sign.
 
         Raises:
-            KeyLifecycleError: there is no such published key, or no other could sign.
+            KeyLifecycleError: there is no such published key, or no other key can sign.
         """
         return self._store.save(revoked(self._store.load(), which, self._clock(), force=force))
 
     def probe(self, prove: KeyProof) -> Mapping[int, KeyLifecycleError | None]:
-        """Tell for each published key whether the mesh accepts it: None, or why not."""
+        """Return for each published key whether the mesh accepts it: None, or the error."""
         outcome: dict[int, KeyLifecycleError | None] = {}
         for version in self._store.load().versions:
             if version.published:
@@ -159,14 +159,14 @@ class KeyRing:
 
     @sealed
     def _prove(self, prove: KeyProof, number: int) -> None:
-        # Sealed, because a proof is the caller's own function, and holds the key in its variables.
+        # Sealed, because the proof is a function of the caller, and has the key in its variables.
         prove(self._store.read(number))
 
 
 def _check_algorithm(algorithm: str) -> str:
     if algorithm not in NAMES:
         raise KeyLifecycleError(
-            f"The algorithm {algorithm!r} is none of {', '.join(NAMES)}.", hint="Name one of them."
+            f"The algorithm {algorithm!r} is not one of {', '.join(NAMES)}.", hint="Name one of them."
         )
     return algorithm
 

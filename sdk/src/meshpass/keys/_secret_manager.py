@@ -1,8 +1,8 @@
-"""Keys as versions of one secret in Google Secret Manager.
+"""Key store in Google Secret Manager: the keys are versions of one secret.
 
-The aliases `active`, `next` and `previous` say where a version stands, so that callers name `versions/active`. What a
-version cannot tell is an annotation of the secret: each key's public half, why it ended, and when the active key last
-changed. So `jwks` and `status` read no private key.
+The aliases `active`, `next` and `previous` are the states of versions, so that callers can name `versions/active`.
+Annotations of the secret hold the rest: each public key, whether a key was retired or revoked, and when the active key
+last changed. So `jwks` and `status` read no private key.
 Rules of aliases, annotations and etags: https://cloud.google.com/secret-manager/docs/reference/rpc
 """
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 _NOTE = "meshpass-key-"
 _PROMOTED_AT = "meshpass-promoted-at"
-# All annotations together may have 16 KiB, and a note has about 250 bytes.
+# All annotations together may have 16 KiB, and one annotation has about 250 bytes.
 _NOTES_KEPT = 40
 _ENDED: tuple[State, ...] = ("retired", "revoked")
 
 
 class SecretManagerKeyStore:
-    """Keeps keys as versions of a secret, with the official client (`meshpass[secretmanager]`).
+    """Key store of versions of a secret, with the official client (`meshpass[secretmanager]`).
 
-    A retired or revoked key's version is disabled; destroy it when nobody will ask for it again. A key that was added
-    by hand is taken over as it stands. `SECRET_MANAGER_EMULATOR_HOST` names a fake.
+    The version of a retired or revoked key is disabled; destroy it when it is not needed any more. A version that was
+    added without meshpass is used as it is. `SECRET_MANAGER_EMULATOR_HOST` names an emulator.
 
     Args:
         name: `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S` for a regional secret.
@@ -51,7 +51,7 @@ class SecretManagerKeyStore:
 
     @sealed
     def prepare(self) -> None:
-        """Make the secret, replicated by Google's own choice; a regional one stays in its region.
+        """Make the secret if it does not exist, with automatic replication; a regional secret stays in its region.
 
         Raises:
             KeyLifecycleError: it can be neither found nor made.
@@ -75,10 +75,10 @@ class SecretManagerKeyStore:
 
     @sealed
     def load(self) -> Keys:
-        """Read the secret's aliases, annotations and versions; a key's private half only if it has no annotation.
+        """Read the secret's aliases, annotations and versions. A private key is read only if it has no annotation.
 
         Raises:
-            KeyLifecycleError: the secret is not there or cannot be read.
+            KeyLifecycleError: the secret does not exist or cannot be read.
         """
         with self._client("read") as client:
             secret = client.get_secret(name=self._name, timeout=self._timeout_s)
@@ -96,10 +96,10 @@ class SecretManagerKeyStore:
 
     @sealed
     def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
-        """Add a version and save it among the others; disable it again where that fails.
+        """Add a version and its state; disable the version if that fails.
 
         Raises:
-            KeyLifecycleError: the secret cannot be changed, or was meanwhile.
+            KeyLifecycleError: the secret cannot be changed, or was changed since it was loaded.
         """
         jwk = public_jwk(load_signing_key(pem, "this process"))
         with self._client("changed") as client:
@@ -119,10 +119,10 @@ class SecretManagerKeyStore:
 
     @sealed
     def save(self, keys: Keys) -> Keys:
-        """Move the aliases and write the annotations in one step, then disable the keys that ended.
+        """Move the aliases and write the annotations in one step, then disable retired and revoked keys.
 
         Raises:
-            KeyLifecycleError: the secret cannot be changed, or was meanwhile.
+            KeyLifecycleError: the secret cannot be changed, or was changed since it was loaded.
         """
         with self._client("changed") as client:
             self._update(client, keys)
@@ -155,7 +155,7 @@ class SecretManagerKeyStore:
         return KeyVersion(number, state, version.create_time.timestamp(), jwk)
 
     def _update(self, client: "SecretManagerServiceClient", keys: Keys) -> None:
-        """Write what the secret itself holds; Secret Manager refuses if that is not what was loaded any more."""
+        """Write aliases and annotations; Secret Manager refuses if the secret changed since it was loaded."""
         from google.api_core.exceptions import Aborted, FailedPrecondition
 
         secret = client.get_secret(name=self._name, timeout=self._timeout_s)
@@ -195,7 +195,7 @@ class SecretManagerKeyStore:
                 ) from exc
             except exceptions.PermissionDenied as exc:
                 raise store_error(
-                    f"The secret {self._name} cannot be {what}: this identity may not.",
+                    f"The secret {self._name} cannot be {what}: this identity has no permission.",
                     "It needs roles/secretmanager.admin on this secret to change keys, and roles/secretmanager.viewer"
                     " to see them.",
                 ) from exc

@@ -1,4 +1,4 @@
-"""Where keys are kept: the protocol, and the choice of a store by its name."""
+"""Protocol of key stores, and the choice of a store by its name."""
 
 import re
 from typing import Protocol
@@ -12,24 +12,24 @@ _SECRET = re.compile(
 
 
 class KeyStore(Protocol):
-    """Keeps one caller's keys. All methods raise `KeyLifecycleError` with code `key_store` where it cannot be used."""
+    """Store of one caller's keys. Methods raise `KeyLifecycleError` with code `key_store` if it cannot be used."""
 
     def prepare(self) -> None:
-        """Make the store itself, if it is not there; touches no key."""
+        """Make the store if it does not exist; change no key."""
         ...
 
     def load(self) -> Keys:
-        """Return all keys, without any private half."""
+        """Return all keys, without private keys."""
         ...
 
     def add(self, keys: Keys, pem: bytes, state: State, now: float) -> Keys:
-        """Keep a new private key with this state, unless the keys changed since they were loaded."""
+        """Store a private key with this state and return all keys; refuse if they changed since they were loaded."""
         ...
 
     def save(self, keys: Keys) -> Keys:
-        """Make the keys be as told, unless they changed since they were loaded; returns them as they are now.
+        """Store the states of these keys and return all keys; refuse if they changed since they were loaded.
 
-        Where the active key changes, callers follow; a retired or revoked key can be read no more.
+        Callers then sign with the active key. A retired or revoked key can no longer be read.
         """
         ...
 
@@ -39,14 +39,14 @@ class KeyStore(Protocol):
 
 
 def open_store(name: str) -> KeyStore:
-    """Return the store of this name; nothing is read yet.
+    """Return the store of this name without reading it.
 
     Args:
         name: `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S` for a regional secret, in Secret Manager,
             with or without `/versions/V`; else a directory.
 
     Raises:
-        KeyLifecycleError: it looks like a secret's name and is none.
+        KeyLifecycleError: it begins like a secret's name and is not one.
     """
     from meshpass.keys._files import FileKeyStore
     from meshpass.keys._secret_manager import SecretManagerKeyStore

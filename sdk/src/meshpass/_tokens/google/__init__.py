@@ -1,1 +1,1 @@
-"""Google's ID tokens: where this process's identity comes from, and how a token is got for it."""
+"""Google ID tokens: finding the identity of this process, and getting tokens for it."""

@@ -1,4 +1,4 @@
-"""Google's access token for this process's own identity, kept and renewed as every other token."""
+"""Google access tokens for the identity of this process, cached and renewed as all tokens are."""
 
 import os
 from collections.abc import Hashable, Mapping
@@ -17,7 +17,7 @@ class AccessToken(Token):
     """An access token.
 
     Args:
-        further: Headers that go with it, such as `x-goog-user-project`; none of them is a secret.
+        further: Headers to send with it, such as `x-goog-user-project`; none of them is a secret.
     """
 
     further: Mapping[str, str] = field(default_factory=dict)
@@ -26,14 +26,14 @@ class AccessToken(Token):
 
 
 class GoogleAccessToken(CachedSource):
-    """Gets access tokens for Google's own APIs, with the identity that `GoogleIDToken` finds.
+    """Source of access tokens for Google's own APIs, with the identity that `GoogleIDToken` finds.
 
-    The scope is `cloud-platform`: what the identity may do is for IAM to say. Not a source for a mesh, which checks
-    the audience of a token and finds none in this one.
+    The scope is `cloud-platform`, so that IAM decides what the identity may do. A mesh cannot use these tokens, because
+    they have no audience.
     """
 
     async def atoken(self) -> AccessToken:
-        """Return a token that is good for the next request; see `CachedSource.atoken`.
+        """Return a token that is valid for the next request; see `CachedSource.atoken`.
 
         Raises:
             IdentityError: there is no identity, or no token for it.
@@ -50,10 +50,10 @@ class GoogleAccessToken(CachedSource):
 
     @as_mesh_error(IdentityError, "No Google identity can be used")
     def _fetch(self, deadline_s: float) -> Token:
-        return _ask(deadline_s)
+        return _requested(deadline_s)
 
 
-def _ask(deadline_s: float) -> AccessToken:
+def _requested(deadline_s: float) -> AccessToken:
     identity, _ = find_identity(None, os.environ)
     with Web(deadline_s, trust_env=True) as web:
         access = identity.access(web)

@@ -24,12 +24,12 @@ _PLAINTEXT_HOSTS = frozenset({_ECS, "169.254.170.23", "fd00:ec2::23"})
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ContainerEndpoint:
-    """Where a container's AWS credentials are. Its URL is not for everyone's eyes: on ECS it is all one needs.
+    """Location of a container's AWS credentials. The URL is a secret, because on ECS it is enough to get them.
 
     Args:
         url: The credentials' URL.
         token: The `Authorization` header's value, if there is one.
-        token_file: The file with that value; read anew each time, because it is rotated.
+        token_file: The file with that value. It is read each time, because it is rotated.
         region: The AWS region.
     """
 
@@ -40,13 +40,13 @@ class ContainerEndpoint:
 
 
 def container_endpoint(environ: Mapping[str, str]) -> ContainerEndpoint | None:
-    """Return where this container's AWS credentials are; None if it has none, or has keys in its environment.
+    """Return the location of this container's AWS credentials; None without one, or with keys in the environment.
 
     Args:
         environ: The environment.
 
     Raises:
-        IdentityError: the environment names a place that AWS's own clients would not ask.
+        IdentityError: the environment names a URL that AWS's own clients would not call.
     """
     if environ.get("AWS_ACCESS_KEY_ID") and environ.get("AWS_SECRET_ACCESS_KEY"):
         return None
@@ -58,7 +58,7 @@ def container_endpoint(environ: Mapping[str, str]) -> ContainerEndpoint | None:
         url = full
         if not _allowed(full):
             raise IdentityError(
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI leads neither to https:// nor to this machine's own addresses.",
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither an https:// URL nor an address of this machine.",
                 hint="Set it as ECS or EKS do, or unset it.",
             )
     else:
@@ -72,7 +72,7 @@ def container_endpoint(environ: Mapping[str, str]) -> ContainerEndpoint | None:
 
 
 def container_supplier(endpoint: ContainerEndpoint) -> "AwsSecurityCredentialsSupplier":
-    """Return google-auth's way to ask that place."""
+    """Return an object that reads those credentials for google-auth."""
     from google.auth.aws import AwsSecurityCredentials, AwsSecurityCredentialsSupplier
 
     class Supplier(AwsSecurityCredentialsSupplier):
@@ -93,19 +93,19 @@ def container_supplier(endpoint: ContainerEndpoint) -> "AwsSecurityCredentialsSu
 def _read(endpoint: ContainerEndpoint, web: "Web") -> tuple[str, str, str | None]:
     authorization = _authorization(endpoint)
     headers = {"authorization": authorization} if authorization else {}
-    answer = web.send(endpoint.url, headers={**headers, "accept": "application/json"})
+    response = web.send(endpoint.url, headers={**headers, "accept": "application/json"})
     host = urlsplit(endpoint.url).netloc
-    if answer.status != 200:
+    if response.status != 200:
         raise IdentityError(
-            f"The AWS credentials of this container cannot be read: {host} answered {answer.status}.",
+            f"The AWS credentials of this container cannot be read: {host} answered {response.status}.",
             hint="Check the task's IAM role, or the pod's identity association.",
         )
-    found = json_object(answer.data)
+    found = json_object(response.data)
     key_id, key, token = (found.get(name) for name in ("AccessKeyId", "SecretAccessKey", "Token"))
     if isinstance(key_id, str) and isinstance(key, str) and isinstance(token, str | None):
         return key_id, key, token
     raise IdentityError(
-        f"The AWS credentials of this container cannot be read: {host} answered something else."
+        f"The AWS credentials of this container cannot be read: {host} did not send such credentials."
     )
 
 

@@ -1,4 +1,4 @@
-"""Sockets whose every wait ends by one moment: a peer that sends a byte a second gains no time by it."""
+"""Sockets with one deadline for all waits, which also ends a response that arrives very slowly."""
 
 import io
 import socket
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 Left = Callable[[], float]
-"""Returns how many seconds are left; 0 or less when time is up."""
+"""Returns how many seconds are left; 0 or less after the deadline."""
 
 
 def wait_s(longest_s: float | None, left: Left) -> float:
     """Return how long one wait may take.
 
     Raises:
-        TimeoutError: time is up.
+        TimeoutError: the deadline has passed.
     """
     seconds = left() if longest_s is None else min(longest_s, left())
     if seconds <= 0:
@@ -28,12 +28,12 @@ def wait_s(longest_s: float | None, left: Left) -> float:
 
 
 def addresses_of(host: str, port: int, left: Left) -> list[str]:
-    """Look a host name up, in the resolver's order; an IP address is its own.
+    """Return the addresses of a host name in the resolver's order; for an IP address, the address itself.
 
-    A resolver cannot be interrupted, so it works in a thread of its own, and is left behind when time is up.
+    The resolver cannot be interrupted, so it runs in a separate thread, which is not awaited after the deadline.
 
     Raises:
-        OSError: there is no such name, or no response in time.
+        OSError: there is no such name, or the resolver did not respond in time.
     """
     try:
         return [str(ip_address(host))]
@@ -44,7 +44,7 @@ def addresses_of(host: str, port: int, left: Left) -> list[str]:
     def look_up() -> None:
         try:
             infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except Exception as exc:  # noqa: BLE001 - raised where it is waited for
+        except Exception as exc:  # noqa: BLE001 - raised in the waiting thread
             found.set_exception(exc)
         else:
             found.set_result(list(dict.fromkeys(str(info[4][0]) for info in infos)))
@@ -53,27 +53,27 @@ def addresses_of(host: str, port: int, left: Left) -> list[str]:
     try:
         return found.result(max(left(), 0))
     except UnicodeError:
-        raise OSError("The host name is none.") from None
+        raise OSError("The host name is not valid.") from None
 
 
 def each_address(host: str, port: int, left: Left) -> Iterator[tuple[str, bool]]:
-    """Give each address of a host, and whether it is the last."""
+    """Yield each address of a host, and whether it is the last."""
     addresses = addresses_of(host, port, left)
     for number, address in enumerate(addresses, 1):
         yield address, number == len(addresses)
 
 
 def connect(host: str, port: int, longest_s: float, left: Left) -> socket.socket:
-    """Connect to the first address of a host that takes a connection.
+    """Connect to the first address of a host that accepts a connection.
 
     Args:
         host: A name or an IP address.
         port: The port.
         longest_s: How long one address may take, in seconds.
-        left: The time left for all of it.
+        left: The time left for all addresses.
 
     Raises:
-        OSError: none took it, or time is up.
+        OSError: no address accepted it, or the deadline has passed.
     """
     for address, last in each_address(host, port, left):
         try:
@@ -85,12 +85,12 @@ def connect(host: str, port: int, longest_s: float, left: Left) -> socket.socket
 
 
 class BoundedSocket:
-    """A connected socket as `http.client` uses one.
+    """A connected socket with the methods that `http.client` uses.
 
     Args:
         connected: The socket.
         longest_s: How long one wait may take, in seconds.
-        left: The time left for all of them.
+        left: The time left for all waits.
     """
 
     def __init__(self, connected: socket.socket, longest_s: float, left: Left) -> None:
@@ -99,17 +99,17 @@ class BoundedSocket:
         self._left = left
 
     def sendall(self, data: "ReadableBuffer") -> None:
-        """Send all of it; the socket's own limit is for the whole."""
+        """Send all data. The socket's time limit covers the whole of it."""
         self._socket.settimeout(wait_s(self._longest_s, self._left))
         self._socket.sendall(data)
 
     def recv_into(self, buffer: "WriteableBuffer") -> int:
-        """Wait for the next bytes."""
+        """Receive the next bytes."""
         self._socket.settimeout(wait_s(self._longest_s, self._left))
         return self._socket.recv_into(buffer)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return a reader, as `http.client` asks for one."""
+        """Return a reader for `http.client`."""
         return io.BufferedReader(_Reader(self))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The same bound for httpx, beneath which httpcore waits for each part of a response anew."""
+"""One deadline for all waits of httpx, whose own time limits start again with each part of a response."""
 
 from collections.abc import Iterable
 from ssl import SSLContext
@@ -11,9 +11,9 @@ from meshpass._tokens.google.bounded import Left, each_address, wait_s
 
 
 def bound(transport: httpx.HTTPTransport, left: Left) -> httpx.HTTPTransport:
-    """Let every wait of a transport end by one moment.
+    """Make all waits of a transport end at one deadline, and return the transport.
 
-    httpcore takes a network backend, and httpx has no argument for it: it is put where httpcore keeps its own.
+    httpcore accepts a network backend, but httpx has no argument for it. So the private attribute of httpcore is set.
     """
     pool = transport._pool  # noqa: SLF001
     pool._network_backend = _Backend(pool._network_backend, left)  # noqa: SLF001

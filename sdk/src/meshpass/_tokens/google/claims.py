@@ -1,4 +1,4 @@
-"""What an ID token says of itself. It is not verified: that is the mesh's part."""
+"""Claims of an ID token. They are not verified here; the mesh verifies them."""
 
 import base64
 import re
@@ -10,25 +10,25 @@ from meshpass._tokens.untrusted_json import json_object, seconds
 
 
 def read_token(encoded: str, audience: str, source: str) -> Token:
-    """Return an encoded ID token with its expiry and what messages may say about it.
+    """Return an encoded ID token with its expiry and the claims that messages may show.
 
     Args:
         encoded: The token (RFC 7519).
-        audience: What its `aud` must be: any other would only fail later, as a refusal of the mesh.
+        audience: The `aud` that it must have. The mesh would refuse any other.
         source: Where it comes from, for messages.
 
     Raises:
-        IdentityError: it is no such token.
+        IdentityError: it is not an ID token, or has another audience.
     """
-    # Also because it becomes a header's value.
+    # This also keeps characters out that a header cannot hold.
     parts = encoded.split(".") if _JWT.fullmatch(encoded) else ["", ""]
     claims: dict[str, Any] = {**_part(parts[0]), **_part(parts[1])}
     expires_at = seconds(claims.get("exp"))
     if expires_at is None:
-        raise IdentityError(f"What came as the ID token of {source} is no ID token.")
+        raise IdentityError(f"The ID token of {source} is not a valid JWT with an expiry.")
     if claims.get("aud") not in (audience, [audience]):
         raise IdentityError(
-            f"The ID token of {source} came for another audience than {audience}.",
+            f"The ID token of {source} has another audience than {audience}.",
             hint="These credentials cannot choose an audience: set service_account.",
         )
     shown: dict[str, object] = {
@@ -47,6 +47,6 @@ def _part(text: str) -> dict[str, Any]:
         return {}
 
 
-# RFC 7515, section 7.1. A signature of its own length is left to the mesh.
+# RFC 7515, section 7.1. The signature is checked by the mesh.
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _SHOWN_CHARS = 2000

@@ -1,4 +1,4 @@
-"""Google's credentials files: each kind as the identity that it stands for. See https://google.aip.dev/auth/4110."""
+"""Google's credentials files, and the identity for each kind of file. See https://google.aip.dev/auth/4110."""
 
 import re
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ _IMPERSONATION_URL = re.compile(r"(https?://[^\s?#]+/serviceAccounts/([^\s/:?#]+
 
 
 def identity_of(info: object, where: str) -> "Identity":
-    """Return the identity that a credentials file stands for.
+    """Return the identity of a credentials file.
 
     Args:
         info: The file's JSON.
         where: The file, for messages.
 
     Raises:
-        IdentityError: it is no credentials file, or of a kind that gives no Google identity.
+        IdentityError: it is not a credentials file, or of a kind without a Google identity.
     """
     if not isinstance(info, Mapping):
-        raise IdentityError(f"{where} holds no JSON object, so it is no credentials file.")
+        raise IdentityError(f"{where} holds no JSON object, so it is not a credentials file.")
     universe = info.get("universe_domain") or _UNIVERSE
     if universe != _UNIVERSE:
         raise IdentityError(
@@ -54,14 +54,14 @@ def identity_of(info: object, where: str) -> "Identity":
         )
         return Impersonated(source, account, url, _delegates(info, where))
     raise IdentityError(
-        f"{where} is not of a type that gives a Google ID token.",
+        f"{where} has a type for which there is no Google ID token.",
         hint="Its type must be service_account, external_account or impersonated_service_account.",
     )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceAccountKey:
-    """A service account, by its private key."""
+    """A service account with a private key."""
 
     info: Mapping[str, Any]
     where: str
@@ -108,7 +108,7 @@ class ServiceAccountKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class UserCredentials:
-    """A person who logged in with `gcloud`. They may act as a service account; their own ID tokens are no use."""
+    """Credentials of a user, from `gcloud`. They can impersonate a service account, but give no usable ID token."""
 
     info: Mapping[str, Any]
     where: str
@@ -120,21 +120,21 @@ class UserCredentials:
         return f"a user's own credentials in {mid_sentence(self.where)}"
 
     def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
-        """Refuse: the audience of a user's ID token is gcloud's own client, whatever is asked for.
+        """Refuse, because the audience of a user's ID token is always gcloud's own client.
 
         Raises:
             IdentityError: always.
         """
         raise IdentityError(
-            f"{self.where} holds a user's own credentials, for which Google gives no ID token with the audience"
+            f"{self.where} holds a user's own credentials, for which Google issues no ID token with the audience"
             f" {audience}.",
-            hint="Act as a service account: set service_account=ACCOUNT, or run `gcloud auth application-default"
-            " login --impersonate-service-account=ACCOUNT`. On Google Cloud, credentials='metadata' takes the"
+            hint="Impersonate a service account: set service_account=ACCOUNT, or run `gcloud auth application-default"
+            " login --impersonate-service-account=ACCOUNT`. On Google Cloud, credentials='metadata' uses the"
             " attached account instead.",
         )
 
     def access(self, web: "Web") -> Access:
-        """Use the refresh token.
+        """Exchange the refresh token for an access token.
 
         Raises:
             IdentityError: it is no longer accepted.

@@ -1,4 +1,4 @@
-"""Which Google identity this process has. What was chosen explicitly fails loudly; what is looked for may be absent.
+"""Search for the Google identity of this process. An explicit choice must be usable; the other places may be empty.
 
 1. The `credentials` argument.
 2. `GOOGLE_APPLICATION_CREDENTIALS`: the file it names.
@@ -20,7 +20,7 @@ from meshpass._tokens.google.metadata import MetadataServer, find_metadata_serve
 if TYPE_CHECKING:
     from meshpass._tokens.google.origin import Identity
 
-# All that `find_identity` may read of the environment.
+# All variables that `find_identity` reads.
 VARIABLES = (
     "GOOGLE_APPLICATION_CREDENTIALS",
     "CLOUDSDK_CONFIG",
@@ -33,14 +33,14 @@ VARIABLES = (
 
 
 def find_identity(choice: object, environ: Mapping[str, str]) -> tuple["Identity", str]:
-    """Return this process's identity, and why it is this one. Reads files and sends nothing.
+    """Return this process's identity, and why it was chosen. This reads files and sends nothing.
 
     Args:
         choice: The `credentials` argument.
         environ: The environment.
 
     Raises:
-        IdentityError: what was chosen cannot be used, or there is nothing to be found.
+        IdentityError: the chosen identity cannot be used, or no identity was found.
     """
     if choice is not None:
         return _chosen(choice, environ), "it was given as credentials="
@@ -48,14 +48,14 @@ def find_identity(choice: object, environ: Mapping[str, str]) -> tuple["Identity
     if named:
         return _from_file(named, "The file"), "GOOGLE_APPLICATION_CREDENTIALS names it"
     well_known = _gcloud_file(environ)
-    if os.path.isfile(well_known):  # noqa: PTH113 - false, too, where it may not be looked at
+    if os.path.isfile(well_known):  # noqa: PTH113 - also false where permission is missing
         return _from_file(well_known, "gcloud's file"), (
             "GOOGLE_APPLICATION_CREDENTIALS is not set, and gcloud left its application default credentials there"
         )
     if environ.get("NO_GCE_CHECK", "").lower() == "true":
         raise IdentityError(
             "No Google identity was found: GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has no application"
-            " default credentials, and NO_GCE_CHECK forbids to ask the metadata server.",
+            " default credentials, and NO_GCE_CHECK excludes the metadata server.",
             hint="Set GOOGLE_APPLICATION_CREDENTIALS to a credentials file, or unset NO_GCE_CHECK.",
         )
     server, why = find_metadata_server(environ)
@@ -77,7 +77,7 @@ def _chosen(choice: object, environ: Mapping[str, str]) -> "Identity":
 
 
 def _from_file(path: str, what: str) -> "Identity":
-    from meshpass._tokens.google.credentials import identity_of  # on Google Cloud there is no file
+    from meshpass._tokens.google.credentials import identity_of  # not needed on Google Cloud
 
     where = f"{what} {path}"
     failure = ""
@@ -86,9 +86,9 @@ def _from_file(path: str, what: str) -> "Identity":
     except OSError as exc:
         failure = f"{where} cannot be read: {exc.strerror}."
     except (ValueError, RecursionError):
-        failure = f"{where} holds no JSON, so it is no credentials file."
-    # Raised out of the `except` blocks, so that no parser's message about a key hangs on ours.
-    raise IdentityError(failure, hint="Check its path, and that it is a credentials file as Google makes it.")
+        failure = f"{where} holds no JSON, so it is not a credentials file."
+    # Raised outside the `except` blocks, so that a parser's message about a key is not chained to this error.
+    raise IdentityError(failure, hint="Check its path, and that Google or gcloud made it.")
 
 
 def _gcloud_file(environ: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Workload identity federation: a token of the workload's own platform for one of Google's.
+"""Workload identity federation: exchange of the platform's token for Google's.
 
 See https://google.aip.dev/auth/4117.
 """
@@ -21,7 +21,7 @@ _AWS_TOKEN_TYPE = "urn:ietf:params:aws:token-type:aws4_request"  # noqa: S105 - 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Federated:
-    """A workload outside Google Cloud, known to a workload identity pool by a token of its own platform."""
+    """A workload outside Google Cloud that a workload identity pool accepts with a token of its platform."""
 
     info: Mapping[str, Any]
     where: str
@@ -29,19 +29,19 @@ class Federated:
 
     @property
     def detail(self) -> str:
-        """The platform's token, and the file that says how it is got."""
+        """The platform, and the credentials file."""
         aws = self.info.get("subject_token_type") == _AWS_TOKEN_TYPE
         return f"this {'AWS ' if aws else ''}workload, by {mid_sentence(self.where)}"
 
     def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
-        """Refuse: a pool's principal has access tokens only.
+        """Refuse, because a pool's principal has access tokens only.
 
         Raises:
             IdentityError: always.
         """
         raise IdentityError(
-            f"{self.where} federates this workload without a service account, and Google gives ID tokens to service"
-            " accounts alone.",
+            f"{self.where} federates this workload without a service account, and Google issues ID tokens only for"
+            " service accounts.",
             hint="Set service_account=, or make the file with `gcloud iam workload-identity-pools create-cred-config"
             " --service-account=ACCOUNT`.",
         )
@@ -61,7 +61,7 @@ class Federated:
 
 
 def _check_subject_token(source: Mapping[str, Any], where: str) -> None:
-    # Two things that google-auth would say in a message which cannot be trusted to hold nothing else.
+    # Two failures that are checked here, because the messages of google-auth may hold secrets and are not shown.
     file = source.get("file")
     if file and not (isinstance(file, str) and os.path.isfile(file)):  # noqa: PTH113 - false for a null byte, too
         raise IdentityError(
@@ -76,7 +76,7 @@ def _check_subject_token(source: Mapping[str, Any], where: str) -> None:
 
 
 def _federated(info: Mapping[str, Any]) -> Any:  # noqa: ANN401 - google-auth types it in part
-    # The service account is the business of `Impersonated`.
+    # `Impersonated` acts as the service account.
     rest = {
         name: value for name, value in info.items() if not name.startswith("service_account_impersonation")
     }

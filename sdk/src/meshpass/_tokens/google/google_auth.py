@@ -1,4 +1,4 @@
-"""google-auth at work: its credentials objects, and its failures in words that hold no answer's body."""
+"""Use of google-auth: its credentials objects, and its failures as messages without response bodies."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshpass._tokens.google.web import Web
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
-# RFC 6749, section 5.2, and RFC 8693, section 2.2.2. Nothing else of an answer's body goes into a message.
+# RFC 6749, section 5.2, and RFC 8693, section 2.2.2. No other part of a response body goes into a message.
 _OAUTH_ERRORS = frozenset(
     {
         "invalid_request",
@@ -37,7 +37,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GoogleAuthCredentials:
-    """Any credentials object of google-auth's."""
+    """A credentials object of google-auth."""
 
     credentials: "Credentials"
     kind: str = "google_auth"
@@ -48,21 +48,21 @@ class GoogleAuthCredentials:
         return f"the {type(self.credentials).__name__} object that was given"
 
     def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
-        """Refuse: such objects hand out access tokens.
+        """Refuse, because such objects have access tokens only.
 
         Raises:
             IdentityError: always.
         """
         raise IdentityError(
-            f"{self.detail[0].upper()}{self.detail[1:]} as credentials= hands out access tokens, not ID tokens.",
-            hint="Set service_account= to the account it may act as, or give the credentials file instead.",
+            f"{self.detail[0].upper()}{self.detail[1:]} as credentials= gives access tokens, not ID tokens.",
+            hint="Set service_account= to an account that it may impersonate, or give the credentials file instead.",
         )
 
     def access(self, web: "Web") -> Access:
-        """Refresh the object if it needs it.
+        """Return the object's access token, refreshed if it is not valid.
 
         Raises:
-            IdentityError: that failed.
+            IdentityError: refreshing failed.
         """
         name = f"The {type(self.credentials).__name__} object"
 
@@ -76,13 +76,13 @@ class GoogleAuthCredentials:
 
 
 def refreshed(credentials: Any, web: "Web") -> Access:  # noqa: ANN401 - google-auth types it in part
-    """Return what these credentials call Google with, refreshed if need be."""
+    """Return the access token of google-auth's credentials, refreshed if it is not valid."""
     if not credentials.valid:
         credentials.refresh(web)
     headers: dict[str, str] = {}
     credentials.apply(headers)
     further = {name.lower(): value for name, value in headers.items() if name.lower() != "authorization"}
-    # google-auth's times are in UTC and do not say so. Credentials without an end are asked again now and then.
+    # google-auth's times are in UTC without a time zone. Credentials without an expiry are read again every 300 s.
     expiry = credentials.expiry
     expires_at = expiry.replace(tzinfo=UTC).timestamp() if expiry else time.time() + _WITHOUT_END_S
     return Access(str(credentials.token), expires_at, further)
@@ -94,13 +94,13 @@ def mid_sentence(where: str) -> str:
 
 
 def through_google_auth(web: "Web", where: str, hint: str, work: Callable[[], _Result]) -> _Result:
-    """Let google-auth do something, and say in safe words why it could not.
+    """Run a function that uses google-auth, and turn its failure into a message without secrets.
 
     Args:
-        web: Its way out.
+        web: Sends its requests.
         where: The credentials, for the message.
-        hint: What to do if they are no use.
-        work: What imports and uses google-auth.
+        hint: What to do if they cannot be used.
+        work: The function, which also imports google-auth.
 
     Raises:
         IdentityError: google-auth is not installed, or failed.
@@ -113,18 +113,18 @@ def through_google_auth(web: "Web", where: str, hint: str, work: Callable[[], _R
         from meshpass._install import install_hint
 
         raise IdentityError(
-            f"{where} is used by google-auth, which is not installed.", hint=install_hint("google")
+            f"{where} needs google-auth, which is not installed.", hint=install_hint("google")
         ) from None
     except IdentityError:
         raise
-    except Exception as exc:  # noqa: BLE001 - a malformed file or answer ends in errors of all kinds
-        # Its message may hold an answer's body, tokens and all: only what `web` saw is said.
+    except Exception as exc:  # noqa: BLE001 - a malformed file or response raises errors of many kinds
+        # Its message may hold a response body with a token. So only the status that `web` received is shown.
         why = type(exc).__name__
     if web.last is None or web.last[1].status < 300:
-        raise IdentityError(f"{where} cannot be used: google-auth ended with {why}.", hint=hint)
-    host, answer = web.last
+        raise IdentityError(f"{where} cannot be used: google-auth raised {why}.", hint=hint)
+    host, response = web.last
     raise IdentityError(
-        f"{where} is not accepted: {host} answered {answer.status}{_oauth_error(answer.data)}.", hint=hint
+        f"{where} is not accepted: {host} answered {response.status}{_oauth_error(response.data)}.", hint=hint
     )
 
 

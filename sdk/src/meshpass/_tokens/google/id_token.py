@@ -1,4 +1,4 @@
-"""Google's ID token for an audience, as the caller's token."""
+"""Google ID tokens for one audience, as a caller's tokens."""
 
 import hashlib
 import json
@@ -30,33 +30,33 @@ _without_raw_errors = as_mesh_error(IdentityError, "No Google identity can be us
 
 
 class GoogleIDToken(CachedSource):
-    """Gets the caller's token from Google: an ID token of this process's own identity, for one audience.
+    """Source of Google ID tokens of this process's own identity, for one audience.
 
-    The identity is the first of these that there is. One that is named fails loudly if it cannot be used.
+    The identity is the first of these that exists. If one is named and cannot be used, that is an error.
 
     1. `credentials`.
     2. The file that `GOOGLE_APPLICATION_CREDENTIALS` names: a service account's key, workload identity federation
        (AWS included: environment, EC2, ECS and EKS Pod Identity) or an impersonated service account.
-    3. gcloud's application default credentials. A user's own are refused, because Google gives no ID token with a
+    3. gcloud's application default credentials. Those of a user are refused, because Google issues no ID token with a
        chosen audience for them: set `service_account`, or log in with `--impersonate-service-account`.
-    4. The metadata server of Google Cloud. Elsewhere it gets one attempt of a second; with `NO_GCE_CHECK=true`, none.
+    4. The metadata server of Google Cloud. Elsewhere there is one attempt of one second; none with `NO_GCE_CHECK=true`.
 
-    Everything is looked up anew for each token, so that a file that is replaced counts. All but the metadata server
-    needs `meshpass[google]`. `token`, `atoken` and `invalidate` are those of every `TokenSource`.
+    The search is repeated for each new token, so that a replaced file is used. All identities but the metadata server's
+    need `meshpass[google]`. `token`, `atoken` and `invalidate` are those of every `TokenSource`.
 
     Args:
         audience: The token's `aud`, one of those the mesh's RequestAuthentication lists.
-        service_account: E-mail address of a service account to act as. The identity found needs
+        service_account: E-mail address of a service account to impersonate. The identity found needs
             `roles/iam.serviceAccountOpenIdTokenCreator` on it.
-        delegates: Service accounts in between, in order.
-        credentials: A credentials file's path or its parsed JSON, `"metadata"` for the metadata server, or an object
-            of google-auth's (with `service_account`).
-        include_email: Whether the token says the account's e-mail address, where that can be chosen.
-        iam_endpoint: The IAM Credentials API, for `service_account`: a regional or private one, for instance.
-        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` count on the way to Google.
+        delegates: Service accounts between that identity and `service_account`, in order.
+        credentials: A credentials file's path or its parsed JSON, `"metadata"` for the metadata server, or a
+            credentials object of google-auth (with `service_account`).
+        include_email: Whether the token has the account's e-mail address, where that can be chosen.
+        iam_endpoint: URL of the IAM Credentials API for `service_account`; a regional or private one, for instance.
+        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` are used for calls of Google.
 
     Raises:
-        ConfigurationError: an argument cannot be right; it lists all of them.
+        ConfigurationError: an argument is not valid; it lists all of them.
     """
 
     @sealed  # `credentials` may be a key
@@ -85,10 +85,10 @@ class GoogleIDToken(CachedSource):
     @sealed
     @_without_raw_errors
     def origin(self) -> IdentityOrigin:
-        """Return which identity was found and why, without asking it for a token.
+        """Return which identity was found and why, without getting a token.
 
         Raises:
-            IdentityError: none was found, or the one that was chosen cannot be used.
+            IdentityError: none was found, or the chosen one cannot be used.
         """
         identity, why = self._identity()
         return IdentityOrigin(identity.kind, identity.detail, why)
@@ -133,12 +133,12 @@ class GoogleIDToken(CachedSource):
             if account is not None and not _ACCOUNT.fullmatch(account)
         ]
         if self._delegates and not self._service_account:
-            problems.append("delegates are of use only with service_account.")
+            problems.append("delegates have an effect only with service_account.")
         if not isinstance(self._credentials, str | os.PathLike | Mapping | None) and not hasattr(
             self._credentials, "refresh"
         ):
             problems.append(
-                f"credentials is a {type(self._credentials).__name__}, which holds no credentials."
+                f"credentials is a {type(self._credentials).__name__}, which is not a kind of credentials."
             )
         try:
             _key_of(self._credentials)
@@ -151,7 +151,7 @@ class GoogleIDToken(CachedSource):
 
 def _key_of(credentials: object) -> Hashable:
     if isinstance(credentials, Mapping):
-        # Equal credentials share a token; a key's bytes are not kept for that.
+        # Equal credentials share a token. A digest is enough for that, so the key is not kept in the cache.
         content = json.dumps(credentials, sort_keys=True, default=repr).encode()
         return hashlib.sha256(content).hexdigest()
     return os.fspath(credentials) if isinstance(credentials, os.PathLike) else credentials

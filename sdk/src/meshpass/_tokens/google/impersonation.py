@@ -1,4 +1,4 @@
-"""Acting as a service account through the IAM Credentials API.
+"""Impersonation of a service account through the IAM Credentials API.
 
 See https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken.
 """
@@ -23,13 +23,13 @@ _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
 @dataclass(frozen=True, slots=True)
 class Impersonated:
-    """A service account, as another identity may act as it.
+    """A service account that another identity impersonates.
 
     Args:
-        base: Who acts.
+        base: The identity that impersonates it.
         account: The service account's e-mail address.
         url: The account at the IAM Credentials API, without the method's name.
-        delegates: Accounts in between, in order: the base may act as the first, the last as the account.
+        delegates: Accounts in between, in order: the base may impersonate the first, and the last the account.
         kind: As in `IdentityOrigin`.
     """
 
@@ -41,7 +41,7 @@ class Impersonated:
 
     @property
     def detail(self) -> str:
-        """The account, and who acts as it."""
+        """The account, and the identity that impersonates it."""
         through = f" through {', '.join(self.delegates)}" if self.delegates else ""
         return f"{self.account}, impersonated{through} by {self.base.detail}"
 
@@ -49,7 +49,7 @@ class Impersonated:
         """Call `generateIdToken`.
 
         Raises:
-            IdentityError: the base has no access token, or may not act as the account.
+            IdentityError: the base has no access token, or may not impersonate the account.
         """
         body = {"audience": audience, "includeEmail": include_email}
         return self._token(self._post(web, "generateIdToken", body), "generateIdToken", "token")
@@ -58,12 +58,12 @@ class Impersonated:
         """Call `generateAccessToken`.
 
         Raises:
-            IdentityError: the base has no access token, or may not act as the account.
+            IdentityError: the base has no access token, or may not impersonate the account.
         """
-        answer = self._post(web, "generateAccessToken", {"scope": [_SCOPE]})
-        token = self._token(answer, "generateAccessToken", "accessToken")
+        response = self._post(web, "generateAccessToken", {"scope": [_SCOPE]})
+        token = self._token(response, "generateAccessToken", "accessToken")
         try:
-            expires_at = datetime.fromisoformat(answer["expireTime"]).timestamp()
+            expires_at = datetime.fromisoformat(response["expireTime"]).timestamp()
         except (ValueError, KeyError, TypeError, OverflowError):
             expires_at = None
         if expires_at is None:
@@ -74,16 +74,18 @@ class Impersonated:
         delegates = [f"projects/-/serviceAccounts/{account}" for account in self.delegates]
         headers = {**self.base.access(web).headers, "content-type": "application/json"}
         content = json.dumps({**body, "delegates": delegates}).encode()
-        answer = web.send(f"{self.url}:{method}", "POST", content, headers)
-        if answer.status != 200:
+        response = web.send(f"{self.url}:{method}", "POST", content, headers)
+        if response.status != 200:
             raise IdentityError(
-                f"Acting as {self.account} failed: {method} answered {answer.status} to {self.base.detail}.",
-                hint=_NEXT_STEPS.get(answer.status, "Check the account's name, and that it is not disabled."),
+                f"Impersonation of {self.account} failed: {method} answered {response.status} to {self.base.detail}.",
+                hint=_NEXT_STEPS.get(
+                    response.status, "Check the account's name, and that it is not disabled."
+                ),
             )
-        return json_object(answer.data)
+        return json_object(response.data)
 
-    def _token(self, answer: Mapping[str, Any], method: str, wanted: str) -> str:
-        token = answer.get(wanted)
+    def _token(self, response: Mapping[str, Any], method: str, wanted: str) -> str:
+        token = response.get(wanted)
         if not isinstance(token, str):
             raise IdentityError(f"{method} for {self.account} answered without a token.")
         return token
@@ -95,10 +97,10 @@ def impersonated(
     delegates: tuple[str, ...] = (),
     endpoint: str = IAM_ENDPOINT,
 ) -> Impersonated:
-    """Return the account as the base may act as it; the base itself if it is that account already."""
+    """Return the account, impersonated by the base; the base itself if it is that account already."""
     if isinstance(base, Impersonated) and base.account == account and not delegates:
         return base
-    # The project is left open (`-`): an account's address, or its number, names it in all of Google Cloud.
+    # The project is `-`, because an account's address or number is unique in all of Google Cloud.
     url = f"{endpoint.rstrip('/')}/v1/projects/-/serviceAccounts/{account}"
     return Impersonated(base, account, url, delegates)
 
@@ -107,7 +109,7 @@ _NEXT_STEPS = {
     400: "Check the audience and the order of the delegates.",
     401: "The access token was not accepted: check the credentials it comes from.",
     403: (
-        "Grant the one who acts roles/iam.serviceAccountOpenIdTokenCreator (with delegates:"
+        "Grant the calling identity roles/iam.serviceAccountOpenIdTokenCreator (with delegates:"
         " roles/iam.serviceAccountTokenCreator, each on the next) on that account, and enable the API"
         " iamcredentials.googleapis.com."
     ),

@@ -23,7 +23,7 @@ _DEFAULT_HOST = "metadata.google.internal"
 _DEFAULT_IP = "169.254.169.254"
 _ACCOUNT_PATH = "/computeMetadata/v1/instance/service-accounts/default/"
 _FLAVOR = "Metadata-Flavor"
-# Set by Google's platforms, or by whoever says where the server is: reason enough not to ask whether there is one.
+# Set by Google's platforms, or by a user who names the server. With one of them, no probe is needed.
 _HINTS = (
     "GCE_METADATA_HOST",
     "GCE_METADATA_ROOT",
@@ -46,7 +46,7 @@ class MetadataServer:
 
     Args:
         host: The server's name or address, with its port if that is not 80.
-        certain: Whether the environment says that there is one. If not, it gets one short attempt.
+        certain: Whether the environment shows that the server exists. If not, there is one short attempt.
     """
 
     host: str
@@ -55,11 +55,11 @@ class MetadataServer:
 
     @property
     def detail(self) -> str:
-        """The attached service account, by its server."""
+        """The attached service account, and the server's address."""
         return f"the service account attached to this machine, from {self.host}"
 
     def id_token(self, web: "Web", audience: str, *, include_email: bool) -> str:
-        """Ask for an ID token. The server keeps tokens: the same one may come back for an hour.
+        """Return an ID token from the server, which caches tokens: it may return the same one for an hour.
 
         Raises:
             IdentityError: there is no server, or it gives no token.
@@ -68,7 +68,7 @@ class MetadataServer:
         return self._get(web, f"identity?{query}").data.decode("ascii", "replace").strip()
 
     def access(self, web: "Web") -> Access:
-        """Ask for an access token.
+        """Return an access token from the server.
 
         Raises:
             IdentityError: there is no server, or it gives no token.
@@ -82,31 +82,33 @@ class MetadataServer:
     def _get(self, web: "Web", what: str) -> "WebResponse":
         url, headers = f"http://{self.host}{_ACCOUNT_PATH}{what}", {_FLAVOR: "Google"}
         if self.certain:
-            answer = web.send(url, headers=headers, attempts=_ATTEMPTS, timeout_s=_TIMEOUT_S, hint=_NOT_READY)
+            response = web.send(
+                url, headers=headers, attempts=_ATTEMPTS, timeout_s=_TIMEOUT_S, hint=_NOT_READY
+            )
         else:
-            answer = self._probe(web, url, headers)
-        if answer.headers.get(_FLAVOR) != "Google":
+            response = self._probe(web, url, headers)
+        if response.headers.get(_FLAVOR) != "Google":
             raise IdentityError(
-                f"What answers at {self.host} is not Google's metadata server: its answer lacks"
+                f"The server at {self.host} is not Google's metadata server: its response lacks"
                 " Metadata-Flavor: Google.",
-                hint="Check GCE_METADATA_HOST, and that no proxy answers in the server's place.",
+                hint="Check GCE_METADATA_HOST, and that no proxy is in between.",
             )
-        if answer.status != 200:
+        if response.status != 200:
             raise IdentityError(
-                f"The metadata server at {self.host} gives no token: it answered {answer.status}.",
-                hint=_NEXT_STEPS.get(answer.status, "Check the service account attached to this machine."),
+                f"The metadata server at {self.host} gives no token: it answered {response.status}.",
+                hint=_NEXT_STEPS.get(response.status, "Check the service account attached to this machine."),
             )
-        return answer
+        return response
 
     def _probe(self, web: "Web", url: str, headers: Mapping[str, str]) -> "WebResponse":
         try:
-            answer = web.send(url, headers=headers, attempts=1, timeout_s=_PROBE_TIMEOUT_S)
+            response = web.send(url, headers=headers, attempts=1, timeout_s=_PROBE_TIMEOUT_S)
         except IdentityError as exc:
             why, retryable = str(exc.args[0]), True
         else:
-            if answer.headers.get(_FLAVOR) == "Google":
-                return answer
-            why, retryable = f"what answers at {self.host} is another.", False
+            if response.headers.get(_FLAVOR) == "Google":
+                return response
+            why, retryable = f"the server at {self.host} is another one.", False
         raise IdentityError(
             f"No Google identity was found. There is no credentials file, and no metadata server: {why}",
             hint=_NOWHERE,
@@ -118,7 +120,7 @@ def metadata_host(environ: Mapping[str, str]) -> str:
     """Return the metadata server's name, or the address that the environment gives for it.
 
     Raises:
-        IdentityError: a variable holds something else.
+        IdentityError: a variable does not hold an address.
     """
     names = ("GCE_METADATA_HOST", "GCE_METADATA_ROOT")
     return next((_host_in(environ, name) for name in names if environ.get(name)), _DEFAULT_HOST)
@@ -127,11 +129,11 @@ def metadata_host(environ: Mapping[str, str]) -> str:
 def find_metadata_server(
     environ: Mapping[str, str], product_file: Path = _PRODUCT_FILE
 ) -> tuple[MetadataServer, str]:
-    """Return this machine's metadata server, and what says that it has one. Sends nothing.
+    """Return this machine's metadata server, and how it was found. This sends nothing.
 
     Args:
         environ: The environment.
-        product_file: Where Linux names the machine's maker.
+        product_file: The file in which Linux names the machine's product.
     """
     host = metadata_host(environ)
     for name in _HINTS:
@@ -139,9 +141,9 @@ def find_metadata_server(
             return MetadataServer(host, certain=True), f"{name} is set"
     if _made_by_google(product_file):
         return MetadataServer(host, certain=True), "this machine is one of Google's"
-    # By its address: elsewhere, a resolver may take long to find that there is no such name.
+    # By its address, because outside Google Cloud a resolver may need long to report that the name does not exist.
     address = _host_in(environ, "GCE_METADATA_IP") if environ.get("GCE_METADATA_IP") else _DEFAULT_IP
-    return MetadataServer(address, certain=False), "nothing says whether this machine is one of Google's"
+    return MetadataServer(address, certain=False), "nothing shows whether this machine is one of Google's"
 
 
 def _host_in(environ: Mapping[str, str], name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a Google identity is to the rest of this package: where it comes from, and what can be asked of it."""
+"""Google identities as the rest of this package uses them: their origin, and the tokens that they give."""
 
 import re
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IdentityOrigin:
-    """Where a caller's Google identity comes from, for people to read.
+    """Origin of a caller's Google identity, as text for people.
 
     Args:
         kind: `metadata_server`, `service_account_key`, `workload_identity`, `impersonation`, `user_credentials` or
-            `google_auth` (a credentials object that was handed over).
-        detail: Whose identity it is, and the file or server it comes from.
-        why: Why this source was taken and not another.
+            `google_auth` (a credentials object of google-auth).
+        detail: The account, and the file or server that it comes from.
+        why: Why this identity was chosen.
     """
 
     kind: str
@@ -29,12 +29,12 @@ class IdentityOrigin:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Access:
-    """What calls one of Google's own APIs. Its repr shows nothing of it, because it is a secret.
+    """Access token for Google's own APIs. Its repr does not show it, because it is a secret.
 
     Args:
         token: The access token.
         expires_at: When it expires, in POSIX seconds.
-        further: Further headers that go with it, such as `x-goog-user-project`; none of them is a secret.
+        further: Headers to send with it, such as `x-goog-user-project`; none of them is a secret.
     """
 
     token: str
@@ -42,16 +42,16 @@ class Access:
     further: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a header's value (RFC 6750, section 2.1; RFC 9110, section 5.5).
+        """Refuse values that a header cannot hold (RFC 6750, section 2.1; RFC 9110, section 5.5).
 
         Raises:
             IdentityError: a value has other characters in it.
         """
         if not _TOKEN.fullmatch(self.token):
-            raise IdentityError("What came as an access token is none.")
+            raise IdentityError("The access token is not valid: it has characters that no token has.")
         for name, value in self.further.items():
             if not value.isascii() or not value.isprintable():
-                raise IdentityError(f"The credentials give {name} a value that is no header's value.")
+                raise IdentityError(f"The credentials give {name} a value that a header cannot hold.")
 
     @property
     def headers(self) -> dict[str, str]:
@@ -63,10 +63,10 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 class Identity(Protocol):
-    """A Google identity that can be asked for tokens.
+    """A Google identity that gives tokens.
 
-    `kind` and `detail` are those of its `IdentityOrigin`. Both calls block, and raise `IdentityError` when they
-    come to nothing.
+    `kind` and `detail` are those of its `IdentityOrigin`. Both methods block, and raise `IdentityError` when they
+    fail.
     """
 
     @property
@@ -80,5 +80,5 @@ class Identity(Protocol):
         ...
 
     def access(self, web: "Web") -> Access:
-        """Return an access token by which this identity calls Google's own APIs."""
+        """Return an access token with which this identity calls Google's own APIs."""
         ...

@@ -1,7 +1,7 @@
-"""One exchange over plain HTTP: with the metadata server and other places on this machine and its own network.
+"""One exchange over plain HTTP, with the metadata server and other servers of this machine or its network.
 
-By the standard library, which most programs have loaded already: for its first token a program on Google Cloud needs no
-HTTP client beside it, nor the CAs that come with one.
+It uses the standard library, which most programs have loaded already. So the first token of a program on Google Cloud
+needs no other HTTP client, and no CAs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,20 +24,20 @@ def response(
     timeout_s: float,
     left: Left,
 ) -> Iterator[tuple[int, Mapping[str, str], Iterable[bytes]]]:
-    """Send a request, and give the answer while the block runs: status, headers, and the body in parts.
+    """Send a request, and yield the response: status, headers, and the body in parts.
 
     Args:
-        url: Where to, `http://...`.
+        url: The URL, `http://...`.
         method: The HTTP method.
-        body: What to send.
+        body: The request's body.
         headers: The request's headers.
         connect_timeout_s: How long connecting may take, in seconds.
         timeout_s: How long to wait for the next byte, in seconds.
-        left: The time left for all of it: looking the name up, connecting, sending, head and body.
+        left: The time left for name lookup, connecting, sending, head and body together.
 
     Raises:
-        OSError: no connection, or it broke, or nothing came in time.
-        HTTPException: the URL has no valid host and port, or what came is no HTTP.
+        OSError: there was no connection, it broke, or the response was late.
+        HTTPException: the URL has no valid host and port, or the response is not HTTP.
     """
     from http.client import HTTPConnection, InvalidURL
 
@@ -54,9 +54,9 @@ def response(
         connection.sock = BoundedSocket(connected, timeout_s, left)
         target = parts.path or "/"
         connection.request(method, f"{target}?{parts.query}" if parts.query else target, body, dict(headers))
-        answer = connection.getresponse()
-        # Names are looked up whatever their case, as in `httpx.Headers`.
-        fields = cast("Mapping[str, str]", answer.headers)
-        yield answer.status, fields, iter(lambda: answer.read1(_CHUNK_BYTES), b"")
+        received = connection.getresponse()
+        # Names are looked up in any case, as in `httpx.Headers`.
+        fields = cast("Mapping[str, str]", received.headers)
+        yield received.status, fields, iter(lambda: received.read1(_CHUNK_BYTES), b"")
     finally:
         connection.close()

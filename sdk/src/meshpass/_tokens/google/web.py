@@ -1,4 +1,4 @@
-"""The way out of one fetch: bounded in time and size, patient where that helps, and silent in every log."""
+"""HTTP requests of one token fetch, with limits of time and size, with retries, and without logs."""
 
 import sys
 import time
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
     import httpx
 
-_MAX_ANSWER_BYTES = 1 << 20
+_MAX_RESPONSE_BYTES = 1 << 20
 _CONNECT_TIMEOUT_S = 3.0
 _TIMEOUT_S = 10.0
 _ATTEMPTS = 4
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 2.0
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-_TRY_AGAIN = "Try again; if it stays, check the network's way there."
+_TRY_AGAIN = "Try again. If the error stays, check the network route to it."
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WebResponse:
-    """An HTTP answer, as google-auth's `transport.Response` has it. Its repr shows no body: that may be a token."""
+    """An HTTP response, with the fields of google-auth's `transport.Response`. Its repr omits the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,18 +41,17 @@ class WebResponse:
 
 
 class Web:
-    """Sends the requests of one fetch. It is a `google.auth.transport.Request`, too.
+    """HTTP client for one fetch, which is also a `google.auth.transport.Request`.
 
-    It retries transient failures itself and raises when they stay, so that google-auth's own pauses, which know of
-    no deadline, never come about. Nothing is logged: google-auth's transports and httpx's client would log
-    headers and URLs.
+    It retries transient failures and raises when they stay. So google-auth does not retry, which it would do without a
+    deadline. Nothing is logged; google-auth's transports and httpx's client would log headers and URLs.
 
     Args:
         deadline_s: How long all requests together may take, in seconds.
-        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` count, for https:// alone.
-        monotonic: A clock that is never set, in seconds.
-        sleep: Waits for some seconds.
-        chance: Returns a number from 0 to 1, to spread retries.
+        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` are used, for https:// only.
+        monotonic: Returns the seconds of a clock that is never set.
+        sleep: Waits for a number of seconds.
+        chance: Returns a random number from 0 to 1, to spread retries.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Web:
         self._chance = chance or random.random
         self._transports: dict[object, httpx.HTTPTransport] = {}
         self.last: tuple[str, WebResponse] | None = None
-        """The host and the answer of the last request that had one."""
+        """The host and the response of the last request that had one."""
 
     def __enter__(self) -> "Web":
         return self
@@ -95,10 +94,10 @@ class Web:
         cert: tuple[str, str] | None = None,
         **_: object,
     ) -> WebResponse:
-        """Send a request of google-auth's.
+        """Send a request of google-auth.
 
         Raises:
-            IdentityError: no answer came, or only transient failures.
+            IdentityError: there was no response, or only transient failures.
         """
         content = body.encode() if isinstance(body, str) else body
         return self.send(url, method, content, headers, cert=cert)
@@ -115,38 +114,38 @@ class Web:
         timeout_s: float = _TIMEOUT_S,
         hint: str = _TRY_AGAIN,
     ) -> WebResponse:
-        """Send a request, again after a transient failure, and read the answer whole.
+        """Send a request, again after a transient failure, and return the whole response.
 
         Args:
-            url: Where to.
+            url: The URL.
             method: The HTTP method.
-            body: What to send.
+            body: The request's body.
             headers: The request's headers.
             cert: Files of a client certificate and its key.
-            attempts: How often to try at most.
+            attempts: The largest number of attempts.
             timeout_s: How long one attempt waits for the next byte, in seconds.
             hint: What to do when all attempts failed.
 
         Raises:
-            IdentityError: no answer came, or only transient failures; `retryable`.
+            IdentityError: there was no response, or only transient failures (`retryable`), or the request is not valid.
         """
         host = _host_of(url)
         _refuse_plaintext(url, host, method)
         for attempt in range(1, attempts + 1):
             failure, wait_s = "", 0.0
             try:
-                answer = self._exchange(url, method, body, headers or {}, cert, timeout_s)
+                response = self._exchange(url, method, body, headers or {}, cert, timeout_s)
             except _failures() as exc:
                 failure = f"{host} cannot be reached: {_why(exc)}"
             except ValueError:
-                # Of the standard library or of httpx; its message may hold the header that could not be sent.
-                raise IdentityError(f"The request to {host} cannot be sent: it is no valid HTTP.") from None
+                # From the standard library or httpx. Its message may hold the header that could not be sent.
+                raise IdentityError(f"The request to {host} cannot be sent: it is not valid HTTP.") from None
             else:
-                self.last = (host, answer)
-                if answer.status not in _TRANSIENT:
-                    return answer
-                failure = f"{host} answered {answer.status}"
-                wait_s = _retry_after_s(answer.headers.get("retry-after", ""))
+                self.last = (host, response)
+                if response.status not in _TRANSIENT:
+                    return response
+                failure = f"{host} answered {response.status}"
+                wait_s = _retry_after_s(response.headers.get("retry-after", ""))
             wait_s = max(wait_s, delay_s(attempt, self._chance()))
             if attempt == attempts or wait_s >= self._left():
                 break
@@ -173,8 +172,8 @@ class Web:
         with self._response(url, method, body, headers, cert, wait_s) as (status, fields, chunks):
             for chunk in chunks:
                 data += chunk
-                if len(data) > _MAX_ANSWER_BYTES:
-                    raise ConnectionError("The answer is too long.")
+                if len(data) > _MAX_RESPONSE_BYTES:
+                    raise ConnectionError("The response is too long.")
                 if self._left() <= 0:
                     raise TimeoutError
         return WebResponse(status, fields, bytes(data))
@@ -229,21 +228,21 @@ class Web:
 
 
 def delay_s(attempt: int, chance: float) -> float:
-    """Return how long to wait after this many attempts, in seconds: doubling, and spread over its upper half."""
+    """Return how long to wait after this many attempts, in seconds. It doubles, and its upper half is random."""
     longest: float = min(_FIRST_DELAY_S * 2 ** (attempt - 1), _MAX_DELAY_S)
     return longest * (0.5 + 0.5 * chance)
 
 
 def _retry_after_s(value: str) -> float:
-    # RFC 9110, section 10.2.3, in its form in seconds; Google's servers do not use the form with a date.
+    # RFC 9110, section 10.2.3, in seconds; Google's servers do not send dates.
     return float(value) if value.isascii() and value.isdigit() else 0.0
 
 
 def _failures() -> tuple[type[Exception], ...]:
     from http.client import HTTPException
 
-    httpx = sys.modules.get("httpx")  # what was not loaded raised nothing
-    # A body that cannot be decoded is no `TransportError`.
+    httpx = sys.modules.get("httpx")  # not loaded means that it raised nothing
+    # A body that cannot be decoded is not a `TransportError`.
     of_httpx = (httpx.RequestError, httpx.StreamError) if httpx else ()
     return (OSError, HTTPException, *of_httpx)
 
@@ -253,7 +252,7 @@ def _why(exc: Exception) -> str:
 
     httpx = sys.modules.get("httpx")
     late = isinstance(exc, TimeoutError) or (httpx is not None and isinstance(exc, httpx.TimeoutException))
-    return "no answer in time" if late else reason(exc)
+    return "no response in time" if late else reason(exc)
 
 
 def _host_of(url: str) -> str:
@@ -263,12 +262,12 @@ def _host_of(url: str) -> str:
     except ValueError:
         host = ""
     if not host or parts.scheme not in ("http", "https") or not url.isascii() or not url.isprintable():
-        raise IdentityError("The credentials name an address that is no URL.", hint="Check their file.")
+        raise IdentityError("The credentials name an address that is not a URL.", hint="Check their file.")
     return host
 
 
 def _refuse_plaintext(url: str, host: str, method: str) -> None:
-    # Metadata and container credentials are read in plaintext from this machine. Whatever is sent is a credential.
+    # A GET reads metadata or container credentials of this machine in plaintext. All other requests send a credential.
     if method == "GET" or urlsplit(url).scheme == "https":
         return
     try:
@@ -277,7 +276,7 @@ def _refuse_plaintext(url: str, host: str, method: str) -> None:
         problem = str(exc)
     if problem:
         raise IdentityError(
-            f"The credentials name http://{host}, to which no credential is sent unencrypted.",
+            f"The credentials name http://{host}, and credentials are not sent there unencrypted.",
             hint="Use https://.",
         )
 
