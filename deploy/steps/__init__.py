@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: where the repository is, and how a script refuses.
+"""Shared parts of the scripts in this folder: the repository's path, and the refusal of a script.
 
 Standard library only, Python 3.11 or newer: the scripts run before anything is installed. The one exception is
 ``bridge-certificates``, which needs ``cryptography``.
@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class RefusalError(Exception):
-    """A script cannot do what it was asked; the message says why and what to do next."""
+    """A script cannot do its task; the message says why and what to do next."""
 
 
 def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
-    """Runs one script's ``main``, turning a refusal into a message on stderr.
+    """Run the ``main`` of a script, and print a refusal on stderr.
 
     Args:
         name: the script as the user typed it, such as ``deploy/package``.
@@ -42,6 +42,6 @@ def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
 
 
 def relative(path: Path) -> str:
-    """The path as seen from the repository's root, for messages and printed commands."""
+    """Return the path relative to the repository's root, for messages and printed commands."""
     resolved = path.resolve()
     return str(resolved.relative_to(ROOT)) if resolved.is_relative_to(ROOT) else str(path)

@@ -1,7 +1,7 @@
-"""``infra/contract.env``, read and checked: every problem at once, by name.
+"""Reading and checking of ``infra/contract.env``; all problems are reported together, with the key's name.
 
-The file is plain ``KEY=VALUE``. It holds keys of other rooms too; those are left alone, unless one
-looks like a misspelling of a key that is wanted here and missing.
+The file is plain ``KEY=VALUE``. It also holds keys of other components, which are ignored. A key that looks like a
+misspelling of a missing key is reported.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ KEYS: Mapping[str, Key] = {
     "BIGQUERY_TABLE": Key(rf"{_PROJECT}\.\w+\.[\w-]+", "PROJECT.DATASET.TABLE"),
     "SIGNING_KEY_SECRET_ID": _SECRET_VERSION,
     "SIGNING_KEY_FILE": _MOUNT,
-    # Of hmac_sha256() in pipeline.toml, and so of the entry point that writes rows.
+    # For hmac_sha256() in pipeline.toml, so only for the entry point that writes rows.
     "PSEUDONYM_KEY_SECRET_ID": Key(_SECRET_VERSION.pattern, _SECRET_VERSION.form, default=""),
     "PSEUDONYM_KEY_FILE": _MOUNT,
     "GKE_GATEWAY_URL": Key(
@@ -98,18 +98,18 @@ KEYS: Mapping[str, Key] = {
     "LOG_SUCCESS_SAMPLE": Key(r"[1-9]\d{0,6}", "a whole number", default=""),
     "TABLE_RECREATED_HOLD_S": Key(r"\d{1,4}", "whole seconds", default=""),
     "FUNCTION_EGRESS": Key(r"direct|connector", "direct or connector"),
-    # Of the mesh. The deployment does not use it, but a wide one would open the gateway.
+    # For the mesh. The deployment does not use it, but a range that is too wide would open the gateway.
     "FUNCTION_EGRESS_RANGE": Key(_TEXT.pattern, _TEXT.form, default=""),
     "VPC_NETWORK": _NAME,
     "VPC_SUBNET": _NAME,
     "VPC_CONNECTOR": Key(
         rf"(projects/{_PROJECT}/locations/[a-z0-9-]+/connectors/)?{_NAME.pattern}", "a connector", ""
     ),
-    # Of the second entry point. Only its deployment asks for the account.
+    # For the second entry point. Only its deployment needs the account.
     "LOOKUP": Key(r"[a-z_][a-z0-9_]{0,62}", "the name of a lookup in pipeline.toml, such as profile", ""),
     "LOOKUP_FUNCTION_NAME": _NAME,
     "LOOKUP_SERVICE_ACCOUNT": Key(_ACCOUNT.pattern, _ACCOUNT.form, default=""),
-    # Everybody is nobody's member here: allUsers and allAuthenticatedUsers have no colon.
+    # The pattern excludes allUsers and allAuthenticatedUsers, because they have no colon.
     "LOOKUP_INVOKERS": Key(
         rf"{_MEMBER}(,{_MEMBER})*",
         "members separated by commas, each serviceAccount:NAME, group:NAME, user:NAME, principal://... or "
@@ -128,7 +128,7 @@ KEYS: Mapping[str, Key] = {
     "FUNCTION_MAX_INSTANCES": Key(r"[1-9]\d*", "a number of instances", "20"),
     "FUNCTION_TIMEOUT_S": Key(r"[1-9]\d*", "whole seconds", "60"),
     # 100 attempts with the backoff at its 600 s ceiling last about 15 hours: an outage of the mesh that is
-    # shorter than that hands no innocent event to the undelivered topic.
+    # shorter than that sends no valid event to the undelivered topic.
     "SUBSCRIPTION_ACK_DEADLINE_S": Key(r"[1-9]\d*", "whole seconds", "90"),
     "SUBSCRIPTION_MIN_RETRY_DELAY_S": Key(r"\d+", "whole seconds", "10"),
     "SUBSCRIPTION_MAX_RETRY_DELAY_S": Key(r"\d+", "whole seconds", "600"),
@@ -137,11 +137,11 @@ KEYS: Mapping[str, Key] = {
 
 
 def load(path: Path, also: Collection[str] = ()) -> dict[str, str]:
-    """Reads and checks a contract.
+    """Read and check a contract.
 
     Args:
         path: the ``KEY=VALUE`` file.
-        also: optional keys that are needed this time.
+        also: optional keys that this deployment needs.
 
     Returns:
         Every key of ``KEYS``, defaults filled in; an optional key that is absent is the empty string.
@@ -160,7 +160,7 @@ def load(path: Path, also: Collection[str] = ()) -> dict[str, str]:
 
 
 def parse(path: Path) -> tuple[dict[str, str], list[str]]:
-    """The file's keys and values as written, and what is wrong with its lines.
+    """Return the file's keys and values as written, and what is wrong with its lines.
 
     Quotes are refused because kustomize would keep them as part of the value where a shell drops them.
     """
@@ -186,12 +186,12 @@ def parse(path: Path) -> tuple[dict[str, str], list[str]]:
 
 
 def problems(values: Mapping[str, str], also: Collection[str] = ()) -> list[str]:
-    """Everything about the values that a deployment would trip over, one sentence each."""
+    """Return all problems of the values that would make a deployment fail, one sentence each."""
     return [*_key_problems(values, also), *_pair_problems(_with_defaults(values))]
 
 
 def placeholders(values: Mapping[str, str]) -> list[str]:
-    """The keys whose value still names the placeholder project that the repository ships with."""
+    """Return the keys whose value still names the placeholder project of the repository."""
     return [key for key in KEYS if PLACEHOLDER_PROJECT in values.get(key, "")]
 
 

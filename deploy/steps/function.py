@@ -1,4 +1,4 @@
-"""``deploy/deploy``: the contract as one ``gcloud functions deploy`` command for each of the two entry points."""
+"""``deploy/deploy``: one ``gcloud functions deploy`` command for each of the two entry points, from the contract."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _OF_A_SIGNED_TOKEN = ("JWT_ISSUER", "JWT_SUBJECT", "JWT_SCOPE")
 
 @dataclass(frozen=True)
 class EntryPoint:
-    """A function of ``function/main.py``, and what sets its deployment apart from the other's.
+    """A function of ``function/main.py``, and what is different in its deployment.
 
     Attributes:
         name: its name in the code.
-        deployed_as: the key of the contract that says its name in the cloud.
-        account: the key of the contract that says whom it runs as.
-        settings: the keys of the contract that it is given beside those that both are.
-        needs: the keys that only its deployment asks for.
-        secrets: names of the secrets that it is given beside the CA: `NAME_FILE` if the contract mounts it, else
+        deployed_as: the key of the contract that holds its name in the cloud.
+        account: the key of the contract that holds its service account.
+        settings: the keys of the contract that it gets in addition to those of both functions.
+        needs: the keys that only its deployment needs.
+        secrets: names of the secrets that it gets in addition to the CA: `NAME_FILE` if the contract mounts it, else
             `NAME_SECRET_ID`.
     """
 
@@ -80,7 +80,7 @@ ENTRY_POINTS = {entry.name: entry for entry in (ENRICH, LOOKUP)}
 
 
 def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[str, str]:
-    """The environment variables of an entry point; none of them is a secret.
+    """Return the environment variables of an entry point; none of them is a secret.
 
     A key is named in one way only: by its file if the contract mounts one, else by its secret. With Google's identity
     there is no signing key, and no claim to sign.
@@ -99,9 +99,9 @@ def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
 
 
 def environment_yaml(variables: Mapping[str, str]) -> str:
-    """The variables as the YAML that ``--env-vars-file`` reads.
+    """Return the variables as the YAML that ``--env-vars-file`` reads.
 
-    A file, not ``--set-env-vars``, because there a comma in a value ends it. JSON strings are YAML strings.
+    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings.
     """
     return "".join(
         f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(variables.items())
@@ -111,11 +111,11 @@ def environment_yaml(variables: Mapping[str, str]) -> str:
 def command(
     values: Mapping[str, str], entry: EntryPoint, *, source: str, env_file: str, labels: Mapping[str, str]
 ) -> list[str]:
-    """The arguments to gcloud that create the function or bring it up to date.
+    """Return the arguments of gcloud that create or update the function.
 
     Args:
         values: a checked contract.
-        entry: which of the functions.
+        entry: the function.
         source: the packaged folder.
         env_file: the file that holds ``environment_yaml``.
         labels: labels to set; other labels on the function stay.
@@ -148,9 +148,9 @@ def command(
         f"--env-vars-file={env_file}",
         *_secrets(values, entry),
         f"--update-labels={','.join(f'{name}={value}' for name, value in labels.items())}",
-        # A roll-back pins traffic to an old revision; the next deployment must take it again.
+        # A roll-back pins traffic to an old revision. The next deployment must move it to the new one.
         "--serve-all-traffic-latest-revision",
-        # No questions: a pipeline has nobody to answer them, and some of gcloud's offers grant roles.
+        # No questions: a pipeline cannot answer them, and some of gcloud's questions grant roles.
         "--quiet",
     ]
 
@@ -160,7 +160,7 @@ def _trigger(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
         return ["--trigger-http", f"--ingress-settings={values['LOOKUP_INGRESS']}"]
     return [
         f"--trigger-topic={values['TRIGGER_TOPIC'].rpartition('/')[2]}",
-        # Without it a failed event is dropped: for functions, retrying is off unless asked for.
+        # Without it a failed event is dropped: for functions, retrying is off by default.
         "--retry",
         f"--trigger-service-account={values['TRIGGER_SERVICE_ACCOUNT']}",
         "--ingress-settings=internal-only",
@@ -192,7 +192,7 @@ def _secrets(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Deploys a function, then what gcloud cannot set together with it; see ``--help``."""
+    """Deploy a function, then set what gcloud cannot set together with it; see ``--help``."""
     options = _parser().parse_args(arguments)
     entry = ENTRY_POINTS[options.entry_point]
     values = contract.load(options.contract, also=entry.needs)

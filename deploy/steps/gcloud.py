@@ -1,4 +1,4 @@
-"""The edge to gcloud: find it, show a command as a shell would take it, run it."""
+"""Commands of gcloud: find it, show a command as shell text, run it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def require() -> None:
-    """Raises a refusal when there is no gcloud to call."""
+    """Refuse if gcloud is not installed.
+
+    Raises:
+        RefusalError: there is no gcloud.
+    """
     if shutil.which("gcloud") is None:
         raise RefusalError(
             "gcloud is not on PATH; install the Google Cloud CLI (https://cloud.google.com/sdk/docs/install) "
@@ -25,13 +29,13 @@ def require() -> None:
 
 
 def version() -> tuple[int, ...]:
-    """The installed Google Cloud CLI's version, such as (558, 0, 0); empty when gcloud does not say."""
+    """Return the version of the Google Cloud CLI, such as (558, 0, 0); empty when gcloud does not report it."""
     numbers = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", read(["version", '--format=value("Google Cloud SDK")']))
     return tuple(int(number) for number in numbers.groups()) if numbers else ()
 
 
 def show(arguments: Sequence[str]) -> str:
-    """A gcloud command as shell text, one flag to a line.
+    """Return a gcloud command as shell text, one flag to a line.
 
     An argument that is exactly ``$name`` stays a shell variable: what an earlier command answers.
     """
@@ -41,13 +45,17 @@ def show(arguments: Sequence[str]) -> str:
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Runs a command with its output on the user's terminal; a failure becomes a refusal."""
+    """Run a command with its output on the user's terminal.
+
+    Raises:
+        RefusalError: gcloud failed.
+    """
     sys.stdout.flush()
     _checked(arguments, subprocess.run(["gcloud", *arguments], check=False).returncode)  # noqa: S603, S607
 
 
 def read(arguments: Sequence[str]) -> str:
-    """Runs a command and returns what it prints, without the white space around it."""
+    """Run a command and return its output without the white space around it."""
     done = subprocess.run(["gcloud", *arguments], check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607
     _checked(arguments, done.returncode)
     return done.stdout.strip()

@@ -1,7 +1,7 @@
-"""Who may call the second entry point: one grant for each member that the contract names.
+"""Permission to call the second entry point: one grant for each member that the contract names.
 
-``gcloud functions deploy`` knows of everybody or nobody only. A grant that is there already stays as it is; one whose
-member left the contract stays, too, until somebody takes it back.
+``gcloud functions deploy`` can only allow all callers or none. An existing grant is not changed. If a member is removed
+from the contract, its grant stays until it is removed with gcloud.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def grants(values: Mapping[str, str]) -> list[list[str]]:
-    """The commands that let each member call the function."""
+    """Return the commands that let each member call the function."""
     return [
         [
             "functions",
@@ -30,12 +30,12 @@ def grants(values: Mapping[str, str]) -> list[list[str]]:
 
 
 def apply_script(values: Mapping[str, str]) -> str:
-    """What ``apply`` does, as shell commands that do the same."""
+    """Return shell commands that do the same as ``apply``."""
     return "".join(f"{gcloud.show(grant)}\n" for grant in grants(values))
 
 
 def apply(values: Mapping[str, str]) -> None:
-    """Lets each member call the function.
+    """Let each member call the function.
 
     Raises:
         RefusalError: gcloud failed.

@@ -1,4 +1,4 @@
-"""Ranges of addresses in a contract: private, and as narrow as what they stand for.
+"""Checks of address ranges in a contract: private, and not wider than needed.
 
 ``meshgen`` decides the same (``infra/generator/src/meshgen/ranges.py``). The scripts here import nothing that must be
 installed, so the rule is written twice, and a test compares both.

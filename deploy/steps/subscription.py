@@ -1,6 +1,6 @@
 """``deploy/subscription``: the settings of delivery that ``gcloud functions deploy`` cannot set.
 
-They lie on the Pub/Sub subscription that Eventarc makes for the function, under a name that it chooses.
+They belong to the Pub/Sub subscription that Eventarc makes for the function, under a name that Eventarc chooses.
 https://cloud.google.com/eventarc/docs/retry-events
 """
 
@@ -20,7 +20,7 @@ _LAST_STOPS = ("DEAD_LETTER_TOPIC", "UNDELIVERED_TOPIC")
 
 
 def find_trigger(values: Mapping[str, str]) -> list[str]:
-    """The command that prints the name of the function's Eventarc trigger."""
+    """Return the command that prints the name of the function's Eventarc trigger."""
     return [
         "functions",
         "describe",
@@ -33,23 +33,23 @@ def find_trigger(values: Mapping[str, str]) -> list[str]:
 
 
 def find_subscription(trigger: str) -> list[str]:
-    """The command that prints the name of the subscription behind a trigger."""
+    """Return the command that prints the name of a trigger's subscription."""
     return ["eventarc", "triggers", "describe", trigger, "--format=value(transport.pubsub.subscription)"]
 
 
 def find_readers(topic: str) -> list[str]:
-    """The command that prints one subscription of a topic, or nothing."""
+    """Return the command that prints one subscription of a topic, or nothing."""
     return ["pubsub", "topics", "list-subscriptions", topic, "--limit=1", "--format=value(.)"]
 
 
 def update(values: Mapping[str, str], subscription: str) -> list[str]:
-    """The command that sets deadline, backoff and undelivered topic on the subscription."""
+    """Return the command that sets ack deadline, backoff and undelivered topic on the subscription."""
     return [
         "pubsub",
         "subscriptions",
         "update",
         subscription,
-        # For push this is also how long Pub/Sub waits for the function's answer.
+        # For push this is also how long Pub/Sub waits for the function's response.
         f"--ack-deadline={values['SUBSCRIPTION_ACK_DEADLINE_S']}",
         f"--min-retry-delay={values['SUBSCRIPTION_MIN_RETRY_DELAY_S']}s",
         f"--max-retry-delay={values['SUBSCRIPTION_MAX_RETRY_DELAY_S']}s",
@@ -59,7 +59,7 @@ def update(values: Mapping[str, str], subscription: str) -> list[str]:
 
 
 def readers_script(values: Mapping[str, str]) -> str:
-    """What ``require_readers`` does, as shell commands that do the same."""
+    """Return shell commands that do the same as ``require_readers``."""
     return "".join(
         f'test -n "$({gcloud.show(find_readers(values[name]))})" # {name} must have a subscription\n'
         for name in _LAST_STOPS
@@ -67,7 +67,7 @@ def readers_script(values: Mapping[str, str]) -> str:
 
 
 def apply_script(values: Mapping[str, str]) -> str:
-    """What ``apply`` does, as shell commands that do the same."""
+    """Return shell commands that do the same as ``apply``."""
     return (
         f"trigger=$({gcloud.show(find_trigger(values))})\n"
         f"subscription=$({gcloud.show(find_subscription('$trigger'))})\n"
@@ -76,7 +76,11 @@ def apply_script(values: Mapping[str, str]) -> str:
 
 
 def require_readers(values: Mapping[str, str]) -> None:
-    """Refuses when nobody reads a topic that events end in: what is published there would be lost."""
+    """Refuse if a topic in which events end has no subscription, because messages to it would be lost.
+
+    Raises:
+        RefusalError: a topic has none, or gcloud failed.
+    """
     for name in _LAST_STOPS:
         if not gcloud.read(find_readers(values[name])):
             topic = values[name]
@@ -88,7 +92,7 @@ def require_readers(values: Mapping[str, str]) -> None:
 
 
 def apply(values: Mapping[str, str]) -> None:
-    """Finds the function's subscription and brings it up to date.
+    """Find the function's subscription and update its settings.
 
     Raises:
         RefusalError: the function has no trigger, the trigger has no subscription, or gcloud failed.
@@ -106,7 +110,7 @@ def apply(values: Mapping[str, str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Brings the function's subscription up to date; see ``--help``."""
+    """Update the function's subscription; see ``--help``."""
     parser = argparse.ArgumentParser(
         prog="deploy/subscription",
         description="Sets ack deadline, retry backoff and undelivered topic on the subscription that "
