@@ -10,17 +10,17 @@ from meshpass._values import is_number, shown
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock; give it as `timeout_s` to share one allowance among several calls.
+    """A point in time on the monotonic clock. As the `timeout_s` of several calls it limits all of them together.
 
     Args:
-        at: The moment, in seconds of `time.monotonic()`.
+        at: The point in time, in seconds of `time.monotonic()`.
     """
 
     at: float
 
     @classmethod
     def after(cls, seconds: float) -> "Deadline":
-        """Return the deadline that many seconds from now.
+        """Return the deadline that is this number of seconds from now.
 
         Raises:
             ConfigurationError: it is not a finite number of seconds.
@@ -32,5 +32,5 @@ class Deadline:
         return cls(time.monotonic() + seconds)
 
     def left_s(self) -> float:
-        """Return the seconds left; 0 or less when the deadline is over."""
+        """Return the seconds left; 0 or less after the deadline."""
         return self.at - time.monotonic()

@@ -1,8 +1,8 @@
-"""How meshpass and its extras are installed today, in one place: nothing is published in a registry."""
+"""Installation hint for extras, in one place, because meshpass is not published in a registry yet."""
 
 
 def install_hint(extra: str) -> str:
-    """Return the sentence that says how to install an extra.
+    """Return a sentence with the command that installs an extra.
 
     Args:
         extra: `cli`, `google`, `grpc` or `secretmanager`.

@@ -1,4 +1,4 @@
-"""Values that a caller gives: whether they are numbers, and how they are shown in an error."""
+"""Checks of numbers that a caller passes, and texts of wrong values for errors."""
 
 import math
 from typing import TypeGuard
@@ -7,7 +7,7 @@ _MAX_SHOWN_CHARS = 100
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether this is an int or a float, of a size that a float holds, and neither a bool nor NaN."""
+    """Report whether this is an int or a float that fits a float, and neither a bool nor NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -17,11 +17,11 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def shown(value: object) -> str:
-    """Return how an error shows a value that is wrong: a plain one on one short line, any other by its type."""
+    """Return the text of a wrong value for an error: a short plain value itself, any other value's type."""
     if value is None or isinstance(value, str | int | float):
         try:
             text = repr(value)
-        except Exception:  # noqa: BLE001 - an int with more digits than Python writes, or a subclass of the caller's
+        except Exception:  # noqa: BLE001 - an int with too many digits for `repr`, or a subclass with its own `repr`
             text = ""
         if 0 < len(text) <= _MAX_SHOWN_CHARS:
             return text

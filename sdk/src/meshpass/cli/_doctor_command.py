@@ -44,7 +44,7 @@ def doctor(
     are not judged. The exit code is that of the broken step.
     """
     with reported(as_json=as_json):
-        # Wrong usage is reported before anything is asked.
+        # Wrong usage is reported before any step.
         filled = filled_path("/" if path is None else path, value)
     probe = Probe(given, None if path is None else filled, timeout)
     findings = diagnose(probe)

@@ -118,7 +118,7 @@ def promote(
     store: _Store = None,
     as_json: _Json = False,
 ) -> None:
-    """Let callers sign with the next key, once calls with it through the gateway have proved that it is accepted.
+    """Make the next key active, after calls with it through the gateway have proved that it is accepted.
 
     Any response of the service itself is a proof. Where the mesh refuses the key, nothing is changed.
     """
@@ -138,7 +138,7 @@ def retire(
     out: _Out = None,
     as_json: _Json = False,
 ) -> None:
-    """Take the previous key out, once its last tokens have expired, and print the JWKS without it."""
+    """Remove the previous key after its last tokens have expired, and print the JWKS without it."""
     with reported(as_json=as_json):
         _give(
             _ring(store, drain).retire(wait=wait),
@@ -159,9 +159,9 @@ def revoke(
     out: _Out = None,
     as_json: _Json = False,
 ) -> None:
-    """Take a key out at once, because it leaked, and print the JWKS without it.
+    """Remove a leaked key at once, and print the JWKS without it.
 
-    In place of the active key the next one signs, unproven: it is published already.
+    If it was the active key, the next key signs without a proof, because it is published already.
     """
     with reported(as_json=as_json):
         keys = _ring(store).revoke(which, force=force)
@@ -169,9 +169,9 @@ def revoke(
             keys,
             out,
             as_json,
-            f"{_APPLY} NOW: until the mesh drops the key, it accepts every token signed with it, a thief's too, and"
-            " no token can be called back. Callers follow by themselves, within five minutes or as soon as a token of"
-            " theirs is refused.",
+            f"{_APPLY} NOW: until the mesh drops the key, it accepts every token signed with it, an attacker's too, and"
+            " no token can be revoked. Callers read the new key within five minutes, or as soon as one of their tokens"
+            " is refused.",
         )
 
 

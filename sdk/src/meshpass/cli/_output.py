@@ -46,13 +46,13 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> N
         table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    # No text is taken for markup: some of it comes from the network.
+    # Text is never read as markup, because some of it comes from the network.
     width = None if on_terminal() else _WIDTH_IN_A_PIPE
     Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False).print(table)
 
 
 def note(text: str) -> None:
-    """Print a line for a person, on stderr, so that stdout holds the result alone."""
+    """Print a line for a person on stderr, so that stdout holds only the result."""
     typer.echo(text, err=True)
 
 
@@ -93,7 +93,7 @@ def claims_of(token: Token) -> dict[str, object]:
     try:
         header, payload = (_segment(part) for part in token.value.split(".")[:2])
     except (ValueError, TypeError):
-        # Not a JWT. Raised no further: the decoder's error would hold a part of it.
+        # Not a JWT. The error is not raised, because it would hold a part of the token.
         return dict(token.claims)
     return {**{name: header[name] for name in ("alg", "kid") if name in header}, **payload}
 

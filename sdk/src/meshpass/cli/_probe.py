@@ -1,4 +1,4 @@
-"""State of one run of `meshpass doctor`, and what a step may find."""
+"""State of one run of `meshpass doctor`, and the results of its steps."""
 
 import socket
 import ssl
@@ -95,7 +95,7 @@ class Probe:
 
     @property
     def address(self) -> Address:
-        """Where the gateway is dialled."""
+        """The gateway's address."""
         return parse_address(self.settings.address, self.origin.port)
 
     @property

@@ -32,7 +32,7 @@ from meshpass.cli._options import ca_name
 from meshpass.cli._output import claims_of
 from meshpass.cli._probe import Broken, Finding, Probe, Skipped
 
-# Envoy lets a token's times be wrong by so much (jwt_authn's clock_skew_seconds).
+# Envoy accepts a token whose times are wrong by this much (jwt_authn's clock_skew_seconds).
 _ENVOY_SKEW_S = 60
 # OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED, _HOSTNAME_MISMATCH and _IP_ADDRESS_MISMATCH.
 _OUT_OF_DATE = (9, 10)
@@ -103,7 +103,7 @@ def address(probe: Probe) -> str:
 
 
 def connection(probe: Probe) -> str:
-    """Check that something listens there."""
+    """Check that the gateway's port accepts connections."""
     started = time.monotonic()
     try:
         probe.connected().close()
@@ -172,14 +172,14 @@ def certificate(probe: Probe) -> str:
 
 
 def http_answer(probe: Probe) -> str:
-    """Check that it speaks HTTP. The token is not sent: it must not go to a port of another kind."""
+    """Check that the gateway speaks HTTP. The token is not sent, because the port may be of another kind."""
     scheme, host = probe.origin.scheme, probe.origin.host
     context = ssl.create_default_context(cafile=probe.settings.ca_file) if scheme == "https" else None
-    asked = http.client.HTTPConnection(host, probe.origin.port, timeout=probe.timeout_s)
+    connection = http.client.HTTPConnection(host, probe.origin.port, timeout=probe.timeout_s)
     try:
-        asked.sock = probe.secured(context) if context else probe.connected()
-        asked.request("GET", "/", headers={"Host": probe.origin.url.partition("://")[2]})
-        response = asked.getresponse()
+        connection.sock = probe.secured(context) if context else probe.connected()
+        connection.request("GET", "/", headers={"Host": probe.origin.url.partition("://")[2]})
+        response = connection.getresponse()
         date = response.getheader("date")
         if date:
             probe.skew_s = time.time() - parsedate_to_datetime(date).timestamp()
@@ -191,7 +191,7 @@ def http_answer(probe: Probe) -> str:
             + (", and whether it speaks TLS (https:// in GKE_GATEWAY_URL)." if scheme == "http" else "."),
         ) from exc
     finally:
-        asked.close()
+        connection.close()
     clock = f"; this clock is {probe.skew_s:+.0f} s off" if abs(probe.skew_s) > _ENVOY_SKEW_S else ""
     return f"answers {response.status} to a call without a token, as {response.getheader('server', 'no name')}{clock}"
 

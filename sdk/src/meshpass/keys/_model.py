@@ -177,7 +177,11 @@ def retire_wait_s(keys: Keys, now: float, drain_s: float) -> float:
 
 
 def retired(keys: Keys, now: float, drain_s: float) -> Keys:
-    """Take the previous key out, once its last tokens cannot be in use any more."""
+    """Retire the previous key after its last tokens have expired.
+
+    Raises:
+        KeyLifecycleError: there is no previous key, or its tokens may still be in use.
+    """
     wait_s = retire_wait_s(keys, now, drain_s)
     if wait_s > 0 and keys.promoted_at is None:
         raise KeyLifecycleError(
