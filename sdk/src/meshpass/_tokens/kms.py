@@ -1,4 +1,4 @@
-"""Signing key in Google Cloud KMS, which signs for this process and never sends the key."""
+"""Signing key in Google Cloud KMS. KMS signs, and the key is never in this process."""
 
 import base64
 import json

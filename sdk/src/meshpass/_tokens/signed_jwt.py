@@ -114,7 +114,7 @@ class SignedJWT(CachedSource):
     def invalidate(self, token: Token) -> None:
         """Remove this token from the cache, because it was refused; a newer one stays.
 
-        The next token has the key read again, because it may have been rotated.
+        The key is read again for the next token, because it may have been rotated, but not twice within 10 s.
         """
         super().invalidate(token)
         loaded, now = self._loaded, self._clock()

@@ -6,9 +6,9 @@ from meshpass._errors import MeshError
 class KeyLifecycleError(MeshError):
     """A step of the key lifecycle is not possible, or the store cannot be used. No step is left half done.
 
-    `code` is one of `key_state` (the step is not possible in the present state of the keys), `key_not_proven` (no call
-    showed that the mesh accepts the new key), `key_too_early` (tokens of the old key may still be in use) and
-    `key_store` (the store cannot be read or written).
+    `code` is one of `key_state` (the step is not possible in the present state of the keys), `key_not_proven` (the
+    calls did not show that the mesh accepts the new key), `key_too_early` (tokens of the old key may still be in use)
+    and `key_store` (the store cannot be read or written).
     """
 
     code = "key_state"

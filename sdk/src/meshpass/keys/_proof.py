@@ -25,7 +25,7 @@ _PUBLISH = (
 
 @dataclass(frozen=True, slots=True)
 class GatewayProof:
-    """Proof by calls of the service. Each uses a new connection, so that a load balancer may choose another gateway.
+    """Proof by calls to the service. Each uses a new connection, so that a load balancer may choose another gateway.
 
     Any response of the service itself proves the key, also a 404 or 500, because both proxies accepted the call.
 

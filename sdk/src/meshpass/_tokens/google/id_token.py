@@ -53,7 +53,7 @@ class GoogleIDToken(CachedSource):
             credentials object of google-auth (with `service_account`).
         include_email: Whether the token has the account's e-mail address, where that can be chosen.
         iam_endpoint: URL of the IAM Credentials API for `service_account`; a regional or private one, for instance.
-        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` are used for calls of Google.
+        trust_env: Whether `HTTPS_PROXY` and `NO_PROXY` are used for calls to Google.
 
     Raises:
         ConfigurationError: an argument is not valid; it lists all of them.
