@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from meshpass._token import Token, TokenSource
     from meshpass._tokens.google.id_token import GoogleIDToken
     from meshpass._tokens.google.origin import IdentityOrigin
-    from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
-    from meshpass._tokens.kms import KMSKey
+    from meshpass._tokens.key_sources import KeyFile, KMSKey, SecretManagerKey
     from meshpass._tokens.requests_auth import RequestsAuth
     from meshpass._tokens.signed_jwt import SignedJWT
 
@@ -96,7 +95,7 @@ _MODULES = {
     "Deadline": "_deadline",
     "GoogleIDToken": "_tokens.google.id_token",
     "IdentityOrigin": "_tokens.google.origin",
-    "KMSKey": "_tokens.kms",
+    "KMSKey": "_tokens.key_sources",
     "KeyFile": "_tokens.key_sources",
     "RequestsAdapter": "_adapters.requests_adapter",
     "RequestsAuth": "_tokens.requests_auth",

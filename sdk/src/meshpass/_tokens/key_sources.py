@@ -1,4 +1,4 @@
-"""Sources of a signing key: a mounted file, or Secret Manager."""
+"""Sources of a signing key: a mounted file, Secret Manager, or Cloud KMS, which signs itself."""
 
 import os
 import re
@@ -94,6 +94,29 @@ class SecretManagerKey:
 
     def __str__(self) -> str:
         return f"Secret Manager ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
+class KMSKey:
+    """A signing key in Cloud KMS.
+
+    Its algorithm is `EC_SIGN_P256_SHA256` (ES256), `EC_SIGN_P384_SHA384` (ES384), `EC_SIGN_ED25519` (EdDSA), or
+    `RSA_SIGN_PKCS1_2048_SHA256`, `..._3072_SHA256` or `..._4096_SHA256` (RS256).
+
+    KMS signs; the key never leaves it. The identity of this process is found as `GoogleIDToken` finds it. It needs
+    `roles/cloudkms.signerVerifier` and, unless it comes from the metadata server, `meshpass[google]`.
+    `CLOUD_KMS_EMULATOR_HOST` names an emulator, which is reached without TLS or credentials.
+
+    Args:
+        name: `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V`.
+        timeout_s: Limit for one signature with its retries, in seconds.
+    """
+
+    name: str
+    timeout_s: float = 10.0
+
+    def __str__(self) -> str:
+        return f"Cloud KMS ({self.name})"
 
 
 def is_secret_version(name: str) -> bool:

@@ -4,12 +4,12 @@ import base64
 import json
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshpass._errors import IdentityError, SigningKeyError
 from meshpass._tokens.algorithms import algorithm_of, public_jwk, raw_signature
 from meshpass._tokens.crc32c import crc32c
+from meshpass._tokens.key_sources import KMSKey
 from meshpass._tokens.untrusted_json import json_object
 
 if TYPE_CHECKING:
@@ -30,29 +30,6 @@ _ALGORITHMS = {
 }
 _DEFAULT = "EC_SIGN_P256_SHA256"
 _TRY_AGAIN = "Try again. If the error stays, look at https://status.cloud.google.com."
-
-
-@dataclass(frozen=True, slots=True)
-class KMSKey:
-    """A signing key in Cloud KMS.
-
-    Its algorithm is `EC_SIGN_P256_SHA256` (ES256), `EC_SIGN_P384_SHA384` (ES384), `EC_SIGN_ED25519` (EdDSA), or
-    `RSA_SIGN_PKCS1_2048_SHA256`, `..._3072_SHA256` or `..._4096_SHA256` (RS256).
-
-    KMS signs; the key never leaves it. The identity of this process is found as `GoogleIDToken` finds it. It needs
-    `roles/cloudkms.signerVerifier` and, unless it comes from the metadata server, `meshpass[google]`.
-    `CLOUD_KMS_EMULATOR_HOST` names an emulator, which is reached without TLS or credentials.
-
-    Args:
-        name: `projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V`.
-        timeout_s: Limit for one signature with its retries, in seconds.
-    """
-
-    name: str
-    timeout_s: float = 10.0
-
-    def __str__(self) -> str:
-        return f"Cloud KMS ({self.name})"
 
 
 class KMSSigner:

@@ -11,8 +11,7 @@ from meshpass._frames import sealed
 from meshpass._token import Token
 from meshpass._tokens.algorithms import NAMES
 from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, loggable
-from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
-from meshpass._tokens.kms import KMSKey
+from meshpass._tokens.key_sources import KeyFile, KMSKey, SecretManagerKey
 from meshpass._tokens.raw_errors import as_mesh_error
 
 if TYPE_CHECKING:
