@@ -291,7 +291,7 @@ def test_keys_that_rotate_under_sixteen_threads_of_posts_double_none_and_lose_no
                     replies.append((name, response.json()["done"]))
 
         replies: list[tuple[str, str]] = []
-        with gateway.client(auth=auth) as client, ThreadPoolExecutor(threads) as pool:
+        with gateway.client(auth=auth, timeout_s=60) as client, ThreadPoolExecutor(threads) as pool:
             running = [pool.submit(post, client, thread) for thread in range(threads)]
             for at in (60, 160, 260):
                 wait_for(at)

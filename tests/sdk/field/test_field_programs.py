@@ -65,6 +65,15 @@ def test_requests_3831_greenlets_share_a_client(server: Server) -> None:
     ]
 
 
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
 def test_a_gateway_is_reached_at_an_address_of_ipv6(connect: Connect) -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
 

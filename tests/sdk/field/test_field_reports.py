@@ -115,6 +115,8 @@ Test kit and command
     kit without other packages | sdk/testing/test_testing_plugin.py::test_the_kit_needs_no_package_but_meshpass_itself
     several hosts | sdk/testing/test_testing_gateway.py::test_each_host_has_a_service_rules_and_requests_of_its_own
     from_env at import | sdk/testing/test_testing_plugin.py::test_a_program_may_call_from_env_when_it_is_imported
+    pip install meshpass | docs/test_docs_install.py::test_no_page_installs_by_a_name_that_no_registry_has
+    pip install meshpass, in programs | docs/test_docs_install.py::test_no_program_does_so_either
     meshpass --version | sdk/test_cli_commands.py::test_the_version_is_that_of_the_package
     help that is cut | sdk/test_cli_commands.py::test_the_help_is_whole_and_names_every_exit_code
 """  # noqa: E501 - a table
