@@ -5,6 +5,7 @@ import asyncio
 import random
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -179,7 +180,8 @@ def _stall_in_handshake(connection: socket.socket, arrived: threading.Event) -> 
 def _stall_in_upload(connection: socket.socket, arrived: threading.Event) -> None:
     connection.recv(1)
     arrived.set()
-    while connection.recv(1):  # far slower than the upload
+    time.sleep(0.2)  # the buffers of both ends are full for so long
+    while connection.recv(1 << 20):
         pass
 
 
@@ -234,6 +236,7 @@ def test_a_call_that_is_cancelled_at_any_stage_frees_its_place_and_closes_its_co
             ca_file=ca.file,
             auth=auth,
             timeout_s=60,
+            connect_timeout_s=60,
             retry=_ONCE,
         ) as client:
             content = b"x" * 30_000_000 if stage == "upload" else b""
