@@ -14,6 +14,7 @@ from meshpass._call.service import KEEPALIVE_S, Service
 from meshpass._errors import MeshError
 from meshpass._http.async_response_body import StreamedBody
 from meshpass._http.framing import Framing
+from meshpass._http.readiness import idle_check
 from meshpass._http.wire import NotHTTPError, Reader, WireError, request_bytes
 
 if TYPE_CHECKING:
@@ -55,16 +56,23 @@ class AsyncConnection(asyncio.Protocol):
         self._failed: MeshError | None = None
         self._paused = False
         self._used = (time.monotonic(), time.time())
+        self._has_input: Callable[[], bool] | None = None
         self.reusable = False
 
     def is_usable(self) -> bool:
         """Report whether the connection, idle since its last exchange, is open and young enough for another.
 
-        The time is taken on both clocks: the monotonic one stands still while a machine is suspended.
+        An idle connection that has something to read has been closed, or has sent what was not asked for. The event
+        loop has not read it yet where it did not run since, or was busy. The time is taken on both clocks: the
+        monotonic one stands still while a machine is suspended.
         """
         monotonic, wall = self._used
         idle_s = max(time.monotonic() - monotonic, time.time() - wall)
-        return idle_s < KEEPALIVE_S and not self._transport.is_closing()
+        if idle_s >= KEEPALIVE_S or self._transport.is_closing():
+            return False
+        if self._has_input is None:
+            self._has_input = idle_check(self._tcp.get_extra_info("socket"))
+        return not self._has_input()
 
     async def exchange(
         self, attempt: "Attempt", release: "Callable[[AsyncConnection], None]"
