@@ -115,3 +115,29 @@ def test_a_call_without_a_connection_leaves_nothing_to_the_collector(
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_call_without_a_token_leaves_nothing_to_the_collector(kind: str, server: Server) -> None:
     assert _left_by_a_failed_call(kind, _Failing(), server.address) == []
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_source_without_a_token_leaves_nothing_to_the_collector(kind: str) -> None:
+    def no_key() -> bytes:
+        raise OSError("there is no key")
+
+    async def failing() -> list[str]:
+        with _garbage() as found:
+            try:
+                await meshpass.SignedJWT("i", "garbage", no_key).atoken()
+            except meshpass.SigningKeyError:
+                return found
+        pytest.fail("there was a token")
+
+    def failing_now() -> list[str]:
+        with _garbage() as found:
+            try:
+                meshpass.SignedJWT("i", "garbage", no_key).token()
+            except meshpass.SigningKeyError:
+                return found
+        pytest.fail("there was a token")
+
+    for _ in range(2):  # the first loads what is loaded once
+        found = failing_now() if kind == "sync" else asyncio.run(failing())
+    assert found == []

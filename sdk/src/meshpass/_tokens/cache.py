@@ -301,6 +301,11 @@ class CachedSource(BearerAuth):
         except Exception:
             if not fetch.done():  # otherwise it was abandoned, and has a result
                 raise
+        with _lock:
+            # Not before there is a result: `_abandon` must find it. And no longer: the result may be an error, whose
+            # traceback leads back here.
+            if entry.leader is not None and entry.leader[0] is fetch:
+                entry.leader = None
 
     def _abandon(self) -> None:
         """End the fetch of this thread, which was interrupted, because other callers wait for it."""
