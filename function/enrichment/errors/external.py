@@ -276,6 +276,7 @@ SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
         "timeout_body": SdkCode(_RETRY, "the answer did not end in time"),
         "deadline": SdkCode(_RETRY, "the event's time was over before the call"),
         "configuration": SdkCode(_FAULT, "settings are missing or wrong"),
+        "client_closed": SdkCode(_FAULT, "the client was closed before the call"),
         "signing_key": SdkCode(_FAULT, "the key cannot be read or used", varies=True),
         "identity": SdkCode(_FAULT, "Google gives no ID token", varies=True),
         "gateway_tls": SdkCode(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meshpass._deadline import Deadline
     from meshpass._errors import (
         BadResponse,
+        ClientClosed,
         ConfigurationError,
         GatewayTLSError,
         GatewayUnreachable,
@@ -51,6 +52,7 @@ __all__ = [
     "AsyncTransport",
     "BadResponse",
     "Client",
+    "ClientClosed",
     "ConfigurationError",
     "Deadline",
     "GatewayTLSError",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshpass._base_client import BaseClient
+from meshpass._call.failures import closed
 from meshpass._call.request import Call, GetToken, RunHooks, Work, is_callers_own
 from meshpass._call.retry import RetryPolicy
 from meshpass._call.service import (
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from meshpass._call.url_text import PathValue
     from meshpass._deadline import Deadline
     from meshpass._http.async_pool import AsyncConnectionPool
-    from meshpass._token import TokenSource
+    from meshpass._token import Token, TokenSource
 
 
 # The longest that work holds the event loop, in seconds, but for the slice in hand.
@@ -484,13 +485,23 @@ class AsyncClient(BaseClient):
             if cached is not None:
                 return cached
             async with asyncio.timeout(step.left_s()):
-                return await self._auth.atoken()
+                return await self._atoken()
         async with asyncio.timeout(step.left_s()):
             return await pool.send(step)
 
+    async def _atoken(self) -> "Token":
+        try:
+            return await self._auth.atoken()
+        except MeshError:
+            raise
+        except Exception as exc:
+            from meshpass._tokens.raw_errors import source_failed
+
+            raise source_failed(exc) from exc
+
     async def _open(self) -> "AsyncConnectionPool":
         if self._closed:
-            raise RuntimeError("This meshpass.AsyncClient is closed.")
+            raise closed(self._service)
         return await self._pools.get()
 
 

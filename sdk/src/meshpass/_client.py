@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshpass._base_client import BaseClient
+from meshpass._call.failures import closed
 from meshpass._call.request import Call, GetToken, RunHooks, Work, is_callers_own
 from meshpass._call.retry import RetryPolicy
 from meshpass._call.service import (
@@ -507,14 +508,21 @@ class Client(BaseClient):
         return pool.send(step)
 
     def _token(self, left_s: float) -> "Token":
-        # Only a source that fetches in a way that can be waited for can keep to our time.
-        return self._auth.token(left_s) if isinstance(self._auth, CachedSource) else self._auth.token()
+        try:
+            # Only a source that fetches in a way that can be waited for can keep to our time.
+            return self._auth.token(left_s) if isinstance(self._auth, CachedSource) else self._auth.token()
+        except MeshError:
+            raise
+        except Exception as exc:
+            from meshpass._tokens.raw_errors import source_failed
+
+            raise source_failed(exc) from exc
 
     def _open(self) -> "tuple[ClientState, ConnectionPool]":
         from meshpass._http.pool import ConnectionPool
 
         if self._closed:
-            raise RuntimeError("This meshpass.Client is closed.")
+            raise closed(self._service)
         if self._pid != os.getpid():
             # A forked child must not speak on its parent's connections, nor wait for a lock of its threads.
             self._lock, self._opened, self._pid = threading.Lock(), None, os.getpid()

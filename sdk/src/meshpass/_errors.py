@@ -4,6 +4,7 @@ MeshError
 ├── ConfigurationError      settings are missing or wrong; lists all problems
 ├── InvalidRequest          the call cannot be sent safely; nothing was sent
 │   └── InvalidPathValue    a value cannot be one segment of a path
+├── ClientClosed            the client was closed before the call; nothing was sent
 ├── SigningKeyError         the signing key cannot be read or used
 ├── IdentityError           no Google identity was found, or Google issues no ID token for it
 ├── GatewayTLSError         the gateway's certificate is not trusted, or TLS failed
@@ -107,6 +108,12 @@ class InvalidPathValue(InvalidRequest):
     """A value cannot be exactly one segment of a path; nothing was sent."""
 
     code = "invalid_path_value"
+
+
+class ClientClosed(MeshError, RuntimeError):  # noqa: N818
+    """The client was closed before the call; nothing was sent."""
+
+    code = "client_closed"
 
 
 class SigningKeyError(MeshError):

@@ -155,7 +155,12 @@ def handle() -> str:
         return "later" if error.retryable else error.hint
     except (meshpass.SigningKeyError, meshpass.IdentityError, meshpass.GatewayTLSError) as error:
         return error.hint
-    except (meshpass.InvalidPathValue, meshpass.InvalidRequest, meshpass.BadResponse) as error:
+    except (
+        meshpass.InvalidPathValue,
+        meshpass.InvalidRequest,
+        meshpass.ClientClosed,
+        meshpass.BadResponse,
+    ) as error:
         return str(error)
     except meshpass.MeshError as error:
         return f"{error.service} {error.attempts} {error.retry_after_s}"

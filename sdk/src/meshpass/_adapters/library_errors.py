@@ -34,6 +34,7 @@ _OTHER = Names("TransportError", "RequestException")
 NAMES: Mapping[str, Names] = {
     "mesh_error": _OTHER,
     "configuration": _OTHER,
+    "client_closed": _OTHER,
     "signing_key": _OTHER,
     "identity": _OTHER,
     "invalid_request": _INVALID,
@@ -95,8 +96,9 @@ def _rebuild(
     own: type[MeshError], base: type[Exception], args: tuple[object, ...], fields: Mapping[str, object]
 ) -> MeshError:
     cls: type[MeshError] = _combined_class(own, base)  # type: ignore[arg-type]
-    made = cls.__new__(cls, *args)
-    # Runs the constructor of the library's class, without that of `MeshError`.
-    super(MeshError, made).__init__(*args)
+    # Runs the constructor of the library's class, without that of `MeshError`. It is called by its class, because the
+    # one of `RuntimeError` would come first in an error that is one.
+    made = base.__new__(cls, *args)
+    base.__init__(made, *args)
     made.__dict__.update(fields)
     return made

@@ -7,6 +7,7 @@ from meshpass._call.request import Phase
 from meshpass._call.service import Service
 from meshpass._errors import (
     BadResponse,
+    ClientClosed,
     GatewayTLSError,
     GatewayUnreachable,
     MeshError,
@@ -80,6 +81,15 @@ def no_time(service: Service) -> MeshTimeout:
         code="deadline",
         service=service.name,
         hint="What was done before this call took all the time.",
+    )
+
+
+def closed(service: Service) -> ClientClosed:
+    """Return the error of a call by a client that was closed."""
+    return ClientClosed(
+        f"The client of {service.name} is closed: nothing was sent.",
+        service=service.name,
+        hint="Close a client after its last call; one client serves a whole process.",
     )
 
 

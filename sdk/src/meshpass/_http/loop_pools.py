@@ -10,6 +10,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from meshpass._call.failures import closed
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
@@ -56,7 +58,7 @@ class LoopPools:
 
         Raises:
             ConfigurationError: the files of CAs or of our certificate cannot be used.
-            RuntimeError: the pools were closed for good.
+            ClientClosed: the pools were closed for good.
         """
         loop = asyncio.get_running_loop()
         pools = self._by_process.get(os.getpid())
@@ -73,7 +75,7 @@ class LoopPools:
 
         with pools.lock:
             if pools.closed:
-                raise RuntimeError("This client is closed.")
+                raise closed(self._service)
             for ended in [known for known in pools.by_loop if known.is_closed()]:
                 pools.by_loop.pop(ended).close_from_outside()
             pool = pools.by_loop.get(loop)

@@ -5,7 +5,7 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from meshpass._errors import MeshError
+from meshpass._errors import IdentityError, MeshError
 
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
@@ -32,11 +32,21 @@ def as_mesh_error(
             except MeshError:
                 raise
             except Exception as exc:
-                raise kind(f"{what}: {type(exc).__name__}{_place(exc)}.", hint=_HINT) from exc
+                raise mesh_error(kind, what, exc) from exc
 
         return call
 
     return decorate
+
+
+def mesh_error(kind: type[MeshError], what: str, exc: Exception) -> MeshError:
+    """Return the error to raise in place of any other; see `as_mesh_error`."""
+    return kind(f"{what}: {type(exc).__name__}{_place(exc)}.", hint=_HINT)
+
+
+def source_failed(exc: Exception) -> MeshError:
+    """Return the error to raise in place of what a token source of the caller's own raised."""
+    return mesh_error(IdentityError, "The client's `auth` gave no token", exc)
 
 
 def _place(exc: Exception) -> str:
