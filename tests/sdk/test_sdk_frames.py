@@ -23,7 +23,9 @@ import requests
 from google.auth.exceptions import RefreshError
 from google.cloud.secretmanager_v1.services.secret_manager_service import SecretManagerServiceClient
 from meshlab.cloud import secretmanager
+from meshpass._http.wire import Reader
 from meshpass._tokens import cache, key_sources, kms
+from meshpass._tokens import key_sources, kms
 from meshpass.testing import InMemorySource, ThrowawayKey, forget_tokens
 
 from .conftest import RawServer, Server, pem_of
@@ -484,6 +486,22 @@ def test_ctrl_c_at_any_line_of_a_call_holds_no_token(
             asyncio.run(_acall(server.address, source))
 
     assert at_every_line(use, secrets, folder, at_most=120) > 30
+
+
+def test_ctrl_c_in_a_callback_of_the_event_loop_holds_no_token(
+    auth: meshpass.SignedJWT, secrets: Secrets, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No call is on the stack there, which could clear the frames."""
+    source = _with_token(auth, secrets)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reader, "feed", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        asyncio.run(_acall(server.address, source))
+
+    _clean(caught.value, secrets)
 
 
 # Siblings
