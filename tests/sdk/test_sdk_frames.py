@@ -25,7 +25,6 @@ from google.cloud.secretmanager_v1.services.secret_manager_service import Secret
 from meshlab.cloud import secretmanager
 from meshpass._http.wire import Reader
 from meshpass._tokens import cache, key_sources, kms
-from meshpass._tokens import key_sources, kms
 from meshpass.testing import InMemorySource, ThrowawayKey, forget_tokens
 
 from .conftest import RawServer, Server, pem_of

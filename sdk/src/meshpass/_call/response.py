@@ -10,7 +10,7 @@ import httpx
 from meshpass._call.body import AsyncResponseBody, ResponseBody
 from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode_slices
 from meshpass._call.failures import not_decodable, too_large
-from meshpass._call.refusal import Refusal, classify
+from meshpass._call.refusal import MAX_DETAIL_CHARS, Refusal, classify
 from meshpass._call.request import Attempt, Work
 from meshpass._call.retry import retry_after_s
 from meshpass._call.service import Service
@@ -170,8 +170,13 @@ def receive(
 
 
 def _without(token: Token, body: bytes) -> bytes:
-    """Mask the token, whole or in part, before the body is cut to a line: half a token would not be found."""
+    """Return a body's beginning with the token masked, whole or in part, before it is cut to a line.
+
+    After the cut, half a token would not be found.
+    """
     # No payload or signature is shorter; what a test puts in its place may be a letter of the mesh's own words.
+    # So much that the line is cut from whole tokens, and no more: a body may have ten megabytes.
+    body = body[: 4 * MAX_DETAIL_CHARS * (len(token.value) + 1)]
     parts = (part for part in token.value.split(".")[1:] if len(part) >= _SHORTEST_PART_CHARS)
     for part in (token.value, *parts):
         if part:

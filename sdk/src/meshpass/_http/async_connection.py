@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 
 # A message up to this size is left to the transport as a whole.
 _ONE_WRITE_BYTES = 64 * 1024
+# What is read at once: asyncio would give 256 KiB, and small chunks of that size hold the loop for 35 ms. So what takes
+# long to read comes in smaller portions, between which the loop runs.
+_READ_BYTES = 64 * 1024
+_COSTLY_READ_BYTES = 16 * 1024
 # Reading of a streamed body pauses while its reader has this much, which was not taken yet.
 _MOST_BUFFERED_BYTES = 256 * 1024
 
 
-class AsyncConnection(asyncio.Protocol):
+class AsyncConnection(asyncio.BufferedProtocol):
     """A connection that carries one exchange after another.
 
     Args:
@@ -40,6 +44,7 @@ class AsyncConnection(asyncio.Protocol):
         self._host = service.origin.url.partition("://")[2]
         self._transport: asyncio.Transport
         self._tcp: asyncio.Transport  # below TLS; the same without
+        self._input = memoryview(bytearray(_READ_BYTES))
         self._loop = asyncio.get_running_loop()
         self._closed = self._loop.create_future()
         self._lost: Exception | None = None
@@ -56,7 +61,7 @@ class AsyncConnection(asyncio.Protocol):
         self._failed: MeshError | None = None
         self._paused = False
         self._used = (time.monotonic(), time.time())
-        self._has_input: Callable[[], bool] | None = None
+        self._has_input: Callable[[], bool]  # whether the socket has something that the loop has not read yet
         self.reusable = False
 
     def is_usable(self) -> bool:
@@ -68,11 +73,7 @@ class AsyncConnection(asyncio.Protocol):
         """
         monotonic, wall = self._used
         idle_s = max(time.monotonic() - monotonic, time.time() - wall)
-        if idle_s >= KEEPALIVE_S or self._transport.is_closing():
-            return False
-        if self._has_input is None:
-            self._has_input = idle_check(self._tcp.get_extra_info("socket"))
-        return not self._has_input()
+        return idle_s < KEEPALIVE_S and not self._transport.is_closing() and not self._has_input()
 
     async def exchange(
         self, attempt: "Attempt", release: "Callable[[AsyncConnection], None]"
@@ -173,8 +174,14 @@ class AsyncConnection(asyncio.Protocol):
         """See asyncio."""
         # uvloop's inherit from no class of asyncio's.
         self._tcp = self._transport = cast("asyncio.Transport", transport)
+        self._has_input = idle_check(transport.get_extra_info("socket"))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio. The size of the buffer bounds the work of one turn of the event loop."""
+        reader = self._reader
+        return self._input if reader is None or not reader.is_costly else self._input[:_COSTLY_READ_BYTES]
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Read on. A connection that sends what was not asked for carries no further exchange."""
         reader, attempt = self._reader, self._attempt
         if reader is None or attempt is None:
@@ -182,7 +189,7 @@ class AsyncConnection(asyncio.Protocol):
             return
         if self._given:
             attempt.phase = "head"
-        if not self._feed(reader, data):
+        if not self._feed(reader, self._input[:nbytes]):
             return
         if reader.status:
             attempt.phase = "body"
@@ -203,6 +210,8 @@ class AsyncConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that it is closed, by this side or the other."""
         self._lost = exc
+        if exc is not None and self._tcp is self._transport and os.name != "nt":
+            self._read_rest()
         if self._reader is not None:
             self._end(from_exchange(self._service, exc or ConnectionResetError()))
         if not self._closed.done():
@@ -259,6 +268,10 @@ class AsyncConnection(asyncio.Protocol):
                 await close()
 
     async def _write(self, data: "bytes | memoryview") -> None:
+        if self._has_input():
+            # A peer that does not want the rest may answer and close at once. A write would then fail, and asyncio
+            # would drop the response that waits in the socket: so let the loop read it first.
+            await asyncio.sleep(0)
         self._transport.write(data)
         if self._room is not None:
             await self._room
@@ -270,6 +283,19 @@ class AsyncConnection(asyncio.Protocol):
         self._upload = None
         upload.cancel()
         await asyncio.wait([upload])
+
+    def _read_rest(self) -> None:
+        """Read what waits in the socket: asyncio drops it when a write fails, and it may be a whole response."""
+        stream = self._tcp.get_extra_info("socket")
+        while self._reader is not None and stream is not None and stream.fileno() >= 0:
+            try:
+                data = os.read(stream.fileno(), _READ_BYTES)
+            except OSError:
+                return
+            if not data:
+                return
+            self._input[: len(data)] = data
+            self.buffer_updated(len(data))
 
     def _is_sent(self) -> bool:
         """Report whether all of the request has left this process."""
@@ -304,7 +330,7 @@ class AsyncConnection(asyncio.Protocol):
                 self._transport.pause_reading()
             self._wake()
 
-    def _feed(self, reader: Reader, data: bytes) -> bool:
+    def _feed(self, reader: Reader, data: bytes | memoryview) -> bool:
         try:
             reader.feed(data)
         except TooLargeError:

@@ -192,28 +192,26 @@ class Connection:
     def _push(self, attempt: "Attempt", reader: Reader, data: memoryview) -> "OSError | MeshError | None":
         """Send bytes, and read what comes meanwhile: a response that comes early ends the request.
 
+        A peer may answer and close at once. A send would then fail, and over TLS the response could not be read any
+        more: so what has come is read before each.
+
         Returns:
             None when all was sent; `_ANSWERED` when the rest is not wanted any more; or what failed.
         """
         self._stream.settimeout(0)
-        early = self._has_input()
-        while True:
-            if early:
-                failed = self._receive_early(attempt, reader)
-                if failed is not None:
-                    return failed
+        while data:
+            failed = self._receive_early(attempt, reader) if self._has_input() else None
+            if failed is not None:
+                return failed
             try:
-                while data:
-                    data = data[self._stream.send(data[:_ONE_WRITE_BYTES]) :]
+                data = data[self._stream.send(data[:_ONE_WRITE_BYTES]) :]
             except _AGAIN:
                 # Raises when the time is up: the request is still being sent.
                 wait((self._stream,), (self._stream,), attempt.left_s())
-                early = True
             except OSError as exc:
                 return exc
-            else:
-                attempt.left_s()
-                return None
+        attempt.left_s()
+        return None
 
     def _receive_early(self, attempt: "Attempt", reader: Reader) -> "OSError | MeshError | None":
         """Read what has come while the request is still being sent."""

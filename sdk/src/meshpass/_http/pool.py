@@ -39,10 +39,11 @@ class ConnectionPool:
             TimeoutError: the attempt's time was up; its `phase` says where.
             Exception: what the caller's own body raised.
         """
-        if not self._slots.acquire(timeout=attempt.left_s()):
-            raise TimeoutError
-        connection, context, streamed = None, None, False
+        connection, context, placed, streamed = None, None, False, False
         try:
+            placed = self._slots.acquire(timeout=attempt.left_s())
+            if not placed:
+                raise TimeoutError
             connection = self._take(attempt)
             if connection is None:
                 context = self._tls.current()
@@ -58,7 +59,7 @@ class ConnectionPool:
             )
             return outcome
         finally:
-            if not streamed:
+            if placed and not streamed:
                 self._release(connection)
 
     def close(self) -> None:
@@ -84,12 +85,14 @@ class ConnectionPool:
 
     def _release(self, connection: Connection | None) -> None:
         """Keep a connection for the next attempt, or close it; its place is free."""
-        if connection is not None:
-            if connection.reusable and not self._closed:
-                self._idle.append(connection)
-            else:
-                connection.close()
-        self._slots.release()
+        try:
+            if connection is not None:
+                if connection.reusable and not self._closed:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+        finally:
+            self._slots.release()  # whatever interrupts this
 
     def _drop_idle(self) -> None:
         while self._idle:

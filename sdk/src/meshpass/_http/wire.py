@@ -20,7 +20,15 @@ MAX_HEAD_BYTES = 100 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
 """What ends a body in chunks (RFC 9112, section 7.1)."""
 
+MAX_FIELDS = 256
+"""Fields that one head or trailer may have; Envoy's own limit is 100. Each costs time, however short it is."""
+
+MAX_INTERIM = 100
+"""Interim responses before the final one (RFC 9110, section 15.2). A server may send any number of them."""
+
 _MAX_CHUNK_LINE_BYTES = 4096
+# Framing that is more than this share of what came means small chunks: they cost more time than all other bytes.
+_SMALL_CHUNKS_SHARE = 16
 
 _CRLF = b"\r\n"
 _START = b"HTTP/1."
@@ -28,7 +36,9 @@ _START = b"HTTP/1."
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*)?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")
 # RFC 9112, section 7.1; fifteen hexadecimal digits are more than any length.
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_CHUNK = re.compile(
+    rb"([0-9A-Fa-f]{1,15})[ \t]{0,64}(?:;[\t\x20-\x7e\x80-\xff]{0,%d})?\r\n" % _MAX_CHUNK_LINE_BYTES
+)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _NO_BODY = frozenset({204, 304})
@@ -103,12 +113,14 @@ class Reader:
         "_buffer",
         "_chunk_left",
         "_chunked",
+        "_interim",
         "_keep_alive",
         "_length",
         "_limit",
         "_method",
         "_scanned",
         "_size",
+        "_small_chunks",
         "_trailer",
         "complete",
         "fields",
@@ -125,10 +137,12 @@ class Reader:
         self._scanned = 0  # bytes of the buffer that are known to hold no end of a head
         self._body = bytearray()
         self._size = 0
+        self._interim = 0  # how many there were
         self._length: int | None = None
         # Bytes left of a chunk and the line break after it; 0 where a chunk's size comes next.
         self._chunk_left = 0
         self._chunked = self._trailer = self._keep_alive = False
+        self._small_chunks = True  # until there is a chunk that says otherwise
 
     @property
     def body(self) -> bytes:
@@ -150,13 +164,18 @@ class Reader:
         """Whether the connection may carry another exchange: the response has ended by itself, and nothing follows."""
         return self.complete and self._keep_alive and not self._buffer
 
+    @property
+    def is_costly(self) -> bool:
+        """Whether the next bytes may take long to read: a head, or small chunks. A plain body is only copied."""
+        return not self.status or (self._chunked and self._small_chunks)
+
     def take(self) -> bytes:
         """Return what has come of the body since the last time, and keep it no longer."""
         part = bytes(self._body)
         self._body.clear()
         return part
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take what came; empty bytes mean that the peer has closed the connection.
 
         Raises:
@@ -211,6 +230,10 @@ class Reader:
         if status >= 200:  # an interim response says nothing that is asked here
             self.status, self.fields = status, fields
             self._find_end(fields, http_1_1=found[1] == b"1")
+            return
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise WireError(f"the peer sent more than {MAX_INTERIM} interim responses")
 
     def _find_end(self, fields: Fields, *, http_1_1: bool) -> None:
         """Decide where the body ends, as RFC 9112, section 6.3 says."""
@@ -252,7 +275,7 @@ class Reader:
     def _read_chunks(self) -> None:
         # The loop is short and its names are local: a body may come in millions of chunks.
         buffer, body, at, left = self._buffer, self._body, 0, self._chunk_left
-        filled, match = len(buffer), _CHUNK.match
+        filled, match, before = len(buffer), _CHUNK.match, len(body)
         while not self._trailer:
             if not left:
                 found = match(buffer, at)
@@ -282,16 +305,19 @@ class Reader:
                 at, left = at + piece, left - piece
             break
         self._chunk_left = left
+        framing = at - (len(body) - before)
+        self._small_chunks = framing * _SMALL_CHUNKS_SHARE > at
         del buffer[:at]
         if self._trailer:
             self._read_trailer()
 
     def _check_chunk_line(self, at: int) -> None:
         """Refuse a line that cannot become a chunk's size any more; otherwise there is more to come."""
-        if self._buffer.find(_CRLF, at) >= 0:
-            raise WireError("a chunk has no size")
-        if len(self._buffer) - at > _MAX_CHUNK_LINE_BYTES:
+        end = self._buffer.find(_CRLF, at)
+        if (len(self._buffer) if end < 0 else end) - at > _MAX_CHUNK_LINE_BYTES:
             raise WireError("the line with a chunk's size is too large")
+        if end >= 0:
+            raise WireError("a chunk has no size")
 
     def _read_trailer(self) -> None:
         buffer = self._buffer
@@ -327,6 +353,8 @@ def _other_protocol(start: bytes) -> NotHTTPError:
 
 
 def _fields(lines: list[bytes]) -> Fields:
+    if len(lines) > MAX_FIELDS:
+        raise WireError(f"the response has more than {MAX_FIELDS} fields")
     fields = []
     for line in lines:
         found = _FIELD.fullmatch(line)
