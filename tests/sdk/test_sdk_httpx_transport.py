@@ -348,6 +348,36 @@ def test_the_smaller_of_both_limits_counts_for_the_whole_call(
     assert isinstance(failed.value, meshpass.MeshTimeout)
 
 
+@pytest.mark.parametrize(
+    ("connect_timeout_s", "timeout"),
+    [(20.0, httpx.Timeout(30, connect=0.2)), (0.2, httpx.Timeout(30, connect=20)), (0.2, None)],
+)
+def test_the_smaller_of_both_limits_counts_for_connecting(
+    over: Over, full_address: str, connect_timeout_s: float, timeout: Any
+) -> None:
+    plain = over(
+        full_address,
+        timeout_s=30,
+        connect_timeout_s=connect_timeout_s,
+        retry=meshpass.RetryPolicy(attempts=1),
+    )
+
+    with pytest.raises(httpx.ConnectError, match=r"no connection within 0\.2 s"):
+        plain.request("GET", "/", timeout=timeout)
+
+
+@pytest.mark.parametrize("limit", ["5", [1], -1, float("nan"), True])
+@pytest.mark.parametrize("name", ["connect", "read"])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(
+    over: Over, server: Server, name: str, limit: Any
+) -> None:
+    limits = {"connect": 5, "read": 5, "write": 5, "pool": 5, name: limit}
+
+    with pytest.raises(httpx.LocalProtocolError, match=r"The time limit is .*a number of seconds above 0"):
+        over(server.address).request("GET", "/", timeout=httpx.Timeout(**limits))
+    assert not server.seen
+
+
 def test_a_streamed_body_and_a_multipart_form_are_sent(over: Over, server: Server) -> None:
     plain = over(server.address)
 

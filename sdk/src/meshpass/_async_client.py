@@ -100,6 +100,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -120,6 +121,7 @@ class AsyncClient(BaseClient):
             idempotent: Whether it may be sent again when it is not known if it was carried out. When None, as the
                 method says: GET, HEAD, OPTIONS, TRACE, PUT and DELETE may.
             retry: How to retry this call; as the client does when None. The budget is the client's.
+            max_response_bytes: The largest response that is read, before and after decoding; the client's when None.
             path_values: Values for placeholders that have the name of one of these arguments, such as `{json}`.
             values: A value for each placeholder, encoded into exactly one segment.
 
@@ -147,6 +149,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -159,6 +162,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -173,6 +177,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -185,6 +190,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -199,6 +205,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -211,6 +218,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -225,6 +233,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -237,6 +246,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -251,6 +261,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -268,6 +279,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -287,6 +299,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -304,6 +317,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -323,6 +337,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -340,6 +355,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -359,6 +375,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -378,6 +395,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> AsyncIterator["httpx.Response"]:
@@ -410,6 +428,7 @@ class AsyncClient(BaseClient):
                 files,
                 path_values,
                 stream=True,
+                max_response_bytes=max_response_bytes,
             )
         )
         try:

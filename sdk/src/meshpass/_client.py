@@ -124,6 +124,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -144,6 +145,7 @@ class Client(BaseClient):
             idempotent: Whether it may be sent again when it is not known if it was carried out. When None, as the
                 method says: GET, HEAD, OPTIONS, TRACE, PUT and DELETE may.
             retry: How to retry this call; as the client does when None. The budget is the client's.
+            max_response_bytes: The largest response that is read, before and after decoding; the client's when None.
             path_values: Values for placeholders that have the name of one of these arguments, such as `{json}`.
             values: A value for each placeholder, encoded into exactly one segment.
 
@@ -171,6 +173,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -183,6 +186,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -197,6 +201,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -209,6 +214,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -223,6 +229,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -235,6 +242,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -249,6 +257,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -261,6 +270,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -275,6 +285,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -292,6 +303,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -311,6 +323,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -328,6 +341,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -347,6 +361,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -364,6 +379,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -383,6 +399,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -402,6 +419,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> Iterator["httpx.Response"]:
@@ -434,6 +452,7 @@ class Client(BaseClient):
                 files,
                 path_values,
                 stream=True,
+                max_response_bytes=max_response_bytes,
             )
         )
         try:

@@ -26,3 +26,8 @@ def shown(value: object) -> str:
         if 0 < len(text) <= _MAX_SHOWN_CHARS:
             return text
     return f"of type {type(value).__name__}"
+
+
+def is_size(value: object) -> bool:
+    """Report whether this is a number of bytes above 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -83,10 +83,10 @@ def no_time(service: Service) -> MeshTimeout:
     )
 
 
-def too_large(service: Service) -> BadResponse:
+def too_large(service: Service, limit_bytes: int) -> BadResponse:
     """Return the error of a body that has more bytes than allowed, before or after decoding."""
     return BadResponse(
-        f"The response of {service.where} is larger than {service.max_response_bytes} bytes.",
+        f"The response of {service.where} is larger than {limit_bytes} bytes.",
         service=service.name,
         hint="Ask for less at a time, or raise max_response_bytes.",
     )

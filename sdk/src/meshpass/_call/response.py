@@ -110,7 +110,7 @@ class _Decoding:
         self._service = service
         self._attempt = attempt
         self._parts: list[bytes] = []
-        self._slices = decode_slices(body, content_encoding, service.max_response_bytes)
+        self._slices = decode_slices(body, content_encoding, attempt.max_response_bytes)
 
     @property
     def body(self) -> bytes:
@@ -129,7 +129,7 @@ class _Decoding:
         try:
             part = next(self._slices, None)
         except TooLargeError:
-            failure = too_large(self._service)
+            failure = too_large(self._service, self._attempt.max_response_bytes)
         except NotDecodableError as exc:
             failure = not_decodable(self._service, str(exc))
         if failure is not None:

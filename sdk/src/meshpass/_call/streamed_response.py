@@ -49,6 +49,7 @@ class StreamedResponse(Response):
         self._service = service
         # Not the attempt itself: it holds the token.
         self._until, self._limit_s = attempt.until, attempt.limit_s
+        self._max_bytes = attempt.max_response_bytes
         self._is_empty = attempt.method == "HEAD"
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -107,7 +108,7 @@ class StreamedResponse(Response):
         coding = "" if self._is_empty else self.headers.get("content-encoding", "")
         failure: MeshError
         try:
-            return Decoder(coding, self._service.max_response_bytes)
+            return Decoder(coding, self._max_bytes)
         except NotDecodableError as exc:
             failure = not_decodable(self._service, str(exc))
         raise failure
@@ -121,7 +122,7 @@ class StreamedResponse(Response):
                     break
                 yield part
         except TooLargeError:
-            failure = too_large(self._service)
+            failure = too_large(self._service, self._max_bytes)
         except NotDecodableError as exc:
             failure = not_decodable(self._service, str(exc))
         if failure is not None:
