@@ -27,7 +27,7 @@ def test_an_answer_up_to_the_limit_is_returned_and_a_larger_one_is_not(
     else:
         with pytest.raises(meshpass.BadResponse, match="larger than 1000 bytes") as caught:
             client.get("/")
-        assert (caught.value.code, caught.value.attempts) == ("bad_response", 1)
+        assert (caught.value.code, caught.value.attempts) == ("response_too_large", 1)
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])

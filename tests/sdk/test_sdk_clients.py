@@ -162,8 +162,21 @@ def test_a_compressed_answer_is_decoded(connect: Connect, server: Server) -> Non
 def test_an_answer_that_cannot_be_decoded_is_a_bad_response(connect: Connect, server: Server) -> None:
     server.answer = lambda _: (200, {"content-encoding": "gzip"}, b"not gzip")
 
-    with pytest.raises(meshpass.BadResponse, match="its compressed data is damaged"):
+    with pytest.raises(meshpass.BadResponse, match="its compressed data is damaged") as caught:
         connect(address=server.address).get("/")
+    assert caught.value.code == "not_decodable"
+
+
+def test_a_peer_that_speaks_another_protocol_is_a_bad_response(
+    connect: Connect, raw_server: Callable[[Callable[[socket.socket], None]], str]
+) -> None:
+    def greet(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+    with pytest.raises(meshpass.BadResponse, match=r"did not send an HTTP/1\.1 response") as caught:
+        connect(address=raw_server(greet)).get("/")
+    assert (caught.value.code, caught.value.attempts) == ("not_http", 1)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,12 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
+def greet(connection: socket.socket) -> None:
+    """Greet as a server of another protocol."""
+    connection.recv(4096)
+    connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+
 @pytest.fixture(params=["sync", "async"])
 def over(request: pytest.FixtureRequest, auth: meshpass.SignedJWT) -> Iterator[Over]:
     """Build one of httpx's clients over a transport; a test that uses this runs once with each."""
@@ -473,8 +479,9 @@ def test_an_async_client_streams_raw_or_decoded(auth: meshpass.SignedJWT, raw_se
         (in_pieces(b"transfer-encoding: chunked", b"zz\r\n"), {}, httpx.RemoteProtocolError),
         (GZIPPED, {"max_response_bytes": 20_000}, httpx.DecodingError),
         (in_pieces(b"content-encoding: gzip\r\ncontent-length: 2", b"ab"), {}, httpx.DecodingError),
+        (greet, {}, httpx.RemoteProtocolError),
     ],
-    ids=["late", "broken", "too large", "not decodable"],
+    ids=["late", "broken", "too large", "not decodable", "not HTTP"],
 )
 def test_a_body_that_fails_after_its_head_is_an_error_of_both(
     raw_server: RawServer,

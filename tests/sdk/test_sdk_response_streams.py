@@ -90,7 +90,7 @@ def test_a_body_that_is_closed_early_closes_its_connection_and_frees_its_place(
         (None, "timeout_body"),
         (b"", "connection_lost"),
         (b"x\r\n", "connection_lost"),
-        (chunk(b"y" * 2000), "bad_response"),
+        (chunk(b"y" * 2000), "response_too_large"),
     ],
     ids=["silence", "end", "no chunk", "too large"],
 )

@@ -285,9 +285,10 @@ SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
         "not_allowed": SdkCode(_FAULT, "a policy does not allow this caller this request"),
         "no_route": SdkCode(_FAULT, "the gateway routes neither this host nor this path"),
         "request_refused": SdkCode(_FAULT, "any other answer that the gateway made itself", varies=True),
-        "bad_response": SdkCode(
-            _FAULT, "the answer is too large, not what its content-encoding says, or not HTTP/1.1"
-        ),
+        "bad_response": SdkCode(_FAULT, "the response cannot be used"),
+        "response_too_large": SdkCode(_FAULT, "the response is larger than the limit"),
+        "not_decodable": SdkCode(_FAULT, "the response's body is not what its content-encoding says"),
+        "not_http": SdkCode(_FAULT, "the response is not HTTP/1.1"),
         "invalid_request": SdkCode(_FAULT, "the call cannot be sent safely"),
     }
 )
