@@ -128,14 +128,14 @@ def make_service(
         ConfigurationError: one or more are wrong; it lists all of them.
     """
     given = {
-        "base_url": (base_url, str),
-        "address": (address, str | None),
-        "ca_file": (ca_file, str | Path | None),
+        "base_url": (base_url, str, "a str"),
+        "address": (address, str | None, "a str"),
+        "ca_file": (ca_file, str | Path | None, "a str or a Path"),
     }
     certificate = options.get("client_cert")
     wrong = [
-        f"{name} is of type {type(value).__name__}."
-        for name, (value, kind) in given.items()
+        f"{name} is of type {type(value).__name__}; it must be {form}."
+        for name, (value, kind, form) in given.items()
         if not isinstance(value, kind)
     ]
     if certificate is not None and not _is_certificate(certificate):
