@@ -24,7 +24,7 @@ class StreamedResponse(Response):
     """An `httpx.Response` whose body is still to be read.
 
     Args:
-        answer: The response as it came over the wire.
+        received: The response as it came over the wire.
         headers: Its headers.
         body: Its body.
         attempt: The attempt that it belongs to.
@@ -33,7 +33,7 @@ class StreamedResponse(Response):
 
     def __init__(
         self,
-        answer: RawResponse,
+        received: RawResponse,
         headers: httpx.Headers,
         body: "ResponseBody | AsyncResponseBody",
         attempt: "Attempt",
@@ -44,8 +44,8 @@ class StreamedResponse(Response):
         stream = (
             _AsyncStream(cast("AsyncResponseBody", body)) if is_async else _Stream(cast("ResponseBody", body))
         )
-        httpx.Response.__init__(self, answer.status, headers=headers, stream=stream)
-        self._set_request(answer, attempt, service.origin.url)
+        httpx.Response.__init__(self, received.status, headers=headers, stream=stream)
+        self._set_request(received, attempt, service.origin.url)
         self._service = service
         # Not the attempt itself: it holds the token.
         self._until, self._limit_s = attempt.until, attempt.limit_s
