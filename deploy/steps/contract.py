@@ -51,7 +51,10 @@ _ACCOUNT = Key(
 )
 _FULL_TOPIC = Key(rf"projects/{_PROJECT}/topics/{_TOPIC}", "projects/PROJECT/topics/TOPIC")
 _NAME = Key(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "lower-case letters, digits and hyphens", default="")
-_SECRET_VERSION = Key(rf"projects/[^/]+/secrets/{_ID}/versions/{_ID}", "projects/P/secrets/S/versions/V")
+_SECRET_VERSION = Key(
+    rf"projects/[^/]+/(locations/[a-z0-9-]+/)?secrets/{_ID}/versions/{_ID}",
+    "projects/P/secrets/S/versions/V, or projects/P/locations/L/secrets/S/versions/V for a regional secret",
+)
 _MOUNT = Key(
     r"(/[A-Za-z0-9_.-]*[A-Za-z0-9_-]){2,}", "an absolute path of a file in a folder of its own", default=""
 )
@@ -257,6 +260,9 @@ def _mount_problems(values: Mapping[str, str]) -> Iterator[str]:
         secret = values[f"{key}_SECRET_ID"]
         if values[f"{key}_FILE"] and not re.search(r"/versions/(latest|\d+)$", secret):
             yield f"{key}_SECRET_ID must end in a version number or 'latest' when {key}_FILE mounts it"
+        # A mount names a project and a secret, and no location (SecretVolume of the Cloud Functions API).
+        if values[f"{key}_FILE"] and "/locations/" in secret:
+            yield f"{key}_SECRET_ID is a regional secret, which cannot be mounted: leave {key}_FILE out"
     mounts = ("PSEUDONYM_KEY_FILE", "SIGNING_KEY_FILE", "GKE_GATEWAY_CA_FILE")
     for one, other in itertools.combinations([name for name in mounts if values[name]], 2):
         if values[one].rpartition("/")[0] == values[other].rpartition("/")[0]:

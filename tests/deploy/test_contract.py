@@ -110,6 +110,17 @@ def test_a_line_that_its_readers_would_read_differently_is_refused(
             "PSEUDONYM_KEY_FILE and SIGNING_KEY_FILE must lie in folders of their own",
         ),
         ({"PSEUDONYM_KEY_FILE": "/etc/pseudonyms/key"}, "PSEUDONYM_KEY_SECRET_ID must end in a version"),
+        (
+            {
+                "SIGNING_KEY_FILE": "/etc/keys/signing.pem",
+                "SIGNING_KEY_SECRET_ID": "projects/p/locations/europe-west4/secrets/s/versions/3",
+            },
+            "SIGNING_KEY_SECRET_ID is a regional secret, which cannot be mounted",
+        ),
+        (
+            {"SIGNING_KEY_SECRET_ID": "projects/p/locations/secrets/s/versions/3"},
+            "SIGNING_KEY_SECRET_ID must be projects/",
+        ),
         ({"PSEUDONYM_KEY_SECRET_ID": "pseudonyms"}, "PSEUDONYM_KEY_SECRET_ID must be projects/"),
         ({"LOOKUP": "An Account"}, "LOOKUP must be the name of a lookup"),
         ({"TRIGGER_TOPIC": "projects/another-one/topics/user-events"}, "TRIGGER_TOPIC must lie in"),
@@ -166,6 +177,12 @@ def test_a_contract_without_the_meshs_range_or_with_one_at_the_bound_is_deployed
     for text in ("10.8.0.0/24", None):
         contract.set(FUNCTION_EGRESS_RANGE=text)
         assert contract_file.load(contract.path)["FUNCTION_EGRESS_RANGE"] == (text or "")
+
+
+def test_regional_secrets_are_read_by_the_api(contract: Contract) -> None:
+    regional = "projects/p/locations/europe-west4/secrets/s/versions/active"
+    contract.set(SIGNING_KEY_SECRET_ID=regional, PSEUDONYM_KEY_SECRET_ID=regional)
+    assert contract_file.load(contract.path)["SIGNING_KEY_SECRET_ID"] == regional
 
 
 def test_a_contract_that_is_not_there_is_a_refusal_and_not_a_traceback(contract: Contract) -> None:

@@ -167,7 +167,7 @@ def without(part: str) -> Callable[[FakeGateway], None]:
         pytest.param(
             answering(Reply.json({"user_id": "u", "x": "y" * 3000})),
             FaultError,
-            "bad_response",
+            "response_too_large",
             id="too large",
         ),
     ],

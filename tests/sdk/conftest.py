@@ -167,6 +167,18 @@ def raw_server() -> Iterator[RawServer]:
         yield start
 
 
+@pytest.fixture
+def full_address() -> Iterator[str]:
+    """Return an address where further connections hang: nothing takes them, and the queue is full."""
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield f"127.0.0.1:{full.getsockname()[1]}"
+
+
 @dataclass
 class Authority:
     """A private CA that issues server certificates; SNI picks among them."""

@@ -391,6 +391,19 @@ def test_the_version_is_that_of_the_package(run: Run) -> None:
     assert run("--version").stdout.startswith(f"meshpass {version('meshpass')} (Python 3.")
 
 
+def test_the_version_is_printed_without_the_packages_of_the_command() -> None:
+    code = "import sys; sys.modules['typer'] = None; from meshpass.cli import main; main()"
+    ran = [
+        subprocess.run([sys.executable, "-c", code, option], check=False, capture_output=True, text=True)
+        for option in ("--version", "token")
+    ]
+
+    assert (ran[0].returncode, ran[0].stderr) == (0, "")
+    assert ran[0].stdout.startswith(f"meshpass {version('meshpass')} (Python 3.")
+    assert ran[1].returncode == 1
+    assert 'Run `pip install "./sdk[cli]"`' in ran[1].stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -275,6 +275,14 @@ def test_any_answer_of_the_service_itself_proves_a_key(server: Server, pem: byte
     assert {jwt.get_unverified_header(token)["kid"] for token in sent} == {kid}
 
 
+def test_a_placeholder_of_the_proofs_path_may_have_any_name(server: Server, pem: bytes) -> None:
+    server.answer = lambda _: (200, {"content-type": "application/json"}, b"{}")
+
+    GatewayProof(_settings(server), "/{json}/{timeout_s}", {"json": "a", "timeout_s": 7}, calls=1)(pem)
+
+    assert [seen.target for seen in server.seen] == ["/a/7"]
+
+
 REFUSALS: list[tuple[Answer, str, str]] = [
     ((401, {}, b"Jwks doesn't have key to match kid or alg from Jwt"), "401", "Apply the JWKS"),
     ((401, {"x-envoy-upstream-service-time": "1"}, b"Jwt verification fails"), "401", "Apply the JWKS"),

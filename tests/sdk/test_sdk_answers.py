@@ -6,6 +6,7 @@ import socket
 import threading
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import meshpass
@@ -26,7 +27,31 @@ def test_an_answer_up_to_the_limit_is_returned_and_a_larger_one_is_not(
     else:
         with pytest.raises(meshpass.BadResponse, match="larger than 1000 bytes") as caught:
             client.get("/")
-        assert (caught.value.code, caught.value.attempts) == ("bad_response", 1)
+        assert (caught.value.code, caught.value.attempts) == ("response_too_large", 1)
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_call_may_have_a_limit_of_its_own(connect: Connect, server: Server, coding: str) -> None:
+    body = b"x" * 2000
+    server.answer = lambda _: (
+        200,
+        {"content-encoding": coding},
+        gzip.compress(body) if coding == "gzip" else body,
+    )
+
+    larger = connect(address=server.address, max_response_bytes=1000)
+    assert larger.get("/", max_response_bytes=2000).content == body
+    with pytest.raises(meshpass.BadResponse, match="larger than 1000 bytes"):
+        larger.get("/")
+    for verb in ("get", "options", "delete", "post", "put", "patch"):
+        with pytest.raises(meshpass.BadResponse, match="larger than 1999 bytes"):
+            getattr(connect(address=server.address), verb)("/", max_response_bytes=1999)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "10", True, [1]])
+def test_a_calls_limit_is_checked(connect: Connect, server: Server, size: Any) -> None:  # noqa: ANN401
+    with pytest.raises(meshpass.InvalidRequest, match=r"max_response_bytes is .*a whole number above 0"):
+        connect(address=server.address).get("/", max_response_bytes=size)
 
 
 _ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1001

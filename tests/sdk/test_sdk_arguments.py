@@ -98,10 +98,12 @@ def test_a_placeholder_may_have_the_name_of_a_keyword(connect: Connect, server: 
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ({"idempotency": True}, "Did you mean the keyword idempotent by idempotency?"),
-        ({"timeout": 1}, "Did you mean the keyword timeout_s by timeout?"),
-        ({"header": {}}, "Did you mean the keyword headers by header?"),
-        ({"zzz": 1}, "left over ['zzz']."),
+        ({"idempotency": True}, "has no placeholder idempotency. Did you mean the keyword idempotent?"),
+        ({"timeout": 1}, "has no placeholder timeout. Did you mean the keyword timeout_s?"),
+        ({"header": {}}, "has no placeholder header. Did you mean the keyword headers?"),
+        ({"zzz": 1}, "The path '/' has no placeholder zzz."),
+        ({"follow_redirects": True}, "follow_redirects. Redirects are returned and never followed."),
+        ({"auth": None}, "has no placeholder auth. The token comes from the client's own auth."),
     ],
 )
 def test_a_keyword_with_a_typo_names_the_closest_one(
@@ -434,3 +436,90 @@ def test_a_hook_of_the_blocking_client_may_not_be_asynchronous(auth: meshpass.Si
 def test_event_hooks_are_checked_at_once(hooks: Any, auth: meshpass.SignedJWT) -> None:
     with pytest.raises(meshpass.ConfigurationError, match="event_hooks"):
         meshpass.Client("https://h.internal", auth=auth, event_hooks=hooks)
+
+
+def test_a_value_that_is_missing_is_named(connect: Connect, server: Server) -> None:
+    with pytest.raises(meshpass.InvalidRequest, match=r"'/\{a\}/\{b\}' has no value for a, b\."):
+        connect(address=server.address).get("/{a}/{b}")
+    with pytest.raises(meshpass.InvalidRequest, match=r"has no placeholder c and has no value for a\."):
+        connect(address=server.address).get("/{a}", c=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"issuer": 5}, "issuer is of type int; it must be a str."),
+        ({"audience": ["a"]}, "audience is of type list; it must be a str."),
+        ({"subject": 5}, "subject is of type int; it must be a str."),
+        ({"scope": ["read"]}, "scope is of type list; it must be a str."),
+        ({"lifetime_s": "60"}, "lifetime_s is '60'; it must be from 30 to 300."),
+        ({"lifetime_s": float("nan")}, "lifetime_s is nan; it must be from 30 to 300."),
+        ({"key_ttl_s": "5"}, "key_ttl_s is '5'; it must be a number of seconds above 0."),
+        ({"claims": 5}, "claims is of type int; it must be a mapping of names to values."),
+        ({"claims": []}, "claims is of type list; it must be a mapping of names to values."),
+        (
+            {"algorithm": ["ES256"]},
+            "algorithm is of type list; it must be one of ES256, ES384, RS256, EdDSA.",
+        ),
+    ],
+)
+def test_an_argument_of_the_wrong_type_is_a_configuration_error(arguments: Any, problem: str) -> None:
+    given = {"issuer": "i", "audience": "a", "key": bytes, **arguments}
+
+    with pytest.raises(meshpass.ConfigurationError) as caught:
+        meshpass.SignedJWT(**given)
+    assert caught.value.problems == [problem]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ({"audience": 5}, "audience is of type int; it must be a str."),
+        ({"service_account": 5}, "5 is not a service account's e-mail address."),
+        ({"credentials": 5}, "credentials is of type int, which is not a kind of credentials."),
+        ({"iam_endpoint": 5}, "iam_endpoint is 5; it must be https:// and a host."),
+    ],
+)
+def test_an_argument_of_googles_source_is_checked_in_the_same_way(arguments: Any, problem: str) -> None:
+    with pytest.raises(meshpass.ConfigurationError) as caught:
+        meshpass.GoogleIDToken(**{"audience": "a", **arguments})
+    assert caught.value.problems == [problem]
+
+
+@pytest.mark.parametrize("delegates", [5, [5]])
+def test_delegates_that_are_no_addresses_are_refused(delegates: Any) -> None:
+    account = "a@p.iam.gserviceaccount.com"
+    with pytest.raises(meshpass.ConfigurationError, match="5 is not a service account's e-mail address"):
+        meshpass.GoogleIDToken("a", service_account=account, delegates=delegates)
+
+
+@pytest.mark.parametrize("source", [meshpass.KeyFile, meshpass.SecretManagerKey])
+def test_a_key_source_without_a_name_is_a_signing_key_error(source: Any) -> None:
+    with pytest.raises(meshpass.SigningKeyError, match=source.__name__):
+        source(5)()
+
+
+@pytest.mark.parametrize("build", [meshpass.Settings.from_env, meshpass.Client.from_env])
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        (5, "The environment is of type int; it must be a mapping of names to values."),
+        ("x", "The environment is of type str; it must be a mapping of names to values."),
+        ({"GKE_GATEWAY_URL": 5}, "GKE_GATEWAY_URL is of type int; it must be a str."),
+        ({"SIGNING_KEY_FILE": b"x"}, "SIGNING_KEY_FILE is of type bytes; it must be a str."),
+    ],
+)
+def test_an_environment_of_the_wrong_type_is_a_configuration_error(
+    build: Any, environ: Any, problem: str
+) -> None:
+    with pytest.raises(meshpass.ConfigurationError) as caught:
+        build(environ)
+    assert caught.value.problems == [problem]
+
+
+@pytest.mark.parametrize(
+    "build", [meshpass.Transport, meshpass.AsyncTransport, meshpass.RequestsAdapter, meshpass.grpc_channel]
+)
+def test_an_adapters_option_with_a_typo_names_the_closest_one(build: Any, auth: meshpass.SignedJWT) -> None:
+    with pytest.raises(meshpass.ConfigurationError, match=r"timeout is not .* Did you mean timeout_s\?"):
+        build("https://h.internal", auth=auth, timeout=1)

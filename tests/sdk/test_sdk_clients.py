@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import httpx
 import jwt
@@ -162,8 +162,21 @@ def test_a_compressed_answer_is_decoded(connect: Connect, server: Server) -> Non
 def test_an_answer_that_cannot_be_decoded_is_a_bad_response(connect: Connect, server: Server) -> None:
     server.answer = lambda _: (200, {"content-encoding": "gzip"}, b"not gzip")
 
-    with pytest.raises(meshpass.BadResponse, match="its compressed data is damaged"):
+    with pytest.raises(meshpass.BadResponse, match="its compressed data is damaged") as caught:
         connect(address=server.address).get("/")
+    assert caught.value.code == "not_decodable"
+
+
+def test_a_peer_that_speaks_another_protocol_is_a_bad_response(
+    connect: Connect, raw_server: Callable[[Callable[[socket.socket], None]], str]
+) -> None:
+    def greet(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+    with pytest.raises(meshpass.BadResponse, match=r"did not send an HTTP/1\.1 response") as caught:
+        connect(address=raw_server(greet)).get("/")
+    assert (caught.value.code, caught.value.attempts) == ("not_http", 1)
 
 
 @pytest.mark.parametrize(
@@ -237,17 +250,11 @@ def test_a_name_that_does_not_resolve_is_an_unreachable_gateway(connect: Connect
         connect("https://user-profile.internal", address="gateway.invalid").get("/")
 
 
-def test_a_gateway_that_accepts_nothing_is_unreachable(connect: Connect) -> None:
-    with ExitStack() as stack:
-        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(4):  # fill the queue, so that further connections hang
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(full.getsockname())
-        client = connect(address=f"127.0.0.1:{full.getsockname()[1]}", connect_timeout_s=0.2)
+def test_a_gateway_that_accepts_nothing_is_unreachable(connect: Connect, full_address: str) -> None:
+    client = connect(address=full_address, connect_timeout_s=0.2)
 
-        with pytest.raises(meshpass.GatewayUnreachable, match=r"no connection within 0\.2 s"):
-            client.get("/")
+    with pytest.raises(meshpass.GatewayUnreachable, match=r"no connection within 0\.2 s"):
+        client.get("/")
 
 
 def test_no_answer_in_time_is_a_timeout(

@@ -43,6 +43,12 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
+def greet(connection: socket.socket) -> None:
+    """Greet as a server of another protocol."""
+    connection.recv(4096)
+    connection.sendall(b"SSH-2.0-OpenSSH_9.9\r\n")
+
+
 @pytest.fixture(params=["sync", "async"])
 def over(request: pytest.FixtureRequest, auth: meshpass.SignedJWT) -> Iterator[Over]:
     """Build one of httpx's clients over a transport; a test that uses this runs once with each."""
@@ -348,6 +354,36 @@ def test_the_smaller_of_both_limits_counts_for_the_whole_call(
     assert isinstance(failed.value, meshpass.MeshTimeout)
 
 
+@pytest.mark.parametrize(
+    ("connect_timeout_s", "timeout"),
+    [(20.0, httpx.Timeout(30, connect=0.2)), (0.2, httpx.Timeout(30, connect=20)), (0.2, None)],
+)
+def test_the_smaller_of_both_limits_counts_for_connecting(
+    over: Over, full_address: str, connect_timeout_s: float, timeout: Any
+) -> None:
+    plain = over(
+        full_address,
+        timeout_s=30,
+        connect_timeout_s=connect_timeout_s,
+        retry=meshpass.RetryPolicy(attempts=1),
+    )
+
+    with pytest.raises(httpx.ConnectError, match=r"no connection within 0\.2 s"):
+        plain.request("GET", "/", timeout=timeout)
+
+
+@pytest.mark.parametrize("limit", ["5", [1], -1, float("nan"), True])
+@pytest.mark.parametrize("name", ["connect", "read"])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(
+    over: Over, server: Server, name: str, limit: Any
+) -> None:
+    limits = {"connect": 5, "read": 5, "write": 5, "pool": 5, name: limit}
+
+    with pytest.raises(httpx.LocalProtocolError, match=r"The time limit is .*a number of seconds above 0"):
+        over(server.address).request("GET", "/", timeout=httpx.Timeout(**limits))
+    assert not server.seen
+
+
 def test_a_streamed_body_and_a_multipart_form_are_sent(over: Over, server: Server) -> None:
     plain = over(server.address)
 
@@ -443,8 +479,9 @@ def test_an_async_client_streams_raw_or_decoded(auth: meshpass.SignedJWT, raw_se
         (in_pieces(b"transfer-encoding: chunked", b"zz\r\n"), {}, httpx.RemoteProtocolError),
         (GZIPPED, {"max_response_bytes": 20_000}, httpx.DecodingError),
         (in_pieces(b"content-encoding: gzip\r\ncontent-length: 2", b"ab"), {}, httpx.DecodingError),
+        (greet, {}, httpx.RemoteProtocolError),
     ],
-    ids=["late", "broken", "too large", "not decodable"],
+    ids=["late", "broken", "too large", "not decodable", "not HTTP"],
 )
 def test_a_body_that_fails_after_its_head_is_an_error_of_both(
     raw_server: RawServer,

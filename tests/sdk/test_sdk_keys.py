@@ -302,7 +302,7 @@ def test_an_error_of_the_package_from_a_key_function_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("key", [b"-----BEGIN s3cret", "signing.pem", None, Path("signing.pem")])
 def test_a_key_that_is_no_source_is_a_configuration_error(key: Any) -> None:
-    with pytest.raises(meshpass.ConfigurationError, match=f"key is {type(key).__name__}") as caught:
+    with pytest.raises(meshpass.ConfigurationError, match=f"key is of type {type(key).__name__}") as caught:
         meshpass.SignedJWT("i", "a", key)
 
     assert "s3cret" not in str(caught.value)

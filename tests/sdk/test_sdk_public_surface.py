@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import meshpass
 import pytest
@@ -94,10 +95,52 @@ def test_an_error_survives_pickling_with_all_its_fields() -> None:
     assert pickle.loads(pickle.dumps(listed)).problems == listed.problems
 
 
-@pytest.mark.parametrize("name", ["grpc_channel", "grpc_aio_channel", "grpc_call_credentials"])
-def test_without_grpcio_its_names_say_what_to_install(name: str) -> None:
-    code = f"import sys\nsys.modules['grpc'] = None\nimport meshpass\nmeshpass.{name}"
-    ran = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+_OPTIONAL = {
+    "grpc": ["grpc_aio_channel", "grpc_call_credentials", "grpc_channel"],
+    "requests": ["RequestsAdapter", "requests_adapter"],
+}
+
+
+def _without(packages: Iterable[str], code: str) -> subprocess.CompletedProcess[str]:
+    hidden = "".join(f"sys.modules[{package!r}] = None\n" for package in packages)
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\n{hidden}{code}"], check=False, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        *((name, 'needs grpcio. Run `pip install "./sdk[grpc]"`') for name in _OPTIONAL["grpc"]),
+        *((name, "needs requests. Run `pip install requests`.") for name in _OPTIONAL["requests"]),
+    ],
+)
+def test_without_its_package_a_name_says_what_to_install(name: str, hint: str) -> None:
+    ran = _without(_OPTIONAL, f"import meshpass\nmeshpass.{name}")
 
     assert ran.returncode == 1
-    assert 'needs grpcio. Run `pip install "./sdk[grpc]"`' in ran.stderr
+    assert f"ModuleNotFoundError: meshpass.{name} {hint}" in ran.stderr
+
+
+@pytest.mark.parametrize("missing", [[], ["grpc"], ["requests"], ["grpc", "requests"]])
+def test_what_reads_all_names_works_without_the_optional_packages(missing: list[str]) -> None:
+    ran = _without(
+        missing,
+        "import inspect, pydoc\n"
+        "from meshpass import *\n"
+        "import meshpass\n"
+        "inspect.getmembers(meshpass)\n"
+        "pydoc.render_doc(meshpass)\n"
+        "print(*(name for name in globals() if hasattr(meshpass, name) and name[0] != '_'))",
+    )
+
+    hidden = {name for package in missing for name in _OPTIONAL[package]}
+    assert ran.stderr == ""
+    assert set(ran.stdout.split()) == set(meshpass.__all__) - hidden
+
+
+def test_a_package_that_an_optional_one_lacks_is_named() -> None:
+    ran = _without(["urllib3"], "import meshpass\nmeshpass.RequestsAdapter")
+
+    assert "urllib3" in ran.stderr.splitlines()[-1]
+    assert "pip install requests" not in ran.stderr

@@ -253,6 +253,37 @@ def test_the_smaller_of_both_limits_counts_for_the_whole_call(
     assert isinstance(failed.value, meshpass.MeshTimeout)
 
 
+@pytest.mark.parametrize(
+    ("connect_timeout_s", "timeout"), [(20.0, (0.2, 30)), (0.2, (20, 30)), (0.2, (None, 30)), (0.2, None)]
+)
+def test_the_smaller_of_both_limits_counts_for_connecting(
+    over: Over,
+    full_address: str,
+    connect_timeout_s: float,
+    timeout: Any,  # noqa: ANN401
+) -> None:
+    session = over(
+        full_address,
+        timeout_s=30,
+        connect_timeout_s=connect_timeout_s,
+        retry=meshpass.RetryPolicy(attempts=1),
+    )
+
+    with pytest.raises(requests.ConnectionError, match=r"no connection within 0\.2 s"):
+        session.get(f"{ORIGIN}/", timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", ["5", ("1", 5), (5, "1"), (1, 2, 3), (), -1, float("nan")])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(
+    over: Over,
+    server: Server,
+    timeout: Any,  # noqa: ANN401
+) -> None:
+    with pytest.raises(requests.exceptions.InvalidURL, match="The time limit is "):
+        over(server.address).get(f"{ORIGIN}/", timeout=timeout)
+    assert not server.seen
+
+
 def test_a_session_closes_what_the_adapter_made_and_nothing_else(
     auth: meshpass.SignedJWT, server: Server, tmp_path: Path
 ) -> None:

@@ -184,13 +184,14 @@ class Reading:
         self.auth = auth
         self.is_async = is_async
         self.response: httpx.Response
+        self.call_options: dict[str, Any] = {}
 
     def read(self, how: str, *args: Any, path: str = "/", **options: Any) -> list[Any]:
         found: list[Any] = []
         if not self.is_async:
             with (
                 meshpass.Client(_HOST, address=self.address, auth=self.auth, **options) as client,
-                client.stream("GET", path) as self.response,
+                client.stream("GET", path, **self.call_options) as self.response,
             ):
                 if how == "read":
                     return [self.response.read()]
@@ -201,7 +202,7 @@ class Reading:
         async def main() -> None:
             async with (
                 meshpass.AsyncClient(_HOST, address=self.address, auth=self.auth, **options) as client,
-                client.stream("GET", path) as self.response,
+                client.stream("GET", path, **self.call_options) as self.response,
             ):
                 if how == "read":
                     found.append(await self.response.aread())
@@ -289,6 +290,19 @@ def test_the_limit_holds_for_a_body_that_is_read_as_it_comes(
 
     with pytest.raises(meshpass.BadResponse, match="larger than 1000 bytes"):
         reading.read("bytes", max_response_bytes=1000)
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_streamed_call_may_have_a_limit_of_its_own(reading: Reading, server: Server, coding: str) -> None:
+    body = b"x" * 2000
+    sent = gzip.compress(body, mtime=0) if coding == "gzip" else body
+    server.answer = lambda _: (200, {"content-encoding": coding}, sent)
+
+    reading.call_options = {"max_response_bytes": 2000}
+    assert b"".join(reading.read("bytes", max_response_bytes=1000)) == body
+    reading.call_options = {"max_response_bytes": 1999}
+    with pytest.raises(meshpass.BadResponse, match="larger than 1999 bytes"):
+        reading.read("bytes")
 
 
 @pytest.mark.parametrize(

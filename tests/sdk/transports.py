@@ -13,7 +13,7 @@ import meshpass
 from meshpass._call.body import AsyncResponseBody, RequestBody, ResponseBody
 from meshpass._call.request import Attempt, Request
 from meshpass._call.response import RawResponse
-from meshpass._call.service import ClientOptions, make_service
+from meshpass._call.service import DEFAULT_MAX_RESPONSE_BYTES, ClientOptions, make_service
 from meshpass._http.async_pool import AsyncConnectionPool
 from meshpass._http.pool import ConnectionPool
 from meshpass._http.tls import TLSContext
@@ -28,12 +28,16 @@ def attempt_of(
     method: str = "POST",
     timeout_s: float = 30.0,
     stream: bool = False,
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
 ) -> Attempt:
     """Return an attempt as a plan makes it."""
     length = len(content) if isinstance(content, bytes) else None
     length = content.length if isinstance(content, RequestBody) else length
     framing = {"content-length": str(length)} if length is not None else {"transfer-encoding": "chunked"}
-    request = Request(method, "/", {}, content, meshpass.Deadline.after(timeout_s), timeout_s, stream)
+    deadline = meshpass.Deadline.after(timeout_s)
+    request = Request(
+        method, "/", {}, content, deadline, timeout_s, stream, max_response_bytes=max_response_bytes
+    )
     return Attempt(
         request,
         {} if content is None else framing,

@@ -265,15 +265,15 @@ _RETRY, _FAULT = Disposition.RETRY, Disposition.FAULT
 SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
     {
         "gateway_unreachable": SdkCode(_RETRY, "no connection to the gateway"),
-        "connection_lost": SdkCode(_RETRY, "the connection broke before the answer was complete"),
+        "connection_lost": SdkCode(_RETRY, "the connection broke before the response was complete"),
         "upstream_unavailable": SdkCode(_RETRY, "the gateway has no working service behind the route"),
         "upstream_timeout": SdkCode(_RETRY, "the gateway waited longer than the route allows"),
-        "timeout": SdkCode(_RETRY, "no complete answer in time"),
+        "timeout": SdkCode(_RETRY, "no complete response in time"),
         "timeout_token": SdkCode(_RETRY, "there was no token in time"),
         "timeout_connect": SdkCode(_RETRY, "there was no connection in time"),
         "timeout_send": SdkCode(_RETRY, "the request was not sent in time"),
-        "timeout_read": SdkCode(_RETRY, "no answer began in time"),
-        "timeout_body": SdkCode(_RETRY, "the answer did not end in time"),
+        "timeout_read": SdkCode(_RETRY, "no response began in time"),
+        "timeout_body": SdkCode(_RETRY, "the response did not end in time"),
         "deadline": SdkCode(_RETRY, "the event's time was over before the call"),
         "configuration": SdkCode(_FAULT, "settings are missing or wrong"),
         "client_closed": SdkCode(_FAULT, "the client was closed before the call"),
@@ -285,10 +285,11 @@ SDK_CODES: Mapping[str, SdkCode] = MappingProxyType(
         "token_refused": SdkCode(_FAULT, "the mesh did not accept the token", varies=True),
         "not_allowed": SdkCode(_FAULT, "a policy does not allow this caller this request"),
         "no_route": SdkCode(_FAULT, "the gateway routes neither this host nor this path"),
-        "request_refused": SdkCode(_FAULT, "any other answer that the gateway made itself", varies=True),
-        "bad_response": SdkCode(
-            _FAULT, "the answer is too large, not what its content-encoding says, or not HTTP/1.1"
-        ),
+        "request_refused": SdkCode(_FAULT, "any other response that the gateway made itself", varies=True),
+        "bad_response": SdkCode(_FAULT, "the response cannot be used"),
+        "response_too_large": SdkCode(_FAULT, "the response is larger than the limit"),
+        "not_decodable": SdkCode(_FAULT, "the response's body is not what its content-encoding says"),
+        "not_http": SdkCode(_FAULT, "the response is not HTTP/1.1"),
         "invalid_request": SdkCode(_FAULT, "the call cannot be sent safely"),
     }
 )

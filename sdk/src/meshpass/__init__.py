@@ -90,6 +90,11 @@ __all__ = [
     "settings_problems",
 ]
 
+# `from meshpass import *`, `dir` and `help` ask for `__all__` when it is needed: they take what is installed.
+# Type checkers read the whole list above.
+_PUBLIC = tuple(__all__)
+del __all__
+
 _MODULES = {
     "AsyncClient": "_async_client",
     "AsyncTransport": "_adapters.httpx_transport",
@@ -118,14 +123,43 @@ _MODULES = {
 }
 
 
+# Names that need a package which does not come with meshpass.
+_NEEDS = {
+    "RequestsAdapter": "requests",
+    "grpc_aio_channel": "grpc",
+    "grpc_call_credentials": "grpc",
+    "grpc_channel": "grpc",
+    "requests_adapter": "requests",
+}
+
+
 def __getattr__(name: str) -> object:
-    if name not in __all__:
+    if name == "__all__":
+        return _installed()
+    if name not in _PUBLIC:
         raise AttributeError(f"module 'meshpass' has no attribute {name!r}")
-    module = import_module(f"meshpass.{_MODULES.get(name, '_errors')}")
+    missing = None
+    try:
+        module = import_module(f"meshpass.{_MODULES.get(name, '_errors')}")
+    except ModuleNotFoundError as exc:
+        if exc.name != _NEEDS.get(name):
+            raise
+        missing = exc.name
+    if missing is not None:
+        from meshpass._install import install_package_hint
+
+        raise ModuleNotFoundError(f"meshpass.{name} needs {install_package_hint(missing)}", name=missing)
     value: object = getattr(module, name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_installed()})
+
+
+def _installed() -> list[str]:
+    from importlib.util import find_spec
+
+    missing = {package for package in _NEEDS.values() if find_spec(package) is None}
+    return [name for name in _PUBLIC if _NEEDS.get(name) not in missing]

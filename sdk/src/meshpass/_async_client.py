@@ -101,6 +101,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -121,6 +122,7 @@ class AsyncClient(BaseClient):
             idempotent: Whether it may be sent again when it is not known if it was carried out. When None, as the
                 method says: GET, HEAD, OPTIONS, TRACE, PUT and DELETE may.
             retry: How to retry this call; as the client does when None. The budget is the client's.
+            max_response_bytes: The largest response that is read, before and after decoding; the client's when None.
             path_values: Values for placeholders that have the name of one of these arguments, such as `{json}`.
             values: A value for each placeholder, encoded into exactly one segment.
 
@@ -148,6 +150,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -160,6 +163,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -174,6 +178,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -186,6 +191,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -200,6 +206,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -212,6 +219,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -226,6 +234,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -238,6 +247,7 @@ class AsyncClient(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -252,6 +262,7 @@ class AsyncClient(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -269,6 +280,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -288,6 +300,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -305,6 +318,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -324,6 +338,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -341,6 +356,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -360,6 +376,7 @@ class AsyncClient(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -379,6 +396,7 @@ class AsyncClient(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> AsyncIterator["httpx.Response"]:
@@ -411,6 +429,7 @@ class AsyncClient(BaseClient):
                 files,
                 path_values,
                 stream=True,
+                max_response_bytes=max_response_bytes,
             )
         )
         try:

@@ -125,6 +125,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -145,6 +146,7 @@ class Client(BaseClient):
             idempotent: Whether it may be sent again when it is not known if it was carried out. When None, as the
                 method says: GET, HEAD, OPTIONS, TRACE, PUT and DELETE may.
             retry: How to retry this call; as the client does when None. The budget is the client's.
+            max_response_bytes: The largest response that is read, before and after decoding; the client's when None.
             path_values: Values for placeholders that have the name of one of these arguments, such as `{json}`.
             values: A value for each placeholder, encoded into exactly one segment.
 
@@ -172,6 +174,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -184,6 +187,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -198,6 +202,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -210,6 +215,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -224,6 +230,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -236,6 +243,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -250,6 +258,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -262,6 +271,7 @@ class Client(BaseClient):
         headers: "Headers | None" = None,
         timeout_s: "float | Deadline | None" = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -276,6 +286,7 @@ class Client(BaseClient):
                 timeout=timeout_s,
                 retry=retry,
                 path_values=path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -293,6 +304,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -312,6 +324,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -329,6 +342,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -348,6 +362,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -365,6 +380,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> "httpx.Response":
@@ -384,6 +400,7 @@ class Client(BaseClient):
                 data,
                 files,
                 path_values,
+                max_response_bytes=max_response_bytes,
             )
         )
 
@@ -403,6 +420,7 @@ class Client(BaseClient):
         timeout_s: "float | Deadline | None" = None,
         idempotent: bool | None = None,
         retry: "RetryPolicy | None" = None,
+        max_response_bytes: int | None = None,
         path_values: "Mapping[str, PathValue] | None" = None,
         **values: "PathValue",
     ) -> Iterator["httpx.Response"]:
@@ -435,6 +453,7 @@ class Client(BaseClient):
                 files,
                 path_values,
                 stream=True,
+                max_response_bytes=max_response_bytes,
             )
         )
         try:

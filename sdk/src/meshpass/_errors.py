@@ -154,7 +154,11 @@ class MeshTimeout(MeshError):  # noqa: N818
 
 
 class BadResponse(MeshError):  # noqa: N818
-    """The response is larger than allowed, its body is not what its content-encoding says, or it is not HTTP/1.1."""
+    """The response cannot be returned.
+
+    `code` says why: `response_too_large` (it is larger than `max_response_bytes`), `not_decodable` (its body is not
+    what its content-encoding says), or `not_http` (it is not HTTP/1.1).
+    """
 
     code = "bad_response"
 

@@ -10,12 +10,16 @@ from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_pr
 from meshpass._errors import ConfigurationError
 from meshpass._tokens.key_sources import VERSION_NAME_FORM, KeyFile, SecretManagerKey, is_secret_version
 from meshpass._tokens.signed_jwt import SignedJWT
+from meshpass._values import type_problems
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.id_token import GoogleIDToken
 
 _REQUIRED = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE")
 _OF_SIGNED_JWT = ("JWT_ISSUER", "JWT_SCOPE")
+
+_OPTIONAL = ("GKE_GATEWAY_CA_FILE", "IDENTITY", "JWT_SUBJECT", "SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID")
+_VARIABLES = (*_REQUIRED, *_OPTIONAL)
 
 SIGNED_JWT = "signed-jwt"
 GOOGLE = "google"
@@ -90,6 +94,13 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
 
     A program with more variables can add its own problems to this list and report all of them together.
     """
+    if not isinstance(environ, Mapping):
+        return [
+            f"The environment is of type {type(environ).__name__}; it must be a mapping of names to values."
+        ]
+    problems = type_problems(**{name: environ.get(name) for name in _VARIABLES})
+    if problems:
+        return problems
     identity = environ.get("IDENTITY") or SIGNED_JWT
     signed = identity != GOOGLE
     problems = [

@@ -26,3 +26,17 @@ def shown(value: object) -> str:
         if 0 < len(text) <= _MAX_SHOWN_CHARS:
             return text
     return f"of type {type(value).__name__}"
+
+
+def is_size(value: object) -> bool:
+    """Report whether this is a number of bytes above 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def type_problems(**values: object) -> list[str]:
+    """Return a sentence for each of these arguments that is neither a str nor None."""
+    return [
+        f"{name} is of type {type(value).__name__}; it must be a str."
+        for name, value in values.items()
+        if not isinstance(value, str | None)
+    ]

@@ -454,7 +454,7 @@ def test_without_google_auth_a_file_says_what_to_install(
         ({"audience": "a", "service_account": "a@b/../c"}, "is not a service account's"),
         ({"audience": "a", "service_account": ""}, "'' is not a service account's"),
         ({"audience": "a", "delegates": ["a@p.test"]}, "delegates have an effect only with service_account"),
-        ({"audience": "a", "credentials": 5}, "credentials is a int"),
+        ({"audience": "a", "credentials": 5}, "credentials is of type int"),
         ({"audience": "a", "iam_endpoint": "http://iam.test"}, "it must be https://"),
         ({"audience": "a", "iam_endpoint": "https://iam.test/path"}, "it must be https://"),
     ],

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from pathlib import Path
 
 import meshpass
@@ -19,6 +20,33 @@ def test_the_service_answers_a_caller_with_a_good_token(meshpass_gateway: FakeGa
 
     assert answer.json() == {"path": "/profile/u%201", "sub": "https://issuer.test"}
     assert answer.headers["server"] == "istio-envoy"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_response_is_sent_in_one_write(
+    meshpass_gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    # A body in a second segment waits for the acknowledgement of the first: 40 ms on each kept connection.
+    writes: list[bytes] = []
+    write, sendall = socket.SocketIO.write, socket.socket.sendall
+
+    def counted_write(stream: socket.SocketIO, data: bytes) -> int | None:
+        writes.append(bytes(data))
+        return write(stream, data)
+
+    def counted_sendall(sock: socket.socket, data: bytes) -> None:
+        writes.append(bytes(data))
+        sendall(sock, data)
+
+    monkeypatch.setattr(socket.SocketIO, "write", counted_write)
+    monkeypatch.setattr(socket.socket, "sendall", counted_sendall)
+    with meshpass_gateway.client() as client:
+        for _ in range(2):
+            client.request(method, "/")
+
+    responses = [data for data in writes if not data.startswith(method.encode())]
+    assert len(responses) == 2
+    assert all(data.startswith(b"HTTP/1.1 200") for data in responses)
 
 
 def test_an_async_client_gets_the_same_answer(meshpass_gateway: FakeGateway) -> None:

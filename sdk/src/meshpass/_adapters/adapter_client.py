@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from meshpass._call.service import check_keywords
 from meshpass._errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def client_for(
     if isinstance(service, str):
         if auth is None:
             raise ConfigurationError("auth is missing: give a source of the caller's tokens.")
-        # A client checks the keywords itself.
+        check_keywords(options)
         build: Any = kind
         made: C = build(service, auth=auth, address=address, ca_file=ca_file, **options)
         return made, True
     if not isinstance(service, kind):
         raise ConfigurationError(
-            f"The first argument is a {type(service).__name__}; "
+            f"The first argument is of type {type(service).__name__}; "
             f"it must be a meshpass.{kind.__name__} or a virtual origin such as https://user-profile.internal."
         )
     if options or any(given is not None for given in (auth, address, ca_file)):

@@ -4,18 +4,12 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import grpc
+
 from meshpass._address import parse_origin
 from meshpass._call.request import Bearer
 from meshpass._errors import ConfigurationError, InvalidRequest, MeshError
-from meshpass._install import install_hint
 from meshpass._tokens.cache import CachedSource
-
-try:
-    import grpc
-except ModuleNotFoundError as exc:
-    raise ModuleNotFoundError(
-        f"gRPC over the mesh needs grpcio. {install_hint('grpc')}", name=exc.name
-    ) from None
 
 if TYPE_CHECKING:
     from meshpass._token import Token, TokenSource

@@ -239,6 +239,7 @@ class _AsyncParts(httpx.AsyncByteStream):
 def _call(service: "Service", request: httpx.Request, authorization_header: str | None) -> "Call":
     url, extensions = request.url, request.extensions
     target: bytes = extensions.get("target", url.raw_path)
+    limits = extensions.get("timeout", {})
     return make_call(
         service,
         request.method,
@@ -247,7 +248,7 @@ def _call(service: "Service", request: httpx.Request, authorization_header: str 
         target.decode("latin-1"),
         [(name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
         _content(request),
-        extensions.get("timeout", {}).get("read"),
+        (limits.get("connect"), limits.get("read")),
         authorization_header,
         stream=True,
     )

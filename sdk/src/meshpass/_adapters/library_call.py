@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshpass._call.path import check_target
 from meshpass._call.request import Call
 from meshpass._errors import ConfigurationError, InvalidRequest
+from meshpass._values import is_number, shown
 
 if TYPE_CHECKING:
     from meshpass._call.body import RequestBody
@@ -32,7 +33,7 @@ def make_call(
     target: str,
     headers: Iterable[tuple[str, str]],
     content: "bytes | RequestBody | None",
-    read_timeout_s: float | None,
+    timeouts_s: tuple[object, object],
     authorization_header: str | None,
     *,
     stream: bool,
@@ -46,7 +47,7 @@ def make_call(
         target: Path and query, encoded.
         headers: Names in lower case, and values.
         content: The body.
-        read_timeout_s: The library's limit, in seconds; the service's limit applies where it is smaller.
+        timeouts_s: The library's limits for connecting and for reading; the service's own count where they are smaller.
         authorization_header: The header to which the request's own Authorization is moved; None refuses one.
         stream: Whether the response's body is read while it comes in.
 
@@ -69,14 +70,15 @@ def make_call(
             sent[name] = value
     if "accept-encoding" in sent:
         sent["accept-encoding"] = _decodable(sent["accept-encoding"])
-    limit_s = service.timeout_s if read_timeout_s is None else min(read_timeout_s, service.timeout_s)
+    connect_s, read_s = (_seconds(given) for given in timeouts_s)
     return Call(
         method,
         TEMPLATE,
         {},
         headers=sent,
         content=content or None,
-        timeout=limit_s,
+        timeout=service.timeout_s if read_s is None else min(read_s, service.timeout_s),
+        connect_timeout_s=connect_s,
         target=_within(service, check_target(target)),
         cookies=False,
         stream=stream,
@@ -107,6 +109,14 @@ def check_header_name(name: str | None) -> str | None:
             f"authorization_header is {name!r}; it must be a header such as X-User-Authorization."
         )
     return lower
+
+
+def _seconds(given: object) -> float | None:
+    if given is not None and not (is_number(given) and given > 0):
+        raise InvalidRequest(
+            f"The time limit is {shown(given)}; it must be a number of seconds above 0, or None."
+        )
+    return given
 
 
 def _check_origin(service: "Service", origin: tuple[str, str, int | None]) -> None:

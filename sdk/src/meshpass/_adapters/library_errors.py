@@ -26,6 +26,7 @@ class Names(NamedTuple):
 _NOT_SENT = Names("ConnectError", "ConnectionError")
 _NOT_SENT_IN_TIME = Names("ConnectTimeout", "ConnectTimeout")
 _NO_RESPONSE_IN_TIME = Names("ReadTimeout", "ReadTimeout")
+_NOT_READABLE = Names("DecodingError", "ContentDecodingError")
 _INVALID = Names("LocalProtocolError", "InvalidURL")
 # The gateway is a reverse proxy, and its refusal is not a response of the service.
 _REFUSED = Names("ProxyError", "ProxyError")
@@ -55,7 +56,10 @@ NAMES: Mapping[str, Names] = {
     "token_refused": _REFUSED,
     "not_allowed": _REFUSED,
     "no_route": _REFUSED,
-    "bad_response": Names("DecodingError", "ContentDecodingError"),
+    "bad_response": _NOT_READABLE,
+    "response_too_large": _NOT_READABLE,
+    "not_decodable": _NOT_READABLE,
+    "not_http": Names("RemoteProtocolError", "ConnectionError"),
 }
 """Library errors by `MeshError.code`."""
 

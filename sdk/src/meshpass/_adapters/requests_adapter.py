@@ -238,7 +238,6 @@ def _call(
         origin = None
     if origin is None:
         raise InvalidRequest("The URL has no valid host and port.")
-    read_timeout_s = timeout[1] if isinstance(timeout, tuple) else timeout
     return make_call(
         service,
         request.method or "",
@@ -246,10 +245,20 @@ def _call(
         request.path_url,
         [(_text(name).lower(), _text(value)) for name, value in request.headers.items()],
         _content(request),
-        read_timeout_s,
+        _limits(timeout),
         authorization_header,
         stream=stream,
     )
+
+
+def _limits(timeout: object) -> tuple[object, object]:
+    """Return the limits for connecting and for reading; `requests` takes a pair, or one number for both."""
+    if not isinstance(timeout, tuple):
+        return timeout, timeout
+    if len(timeout) != 2:
+        raise InvalidRequest("The time limit is not a pair of limits for connecting and for reading.")
+    connect_s, read_s = timeout
+    return connect_s, read_s
 
 
 def _content(request: requests.PreparedRequest) -> bytes | RequestBody | None:

@@ -93,10 +93,11 @@ def closed(service: Service) -> ClientClosed:
     )
 
 
-def too_large(service: Service) -> BadResponse:
+def too_large(service: Service, limit_bytes: int) -> BadResponse:
     """Return the error of a body that has more bytes than allowed, before or after decoding."""
     return BadResponse(
-        f"The response of {service.where} is larger than {service.max_response_bytes} bytes.",
+        f"The response of {service.where} is larger than {limit_bytes} bytes.",
+        code="response_too_large",
         service=service.name,
         hint="Ask for less at a time, or raise max_response_bytes.",
     )
@@ -106,6 +107,7 @@ def not_decodable(service: Service, why: str) -> BadResponse:
     """Return the error of a body that is not what its content-encoding says."""
     return BadResponse(
         f"The response of {service.where} cannot be decoded: {why}.",
+        code="not_decodable",
         service=service.name,
         hint="Compare its content-encoding with its body.",
     )
@@ -124,7 +126,10 @@ def connection_lost(service: Service, why: str) -> UpstreamUnavailable:
 def not_http(service: Service, why: str, hint: str) -> BadResponse:
     """Return the error of a peer that speaks another protocol. The next attempt would fail in the same way."""
     return BadResponse(
-        f"T{service.peer[1:]} did not send an HTTP/1.1 response: {why}.", service=service.name, hint=hint
+        f"T{service.peer[1:]} did not send an HTTP/1.1 response: {why}.",
+        code="not_http",
+        service=service.name,
+        hint=hint,
     )
 
 

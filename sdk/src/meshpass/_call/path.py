@@ -16,6 +16,12 @@ _TARGET = re.compile(
     rf"/(?!/){_IN_PATH}(?:{_ENCODED}{_IN_PATH})*(?:\?{_IN_QUERY}(?:{_ENCODED}{_IN_QUERY})*)?"
 )
 _DOT_SEGMENT = re.compile(r"(?:\.|%2[Ee]){1,2}")
+# Keywords that users of httpx look for, and what this client has in their place.
+_OF_HTTPX = {
+    "auth": "The token comes from the client's own auth.",
+    "cookies": "The client keeps the cookies that its service sets; send others as a header.",
+    "follow_redirects": "Redirects are returned and never followed.",
+}
 # C0, DEL, C1: nothing that names a thing holds them, and they end up in logs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -115,16 +121,18 @@ def _differing(
         if name in known:
             hints.append(f"This method has no keyword {name}: use `request`.")
         elif close:
-            hints.append(f"Did you mean the keyword {close[0]} by {name}?")
+            hints.append(f"Did you mean the keyword {close[0]}?")
+        elif name in _OF_HTTPX:
+            hints.append(_OF_HTTPX[name])
     own = [name for name in missing if name in known]
     if own:
         hints.append(
             f"Give {own[0]} in path_values={{{own[0]!r}: ...}}: the keyword {own[0]} is the call's own."
         )
-    return InvalidRequest(
-        f"The path {template!r} and its values differ: missing {missing}, left over {extra}.",
-        hint=" ".join(hints),
-    )
+    wrong = f"has no placeholder {', '.join(extra)}" if extra else ""
+    if missing:
+        wrong += f"{' and ' if extra else ''}has no value for {', '.join(missing)}"
+    return InvalidRequest(f"The path {template!r} {wrong}.", hint=" ".join(hints))
 
 
 def _encode(name: str, value: object) -> str:

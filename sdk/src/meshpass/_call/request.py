@@ -11,11 +11,11 @@ from meshpass._call.body import RequestBody
 from meshpass._call.fields import Headers, checked_headers
 from meshpass._call.path import fill_path
 from meshpass._call.retry import IDEMPOTENT, RetryPolicy
-from meshpass._call.service import Hook, Service
+from meshpass._call.service import DEFAULT_CONNECT_TIMEOUT_S, DEFAULT_MAX_RESPONSE_BYTES, Hook, Service
 from meshpass._deadline import Deadline
 from meshpass._errors import InvalidRequest, MeshError
 from meshpass._token import Token
-from meshpass._values import is_number, shown
+from meshpass._values import is_number, is_size, shown
 
 if TYPE_CHECKING:
     import httpx
@@ -58,6 +58,8 @@ class Call:
         stream: Whether the caller reads the response's body while it comes in.
         target: Path and query as they are sent, encoded and checked; takes the place of template, values and params.
         cookies: Whether the client's cookies are sent and kept; False where the caller has a cookie jar of its own.
+        max_response_bytes: The largest response that is read, before and after decoding; the client's when None.
+        connect_timeout_s: Limit for connecting, in seconds; the client's counts where it is smaller.
     """
 
     method: str
@@ -76,6 +78,8 @@ class Call:
     stream: bool = False
     target: str | None = None
     cookies: bool = True
+    max_response_bytes: int | None = None
+    connect_timeout_s: float | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -93,6 +97,7 @@ KEYWORDS = (
     "timeout_s",
     "idempotent",
     "retry",
+    "max_response_bytes",
     "path_values",
 )
 """Keywords of a call; any other names a placeholder of the path."""
@@ -111,6 +116,8 @@ class Request:
         limit_s: What the call was given at its start, for messages.
         stream: Whether the caller reads the response's body while it comes in.
         template: The path with placeholders, for messages; it holds no value.
+        connect_timeout_s: Limit for connecting alone, in seconds.
+        max_response_bytes: The largest response that is read, before and after decoding.
     """
 
     method: str
@@ -121,6 +128,8 @@ class Request:
     limit_s: float
     stream: bool = False
     template: str = ""
+    connect_timeout_s: float = DEFAULT_CONNECT_TIMEOUT_S
+    max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES
 
     @property
     def can_be_sent_again(self) -> bool:
@@ -192,7 +201,9 @@ class Attempt:
         fresh: Whether to send it on a new connection.
 
     Attributes:
+        connect_timeout_s: Limit for connecting alone, in seconds.
         content: The body; a `RequestBody` is produced while it is sent.
+        max_response_bytes: The largest response that is read, before and after decoding.
         limit_s: What the call was given at its start, in seconds, for messages.
         stream: Whether the body of a response below 300 is left to be read while it comes in.
         phase: How far the attempt came: `connect` while nothing was sent, `send` while the body goes out, `read` when
@@ -201,10 +212,12 @@ class Attempt:
     """
 
     __slots__ = (
+        "connect_timeout_s",
         "content",
         "fresh",
         "headers",
         "limit_s",
+        "max_response_bytes",
         "method",
         "phase",
         "reused",
@@ -227,6 +240,8 @@ class Attempt:
         self.target = request.target
         self.content = request.content
         self.limit_s = request.limit_s
+        self.connect_timeout_s = request.connect_timeout_s
+        self.max_response_bytes = request.max_response_bytes
         self.stream = request.stream
         self.headers = headers
         self.secrets = secrets
@@ -325,8 +340,26 @@ def prepare(service: Service, call: Call) -> Request:
         raise InvalidRequest(f"`idempotent` is of type {type(call.idempotent).__name__}; it must be a bool.")
     if call.retry is not None and not isinstance(call.retry, RetryPolicy):
         raise InvalidRequest(f"`retry` is of type {type(call.retry).__name__}; it must be a RetryPolicy.")
-    template = service.base_path + call.template
-    return Request(method, target, headers, content, deadline, limit_s, call.stream, template)
+    connect_timeout_s = service.connect_timeout_s
+    if call.connect_timeout_s is not None:
+        connect_timeout_s = min(connect_timeout_s, call.connect_timeout_s)
+    size = call.max_response_bytes
+    if size is None:
+        size = service.max_response_bytes
+    elif not is_size(size):
+        raise InvalidRequest(f"max_response_bytes is {shown(size)}; it must be a whole number above 0.")
+    return Request(
+        method,
+        target,
+        headers,
+        content,
+        deadline,
+        limit_s,
+        call.stream,
+        service.base_path + call.template,
+        connect_timeout_s,
+        size,
+    )
 
 
 def begin_attempt(

@@ -48,7 +48,7 @@ class Response(httpx.Response):
     """An `httpx.Response` that is read already, and whose request is built when it is asked for.
 
     Args:
-        answer: The response as it came over the wire.
+        received: The response as it came over the wire.
         headers: Its headers.
         body: Its body, decoded; httpx would decode it without a limit.
         attempt: The attempt that it belongs to.
@@ -56,16 +56,16 @@ class Response(httpx.Response):
     """
 
     def __init__(
-        self, answer: RawResponse, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
+        self, received: RawResponse, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
     ) -> None:
-        raw = answer.content if attempt.stream else b""
-        super().__init__(answer.status, headers=headers, stream=httpx.ByteStream(raw))
+        raw = received.content if attempt.stream else b""
+        super().__init__(received.status, headers=headers, stream=httpx.ByteStream(raw))
         self._content = body
         self.is_closed = self.is_stream_consumed = not attempt.stream
-        self._set_request(answer, attempt, origin)
+        self._set_request(received, attempt, origin)
 
-    def _set_request(self, answer: RawResponse, attempt: Attempt, origin: str) -> None:
-        self.elapsed = timedelta(seconds=answer.elapsed_s)
+    def _set_request(self, received: RawResponse, attempt: Attempt, origin: str) -> None:
+        self.elapsed = timedelta(seconds=received.elapsed_s)
         content = attempt.content if isinstance(attempt.content, bytes) else None
         self._sent = (attempt.method, origin + attempt.target, attempt.headers, content)
 
@@ -110,7 +110,7 @@ class _Decoding:
         self._service = service
         self._attempt = attempt
         self._parts: list[bytes] = []
-        self._slices = decode_slices(body, content_encoding, service.max_response_bytes)
+        self._slices = decode_slices(body, content_encoding, attempt.max_response_bytes)
 
     @property
     def body(self) -> bytes:
@@ -129,7 +129,7 @@ class _Decoding:
         try:
             part = next(self._slices, None)
         except TooLargeError:
-            failure = too_large(self._service)
+            failure = too_large(self._service, self._attempt.max_response_bytes)
         except NotDecodableError as exc:
             failure = not_decodable(self._service, str(exc))
         if failure is not None:
@@ -140,7 +140,7 @@ class _Decoding:
 
 
 def receive(
-    service: Service, template: str, attempt: Attempt, answer: RawResponse, token: Token
+    service: Service, template: str, attempt: Attempt, received: RawResponse, token: Token
 ) -> Generator[Work, object, httpx.Response | MeshError]:
     """Return the service's own response, or the error that it stands for.
 
@@ -148,25 +148,25 @@ def receive(
         BadResponse: the body cannot be decoded, or is too large.
         TimeoutError: the attempt's time was up while the body was decoded.
     """
-    headers = httpx.Headers(list(answer.headers))
-    if not isinstance(answer.body, bytes):
+    headers = httpx.Headers(list(received.headers))
+    if not isinstance(received.body, bytes):
         from meshpass._call.streamed_response import StreamedResponse
 
-        return StreamedResponse(answer, headers, answer.body, attempt, service)
-    body, coding = answer.content, headers.get("content-encoding")
+        return StreamedResponse(received, headers, received.body, attempt, service)
+    body, coding = received.content, headers.get("content-encoding")
     if coding is not None and body and attempt.method != "HEAD":
         attempt.phase = "body"
         decoding = _Decoding(service, attempt, body, coding)
         if not any(decoding.advance() for _ in range(_SLICES_AT_ONCE)):
             yield Work(decoding.advance)
         body = decoding.body
-    if answer.status >= 300:
-        found = classify(answer.status, headers, _without(token, body))
+    if received.status >= 300:
+        found = classify(received.status, headers, _without(token, body))
         if found is not None:
             asked_s = retry_after_s(headers, time.time())
             call = f"{attempt.method} {template} on {service.name}"
-            return _refused(found, service, call, answer.status, asked_s, token)
-    return Response(answer, headers, body, attempt, service.origin.url)
+            return _refused(found, service, call, received.status, asked_s, token)
+    return Response(received, headers, body, attempt, service.origin.url)
 
 
 def _without(token: Token, body: bytes) -> bytes:

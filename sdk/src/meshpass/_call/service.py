@@ -11,7 +11,7 @@ from meshpass._call.fields import Headers, checked_headers, is_field_name
 from meshpass._call.path import base_path_problem
 from meshpass._call.retry import RetryPolicy
 from meshpass._errors import ConfigurationError, InvalidRequest
-from meshpass._values import is_number, shown
+from meshpass._values import is_number, is_size, shown
 
 DEADLINE_HEADER = "x-request-timeout-ms"
 """Header that says how many milliseconds the caller will still wait.
@@ -128,14 +128,14 @@ def make_service(
         ConfigurationError: one or more are wrong; it lists all of them.
     """
     given = {
-        "base_url": (base_url, str),
-        "address": (address, str | None),
-        "ca_file": (ca_file, str | Path | None),
+        "base_url": (base_url, str, "a str"),
+        "address": (address, str | None, "a str"),
+        "ca_file": (ca_file, str | Path | None, "a str or a Path"),
     }
     certificate = options.get("client_cert")
     wrong = [
-        f"{name} is of type {type(value).__name__}."
-        for name, (value, kind) in given.items()
+        f"{name} is of type {type(value).__name__}; it must be {form}."
+        for name, (value, kind, form) in given.items()
         if not isinstance(value, kind)
     ]
     if certificate is not None and not _is_certificate(certificate):
@@ -225,7 +225,7 @@ def _option_problems(options: ClientOptions) -> list[str]:
         and not _is_time(value := options.get(name, 1))
     ]
     size = options.get("max_response_bytes", 1)
-    if not isinstance(size, int) or isinstance(size, bool) or not size > 0:
+    if not is_size(size):
         problems.append(f"max_response_bytes is {shown(size)}; it must be a whole number above 0.")
     if not isinstance(options.get("retry", RetryPolicy()), RetryPolicy):
         problems.append(f"retry is of type {type(options['retry']).__name__}; it must be a RetryPolicy.")

@@ -24,7 +24,7 @@ class StreamedResponse(Response):
     """An `httpx.Response` whose body is still to be read.
 
     Args:
-        answer: The response as it came over the wire.
+        received: The response as it came over the wire.
         headers: Its headers.
         body: Its body.
         attempt: The attempt that it belongs to.
@@ -33,7 +33,7 @@ class StreamedResponse(Response):
 
     def __init__(
         self,
-        answer: RawResponse,
+        received: RawResponse,
         headers: httpx.Headers,
         body: "ResponseBody | AsyncResponseBody",
         attempt: "Attempt",
@@ -44,11 +44,12 @@ class StreamedResponse(Response):
         stream = (
             _AsyncStream(cast("AsyncResponseBody", body)) if is_async else _Stream(cast("ResponseBody", body))
         )
-        httpx.Response.__init__(self, answer.status, headers=headers, stream=stream)
-        self._set_request(answer, attempt, service.origin.url)
+        httpx.Response.__init__(self, received.status, headers=headers, stream=stream)
+        self._set_request(received, attempt, service.origin.url)
         self._service = service
         # Not the attempt itself: it holds the token.
         self._until, self._limit_s = attempt.until, attempt.limit_s
+        self._max_bytes = attempt.max_response_bytes
         self._is_empty = attempt.method == "HEAD"
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -107,7 +108,7 @@ class StreamedResponse(Response):
         coding = "" if self._is_empty else self.headers.get("content-encoding", "")
         failure: MeshError
         try:
-            return Decoder(coding, self._service.max_response_bytes)
+            return Decoder(coding, self._max_bytes)
         except NotDecodableError as exc:
             failure = not_decodable(self._service, str(exc))
         raise failure
@@ -121,7 +122,7 @@ class StreamedResponse(Response):
                     break
                 yield part
         except TooLargeError:
-            failure = too_large(self._service)
+            failure = too_large(self._service, self._max_bytes)
         except NotDecodableError as exc:
             failure = not_decodable(self._service, str(exc))
         if failure is not None:

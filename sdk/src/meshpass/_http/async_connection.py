@@ -96,7 +96,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
             return from_exchange(self._service, self._lost or ConnectionResetError(), attempt.phase)
         self._outcome = self._loop.create_future()
         self._attempt, self._failed = attempt, None
-        self._reader = reader = Reader(attempt.method, self._service.max_response_bytes)
+        self._reader = reader = Reader(attempt.method, attempt.max_response_bytes)
         attempt.phase = "send"
         self._send(attempt, request_bytes(attempt, self._host))
         try:
@@ -334,7 +334,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         try:
             reader.feed(data)
         except TooLargeError:
-            self._end(too_large(self._service))
+            self._end(too_large(self._service, reader.limit_bytes))
         except NotHTTPError as exc:
             self._end(not_http(self._service, str(exc), exc.hint))
         except WireError as exc:

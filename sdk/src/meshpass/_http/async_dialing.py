@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from meshpass._errors import MeshError
 
 
-async def connect(service: "Service", context: "ssl.SSLContext | None") -> "AsyncConnection | MeshError":
-    """Open a connection to the service's address, under the service's name."""
-    give_up_at = time.monotonic() + service.connect_timeout_s
+async def connect(
+    service: "Service", context: "ssl.SSLContext | None", timeout_s: float
+) -> "AsyncConnection | MeshError":
+    """Open a connection to the service's address, under the service's name, within so many seconds."""
+    give_up_at = time.monotonic() + timeout_s
     failures: list[tuple[AddressInfo, OSError]] = []
     try:
-        async with asyncio.timeout(service.connect_timeout_s) as limit:
+        async with asyncio.timeout(timeout_s) as limit:
             return await _dial(service, context, give_up_at, failures)
     except OSError as exc:  # TimeoutError is one: ours, or the kernel's
         # What went wrong with TLS says more than that the other addresses could not be reached either.
@@ -33,7 +35,7 @@ async def connect(service: "Service", context: "ssl.SSLContext | None") -> "Asyn
     failures.clear()
     try:
         if isinstance(failure, TimeoutError) and (limit.expired() or failure.errno is None):
-            return unreachable(service, f"no connection within {service.connect_timeout_s:g} s")
+            return unreachable(service, f"no connection within {timeout_s:g} s")
         names: tuple[str, ...] = ()
         if address is not None and is_wrong_name(failure):
             names = await asyncio.get_running_loop().run_in_executor(

@@ -53,7 +53,7 @@ class AsyncConnectionPool:
             connection = self._take(attempt)
             if connection is None:
                 context = await self._context()
-                found = await connect(self._service, context)
+                found = await connect(self._service, context, attempt.connect_timeout_s)
                 if isinstance(found, MeshError):
                     return found
                 connection = found
@@ -77,7 +77,7 @@ class AsyncConnectionPool:
     async def open(self) -> None:
         """Open a connection for the next attempt. A failure is left for that attempt to meet again."""
         async with self._slots:
-            connection = await connect(self._service, await self._context())
+            connection = await connect(self._service, await self._context(), self._service.connect_timeout_s)
         if isinstance(connection, MeshError):
             return
         if self._closed:

@@ -81,7 +81,7 @@ class Connection:
         """
         self.reusable = self._sent_whole = False
         started = time.monotonic()
-        reader = Reader(attempt.method, self._service.max_response_bytes)
+        reader = Reader(attempt.method, attempt.max_response_bytes)
         failed: OSError | MeshError | None = self._send(attempt, reader)
         if isinstance(failed, MeshError):
             return failed
@@ -139,7 +139,7 @@ class Connection:
         try:
             reader.feed(data)
         except TooLargeError:
-            return too_large(self._service)
+            return too_large(self._service, attempt.max_response_bytes)
         except NotHTTPError as exc:
             return not_http(self._service, str(exc), exc.hint)
         except WireError as exc:
@@ -235,7 +235,7 @@ def connect(service: Service, context: ssl.SSLContext | None, attempt: "Attempt"
     Raises:
         TimeoutError: the attempt's time was up.
     """
-    give_up_at = min(attempt.until, time.monotonic() + service.connect_timeout_s)
+    give_up_at = min(attempt.until, time.monotonic() + attempt.connect_timeout_s)
     names: tuple[str, ...] = ()
     handshake: OSError | None = None
     try:
@@ -267,7 +267,7 @@ def connect(service: Service, context: ssl.SSLContext | None, attempt: "Attempt"
             names = certificate_names(service, peer, give_up_at)
         if _is_time_up(failure):
             attempt.left_s()  # raises where it was the attempt's time, and not the connection's
-            return unreachable(service, f"no connection within {service.connect_timeout_s:g} s")
+            return unreachable(service, f"no connection within {attempt.connect_timeout_s:g} s")
         return from_connect(service, failure, names)
     finally:
         del failure, handshake  # its traceback holds this frame: only the garbage collector would free both

@@ -105,7 +105,16 @@ class Endpoint:
         deadline = Deadline(time.monotonic() + timeout_s)
         fields = {**headers, "content-length": str(len(content))}
         attempt = Attempt(
-            Request(method, target, fields, content, deadline, timeout_s),
+            Request(
+                method,
+                target,
+                fields,
+                content,
+                deadline,
+                timeout_s,
+                connect_timeout_s=self._service.connect_timeout_s,
+                max_response_bytes=self._service.max_response_bytes,
+            ),
             fields,
             dict(secrets),
             deadline.at,

@@ -116,7 +116,6 @@ class Reader:
         "_interim",
         "_keep_alive",
         "_length",
-        "_limit",
         "_method",
         "_scanned",
         "_size",
@@ -124,6 +123,7 @@ class Reader:
         "_trailer",
         "complete",
         "fields",
+        "limit_bytes",
         "status",
     )
 
@@ -132,7 +132,7 @@ class Reader:
         self.fields: Fields = []
         self.complete = False
         self._method = method
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
         self._buffer = bytearray()
         self._scanned = 0  # bytes of the buffer that are known to hold no end of a head
         self._body = bytearray()
@@ -287,7 +287,7 @@ class Reader:
                     self._trailer, at = True, found.end() - 2  # the empty line may be this line's own end
                     break
                 self._size += size
-                if self._size > self._limit:
+                if self._size > self.limit_bytes:
                     raise TooLargeError
                 left, at = size + 2, found.end()
             if filled - at >= left:
@@ -330,7 +330,7 @@ class Reader:
             self.complete = True
 
     def _check_size(self, size: int) -> None:
-        if size > self._limit:
+        if size > self.limit_bytes:
             raise TooLargeError
 
     def _check_head_size(self, size: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshpass._errors import SigningKeyError
 from meshpass._frames import sealed
+from meshpass._values import shown
 
 if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
@@ -55,6 +56,10 @@ class KeyFile:
             raise SigningKeyError(
                 "The signing key file cannot be read: its path holds a null byte.", hint="Check the path."
             ) from None
+        except TypeError:
+            raise SigningKeyError(
+                f"The path of a KeyFile is of type {type(self.path).__name__}; it must be a str or a Path."
+            ) from None
 
     def __str__(self) -> str:
         return f"the file {self.path}"
@@ -87,7 +92,7 @@ class SecretManagerKey:
         """
         if not is_secret_version(self.name):
             raise SigningKeyError(
-                f"{self.name!r} does not name a secret's version.",
+                f"The name of a SecretManagerKey is {shown(self.name)}, and no version of a secret.",
                 hint=f"Write it as {VERSION_NAME_FORM}.",
             )
         return _access(self.name, self.timeout_s)
@@ -121,7 +126,7 @@ class KMSKey:
 
 def is_secret_version(name: str) -> bool:
     """Return whether this is the full name of a secret's version, in a global or a regional secret."""
-    return _SECRET_VERSION.fullmatch(name) is not None
+    return isinstance(name, str) and _SECRET_VERSION.fullmatch(name) is not None
 
 
 def _access(name: str, timeout_s: float) -> bytes:

@@ -11,6 +11,7 @@ from meshpass._tokens.algorithms import algorithm_of, public_jwk, raw_signature
 from meshpass._tokens.crc32c import crc32c
 from meshpass._tokens.key_sources import KMSKey
 from meshpass._tokens.untrusted_json import json_object
+from meshpass._values import shown
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.web import Web, WebResponse
@@ -46,9 +47,9 @@ class KMSSigner:
     is_quick = False
 
     def __init__(self, key: KMSKey, deadline_s: float) -> None:
-        if not _KEY_VERSION.fullmatch(key.name):
+        if not isinstance(key.name, str) or not _KEY_VERSION.fullmatch(key.name):
             raise SigningKeyError(
-                f"{key.name!r} does not name a key version in Cloud KMS.",
+                f"The name of a KMSKey is {shown(key.name)}, and no version of a key in Cloud KMS.",
                 hint="Write it as projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V.",
             )
         self._key = key

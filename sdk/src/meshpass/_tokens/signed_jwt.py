@@ -13,6 +13,7 @@ from meshpass._tokens.algorithms import NAMES
 from meshpass._tokens.cache import FETCH_LIMIT_S, CachedSource, loggable
 from meshpass._tokens.key_sources import KeyFile, KMSKey, SecretManagerKey
 from meshpass._tokens.raw_errors import as_mesh_error
+from meshpass._values import is_number, shown, type_problems
 
 if TYPE_CHECKING:
     from meshpass._tokens.key_sources import KeySource
@@ -83,20 +84,21 @@ class SignedJWT(CachedSource):
         problems = [
             f"{name} is empty." for name, value in (("issuer", issuer), ("audience", audience)) if not value
         ]
-        if not _MIN_LIFETIME_S <= lifetime_s <= MAX_LIFETIME_S:
+        problems += type_problems(issuer=issuer, audience=audience, subject=subject, scope=scope)
+        if not is_number(lifetime_s) or not _MIN_LIFETIME_S <= lifetime_s <= MAX_LIFETIME_S:
             problems.append(
-                f"lifetime_s is {lifetime_s}; it must be from {_MIN_LIFETIME_S} to {MAX_LIFETIME_S}."
+                f"lifetime_s is {shown(lifetime_s)}; it must be from {_MIN_LIFETIME_S} to {MAX_LIFETIME_S}."
             )
         if algorithm is not None and algorithm not in NAMES:
-            problems.append(f"algorithm is {algorithm!r}; it must be one of {', '.join(NAMES)}.")
-        if not key_ttl_s > 0:
-            problems.append(f"key_ttl_s is {key_ttl_s}; it must be a number of seconds above 0.")
+            problems.append(f"algorithm is {shown(algorithm)}; it must be one of {', '.join(NAMES)}.")
+        if not is_number(key_ttl_s) or not key_ttl_s > 0:
+            problems.append(f"key_ttl_s is {shown(key_ttl_s)}; it must be a number of seconds above 0.")
         if not callable(key) and not isinstance(key, KMSKey):
             problems.append(
-                f"key is {type(key).__name__}; it must be a KeyFile, a SecretManagerKey, a KMSKey or a function that"
-                " returns PEM bytes."
+                f"key is of type {type(key).__name__}; it must be a KeyFile, a SecretManagerKey, a KMSKey or a"
+                " function that returns PEM bytes."
             )
-        problems += _claims_problems(claims or {})
+        problems += _claims_problems(claims) if claims is not None else []
         if problems:
             raise ConfigurationError(problems)
         self._claims: dict[str, object] = {"iss": issuer, "sub": subject or issuer, "aud": audience}
@@ -191,6 +193,8 @@ class SignedJWT(CachedSource):
 
 
 def _claims_problems(claims: Mapping[str, object]) -> list[str]:
+    if not isinstance(claims, Mapping):
+        return [f"claims is of type {type(claims).__name__}; it must be a mapping of names to values."]
     problems = [
         f"claims has {name!r}, which SignedJWT sets itself." for name in claims if name in _OWN_CLAIMS
     ]

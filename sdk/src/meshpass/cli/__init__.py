@@ -11,6 +11,9 @@ def main() -> None:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ImportError:
+        if sys.argv[1:] == ["--version"]:
+            print(version_line())  # noqa: T201
+            return
         print(  # noqa: T201
             f"meshpass: The command needs packages that are not installed. {install_hint('cli')}",
             file=sys.stderr,
@@ -19,3 +22,11 @@ def main() -> None:
     from meshpass.cli._app import run
 
     run()
+
+
+def version_line() -> str:
+    """Return the versions of meshpass and Python."""
+    from importlib.metadata import version
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"meshpass {version('meshpass')} (Python {python})"

@@ -2,13 +2,12 @@
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from meshpass.cli import _call_command, _doctor_command, _exit, _keys_commands, _token_command
+from meshpass.cli import _call_command, _doctor_command, _exit, _keys_commands, _token_command, version_line
 from meshpass.cli._output import note, register
 
 _HELP = """Call services inside an Istio mesh: the caller's token, a call, what is broken on the way, and signing keys.
@@ -33,8 +32,7 @@ app.add_typer(_keys_commands.app, name="keys", short_help=_keys_commands.SUMMARY
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        python = ".".join(map(str, sys.version_info[:3]))
-        typer.echo(f"meshpass {version('meshpass')} (Python {python})")
+        typer.echo(version_line())
         raise typer.Exit
 
 

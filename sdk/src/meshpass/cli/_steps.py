@@ -171,7 +171,7 @@ def certificate(probe: Probe) -> str:
         raise _no_handshake(probe, exc.strerror or type(exc).__name__) from exc
 
 
-def http_answer(probe: Probe) -> str:
+def http_response(probe: Probe) -> str:
     """Check that the gateway speaks HTTP. The token is not sent, because the port may be of another kind."""
     scheme, host = probe.origin.scheme, probe.origin.host
     context = ssl.create_default_context(cafile=probe.settings.ca_file) if scheme == "https" else None
@@ -267,7 +267,7 @@ STEPS: Sequence[tuple[str, Exit, Callable[[Probe], str]]] = (
     ("connection", Exit.CONNECT, connection),
     ("tls", Exit.TLS, tls),
     ("certificate", Exit.CERTIFICATE, certificate),
-    ("http", Exit.HTTP, http_answer),
+    ("http", Exit.HTTP, http_response),
     ("call", Exit.HTTP, exchange),
     ("jwt", Exit.TOKEN_REFUSED, token_accepted),
     ("policy", Exit.POLICY, policy),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshpass._errors import MeshError, TokenRefused
 from meshpass._frames import sealed
@@ -56,13 +56,12 @@ class GatewayProof:
             found.issuer, found.audience, lambda: pem, subject=found.subject, scope=found.scope
         )
         auth = _Witness(signer)
-        values: dict[str, Any] = dict(self.path_values)
         for _ in range(self.calls):
             try:
                 with Client(
                     found.base_url, auth=auth, address=found.address, ca_file=found.ca_file
                 ) as client:
-                    client.get(self.path_template, **values)
+                    client.get(self.path_template, path_values=self.path_values)
             except MeshError as exc:
                 raise _not_proven(exc) from exc
             if auth.refused:

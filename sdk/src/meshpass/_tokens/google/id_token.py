@@ -17,6 +17,7 @@ from meshpass._tokens.google.impersonation import IAM_ENDPOINT, impersonated
 from meshpass._tokens.google.origin import IdentityOrigin
 from meshpass._tokens.google.web import Web
 from meshpass._tokens.raw_errors import as_mesh_error
+from meshpass._values import shown, type_problems
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
@@ -73,7 +74,8 @@ class GoogleIDToken(CachedSource):
     ) -> None:
         self._audience = audience
         self._service_account = service_account
-        self._delegates = (delegates,) if isinstance(delegates, str) else tuple(delegates)
+        # One address without a sequence round it counts as a sequence of one.
+        self._delegates = tuple(delegates) if isinstance(delegates, list | tuple) else (delegates,)
         self._credentials = credentials
         self._include_email = include_email
         self._iam_endpoint = iam_endpoint
@@ -125,12 +127,14 @@ class GoogleIDToken(CachedSource):
     def _problems(self) -> list[str]:
         audience, accounts = self._audience, [self._service_account, *self._delegates]
         problems = []
-        if not audience or not audience.isprintable() or audience != audience.strip():
+        if not isinstance(audience, str | None):
+            problems += type_problems(audience=audience)
+        elif not audience or not audience.isprintable() or audience != audience.strip():
             problems.append("audience is empty, has spaces around it or control characters in it.")
         problems += [
-            f"{account!r} is not a service account's e-mail address."
+            f"{shown(account)} is not a service account's e-mail address."
             for account in accounts
-            if account is not None and not _ACCOUNT.fullmatch(account)
+            if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account))
         ]
         if self._delegates and not self._service_account:
             problems.append("delegates have an effect only with service_account.")
@@ -138,14 +142,14 @@ class GoogleIDToken(CachedSource):
             self._credentials, "refresh"
         ):
             problems.append(
-                f"credentials is a {type(self._credentials).__name__}, which is not a kind of credentials."
+                f"credentials is of type {type(self._credentials).__name__}, which is not a kind of credentials."
             )
         try:
             _key_of(self._credentials)
         except (TypeError, ValueError, RecursionError):
             problems.append("credentials holds something that JSON cannot express.")
-        if not _ENDPOINT.fullmatch(self._iam_endpoint):
-            problems.append(f"iam_endpoint is {self._iam_endpoint!r}; it must be https:// and a host.")
+        if not isinstance(self._iam_endpoint, str) or not _ENDPOINT.fullmatch(self._iam_endpoint):
+            problems.append(f"iam_endpoint is {shown(self._iam_endpoint)}; it must be https:// and a host.")
         return problems
 
 
