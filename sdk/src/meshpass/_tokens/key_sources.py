@@ -92,7 +92,7 @@ class SecretManagerKey:
         """
         if not is_secret_version(self.name):
             raise SigningKeyError(
-                f"The name of a SecretManagerKey is {shown(self.name)}, and no version of a secret.",
+                f"{shown(self.name)} does not name a secret's version.",
                 hint=f"Write it as {VERSION_NAME_FORM}.",
             )
         return _access(self.name, self.timeout_s)

@@ -49,7 +49,7 @@ class KMSSigner:
     def __init__(self, key: KMSKey, deadline_s: float) -> None:
         if not isinstance(key.name, str) or not _KEY_VERSION.fullmatch(key.name):
             raise SigningKeyError(
-                f"The name of a KMSKey is {shown(key.name)}, and no version of a key in Cloud KMS.",
+                f"{shown(key.name)} does not name a key version in Cloud KMS.",
                 hint="Write it as projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/V.",
             )
         self._key = key
