@@ -68,12 +68,17 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Report whether the connection, idle since its last exchange, is open and young enough for another.
 
         An idle connection that has something to read has been closed, or has sent what was not asked for. The event
-        loop has not read it yet where it did not run since, or was busy. The time is taken on both clocks: the
-        monotonic one stands still while a machine is suspended.
+        loop has not read it yet where it did not run since, or was busy.
+        """
+        return self.is_young() and not self._transport.is_closing() and not self._has_input()
+
+    def is_young(self) -> bool:
+        """Report whether the last exchange was not long ago.
+
+        The time is taken on both clocks: the monotonic one stands still while a machine is suspended.
         """
         monotonic, wall = self._used
-        idle_s = max(time.monotonic() - monotonic, time.time() - wall)
-        return idle_s < KEEPALIVE_S and not self._transport.is_closing() and not self._has_input()
+        return time.monotonic() - monotonic < KEEPALIVE_S and time.time() - wall < KEEPALIVE_S
 
     async def exchange(
         self, attempt: "Attempt", release: "Callable[[AsyncConnection], None]"

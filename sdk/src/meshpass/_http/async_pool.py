@@ -124,8 +124,8 @@ class AsyncConnectionPool:
         return self._tls.current()
 
     def _take(self, attempt: "Attempt") -> AsyncConnection | None:
-        # One connection was found closed: the others, idle for longer, most likely are as well.
-        while self._idle and (attempt.fresh or not self._idle[0].is_usable()):
+        # For `fresh`, one connection was found closed: the others, idle for longer, most likely are as well.
+        while self._idle and (attempt.fresh or not self._idle[0].is_young()):
             self._drop(self._idle.popleft())
         while self._idle:
             connection = self._idle.pop()
