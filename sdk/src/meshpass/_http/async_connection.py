@@ -116,7 +116,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
                 await self._stop_upload(self._upload)
         if isinstance(found, MeshError):
             return found
-        if attempt.stream and reader.status < 300:
+        # A body that came with its head is not left to be read: most are small.
+        if attempt.stream and reader.status < 300 and not reader.complete:
             body = StreamedBody(self._service, self, attempt, reader, release)
             return RawResponse(reader.status, reader.fields, body, time.monotonic() - started)
         self._settle(reader)

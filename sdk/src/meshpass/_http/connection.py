@@ -90,7 +90,8 @@ class Connection:
             failed = self.receive(attempt, reader, refused)
             if failed is not None:
                 return failed
-        if attempt.stream and reader.status < 300:
+        # A body that came with its head is not left to be read: most are small.
+        if attempt.stream and reader.status < 300 and not reader.complete:
             body = SyncResponseBody(self._service, self, attempt, reader, release)
             return RawResponse(reader.status, reader.fields, body, time.monotonic() - started)
         self.settle(reader)
