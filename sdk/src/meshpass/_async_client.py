@@ -404,7 +404,8 @@ class AsyncClient(BaseClient):
 
         The response has httpx's `aiter_bytes`, `aiter_raw`, `aiter_lines`, `aiter_text` and `aread`.
         The deadline and `max_response_bytes` hold for its body too: iterating raises a `MeshError` where they end it.
-        No call is tried again once its response has begun. A response of 300 and above is read whole, and so is a body that comes with its head.
+        No call is tried again once its response has begun. A response of 300 and above is read whole, and so is a
+        body that comes with its head.
 
         Example:
             async with client.stream("GET", "/export") as response:

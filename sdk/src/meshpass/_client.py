@@ -428,7 +428,8 @@ class Client(BaseClient):
 
         The response has httpx's `iter_bytes`, `iter_raw`, `iter_lines`, `iter_text` and `read`.
         The deadline and `max_response_bytes` hold for its body too: iterating raises a `MeshError` where they end it.
-        No call is tried again once its response has begun. A response of 300 and above is read whole, and so is a body that comes with its head.
+        No call is tried again once its response has begun. A response of 300 and above is read whole, and so is a
+        body that comes with its head.
 
         Example:
             with client.stream("GET", "/export") as response:
