@@ -3,6 +3,7 @@
 
 import asyncio
 import datetime
+import gc
 import http.server
 import socket
 import ssl
@@ -32,6 +33,13 @@ def pem_of(key: Any) -> bytes:
 @pytest.fixture(scope="session")
 def pem() -> bytes:
     return pem_of(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture
+def garbage_freed() -> Iterator[None]:
+    """Free what interrupts left open at the end of the test, so that no later test meets the warnings about it."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

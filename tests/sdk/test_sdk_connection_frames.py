@@ -21,6 +21,8 @@ from .transports import SECRET, Transports, attempt_of, body_of
 
 BIG = b"x" * (16 * 1024 * 1024)
 
+pytestmark = pytest.mark.usefixtures("garbage_freed")
+
 
 def read_forever(connection: socket.socket) -> None:
     while connection.recv(1 << 20):

@@ -10,6 +10,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ from .test_sdk_kms import _NAME, KMS
 from .traces import Secrets, held_by_error, interrupted_at, reachable
 
 # An interrupt may come between a file or socket and what closes it; Python closes it then, with a warning.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("garbage_freed"),
+]
 
 _ACCESS = "access-token-of-google-0123456789"
 
@@ -82,7 +86,15 @@ def _clean(error: BaseException, secrets: Secrets) -> None:
 
 
 def at_every_line(use: Callable[[], object], secrets: Secrets, folder: str, at_most: int = 250) -> int:
-    """Interrupt `use` at each line that it runs below a folder, as Ctrl-C would; at some of them if there are many."""
+    """Interrupt `use` at each line that it runs below a folder, as Ctrl-C would; at some of them if there are many.
+
+    In a thread of its own: an interrupt from a trace function may leave an exception "being handled" in its thread.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_at_every_line, use, secrets, folder, at_most).result()
+
+
+def _at_every_line(use: Callable[[], object], secrets: Secrets, folder: str, at_most: int) -> int:
     with interrupted_at(0, KeyboardInterrupt(), folder) as lines:
         use()
     number = lines()

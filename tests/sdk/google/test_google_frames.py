@@ -11,7 +11,10 @@ from ..test_sdk_frames import at_every_line  # noqa: TID252 - this folder's pare
 from ..traces import Secrets, held_by_error, reachable  # noqa: TID252
 from .conftest import AUDIENCE, TARGET, Google
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("garbage_freed"),
+]
 
 _ACCESS = ("metadata-access", "key-access", "user-access", "federated-access", "chained-access")
 _PLATFORM = ("platform-s3cret", "s3cret-session", "s3cret-refresh", "s3cret-client")
