@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 from meshpass._errors import MeshError
@@ -30,12 +31,7 @@ def seal(error: BaseException, handled: BaseException | None) -> None:
         handled: The exception that the caller was handling already. It is not changed, and stays the error's context.
     """
     spared = {id(one) for one in _behind(handled, set())}
-    for one in _behind(error, spared):
-        trace = one.__traceback__
-        while trace is not None:
-            with suppress(RuntimeError):  # the frame still runs
-                trace.tb_frame.clear()
-            trace = trace.tb_next
+    _clear(error, spared, lambda _: True)
     if id(error) not in spared:
         error.__cause__, error.__context__ = None, handled
         error.__suppress_context__ = False
@@ -55,14 +51,7 @@ def seal_call(error: BaseException, handled: BaseException | None) -> None:
         seal(error, handled)
         return
     spared = {id(one) for one in _behind(handled, set())}
-    for one in _behind(error, spared):
-        trace = one.__traceback__
-        while trace is not None:
-            package = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-            if package in _ON_THE_WAY or package in sys.stdlib_module_names:
-                with suppress(RuntimeError):
-                    trace.tb_frame.clear()
-            trace = trace.tb_next
+    _clear(error, spared, _carries_requests)
 
 
 def sealed(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
@@ -80,6 +69,22 @@ def sealed(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
             raise
 
     return call
+
+
+def _clear(error: BaseException, spared: set[int], wanted: Callable[[FrameType], bool]) -> None:
+    """Clear the local variables of the frames that are wanted, of an exception and of all behind it."""
+    for one in _behind(error, spared):
+        trace = one.__traceback__
+        while trace is not None:
+            if wanted(trace.tb_frame):
+                with suppress(RuntimeError):  # the frame still runs
+                    trace.tb_frame.clear()
+            trace = trace.tb_next
+
+
+def _carries_requests(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    return package in _ON_THE_WAY or package in sys.stdlib_module_names
 
 
 def _behind(error: BaseException | None, seen: set[int]) -> list[BaseException]:
