@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROFILES = str(resources.files("meshlab") / "data" / "profiles.json")
-STAND_INS = {
+FAKES = {
     "meshlab.cloud.bigquery": [],
     "meshlab.cloud.secretmanager": [],
     "meshlab.cloud.metadata": ["--project", "p"],
@@ -24,9 +25,9 @@ STAND_INS = {
 }
 
 
-@pytest.fixture(params=STAND_INS)
+@pytest.fixture(params=FAKES)
 def process(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", request.param, *STAND_INS[request.param]]
+    command = [sys.executable, "-m", request.param, *FAKES[request.param]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
@@ -54,11 +55,38 @@ def test_it_says_where_it_listens_and_ends_with_status_0_even_with_a_client_conn
     assert (process.returncode, out, err) == (0, "", "")
 
 
-@pytest.mark.parametrize("module", STAND_INS)
+DEADLOCKED = """
+import ctypes
+from meshlab.cloud import serving
+
+serving.end_on_signals()
+serving.announce(1)
+mutex, library = ctypes.create_string_buffer(64), ctypes.CDLL(None)
+library.pthread_mutex_lock(mutex)
+library.pthread_mutex_lock(mutex)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_though_its_main_thread_waits_where_no_signal_wakes_it(
+    number: signal.Signals,
+) -> None:
+    command = [sys.executable, "-c", DEADLOCKED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        port_of(process)
+        time.sleep(0.2)  # until it waits for the mutex
+        process.send_signal(number)
+        try:
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("module", FAKES)
 def test_a_taken_port_ends_it_with_one_clear_line(module: str) -> None:
     with serving.bind(0) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", module, *STAND_INS[module], "--port", port]
+        command = [sys.executable, "-m", module, *FAKES[module], "--port", port]
         result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert result.returncode == 1

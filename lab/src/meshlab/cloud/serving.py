@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     AsgiApp = Callable[..., Awaitable[None]]
 
 HOST = "127.0.0.1"
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def argument_parser(program: str, description: str) -> argparse.ArgumentParser:
@@ -65,9 +66,14 @@ def announce(port: int) -> None:
 
 
 def end_on_signals() -> None:
-    """End the process at once, with status 0, on SIGTERM and SIGINT."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
+    """End the process at once, with status 0, on SIGTERM and SIGINT.
+
+    Call it before other threads start: the signals stay blocked in them too, and one thread waits for them. A
+    handler would run in the main thread alone, and that misses a signal that comes between its last look for
+    signals and the moment at which it begins to wait.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    threading.Thread(target=_end_on_signal, name="signals", daemon=True).start()
 
 
 def serve(app: AsgiApp, port: int, *, certificate: tuple[Path, Path] | None = None) -> None:
@@ -79,13 +85,9 @@ def serve(app: AsgiApp, port: int, *, certificate: tuple[Path, Path] | None = No
         certificate: PEM files of the certificate's chain and its key, for TLS.
     """
     sock = bind(port)
-
-    def ready() -> None:
-        # After the server's own handlers, which would wait for idle connections to close.
-        end_on_signals()
-        announce(sock.getsockname()[1])
-
-    _server(app, ready, certificate).run([sock])
+    # The server's own handlers, which would wait for idle connections to close, never see the signals.
+    end_on_signals()
+    _server(app, lambda: announce(sock.getsockname()[1]), certificate).run([sock])
 
 
 @contextlib.contextmanager
@@ -138,7 +140,8 @@ def _server(
     )
 
 
-def _end(*_: object) -> None:
+def _end_on_signal() -> None:
+    signal.sigwait(_ENDING)
     os._exit(0)
 
 

@@ -57,7 +57,8 @@ class EchoServer:
     def serve_forever(self) -> None:
         """Accept connections until the process ends."""
         while True:
-            for key, _ in self._selector.select():
+            # A signal that comes just before the wait does not end it, so the wait is short.
+            for key, _ in self._selector.select(timeout=1):
                 with contextlib.suppress(OSError):
                     self._accept(key.fileobj, key.data)  # type: ignore[arg-type]
 
