@@ -91,7 +91,7 @@ def optional(arguments: Sequence[str]) -> str | None:
     return done.stdout.strip()
 
 
-def read_json(arguments: Sequence[str]) -> Any:
+def read_json(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
     """Run a command with ``--format=json`` and return what it printed as Python values.
 
     Args:
