@@ -122,8 +122,8 @@ def outcome_of(error: str) -> Outcome:
 
 def one_line(output: str) -> str:
     """Return an error in one printable line, without the account and the token file that gcloud names."""
-    words = re.sub(r"\s+", " ", output).strip()
-    words = re.sub(r"This command is authenticated (as|with) .*?(\.(?= |$)|$)", "", words).strip()
+    words = re.sub(r"\s+", " ", output)
+    words = re.sub(r" This command is authenticated (as|with) .*?(\.(?= |$)|$)", "", words).strip()
     return "".join(char if char.isprintable() else "?" for char in words)[:_LINE_LENGTH]
 
 

@@ -80,9 +80,26 @@ def ask(
     return {question.name: (question, answers[question.name]) for question in planned}
 
 
+def contract(path: Path | None, recording: Recording | None) -> dict[str, str]:
+    """Return the checked contract: the one that is named, else the recording's, else the repository's.
+
+    Raises:
+        ContractError: it cannot be deployed from.
+    """
+    if path or not recording:
+        return meshcontract.load(path or CONTRACT)
+    # The recorded contract is checked like any other.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "contract.env"
+        file.write_text(
+            "".join(f"{key}={value}\n" for key, value in recording.contract.items()), encoding="utf-8"
+        )
+        return meshcontract.load(file)
+
+
 def _verify(options: argparse.Namespace) -> int:
     recording = recordings.read(options.recording) if options.recording else None
-    values = _contract(options.contract, recording)
+    values = contract(options.contract, recording)
     if placeholders := meshcontract.placeholders(values):
         raise RefusalError(
             f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in "
@@ -130,18 +147,6 @@ def _entries(chosen: str, values: Mapping[str, str]) -> list[EntryPoint]:
             raise RefusalError(f"{', '.join(missing)} is missing in the contract; {chosen} needs it")
         return [entry]
     return [ENRICH, *([LOOKUP] if values["LOOKUP_SERVICE_ACCOUNT"] else [])]
-
-
-def _contract(path: Path | None, recording: Recording | None) -> dict[str, str]:
-    if path or not recording:
-        return meshcontract.load(path or CONTRACT)
-    # The recorded contract is checked like any other.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "contract.env"
-        file.write_text(
-            "".join(f"{key}={value}\n" for key, value in recording.contract.items()), encoding="utf-8"
-        )
-        return meshcontract.load(file)
 
 
 def _package(source: Path) -> str:

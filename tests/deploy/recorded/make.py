@@ -425,7 +425,7 @@ def main() -> None:
     (BASE / "contract.env").write_text("".join(f"{key}={value}\n" for key, value in written.items()))
 
 
-def _write(path: Path, data: Any) -> None:
+def _write(path: Path, data: object) -> None:
     path.write_text(json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 

@@ -119,6 +119,17 @@ def _revisions(deployment: Deployment, entry: EntryPoint, subject: str) -> Itera
 def _account(deployment: Deployment, entry: EntryPoint) -> Iterator[Finding]:
     expected = deployment.values[entry.account]
     for name in deployment.serving_revisions(entry):
+        if deployment.ok(f"revisions-{entry.name}") and deployment.revision(entry, name) is None:
+            # Its settings are then unknown, and every check of them passes over it.
+            question = deployment.asked[f"revisions-{entry.name}"]
+            subject = f"the revision {name or 'that serves'}"
+            yield finding(
+                "answer-not-understood",
+                subject,
+                "is not listed",
+                "every revision that serves",
+                question.command,
+            )
         found = fields.text(deployment.revision(entry, name), "spec", "serviceAccountName")
         if found and found != expected:
             yield finding(
