@@ -52,16 +52,21 @@ def removal(deployment: Deployment, policy: str, grant: Grant) -> tuple[str, ...
         policy: The question whose policy has the grant.
         grant: The grant; with a condition, all grants of that role to that member are removed.
     """
-    words = (f"--member={grant.member}", f"--role={grant.role}")
-    return (*_policy_command(deployment, policy, "remove"), *words, *(("--all",) if grant.condition else ()))
+    every = ("--all",) if grant.condition and not _without_conditions(policy) else ()
+    command = _policy_command(deployment, policy, "remove")
+    return (*command, f"--member={grant.member}", f"--role={grant.role}", *every)
 
 
 def addition(deployment: Deployment, policy: str, member: str, role: str) -> tuple[str, ...]:
     """Return the command that adds a grant without a condition."""
     words = (f"--member={member}", f"--role={role}")
-    # bq's policies of tables take no --condition.
-    plain = () if policy in {"table-policy"} else ("--condition=None",)
+    # The commands for topics, subscriptions and tables know no conditions.
+    plain = () if _without_conditions(policy) else ("--condition=None",)
     return (*_policy_command(deployment, policy, "add"), *words, *plain)
+
+
+def _without_conditions(policy: str) -> bool:
+    return policy.startswith(("topic-policy-", "subscription-policy", "table-policy"))
 
 
 def _policy_command(deployment: Deployment, policy: str, verb: str) -> tuple[str, ...]:

@@ -133,7 +133,8 @@ def _signing(deployment: Deployment, notes: dict[str, Any]) -> Iterator[Finding]
     subject = f"the version {number} of the signing key"
     jwk = fields.value(notes.get(number), "jwk")
     if not jwk:
-        command = ("meshpass", "keys", "status", f"--store={_store(deployment)}")
+        # Any change of the keys writes the notes of all of them.
+        command = ("meshpass", "keys", "next", f"--store={_store(deployment)}", f"--out={_JWKS_FILE}")
         yield finding("signing-key-unknown", subject, "no note of its public key", "a note", command)
         return
     known = _mesh_keys(deployment)

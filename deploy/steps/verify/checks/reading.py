@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...cloud import questions
 from ...cloud.answers import Outcome
+from .. import table_commands
 from ..deployment import finding
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ def _creation(deployment: Deployment, question: Question) -> list[tuple[str, ...
             dataset = questions.table(values).partition(".")[0]
             return [("bq", f"--location={values['REGION']}", "mk", "--dataset", dataset)]
         case "table-missing":
-            return [("bq", "mk", "--table", questions.table(values), "function/enrichment/table.json")]
+            return [table_commands.creation(values)]
         case "view-missing":
-            return view_commands(deployment)
+            return table_commands.view_commands(values)
         case "account-missing":
             email = values[questions.ACCOUNTS[question.name.removeprefix("account-")]]
             name, _, domain = email.partition("@")
@@ -90,11 +91,3 @@ def _creation(deployment: Deployment, question: Question) -> list[tuple[str, ...
             return [("gcloud", "iam", "service-accounts", "create", name, owner)]
         case _:
             return []
-
-
-def view_commands(deployment: Deployment) -> list[tuple[str, ...]]:
-    """Return the command that creates the view; its SQL has to be piped into bq."""
-    table = deployment.values["BIGQUERY_TABLE"]
-    sql = f"python -m enrichment sql deduplicated_view --table={table}"
-    pipe = f"cd function && {sql} | bq query --use_legacy_sql=false"
-    return [("sh", "-c", pipe)]

@@ -5,14 +5,12 @@ Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from ... import ROOT
 from ...cloud import fields, questions
 from ..deployment import finding
-from .reading import view_commands
+from ..table_commands import column_form, query, sql_type, view_commands, wanted_fields, wanted_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,45 +18,40 @@ if TYPE_CHECKING:
     from ..deployment import Deployment
     from ..findings import Finding
 
-SCHEMA = ROOT / "function" / "enrichment" / "table.json"
-
-# bq and the API write a type by either of its names.
-_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
-
 
 def check(deployment: Deployment) -> Iterator[Finding]:
     """Yield findings about the table and its view."""
     if deployment.ok("table"):
         table = deployment.data("table")
         subject = f"the table {questions.table(deployment.values)}"
-        wanted = json.loads(SCHEMA.read_text(encoding="utf-8"))
-        yield from _columns(table, wanted, subject)
+        wanted = wanted_table()
+        yield from _columns(deployment, table, wanted, subject)
         yield from _partitioning(table, wanted, subject)
         yield from _expiration(deployment, table, subject)
     if deployment.ok("view"):
         yield from _view(deployment)
 
 
-def _columns(table: Any, wanted: Any, subject: str) -> Iterator[Finding]:  # noqa: ANN401
-    found = {fields.text(item, "name"): _form(item) for item in fields.items(table, "schema", "fields")}
-    expected = {
-        fields.text(item, "name"): _form(item)
-        for item in (fields.items(wanted, "schema", "fields") or fields.items(wanted))
-    }
+def _columns(deployment: Deployment, table: Any, wanted: Any, subject: str) -> Iterator[Finding]:  # noqa: ANN401
+    values = deployment.values
+    change = f"ALTER TABLE `{values['BIGQUERY_TABLE']}`"
+    found = {fields.text(item, "name"): column_form(item) for item in fields.items(table, "schema", "fields")}
+    described = {fields.text(item, "name"): item for item in wanted_fields(wanted)}
+    expected = {name: column_form(item) for name, item in described.items()}
     for name, form in expected.items():
         column = f"{subject}: {name}"
         if name not in found:
-            yield finding("table-column-missing", column, "no such column", form)
+            # A column that is added to a table with rows cannot be required.
+            add = query(values, f"{change} ADD COLUMN IF NOT EXISTS {name} {sql_type(described[name])}")
+            yield finding("table-column-missing", column, "no such column", form, add)
         elif found[name] != form:
             yield finding("table-column-differs", column, found[name], form)
     for name in found.keys() - expected.keys():
         if found[name].endswith("REQUIRED"):
-            yield finding("table-column-required", f"{subject}: {name}", found[name], "NULLABLE")
-
-
-def _form(column: Any) -> str:  # noqa: ANN401 - JSON
-    kind = fields.text(column, "type").upper()
-    return f"{_TYPES.get(kind, kind)} {fields.text(column, 'mode').upper() or 'NULLABLE'}"
+            relax = query(values, f"{change} ALTER COLUMN {name} DROP NOT NULL")
+            # The name comes from the API, and becomes SQL only if it is a plain name.
+            commands = [relax] if re.fullmatch(r"[A-Za-z_]\w{0,299}", name, re.ASCII) else []
+            yield finding("table-column-required", f"{subject}: {name}", found[name], "NULLABLE", *commands)
 
 
 def _partitioning(table: Any, wanted: Any, subject: str) -> Iterator[Finding]:  # noqa: ANN401
@@ -110,5 +103,5 @@ def _view(deployment: Deployment) -> Iterator[Finding]:
             f"the view {name}",
             found,
             f"one row for each event of {table}",
-            *view_commands(deployment),
+            *view_commands(deployment.values),
         )

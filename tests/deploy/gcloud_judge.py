@@ -1,0 +1,62 @@
+"""Judges answers and commands by the parts of an installed gcloud; run by gcloud's own Python or another.
+
+Reads JSON on standard input: `messages`, a list of [name, API, version, message, data], and `commands`, lists of words.
+Prints JSON: `unknown`, fields and values that gcloud's classes do not have, and `refused`, commands that its parser
+refuses with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+from typing import Any
+
+LIBRARY = sys.argv[1]
+sys.path[:0] = [LIBRARY, f"{LIBRARY}/third_party"]
+
+from apitools.base.py import encoding  # noqa: E402
+from googlecloudsdk import gcloud_main  # noqa: E402
+
+
+def unknown(message: Any, path: str) -> list[str]:  # noqa: ANN401 - gcloud has no types
+    found = [f"{path}.{name}" for name in message.all_unrecognized_fields()]
+    for field in message.all_fields():
+        value = getattr(message, field.name)
+        for part in value if isinstance(value, list) else [value]:
+            if hasattr(part, "all_unrecognized_fields"):
+                found += unknown(part, f"{path}.{field.name}")
+    return found
+
+
+def messages(rows: list[list[Any]]) -> list[str]:
+    found: list[str] = []
+    for name, api, version, message, data in rows:
+        module = importlib.import_module(
+            f"googlecloudsdk.generated_clients.apis.{api}.{version}.{api}_{version}_messages"
+        )
+        found += unknown(encoding.JsonToMessage(getattr(module, message), json.dumps(data)), name)
+    return found
+
+
+def commands(rows: list[list[str]]) -> dict[str, str]:
+    cli = gcloud_main.CreateCLI([])
+    parser = cli._CLI__parser
+    refused = {}
+    for words in rows:
+        error = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(error):
+                parser.parse_args(words[1:])
+        except SystemExit:
+            refused[" ".join(words)] = error.getvalue()
+        except Exception as problem:  # noqa: BLE001 - gcloud raises many kinds
+            refused[" ".join(words)] = str(problem)
+    return refused
+
+
+asked = json.load(sys.stdin)
+out = {"unknown": messages(asked["messages"]), "refused": commands(asked["commands"])}
+sys.stdout.write(json.dumps(out))

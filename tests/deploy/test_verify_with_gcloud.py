@@ -1,0 +1,111 @@
+"""What the installed gcloud says of the recorded answers and of the commands that deploy/verify prints."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.steps.cloud import recordings
+from tests.deploy import verified
+
+MESSAGES = {
+    "project": ("cloudresourcemanager", "v1", "Project"),
+    "project-policy": ("cloudresourcemanager", "v1", "Policy"),
+    "function": ("cloudfunctions", "v2", "Function"),
+    "service": ("run", "v1", "Service"),
+    "service-policy": ("run", "v1", "Policy"),
+    "revisions": ("run", "v1", "Revision"),
+    "trigger": ("eventarc", "v1", "Trigger"),
+    "subscription": ("pubsub", "v1", "Subscription"),
+    "subscription-policy": ("pubsub", "v1", "Policy"),
+    "subscriptions": ("pubsub", "v1", "Subscription"),
+    "topic": ("pubsub", "v1", "Topic"),
+    "topic-policy": ("pubsub", "v1", "Policy"),
+    "table": ("bigquery", "v2", "Table"),
+    "table-policy": ("cloudresourcemanager", "v1", "Policy"),
+    "view": ("bigquery", "v2", "Table"),
+    "dataset": ("bigquery", "v2", "Dataset"),
+    "secret": ("secretmanager", "v1", "Secret"),
+    "secret-versions": ("secretmanager", "v1", "SecretVersion"),
+    "secret-policy": ("secretmanager", "v1", "Policy"),
+    "account": ("iam", "v1", "ServiceAccount"),
+    "account-keys": ("iam", "v1", "ServiceAccountKey"),
+    "account-policy": ("iam", "v1", "Policy"),
+    "addresses": ("compute", "v1", "Address"),
+    "subnet": ("compute", "v1", "Subnetwork"),
+    "connector": ("vpcaccess", "v1", "Connector"),
+    "alerts": ("monitoring", "v3", "AlertPolicy"),
+}
+"""By the beginning of a question's name, the message of Google's API that its answer is, or is a list of."""
+
+
+def _recorded_messages() -> list[list[Any]]:
+    rows: dict[str, list[Any]] = {}
+    for path in (verified.BASE, *verified.STATES):
+        for name, entry in recordings.read(path).answers.items():
+            kind = max(
+                (key for key in MESSAGES if name == key or name.startswith(f"{key}-")), key=len, default=""
+            )
+            data = entry.get("data")
+            # An answer of a wrong type is a state of its own.
+            if not kind or data is None or (isinstance(data, list) and kind in {"dataset"}):
+                continue
+            for item in data if isinstance(data, list) else [data]:
+                if isinstance(item, dict):
+                    rows.setdefault(json.dumps([kind, item], sort_keys=True), [name, *MESSAGES[kind], item])
+    return list(rows.values())
+
+
+def _commands() -> list[list[str]]:
+    words = {question.command for question, _ in verified.base_questions().values()}
+    words |= {
+        question.alternative for question, _ in verified.base_questions().values() if question.alternative
+    }
+    for state in verified.STATES:
+        for found in verified.report(state)[1]["findings"]:
+            words |= {tuple(shlex.split(command)) for command in found["commands"]}
+    return [list(command) for command in sorted(words) if command[0] == "gcloud"]
+
+
+@pytest.fixture(scope="module")
+def judged() -> dict[str, Any]:
+    gcloud = shutil.which("gcloud")
+    root = Path(gcloud).resolve().parents[1] if gcloud else None
+    if root is None or not (root / "lib" / "googlecloudsdk").is_dir():
+        pytest.skip(
+            "without gcloud it is not shown that the answers have the fields of Google's APIs, and that gcloud "
+            "takes the commands"
+        )
+    bundled = root / "platform" / "bundledpythonunix" / "bin" / "python3"
+    done = subprocess.run(
+        [
+            str(bundled if bundled.exists() else "python3"),
+            str(Path(__file__).with_name("gcloud_judge.py")),
+            str(root / "lib"),
+        ],
+        input=json.dumps({"messages": _recorded_messages(), "commands": _commands()}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_the_recorded_answers_have_the_fields_and_values_of_googles_apis(judged: dict[str, Any]) -> None:
+    assert judged["unknown"] == []
+
+
+def test_gcloud_takes_every_command_that_reads_or_mends(judged: dict[str, Any]) -> None:
+    # These left the alpha track after version 528; there the alternative is asked.
+    refused = [
+        command for command in judged["refused"] if not command.startswith("gcloud monitoring policies ")
+    ]
+    assert refused == []
