@@ -57,12 +57,14 @@ class Answer:
         data: The JSON of a good answer, else None.
         error: The failure in gcloud's words, in one line.
         exit_code: The exit code of the command.
+        by_alternative: Whether the alternative command answered.
     """
 
     outcome: Outcome
     data: Any = None
     error: str = ""
     exit_code: int = 0
+    by_alternative: bool = False
 
     @property
     def ok(self) -> bool:

@@ -140,6 +140,15 @@ def third(values: Mapping[str, str], answers: Mapping[str, Answer]) -> list[Ques
     name = subscription(values, answers)
     if not name or "function-enrich" not in answers:
         return []
+    return _subscription(values, name)
+
+
+def push_subscription(values: Mapping[str, str]) -> Question:
+    """Return the question about the deployment's own push subscription."""
+    return _subscription(values, subscription({**values, "FUNCTION_TRIGGER": "push"}, {}))[0]
+
+
+def _subscription(values: Mapping[str, str], name: str) -> list[Question]:
     about = f"the subscription {name.rpartition('/')[2]}"
     return [
         Question(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from .. import RefusalError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 # gcloud is a Python program of about a second of processor time; more at a time gain nothing on a usual machine.
 PARALLEL = 6
 _TIMEOUT_S = 120.0
-_SETTINGS = {
+SETTINGS = {
     "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
     # Without it a read could offer to enable an API, and a pipeline could accept.
     "CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API": "false",
@@ -27,6 +28,7 @@ _SETTINGS = {
     "CLOUDSDK_CORE_USER_OUTPUT_ENABLED": "true",
     "CLOUDSDK_CORE_LOG_HTTP": "false",
 }
+"""Settings of gcloud for every command: it asks nothing, enables nothing and hides no warning."""
 
 
 class Reader(Protocol):
@@ -50,7 +52,7 @@ class CommandReader:
         """Run the question's command; run the alternative if this gcloud does not have the command."""
         answer = answer_of(question, *self._run(question.command))
         if question.alternative and unknown_command(answer.error):
-            return answer_of(question, *self._run(question.alternative))
+            return replace(answer_of(question, *self._run(question.alternative)), by_alternative=True)
         return answer
 
 
@@ -128,7 +130,7 @@ def _run(command: Sequence[str]) -> tuple[int, str, str]:
             check=False,
             stdin=subprocess.DEVNULL,
             timeout=_TIMEOUT_S,
-            env={**os.environ, **_SETTINGS},
+            env={**os.environ, **SETTINGS},
         )
     except FileNotFoundError:
         return 127, "", f"{command[0]} is not on PATH"
