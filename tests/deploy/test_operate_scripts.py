@@ -467,8 +467,8 @@ class TestDestroy:
         assert verbs[:4] == [
             "gcloud pubsub subscriptions modify-push-config meshpass-enrichment --push-endpoint=",
             "gcloud pubsub subscriptions delete meshpass-enrichment",
-            "gcloud functions delete meshpass-enrichment --v2 --quiet",
-            "gcloud functions delete meshpass-enrichment-lookup --v2 --quiet",
+            "gcloud functions delete meshpass-enrichment --gen2 --quiet",
+            "gcloud functions delete meshpass-enrichment-lookup --gen2 --quiet",
         ]
         assert all("monitoring policies delete" in verb for verb in verbs[4:])
         assert len(verbs) == 8
@@ -620,7 +620,8 @@ class TestBacklog:
             raise OSError
 
         assert backlog.read("p", "s", NOW, broken) is None
-        for answer in ({}, {"timeSeries": []}, [], None, {"timeSeries": [{"points": [{}]}]}):
+        empty: list[Any] = [{}, {"timeSeries": []}, [], None, {"timeSeries": [{"points": [{}]}]}]
+        for answer in empty:
             assert backlog.read("p", "s", NOW, functools.partial(lambda found, _: found, answer)) is None
 
     @pytest.mark.parametrize(

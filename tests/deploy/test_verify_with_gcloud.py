@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shlex
 import shutil
@@ -12,6 +14,11 @@ from typing import Any
 import pytest
 
 from deploy.steps.cloud import recordings
+from deploy.steps.destroy import cli as destroy
+from deploy.steps.function import ENRICH, LOOKUP
+from deploy.steps.grant import conditions, invoker, workload_identity
+from deploy.steps.rollback import cli as rollback
+from deploy.steps.rollback import fit
 from tests.deploy import verified
 
 MESSAGES = {
@@ -70,7 +77,33 @@ def _commands() -> list[list[str]]:
     for state in verified.STATES:
         for found in verified.report(state)[1]["findings"]:
             words |= {tuple(shlex.split(command)) for command in found["commands"]}
+    words |= {tuple(command) for command in _commands_that_operate()}
     return [list(command) for command in sorted(words) if command[0] == "gcloud"]
+
+
+def _commands_that_operate() -> list[list[str]]:
+    """What grant, rollback and destroy would run on the base."""
+    recording = recordings.read(verified.BASE)
+    recording.answers["account-policy"] = {"data": {"bindings": []}}
+    values = dict(verified.base_values())
+    member = "serviceAccount:batch@other-project.iam.gserviceaccount.com"
+    link = workload_identity.Link("orders@acme-apps.iam.gserviceaccount.com", "shop", "orders", "acme-apps")
+    flag = conditions.flag('request.time < timestamp("2027-01-01T00:00:00Z")', "until 2027")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        for condition in ("--condition=None", flag):
+            invoker.bind(
+                values, LOOKUP, recording, member=member, condition=condition, title="t", dry_run=True
+            )
+        invoker.unbind(values, LOOKUP, recording, member=values["LOOKUP_INVOKERS"], dry_run=True)
+        workload_identity.apply(values, link, recording, remove=False, dry_run=True)
+        for to in ("latest", "meshpass-enrichment-00006-wab"):
+            rollback.roll_back(values, ENRICH, recording, to=to, force=True, dry_run=True)
+        destroy.destroy(values, [ENRICH, LOOKUP], recording, lambda *_: 0, data=True, dry_run=True)
+    secret = fit.SecretVersion("acme-mesh", "", "meshpass-signing-key", "active")
+    shown = [shlex.split(line) for line in out.getvalue().splitlines() if line.startswith("gcloud ")]
+    assert len(shown) > 10
+    return [*shown, list(secret.question().command)]
 
 
 @pytest.fixture(scope="module")

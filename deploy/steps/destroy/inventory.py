@@ -213,7 +213,7 @@ def _functions(
         trigger = ", with its Eventarc trigger and subscription"
         has_trigger = fields.value(answers[question].data, "eventTrigger")
         about = f"the function {name}, with its Cloud Run service{trigger if has_trigger else ''}"
-        things.append(Thing(about, (*words, "--v2", "--quiet"), asked[question]))
+        things.append(Thing(about, (*words, "--gen2", "--quiet"), asked[question]))
     return things
 
 
