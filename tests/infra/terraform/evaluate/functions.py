@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import re
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,17 @@ def _text(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _timeadd(text: str, duration: str) -> str:
+    units = {"h": 3600, "m": 60, "s": 1}
+    parts = re.findall(r"(\d+)([hms])", duration)
+    later = _time(text) + timedelta(seconds=sum(int(number) * units[unit] for number, unit in parts))
+    return later.isoformat().replace("+00:00", "Z")
 
 
 def _slice(values: list[Any], start: int, end: int) -> list[Any]:
@@ -109,6 +121,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "sort": sorted,
     "split": lambda separator, text: text.split(separator),
+    "strcontains": lambda text, part: part in text,
     "startswith": lambda text, start: text.startswith(start),
     "substr": lambda text, start, length: text[start : None if length < 0 else start + length],
     "sum": sum,
@@ -116,6 +129,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tolist": list,
     "tomap": dict,
     "tonumber": lambda value: value if isinstance(value, int | float) else json.loads(value),
+    "timeadd": _timeadd,
+    "timecmp": lambda one, other: (_time(one) > _time(other)) - (_time(one) < _time(other)),
     "toset": lambda values: sorted(_distinct(values), key=str),
     "tostring": _text,
     "trimprefix": lambda text, start: text.removeprefix(start),
