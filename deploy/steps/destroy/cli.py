@@ -203,10 +203,11 @@ def _pause(
         role="roles/pubsub.subscriber",
     )
     if actions.required(reader, peek):
-        again = shlex.join(("deploy/subscription",))
+        name = found.subscription.rpartition("/")[2]
+        resume = f" To let it push again:\n  {shlex.join(found.resume)}" if found.resume else ""
         raise RefusalError(
-            f"an event came meanwhile. It waits in {found.subscription.rpartition('/')[2]}, which pushes no more. "
-            f"Stop the publishers; `{again}` lets the pushes go on, and --drop-backlog deletes the event."
+            f"an event came meanwhile. It waits in {name}, which pushes no more. Stop the publishers, and run this again; "
+            f"--drop-backlog deletes the event.{resume}"
         )
 
 

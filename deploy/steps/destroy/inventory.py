@@ -10,6 +10,7 @@ from .. import RefusalError, alerts
 from ..cloud import actions, fields, names, questions, readers
 from ..cloud.answers import Outcome, Question
 from ..function import ENRICH, ENTRY_POINTS
+from ..verify.checks.delivery import push_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +47,7 @@ class Inventory:
         things: All that exists, in the order of deletion.
         waiting: Full names of the subscriptions whose events go: by themselves, or with Eventarc's trigger.
         shared: What stays although it holds data, because others read it.
+        resume: The command that lets the own subscription push again; () if the function's address is not known.
     """
 
     subscription: str
@@ -53,6 +55,7 @@ class Inventory:
     things: tuple[Thing, ...]
     waiting: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
+    resume: tuple[str, ...] = ()
 
 
 def take(values: Mapping[str, str], entries: Sequence[EntryPoint], reader: Reader) -> Inventory:
@@ -98,7 +101,13 @@ def take(values: Mapping[str, str], entries: Sequence[EntryPoint], reader: Reade
         tuple(things),
         waiting=tuple(name for name in (own, by_eventarc) if name),
         shared=tuple(shared),
+        resume=push_to(values, own, _address(answers)),
     )
+
+
+def _address(answers: Mapping[str, Answer]) -> str:
+    function = answers.get("function-enrich")
+    return fields.text(function.data if function else None, "serviceConfig", "uri")
 
 
 def _own(values: Mapping[str, str]) -> str:

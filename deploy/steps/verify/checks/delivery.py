@@ -6,13 +6,14 @@ Source: https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscrip
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ...cloud import fields, names, questions
 from ..deployment import finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..deployment import Deployment
     from ..findings import Finding
@@ -21,6 +22,7 @@ RETENTION_S = 7 * 24 * 3600
 """How long the subscription keeps an event: the longest without extra cost, and more than all attempts take."""
 
 _MEND = ("deploy/subscription",)
+_MAKE = ("deploy/deploy", "--entry-point=enrich")
 
 
 def check(deployment: Deployment) -> Iterator[Finding]:
@@ -39,7 +41,7 @@ def check(deployment: Deployment) -> Iterator[Finding]:
             "detached",
             "attached to its topic",
             _deletion(deployment),
-            _MEND,
+            _MAKE,
         )
         return
     yield from _content(deployment, subscription, subject)
@@ -55,7 +57,7 @@ def _unnamed(deployment: Deployment) -> Iterator[Finding]:
         return  # reported as a missing function or trigger
     if "trigger" not in deployment.asked or deployment.ok("trigger"):
         found = "Eventarc names no subscription of the function's trigger"
-        yield finding("subscription-missing", "the function's subscription", found, "one subscription", _MEND)
+        yield finding("subscription-missing", "the function's subscription", found, "one subscription", _MAKE)
 
 
 def addresses(deployment: Deployment) -> list[str]:
@@ -79,6 +81,29 @@ def addresses(deployment: Deployment) -> list[str]:
     return list(dict.fromkeys(url.rstrip("/") for url in found if url))
 
 
+def push_to(values: Mapping[str, str], subscription: str, url: str) -> tuple[str, ...]:
+    """Return the command that lets a subscription push to the function; () if the address is no plain one.
+
+    Args:
+        values: A checked contract.
+        subscription: Its full name, checked.
+        url: The function's address, as an API answered it.
+    """
+    if not re.fullmatch(r"https://[a-z0-9][a-z0-9.-]*/?", url):
+        return ()
+    return (
+        "gcloud",
+        "pubsub",
+        "subscriptions",
+        "modify-push-config",
+        subscription,
+        f"--project={values['GOOGLE_CLOUD_PROJECT']}",
+        f"--push-endpoint={url}",
+        f"--push-auth-service-account={values['TRIGGER_SERVICE_ACCOUNT']}",
+        f"--push-auth-token-audience={url}",
+    )
+
+
 def is_address(endpoint: str, known: Sequence[str]) -> bool:
     """Return whether an endpoint is one of the addresses; Eventarc adds a query to it."""
     return endpoint.partition("?")[0].rstrip("/") in known
@@ -99,10 +124,10 @@ def _content(deployment: Deployment, subscription: Any, subject: str) -> Iterato
     found = fields.text(subscription, "topic")
     # Eventarc's trigger is checked by its own topic; its transport topic can be another.
     if found != topic:
-        yield finding("subscription-topic", subject, found or "no topic", topic, _deletion(deployment), _MEND)
+        yield finding("subscription-topic", subject, found or "no topic", topic, _deletion(deployment), _MAKE)
     if expression := fields.text(subscription, "filter"):
         yield finding(
-            "subscription-filter", subject, f"filter {expression}", "no filter", _deletion(deployment), _MEND
+            "subscription-filter", subject, f"filter {expression}", "no filter", _deletion(deployment), _MAKE
         )
     if fields.items(subscription, "messageTransforms"):
         yield finding(
@@ -119,7 +144,17 @@ def _push(deployment: Deployment, subscription: Any, subject: str) -> Iterator[F
     known = addresses(deployment)
     url = known[0] if known else "the function's address"
     if not endpoint or (known and not is_address(endpoint, known)):
-        yield finding("push-endpoint", subject, _bare(endpoint) or "no push endpoint", url, _MEND)
+        # deploy/subscription leaves a subscription alone that pushes elsewhere: it could be another function's.
+        command = push_to(
+            deployment.values, questions.subscription(deployment.values, deployment.answers), url
+        )
+        yield finding(
+            "push-endpoint",
+            subject,
+            _bare(endpoint) or "no push endpoint",
+            url,
+            *([command] if command else []),
+        )
     if not endpoint:
         return
     account = fields.text(subscription, "pushConfig", "oidcToken", "serviceAccountEmail")

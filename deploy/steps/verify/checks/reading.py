@@ -73,7 +73,7 @@ def _creation(deployment: Deployment, question: Question) -> list[tuple[str, ...
         case "trigger-missing":
             return [("deploy/deploy", "--entry-point=enrich")]
         case "subscription-missing":
-            return [("deploy/subscription",)]
+            return [("deploy/deploy", "--entry-point=enrich")]
         case "topic-missing":
             name = questions.topic(values, questions.TOPICS[question.name.removeprefix("topic-")])
             return [("gcloud", "pubsub", "topics", "create", name, project)]
