@@ -1,8 +1,9 @@
 """Judges answers and commands by the parts of an installed gcloud; run by gcloud's own Python or another.
 
-Reads JSON on standard input: `messages`, a list of [name, API, version, message, data], and `commands`, lists of words.
-Prints JSON: `unknown`, fields and values that gcloud's classes do not have, and `refused`, commands that its parser
-refuses with the reason.
+Reads JSON on standard input: `messages`, a list of [name, API, version, message, data]; `commands`, lists of words;
+and `runs`, commands that are run. Prints JSON: `unknown`, fields and values that gcloud's classes do not have; `refused`,
+commands that its parser refuses; `printed`, exit code, standard output and error of each run. All in one process, because
+each process of gcloud takes a second.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ sys.path[:0] = [LIBRARY, f"{LIBRARY}/third_party"]
 
 from apitools.base.py import encoding  # noqa: E402
 from googlecloudsdk import gcloud_main  # noqa: E402
+from googlecloudsdk.core import log  # noqa: E402
 
 
 def unknown(message: Any, path: str) -> list[str]:  # noqa: ANN401 - gcloud has no types
@@ -57,6 +59,28 @@ def commands(rows: list[list[str]]) -> dict[str, str]:
     return refused
 
 
+def runs(rows: list[list[str]]) -> list[tuple[int, str, str]]:
+    printed = []
+    for words in rows:
+        out, error, code = io.StringIO(), io.StringIO(), 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            log.Reset(out, error)
+            try:
+                gcloud_main.CreateCLI([]).Execute(words[1:])
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else 1
+            except Exception as problem:  # noqa: BLE001 - gcloud raises many kinds
+                code = 1
+                error.write(str(problem))
+        printed.append((code, out.getvalue(), error.getvalue()))
+    log.Reset(sys.stdout, sys.stderr)
+    return printed
+
+
 asked = json.load(sys.stdin)
-out = {"unknown": messages(asked["messages"]), "refused": commands(asked["commands"])}
+out = {
+    "unknown": messages(asked["messages"]),
+    "refused": commands(asked["commands"]),
+    "printed": runs(asked["runs"]),
+}
 sys.stdout.write(json.dumps(out))

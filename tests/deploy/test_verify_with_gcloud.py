@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -13,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from deploy.steps.cloud import recordings
+from deploy.steps.cloud import readers, recordings
+from deploy.steps.cloud.answers import Outcome, answer_of
 from deploy.steps.destroy import cli as destroy
 from deploy.steps.function import ENRICH, LOOKUP
 from deploy.steps.grant import conditions, invoker, workload_identity
 from deploy.steps.rollback import cli as rollback
 from deploy.steps.rollback import fit
-from tests.deploy import verified
+from tests.deploy import recorded_api, verified
 
 MESSAGES = {
     "project": ("cloudresourcemanager", "v1", "Project"),
@@ -106,30 +108,106 @@ def _commands_that_operate() -> list[list[str]]:
     return [*shown, list(secret.question().command)]
 
 
+DENIED = "secret-policy-signing-key"
+ABSENT = "account-build"
+"""Questions that the server of the recorded deployment answers with an error."""
+
+
+def _runs() -> dict[str, list[str]]:
+    """Commands of gcloud that read, by the question; bq needs a description of its API that only Google serves."""
+    asked = verified.base_questions().values()
+    # `gcloud monitoring policies` is in the alpha track of some versions.
+    return {
+        question.name: list(question.alternative or question.command)
+        for question, _ in asked
+        if question.command[0] == "gcloud"
+    }
+
+
+def _served() -> recorded_api.Answers:
+    recorded = {name: entry["data"] for name, entry in recordings.read(verified.BASE).answers.items()}
+    served = recorded_api.answers(recorded, verified.base_values())
+    for path in served:
+        if path.startswith("secretmanager/") and path.endswith("meshpass-signing-key:getIamPolicy"):
+            message = (
+                "Permission 'secretmanager.secrets.getIamPolicy' denied for resource (or it may not exist)."
+            )
+            served[path] = recorded_api.error(403, "PERMISSION_DENIED", message)
+        if path.endswith("meshpass-build@acme-mesh.iam.gserviceaccount.com"):
+            served[path] = recorded_api.error(404, "NOT_FOUND", "Unknown service account")
+    return served
+
+
 @pytest.fixture(scope="module")
-def judged() -> dict[str, Any]:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     gcloud = shutil.which("gcloud")
     root = Path(gcloud).resolve().parents[1] if gcloud else None
     if root is None or not (root / "lib" / "googlecloudsdk").is_dir():
         pytest.skip(
-            "without gcloud it is not shown that the answers have the fields of Google's APIs, and that gcloud "
-            "takes the commands"
+            "without gcloud it is not shown that it prints the recorded answers, that these have the fields of "
+            "Google's APIs, and that it takes the commands"
         )
     bundled = root / "platform" / "bundledpythonunix" / "bin" / "python3"
-    done = subprocess.run(
-        [
-            str(bundled if bundled.exists() else "python3"),
-            str(Path(__file__).with_name("gcloud_judge.py")),
-            str(root / "lib"),
-        ],
-        input=json.dumps({"messages": _recorded_messages(), "commands": _commands()}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    runs = _runs()
+    asked: list[str] = []
+    with recorded_api.serving(_served(), asked) as port:
+        done = subprocess.run(
+            [
+                str(bundled if bundled.exists() else "python3"),
+                str(Path(__file__).with_name("gcloud_judge.py")),
+                str(root / "lib"),
+            ],
+            env={
+                **os.environ,
+                **readers.SETTINGS,
+                **recorded_api.environment(tmp_path_factory.mktemp("gcloud"), port),
+            },
+            input=json.dumps(
+                {"messages": _recorded_messages(), "commands": _commands(), "runs": list(runs.values())}
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
+    answer["printed"] = dict(zip(runs, answer["printed"], strict=True))
+    answer["asked"] = asked
     return answer
+
+
+def test_gcloud_prints_what_is_recorded(judged: dict[str, Any]) -> None:
+    for name, (code, out, error) in judged["printed"].items():
+        question, recorded = verified.base_questions()[name]
+        answer = answer_of(question, code, out, error)
+        if name in {DENIED, ABSENT}:
+            assert answer.outcome is {DENIED: Outcome.DENIED, ABSENT: Outcome.ABSENT}[name], answer.error
+        else:
+            assert answer.ok, f"{name}: {answer.error}"
+            assert answer.data == recorded.data, name
+
+
+def test_the_findings_are_those_of_what_gcloud_prints(judged: dict[str, Any]) -> None:
+    printed = {
+        name: answer_of(verified.base_questions()[name][0], *parts)
+        for name, parts in judged["printed"].items()
+    }
+    found = {(one.kind.name, one.subject) for one in verified.findings(printed)}
+    assert found == {
+        ("permission-denied", "the policy of the secret meshpass-signing-key"),
+        ("account-missing", "the service account meshpass-build@acme-mesh.iam.gserviceaccount.com"),
+    }
+
+
+def test_reading_changes_nothing(judged: dict[str, Any]) -> None:
+    # Two APIs read a policy with POST.
+    writes = [
+        request
+        for request in judged["asked"]
+        if not request.startswith("GET ") and not request.endswith(":getIamPolicy")
+    ]
+    assert judged["asked"]
+    assert writes == []
 
 
 def test_the_recorded_answers_have_the_fields_and_values_of_googles_apis(judged: dict[str, Any]) -> None:

@@ -206,8 +206,8 @@ def _pause(
         name = found.subscription.rpartition("/")[2]
         resume = f" To let it push again:\n  {shlex.join(found.resume)}" if found.resume else ""
         raise RefusalError(
-            f"an event came meanwhile. It waits in {name}, which pushes no more. Stop the publishers, and run this again; "
-            f"--drop-backlog deletes the event.{resume}"
+            f"an event came meanwhile. It waits in {name}, which pushes no more. Stop the publishers, and run this "
+            f"again; --drop-backlog deletes the event.{resume}"
         )
 
 
