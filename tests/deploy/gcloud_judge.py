@@ -1,9 +1,9 @@
 """Judges answers and commands by the parts of an installed gcloud; run by gcloud's own Python or another.
 
-Reads JSON on standard input: `messages`, a list of [name, API, version, message, data]; `commands`, lists of words;
-and `runs`, commands that are run. Prints JSON: `unknown`, fields and values that gcloud's classes do not have; `refused`,
-commands that its parser refuses; `printed`, exit code, standard output and error of each run. All in one process, because
-each process of gcloud takes a second.
+Reads JSON on standard input: `messages`, a list of [name, API, version, message, data]; `commands`, lists of words; and
+`runs`, commands that are run. Prints JSON: `unknown`, fields and values that gcloud's classes lack; `refused`, commands
+that its parser refuses; `printed`, exit code, standard output and standard error of each run. All in one process,
+because each process of gcloud takes a second.
 """
 
 from __future__ import annotations
