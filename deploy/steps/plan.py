@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import RefusalError, gcloud
+from .gcloud import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,27 +21,6 @@ if TYPE_CHECKING:
 
 # No value that a plan reads can hold this: names, addresses, roles and members.
 _SEPARATOR = "|"
-
-
-@dataclass(frozen=True)
-class Value:
-    """A value that an earlier step read, as an argument or as a part of one.
-
-    Attributes:
-        name: the variable.
-        before: text in front of it, such as ``--push-endpoint=``.
-    """
-
-    name: str
-    before: str = ""
-
-    def text(self, values: Mapping[str, str]) -> str:
-        """Return the argument with the value in it."""
-        return self.before + values[self.name]
-
-    def shell(self) -> str:
-        """Return the argument as a word of a shell command."""
-        return (shlex.quote(self.before) if self.before else "") + f'"${self.name}"'
 
 
 @dataclass(frozen=True)
@@ -90,9 +70,9 @@ class Matches:
         return f'case "${self.name}" in {pattern}) {yes} ;; *) {no} ;; esac'
 
 
-def has_line(name: str, line: str) -> Matches:
-    """Return the condition that one line of a value of several lines is this one."""
-    return Matches(name, f"*\n{line}\n*")
+def lacks_line(name: str, line: str) -> Matches:
+    """Return the condition that no line of a value of several lines is this one."""
+    return Matches(name, f"*\n{line}\n*", negated=True)
 
 
 @dataclass(frozen=True)
@@ -316,11 +296,15 @@ _BEGIN = """\
 # Printed by {name} --dry-run. It stops at the first failure; running it again goes on.
 set -eu
 scratch=$(mktemp -d)
-at='nothing was changed'
+finished=
+unfinished=
 report() {{
   code=$?
   rm -rf "$scratch"
-  [ "$code" -eq 0 ] || printf '%s\\n' "{name}: stopped; $at" 'to go on, run this script again' >&2
+  [ "$code" -ne 0 ] || return 0
+  if [ -n "$finished" ]; then printf 'done:%s\\n' "$finished" >&2; else echo 'nothing was changed' >&2; fi
+  [ -z "$unfinished" ] || printf 'not done:\\n  %s\\n' "$unfinished" >&2
+  echo '{name}: stopped; to go on, run this script again' >&2
 }}
 trap report EXIT
 # optional COMMAND: its output, or nothing where the thing does not exist
@@ -338,15 +322,17 @@ refuse() {{
 """
 
 
-def script(steps: Sequence[Step], name: str) -> str:
+def script(steps: Sequence[Step], name: str, refusals: Sequence[str] = ()) -> str:
     """Return the plan as a POSIX shell script.
 
     Args:
         steps: the plan.
         name: the script that prints it, such as ``deploy/deploy``.
+        refusals: reasons not to run it that are known already: the script shows them and stops at once.
     """
     begin = _BEGIN.format(name=name, not_found=shlex.quote(gcloud.NOT_FOUND))
-    return begin + "\n".join(_script(step) for step in steps)
+    stop = "".join(f"refuse {shlex.quote(refusal)}\n" for refusal in refusals)
+    return begin + (f"{stop}exit 1\n\n" if stop else "") + "\n".join(_script(step) for step in steps)
 
 
 def _script(step: Step) -> str:
@@ -360,8 +346,11 @@ def _script(step: Step) -> str:
             return f'refused=\n{refusals}[ -z "$refused" ] || exit 1\n'
         case Run():
             hint = f"; {step.hint}" if step.hint else ""
-            at = shlex.quote(f"not done: {step.does}{hint}")
-            return f"at={at}\n{gcloud.show(step.arguments)}\n"
+            return (
+                f"unfinished={shlex.quote(step.does + hint)}\n"
+                f"{gcloud.show(step.arguments)}\n"
+                f'finished="$finished\n  "{shlex.quote(step.does)}\nunfinished=\n'
+            )
         case When():
             otherwise = f"else\n{_indented(step.otherwise)}" if step.otherwise else ""
             return f"if {step.condition.shell()}; then\n{_indented(step.steps)}{otherwise}fi\n"
