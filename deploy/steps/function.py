@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, ROOT, RefusalError, bundle, gcloud, invokers, plan, relative, subscription
+from . import CONTRACT, ROOT, RefusalError, bundle, gcloud, invokers, plan, subscription
 from .arguments import existing_file, folder_to_read
 from .plan import Check, Empty, Older, Read, Refusal, Run, Step, When, present
+from .runtime import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-# google-24, the newest builder, offers 3.13 and 3.14; every dependency has wheels for 3.13.
-RUNTIME = "python313"
 
 # Direct VPC egress for functions became generally available with this version of gcloud.
 # https://docs.cloud.google.com/functions/docs/running/direct-vpc
@@ -353,7 +351,7 @@ def main(arguments: Sequence[str]) -> None:
         for refusal in refusals:
             sys.stderr.write(f"{name}: without --dry-run this stops here: {refusal}\n")
         package = shlex.join([str(ROOT / "deploy" / "package"), "--check", f"--output={source}"])
-        again = plan.Script("")
+        again = plan.Script(f"{package} >/dev/null\n")
         sys.stdout.write(plan.script([again, *wanted], name, refusals))
         return
     if refusals:
@@ -369,11 +367,7 @@ def _refusals(values: Mapping[str, str], source: Path) -> list[str]:
             f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in "
             f"{', '.join(placeholders)}; write your own"
         )
-    if not source.is_dir():
-        found.append(f"there is no package in {relative(source)}; run deploy/package")
-    elif changed := bundle.changes_since_packaged(source):
-        found.append(f"the package is older than {', '.join(changed)}; run deploy/package")
-    return found
+    return [*found, *bundle.problems(source)]
 
 
 def _parser() -> argparse.ArgumentParser:
