@@ -112,10 +112,11 @@ def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
 def environment_yaml(variables: Mapping[str, str]) -> str:
     """Return the variables as the YAML that ``--env-vars-file`` reads.
 
-    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings.
+    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings; a bare name such
+    as ON would not be one.
     """
     return "".join(
-        f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(variables.items())
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(variables.items())
     )
 
 

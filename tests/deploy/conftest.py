@@ -12,7 +12,16 @@ import pytest
 # So that tests can import deploy.steps and each other's harness, which no distribution installs.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.deploy.harness import CONTRACT, FAKE_GCLOUD, ROOT, SUBSCRIPTION, TRIGGER, Contract, Gcloud, Script
+from tests.deploy.harness import (
+    CONTRACT,
+    FAKE_GCLOUD,
+    OF_EVENTARC,
+    ROOT,
+    TRIGGER_ACCOUNT,
+    Contract,
+    Gcloud,
+    Script,
+)
 
 
 @pytest.fixture
@@ -25,8 +34,11 @@ def gcloud(tmp_path: Path) -> Gcloud:
     (folder / "answers.json").write_text("{}")
     fake = Gcloud(folder)
     fake.answers("version", "560.0.0")
-    fake.answers("functions describe", TRIGGER)
-    fake.answers("eventarc triggers describe", SUBSCRIPTION)
+    fake.has_function()
+    fake.has_subscription()
+    fake.allows(TRIGGER_ACCOUNT)
+    fake.answers("run services describe", "")
+    fake.answers("eventarc triggers describe", OF_EVENTARC)
     fake.answers("pubsub topics list-subscriptions", "projects/acme-mesh/subscriptions/reader")
     return fake
 
