@@ -112,11 +112,12 @@ def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
 def environment_yaml(variables: Mapping[str, str]) -> str:
     """Return the variables as the YAML that ``--env-vars-file`` reads.
 
-    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings; a bare name such
-    as ON would not be one.
+    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings, and a
+    bare name such as ON would not be one.
     """
     return "".join(
-        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(variables.items())
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in sorted(variables.items())
     )
 
 
@@ -351,7 +352,9 @@ def main(arguments: Sequence[str]) -> None:
     if options.dry_run:
         for refusal in refusals:
             sys.stderr.write(f"{name}: without --dry-run this stops here: {refusal}\n")
-        package = shlex.join([str(ROOT / "deploy" / "package"), "--check", f"--output={source}"])
+        package = shlex.join(
+            [str(ROOT / "deploy" / "package"), "--check", "--no-index", f"--output={source}"]
+        )
         again = plan.Script(f"{package} >/dev/null\n")
         sys.stdout.write(plan.script([again, *wanted], name, refusals))
         return

@@ -28,11 +28,12 @@ _SECRET_TEXT = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\"private_key\"\
 _PINNED = re.compile(r"([A-Za-z0-9_.-]+)(\[[A-Za-z0-9_.,-]+\])?==[^\s;]+|\./([\w.-]+\.whl)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 
-WHAT = (
-    "every file is as it was made, no source has changed since; every requirement is pinned and has hashes, and the "
-    "SDK's wheel is the one that is named; each requirement has a wheel for the runtime's Python and platform; the "
-    "sizes are within Cloud Functions' limits; nothing of the lab or the tests, and no file that looks like a secret"
+OFFLINE = (
+    "every file is as it was made, and no source has changed since; every requirement is pinned and has hashes, and "
+    "the SDK's wheel is the one that is named; the sizes are within Cloud Functions' limits; nothing of the lab or the "
+    "tests, and no file that looks like a secret"
 )
+WITH_INDEX = "each requirement has a wheel for the runtime's Python and platform"
 
 
 def problems(folder: Path, files: Sequence[Path]) -> list[str]:

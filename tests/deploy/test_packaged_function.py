@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import certifi
 import httpx
 
-from deploy.steps import function
+from deploy.steps.runtime import PLATFORM, PYTHON
 from tests.deploy.alone import STARTED_WITHIN_S, environment, framework, free_port, served
 from tests.deploy.harness import ROOT
 
