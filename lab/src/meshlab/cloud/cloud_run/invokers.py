@@ -13,7 +13,7 @@ from meshlab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["invoker_emails"]
+__all__ = ["invoker_emails", "split_members"]
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+")
 _BY_EMAIL = ("serviceAccount", "user")
@@ -36,14 +36,20 @@ def invoker_emails(members: Iterable[str]) -> tuple[str, ...]:
     Raises:
         LabError: The front door cannot check some of them; it lists all of these.
     """
-    found, problems = [], []
+    emails, problems = split_members(members)
+    if problems:
+        raise LabError(f"roles/run.invoker: {' '.join(problems)} Use serviceAccount:EMAIL.")
+    return emails
+
+
+def split_members(members: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the e-mail addresses of the members that can be checked, and a sentence for each other member."""
+    emails, problems = [], []
     for member in dict.fromkeys(members):
         kind, _, value = member.partition(":")
         if kind in _BY_EMAIL and _EMAIL.fullmatch(value):
-            found.append(value)
+            emails.append(value)
         else:
             reason = _WHY_NOT.get(kind, "it is no member that IAM knows")
             problems.append(f"{member!r} cannot be checked here: {reason}.")
-    if problems:
-        raise LabError(f"roles/run.invoker: {' '.join(problems)} Use serviceAccount:EMAIL.")
-    return tuple(found)
+    return tuple(emails), tuple(problems)
