@@ -17,7 +17,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from meshlab.cloud import serving
-from meshlab.cloud.cloud_run.front_door import SIGNATURE_REMOVED
+from meshlab.cloud.cloud_run.front_door import (
+    SIGNATURE_REMOVED,
+    FrontDoor,
+    Places,
+    front_door_config,
+)
 from meshlab.cloud.cloud_run.invokers import invoker_emails
 from meshlab.cloud.cloud_run.running import RunningFrontDoor
 from meshlab.cloud.identity import ISSUER, IdentityKey
@@ -28,6 +33,7 @@ from meshlab.processes.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -444,7 +450,8 @@ def test_the_pages_repeat_a_plain_path_and_nothing_that_a_browser_would_read(cal
 
 
 def test_the_log_says_why_and_holds_no_token(caller: Caller) -> None:
-    caller.send(bearer(caller.token(aud="another")))
+    caller.send(bearer(by_another_key(caller)))
+    caller.send([], path=f"/?access_token={caller.token()}")
     log = "\n".join(caller.door.access_log())
     assert "jwt_authn_access_denied" in log
     assert "eyJ" not in log
@@ -466,3 +473,13 @@ def test_members_that_cannot_be_checked_are_all_named() -> None:
         invoker_emails(members)
     assert all(repr(member) in str(caught.value) for member in members[:-1])
     assert repr(members[-1]) not in str(caught.value)
+
+
+def test_without_any_invoker_nothing_gets_in(tmp_path: Path) -> None:
+    address = Address("127.0.0.1", 1)
+    places = Places(address, address, address, (tmp_path, tmp_path))
+    config = front_door_config(FrontDoor("https://a.example", (), ISSUER, "{}"), places)
+    (listener,) = config["staticResources"]["listeners"]
+    manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
+    last = [found for found in manager["httpFilters"] if found["name"].endswith("rbac")][-1]
+    assert last["typedConfig"]["rules"] == {"action": "ALLOW", "policies": {}}

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -49,6 +50,14 @@ class _Mesh(StrEnum):
     EGRESS = "egress"
     LAMBDA_BRIDGE = "lambda-bridge"
     LOOKUP_ACCESS = "lookup-access"
+
+
+class _Pod(StrEnum):
+    """A pod outside the mesh, as `meshlab.lab.lookup_access` names it."""
+
+    INVOKER = "invoker"
+    STRANGER = "stranger"
+    UNLINKED = "unlinked"
 
 
 def demo(
@@ -207,6 +216,14 @@ def run(
     command: Annotated[
         list[str], typer.Argument(help="The command and its arguments, after --.", show_default=False)
     ],
+    pod: Annotated[
+        _Pod | None,
+        typer.Option(
+            help="Run it as in a GKE pod of another project: invoker may call the function at LOOKUP_URL, stranger may"
+            " not, unlinked has no Google service account.",
+            show_default=False,
+        ),
+    ] = None,
     project: _ProjectOption = None,
     overlay: _OverlayOption = DEFAULT_OVERLAY,
 ) -> None:
@@ -215,9 +232,17 @@ def run(
         found = Project.find(root=project, overlay=overlay)
         from meshlab.lab.stack import Lab
 
-        with Lab(found) as lab:
+        with ExitStack() as ends:
+            lab = ends.enter_context(Lab(found))
+            environment = {**os.environ, **lab.environment}
+            if pod:
+                from meshlab.lab.lookup_access import LookupAccess
+
+                access = ends.enter_context(LookupAccess(found, lab))
+                access.wait_ready()
+                environment = access.environment(pod)
             try:
-                done = subprocess.run(command, env={**os.environ, **lab.environment}, check=False)  # noqa: S603
+                done = subprocess.run(command, env=environment, check=False)  # noqa: S603
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 raise LabError(f"cannot run {command[0]}: {reason}") from error

@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 
     from meshlab.lab.project import Project
 
-__all__ = ["Outcome", "access_table", "call_all", "run_lookup_access", "show_access"]
+__all__ = ["HTTPX_PROGRAM", "Outcome", "access_table", "call_all", "run_lookup_access", "show_access"]
 
 _KEY = "u-1001"
 _TIMEOUT_S = 30.0
 _AT_ONCE = 4
 _NO_TOKEN = 4  # exit code of `meshpass` where no token can be had
-# The program of docs/call-a-function.md.
-_HTTPX = """
-import sys
+HTTPX_PROGRAM = """
+import os
+
 import httpx
 import meshpass
 
-url = sys.argv[1]
-answer = httpx.get(f"{url}/lookup/u-1001", auth=meshpass.GoogleIDToken(url))
-print(answer.status_code, answer.text)
+url = os.environ["LOOKUP_URL"]
+response = httpx.get(f"{url}/lookup/u-1001", auth=meshpass.GoogleIDToken(url))
+print(response.status_code, response.text)
 """
+"""The program of docs/call-a-function.md."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ def _meshpass(pod: str) -> Callable[[LookupAccess], str]:
 
 
 def _httpx(access: LookupAccess) -> str:
-    code, out = _run([sys.executable, "-c", _HTTPX, access.url], access, INVOKER)
+    code, out = _run([sys.executable, "-c", HTTPX_PROGRAM], access, INVOKER)
     status, _, body = out.partition(" ")
     return _outcome(int(status), body) if code == 0 and status.isdigit() else f"exit code {code}"
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from meshlab.lab.stack import Lab
     from meshlab.processes.supervisor import Child
 
-__all__ = ["INVOKER", "STRANGER", "UNLINKED", "LookupAccess"]
+__all__ = ["INVOKER", "PODS", "STRANGER", "UNLINKED", "LookupAccess"]
 
-INVOKER, STRANGER, UNLINKED = "invoker", "stranger", "unlinked"
+PODS = INVOKER, STRANGER, UNLINKED = "invoker", "stranger", "unlinked"
 """The pods: one whose Google service account may call the function, one whose account may not, one without account."""
 
 _STRANGER = "stranger@another-project.iam.gserviceaccount.com"
@@ -120,18 +120,23 @@ class LookupAccess:
         return self._metadata[pod]
 
     def environment(self, pod: str) -> dict[str, str]:
-        """Return the environment of a program in a pod; it trusts the front door's certificate."""
+        """Return the environment of a program in a pod: `LOOKUP_URL` names the function.
+
+        The program trusts the front door's certificate. It knows nothing of the mesh, for it is elsewhere.
+        """
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
         return kept | {
             "CLOUDSDK_CONFIG": str(self._supervisor.directory / "gcloud"),
             "GCE_METADATA_HOST": self._metadata[pod],
             "GCE_METADATA_IP": self._metadata[pod],
+            "LOOKUP_URL": self.url,
             **dict.fromkeys(_CA_FILES, str(self._door.ca_file)),
         }
 
-    def access_log(self) -> list[str]:
-        """Return the front door's access log so far."""
-        return self._door.access_log()
+    @property
+    def directory(self) -> Path:
+        """The private directory of this run with its logs; deleted at the end."""
+        return self._supervisor.directory
 
     def _start(self) -> None:
         """Start everything without waiting, so that it starts while the lab does something else."""
