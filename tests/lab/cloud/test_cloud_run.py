@@ -173,6 +173,12 @@ def test_another_header_is_checked_and_the_applications_own_passes_untouched(cal
     assert reply.passed_on("x-serverless-authorization") == [without]
 
 
+@pytest.mark.parametrize("path", ["/a/../lookup/u-1?", "//lookup/u-1?", "/lookup/a%2Fb?", "/lookup/%2e%2e?"])
+def test_the_container_gets_the_path_as_it_was_sent(caller: Caller, path: str) -> None:
+    assert caller.send(bearer(caller.token()), path=path).status == 200
+    assert caller.last_target == path
+
+
 @pytest.mark.parametrize("audience", ["{url}", "{url}/", CUSTOM])
 def test_the_services_own_url_and_its_custom_audiences_count(caller: Caller, audience: str) -> None:
     assert caller.send(bearer(caller.token(aud=audience.format(url=caller.door.url)))).status == 200
@@ -359,8 +365,23 @@ def test_a_header_that_no_server_takes_does_not_reach_the_container(caller: Call
 @pytest.mark.parametrize("header", [bearer, serverless], ids=["authorization", "serverless"])
 def test_two_headers_of_one_name_are_ambiguous(caller: Caller, header: Callable[[str], Headers]) -> None:
     good, bad = caller.token(), caller.token(aud="another")
-    for first, second in ((good, good), (good, bad), (bad, good)):
+    rewritten = f"a.b.{SIGNATURE_REMOVED}"
+    for first, second in ((good, good), (good, bad), (bad, good), (good, rewritten), (rewritten, good)):
         refused(caller.send([*header(first), *header(second)]), 401)
+
+
+@pytest.mark.parametrize("name", NO_TOKEN)
+def test_a_good_token_does_not_help_beside_a_serverless_header_that_is_none(
+    caller: Caller, name: str
+) -> None:
+    good = caller.token()
+    reply = caller.send([*bearer(good), ("X-Serverless-Authorization", NO_TOKEN[name].format(token=good))])
+    refused(reply, 401)
+
+
+def test_a_good_token_does_not_help_beside_two_serverless_headers(caller: Caller) -> None:
+    good = caller.token()
+    refused(caller.send([*bearer(good), *serverless(good), *serverless(good)]), 401)
 
 
 @pytest.mark.parametrize("path", ["/lookup/u-1?access_token={token}", "/lookup/u-1?id_token={token}"])

@@ -167,7 +167,7 @@ def _has_one_token() -> Json:
     """Return the condition that the header that counts holds one token.
 
     It looks at the header without the signature, in which several headers of one name are joined by commas. A condition
-    on the header itself is true if it is true of each of them, and jwt_authn then verifies the first.
+    on the header itself is true if it is true of each of them, and two tokens would pass.
     """
     alone = _all_rules([{"notRule": _header(_SERVERLESS)}, _unsigned(_AUTHORIZATION)])
     return _any_rule([_unsigned(_SERVERLESS), alone])
@@ -252,7 +252,7 @@ def _jwt_authn(door: FrontDoor) -> Json:
             "fromHeaders": [{"name": header, "valuePrefix": " "}],
             "forward": True,
             "payloadInMetadata": _PAYLOAD,
-            "requireExpiration": True,
+            # From now on; a token without `exp` is refused, too.
             "maxLifetime": f"{_LIFETIME_S + _SKEW_S}s",
         }
 
