@@ -134,7 +134,7 @@ def demo(
     Your own events, as rows of your own table:
       meshlab demo --pipeline pipeline.toml --table table.json --events events.jsonl --profiles profiles.json
 
-    Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
+    Exit code 0 only if no event was lost or doubled and every policy test and call met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), lab_extra("demo"):
         found = Project.find(root=project, overlay=overlay)

@@ -53,7 +53,8 @@ def run_demo(
         verbose: Whether to show every policy test, and not only those that failed.
 
     Returns:
-        Whether every event ended in exactly one place and every policy test had its expected outcome.
+        Whether every event ended in exactly one place, and every policy test and every call of the private function had
+        its expected outcome.
 
     Raises:
         LabError: A part did not start, or what the user named cannot be used.
@@ -72,8 +73,10 @@ def run_demo(
         for sentence in lab.mesh.not_enforced:
             where = sentence.replace(copied, "") if copied else sentence
             console.print(f"only a cluster enforces: {where}", style="dim", highlight=False)
-        # It starts while the events are under way. A pipeline of the user may have no lookup that it could serve.
-        access = ends.enter_context(LookupAccess(project, lab)) if own is None else None
+        # It starts while the events are under way. A user's own events are shown alone: their pipeline may have no
+        # lookup that the function could serve.
+        shipped_alone = own is None and events_file is None
+        access = ends.enter_context(LookupAccess(project, lab)) if shipped_alone else None
         ledger, log = _send_events(lab, events, attributes or {}, console)
         complaints = list(ledger.complaints)
         if ledger.lost and log.problems:
