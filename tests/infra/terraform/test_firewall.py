@@ -5,7 +5,9 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from meshgen.networks.environment import read_teams
 
+from tests.infra.terraform.conftest import ROOT
 from tests.infra.terraform.example import APPLICATIONS, GATEWAYS, contract, network
 from tests.infra.terraform.firewall import Connection, rules_of, verdict
 
@@ -241,3 +243,10 @@ def test_classic_rules_come_after_the_policy() -> None:
     assert network().all("google_compute_firewall") == {}, (
         "a classic rule would be no part of what is evaluated here"
     )
+
+
+def test_the_egress_gateway_reaches_the_ports_of_the_teams_hosts(rules: list[dict[str, Any]]) -> None:
+    ports = {port for team in read_teams(ROOT) for port in team.ports}
+    assert ports
+    for port in ports:
+        assert verdict(rules, out(GATEWAYS, NODE, INTERNET, port)).rule == "gateway-to-internet", port

@@ -1,4 +1,4 @@
-"""The modules below infra/terraform: accepted by terraform, tested, described, and evaluated as terraform plans them."""
+"""Modules of infra/terraform: accepted by terraform, tested, described, evaluated as terraform plans them."""
 
 import re
 from collections.abc import Iterator
@@ -89,13 +89,10 @@ def differences(mine: object, theirs: object, where: str) -> list[str]:
 def runs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and the variables of each run that must plan."""
     body = hcl2.parses(path.read_text()).body
-    given = [variables(block.body) for block in blocks(body, "variables")]
+    shared = [variables(block.body) for block in blocks(body, "variables")]
     for run in blocks(body, "run"):
-        values = {
-            key: value
-            for one in [*given, *map(variables, bodies(run.body, "variables"))]
-            for key, value in one.items()
-        }
+        own = [variables(block.body) for block in blocks(run.body, "variables")]
+        values = {key: value for one in [*shared, *own] for key, value in one.items()}
         names = {
             str(one.identifier.token.value) for one in run.body.children if isinstance(one, AttributeRule)
         }
@@ -105,10 +102,6 @@ def runs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def blocks(body: BodyRule, kind: str) -> list[BlockRule]:
     return [one for one in body.children if isinstance(one, BlockRule) and one.labels[0].serialize() == kind]
-
-
-def bodies(body: BodyRule, kind: str) -> list[BodyRule]:
-    return [block.body for block in blocks(body, kind)]
 
 
 class Nothing:
