@@ -7,17 +7,17 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-import meshcontract
 import pytest
 
 from deploy.steps import ROOT, RefusalError
 from deploy.steps.cloud import questions, readers, recordings
-from deploy.steps.cloud.answers import Answer, Outcome, Question, answer_of, one_line, outcome_of
+from deploy.steps.cloud.answers import Outcome, Question, answer_of, one_line, outcome_of
 from deploy.steps.cloud.names import checked_name
 from deploy.steps.cloud.patches import patched
 from deploy.steps.cloud.scrub import HIDDEN, Scrubber
 from deploy.steps.function import ENRICH, LOOKUP
 from deploy.steps.verify import cli
+from deploy.steps.verify.checks.alerts import holds
 from deploy.steps.verify.report import wants_color
 from tests.deploy import verified
 
@@ -331,9 +331,17 @@ def test_the_text_has_the_command_that_mends() -> None:
     assert "1 finding: 1 unsafe" in out
 
 
-def test_the_contract_of_the_base_is_the_one_of_the_repository() -> None:
-    """If this fails: .venv/bin/python -m tests.deploy.recorded.make"""
-    ours = meshcontract.parse(ROOT / "infra" / "contract.env")[0]
-    recorded = meshcontract.parse(verified.BASE / "contract.env")[0]
-    assert {k: v.replace("example-project", "acme-mesh") for k, v in ours.items()} == recorded
-    assert Answer(Outcome.OK).ok
+def test_an_alert_policy_may_have_more_than_was_written_and_not_less() -> None:
+    written = {"conditions": [{"duration": "0s", "thresholdValue": 0, "trigger": {"count": 1}}]}
+    back = {"conditions": [{"name": "n", "duration": "0s", "trigger": {"count": 1}, "comparison": "X"}]}
+    assert holds(back, written)
+    assert holds({"conditions": [{**back["conditions"][0], "thresholdValue": 0.0}]}, written)
+    for wrong in (
+        {},
+        {"conditions": []},
+        {"conditions": [{**back["conditions"][0], "thresholdValue": 5}]},
+        {"conditions": [{**back["conditions"][0], "duration": "60s"}]},
+        {"conditions": [*back["conditions"], *back["conditions"]]},
+        {"conditions": {}},
+    ):
+        assert not holds(wrong, written), wrong

@@ -397,6 +397,10 @@ def alert(index: int, path: Path, values: dict[str, str]) -> dict[str, Any]:
     """One alert policy as Cloud Monitoring gives it back."""
     written = json.loads(alerts.rendered(path.read_text(), values))
     name = f"projects/{PROJECT}/alertPolicies/77000000000000000{index:02}"
+    for condition in written["conditions"]:
+        # The API leaves a number out that is 0.
+        if condition.get("conditionThreshold", {}).get("thresholdValue") == 0:
+            del condition["conditionThreshold"]["thresholdValue"]
     conditions = [
         {**condition, "name": f"{name}/conditions/88000000000000000{index:02}"}
         for condition in written["conditions"]

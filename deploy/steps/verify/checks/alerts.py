@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from ..deployment import Deployment
     from ..findings import Finding
 
-_ASSIGNED = frozenset({"name"})
-"""Members of a condition that Cloud Monitoring sets itself."""
-
 
 def check(deployment: Deployment) -> Iterator[Finding]:
     """Yield findings about each policy that the folder has."""
@@ -51,7 +48,7 @@ def _policy(deployment: Deployment, source: Path, wanted: Any) -> Iterator[Findi
         yield finding(
             "alert-disabled", subject, "disabled", "enabled", *([(*update, "--enabled")] if known else [])
         )
-    if _conditions(policy) != _conditions(wanted):
+    if not holds(fields.value(policy, "conditions"), fields.value(wanted, "conditions")):
         file = f"--policy-from-file=build/alerts/{source.name}"
         commands = [("deploy/write-alerts",), (*update, file)] if known else []
         yield finding("alert-differs", subject, "other conditions", f"as in {relative(source)}", *commands)
@@ -60,13 +57,19 @@ def _policy(deployment: Deployment, source: Path, wanted: Any) -> Iterator[Findi
         yield finding("alert-silent", subject, "no notification channel", "at least one", *commands)
 
 
-def _conditions(policy: Any) -> list[Any]:  # noqa: ANN401 - JSON
-    return [_wanted(item) for item in fields.items(policy, "conditions")]
+def holds(found: Any, wanted: Any) -> bool:  # noqa: ANN401 - JSON
+    """Return whether what an API gives back has all that was written.
 
-
-def _wanted(data: Any) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(data, dict):
-        return {key: _wanted(value) for key, value in data.items() if key not in _ASSIGNED}
-    if isinstance(data, list):
-        return [_wanted(item) for item in data]
-    return data
+    It may have more: names that it assigns, defaults. It leaves out a number that is 0 and a text that is empty.
+    Source: https://protobuf.dev/programming-guides/json/#field-presence
+    """
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(holds(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        pairs = isinstance(found, list) and len(found) == len(wanted)
+        return pairs and all(holds(one, other) for one, other in zip(found, wanted, strict=True))
+    if found is None:
+        return not wanted
+    if isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
+        return fields.text(found) in {str(wanted), str(float(wanted))}
+    return bool(found == wanted)
