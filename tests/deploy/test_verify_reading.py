@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -336,12 +336,13 @@ def test_an_alert_policy_may_have_more_than_was_written_and_not_less() -> None:
     back = {"conditions": [{"name": "n", "duration": "0s", "trigger": {"count": 1}, "comparison": "X"}]}
     assert holds(back, written)
     assert holds({"conditions": [{**back["conditions"][0], "thresholdValue": 0.0}]}, written)
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {},
         {"conditions": []},
         {"conditions": [{**back["conditions"][0], "thresholdValue": 5}]},
         {"conditions": [{**back["conditions"][0], "duration": "60s"}]},
         {"conditions": [*back["conditions"], *back["conditions"]]},
         {"conditions": {}},
-    ):
+    ]
+    for wrong in wrongs:
         assert not holds(wrong, written), wrong
