@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meshlab.env_file import read_env_file
+from meshlab.yaml_reader import LocatedDict
 
 from meshgen.contract import REFERENCE, misplaced
 from meshgen.ingress.agreement import problems_between
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["overlays", "read_ingress"]
+__all__ = ["CALLERS_FILE", "overlays", "read_ingress", "read_overlay_ingress"]
+
+CALLERS_FILE = "callers.yaml"
+"""The file of an overlay that says what differs there from the callers of all overlays."""
 
 _CALLERS = "infra/mesh/callers"
 _SERVICES = "infra/mesh/services"
@@ -54,10 +59,77 @@ def read_ingress(root: Path) -> Ingress:
     for descriptions, schema in zip(found, ("caller", "service"), strict=True):
         problems += _wrong_values(descriptions, root / _SCHEMAS / f"{schema}.schema.json", contract)
     problems += problems_between(ingress, contract)
-    problems += _missing_keys(ingress, overlays(root))
+    shared = [overlay for overlay in overlays(root) if not (overlay / CALLERS_FILE).exists()]
+    problems += _missing_keys(ingress, shared)
     if problems:
         raise DescriptionError(sorted(set(problems)))
     return ingress
+
+
+def read_overlay_ingress(root: Path, overlay: Path, shared: Ingress) -> Ingress:
+    """Read the callers and services of an overlay that has callers of its own.
+
+    Args:
+        root: The project's top directory.
+        overlay: The overlay's directory.
+        shared: The callers and services of all other overlays.
+
+    Raises:
+        DescriptionError: With the problems of the overlay's file, and of what follows from it.
+    """
+    schemas = root / _SCHEMAS
+    (own,) = read_descriptions([overlay / CALLERS_FILE], schemas / "overlay-callers.schema.json")
+    known = {caller.name: caller.source.value for caller in shared.callers}
+    merged = {name: _merged(own, known.get(name, {}), "callers", name) for name in own.value["callers"]}
+    validator = validator_of(schemas / "caller.schema.json")
+    problems = [
+        own.problem(f"callers.{name}: {error.message}.", "callers", name, *error.absolute_path)
+        for name, source in merged.items()
+        for error in validator.iter_errors(source.value)
+    ]
+    named = {service.name for service in shared.services}
+    problems += [
+        own.problem(f"there is no service {name}; known are {', '.join(sorted(named))}.", "services", name)
+        for name in own.value.get("services", {})
+        if name not in named
+    ]
+    if problems:
+        raise DescriptionError(sorted(set(problems)))
+    callers = {caller.name: caller for caller in shared.callers}
+    callers |= {name: _caller(source, name) for name, source in merged.items()}
+    ingress = Ingress(
+        tuple(callers[name] for name in sorted(callers)),
+        tuple(_with_callers(service, own) for service in shared.services),
+    )
+    contract = read_env_file(root / "infra/contract.env")
+    problems = [problem for one in merged.values() for problem in _unknown_keys(one, contract)]
+    problems += _wrong_values(merged.values(), schemas / "caller.schema.json", contract)
+    problems += problems_between(ingress, contract)
+    problems += _missing_keys(ingress, [overlay])
+    if problems:
+        raise DescriptionError(sorted(set(problems)))
+    return ingress
+
+
+def _merged(own: Description, known: Mapping[str, Any], *place: str) -> Description:
+    """Return one caller's fields, those of the overlay in front; a line is that of the overlay's file."""
+    value, here = own.value, own.line(*place)
+    for key in place:
+        value = value[key]
+    merged = LocatedDict({**known, **value})
+    merged.lines = {name: own.line(*place, name) if name in value else here for name in merged}
+    merged.duplicates = {}
+    return Description(own.file, merged)
+
+
+def _with_callers(service: Service, own: Description) -> Service:
+    names = own.value.get("services", {}).get(service.name)
+    if names is None:
+        return service
+    value = LocatedDict({**service.source.value, "callers": names})
+    value.lines = dict.fromkeys(value, own.line("services", service.name))
+    value.duplicates = {}
+    return replace(service, source=Description(own.file, value), callers=tuple(names))
 
 
 def _strange_services(directory: Path) -> Iterator[str]:
@@ -76,10 +148,10 @@ def overlays(root: Path) -> list[Path]:
     return sorted(path.parent for path in (root / _OVERLAYS).glob("*/keys"))
 
 
-def _caller(source: Description) -> Caller:
+def _caller(source: Description, name: str = "") -> Caller:
     value = source.value
     return Caller(
-        name=source.file.stem,
+        name=name or source.file.stem,
         source=source,
         issuer=value["issuer"],
         subject=value["subject"],
