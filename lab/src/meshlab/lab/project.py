@@ -73,7 +73,8 @@ class Project:
     @property
     def policy_tests(self) -> Path:
         """The policy tests of the overlay's mesh; those of other meshes need other manifests."""
-        return self.root / "infra/policy-tests/ingress"
+        own = self.root / "infra/policy-tests/overlays" / self.overlay.name
+        return own if own.is_dir() else self.root / "infra/policy-tests/ingress"
 
     def contract(self) -> Mapping[str, str]:
         """The values of `infra/contract.env`.

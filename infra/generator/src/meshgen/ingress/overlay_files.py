@@ -1,7 +1,7 @@
 """The component of an overlay that has callers of its own: what it changes, and the contract's values for all of it.
 
-Each object that differs from the one of all overlays is replaced as a whole, and each that the overlay does not have
-is deleted. So nothing of a caller is left that the overlay describes in another way.
+Each object that differs from the one of all overlays is replaced as a whole, so nothing of a caller is left that the
+overlay describes in another way. An overlay has every object of all overlays, since callers and services must agree.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ def overlay_component(
     before, after = _by_key(shared), _by_key(own)
     added = [one for key, one in after.items() if key not in before]
     changed = {key: one for key, one in after.items() if key in before and before[key] != one}
-    deleted = [one for key, one in before.items() if key not in after]
     patches: list[dict[str, Any]] = []
     for key, one in changed.items():
         _, namespace, name = key
@@ -52,12 +51,6 @@ def overlay_component(
         patches.append({"path": file, "target": {"kind": one["kind"], **one["metadata"]}})
         spec = [{"op": "replace", "path": "/spec", "value": one["spec"]}]
         yield objects_file(directory / file, source, [spec])
-    for one in deleted:
-        _, namespace, name = _key(one)
-        file = f"no-{namespace}-{name}.yaml"
-        patches.append({"path": file})
-        named = {name: one[name] for name in ("apiVersion", "kind", "metadata")}
-        yield objects_file(directory / file, source, [{"$patch": "delete", **named}])
     if added:
         yield objects_file(directory / _ADDED, source, added)
     yield objects_file(directory / _REPLACEMENTS, source, [list(replacements)])

@@ -79,19 +79,13 @@ def read_overlay_ingress(root: Path, overlay: Path, shared: Ingress) -> Ingress:
     """
     schemas = root / _SCHEMAS
     (own,) = read_descriptions([overlay / CALLERS_FILE], schemas / "overlay-callers.schema.json")
-    known = {caller.name: caller.source.value for caller in shared.callers}
-    merged = {name: _merged(own, known.get(name, {}), "callers", name) for name in own.value["callers"]}
+    merged = dict(_overlay_callers(own, shared))
+    problems = [*_unknown_names(own, shared, merged)]
     validator = validator_of(schemas / "caller.schema.json")
-    problems = [
-        own.problem(f"callers.{name}: {error.message}.", "callers", name, *error.absolute_path)
+    problems += [
+        source.problem(f"callers.{name}: {error.message}.", *error.absolute_path)
         for name, source in merged.items()
         for error in validator.iter_errors(source.value)
-    ]
-    named = {service.name for service in shared.services}
-    problems += [
-        own.problem(f"there is no service {name}; known are {', '.join(sorted(named))}.", "services", name)
-        for name in own.value.get("services", {})
-        if name not in named
     ]
     if problems:
         raise DescriptionError(sorted(set(problems)))
@@ -111,21 +105,44 @@ def read_overlay_ingress(root: Path, overlay: Path, shared: Ingress) -> Ingress:
     return ingress
 
 
-def _merged(own: Description, known: Mapping[str, Any], *place: str) -> Description:
-    """Return one caller's fields, those of the overlay in front; a line is that of the overlay's file."""
-    value, here = own.value, own.line(*place)
-    for key in place:
-        value = value[key]
-    merged = LocatedDict({**known, **value})
-    merged.lines = {name: own.line(*place, name) if name in value else here for name in merged}
-    merged.duplicates = {}
-    return Description(own.file, merged)
+def _overlay_callers(own: Description, shared: Ingress) -> Iterator[tuple[str, Description]]:
+    """Yield each caller that differs in an overlay, with its fields: the overlay's in front, the issuer's keys last."""
+    described, keys = own.value["callers"], own.value.get("keys", {})
+    known = {caller.name: caller.source.value for caller in shared.callers}
+    for name in sorted({*known, *described}):
+        fields = described.get(name, {})
+        value = {**known.get(name, {}), **fields}
+        issuer = str(value.get("issuer"))
+        if name not in described and issuer not in keys:
+            continue
+        merged = LocatedDict({**value, **({"keys": keys[issuer]} if issuer in keys else {})})
+        merged.lines = {
+            field: own.line("callers", name, field) if field in fields else own.line("callers", name)
+            for field in merged
+        }
+        if issuer in keys:
+            merged.lines = {**merged.lines, "keys": own.line("keys", issuer)}
+        merged.duplicates = {}
+        yield name, Description(own.file, merged)
+
+
+def _unknown_names(own: Description, shared: Ingress, merged: Mapping[str, Description]) -> Iterator[str]:
+    services = {service.name for service in shared.services}
+    for name in own.value.get("services", {}):
+        if name not in services:
+            known = ", ".join(sorted(services)) or "none"
+            yield own.problem(f"there is no service {name}; known are {known}.", "services", name)
+    issuers = {str(source.value.get("issuer")) for source in merged.values()}
+    for issuer in own.value.get("keys", {}):
+        if issuer not in issuers:
+            yield own.problem(f"no caller has the issuer {issuer}; remove its keys.", "keys", issuer)
 
 
 def _with_callers(service: Service, own: Description) -> Service:
-    names = own.value.get("services", {}).get(service.name)
-    if names is None:
+    further = own.value.get("services", {}).get(service.name)
+    if not further:
         return service
+    names = [*service.callers, *(name for name in further if name not in service.callers)]
     value = LocatedDict({**service.source.value, "callers": names})
     value.lines = dict.fromkeys(value, own.line("services", service.name))
     value.duplicates = {}
