@@ -83,7 +83,9 @@ def read_overlay_ingress(root: Path, overlay: Path, shared: Ingress) -> Ingress:
     problems = [*_unknown_names(own, shared, merged)]
     validator = validator_of(schemas / "caller.schema.json")
     problems += [
-        source.problem(f"callers.{name}: {error.message}.", *error.absolute_path)
+        (source.problem if error.absolute_path else own.problem)(
+            f"callers.{name}: {error.message}.", *(error.absolute_path or ("callers", name))
+        )
         for name, source in merged.items()
         for error in validator.iter_errors(source.value)
     ]
