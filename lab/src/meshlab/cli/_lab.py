@@ -48,6 +48,7 @@ class _Mesh(StrEnum):
     EVENTS = "events"
     EGRESS = "egress"
     LAMBDA_BRIDGE = "lambda-bridge"
+    LOOKUP_ACCESS = "lookup-access"
 
 
 def demo(
@@ -55,7 +56,7 @@ def demo(
         _Mesh,
         typer.Argument(
             help="events: events through the function into the mesh; egress: who gets out of it, step by step;"
-            " lambda-bridge: who reaches AWS Lambda."
+            " lambda-bridge: who reaches AWS Lambda; lookup-access: who may call the private function."
         ),
     ] = _Mesh.EVENTS,
     events: Annotated[
@@ -118,6 +119,7 @@ def demo(
       meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
       meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
+      meshlab demo lookup-access   the private function behind Cloud Run's check of callers: who calls it, and how
 
     \b
     Your own events, as rows of your own table:
@@ -146,6 +148,10 @@ def demo(
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
             good = run_lambda_bridge(found, show.console(), verbose=verbose)
+        elif mesh is _Mesh.LOOKUP_ACCESS:
+            from meshlab.demo.lookup_access import run_lookup_access
+
+            good = run_lookup_access(found, show.console())
         else:
             from meshlab.demo.own import Own
             from meshlab.demo.run import run_demo
