@@ -32,7 +32,7 @@ def policies(root: Path) -> dict[str, object]:
     ("old", "new", "says"),
     [
         ("subject: ${LOOKUP_SUBJECT}", "subject: '*'", ":13: callers.lookup: '*' does not match"),
-        ("    audience: ${JWT_AUDIENCE}\n", "", ":10: callers.lookup: 'audience' is a required property."),
+        ("    audience: ${JWT_AUDIENCE}\n", "", ":11: callers.lookup: 'audience' is a required property."),
         ("  user-profile: [lookup]", "  profiles: [lookup]", ":18: there is no service profiles"),
         ("  user-profile: [lookup]", "  user-profile: [search]", ":18: there is no caller search; known are"),
         ("  https://accounts.google.com: {", "  https://accounts.example: {", "no caller has the issuer"),
