@@ -6,6 +6,7 @@ Standard library only, Python 3.11 or newer: the scripts run before anything is 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = ROOT / "infra" / "contract.env"
+
+# The package that reads the contract is used from where it lies, because the scripts run before it is installed.
+sys.path.insert(0, str(ROOT / "infra" / "contract" / "src"))
 
 
 class RefusalError(Exception):
@@ -33,10 +38,16 @@ def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's python3, not the project's, may run this
         sys.stderr.write(f"{name}: needs Python 3.11 or newer, this is {sys.version.split()[0]}\n")
         return 1
+    from meshcontract import ContractError
+
     try:
         main(sys.argv[1:])
-    except RefusalError as refusal:
+    except (RefusalError, ContractError) as refusal:
         sys.stderr.write(f"{name}: {refusal}\n")
+        return 1
+    except BrokenPipeError:
+        # The reader of the output has ended, such as `head`. Python would report it once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 
