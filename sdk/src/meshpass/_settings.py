@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_problem
 from meshpass._errors import ConfigurationError
-from meshpass._tokens.key_sources import VERSION_NAME_FORM, KeyFile, SecretManagerKey, is_secret_version
-from meshpass._tokens.signed_jwt import SignedJWT
 from meshpass._values import type_problems
 
+# Imported where they are used: a caller with Google's identity has no key, and one with a key no identity.
 if TYPE_CHECKING:
     from meshpass._tokens.google.id_token import GoogleIDToken
+    from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
+    from meshpass._tokens.signed_jwt import SignedJWT
 
 _REQUIRED = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE")
 _OF_SIGNED_JWT = ("JWT_ISSUER", "JWT_SCOPE")
@@ -53,7 +54,7 @@ class Settings:
     audience: str
     scope: str
     subject: str | None
-    key: KeyFile | SecretManagerKey | None
+    key: "KeyFile | SecretManagerKey | None"
     mesh_auth: str = SIGNED_JWT
 
     @classmethod
@@ -91,6 +92,8 @@ class Settings:
             from meshpass._tokens.google.id_token import GoogleIDToken
 
             return GoogleIDToken(self.audience)
+        from meshpass._tokens.signed_jwt import SignedJWT
+
         return SignedJWT(self.issuer, self.audience, self.key, subject=self.subject, scope=self.scope)
 
 
@@ -136,7 +139,9 @@ def _has_old_name(environ: Mapping[str, str]) -> bool:
     return not environ.get("MESH_AUTH") and environ.get("IDENTITY") == _RENAMED
 
 
-def _key(environ: Mapping[str, str]) -> KeyFile | SecretManagerKey:
+def _key(environ: Mapping[str, str]) -> "KeyFile | SecretManagerKey":
+    from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
+
     file = environ.get("SIGNING_KEY_FILE")
     return KeyFile(Path(file)) if file else SecretManagerKey(environ["SIGNING_KEY_SECRET_ID"])
 
@@ -161,6 +166,8 @@ def _gateway_problems(url: str, host: str) -> list[str]:
 
 
 def _key_problems(environ: Mapping[str, str]) -> list[str]:
+    from meshpass._tokens.key_sources import VERSION_NAME_FORM, is_secret_version
+
     secret, file = environ.get("SIGNING_KEY_SECRET_ID"), environ.get("SIGNING_KEY_FILE")
     if not secret and not file:
         return [

@@ -42,6 +42,7 @@ _FOREIGN = (
     "CLOUDSDK_",
     "GKE_",
     "JWT_",
+    "MESH_AUTH",
     "SIGNING_KEY_",
     "HTTP_PROXY",
     "HTTPS_PROXY",
