@@ -145,6 +145,8 @@ def private_range(widest: int, narrowest: int, stands_for: str) -> Type:
     def check(value: str) -> str:
         from meshcontract.ranges import private_range_problem, too_narrow
 
+        if not re.fullmatch("[0-9.]+/[0-9]+", value):
+            return ""  # the pattern says it
         problem = private_range_problem(value, widest, stands_for) or too_narrow(value, narrowest)
         # What to name instead stands in the form.
         return problem.partition(";")[0].rstrip(".").replace(f"{value} ", "it ", 1)
@@ -157,7 +159,7 @@ def private_range(widest: int, narrowest: int, stands_for: str) -> Type:
         rf"{PRIVATE_START}(?:[.]{octet}){{2}}/(?:{lengths})",
         check=check,
         # `cidrsubnet` gives the range with its host bits cleared.
-        conditions=("cidrsubnet(VALUE, 0, 0) == VALUE",),
+        conditions=("try(cidrsubnet(VALUE, 0, 0) == VALUE, false)",),
     )
 
 
