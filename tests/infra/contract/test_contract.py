@@ -40,7 +40,7 @@ def test_every_missing_or_wrong_value_is_named_at_once_with_its_line(
             assert any(each.startswith(f"line {number}: {line.partition('=')[0]} is '") for each in found)
     assert "REGION is missing. Write a region, such as europe-west1." in found
     assert any(
-        each.startswith("JWT_ISSUER is missing; MESH_AUTH=signed-jwt needs it. Write ") for each in found
+        "JWT_ISSUER is empty, and a manifest would have nothing in its place" in each for each in found
     )
 
 

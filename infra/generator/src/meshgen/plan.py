@@ -1,4 +1,4 @@
-"""What is generated: one entry for each mesh, the contract component of all of them, and what follows from its table."""
+"""What is generated: one entry for each mesh, the contract component of all of them, and what follows from its keys."""
 
 from __future__ import annotations
 
