@@ -203,7 +203,7 @@ variable "function_egress_range" {
   }
 
   validation {
-    condition     = var.function_egress_range == "" || cidrsubnet(var.function_egress_range, 0, 0) == var.function_egress_range
+    condition     = var.function_egress_range == "" || try(cidrsubnet(var.function_egress_range, 0, 0) == var.function_egress_range, false)
     error_message = "FUNCTION_EGRESS_RANGE must be a range of private addresses. Write the range of the subnet that the functions' traffic leaves from, such as 10.8.0.0/26."
   }
 }
@@ -220,7 +220,7 @@ variable "node_range" {
   }
 
   validation {
-    condition     = cidrsubnet(var.node_range, 0, 0) == var.node_range
+    condition     = try(cidrsubnet(var.node_range, 0, 0) == var.node_range, false)
     error_message = "NODE_RANGE must be a range of private addresses. Write the range of the subnet of the cluster's nodes, such as 10.8.0.0/26."
   }
 }
@@ -237,7 +237,7 @@ variable "load_balancer_range" {
   }
 
   validation {
-    condition     = var.load_balancer_range == "" || cidrsubnet(var.load_balancer_range, 0, 0) == var.load_balancer_range
+    condition     = var.load_balancer_range == "" || try(cidrsubnet(var.load_balancer_range, 0, 0) == var.load_balancer_range, false)
     error_message = "LOAD_BALANCER_RANGE must be a range of private addresses. Write the range of the subnet of the gateway's address, such as 10.8.0.0/26."
   }
 }
@@ -254,7 +254,7 @@ variable "pod_range" {
   }
 
   validation {
-    condition     = cidrsubnet(var.pod_range, 0, 0) == var.pod_range
+    condition     = try(cidrsubnet(var.pod_range, 0, 0) == var.pod_range, false)
     error_message = "POD_RANGE must be a range of private addresses. Write the range of the cluster's pods, such as 10.8.0.0/26."
   }
 }
@@ -271,7 +271,7 @@ variable "service_range" {
   }
 
   validation {
-    condition     = cidrsubnet(var.service_range, 0, 0) == var.service_range
+    condition     = try(cidrsubnet(var.service_range, 0, 0) == var.service_range, false)
     error_message = "SERVICE_RANGE must be a range of private addresses. Write the range of the cluster's Services, such as 10.8.0.0/26."
   }
 }
@@ -288,7 +288,7 @@ variable "connector_range" {
   }
 
   validation {
-    condition     = var.connector_range == "" || cidrsubnet(var.connector_range, 0, 0) == var.connector_range
+    condition     = var.connector_range == "" || try(cidrsubnet(var.connector_range, 0, 0) == var.connector_range, false)
     error_message = "CONNECTOR_RANGE must be a range of private addresses. Write the range of the connector's subnet, such as 10.8.0.0/28."
   }
 }
@@ -305,7 +305,7 @@ variable "proxy_range" {
   }
 
   validation {
-    condition     = var.proxy_range == "" || cidrsubnet(var.proxy_range, 0, 0) == var.proxy_range
+    condition     = var.proxy_range == "" || try(cidrsubnet(var.proxy_range, 0, 0) == var.proxy_range, false)
     error_message = "PROXY_RANGE must be a range of private addresses. Write the range of the proxy-only subnet, such as 10.8.0.0/26."
   }
 }

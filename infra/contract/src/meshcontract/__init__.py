@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         load,
         placeholders,
         read,
+        token_scope,
         with_defaults,
     )
     from meshcontract.env_file import EnvFile, parse, read_lines

@@ -153,6 +153,9 @@ def _meant(file: EnvFile, key: str) -> str:
 def _values(file: EnvFile) -> Iterator[Problem]:
     for key, value in file.values.items():
         of = KEYS[key].type if key in KEYS else own_type(key)
+        if not value and of is not None and (key not in KEYS or "mesh" in KEYS[key].readers):
+            what = f"is empty, and a manifest would have nothing in its place. Write {of.form}, or leave the key out."
+            yield Problem(key, what, file.lines[key])
         if value and of is not None and (problem := of.problem(value)):
             yield Problem(key, problem, file.lines[key])
     for key in ("SUBSCRIPTION_NAME", "LOOKUP_FUNCTION_NAME"):

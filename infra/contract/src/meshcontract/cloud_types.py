@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-from meshcontract.value_types import Type, choice, joined, list_of
+from meshcontract.value_types import (
+    ACK_DEADLINE_S,
+    FULL_TOPIC,
+    FUNCTION_TIMEOUT_S,
+    PROJECT_ID,
+    PUBSUB_NAME,
+    PUBSUB_RESERVED,
+    RECREATED_HOLD_S,
+    SUCCESS_SAMPLE,
+    TABLE,
+    Type,
+    choice,
+    joined,
+    list_of,
+)
 
 __all__ = [
+    "ACK_DEADLINE_S",
     "CA_SECRET",
     "CLUSTER",
     "CONNECTOR",
     "CPU",
     "FULL_TOPIC",
     "FUNCTION",
+    "FUNCTION_TIMEOUT_S",
     "GOOGLE_APIS",
     "LOOKUP",
     "MEMBERS",
@@ -18,33 +34,32 @@ __all__ = [
     "MOUNT",
     "NETWORK",
     "PROJECT",
+    "RECREATED_HOLD_S",
     "REGION",
     "REPOSITORY",
     "SECRET_VERSION",
     "SERVICE_ACCOUNT",
     "SUBNET",
     "SUBSCRIPTION",
+    "SUCCESS_SAMPLE",
     "TABLE",
     "TOPIC",
     "UNIQUE_ID",
 ]
 
-# https://cloud.google.com/resource-manager/docs/creating-managing-projects
-_PROJECT = "[a-z][a-z0-9-]{4,28}[a-z0-9]"
-_PROJECT_OR_NUMBER = f"(?:{_PROJECT}|[0-9]{{6,19}})"
 _REGION = "[a-z]+(?:-[a-z]+)+[0-9]{1,2}"
 _NAME = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ID = "[A-Za-z0-9_-]{1,255}"
 _EMAIL = "[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
 
-PROJECT = Type("a project id", "a project id, such as acme-mesh-prod", _PROJECT)
+PROJECT = Type("a project id", "a project id, such as acme-mesh-prod", PROJECT_ID)
 REGION = Type("a region", "a region, such as europe-west1", _REGION)
 
 # https://cloud.google.com/iam/docs/service-accounts-create
 SERVICE_ACCOUNT = Type(
     "a service account made for this",
     "NAME@PROJECT.iam.gserviceaccount.com; a default account has more rights than this one needs",
-    f"[a-z][a-z0-9-]{{4,28}}[a-z0-9]@{_PROJECT}[.]iam[.]gserviceaccount[.]com",
+    f"[a-z][a-z0-9-]{{4,28}}[a-z0-9]@{PROJECT_ID}[.]iam[.]gserviceaccount[.]com",
 )
 UNIQUE_ID = Type(
     "the unique id of a service account",
@@ -66,45 +81,32 @@ REPOSITORY = Type(
 NETWORK = Type(
     "a VPC network",
     "NETWORK, or projects/HOST/global/networks/NETWORK of a Shared VPC",
-    f"(?:projects/{_PROJECT}/global/networks/)?{_NAME}",
+    f"(?:projects/{PROJECT_ID}/global/networks/)?{_NAME}",
 )
 SUBNET = Type(
     "a subnet",
     "SUBNET, or projects/HOST/regions/REGION/subnetworks/SUBNET of a Shared VPC",
-    f"(?:projects/{_PROJECT}/regions/{_REGION}/subnetworks/)?{_NAME}",
+    f"(?:projects/{PROJECT_ID}/regions/{_REGION}/subnetworks/)?{_NAME}",
 )
 CONNECTOR = Type(
     "a connector",
     "CONNECTOR, or projects/HOST/locations/REGION/connectors/CONNECTOR of a Shared VPC",
-    f"(?:projects/{_PROJECT}/locations/{_REGION}/connectors/)?{_NAME}",
+    f"(?:projects/{PROJECT_ID}/locations/{_REGION}/connectors/)?{_NAME}",
 )
 GOOGLE_APIS = choice("private.googleapis.com", "restricted.googleapis.com")
 
-# https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names; without `~`, which a shell may replace.
-_PUBSUB = "[A-Za-z][A-Za-z0-9_.+%-]{2,254}"
-_RESERVED = (("(?:.*/topics/)?goog", "names that begin with goog are Google's own"),)
 TOPIC = Type(
     "a topic",
     "TOPIC or projects/PROJECT/topics/TOPIC",
-    f"(?:projects/{_PROJECT}/topics/)?{_PUBSUB}",
-    hidden=_RESERVED,
-)
-FULL_TOPIC = Type(
-    "the full name of a topic",
-    "projects/PROJECT/topics/TOPIC",
-    f"projects/{_PROJECT_OR_NUMBER}/topics/{_PUBSUB}",
-    hidden=_RESERVED,
+    f"(?:projects/{PROJECT_ID}/topics/)?{PUBSUB_NAME}",
+    hidden=PUBSUB_RESERVED,
 )
 SUBSCRIPTION = Type(
     "the name of a subscription",
     "3 to 255 letters, digits, `-`, `_`, `.`, `+` and `%`, with a letter first",
-    _PUBSUB,
+    PUBSUB_NAME,
     hidden=(("goog", "names that begin with goog are Google's own"),),
 )
-TABLE = Type(
-    "the full name of a table", "PROJECT.DATASET.TABLE", f"{_PROJECT}[.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+"
-)
-
 # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions; an alias is a version.
 SECRET_VERSION = Type(
     "the full name of a secret's version",
@@ -148,7 +150,7 @@ _POOL = "iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentit
 _PATH = "[A-Za-z0-9_.:@%+=/-]+"
 MEMBER = joined(
     Type("", "", f"(?:serviceAccount|group|user):{_EMAIL}"),
-    Type("", "", rf"serviceAccount:{_PROJECT}[.]svc[.]id[.]goog\[[a-z0-9-]+/[a-z0-9.-]+\]"),
+    Type("", "", rf"serviceAccount:{PROJECT_ID}[.]svc[.]id[.]goog\[[a-z0-9-]+/[a-z0-9.-]+\]"),
     Type("", "", f"principal://{_POOL}/subject/{_PATH}"),
     Type("", "", f"principalSet://{_POOL}/(?:group|attribute[.][a-z0-9_]+)/{_PATH}"),
     noun="a member of IAM that is someone",

@@ -25,6 +25,10 @@ class Problem:
     what: str
     line: int = 0
 
+    @property
+    def text(self) -> str:
+        """The problem as a sentence, without the line."""
+        return f"{self.key} {self.what}" if self.key else self.what
+
     def __str__(self) -> str:
-        text = f"{self.key} {self.what}" if self.key else self.what
-        return f"line {self.line}: {text}" if self.line else text
+        return f"line {self.line}: {self.text}" if self.line else self.text

@@ -103,7 +103,10 @@ def _hcl(text: str) -> str:
 def contract_schema() -> str:
     """Return the JSON Schema of `infra/contract.env`, whose values are all texts."""
     own = {f"{ending}$": _value_schema(of, "") for ending, of in OWN_KEYS.items()}
-    known = {name: _value_schema(key.type, key.meaning, optional=True) for name, key in KEYS.items()}
+    known = {
+        name: _value_schema(key.type, key.meaning, optional="mesh" not in key.readers)
+        for name, key in KEYS.items()
+    }
     return _schema(
         "contract",
         "What deployment, meshes, Terraform and function agree on: infra/contract.env.",

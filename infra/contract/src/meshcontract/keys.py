@@ -197,11 +197,11 @@ KEYS: Mapping[str, Key] = {
         "function", cloud.MOUNT, "", "Mounts PSEUDONYM_KEY_SECRET_ID as this file", DEPLOY, FUNCTION
     ),
     "LOG_SUCCESS_SAMPLE": _key(
-        "function", whole(1, 1_000_000, "lines"), "",
+        "function", cloud.SUCCESS_SAMPLE, "",
         "One in so many success lines is logged; all if absent", DEPLOY, FUNCTION,
     ),
     "TABLE_RECREATED_HOLD_S": _key(
-        "function", whole(0, 3600, "seconds"), "",
+        "function", cloud.RECREATED_HOLD_S, "",
         "How old a recreated table must be before rows are written; 600 if absent", DEPLOY, FUNCTION,
     ),
     "FUNCTION_TRIGGER": _key(
@@ -225,7 +225,7 @@ KEYS: Mapping[str, Key] = {
         "delivery", cloud.FULL_TOPIC, None, "Events that Pub/Sub gave up delivering", DEPLOY, TERRAFORM
     ),
     "SUBSCRIPTION_ACK_DEADLINE_S": _key(
-        "delivery", whole(10, 600, "seconds", "Pub/Sub's"), "90",
+        "delivery", cloud.ACK_DEADLINE_S, "90",
         "How long Pub/Sub waits for an answer; never below FUNCTION_TIMEOUT_S", DEPLOY, FUNCTION,
     ),
     "SUBSCRIPTION_MIN_RETRY_DELAY_S": _key(
@@ -256,7 +256,7 @@ KEYS: Mapping[str, Key] = {
         DEPLOY, TERRAFORM,
     ),
     "FUNCTION_TIMEOUT_S": _key(
-        "size", whole(1, 3600, "seconds", "Cloud Run's"), "60",
+        "size", cloud.FUNCTION_TIMEOUT_S, "60",
         "How long one event or request may take; at most 540 with Eventarc", DEPLOY, FUNCTION,
     ),
     "LOOKUP": _key(

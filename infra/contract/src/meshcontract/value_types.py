@@ -13,7 +13,25 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Type", "choice", "joined", "list_of", "private_range", "shown", "whole"]
+__all__ = [
+    "ACK_DEADLINE_S",
+    "FULL_TOPIC",
+    "FUNCTION_TIMEOUT_S",
+    "PRIVATE_START",
+    "PROJECT_ID",
+    "PUBSUB_NAME",
+    "PUBSUB_RESERVED",
+    "RECREATED_HOLD_S",
+    "SUCCESS_SAMPLE",
+    "TABLE",
+    "Type",
+    "choice",
+    "joined",
+    "list_of",
+    "private_range",
+    "shown",
+    "whole",
+]
 
 _LONGEST_SHOWN = 120
 
@@ -145,6 +163,8 @@ def private_range(widest: int, narrowest: int, stands_for: str) -> Type:
     def check(value: str) -> str:
         from meshcontract.ranges import private_range_problem, too_narrow
 
+        if not re.fullmatch("[0-9.]+/[0-9]+", value):
+            return ""  # the pattern says it
         problem = private_range_problem(value, widest, stands_for) or too_narrow(value, narrowest)
         # What to name instead stands in the form.
         return problem.partition(";")[0].rstrip(".").replace(f"{value} ", "it ", 1)
@@ -157,7 +177,7 @@ def private_range(widest: int, narrowest: int, stands_for: str) -> Type:
         rf"{PRIVATE_START}(?:[.]{octet}){{2}}/(?:{lengths})",
         check=check,
         # `cidrsubnet` gives the range with its host bits cleared.
-        conditions=("cidrsubnet(VALUE, 0, 0) == VALUE",),
+        conditions=("try(cidrsubnet(VALUE, 0, 0) == VALUE, false)",),
     )
 
 
@@ -189,3 +209,30 @@ def _numbers(least: int, most: int) -> str:
         parts.append(f"{before}{digits}{'[0-9]' * (len(str(size)) - 1)}")
         low += size * count
     return "|".join(parts)
+
+
+# Types that the function checks at each of its starts are here, so that it loads no other module of this package.
+
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects
+PROJECT_ID = "[a-z][a-z0-9-]{4,28}[a-z0-9]"
+_PROJECT_OR_NUMBER = f"(?:{PROJECT_ID}|[0-9]{{6,19}})"
+# https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names; without `~`, which a shell may replace.
+PUBSUB_NAME = "[A-Za-z][A-Za-z0-9_.+%-]{2,254}"
+PUBSUB_RESERVED = (("(?:.*/topics/)?goog", "names that begin with goog are Google's own"),)
+FULL_TOPIC = Type(
+    "the full name of a topic",
+    "projects/PROJECT/topics/TOPIC",
+    f"projects/{_PROJECT_OR_NUMBER}/topics/{PUBSUB_NAME}",
+    hidden=PUBSUB_RESERVED,
+)
+TABLE = Type(
+    "the full name of a table", "PROJECT.DATASET.TABLE", f"{PROJECT_ID}[.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+"
+)
+
+
+# https://cloud.google.com/pubsub/docs/reference/rest/v1/projects.subscriptions
+ACK_DEADLINE_S = whole(10, 600, "seconds", "Pub/Sub's")
+# https://docs.cloud.google.com/run/docs/configuring/request-timeout
+FUNCTION_TIMEOUT_S = whole(1, 3600, "seconds", "Cloud Run's")
+SUCCESS_SAMPLE = whole(1, 1_000_000, "lines")
+RECREATED_HOLD_S = whole(0, 3600, "seconds")

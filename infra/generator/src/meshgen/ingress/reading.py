@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from meshlab.env_file import read_env_file
 from meshlab.yaml_reader import LocatedDict
 
 from meshgen.contract import REFERENCE, misplaced
+from meshgen.contract_file import contract_values
 from meshgen.ingress.agreement import problems_between
 from meshgen.ingress.model import Caller, Ingress, Route, Service
 from meshgen.sources import (
@@ -54,7 +54,7 @@ def read_ingress(root: Path) -> Ingress:
     if problems:
         raise DescriptionError(problems)
     ingress = Ingress(tuple(map(_caller, found[0])), tuple(map(_service, found[1])))
-    contract = read_env_file(root / "infra/contract.env")
+    contract = contract_values(root)
     problems = [problem for one in (*found[0], *found[1]) for problem in _unknown_keys(one, contract)]
     for descriptions, schema in zip(found, ("caller", "service"), strict=True):
         problems += _wrong_values(descriptions, root / _SCHEMAS / f"{schema}.schema.json", contract)
@@ -97,7 +97,7 @@ def read_overlay_ingress(root: Path, overlay: Path, shared: Ingress) -> Ingress:
         tuple(callers[name] for name in sorted(callers)),
         tuple(_with_callers(service, own) for service in shared.services),
     )
-    contract = read_env_file(root / "infra/contract.env")
+    contract = contract_values(root)
     problems = [problem for one in merged.values() for problem in _unknown_keys(one, contract)]
     problems += _wrong_values(merged.values(), schemas / "caller.schema.json", contract)
     problems += problems_between(ingress, contract)
