@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
 
 _MARKER = Path("infra/contract.env")
