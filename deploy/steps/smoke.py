@@ -19,7 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import RefusalError, bq, contract, gcloud
+import meshcontract
+
+from . import CONTRACT, RefusalError, bq, gcloud
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -169,10 +171,10 @@ def look(test: Test) -> Outcome | None:
     rows = bq.rows(test.query())
     if rows and int(rows[0]["found"]) > 0:
         return Outcome("row")
-    letters = bq.json_list(gcloud.read(test.pull()), "gcloud pubsub subscriptions pull")
-    if not letters:
+    found = bq.json_list(gcloud.read(test.pull()), "gcloud pubsub subscriptions pull")
+    if not found:
         return None
-    attributes = letters[0]["message"].get("attributes", {})
+    attributes = found[0]["message"].get("attributes", {})
     return Outcome(
         "dead letter", attributes.get("dead_letter_reason", ""), attributes.get("dead_letter_detail", "")
     )
@@ -237,16 +239,16 @@ def _event(path: Path, run_id: str) -> str:
 def main(arguments: Sequence[str]) -> None:
     """Send one event through the deployed function; see ``--help``."""
     options = _parser().parse_args(arguments)
-    values = contract.load(options.contract)
+    values = meshcontract.load(options.contract)
     run_id = f"smoke-{uuid.uuid4().hex}"
     event = _event(options.event, run_id) if options.event else default_event(run_id, datetime.now(UTC))
     test = Test(values, run_id, event, options.id_column, options.time_column)
     if options.dry_run:
         sys.stdout.write(script(test))
         return
-    if contract.placeholders(values):
+    if meshcontract.placeholders(values):
         raise RefusalError(
-            f"the contract still names the placeholder project {contract.PLACEHOLDER_PROJECT!r}; write your own"
+            f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r}; write your own"
         )
     gcloud.require()
     bq.require()
@@ -289,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print the commands, shell-quoted; run nothing"
     )
     parser.add_argument(
-        "--contract", type=Path, default=contract.DEFAULT_PATH, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     parser.add_argument(
         "--event", type=Path, help=f"file with an event of your own, with {PLACEHOLDER} where its id belongs"

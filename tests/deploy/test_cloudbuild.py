@@ -1,4 +1,4 @@
-"""What cloudbuild.yaml does: the steps that a developer takes, in the same words, by fixed images, and nothing secret."""
+"""What cloudbuild.yaml does: the steps that a developer takes, by fixed images, as an account with few rights."""
 
 from __future__ import annotations
 
@@ -60,10 +60,17 @@ SCHEMA = {
 }  # fmt: skip
 
 # https://docs.cloud.google.com/build/docs/configuring-builds/substitute-variable-values#using_default_substitutions
-BUILT_IN = {"PROJECT_ID", "PROJECT_NUMBER", "BUILD_ID", "LOCATION", "SERVICE_ACCOUNT", "SERVICE_ACCOUNT_EMAIL"}
+BUILT_IN = {
+    "PROJECT_ID",
+    "PROJECT_NUMBER",
+    "BUILD_ID",
+    "LOCATION",
+    "SERVICE_ACCOUNT",
+    "SERVICE_ACCOUNT_EMAIL",
+}
 
 
-def problems(value: object, schema: Any, at: str = "") -> list[str]:
+def problems(value: object, schema: object, at: str = "") -> list[str]:
     """Return where a value does not fit the schema."""
     if isinstance(schema, list):
         if not isinstance(value, list):
@@ -81,6 +88,7 @@ def problems(value: object, schema: Any, at: str = "") -> list[str]:
         ]
     if isinstance(schema, set):
         return [] if value in schema else [f"{at}: {value} is none of {sorted(schema)}"]
+    assert isinstance(schema, str)
     fits = {
         STRING: lambda: isinstance(value, str),
         BOOLEAN: lambda: isinstance(value, bool),
@@ -194,7 +202,9 @@ def test_steps_run_at_the_same_time_only_where_they_are_independent() -> None:
     older = {"setup-3.11", "lint", "test-3.11", "policies"}
     newer = {"setup-3.13", "test-3.13"}
     expected = {frozenset((one, other)) for one in older for other in newer}
-    expected |= {frozenset(pair) for pair in (("lint", "test-3.11"), ("lint", "policies"), ("test-3.11", "policies"))}
+    expected |= {
+        frozenset(pair) for pair in (("lint", "test-3.11"), ("lint", "policies"), ("test-3.11", "policies"))
+    }
     assert together == expected
     # Two lanes that share .venv, and caches beside it, would write over each other.
     for step_id in newer:
@@ -281,23 +291,18 @@ def test_no_secret_is_given_to_a_step_and_no_substitution_to_a_shell() -> None:
 
 def test_the_account_of_the_page_has_what_every_step_needs_and_no_way_to_grant() -> None:
     table = PAGE.partition("<!-- pipeline account -->")[2].partition("<!-- end of the table -->")[0]
-    rows = re.findall(r"^\| `([\w./-]+)` \| (.+?) \| (.+?) \|$", table, re.MULTILINE)
-    roles = {role for role, _, _ in rows}
+    roles = set(re.findall(r"^\| `(roles/[\w.]+)` \| .+ \| .+ \|$", table, re.MULTILINE))
     assert {
         "roles/logging.logWriter",
         "roles/storage.objectViewer",
         "roles/artifactregistry.writer",
         "roles/cloudfunctions.developer",
         "roles/iam.serviceAccountUser",
-        "roles/pubsub.publisher",
         "roles/bigquery.jobUser",
         "roles/bigquery.dataViewer",
     } <= roles
     for role in roles:
-        assert not re.search(r"(?i)owner|editor|admin\b|securityAdmin|serviceAccountTokenCreator", role), role
-    permissions = set(re.findall(r"`((?:pubsub)\.\w+\.\w+)`", PAGE))
-    assert permissions
-    assert not [one for one in permissions if one.endswith("setIamPolicy") or one.endswith("topics.delete")]
+        assert not re.search(r"^roles/(owner|editor|viewer)$|[aA]dmin|TokenCreator|Key", role), role
 
 
 class _CloudBuild(BaseHTTPRequestHandler):
