@@ -88,15 +88,21 @@ def problems(value: object, schema: object, at: str = "") -> list[str]:
         ]
     if isinstance(schema, set):
         return [] if value in schema else [f"{at}: {value} is none of {sorted(schema)}"]
-    assert isinstance(schema, str)
-    fits = {
-        STRING: lambda: isinstance(value, str),
-        BOOLEAN: lambda: isinstance(value, bool),
-        DURATION: lambda: isinstance(value, str) and re.fullmatch(r"\d+(\.\d{1,9})?s", value),
-        INT64: lambda: isinstance(value, int) or (isinstance(value, str) and value.isdecimal()),
-        MAP: lambda: isinstance(value, dict) and all(isinstance(one, str) for one in value.values()),
-    }[schema]()
-    return [] if fits else [f"{at}: {value!r} is no {schema}"]
+    return [] if _is(value, str(schema)) else [f"{at}: {value!r} is no {schema}"]
+
+
+def _is(value: object, kind: str) -> bool:
+    match kind:
+        case "string":
+            return isinstance(value, str)
+        case "boolean":
+            return isinstance(value, bool)
+        case "duration":
+            return isinstance(value, str) and re.fullmatch(r"\d+(\.\d{1,9})?s", value) is not None
+        case "int64":
+            return isinstance(value, int) or (isinstance(value, str) and value.isdecimal())
+        case _:
+            return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
 
 
 def command(step: dict[str, Any]) -> list[str]:
