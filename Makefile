@@ -33,8 +33,9 @@ format: $(READY) ## rewrite the code as ruff wants it
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh
+manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh, and the tables of infra/terraform
 	@$(BIN)/meshgen
+	@$(BIN)/python -m meshgen.terraform
 
 bench: $(READY) ## the project against its peers, side by side in one run
 	@$(BIN)/python -m bench
