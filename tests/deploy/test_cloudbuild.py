@@ -305,6 +305,7 @@ def test_the_account_of_the_page_has_what_every_step_needs_and_no_way_to_grant()
         "roles/storage.objectViewer",
         "roles/artifactregistry.writer",
         "roles/cloudfunctions.developer",
+        "roles/run.viewer",
         "roles/iam.serviceAccountUser",
         "roles/bigquery.jobUser",
         "roles/bigquery.dataViewer",
