@@ -27,8 +27,9 @@ def test_every_size_is_listed_with_its_default() -> None:
 
 
 def test_every_key_that_a_command_uses_is_in_the_contract() -> None:
-    # LOOKUP_FUNCTION_NAME may be left out; the commands say what it then is.
-    in_contract = set(meshcontract.parse(CONTRACT)[0]) | {"LOOKUP_FUNCTION_NAME"}
+    # These may be left out; the commands say what they then are.
+    left_out = {"LOOKUP_FUNCTION_NAME", "SUBSCRIPTION_NAME"}
+    in_contract = left_out | set(meshcontract.parse(CONTRACT)[0])
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", SNIPPETS))
     assert used
     assert used <= in_contract
@@ -82,3 +83,19 @@ def test_every_step_of_cloud_build_stands_on_its_page_in_order() -> None:
     table = page.partition("| Step | Runs | After |")[2].partition("\n\n")[0]
     rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
     assert sorted(name for row in rows for name in re.findall(r"`([^`]+)`", row)) == sorted(steps)
+
+
+def test_a_slow_first_connection_is_a_retry_as_the_page_says() -> None:
+    from enrichment.errors import Disposition
+    from enrichment.errors.external import SDK_CODES
+    from meshpass._call.service import DEFAULT_CONNECT_TIMEOUT_S
+
+    assert f"gives up connecting after {DEFAULT_CONNECT_TIMEOUT_S:g} s" in PAGE
+    for code in ("timeout_connect", "gateway_unreachable", "timeout"):
+        assert SDK_CODES[code].disposition is Disposition.RETRY
+    # A minute of slow connections must not use up the attempts of an event.
+    defaults = {
+        name: int(key.default or 0) for name, key in meshcontract.KEYS.items() if "SUBSCRIPTION_M" in name
+    }
+    attempts = 60 // defaults["SUBSCRIPTION_MIN_RETRY_DELAY_S"]
+    assert attempts * 10 <= defaults["SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS"]

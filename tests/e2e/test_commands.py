@@ -68,6 +68,8 @@ def test_the_demo_accounts_for_every_event_of_the_shipped_sample(tmp_path: Path)
     done = meshlab("demo", NO_COLOR="1", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 243 events, 225 rows, 18 dead-lettered, 0 lost"
+    assert "Who may call the private function" in done.stdout
+    assert "(expected" not in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
