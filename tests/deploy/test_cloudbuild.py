@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from deploy.steps.function import DIRECT_EGRESS_SINCE, RUNTIME
+from deploy.steps.function import DIRECT_EGRESS_SINCE
+from deploy.steps.runtime import RUNTIME
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def test_lint_and_test_are_those_of_continuous_integration() -> None:
 
 
 def test_nothing_is_deployed_before_every_check_has_passed() -> None:
-    checks = {"contract", "lint", "test-3.11", "test-3.13", "policies", "package", "sbom", "record"}
+    checks = {"contract", "lint", "test-3.11", "test-3.13", "policies", "package", "check", "sbom", "record"}
     deploying = [step["id"] for step in STEPS if step["id"].startswith("deploy-")]
     assert deploying == ["deploy-enrich", "deploy-lookup"]
     for step_id in deploying:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deploy.steps import RefusalError, bq, smoke
-from tests.deploy.harness import FAKE_GCLOUD, ROOT
+from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +22,23 @@ if TYPE_CHECKING:
 
 RUN = "smoke-0123456789abcdef"
 
+FAKE_BQ = """\
+#!{python}
+import json, pathlib, sys
+home = pathlib.Path(__file__).parent
+with (home / "calls.jsonl").open("a") as calls:
+    print(json.dumps(sys.argv[1:]), file=calls)
+code, answer = json.loads((home / "answers.json").read_text())["--project_id"]
+print(answer)
+sys.exit(code)
+"""
+
 
 @pytest.fixture
 def bq_too(gcloud: Gcloud) -> Gcloud:
-    """The recording gcloud, with a bq beside it that answers from the same table."""
+    """The recording gcloud, with a bq beside it that answers from the same table, errors on standard output as bq does."""
     executable = gcloud.folder / "bq"
-    executable.write_text(FAKE_GCLOUD.format(python=sys.executable))
+    executable.write_text(FAKE_BQ.format(python=sys.executable))
     executable.chmod(0o755)
     gcloud.answers("--project_id", '[{"found": "0"}]')
     gcloud.answers("pubsub subscriptions pull", "[]")
