@@ -28,7 +28,7 @@ import json, pathlib, sys
 home = pathlib.Path(__file__).parent
 with (home / "calls.jsonl").open("a") as calls:
     print(json.dumps(sys.argv[1:]), file=calls)
-code, answer = json.loads((home / "answers.json").read_text())["--project_id"]
+code, answer = json.loads((home / "answers.json").read_text())["--project_id"][0]
 print(answer)
 sys.exit(code)
 """
@@ -36,7 +36,7 @@ sys.exit(code)
 
 @pytest.fixture
 def bq_too(gcloud: Gcloud) -> Gcloud:
-    """The recording gcloud, with a bq beside it that answers from the same table, errors on standard output as bq does."""
+    """The recording gcloud, with a bq beside it that writes errors to standard output, as bq does."""
     executable = gcloud.folder / "bq"
     executable.write_text(FAKE_BQ.format(python=sys.executable))
     executable.chmod(0o755)
