@@ -44,7 +44,7 @@ clean: ## remove what these targets made
 
 # uv comes from PyPI by pip into a folder of its own, which works without venv or ensurepip and touches nothing
 # that is installed; the locked one then takes its place in .venv.
-$(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/pyproject.toml infra/generator/pyproject.toml
+$(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/pyproject.toml infra/contract/pyproject.toml infra/generator/pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"meshpass needs Python 3.11 or newer, and $(PYTHON) is {v[0]}.{v[1]}: set PYTHON=/path/to/a/newer/python3")'
 	@set -e; uv=.venv/bin/uv; [ -x $$uv ] || uv=.bootstrap/bin/uv; \
 	if ! [ -x $$uv ]; then \

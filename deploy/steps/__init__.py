@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
+CONTRACT = ROOT / "infra" / "contract.env"
+
+# The package that reads the contract is used from where it lies, because the scripts run before it is installed.
+sys.path.insert(0, str(ROOT / "infra" / "contract" / "src"))
 
 
 class RefusalError(Exception):
@@ -33,9 +37,11 @@ def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's python3, not the project's, may run this
         sys.stderr.write(f"{name}: needs Python 3.11 or newer, this is {sys.version.split()[0]}\n")
         return 1
+    from meshcontract import ContractError
+
     try:
         main(sys.argv[1:])
-    except RefusalError as refusal:
+    except (RefusalError, ContractError) as refusal:
         sys.stderr.write(f"{name}: {refusal}\n")
         return 1
     return 0

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ROOT, contract, gcloud, relative
+import meshcontract
+
+from . import CONTRACT, ROOT, gcloud, relative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
         epilog="Notification channels: docs/deploy.md",
     )
     parser.add_argument(
-        "--contract", type=Path, default=contract.DEFAULT_PATH, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     parser.add_argument(
         "--output",
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
         help="folder to write (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
-    values = contract.load(options.contract)
+    values = meshcontract.load(options.contract)
     options.output.mkdir(parents=True, exist_ok=True)
     for source in sorted(POLICIES.glob("*.json")):
         policy = options.output / source.name

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import meshcontract
 from cryptography import x509
 
-from . import ROOT, RefusalError, bridge_pki, contract, relative
+from . import ROOT, RefusalError, bridge_pki, relative
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -253,7 +254,7 @@ def sides_of(path: Path) -> list[bridge_pki.Side]:
     Raises:
         RefusalError: The file cannot be read or lacks a key.
     """
-    values, wrong = contract.parse(path)
+    values, wrong = meshcontract.parse(path)
     wrong += [f"{key} is missing" for key in ("BRIDGE_HOST", "BRIDGE_CLIENT_IDENTITY") if key not in values]
     if wrong:
         raise RefusalError(f"{relative(path)}: {'; '.join(wrong)}")

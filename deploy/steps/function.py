@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ROOT, RefusalError, bundle, contract, gcloud, invokers, relative, subscription
+import meshcontract
+
+from . import CONTRACT, ROOT, RefusalError, bundle, gcloud, invokers, relative, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,13 +91,15 @@ def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[s
         f"{name}_FILE" if values[f"{name}_FILE"] else f"{name}_SECRET_ID"
         for name in _secrets_of(values, entry)
     ]
-    token = ("IDENTITY",) if values["IDENTITY"] == "google" else _OF_A_SIGNED_TOKEN
+    token = ("MESH_AUTH",) if values["MESH_AUTH"] == "google-id-token" else _OF_A_SIGNED_TOKEN
     names = (*_PASSED_ON, *token, *entry.settings, *keys)
     return {name: values[name] for name in names if values[name]}
 
 
 def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
-    return [name for name in entry.secrets if name != _SIGNING_KEY or values["IDENTITY"] != "google"]
+    return [
+        name for name in entry.secrets if name != _SIGNING_KEY or values["MESH_AUTH"] != "google-id-token"
+    ]
 
 
 def environment_yaml(variables: Mapping[str, str]) -> str:
@@ -195,7 +199,7 @@ def main(arguments: Sequence[str]) -> None:
     """Deploy a function, then set what gcloud cannot set together with it; see ``--help``."""
     options = _parser().parse_args(arguments)
     entry = ENTRY_POINTS[options.entry_point]
-    values = contract.load(options.contract, also=entry.needs)
+    values = meshcontract.load(options.contract, also=entry.needs)
     variables = environment_yaml(environment(values, entry))
     env_file = options.source.with_name(f"{options.source.name}.{entry.name}.env.yaml")
     labels = {"app": "meshpass"}
@@ -230,9 +234,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def _refusals(values: Mapping[str, str], source: Path, *, look_at_gcloud: bool) -> list[str]:
     found = []
-    if placeholders := contract.placeholders(values):
+    if placeholders := meshcontract.placeholders(values):
         found.append(
-            f"the contract still names the placeholder project {contract.PLACEHOLDER_PROJECT!r} in "
+            f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in "
             f"{', '.join(placeholders)}; write your own"
         )
     if not source.is_dir():
@@ -271,7 +275,7 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print the exact commands, shell-quoted; run nothing"
     )
     parser.add_argument(
-        "--contract", type=Path, default=contract.DEFAULT_PATH, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     parser.add_argument(
         "--source",

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+# How gcloud's groups of commands say that a resource does not exist: functions, most others, Cloud Run, projects. Its
+# exit code is 1 for every error. Quoted from there, the expression is also one of `grep -E`.
+NOT_FOUND = r"status=\[404\]|NOT_FOUND: |Cannot find service |instance \[[^]]*\] not found|HTTPError 404"
 
 
 def require() -> None:
@@ -55,13 +61,64 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def read(arguments: Sequence[str]) -> str:
-    """Run a command and return its output without the white space around it."""
+    """Run a command and return its output without the white space around it.
+
+    Raises:
+        RefusalError: gcloud failed.
+    """
     done = subprocess.run(["gcloud", *arguments], check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607
     _checked(arguments, done.returncode)
     return done.stdout.strip()
 
 
+def optional(arguments: Sequence[str]) -> str | None:
+    """Run a command that describes something, and return its output.
+
+    Args:
+        arguments: a command that only reads.
+
+    Returns:
+        The output without the white space around it; None where the thing does not exist.
+
+    Raises:
+        RefusalError: gcloud failed for another reason, such as a missing permission.
+    """
+    done = subprocess.run(["gcloud", *arguments], check=False, capture_output=True, text=True)  # noqa: S603, S607
+    if done.returncode != 0 and re.search(NOT_FOUND, done.stderr):
+        return None
+    sys.stderr.write(done.stderr)
+    _checked(arguments, done.returncode)
+    return done.stdout.strip()
+
+
+def read_json(arguments: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
+    """Run a command with ``--format=json`` and return what it printed as Python values.
+
+    Args:
+        arguments: a command that only reads, without ``--format``.
+
+    Returns:
+        The JSON document; None where the thing does not exist.
+
+    Raises:
+        RefusalError: gcloud failed, or printed no JSON.
+    """
+    output = optional([*arguments, "--format=json"])
+    if output is None:
+        return None
+    try:
+        return json.loads(output)
+    except ValueError as error:
+        raise RefusalError(f"`gcloud {verb(arguments)}` printed no JSON: {error}") from None
+
+
+def verb(arguments: Sequence[str]) -> str:
+    """Return the words of a command before its flags, without the project and region: what messages call it."""
+    return " ".join(word for word in arguments[:3] if not word.startswith("-"))
+
+
 def _checked(arguments: Sequence[str], code: int) -> None:
     if code != 0:
-        verb = " ".join(word for word in arguments[:3] if not word.startswith("-"))
-        raise RefusalError(f"`gcloud {verb}` failed with exit code {code}; its own message is above")
+        raise RefusalError(
+            f"`gcloud {verb(arguments)}` failed with exit code {code}; its own message is above"
+        )

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import RefusalError, contract, gcloud
+import meshcontract
+
+from . import CONTRACT, RefusalError, gcloud
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,16 +123,16 @@ def main(arguments: Sequence[str]) -> None:
         "--dry-run", action="store_true", help="print the commands, shell-quoted; run nothing"
     )
     parser.add_argument(
-        "--contract", type=Path, default=contract.DEFAULT_PATH, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     options = parser.parse_args(arguments)
-    values = contract.load(options.contract)
+    values = meshcontract.load(options.contract)
     if options.dry_run:
         sys.stdout.write(readers_script(values) + apply_script(values))
         return
-    if contract.placeholders(values):
+    if meshcontract.placeholders(values):
         raise RefusalError(
-            f"the contract still names the placeholder project {contract.PLACEHOLDER_PROJECT!r}; "
+            f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r}; "
             "write your own"
         )
     gcloud.require()

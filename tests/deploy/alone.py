@@ -9,9 +9,9 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import meshcontract
 import pytest
 
-from deploy.steps import contract as contract_file
 from deploy.steps import function
 from tests.deploy.harness import CONTRACT
 
@@ -24,7 +24,7 @@ STARTED_WITHIN_S = 30.0
 
 def environment(entry: function.EntryPoint = function.ENRICH) -> dict[str, str]:
     """What a deployment sets."""
-    return function.environment(contract_file.load(CONTRACT), entry)
+    return function.environment(meshcontract.load(CONTRACT), entry)
 
 
 def framework(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from deploy.steps import contract
+import meshcontract
+
 from deploy.steps.function import DIRECT_EGRESS_SINCE
 from tests.deploy.harness import CONTRACT, ROOT
 
@@ -19,7 +20,7 @@ def test_every_size_is_listed_with_its_default() -> None:
     )
     sizes = {
         name: key.default
-        for name, key in contract.KEYS.items()
+        for name, key in meshcontract.KEYS.items()
         if name.startswith(("FUNCTION_", "SUBSCRIPTION_", "LOOKUP_")) and key.default
     }
     assert listed == sizes
@@ -27,7 +28,7 @@ def test_every_size_is_listed_with_its_default() -> None:
 
 def test_every_key_that_a_command_uses_is_in_the_contract() -> None:
     # LOOKUP_FUNCTION_NAME may be left out; the commands say what it then is.
-    in_contract = set(contract.parse(CONTRACT)[0]) | {"LOOKUP_FUNCTION_NAME"}
+    in_contract = set(meshcontract.parse(CONTRACT)[0]) | {"LOOKUP_FUNCTION_NAME"}
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", SNIPPETS))
     assert used
     assert used <= in_contract
@@ -41,7 +42,7 @@ def test_every_script_that_the_page_names_can_be_run() -> None:
 
 
 def test_every_key_of_the_second_entry_point_is_explained() -> None:
-    for name in contract.KEYS:
+    for name in meshcontract.KEYS:
         if name.startswith("LOOKUP_"):
             assert f"| `{name}` |" in PAGE
 

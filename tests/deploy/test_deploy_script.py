@@ -6,12 +6,12 @@ import shlex
 import shutil
 from typing import TYPE_CHECKING
 
+import meshcontract
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.steps import contract as contract_file
 from deploy.steps import function
 
 if TYPE_CHECKING:
@@ -108,12 +108,12 @@ def test_the_key_of_pseudonyms_is_named_by_its_secret_for_the_function_that_writ
     assert deployed["PSEUDONYM_KEY_SECRET_ID"] == PSEUDONYMS
 
 
-@pytest.mark.parametrize("identity", ["signed-jwt", "google"])
+@pytest.mark.parametrize("identity", ["signed-jwt", "google-id-token"])
 def test_a_mounted_key_of_pseudonyms_goes_to_the_function_that_writes_rows_alone(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path, identity: str
 ) -> None:
     mounted = "/etc/meshpass-pseudonyms/key"
-    contract.set(IDENTITY=identity, PSEUDONYM_KEY_FILE=mounted, PSEUDONYM_KEY_SECRET_ID=PSEUDONYMS)
+    contract.set(MESH_AUTH=identity, PSEUDONYM_KEY_FILE=mounted, PSEUDONYM_KEY_SECRET_ID=PSEUDONYMS)
     flags = lookup(script, contract, package)
     assert not [flag for flag in flags if mounted in flag]
     script("deploy", *arguments(contract, package))
@@ -297,7 +297,7 @@ def test_nothing_is_deployed_while_nobody_reads_the_dead_letters(
 
 
 def test_the_ack_deadline_covers_the_time_that_the_function_may_take(contract: Contract) -> None:
-    values = contract_file.load(contract.path)
+    values = meshcontract.load(contract.path)
     assert int(values["SUBSCRIPTION_ACK_DEADLINE_S"]) >= int(values["FUNCTION_TIMEOUT_S"])
 
 
@@ -332,14 +332,14 @@ def test_with_googles_identity_the_function_gets_an_audience_and_neither_claims_
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
     contract.set(
-        IDENTITY="google",
+        MESH_AUTH="google-id-token",
         SIGNING_KEY_FILE="/etc/key/key.pem",
         SIGNING_KEY_SECRET_ID="projects/acme-mesh/secrets/s/versions/3",
         LOG_SUCCESS_SAMPLE="100",
     )
     script("deploy", *arguments(contract, package))
     deployed = yaml.safe_load((gcloud.folder / "env.yaml").read_text())
-    assert (deployed["IDENTITY"], deployed["LOG_SUCCESS_SAMPLE"]) == ("google", "100")
+    assert (deployed["MESH_AUTH"], deployed["LOG_SUCCESS_SAMPLE"]) == ("google-id-token", "100")
     assert [name for name in deployed if name.startswith(("JWT_", "SIGNING_"))] == ["JWT_AUDIENCE"]
     flags = gcloud.call("functions", "deploy", "meshpass-enrichment")
     assert not [flag for flag in flags if "/etc/key/key.pem" in flag]

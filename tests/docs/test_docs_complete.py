@@ -93,7 +93,7 @@ def test_the_troubleshooting_page_quotes_what_the_programs_really_say() -> None:
     """A quoted message stands in the first column of a table; dots stand for what differs from case to case."""
     sources = "\n".join(
         re.sub(r'"\s*\n\s*f?"', "", path.read_text())
-        for part in ("sdk/src", "function", "lab/src", "deploy/steps")
+        for part in ("sdk/src", "function", "lab/src", "deploy/steps", "infra/contract/src")
         for path in (ROOT / part).rglob("*.py")
     )
     sources += " ".join(POLICY)  # some of them are put together

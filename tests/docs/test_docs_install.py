@@ -11,11 +11,17 @@ from meshpass._install import install_hint
 from tests.docs.pages import PAGES, ROOT, read
 
 # The packages of this project by the folder that installs them; `meshpass` in another place is the SDK.
-FOLDERS = {"meshpass": "sdk", "meshpass-function": "function", "meshlab": "lab", "meshgen": "infra/generator"}
+FOLDERS = {
+    "meshpass": "sdk",
+    "meshpass-function": "function",
+    "meshlab": "lab",
+    "meshcontract": "infra/contract",
+    "meshgen": "infra/generator",
+}
 
 _INSTALLER = re.compile(r"\b(?:pip3?|uv pip|pipx) install\b|\buv (?:add|tool install)\b")
 _BY_NAME = re.compile(rf"(?<![\w./-])(?:{'|'.join(FOLDERS)})(?:\[[\w,]+\])?(?![\w-])")
-_FOLDER = re.compile(r"\./((?:sdk|lab|function|infra/generator)\b)(?:\[([\w,]+)\])?")
+_FOLDER = re.compile(r"\./((?:sdk|lab|function|infra/contract|infra/generator)\b)(?:\[([\w,]+)\])?")
 
 
 def sources() -> list[Path]:

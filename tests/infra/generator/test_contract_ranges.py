@@ -3,14 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from meshgen.contract_ranges import contract_range_problems
 from meshgen.plan import generate
-from meshgen.ranges import private_range_problem
 from meshgen.sources import DescriptionError
 
-from deploy.steps import ranges as deployed
 from tests.infra.generator.conftest import Change
 
 CONTRACT = "infra/mesh/contract/values/contract.env"
@@ -85,15 +81,3 @@ def test_a_key_that_is_written_twice_is_checked_twice(root: Path) -> None:
         file.write("FUNCTION_EGRESS_RANGE=0.0.0.0/0\n")
     (problem,) = contract_range_problems(root)
     assert "0.0.0.0/0 is wider than /24" in problem
-
-
-@given(st.tuples(st.ip_addresses(v=4), st.integers(0, 33)), st.sampled_from([20, 24]))
-def test_the_deployment_refuses_what_meshgen_refuses(found: tuple[object, int], widest: int) -> None:
-    address, length = found
-    for text in (f"{address}/{length}", str(address), f"10.8.0.0/{length}"):
-        assert deployed.range_problem(text, widest, "it") == private_range_problem(text, widest, "it")
-
-
-@pytest.mark.parametrize("text", [text for text, _ in WRONG])
-def test_the_deployment_says_the_same_of_each_example(text: str) -> None:
-    assert deployed.range_problem(text, 24, "it") == private_range_problem(text, 24, "it") != ""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcontract.ranges import private_range_problem
 from meshlab.named_files import read_text
-
-from meshgen.ranges import private_range_problem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,8 @@ import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from meshgen.ranges import range_problem, unusable
+from meshcontract.ranges import range_problem, unusable
+
 from meshgen.sources import is_reserved
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from meshcontract.ranges import range_problem
+
 from meshgen.contract import REFERENCE
-from meshgen.ranges import range_problem
 from meshgen.sources import DescriptionError, read_loosely
 
 if TYPE_CHECKING:

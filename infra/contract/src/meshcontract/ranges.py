@@ -43,8 +43,6 @@ def range_problem(text: str, widest: int, expected: str) -> str:
 def private_range_problem(text: str, widest: int, expected: str) -> str:
     """Return why a range of one's own network must not be opened; empty for nothing.
 
-    `deploy/steps/ranges.py` decides the same without this package, and a test compares both.
-
     Args:
         text: The range, as ADDRESS/LENGTH.
         widest: The shortest prefix that is taken.

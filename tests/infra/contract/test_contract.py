@@ -1,36 +1,36 @@
-"""What deploy/ promises about infra/contract.env."""
+"""The contract: single values, values together, and lines that its readers would read differently."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import meshcontract
 import pytest
 
-from deploy.steps import RefusalError
-from deploy.steps import contract as contract_file
+from tests.deploy.harness import CONTRACT
 
 if TYPE_CHECKING:
     from tests.deploy.harness import Contract
 
 
 def refusal(contract: Contract) -> str:
-    with pytest.raises(RefusalError) as caught:
-        contract_file.load(contract.path)
+    with pytest.raises(meshcontract.ContractError) as caught:
+        meshcontract.load(contract.path)
     return str(caught.value)
 
 
 def test_the_contract_of_the_repository_can_be_deployed_from_once_the_project_is_named(
     contract: Contract,
 ) -> None:
-    values = contract_file.load(contract.path)
+    values = meshcontract.load(contract.path)
     assert values["GOOGLE_CLOUD_PROJECT"] == "acme-mesh"
-    assert contract_file.placeholders(values) == []
+    assert meshcontract.placeholders(values) == []
 
 
 def test_the_contract_of_the_repository_names_the_placeholder_project() -> None:
-    values = contract_file.load(contract_file.DEFAULT_PATH)
-    assert "GOOGLE_CLOUD_PROJECT" in contract_file.placeholders(values)
-    assert "BIGQUERY_TABLE" in contract_file.placeholders(values)
+    values = meshcontract.load(CONTRACT)
+    assert "GOOGLE_CLOUD_PROJECT" in meshcontract.placeholders(values)
+    assert "BIGQUERY_TABLE" in meshcontract.placeholders(values)
 
 
 def test_every_missing_or_wrong_key_is_named_at_once(contract: Contract) -> None:
@@ -52,7 +52,7 @@ def test_a_misspelt_optional_key_is_not_silently_ignored(contract: Contract) -> 
 
 def test_keys_of_other_rooms_are_left_alone(contract: Contract) -> None:
     contract.set(MESH_TRUST_DOMAIN="cluster.local", VPC_SUBNETS="more")
-    assert contract_file.load(contract.path)["VPC_SUBNET"] == "meshpass-functions"
+    assert meshcontract.load(contract.path)["VPC_SUBNET"] == "meshpass-functions"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_values_that_cannot_work_together_are_refused(
 )
 def test_a_member_of_every_kind_that_is_somebody_may_be_let_in(contract: Contract, member: str) -> None:
     contract.set(LOOKUP_INVOKERS=f"{member},user:bob@acme.example")
-    assert contract_file.load(contract.path)["LOOKUP_INVOKERS"] == f"{member},user:bob@acme.example"
+    assert meshcontract.load(contract.path)["LOOKUP_INVOKERS"] == f"{member},user:bob@acme.example"
 
 
 def test_a_contract_without_the_meshs_range_or_with_one_at_the_bound_is_deployed_from(
@@ -176,13 +176,13 @@ def test_a_contract_without_the_meshs_range_or_with_one_at_the_bound_is_deployed
 ) -> None:
     for text in ("10.8.0.0/24", None):
         contract.set(FUNCTION_EGRESS_RANGE=text)
-        assert contract_file.load(contract.path)["FUNCTION_EGRESS_RANGE"] == (text or "")
+        assert meshcontract.load(contract.path)["FUNCTION_EGRESS_RANGE"] == (text or "")
 
 
 def test_regional_secrets_are_read_by_the_api(contract: Contract) -> None:
     regional = "projects/p/locations/europe-west4/secrets/s/versions/active"
     contract.set(SIGNING_KEY_SECRET_ID=regional, PSEUDONYM_KEY_SECRET_ID=regional)
-    assert contract_file.load(contract.path)["SIGNING_KEY_SECRET_ID"] == regional
+    assert meshcontract.load(contract.path)["SIGNING_KEY_SECRET_ID"] == regional
 
 
 def test_a_contract_that_is_not_there_is_a_refusal_and_not_a_traceback(contract: Contract) -> None:
