@@ -185,6 +185,18 @@ resource "google_project_iam_member" "pipeline_reads_sources" {
   member  = google_service_account.pipeline[0].member
 }
 
+# deploy/deploy grants LOOKUP_INVOKERS. This role is the least of Google's that may set a service's policy; it holds for
+# this service alone.
+resource "google_cloud_run_v2_service_iam_member" "pipeline_sets_lookup_callers" {
+  count = local.has_pipeline && var.lookup_deployed && var.lookup_invokers != "" ? 1 : 0
+
+  project  = var.project_id
+  location = var.region
+  name     = var.lookup_function_name
+  role     = "roles/run.admin"
+  member   = google_service_account.pipeline[0].member
+}
+
 # On the accounts and not on the project: there it would be the right to act as every account.
 resource "google_service_account_iam_member" "pipeline_acts_as_function" {
   count = local.has_pipeline ? 1 : 0

@@ -1,0 +1,110 @@
+# What the contract does not have, because only Terraform reads it.
+
+variable "function_deployed" {
+  description = "True once deploy/deploy has made the function and its subscription: the grants on them follow."
+  type        = bool
+  default     = false
+}
+
+variable "lookup_deployed" {
+  description = "True once `deploy/deploy --entry-point=lookup` has made the second function: the grants on it follow."
+  type        = bool
+  default     = false
+}
+
+variable "pipeline_service_account" {
+  description = "Account that cloudbuild.yaml runs as, NAME@PROJECT.iam.gserviceaccount.com. Empty: none is made."
+  type        = string
+  default     = ""
+}
+
+variable "publishers" {
+  description = "Members that may publish events."
+  type        = list(string)
+  default     = []
+}
+
+variable "table_readers" {
+  description = "Members that may read the table and its view."
+  type        = list(string)
+  default     = []
+}
+
+variable "dead_letters_in_bigquery" {
+  description = "Whether dead letters also go to a table, for the report `dead_letter_report`."
+  type        = bool
+  default     = false
+}
+
+variable "signing_key" {
+  description = "Where the key of MESH_AUTH=signed-jwt lives: `secret` (what the function reads) or `kms` (for callers that use the SDK's `KMSKey`)."
+  type        = string
+  default     = "secret"
+}
+
+variable "request_log_readers" {
+  description = "Members that may read the logs whose paths hold lookup keys."
+  type        = list(string)
+  default     = []
+}
+
+variable "notification_emails" {
+  description = "E-mail addresses that alerts and the budget notify."
+  type        = list(string)
+  default     = []
+}
+
+variable "billing_account" {
+  description = "Billing account of the budget. Empty: no budget."
+  type        = string
+  default     = ""
+}
+
+variable "monthly_budget" {
+  description = "Budget for a month, in whole units of the billing account's currency."
+  type        = number
+  default     = 100
+}
+
+# --- callers of lookup in other projects ---
+
+variable "lookup_host" {
+  description = "Name under which other projects reach lookup, such as `lookup.internal`. Empty: no load balancer and no Private Service Connect is made."
+  type        = string
+  default     = ""
+}
+
+variable "lookup_psc_range" {
+  description = "Range that callers of other projects appear from, private and at most /24."
+  type        = string
+  default     = "10.8.4.0/26"
+}
+
+variable "lookup_certificates" {
+  description = "Regional certificates of Certificate Manager for lookup_host. Empty: the gateway's CA pool issues one."
+  type        = list(string)
+  default     = []
+}
+
+variable "lookup_consumers" {
+  description = "Projects that may connect to lookup by Private Service Connect: see the module lookup-access."
+  type = map(object({
+    connection_limit = optional(number, 1)
+    endpoint = optional(object({
+      network = string
+      subnet  = string
+    }))
+  }))
+  default = {}
+}
+
+variable "lookup_callers" {
+  description = "Members of other projects that may call lookup. Those of LOOKUP_INVOKERS are granted by deploy/deploy, and must not stand here: a grant has one owner."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(setintersection(var.lookup_callers, split(",", var.lookup_invokers))) == 0
+    error_message = "lookup_callers names a member of LOOKUP_INVOKERS: deploy/deploy grants those. Keep each member in one of both."
+  }
+}
