@@ -270,11 +270,12 @@ def _many(body: BodyRule, found: dict[str, Any]) -> Any:  # noqa: ANN401
     return list(found.values()) if "count" in attributes else found[""]
 
 
-def _arguments(body: BodyRule, scope: Scope) -> dict[str, Any]:
-    """Return the arguments and blocks of a body."""
+def _arguments(body: BodyRule, scope: Scope, *, nested: bool = False) -> dict[str, Any]:
+    """Return the arguments and blocks of a body. A nested block has no meta-arguments: its `count` is its own."""
+    meta = frozenset() if nested else _META
     found: dict[str, Any] = {}
     for name, value in _attributes(body).items():
-        if name not in _META and (result := expression(value.expression, scope)) is not None:
+        if name not in meta and (result := expression(value.expression, scope)) is not None:
             found[name] = result
     for block in body.children:
         if not isinstance(block, BlockRule):
@@ -282,8 +283,8 @@ def _arguments(body: BodyRule, scope: Scope) -> dict[str, Any]:
         kind, *labels = [_label(label) for label in block.labels]
         if kind == "dynamic":
             found.setdefault(labels[0], []).extend(_dynamic(labels[0], block.body, scope))
-        elif kind not in _META:
-            found.setdefault(kind, []).append(_arguments(block.body, scope))
+        elif kind not in meta:
+            found.setdefault(kind, []).append(_arguments(block.body, scope, nested=True))
     return found
 
 
@@ -295,7 +296,7 @@ def _dynamic(name: str, body: BodyRule, scope: Scope) -> Iterator[dict[str, Any]
     for key, value in pairs:
         inner = Names({name: {"key": key, "value": value}}, scope)
         for content in _blocks(body, "content"):
-            yield _arguments(content, inner)
+            yield _arguments(content, inner, nested=True)
 
 
 def _attributes(body: BodyRule) -> dict[str, AttributeRule]:
