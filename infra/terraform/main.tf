@@ -11,6 +11,13 @@ locals {
 
   makes_lookup_access = var.lookup_host != "" && local.own_network
 
+  # Without an address in the contract the gateway gets the fifth one of the nodes' range, and the output gives it back.
+  # It must be known beforehand: the firewall names it, and it lies in a subnet of the same network.
+  gateway_address = coalesce(var.gke_gateway_address, cidrhost(var.node_range, 5))
+
+  # The contract may name a version, which a deployment mounts. The secret is the same.
+  gateway_ca_secret = coalesce(regex("^(?:projects/[^/]+/secrets/)?([^/:]*)", var.gke_gateway_ca_secret)[0], "gateway-ca")
+
   services = toset(concat(
     [
       "artifactregistry.googleapis.com",
@@ -83,7 +90,9 @@ module "function_platform" {
   signing_key              = var.signing_key
   signing_key_secret_id    = var.signing_key_secret_id
   pseudonym_key_secret_id  = var.pseudonym_key_secret_id
-  gateway_ca_secret        = var.gke_gateway_ca_secret
+  # The grants on the CA's secret are made here in either case; the secret is made by the gateway's endpoint.
+  gateway_ca_secret        = local.own_network ? module.gateway_endpoint[0].ca_secret : var.gke_gateway_ca_secret
+  create_gateway_ca_secret = false
   artifact_repository      = var.artifact_repository
   request_log_readers      = var.request_log_readers
   notification_emails      = var.notification_emails
@@ -93,21 +102,95 @@ module "function_platform" {
   depends_on = [google_project_service.this]
 }
 
-# --- the other callers of the example: accounts, and nothing that they may do in this project ---
-
-locals {
-  callers = {
-    for name, email in { reports = var.reports_email, storefront = var.storefront_email } :
-    name => split("@", email)[0] if endswith(email, "@${var.google_cloud_project}.iam.gserviceaccount.com")
-  }
-}
+# --- the other callers of the mesh: accounts, and nothing that they may do in this project ---
 
 resource "google_service_account" "callers" {
-  for_each = local.callers
+  for_each = var.callers
 
   project      = var.google_cloud_project
-  account_id   = each.value
+  account_id   = split("@", each.value)[0]
   display_name = "The caller ${each.key} of the mesh"
+
+  depends_on = [google_project_service.this]
+}
+
+# --- the network, the cluster in it and the gateway's endpoint ---
+
+module "network" {
+  source = "./modules/network"
+  count  = local.own_network ? 1 : 0
+
+  project_id               = var.google_cloud_project
+  region                   = var.region
+  name                     = var.vpc_network
+  node_range               = var.node_range
+  pod_range                = var.pod_range
+  service_range            = var.service_range
+  control_plane_range      = var.control_plane_range
+  direct_egress            = var.function_egress == "direct" ? { subnet = var.vpc_subnet, range = var.function_egress_range } : null
+  connector                = var.function_egress == "connector" ? { name = reverse(split("/", var.vpc_connector))[0], range = var.connector_range } : null
+  proxy_range              = var.proxy_range == "" ? null : var.proxy_range
+  gateway_address          = local.gateway_address
+  application_node_account = module.cluster[0].application_node_account
+  gateway_node_account     = module.cluster[0].gateway_node_account
+  google_apis_host         = var.google_apis_host
+  egress_ports             = var.egress_ports
+
+  depends_on = [google_project_service.this]
+}
+
+module "cluster" {
+  source = "./modules/cluster"
+  count  = local.own_network ? 1 : 0
+
+  project_id           = var.google_cloud_project
+  region               = var.region
+  name                 = var.cluster_name
+  network              = module.network[0].network
+  node_subnet          = module.network[0].node_subnet
+  pod_range_name       = module.network[0].pod_range_name
+  service_range_name   = module.network[0].service_range_name
+  control_plane_subnet = module.network[0].control_plane_subnet
+  internet_tag         = module.network[0].internet_tag
+
+  depends_on = [google_project_service.this]
+}
+
+module "gateway_endpoint" {
+  source = "./modules/gateway-endpoint"
+  count  = local.own_network ? 1 : 0
+
+  project_id          = var.google_cloud_project
+  region              = var.region
+  network             = module.network[0].network
+  node_subnet         = module.network[0].node_subnet
+  address             = local.gateway_address
+  hosts               = concat([var.gke_gateway_host], var.further_hosts)
+  certificate_domains = var.certificate_domains
+  ca_secret           = local.gateway_ca_secret
+
+  depends_on = [google_project_service.this]
+}
+
+# --- callers of lookup in other projects ---
+
+module "lookup_access" {
+  source = "./modules/lookup-access"
+  count  = local.makes_lookup_access ? 1 : 0
+
+  project_id       = var.google_cloud_project
+  region           = var.region
+  service          = local.lookup_function_name
+  service_deployed = var.lookup_deployed
+  host             = var.lookup_host
+  network          = module.network[0].network
+  subnet           = module.network[0].node_subnet
+  proxy_subnet     = var.proxy_range == "" ? "" : module.network[0].proxy_subnet
+  psc_range        = var.lookup_psc_range
+  certificates     = var.lookup_certificates
+  ca_pool          = var.lookup_ca_pool
+  invokers         = var.lookup_callers
+  consumers        = var.lookup_consumers
 
   depends_on = [google_project_service.this]
 }

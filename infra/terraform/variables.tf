@@ -18,6 +18,41 @@ variable "pipeline_service_account" {
   default     = ""
 }
 
+variable "callers" {
+  description = "Further callers of the mesh whose accounts are made here: e-mail address by name, such as `{ reports = \"reports@P.iam.gserviceaccount.com\" }`. NAME_SUBJECT of the contract is the account's unique id."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for email in values(var.callers) : endswith(email, "@${var.google_cloud_project}.iam.gserviceaccount.com")])
+    error_message = "callers must be accounts of GOOGLE_CLOUD_PROJECT: they are made there."
+  }
+}
+
+variable "control_plane_range" {
+  description = "Subnet of the private address of the cluster's control plane, a /28 or wider."
+  type        = string
+  default     = "10.5.0.0/28"
+}
+
+variable "further_hosts" {
+  description = "Virtual hosts behind the gateway beside GKE_GATEWAY_HOST, such as ORDERS_HOST."
+  type        = list(string)
+  default     = []
+}
+
+variable "certificate_domains" {
+  description = "Domains that the gateway's authority may ever certify names in. Another list replaces the authority."
+  type        = list(string)
+  default     = ["internal"]
+}
+
+variable "egress_ports" {
+  description = "TCP ports that the egress gateway's nodes reach in the internet: 443, and the `port`s in the teams' files."
+  type        = list(number)
+  default     = [443]
+}
+
 variable "publishers" {
   description = "Members that may publish events."
   type        = list(string)
@@ -80,8 +115,14 @@ variable "lookup_psc_range" {
   default     = "10.8.4.0/26"
 }
 
+variable "lookup_ca_pool" {
+  description = "CA pool that issues the certificate of lookup_host. It is not the gateway's: that one certifies the mesh's hosts alone. Empty: lookup_certificates names one."
+  type        = string
+  default     = ""
+}
+
 variable "lookup_certificates" {
-  description = "Regional certificates of Certificate Manager for lookup_host. Empty: the gateway's CA pool issues one."
+  description = "Regional certificates of Certificate Manager for lookup_host, in place of lookup_ca_pool."
   type        = list(string)
   default     = []
 }
