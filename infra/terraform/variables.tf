@@ -145,7 +145,7 @@ variable "lookup_callers" {
   default     = []
 
   validation {
-    condition     = length(setintersection(var.lookup_callers, split(",", var.lookup_invokers))) == 0
+    condition     = length(setintersection(var.lookup_callers, var.lookup_invokers)) == 0
     error_message = "lookup_callers names a member of LOOKUP_INVOKERS: deploy/deploy grants those. Keep each member in one of both."
   }
 }

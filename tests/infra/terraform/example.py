@@ -35,6 +35,7 @@ EVERYTHING: Mapping[str, Any] = {
     "billing_account": "012345-6789AB-CDEF01",
     "pseudonym_key_secret_id": f"projects/{PROJECT}/secrets/pseudonym-key/versions/1",
     "lookup_host": "lookup.internal",
+    "lookup_certificates": [f"projects/{PROJECT}/locations/europe-west1/certificates/lookup"],
     "lookup_callers": ["serviceAccount:desk@acme-desk.iam.gserviceaccount.com"],
     "lookup_consumers": {
         "acme-desk": {
@@ -62,7 +63,8 @@ def variables(folder: Path) -> set[str]:
 @functools.cache
 def _google(changes: str) -> Plan:
     known = variables(GOOGLE)
-    given = {key.lower(): value for key, value in CONTRACT.items() if key.lower() in known}
+    given: dict[str, Any] = {key.lower(): value for key, value in CONTRACT.items() if key.lower() in known}
+    given["lookup_invokers"] = given["lookup_invokers"].split(",")
     return evaluate(GOOGLE, given | json.loads(changes))
 
 

@@ -18,7 +18,7 @@ run "plan" {
   command = plan
 }
 
-run "a_certificate_of_another_account_is_refused" {
+run "values_that_cannot_work_are_refused" {
   command = plan
 
   module {
@@ -29,23 +29,9 @@ run "a_certificate_of_another_account_is_refused" {
     account_id      = "123456789012"
     region          = "eu-west-1"
     certificate_arn = "arn:aws:acm:eu-west-1:210987654321:certificate/00000000-0000-0000-0000-000000000000"
+    timeout_s       = 12
+    subnet_ids      = ["subnet-0123456789abcdef0"]
   }
 
-  expect_failures = [var.certificate_arn]
-}
-
-run "a_time_limit_beyond_that_of_the_gateway_is_refused" {
-  command = plan
-
-  module {
-    source = "../modules/aws-lambda"
-  }
-
-  variables {
-    account_id = "123456789012"
-    region     = "eu-west-1"
-    timeout_s  = 12
-  }
-
-  expect_failures = [var.timeout_s]
+  expect_failures = [var.certificate_arn, var.timeout_s, var.subnet_ids]
 }

@@ -188,7 +188,7 @@ resource "google_project_iam_member" "pipeline_reads_sources" {
 # deploy/deploy grants LOOKUP_INVOKERS. This role is the least of Google's that may set a service's policy; it holds for
 # this service alone.
 resource "google_cloud_run_v2_service_iam_member" "pipeline_sets_lookup_callers" {
-  count = local.has_pipeline && var.lookup_deployed && var.lookup_invokers != "" ? 1 : 0
+  count = local.has_pipeline && var.lookup_deployed && length(var.lookup_invokers) > 0 ? 1 : 0
 
   project  = var.project_id
   location = var.region

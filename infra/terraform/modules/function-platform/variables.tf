@@ -62,8 +62,8 @@ variable "lookup_deployed" {
 
 variable "lookup_invokers" {
   description = "Who may call lookup, as LOOKUP_INVOKERS has it. deploy/deploy grants them; here it only says whether the pipeline needs the right to."
-  type        = string
-  default     = ""
+  type        = list(string)
+  default     = []
 }
 
 # --- accounts: e-mail addresses, NAME@PROJECT.iam.gserviceaccount.com ---

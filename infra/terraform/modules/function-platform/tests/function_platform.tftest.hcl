@@ -137,53 +137,24 @@ run "everything_on" {
   }
 }
 
-run "two_topics_that_are_one_are_refused" {
+run "values_that_cannot_work_are_refused" {
   command = plan
 
   variables {
-    undelivered_topic = "projects/acme-mesh/topics/user-events"
-  }
-
-  expect_failures = [var.undelivered_topic]
-}
-
-run "everyone_as_a_publisher_is_refused" {
-  command = plan
-
-  variables {
-    publishers = ["allUsers"]
-  }
-
-  expect_failures = [var.publishers]
-}
-
-run "everyone_as_a_reader_is_refused" {
-  command = plan
-
-  variables {
-    table_readers       = ["allAuthenticatedUsers"]
-    request_log_readers = ["allUsers"]
-  }
-
-  expect_failures = [var.table_readers, var.request_log_readers]
-}
-
-run "a_regional_secret_is_refused" {
-  command = plan
-
-  variables {
-    signing_key_secret_id = "projects/acme-mesh/locations/europe-west1/secrets/key/versions/1"
-  }
-
-  expect_failures = [var.signing_key_secret_id]
-}
-
-run "an_account_of_another_project_is_refused" {
-  command = plan
-
-  variables {
+    undelivered_topic        = "projects/acme-mesh/topics/user-events"
+    publishers               = ["allUsers"]
+    table_readers            = ["allAuthenticatedUsers"]
+    request_log_readers      = ["allUsers"]
+    signing_key_secret_id    = "projects/acme-mesh/locations/europe-west1/secrets/key/versions/1"
     function_service_account = "meshpass-enrichment@other-mesh.iam.gserviceaccount.com"
   }
 
-  expect_failures = [var.function_service_account]
+  expect_failures = [
+    var.undelivered_topic,
+    var.publishers,
+    var.table_readers,
+    var.request_log_readers,
+    var.signing_key_secret_id,
+    var.function_service_account,
+  ]
 }

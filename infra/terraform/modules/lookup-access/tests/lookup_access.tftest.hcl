@@ -59,44 +59,16 @@ run "nothing_is_granted_before_the_service_is_there" {
   }
 }
 
-run "everyone_is_refused" {
+run "values_that_open_more_than_they_should_are_refused" {
   command = plan
 
   variables {
-    invokers = ["allUsers"]
-  }
-
-  expect_failures = [var.invokers]
-}
-
-run "every_google_account_is_refused" {
-  command = plan
-
-  variables {
-    invokers = ["allAuthenticatedUsers"]
-  }
-
-  expect_failures = [var.invokers]
-}
-
-run "a_public_range_is_refused" {
-  command = plan
-
-  variables {
-    psc_range = "8.8.8.0/24"
-  }
-
-  expect_failures = [var.psc_range]
-}
-
-run "two_sources_of_a_certificate_are_refused" {
-  command = plan
-
-  variables {
+    invokers     = ["allUsers", "allAuthenticatedUsers"]
+    psc_range    = "8.8.8.0/24"
     certificates = ["projects/acme-mesh/locations/europe-west1/certificates/lookup"]
   }
 
-  expect_failures = [var.ca_pool]
+  expect_failures = [var.invokers, var.psc_range, var.ca_pool]
 }
 
 run "no_proxy_subnet_is_refused" {
