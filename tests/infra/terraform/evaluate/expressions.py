@@ -43,7 +43,7 @@ _OPERATORS: dict[str, Callable[[Value, Value], Value]] = {
 }
 # Functions that look at a container alone, or at which of its elements are there.
 _OF_CONTAINERS = frozenset(
-    [
+    {
         "coalesce",
         "compact",
         "concat",
@@ -54,17 +54,8 @@ _OF_CONTAINERS = frozenset(
         "keys",
         "length",
         "lookup",
-        "merge",
-        "one",
-        "reverse",
-        "setproduct",
-        "slice",
-        "tolist",
-        "tomap",
-        "toset",
-        "values",
-        "zipmap",
-    ]
+    }
+    | {"merge", "one", "reverse", "setproduct", "slice", "tolist", "tomap", "toset", "values", "zipmap"}
 )
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\", "$${": "${", "%%{": "%{"}
 

@@ -22,7 +22,7 @@ def _flatten(values: list[Any]) -> list[Any]:
 
 
 def _cidrsubnet(prefix: str, bits: int, number: int) -> str:
-    network = ip_network(prefix)
+    network = ip_network(prefix, strict=False)
     subnet = next(itertools.islice(network.subnets(prefixlen_diff=int(bits)), int(number), None))
     return str(subnet)
 
@@ -76,8 +76,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "anytrue": any,
     "base64encode": lambda text: base64.b64encode(text.encode()).decode(),
     "ceil": lambda number: -int(-number // 1),
-    "cidrhost": lambda prefix, number: str(ip_network(prefix)[int(number)]),
-    "cidrnetmask": lambda prefix: str(ip_network(prefix).netmask),
+    "cidrhost": lambda prefix, number: str(ip_network(prefix, strict=False)[int(number)]),
+    "cidrnetmask": lambda prefix: str(ip_network(prefix, strict=False).netmask),
     "cidrsubnet": _cidrsubnet,
     "coalesce": _coalesce,
     "compact": lambda values: [value for value in values if value],
@@ -132,7 +132,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tolist": list,
     "tomap": dict,
     "tonumber": lambda value: value if isinstance(value, int | float) else json.loads(value),
-    "toset": lambda values: sorted(set(values)),
+    "toset": lambda values: sorted(_distinct(values), key=str),
     "tostring": _text,
     "trimprefix": lambda text, start: text.removeprefix(start),
     "trimspace": str.strip,

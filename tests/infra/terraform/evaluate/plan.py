@@ -80,6 +80,7 @@ class _Module:
         self.blocks: dict[str, dict[str, BodyRule]] = {}
         self._locals: dict[str, Any] = {}
         self._memory: dict[tuple[str, str], Any] = {}
+        self._children: list[_Module] = []
         for path in sorted(folder.glob("*.tf")):
             self._read(_parsed(path, path.stat().st_mtime))
         if strangers := set(variables) - set(self.blocks.get("variable", {})):
@@ -113,6 +114,8 @@ class _Module:
                     self._conditions(lifecycle, "precondition", inner, full)
         for name in self.blocks.get("module", {}):
             self._once("module", name, self._module)
+        for child in self._children:
+            child.run()
 
     def find(self, name: str) -> Any:  # noqa: ANN401
         """Return the value of a name at the top of an expression."""
@@ -201,13 +204,9 @@ class _Module:
         source = str(expression(_attributes(body)["source"].expression, self))
         found = {}
         for key, inner in self._instances(body):
-            given = {
-                argument: expression(value.expression, inner)
-                for argument, value in _attributes(body).items()
-                if argument not in _META
-            }
+            given = _Arguments(body, inner)
             child = _Module(self._folder / source, f"{self._prefix}module.{name}{key}.", given, self._plan)
-            child.run()
+            self._children.append(child)
             found[key] = _Outputs(child)
         return _many(body, found)
 
@@ -218,6 +217,23 @@ class _Module:
             if not isinstance(holds, Reference) and holds is not True:
                 message = expression(attributes["error_message"].expression, scope)
                 self._plan.refusals.append(f"{self._prefix}{what}: {message}")
+
+
+class _Arguments(Mapping[str, Any]):
+    """The arguments of a module's block. Each is evaluated when it is asked for, since modules may name each other."""
+
+    def __init__(self, body: BodyRule, scope: Scope) -> None:
+        self._nodes = {name: node for name, node in _attributes(body).items() if name not in _META}
+        self._scope = scope
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401
+        return expression(self._nodes[name].expression, self._scope)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
 
 class _Prefix:
