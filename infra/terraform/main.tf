@@ -38,6 +38,7 @@ locals {
     var.function_egress == "connector" ? ["vpcaccess.googleapis.com"] : [],
     var.billing_account == "" ? [] : ["billingbudgets.googleapis.com"],
     local.own_network ? [
+      "binaryauthorization.googleapis.com",
       "container.googleapis.com",
       "dns.googleapis.com",
       "gkehub.googleapis.com",
@@ -152,6 +153,8 @@ module "cluster" {
   service_range_name   = module.network[0].service_range_name
   control_plane_subnet = module.network[0].control_plane_subnet
   internet_tag         = module.network[0].internet_tag
+  image_repositories   = var.image_repositories
+  trusted_images       = var.trusted_images
 
   depends_on = [google_project_service.this]
 }

@@ -47,6 +47,22 @@ variable "certificate_domains" {
   default     = ["internal"]
 }
 
+variable "image_repositories" {
+  description = "Artifact Registry repositories that the cluster's nodes pull images from, by any name."
+  type = map(object({
+    project    = string
+    location   = string
+    repository = string
+  }))
+  default = {}
+}
+
+variable "trusted_images" {
+  description = "Patterns of images that may run in the cluster; all others are refused. Empty leaves the project's Binary Authorization policy as it is."
+  type        = list(string)
+  default     = []
+}
+
 variable "egress_ports" {
   description = "TCP ports that the egress gateway's nodes reach in the internet: 443, and the `port`s in the teams' files."
   type        = list(number)

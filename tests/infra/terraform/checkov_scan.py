@@ -1,7 +1,7 @@
 """What checkov finds in infra/terraform, against the findings that stay (`make checkov`).
 
-checkov is not among the project's dependencies: it brings 90 packages. `make checkov` installs it, by hash, into a folder
-of its own.
+checkov is not among the project's dependencies: it brings 90 packages. `make checkov` installs it, by hash, into a
+folder of its own.
 """
 
 from __future__ import annotations

@@ -5,14 +5,11 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from meshlab.env_file import read_env_file
 
 from tests.infra.terraform.evaluate import Plan, evaluate
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["BRIDGE", "CONTRACT", "EVERYTHING", "PROJECT", "ROOT", "aws", "google", "variables"]
 
@@ -23,7 +20,7 @@ CONTRACT = read_env_file(ROOT / "infra/contract.env")
 BRIDGE = read_env_file(ROOT / "infra/mesh/lambda-bridge/contract/bridge.env")
 PROJECT = CONTRACT["GOOGLE_CLOUD_PROJECT"]
 
-EVERYTHING: Mapping[str, Any] = {
+EVERYTHING: dict[str, Any] = {
     "proxy_range": "10.8.2.0/24",
     "function_deployed": True,
     "lookup_deployed": True,

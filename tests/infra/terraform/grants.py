@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.infra.terraform.evaluate import Reference
+from tests.infra.terraform.evaluate import Reference, kind_of
 
 if TYPE_CHECKING:
     from tests.infra.terraform.evaluate import Plan
@@ -51,7 +51,7 @@ def grants(plan: Plan) -> set[Grant]:
     """
     found = set()
     for address, arguments in plan.resources.items():
-        kind = re.sub(r"\[.*", "", address).split(".")[-2]
+        kind = kind_of(address)
         if "_iam_" not in kind:
             continue
         words, argument = _OBJECTS[kind]
@@ -78,7 +78,9 @@ def _member(plan: Plan, member: Any) -> str:  # noqa: ANN401
 
 
 def _name(value: Any) -> str:  # noqa: ANN401
-    """Return what names an object: an account's id, or the resource where only the service knows its name."""
+    """Return what names an object: the name that the contract gives it, or that of its resource here."""
     if not isinstance(value, Reference):
         return str(value)
-    return re.sub(r"\[[^\]]*\]|\.(member|name|email|id)$", "", value.address).split(".")[-1]
+    found = re.search(r"\b(\w+)\.(\w+)(?:\[(?:\d+|\"([^\"]*)\")\])?\.\w+}?$", value.address)
+    assert found, value.address
+    return f"{found[2]} {found[3]}" if found[3] else found[2]

@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-from tests.infra.terraform.checkov_scan import REQUIREMENTS, TERRAFORM, Finding, is_installed, problems, scan, skips
+from tests.infra.terraform.checkov_scan import (
+    REQUIREMENTS,
+    TERRAFORM,
+    Finding,
+    is_installed,
+    problems,
+    scan,
+    skips,
+)
 
 
 def test_checkov_finds_nothing_but_what_has_a_reason_and_every_reason_is_needed() -> None:

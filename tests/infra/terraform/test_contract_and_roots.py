@@ -16,7 +16,7 @@ FOR_PEOPLE = {
     "lookup_service_attachment",
     "lookup_endpoints",
     "nat_addresses",
-    "cluster_name",
+    "gateway_ca_pool",
 }
 """Outputs that are no value of the contract."""
 

@@ -12,6 +12,7 @@ from enrichment.commands import sql
 from tests.infra.terraform.example import CONTRACT, EVERYTHING, PROJECT, ROOT, google
 
 TABLE = json.loads((ROOT / "function/enrichment/table.json").read_text())
+REGIONAL_SECRET = f"projects/{PROJECT}/locations/europe-west1/secrets/k/versions/1"
 ALERTS = sorted((ROOT / "deploy/alerts").glob("*.json"))
 
 
@@ -165,12 +166,20 @@ def test_rows_and_keys_are_not_destroyed_by_a_plan() -> None:
     module = ROOT / "infra/terraform/modules/function-platform"
     text = "\n".join(file.read_text() for file in sorted(module.glob("*.tf")))
     for resource in (
-        'google_bigquery_dataset" "this', 'google_bigquery_table" "this', 'google_pubsub_topic" "trigger',
-        'google_pubsub_topic" "dead_letter', 'google_pubsub_topic" "undelivered', 'google_pubsub_subscription" "dead_letter',
-        'google_pubsub_subscription" "undelivered', 'google_secret_manager_secret" "signing_key',
-        'google_secret_manager_secret" "pseudonym_key', 'google_kms_crypto_key" "signing', 'google_kms_key_ring" "signing',
-    ):  # fmt: skip
-        block = re.search(rf'^resource "{resource}" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL)
+        "google_bigquery_dataset.this",
+        "google_bigquery_table.this",
+        "google_kms_crypto_key.signing",
+        "google_kms_key_ring.signing",
+        "google_pubsub_subscription.dead_letter",
+        "google_pubsub_subscription.undelivered",
+        "google_pubsub_topic.dead_letter",
+        "google_pubsub_topic.trigger",
+        "google_pubsub_topic.undelivered",
+        "google_secret_manager_secret.pseudonym_key",
+        "google_secret_manager_secret.signing_key",
+    ):
+        kind, name = resource.split(".")
+        block = re.search(rf'^resource "{kind}" "{name}" {{\n(.*?)^}}', text, re.MULTILINE | re.DOTALL)
         assert block, resource
         assert "prevent_destroy = true" in block[1], resource
 
@@ -186,7 +195,7 @@ def test_the_keys_aliases_and_public_halves_are_left_to_their_command() -> None:
         ({"undelivered_topic": f"projects/{PROJECT}/topics/{CONTRACT['TRIGGER_TOPIC']}"}, "three topics"),
         ({"function_service_account": "f@other-project.iam.gserviceaccount.com"}, "function_service_account"),
         ({"bigquery_table": "other-project.enrichment.user_events"}, "bigquery_table"),
-        ({"signing_key_secret_id": f"projects/{PROJECT}/locations/europe-west1/secrets/k/versions/1"}, "regional secret"),
+        ({"signing_key_secret_id": REGIONAL_SECRET}, "regional secret"),
         ({"mesh_auth": "google"}, "mesh_auth"),
         ({"signing_key": "file"}, "signing_key"),
         ({"function_trigger": "pull"}, "function_trigger"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.terraform.evaluate import Reference
+from tests.infra.terraform.evaluate import Reference, kind_of
 from tests.infra.terraform.example import CONTRACT, EVERYTHING, PROJECT, ROOT, google
 from tests.infra.terraform.grants import Grant, grants, table
 
@@ -16,6 +16,8 @@ PAGE = ROOT / "docs/infrastructure.md"
 _BEGIN, _END = "<!-- iam matrix -->\n", "<!-- end of the iam matrix -->"
 
 _PIPELINE = {"pipeline_service_account": EVERYTHING["pipeline_service_account"]}
+_LOOKUP = {name: EVERYTHING[name] for name in ("lookup_host", "proxy_range", "lookup_certificates")}
+POOL = f"projects/{PROJECT}/locations/europe-west1/caPools/internal"
 _OWN = (
     "publishers",
     "table_readers",
@@ -36,10 +38,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "vpc_network": "projects/acme-host/global/networks/shared",
         "vpc_subnet": "projects/acme-host/regions/europe-west1/subnetworks/functions",
     },
-    "`lookup_host`": {name: EVERYTHING[name] for name in ("lookup_host", "proxy_range")},
-    "`lookup_host`, `lookup_deployed` and `lookup_callers`": {
-        name: EVERYTHING[name] for name in ("lookup_host", "proxy_range", "lookup_deployed", "lookup_callers")
-    },
+    "`lookup_host` and `lookup_ca_pool`": _LOOKUP | {"lookup_certificates": [], "lookup_ca_pool": POOL},
+    "`lookup_host`, `lookup_deployed` and `lookup_callers`": _LOOKUP
+    | {"lookup_deployed": True, "lookup_callers": EVERYTHING["lookup_callers"]},
 } | {
     f"`{name}`".replace("`pseudonym_key_secret_id`", "`PSEUDONYM_KEY_SECRET_ID`"): {name: EVERYTHING[name]}
     for name in _OWN
@@ -66,7 +67,8 @@ def test_the_page_has_the_matrix(matrix: dict[Grant, str]) -> None:
     shown, _, after = rest.partition(_END)
     made = table(matrix)
     assert shown == made, f"write this between the marks in {PAGE.name}:\n{made}"
-    assert begin and after
+    assert begin
+    assert after
 
 
 def test_no_combination_makes_a_grant_that_is_not_in_the_matrix(matrix: dict[Grant, str]) -> None:
@@ -100,12 +102,9 @@ def test_only_what_is_known_only_on_the_project_is_granted_there(matrix: dict[Gr
         ("`pipeline`", "roles/logging.logWriter"),
         ("`pipeline`", "roles/storage.objectViewer"),
         ("Certificate Manager's service agent", "roles/privateca.certificateRequester"),
-        *NODES,
+        ("`nodes applications`", "roles/container.defaultNodeServiceAccount"),
+        ("`nodes gateways`", "roles/container.defaultNodeServiceAccount"),
     }
-
-
-NODES: set[tuple[str, str]] = set()
-"""Roles of the cluster's node accounts, which the module `cluster` grants."""
 
 
 def test_an_account_reaches_what_it_is_for_and_nothing_else(matrix: dict[Grant, str]) -> None:
@@ -137,7 +136,7 @@ def test_no_grant_is_for_everyone_and_no_account_has_a_key_file() -> None:
     kinds = set()
     for plan in (google(), google(**EVERYTHING)):
         for address, arguments in plan.resources.items():
-            kinds.add(re.sub(r"\[.*", "", address).split(".")[-2])
+            kinds.add(kind_of(address))
             assert not {"allUsers", "allAuthenticatedUsers"} & set(_strings(arguments)), address
     assert "google_service_account_key" not in kinds
     # A binding or a policy takes away what others have granted.
@@ -170,5 +169,5 @@ def test_the_accounts_are_those_of_the_contract() -> None:
         f"{one['account_id']}@{PROJECT}.iam.gserviceaccount.com"
         for one in google().all("google_service_account").values()
     }
-    named = {value for key, value in CONTRACT.items() if key.endswith(("_SERVICE_ACCOUNT", "_EMAIL"))}
+    named = {value for key, value in CONTRACT.items() if key.endswith("_SERVICE_ACCOUNT")}
     assert named <= made

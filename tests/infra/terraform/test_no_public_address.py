@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.terraform.evaluate import Plan, Reference
+from tests.infra.terraform.evaluate import Plan, Reference, kind_of
 from tests.infra.terraform.example import EVERYTHING, aws, google
 
 
@@ -22,7 +22,7 @@ def public(plan: Plan) -> list[str]:
         if isinstance(value, Reference)
     )
     for address, arguments in plan.resources.items():
-        kind = re.sub(r"\[.*", "", address).split(".")[-2]
+        kind = kind_of(address)
         found += [f"{address}: {problem}" for problem in _problems(kind, arguments, address in nat)]
     return found
 
@@ -91,7 +91,7 @@ def test_aws_has_no_public_address() -> None:
 BAD: dict[str, dict[str, Any]] = {
     "google_compute_address.a": {},
     "google_compute_forwarding_rule.a": {},
-    "google_compute_forwarding_rule.empty": {"load_balancing_scheme": "", "target": "projects/p/regions/r/targetHttpsProxies/t"},
+    "google_compute_forwarding_rule.empty": {"load_balancing_scheme": "", "target": "targetHttpsProxies/t"},
     "google_compute_region_backend_service.a": {"load_balancing_scheme": "EXTERNAL_MANAGED"},
     "google_dns_managed_zone.a": {},
     "google_container_cluster.a": {"private_cluster_config": [{"enable_private_nodes": True}]},

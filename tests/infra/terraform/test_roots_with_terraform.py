@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import hcl2
 import pytest
 
-from tests.infra.terraform.conftest import Terraform
 from tests.infra.terraform.example import CONTRACT, GOOGLE
+
+if TYPE_CHECKING:
+    from tests.infra.terraform.conftest import Terraform
 
 
 @pytest.mark.parametrize("folder", ["", "modules/function-platform", "modules/lookup-access"])

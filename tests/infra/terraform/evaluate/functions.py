@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import re
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,17 @@ def _templatefile(path: str, values: dict[str, Any]) -> str:
     return re.sub(r"(?<!\$)\$\{([^}]*)\}", fill, Path(path).read_text())
 
 
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _timeadd(text: str, duration: str) -> str:
+    units = {"h": 3600, "m": 60, "s": 1}
+    parts = re.findall(r"(\d+)([hms])", duration)
+    later = _time(text) + timedelta(seconds=sum(int(number) * units[unit] for number, unit in parts))
+    return later.isoformat().replace("+00:00", "Z")
+
+
 def _slice(values: list[Any], start: int, end: int) -> list[Any]:
     return values[start:end]
 
@@ -87,7 +99,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "element": lambda values, number: values[int(number) % len(values)],
     "endswith": lambda text, end: text.endswith(end),
     "file": lambda path: Path(path).read_text(),
-    "filebase64sha256": lambda path: base64.b64encode(hashlib.sha256(Path(path).read_bytes()).digest()).decode(),
+    "filebase64sha256": lambda path: base64.b64encode(
+        hashlib.sha256(Path(path).read_bytes()).digest()
+    ).decode(),
     "fileset": lambda folder, pattern: sorted(path.name for path in Path(folder).glob(pattern)),
     "flatten": _flatten,
     "floor": lambda number: int(number // 1),
@@ -124,6 +138,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "sort": sorted,
     "split": lambda separator, text: text.split(separator),
+    "strcontains": lambda text, part: part in text,
     "startswith": lambda text, start: text.startswith(start),
     "substr": lambda text, start, length: text[start : None if length < 0 else start + length],
     "sum": sum,
@@ -132,6 +147,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tolist": list,
     "tomap": dict,
     "tonumber": lambda value: value if isinstance(value, int | float) else json.loads(value),
+    "timeadd": _timeadd,
+    "timecmp": lambda one, other: (_time(one) > _time(other)) - (_time(one) < _time(other)),
     "toset": lambda values: sorted(_distinct(values), key=str),
     "tostring": _text,
     "trimprefix": lambda text, start: text.removeprefix(start),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.infra.terraform.evaluate.expressions import Scope
 
-__all__ = ["Plan", "evaluate"]
+__all__ = ["Plan", "evaluate", "kind_of"]
 
 _META = frozenset({"count", "for_each", "depends_on", "provider", "lifecycle", "source", "providers"})
 
@@ -44,11 +45,15 @@ class Plan:
 
     def all(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the resources of a type, by address."""
-        return {address: found for address, found in self.resources.items() if _kind(address) == kind}
+        return {address: found for address, found in self.resources.items() if kind_of(address) == kind}
 
 
-def _kind(address: str) -> str:
-    return address.split(".")[-2] if "[" not in address else address.partition("[")[0].split(".")[-2]
+_INSTANCE = re.compile(r"""\[(?:\d+|"[^"]*")\]""")
+
+
+def kind_of(address: str) -> str:
+    """Return the type of the resource at an address, such as `module.a[0].google_compute_network.this["b"]`."""
+    return _INSTANCE.sub("", address).split(".")[-2]
 
 
 def evaluate(folder: Path, variables: Mapping[str, Any]) -> Plan:
