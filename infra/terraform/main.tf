@@ -72,8 +72,6 @@ module "function_platform" {
   subscription_name        = local.subscription_name
   function_trigger         = var.function_trigger
   function_deployed        = var.function_deployed
-  lookup_deployed          = var.lookup_deployed
-  lookup_invokers          = var.lookup_invokers
   function_service_account = var.function_service_account
   lookup_service_account   = var.lookup_service_account
   trigger_service_account  = var.trigger_service_account

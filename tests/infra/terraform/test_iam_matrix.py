@@ -27,8 +27,6 @@ _OWN = (
 SETTINGS: dict[str, dict[str, Any]] = {
     "`function_deployed`": {"function_deployed": True},
     "`pipeline_service_account`": _PIPELINE,
-    "`pipeline_service_account`, `lookup_deployed` and `LOOKUP_INVOKERS`": _PIPELINE
-    | {"lookup_deployed": True},
     "`FUNCTION_TRIGGER=eventarc`": {"function_trigger": "eventarc"},
     "`pipeline_service_account` and `FUNCTION_TRIGGER=eventarc`": _PIPELINE
     | {"function_trigger": "eventarc"},
@@ -84,11 +82,8 @@ def test_no_role_is_a_basic_one_and_none_may_change_who_may_do_what(matrix: dict
         for role in roles
         if re.search(r"[aA]dmin$|tokenCreator|workloadIdentityUser|securityAdmin", role)
     }
-    # On one Cloud Run service, to grant LOOKUP_INVOKERS.
-    assert may_grant <= {"roles/run.admin"}
-    assert {grant.on for grant in matrix if grant.role in may_grant} == {
-        f"Cloud Run service `{CONTRACT['FUNCTION_NAME']}-lookup`"
-    }
+    # An account that may set a policy may give itself every right. Nothing that runs or deploys may.
+    assert not may_grant
 
 
 def test_only_what_is_known_only_on_the_project_is_granted_there(matrix: dict[Grant, str]) -> None:
@@ -99,6 +94,7 @@ def test_only_what_is_known_only_on_the_project_is_granted_there(matrix: dict[Gr
         ("`pipeline`", "roles/cloudfunctions.developer"),
         ("`pipeline`", "roles/pubsub.editor"),
         ("`pipeline`", "roles/eventarc.viewer"),
+        ("`pipeline`", "roles/bigquery.jobUser"),
         ("`pipeline`", "roles/logging.logWriter"),
         ("`pipeline`", "roles/storage.objectViewer"),
         ("Certificate Manager's service agent", "roles/privateca.certificateRequester"),

@@ -143,7 +143,7 @@ resource "google_project_iam_member" "build_builds" {
   member  = google_service_account.build.member
 }
 
-# --- the pipeline: what a person who deploys needs, and its own logs and sources ---
+# --- the pipeline: it deploys, and can set no policy anywhere ---
 
 resource "google_project_iam_member" "pipeline_deploys" {
   count = local.has_pipeline ? 1 : 0
@@ -185,16 +185,33 @@ resource "google_project_iam_member" "pipeline_reads_sources" {
   member  = google_service_account.pipeline[0].member
 }
 
-# deploy/deploy grants LOOKUP_INVOKERS. This role is the least of Google's that may set a service's policy; it holds for
-# this service alone.
-resource "google_cloud_run_v2_service_iam_member" "pipeline_sets_lookup_callers" {
-  count = local.has_pipeline && var.lookup_deployed && length(var.lookup_invokers) > 0 ? 1 : 0
+resource "google_artifact_registry_repository_iam_member" "pipeline_keeps_records" {
+  count = local.has_pipeline ? 1 : 0
 
-  project  = var.project_id
-  location = var.region
-  name     = var.lookup_function_name
-  role     = "roles/run.admin"
-  member   = google_service_account.pipeline[0].member
+  project    = var.project_id
+  location   = var.region
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.pipeline[0].member
+}
+
+# The smoke test asks for the row of the event that it has sent.
+resource "google_project_iam_member" "pipeline_runs_queries" {
+  count = local.has_pipeline ? 1 : 0
+
+  project = var.project_id
+  role    = "roles/bigquery.jobUser"
+  member  = google_service_account.pipeline[0].member
+}
+
+resource "google_bigquery_table_iam_member" "pipeline_reads_rows" {
+  count = local.has_pipeline ? 1 : 0
+
+  project    = var.project_id
+  dataset_id = google_bigquery_dataset.this.dataset_id
+  table_id   = google_bigquery_table.this.table_id
+  role       = "roles/bigquery.dataViewer"
+  member     = google_service_account.pipeline[0].member
 }
 
 # On the accounts and not on the project: there it would be the right to act as every account.

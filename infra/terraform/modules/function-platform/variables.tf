@@ -54,18 +54,6 @@ variable "function_deployed" {
   default     = false
 }
 
-variable "lookup_deployed" {
-  description = "True once `deploy/deploy --entry-point=lookup` has made the second function. Then the pipeline may set who calls it."
-  type        = bool
-  default     = false
-}
-
-variable "lookup_invokers" {
-  description = "Who may call lookup, as LOOKUP_INVOKERS has it. deploy/deploy grants them; here it only says whether the pipeline needs the right to."
-  type        = list(string)
-  default     = []
-}
-
 # --- accounts: e-mail addresses, NAME@PROJECT.iam.gserviceaccount.com ---
 
 variable "function_service_account" {
