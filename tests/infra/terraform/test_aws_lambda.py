@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tests.infra.terraform.evaluate import Reference
-from tests.infra.terraform.example import AWS, BRIDGE, ROOT, aws, variables
+from tests.infra.terraform.roots import AWS, BRIDGE, ROOT, aws, variables
 
 POLICY = json.loads((ROOT / "function-aws/resource-policy.json").read_text())
 

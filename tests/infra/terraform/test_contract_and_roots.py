@@ -7,7 +7,7 @@ import re
 import pytest
 from meshcontract.keys import KEYS
 
-from tests.infra.terraform.example import CONTRACT, GOOGLE, google, variables
+from tests.infra.terraform.roots import CONTRACT, GOOGLE, google, variables
 
 KNOWN = set(KEYS) | set(CONTRACT)
 OF_CONTRACT = set(re.findall(r'^variable "(\w+)"', (GOOGLE / "contract.tf").read_text(), re.MULTILINE))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from enrichment.commands import sql
 
-from tests.infra.terraform.example import CONTRACT, EVERYTHING, PROJECT, ROOT, google
+from tests.infra.terraform.roots import CONTRACT, EVERYTHING, PROJECT, ROOT, google
 
 TABLE = json.loads((ROOT / "function/enrichment/table.json").read_text())
 REGIONAL_SECRET = f"projects/{PROJECT}/locations/europe-west1/secrets/k/versions/1"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.infra.terraform.evaluate import Reference, kind_of
-from tests.infra.terraform.example import CONTRACT, EVERYTHING, PROJECT, ROOT, google
 from tests.infra.terraform.grants import Grant, grants, table
+from tests.infra.terraform.roots import CONTRACT, EVERYTHING, PROJECT, ROOT, google
 
 PAGE = ROOT / "docs/infrastructure.md"
 _BEGIN, _END = "<!-- iam matrix -->\n", "<!-- end of the iam matrix -->"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.infra.terraform.evaluate import Plan, Reference, kind_of
-from tests.infra.terraform.example import EVERYTHING, aws, google
+from tests.infra.terraform.roots import EVERYTHING, aws, google
 
 
 def public(plan: Plan) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import hcl2
 import pytest
 
-from tests.infra.terraform.example import CONTRACT, GOOGLE
+from tests.infra.terraform.roots import CONTRACT, GOOGLE
 
 if TYPE_CHECKING:
     from tests.infra.terraform.conftest import Terraform
