@@ -35,6 +35,7 @@ locals {
       "secretmanager.googleapis.com",
     ],
     var.function_trigger == "eventarc" ? ["eventarc.googleapis.com"] : [],
+    var.mesh_auth == "signed-jwt" && var.signing_key == "kms" ? ["cloudkms.googleapis.com"] : [],
     var.function_egress == "connector" ? ["vpcaccess.googleapis.com"] : [],
     var.billing_account == "" ? [] : ["billingbudgets.googleapis.com"],
     local.own_network ? [
