@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import meshcontract
 import pytest
 import yaml
 from meshlab.env_file import read_env_file
@@ -333,7 +334,8 @@ def test_no_private_key_is_in_the_project() -> None:
 
 def test_the_contract_is_one_file_that_a_shell_reads_as_python_does(project: Project) -> None:
     assert (INFRA / "contract.env").resolve() == INFRA / "mesh/contract/values/contract.env"
-    contract = project.contract()
+    contract = meshcontract.read(INFRA / "contract.env")
+    assert contract.items() <= project.contract().items()
     script = "set -eu; . infra/contract.env; set | grep -E '^(" + "|".join(contract) + ")=' | sed \"s/'//g\""
     shell = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert dict(line.split("=", 1) for line in shell.stdout.splitlines()) == contract

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
 
 _MARKER = Path("infra/contract.env")
@@ -76,12 +75,17 @@ class Project:
         return self.root / "infra/policy-tests/ingress"
 
     def contract(self) -> Mapping[str, str]:
-        """The values of `infra/contract.env`.
+        """The values of `infra/contract.env`, defaults filled in.
 
         Raises:
-            LabError: A line is not KEY=VALUE.
+            LabError: It cannot be read, or values are missing or wrong.
         """
-        return read_env_file(self.root / _MARKER)
+        from meshcontract import ContractError, load  # which the bench alone does not need
+
+        try:
+            return load(self.root / _MARKER)
+        except ContractError as error:
+            raise LabError(str(error)) from None
 
 
 def _search() -> Path:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.env_file import read_env_file
-
 from meshgen.contract import REFERENCE, misplaced
+from meshgen.contract_file import contract_values
 from meshgen.ingress.agreement import problems_between
 from meshgen.ingress.model import Caller, Ingress, Route, Service
 from meshgen.sources import (
@@ -49,7 +48,7 @@ def read_ingress(root: Path) -> Ingress:
     if problems:
         raise DescriptionError(problems)
     ingress = Ingress(tuple(map(_caller, found[0])), tuple(map(_service, found[1])))
-    contract = read_env_file(root / "infra/contract.env")
+    contract = contract_values(root)
     problems = [problem for one in (*found[0], *found[1]) for problem in _unknown_keys(one, contract)]
     for descriptions, schema in zip(found, ("caller", "service"), strict=True):
         problems += _wrong_values(descriptions, root / _SCHEMAS / f"{schema}.schema.json", contract)
