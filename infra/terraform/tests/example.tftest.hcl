@@ -20,7 +20,7 @@ variables {
   function_egress          = "direct"
   cluster_name             = "meshpass"
   google_apis_host         = "private.googleapis.com"
-  function_egress_range    = "10.8.0.0/26"
+  function_egress_range    = "10.8.0.0/24"
   node_range               = "10.128.0.0/20"
   pod_range                = "10.64.0.0/20"
   service_range            = "10.72.0.0/20"

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import meshcontract
+from meshcontract.command import tfvars
 from meshlab.env_file import read_env_file
 
 from tests.infra.terraform.evaluate import Plan, evaluate
@@ -59,9 +61,7 @@ def variables(folder: Path) -> set[str]:
 
 @functools.cache
 def _google(changes: str) -> Plan:
-    known = variables(GOOGLE)
-    given: dict[str, Any] = {key.lower(): value for key, value in CONTRACT.items() if key.lower() in known}
-    given["lookup_invokers"] = given["lookup_invokers"].split(",")
+    given = tfvars(meshcontract.load(ROOT / "infra/contract.env", before_terraform=True))
     return evaluate(GOOGLE, given | json.loads(changes))
 
 

@@ -79,7 +79,7 @@ KEYS: Mapping[str, Key] = {
         "`sub` of the function's tokens, which the policies name; needed with signed-jwt", DEPLOY, FUNCTION, MESH,
     ),
     "JWT_AUDIENCE": _key(
-        "token", mesh.AUDIENCE, None, "`aud` of the function's tokens", DEPLOY, FUNCTION, MESH, TERRAFORM
+        "token", mesh.AUDIENCE, None, "`aud` of the function's tokens", DEPLOY, FUNCTION, MESH
     ),
     "JWT_SCOPE": _key(
         "token", mesh.SCOPE, "",
@@ -253,7 +253,7 @@ KEYS: Mapping[str, Key] = {
     "FUNCTION_MAX_INSTANCES": _key(
         "size", whole(1, 1000, "instances"), "20",
         "Instances at most; with Direct VPC egress each takes two addresses of FUNCTION_EGRESS_RANGE",
-        DEPLOY, TERRAFORM,
+        DEPLOY,
     ),
     "FUNCTION_TIMEOUT_S": _key(
         "size", cloud.FUNCTION_TIMEOUT_S, "60",
@@ -279,7 +279,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "LOOKUP_INGRESS": _key(
         "lookup", choice("internal-only", "internal-and-gclb"), "internal-only",
-        "`internal-and-gclb` to put an external load balancer in front of it", DEPLOY, TERRAFORM,
+        "`internal-and-gclb` to put an external load balancer in front of it", DEPLOY,
     ),
 }  # fmt: skip
 
