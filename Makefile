@@ -33,8 +33,9 @@ format: $(READY) ## rewrite the code as ruff wants it
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh
+manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh, and the tables of infra/terraform
 	@$(BIN)/meshgen
+	@$(BIN)/python -m meshgen.terraform
 
 checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the project at the first run
 	@$(BIN)/python -m tests.infra.terraform.checkov_scan

@@ -74,6 +74,7 @@ class TerraformFolder:
         self.folder = folder
         self._variables = variables
         self._ready = False
+        self._tested: TestRun | None = None
 
     def init(self) -> None:
         """Install providers and modules, once.
@@ -92,10 +93,15 @@ class TerraformFolder:
         done = self._run("validate", "-json")
         return [_diagnostic(found) for found in json.loads(done.stdout)["diagnostics"]]
 
-    def test(self, *options: str) -> TestRun:
-        """Run `terraform test` with options such as `-filter=tests/network.tftest.hcl`."""
+    def test(self) -> TestRun:
+        """Run `terraform test`, once: several tests look at what it found."""
+        if self._tested is None:
+            self._tested = self._test()
+        return self._tested
+
+    def _test(self) -> TestRun:
         self.init()
-        done = self._run("test", "-json", "-verbose", *options)
+        done = self._run("test", "-json", "-verbose")
         result = TestRun()
         for line in done.stdout.splitlines():
             message: dict[str, Any] = json.loads(line)

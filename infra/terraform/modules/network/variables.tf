@@ -205,7 +205,7 @@ variable "nat" {
 }
 
 variable "outbound_resolvers" {
-  description = "Addresses of own DNS resolvers that filter names. All names without a zone in the network go to them. Empty leaves the public resolution of Cloud DNS."
+  description = "Addresses of DNS resolvers outside of this network that filter names. All names without a zone in the network go to them. Empty leaves the public resolution of Cloud DNS."
   type        = list(string)
   default     = []
   nullable    = false

@@ -10,10 +10,14 @@ variables {
   project_id           = "example-project"
   region               = "europe-west1"
   name                 = "meshpass"
-  network              = "projects/example-project/global/networks/meshpass"
-  node_subnet          = "projects/example-project/regions/europe-west1/subnetworks/meshpass-nodes"
-  control_plane_subnet = "projects/example-project/regions/europe-west1/subnetworks/meshpass-control-plane"
+  network              = "network"
+  node_subnet          = "nodes"
+  control_plane_subnet = "control-plane"
   internet_tag         = "meshpass-internet"
+}
+
+run "shipped" {
+  command = plan
 }
 
 run "default" {

@@ -9,11 +9,19 @@ mock_provider "google" {
 variables {
   project_id  = "example-project"
   region      = "europe-west1"
-  network     = "projects/example-project/global/networks/meshpass"
-  node_subnet = "projects/example-project/regions/europe-west1/subnetworks/meshpass-nodes"
+  network     = "network"
+  node_subnet = "nodes"
   address     = "10.128.0.5"
   hosts       = ["user-profile.internal", "orders.internal"]
   ca_readers  = ["serviceAccount:meshpass-enrichment@example-project.iam.gserviceaccount.com"]
+}
+
+run "shipped" {
+  command = plan
+
+  variables {
+    ca_readers = []
+  }
 }
 
 run "default" {

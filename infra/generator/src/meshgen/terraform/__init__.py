@@ -1,0 +1,5 @@
+"""Tables of inputs and outputs in the READMEs of Terraform modules."""
+
+from meshgen.terraform.tables import rewritten, tables
+
+__all__ = ["rewritten", "tables"]
