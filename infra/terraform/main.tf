@@ -56,7 +56,7 @@ resource "google_project_service" "this" {
   project = var.google_cloud_project
   service = each.value
 
-  # Other things in the project may need them, and turning an API off can delete what was made with it.
+  # Why: other things in the project may need them, and turning an API off can delete what was made with it.
   disable_on_destroy         = false
   disable_dependent_services = false
 }
@@ -90,7 +90,7 @@ module "function_platform" {
   signing_key              = var.signing_key
   signing_key_secret_id    = var.signing_key_secret_id
   pseudonym_key_secret_id  = var.pseudonym_key_secret_id
-  # The grants on the CA's secret are made here in either case; the secret is made by the gateway's endpoint.
+  # Why: the grants on the CA's secret are made here in either case; the secret is made by the gateway's endpoint.
   gateway_ca_secret        = local.own_network ? module.gateway_endpoint[0].ca_secret : var.gke_gateway_ca_secret
   create_gateway_ca_secret = false
   artifact_repository      = var.artifact_repository

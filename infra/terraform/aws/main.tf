@@ -1,4 +1,4 @@
-# The bridge's side in AWS. A root of its own: whoever runs Google's side needs neither this provider nor credentials
+# The bridge's side in AWS. A root of its own: a user of Google's side needs neither this provider nor credentials
 # for AWS, and the two states are changed by different people.
 
 module "lambda" {

@@ -85,6 +85,6 @@ def aws() -> Plan:
             "gateway_security_group_id": "sg-0123456789abcdef0",
             "certificate_arn": f"arn:aws:acm:{region}:{account}:certificate/0",
             "zone_id": "Z0123456789",
-            "package_file": str(AWS / "tests/package.zip"),
+            "package_file": str(GOOGLE / "modules/aws-lambda/tests/package.zip"),
         },
     )

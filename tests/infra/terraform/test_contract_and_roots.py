@@ -9,6 +9,7 @@ import shutil
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+import hcl2
 import meshcontract
 import pytest
 from meshcontract.command import tfvars, update
@@ -81,6 +82,17 @@ def test_a_value_goes_from_terraform_into_the_contract_and_back_unchanged(tmp_pa
         for path in (ROOT / "infra/contract.env", contract)
     )
     assert before == after
+
+
+def test_the_example_that_terraform_plans_has_the_values_of_the_contract() -> None:
+    """`terraform test` reads no file of variables, so the example has them once more."""
+    (given,) = hcl2.loads((GOOGLE / "tests/example.tftest.hcl").read_text())["variables"]
+    for name, value in given.items():
+        if name.startswith("__"):
+            continue
+        wanted = CONTRACT[name.upper()]
+        plain = [one.strip('"') for one in value] if isinstance(value, list) else value.strip('"')
+        assert plain == (wanted.split(",") if isinstance(value, list) else wanted), name
 
 
 def test_the_ranges_that_only_terraform_reads_overlap_with_no_other() -> None:

@@ -13,7 +13,7 @@ locals {
 
 # --- the function ---
 
-# Made here and not by the first invocation: Lambda's own log group has no retention.
+# Why: made here and not by the first invocation: Lambda's own log group has no retention.
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_days
@@ -35,7 +35,7 @@ resource "aws_iam_role" "function" {
   })
 }
 
-# Its own log and nothing else. AWSLambdaBasicExecutionRole may create log groups, and write to every one. The lookup in
+# Why: its own log and nothing else. AWSLambdaBasicExecutionRole may create log groups, and write to every one. The lookup in
 # Google Cloud needs no right in AWS: Google's federation asks AWS who the role is.
 resource "aws_iam_role_policy" "function_logs" {
   name = "own-log"
@@ -64,10 +64,10 @@ resource "aws_lambda_function" "this" {
   kms_key_arn      = local.kms_key_arn
   tags             = var.tags
 
-  # A ceiling: a loop of retries costs no more than this, and takes no invocations from other functions.
+  # Why: a ceiling: a loop of retries costs no more than this, and takes no invocations from other functions.
   reserved_concurrent_executions = var.max_concurrency
 
-  # The alias points at a version, so a roll-back is one change of a number.
+  # Why: the alias points at a version, so a roll-back is one change of a number.
   publish = true
 
   environment {
@@ -88,7 +88,7 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.this.version
 }
 
-# One target group of one account, as function-aws/resource-policy.json shows it. Without source_arn every load balancer
+# Why: one target group of one account, as function-aws/resource-policy.json shows it. Without source_arn every load balancer
 # of every account could invoke the function.
 resource "aws_lambda_permission" "target_group" {
   statement_id   = "only-the-target-group-of-the-bridge"
@@ -119,21 +119,21 @@ resource "aws_vpc_security_group_ingress_rule" "gateway" {
   tags                         = var.tags
 }
 
-# There is no egress rule: a load balancer invokes a function through Lambda's API and not through the VPC.
+# No rule for egress: a load balancer invokes a function through Lambda's API and not through the VPC.
 
 resource "aws_lb" "this" {
   name               = var.name
   load_balancer_type = "application"
-  # The default is a public address.
+  # Why: the default is a public address.
   internal        = true
   ip_address_type = "ipv4"
   subnets         = var.subnet_ids
   security_groups = [aws_security_group.load_balancer.id]
   tags            = var.tags
 
-  # A header that is no header may be read otherwise by the next hop.
+  # Why: a malformed header may be read otherwise by the next hop.
   drop_invalid_header_fields = true
-  # Requests that two parsers read differently are refused.
+  # Why: requests that two parsers read differently are refused.
   desync_mitigation_mode = "strictest"
 
   enable_deletion_protection = true
@@ -153,10 +153,10 @@ resource "aws_lb_target_group" "this" {
   target_type = "lambda"
   tags        = var.tags
 
-  # Repeated headers and parameters arrive as they were sent. The function reads both shapes of event.
+  # Why: repeated headers and parameters arrive as they were sent. The function reads both shapes of event.
   lambda_multi_value_headers_enabled = true
 
-  # A health check is an invocation that is paid for, and says nothing that the alarms do not.
+  # Why: a health check is an invocation that is paid for, and says nothing that the alarms do not.
   health_check {
     enabled = false
   }
@@ -166,7 +166,7 @@ resource "aws_lb_target_group_attachment" "function" {
   target_group_arn = aws_lb_target_group.this.arn
   target_id        = aws_lambda_alias.live.arn
 
-  # The load balancer refuses a function that it may not invoke.
+  # Why: the load balancer refuses a function that it may not invoke.
   depends_on = [aws_lambda_permission.target_group]
 }
 
@@ -175,11 +175,11 @@ resource "aws_lb_listener" "https" {
   port              = 443
   protocol          = "HTTPS"
   certificate_arn   = var.certificate_arn
-  # TLS 1.2 and 1.3, with forward secrecy.
+  # Why: TLS 1.2 and 1.3, with forward secrecy.
   ssl_policy = "ELBSecurityPolicy-TLS13-1-2-2021-06"
   tags       = var.tags
 
-  # Another host, or none: nothing is invoked.
+  # Why: a request for another host, or for none, invokes nothing.
   default_action {
     type = "fixed-response"
 
@@ -202,7 +202,7 @@ resource "aws_lb_listener_rule" "bridge" {
     }
   }
 
-  # The gateways allow GET alone; so does this hop.
+  # Why: the gateways allow GET alone; so does this hop.
   condition {
     http_request_method {
       values = ["GET"]
@@ -229,7 +229,7 @@ resource "aws_route53_record" "load_balancer" {
   name    = var.alb_host
   type    = "A"
 
-  # An alias follows the load balancer's addresses, which change.
+  # Why: an alias follows the load balancer's addresses, which change.
   alias {
     name                   = aws_lb.this.dns_name
     zone_id                = aws_lb.this.zone_id

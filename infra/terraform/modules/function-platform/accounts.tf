@@ -195,7 +195,7 @@ resource "google_artifact_registry_repository_iam_member" "pipeline_keeps_record
   member     = google_service_account.pipeline[0].member
 }
 
-# The smoke test asks for the row of the event that it has sent.
+# Why: the smoke test asks for the row of the event that it has sent.
 resource "google_project_iam_member" "pipeline_runs_queries" {
   count = local.has_pipeline ? 1 : 0
 
@@ -214,7 +214,7 @@ resource "google_bigquery_table_iam_member" "pipeline_reads_rows" {
   member     = google_service_account.pipeline[0].member
 }
 
-# On the accounts and not on the project: there it would be the right to act as every account.
+# Why: on the accounts and not on the project: there it would be the right to act as every account.
 resource "google_service_account_iam_member" "pipeline_acts_as_function" {
   count = local.has_pipeline ? 1 : 0
 
@@ -249,7 +249,7 @@ resource "google_service_account_iam_member" "pipeline_acts_as_build" {
 
 # --- Google's service agents ---
 
-# Both let Pub/Sub hand over what it cannot deliver. Without them it tries until the event is too old and drops it.
+# Why: these two let Pub/Sub hand over what it cannot deliver. Without them it tries until the event is too old and drops it.
 resource "google_pubsub_topic_iam_member" "pubsub_publishes_undelivered" {
   project = var.project_id
   topic   = google_pubsub_topic.undelivered.name

@@ -23,7 +23,7 @@ resource "google_billing_budget" "this" {
     threshold_percent = 0.9
   }
 
-  # Before the money is spent: a loop of retries shows in the forecast on its first day.
+  # Why: before the money is spent: a loop of retries shows in the forecast on its first day.
   threshold_rules {
     threshold_percent = 1.0
     spend_basis       = "FORECASTED_SPEND"

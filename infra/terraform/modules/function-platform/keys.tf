@@ -21,7 +21,7 @@ resource "google_secret_manager_secret" "signing_key" {
   secret_id = local.signing_key_secret
   labels    = var.labels
 
-  # One region, so that the key is where the function is and nowhere else.
+  # Why: one region, so that the key is where the function is and nowhere else.
   replication {
     user_managed {
       replicas {
@@ -38,12 +38,12 @@ resource "google_secret_manager_secret" "signing_key" {
     }
   }
 
-  # A version that was destroyed by mistake can be had back for a week.
+  # Why: a version that was destroyed by mistake can be had back for a week.
   version_destroy_ttl = "604800s"
 
   lifecycle {
     prevent_destroy = true
-    # `meshpass keys` keeps the public halves, the times and the aliases active, next and previous there.
+    # Why: `meshpass keys` keeps the public halves, the times and the aliases active, next and previous there.
     ignore_changes = [annotations, version_aliases]
   }
 }
@@ -95,7 +95,7 @@ resource "google_secret_manager_secret" "pseudonym_key" {
     }
   }
 
-  # Without this key no pseudonym can be made again.
+  # Why: without this key no pseudonym can be made again.
   version_destroy_ttl = "2592000s"
 
   lifecycle {
@@ -110,7 +110,7 @@ resource "google_kms_key_ring" "signing" {
   location = var.region
   name     = var.function_name
 
-  # A key ring cannot be deleted, so a new one of this name could never be made.
+  # Why: a key ring cannot be deleted, so a new one of this name could never be made.
   lifecycle {
     prevent_destroy = true
   }
@@ -130,7 +130,7 @@ resource "google_kms_crypto_key" "signing" {
     protection_level = var.kms_protection_level
   }
 
-  # 30 days to notice that the wrong version was destroyed.
+  # Why: 30 days to notice that the wrong version was destroyed.
   destroy_scheduled_duration = "2592000s"
 
   lifecycle {

@@ -34,11 +34,11 @@ resource "google_bigquery_dataset" "request_logs" {
     }
   }
 
-  # Tables that the sink makes are not Terraform's. The logs are kept for a short time anyway.
+  # Why: tables that the sink makes are not Terraform's. The logs are kept for a short time anyway.
   delete_contents_on_destroy = true
 
   lifecycle {
-    # The sink's grant and those of the readers are made below, each as its own object.
+    # Why: the sink's grant and those of the readers are made below, each as its own object.
     ignore_changes = [access]
   }
 }
@@ -52,7 +52,7 @@ resource "google_logging_project_sink" "request_logs" {
   destination = "bigquery.googleapis.com/${google_bigquery_dataset.request_logs[0].id}"
   filter      = local.logs_with_keys
 
-  # An account of its own, so that its grant holds for this sink alone.
+  # Why: an account of its own, so that its grant holds for this sink alone.
   unique_writer_identity = true
 
   bigquery_options {
@@ -78,7 +78,7 @@ resource "google_bigquery_dataset_iam_member" "request_log_readers" {
   member     = each.value
 }
 
-# The exclusion holds for the sink `_Default`, which every viewer of the project reads.
+# Why: the exclusion holds for the sink `_Default`, which every viewer of the project reads.
 resource "google_logging_project_exclusion" "request_logs" {
   count = var.keep_request_logs_apart ? 1 : 0
 
@@ -87,6 +87,6 @@ resource "google_logging_project_exclusion" "request_logs" {
   description = "Logs whose paths hold lookup keys: the sink of the same name has them."
   filter      = local.logs_with_keys
 
-  # First the copy, then the exclusion: no line is lost in between.
+  # Why: first the copy, then the exclusion: no line is lost in between.
   depends_on = [google_bigquery_dataset_iam_member.sink_writes_request_logs]
 }

@@ -19,7 +19,7 @@ resource "google_artifact_registry_repository" "images" {
 
   cleanup_policy_dry_run = false
 
-  # A revision whose image is gone cannot start another instance, so a roll-back needs these. KEEP wins over DELETE.
+  # Why: a revision whose image is gone cannot start another instance, so a roll-back needs these. KEEP wins over DELETE.
   cleanup_policies {
     id     = "keep-newest"
     action = "KEEP"

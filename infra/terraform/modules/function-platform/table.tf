@@ -28,13 +28,13 @@ resource "google_bigquery_dataset" "this" {
   description = "Rows of the function ${var.function_name}."
   labels      = var.labels
 
-  # The default access lets everyone with a basic role on the project read or write the rows.
+  # Why: the default access lets everyone with a basic role on the project read or write the rows.
   access {
     role          = "OWNER"
     special_group = "projectOwners"
   }
 
-  # Seven days to take back a wrong DELETE or a wrong load.
+  # Why: seven days to take back a wrong DELETE or a wrong load.
   max_time_travel_hours = "168"
 
   dynamic "default_encryption_configuration" {
@@ -49,7 +49,7 @@ resource "google_bigquery_dataset" "this" {
 
   lifecycle {
     prevent_destroy = true
-    # Grants on the dataset that other tools made stay.
+    # Why: grants on the dataset that other tools made stay.
     ignore_changes = [access]
   }
 }
@@ -87,7 +87,7 @@ resource "google_bigquery_table" "deduplicated" {
     use_legacy_sql = false
   }
 
-  # A view holds no data: it can be made anew.
+  # Why: a view holds no data: it can be made anew.
   deletion_protection = false
 
   depends_on = [google_bigquery_table.this]
@@ -103,7 +103,7 @@ resource "google_bigquery_table" "dead_letters" {
   labels      = var.labels
   schema      = file("${local.root}/function/sql/dead_letters_table.json")
 
-  # Payloads lie no longer here than in the topic's subscription.
+  # Why: payloads lie no longer here than in the topic's subscription.
   time_partitioning {
     type          = "DAY"
     field         = "publish_time"

@@ -22,11 +22,11 @@ resource "google_pubsub_topic" "trigger" {
   labels       = var.labels
   kms_key_name = var.encryption_key
 
-  # The push subscription is made by the first deployment. Until then the topic itself keeps the events, and a
+  # Why: the push subscription is made by the first deployment. Until then the topic itself keeps the events, and a
   # `seek` of the subscription to a time replays them.
   message_retention_duration = local.longest_retention
 
-  # Personal data stays in these regions at rest. The default is wherever a publisher happens to be.
+  # Why: personal data stays in these regions at rest. The default is wherever a publisher happens to be.
   message_storage_policy {
     allowed_persistence_regions = local.storage_regions
     enforce_in_transit          = var.enforce_in_transit
@@ -85,10 +85,10 @@ resource "google_pubsub_subscription" "dead_letter" {
   labels  = var.labels
 
   message_retention_duration = local.longest_retention
-  # A redrive reads a message, publishes it and only then acknowledges it.
+  # Why: a redrive reads a message, publishes it and only then acknowledges it.
   ack_deadline_seconds = 60
 
-  # Never. The default deletes a subscription, with its messages, after 31 days without a reader.
+  # Why: the default deletes a subscription, with its messages, after 31 days without a reader.
   expiration_policy {
     ttl = ""
   }

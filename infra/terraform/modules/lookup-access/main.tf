@@ -59,7 +59,7 @@ resource "google_compute_address" "load_balancer" {
   region  = var.region
   name    = "${var.service}-load-balancer"
 
-  # INTERNAL must be written: the default is a public address.
+  # Why: INTERNAL must be written: the default is a public address.
   address_type = "INTERNAL"
   subnetwork   = var.subnet
   purpose      = "GCE_ENDPOINT"
@@ -77,10 +77,10 @@ resource "google_compute_forwarding_rule" "lookup" {
   subnetwork = var.subnet
   labels     = var.labels
 
-  # The default is EXTERNAL.
+  # Why: the default is EXTERNAL.
   load_balancing_scheme = "INTERNAL_MANAGED"
   ip_protocol           = "TCP"
-  # Callers are in this region: one less way in.
+  # Why: callers are in this region: one less way in.
   allow_global_access = false
 
   lifecycle {
@@ -100,7 +100,7 @@ locals {
   certificate_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-certificatemanager.iam.gserviceaccount.com"
 }
 
-# On the project of the pool, because the provider pinned here has no resource for the policy of a single pool. The member
+# Why: on the project of the pool, because the provider pinned here has no resource for the policy of a single pool. The member
 # is Google's own account of Certificate Manager, which acts for the issuance configs of this project alone.
 resource "google_project_iam_member" "certificate_manager_requests" {
   count = local.issues ? 1 : 0
@@ -123,7 +123,7 @@ resource "google_certificate_manager_certificate_issuance_config" "lookup" {
     }
   }
 
-  # 30 days, renewed when a third is left: a key that leaked is of use for weeks at most.
+  # Why: 30 days, renewed when a third is left: a key that leaked is of use for weeks at most.
   lifetime                   = "2592000s"
   rotation_window_percentage = 34
   key_algorithm              = "ECDSA_P256"
@@ -189,11 +189,11 @@ resource "google_compute_service_attachment" "lookup" {
   target_service = google_compute_forwarding_rule.lookup.id
   nat_subnets    = [google_compute_subnetwork.psc.id]
 
-  # ACCEPT_AUTOMATIC would let every project of Google Cloud connect.
+  # Why: ACCEPT_AUTOMATIC would let every project of Google Cloud connect.
   connection_preference = "ACCEPT_MANUAL"
-  # An endpoint that is connected is cut off when its project leaves the list.
+  # Why: an endpoint that is connected is cut off when its project leaves the list.
   reconcile_connections = true
-  # The load balancer does not read the PROXY protocol.
+  # Why: the load balancer does not read the PROXY protocol.
   enable_proxy_protocol = false
 
   dynamic "consumer_accept_lists" {
@@ -235,7 +235,7 @@ resource "google_compute_forwarding_rule" "endpoint" {
   target     = google_compute_service_attachment.lookup.id
   labels     = var.labels
 
-  # An endpoint of Private Service Connect has no scheme. It must be written as empty: the default is EXTERNAL.
+  # Why: an endpoint of Private Service Connect has no scheme. It must be written as empty: the default is EXTERNAL.
   load_balancing_scheme   = ""
   allow_psc_global_access = false
 }
@@ -269,7 +269,7 @@ resource "google_dns_record_set" "endpoint" {
 
 # --- who may call ---
 
-# On the Cloud Run service: a grant on the function alone lets no request in, for Cloud Run asks its own policy.
+# Why: on the Cloud Run service: a grant on the function alone lets no request in, for Cloud Run asks its own policy.
 resource "google_cloud_run_v2_service_iam_member" "invokers" {
   for_each = var.service_deployed ? toset(var.invokers) : toset([])
 
