@@ -54,6 +54,11 @@ run "everything_on" {
   command = plan
 
   variables {
+    mesh_auth                = "google-id-token"
+    signing_key_secret_id    = ""
+    function_egress          = "connector"
+    connector_range          = "10.8.3.0/28"
+    function_egress_range    = "10.8.3.0/28"
     proxy_range              = "10.8.2.0/24"
     function_trigger         = "eventarc"
     function_deployed        = true
@@ -74,25 +79,6 @@ run "everything_on" {
         endpoint = { network = "projects/acme-desk/global/networks/desk", subnet = "projects/acme-desk/regions/europe-west1/subnetworks/desk" }
       }
     }
-  }
-}
-
-run "no_key_with_a_token_of_google" {
-  command = plan
-
-  variables {
-    mesh_auth             = "google-id-token"
-    signing_key_secret_id = ""
-  }
-}
-
-run "a_connector" {
-  command = plan
-
-  variables {
-    function_egress       = "connector"
-    connector_range       = "10.8.3.0/28"
-    function_egress_range = "10.8.3.0/28"
   }
 }
 
