@@ -448,6 +448,18 @@ variable "undelivered_topic" {
   }
 }
 
+variable "function_max_instances" {
+  type        = number
+  description = "Instances at most; with Direct VPC egress each takes two addresses of FUNCTION_EGRESS_RANGE."
+  default     = 20
+  nullable    = false
+
+  validation {
+    condition     = var.function_max_instances >= 1 && var.function_max_instances <= 1000 && floor(var.function_max_instances) == var.function_max_instances
+    error_message = "FUNCTION_MAX_INSTANCES must be a whole number of instances from 1 to 1000. Write a whole number of instances from 1 to 1000."
+  }
+}
+
 variable "lookup_function_name" {
   type        = string
   description = "Its name; FUNCTION_NAME with -lookup if absent."

@@ -73,6 +73,7 @@ module "function_platform" {
   subscription_name        = local.subscription_name
   function_trigger         = var.function_trigger
   function_deployed        = var.function_deployed
+  max_instances            = var.function_max_instances
   function_service_account = var.function_service_account
   lookup_service_account   = var.lookup_service_account
   trigger_service_account  = var.trigger_service_account

@@ -253,7 +253,7 @@ KEYS: Mapping[str, Key] = {
     "FUNCTION_MAX_INSTANCES": _key(
         "size", whole(1, 1000, "instances"), "20",
         "Instances at most; with Direct VPC egress each takes two addresses of FUNCTION_EGRESS_RANGE",
-        DEPLOY,
+        DEPLOY, TERRAFORM,
     ),
     "FUNCTION_TIMEOUT_S": _key(
         "size", cloud.FUNCTION_TIMEOUT_S, "60",

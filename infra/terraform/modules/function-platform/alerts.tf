@@ -114,5 +114,5 @@ resource "google_monitoring_alert_policy" "this" {
 
 resource "google_monitoring_dashboard" "this" {
   project        = var.project_id
-  dashboard_json = templatefile("${path.module}/dashboard.json", local.alert_names)
+  dashboard_json = templatefile("${path.module}/dashboard.json", merge(local.alert_names, { MAX_INSTANCES = var.max_instances }))
 }

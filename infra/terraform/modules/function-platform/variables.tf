@@ -54,6 +54,12 @@ variable "function_deployed" {
   default     = false
 }
 
+variable "max_instances" {
+  description = "Instances that each function may have at most. The dashboard draws the line."
+  type        = number
+  default     = 20
+}
+
 # --- accounts: e-mail addresses, NAME@PROJECT.iam.gserviceaccount.com ---
 
 variable "function_service_account" {
