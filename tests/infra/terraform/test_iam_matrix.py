@@ -92,6 +92,7 @@ def test_only_what_is_known_only_on_the_project_is_granted_there(matrix: dict[Gr
         ("`build`", "roles/cloudbuild.builds.builder"),
         ("`trigger`", "roles/eventarc.eventReceiver"),
         ("`pipeline`", "roles/cloudfunctions.developer"),
+        ("`pipeline`", "roles/run.viewer"),
         ("`pipeline`", "roles/pubsub.editor"),
         ("`pipeline`", "roles/eventarc.viewer"),
         ("`pipeline`", "roles/bigquery.jobUser"),
@@ -167,3 +168,28 @@ def test_the_accounts_are_those_of_the_contract() -> None:
     }
     named = {value for key, value in CONTRACT.items() if key.endswith("_SERVICE_ACCOUNT")}
     assert named <= made
+
+
+def test_the_page_of_the_deployment_names_the_same_roles(matrix: dict[Grant, str]) -> None:
+    rows = re.findall(
+        r"^\| ([^|]*)\| ((?:`roles/[\w.]+`(?:, )?)+) \|", (ROOT / "docs/deploy.md").read_text(), re.MULTILINE
+    )
+    written: dict[str, set[str]] = {}
+    who = ""
+    for name, roles in rows:
+        who = name.strip("` ") or who
+        written.setdefault(who, set()).update(re.findall(r"roles/[\w.]+", roles))
+
+    def made(member: str) -> set[str]:
+        # What is on only for programs of others, or for reports, is no part of a deployment.
+        optional = {'`signing_key = "kms"`', "`dead_letters_in_bigquery`"}
+        return {
+            grant.role for grant, when in matrix.items() if grant.member == member and when not in optional
+        }
+
+    for account in ("function", "lookup", "trigger", "build"):
+        assert written[f"{account.upper()}_SERVICE_ACCOUNT"] == made(f"`{account}`")
+    for agent in ("Cloud Run's service agent", "Pub/Sub's service agent"):
+        assert written[agent] == made(agent)
+    # It grants LOOKUP_INVOKERS by an account of its own; the pipeline cannot.
+    assert written["the one who deploys"] - {"roles/run.admin"} <= made("`pipeline`")

@@ -153,6 +153,15 @@ resource "google_project_iam_member" "pipeline_deploys" {
   member  = google_service_account.pipeline[0].member
 }
 
+# Why: before a deployment it reads who may call the function, so that it writes no policy that is there already.
+resource "google_project_iam_member" "pipeline_sees_callers" {
+  count = local.has_pipeline ? 1 : 0
+
+  project = var.project_id
+  role    = "roles/run.viewer"
+  member  = google_service_account.pipeline[0].member
+}
+
 resource "google_project_iam_member" "pipeline_sets_delivery" {
   count = local.has_pipeline ? 1 : 0
 
