@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import meshcontract
 
 from . import CONTRACT, ROOT, gcloud, relative
+from .arguments import existing_file, folder_to_make
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 POLICIES = ROOT / "deploy" / "alerts"
 
@@ -61,11 +62,11 @@ def main(arguments: Sequence[str]) -> None:
         epilog="Notification channels: docs/deploy.md",
     )
     parser.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=folder_to_make,
         default=ROOT / "build" / "alerts",
         help="folder to write (default: %(default)s)",
     )

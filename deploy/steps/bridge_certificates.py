@@ -14,16 +14,17 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import meshcontract
 from cryptography import x509
 
 from . import ROOT, RefusalError, bridge_pki, relative
+from .arguments import existing_file, folder_to_make
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 DEFAULT_CONTRACT = ROOT / "infra" / "mesh" / "lambda-bridge" / "contract" / "bridge.env"
 SIDES = ("gke", "eks")
@@ -267,8 +268,12 @@ def sides_of(path: Path) -> list[bridge_pki.Side]:
 def main(arguments: Sequence[str]) -> None:
     """Make, rotate and revoke certificates; see ``--help``."""
     parser = argparse.ArgumentParser(prog="deploy/bridge-certificates", description=__doc__)
-    parser.add_argument("--directory", type=Path, required=True, help="the private directory of it all")
-    parser.add_argument("--contract", type=Path, default=DEFAULT_CONTRACT, help="the bridge's KEY=VALUE file")
+    parser.add_argument(
+        "--directory", type=folder_to_make, required=True, help="the private directory of it all"
+    )
+    parser.add_argument(
+        "--contract", type=existing_file, default=DEFAULT_CONTRACT, help="the bridge's KEY=VALUE file"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("create", help="the root, both intermediates, the first certificates")
     commands.add_parser("publish", help="new revocation lists, before the dates of the old ones")
@@ -287,7 +292,9 @@ def main(arguments: Sequence[str]) -> None:
             days = bridge_pki.LEAF_LIFETIME.days
             command.add_argument("--days", type=int, default=days, help=f"1 to 90; {days} if not given")
         if name == "revoke":
-            command.add_argument("certificate", type=Path, help="a PEM file, such as one below issued/")
+            command.add_argument(
+                "certificate", type=existing_file, help="a PEM file, such as one below issued/"
+            )
     options = parser.parse_args(arguments)
     certificates = Certificates(options.directory, sides_of(options.contract), dt.datetime.now(dt.UTC))
     _run(certificates, options)

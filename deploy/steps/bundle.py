@@ -1,7 +1,7 @@
 """``deploy/package``: the folder that gcloud uploads, made from the sources and nothing else.
 
-Beside the folder ``X`` lies ``X.inputs``: the sources it was made from, with their hashes, by which
-``deploy/deploy`` tells a stale package.
+Beside the folder ``X`` lies ``X.inputs``: the digest of the package and the sources it was made from, with their
+hashes, by which ``deploy/deploy`` recognises a package that is stale or was changed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,12 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ROOT, RefusalError, relative
+from . import ROOT, RefusalError, package_check, relative
+from .arguments import folder_to_make
+from .runtime import PLATFORM, PYTHON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 # Packages of this project that the function imports: each goes along as a wheel.
 _OWN = {"meshpass": ROOT / "sdk", "meshcontract": ROOT / "infra" / "contract"}
@@ -35,6 +38,8 @@ _GCLOUDIGNORE = """\
 .gcloudignore
 __pycache__/
 """
+
+_PACKAGE_LINE = "# package "
 
 _HEADER = """\
 # Made by deploy/package from uv.lock: the function's closed set of packages, each with its hashes.
@@ -73,7 +78,7 @@ def make(target: Path) -> None:
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
-    inputs_file.write_text(inputs, encoding="utf-8")
+    inputs_file.write_text(f"{_PACKAGE_LINE}{digest(target)}\n{inputs}", encoding="utf-8")
 
 
 def files(folder: Path) -> list[Path]:
@@ -92,9 +97,38 @@ def changes_since_packaged(folder: Path) -> list[str]:
     inputs_file = _inputs_file(folder)
     if not inputs_file.exists():
         return [f"{relative(inputs_file)} (missing)"]
-    then = set(inputs_file.read_text(encoding="utf-8").splitlines())
+    lines = inputs_file.read_text(encoding="utf-8").splitlines()
+    then = {line for line in lines if not line.startswith("#")}
     now = set(_inputs_text().splitlines())
     return sorted({line.partition("  ")[2] for line in then ^ now})
+
+
+def problems(folder: Path) -> list[str]:
+    """Return why a package must not be deployed, one sentence for each reason; empty for a good one."""
+    if not folder.is_dir():
+        return [f"there is no package in {relative(folder)}; run deploy/package"]
+    if changed := changes_since_packaged(folder):
+        return [f"the package is older than {', '.join(changed)}; run deploy/package"]
+    made = _inputs_file(folder).read_text(encoding="utf-8").partition("\n")[0]
+    if made != f"{_PACKAGE_LINE}{digest(folder)}":
+        return [f"{relative(folder)} was changed after it was made; run deploy/package"]
+    return package_check.problems(folder, files(folder))
+
+
+def without_a_wheel(folder: Path) -> list[str]:
+    """Return the requirements that have no wheel for the runtime: the builder would have to compile them.
+
+    Asks the package index, as the builder will.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        done = _run_uv(
+            "pip", "install", "--quiet", "--dry-run", f"--target={scratch}", f"--python-version={PYTHON}",
+            f"--python-platform={PLATFORM}", "--only-binary=:all:", "--require-hashes",
+            "--requirements=requirements.txt", cwd=folder,
+        )  # fmt: skip
+    if done.returncode == 0:
+        return []
+    return [f"not every requirement can be installed on Python {PYTHON} ({PLATFORM}):\n{done.stderr.strip()}"]
 
 
 def _inputs_file(folder: Path) -> Path:
@@ -140,8 +174,61 @@ def _requirements(wheels: Iterable[Path]) -> str:
         "export", "--frozen", "--package=meshpass-function", "--no-dev", "--no-emit-workspace", "--no-header",
         "--format=requirements.txt", *_extras(ROOT / "function"),
     )  # fmt: skip
+    lock = (ROOT / "uv.lock").read_text(encoding="utf-8")
+    extras = [extra.removeprefix("--extra=") for extra in _extras(ROOT / "function")]
+    listed = name_extras(exported, extras_below(lock, "meshpass-function", extras))
     own = "".join(f"./{wheel.name} \\\n    --hash=sha256:{_sha256(wheel)}\n" for wheel in wheels)
-    return f"{_HEADER}{own}{exported}"
+    return f"{_HEADER}{own}{listed}"
+
+
+def name_extras(requirements: str, wanted: Mapping[str, set[str]]) -> str:
+    """Return the requirements, and each a second time with the extras that other packages ask for.
+
+    uv leaves the extras out, because what they need is listed as well. An older pip, such as the 23.2.1 of Python 3.11
+    and 3.12, takes ``google-auth[pyopenssl]`` for a requirement beside ``google-auth==2.62.2``: it looks for the newest
+    version, and refuses that as not pinned. It needs both lines.
+
+    Args:
+        requirements: what ``uv export`` printed.
+        wanted: the extras of each package.
+    """
+
+    def twice(match: re.Match[str]) -> str:
+        extras = wanted.get(match["name"])
+        return f"{match[0]}{match['name']}[{','.join(sorted(extras))}]{match['rest']}" if extras else match[0]
+
+    entry = r"^(?P<name>[a-z0-9-]+)(?P<rest>==.*\n(?:[ ]+--hash=.*\n)+)"
+    return re.sub(entry, twice, requirements, flags=re.MULTILINE)
+
+
+def extras_below(lock: str, root: str, extras: Iterable[str] = ()) -> Mapping[str, set[str]]:
+    """Return the extras that a package and all that it needs ask for, by the name of the package that has them.
+
+    Args:
+        lock: the text of ``uv.lock``.
+        root: the package.
+        extras: extras of the package itself.
+    """
+    packages = {package["name"]: package for package in tomllib.loads(lock)["package"]}
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [(root, ""), *((root, extra) for extra in extras)]
+    while waiting:
+        name, extra = waiting.pop()
+        if (name, extra) in seen or name not in packages:
+            continue
+        seen.add((name, extra))
+        package = packages[name]
+        needs = (
+            package.get("optional-dependencies", {}).get(extra, [])
+            if extra
+            else package.get("dependencies", [])
+        )
+        for need in needs:
+            asked = need.get("extra", [])
+            found.setdefault(need["name"], set()).update(asked)
+            waiting += [(need["name"], ""), *((need["name"], one) for one in asked)]
+    return found
 
 
 def _extras(function: Path) -> list[str]:
@@ -171,23 +258,27 @@ def _build_wheel(package: str, into: Path) -> Path:
 
 
 def _uv(*arguments: str) -> str:
-    beside = ROOT / ".venv" / "bin" / "uv"
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    if uv is None:
-        raise RefusalError("uv is neither in .venv nor on PATH; run `make setup`")
-    done = subprocess.run(  # noqa: S603
-        [uv, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = _run_uv(*arguments)
     if done.returncode != 0:
         raise RefusalError(
             f"`uv {arguments[0]}` failed with exit code {done.returncode}:\n{done.stderr.strip()}"
         )
     return done.stdout
+
+
+def _run_uv(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    beside = ROOT / ".venv" / "bin" / "uv"
+    uv = str(beside) if beside.exists() else shutil.which("uv")
+    if uv is None:
+        raise RefusalError("uv is neither in .venv nor on PATH; run `make setup`")
+    return subprocess.run(  # noqa: S603
+        [uv, *arguments],
+        cwd=cwd,
+        env={**os.environ, "SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -201,19 +292,36 @@ def _sha256(path: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Make the package and print what is in it; see ``--help``."""
+    """Make the package and print what is in it, or check one; see ``--help``."""
     parser = argparse.ArgumentParser(
         prog="deploy/package",
         description="Makes the folder that is uploaded: the function, its packages as wheels, and "
         "requirements.txt with a hash for every package. The same sources give the same bytes.",
+        epilog="--check makes nothing. It verifies a package that exists: "
+        f"{package_check.OFFLINE}; {package_check.WITH_INDEX}.",
     )
     parser.add_argument(
         "--output",
-        type=Path,
+        type=folder_to_make,
         default=ROOT / "build" / "function",
-        help="folder to make (default: %(default)s)",
+        help="folder to make or to check (default: %(default)s)",
     )
-    target = parser.parse_args(arguments).output
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="verify the package that exists; non-zero exit if it must not be deployed",
+    )
+    parser.add_argument(
+        "--no-index", action="store_true", help="with --check: ask no package index for the runtime's wheels"
+    )
+    options = parser.parse_args(arguments)
+    target = options.output
+    if options.check:
+        if found := problems(target) or ([] if options.no_index else without_a_wheel(target)):
+            raise RefusalError("\n  ".join([f"{relative(target)} must not be deployed:", *found]))
+        what = package_check.OFFLINE + ("" if options.no_index else f"; {package_check.WITH_INDEX}")
+        sys.stdout.write(f"{relative(target)} is good: package {digest(target)[:12]}\n  {what}\n")
+        return
     make(target)
 
     made = files(target)

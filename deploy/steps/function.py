@@ -1,23 +1,30 @@
-"""``deploy/deploy``: one ``gcloud functions deploy`` command for each of the two entry points, from the contract."""
+"""``deploy/deploy``: each of the two entry points as a private function, and what must be set before events reach it.
+
+The order lets no failure lose an event. With a push subscription of its own: the function, then the permission to call
+it, then the subscription with all its settings; one that exists is set before the function. With Eventarc: the function
+with its trigger, then the settings of the subscription, and last the permission to call it; until then deliveries are
+refused and wait. Running it again after a failure goes on from there.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, ROOT, RefusalError, bundle, gcloud, invokers, relative, subscription
+from . import CONTRACT, ROOT, RefusalError, bundle, gcloud, invokers, plan, subscription
+from .arguments import existing_file, folder_to_read
+from .plan import Check, Empty, Older, Read, Refusal, Run, Step, When, present
+from .runtime import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-# google-24, the newest builder, offers 3.13 and 3.14; every dependency has wheels for 3.13.
-RUNTIME = "python313"
+    from pathlib import Path
 
 # Direct VPC egress for functions became generally available with this version of gcloud.
 # https://docs.cloud.google.com/functions/docs/running/direct-vpc
@@ -108,10 +115,12 @@ def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
 def environment_yaml(variables: Mapping[str, str]) -> str:
     """Return the variables as the YAML that ``--env-vars-file`` reads.
 
-    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings.
+    A file is used and not ``--set-env-vars``, where a comma ends a value. JSON strings are YAML strings, and a
+    bare name such as ON would not be one.
     """
     return "".join(
-        f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in sorted(variables.items())
+        f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}\n"
+        for name, value in sorted(variables.items())
     )
 
 
@@ -144,7 +153,6 @@ def command(
         *_trigger(values, entry),
         f"--service-account={values[entry.account]}",
         f"--build-service-account=projects/{project}/serviceAccounts/{values['BUILD_SERVICE_ACCOUNT']}",
-        "--no-allow-unauthenticated",
         *_egress(values),
         f"--memory={values['FUNCTION_MEMORY']}",
         f"--cpu={values['FUNCTION_CPU']}",
@@ -165,6 +173,9 @@ def command(
 def _trigger(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
     if entry is LOOKUP:
         return ["--trigger-http", f"--ingress-settings={values['LOOKUP_INGRESS']}"]
+    if subscription.uses_push(values):
+        # Pushes of a subscription in the same project count as internal.
+        return ["--trigger-http", "--ingress-settings=internal-only"]
     return [
         f"--trigger-topic={values['TRIGGER_TOPIC'].rpartition('/')[2]}",
         # Without it a failed event is dropped: for functions, retrying is off by default.
@@ -198,74 +209,180 @@ def _secrets(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
     return [f"--set-secrets={','.join(mounts)}"] if mounts else ["--clear-secrets"]
 
 
+def steps(
+    values: Mapping[str, str], entry: EntryPoint, deploy: Sequence[str], before: Sequence[Step] = ()
+) -> tuple[Step, ...]:
+    """Return the plan of a deployment.
+
+    Args:
+        values: a checked contract.
+        entry: the function.
+        deploy: the arguments of gcloud that update the function.
+        before: steps between the last check and the first change.
+    """
+    of_events = _push_steps if subscription.uses_push(values) else _eventarc_steps
+    chosen = _lookup_steps if entry is LOOKUP else of_events
+    return (*_egress_check(values), *chosen(values, deploy, tuple(before)))
+
+
+def _push_steps(
+    values: Mapping[str, str], deploy: Sequence[str], before: tuple[Step, ...]
+) -> tuple[Step, ...]:
+    function = values["FUNCTION_NAME"]
+    account = f"serviceAccount:{values['TRIGGER_SERVICE_ACCOUNT']}"
+    update = When(present("subscription"), (subscription.update_own(values),))
+    return (
+        *subscription.require_readers(values),
+        *_existing(values, function),
+        *subscription.require_same_trigger(values, function, push=True),
+        subscription.find(values),
+        *subscription.require_own(values),
+        *before,
+        When(
+            present("url"),
+            (
+                # Before the function, so that the new revision finds the settings that it is deployed with.
+                update,
+                _deploy(function, deploy),
+                *invokers.grant(values, function, account),
+            ),
+            (
+                _deploy(function, deploy),
+                *_created(values, function),
+                *invokers.grant(values, function, account),
+                update,
+            ),
+        ),
+        When(Empty("subscription"), (subscription.create(values),)),
+    )
+
+
+def _eventarc_steps(
+    values: Mapping[str, str], deploy: Sequence[str], before: tuple[Step, ...]
+) -> tuple[Step, ...]:
+    function = values["FUNCTION_NAME"]
+    update = subscription.update_of_eventarc(values)
+    no_trigger = Refusal(Empty("trigger"), (f"{function} was deployed and has no event trigger",))
+    return (
+        *subscription.require_readers(values),
+        *_existing(values, function),
+        *subscription.require_same_trigger(values, function, push=False),
+        *before,
+        When(
+            present("trigger"),
+            (*update, _deploy(function, deploy)),
+            (_deploy(function, deploy), *_created(values, function), Check((no_trigger,)), *update),
+        ),
+        # Last: until now deliveries were refused, and waited in the subscription.
+        *invokers.grant(values, function, f"serviceAccount:{values['TRIGGER_SERVICE_ACCOUNT']}"),
+    )
+
+
+def _lookup_steps(
+    values: Mapping[str, str], deploy: Sequence[str], before: tuple[Step, ...]
+) -> tuple[Step, ...]:
+    function = values["LOOKUP_FUNCTION_NAME"]
+    grants = [
+        step for member in invokers.members(values) for step in invokers.grant(values, function, member)
+    ]
+    return (
+        *_existing(values, function),
+        *subscription.require_same_trigger(values, function, push=True),
+        *before,
+        When(
+            present("url"),
+            (_deploy(function, deploy),),
+            (_deploy(function, deploy), *_created(values, function)),
+        ),
+        *grants,
+    )
+
+
+def _existing(values: Mapping[str, str], function: str) -> tuple[Step, ...]:
+    find = subscription.find_function(values, function)
+    return (find, When(present("url"), invokers.require_private(values, function)))
+
+
+def _created(values: Mapping[str, str], function: str) -> tuple[Step, ...]:
+    no_address = Refusal(
+        Empty("url"), (f"{function} was deployed and has no address; look at `gcloud functions describe`",)
+    )
+    return (
+        subscription.find_function(values, function),
+        Check((no_address,)),
+        *invokers.require_private(values, function),
+    )
+
+
+def _deploy(function: str, deploy: Sequence[str]) -> When:
+    does = f"the function {function} is deployed"
+    # The policy of a function that exists is left alone: gcloud would write it, which takes run.services.setIamPolicy.
+    create = Run(does, (*deploy, "--no-allow-unauthenticated"))
+    return When(Empty("function"), (create,), (Run(does, tuple(deploy)),))
+
+
+def _egress_check(values: Mapping[str, str]) -> tuple[Step, ...]:
+    if values["FUNCTION_EGRESS"] != "direct":
+        return ()
+    since = ".".join(str(number) for number in DIRECT_EGRESS_SINCE)
+    message = (
+        f"Direct VPC egress needs gcloud {since}, this is ",
+        gcloud.Value("gcloud_version"),
+        "; run `gcloud components update`, or set FUNCTION_EGRESS=connector",
+    )
+    return (
+        Read(("gcloud_version",), ("version",), ('"Google Cloud SDK"',)),
+        Check((Refusal(Older("gcloud_version", DIRECT_EGRESS_SINCE[0]), message),)),
+    )
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Deploy a function, then set what gcloud cannot set together with it; see ``--help``."""
+    """Deploy a function, and what must be set before events or callers reach it; see ``--help``."""
     options = _parser().parse_args(arguments)
     entry = ENTRY_POINTS[options.entry_point]
     values = meshcontract.load(options.contract, also=entry.needs)
-    variables = environment_yaml(environment(values, entry))
-    env_file = options.source.with_name(f"{options.source.name}.{entry.name}.env.yaml")
+    source = options.source
+    env_file = source.with_name(f"{source.name}.{entry.name}.env.yaml")
     labels = {"app": "meshpass"}
-    if options.source.is_dir():
-        labels["package"] = bundle.digest(options.source)[:12]
-    deploy = command(values, entry, source=str(options.source), env_file=str(env_file), labels=labels)
+    if source.is_dir():
+        labels["package"] = bundle.digest(source)[:12]
+    deploy = command(values, entry, source=str(source), env_file=str(env_file), labels=labels)
+    write = plan.Write(env_file, environment_yaml(environment(values, entry)))
+    wanted = steps(values, entry, deploy, (write,))
 
-    refusals = _refusals(values, options.source, look_at_gcloud=not options.dry_run)
+    name = "deploy/deploy"
+    refusals = _refusals(values, source)
     if options.dry_run:
         for refusal in refusals:
-            sys.stderr.write(f"deploy/deploy: without --dry-run this stops here: {refusal}\n")
-        shown = "".join(f"#   {line}\n" for line in variables.splitlines())
-        if entry is ENRICH:
-            before, after = subscription.readers_script(values), subscription.apply_script(values)
-        else:
-            before, after = "", invokers.apply_script(values)
-        parts = (f"# {env_file}:\n{shown}", before, f"{gcloud.show(deploy)}\n", after)
-        sys.stdout.write("\n".join(filter(None, parts)))
+            sys.stderr.write(f"{name}: without --dry-run this stops here: {refusal}\n")
+        package = shlex.join(
+            [str(ROOT / "deploy" / "package"), "--check", "--no-index", f"--output={source}"]
+        )
+        again = plan.Script(f"{package} >/dev/null\n")
+        sys.stdout.write(plan.script([again, *wanted], name, refusals))
         return
     if refusals:
         raise RefusalError("\n  ".join(refusals))
-
-    if entry is ENRICH:
-        subscription.require_readers(values)
-    env_file.write_text(variables, encoding="utf-8")
-    gcloud.run(deploy)
-    if entry is ENRICH:
-        subscription.apply(values)
-    else:
-        invokers.apply(values)
+    gcloud.require()
+    plan.run(wanted, shlex.join([name, *arguments]))
 
 
-def _refusals(values: Mapping[str, str], source: Path, *, look_at_gcloud: bool) -> list[str]:
+def _refusals(values: Mapping[str, str], source: Path) -> list[str]:
     found = []
     if placeholders := meshcontract.placeholders(values):
         found.append(
             f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in "
             f"{', '.join(placeholders)}; write your own"
         )
-    if not source.is_dir():
-        found.append(f"there is no package in {relative(source)}; run deploy/package")
-    elif changed := bundle.changes_since_packaged(source):
-        found.append(f"the package is older than {', '.join(changed)}; run deploy/package")
-    if look_at_gcloud:
-        gcloud.require()
-        if values["FUNCTION_EGRESS"] == "direct" and (version := gcloud.version()) < DIRECT_EGRESS_SINCE:
-            found.append(
-                f"Direct VPC egress needs gcloud {_dotted(DIRECT_EGRESS_SINCE)}, this is {_dotted(version)}; "
-                "run `gcloud components update`, or set FUNCTION_EGRESS=connector"
-            )
-    return found
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(str(number) for number in version) or "of unknown version"
+    return [*found, *bundle.problems(source)]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deploy/deploy",
-        description="Deploys the packaged function as infra/contract.env says, then sets its subscription's "
-        "deadline, backoff and undelivered topic (deploy/subscription); or, as a function of its own, the private "
-        "HTTP lookup of the same package, then who may call it.",
+        description="Deploys the packaged function as infra/contract.env says, with its subscription: deadline, "
+        "backoff, undelivered topic; or, as a function of its own, the private HTTP lookup of the same package, then "
+        "who may call it. Running it again after a failure goes on from there.",
         epilog="Roles, checks and roll-back: docs/deploy.md",
     )
     parser.add_argument(
@@ -275,14 +392,14 @@ def _parser() -> argparse.ArgumentParser:
         help="which function of the package (default: %(default)s)",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the exact commands, shell-quoted; run nothing"
+        "--dry-run", action="store_true", help="print a shell script that does the same; run nothing"
     )
     parser.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     parser.add_argument(
         "--source",
-        type=Path,
+        type=folder_to_read,
         default=ROOT / "build" / "function",
         help="folder from deploy/package (default: %(default)s)",
     )

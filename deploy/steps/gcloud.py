@@ -8,12 +8,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import RefusalError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 # How gcloud's groups of commands say that a resource does not exist: functions, most others, Cloud Run, projects. Its
@@ -34,19 +35,31 @@ def require() -> None:
         )
 
 
-def version() -> tuple[int, ...]:
-    """Return the version of the Google Cloud CLI, such as (558, 0, 0); empty when gcloud does not report it."""
-    numbers = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)", read(["version", '--format=value("Google Cloud SDK")']))
-    return tuple(int(number) for number in numbers.groups()) if numbers else ()
+@dataclass(frozen=True)
+class Value:
+    """A value that an earlier command printed, as an argument or as a part of one.
 
-
-def show(arguments: Sequence[str]) -> str:
-    """Return a gcloud command as shell text, one flag to a line.
-
-    An argument that is exactly ``$name`` stays a shell variable: what an earlier command answers.
+    Attributes:
+        name: the variable.
+        before: text in front of it, such as ``--push-endpoint=``.
     """
-    words = [f'"{word}"' if re.fullmatch(r"\$[a-z]+", word) else shlex.quote(word) for word in arguments]
-    first_flag = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+
+    name: str
+    before: str = ""
+
+    def text(self, values: Mapping[str, str]) -> str:
+        """Return the argument with the value in it."""
+        return self.before + values[self.name]
+
+    def shell(self) -> str:
+        """Return the argument as a word of a shell command."""
+        return (shlex.quote(self.before) if self.before else "") + f'"${self.name}"'
+
+
+def show(arguments: Sequence[str | Value]) -> str:
+    """Return a gcloud command as shell text, one flag to a line."""
+    words = [word.shell() if isinstance(word, Value) else shlex.quote(word) for word in arguments]
+    first_flag = next((i for i, word in enumerate(words) if word.lstrip("'").startswith("-")), len(words))
     return " \\\n    ".join([" ".join(["gcloud", *words[:first_flag]]), *words[first_flag:]])
 
 

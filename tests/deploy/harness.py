@@ -11,11 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "infra" / "contract.env"
-SUBSCRIPTION = "projects/acme-mesh/subscriptions/eventarc-europe-west1-meshpass-enrichment-42-sub-7"
+FUNCTION = "projects/acme-mesh/locations/europe-west1/functions/meshpass-enrichment"
+URL = "https://meshpass-enrichment-4f3kq2vbnq-ew.a.run.app"
+TOPIC = "projects/acme-mesh/topics/user-events"
 TRIGGER = "projects/acme-mesh/locations/europe-west1/triggers/meshpass-enrichment-42"
+OF_EVENTARC = "projects/acme-mesh/subscriptions/eventarc-europe-west1-meshpass-enrichment-42-sub-7"
+TRIGGER_ACCOUNT = "serviceAccount:meshpass-trigger@acme-mesh.iam.gserviceaccount.com"
+MISSING = "ERROR: (gcloud) NOT_FOUND: Resource not found."
 
 FAKE_GCLOUD = """\
-#!{python}
+#!{python} -IS
 import json, os, pathlib, sys
 home = pathlib.Path(__file__).parent
 with (home / "calls.jsonl").open("a") as calls:
@@ -24,9 +29,11 @@ for flag in sys.argv:
     if flag.startswith("--env-vars-file="):
         (home / "env.yaml").write_text(pathlib.Path(flag.partition("=")[2]).read_text())
 answers = json.loads((home / "answers.json").read_text())
-for start, (code, answer) in answers.items():
+for start, found in answers.items():
     if " ".join(sys.argv[1:]).startswith(start):
-        print(answer)
+        code, answer = found.pop(0) if len(found) > 1 else found[0]
+        (home / "answers.json").write_text(json.dumps(answers))
+        print(answer, file=sys.stderr if code else sys.stdout)
         sys.exit(code)
 """
 
@@ -39,10 +46,34 @@ class Gcloud:
 
     def answers(self, command: str, answer: str, code: int = 0) -> None:
         """From now on a command that starts like this prints this."""
+        self.answers_in_turn(command, (code, answer))
+
+    def answers_in_turn(self, command: str, *answers: tuple[int, str]) -> None:
+        """From now on a command that starts like this prints these, one for each call; the last one goes on."""
         file = self.folder / "answers.json"
         earlier = json.loads(file.read_text())
         earlier.pop(command, None)
-        file.write_text(json.dumps({command: (code, answer), **earlier}))
+        file.write_text(json.dumps({command: answers, **earlier}))
+
+    def has_function(self, *, trigger: str = "", exists: bool = True) -> None:
+        """From now on the function exists, by this Eventarc trigger if one is named; or only after its deployment."""
+        topic = TOPIC if trigger else ""
+        found = (0, f"{FUNCTION}|{URL}|{topic}|{trigger}")
+        self.answers_in_turn("functions describe", *([] if exists else [(1, MISSING)]), found)
+
+    def has_subscription(self, topic: str = TOPIC, endpoint: str = URL) -> None:
+        """From now on the push subscription exists."""
+        name = "projects/acme-mesh/subscriptions/meshpass-enrichment"
+        self.answers("pubsub subscriptions describe", f"{name}|{topic}|{endpoint}|")
+
+    def allows(self, *members: str, role: str = "roles/run.invoker") -> None:
+        """From now on these may call the function."""
+        self.answers("run services get-iam-policy", "\n".join(f"{role}|{member}|" for member in members))
+
+    def writes(self) -> list[str]:
+        """The words of the commands so far that change something."""
+        verbs = ("deploy", "create", "update", "add-invoker-policy-binding")
+        return [" ".join(call[:3]) for call in self.calls() if set(call[:3]) & set(verbs)]
 
     def calls(self) -> list[list[str]]:
         """The arguments of every call so far."""

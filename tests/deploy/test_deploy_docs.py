@@ -59,3 +59,19 @@ def test_the_version_that_direct_egress_needs_is_the_one_that_is_checked() -> No
 def test_every_step_of_cloud_build_is_named_in_order() -> None:
     steps = "`make setup`, `make lint`, `make test`, `deploy/package` and `deploy/deploy`"
     assert steps in " ".join(PAGE.split())
+
+
+def test_a_slow_first_connection_is_a_retry_as_the_page_says() -> None:
+    from enrichment.errors import Disposition
+    from enrichment.errors.external import SDK_CODES
+    from meshpass._call.service import DEFAULT_CONNECT_TIMEOUT_S
+
+    assert f"gives up connecting after {DEFAULT_CONNECT_TIMEOUT_S:g} s" in PAGE
+    for code in ("timeout_connect", "gateway_unreachable", "timeout"):
+        assert SDK_CODES[code].disposition is Disposition.RETRY
+    # A minute of slow connections must not use up the attempts of an event.
+    defaults = {
+        name: int(key.default or 0) for name, key in meshcontract.KEYS.items() if "SUBSCRIPTION_M" in name
+    }
+    attempts = 60 // defaults["SUBSCRIPTION_MIN_RETRY_DELAY_S"]
+    assert attempts * 10 <= defaults["SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS"]

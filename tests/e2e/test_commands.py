@@ -68,6 +68,8 @@ def test_the_demo_accounts_for_every_event_of_the_shipped_sample(tmp_path: Path)
     done = meshlab("demo", NO_COLOR="1", TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 243 events, 225 rows, 18 dead-lettered, 0 lost"
+    assert "Who may call the private function" in done.stdout
+    assert "(expected" not in done.stdout
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
@@ -224,11 +226,15 @@ def test_the_demo_fails_and_says_so_when_a_promise_of_the_mesh_is_broken(tmp_pat
 
 
 def test_the_demo_uses_a_pubsub_server_that_is_already_there(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text(
+        '{"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"}\n'
+    )
     with Supervisor() as supervisor:
         other = supervisor.spawn("other", [sys.executable, "-m", "meshlab.cloud.pubsub"])
         address = f"127.0.0.1:{other.listening_port()}"
-        done = meshlab("demo", PUBSUB_EMULATOR_HOST=address)
-        again = meshlab("demo", PUBSUB_EMULATOR_HOST=address)
+        done = meshlab("demo", "--events", str(events), PUBSUB_EMULATOR_HOST=address)
+        again = meshlab("demo", "--events", str(events), PUBSUB_EMULATOR_HOST=address)
     assert done.returncode == 0, done.stdout + done.stderr
     assert address in done.stdout
     assert "eventarc" in done.stdout

@@ -15,7 +15,7 @@ import jwt
 import meshpass.cli
 import pytest
 import typer.main
-from meshlab.cloud import secretmanager
+from meshlab.cloud import gke_metadata, secretmanager
 from meshpass.cli._app import app
 from meshpass.cli._exit import MEANINGS, Exit
 from typer.testing import CliRunner, Result
@@ -141,6 +141,51 @@ def test_call_prints_the_services_answer(run: Run, server: Server) -> None:
     (seen,) = server.seen
     assert (seen.method, seen.target) == ("GET", "/profile/a%2Fb?verbose=1")
     assert seen.headers["authorization"].startswith("Bearer ey")
+
+
+def test_call_takes_a_url_outside_the_mesh_with_a_google_token_for_its_origin(
+    run: Run, server: Server, tmp_path: Path
+) -> None:
+    pod = gke_metadata.Pod("p-1", google_service_account="orders@p-1.meshlab.invalid")
+    with gke_metadata.running(pod) as metadata:
+        found = {
+            "GCE_METADATA_HOST": metadata,
+            "CLOUDSDK_CONFIG": str(tmp_path),
+            "GOOGLE_APPLICATION_CREDENTIALS": None,
+        }
+        url = f"http://{server.address}"
+        done = run(
+            "call", "--google", f"{url}/lookup/{{id}}", "--value", "id=a/b", GKE_GATEWAY_URL=None, **found
+        )
+        other = run("call", "--google", url, "--audience", "custom", **found)
+
+    assert (done.exit_code, done.stdout) == (Exit.OK, '{"name": "Ada"}'), done.stderr
+    assert other.exit_code == Exit.OK
+    first, second = server.seen
+    assert (first.target, second.target) == ("/lookup/a%2Fb", "/")
+    audiences = [
+        claims(seen.headers["authorization"].removeprefix("Bearer "))["aud"] for seen in (first, second)
+    ]
+    # Not JWT_AUDIENCE of the environment: that is the mesh's.
+    assert audiences == [url, "custom"]
+
+
+def test_a_url_without_google_is_not_sent_the_meshs_token(run: Run, server: Server) -> None:
+    done = run("call", f"http://{server.address}/lookup/u-1")
+
+    assert done.exit_code == Exit.SETTINGS
+    assert "A URL needs --google" in done.stderr
+    assert not server.seen
+
+
+@pytest.mark.parametrize(
+    "url", ["http://203.0.113.7/", "https://user:s3cret@host.example/", "https:///lookup"]
+)
+def test_a_url_that_cannot_be_called_is_not(run: Run, url: str) -> None:
+    done = run("call", "--google", url)
+
+    assert done.exit_code == Exit.SETTINGS
+    assert "s3cret" not in done.output
 
 
 def test_call_sends_a_body_from_a_file_or_stdin(

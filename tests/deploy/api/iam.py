@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from tests.deploy.api.cloud import ApiError
@@ -24,7 +25,7 @@ def put(cloud: Cloud, request: Request) -> Json:
     new = request.body["policy"]
     if new.get("etag", _NO_POLICY) != old.get("etag", _NO_POLICY):
         raise ApiError(409, "ABORTED", "There were concurrent policy changes.")
-    cloud.policies[request.resource] = {**new, "etag": f"ACAB{cloud.serial()}"}
+    cloud.policies[request.resource] = {**new, "etag": base64.b64encode(cloud.serial().encode()).decode()}
     return cloud.policies[request.resource]
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -53,6 +53,15 @@ class _Mesh(StrEnum):
     EVENTS = "events"
     EGRESS = "egress"
     LAMBDA_BRIDGE = "lambda-bridge"
+    LOOKUP_ACCESS = "lookup-access"
+
+
+class _Pod(StrEnum):
+    """A pod outside the mesh, as `meshlab.lab.lookup_access` names it."""
+
+    INVOKER = "invoker"
+    STRANGER = "stranger"
+    UNLINKED = "unlinked"
 
 
 def demo(
@@ -60,7 +69,7 @@ def demo(
         _Mesh,
         typer.Argument(
             help="events: events through the function into the mesh; egress: who gets out of it, step by step;"
-            " lambda-bridge: who reaches AWS Lambda."
+            " lambda-bridge: who reaches AWS Lambda; lookup-access: who may call the private function."
         ),
     ] = _Mesh.EVENTS,
     events: Annotated[
@@ -123,12 +132,13 @@ def demo(
       meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
       meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
+      meshlab demo lookup-access   the private function behind Cloud Run's check of callers: who calls it, and how
 
     \b
     Your own events, as rows of your own table:
       meshlab demo --pipeline pipeline.toml --table table.json --events events.jsonl --profiles profiles.json
 
-    Exit code 0 only if no event was lost or doubled and every policy test met its expectation.
+    Exit code 0 only if no event was lost or doubled and every policy test and call met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(Exit.FAILED), _extra("demo"):
         found = Project.find(root=project, overlay=overlay)
@@ -151,6 +161,10 @@ def demo(
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
             good = run_lambda_bridge(found, show.console(), verbose=verbose)
+        elif mesh is _Mesh.LOOKUP_ACCESS:
+            from meshlab.demo.lookup_access import run_lookup_access
+
+            good = run_lookup_access(found, show.console())
         else:
             from meshlab.demo.own import Own
             from meshlab.demo.run import run_demo
@@ -206,6 +220,14 @@ def run(
     command: Annotated[
         list[str], typer.Argument(help="The command and its arguments, after --.", show_default=False)
     ],
+    pod: Annotated[
+        _Pod | None,
+        typer.Option(
+            help="Run it as in a GKE pod of another project: invoker may call the function at LOOKUP_URL, stranger may"
+            " not, unlinked has no Google service account.",
+            show_default=False,
+        ),
+    ] = None,
     project: _ProjectOption = None,
     overlay: _OverlayOption = DEFAULT_OVERLAY,
 ) -> None:
@@ -214,9 +236,17 @@ def run(
         found = Project.find(root=project, overlay=overlay)
         from meshlab.lab.stack import Lab
 
-        with Lab(found) as lab:
+        with ExitStack() as ends:
+            lab = ends.enter_context(Lab(found))
+            environment = {**os.environ, **lab.environment}
+            if pod:
+                from meshlab.lab.lookup_access import LookupAccess
+
+                access = ends.enter_context(LookupAccess(found, lab))
+                access.wait_ready()
+                environment = access.environment(pod)
             try:
-                done = subprocess.run(command, env={**os.environ, **lab.environment}, check=False)  # noqa: S603
+                done = subprocess.run(command, env=environment, check=False)  # noqa: S603
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
                 raise LabError(f"cannot run {command[0]}: {reason}") from error

@@ -26,55 +26,28 @@ _KEPT_UNTIL_S = 240
 _KEY_BITS = 2048
 
 
-class IdentityTokens:
-    """Makes one service account's tokens. The key is made with the first one, since that takes a while.
+class IdentityKey:
+    """The issuer's signing key, which its accounts share. It is made at its first use, since that takes a while."""
 
-    Args:
-        email: The service account.
-        now_s: The clock, in seconds since the epoch.
-
-    Attributes:
-        subject: The account's unique id, every token's `sub`.
-    """
-
-    def __init__(self, email: str, now_s: Callable[[], float] = time.time) -> None:
-        self._email = email
-        self._now_s = now_s
-        self._made: dict[tuple[str, bool], tuple[str, int]] = {}
-        # Google's are decimal numbers of 21 digits.
-        self.subject = str(10**20 + int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20)
-
-    def token(self, audience: str, *, full: bool) -> str:
-        """Return a token for an audience.
-
-        Args:
-            audience: Its `aud`.
-            full: Whether it names the account's `email`.
-        """
+    def sign(self, claims: dict[str, object]) -> str:
+        """Return a signed token with these claims."""
         import jwt
 
-        now = int(self._now_s())
-        made, expires = self._made.get((audience, full), ("", 0))
-        if expires - now > _KEPT_UNTIL_S:
-            return made
-        expires = now + LIFETIME_S
-        claims = {
-            "iss": ISSUER,
-            "sub": self.subject,
-            "azp": self.subject,
-            "aud": audience,
-            "iat": now,
-            "exp": expires,
-            **({"email": self._email, "email_verified": True} if full else {}),
-        }
-        made = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._kid})
-        self._made[audience, full] = (made, expires)
-        return made
+        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self._kid})
 
     @property
     def jwks(self) -> dict[str, object]:
         """The public key that verifies the tokens, as a JSON Web Key Set (RFC 7517)."""
         return {"keys": [{**self._public, "alg": "RS256", "use": "sig", "kid": self._kid}]}
+
+    @property
+    def public_pem(self) -> bytes:
+        """The same public key, PEM."""
+        from cryptography.hazmat.primitives import serialization
+
+        return self._key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
 
     @cached_property
     def _key(self) -> RSAPrivateKey:
@@ -92,3 +65,56 @@ class IdentityTokens:
     @cached_property
     def _kid(self) -> str:
         return hashlib.sha256(self._public["n"].encode()).hexdigest()[:40]
+
+
+class IdentityTokens:
+    """Makes one service account's tokens.
+
+    Args:
+        email: The service account.
+        now_s: The clock, in seconds since the epoch.
+        key: The issuer's key; one of its own where there is none.
+
+    Attributes:
+        subject: The account's unique id, every token's `sub`.
+    """
+
+    def __init__(
+        self, email: str, now_s: Callable[[], float] = time.time, key: IdentityKey | None = None
+    ) -> None:
+        self._email = email
+        self._now_s = now_s
+        self._key = key or IdentityKey()
+        self._made: dict[tuple[str, bool], tuple[str, int]] = {}
+        # Google's are decimal numbers of 21 digits.
+        self.subject = str(10**20 + int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20)
+
+    def token(self, audience: str, *, full: bool) -> str:
+        """Return a token for an audience.
+
+        Args:
+            audience: Its `aud`.
+            full: Whether it names the account's `email`.
+        """
+        now = int(self._now_s())
+        made, expires = self._made.get((audience, full), ("", 0))
+        if expires - now > _KEPT_UNTIL_S:
+            return made
+        expires = now + LIFETIME_S
+        claims: dict[str, object] = {
+            "iss": ISSUER,
+            "sub": self.subject,
+            "azp": self.subject,
+            "aud": audience,
+            "iat": now,
+            "exp": expires,
+            **({"email": self._email, "email_verified": True} if full else {}),
+        }
+        made = self._key.sign(claims)
+        self._made[audience, full] = (made, expires)
+        return made
+
+    @property
+    def jwks(self) -> dict[str, object]:
+        """The public key that verifies the tokens, as a JSON Web Key Set (RFC 7517)."""
+        return self._key.jwks

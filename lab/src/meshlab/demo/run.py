@@ -18,7 +18,9 @@ from meshlab.demo import show
 from meshlab.demo.events import EventClients, read_events
 from meshlab.demo.function_log import FunctionLog, read_log
 from meshlab.demo.ledger import Ledger, Published, balance
+from meshlab.demo.lookup_access import call_all, show_access
 from meshlab.demo.own import Own, Ready, prepare
+from meshlab.lab.lookup_access import LookupAccess
 from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
 from meshlab.lab.stack import Lab, shipped
@@ -51,7 +53,8 @@ def run_demo(
         verbose: Whether to show every policy test, and not only those that failed.
 
     Returns:
-        Whether every event ended in exactly one place and every policy test had its expected outcome.
+        Whether every event ended in exactly one place, and every policy test and every call of the private function had
+        its expected outcome.
 
     Raises:
         LabError: A part did not start, or what the user named cannot be used.
@@ -70,6 +73,10 @@ def run_demo(
         for sentence in lab.mesh.not_enforced:
             where = sentence.replace(copied, "") if copied else sentence
             console.print(f"only a cluster enforces: {where}", style="dim", highlight=False)
+        # It starts while the events are under way. A user's own events are shown alone: their pipeline may have no
+        # lookup that the function could serve.
+        shipped_alone = own is None and events_file is None
+        access = ends.enter_context(LookupAccess(project, lab)) if shipped_alone else None
         ledger, log = _send_events(lab, events, attributes or {}, console)
         complaints = list(ledger.complaints)
         if ledger.lost and log.problems:
@@ -79,6 +86,8 @@ def run_demo(
             )
         elif ledger.lost and not ledger.replaced:
             complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
+        if access:
+            complaints += _call_function(access, console)
         complaints += _run_policy_tests(ready.own.mesh if ready else project, console, verbose=verbose)
     _show_remarks(ready, ledger, console)
     for complaint in complaints:
@@ -182,6 +191,17 @@ def _settled(lab: Lab, clients: EventClients) -> int:
 
 def _log(lab: Lab) -> FunctionLog:
     return read_log(lab.directory / "function.log")
+
+
+def _call_function(access: LookupAccess, console: Console) -> list[str]:
+    """Call the private function in every way, show the outcomes, and return a sentence where one was another."""
+    with console.status("calling the private function"):
+        access.wait_ready()
+        outcomes = call_all(access)
+    if show_access(access, outcomes, console):
+        return []
+    failed = sum(not outcome.good for outcome in outcomes)
+    return [f"{failed} of {len(outcomes)} calls of the private function"]
 
 
 def _run_policy_tests(project: Project, console: Console, *, verbose: bool) -> list[str]:

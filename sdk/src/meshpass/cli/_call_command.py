@@ -31,7 +31,8 @@ def call(
         list[str],
         typer.Argument(
             metavar="[METHOD] PATH",
-            help="The method, GET when left out, and a path such as /profile/{user_id}.",
+            help="The method, GET when left out, and a path such as /profile/{user_id}; with --google also the URL of"
+            " a service outside the mesh.",
         ),
     ],
     value: PATH_VALUES = None,
@@ -51,16 +52,20 @@ def call(
         bool, typer.Option("--json", help="Print status, headers and body as one JSON document.")
     ] = False,
 ) -> None:
-    """Call the service through the gateway and print its response."""
+    """Call the service through the gateway and print its response.
+
+    With --google, a URL such as https://NAME-NUMBER.REGION.run.app/lookup/u-1001 is called as it is, with a Google ID
+    token for its origin: a private Cloud Run service or function.
+    """
     method, path = _method_and_path(target)
     content = body.read() if body else None
     headers = {"content-type": content_type} if content is not None else None
     with reported(as_json=as_json):
-        filled = filled_path(path, value)
-        found = given.settings()
+        found = given.destination(path)
+        filled = filled_path(found.path, value)
         with Client(
             found.base_url,
-            auth=given.token_source(found),
+            auth=found.auth,
             address=found.address,
             ca_file=found.ca_file,
             timeout_s=timeout,

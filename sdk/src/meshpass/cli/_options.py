@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -55,11 +55,13 @@ class Given:
         environ: The environment's variables; an option that was given replaces its variable.
         google: Whether the caller's token is a Google ID token.
         impersonate: The service account whose ID token that is; the found identity's own when None.
+        options: The variables that options replaced.
     """
 
     environ: Mapping[str, str]
     google: bool = False
     impersonate: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Take the identity from the environment where no option names it."""
@@ -90,6 +92,53 @@ class Given:
 
         return GoogleIDToken(settings.audience, service_account=self.impersonate)
 
+    def destination(self, target: str) -> "Destination":
+        """Return what to call: a path of the service in the mesh, or the URL of a service outside of it.
+
+        To a URL the settings of the mesh do not apply. The token's audience is the URL without its path, and the
+        system's CAs are trusted, unless `--audience` and `--gateway-ca-file` say otherwise.
+
+        Args:
+            target: A path, or an absolute URL.
+
+        Raises:
+            ConfigurationError: Settings are missing or wrong, or a URL is called without a Google ID token.
+        """
+        if not target.startswith(("https://", "http://")):
+            found = self.settings()
+            return Destination(found.base_url, target, self.token_source(found), found.address, found.ca_file)
+        if not self.google:
+            raise ConfigurationError(
+                "A URL needs --google: a service outside the mesh takes a Google ID token, and no signed one."
+            )
+        from meshpass._tokens.google.id_token import GoogleIDToken
+
+        scheme, _, rest = target.partition("://")
+        host, slash, path = rest.partition("/")
+        origin = f"{scheme}://{host}"
+        ca_file = self.options.get("GKE_GATEWAY_CA_FILE")
+        auth = GoogleIDToken(self.options.get("JWT_AUDIENCE", origin), service_account=self.impersonate)
+        return Destination(origin, slash + path or "/", auth, None, Path(ca_file) if ca_file else None)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """What a command calls.
+
+    Args:
+        base_url: The service's origin.
+        path: The path, with its placeholders.
+        auth: The source of the caller's tokens.
+        address: What is dialled; the origin's own host and port when None.
+        ca_file: PEM bundle of trusted CAs; the system's when None.
+    """
+
+    base_url: str
+    path: str
+    auth: "TokenSource"
+    address: str | None
+    ca_file: Path | None
+
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of `_VARIABLES`, and pass the result as its argument `given`."""
@@ -97,7 +146,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**values: Any) -> None:  # noqa: ANN401
         chosen = {_VARIABLES[name][0]: values.pop(name) for name in _VARIABLES}
         google, impersonate = values.pop("google"), values.pop("impersonate")
-        command(given=Given(_overlaid(os.environ, chosen), google, impersonate), **values)
+        options = {name: value for name, value in chosen.items() if value is not None}
+        command(given=Given(_overlaid(os.environ, options), google, impersonate, options), **values)
 
     hints = get_type_hints(command, include_extras=True)
     own = inspect.signature(command).parameters.values()
@@ -138,8 +188,7 @@ def _keyword(name: str, default: object, kind: object, option: object) -> inspec
     )
 
 
-def _overlaid(environ: Mapping[str, str], chosen: Mapping[str, str | None]) -> dict[str, str]:
-    given = {name: value for name, value in chosen.items() if value is not None}
+def _overlaid(environ: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     # A key named on the command line is meant in place of the environment's, wherever that one is.
     keys = {"SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID"}
     dropped = keys if given.keys() & keys else set()

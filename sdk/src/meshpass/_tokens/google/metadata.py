@@ -172,5 +172,6 @@ _NOWHERE = (
 _NEXT_STEPS = {
     400: "Check the audience.",
     403: "On GKE, bind the pod's Kubernetes service account to a Google one (roles/iam.workloadIdentityUser).",
-    404: "No service account is attached to this machine, or it was deleted: attach one.",
+    404: "No service account is attached to this machine, or it was deleted: attach one. On GKE, name it in the"
+    " annotation iam.gke.io/gcp-service-account of the pod's Kubernetes service account.",
 }

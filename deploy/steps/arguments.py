@@ -1,0 +1,56 @@
+"""Path arguments of the scripts: a wrong one is named in one line, with what it should be."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import ROOT
+
+
+def existing_file(text: str) -> Path:
+    """Return the path of a file that is read."""
+    path = _path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is {_kind(path)}; name a file")
+    return path
+
+
+def folder_to_read(text: str) -> Path:
+    """Return the path of a folder that is read. It may be missing: the script says what makes it."""
+    path = _path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is {_kind(path)}; name a folder")
+    return path
+
+
+def folder_to_make(text: str) -> Path:
+    """Return the path of a folder that is made, or made anew.
+
+    It never is the root of the file system, the repository, or a folder around the repository: what is there would be
+    replaced.
+    """
+    path = folder_to_read(text)
+    if ROOT.is_relative_to(path.resolve()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} holds this repository; name a folder to make, such as build/function"
+        )
+    if not path.name.strip("."):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has no name of its own; name a folder to make, such as build/function"
+        )
+    return path
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty; leave the option out, or write a path")
+    if "\0" in text:
+        raise argparse.ArgumentTypeError("the path holds a NUL character")
+    return Path(text)
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "a file" if path.exists() else "missing"
