@@ -205,6 +205,7 @@ def test_a_package_that_was_changed_after_it_was_made_is_refused(
 def test_a_dry_run_runs_nothing_and_writes_nothing(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
+    contract.set(JWT_SCOPE="read:a", JWT_FURTHER_SCOPES="read:b", FUNCTION_MEMORY="1Gi")
     env_file = package.with_name("function.enrich.env.yaml")
     env_file.unlink(missing_ok=True)
     dry = script("deploy", "--dry-run", *arguments(contract, package))

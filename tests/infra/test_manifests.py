@@ -311,10 +311,15 @@ def test_every_pod_is_restricted_and_has_its_own_account(manifests: list[Manifes
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
-def test_the_overlays_keys_are_public_es256_keys(overlay: Path) -> None:
-    keys = json.loads((overlay / "keys/enrichment.json").read_text())["keys"]
-    assert keys
-    for key in keys:
+def test_the_overlays_keys_are_public(overlay: Path) -> None:
+    files = sorted((overlay / "keys").glob("*.json"))
+    assert [file.name for file in files] == (
+        ["google.json"] if overlay.name == "keyless" else ["enrichment.json"]
+    )
+    for key in json.loads(files[0].read_text())["keys"]:
+        if overlay.name == "keyless":
+            assert key.keys() == {"kid", "kty", "alg", "use", "e", "n"}
+            continue
         assert key.keys() == {"kty", "crv", "x", "y", "alg", "use", "kid"}
         assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
 

@@ -17,7 +17,10 @@ _VERSION = "projects/acme-mesh/secrets/s/versions/3"
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"MESH_AUTH": "google-id-token"}, "FUNCTION_SUBJECT is missing; MESH_AUTH=google-id-token needs it"),
+        (
+            {"MESH_AUTH": "google-id-token", "FUNCTION_SUBJECT": None},
+            "FUNCTION_SUBJECT is missing; MESH_AUTH=google-id-token needs it",
+        ),
         ({"JWT_SUBJECT": None}, "JWT_SUBJECT is missing; MESH_AUTH=signed-jwt needs it"),
         ({"JWT_SCOPE": None}, "JWT_SCOPE is missing"),
         ({"SIGNING_KEY_SECRET_ID": None}, "SIGNING_KEY_SECRET_ID is missing"),
@@ -244,7 +247,11 @@ def test_values_that_work_together_are_taken(problems: Problems, values: dict[st
 
 
 def test_the_second_entry_point_needs_an_account_and_its_id(problems: Problems) -> None:
-    keyless = {"MESH_AUTH": "google-id-token", "FUNCTION_SUBJECT": "1"}
+    keyless: dict[str, str | None] = {
+        "MESH_AUTH": "google-id-token",
+        "FUNCTION_SUBJECT": "1",
+        "LOOKUP_SUBJECT": None,
+    }
     assert problems(**keyless) == []
     (found,) = problems("LOOKUP_SERVICE_ACCOUNT", **keyless)
     assert found.startswith("LOOKUP_SUBJECT is missing; MESH_AUTH=google-id-token needs it")

@@ -132,7 +132,7 @@ def test_a_mesh_alone_needs_no_keys_of_the_deployment_but_right_ones(contract: C
 
 
 def test_what_terraform_gives_back_may_be_missing_before_it_ran(contract: Contract) -> None:
-    contract.set(MESH_AUTH="google-id-token")
+    contract.set(MESH_AUTH="google-id-token", FUNCTION_SUBJECT=None)
     with pytest.raises(
         meshcontract.ContractError, match="FUNCTION_SUBJECT is missing; MESH_AUTH=google-id-token"
     ):
