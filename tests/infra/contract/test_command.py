@@ -76,7 +76,7 @@ def test_json_has_values_problems_and_keys(contract: Contract) -> None:
     found = json.loads(done.stdout)
     assert found["values"]["FUNCTION_MEMORY"] == "512Mi"
     assert [problem["key"] for problem in found["problems"]] == ["REGION"]
-    assert found["keys"]["JWT_AUDIENCE"]["readers"] == ["deploy", "function", "mesh", "terraform"]
+    assert found["keys"]["GKE_GATEWAY_HOST"]["readers"] == ["deploy", "function", "mesh", "terraform"]
 
 
 def test_terraforms_variables_have_their_types(contract: Contract) -> None:
