@@ -22,7 +22,8 @@ test: $(READY) ## run every test (PYTEST_ARGS="-k words" for some)
 
 mutants: $(READY) ## ask every mutant of the policies in infra/mesh; `make test` asks one of each operator
 	@MUTANTS=all $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/infra/test_every_egress_condition_counts.py \
-		tests/infra/test_every_bridge_condition_counts.py tests/infra/test_every_condition_counts.py
+		tests/infra/test_every_bridge_condition_counts.py tests/infra/test_every_condition_counts.py \
+		tests/infra/test_keyless.py
 
 lint: $(READY) ## ruff and mypy --strict
 	@$(BIN)/ruff check

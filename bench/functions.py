@@ -15,7 +15,7 @@ SETTINGS = {
     "JWT_AUDIENCE": "user-profile",
     "JWT_SCOPE": "profile.read",
     "SIGNING_KEY_SECRET_ID": "projects/bench/secrets/signing-key/versions/1",
-    "BIGQUERY_TABLE": "bench.events.enriched",
+    "BIGQUERY_TABLE": "bench-project.events.enriched",
     "DEAD_LETTER_TOPIC": "projects/bench/topics/dead-letters",
 }
 """All that the function wants at its start; it touches no network before an event comes."""

@@ -6,6 +6,7 @@ Standard library only, Python 3.11 or newer: the scripts run before anything is 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,10 @@ def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
         main(sys.argv[1:])
     except (RefusalError, ContractError) as refusal:
         sys.stderr.write(f"{name}: {refusal}\n")
+        return 1
+    except BrokenPipeError:
+        # The reader of the output has ended, such as `head`. Python would report it once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 

@@ -25,6 +25,9 @@ from .runtime import PLATFORM, PYTHON
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+# Packages of this project that the function imports: each goes along as a wheel.
+_OWN = {"meshpass": ROOT / "sdk", "meshcontract": ROOT / "infra" / "contract"}
+
 _DATA_SUFFIXES = {".py", ".json", ".sql", ".toml", ".avsc"}
 
 # The earliest time that a zip file can hold: a wheel's bytes must not depend on when it was built.
@@ -69,8 +72,8 @@ def make(target: Path) -> None:
         inputs = _inputs_text()
         for source in sources:
             _write(made / source.relative_to(ROOT / "function"), source.read_bytes())
-        wheel = _build_wheel(made)
-        _write(made / "requirements.txt", _requirements(wheel).encode())
+        wheels = [_build_wheel(name, made) for name in _OWN]
+        _write(made / "requirements.txt", _requirements(wheels).encode())
         _write(made / ".gcloudignore", _GCLOUDIGNORE.encode())
         if target.exists():
             shutil.rmtree(target)
@@ -133,11 +136,10 @@ def _inputs_file(folder: Path) -> Path:
 
 
 def _inputs_text() -> str:
-    sdk = ROOT / "sdk"
     paths: list[Path] = [
         *_function_files(),
-        *_sources_under(sdk / "src"),
-        sdk / "pyproject.toml",
+        *(path for folder in _OWN.values() for path in _sources_under(folder / "src")),
+        *(folder / "pyproject.toml" for folder in _OWN.values()),
         ROOT / "function" / "pyproject.toml",
         ROOT / "uv.lock",
         ROOT / "deploy" / "build-constraints.txt",
@@ -167,7 +169,7 @@ def _sources_under(folder: Path) -> Iterable[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def _requirements(wheel: Path) -> str:
+def _requirements(wheels: Iterable[Path]) -> str:
     exported = _uv(
         "export", "--frozen", "--package=meshpass-function", "--no-dev", "--no-emit-workspace", "--no-header",
         "--format=requirements.txt", *_extras(ROOT / "function"),
@@ -175,7 +177,8 @@ def _requirements(wheel: Path) -> str:
     lock = (ROOT / "uv.lock").read_text(encoding="utf-8")
     extras = [extra.removeprefix("--extra=") for extra in _extras(ROOT / "function")]
     listed = name_extras(exported, extras_below(lock, "meshpass-function", extras))
-    return f"{_HEADER}./{wheel.name} \\\n    --hash=sha256:{_sha256(wheel)}\n{listed}"
+    own = "".join(f"./{wheel.name} \\\n    --hash=sha256:{_sha256(wheel)}\n" for wheel in wheels)
+    return f"{_HEADER}{own}{listed}"
 
 
 def name_extras(requirements: str, wanted: Mapping[str, set[str]]) -> str:
@@ -242,11 +245,11 @@ def _extras(function: Path) -> list[str]:
     return []
 
 
-def _build_wheel(into: Path) -> Path:
+def _build_wheel(package: str, into: Path) -> Path:
     constraints = ROOT / "deploy" / "build-constraints.txt"
     with tempfile.TemporaryDirectory() as scratch:
         _uv(
-            "build", "--wheel", "--package=meshpass", f"--out-dir={scratch}",
+            "build", "--wheel", f"--package={package}", f"--out-dir={scratch}",
             f"--build-constraints={constraints}", "--require-hashes",
         )  # fmt: skip
         (built,) = Path(scratch).glob("*.whl")
@@ -292,7 +295,7 @@ def main(arguments: Sequence[str]) -> None:
     """Make the package and print what is in it, or check one; see ``--help``."""
     parser = argparse.ArgumentParser(
         prog="deploy/package",
-        description="Makes the folder that is uploaded: the function, the SDK as a wheel, and "
+        description="Makes the folder that is uploaded: the function, its packages as wheels, and "
         "requirements.txt with a hash for every package. The same sources give the same bytes.",
         epilog="--check makes nothing. It verifies a package that exists: "
         f"{package_check.OFFLINE}; {package_check.WITH_INDEX}.",

@@ -100,7 +100,10 @@ def environment(values: Mapping[str, str], entry: EntryPoint = ENRICH) -> dict[s
     ]
     token = ("MESH_AUTH",) if values["MESH_AUTH"] == "google-id-token" else _OF_A_SIGNED_TOKEN
     names = (*_PASSED_ON, *token, *entry.settings, *keys)
-    return {name: values[name] for name in names if values[name]}
+    found = {name: values[name] for name in names if values[name]}
+    if "JWT_SCOPE" in found:
+        found["JWT_SCOPE"] = meshcontract.token_scope(values)
+    return found
 
 
 def _secrets_of(values: Mapping[str, str], entry: EntryPoint) -> list[str]:

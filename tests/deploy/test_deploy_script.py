@@ -120,7 +120,8 @@ def test_a_mounted_key_of_pseudonyms_goes_to_the_function_that_writes_rows_alone
     script: Script, gcloud: Gcloud, contract: Contract, package: Path, identity: str
 ) -> None:
     mounted = "/etc/meshpass-pseudonyms/key"
-    contract.set(MESH_AUTH=identity, PSEUDONYM_KEY_FILE=mounted, PSEUDONYM_KEY_SECRET_ID=PSEUDONYMS)
+    contract.set(MESH_AUTH=identity, FUNCTION_SUBJECT="1", LOOKUP_SUBJECT="2")
+    contract.set(PSEUDONYM_KEY_FILE=mounted, PSEUDONYM_KEY_SECRET_ID=PSEUDONYMS)
     flags = lookup(script, contract, package)
     assert not [flag for flag in flags if mounted in flag]
     script("deploy", *arguments(contract, package))
@@ -139,16 +140,14 @@ def test_every_value_survives_the_file_that_gcloud_reads(variables: dict[str, st
     assert yaml.safe_load(function.environment_yaml(printable)) == (printable or None)
 
 
-@pytest.mark.parametrize(
-    "value", ["a,b", "a b", "^:^", "yes", "0123", "a: b #c", "'\"\\", "é", "{x}", "*", "~"]
-)
-def test_a_value_with_special_characters_arrives_as_it_was_written(
+@pytest.mark.parametrize("value", ["a,b", "yes", "0123", "a:b", "1e3", "0x1f", "a=b"])
+def test_a_value_that_yaml_or_gcloud_could_read_otherwise_arrives_as_it_was_written(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path, value: str
 ) -> None:
-    if value.startswith("'"):
-        value = "x" + value  # the contract refuses a quote at the start
-    script("deploy", *arguments(contract.set(JWT_SCOPE=value), package))
-    assert yaml.safe_load((gcloud.folder / "env.yaml").read_text())["JWT_SCOPE"] == value
+    key = "JWT_FURTHER_SCOPES" if "," in value else "JWT_SCOPE"
+    script("deploy", *arguments(contract.set(**{"JWT_SCOPE": "first", key: value}), package))
+    expected = f"first {value.replace(',', ' ')}" if "," in value else value
+    assert yaml.safe_load((gcloud.folder / "env.yaml").read_text())["JWT_SCOPE"] == expected
 
 
 @pytest.mark.parametrize(
@@ -206,6 +205,7 @@ def test_a_package_that_was_changed_after_it_was_made_is_refused(
 def test_a_dry_run_runs_nothing_and_writes_nothing(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
+    contract.set(JWT_SCOPE="read:a", JWT_FURTHER_SCOPES="read:b", FUNCTION_MEMORY="1Gi")
     env_file = package.with_name("function.enrich.env.yaml")
     env_file.unlink(missing_ok=True)
     dry = script("deploy", "--dry-run", *arguments(contract, package))
@@ -329,6 +329,7 @@ def test_with_googles_identity_the_function_gets_an_audience_and_neither_claims_
 ) -> None:
     contract.set(
         MESH_AUTH="google-id-token",
+        FUNCTION_SUBJECT="100000000000000000003",
         SIGNING_KEY_FILE="/etc/key/key.pem",
         SIGNING_KEY_SECRET_ID="projects/acme-mesh/secrets/s/versions/3",
         LOG_SUCCESS_SAMPLE="100",

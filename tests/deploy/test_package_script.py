@@ -21,9 +21,9 @@ def names(package: Path) -> set[str]:
     return {path.relative_to(package).as_posix() for path in bundle.files(package)}
 
 
-def wheel(package: Path) -> Path:
-    (found,) = package.glob("*.whl")
-    return found
+def wheels(package: Path) -> dict[str, list[str]]:
+    """The names in the wheel of each package of this project."""
+    return {path.name.partition("-")[0]: zipfile.ZipFile(path).namelist() for path in package.glob("*.whl")}
 
 
 def test_the_package_holds_the_function_the_sdk_and_the_requirements(package: Path) -> None:
@@ -34,8 +34,9 @@ def test_the_package_holds_the_function_the_sdk_and_the_requirements(package: Pa
         "requirements.txt",
         ".gcloudignore",
     } <= names(package)
-    assert "meshpass/__init__.py" in zipfile.ZipFile(wheel(package)).namelist()
-    assert "meshpass/py.typed" in zipfile.ZipFile(wheel(package)).namelist()
+    assert set(wheels(package)) == {"meshpass", "meshcontract"}
+    for name, contents in wheels(package).items():
+        assert {f"{name}/__init__.py", f"{name}/py.typed"} <= set(contents)
 
 
 def test_the_function_in_the_package_is_the_function_in_the_repository(package: Path) -> None:
@@ -65,7 +66,7 @@ def test_nothing_of_the_lab_the_tests_or_the_tools_is_in_the_package(package: Pa
         "ruff",
         "uv",
     }
-    everything = names(package) | set(zipfile.ZipFile(wheel(package)).namelist())
+    everything = names(package) | {name for contents in wheels(package).values() for name in contents}
     assert not [
         name
         for name in everything
@@ -81,14 +82,17 @@ def test_every_requirement_is_pinned_and_hashed(package: Path) -> None:
     requirements = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert len(requirements) > 30
     for requirement in requirements:
-        pinned = r"(\./meshpass-[\w.-]+\.whl|[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+)( |;)"
+        pinned = r"(\./(?:meshpass|meshcontract)-[\w.-]+\.whl|[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+)( |;)"
         assert re.match(pinned, requirement), requirement
         assert "--hash=sha256:" in requirement, requirement
 
 
-def test_the_sdk_is_installed_from_its_own_wheel_by_its_hash(package: Path) -> None:
+@pytest.mark.parametrize("own", ["meshpass", "meshcontract"])
+def test_a_package_of_this_project_is_installed_from_its_own_wheel_by_its_hash(
+    package: Path, own: str
+) -> None:
     found = re.search(
-        r"^\./(meshpass\S+\.whl) \\\n    --hash=sha256:(\w+)$",
+        rf"^\./({own}-\S+\.whl) \\\n    --hash=sha256:(\w+)$",
         (package / "requirements.txt").read_text(),
         re.MULTILINE,
     )

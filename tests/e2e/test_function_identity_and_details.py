@@ -58,7 +58,7 @@ def gateway(mesh: ProjectMesh, project: Project) -> dict[str, str]:
 def test_with_googles_identity_the_function_needs_no_key(
     trusting_mesh: ProjectMesh, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environ = gateway(trusting_mesh, project) | {"IDENTITY": "google", "JWT_AUDIENCE": AUDIENCE}
+    environ = gateway(trusting_mesh, project) | {"MESH_AUTH": "google-id-token", "JWT_AUDIENCE": AUDIENCE}
     found = look_up(monkeypatch, environ)
     assert isinstance(found, dict)
     assert found["user_id"] == "u-1001"
@@ -68,7 +68,7 @@ def test_with_googles_identity_the_function_needs_no_key(
 def test_a_mesh_that_does_not_trust_google_is_a_fault_that_names_issuer_and_audience(
     mesh: ProjectMesh, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environ = gateway(mesh, project) | {"IDENTITY": "google", "JWT_AUDIENCE": AUDIENCE}
+    environ = gateway(mesh, project) | {"MESH_AUTH": "google-id-token", "JWT_AUDIENCE": AUDIENCE}
     error = look_up(monkeypatch, environ)
     assert isinstance(error, EnrichmentError)
     assert error.reason == "token_refused"
@@ -106,7 +106,7 @@ def test_a_mistake_in_the_settings_is_named_by_the_detail(
     other.write_text("no certificate")
     places = {"address": mesh.gateway_url.partition("://")[2], "other": str(other)}
     environ = gateway(mesh, project) | {
-        "IDENTITY": "",
+        "MESH_AUTH": "",
         "SIGNING_KEY_FILE": str(key),
         **{name: contract[name] for name in ("JWT_ISSUER", "JWT_SUBJECT", "JWT_AUDIENCE", "JWT_SCOPE")},
     }

@@ -118,5 +118,5 @@ def test_no_event_of_an_outage_is_left_to_the_garbage_collector(
         if not silent:
             server.close()
         requests = {"known": _request(_EVENT | {"event_id": "e-garbage-outage", "user_id": f"u-{setting}"})}
-        found = _left(requests, environment | {setting: down, "SUBSCRIPTION_ACK_DEADLINE_S": "1"})
+        found = _left(requests, environment | {setting: down, "FUNCTION_TIMEOUT_S": "1"})
     assert found == {"known": [503, []]}

@@ -108,7 +108,7 @@ def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> No
         ("LOG_SUCCESS_SAMPLE", "0"),
         ("LOG_SUCCESS_SAMPLE", "0.5"),
         ("TABLE_RECREATED_HOLD_S", "3601"),
-        ("IDENTITY", "key"),
+        ("MESH_AUTH", "key"),
     ],
 )
 def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:

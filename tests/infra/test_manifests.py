@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import meshcontract
 import pytest
 import yaml
 from meshlab.env_file import read_env_file
@@ -310,10 +311,15 @@ def test_every_pod_is_restricted_and_has_its_own_account(manifests: list[Manifes
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
-def test_the_overlays_keys_are_public_es256_keys(overlay: Path) -> None:
-    keys = json.loads((overlay / "keys/enrichment.json").read_text())["keys"]
-    assert keys
-    for key in keys:
+def test_the_overlays_keys_are_public(overlay: Path) -> None:
+    files = sorted((overlay / "keys").glob("*.json"))
+    assert [file.name for file in files] == (
+        ["google.json"] if overlay.name == "keyless" else ["enrichment.json"]
+    )
+    for key in json.loads(files[0].read_text())["keys"]:
+        if overlay.name == "keyless":
+            assert key.keys() == {"kid", "kty", "alg", "use", "e", "n"}
+            continue
         assert key.keys() == {"kty", "crv", "x", "y", "alg", "use", "kid"}
         assert (key["kty"], key["crv"], key["alg"], key["use"]) == ("EC", "P-256", "ES256", "sig")
 
@@ -333,7 +339,8 @@ def test_no_private_key_is_in_the_project() -> None:
 
 def test_the_contract_is_one_file_that_a_shell_reads_as_python_does(project: Project) -> None:
     assert (INFRA / "contract.env").resolve() == INFRA / "mesh/contract/values/contract.env"
-    contract = project.contract()
+    contract = meshcontract.read(INFRA / "contract.env")
+    assert contract.items() <= project.contract().items()
     script = "set -eu; . infra/contract.env; set | grep -E '^(" + "|".join(contract) + ")=' | sed \"s/'//g\""
     shell = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert dict(line.split("=", 1) for line in shell.stdout.splitlines()) == contract

@@ -221,7 +221,7 @@ def test_without_the_extra_the_lab_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "google", None)
     done = command(name, "--project", ROOT, *(["--", "true"] if name == "run" else []))
     assert done.code == 1
-    assert done.err.endswith('Run `pip install "./lab[lab]"` in a clone of the project.\n')
+    assert done.err.endswith('Run `pip install ./infra/contract "./lab[lab]"` in a clone of the project.\n')
     assert done.err.startswith(f"meshlab: `meshlab {name}` needs packages that are not installed")
 
 

@@ -30,7 +30,7 @@ def test_an_overlay_is_a_name_or_a_directory(tmp_path: Path) -> None:
 
 
 def test_an_unknown_overlay_is_refused_and_the_known_ones_are_named() -> None:
-    with pytest.raises(LabError, match=r"no overlay 'prod'.*one of example, plain-http"):
+    with pytest.raises(LabError, match=r"no overlay 'prod'.*one of example, keyless, plain-http"):
         Project.find(root=ROOT, overlay="prod")
 
 

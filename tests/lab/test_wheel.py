@@ -118,7 +118,9 @@ def test_nothing_of_the_lab_is_installed_and_the_lab_says_how_to_get_it(run: Run
     assert run("python", "-c", found).stdout.strip() == "[]"
     done = run("meshlab", "demo", "--project", str(ROOT))
     assert done.returncode == 1
-    assert done.stderr.endswith('Run `pip install "./lab[lab]"` in a clone of the project.\n')
+    assert done.stderr.endswith(
+        'Run `pip install ./infra/contract "./lab[lab]"` in a clone of the project.\n'
+    )
 
 
 def test_cases_run_in_a_directory_without_a_checkout(run: Run, tmp_path: Path) -> None:

@@ -14,7 +14,11 @@ from meshpass.keys import DEFAULT_DRAIN_S
 from .conftest import Seen, Server
 
 DOCS = Path(__file__).parents[2] / "docs" / "keys.md"
-SCRIPTS = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
+SCRIPTS = [
+    script
+    for script in re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    if script.startswith("meshpass keys")
+]
 OVERLAY = "infra/mesh/overlays/example"
 
 Shell = Callable[[str], None]

@@ -49,5 +49,5 @@ def test_the_environment_table_names_every_variable_that_is_read() -> None:
     source = Path(os.fspath(meshpass.__file__)).with_name("_settings.py").read_text()
 
     assert set(re.findall(r"\"([A-Z]+(?:_[A-Z]+)+)\"", source)) == set(
-        re.findall(r"`((?:GKE|JWT|SIGNING)_[A-Z_]+)`", _README)
+        re.findall(r"`((?:GKE|JWT|MESH|SIGNING)_[A-Z_]+)`", _README)
     )

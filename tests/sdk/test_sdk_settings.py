@@ -148,14 +148,14 @@ def test_the_processs_own_environment_is_the_default(
 @pytest.fixture
 def keyless(environ: dict[str, str]) -> dict[str, str]:
     needed = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_AUDIENCE")
-    return {name: environ[name] for name in needed} | {"IDENTITY": "google"}
+    return {name: environ[name] for name in needed} | {"MESH_AUTH": "google-id-token"}
 
 
 def test_googles_identity_needs_an_audience_and_neither_claims_nor_a_key(keyless: dict[str, str]) -> None:
     settings = meshpass.Settings.from_env(keyless)
 
     assert problems(keyless) == []
-    assert (settings.identity, settings.key, settings.audience) == ("google", None, "user-profile")
+    assert (settings.mesh_auth, settings.key, settings.audience) == ("google-id-token", None, "user-profile")
     assert isinstance(settings.token_source(), meshpass.GoogleIDToken)
     del keyless["JWT_AUDIENCE"]
     assert problems(keyless) == ["JWT_AUDIENCE is missing."]
@@ -164,22 +164,33 @@ def test_googles_identity_needs_an_audience_and_neither_claims_nor_a_key(keyless
 def test_googles_identity_passes_over_the_settings_of_a_signed_token(
     environ: dict[str, str],
 ) -> None:
-    settings = meshpass.Settings.from_env(environ | {"IDENTITY": "google", "JWT_SUBJECT": "s"})
+    settings = meshpass.Settings.from_env(environ | {"MESH_AUTH": "google-id-token", "JWT_SUBJECT": "s"})
 
     assert (settings.issuer, settings.scope, settings.subject, settings.key) == ("", "", None, None)
 
 
-@pytest.mark.parametrize("identity", ["", "signed-jwt"])
-def test_a_signed_token_is_the_default(environ: dict[str, str], identity: str) -> None:
-    settings = meshpass.Settings.from_env(environ | {"IDENTITY": identity})
+@pytest.mark.parametrize("mesh_auth", ["", "signed-jwt"])
+def test_a_signed_token_is_the_default(environ: dict[str, str], mesh_auth: str) -> None:
+    settings = meshpass.Settings.from_env(environ | {"MESH_AUTH": mesh_auth})
 
-    assert settings.identity == "signed-jwt"
+    assert settings.mesh_auth == "signed-jwt"
     assert isinstance(settings.token_source(), meshpass.SignedJWT)
 
 
-def test_another_identity_is_a_problem_and_hides_no_other(environ: dict[str, str]) -> None:
+def test_the_old_name_of_the_setting_is_an_error_that_says_the_new_one(
+    environ: dict[str, str], keyless: dict[str, str]
+) -> None:
+    del keyless["MESH_AUTH"]
+    assert problems(keyless | {"IDENTITY": "google"}) == [
+        "IDENTITY is named MESH_AUTH now. Set MESH_AUTH=google-id-token and remove IDENTITY."
+    ]
+    assert problems(environ | {"IDENTITY": "google", "MESH_AUTH": "signed-jwt"}) == []
+    assert problems(environ | {"IDENTITY": "of another program"}) == []
+
+
+def test_another_kind_of_token_is_a_problem_and_hides_no_other(environ: dict[str, str]) -> None:
     del environ["JWT_SCOPE"]
-    assert problems(environ | {"IDENTITY": "Google"}) == [
+    assert problems(environ | {"MESH_AUTH": "google"}) == [
         "JWT_SCOPE is missing.",
-        "IDENTITY is 'Google'; it must be signed-jwt or google.",
+        "MESH_AUTH is 'google'; it must be signed-jwt or google-id-token.",
     ]

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import meshpass
 import msgspec
+from meshcontract import value_types
 
 from enrichment import __version__
 from enrichment.deadline import TimeBudget
@@ -13,10 +15,12 @@ from enrichment.settings import pipeline_file
 from enrichment.settings.model import PipelineConfig
 from enrichment.telemetry.log import Severity
 
+if TYPE_CHECKING:
+    from meshcontract.value_types import Type
+
 TABLE_FILE = Path(__file__).parents[1] / "table.json"
 PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
-_TABLE = re.compile(r"(?P<project>[a-z0-9.:-]+)\.(?P<dataset>\w+)\.(?P<table>[\w -]+)")
 _TOPIC = re.compile(r"projects/(?P<project>[^/\s]+)/topics/(?P<name>[^/\s]+)")
 
 
@@ -102,8 +106,8 @@ def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
     """
     table, topic = env.get("BIGQUERY_TABLE", ""), env.get("DEAD_LETTER_TOPIC", "")
     problems = [
-        *_shape_problem("BIGQUERY_TABLE", table, _TABLE, "project.dataset.table"),
-        *_shape_problem("DEAD_LETTER_TOPIC", topic, _TOPIC, "projects/PROJECT/topics/TOPIC"),
+        *_problem("BIGQUERY_TABLE", table, value_types.TABLE),
+        *_problem("DEAD_LETTER_TOPIC", topic, value_types.FULL_TOPIC),
         *_loop_problem(env, topic),
     ]
     hold_s = _number(env, "TABLE_RECREATED_HOLD_S", problems)
@@ -143,32 +147,26 @@ def _read(env: Mapping[str, str], further_problems: list[str], *, writes_rows: b
     )
 
 
-class _Number(msgspec.Struct, frozen=True):
-    default: int
-    least: int
-    most: int
-    what: str = "whole seconds"
-
-
 _NUMBERS = {
-    "SUBSCRIPTION_ACK_DEADLINE_S": _Number(60, 1, 3600),
-    "FUNCTION_TIMEOUT_S": _Number(60, 1, 3600),
-    "LOG_SUCCESS_SAMPLE": _Number(1, 1, 1_000_000, "a whole number"),
-    "TABLE_RECREATED_HOLD_S": _Number(600, 0, 3600),
+    "SUBSCRIPTION_ACK_DEADLINE_S": (60, value_types.ACK_DEADLINE_S),
+    "FUNCTION_TIMEOUT_S": (60, value_types.FUNCTION_TIMEOUT_S),
+    "LOG_SUCCESS_SAMPLE": (1, value_types.SUCCESS_SAMPLE),
+    "TABLE_RECREATED_HOLD_S": (600, value_types.RECREATED_HOLD_S),
 }
+"""By name: what holds where it is not set, and what it may be."""
 _OF_BOTH = ("SUBSCRIPTION_ACK_DEADLINE_S", "FUNCTION_TIMEOUT_S", "LOG_SUCCESS_SAMPLE")
 _SEVERITIES = {severity.name: severity for severity in Severity}
 
 
 def _number(env: Mapping[str, str], name: str, problems: list[str]) -> int:
     """Return the number, or its default and a problem if it is none."""
-    known, text = _NUMBERS[name], env.get(name, "")
+    (default, known), text = _NUMBERS[name], env.get(name, "")
     if not text:
-        return known.default
-    if re.fullmatch(r"0|[1-9][0-9]{0,6}", text) and known.least <= int(text) <= known.most:
-        return int(text)
-    problems.append(f"{name} is {text[:200]!r}; it must be {known.what}, {known.least} to {known.most}.")
-    return known.default
+        return default
+    if problem := known.problem(text):
+        problems.append(f"{name} {problem}")
+        return default
+    return int(text)
 
 
 def _loop_problem(env: Mapping[str, str], dead_letter_topic: str) -> Iterator[str]:
@@ -205,8 +203,8 @@ def _differ_by_number(trigger: str, dead_letter_topic: str, own_project: str) ->
     return all(found) and len(names) == 1 and len({project.isdecimal() for project in projects}) == 2
 
 
-def _shape_problem(name: str, value: str, shape: re.Pattern[str], written: str) -> Iterator[str]:
+def _problem(name: str, value: str, known: "Type") -> Iterator[str]:
     if not value:
-        yield f"{name} is not set; it reads {written}."
-    elif not shape.fullmatch(value):
-        yield f"{name} is {value[:200]!r}; it must read {written}."
+        yield f"{name} is not set. Write {known.form}."
+    elif problem := known.problem(value):
+        yield f"{name} {problem}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.env_schema import schema_of, schema_problems
 from meshlab.errors import LabError
 from meshlab.named_files import read_text
 
@@ -16,8 +17,10 @@ __all__ = ["read_env_file"]
 def read_env_file(path: Path) -> dict[str, str]:
     """Read a KEY=VALUE file: everything after the first `=` of a line is the value.
 
+    Where `NAME.schema.json` lies beside `NAME.env`, the values are checked against it.
+
     Raises:
-        LabError: It cannot be read, or a line is not KEY=VALUE.
+        LabError: It cannot be read, a line is not KEY=VALUE, or the schema beside it refuses a value.
     """
     values = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -27,4 +30,17 @@ def read_env_file(path: Path) -> dict[str, str]:
         if not equals or not key.isidentifier():
             raise LabError(f"{path}:{number}: expected KEY=VALUE")
         values[key] = value
+    _check(path, values)
     return values
+
+
+def _check(path: Path, values: dict[str, str]) -> None:
+    schema = schema_of(path)
+    if schema is None:
+        return
+    try:
+        problems = schema_problems(read_text(schema), values)
+    except ValueError as error:
+        raise LabError(f"{schema}: {error}.") from None
+    if problems:
+        raise LabError("\n".join(f"{path}: {problem}" for problem in problems))

@@ -42,7 +42,7 @@ class BaseClient:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: "Unpack[ClientOptions]") -> "Self":
-        """Build a client from `GKE_GATEWAY_*`, `IDENTITY`, `JWT_*` and `SIGNING_KEY_*`; see `Settings`.
+        """Build a client from `GKE_GATEWAY_*`, `MESH_AUTH`, `JWT_*` and `SIGNING_KEY_*`; see `Settings`.
 
         Args:
             environ: The variables; the process's own when None.

@@ -8,21 +8,26 @@ from typing import TYPE_CHECKING
 
 from meshpass._address import Address, Origin, is_ip, parse_origin, plaintext_problem
 from meshpass._errors import ConfigurationError
-from meshpass._tokens.key_sources import VERSION_NAME_FORM, KeyFile, SecretManagerKey, is_secret_version
-from meshpass._tokens.signed_jwt import SignedJWT
 from meshpass._values import type_problems
 
+# Imported where they are used: a caller with Google's identity has no key, and one with a key no identity.
 if TYPE_CHECKING:
     from meshpass._tokens.google.id_token import GoogleIDToken
+    from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
+    from meshpass._tokens.signed_jwt import SignedJWT
 
 _REQUIRED = ("GKE_GATEWAY_URL", "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE")
 _OF_SIGNED_JWT = ("JWT_ISSUER", "JWT_SCOPE")
 
-_OPTIONAL = ("GKE_GATEWAY_CA_FILE", "IDENTITY", "JWT_SUBJECT", "SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID")
+_OPTIONAL = ("GKE_GATEWAY_CA_FILE", "MESH_AUTH", "JWT_SUBJECT", "SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID")
 _VARIABLES = (*_REQUIRED, *_OPTIONAL)
 
 SIGNED_JWT = "signed-jwt"
-GOOGLE = "google"
+GOOGLE_ID_TOKEN = "google-id-token"  # noqa: S105  # a kind of token
+
+# MESH_AUTH was named IDENTITY before. Only this value of it changed anything; a variable with so general a name that
+# holds another value may belong to another program.
+_RENAMED = "google"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +43,8 @@ class Settings:
         scope: The token's `scope`; empty where Google issues the token.
         subject: The token's `sub`; the issuer when None.
         key: The source of the signing key; None where Google issues the token.
-        identity: `signed-jwt` for a token that this process signs, or `google` for an ID token that Google issues.
+        mesh_auth: `signed-jwt` for a token that this process signs, or `google-id-token` for an ID token that Google
+            issues.
     """
 
     base_url: str
@@ -48,8 +54,8 @@ class Settings:
     audience: str
     scope: str
     subject: str | None
-    key: KeyFile | SecretManagerKey | None
-    identity: str = SIGNED_JWT
+    key: "KeyFile | SecretManagerKey | None"
+    mesh_auth: str = SIGNED_JWT
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -66,8 +72,8 @@ class Settings:
         if problems:
             raise ConfigurationError(problems)
         gateway = parse_origin(env["GKE_GATEWAY_URL"])
-        ca_file, identity = env.get("GKE_GATEWAY_CA_FILE"), env.get("IDENTITY") or SIGNED_JWT
-        signed = identity == SIGNED_JWT
+        ca_file, mesh_auth = env.get("GKE_GATEWAY_CA_FILE"), env.get("MESH_AUTH") or SIGNED_JWT
+        signed = mesh_auth == SIGNED_JWT
         return cls(
             base_url=_virtual_origin(gateway, env["GKE_GATEWAY_HOST"]).url,
             address=str(Address(gateway.host, gateway.port)),
@@ -77,7 +83,7 @@ class Settings:
             scope=env["JWT_SCOPE"] if signed else "",
             subject=(env.get("JWT_SUBJECT") or None) if signed else None,
             key=_key(env) if signed else None,
-            identity=identity,
+            mesh_auth=mesh_auth,
         )
 
     def token_source(self) -> "SignedJWT | GoogleIDToken":
@@ -86,6 +92,8 @@ class Settings:
             from meshpass._tokens.google.id_token import GoogleIDToken
 
             return GoogleIDToken(self.audience)
+        from meshpass._tokens.signed_jwt import SignedJWT
+
         return SignedJWT(self.issuer, self.audience, self.key, subject=self.subject, scope=self.scope)
 
 
@@ -101,15 +109,19 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
     problems = type_problems(**{name: environ.get(name) for name in _VARIABLES})
     if problems:
         return problems
-    identity = environ.get("IDENTITY") or SIGNED_JWT
-    signed = identity != GOOGLE
+    mesh_auth = environ.get("MESH_AUTH") or (GOOGLE_ID_TOKEN if _has_old_name(environ) else SIGNED_JWT)
+    signed = mesh_auth != GOOGLE_ID_TOKEN
     problems = [
         f"{name} is missing."
         for name in _REQUIRED
         if not environ.get(name) and (signed or name not in _OF_SIGNED_JWT)
     ]
-    if identity not in (SIGNED_JWT, GOOGLE):
-        problems.append(f"IDENTITY is {identity[:200]!r}; it must be {SIGNED_JWT} or {GOOGLE}.")
+    if mesh_auth not in (SIGNED_JWT, GOOGLE_ID_TOKEN):
+        problems.append(f"MESH_AUTH is {mesh_auth[:200]!r}; it must be {SIGNED_JWT} or {GOOGLE_ID_TOKEN}.")
+    if _has_old_name(environ):
+        problems.append(
+            f"IDENTITY is named MESH_AUTH now. Set MESH_AUTH={GOOGLE_ID_TOKEN} and remove IDENTITY."
+        )
     problems += [
         f"{name} has spaces around it or control characters in it."
         for name in ("JWT_ISSUER", "JWT_AUDIENCE", "JWT_SCOPE", "JWT_SUBJECT")
@@ -122,7 +134,14 @@ def settings_problems(environ: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _key(environ: Mapping[str, str]) -> KeyFile | SecretManagerKey:
+def _has_old_name(environ: Mapping[str, str]) -> bool:
+    """Return whether the setting is given by its old name alone, which would otherwise change nothing."""
+    return not environ.get("MESH_AUTH") and environ.get("IDENTITY") == _RENAMED
+
+
+def _key(environ: Mapping[str, str]) -> "KeyFile | SecretManagerKey":
+    from meshpass._tokens.key_sources import KeyFile, SecretManagerKey
+
     file = environ.get("SIGNING_KEY_FILE")
     return KeyFile(Path(file)) if file else SecretManagerKey(environ["SIGNING_KEY_SECRET_ID"])
 
@@ -147,6 +166,8 @@ def _gateway_problems(url: str, host: str) -> list[str]:
 
 
 def _key_problems(environ: Mapping[str, str]) -> list[str]:
+    from meshpass._tokens.key_sources import VERSION_NAME_FORM, is_secret_version
+
     secret, file = environ.get("SIGNING_KEY_SECRET_ID"), environ.get("SIGNING_KEY_FILE")
     if not secret and not file:
         return [

@@ -62,6 +62,12 @@ def test_each_pool_runs_as_an_account_of_its_own_that_the_firewall_names(plan: P
         assert used == f"{accounts[f'meshpass-{name}']}.email"
 
 
+def test_the_first_pool_runs_as_an_account_that_the_firewall_names(plan: Plan, found: dict[str, Any]) -> None:
+    (first,) = found["node_config"]
+    assert first["service_account"] == pool(plan, "applications")["service_account"]
+    assert first["workload_metadata_config"] == [{"mode": "GKE_METADATA"}]
+
+
 def test_nodes_have_the_role_of_a_node_and_no_other() -> None:
     plan = cluster(image_repositories={"own": {"project": "p", "location": "l", "repository": "r"}})
     assert {one["role"] for one in plan.all("google_project_iam_member").values()} == {

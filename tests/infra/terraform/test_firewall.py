@@ -1,15 +1,20 @@
 """Who may open a connection to whom, by the firewall policy of the example. Beside allowed ones stand denied ones."""
 
 import copy
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from meshgen.networks.environment import read_teams
 
+from tests.infra.terraform.conftest import ROOT
 from tests.infra.terraform.example import APPLICATIONS, GATEWAYS, contract, network
 from tests.infra.terraform.firewall import Connection, rules_of, verdict
 
 NODE, POD, OTHER_NODE, OTHER_POD = "10.128.0.10", "10.64.0.10", "10.128.0.11", "10.64.3.7"
-CONTROL_PLANE, FUNCTION, GATEWAY = "10.5.0.2", "10.8.0.4", contract()["GKE_GATEWAY_ADDRESS"]
+CONTROL_PLANE, GATEWAY = "10.5.0.2", contract()["GKE_GATEWAY_ADDRESS"]
+CALLERS = ip_network(contract()["FUNCTION_EGRESS_RANGE"])
+FUNCTION, NEIGHBOUR = str(CALLERS[4]), str(CALLERS.broadcast_address + 1)
 GOOGLE, OTHER_GOOGLE, DIRECT_PATH = "199.36.153.8", "199.36.153.4", "34.126.0.1"
 INTERNET, INTERNET6 = "93.184.216.34", "2606:2800:220:1::1"
 PEERED, PROBE, LEGACY_PROBE = "10.200.0.1", "35.191.0.1", "209.85.152.1"
@@ -81,7 +86,7 @@ CASES: dict[str, tuple[list[Connection], list[Connection]]] = {
             out("", FUNCTION, GATEWAY, 80),
             out("", FUNCTION, NODE, 443),
             out("", FUNCTION, POD, 8443),
-            out("", "10.8.0.64", GATEWAY, 443),
+            out("", NEIGHBOUR, GATEWAY, 443),
         ],
     ),
     "function-to-google-apis": (
@@ -89,7 +94,7 @@ CASES: dict[str, tuple[list[Connection], list[Connection]]] = {
         [
             out("", FUNCTION, GOOGLE, 80),
             out("", FUNCTION, OTHER_GOOGLE, 443),
-            out("", "10.8.0.64", GOOGLE, 443),
+            out("", NEIGHBOUR, GOOGLE, 443),
         ],
     ),
     "function-to-nodes": (
@@ -99,7 +104,7 @@ CASES: dict[str, tuple[list[Connection], list[Connection]]] = {
             into(APPLICATIONS, FUNCTION, GATEWAY, 15021),
             into(APPLICATIONS, FUNCTION, POD, 8443),
             into(GATEWAYS, FUNCTION, GATEWAY, 443),
-            into(APPLICATIONS, "10.8.0.64", GATEWAY, 443),
+            into(APPLICATIONS, NEIGHBOUR, GATEWAY, 443),
             into(APPLICATIONS, PEERED, GATEWAY, 443),
             into(APPLICATIONS, INTERNET, GATEWAY, 443),
         ],
@@ -155,7 +160,7 @@ def test_every_rule_logs(rules: list[dict[str, Any]]) -> None:
 
 
 def test_two_rules_never_have_one_priority() -> None:
-    for plan in (network(), network(connector={"name": "c", "range": "10.8.1.0/28"})):
+    for plan in (network(), network(connector={"name": "c", "range": "10.9.1.0/28"})):
         priorities = [rule["priority"] for rule in rules_of(plan)]
         assert len(priorities) == len(set(priorities))
         assert max(priorities) < 65535, "65535 is the priority of implied rules"
@@ -168,7 +173,7 @@ WIDER: list[tuple[str, str, Any]] = [
     ("nodes-to-google-apis", "layer4_configs", [{"ip_protocol": "tcp"}]),
     ("gateway-to-internet", "layer4_configs", [{"ip_protocol": "all"}]),
     ("function-to-gateway", "dest_ip_ranges", ["10.128.0.0/20"]),
-    ("function-to-gateway", "src_ip_ranges", ["10.8.0.0/24"]),
+    ("function-to-gateway", "src_ip_ranges", ["10.8.0.0/16"]),
     ("function-to-google-apis", "layer4_configs", [{"ip_protocol": "tcp"}]),
     ("function-to-nodes", "dest_ip_ranges", None),
     ("function-to-nodes", "src_ip_ranges", None),
@@ -209,8 +214,8 @@ def test_a_rule_without_accounts_is_noticed(rules: list[dict[str, Any]], name: s
 
 
 def test_a_connector_reaches_what_the_function_does_and_its_platform_alone() -> None:
-    machine = "10.8.1.4"
-    rules = rules_of(network(direct_egress=None, connector={"name": "connector", "range": "10.8.1.0/28"}))
+    machine = "10.9.1.4"
+    rules = rules_of(network(direct_egress=None, connector={"name": "connector", "range": "10.9.1.0/28"}))
     allowed = {
         out("", machine, GATEWAY, 443): "function-to-gateway",
         out("", machine, GOOGLE, 443): "function-to-google-apis",
@@ -238,3 +243,10 @@ def test_classic_rules_come_after_the_policy() -> None:
     assert network().all("google_compute_firewall") == {}, (
         "a classic rule would be no part of what is evaluated here"
     )
+
+
+def test_the_egress_gateway_reaches_the_ports_of_the_teams_hosts(rules: list[dict[str, Any]]) -> None:
+    ports = {port for team in read_teams(ROOT) for port in team.ports}
+    assert ports
+    for port in ports:
+        assert verdict(rules, out(GATEWAYS, NODE, INTERNET, port)).rule == "gateway-to-internet", port

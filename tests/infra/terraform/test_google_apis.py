@@ -75,7 +75,7 @@ def test_names_routes_and_firewall_follow_one_choice(choice: str) -> None:
             for account, source in (
                 (APPLICATIONS, "10.64.0.10"),
                 (GATEWAYS, "10.128.0.10"),
-                ("", "10.8.0.4"),
+                ("", contract()["FUNCTION_EGRESS_RANGE"].replace(".0/", ".4/").partition("/")[0]),
             ):
                 found = verdict(rules, Connection("EGRESS", account, source, address, 443))
                 assert found.action == "allow", f"{name} from {account or source}"

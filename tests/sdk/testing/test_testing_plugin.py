@@ -139,7 +139,7 @@ def test_a_program_may_call_from_env_when_it_is_imported(
     head = "[pytest]" if file == "pytest.ini" else "[tool.pytest.ini_options]"
     Path(file).write_text(f"{head}\nmeshpass_from_env = true\n")
     pytester.makepyfile(program=PROGRAM)
-    for name in ("GKE_GATEWAY_URL", "IDENTITY", "SIGNING_KEY_SECRET_ID"):
+    for name in ("GKE_GATEWAY_URL", "MESH_AUTH", "SIGNING_KEY_SECRET_ID"):
         monkeypatch.setenv(name, "not for a test")
     ran = run(pytester, TESTS, *workers)
 

@@ -1,60 +1,102 @@
-"""Rules of the contract: for single values, and between them. All problems are found at once."""
+"""Checking of a contract: its lines, each value, and values together. All problems are found at once."""
 
 from __future__ import annotations
 
 import difflib
-import itertools
-import re
 from typing import TYPE_CHECKING
 
-from meshcontract.env_file import parse
-from meshcontract.errors import ContractError
-from meshcontract.keys import KEYS, RENAMED
-from meshcontract.ranges import private_range_problem
+from meshcontract.between import RULES, needed
+from meshcontract.env_file import read_lines
+from meshcontract.errors import ContractError, Problem
+from meshcontract.keys import KEYS, RENAMED, own_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["PLACEHOLDER_PROJECT", "load", "placeholders", "problems"]
+    from meshcontract.env_file import EnvFile
+
+__all__ = [
+    "PLACEHOLDER_PROJECT",
+    "file_problems",
+    "load",
+    "placeholders",
+    "read",
+    "token_scope",
+    "with_defaults",
+]
 
 PLACEHOLDER_PROJECT = "example-project"
-_MAX_FUNCTION_NAME = 63
-_RANGES = {
-    "FUNCTION_EGRESS_RANGE": (24, "the subnet that the function's traffic leaves from"),
-    "NODE_RANGE": (9, "the subnet of the cluster's nodes"),
-    "POD_RANGE": (9, "the secondary range of the cluster's pods"),
-    "SERVICE_RANGE": (9, "the secondary range of the cluster's Services"),
-    "CONNECTOR_RANGE": (28, "the subnet of the connector"),
-    "PROXY_RANGE": (9, "the proxy-only subnet of the internal load balancer"),
-}
-"""By key: the shortest prefix that is taken, and what the range stands for."""
 
 
-def load(path: Path, also: Collection[str] = ()) -> dict[str, str]:
-    """Read and check a contract.
+def load(path: Path, also: Collection[str] = (), *, before_terraform: bool = False) -> dict[str, str]:
+    """Read and check a contract from which something is deployed.
 
     Args:
-        path: the ``KEY=VALUE`` file.
-        also: optional keys that this deployment needs.
+        path: The ``KEY=VALUE`` file.
+        also: Optional keys that this deployment needs.
+        before_terraform: Whether keys that Terraform gives back may be missing.
 
     Returns:
-        Every key of ``KEYS``, defaults filled in; an optional key that is absent is the empty string.
+        Every key of ``KEYS``, defaults filled in, and every key that the file has beside them; an optional key that is
+        absent is the empty string.
 
     Raises:
-        ContractError: the file is unreadable, or names all keys that are missing or wrong.
+        ContractError: The file is unreadable, or values are missing or wrong; with all problems.
     """
-    values, found = parse(path)
-    found += problems(values, also)
-    if found:
-        listed = "\n".join(f"  {problem}" for problem in found)
-        raise ContractError(f"{path} cannot be deployed from; correct these and run again:\n{listed}")
-    return _with_defaults(values)
+    file = read_lines(path)
+    _refuse(path, file_problems(file, also, complete=True, before_terraform=before_terraform))
+    return with_defaults(file.values)
 
 
-def problems(values: Mapping[str, str], also: Collection[str] = ()) -> list[str]:
-    """Return all problems of the values that would make a deployment fail, one sentence each."""
-    return [*_key_problems(values, also), *_pair_problems(_with_defaults(values))]
+def read(path: Path) -> dict[str, str]:
+    """Read a contract that may lack keys, such as one of a mesh alone, and check what it has.
+
+    Args:
+        path: The ``KEY=VALUE`` file.
+
+    Returns:
+        The values as they are written.
+
+    Raises:
+        ContractError: The file is unreadable, or values are wrong; with all problems.
+    """
+    file = read_lines(path)
+    _refuse(path, file_problems(file))
+    return file.values
+
+
+def _refuse(path: Path, problems: Collection[Problem]) -> None:
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        raise ContractError(f"{path} cannot be used; correct these and run again:\n{listed}")
+
+
+def file_problems(
+    file: EnvFile, also: Collection[str] = (), *, complete: bool = False, before_terraform: bool = False
+) -> list[Problem]:
+    """Return every problem of a contract, in the order of its lines, and what is missing after them.
+
+    Args:
+        file: What its lines say.
+        also: Optional keys that must be there.
+        complete: Whether keys that are missing are problems.
+        before_terraform: Whether keys that Terraform gives back may be missing.
+    """
+    found = [*(_specific(file, problem) for problem in file.problems), *_renamed(file), *_misspelt(file)]
+    wrong = {problem.key for problem in found}
+    found += [problem for problem in _values(file) if problem.key not in wrong]
+    wrong |= {problem.key for problem in found}
+    wrong |= {RENAMED[key] for key in wrong if key in RENAMED}
+    wrong |= {_meant(file, key) for key in wrong}
+    if complete:
+        found += [
+            problem
+            for problem in _missing(file.values, also)
+            if problem.key not in wrong and not (before_terraform and KEYS[problem.key].returned)
+        ]
+    found += _together(file, wrong, complete=complete)
+    return sorted(dict.fromkeys(found), key=lambda problem: problem.line or len(file.lines) + 10**6)
 
 
 def placeholders(values: Mapping[str, str]) -> list[str]:
@@ -62,101 +104,81 @@ def placeholders(values: Mapping[str, str]) -> list[str]:
     return [key for key in KEYS if PLACEHOLDER_PROJECT in values.get(key, "")]
 
 
-def _with_defaults(values: Mapping[str, str]) -> dict[str, str]:
+def token_scope(values: Mapping[str, str]) -> str:
+    """Return the scope of the function's token, in which spaces separate scopes (RFC 6749, section 3.3)."""
+    return " ".join([values["JWT_SCOPE"], *filter(None, values["JWT_FURTHER_SCOPES"].split(","))])
+
+
+def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the values with a default for every key of ``KEYS`` that is absent."""
     filled = {name: values.get(name) or key.default or "" for name, key in KEYS.items()}
-    filled["SUBSCRIPTION_NAME"] = filled["SUBSCRIPTION_NAME"] or filled["FUNCTION_NAME"]
-    filled["LOOKUP_FUNCTION_NAME"] = filled["LOOKUP_FUNCTION_NAME"] or f"{filled['FUNCTION_NAME']}-lookup"
-    return filled
+    own = {name: value for name, value in values.items() if name not in KEYS}
+    function = filled["FUNCTION_NAME"]
+    filled["SUBSCRIPTION_NAME"] = filled["SUBSCRIPTION_NAME"] or function
+    filled["LOOKUP_FUNCTION_NAME"] = filled["LOOKUP_FUNCTION_NAME"] or (
+        f"{function}-lookup" if function else ""
+    )
+    return filled | own
 
 
-def _key_problems(values: Mapping[str, str], also: Collection[str]) -> Iterator[str]:
-    strangers = [key for key in values if key not in KEYS]
+def _specific(file: EnvFile, problem: Problem) -> Problem:
+    """Return what a type says about a value in place of what is wrong with its characters."""
+    key = problem.key
+    of = KEYS[key].type if key in KEYS else own_type(key)
+    if of is None or file.lines.get(key) != problem.line or not (what := of.reason(file.values[key])):
+        return problem
+    return Problem(key, what, problem.line)
+
+
+def _renamed(file: EnvFile) -> Iterator[Problem]:
     for old, new in RENAMED.items():
-        if old in values:
-            yield f"{old} is now {new}; write {new}, which is {KEYS[new].form}"
-    for name, key in KEYS.items():
-        value = values.get(name, "")
-        if value and not re.fullmatch(key.pattern, value):
-            yield f"{name} must be {key.form}; it is {value!r}"
-        elif not value:
-            alike = difflib.get_close_matches(name, strangers, n=1, cutoff=0.85)
-            if alike:
-                yield f"{alike[0]} is not known; did you mean {name}?"
-            elif key.default is None or name in also:
-                yield f"{name} is missing; it must be {key.form}"
+        if old in file.values:
+            yield Problem(old, f"is now {new}. Write {new}={KEYS[new].form}.", file.lines[old])
 
 
-def _pair_problems(values: Mapping[str, str]) -> Iterator[str]:
-    egress = values["FUNCTION_EGRESS"]
-    wanted = {"direct": ["VPC_NETWORK", "VPC_SUBNET"], "connector": ["VPC_CONNECTOR"]}.get(egress, [])
-    for name in wanted:
-        if not values[name]:
-            yield f"{name} is missing; FUNCTION_EGRESS={egress} needs it"
-
-    for name, (widest, expected) in _RANGES.items():
-        if values[name] and (problem := private_range_problem(values[name], widest, expected)):
-            yield f"{name}: {problem}"
-
-    if bool(values["GKE_GATEWAY_CA_SECRET"]) != bool(values["GKE_GATEWAY_CA_FILE"]):
-        yield "GKE_GATEWAY_CA_SECRET and GKE_GATEWAY_CA_FILE go together: a secret and the file it becomes"
-    yield from _mount_problems(values)
-
-    if values["FUNCTION_NAME"] == values["LOOKUP_FUNCTION_NAME"]:
-        yield "LOOKUP_FUNCTION_NAME must not be FUNCTION_NAME: each would be deployed over the other"
-    if len(values["LOOKUP_FUNCTION_NAME"]) > _MAX_FUNCTION_NAME:
-        yield f"LOOKUP_FUNCTION_NAME must have at most {_MAX_FUNCTION_NAME} characters; FUNCTION_NAME-lookup has more"
-
-    project, trigger = values["GOOGLE_CLOUD_PROJECT"], values["TRIGGER_TOPIC"]
-    if trigger.startswith("projects/") and not trigger.startswith(f"projects/{project}/"):
-        yield f"TRIGGER_TOPIC must lie in GOOGLE_CLOUD_PROJECT ({project}): gcloud takes its topic from there"
-    topics = {
-        "TRIGGER_TOPIC": trigger
-        if trigger.startswith("projects/")
-        else f"projects/{project}/topics/{trigger}",
-        "DEAD_LETTER_TOPIC": values["DEAD_LETTER_TOPIC"],
-        "UNDELIVERED_TOPIC": values["UNDELIVERED_TOPIC"],
-    }
-    if all(topics.values()) and len(set(topics.values())) < len(topics):
-        yield f"{', '.join(topics)} must be three topics: an event would come back to where it failed"
-
-    yield from _number_problems(values)
+def _misspelt(file: EnvFile) -> Iterator[Problem]:
+    """Yield keys that look like a known key that is absent."""
+    for key in file.values:
+        if meant := _meant(file, key):
+            yield Problem(key, f"is not known; did you mean {meant}?", file.lines[key])
 
 
-def _mount_problems(values: Mapping[str, str]) -> Iterator[str]:
-    for key in ("SIGNING_KEY", "PSEUDONYM_KEY"):
-        secret = values[f"{key}_SECRET_ID"]
-        if values[f"{key}_FILE"] and not re.search(r"/versions/(latest|\d+)$", secret):
-            yield f"{key}_SECRET_ID must end in a version number or 'latest' when {key}_FILE mounts it"
-        # A mount names a project and a secret, and no location (SecretVolume of the Cloud Functions API).
-        if values[f"{key}_FILE"] and "/locations/" in secret:
-            yield f"{key}_SECRET_ID is a regional secret, which cannot be mounted: leave {key}_FILE out"
-    mounts = ("PSEUDONYM_KEY_FILE", "SIGNING_KEY_FILE", "GKE_GATEWAY_CA_FILE")
-    for one, other in itertools.combinations([name for name in mounts if values[name]], 2):
-        if values[one].rpartition("/")[0] == values[other].rpartition("/")[0]:
-            yield f"{one} and {other} must lie in folders of their own: a mount holds one secret"
+def _meant(file: EnvFile, key: str) -> str:
+    if not key or key in KEYS or key in RENAMED:
+        return ""
+    absent = [name for name in KEYS if not file.values.get(name)]
+    return next(iter(difflib.get_close_matches(key, absent, n=1, cutoff=0.8)), "")
 
 
-def _number_problems(values: Mapping[str, str]) -> Iterator[str]:
-    limits = {
-        "FUNCTION_TIMEOUT_S": (1, 540, "an event function's limit"),
-        "FUNCTION_CONCURRENCY": (1, 1000, "Cloud Run's limit"),
-        "SUBSCRIPTION_ACK_DEADLINE_S": (10, 600, "Pub/Sub's limits"),
-        "SUBSCRIPTION_MIN_RETRY_DELAY_S": (0, 600, "Pub/Sub's limits"),
-        "SUBSCRIPTION_MAX_RETRY_DELAY_S": (0, 600, "Pub/Sub's limits"),
-        "SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS": (5, 100, "Pub/Sub's limits"),
-    }
-    numbers = {name: int(values[name]) for name in limits if values[name].isdecimal()}
-    for name, number in numbers.items():
-        low, high, whose = limits[name]
-        if not low <= number <= high:
-            yield f"{name} must be {low} to {high} ({whose}); it is {number}"
+def _values(file: EnvFile) -> Iterator[Problem]:
+    for key, value in file.values.items():
+        of = KEYS[key].type if key in KEYS else own_type(key)
+        if not value and of is not None and (key not in KEYS or "mesh" in KEYS[key].readers):
+            what = f"is empty, and a manifest would have nothing in its place. Write {of.form}, or leave the key out."
+            yield Problem(key, what, file.lines[key])
+        if value and of is not None and (problem := of.problem(value)):
+            yield Problem(key, problem, file.lines[key])
+    for key in ("SUBSCRIPTION_NAME", "LOOKUP_FUNCTION_NAME"):
+        value = with_defaults(file.values)[key]
+        if value and not file.values.get(key) and (problem := KEYS[key].type.problem(value)):
+            yield Problem(key, f"follows from FUNCTION_NAME and {problem}")
 
-    def exceeds(more: str, less: str) -> bool:
-        return more in numbers and less in numbers and numbers[more] > numbers[less]
 
-    if exceeds("FUNCTION_TIMEOUT_S", "SUBSCRIPTION_ACK_DEADLINE_S"):
-        yield "SUBSCRIPTION_ACK_DEADLINE_S must not be below FUNCTION_TIMEOUT_S: events would come twice"
-    if exceeds("SUBSCRIPTION_MIN_RETRY_DELAY_S", "SUBSCRIPTION_MAX_RETRY_DELAY_S"):
-        yield "SUBSCRIPTION_MIN_RETRY_DELAY_S must not be above SUBSCRIPTION_MAX_RETRY_DELAY_S"
-    if re.fullmatch(r"0*\.\d+", values["FUNCTION_CPU"]) and values["FUNCTION_CONCURRENCY"] != "1":
-        yield "FUNCTION_CPU must be 1 or more when FUNCTION_CONCURRENCY is above 1 (Cloud Run's rule)"
+def _missing(values: Mapping[str, str], also: Collection[str]) -> Iterator[Problem]:
+    filled = with_defaults(values)
+    wanted = {name: "" for name, key in KEYS.items() if key.default is None}
+    for name, why in needed(filled, also):
+        wanted.setdefault(name, why)
+    for name, why in wanted.items():
+        if not filled[name]:
+            because = f"; {why}" if why else ""
+            yield Problem(name, f"is missing{because}. Write {KEYS[name].form}.")
+
+
+def _together(file: EnvFile, wrong: set[str], *, complete: bool) -> Iterator[Problem]:
+    """Yield what values are together; a value that is wrong alone is left out, for its rules would only repeat it."""
+    filled = with_defaults({key: value for key, value in file.values.items() if key not in wrong})
+    for rule in RULES:
+        for keys, what in rule(filled):
+            if not wrong.intersection(keys) and (complete or keys[0] in file.values):
+                yield Problem(keys[0], what, file.lines.get(keys[0], 0))

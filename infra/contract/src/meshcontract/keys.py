@@ -1,14 +1,20 @@
-"""Every key of the contract: what its value may be, and its default."""
+"""Every key of the contract: its type, default, meaning and readers. Generated files follow from this table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from meshcontract import cloud_types as cloud
+from meshcontract import mesh_types as mesh
+from meshcontract.value_types import Type, choice, private_range, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["KEYS", "RENAMED", "Key"]
+__all__ = ["GROUPS", "KEYS", "OWN_KEYS", "RENAMED", "Key", "own_type"]
+
+DEPLOY, FUNCTION, MESH, TERRAFORM = "deploy", "function", "mesh", "terraform"
 
 
 @dataclass(frozen=True)
@@ -16,138 +22,284 @@ class Key:
     """One key of the contract.
 
     Attributes:
-        pattern: what the whole value must match.
-        form: the same in words, for the error message.
-        default: the value when the key is absent; None makes the key required, "" makes it optional.
+        group: The part of the table that it belongs to.
+        type: What its value may be.
+        default: The value when the key is absent; None makes the key required, "" makes it optional.
+        meaning: What it is for.
+        readers: Who reads it: deploy, function, mesh, terraform.
+        returned: Whether Terraform may give the value back, as an output of the same name in lower case.
     """
 
-    pattern: str
-    form: str
-    default: str | None = None
+    group: str
+    type: Type
+    default: str | None
+    meaning: str
+    readers: frozenset[str] = field(default=frozenset())
+    returned: bool = False
+
+    @property
+    def form(self) -> str:
+        """What to write."""
+        return self.type.form
 
 
-_PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
-_REGION = r"[a-z]+(-[a-z]+)+\d+"
-_ID = r"[A-Za-z0-9_-]{1,255}"
-_TOPIC = r"[A-Za-z][A-Za-z0-9_.~+%-]{2,254}"
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
-_TEXT = Key(r".+", "a value that is not empty")
-_ACCOUNT = Key(
-    rf"[a-z0-9-]+@{_PROJECT}\.iam\.gserviceaccount\.com",
-    "a service account made for this: NAME@PROJECT.iam.gserviceaccount.com",
-)
-_FULL_TOPIC = Key(rf"projects/{_PROJECT}/topics/{_TOPIC}", "projects/PROJECT/topics/TOPIC")
-_NAME = Key(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "lower-case letters, digits and hyphens", default="")
-_SECRET_VERSION = Key(
-    rf"projects/[^/]+/(locations/[a-z0-9-]+/)?secrets/{_ID}/versions/{_ID}",
-    "projects/P/secrets/S/versions/V, or projects/P/locations/L/secrets/S/versions/V for a regional secret",
-)
-_UNIQUE_ID = Key(r"[0-9]{1,21}", "the unique id of a service account: its digits", default="")
-_RANGE = Key(r".+", "a private range such as 10.8.0.0/26", default="")
-_MOUNT = Key(
-    r"(/[A-Za-z0-9_.-]*[A-Za-z0-9_-]){2,}", "an absolute path of a file in a folder of its own", default=""
-)
+GROUPS = {
+    "token": "The caller's token: what the SDK signs, or Google issues, and both proxies demand",
+    "gateway": "The gateway: a virtual host behind a reserved internal address",
+    "cloud": "The cloud under it",
+    "network": "Ranges of the network, which must not overlap",
+    "function": "The function, and what it reads and writes",
+    "delivery": "Delivery of events",
+    "size": "Sizes, the same for both entry points",
+    "lookup": "The second entry point, GET /lookup/{key}",
+}
+"""The parts of the table, in order."""
 
-_MEMBER = (
-    r"((serviceAccount|group|user):[^\s,@]+@[^\s,@]+"
-    r"|serviceAccount:[^\s,@]+\.svc\.id\.goog\[[^\s,\]]+\]"
-    r"|principal(Set)?://iam\.googleapis\.com/[^\s,]+)"
-)
+
+def _key(
+    group: str, of: Type, default: str | None, meaning: str, *readers: str, returned: bool = False
+) -> Key:
+    return Key(group, of, default, meaning, frozenset(readers), returned)
+
+
+# GKE's own limits are not checked here; these keep a range from being the whole private network.
+_CLUSTER_RANGE = (9, 28)
 
 KEYS: Mapping[str, Key] = {
-    "GOOGLE_CLOUD_PROJECT": Key(_PROJECT, "a project id, such as acme-mesh-prod"),
-    "REGION": Key(_REGION, "a region, such as europe-west1"),
-    "FUNCTION_NAME": Key(_NAME.pattern, _NAME.form),
-    "FUNCTION_SERVICE_ACCOUNT": _ACCOUNT,
-    "TRIGGER_SERVICE_ACCOUNT": _ACCOUNT,
-    "BUILD_SERVICE_ACCOUNT": _ACCOUNT,
-    # push: a push subscription of the deployment's own; eventarc: the one that Eventarc makes for its trigger.
-    "FUNCTION_TRIGGER": Key(r"push|eventarc", "push or eventarc", "push"),
-    "SUBSCRIPTION_NAME": Key(_TOPIC, "the name of a subscription", default=""),
-    "ARTIFACT_REPOSITORY": Key(_NAME.pattern, _NAME.form, "meshpass"),
-    "TRIGGER_TOPIC": Key(
-        rf"(projects/{_PROJECT}/topics/)?{_TOPIC}", "TOPIC or projects/PROJECT/topics/TOPIC"
+    "MESH_AUTH": _key(
+        "token", choice("signed-jwt", "google-id-token"), "signed-jwt",
+        "How the function proves who it is: a token that it signs, or an ID token of Google without any key",
+        DEPLOY, FUNCTION, TERRAFORM,
     ),
-    "DEAD_LETTER_TOPIC": _FULL_TOPIC,
-    "UNDELIVERED_TOPIC": _FULL_TOPIC,
-    "BIGQUERY_TABLE": Key(rf"{_PROJECT}\.\w+\.[\w-]+", "PROJECT.DATASET.TABLE"),
-    "SIGNING_KEY_SECRET_ID": _SECRET_VERSION,
-    "SIGNING_KEY_FILE": _MOUNT,
-    # For hmac_sha256() in pipeline.toml, so only for the entry point that writes rows.
-    "PSEUDONYM_KEY_SECRET_ID": Key(_SECRET_VERSION.pattern, _SECRET_VERSION.form, default=""),
-    "PSEUDONYM_KEY_FILE": _MOUNT,
-    "GKE_GATEWAY_URL": Key(
-        rf"https://{_HOST}(:\d+)?", "https://ADDRESS or https://ADDRESS:PORT, without a path"
+    "JWT_ISSUER": _key(
+        "token", mesh.ISSUER, "", "`iss` of the function's tokens; needed with signed-jwt", DEPLOY, FUNCTION, MESH
     ),
-    "GKE_GATEWAY_HOST": Key(_HOST, "a host name"),
-    "GKE_GATEWAY_CA_SECRET": Key(
-        rf"(projects/[^/]+/secrets/)?{_ID}((:|/versions/)(latest|[1-9]\d*))?",
-        "SECRET, SECRET:VERSION or projects/P/secrets/S/versions/V with a number or 'latest' as the version",
-        default="",
+    "JWT_SUBJECT": _key(
+        "token", mesh.SUBJECT, "",
+        "`sub` of the function's tokens, which the policies name; needed with signed-jwt", DEPLOY, FUNCTION, MESH,
     ),
-    "GKE_GATEWAY_CA_FILE": _MOUNT,
-    "JWT_ISSUER": _TEXT,
-    "JWT_SUBJECT": Key(_TEXT.pattern, _TEXT.form, default=""),
-    "JWT_AUDIENCE": _TEXT,
-    "JWT_SCOPE": _TEXT,
-    "MESH_AUTH": Key(r"signed-jwt|google-id-token", "signed-jwt or google-id-token", "signed-jwt"),
-    # The unique id of a service account, which Google's tokens have as their subject.
-    "FUNCTION_SUBJECT": _UNIQUE_ID,
-    "LOOKUP_SUBJECT": _UNIQUE_ID,
-    "LOG_SUCCESS_SAMPLE": Key(r"[1-9]\d{0,6}", "a whole number", default=""),
-    "TABLE_RECREATED_HOLD_S": Key(r"\d{1,4}", "whole seconds", default=""),
-    "FUNCTION_EGRESS": Key(r"direct|connector", "direct or connector"),
-    # For the mesh. The deployment does not use it, but a range that is too wide would open the gateway.
-    "FUNCTION_EGRESS_RANGE": Key(_TEXT.pattern, _TEXT.form, default=""),
-    "VPC_NETWORK": Key(
-        rf"(projects/{_PROJECT}/global/networks/)?{_NAME.pattern}",
-        "NETWORK, or projects/PROJECT/global/networks/NETWORK of a Shared VPC",
-        default="",
+    "JWT_AUDIENCE": _key(
+        "token", mesh.AUDIENCE, None, "`aud` of the function's tokens", DEPLOY, FUNCTION, MESH, TERRAFORM
     ),
-    "VPC_SUBNET": Key(
-        rf"(projects/{_PROJECT}/regions/{_REGION}/subnetworks/)?{_NAME.pattern}",
-        "SUBNET, or projects/PROJECT/regions/REGION/subnetworks/SUBNET of a Shared VPC",
-        default="",
+    "JWT_SCOPE": _key(
+        "token", mesh.SCOPE, "",
+        "The scope that the policies demand of the function; needed with signed-jwt", DEPLOY, FUNCTION, MESH,
     ),
-    "VPC_CONNECTOR": Key(
-        rf"(projects/{_PROJECT}/locations/[a-z0-9-]+/connectors/)?{_NAME.pattern}", "a connector", ""
+    "JWT_FURTHER_SCOPES": _key(
+        "token", mesh.SCOPES, "",
+        "Scopes that the function's token has in addition to JWT_SCOPE, for further services; separated by commas here "
+        "and by spaces in the token", DEPLOY,
     ),
-    # The cluster and its ranges. The deployment does not use them.
-    "CLUSTER_NAME": Key(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", "a name of lower-case letters", "meshpass"),
-    "NODE_RANGE": Key(_RANGE.pattern, _RANGE.form, "10.128.0.0/20"),
-    "POD_RANGE": Key(_RANGE.pattern, _RANGE.form, "10.64.0.0/20"),
-    "SERVICE_RANGE": Key(_RANGE.pattern, _RANGE.form, "10.72.0.0/20"),
-    "CONNECTOR_RANGE": _RANGE,
-    "PROXY_RANGE": _RANGE,
-    # For the second entry point. Only its deployment needs the account.
-    "LOOKUP": Key(r"[a-z_][a-z0-9_]{0,62}", "the name of a lookup in pipeline.toml, such as profile", ""),
-    "LOOKUP_FUNCTION_NAME": _NAME,
-    "LOOKUP_SERVICE_ACCOUNT": Key(_ACCOUNT.pattern, _ACCOUNT.form, default=""),
-    # The pattern excludes allUsers and allAuthenticatedUsers, because they have no colon.
-    "LOOKUP_INVOKERS": Key(
-        rf"{_MEMBER}(,{_MEMBER})*",
-        "members separated by commas, each serviceAccount:NAME, group:NAME, user:NAME, principal://... or "
-        "principalSet://... (never allUsers or allAuthenticatedUsers)",
-        default="",
+    "FUNCTION_SUBJECT": _key(
+        "token", cloud.UNIQUE_ID, "",
+        "The unique id of FUNCTION_SERVICE_ACCOUNT, which the policies name; needed with google-id-token",
+        DEPLOY, MESH, returned=True,
     ),
-    "LOOKUP_INGRESS": Key(
-        r"internal-only|internal-and-gclb", "internal-only or internal-and-gclb", "internal-only"
+    "SIGNING_KEY_SECRET_ID": _key(
+        "token", cloud.SECRET_VERSION, "",
+        "The secret with the signing key; needed with signed-jwt", DEPLOY, FUNCTION, TERRAFORM,
     ),
-    # Sizes, the same for both entry points. 1 vCPU because more than one event at a time needs a whole one; 512Mi
-    # because Google's clients and gRPC leave little of the default 256M.
-    "FUNCTION_MEMORY": Key(r"\d+(k|M|G|Ki|Mi|Gi)", "an amount such as 512Mi", "512Mi"),
-    "FUNCTION_CPU": Key(r"\d*\.?\d+", "a number of vCPUs such as 1 or .5", "1"),
-    "FUNCTION_CONCURRENCY": Key(r"[1-9]\d{0,3}", "a number of events, 1 to 1000", "80"),
-    "FUNCTION_MIN_INSTANCES": Key(r"\d+", "a number of instances", "0"),
-    "FUNCTION_MAX_INSTANCES": Key(r"[1-9]\d*", "a number of instances", "20"),
-    "FUNCTION_TIMEOUT_S": Key(r"[1-9]\d*", "whole seconds", "60"),
+    "SIGNING_KEY_FILE": _key(
+        "token", cloud.MOUNT, "",
+        "Mounts SIGNING_KEY_SECRET_ID as this file, in place of reading it by the API", DEPLOY, FUNCTION,
+    ),
+    "GKE_GATEWAY_HOST": _key(
+        "gateway", mesh.HOST, None, "The name of user-profile in URL, TLS and routes", DEPLOY, FUNCTION, MESH, TERRAFORM
+    ),
+    "GKE_GATEWAY_ADDRESS": _key(
+        "gateway", mesh.PRIVATE_ADDRESS, "",
+        "The address of the gateway's internal load balancer", DEPLOY, MESH, TERRAFORM, returned=True,
+    ),
+    "GKE_GATEWAY_URL": _key(
+        "gateway", mesh.URL, None, "Where the function connects to", DEPLOY, FUNCTION, returned=True
+    ),
+    "GKE_GATEWAY_TLS": _key(
+        "gateway", choice("on", "off"), "on",
+        "`off` only for the overlay without TLS: then the URL is http://, and tokens cross the network readable",
+        DEPLOY,
+    ),
+    "GKE_GATEWAY_CA_SECRET": _key(
+        "gateway", cloud.CA_SECRET, "",
+        "The secret with the private CA of the gateway's certificate", DEPLOY, TERRAFORM, returned=True,
+    ),
+    "GKE_GATEWAY_CA_FILE": _key(
+        "gateway", cloud.MOUNT, "", "The file that this secret is mounted as; the system's CAs if absent",
+        DEPLOY, FUNCTION,
+    ),
+    "GOOGLE_CLOUD_PROJECT": _key(
+        "cloud", cloud.PROJECT, None, "The project of all of it", DEPLOY, FUNCTION, TERRAFORM
+    ),
+    "REGION": _key("cloud", cloud.REGION, None, "The region of all of it", DEPLOY, TERRAFORM),
+    "VPC_NETWORK": _key(
+        "cloud", cloud.NETWORK, "", "The network; needed with Direct VPC egress", DEPLOY, TERRAFORM
+    ),
+    "VPC_SUBNET": _key(
+        "cloud", cloud.SUBNET, "", "The subnet that functions leave from; needed with Direct VPC egress",
+        DEPLOY, TERRAFORM,
+    ),
+    "VPC_CONNECTOR": _key(
+        "cloud", cloud.CONNECTOR, "", "The connector; needed with FUNCTION_EGRESS=connector", DEPLOY, TERRAFORM
+    ),
+    "FUNCTION_EGRESS": _key(
+        "cloud", choice("direct", "connector"), None,
+        "Direct VPC egress, or Serverless VPC Access", DEPLOY, TERRAFORM,
+    ),
+    "CLUSTER_NAME": _key("cloud", cloud.CLUSTER, "meshpass", "The GKE cluster", TERRAFORM),
+    "ARTIFACT_REPOSITORY": _key(
+        "cloud", cloud.REPOSITORY, "meshpass", "The repository of the functions' images", DEPLOY, TERRAFORM
+    ),
+    "GOOGLE_APIS_HOST": _key(
+        "cloud", cloud.GOOGLE_APIS, "private.googleapis.com",
+        "The name of Private Google Access that DNS, routes, firewall and sidecars use; restricted inside VPC Service "
+        "Controls", MESH, TERRAFORM,
+    ),
+    "FUNCTION_EGRESS_RANGE": _key(
+        "network", private_range(24, 28, "the subnet that the functions' traffic leaves from"), "",
+        "The only range that the internal load balancer admits", DEPLOY, MESH, TERRAFORM,
+    ),
+    "NODE_RANGE": _key(
+        "network", private_range(*_CLUSTER_RANGE, "the subnet of the cluster's nodes"), "10.128.0.0/20",
+        "The cluster's subnet", DEPLOY, TERRAFORM,
+    ),
+    "LOAD_BALANCER_RANGE": _key(
+        "network", private_range(*_CLUSTER_RANGE, "the subnet of the gateway's address"), "",
+        "The subnet that GKE_GATEWAY_ADDRESS lies in; NODE_RANGE if absent", DEPLOY, TERRAFORM,
+    ),
+    "POD_RANGE": _key(
+        "network", private_range(*_CLUSTER_RANGE, "the cluster's pods"), "10.64.0.0/20",
+        "The secondary range of the cluster's pods", DEPLOY, TERRAFORM,
+    ),
+    "SERVICE_RANGE": _key(
+        "network", private_range(*_CLUSTER_RANGE, "the cluster's Services"), "10.72.0.0/20",
+        "The secondary range of the cluster's Services", DEPLOY, TERRAFORM,
+    ),
+    "CONNECTOR_RANGE": _key(
+        "network", private_range(28, 28, "the connector's subnet"), "",
+        "The connector's subnet, a /28", DEPLOY, TERRAFORM,
+    ),
+    "PROXY_RANGE": _key(
+        "network", private_range(9, 26, "the proxy-only subnet"), "",
+        "The proxy-only subnet of the internal load balancer before lookup", DEPLOY, TERRAFORM,
+    ),
+    "FUNCTION_NAME": _key("function", cloud.FUNCTION, None, "The function", DEPLOY, TERRAFORM),
+    "FUNCTION_SERVICE_ACCOUNT": _key(
+        "function", cloud.SERVICE_ACCOUNT, None, "The account that it runs as", DEPLOY, TERRAFORM
+    ),
+    "BUILD_SERVICE_ACCOUNT": _key(
+        "function", cloud.SERVICE_ACCOUNT, None, "The account that builds its image", DEPLOY, TERRAFORM
+    ),
+    "BIGQUERY_TABLE": _key("function", cloud.TABLE, None, "Where rows go", DEPLOY, FUNCTION, TERRAFORM),
+    "PSEUDONYM_KEY_SECRET_ID": _key(
+        "function", cloud.SECRET_VERSION, "",
+        "The key of hmac_sha256() in pipeline.toml", DEPLOY, FUNCTION, TERRAFORM,
+    ),
+    "PSEUDONYM_KEY_FILE": _key(
+        "function", cloud.MOUNT, "", "Mounts PSEUDONYM_KEY_SECRET_ID as this file", DEPLOY, FUNCTION
+    ),
+    "LOG_SUCCESS_SAMPLE": _key(
+        "function", cloud.SUCCESS_SAMPLE, "",
+        "One in so many success lines is logged; all if absent", DEPLOY, FUNCTION,
+    ),
+    "TABLE_RECREATED_HOLD_S": _key(
+        "function", cloud.RECREATED_HOLD_S, "",
+        "How old a recreated table must be before rows are written; 600 if absent", DEPLOY, FUNCTION,
+    ),
+    "FUNCTION_TRIGGER": _key(
+        "delivery", choice("push", "eventarc"), "push",
+        "Who makes the subscription: the deployment, or Eventarc", DEPLOY, TERRAFORM,
+    ),
+    "TRIGGER_SERVICE_ACCOUNT": _key(
+        "delivery", cloud.SERVICE_ACCOUNT, None, "The account that delivers events", DEPLOY, TERRAFORM
+    ),
+    "TRIGGER_TOPIC": _key(
+        "delivery", cloud.TOPIC, None, "Where events come from", DEPLOY, FUNCTION, TERRAFORM
+    ),
+    "SUBSCRIPTION_NAME": _key(
+        "delivery", cloud.SUBSCRIPTION, "", "The push subscription; FUNCTION_NAME if absent", DEPLOY, TERRAFORM
+    ),
+    "DEAD_LETTER_TOPIC": _key(
+        "delivery", cloud.FULL_TOPIC, None,
+        "Events that the function itself found to be bad, with the reason", DEPLOY, FUNCTION, TERRAFORM,
+    ),
+    "UNDELIVERED_TOPIC": _key(
+        "delivery", cloud.FULL_TOPIC, None, "Events that Pub/Sub gave up delivering", DEPLOY, TERRAFORM
+    ),
+    "SUBSCRIPTION_ACK_DEADLINE_S": _key(
+        "delivery", cloud.ACK_DEADLINE_S, "90",
+        "How long Pub/Sub waits for an answer; never below FUNCTION_TIMEOUT_S", DEPLOY, FUNCTION,
+    ),
+    "SUBSCRIPTION_MIN_RETRY_DELAY_S": _key(
+        "delivery", whole(0, 600, "seconds", "Pub/Sub's"), "10", "The first wait before another attempt", DEPLOY
+    ),
+    "SUBSCRIPTION_MAX_RETRY_DELAY_S": _key(
+        "delivery", whole(0, 600, "seconds", "Pub/Sub's"), "600", "The longest wait between attempts", DEPLOY
+    ),
     # 100 attempts with the backoff at its 600 s ceiling last about 15 hours: an outage of the mesh that is
     # shorter than that sends no valid event to the undelivered topic.
-    "SUBSCRIPTION_ACK_DEADLINE_S": Key(r"[1-9]\d*", "whole seconds", "90"),
-    "SUBSCRIPTION_MIN_RETRY_DELAY_S": Key(r"\d+", "whole seconds", "10"),
-    "SUBSCRIPTION_MAX_RETRY_DELAY_S": Key(r"\d+", "whole seconds", "600"),
-    "SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS": Key(r"[1-9]\d*", "a number of attempts", "100"),
-}
+    "SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS": _key(
+        "delivery", whole(5, 100, "attempts", "Pub/Sub's"), "100",
+        "Attempts before an event goes to UNDELIVERED_TOPIC", DEPLOY,
+    ),
+    # 1 vCPU because more than one event at a time needs a whole one; 512Mi because Google's clients and gRPC leave
+    # little of the default 256M.
+    "FUNCTION_MEMORY": _key("size", cloud.MEMORY, "512Mi", "Memory of one instance", DEPLOY),
+    "FUNCTION_CPU": _key("size", cloud.CPU, "1", "vCPUs of one instance", DEPLOY),
+    "FUNCTION_CONCURRENCY": _key(
+        "size", whole(1, 1000, "events", "Cloud Run's"), "80", "Events at a time in one instance", DEPLOY
+    ),
+    "FUNCTION_MIN_INSTANCES": _key(
+        "size", whole(0, 1000, "instances"), "0", "Instances that are always there", DEPLOY
+    ),
+    "FUNCTION_MAX_INSTANCES": _key(
+        "size", whole(1, 1000, "instances"), "20",
+        "Instances at most; with Direct VPC egress each takes two addresses of FUNCTION_EGRESS_RANGE",
+        DEPLOY, TERRAFORM,
+    ),
+    "FUNCTION_TIMEOUT_S": _key(
+        "size", cloud.FUNCTION_TIMEOUT_S, "60",
+        "How long one event or request may take; at most 540 with Eventarc", DEPLOY, FUNCTION,
+    ),
+    "LOOKUP": _key(
+        "lookup", cloud.LOOKUP, "",
+        "The lookup of pipeline.toml that it serves; needed where several take one key", DEPLOY, FUNCTION,
+    ),
+    "LOOKUP_FUNCTION_NAME": _key(
+        "lookup", cloud.FUNCTION, "", "Its name; FUNCTION_NAME with -lookup if absent", DEPLOY, TERRAFORM
+    ),
+    "LOOKUP_SERVICE_ACCOUNT": _key(
+        "lookup", cloud.SERVICE_ACCOUNT, "",
+        "An account of its own, which reaches neither the table nor a topic", DEPLOY, TERRAFORM,
+    ),
+    "LOOKUP_SUBJECT": _key(
+        "lookup", cloud.UNIQUE_ID, "",
+        "The unique id of that account; needed to deploy it with google-id-token", DEPLOY, MESH, returned=True,
+    ),
+    "LOOKUP_INVOKERS": _key(
+        "lookup", cloud.MEMBERS, "", "Who may call it, separated by commas", DEPLOY, TERRAFORM
+    ),
+    "LOOKUP_INGRESS": _key(
+        "lookup", choice("internal-only", "internal-and-gclb"), "internal-only",
+        "`internal-and-gclb` to put an external load balancer in front of it", DEPLOY, TERRAFORM,
+    ),
+}  # fmt: skip
 
 RENAMED: Mapping[str, str] = {"IDENTITY": "MESH_AUTH"}
 """Keys of earlier versions, by the key that took their place."""
+
+OWN_KEYS: Mapping[str, Type] = {
+    "_SUBJECT": mesh.SUBJECT,
+    "_EMAIL": mesh.EMAIL,
+    "_ISSUER": mesh.ISSUER,
+    "_AUDIENCE": mesh.AUDIENCE,
+    "_SCOPE": mesh.SCOPE,
+    "_HOST": mesh.HOST,
+    "_ADDRESS": mesh.PRIVATE_ADDRESS,
+    "_RANGE": private_range(20, 32, "what it stands for"),
+    "_SERVICE_ACCOUNT": cloud.SERVICE_ACCOUNT,
+}
+"""Types of keys that a user adds, such as REPORTS_SUBJECT for a further caller, by the end of their names."""
+
+
+def own_type(name: str) -> Type | None:
+    """Return the type of a key that the table does not have; None for one that is any word."""
+    return next((of for ending, of in OWN_KEYS.items() if name.endswith(ending)), None)

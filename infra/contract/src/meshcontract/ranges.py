@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 
-__all__ = ["private_range_problem", "range_problem", "unusable"]
+__all__ = [
+    "is_private",
+    "private_address_problem",
+    "private_range_problem",
+    "range_problem",
+    "too_narrow",
+    "unusable",
+]
 
 _RANGE = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}")
 # Addresses that a VPC routes without an owner in the internet.
@@ -52,9 +59,40 @@ def private_range_problem(text: str, widest: int, expected: str) -> str:
         return f"{text or 'an empty value'} is no range such as 10.8.0.0/26; name {expected}."
     if problem := range_problem(text, widest, expected):
         return problem
-    if not any(IPv4Network(text).subnet_of(private) for private in _PRIVATE):
+    if not is_private(IPv4Network(text)):
         return f"{text} is public; name {expected}."
     return ""
+
+
+def too_narrow(text: str, narrowest: int) -> str:
+    """Return why a range has too few addresses; empty for nothing.
+
+    Args:
+        text: The range, which is one.
+        narrowest: The longest prefix that is taken.
+    """
+    found = IPv4Network(text)
+    return f"{text} is narrower than /{narrowest}." if found.prefixlen > narrowest else ""
+
+
+def private_address_problem(text: str) -> str:
+    """Return why an address is none of one's own network; empty for nothing.
+
+    Args:
+        text: The address.
+    """
+    try:
+        address = IPv4Address(text)
+    except AddressValueError:
+        return "it is no IPv4 address"
+    if unusable(address):
+        return "no machine on a network can have this address"
+    return "" if is_private(IPv4Network(address)) else "it is a public address"
+
+
+def is_private(found: IPv4Network) -> bool:
+    """Return whether a range has no owner in the internet."""
+    return any(found.subnet_of(private) for private in _PRIVATE)
 
 
 def unusable(address: IPv4Address) -> bool:

@@ -1,4 +1,4 @@
-"""What is generated: one entry for each mesh, and the contract component that serves all of them."""
+"""What is generated: one entry for each mesh, the contract component of all of them, and what follows from its keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from meshgen.contract import PlaceError
-from meshgen.contract_ranges import contract_range_problems
+from meshgen.contract_file import contract_files, contract_problems
 from meshgen.egress import egress
 from meshgen.ingress import ingress_files
 from meshgen.lambda_bridge import lambda_bridge_files
@@ -27,6 +27,7 @@ _MESHES: tuple[Callable[[Path], list[GeneratedFile]], ...] = (
     egress,
     lambda_bridge_files,
     generate_networks,
+    contract_files,
 )
 """Each takes the project's top directory and returns its files; raises DescriptionError or PlaceError."""
 
@@ -47,7 +48,7 @@ def generate(root: Path) -> list[GeneratedFile]:
         except PlaceError as error:
             problems.append(str(error))
     problems += namespace_problems(root)
-    problems += contract_range_problems(root)
+    problems += contract_problems(root)
     problems += _written_twice(files)
     if problems:
         raise DescriptionError(dict.fromkeys(problems))

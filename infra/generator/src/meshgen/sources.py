@@ -69,7 +69,11 @@ class Description:
 
     def problem(self, problem: str, *keys: Key) -> str:
         """Return a sentence about the value at these keys, with file and line."""
-        return f"{self.file}:{_line(self.value, keys)}: {problem}"
+        return f"{self.file}:{self.line(*keys)}: {problem}"
+
+    def line(self, *keys: Key) -> int:
+        """Return the line of the last of these keys that the file holds."""
+        return _line(self.value, keys)
 
 
 def read_descriptions(files: Sequence[Path], schema_file: Path) -> list[Description]:

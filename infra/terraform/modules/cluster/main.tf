@@ -34,6 +34,11 @@ resource "google_container_cluster" "this" {
   # Why: the internal load balancer keeps the source address and picks the nodes with gateway pods only with subsetting.
   enable_l4_ilb_subsetting = true
 
+  # Why: pods leave with their node's address, the only one that NAT translates. Inside of private ranges they keep their own.
+  default_snat_status {
+    disabled = false
+  }
+
   private_cluster_config {
     # Why: no node and no control plane has a public address.
     enable_private_nodes        = true
@@ -97,6 +102,23 @@ resource "google_container_cluster" "this" {
   }
 
   enable_shielded_nodes = true
+
+  # The first pool, which exists for some minutes while the cluster is made.
+  node_config {
+    # Why: the firewall names the nodes' accounts. As the default account these nodes would never reach the control plane, and
+    # the cluster would not be made.
+    service_account = google_service_account.nodes["applications"].email
+    oauth_scopes    = ["https://www.googleapis.com/auth/cloud-platform"]
+
+    workload_metadata_config {
+      mode = "GKE_METADATA"
+    }
+
+    shielded_instance_config {
+      enable_secure_boot          = true
+      enable_integrity_monitoring = true
+    }
+  }
 
   # Why: an image that did not come from a trusted repository does not run.
   binary_authorization {
@@ -181,7 +203,7 @@ resource "google_container_cluster" "this" {
     ignore_changes = [node_config, initial_node_count]
   }
 
-  depends_on = [google_kms_crypto_key_iam_member.secrets]
+  depends_on = [google_kms_crypto_key_iam_member.secrets, google_project_iam_member.nodes]
 }
 
 resource "google_kms_crypto_key_iam_member" "secrets" {

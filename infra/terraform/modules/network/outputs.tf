@@ -11,6 +11,14 @@ output "network_name" {
 output "node_subnet" {
   description = "Full name of the cluster's subnet."
   value       = google_compute_subnetwork.nodes.id
+
+  # Why: nodes that start before they reach the control plane and the registry do not become ready.
+  depends_on = [
+    google_compute_network_firewall_policy_association.this,
+    google_compute_route.google_apis,
+    google_dns_record_set.google_address,
+    google_dns_record_set.google_names,
+  ]
 }
 
 output "pod_range_name" {

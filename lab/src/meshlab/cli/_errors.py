@@ -27,7 +27,7 @@ TRACEBACK = "MESHLAB_TRACEBACK"
 _MAX_LINES = 50
 
 _LAB_PACKAGES = (
-    "aiohttp", "duckdb", "google", "google_crc32c", "grpc", "sqlglot", "starlette", "uvicorn", "yarl",
+    "aiohttp", "duckdb", "google", "meshcontract", "google_crc32c", "grpc", "sqlglot", "starlette", "uvicorn", "yarl",
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def lab_extra(command: str) -> Iterator[None]:
             raise
         raise LabError(
             f"`meshlab {command}` needs packages that are not installed ({error.name})."
-            ' Run `pip install "./lab[lab]"` in a clone of the project.'
+            ' Run `pip install ./infra/contract "./lab[lab]"` in a clone of the project.'
         ) from None
 
 

@@ -15,7 +15,7 @@ from meshlab.cli._errors import lab_extra, reported
 from meshlab.cli._exit import Exit
 from meshlab.cli._output import say
 from meshlab.errors import LabError
-from meshlab.lab.project import DEFAULT_OVERLAY, Project
+from meshlab.lab.project import Project
 
 if TYPE_CHECKING:
     from meshlab.lab.project_mesh import ProjectMesh
@@ -36,9 +36,13 @@ _ProjectOption = Annotated[
     ),
 ]
 _OverlayOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--overlay", metavar="NAME", help="An overlay of infra/mesh/overlays, or the directory of one."
+        "--overlay",
+        metavar="NAME",
+        help="An overlay of infra/mesh/overlays, or the directory of one; without it, keyless where the contract has"
+        " MESH_AUTH=google-id-token, else example.",
+        show_default=False,
     ),
 ]
 
@@ -120,12 +124,13 @@ def demo(
         bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
     ] = False,
     project: _ProjectOption = None,
-    overlay: _OverlayOption = DEFAULT_OVERLAY,
+    overlay: _OverlayOption = None,
 ) -> None:
     """Show one of the project's meshes at work, on real Envoys.
 
     \b
       meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
+      meshlab demo --overlay keyless   the same, and the function has no key: it calls with Google's identity
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
       meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
       meshlab demo lookup-access   the private function behind Cloud Run's check of callers: who calls it, and how
@@ -140,7 +145,7 @@ def demo(
         found = Project.find(root=project, overlay=overlay)
         own = (pipeline, table, profiles, app)
         given = (events, attribute, *own)
-        if mesh is not _Mesh.EVENTS and (overlay != DEFAULT_OVERLAY or any(given)):
+        if mesh is not _Mesh.EVENTS and (overlay is not None or any(given)):
             raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
@@ -190,7 +195,7 @@ def up(
         ),
     ] = None,
     project: _ProjectOption = None,
-    overlay: _OverlayOption = DEFAULT_OVERLAY,
+    overlay: _OverlayOption = None,
 ) -> None:
     """Start everything, print the environment for clients, and stay up until Ctrl-C."""
     with reported(Exit.FAILED), lab_extra("up"):
@@ -225,7 +230,7 @@ def run(
         ),
     ] = None,
     project: _ProjectOption = None,
-    overlay: _OverlayOption = DEFAULT_OVERLAY,
+    overlay: _OverlayOption = None,
 ) -> None:
     """Run a command inside the lab's environment and exit with its exit code; everything ends after it."""
     with reported(Exit.FAILED), lab_extra("run"):

@@ -74,20 +74,29 @@ class IdentityTokens:
         email: The service account.
         now_s: The clock, in seconds since the epoch.
         key: The issuer's key; one of its own where there is none.
+        issuer: Every token's `iss`.
+        subject: Every token's `sub`; made from the address where it is empty.
 
     Attributes:
         subject: The account's unique id, every token's `sub`.
     """
 
     def __init__(
-        self, email: str, now_s: Callable[[], float] = time.time, key: IdentityKey | None = None
+        self,
+        email: str,
+        now_s: Callable[[], float] = time.time,
+        key: IdentityKey | None = None,
+        *,
+        issuer: str = ISSUER,
+        subject: str = "",
     ) -> None:
         self._email = email
+        self._issuer = issuer
         self._now_s = now_s
         self._key = key or IdentityKey()
         self._made: dict[tuple[str, bool], tuple[str, int]] = {}
         # Google's are decimal numbers of 21 digits.
-        self.subject = str(10**20 + int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20)
+        self.subject = subject or str(10**20 + int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20)
 
     def token(self, audience: str, *, full: bool) -> str:
         """Return a token for an audience.
@@ -102,7 +111,7 @@ class IdentityTokens:
             return made
         expires = now + LIFETIME_S
         claims: dict[str, object] = {
-            "iss": ISSUER,
+            "iss": self._issuer,
             "sub": self.subject,
             "azp": self.subject,
             "aud": audience,

@@ -15,7 +15,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from meshlab.cloud import serving
-from meshlab.cloud.identity import IdentityTokens
+from meshlab.cloud.identity import ISSUER, IdentityTokens
 from meshlab.cloud.metadata_tree import MetadataTreeApp
 
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ class MetadataApp(MetadataTreeApp):
 
     Args:
         project: The project to report.
+        tokens: The identity tokens, where they are another account's than that of the directory.
     """
 
-    def __init__(self, project: str) -> None:
+    def __init__(self, project: str, tokens: IdentityTokens | None = None) -> None:
         email = service_account_email(project)
-        tokens = IdentityTokens(email)
+        tokens = tokens or IdentityTokens(email)
         account = account_directory(email, SCOPES, access_token(), identity_token(tokens))
         super().__init__(
             {
@@ -120,8 +121,18 @@ def main() -> None:
     """Run the fake until a signal ends it."""
     parser = serving.argument_parser("meshlab.cloud.metadata", "Metadata server fake")
     parser.add_argument("--project", default=DEFAULT_PROJECT, help=f"project to report; {DEFAULT_PROJECT}")
+    parser.add_argument("--identity-issuer", default=ISSUER, help=f"iss of identity tokens; {ISSUER}")
+    parser.add_argument(
+        "--identity-subject", default="", help="sub of identity tokens; made from the project"
+    )
+    parser.add_argument("--identity-email", default="", help="e-mail address in identity tokens")
     arguments = parser.parse_args()
-    serving.serve(MetadataApp(arguments.project), arguments.port)
+    tokens = IdentityTokens(
+        arguments.identity_email or service_account_email(arguments.project),
+        issuer=arguments.identity_issuer,
+        subject=arguments.identity_subject,
+    )
+    serving.serve(MetadataApp(arguments.project, tokens), arguments.port)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,11 @@ def run_demo(
         with console.status("starting the mesh, the fakes and the function"):
             lab = ends.enter_context(Lab(project, own=ready.own if ready else None))
         console.print(show.started(lab.parts, lab.ready_after_s))
+        if project.is_keyless:
+            account = project.contract()["FUNCTION_SERVICE_ACCOUNT"]
+            console.print(
+                f"no key anywhere: the function calls with Google's ID token of {account}", highlight=False
+            )
         copied = f"{ready.own.mesh.root}/" if ready else ""
         for sentence in lab.mesh.not_enforced:
             where = sentence.replace(copied, "") if copied else sentence

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshlab.env_schema import schema_of, schema_problems
 from meshlab.kustomize import fields
+from meshlab.kustomize.files import name
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshlab.kustomize.kustomization import Kustomization
 
 __all__ = ["read_pairs"]
@@ -22,14 +26,17 @@ def read_pairs(spec: dict[str, Any], kustomization: Kustomization, where: str) -
         where: The generator's place, for messages.
 
     Raises:
-        ManifestError: A source is malformed or cannot be read, or a key occurs twice.
+        ManifestError: A source is malformed or cannot be read, a key occurs twice, or the schema beside an env file
+            refuses a value.
     """
     pairs: list[tuple[str, bytes]] = []
     envs = fields.strings(spec.get("envs"), f"{where}.envs")
     if "env" in spec:
         envs = [*envs, fields.string(spec["env"], f"{where}.env")]
     for reference in envs:
-        pairs += _env_pairs(kustomization.load(reference, f"{where}.envs"), reference)
+        found = _env_pairs(kustomization.load(reference, f"{where}.envs"), reference)
+        _check(kustomization, reference, f"{where}.envs", found)
+        pairs += found
     for index, literal in enumerate(fields.strings(spec.get("literals"), f"{where}.literals")):
         key, equals, value = literal.partition("=")
         if not (key and equals):
@@ -59,6 +66,22 @@ def _env_pairs(text: str, source: str) -> list[tuple[str, bytes]]:
             raise ManifestError(f"{source}: line {number}: expected KEY=VALUE.")
         pairs.append((key, value.encode()))
     return pairs
+
+
+def _check(
+    kustomization: Kustomization, reference: str, where: str, pairs: Iterable[tuple[str, bytes]]
+) -> None:
+    """Check an env file against the schema beside it, which kustomize does not know of."""
+    path = kustomization.files.within(kustomization.directory, reference, where)
+    if (schema := schema_of(path)) is None:
+        return
+    try:
+        values = {key: value.decode() for key, value in pairs}
+        problems = schema_problems(kustomization.files.read(schema), values)
+    except ValueError as error:
+        raise ManifestError(f"{name(schema)}: {error}.") from None
+    if problems:
+        raise ManifestError("\n".join(f"{name(path)}: {problem}" for problem in problems))
 
 
 def _file_source(reference: str, where: str) -> tuple[str, str]:

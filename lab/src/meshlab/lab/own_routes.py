@@ -120,7 +120,7 @@ def _generate(root: Path) -> None:
     if "No module named meshgen" in done.stderr:
         raise LabError(
             "a lookup of another path needs the project's generator, which is not installed: run `make setup`, or"
-            " `pip install ./infra/generator` in the checkout"
+            " `pip install ./infra/contract ./infra/generator` in the checkout"
         )
     if done.returncode:
         problems = done.stderr.strip().replace(f"{root}/", "").splitlines() or ["no reason was given"]

@@ -9,6 +9,7 @@ from meshlab.errors import LabError
 
 _MARKER = Path("infra/contract.env")
 DEFAULT_OVERLAY = "example"
+_OVERLAY_OF = {"google-id-token": "keyless"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Project:
     overlay: Path
 
     @classmethod
-    def find(cls, *, root: Path | None = None, overlay: str | Path = DEFAULT_OVERLAY) -> "Project":
+    def find(cls, *, root: Path | None = None, overlay: str | Path | None = None) -> "Project":
         """Find the project around the working directory.
 
         No other checkout is taken in its place, such as the one that this package runs from: its answer would be about
@@ -32,7 +33,7 @@ class Project:
 
         Args:
             root: The top directory, when it should not be searched for.
-            overlay: A name below `infra/mesh/overlays`, or a directory.
+            overlay: A name below `infra/mesh/overlays`, or a directory; by default that of the contract's `MESH_AUTH`.
 
         Raises:
             LabError: There is no project or no such overlay.
@@ -40,6 +41,8 @@ class Project:
         top = root or _search()
         if not (top / _MARKER).is_file():
             raise LabError(f"{top} holds no {_MARKER}: name the project's top directory with --project")
+        if overlay is None:
+            overlay = _OVERLAY_OF.get(read_env_file(top / _MARKER).get("MESH_AUTH", ""), DEFAULT_OVERLAY)
         candidates = [top / "infra/mesh/overlays" / overlay, Path(overlay)]
         for candidate in candidates:
             if (candidate / "kustomization.yaml").is_file():
@@ -52,8 +55,13 @@ class Project:
 
     @property
     def jwks_file(self) -> Path:
-        """The public keys of the function in the overlay: the one file whose content the lab replaces."""
+        """The function's public keys in the overlay, where it has any: the one file whose content the lab replaces."""
         return self.overlay / "keys/enrichment.json"
+
+    @property
+    def is_keyless(self) -> bool:
+        """Whether the function has no key in the overlay, and calls with Google's ID token of its account."""
+        return not self.jwks_file.is_file()
 
     @property
     def function_source(self) -> Path:
@@ -73,15 +81,21 @@ class Project:
     @property
     def policy_tests(self) -> Path:
         """The policy tests of the overlay's mesh; those of other meshes need other manifests."""
-        return self.root / "infra/policy-tests/ingress"
+        own = self.root / "infra/policy-tests/overlays" / self.overlay.name
+        return own if own.is_dir() else self.root / "infra/policy-tests/ingress"
 
     def contract(self) -> Mapping[str, str]:
-        """The values of `infra/contract.env`.
+        """The values of `infra/contract.env`, defaults filled in.
 
         Raises:
-            LabError: A line is not KEY=VALUE.
+            LabError: It cannot be read, or values are missing or wrong.
         """
-        return read_env_file(self.root / _MARKER)
+        from meshcontract import ContractError, load  # which the bench alone does not need
+
+        try:
+            return load(self.root / _MARKER)
+        except ContractError as error:
+            raise LabError(str(error)) from None
 
 
 def _search() -> Path:

@@ -39,12 +39,15 @@ def read_mesh(project: Project, jwks: str | None = None, fetched: Mapping[str, s
         project: Whose overlay to read.
         jwks: The function's public keys in place of the overlay's. Those belong to an environment whose private keys
             are elsewhere, so a run of the lab brings its own. Nothing else is ever replaced.
-        fetched: Issuer to the public keys that stand behind its `jwksUri`. Without them no token of it is accepted.
+        fetched: Issuer to its public keys, in place of inline ones and of those behind its `jwksUri`. Without them no
+            token of an issuer with a `jwksUri` is accepted.
 
     Raises:
         ManifestError: A manifest holds something that is not known, or a mistake.
     """
-    manifests = build(project.overlay, files={project.jwks_file: jwks} if jwks else {})
+    manifests = build(
+        project.overlay, files={project.jwks_file: jwks} if jwks and not project.is_keyless else {}
+    )
     mesh = load_mesh(manifests).require_complete(without_notes=True)
     return replace(mesh, issuer_keys=dict(fetched or {}))
 
@@ -59,6 +62,7 @@ class ProjectMesh:
         profiles: The JSON file that the application answers from at `/profile/{user_id}`.
         served: Further lookups that it answers, and for each the JSON file with the answers.
         app: A service of the user that runs already, in place of the application.
+        fetched: Issuer to its public keys, in place of inline ones and of those behind its `jwksUri`.
 
     Attributes:
         key: The signing key that the mesh trusts in this run.
@@ -78,14 +82,15 @@ class ProjectMesh:
         *,
         served: Sequence[tuple[Lookup, Path]] = (),
         app: Address | None = None,
+        fetched: Mapping[str, str] | None = None,
     ) -> None:
         self.key = SigningKey.generate()
         self._supervisor = supervisor
         self._ports = ports  # kept: their reservations end with the iterator
         self._project = project
         self._jwks = self.key.jwks
-        self._fetched: dict[str, str] = {}
-        self._mesh = read_mesh(project, self._jwks)
+        self._fetched = dict(fetched or {})
+        self._mesh = read_mesh(project, self._jwks, self._fetched)
         self.not_enforced = self._mesh.not_enforced
         self._gateway = _gateway_of(self._mesh)
         self._application = _application_of(self._mesh)

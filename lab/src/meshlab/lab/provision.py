@@ -46,7 +46,7 @@ class Resources:
         self.undelivered_topic = contract["UNDELIVERED_TOPIC"]
         self.undelivered_subscription = _subscription_of(self.undelivered_topic)
         self.table = contract["BIGQUERY_TABLE"]
-        self.signing_key_version = contract["SIGNING_KEY_SECRET_ID"]
+        self.signing_key_version = contract.get("SIGNING_KEY_SECRET_ID", "")
 
 
 def provision(
@@ -54,7 +54,7 @@ def provision(
     *,
     push_endpoint: str,
     tables: Mapping[str, Mapping[str, Any]],
-    signing_key: bytes,
+    signing_key: bytes | None,
     environment: Mapping[str, str],
 ) -> None:
     """Create everything; the three services side by side.
@@ -63,7 +63,7 @@ def provision(
         resources: What to create.
         push_endpoint: URL that events are pushed to.
         tables: `project.dataset.table` to its definition, as a BigQuery REST resource.
-        signing_key: The private key, PEM.
+        signing_key: The private key, PEM; None where the function has none.
         environment: Where the fakes listen, as variables for clients.
 
     Raises:
@@ -73,10 +73,10 @@ def provision(
         jobs = [
             pool.submit(_provision_pubsub, resources, push_endpoint, environment["PUBSUB_EMULATOR_HOST"]),
             pool.submit(_provision_bigquery, tables, environment["BIGQUERY_EMULATOR_HOST"]),
-            pool.submit(
-                _provision_signing_key, resources, signing_key, environment["SECRET_MANAGER_EMULATOR_HOST"]
-            ),
         ]
+        if signing_key:
+            address = environment["SECRET_MANAGER_EMULATOR_HOST"]
+            jobs.append(pool.submit(_provision_signing_key, resources, signing_key, address))
         for job in jobs:
             job.result()
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.request import urlopen
 
 from meshlab.certificates import private_pem
 from meshlab.errors import LabError
@@ -21,6 +22,10 @@ from meshlab.lab.provision import Resources, eventarc_endpoint, provision
 from meshlab.processes.ports import LOOPBACK, free_ports
 from meshlab.processes.supervisor import Child, Supervisor
 
+GOOGLE_ISSUER = "https://accounts.google.com"
+"""The issuer of Google's ID tokens. Those of the lab are signed with a key that nothing outside of it trusts."""
+
+_PATIENCE_S = 10
 _FAKES = ("pubsub", "bigquery", "secretmanager", "metadata")
 # Google's own convention: where it is set, that server is used instead of the lab's.
 _PUBSUB_VARIABLE = "PUBSUB_EMULATOR_HOST"
@@ -161,11 +166,12 @@ class Lab:
             self._profiles,
             served=self._own.served if self._own else (),
             app=self._own.app if self._own else None,
+            fetched=self._google_keys(),
         )
         for child in self.mesh.start():
             self._children[child.name] = child
         for name in fakes:
-            self._addresses[name] = f"{LOOPBACK}:{self._children[name].listening_port()}"
+            self._listening(name)
         self._addresses |= self.mesh.addresses
         if foreign is not None:
             self._addresses["pubsub"] = foreign
@@ -177,7 +183,7 @@ class Lab:
             self.resources,
             push_endpoint=self._push_endpoint(),
             tables={target.table: target.definition for target in self.pipeline.targets},
-            signing_key=private_pem(self.mesh.key.private),
+            signing_key=None if self._project.is_keyless else private_pem(self.mesh.key.private),
             environment=self.environment,
         )
         self.mesh.wait_ready()
@@ -194,9 +200,33 @@ class Lab:
 
     def _start_fake(self, name: str, *arguments: str) -> None:
         if name == "metadata":
-            arguments = ("--project", self.resources.project)
+            arguments = ("--project", self.resources.project, *self._account())
         command = [sys.executable, "-m", f"meshlab.cloud.{name}", *arguments]
         self._children[name] = self._supervisor.spawn(name, command)
+
+    def _listening(self, name: str) -> str:
+        """Wait until a fake listens, and return where; it says so once."""
+        if name not in self._addresses:
+            self._addresses[name] = f"{LOOPBACK}:{self._children[name].listening_port()}"
+        return self._addresses[name]
+
+    def _account(self) -> tuple[str, ...]:
+        """Return whose identity tokens the metadata server makes: without a key they are the function's way in."""
+        if not self._project.is_keyless:
+            return ()
+        contract = self._project.contract()
+        return (
+            *("--identity-issuer", GOOGLE_ISSUER),
+            *("--identity-subject", contract.get("FUNCTION_SUBJECT", "")),
+            *("--identity-email", contract["FUNCTION_SERVICE_ACCOUNT"]),
+        )
+
+    def _google_keys(self) -> dict[str, str]:
+        """Return the keys that stand for Google's in this run: those of the metadata server."""
+        if not self._project.is_keyless:
+            return {}
+        with urlopen(f"http://{self._listening('metadata')}/oauth2/v3/certs", timeout=_PATIENCE_S) as answer:
+            return {GOOGLE_ISSUER: answer.read().decode()}
 
     def _start_function(self) -> None:
         # One worker, as Cloud Run gives a function one container; only loopback; settings from the environment.
@@ -240,11 +270,13 @@ class Lab:
             "TABLE_RECREATED_HOLD_S": "0",
         }
         shared = (
-            "GKE_GATEWAY_HOST", "JWT_ISSUER", "JWT_SUBJECT", "JWT_AUDIENCE", "JWT_SCOPE",
-            "SIGNING_KEY_SECRET_ID", "BIGQUERY_TABLE", "TRIGGER_TOPIC", "DEAD_LETTER_TOPIC",
-            "FUNCTION_NAME",
+            "GKE_GATEWAY_HOST", "JWT_AUDIENCE", "FUNCTION_NAME",
+            "BIGQUERY_TABLE", "TRIGGER_TOPIC", "DEAD_LETTER_TOPIC",
         )  # fmt: skip
-        return environment | {name: contract[name] for name in shared}
+        signed = ("JWT_ISSUER", "JWT_SUBJECT", "JWT_SCOPE", "SIGNING_KEY_SECRET_ID")
+        keyless = self._project.is_keyless
+        environment["MESH_AUTH"] = "google-id-token" if keyless else "signed-jwt"
+        return environment | {name: contract[name] for name in (*shared, *(() if keyless else signed))}
 
 
 def shipped(name: str) -> Path:

@@ -10,6 +10,7 @@ import httpx
 from meshpass._call.body import AsyncResponseBody, ResponseBody
 from meshpass._call.content_coding import NotDecodableError, TooLargeError, decode_slices
 from meshpass._call.failures import not_decodable, too_large
+from meshpass._call.google_hint import google_hint
 from meshpass._call.refusal import MAX_DETAIL_CHARS, Refusal, classify
 from meshpass._call.request import Attempt, Work
 from meshpass._call.retry import retry_after_s
@@ -199,7 +200,7 @@ def _refused(
         detail=found.detail,
         answered_by=found.answered_by,
         claims=token.claims,
-        hint=found.hint,
+        hint=google_hint(found, token) or found.hint,
         retryable=found.retryable,
         retry_after_s=asked_s,
     )

@@ -11,7 +11,7 @@ import typer
 
 from meshpass._call.path import fill_path
 from meshpass._errors import ConfigurationError
-from meshpass._settings import GOOGLE, SIGNED_JWT, Settings
+from meshpass._settings import GOOGLE_ID_TOKEN, SIGNED_JWT, Settings
 
 if TYPE_CHECKING:
     from meshpass._token import TokenSource
@@ -64,13 +64,13 @@ class Given:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Take the identity from the environment where no option names it."""
-        if self.environ.get("IDENTITY") == GOOGLE:
+        """Take the kind of token from the environment where no option names it."""
+        if self.environ.get("MESH_AUTH") == GOOGLE_ID_TOKEN:
             object.__setattr__(self, "google", True)
 
     def signed(self) -> "Given":
-        """Return the same for a token that is signed here, also where the environment says `google`."""
-        return Given({**self.environ, "IDENTITY": SIGNED_JWT})
+        """Return the same for a token that is signed here, also where the environment says `google-id-token`."""
+        return Given({**self.environ, "MESH_AUTH": SIGNED_JWT})
 
     def settings(self) -> Settings:
         """Return the settings.
@@ -82,7 +82,9 @@ class Given:
             raise ConfigurationError(
                 "--impersonate needs --google: only an ID token can be another account's."
             )
-        return Settings.from_env({**self.environ, "IDENTITY": GOOGLE} if self.google else self.environ)
+        return Settings.from_env(
+            {**self.environ, "MESH_AUTH": GOOGLE_ID_TOKEN} if self.google else self.environ
+        )
 
     def token_source(self, settings: Settings) -> "TokenSource":
         """Return the source of the caller's tokens."""

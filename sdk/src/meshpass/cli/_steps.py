@@ -83,7 +83,11 @@ def token(probe: Probe) -> str:
     """Check that the source gives a token."""
     made = probe.source.token()
     probe.claims = claims_of(made)
-    return f"good for another {made.expires_at - time.time():.0f} s"
+    lifetime = f"good for another {made.expires_at - time.time():.0f} s"
+    if not probe.given.google:
+        return lifetime
+    account = f"{probe.claims.get('email', 'an account')}, whose unique id is {probe.claims.get('sub', 'not known')}"
+    return f"of {account}, for the audience {probe.settings.audience}; {lifetime}"
 
 
 def address(probe: Probe) -> str:

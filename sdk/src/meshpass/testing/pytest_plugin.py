@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         stack.callback(gateway.close)
         patch = pytest.MonkeyPatch()
         stack.callback(patch.undo)
-        for name in ("IDENTITY", "GKE_GATEWAY_CA_FILE", "JWT_SUBJECT", "SIGNING_KEY_SECRET_ID"):
+        for name in ("IDENTITY", "MESH_AUTH", "GKE_GATEWAY_CA_FILE", "JWT_SUBJECT", "SIGNING_KEY_SECRET_ID"):
             patch.delenv(name, raising=False)
         for name, value in gateway.environ(directory).items():
             patch.setenv(name, value)

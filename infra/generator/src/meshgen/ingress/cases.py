@@ -18,7 +18,7 @@ from meshgen.ingress.near_misses import (
 from meshgen.ingress.routes import REMOVED_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from meshgen.generated import GeneratedFile
@@ -38,15 +38,19 @@ _NOTE = (
 Case = dict[str, Any]
 
 
-def case_files(root: Path, ingress: Ingress) -> Iterator[GeneratedFile]:
-    """Yield one case file for each service.
+def case_files(
+    directory: Path, services: Iterable[Service], ingress: Ingress, root: Path
+) -> Iterator[GeneratedFile]:
+    """Yield one case file for each of some services.
 
     Args:
+        directory: Where they belong.
+        services: The services.
+        ingress: All callers and services.
         root: The project's top directory.
-        ingress: The callers and services.
     """
-    for service in ingress.services:
-        path = root / f"infra/policy-tests/ingress/services/{service.name}.yaml"
+    for service in services:
+        path = directory / f"{service.name}.yaml"
         source = f"infra/mesh/callers and {service.source.file.relative_to(root)}"
         yield objects_file(path, source, [_case_file(ingress, service)], _NOTE, compact=True)
 

@@ -11,8 +11,9 @@ from meshgen.contract import REFERENCE, replacements, targets
 from meshgen.generated import GeneratedFile, is_generated, objects_file
 from meshgen.ingress.cases import case_files
 from meshgen.ingress.model import GATEWAY
+from meshgen.ingress.overlay_files import is_changed, overlay_component
 from meshgen.ingress.policies import gateway_policy, token_rules, workload_policy
-from meshgen.ingress.reading import overlays, read_ingress
+from meshgen.ingress.reading import CALLERS_FILE, overlays, read_ingress, read_overlay_ingress
 from meshgen.ingress.routes import gateway_hosts, virtual_service
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["ingress_files"]
 _SOURCES = "infra/mesh/callers and infra/mesh/services"
 _INGRESS = "infra/mesh/ingress"
 _SERVICES = "infra/mesh/services"
+_CASES = "infra/policy-tests/ingress/services"
 _TOKENS_NOTE = (
     "What a token must be to count at all. Claims are known only to the proxy that verified them, so each proxy has a\n"
     "RequestAuthentication of its own. On its own it admits requests without any token: the policies demand one."
@@ -65,9 +67,41 @@ def ingress_files(root: Path) -> list[GeneratedFile]:
             root / "infra/mesh/contract/generated/ingress.yaml",
             [*replacements(places), *_keys(ingress, objects)],
         ),
-        *(_keys_file(overlay, ingress) for overlay in overlays(root)),
-        *case_files(root, ingress),
+        *(
+            file
+            for overlay in overlays(root)
+            for file in _overlay_files(root, overlay, ingress, objects, written)
+        ),
+        *case_files(root / _CASES, ingress.services, ingress, root),
     ]
+
+
+def _overlay_files(
+    root: Path, overlay: Path, shared: Ingress, objects: list[Object], written: list[Object]
+) -> Iterator[GeneratedFile]:
+    """Yield the files of one overlay: its keys, and what its own callers change."""
+    if not (overlay / CALLERS_FILE).exists():
+        yield _keys_file(overlay, shared, "infra/mesh/callers")
+        return
+    ingress = read_overlay_ingress(root, overlay, shared)
+    own = [
+        one
+        for found in {**_at_gateway(ingress), **_at_workloads(ingress)}.values()
+        for one in found
+        if one["kind"] != "Kustomization"
+    ]
+    places = targets([*own, *written, _gateway_with(gateway_hosts(ingress.services))])
+    source = str((overlay / CALLERS_FILE).relative_to(root))
+    yield _keys_file(overlay, ingress, source)
+    yield from overlay_component(
+        overlay, source, objects, own, [_host_ports(own), *replacements(places), *_keys(ingress, own)]
+    )
+    changed = [
+        service for service in ingress.services if is_changed(service.namespace, service.labels, objects, own)
+    ]
+    yield from case_files(
+        root / f"infra/policy-tests/overlays/{overlay.name}/services", changed, ingress, root
+    )
 
 
 def _at_gateway(ingress: Ingress) -> dict[str, list[Object]]:
@@ -107,19 +141,7 @@ def _kustomization_of(resources: Iterable[str]) -> Object:
 
 def _listener_files(root: Path, ingress: Ingress, objects: Iterable[Object]) -> Iterator[GeneratedFile]:
     """Yield what each component puts into its Gateway, and its Gateway's port into the policies."""
-    policies = [one for one in objects if one["kind"] == "AuthorizationPolicy"]
-    source = {"kind": "Gateway", "name": GATEWAY.name, "fieldPath": "spec.servers.0.port.number"}
-    ports = {
-        "source": source,
-        "targets": [
-            {
-                "select": {"kind": one["kind"], **one["metadata"]},
-                "fieldPaths": ["spec.rules.*.to.*.operation.hosts.1"],
-                "options": {"delimiter": ":", "index": 1},
-            }
-            for one in policies
-        ],
-    }
+    ports = _host_ports(objects)
     hosts = {"op": "add", "path": "/spec/servers/0/hosts", "value": gateway_hosts(ingress.services)}
     for component in GATEWAY.components:
         directory = root / _INGRESS / component / "generated"
@@ -131,6 +153,23 @@ def _listener_files(root: Path, ingress: Ingress, objects: Iterable[Object]) -> 
         yield _list_file(
             directory / "host-ports.yaml", [ports], "The port of a Host header is that of the listener."
         )
+
+
+def _host_ports(objects: Iterable[Object]) -> dict[str, Any]:
+    """Return the replacement that puts the Gateway's port into the hosts of policies."""
+    source = {"kind": "Gateway", "name": GATEWAY.name, "fieldPath": "spec.servers.0.port.number"}
+    return {
+        "source": source,
+        "targets": [
+            {
+                "select": {"kind": one["kind"], **one["metadata"]},
+                "fieldPaths": ["spec.rules.*.to.*.operation.hosts.1"],
+                "options": {"delimiter": ":", "index": 1},
+            }
+            for one in objects
+            if one["kind"] == "AuthorizationPolicy"
+        ],
+    }
 
 
 def _gateway_with(hosts: list[str]) -> Object:
@@ -161,7 +200,7 @@ def _keys(ingress: Ingress, objects: Iterable[Object]) -> Iterator[dict[str, Any
         }
 
 
-def _keys_file(overlay: Path, ingress: Ingress) -> GeneratedFile:
+def _keys_file(overlay: Path, ingress: Ingress, source: str) -> GeneratedFile:
     local = {"config.kubernetes.io/local-config": "true"}
     component = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
@@ -175,7 +214,7 @@ def _keys_file(overlay: Path, ingress: Ingress) -> GeneratedFile:
             }
         ],
     }
-    return objects_file(overlay / "keys/kustomization.yaml", "infra/mesh/callers", [component])
+    return objects_file(overlay / "keys/kustomization.yaml", source, [component])
 
 
 def _written_by_hand(root: Path) -> list[Object]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from meshlab.env_file import read_env_file
+from meshlab.yaml_reader import LocatedDict
 
 from meshgen.contract import REFERENCE, misplaced
+from meshgen.contract_file import contract_values
 from meshgen.ingress.agreement import problems_between
 from meshgen.ingress.model import Caller, Ingress, Route, Service
 from meshgen.sources import (
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["overlays", "read_ingress"]
+__all__ = ["CALLERS_FILE", "overlays", "read_ingress", "read_overlay_ingress"]
+
+CALLERS_FILE = "callers.yaml"
+"""The file of an overlay that says what differs there from the callers of all overlays."""
 
 _CALLERS = "infra/mesh/callers"
 _SERVICES = "infra/mesh/services"
@@ -49,15 +54,101 @@ def read_ingress(root: Path) -> Ingress:
     if problems:
         raise DescriptionError(problems)
     ingress = Ingress(tuple(map(_caller, found[0])), tuple(map(_service, found[1])))
-    contract = read_env_file(root / "infra/contract.env")
+    contract = contract_values(root)
     problems = [problem for one in (*found[0], *found[1]) for problem in _unknown_keys(one, contract)]
     for descriptions, schema in zip(found, ("caller", "service"), strict=True):
         problems += _wrong_values(descriptions, root / _SCHEMAS / f"{schema}.schema.json", contract)
     problems += problems_between(ingress, contract)
-    problems += _missing_keys(ingress, overlays(root))
+    shared = [overlay for overlay in overlays(root) if not (overlay / CALLERS_FILE).exists()]
+    problems += _missing_keys(ingress, shared)
     if problems:
         raise DescriptionError(sorted(set(problems)))
     return ingress
+
+
+def read_overlay_ingress(root: Path, overlay: Path, shared: Ingress) -> Ingress:
+    """Read the callers and services of an overlay that has callers of its own.
+
+    Args:
+        root: The project's top directory.
+        overlay: The overlay's directory.
+        shared: The callers and services of all other overlays.
+
+    Raises:
+        DescriptionError: With the problems of the overlay's file, and of what follows from it.
+    """
+    schemas = root / _SCHEMAS
+    (own,) = read_descriptions([overlay / CALLERS_FILE], schemas / "overlay-callers.schema.json")
+    merged = dict(_overlay_callers(own, shared))
+    problems = [*_unknown_names(own, shared, merged)]
+    validator = validator_of(schemas / "caller.schema.json")
+    problems += [
+        (source.problem if error.absolute_path else own.problem)(
+            f"callers.{name}: {error.message}.", *(error.absolute_path or ("callers", name))
+        )
+        for name, source in merged.items()
+        for error in validator.iter_errors(source.value)
+    ]
+    if problems:
+        raise DescriptionError(sorted(set(problems)))
+    callers = {caller.name: caller for caller in shared.callers}
+    callers |= {name: _caller(source, name) for name, source in merged.items()}
+    ingress = Ingress(
+        tuple(callers[name] for name in sorted(callers)),
+        tuple(_with_callers(service, own) for service in shared.services),
+    )
+    contract = contract_values(root)
+    problems = [problem for one in merged.values() for problem in _unknown_keys(one, contract)]
+    problems += _wrong_values(merged.values(), schemas / "caller.schema.json", contract)
+    problems += problems_between(ingress, contract)
+    problems += _missing_keys(ingress, [overlay])
+    if problems:
+        raise DescriptionError(sorted(set(problems)))
+    return ingress
+
+
+def _overlay_callers(own: Description, shared: Ingress) -> Iterator[tuple[str, Description]]:
+    """Yield each caller that differs in an overlay, with its fields: the overlay's in front, the issuer's keys last."""
+    described, keys = own.value["callers"], own.value.get("keys", {})
+    known = {caller.name: caller.source.value for caller in shared.callers}
+    for name in sorted({*known, *described}):
+        fields = described.get(name, {})
+        value = {**known.get(name, {}), **fields}
+        issuer = str(value.get("issuer"))
+        if name not in described and issuer not in keys:
+            continue
+        merged = LocatedDict({**value, **({"keys": keys[issuer]} if issuer in keys else {})})
+        merged.lines = {
+            field: own.line("callers", name, field) if field in fields else own.line("callers", name)
+            for field in merged
+        }
+        if issuer in keys:
+            merged.lines = {**merged.lines, "keys": own.line("keys", issuer)}
+        merged.duplicates = {}
+        yield name, Description(own.file, merged)
+
+
+def _unknown_names(own: Description, shared: Ingress, merged: Mapping[str, Description]) -> Iterator[str]:
+    services = {service.name for service in shared.services}
+    for name in own.value.get("services", {}):
+        if name not in services:
+            known = ", ".join(sorted(services)) or "none"
+            yield own.problem(f"there is no service {name}; known are {known}.", "services", name)
+    issuers = {str(source.value.get("issuer")) for source in merged.values()}
+    for issuer in own.value.get("keys", {}):
+        if issuer not in issuers:
+            yield own.problem(f"no caller has the issuer {issuer}; remove its keys.", "keys", issuer)
+
+
+def _with_callers(service: Service, own: Description) -> Service:
+    further = own.value.get("services", {}).get(service.name)
+    if not further:
+        return service
+    names = [*service.callers, *(name for name in further if name not in service.callers)]
+    value = LocatedDict({**service.source.value, "callers": names})
+    value.lines = dict.fromkeys(value, own.line("services", service.name))
+    value.duplicates = {}
+    return replace(service, source=Description(own.file, value), callers=tuple(names))
 
 
 def _strange_services(directory: Path) -> Iterator[str]:
@@ -76,10 +167,10 @@ def overlays(root: Path) -> list[Path]:
     return sorted(path.parent for path in (root / _OVERLAYS).glob("*/keys"))
 
 
-def _caller(source: Description) -> Caller:
+def _caller(source: Description, name: str = "") -> Caller:
     value = source.value
     return Caller(
-        name=source.file.stem,
+        name=name or source.file.stem,
         source=source,
         issuer=value["issuer"],
         subject=value["subject"],

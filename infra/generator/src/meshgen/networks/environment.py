@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from meshlab.env_file import read_env_file
-
+from meshgen.contract_file import contract_values
 from meshgen.ingress.model import GATEWAY
 from meshgen.namespaces import namespace_owners, service_namespaces, team_descriptions
 from meshgen.networks.checks import environment_problems
@@ -103,7 +102,7 @@ def read_environments(root: Path) -> list[Environment]:
     if strange := strange_files(mesh / "environments", "an environment"):
         raise DescriptionError(strange)
     descriptions = read_descriptions(files, mesh / "schema/environment.json")
-    contract = read_env_file(root / "infra/contract.env")
+    contract = contract_values(root)
     host, servers = contract.get("GOOGLE_APIS_HOST", ""), read_key_servers(root, contract)
     owners, teams = namespace_owners(root), [team.namespace for team in read_teams(root)]
     problems = [problem for found in descriptions for problem in environment_problems(found, teams, owners)]

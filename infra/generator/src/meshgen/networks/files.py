@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.env_file import read_env_file
-
+from meshgen.contract_file import contract_values
 from meshgen.egress.gateway import read_gateway
 from meshgen.generated import GeneratedFile, objects_file
 from meshgen.networks.bindings import administrator_bindings, team_bindings
@@ -44,7 +43,7 @@ def generate_networks(root: Path) -> list[GeneratedFile]:
     if not environments:
         return []
     teams = read_teams(root)
-    servers = read_key_servers(root, read_env_file(root / "infra/contract.env"))
+    servers = read_key_servers(root, contract_values(root))
     gateway = read_gateway(root / _SERVICE)
     files = []
     for environment in environments:

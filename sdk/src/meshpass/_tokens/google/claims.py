@@ -33,7 +33,7 @@ def read_token(encoded: str, audience: str, source: str) -> Token:
         )
     shown: dict[str, object] = {
         name: claims[name]
-        for name in ("iss", "aud", "email", "kid")
+        for name in ("iss", "sub", "aud", "email", "kid")
         if isinstance(claims.get(name), str) and len(claims[name]) <= _SHOWN_CHARS
     }
     shown |= {"aud": audience, "exp": int(expires_at)}
