@@ -1,0 +1,1 @@
+"""Roll-back: the traffic of a function to an earlier revision."""

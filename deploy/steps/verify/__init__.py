@@ -1,0 +1,1 @@
+"""Verification of a deployment: what runs in the cloud beside what the contract says."""
