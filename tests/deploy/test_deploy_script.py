@@ -225,7 +225,7 @@ def test_a_dry_run_says_what_would_stop_the_real_one(script: Script, tmp_path: P
 def test_the_placeholder_project_is_never_deployed_to(script: Script, gcloud: Gcloud, package: Path) -> None:
     done = script("deploy", f"--source={package}")
     assert done.returncode == 1
-    assert "placeholder project 'example-project' in GOOGLE_CLOUD_PROJECT" in done.stderr
+    assert "placeholder project 'example-project' in " in done.stderr
     assert not [call for call in gcloud.calls() if call[0] == "functions"]
 
 
@@ -348,7 +348,7 @@ def test_dead_letters_that_would_come_back_as_events_are_refused(
     contract.set(DEAD_LETTER_TOPIC="projects/acme-mesh/topics/user-events")
     done = script("deploy", *arguments(contract, package))
     assert done.returncode != 0
-    assert "must be three topics" in done.stderr
+    assert "would come back" in done.stderr
     assert gcloud.calls() == []
 
 
