@@ -256,7 +256,7 @@ def _mounts(values: Values) -> Found:
 
 def _functions_apart(values: Values) -> Found:
     one, other = "FUNCTION_NAME", "LOOKUP_FUNCTION_NAME"
-    if values[one] == values[other]:
+    if values[one] and values[one] == values[other]:
         yield (
             (other, one),
             "is FUNCTION_NAME too, so each would be deployed over the other. Write another name.",
@@ -266,6 +266,24 @@ def _functions_apart(values: Values) -> Found:
             ("LOOKUP_SUBJECT", "FUNCTION_SUBJECT"),
             "is FUNCTION_SUBJECT too, and each account has an id of its own. Write the id of LOOKUP_SERVICE_ACCOUNT.",
         )
+
+
+_ACCOUNTS = {
+    "FUNCTION_SERVICE_ACCOUNT": "writes rows",
+    "LOOKUP_SERVICE_ACCOUNT": "reaches neither the table nor a topic",
+    "TRIGGER_SERVICE_ACCOUNT": "may only call the function",
+    "BUILD_SERVICE_ACCOUNT": "writes the image that the others run",
+}
+
+
+def _accounts_apart(values: Values) -> Found:
+    for one, other in itertools.combinations(_ACCOUNTS, 2):
+        if values[one] and values[one] == values[other]:
+            yield (
+                (other, one),
+                f"is {one} too: one {_ACCOUNTS[one]}, the other {_ACCOUNTS[other]}, and each would have the rights of "
+                "both. Write another account.",
+            )
 
 
 def _topics(values: Values) -> Found:
@@ -351,6 +369,7 @@ RULES: tuple[Callable[[Values], Found], ...] = (
     _shared_vpc,
     _mounts,
     _functions_apart,
+    _accounts_apart,
     _topics,
     _sizes,
     _processor,
