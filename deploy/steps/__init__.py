@@ -7,6 +7,7 @@ Standard library only, Python 3.11 or newer: the scripts run before anything is 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +34,16 @@ def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
         main: takes the arguments after the script's name.
 
     Returns:
-        The exit code: 0, or 1 after a refusal.
+        The exit code: 0, 1 after a refusal, or 128 and the number of the signal that ended the script.
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - the system's python3, not the project's, may run this
         sys.stderr.write(f"{name}: needs Python 3.11 or newer, this is {sys.version.split()[0]}\n")
         return 1
     from meshcontract import ContractError
 
+    # What Ctrl-C does: the script says how far it came, and ends the command that is under way.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         main(sys.argv[1:])
     except (RefusalError, ContractError) as refusal:
@@ -49,7 +53,17 @@ def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
         # The reader of the output has ended, such as `head`. Python would report it once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        sys.stderr.write(f"{name}: {error.filename or 'a file'}: {error.strerror or error}\n")
+        return 1
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write(f"{name}: stopped by a signal\n")
+        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     return 0
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def relative(path: Path) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import CONTRACT, RefusalError
+from ..arguments import existing_file
 from ..cloud import actions, readers
 from ..cloud.answers import Outcome, Question
 from ..function import ENRICH, ENTRY_POINTS, LOOKUP
@@ -249,6 +250,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="list, and show the commands; delete nothing")
     parser.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     return parser

@@ -43,7 +43,16 @@ RANGE = (
 )
 WIDE_RANGE = (
     ["10.0.0.0/9", "10.128.0.0/20", "10.1.1.0/28"],
-    ["10.0.0.0/8", "0.0.0.0/0", "35.0.0.0/20", "x", "10.0.0.1/20", "10.8.0.00/24", "100.64.0.0/9", "255.0.0.0/24"],
+    [
+        "10.0.0.0/8",
+        "0.0.0.0/0",
+        "35.0.0.0/20",
+        "x",
+        "10.0.0.1/20",
+        "10.8.0.00/24",
+        "100.64.0.0/9",
+        "255.0.0.0/24",
+    ],
 )
 ACCOUNT = (
     ["meshpass@acme-mesh.iam.gserviceaccount.com"],
@@ -63,7 +72,17 @@ CLAIM = (
         "https://auth.acme.example/tenant/",
         "svc@acme.example",
     ],
-    ["*", "user*", "https://*", "http://acme.example", "https://acme.example/*", "a b", "/x", "'a'", "https://a.b:65536"],
+    [
+        "*",
+        "user*",
+        "https://*",
+        "http://acme.example",
+        "https://acme.example/*",
+        "a b",
+        "/x",
+        "'a'",
+        "https://a.b:65536",
+    ],
 )
 HOST = (
     ["user-profile.internal", "a.b.c.example", "xn--bcher-kva.example", "1.a"],
@@ -189,7 +208,10 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         ["*", "read:*", "read:a,read:b", "read a", " "],
     ),
     "JWT_FURTHER_SCOPES": (["read:orders", "read:a,write:a"], ["read:a,", "read:a,*", "a,,b", "a b"]),
-    "FUNCTION_SUBJECT": (["1", "100000000000000000001"], ["1" * 22, "a1", "*", "svc@acme.example", "0", "007"]),
+    "FUNCTION_SUBJECT": (
+        ["1", "100000000000000000001"],
+        ["1" * 22, "a1", "*", "svc@acme.example", "0", "007"],
+    ),
     "LOOKUP_SUBJECT": (["1"], ["x"]),
     "SIGNING_KEY_SECRET_ID": SECRET,
     "SIGNING_KEY_FILE": MOUNT,

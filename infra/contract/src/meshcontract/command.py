@@ -136,7 +136,10 @@ def _outputs(source: Path, written: Mapping[str, str]) -> dict[str, str]:
     # keys are what Terraform was given: an output of such a name does not change them.
     returned = {
         name.lower(): name
-        for name in (*(key for key in KEYS if KEYS[key].returned), *(key for key in written if key not in KEYS))
+        for name in (
+            *(key for key in KEYS if KEYS[key].returned),
+            *(key for key in written if key not in KEYS),
+        )
     }
     for output, described in found.items():
         key, value = returned.get(output, ""), described["value"]
