@@ -13,7 +13,6 @@ import re
 import sys
 import tomllib
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import ROOT, RefusalError, bundle, relative, uv
@@ -21,6 +20,7 @@ from .arguments import file_to_write, folder_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _FUNCTION = "meshpass-function"
 

@@ -11,7 +11,6 @@ import datetime as dt
 import shlex
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import CONTRACT, RefusalError

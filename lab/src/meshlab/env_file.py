@@ -20,7 +20,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     Where `NAME.schema.json` lies beside `NAME.env`, the values are checked against it.
 
     Raises:
-        LabError: It cannot be read, a line is not KEY=VALUE, a key occurs twice, or the schema beside it refuses a value.
+        LabError: It cannot be read, a line is not KEY=VALUE, a key occurs twice, or the schema beside it refuses
+            a value.
     """
     values = {}
     # Only a line feed ends a line, as for a shell and kustomize; `splitlines` knows ten other line ends.

@@ -170,10 +170,14 @@ MEMBERS = (
     [
         "serviceAccount:orders@acme-mesh.iam.gserviceaccount.com",
         "serviceAccount:acme-mesh.svc.id.goog[orders/api]",
-        "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/acme-mesh.svc.id.goog/subject"
-        "/ns/orders/sa/api",
-        "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/acme-mesh.svc.id.goog"
-        "/namespace/orders",
+        (
+            "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/acme-mesh.svc.id.goog/subject"
+            "/ns/orders/sa/api"
+        ),
+        (
+            "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/acme-mesh.svc.id.goog"
+            "/namespace/orders"
+        ),
         "group:billing@acme.example,user:ann@acme.example",
         "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
         "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/attribute.team/x",
