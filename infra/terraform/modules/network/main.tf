@@ -239,7 +239,8 @@ resource "google_dns_managed_zone" "outbound" {
 
       content {
         ipv4_address = target_name_servers.value
-        # Why: through the network, even to a public address. Otherwise the query would leave past the firewall.
+        # Why: through the network, also where a resolver's private address is none of RFC 1918. Otherwise Cloud DNS would
+        # ask over the internet, past the firewall.
         forwarding_path = "private"
       }
     }
