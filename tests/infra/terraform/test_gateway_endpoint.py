@@ -59,6 +59,13 @@ def test_a_certificate_serves_tls_and_nothing_else(plan: Plan) -> None:
     assert values["key_usage"][0]["extended_key_usage"] == [{"server_auth": True}]
 
 
+def test_the_clusters_subnet_is_given_on_once_the_address_is_reserved(plan: Plan) -> None:
+    outputs = (ROOT / "infra/terraform/modules/gateway-endpoint/outputs.tf").read_text()
+    (block,) = re.findall(r'^output "node_subnet" {\n(.*?)^}', outputs, re.MULTILINE | re.DOTALL)
+    assert "depends_on = [google_compute_address.this]" in block
+    assert plan.outputs["node_subnet"] == "nodes"
+
+
 def test_no_private_key_is_made_by_terraform(plan: Plan) -> None:
     assert pool(plan)["allowed_issuance_modes"] == [
         {"allow_csr_based_issuance": True, "allow_config_based_issuance": False}
@@ -80,6 +87,8 @@ def test_the_secret_holds_the_authoritys_certificate(plan: Plan) -> None:
         ({"hosts": ["metadata.google.internal"]}, "hosts must not be google.internal"),
         ({"hosts": ["c.internal"]}, "hosts must not be google.internal"),
         ({"hosts": ["internal"]}, "hosts must be DNS names of two labels"),
+        ({"hosts": [f"{'a' * 60}.internal"]}, "hosts must have at most 63 characters"),
+        ({"hosts": ["a-b.internal", "a.b.internal"]}, "hosts must have at most 63 characters"),
         ({"hosts": ["*.internal"]}, "hosts must be DNS names of two labels"),
         ({"hosts": ["user-profile.example.com"]}, "certificate_domains must hold"),
         ({"address": "gateway"}, "address must be an IPv4 address"),
