@@ -14,6 +14,9 @@ resource "google_container_cluster" "this" {
   initial_node_count       = 1
   node_locations           = length(var.zones) == 0 ? null : var.zones
 
+  # Why: the bill and an inventory tell this cluster from others.
+  resource_labels = { app = "meshpass" }
+
   networking_mode = "VPC_NATIVE"
   network         = var.network
   subnetwork      = var.node_subnet
@@ -26,6 +29,9 @@ resource "google_container_cluster" "this" {
 
   # Why: Dataplane V2 enforces NetworkPolicies. Without it a policy is a file that nothing reads.
   datapath_provider = "ADVANCED_DATAPATH"
+
+  # Why: what one pod sends to another on the same node is in the flow logs as well.
+  enable_intranode_visibility = true
 
   # Why: with subsetting the internal load balancer has the nodes with gateway pods as its backends, in a cluster of any size.
   enable_l4_ilb_subsetting = true
