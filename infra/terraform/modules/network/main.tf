@@ -35,6 +35,7 @@ locals {
     { for one in var.direct_egress[*] : "direct_egress" => one.range },
     { for one in var.connector[*] : "connector" => one.range },
     { for one in var.proxy_range[*] : "proxy_range" => one },
+    var.further_ranges,
   )
 
   names = keys(local.ranges)

@@ -127,6 +127,13 @@ variable "proxy_range" {
   }
 }
 
+variable "further_ranges" {
+  description = "Ranges of subnets in this network that others make, by any name. They are compared with the ranges here."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
 variable "gateway_address" {
   description = "Address of the mesh's internal gateway, inside `node_range`."
   type        = string
