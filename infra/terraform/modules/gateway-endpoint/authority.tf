@@ -3,6 +3,9 @@
 
 locals {
   hosts = sort(var.hosts)
+
+  # With == and || alone: Google's page has examples of both, and none of CEL's `in`.
+  is_a_host = join(" || ", [for host in local.hosts : "san.value == ${jsonencode(host)}"])
 }
 
 resource "google_privateca_ca_pool" "this" {
@@ -41,7 +44,7 @@ resource "google_privateca_ca_pool" "this" {
       # Why: these names and no others, whatever the request asks for.
       cel_expression {
         title      = "hosts behind the gateway"
-        expression = "subject_alt_names.size() > 0 && subject_alt_names.all(san, san.type == DNS && san.value in ${jsonencode(local.hosts)})"
+        expression = "subject_alt_names.size() > 0 && subject_alt_names.all(san, san.type == DNS && (${local.is_a_host}))"
       }
     }
 
