@@ -11,7 +11,8 @@ from enrichment.commands import sql
 
 from tests.infra.terraform.roots import CONTRACT, EVERYTHING, PROJECT, ROOT, google
 
-TABLE = json.loads((ROOT / "function/enrichment/table.json").read_text())
+COLUMNS = json.loads((ROOT / "function/enrichment/table.json").read_text())
+LAYOUT = json.loads((ROOT / "function/enrichment/table_layout.json").read_text())
 REGIONAL_SECRET = f"projects/{PROJECT}/locations/europe-west1/secrets/k/versions/1"
 ALERTS = sorted((ROOT / "deploy/alerts").glob("*.json"))
 
@@ -25,10 +26,10 @@ def one(kind: str, name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
 
 def test_the_table_is_that_of_table_json() -> None:
     table = one("google_bigquery_table", "this")
-    assert json.loads(table["schema"]) == TABLE["schema"]["fields"]
-    assert table["time_partitioning"] == [TABLE["timePartitioning"]]
-    assert table["clustering"] == TABLE["clustering"]["fields"]
-    assert table["description"] == TABLE["description"]
+    assert json.loads(table["schema"]) == COLUMNS
+    assert table["time_partitioning"] == [LAYOUT["timePartitioning"]]
+    assert table["clustering"] == LAYOUT["clustering"]["fields"]
+    assert table["description"] == LAYOUT["description"]
     assert f"{table['project']}.{table['dataset_id']}.{table['table_id']}" == CONTRACT["BIGQUERY_TABLE"]
 
 

@@ -225,7 +225,7 @@ variable "bigquery_location" {
 }
 
 variable "table_file" {
-  description = "File with the table's schema, partitioning and clustering. Empty: function/enrichment/table.json of this repository."
+  description = "File with the table's columns; beside NAME.json lies NAME_layout.json with partition and clustering. Empty: function/enrichment/table.json of this repository."
   type        = string
   default     = ""
 }
