@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants lint format manifests bench clean
+.PHONY: help setup demo test mutants lint format manifests checkov bench clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: $(READY) ## rewrite the code as ruff wants it
 manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh, and the tables of infra/terraform
 	@$(BIN)/meshgen
 	@$(BIN)/python -m meshgen.terraform
+
+checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the project at the first run
+	@$(BIN)/python -m tests.infra.terraform.checkov_scan
 
 bench: $(READY) ## the project against its peers, side by side in one run
 	@$(BIN)/python -m bench

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ROOT, RefusalError, package_check, relative
+from . import ROOT, RefusalError, package_check, relative, uv
 from .arguments import folder_to_make
 from .runtime import PLATFORM, PYTHON
 
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
 _OWN = {"meshpass": ROOT / "sdk", "meshcontract": ROOT / "infra" / "contract"}
 
 _DATA_SUFFIXES = {".py", ".json", ".sql", ".toml", ".avsc"}
-
-# The earliest time that a zip file can hold: a wheel's bytes must not depend on when it was built.
-_SOURCE_DATE_EPOCH = "315532800"
 
 _GCLOUDIGNORE = """\
 # Without this file gcloud would write its own into the package.
@@ -121,7 +116,7 @@ def without_a_wheel(folder: Path) -> list[str]:
     Asks the package index, as the builder will.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        done = _run_uv(
+        done = uv.attempt(
             "pip", "install", "--quiet", "--dry-run", f"--target={scratch}", f"--python-version={PYTHON}",
             f"--python-platform={PLATFORM}", "--only-binary=:all:", "--require-hashes",
             "--requirements=requirements.txt", cwd=folder,
@@ -144,6 +139,7 @@ def _inputs_text() -> str:
         ROOT / "uv.lock",
         ROOT / "deploy" / "build-constraints.txt",
         Path(__file__),
+        Path(uv.__file__),
     ]
     return "".join(f"{_sha256(path)}  {path.relative_to(ROOT).as_posix()}\n" for path in sorted(paths))
 
@@ -170,7 +166,7 @@ def _sources_under(folder: Path) -> Iterable[Path]:
 
 
 def _requirements(wheels: Iterable[Path]) -> str:
-    exported = _uv(
+    exported = uv.run(
         "export", "--frozen", "--package=meshpass-function", "--no-dev", "--no-emit-workspace", "--no-header",
         "--format=requirements.txt", *_extras(ROOT / "function"),
     )  # fmt: skip
@@ -248,37 +244,13 @@ def _extras(function: Path) -> list[str]:
 def _build_wheel(package: str, into: Path) -> Path:
     constraints = ROOT / "deploy" / "build-constraints.txt"
     with tempfile.TemporaryDirectory() as scratch:
-        _uv(
+        uv.run(
             "build", "--wheel", f"--package={package}", f"--out-dir={scratch}",
             f"--build-constraints={constraints}", "--require-hashes",
         )  # fmt: skip
         (built,) = Path(scratch).glob("*.whl")
         _write(into / built.name, built.read_bytes())
     return into / built.name
-
-
-def _uv(*arguments: str) -> str:
-    done = _run_uv(*arguments)
-    if done.returncode != 0:
-        raise RefusalError(
-            f"`uv {arguments[0]}` failed with exit code {done.returncode}:\n{done.stderr.strip()}"
-        )
-    return done.stdout
-
-
-def _run_uv(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    beside = ROOT / ".venv" / "bin" / "uv"
-    uv = str(beside) if beside.exists() else shutil.which("uv")
-    if uv is None:
-        raise RefusalError("uv is neither in .venv nor on PATH; run `make setup`")
-    return subprocess.run(  # noqa: S603
-        [uv, *arguments],
-        cwd=cwd,
-        env={**os.environ, "SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -65,7 +65,7 @@ class Matches:
 
     def shell(self) -> str:
         """Return a shell command that succeeds if it is so."""
-        pattern = "*".join(shlex.quote(part) if part else "" for part in self.pattern.split("*"))
+        pattern = "*".join(shlex.quote(part) if part else "" for part in self.pattern.split("*")) or "''"
         yes, no = ("false", "true") if self.negated else ("true", "false")
         return f'case "${self.name}" in {pattern}) {yes} ;; *) {no} ;; esac'
 

@@ -13,17 +13,6 @@ variable "mesh_auth" {
   }
 }
 
-variable "jwt_audience" {
-  type        = string
-  description = "aud of the function's tokens."
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^(?:https://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?[.])*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[1-9][0-9]{0,4})?(?:/[A-Za-z0-9_@%+=:.-]+)*/?|[A-Za-z0-9][A-Za-z0-9_@%+=:.-]*)$", var.jwt_audience))
-    error_message = "JWT_AUDIENCE must be an audience. Write the aud of the tokens, exactly: a name or https://HOST."
-  }
-}
-
 variable "signing_key_secret_id" {
   type        = string
   description = "The secret with the signing key; needed with signed-jwt."
@@ -504,17 +493,5 @@ variable "lookup_invokers" {
   validation {
     condition     = length(var.lookup_invokers) == 0 || can(regex("^(?:(?:(?:(?:serviceAccount|group|user):[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+)|(?:serviceAccount:[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog\\[[a-z0-9-]+/[a-z0-9.-]+\\])|(?:principal://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/subject/[A-Za-z0-9_.:@%+=/-]+)|(?:principalSet://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/(?:group|attribute[.][a-z0-9_]+)/[A-Za-z0-9_.:@%+=/-]+))(?:,(?:(?:(?:serviceAccount|group|user):[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+)|(?:serviceAccount:[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog\\[[a-z0-9-]+/[a-z0-9.-]+\\])|(?:principal://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/subject/[A-Za-z0-9_.:@%+=/-]+)|(?:principalSet://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/(?:group|attribute[.][a-z0-9_]+)/[A-Za-z0-9_.:@%+=/-]+)))*)$", join(",", var.lookup_invokers)))
     error_message = "LOOKUP_INVOKERS must be members of IAM. Write members separated by commas, each serviceAccount:EMAIL, group:EMAIL, user:EMAIL, principal://... or principalSet://... (never allUsers, allAuthenticatedUsers or a whole pool)."
-  }
-}
-
-variable "lookup_ingress" {
-  type        = string
-  description = "internal-and-gclb to put an external load balancer in front of it."
-  default     = "internal-only"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^(?:internal-only|internal-and-gclb)$", var.lookup_ingress))
-    error_message = "LOOKUP_INGRESS must be one of internal-only, internal-and-gclb. Write internal-only or internal-and-gclb."
   }
 }

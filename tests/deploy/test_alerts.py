@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FILES = sorted(POLICIES.glob("*.json"))
 VALUES = {
     "FUNCTION_NAME": "f",
+    "SUBSCRIPTION_NAME": "s",
     "TRIGGER_TOPIC": "projects/p/topics/events",
     "DEAD_LETTER_TOPIC": "projects/p/topics/dead",
     "UNDELIVERED_TOPIC": "projects/p/topics/given-up",
@@ -117,6 +118,12 @@ def test_every_placeholder_is_a_key_of_the_contract_and_topics_are_named_as_moni
     text = rendered(file.read_text(), VALUES)
     assert "${" not in text
     assert "projects/" not in text
+
+
+def test_the_age_of_the_oldest_event_is_that_of_the_own_subscription_or_of_eventarcs() -> None:
+    (condition,) = policy(POLICIES / "oldest-event.json")["conditions"]
+    wanted = '(resource.labels.subscription_id = "s" OR resource.labels.subscription_id = starts_with("eventarc-"))'
+    assert wanted in condition["conditionThreshold"]["filter"]
 
 
 def test_the_policies_are_written_with_the_contracts_names_and_nothing_is_run(

@@ -27,9 +27,7 @@ def test_every_size_is_listed_with_its_default() -> None:
 
 
 def test_every_key_that_a_command_uses_is_in_the_contract() -> None:
-    # These may be left out; the commands say what they then are.
-    left_out = {"LOOKUP_FUNCTION_NAME", "SUBSCRIPTION_NAME"}
-    in_contract = left_out | set(meshcontract.parse(CONTRACT)[0])
+    in_contract = set(meshcontract.load(CONTRACT))
     used = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", SNIPPETS))
     assert used
     assert used <= in_contract
@@ -37,7 +35,14 @@ def test_every_key_that_a_command_uses_is_in_the_contract() -> None:
 
 def test_every_script_that_the_page_names_can_be_run() -> None:
     named = set(re.findall(r"`?(deploy/[a-z-]+)\b", PAGE)) - {"deploy/steps", "deploy/alerts"}
-    assert {"deploy/package", "deploy/deploy", "deploy/subscription", "deploy/write-alerts"} == named
+    assert {
+        "deploy/contract",
+        "deploy/package",
+        "deploy/deploy",
+        "deploy/subscription",
+        "deploy/write-alerts",
+        "deploy/smoke",
+    } <= named
     for script in named:
         assert os.access(ROOT / script, os.X_OK)
 
@@ -52,9 +57,31 @@ def test_the_version_that_direct_egress_needs_is_the_one_that_is_checked() -> No
     assert f"gcloud {DIRECT_EGRESS_SINCE[0]} or newer" in PAGE
 
 
-def test_every_step_of_cloud_build_is_named_in_order() -> None:
-    steps = "`make setup`, `make lint`, `make test`, `deploy/package` and `deploy/deploy`"
-    assert steps in " ".join(PAGE.split())
+def test_the_way_to_the_first_row_names_every_step_in_order() -> None:
+    way = PAGE.partition("## From an empty project to the first row")[2].partition("## Reference")[0]
+    steps = re.findall(r"^\*\*(\d)\. ", way, re.MULTILINE)
+    assert steps == [str(number) for number in range(1, 10)]
+    commands = [
+        "deploy/contract --tfvars", "terraform -chdir=infra/terraform apply\n", "deploy/contract --update-from",
+        "meshpass keys create", "kubectl apply -k", "\ndeploy/package\n", "deploy/deploy --dry-run",
+        "\ndeploy/deploy\n", "-var=function_deployed=true", "\ndeploy/verify\n", "\ndeploy/smoke\n",
+        "gcloud pubsub topics publish", "SELECT *",
+    ]  # fmt: skip
+    found = [way.find(command) for command in commands]
+    assert -1 not in found
+    assert found == sorted(found)
+    # The overlay that is tested is the one that is applied.
+    assert len(set(re.findall(r"infra/mesh/overlays/[a-z-]+", way))) == 1
+
+
+def test_every_step_of_cloud_build_stands_on_its_page_in_order() -> None:
+    import yaml
+
+    steps = [step["id"] for step in yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["steps"]]
+    page = (ROOT / "docs" / "pipeline.md").read_text()
+    table = page.partition("| Step | Runs | After |")[2].partition("\n\n")[0]
+    rows = [line.split(" | ")[0] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(name for row in rows for name in re.findall(r"`([^`]+)`", row)) == sorted(steps)
 
 
 def test_a_slow_first_connection_is_a_retry_as_the_page_says() -> None:

@@ -93,6 +93,21 @@ def test_the_real_run_and_the_printed_script_take_the_same_steps_in_the_same_ord
     assert (gcloud.folder / "env.yaml").read_text() == written
 
 
+def test_the_lookup_too_is_deployed_by_its_printed_script_and_granted_what_is_missing(
+    script: Script, gcloud: Gcloud, contract: Contract, package: Path
+) -> None:
+    contract.set(LOOKUP_INVOKERS="user:a@acme.example,user:b@acme.example")
+    gcloud.allows("user:a@acme.example")
+    arguments = ("--entry-point=lookup", f"--contract={contract.path}", f"--source={package}")
+    assert script("deploy", *arguments).returncode == 0
+    grant = "functions add-invoker-policy-binding meshpass-enrichment-lookup"
+    assert gcloud.writes() == ["functions deploy meshpass-enrichment-lookup", grant]
+    asked = gcloud.calls()
+    assert "--member=user:b@acme.example" in asked[-1]
+    assert piped(gcloud, script("deploy", "--dry-run", *arguments).stdout).returncode == 0
+    assert gcloud.calls() == asked * 2
+
+
 def piped(gcloud: Gcloud, text: str) -> subprocess.CompletedProcess[str]:
     """Run a printed script with the recording gcloud."""
     path = f"{gcloud.folder}{os.pathsep}/usr/bin{os.pathsep}/bin"

@@ -205,7 +205,6 @@ def test_a_package_that_was_changed_after_it_was_made_is_refused(
 def test_a_dry_run_runs_nothing_and_writes_nothing(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
-    contract.set(JWT_SCOPE="read:a", JWT_FURTHER_SCOPES="read:b", FUNCTION_MEMORY="1Gi")
     env_file = package.with_name("function.enrich.env.yaml")
     env_file.unlink(missing_ok=True)
     dry = script("deploy", "--dry-run", *arguments(contract, package))
@@ -225,7 +224,8 @@ def test_a_dry_run_says_what_would_stop_the_real_one(script: Script, tmp_path: P
 def test_the_placeholder_project_is_never_deployed_to(script: Script, gcloud: Gcloud, package: Path) -> None:
     done = script("deploy", f"--source={package}")
     assert done.returncode == 1
-    assert "placeholder project 'example-project' in GOOGLE_CLOUD_PROJECT" in done.stderr
+    assert "placeholder project 'example-project' in " in done.stderr
+    assert "GOOGLE_CLOUD_PROJECT" in done.stderr
     assert not [call for call in gcloud.calls() if call[0] == "functions"]
 
 
@@ -348,7 +348,7 @@ def test_dead_letters_that_would_come_back_as_events_are_refused(
     contract.set(DEAD_LETTER_TOPIC="projects/acme-mesh/topics/user-events")
     done = script("deploy", *arguments(contract, package))
     assert done.returncode != 0
-    assert "must be three topics" in done.stderr
+    assert "DEAD_LETTER_TOPIC is TRIGGER_TOPIC too" in done.stderr
     assert gcloud.calls() == []
 
 

@@ -145,7 +145,10 @@ def cloud(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud
             PROJECT, credentials, client_options={"api_endpoint": f"http://{tables_host}"}
         )
         tables.create_dataset(settings["BIGQUERY_TABLE"].rpartition(".")[0])
-        definition = json.loads((ROOT / "function/enrichment/table.json").read_text())
+        enrichment = ROOT / "function/enrichment"
+        columns = json.loads((enrichment / "table.json").read_text())
+        layout = json.loads((enrichment / "table_layout.json").read_text())
+        definition = {**layout, "schema": {"fields": columns}}
         project, dataset, table = settings["BIGQUERY_TABLE"].split(".")
         reference = {"projectId": project, "datasetId": dataset, "tableId": table}
         tables.create_table(bigquery.Table.from_api_repr({**definition, "tableReference": reference}))

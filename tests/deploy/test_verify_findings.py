@@ -172,3 +172,22 @@ def test_one_function_alone_can_be_verified() -> None:
     broken = verified.RECORDED / "states" / "public-access.json"
     assert verified.report(broken, "--entry-point=enrich")[0] == 0
     assert verified.report(broken, "--entry-point=lookup")[0] == 1
+
+
+def test_bq_gets_its_options_before_the_name_of_the_resource() -> None:
+    """bq stops reading options at the first word that is none."""
+    commands = [
+        shlex.split(command)
+        for state in verified.STATES
+        for found in verified.report(state)[1]["findings"]
+        for command in found["commands"]
+    ]
+    commands += [list(question.command) for question, _ in verified.base_questions().values()]
+    checked_commands = 0
+    for program, *words in commands:
+        if program == "bq":
+            first = next(i for i, word in enumerate(words) if not word.startswith("-"))
+            plain = [not word.startswith("-") for word in words[first + 1 :]]
+            assert plain == sorted(plain), words
+            checked_commands += 1
+    assert checked_commands > 10

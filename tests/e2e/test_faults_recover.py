@@ -88,7 +88,7 @@ def table_missing(lab: Lab, edited: Edited, project: Project) -> Iterator[None]:
     ) as client:
         client.delete_table(lab.resources.table)
         yield
-        definition = json.loads(project.table_file.read_text())
+        definition = lab.pipeline.targets[0].definition
         client.create_table(bigquery.Table.from_api_repr({**definition, "tableReference": reference}))
 
 

@@ -105,7 +105,9 @@ class Tables:
         """Creates the table from the function's own definition."""
         dataset, table = TABLE.split(".")[1:]
         self.client.create_dataset(dataset, exists_ok=True)
-        definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+        columns = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+        layout = json.loads((FUNCTION / "enrichment" / "table_layout.json").read_text())
+        definition = {**layout, "schema": {"fields": columns}}
         reference = {"projectId": PROJECT, "datasetId": dataset, "tableId": table}
         self.client.create_table(bigquery.Table.from_api_repr({**definition, "tableReference": reference}))
 

@@ -31,7 +31,7 @@ def written(report: check.Report) -> dict[str, object]:
 def test_the_shipped_pipeline_is_right_and_shows_the_row_of_an_event_made_up() -> None:
     report = check.check(PIPELINE_FILE, TABLE_FILE)
     assert report.problems == ()
-    names = [field["name"] for field in json.loads(TABLE_FILE.read_text())["schema"]["fields"]]
+    names = [field["name"] for field in json.loads(TABLE_FILE.read_text())]
     assert [line.column for line in report.lines] == names
     assert all(value for value in written(report).values())
 
@@ -50,7 +50,7 @@ def test_a_sample_event_makes_the_row_that_the_function_would_write() -> None:
 
 def test_a_column_that_is_not_written_is_listed_all_the_same(tmp_path: Path) -> None:
     table = json.loads(TABLE_FILE.read_text())
-    table["schema"]["fields"].append({"name": "plan", "type": "STRING"})
+    table.append({"name": "plan", "type": "STRING"})
     (tmp_path / "table.json").write_text(json.dumps(table))
     last = check.check(PIPELINE_FILE, tmp_path / "table.json").lines[-1]
     assert last == check.Line("plan", "STRING", "", None)
@@ -67,8 +67,8 @@ def test_attributes_and_every_type_of_field_are_tried(tmp_path: Path) -> None:
         "j.x": "json",
     }
     table = json.loads(TABLE_FILE.read_text())
-    table["schema"]["fields"] += [{"name": name[-1], "type": "JSON"} for name in fields]
-    table["schema"]["fields"].append({"name": "source", "type": "STRING"})
+    table += [{"name": name[-1], "type": "JSON"} for name in fields]
+    table.append({"name": "source", "type": "STRING"})
     declared = "\n".join(f'"{name}" = "{kind}"' for name, kind in fields.items())
     columns = "\n".join(f'{name[-1]} = "event.{name}"' for name in fields)
     text = PIPELINE_FILE.read_text()

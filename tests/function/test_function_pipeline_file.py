@@ -106,7 +106,7 @@ def test_the_examples_in_the_shipped_files_comments_are_right(tmp_path: Path) ->
     ]
     assert [*tomllib.loads("\n".join(examples))] == ["plan", "total", "source", "labels", "created", "mail"]
     table = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
-    table["schema"]["fields"] += [
+    table += [
         field("plan"),
         field("total", "NUMERIC"),
         field("source"),
@@ -524,9 +524,13 @@ def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
         ("pipeline.toml", None, "pipeline.toml: cannot be read"),
         ("pipeline.toml", b"x = " + b"[" * 5_000, "pipeline.toml: is nested too deeply"),
         ("table.json", b'{"schema": {"a": ' + b"[" * 100_000, "table.json: is nested too deeply"),
-        ("table.json", b"{", "table.json: is no table resource"),
-        ("table.json", b"[]", "table.json: is no table resource"),
-        ("table.json", b'{"schema": {"fields": [{"name": "id"}]}}', "table.json: is no table resource"),
+        ("table.json", b"{", "table.json: is neither a list of BigQuery's columns"),
+        ("table.json", b"[]", "table.json: is neither a list of BigQuery's columns"),
+        (
+            "table.json",
+            b'{"schema": {"fields": [{"name": "id"}]}}',
+            "table.json: is neither a list of BigQuery's columns",
+        ),
         (
             "table.json",
             b'{"schema": {"fields": [{"name": "id", "type": "STRING", "mode": "OFTEN"}]}}',
@@ -537,7 +541,7 @@ def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
             b'{"schema": {"fields": [{"name": "id", "type": "STRING"}, {"name": "ID", "type": "JSON"}]}}',
             "id is there twice",
         ),
-        ("table.json", b"\xff", "table.json: is no"),
+        ("table.json", b"\xff", "table.json: is neither"),
         ("table.json", None, "table.json: cannot be read"),
     ],
     ids=str,

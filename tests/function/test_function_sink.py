@@ -160,8 +160,8 @@ def own_table(
     partitioned_by: str = "",
 ) -> Iterator[str]:
     """A table of this test's own, like the function's but for a column."""
-    definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
-    fields = [column for column in definition["schema"]["fields"] if column["name"] != without]
+    columns = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+    fields = [column for column in columns if column["name"] != without]
     fields += [beside] if beside else []
     full_name = f"{PROJECT}.events.{name}"
     project, dataset, table = full_name.split(".")

@@ -113,8 +113,12 @@ def test_further_tables_have_definitions_beside_the_pipeline(tmp_path: Path) -> 
         ("pipeline.toml", None, "the pipeline cannot be read"),
         ("pipeline.toml", b"[", "the pipeline is not TOML"),
         ("table.json", None, "definition cannot be read"),
-        ("table.json", b"[]", "no table resource of BigQuery's API"),
-        ("table.json", b'{"schema": {"fields": [{"name": "a"}]}}', "no table resource of BigQuery's API"),
+        ("table.json", b"[]", "neither a list of BigQuery's columns nor a table resource"),
+        (
+            "table.json",
+            b'{"schema": {"fields": [{"name": "a"}]}}',
+            "neither a list of BigQuery's columns nor a table resource",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named(

@@ -380,5 +380,4 @@ def _table(columns: Sequence[ProposedColumn]) -> str:
         }
         for column in columns
     ]
-    resource = {"schema": {"fields": fields}, "timePartitioning": {"type": "DAY", "field": "publish_time"}}
-    return json.dumps(resource, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

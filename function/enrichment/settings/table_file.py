@@ -1,4 +1,4 @@
-"""The table's definition, `table.json`, as far as rows must fit it."""
+"""The table's columns, `table.json`, as far as rows must fit them."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 
 
 def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
-    """Read the columns out of a table resource of BigQuery's API.
+    """Read the columns out of a schema file, as `bq mk --schema` takes it, or of a table resource of BigQuery's API.
 
     A type that rows cannot be written for is no mistake until a column of it is asked for, so any is taken here.
     Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tables#TableFieldSchema
@@ -25,7 +25,7 @@ def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
         The columns by name, in their order; None where the file cannot be read.
     """
     try:
-        resource = msgspec.json.decode(path.read_bytes(), type=_Resource)
+        found = msgspec.json.decode(path.read_bytes(), type=_Resource | list[_Field])
     except OSError as error:
         problems.append(f"{path.name}: cannot be read from {path}: {error.strerror}.")
     except UnicodeDecodeError:
@@ -33,9 +33,17 @@ def read(path: Path, problems: list[str]) -> dict[str, TableField] | None:
     except RecursionError:
         problems.append(f"{path.name}: is nested too deeply to be read.")
     except msgspec.DecodeError as error:
-        problems.append(f"{path.name}: is no table resource of BigQuery's API: {error}.")
+        problems.append(
+            f"{path.name}: is neither a list of BigQuery's columns nor a table resource of its API: {error}."
+        )
     else:
-        fields = _fields(resource.schema.fields, "", path.name, problems)
+        if found == []:
+            problems.append(
+                f"{path.name}: is neither a list of BigQuery's columns nor a table resource of its API: it is empty."
+            )
+            return None
+        columns = found if isinstance(found, list) else found.schema.fields
+        fields = _fields(columns, "", path.name, problems)
         return {field.name: field for field in fields}
     return None
 

@@ -24,7 +24,7 @@ def schema_of(env_file: Path) -> Path | None:
     """Return the schema beside a KEY=VALUE file; None where there is none.
 
     Args:
-        env_file: The file, such as `contract.env`.
+        env_file: The file, such as `values.env`.
     """
     found = env_file.with_name(f"{env_file.stem}.schema.json")
     return found if found.is_file() else None

@@ -228,7 +228,7 @@ def test_a_rule_between_arguments_is_kept(name: str) -> None:
 @pytest.mark.parametrize(
     ("schema", "parts"),
     [
-        (block(a={"values": ["x"]}), [{"a": "x"}, {"a": None}, {"a": UNKNOWN}]),
+        (block(a={"values": ["x"]}), [{"a": "x"}, {"a": ""}, {"a": None}, {"a": UNKNOWN}]),
         (block(a={"range": [1, 3]}), [{"a": 1}, {"a": 3}, {"a": UNKNOWN}]),
         (block(a={"conflicts_with": ["part.0.b"]}), [{"a": ""}, {"b": ""}, {"a": "", "b": UNKNOWN}]),
         (block(a={"required_with": ["part.0.b"]}), [{"b": ""}, {"a": "", "b": ""}, {"a": "", "b": UNKNOWN}]),

@@ -53,53 +53,49 @@ def removal(deployment: Deployment, policy: str, grant: Grant) -> tuple[str, ...
         grant: The grant; with a condition, all grants of that role to that member are removed.
     """
     every = ("--all",) if grant.condition and not _without_conditions(policy) else ()
-    command = _policy_command(deployment, policy, "remove")
-    return (*command, f"--member={grant.member}", f"--role={grant.role}", *every)
+    return _policy_command(
+        deployment, policy, "remove", f"--member={grant.member}", f"--role={grant.role}", *every
+    )
 
 
 def addition(deployment: Deployment, policy: str, member: str, role: str) -> tuple[str, ...]:
     """Return the command that adds a grant without a condition."""
-    words = (f"--member={member}", f"--role={role}")
     # The commands for topics, subscriptions and tables know no conditions.
     plain = () if _without_conditions(policy) else ("--condition=None",)
-    return (*_policy_command(deployment, policy, "add"), *words, *plain)
+    return _policy_command(deployment, policy, "add", f"--member={member}", f"--role={role}", *plain)
 
 
 def _without_conditions(policy: str) -> bool:
     return policy.startswith(("topic-policy-", "subscription-policy", "table-policy"))
 
 
-def _policy_command(deployment: Deployment, policy: str, verb: str) -> tuple[str, ...]:
-    values, project = deployment.values, deployment.project_flag()
+def _policy_command(deployment: Deployment, policy: str, verb: str, *options: str) -> tuple[str, ...]:
     words = f"{verb}-iam-policy-binding"
+    if policy == "table-policy":
+        # bq stops reading options at the first word that is none.
+        return ("bq", words, "--table", *options, questions.table(deployment.values))
+    return ("gcloud", *_policy_resource(deployment, policy, words), *options)
+
+
+def _policy_resource(deployment: Deployment, policy: str, words: str) -> tuple[str, ...]:
+    values, project = deployment.values, deployment.project_flag()
     if policy == "project-policy":
-        return ("gcloud", "projects", words, values["GOOGLE_CLOUD_PROJECT"])
+        return ("projects", words, values["GOOGLE_CLOUD_PROJECT"])
     if policy.startswith("service-policy-"):
         entry = ENRICH if policy.endswith(ENRICH.name) else LOOKUP
-        return (
-            "gcloud",
-            "run",
-            "services",
-            words,
-            values[entry.deployed_as],
-            project,
-            deployment.region_flag(),
-        )
+        return ("run", "services", words, values[entry.deployed_as], project, deployment.region_flag())
     if policy.startswith("topic-policy-"):
         topic = questions.topic(values, questions.TOPICS[policy.removeprefix("topic-policy-")])
-        return ("gcloud", "pubsub", "topics", words, topic, project)
+        return ("pubsub", "topics", words, topic, project)
     if policy == "subscription-policy":
-        name = questions.subscription(values, deployment.answers)
-        return ("gcloud", "pubsub", "subscriptions", words, name, project)
-    if policy == "table-policy":
-        return ("bq", words, "-t", questions.table(values))
+        return ("pubsub", "subscriptions", words, questions.subscription(values, deployment.answers), project)
     if policy.startswith("secret-policy-"):
         name = policy.removeprefix("secret-policy-")
         secret_id = questions.secret(values, questions.SECRETS[name])[2]
-        return secrets.command(deployment, name, words, secret_id)
+        return secrets.command(deployment, name, words, secret_id)[1:]
     account = values[questions.ACCOUNTS[policy.removeprefix("account-policy-")]]
     owner = f"--project={account.partition('@')[2].partition('.')[0]}"
-    return ("gcloud", "iam", "service-accounts", words, account, owner)
+    return ("iam", "service-accounts", words, account, owner)
 
 
 def needed(

@@ -67,18 +67,22 @@ def addresses(deployment: Deployment) -> list[str]:
     Source: https://cloud.google.com/run/docs/triggering/https-request#urls
     """
     function, service = deployment.data("function-enrich"), deployment.data("service-enrich")
-    written = fields.text(service, "metadata", "annotations", "run.googleapis.com/urls")
-    try:
-        more = fields.strings(json.loads(written or "[]"))
-    except ValueError:
-        more = []
     found = (
         fields.text(function, "serviceConfig", "uri"),
         fields.text(service, "status", "url"),
         fields.text(function, "url"),
-        *more,
+        *_annotation(deployment, "urls"),
     )
     return list(dict.fromkeys(url.rstrip("/") for url in found if url))
+
+
+def _annotation(deployment: Deployment, name: str) -> list[str]:
+    """Return the list that an annotation of the Cloud Run service holds as JSON."""
+    annotations = fields.table(deployment.data("service-enrich"), "metadata", "annotations")
+    try:
+        return fields.strings(json.loads(annotations.get(f"run.googleapis.com/{name}", "[]")))
+    except ValueError:
+        return []
 
 
 def push_to(values: Mapping[str, str], subscription: str, url: str) -> tuple[str, ...]:
@@ -163,7 +167,9 @@ def _push(deployment: Deployment, subscription: Any, subject: str) -> Iterator[F
         yield finding("push-account", subject, account or "no token", expected, _MEND)
     audience = fields.text(subscription, "pushConfig", "oidcToken", "audience")
     # Without an audience Pub/Sub takes the endpoint, which the check above holds to the address.
-    if account and audience and known and not is_address(audience, known):
+    # A custom audience of the service is as good as an address.
+    accepted = [*known, *_annotation(deployment, "custom-audiences")]
+    if account and audience and known and not is_address(audience, accepted):
         yield finding("push-audience", subject, _bare(audience), url, _MEND)
 
 

@@ -79,7 +79,7 @@ KEYS: Mapping[str, Key] = {
         "`sub` of the function's tokens, which the policies name; needed with signed-jwt", DEPLOY, FUNCTION, MESH,
     ),
     "JWT_AUDIENCE": _key(
-        "token", mesh.AUDIENCE, None, "`aud` of the function's tokens", DEPLOY, FUNCTION, MESH, TERRAFORM
+        "token", mesh.AUDIENCE, None, "`aud` of the function's tokens", DEPLOY, FUNCTION, MESH
     ),
     "JWT_SCOPE": _key(
         "token", mesh.SCOPE, "",
@@ -279,7 +279,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "LOOKUP_INGRESS": _key(
         "lookup", choice("internal-only", "internal-and-gclb"), "internal-only",
-        "`internal-and-gclb` to put an external load balancer in front of it", DEPLOY, TERRAFORM,
+        "`internal-and-gclb` to put an external load balancer in front of it", DEPLOY,
     ),
 }  # fmt: skip
 

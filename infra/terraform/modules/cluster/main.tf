@@ -18,6 +18,9 @@ resource "google_container_cluster" "this" {
   initial_node_count       = 1
   node_locations           = length(var.zones) == 0 ? null : var.zones
 
+  # Why: the bill and an inventory tell this cluster from others.
+  resource_labels = { app = "meshpass" }
+
   networking_mode = "VPC_NATIVE"
   network         = var.network
   subnetwork      = var.node_subnet
@@ -30,6 +33,9 @@ resource "google_container_cluster" "this" {
 
   # Why: Dataplane V2 enforces NetworkPolicies and logs what they deny. Without it a policy is a file that nothing reads.
   datapath_provider = "ADVANCED_DATAPATH"
+
+  # Why: what one pod sends to another on the same node is in the flow logs as well.
+  enable_intranode_visibility = true
 
   # Why: the internal load balancer keeps the source address and picks the nodes with gateway pods only with subsetting.
   enable_l4_ilb_subsetting = true

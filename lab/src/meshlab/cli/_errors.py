@@ -19,16 +19,12 @@ from meshlab.errors import LabError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TRACEBACK", "explain", "lab_extra", "reported", "unexpected", "usage"]
+__all__ = ["TRACEBACK", "explain", "reported", "unexpected", "usage"]
 
 TRACEBACK = "MESHLAB_TRACEBACK"
 """The environment variable that asks for tracebacks."""
 
 _MAX_LINES = 50
-
-_LAB_PACKAGES = (
-    "aiohttp", "duckdb", "google", "meshcontract", "google_crc32c", "grpc", "sqlglot", "starlette", "uvicorn", "yarl",
-)  # fmt: skip
 
 
 @contextmanager
@@ -54,20 +50,6 @@ def reported(failed: Exit = Exit.INPUT, *, as_json: bool = False) -> Iterator[No
         else:
             explain(str(error), listed=not isinstance(error, BenchError))
         raise typer.Exit(code) from error
-
-
-@contextmanager
-def lab_extra(command: str) -> Iterator[None]:
-    """Turn a package of the extra `lab` that is not installed into one sentence."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _LAB_PACKAGES:
-            raise
-        raise LabError(
-            f"`meshlab {command}` needs packages that are not installed ({error.name})."
-            ' Run `pip install ./infra/contract "./lab[lab]"` in a clone of the project.'
-        ) from None
 
 
 def explain(message: str, *, listed: bool = True) -> None:

@@ -4,14 +4,15 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from meshlab.cli._errors import lab_extra, reported
+from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
 from meshlab.cli._output import say
 from meshlab.errors import LabError
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "run", "up"]
 
+_LAB_PACKAGES = (
+    "aiohttp", "duckdb", "google", "google_crc32c", "grpc", "meshcontract", "sqlglot", "starlette", "uvicorn", "yarl",
+)  # fmt: skip
 _FOLLOW_EVERY_S = 0.2
 _TAKEN_NAMES = ("data", "ordering_key", "retry", "timeout", "topic")
 """Parameters of the official client's `publish`, which takes attributes as keyword arguments."""
@@ -141,7 +145,7 @@ def demo(
 
     Exit code 0 only if no event was lost or doubled and every policy test and call met its expectation.
     """  # noqa: D301 - typer's mark for lines to keep
-    with reported(Exit.FAILED), lab_extra("demo"):
+    with reported(Exit.FAILED), _extra("demo"):
         found = Project.find(root=project, overlay=overlay)
         own = (pipeline, table, profiles, app)
         given = (events, attribute, *own)
@@ -198,7 +202,7 @@ def up(
     overlay: _OverlayOption = None,
 ) -> None:
     """Start everything, print the environment for clients, and stay up until Ctrl-C."""
-    with reported(Exit.FAILED), lab_extra("up"):
+    with reported(Exit.FAILED), _extra("up"):
         found = Project.find(root=project, overlay=overlay)
         from meshlab.lab.stack import Lab
 
@@ -233,7 +237,7 @@ def run(
     overlay: _OverlayOption = None,
 ) -> None:
     """Run a command inside the lab's environment and exit with its exit code; everything ends after it."""
-    with reported(Exit.FAILED), lab_extra("run"):
+    with reported(Exit.FAILED), _extra("run"):
         found = Project.find(root=project, overlay=overlay)
         from meshlab.lab.stack import Lab
 
@@ -300,3 +304,17 @@ def _content(file: Path) -> str | None:
         raise LabError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         return "not UTF-8 text"
+
+
+@contextmanager
+def _extra(command: str) -> Iterator[None]:
+    """Turn a package of the extra `lab` that is not installed into one sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _LAB_PACKAGES:
+            raise
+        raise LabError(
+            f"`meshlab {command}` needs packages that are not installed ({error.name})."
+            ' Run `pip install ./infra/contract "./lab[lab]"` in a clone of the project.'
+        ) from None

@@ -252,15 +252,26 @@ def _toml(file: Path) -> dict[str, Any]:
 def _table(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
-        [(column["name"], column["type"]) for column in document["schema"]["fields"]]
+        if isinstance(document, list):
+            document = {**_layout(file), "schema": {"fields": document}}
+        # The first column is asked for, so that an empty list is refused as well.
+        columns = [(column["name"], column["type"]) for column in document["schema"]["fields"]]
+        _ = columns[0]
     except OSError as error:
         raise LabError(f"{file}: the table's definition cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise LabError(
-            f"{file}: this is no table resource of BigQuery's API: it needs schema.fields, each with name and type;"
-            " see function/enrichment/table.json"
+            f"{file}: this is neither a list of BigQuery's columns nor a table resource of its API, each column"
+            " with name and type; see function/enrichment/table.json"
         ) from None
     found: dict[str, Any] = document
+    return found
+
+
+def _layout(file: Path) -> dict[str, Any]:
+    """Return what a list of columns cannot say, such as the partition: `table_layout.json` beside `table.json`."""
+    layout = file.with_name(f"{file.stem}_layout.json")
+    found: dict[str, Any] = json.loads(layout.read_bytes()) if layout.exists() else {}
     return found
 
 

@@ -3,7 +3,7 @@
 It knows what the project's files use. Whatever else stands in a file is a `NotEvaluatedError`, never a guess.
 """
 
-from tests.infra.terraform.evaluate.plan import Plan, evaluate
+from tests.infra.terraform.evaluate.plan import Plan, evaluate, kind_of
 from tests.infra.terraform.evaluate.values import NotEvaluatedError, Reference
 
-__all__ = ["NotEvaluatedError", "Plan", "Reference", "evaluate"]
+__all__ = ["NotEvaluatedError", "Plan", "Reference", "evaluate", "kind_of"]

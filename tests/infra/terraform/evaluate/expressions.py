@@ -217,8 +217,6 @@ def _call(node: functions.FunctionCallRule, scope: Scope) -> Value:
     values = [expression(argument, scope) for argument in given]
     if node.arguments and node.arguments.has_ellipsis:
         values = [*values[:-1], *values[-1]]
-    if name == "templatefile":
-        return Reference(f"templatefile({values[0]})")
     if name not in FUNCTIONS:
         raise NotEvaluatedError(f"the function {name}")
     if not all(map(known, values)) and (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import re
@@ -58,6 +59,15 @@ def _text(value: Any) -> str:  # noqa: ANN401
     return str(value)
 
 
+def _templatefile(path: str, values: dict[str, Any]) -> str:
+    """Fill the gaps `${NAME}`. A gap that holds an expression is not known here."""
+
+    def fill(gap: re.Match[str]) -> str:
+        return _text(values[gap[1]])
+
+    return re.sub(r"(?<!\$)\$\{([^}]*)\}", fill, Path(path).read_text())
+
+
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -89,6 +99,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "element": lambda values, number: values[int(number) % len(values)],
     "endswith": lambda text, end: text.endswith(end),
     "file": lambda path: Path(path).read_text(),
+    "filebase64sha256": lambda path: base64.b64encode(
+        hashlib.sha256(Path(path).read_bytes()).digest()
+    ).decode(),
+    "fileset": lambda folder, pattern: sorted(path.name for path in Path(folder).glob(pattern)),
     "flatten": _flatten,
     "floor": lambda number: int(number // 1),
     "format": lambda text, *values: text.replace("%v", "%s") % values,
@@ -115,6 +129,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     ),
     "reverse": lambda values: values[::-1],
     "sensitive": lambda value: value,
+    "setintersection": lambda first, *others: sorted(
+        value for value in set(first) if all(value in other for other in others)
+    ),
     "setsubtract": lambda one, other: sorted(value for value in one if value not in other),
     "setunion": lambda *sets: sorted({value for one in sets for value in one}),
     "setproduct": lambda *lists: [list(found) for found in itertools.product(*lists)],
@@ -125,6 +142,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "startswith": lambda text, start: text.startswith(start),
     "substr": lambda text, start, length: text[start : None if length < 0 else start + length],
     "sum": sum,
+    "templatefile": _templatefile,
     "tobool": lambda value: {"true": True, "false": False}.get(value, value),
     "tolist": list,
     "tomap": dict,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.infra.terraform.evaluate.expressions import Scope
 
-__all__ = ["Plan", "evaluate"]
+__all__ = ["Plan", "evaluate", "kind_of"]
 
 _META = frozenset({"count", "for_each", "depends_on", "provider", "lifecycle", "source", "providers"})
 
@@ -44,11 +45,15 @@ class Plan:
 
     def all(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the resources of a type, by address."""
-        return {address: found for address, found in self.resources.items() if _kind(address) == kind}
+        return {address: found for address, found in self.resources.items() if kind_of(address) == kind}
 
 
-def _kind(address: str) -> str:
-    return address.split(".")[-2] if "[" not in address else address.partition("[")[0].split(".")[-2]
+_INSTANCE = re.compile(r"""\[(?:\d+|"[^"]*")\]""")
+
+
+def kind_of(address: str) -> str:
+    """Return the type of the resource at an address, such as `module.a[0].google_compute_network.this["b"]`."""
+    return _INSTANCE.sub("", address).split(".")[-2]
 
 
 def evaluate(folder: Path, variables: Mapping[str, Any]) -> Plan:
@@ -286,11 +291,12 @@ def _many(body: BodyRule, found: dict[str, Any]) -> Any:  # noqa: ANN401
     return list(found.values()) if "count" in attributes else found[""]
 
 
-def _arguments(body: BodyRule, scope: Scope) -> dict[str, Any]:
-    """Return the arguments and blocks of a body."""
+def _arguments(body: BodyRule, scope: Scope, *, nested: bool = False) -> dict[str, Any]:
+    """Return the arguments and blocks of a body. A nested block has no meta-arguments: its `count` is its own."""
+    meta = frozenset() if nested else _META
     found: dict[str, Any] = {}
     for name, value in _attributes(body).items():
-        if name not in _META and (result := expression(value.expression, scope)) is not None:
+        if name not in meta and (result := expression(value.expression, scope)) is not None:
             found[name] = result
     for block in body.children:
         if not isinstance(block, BlockRule):
@@ -298,8 +304,8 @@ def _arguments(body: BodyRule, scope: Scope) -> dict[str, Any]:
         kind, *labels = [_label(label) for label in block.labels]
         if kind == "dynamic":
             found.setdefault(labels[0], []).extend(_dynamic(labels[0], block.body, scope))
-        elif kind not in _META:
-            found.setdefault(kind, []).append(_arguments(block.body, scope))
+        elif kind not in meta:
+            found.setdefault(kind, []).append(_arguments(block.body, scope, nested=True))
     return found
 
 
@@ -311,7 +317,7 @@ def _dynamic(name: str, body: BodyRule, scope: Scope) -> Iterator[dict[str, Any]
     for key, value in pairs:
         inner = Names({name: {"key": key, "value": value}}, scope)
         for content in _blocks(body, "content"):
-            yield _arguments(content, inner)
+            yield _arguments(content, inner, nested=True)
 
 
 def _attributes(body: BodyRule) -> dict[str, AttributeRule]:

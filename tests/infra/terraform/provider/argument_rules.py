@@ -103,7 +103,10 @@ def _value_problems(rules: Mapping[str, Any], value: object, path: Path) -> Iter
     for element in elements:
         if element is None or element is UNKNOWN:
             continue
-        if "values" in rules and element not in rules["values"]:
+        # The provider takes an empty string as unset: `load_balancing_scheme = ""` is how its own page writes the
+        # endpoint of Private Service Connect.
+        is_unset = element == "" and rules.get("optional", False)
+        if "values" in rules and element not in rules["values"] and not is_unset:
             yield Problem(path, f"is {element!r}, and takes {', '.join(map(str, rules['values']))}.")
         if "range" in rules and (text := _outside(element, *rules["range"])):
             yield Problem(path, text)

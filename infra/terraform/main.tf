@@ -1,0 +1,199 @@
+# The shipped example: everything that infra/contract.env names, from an empty project on.
+
+locals {
+  lookup_function_name = coalesce(var.lookup_function_name, "${var.function_name}-lookup")
+  subscription_name    = coalesce(var.subscription_name, var.function_name)
+
+  # A network that is named in full lies in the host project of a Shared VPC. Its owner makes it, its subnets and the
+  # cluster in it.
+  own_network   = !startswith(var.vpc_network, "projects/")
+  shared_subnet = startswith(var.vpc_subnet, "projects/") ? var.vpc_subnet : ""
+
+  makes_lookup_access = var.lookup_host != "" && local.own_network
+
+  # Without an address in the contract the gateway gets the fifth one of the nodes' range, and the output gives it back.
+  # It must be known beforehand: the firewall names it, and it lies in a subnet of the same network.
+  gateway_address = coalesce(var.gke_gateway_address, cidrhost(var.node_range, 5))
+
+  # The contract may name a version, which a deployment mounts. The secret is the same.
+  gateway_ca_secret = coalesce(regex("^(?:projects/[^/]+/secrets/)?([^/:]*)", var.gke_gateway_ca_secret)[0], "gateway-ca")
+
+  services = toset(concat(
+    [
+      "artifactregistry.googleapis.com",
+      "bigquery.googleapis.com",
+      "cloudbuild.googleapis.com",
+      "cloudfunctions.googleapis.com",
+      "cloudresourcemanager.googleapis.com",
+      "compute.googleapis.com",
+      "containerscanning.googleapis.com",
+      "iam.googleapis.com",
+      "logging.googleapis.com",
+      "monitoring.googleapis.com",
+      "pubsub.googleapis.com",
+      "run.googleapis.com",
+      "secretmanager.googleapis.com",
+    ],
+    var.function_trigger == "eventarc" ? ["eventarc.googleapis.com"] : [],
+    var.mesh_auth == "signed-jwt" && var.signing_key == "kms" ? ["cloudkms.googleapis.com"] : [],
+    var.function_egress == "connector" ? ["vpcaccess.googleapis.com"] : [],
+    var.billing_account == "" ? [] : ["billingbudgets.googleapis.com"],
+    local.own_network ? [
+      "binaryauthorization.googleapis.com",
+      "container.googleapis.com",
+      "dns.googleapis.com",
+      "gkehub.googleapis.com",
+      "mesh.googleapis.com",
+      "privateca.googleapis.com",
+    ] : [],
+    local.makes_lookup_access ? ["certificatemanager.googleapis.com"] : [],
+  ))
+}
+
+resource "google_project_service" "this" {
+  for_each = local.services
+
+  project = var.google_cloud_project
+  service = each.value
+
+  # Why: other things in the project may need them, and turning an API off can delete what was made with it.
+  disable_on_destroy         = false
+  disable_dependent_services = false
+}
+
+# --- what the function needs around it ---
+
+module "function_platform" {
+  source = "./modules/function-platform"
+
+  project_id               = var.google_cloud_project
+  region                   = var.region
+  function_name            = var.function_name
+  lookup_function_name     = local.lookup_function_name
+  subscription_name        = local.subscription_name
+  function_trigger         = var.function_trigger
+  function_deployed        = var.function_deployed
+  max_instances            = var.function_max_instances
+  function_service_account = var.function_service_account
+  lookup_service_account   = var.lookup_service_account
+  trigger_service_account  = var.trigger_service_account
+  build_service_account    = var.build_service_account
+  pipeline_service_account = var.pipeline_service_account
+  shared_subnet            = local.shared_subnet
+  trigger_topic            = var.trigger_topic
+  dead_letter_topic        = var.dead_letter_topic
+  undelivered_topic        = var.undelivered_topic
+  publishers               = var.publishers
+  bigquery_table           = var.bigquery_table
+  table_readers            = var.table_readers
+  dead_letters_in_bigquery = var.dead_letters_in_bigquery
+  mesh_auth                = var.mesh_auth
+  signing_key              = var.signing_key
+  signing_key_secret_id    = var.signing_key_secret_id
+  pseudonym_key_secret_id  = var.pseudonym_key_secret_id
+  # Why: the grants on the CA's secret are made here in either case; the secret is made by the gateway's endpoint.
+  gateway_ca_secret        = local.own_network ? module.gateway_endpoint[0].ca_secret : var.gke_gateway_ca_secret
+  create_gateway_ca_secret = false
+  artifact_repository      = var.artifact_repository
+  request_log_readers      = var.request_log_readers
+  notification_emails      = var.notification_emails
+  billing_account          = var.billing_account
+  monthly_budget           = var.monthly_budget
+
+  depends_on = [google_project_service.this]
+}
+
+# --- the other callers of the mesh: accounts, and nothing that they may do in this project ---
+
+resource "google_service_account" "callers" {
+  for_each = var.callers
+
+  project      = var.google_cloud_project
+  account_id   = split("@", each.value)[0]
+  display_name = "The caller ${each.key} of the mesh"
+
+  depends_on = [google_project_service.this]
+}
+
+# --- the network, the cluster in it and the gateway's endpoint ---
+
+module "network" {
+  source = "./modules/network"
+  count  = local.own_network ? 1 : 0
+
+  project_id               = var.google_cloud_project
+  region                   = var.region
+  name                     = var.vpc_network
+  node_range               = var.node_range
+  pod_range                = var.pod_range
+  service_range            = var.service_range
+  control_plane_range      = var.control_plane_range
+  direct_egress            = var.function_egress == "direct" ? { subnet = var.vpc_subnet, range = var.function_egress_range } : null
+  connector                = var.function_egress == "connector" ? { name = reverse(split("/", var.vpc_connector))[0], range = var.connector_range } : null
+  proxy_range              = var.proxy_range == "" ? null : var.proxy_range
+  gateway_address          = local.gateway_address
+  application_node_account = module.cluster[0].application_node_account
+  gateway_node_account     = module.cluster[0].gateway_node_account
+  google_apis_host         = var.google_apis_host
+  egress_ports             = var.egress_ports
+
+  depends_on = [google_project_service.this]
+}
+
+module "cluster" {
+  source = "./modules/cluster"
+  count  = local.own_network ? 1 : 0
+
+  project_id           = var.google_cloud_project
+  region               = var.region
+  name                 = var.cluster_name
+  network              = module.network[0].network
+  node_subnet          = module.network[0].node_subnet
+  pod_range_name       = module.network[0].pod_range_name
+  service_range_name   = module.network[0].service_range_name
+  control_plane_subnet = module.network[0].control_plane_subnet
+  internet_tag         = module.network[0].internet_tag
+  image_repositories   = var.image_repositories
+  trusted_images       = var.trusted_images
+
+  depends_on = [google_project_service.this]
+}
+
+module "gateway_endpoint" {
+  source = "./modules/gateway-endpoint"
+  count  = local.own_network ? 1 : 0
+
+  project_id          = var.google_cloud_project
+  region              = var.region
+  network             = module.network[0].network
+  node_subnet         = module.network[0].node_subnet
+  address             = local.gateway_address
+  hosts               = concat([var.gke_gateway_host], var.further_hosts)
+  certificate_domains = var.certificate_domains
+  ca_secret           = local.gateway_ca_secret
+
+  depends_on = [google_project_service.this]
+}
+
+# --- callers of lookup in other projects ---
+
+module "lookup_access" {
+  source = "./modules/lookup-access"
+  count  = local.makes_lookup_access ? 1 : 0
+
+  project_id       = var.google_cloud_project
+  region           = var.region
+  service          = local.lookup_function_name
+  service_deployed = var.lookup_deployed
+  host             = var.lookup_host
+  network          = module.network[0].network
+  subnet           = module.network[0].node_subnet
+  proxy_subnet     = var.proxy_range == "" ? "" : module.network[0].proxy_subnet
+  psc_range        = var.lookup_psc_range
+  certificates     = var.lookup_certificates
+  ca_pool          = var.lookup_ca_pool
+  invokers         = var.lookup_callers
+  consumers        = var.lookup_consumers
+
+  depends_on = [google_project_service.this]
+}

@@ -1,0 +1,167 @@
+# What the contract does not have, because only Terraform reads it.
+
+variable "function_deployed" {
+  description = "True once deploy/deploy has made the function and its subscription: the grants on them follow."
+  type        = bool
+  default     = false
+}
+
+variable "lookup_deployed" {
+  description = "True once `deploy/deploy --entry-point=lookup` has made the second function: the grants on it follow."
+  type        = bool
+  default     = false
+}
+
+variable "pipeline_service_account" {
+  description = "Account that cloudbuild.yaml runs as, NAME@PROJECT.iam.gserviceaccount.com. Empty: none is made."
+  type        = string
+  default     = ""
+}
+
+variable "callers" {
+  description = "Further callers of the mesh whose accounts are made here: e-mail address by name, such as `{ reports = \"reports@P.iam.gserviceaccount.com\" }`. NAME_SUBJECT of the contract is the account's unique id."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for email in values(var.callers) : endswith(email, "@${var.google_cloud_project}.iam.gserviceaccount.com")])
+    error_message = "callers must be accounts of GOOGLE_CLOUD_PROJECT: they are made there."
+  }
+}
+
+variable "control_plane_range" {
+  description = "Subnet of the private address of the cluster's control plane, a /28 or wider."
+  type        = string
+  default     = "10.5.0.0/28"
+}
+
+variable "further_hosts" {
+  description = "Virtual hosts behind the gateway beside GKE_GATEWAY_HOST, such as ORDERS_HOST."
+  type        = list(string)
+  default     = []
+}
+
+variable "certificate_domains" {
+  description = "Domains that the gateway's authority may ever certify names in. Another list replaces the authority."
+  type        = list(string)
+  default     = ["internal"]
+}
+
+variable "image_repositories" {
+  description = "Artifact Registry repositories that the cluster's nodes pull images from, by any name."
+  type = map(object({
+    project    = string
+    location   = string
+    repository = string
+  }))
+  default = {}
+}
+
+variable "trusted_images" {
+  description = "Patterns of images that may run in the cluster; all others are refused. Empty leaves the project's Binary Authorization policy as it is."
+  type        = list(string)
+  default     = []
+}
+
+variable "egress_ports" {
+  description = "TCP ports that the egress gateway's nodes reach in the internet: 443, and the `port`s in the teams' files."
+  type        = list(number)
+  default     = [443]
+}
+
+variable "publishers" {
+  description = "Members that may publish events."
+  type        = list(string)
+  default     = []
+}
+
+variable "table_readers" {
+  description = "Members that may read the table and its view."
+  type        = list(string)
+  default     = []
+}
+
+variable "dead_letters_in_bigquery" {
+  description = "Whether dead letters also go to a table, for the report `dead_letter_report`."
+  type        = bool
+  default     = false
+}
+
+variable "signing_key" {
+  description = "Where the key of MESH_AUTH=signed-jwt lives: `secret` (what the function reads) or `kms` (for callers that use the SDK's `KMSKey`)."
+  type        = string
+  default     = "secret"
+}
+
+variable "request_log_readers" {
+  description = "Members that may read the logs whose paths hold lookup keys."
+  type        = list(string)
+  default     = []
+}
+
+variable "notification_emails" {
+  description = "E-mail addresses that alerts and the budget notify."
+  type        = list(string)
+  default     = []
+}
+
+variable "billing_account" {
+  description = "Billing account of the budget. Empty: no budget."
+  type        = string
+  default     = ""
+}
+
+variable "monthly_budget" {
+  description = "Budget for a month, in whole units of the billing account's currency."
+  type        = number
+  default     = 100
+}
+
+# --- callers of lookup in other projects ---
+
+variable "lookup_host" {
+  description = "Name under which other projects reach lookup, such as `lookup.internal`. Empty: no load balancer and no Private Service Connect is made."
+  type        = string
+  default     = ""
+}
+
+variable "lookup_psc_range" {
+  description = "Range that callers of other projects appear from, private and at most /24."
+  type        = string
+  default     = "10.8.4.0/26"
+}
+
+variable "lookup_ca_pool" {
+  description = "CA pool that issues the certificate of lookup_host. It is not the gateway's: that one certifies the mesh's hosts alone. Empty: lookup_certificates names one."
+  type        = string
+  default     = ""
+}
+
+variable "lookup_certificates" {
+  description = "Regional certificates of Certificate Manager for lookup_host, in place of lookup_ca_pool."
+  type        = list(string)
+  default     = []
+}
+
+variable "lookup_consumers" {
+  description = "Projects that may connect to lookup by Private Service Connect: see the module lookup-access."
+  type = map(object({
+    connection_limit = optional(number, 1)
+    endpoint = optional(object({
+      network = string
+      subnet  = string
+    }))
+  }))
+  default = {}
+}
+
+variable "lookup_callers" {
+  description = "Members of other projects that may call lookup. Those of LOOKUP_INVOKERS are granted by deploy/deploy, and must not stand here: a grant has one owner."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(setintersection(var.lookup_callers, var.lookup_invokers)) == 0
+    error_message = "lookup_callers names a member of LOOKUP_INVOKERS: deploy/deploy grants those. Keep each member in one of both."
+  }
+}
