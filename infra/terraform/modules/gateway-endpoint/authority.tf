@@ -138,6 +138,11 @@ resource "google_secret_manager_secret" "ca" {
 resource "google_secret_manager_secret_version" "ca" {
   secret      = google_secret_manager_secret.ca.id
   secret_data = google_privateca_certificate_authority.this.pem_ca_certificates[0]
+
+  lifecycle {
+    # Why: a function that starts between the end of one version and the next would have no certificate to mount.
+    create_before_destroy = true
+  }
 }
 
 resource "google_secret_manager_secret_iam_member" "ca" {
