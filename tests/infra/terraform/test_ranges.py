@@ -55,6 +55,8 @@ def test_ranges_that_overlap_are_refused(values: dict[str, Any]) -> None:
     ("values", "named"),
     [
         ({"gateway_address": "10.64.0.5"}, "gateway_address must lie in node_range"),
+        ({"gateway_address": "10.128.0.1"}, "gateway_address must not be one of the first two"),
+        ({"gateway_address": "10.128.15.254"}, "gateway_address must not be one of the first two"),
         ({"direct_egress": {"subnet": "f", "range": "10.8.0.0/27"}}, "direct_egress.range must be"),
         ({"direct_egress": {"subnet": "f", "range": "10.8.0.0/20"}}, "direct_egress.range must be"),
         ({"direct_egress": {"subnet": "f", "range": "10.8.0.1/26"}}, "direct_egress.range must be"),
@@ -68,6 +70,14 @@ def test_ranges_that_overlap_are_refused(values: dict[str, Any]) -> None:
         ({"egress_ports": [443, 80]}, "egress_ports must be"),
         ({"nat": {"min_ports": 64}}, "nat.min_ports must be a power of two"),
         ({"nat": {"addresses": 1, "min_ports": 8192, "max_ports": 16384}}, "nat.addresses must give each"),
+        ({"nat": {"addresses": 1, "nodes": 64}}, "nat.addresses must give each"),
+        (
+            {"connector": {"name": "a-connector-for-all", "range": "10.8.1.0/28"}},
+            "connector.name must have less than 21",
+        ),
+        ({"outbound_resolvers": ["8.8.8.8"]}, "outbound_resolvers must be private"),
+        ({"outbound_resolvers": ["10.1.0.2", "172.32.0.1"]}, "outbound_resolvers must be private"),
+        ({"outbound_resolvers": ["resolver.example"]}, "outbound_resolvers must be private"),
         ({"function_subnet_users": ["allUsers"]}, "function_subnet_users must be service accounts"),
     ],
 )

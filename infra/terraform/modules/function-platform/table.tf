@@ -1,7 +1,9 @@
-# The table as the function checks it at its start: both read function/enrichment/table.json.
+# The table as the function checks it at its start: both read function/enrichment/table.json. What a list of columns
+# cannot say, such as the partition, is in table_layout.json beside it.
 
 locals {
-  table_definition = jsondecode(file(coalesce(var.table_file, "${local.root}/function/enrichment/table.json")))
+  table_file   = coalesce(var.table_file, "${local.root}/function/enrichment/table.json")
+  table_layout = jsondecode(file(replace(local.table_file, "/\\.json$/", "_layout.json")))
 
   # The view's query is function/sql/deduplicated_view.sql without its CREATE statement, which BigQuery's API has as
   # fields of their own, and with the gaps filled as `python -m enrichment sql` fills them.
@@ -58,14 +60,14 @@ resource "google_bigquery_table" "this" {
   project     = var.project_id
   dataset_id  = google_bigquery_dataset.this.dataset_id
   table_id    = local.table
-  description = local.table_definition.description
+  description = local.table_layout.description
   labels      = var.labels
-  schema      = jsonencode(local.table_definition.schema.fields)
-  clustering  = local.table_definition.clustering.fields
+  schema      = jsonencode(jsondecode(file(local.table_file)))
+  clustering  = local.table_layout.clustering.fields
 
   time_partitioning {
-    type  = local.table_definition.timePartitioning.type
-    field = local.table_definition.timePartitioning.field
+    type  = local.table_layout.timePartitioning.type
+    field = local.table_layout.timePartitioning.field
   }
 
   deletion_protection = true

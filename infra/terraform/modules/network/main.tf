@@ -35,6 +35,7 @@ locals {
     { for one in var.direct_egress[*] : "direct_egress" => one.range },
     { for one in var.connector[*] : "connector" => one.range },
     { for one in var.proxy_range[*] : "proxy_range" => one },
+    var.further_ranges,
   )
 
   names = keys(local.ranges)
@@ -85,6 +86,11 @@ resource "google_compute_subnetwork" "nodes" {
     precondition {
       condition     = cidrhost("${var.gateway_address}/${split("/", var.node_range)[1]}", 0) == cidrhost(var.node_range, 0)
       error_message = "gateway_address must lie in node_range: the internal load balancer takes its address from the cluster's subnet."
+    }
+
+    precondition {
+      condition     = !contains([for number in [0, 1, -2, -1] : cidrhost(var.node_range, number)], var.gateway_address)
+      error_message = "gateway_address must not be one of the first two or the last two addresses of node_range: Google keeps these in each subnet."
     }
   }
 }
@@ -239,7 +245,8 @@ resource "google_dns_managed_zone" "outbound" {
 
       content {
         ipv4_address = target_name_servers.value
-        # Why: through the network, even to a public address. Otherwise the query would leave past the firewall.
+        # Why: through the network, also where a resolver's private address is none of RFC 1918. Otherwise Cloud DNS would
+        # ask over the internet, past the firewall.
         forwarding_path = "private"
       }
     }
