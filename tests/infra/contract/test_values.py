@@ -133,7 +133,7 @@ FULL_TOPIC = (
     ],
 )
 MOUNT = (
-    ["/etc/meshpass/gateway-ca.pem", "/etc/secrets/key", "/meshpass/key.pem", "/mnt/keys/a/key"],
+    ["/etc/meshpass/gateway-ca.pem", "/etc/secrets/key", "/meshpass/key.pem", "/mnt/keys/a/k"],
     [
         "/etc/ssl/certs/ca.pem",
         "/etc/ssl/ca.pem",

@@ -160,7 +160,7 @@ _FILLED = {
 MOUNT = Type(
     "an absolute path of a file in a folder of its own",
     "the path of a file in a new folder, such as /etc/meshpass/gateway-ca.pem",
-    "/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)+[A-Za-z0-9_-][A-Za-z0-9_.-]*[A-Za-z0-9_-]",
+    "/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)+[A-Za-z0-9_-](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?",
     hidden=tuple(_FILLED.items()),
 )
 
