@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -262,7 +264,7 @@ def test_public_keys_are_taken_from_a_jwks_and_from_the_mesh() -> None:
     from deploy.steps.verify.checks.keys import key_sets
 
     assert key_sets(mesh, issuer) == key_sets(jwks, issuer) == [jwks["keys"]]
-    assert key_sets(mesh, "nobody") == []
+    assert key_sets(mesh, "another issuer") == []
 
 
 @pytest.mark.parametrize(
@@ -495,3 +497,17 @@ def test_a_removal_works_where_other_grants_have_conditions() -> None:
             assert ("--all" if binding.startswith("remove") else "--condition=None") in words, words
             judged += 1
     assert judged > 10
+
+
+@pytest.mark.parametrize("name", ["verify", "destroy"])
+def test_an_older_python_ends_in_one_line(name: str) -> None:
+    older = "import sys, runpy; sys.version_info = (3, 10, 13); sys.argv = sys.argv[1:]"
+    run = f"sys.path.insert(0, {str(ROOT / 'deploy')!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{older}; {run}", str(ROOT / "deploy" / name), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"{name}: needs Python 3\.11 or newer, this is .*\n", done.stderr)
