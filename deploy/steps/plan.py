@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import RefusalError, gcloud
+from . import INTERRUPTED, RefusalError, gcloud
 from .gcloud import Value
 
 if TYPE_CHECKING:
@@ -213,16 +213,18 @@ def _run(steps: tuple[Step, ...], later: tuple[Step, ...], progress: _Progress, 
         rest = (*steps[number + 1 :], *later)
         try:
             _take(step, rest, progress, again)
-        except _StoppedError:
+        except _ReportedError:
             raise
         except RefusalError as error:
-            raise _StoppedError(_report(str(error), step, rest, progress, again)) from None
+            raise _ReportedError(_report(str(error), step, rest, progress, again)) from None
         except KeyboardInterrupt:
             # The command under way was ended, and what it asked Google for may go on without it.
-            raise _StoppedError(_report("stopped by a signal", step, rest, progress, again)) from None
+            stopped = _ReportedError(_report("interrupted", step, rest, progress, again))
+            stopped.exit_code = INTERRUPTED
+            raise stopped from None
 
 
-class _StoppedError(RefusalError):
+class _ReportedError(RefusalError):
     """A refusal whose message already says how far the plan came."""
 
 
