@@ -42,10 +42,10 @@ locals {
       "binaryauthorization.googleapis.com",
       "container.googleapis.com",
       "dns.googleapis.com",
-      "gkehub.googleapis.com",
-      "mesh.googleapis.com",
       "privateca.googleapis.com",
     ] : [],
+    local.own_network && var.fleet_project_id != null ? ["gkehub.googleapis.com"] : [],
+    local.own_network && var.managed_mesh ? ["mesh.googleapis.com"] : [],
     local.makes_lookup_access ? ["certificatemanager.googleapis.com"] : [],
   ))
 }
@@ -61,12 +61,19 @@ resource "google_project_service" "this" {
   disable_dependent_services = false
 }
 
+# Why: once, here, and with no depends_on. A module that waits for APIs reads its data sources after them, so the number
+# would be unknown with each new API, and all grants that are made from it would be replaced.
+data "google_project" "this" {
+  project_id = var.google_cloud_project
+}
+
 # --- what the function needs around it ---
 
 module "function_platform" {
   source = "./modules/function-platform"
 
   project_id               = var.google_cloud_project
+  project_number           = data.google_project.this.number
   region                   = var.region
   function_name            = var.function_name
   lookup_function_name     = local.lookup_function_name
@@ -132,11 +139,14 @@ module "network" {
   direct_egress            = var.function_egress == "direct" ? { subnet = var.vpc_subnet, range = var.function_egress_range } : null
   connector                = var.function_egress == "connector" ? { name = reverse(split("/", var.vpc_connector))[0], range = var.connector_range } : null
   proxy_range              = var.proxy_range == "" ? null : var.proxy_range
+  further_ranges           = local.makes_lookup_access ? { lookup_psc_range = var.lookup_psc_range } : {}
   gateway_address          = local.gateway_address
   application_node_account = module.cluster[0].application_node_account
   gateway_node_account     = module.cluster[0].gateway_node_account
   google_apis_host         = var.google_apis_host
   egress_ports             = var.egress_ports
+  nat                      = var.nat
+  outbound_resolvers       = var.outbound_resolvers
 
   depends_on = [google_project_service.this]
 }
@@ -145,17 +155,30 @@ module "cluster" {
   source = "./modules/cluster"
   count  = local.own_network ? 1 : 0
 
-  project_id           = var.google_cloud_project
-  region               = var.region
-  name                 = var.cluster_name
-  network              = module.network[0].network
-  node_subnet          = module.network[0].node_subnet
+  project_id     = var.google_cloud_project
+  project_number = data.google_project.this.number
+  region         = var.region
+  name           = var.cluster_name
+  network        = module.network[0].network
+  # Why: from the gateway's endpoint, and not from the network. Nodes could take the gateway's address before it is reserved.
+  node_subnet          = module.gateway_endpoint[0].node_subnet
   pod_range_name       = module.network[0].pod_range_name
   service_range_name   = module.network[0].service_range_name
   control_plane_subnet = module.network[0].control_plane_subnet
   internet_tag         = module.network[0].internet_tag
-  image_repositories   = var.image_repositories
-  trusted_images       = var.trusted_images
+  zones                = var.node_zones
+  application_nodes    = var.application_nodes
+  gateway_nodes        = var.gateway_nodes
+  # Why: nodes may pull what the project builds, and what is named beside it. Without a grant they pull nothing.
+  image_repositories = merge(
+    { project = { project = var.google_cloud_project, location = var.region, repository = module.function_platform.image_repository_name } },
+    var.image_repositories,
+  )
+  trusted_images   = var.trusted_images
+  secrets_key      = var.secrets_key
+  security_group   = var.security_group
+  fleet_project_id = var.fleet_project_id
+  managed_mesh     = var.managed_mesh
 
   depends_on = [google_project_service.this]
 }
@@ -183,6 +206,7 @@ module "lookup_access" {
   count  = local.makes_lookup_access ? 1 : 0
 
   project_id       = var.google_cloud_project
+  project_number   = data.google_project.this.number
   region           = var.region
   service          = local.lookup_function_name
   service_deployed = var.lookup_deployed

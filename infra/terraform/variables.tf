@@ -48,7 +48,7 @@ variable "certificate_domains" {
 }
 
 variable "image_repositories" {
-  description = "Artifact Registry repositories that the cluster's nodes pull images from, by any name."
+  description = "Artifact Registry repositories that the cluster's nodes pull images from beside ARTIFACT_REPOSITORY, by any name."
   type = map(object({
     project    = string
     location   = string
@@ -59,6 +59,75 @@ variable "image_repositories" {
 
 variable "trusted_images" {
   description = "Patterns of images that may run in the cluster; all others are refused. Empty leaves the project's Binary Authorization policy as it is."
+  type        = list(string)
+  default     = []
+}
+
+variable "node_zones" {
+  description = "Zones of the nodes, two at least. Empty: GKE picks them."
+  type        = list(string)
+  default     = []
+}
+
+variable "application_nodes" {
+  description = "Pool of the nodes for applications: see the module cluster."
+  type = object({
+    machine_type = optional(string)
+    disk_size_gb = optional(number)
+    min_per_zone = optional(number)
+    max_per_zone = optional(number)
+  })
+  default = {}
+}
+
+variable "gateway_nodes" {
+  description = "Pool of the nodes for the egress gateway: see the module cluster."
+  type = object({
+    machine_type = optional(string)
+    disk_size_gb = optional(number)
+    min_per_zone = optional(number)
+    max_per_zone = optional(number)
+  })
+  default = {}
+}
+
+variable "secrets_key" {
+  description = "Cloud KMS key that Kubernetes Secrets are encrypted with. Null: Google's own encryption."
+  type        = string
+  default     = null
+}
+
+variable "security_group" {
+  description = "Google group whose nested groups may be named in Kubernetes RBAC: gke-security-groups@DOMAIN. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "fleet_project_id" {
+  description = "Project of the fleet that the cluster joins. Null: none."
+  type        = string
+  default     = null
+}
+
+variable "managed_mesh" {
+  description = "Whether Google runs the mesh's control plane. It needs fleet_project_id, and must be what `controlPlane.mode` of infra/mesh/environments says."
+  type        = bool
+  default     = false
+}
+
+variable "nat" {
+  description = "Cloud NAT of the egress gateway: see the module network."
+  type = object({
+    addresses = optional(number)
+    min_ports = optional(number)
+    max_ports = optional(number)
+    nodes     = optional(number)
+  })
+  default = {}
+}
+
+variable "outbound_resolvers" {
+  description = "Private addresses of DNS resolvers that filter names. Empty: the public resolution of Cloud DNS."
   type        = list(string)
   default     = []
 }

@@ -120,9 +120,11 @@ def test_no_token_is_in_any_log(access: LookupAccess) -> None:
 def test_a_pod_knows_neither_the_mesh_nor_other_credentials(
     access: LookupAccess, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**lab.environment, "GOOGLE_APPLICATION_CREDENTIALS": "/key.json"}.items():
+    foreign = {"GOOGLE_APPLICATION_CREDENTIALS": "/key.json", "NO_GCE_CHECK": "true"}
+    for name, value in {**lab.environment, **foreign}.items():
         monkeypatch.setenv(name, value)
     found = access.environment(INVOKER)
     assert not {name for name in found if name.startswith(("GKE_", "JWT_", "SIGNING_KEY_", "GOOGLE_"))}
-    assert found["GCE_METADATA_HOST"] != lab.environment["GCE_METADATA_HOST"]
+    assert "NO_GCE_CHECK" not in found
+    assert found["GCE_METADATA_HOST"] == found["GCE_METADATA_ROOT"] != lab.environment["GCE_METADATA_HOST"]
     assert tuple(access.pods) == PODS == tuple(_Pod)

@@ -18,6 +18,7 @@ import typer.main
 from meshlab.cloud import gke_metadata, secretmanager
 from meshpass.cli._app import app
 from meshpass.cli._exit import MEANINGS, Exit
+from meshpass.cli._options import Given
 from typer.testing import CliRunner, Result
 
 from .conftest import Seen, Server
@@ -154,9 +155,8 @@ def test_call_takes_a_url_outside_the_mesh_with_a_google_token_for_its_origin(
             "GOOGLE_APPLICATION_CREDENTIALS": None,
         }
         url = f"http://{server.address}"
-        done = run(
-            "call", "--google", f"{url}/lookup/{{id}}", "--value", "id=a/b", GKE_GATEWAY_URL=None, **found
-        )
+        target = f"{url.replace('http', 'HTTP')}/lookup/{{id}}"
+        done = run("call", "--google", target, "--value", "id=a/b", GKE_GATEWAY_URL=None, **found)
         other = run("call", "--google", url, "--audience", "custom", **found)
 
     assert (done.exit_code, done.stdout) == (Exit.OK, '{"name": "Ada"}'), done.stderr
@@ -179,13 +179,39 @@ def test_a_url_without_google_is_not_sent_the_meshs_token(run: Run, server: Serv
 
 
 @pytest.mark.parametrize(
-    "url", ["http://203.0.113.7/", "https://user:s3cret@host.example/", "https:///lookup"]
+    ("url", "words"),
+    [
+        ("http://203.0.113.7/", "use https://"),
+        ("HTTP://lookup.example/", "use https://"),
+        ("https://user:s3cret@host.example/", "user name or password"),
+        ("https://run.example\\@host.example/", "user name or password"),
+        ("https:///lookup", "name a host"),
+        ("ftp://host.example/", "must start with https://"),
+        (" https://host.example/", "spaces"),
+        ("https://host.example/lookup/u-1?fields=s3cret", "--param NAME=VALUE"),
+        ("https://host.example?s3cret=/lookup", "--param NAME=VALUE"),
+        ("lookup.example/u-1", "a URL with https://"),
+    ],
 )
-def test_a_url_that_cannot_be_called_is_not(run: Run, url: str) -> None:
+def test_a_url_that_cannot_be_called_is_not(run: Run, url: str, words: str) -> None:
     done = run("call", "--google", url)
 
     assert done.exit_code == Exit.SETTINGS
+    assert words in " ".join(done.stderr.split())
     assert "s3cret" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("https://Lookup.Example:443/u-1", "https://lookup.example"),
+        ("HTTPS://lookup.example", "https://lookup.example"),
+        ("https://lookup.example:8443/u-1", "https://lookup.example:8443"),
+    ],
+)
+def test_the_audience_of_a_url_is_its_origin_as_cloud_run_writes_it(url: str, origin: str) -> None:
+    found = Given({}, google=True).destination(url)
+    assert (found.base_url, repr(found.auth)) == (origin, f"GoogleIDToken(audience={origin!r})")
 
 
 def test_call_sends_a_body_from_a_file_or_stdin(

@@ -48,6 +48,16 @@ run "shipped_example" {
     condition     = output.reports_subject == null
     error_message = "An account that is not made here gives no subject back."
   }
+
+  assert {
+    condition     = length(module.lookup_access) == 0 && output.lookup_service_attachment == null
+    error_message = "There is no way in for other projects until lookup_host is set."
+  }
+
+  assert {
+    condition     = length(setintersection(local.services, ["gkehub.googleapis.com", "mesh.googleapis.com", "vpcaccess.googleapis.com", "cloudkms.googleapis.com", "billingbudgets.googleapis.com", "certificatemanager.googleapis.com"])) == 0
+    error_message = "An API that nothing here uses stays off."
+  }
 }
 
 run "everything_on" {
@@ -70,6 +80,14 @@ run "everything_on" {
     dead_letters_in_bigquery = true
     notification_emails      = ["oncall@example.com"]
     billing_account          = "012345-6789AB-CDEF01"
+    fleet_project_id         = "example-project"
+    managed_mesh             = true
+    secrets_key              = "projects/example-project/locations/europe-west1/keyRings/meshpass/cryptoKeys/secrets"
+    security_group           = "gke-security-groups@example.com"
+    node_zones               = ["europe-west1-b", "europe-west1-c"]
+    gateway_nodes            = { max_per_zone = 5 }
+    nat                      = { addresses = 3 }
+    outbound_resolvers       = ["192.168.10.53"]
     callers                  = { reports = "reports@example-project.iam.gserviceaccount.com" }
     lookup_host              = "lookup.internal"
     lookup_ca_pool           = "projects/example-project/locations/europe-west1/caPools/internal"
@@ -79,6 +97,21 @@ run "everything_on" {
         endpoint = { network = "projects/acme-desk/global/networks/desk", subnet = "projects/acme-desk/regions/europe-west1/subnetworks/desk" }
       }
     }
+  }
+
+  assert {
+    condition     = length(module.network) == 1 && length(module.cluster) == 1 && length(module.lookup_access) == 1
+    error_message = "Every part is made where its value is set."
+  }
+
+  assert {
+    condition     = length(output.nat_addresses) == 3
+    error_message = "The number of NAT's addresses is the one that is asked for."
+  }
+
+  assert {
+    condition     = length(setintersection(local.services, ["gkehub.googleapis.com", "mesh.googleapis.com", "vpcaccess.googleapis.com", "billingbudgets.googleapis.com", "certificatemanager.googleapis.com", "eventarc.googleapis.com"])) == 6
+    error_message = "The API of each part is turned on with it."
   }
 }
 

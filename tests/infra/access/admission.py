@@ -22,7 +22,7 @@ __all__ = ["Admission", "Refusal", "Request", "compiled", "expressions"]
 Body = dict[str, Any]
 
 _ENVIRONMENT = cel.NewEnv(
-    variables=dict.fromkeys(("object", "request", "namespaceObject", "variables"), cel.Type.DYN)
+    variables=dict.fromkeys(("object", "oldObject", "request", "namespaceObject", "variables"), cel.Type.DYN)
 )
 
 
@@ -38,6 +38,7 @@ class Request:
         operation: CREATE or UPDATE.
         subresource: The subresource, if any.
         user: Who sends it.
+        old: The object as it was before an update.
         labels: The namespace's labels, beside the one that the API server sets; None for a namespace without any.
     """
 
@@ -48,6 +49,7 @@ class Request:
     operation: str = "CREATE"
     subresource: str = ""
     user: str = "system:serviceaccount:kube-system:replicaset-controller"
+    old: Body | None = field(default=None, hash=False)
     labels: Body | None = field(default_factory=lambda: {"istio-injection": "enabled"}, hash=False)
 
     @property
@@ -91,11 +93,12 @@ class Admission:
     def _by_binding(self, binding: Mapping[str, Any], facts: _Facts) -> list[Refusal]:
         spec = binding["spec"]
         _only(spec, "policyName", "validationActions", "matchResources")
-        _only(spec["matchResources"], "namespaceSelector")
+        resources = spec.get("matchResources", {})
+        _only(resources, "namespaceSelector")
         if "Deny" not in spec["validationActions"]:
             return []
         policy = self.policies[spec["policyName"]]
-        if not _selects(spec["matchResources"]["namespaceSelector"], facts.request.namespace_labels):
+        if not _selects(resources.get("namespaceSelector", {}), facts.request.namespace_labels):
             return []
         return _refusals(policy, facts)
 
@@ -117,6 +120,7 @@ class _Facts:
         self.request = request
         self._known: Body = {
             "object": request.body,
+            "oldObject": request.old,
             "namespaceObject": request.namespace_object,
             "request": {
                 "operation": request.operation,

@@ -16,7 +16,7 @@ import yaml
 
 from tests.infra.access.admission import Request
 
-__all__ = ["ADMISSION", "GATEWAYS", "OWN_OBJECTS", "RULES", "Case", "cases", "requests"]
+__all__ = ["ADMISSION", "GATEWAYS", "MESH", "OWN_OBJECTS", "RULES", "Case", "cases", "requests"]
 
 MESH = Path(__file__).parents[3] / "infra/mesh"
 ADMISSION = MESH / "access/admission"

@@ -1,5 +1,6 @@
 """The cluster has what the mesh's manifests and environment expect, and nothing of it is public."""
 
+import re
 from typing import Any
 
 import pytest
@@ -35,7 +36,8 @@ def test_the_gateway_pool_has_the_label_that_the_gateway_asks_for(plan: Plan) ->
     asked = {one["key"]: one["values"] for term in terms for one in term["matchExpressions"]}
     labels = pool(plan, "gateways")["labels"]
     assert {key: [value] for key, value in labels.items()} == asked
-    assert all(key.startswith("node-restriction.kubernetes.io/") for key in labels)
+    # A pool's labels are flags of the kubelet, which does not start with one of these.
+    assert not [key for key in labels if re.search(r"(^|\.)(kubernetes|k8s)\.io/", key)]
     assert pool(plan, "applications")["labels"] == {}
 
 
@@ -117,14 +119,44 @@ def test_the_cluster_is_regional_and_the_gateway_in_two_zones(plan: Plan, found:
 
 
 @pytest.mark.parametrize(
+    "maintenance",
+    [
+        {"recurrence": "FREQ=DAILY"},
+        {"end": "2026-01-03T05:00:00Z", "recurrence": "FREQ=WEEKLY;BYDAY=MO,WE,SA"},
+        {"end": "2026-01-03T13:00:00Z", "recurrence": "FREQ=WEEKLY;BYDAY=SU"},
+    ],
+)
+def test_windows_that_gke_takes_are_taken(maintenance: dict[str, str]) -> None:
+    assert cluster(maintenance=maintenance).refusals == []
+
+
+def test_no_scan_is_asked_for_that_gke_no_longer_has(found: dict[str, Any]) -> None:
+    assert found["security_posture_config"] == [
+        {"mode": "BASIC", "vulnerability_mode": "VULNERABILITY_DISABLED"}
+    ]
+
+
+@pytest.mark.parametrize(
     ("values", "named"),
     [
         ({"region": "europe-west1-b"}, "region must be a region"),
         ({"release_channel": "UNSPECIFIED"}, "release_channel must be"),
         ({"maintenance": {"end": "2026-01-03T02:00:00Z"}}, "maintenance.start and end"),
+        (
+            {"maintenance": {"end": "2026-01-03T05:00:00Z"}},
+            "maintenance must have 12 hours a week",
+        ),
+        (
+            {"maintenance": {"recurrence": "FREQ=WEEKLY;BYDAY=SA"}},
+            "maintenance must have 12 hours a week",
+        ),
         ({"trusted_images": ["*"]}, "trusted_images must be patterns"),
         ({"security_group": "all@example.com"}, "security_group must be gke-security-groups@DOMAIN"),
         ({"secrets_key": "key"}, "secrets_key must be"),
+        (
+            {"secrets_key": "projects/p/locations/l/keyRings/r/cryptoKeys/k"},
+            "secrets_key needs project_number",
+        ),
         ({"managed_mesh": True}, "managed_mesh needs fleet_project_id"),
         ({"gateway_nodes": {"min_per_zone": 0}}, "gateway_nodes.min_per_zone"),
     ],

@@ -221,7 +221,7 @@ def test_a_connector_reaches_what_the_function_does_and_its_platform_alone() -> 
         out("", machine, GOOGLE, 443): "function-to-google-apis",
         out("", machine, "35.199.224.1", 665, "udp"): "connector-to-serverless",
         into("", "35.199.224.1", machine, 667): "serverless-to-connector",
-        into("", "108.170.220.1", machine, 667): "health-checks-to-connector",
+        into("", PROBE, machine, 667): "health-checks-to-connector",
         into(APPLICATIONS, machine, GATEWAY, 443): "function-to-nodes",
     }
     assert {one: verdict(rules, one).rule for one in allowed} == allowed
@@ -229,7 +229,8 @@ def test_a_connector_reaches_what_the_function_does_and_its_platform_alone() -> 
         out("", machine, INTERNET, 443),
         out("", machine, "35.199.224.1", 443),
         into("", "35.199.224.1", machine, 443),
-        into("", "108.170.220.1", machine, 22),
+        into("", PROBE, machine, 22),
+        into("", "108.170.220.1", machine, 667),
         into("", NODE, machine, 667),
         into(APPLICATIONS, FUNCTION, GATEWAY, 443),
         into(APPLICATIONS, "35.199.224.1", NODE, 667),

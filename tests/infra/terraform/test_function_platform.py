@@ -132,6 +132,26 @@ def test_alerts_and_budget_reach_a_person() -> None:
     assert len(budget["all_updates_rule"][0]["monitoring_notification_channels"]) == 1
 
 
+def test_a_budget_without_a_channel_has_no_empty_rule_for_updates() -> None:
+    (budget,) = google(billing_account="012345-6789AB-CDEF01").all("google_billing_budget").values()
+    assert not budget.get("all_updates_rule")
+
+
+def zeros(value: Any, where: str = "") -> list[str]:  # noqa: ANN401
+    """Where a value is the default of its type, which Google's API leaves out of what it answers."""
+    if isinstance(value, dict):
+        return [found for key, one in value.items() for found in zeros(one, f"{where}.{key}")]
+    if isinstance(value, list) and value:
+        return [found for number, one in enumerate(value) for found in zeros(one, f"{where}[{number}]")]
+    return [where] if value in (0, False, "", None) or value == [] else []
+
+
+def test_no_plan_changes_the_dashboard_back() -> None:
+    # The provider compares what is written with what the API answers, where such a value is missing.
+    assert zeros({"a": [{"xPos": 0, "width": 1}]}) == [".a[0].xPos"]
+    assert zeros(json.loads(one("google_monitoring_dashboard", "this")["dashboard_json"])) == []
+
+
 def test_the_dashboard_names_what_is_there() -> None:
     text = one("google_monitoring_dashboard", "this")["dashboard_json"]
     assert "${" not in text
@@ -140,7 +160,12 @@ def test_the_dashboard_names_what_is_there() -> None:
     for key in ("TRIGGER_TOPIC", "DEAD_LETTER_TOPIC", "UNDELIVERED_TOPIC", "FUNCTION_NAME"):
         assert CONTRACT[key].rpartition("/")[2] in text
     # No tile lies over another.
-    fields = [(tile["xPos"] + x, tile["yPos"] + y) for tile in tiles for x in range(24) for y in range(16)]
+    fields = [
+        (tile.get("xPos", 0) + x, tile.get("yPos", 0) + y)
+        for tile in tiles
+        for x in range(24)
+        for y in range(16)
+    ]
     assert len(set(fields)) == len(fields)
 
 

@@ -1,6 +1,5 @@
 """The gateway's address, names and authority are those of the contract and of the mesh's manifests."""
 
-import json
 import re
 from typing import Any
 
@@ -48,15 +47,23 @@ def test_every_host_of_the_contract_resolves_to_the_gateway_in_a_zone_of_its_own
 def test_the_authority_certifies_the_hosts_alone(plan: Plan) -> None:
     constraints = pool(plan)["identity_constraints"][0]
     assert constraints["allow_subject_passthrough"] is False
-    named = re.search(r"san\.value in (\[.*\])", constraints["cel_expression"][0]["expression"])
-    assert named
-    assert json.loads(named[1]) == sorted(HOSTS)
+    names = " || ".join(f'san.value == "{host}"' for host in sorted(HOSTS))
+    assert constraints["cel_expression"][0]["expression"] == (
+        f"subject_alt_names.size() > 0 && subject_alt_names.all(san, san.type == DNS && ({names}))"
+    )
 
 
 def test_a_certificate_serves_tls_and_nothing_else(plan: Plan) -> None:
     values = pool(plan)["baseline_values"][0]
     assert values["ca_options"] == [{"non_ca": True}]
     assert values["key_usage"][0]["extended_key_usage"] == [{"server_auth": True}]
+
+
+def test_the_clusters_subnet_is_given_on_once_the_address_is_reserved(plan: Plan) -> None:
+    outputs = (ROOT / "infra/terraform/modules/gateway-endpoint/outputs.tf").read_text()
+    (block,) = re.findall(r'^output "node_subnet" {\n(.*?)^}', outputs, re.MULTILINE | re.DOTALL)
+    assert "depends_on = [google_compute_address.this]" in block
+    assert plan.outputs["node_subnet"] == "nodes"
 
 
 def test_no_private_key_is_made_by_terraform(plan: Plan) -> None:
@@ -80,6 +87,8 @@ def test_the_secret_holds_the_authoritys_certificate(plan: Plan) -> None:
         ({"hosts": ["metadata.google.internal"]}, "hosts must not be google.internal"),
         ({"hosts": ["c.internal"]}, "hosts must not be google.internal"),
         ({"hosts": ["internal"]}, "hosts must be DNS names of two labels"),
+        ({"hosts": [f"{'a' * 60}.internal"]}, "hosts must have at most 63 characters"),
+        ({"hosts": ["a-b.internal", "a.b.internal"]}, "hosts must have at most 63 characters"),
         ({"hosts": ["*.internal"]}, "hosts must be DNS names of two labels"),
         ({"hosts": ["user-profile.example.com"]}, "certificate_domains must hold"),
         ({"address": "gateway"}, "address must be an IPv4 address"),

@@ -68,6 +68,14 @@ def test_ranges_that_overlap_are_refused(values: dict[str, Any]) -> None:
         ({"egress_ports": [443, 80]}, "egress_ports must be"),
         ({"nat": {"min_ports": 64}}, "nat.min_ports must be a power of two"),
         ({"nat": {"addresses": 1, "min_ports": 8192, "max_ports": 16384}}, "nat.addresses must give each"),
+        ({"nat": {"addresses": 1, "nodes": 64}}, "nat.addresses must give each"),
+        (
+            {"connector": {"name": "a-connector-for-all", "range": "10.8.1.0/28"}},
+            "connector.name must have less than 21",
+        ),
+        ({"outbound_resolvers": ["8.8.8.8"]}, "outbound_resolvers must be private"),
+        ({"outbound_resolvers": ["10.1.0.2", "172.32.0.1"]}, "outbound_resolvers must be private"),
+        ({"outbound_resolvers": ["resolver.example"]}, "outbound_resolvers must be private"),
         ({"function_subnet_users": ["allUsers"]}, "function_subnet_users must be service accounts"),
     ],
 )

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from meshlab.cloud.cloud_run.front_door import (
 )
 from meshlab.cloud.cloud_run.invokers import invoker_emails
 from meshlab.cloud.cloud_run.running import RunningFrontDoor
-from meshlab.cloud.identity import ISSUER, IdentityKey
+from meshlab.cloud.identity import ISSUER, IdentityKey, unique_id
 from meshlab.errors import LabError
 from meshlab.istio import Address
 from meshlab.processes.ports import free_ports
@@ -79,14 +80,15 @@ class Caller:
         self.key = key
         self.stranger: RSAPrivateKey = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._container = container
+        self._port = urlsplit(door.url).port
         self._tls = ssl.create_default_context(cafile=str(door.ca_file))
 
     def claims(self, **changes: object) -> dict[str, object]:
         """The claims of a good token with some changed; None leaves one out."""
         now = int(time.time())
         good = {
-            "iss": ISSUER, "aud": self.door.url, "azp": "1", "sub": "1", "iat": now, "exp": now + 3600,
-            "email": ORDERS, "email_verified": True,
+            "iss": ISSUER, "aud": self.door.url, "azp": unique_id(ORDERS), "sub": unique_id(ORDERS),
+            "iat": now, "exp": now + 3600, "email": ORDERS, "email_verified": True,
         }  # fmt: skip
         return {name: value for name, value in (good | changes).items() if value is not None}
 
@@ -95,19 +97,31 @@ class Caller:
 
     def send(self, headers: Headers, *, path: str = PATH, method: str = "GET") -> Reply:
         """Send exactly these headers, in this order."""
-        seen_before = len(self._container.requests)
-        connection = http.client.HTTPSConnection(
-            "localhost", urlsplit(self.door.url).port, context=self._tls, timeout=10
-        )
+        connection = http.client.HTTPSConnection("localhost", self._port, context=self._tls, timeout=10)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers:
                 connection.putheader(name, value)
+            seen_before = len(self._container.requests)
             connection.endheaders()
-            response = connection.getresponse()
-            body = response.read().decode()
+            return self._reply(connection.getresponse(), seen_before)
         finally:
             connection.close()
+
+    def send_raw(self, request: bytes) -> Reply:
+        """Send exactly these bytes."""
+        with (
+            socket.create_connection(("localhost", self._port), timeout=10) as plain,
+            self._tls.wrap_socket(plain, server_hostname="localhost") as connection,
+        ):
+            seen_before = len(self._container.requests)
+            connection.sendall(request)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            return self._reply(response, seen_before)
+
+    def _reply(self, response: http.client.HTTPResponse, seen_before: int) -> Reply:
+        body = response.read().decode()
         seen = self._container.requests[seen_before:]
         return Reply(response.status, response.headers, body, seen[0][1] if seen else None)
 
@@ -194,6 +208,13 @@ def test_the_case_of_the_scheme_and_of_the_headers_name_does_not_matter(
     assert reply.passed_on(name.lower())[0].endswith(SIGNATURE_REMOVED)
 
 
+def test_an_invokers_token_without_an_address_names_it_by_its_unique_id(caller: Caller) -> None:
+    """The metadata server's default tokens have no address."""
+    assert caller.send(bearer(caller.token(email=None, email_verified=None))).status == 200
+    ann = unique_id("ann@meshlab.invalid")
+    assert caller.send(serverless(caller.token(email=None, email_verified=None, sub=ann))).status == 200
+
+
 # Who does not: no token that can be verified.
 
 
@@ -224,6 +245,7 @@ WRONG_AUDIENCES = {
     "with a path": "{url}/lookup/u-1",
     "http": "http://{rest}",
     "without a scheme": "{rest}",
+    "gcloud's own": "32555940559.apps.googleusercontent.com",
     "another port": "{url}0",
     "without the port": "https://localhost",
     "another case": "https://LOCALHOST{port}",
@@ -401,6 +423,27 @@ def test_a_token_in_any_other_header_is_none(caller: Caller, name: str) -> None:
     refused(caller.send([(name, f"access_token={token}" if name == "Cookie" else f"Bearer {token}")]), 403)
 
 
+# Requests that no client library sends: a line between two bars; {token} is a good one.
+BEARER = "Authorization: Bearer {token}"
+ODD = {
+    "a token behind the body": (403, f"POST / HTTP/1.1|Host: a|Transfer-Encoding: chunked||0|{BEARER}||"),
+    "a token as a field of the connection": (403, f"GET / HTTP/1.1|Host: a|Connection: authorization|{BEARER}||"),
+    "an upgrade": (403, f"GET / HTTP/1.1|Host: a|Connection: upgrade|Upgrade: websocket|{BEARER}||"),
+    "a tunnel": (401, f"CONNECT a:80 HTTP/1.1|Host: a|{BEARER}||"),
+    "no path": (404, f"OPTIONS * HTTP/1.1|Host: a|{BEARER}||"),
+    "two lengths of a body": (
+        400, f"POST / HTTP/1.1|Host: a|{BEARER}|Content-Length: 4|Transfer-Encoding: chunked||0||GET /b HTTP/1.1||",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_request_does_not_carry_a_token_past_the_check(caller: Caller, name: str) -> None:
+    status, lines = ODD[name]
+    reply = caller.send_raw(lines.replace("|", "\r\n").format(token=caller.token()).encode())
+    assert (reply.status, reply.seen) == (status, None)
+
+
 # X-Serverless-Authorization beside Authorization.
 
 
@@ -443,7 +486,10 @@ STRANGERS: dict[str, dict[str, object]] = {
     "another case": {"email": ORDERS.upper()},
     "a member and no address": {"email": f"serviceAccount:{ORDERS}"},
     "a list": {"email": [ORDERS]},
-    "no address": {"email": None},
+    "an empty address beside an invoker's id": {"email": ""},
+    "no address and another id": {"email": None, "sub": unique_id(BILLING)},
+    "no address and no id": {"email": None, "sub": None},
+    "no address and an id that begins like it": {"email": None, "sub": f"{unique_id(ORDERS)}0"},
     "an address that is not verified": {"email_verified": False},
     "an address that nothing is said of": {"email_verified": None},
     "verified as a text": {"email_verified": "true"},
@@ -455,6 +501,10 @@ STRANGERS: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize("name", STRANGERS)
 def test_an_account_that_may_not_call_is_refused(caller: Caller, name: str) -> None:
     refused(caller.send(bearer(caller.token(**STRANGERS[name]))), 403)
+
+
+def test_an_address_that_is_null_is_no_missing_address(caller: Caller) -> None:
+    refused(caller.send(bearer(caller.key.sign({**caller.claims(), "email": None}))), 403)
 
 
 # The pages.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import google.auth.compute_engine
@@ -15,11 +18,13 @@ import pytest
 from google.auth.exceptions import RefreshError, TransportError
 from meshlab.cloud import gke_metadata
 from meshlab.cloud.gke_metadata import Pod
-from meshlab.cloud.identity import ISSUER, IdentityKey
+from meshlab.cloud.identity import ISSUER, IdentityKey, unique_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+GCLOUD = shutil.which("gcloud")
 EMAIL = "orders@p-1.meshlab.invalid"
 AUDIENCE = "https://lookup.example"
 FLAVOR = {"Metadata-Flavor": "Google"}
@@ -101,6 +106,19 @@ def test_google_auth_refreshes_an_access_token_of_the_account(
     assert credentials.service_account_email == EMAIL
 
 
+@pytest.mark.skipif(GCLOUD is None, reason="needs gcloud; would show that it gets a pod's identity token")
+def test_gcloud_finds_the_pods_account_and_prints_its_token(linked: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "CLOUDSDK_CONFIG": str(tmp_path), "GCE_METADATA_ROOT": linked}
+    command = [str(GCLOUD), "auth", "print-identity-token", f"--audiences={AUDIENCE}"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert claims["sub"] == unique_id(EMAIL)
+    assert "email" not in claims
+
+
 # Without it.
 
 
@@ -159,7 +177,7 @@ def test_the_recursive_listing_holds_everything_but_tokens(linked: str) -> None:
             "attributes": {"clusterLocation": "europe-west1", "clusterName": "cluster"},
             "serviceAccounts": {"default": account, EMAIL: account},
         },
-        "project": {"projectId": "p-1"},
+        "project": {"numericProjectId": "100000000001", "projectId": "p-1"},
         "universe": {"universeDomain": "googleapis.com"},
     }
 

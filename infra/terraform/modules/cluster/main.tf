@@ -1,10 +1,6 @@
 # A private, regional cluster without a node pool of its own. accounts.tf has who the nodes are, nodes.tf the pools, fleet.tf the
 # fleet and the managed mesh.
 
-data "google_project" "this" {
-  project_id = var.project_id
-}
-
 resource "google_container_cluster" "this" {
   project  = var.project_id
   name     = var.name
@@ -31,13 +27,13 @@ resource "google_container_cluster" "this" {
     stack_type                    = "IPV4"
   }
 
-  # Why: Dataplane V2 enforces NetworkPolicies and logs what they deny. Without it a policy is a file that nothing reads.
+  # Why: Dataplane V2 enforces NetworkPolicies. Without it a policy is a file that nothing reads.
   datapath_provider = "ADVANCED_DATAPATH"
 
   # Why: what one pod sends to another on the same node is in the flow logs as well.
   enable_intranode_visibility = true
 
-  # Why: the internal load balancer keeps the source address and picks the nodes with gateway pods only with subsetting.
+  # Why: with subsetting the internal load balancer has the nodes with gateway pods as its backends, in a cluster of any size.
   enable_l4_ilb_subsetting = true
 
   # Why: pods leave with their node's address, the only one that NAT translates. Inside of private ranges they keep their own.
@@ -184,9 +180,10 @@ resource "google_container_cluster" "this" {
   }
 
   security_posture_config {
-    # Why: misconfigured workloads and known holes in their images show up without another tool.
-    mode               = "BASIC"
-    vulnerability_mode = "VULNERABILITY_BASIC"
+    # Why: misconfigured workloads show up without another tool.
+    mode = "BASIC"
+    # GKE no longer scans images, and its API calls the other modes unsupported. Artifact Registry scans them.
+    vulnerability_mode = "VULNERABILITY_DISABLED"
   }
 
   node_pool_defaults {
@@ -217,7 +214,7 @@ resource "google_kms_crypto_key_iam_member" "secrets" {
 
   crypto_key_id = var.secrets_key
   role          = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-  member        = "serviceAccount:service-${data.google_project.this.number}@container-engine-robot.iam.gserviceaccount.com"
+  member        = "serviceAccount:service-${var.project_number}@container-engine-robot.iam.gserviceaccount.com"
 }
 
 # Why: the cluster enforces a policy; this one trusts the named repositories and refuses the rest.

@@ -2,9 +2,10 @@ locals {
   pools = {
     applications = merge(var.application_nodes, { labels = {}, taints = [], tags = [] })
     gateways = merge(var.gateway_nodes, {
-      # Why: a kubelet cannot give its own node a label with this prefix, so a node that is taken over cannot draw the gateway's
-      # pods to itself. infra/mesh/egress/gateway asks for the label and tolerates the taint.
-      labels = { "node-restriction.kubernetes.io/egress-gateway" = "true" }
+      # Why: a label of our own. GKE writes the labels of a pool as a flag of the kubelet, which refuses those of kubernetes.io
+      # (node-restriction.kubernetes.io among them) and does not start. infra/mesh/access/nodes keeps a node that is taken over
+      # from giving itself this one. infra/mesh/egress/gateway asks for the label and tolerates the taint.
+      labels = { "meshpass.example/egress-gateway" = "true" }
       taints = [{ key = "meshpass.example/egress-gateway", value = "true", effect = "NO_SCHEDULE" }]
       tags   = [var.internet_tag]
     })

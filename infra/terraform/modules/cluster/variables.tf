@@ -4,6 +4,22 @@ variable "project_id" {
   nullable    = false
 }
 
+variable "project_number" {
+  description = "Number of the project, for the address of GKE's service agent. Needed with `secrets_key`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.project_number == null || can(regex("^[0-9]+$", var.project_number))
+    error_message = "project_number must be digits."
+  }
+
+  validation {
+    condition     = var.secrets_key == null || var.project_number != null
+    error_message = "secrets_key needs project_number: GKE's service agent, which uses the key, is named by it."
+  }
+}
+
 variable "region" {
   description = "Region of the cluster. Control plane and nodes are spread over its zones."
   type        = string
@@ -82,7 +98,16 @@ variable "maintenance" {
 
   validation {
     condition     = can(timecmp(var.maintenance.start, var.maintenance.end)) && try(timecmp(timeadd(var.maintenance.start, "4h"), var.maintenance.end) <= 0, false)
-    error_message = "maintenance.start and end must be times such as 2026-01-03T01:00:00Z, four hours apart at least: GKE needs 48 hours of windows in 32 days."
+    error_message = "maintenance.start and end must be times such as 2026-01-03T01:00:00Z, four hours apart at least: GKE counts no shorter window."
+  }
+
+  validation {
+    # GKE refuses less than 48 hours in any 32 days, in which each weekday comes four times at least.
+    condition = !startswith(var.maintenance.recurrence, "FREQ=WEEKLY;BYDAY=") || try(
+      timecmp(timeadd(var.maintenance.start, "${ceil(12 / length(split(",", split("=", var.maintenance.recurrence)[2])) * 60)}m"), var.maintenance.end) <= 0,
+      false,
+    )
+    error_message = "maintenance must have 12 hours a week at least, such as 6 on each of two days: GKE needs 48 hours of windows in any 32 days."
   }
 }
 

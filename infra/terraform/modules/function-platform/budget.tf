@@ -5,7 +5,7 @@ resource "google_billing_budget" "this" {
   display_name    = "${var.function_name}: ${var.project_id}"
 
   budget_filter {
-    projects        = ["projects/${local.project_number}"]
+    projects        = ["projects/${var.project_number}"]
     calendar_period = "MONTH"
   }
 
@@ -29,9 +29,14 @@ resource "google_billing_budget" "this" {
     spend_basis       = "FORECASTED_SPEND"
   }
 
-  all_updates_rule {
-    # The API takes at most five.
-    monitoring_notification_channels = slice(local.channels, 0, min(5, length(local.channels)))
-    disable_default_iam_recipients   = false
+  # Why: only with channels. The API leaves an empty rule out, and each plan would add it again.
+  dynamic "all_updates_rule" {
+    for_each = length(local.channels) == 0 ? [] : [local.channels]
+
+    content {
+      # The API takes at most five.
+      monitoring_notification_channels = slice(all_updates_rule.value, 0, min(5, length(all_updates_rule.value)))
+      disable_default_iam_recipients   = false
+    }
   }
 }

@@ -1,18 +1,12 @@
 # What the function needs around it. The function, its push subscription and its revisions belong to deploy/deploy:
 # an object that two tools own is changed back and forth by them.
 
-data "google_project" "this" {
-  project_id = var.project_id
-}
-
 locals {
   root = "${path.module}/../../../.."
 
-  project_number = data.google_project.this.number
-
   # Google's own accounts that work for the project.
-  pubsub_agent = "serviceAccount:service-${local.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
-  run_agent    = "serviceAccount:service-${local.project_number}@serverless-robot-prod.iam.gserviceaccount.com"
+  pubsub_agent = "serviceAccount:service-${var.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  run_agent    = "serviceAccount:service-${var.project_number}@serverless-robot-prod.iam.gserviceaccount.com"
 
   trigger_topic     = reverse(split("/", var.trigger_topic))[0]
   dead_letter_topic = reverse(split("/", var.dead_letter_topic))[0]

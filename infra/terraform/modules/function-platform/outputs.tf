@@ -18,6 +18,11 @@ output "image_repository" {
   value       = google_artifact_registry_repository.images.id
 }
 
+output "image_repository_name" {
+  description = "Name of the same repository in its project and region."
+  value       = google_artifact_registry_repository.images.repository_id
+}
+
 output "topics" {
   description = "Full names of the three topics."
   value = {

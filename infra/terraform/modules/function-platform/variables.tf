@@ -3,6 +3,17 @@ variable "project_id" {
   type        = string
 }
 
+variable "project_number" {
+  description = "Number of the project, for the addresses of Google's service agents. Read it in the root: a data source in here would be unknown while an API is turned on, and replace the grants that are made from it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]+$", var.project_number))
+    error_message = "project_number must be digits."
+  }
+}
+
 variable "region" {
   description = "Region of the function, of its data and of its secrets."
   type        = string

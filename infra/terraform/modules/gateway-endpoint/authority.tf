@@ -3,6 +3,9 @@
 
 locals {
   hosts = sort(var.hosts)
+
+  # With == and || alone: Google's page has examples of both, and none of CEL's `in`.
+  is_a_host = join(" || ", [for host in local.hosts : "san.value == ${jsonencode(host)}"])
 }
 
 resource "google_privateca_ca_pool" "this" {
@@ -41,7 +44,7 @@ resource "google_privateca_ca_pool" "this" {
       # Why: these names and no others, whatever the request asks for.
       cel_expression {
         title      = "hosts behind the gateway"
-        expression = "subject_alt_names.size() > 0 && subject_alt_names.all(san, san.type == DNS && san.value in ${jsonencode(local.hosts)})"
+        expression = "subject_alt_names.size() > 0 && subject_alt_names.all(san, san.type == DNS && (${local.is_a_host}))"
       }
     }
 
@@ -135,6 +138,11 @@ resource "google_secret_manager_secret" "ca" {
 resource "google_secret_manager_secret_version" "ca" {
   secret      = google_secret_manager_secret.ca.id
   secret_data = google_privateca_certificate_authority.this.pem_ca_certificates[0]
+
+  lifecycle {
+    # Why: a function that starts between the end of one version and the next would have no certificate to mount.
+    create_before_destroy = true
+  }
 }
 
 resource "google_secret_manager_secret_iam_member" "ca" {

@@ -3,6 +3,14 @@ output "address" {
   value       = google_compute_address.this.address
 }
 
+output "node_subnet" {
+  description = "Full name of the cluster's subnet, once the gateway has its address in it. Give it to the cluster."
+  value       = var.node_subnet
+
+  # Why: nodes take the first free addresses of the subnet, and could take the one that the contract names.
+  depends_on = [google_compute_address.this]
+}
+
 output "url" {
   description = "Address of the gateway as a URL (GKE_GATEWAY_URL)."
   value       = "https://${google_compute_address.this.address}"

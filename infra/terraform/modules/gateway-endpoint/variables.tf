@@ -56,6 +56,11 @@ variable "hosts" {
   }
 
   validation {
+    condition     = alltrue([for host in var.hosts : length(host) <= 63]) && length(distinct([for host in var.hosts : replace(host, ".", "-")])) == length(var.hosts)
+    error_message = "hosts must have at most 63 characters and differ in more than dots and hyphens: each zone is named after its host."
+  }
+
+  validation {
     # Why: a zone hides all names below it. These hold the metadata server, machines' own names, and Google's APIs.
     condition     = alltrue([for host in var.hosts : !can(regex("(^|\\.)(google\\.internal|googleapis\\.com|gcr\\.io|pkg\\.dev)$", host)) && !startswith(host, "c.")])
     error_message = "hosts must not be google.internal, c.*.internal or a domain of Google's APIs: the zone would hide them from the whole network."

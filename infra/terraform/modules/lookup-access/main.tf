@@ -2,10 +2,6 @@
 # same project as internal traffic, so lookup keeps its ingress `internal-only`. Another project reaches the load balancer
 # through Private Service Connect: no peering, no overlapping ranges, and only the projects that are listed.
 
-data "google_project" "this" {
-  project_id = var.project_id
-}
-
 # --- the load balancer ---
 
 resource "google_compute_region_network_endpoint_group" "lookup" {
@@ -97,11 +93,11 @@ locals {
   issues       = var.ca_pool != ""
   certificates = local.issues ? [google_certificate_manager_certificate.lookup[0].id] : var.certificates
 
-  certificate_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-certificatemanager.iam.gserviceaccount.com"
+  certificate_agent = "serviceAccount:service-${var.project_number}@gcp-sa-certificatemanager.iam.gserviceaccount.com"
 }
 
-# Why: on the project of the pool, because the provider pinned here has no resource for the policy of a single pool. The member
-# is Google's own account of Certificate Manager, which acts for the issuance configs of this project alone.
+# Why: to Google's own account of Certificate Manager, which acts for the issuance configs of this project alone. On the project
+# of the pool: google_privateca_ca_pool_iam_member would be narrower, but is not among the resources that the tests can check.
 resource "google_project_iam_member" "certificate_manager_requests" {
   count = local.issues ? 1 : 0
 

@@ -8,9 +8,8 @@ locals {
 
   # Why: the two ranges of the internal passthrough load balancer. The ranges of legacy load balancers (209.85.*) stay shut.
   health_check_ranges = ["35.191.0.0/16", "130.211.0.0/22"]
-  # Serverless VPC Access: https://cloud.google.com/vpc/docs/configure-serverless-vpc-access
-  serverless_range        = "35.199.224.0/19"
-  connector_health_checks = ["35.191.0.0/16", "35.191.192.0/18", "130.211.0.0/22", "108.170.220.0/23"]
+  # Google's serverless platform, as it talks to a connector: https://docs.cloud.google.com/vpc/docs/serverless-vpc-access
+  serverless_range = "35.199.224.0/19"
 
   # What is not the internet, although 0.0.0.0/0 holds it. The NetworkPolicy of the egress gateway has the same list.
   not_internet = [
@@ -113,7 +112,8 @@ locals {
       why      = "Google's serverless platform reaches the connector's machines."
     })
     health-checks-to-connector = merge(local.allow_in, {
-      priority = 2110, sources = local.connector_health_checks, destinations = var.connector[*].range
+      # Why: the two ranges that Google's page names today. Older guides have 108.170.220.0/23 as well.
+      priority = 2110, sources = local.health_check_ranges, destinations = var.connector[*].range
       layer4   = [{ protocol = "tcp", ports = ["667"] }]
       why      = "Health checks of the connector's machines."
     })

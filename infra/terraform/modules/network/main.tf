@@ -35,6 +35,7 @@ locals {
     { for one in var.direct_egress[*] : "direct_egress" => one.range },
     { for one in var.connector[*] : "connector" => one.range },
     { for one in var.proxy_range[*] : "proxy_range" => one },
+    var.further_ranges,
   )
 
   names = keys(local.ranges)
@@ -239,7 +240,8 @@ resource "google_dns_managed_zone" "outbound" {
 
       content {
         ipv4_address = target_name_servers.value
-        # Why: through the network, even to a public address. Otherwise the query would leave past the firewall.
+        # Why: through the network, also where a resolver's private address is none of RFC 1918. Otherwise Cloud DNS would
+        # ask over the internet, past the firewall.
         forwarding_path = "private"
       }
     }

@@ -109,6 +109,11 @@ variable "connector" {
     condition     = var.connector == null || try(cidrsubnet(var.connector.range, 0, 0) == var.connector.range && endswith(var.connector.range, "/28"), false)
     error_message = "connector.range must be a /28, such as 10.8.1.0/28: a connector takes no other size."
   }
+
+  validation {
+    condition     = var.connector == null || try(can(regex("^[a-z]([a-z0-9-]*[a-z0-9])?$", var.connector.name)) && length(replace(var.connector.name, "-", "--")) < 21, false)
+    error_message = "connector.name must have less than 21 lower-case letters, digits and hyphens, and a hyphen counts twice: Google refuses a longer name."
+  }
 }
 
 variable "proxy_range" {
@@ -120,6 +125,13 @@ variable "proxy_range" {
     condition     = var.proxy_range == null || try(cidrsubnet(var.proxy_range, 0, 0) == var.proxy_range && tonumber(split("/", var.proxy_range)[1]) <= 26, false)
     error_message = "proxy_range must be a range of /26 or wider, such as 10.9.0.0/23."
   }
+}
+
+variable "further_ranges" {
+  description = "Ranges of subnets in this network that others make, by any name. They are compared with the ranges here."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }
 
 variable "gateway_address" {
@@ -182,12 +194,12 @@ variable "egress_ports" {
 }
 
 variable "nat" {
-  description = "Cloud NAT of the egress gateway: how many reserved addresses, and how many ports each node has at least and at most."
+  description = "Cloud NAT of the egress gateway: how many reserved addresses, how many ports each node has at least and at most, and how many nodes the subnet has at most. NAT keeps ports for those of applications as well."
   type = object({
     addresses = optional(number, 2)
     min_ports = optional(number, 1024)
     max_ports = optional(number, 8192)
-    nodes     = optional(number, 9)
+    nodes     = optional(number, 24)
   })
   default  = {}
   nullable = false
@@ -205,10 +217,16 @@ variable "nat" {
 }
 
 variable "outbound_resolvers" {
-  description = "Addresses of DNS resolvers outside of this network that filter names. All names without a zone in the network go to them. Empty leaves the public resolution of Cloud DNS."
+  description = "Private addresses of DNS resolvers that filter names, in a network that Cloud VPN or Interconnect connects. All names without a zone in the network go to them. Empty leaves the public resolution of Cloud DNS."
   type        = list(string)
   default     = []
   nullable    = false
+
+  validation {
+    # Cloud DNS takes no public address with private routing: https://docs.cloud.google.com/dns/docs/zones/zones-overview
+    condition     = alltrue([for address in var.outbound_resolvers : can(cidrhost("${address}/32", 0)) && can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168|100\\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7]))\\.", address))])
+    error_message = "outbound_resolvers must be private IPv4 addresses: queries to a public one would leave over the internet, past the firewall."
+  }
 }
 
 variable "function_subnet_users" {

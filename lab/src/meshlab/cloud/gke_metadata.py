@@ -48,6 +48,7 @@ class Pod:
         granted: Whether the pod has `roles/iam.workloadIdentityUser` on that account.
         cluster: The cluster's name.
         location: The cluster's region or zone.
+        project_number: The number of the cluster's project.
     """
 
     project: str
@@ -57,6 +58,7 @@ class Pod:
     granted: bool = True
     cluster: str = "cluster"
     location: str = "europe-west1"
+    project_number: str = "100000000001"
 
     @property
     def identity(self) -> str:
@@ -85,7 +87,8 @@ class GkeMetadataApp(MetadataTreeApp):
                     "attributes": cluster,
                     "service-accounts": {"default": account, pod.identity: account},
                 },
-                "project": {"project-id": pod.project},
+                # gcloud takes the server for Google's if this is a number.
+                "project": {"numeric-project-id": pod.project_number, "project-id": pod.project},
                 "universe": {"universe-domain": "googleapis.com"},
             },
             public={_CERTS: lambda: key.jwks},

@@ -67,6 +67,11 @@ class IdentityKey:
         return hashlib.sha256(self._public["n"].encode()).hexdigest()[:40]
 
 
+def unique_id(email: str) -> str:
+    """Return the unique id that an account of the lab has where no other is given: 21 digits, as Google's."""
+    return str(10**20 + int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20)
+
+
 class IdentityTokens:
     """Makes one service account's tokens.
 
@@ -95,8 +100,7 @@ class IdentityTokens:
         self._now_s = now_s
         self._key = key or IdentityKey()
         self._made: dict[tuple[str, bool], tuple[str, int]] = {}
-        # Google's are decimal numbers of 21 digits.
-        self.subject = subject or str(10**20 + int(hashlib.sha256(email.encode()).hexdigest(), 16) % 10**20)
+        self.subject = subject or unique_id(email)
 
     def token(self, audience: str, *, full: bool) -> str:
         """Return a token for an audience.

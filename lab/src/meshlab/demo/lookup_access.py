@@ -242,7 +242,7 @@ def _outcome(status: int, body: str) -> str:
 
 
 def _id_token(access: LookupAccess, pod: str, audience: str | None = None) -> str:
-    return _metadata(access, pod, f"identity?audience={quote(audience or access.url, safe='')}&format=full")
+    return _metadata(access, pod, f"identity?audience={quote(audience or access.url, safe='')}")
 
 
 def _access_token(access: LookupAccess) -> str:

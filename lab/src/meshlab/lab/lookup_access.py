@@ -39,6 +39,8 @@ _STRANGER = "stranger@another-project.iam.gserviceaccount.com"
 _FOREIGN = (
     "GOOGLE_",
     "GCE_",
+    "NO_GCE_CHECK",
+    "METADATA_SERVER_DETECTION",
     "CLOUDSDK_",
     "GKE_",
     "JWT_",
@@ -50,8 +52,10 @@ _FOREIGN = (
 )
 
 
-# Of Python's ssl and httpx, of curl with any TLS library, and of requests.
-_CA_FILES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+# Of Python's ssl and httpx, of curl with any TLS library, of requests, and of Node.js. Go reads the first.
+_CA_FILES = ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+# Of Google's libraries; gcloud and older libraries read the second alone.
+_METADATA_SERVER = ("GCE_METADATA_HOST", "GCE_METADATA_ROOT", "GCE_METADATA_IP")
 
 
 class LookupAccess:
@@ -128,8 +132,7 @@ class LookupAccess:
         kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)}
         return kept | {
             "CLOUDSDK_CONFIG": str(self._supervisor.directory / "gcloud"),
-            "GCE_METADATA_HOST": self._metadata[pod],
-            "GCE_METADATA_IP": self._metadata[pod],
+            **dict.fromkeys(_METADATA_SERVER, self._metadata[pod]),
             "LOOKUP_URL": self.url,
             **dict.fromkeys(_CA_FILES, str(self._door.ca_file)),
         }

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from meshpass._address import parse_origin, plaintext_problem
 from meshpass._call.path import fill_path
 from meshpass._errors import ConfigurationError
 from meshpass._settings import GOOGLE_ID_TOKEN, SIGNED_JWT, Settings
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from meshpass._token import TokenSource
 
 _PANEL = "Settings"
+# RFC 3986, section 3.2: what ends a URL's host and port.
+_AUTHORITY_END = re.compile("[/?#]")
 # Option: variable, kind of value, help.
 _VARIABLES = {
     "gateway_url": ("GKE_GATEWAY_URL", "URL", "Scheme, address and optional port of the gateway."),
@@ -97,30 +101,30 @@ class Given:
     def destination(self, target: str) -> "Destination":
         """Return what to call: a path of the service in the mesh, or the URL of a service outside of it.
 
-        To a URL the settings of the mesh do not apply. The token's audience is the URL without its path, and the
-        system's CAs are trusted, unless `--audience` and `--gateway-ca-file` say otherwise.
+        To a URL the settings of the mesh do not apply. The token's audience is the URL's origin, and the system's CAs
+        are trusted, unless `--audience` and `--gateway-ca-file` say otherwise. The origin is in its normal form, that
+        of Cloud Run's own URLs: lower case, and no port where it is the scheme's default.
 
         Args:
             target: A path, or an absolute URL.
 
         Raises:
-            ConfigurationError: Settings are missing or wrong, or a URL is called without a Google ID token.
+            ConfigurationError: Settings are missing or wrong, the URL cannot be called, or it is called without a
+                Google ID token.
         """
-        if not target.startswith(("https://", "http://")):
+        if target.startswith("/") or not (self.google or "://" in target):
             found = self.settings()
             return Destination(found.base_url, target, self.token_source(found), found.address, found.ca_file)
+        origin, path = _split(target)
         if not self.google:
             raise ConfigurationError(
                 "A URL needs --google: a service outside the mesh takes a Google ID token, and no signed one."
             )
         from meshpass._tokens.google.id_token import GoogleIDToken
 
-        scheme, _, rest = target.partition("://")
-        host, slash, path = rest.partition("/")
-        origin = f"{scheme}://{host}"
         ca_file = self.options.get("GKE_GATEWAY_CA_FILE")
         auth = GoogleIDToken(self.options.get("JWT_AUDIENCE", origin), service_account=self.impersonate)
-        return Destination(origin, slash + path or "/", auth, None, Path(ca_file) if ca_file else None)
+        return Destination(origin, path, auth, None, Path(ca_file) if ca_file else None)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,31 @@ class Destination:
     auth: "TokenSource"
     address: str | None
     ca_file: Path | None
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Return a URL's origin, and its path.
+
+    Raises:
+        ConfigurationError: It is no URL that can be called; it says why, and does not repeat it.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ConfigurationError("The target must be a path, such as /profile/u-1, or a URL with https://.")
+    host = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    path = rest.removeprefix(host)
+    if "?" in path or "#" in path:
+        raise ConfigurationError(
+            "The target has a query or a fragment. Give the query as --param NAME=VALUE."
+        )
+    try:
+        origin = parse_origin(f"{scheme}://{host}")
+    except ValueError as error:
+        raise ConfigurationError(f"The target {error}.") from None
+    plaintext = plaintext_problem(origin, None)
+    if plaintext:
+        raise ConfigurationError(f"The target {plaintext}.")
+    return origin.url, path or "/"
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

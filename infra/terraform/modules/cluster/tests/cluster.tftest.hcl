@@ -1,10 +1,6 @@
 # Runs with a mocked provider: `terraform -chdir=infra/terraform/modules/cluster test` needs no project and no credentials.
 
-mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "100000000000" }
-  }
-}
+mock_provider "google" {}
 
 variables {
   project_id           = "example-project"
@@ -50,6 +46,7 @@ run "everything" {
   variables {
     fleet_project_id   = "example-project"
     managed_mesh       = true
+    project_number     = "100000000000"
     secrets_key        = "projects/example-project/locations/europe-west1/keyRings/meshpass/cryptoKeys/secrets"
     security_group     = "gke-security-groups@example.com"
     trusted_images     = ["europe-west1-docker.pkg.dev/example-project/meshpass/*"]

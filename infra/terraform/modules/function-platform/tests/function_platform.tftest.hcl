@@ -1,13 +1,10 @@
 # Planned with a mocked provider: names, grants and what each setting turns on.
 
-mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-}
+mock_provider "google" {}
 
 variables {
   project_id               = "acme-mesh"
+  project_number           = "123456789012"
   region                   = "europe-west1"
   function_name            = "meshpass-enrichment"
   lookup_function_name     = "meshpass-enrichment-lookup"

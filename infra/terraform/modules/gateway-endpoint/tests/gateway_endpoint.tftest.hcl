@@ -38,7 +38,7 @@ run "default" {
   }
 
   assert {
-    condition     = strcontains(google_privateca_ca_pool.this.issuance_policy[0].identity_constraints[0].cel_expression[0].expression, "[\"orders.internal\",\"user-profile.internal\"]")
+    condition     = strcontains(google_privateca_ca_pool.this.issuance_policy[0].identity_constraints[0].cel_expression[0].expression, "(san.value == \"orders.internal\" || san.value == \"user-profile.internal\")")
     error_message = "The authority must certify the hosts alone."
   }
 

@@ -1,13 +1,10 @@
 # Planned with a mocked provider.
 
-mock_provider "google" {
-  mock_data "google_project" {
-    defaults = { number = "123456789012" }
-  }
-}
+mock_provider "google" {}
 
 variables {
   project_id       = "acme-mesh"
+  project_number   = "123456789012"
   region           = "europe-west1"
   service          = "meshpass-enrichment-lookup"
   service_deployed = true

@@ -64,7 +64,7 @@ run "connector_proxies_and_shared_vpc" {
     direct_egress         = null
     connector             = { name = "meshpass-functions", range = "10.8.1.0/28" }
     proxy_range           = "10.9.0.0/23"
-    outbound_resolvers    = ["10.128.0.53"]
+    outbound_resolvers    = ["192.168.10.53"]
     function_subnet_users = ["serviceAccount:service-1@serverless-robot-prod.iam.gserviceaccount.com"]
     node_subnet_users     = ["serviceAccount:service-1@container-engine-robot.iam.gserviceaccount.com"]
   }
@@ -109,14 +109,25 @@ run "wrong_values" {
   command = plan
 
   variables {
-    google_apis_host  = "www.googleapis.com"
-    google_domains    = ["googleapis.com"]
-    egress_ports      = [80]
-    nat               = { addresses = 1, min_ports = 32768, max_ports = 65536, nodes = 9 }
-    direct_egress     = { subnet = "meshpass-functions", range = "10.8.0.0/20" }
-    node_range        = "10.128.0.1/20"
-    node_subnet_users = ["allUsers"]
+    google_apis_host   = "www.googleapis.com"
+    google_domains     = ["googleapis.com"]
+    egress_ports       = [80]
+    nat                = { addresses = 1, min_ports = 32768, max_ports = 65536, nodes = 9 }
+    direct_egress      = { subnet = "meshpass-functions", range = "10.8.0.0/20" }
+    node_range         = "10.128.0.1/20"
+    node_subnet_users  = ["allUsers"]
+    outbound_resolvers = ["8.8.8.8"]
   }
 
-  expect_failures = [var.google_apis_host, var.google_domains, var.egress_ports, var.nat, var.direct_egress, var.node_range, var.node_subnet_users]
+  expect_failures = [var.google_apis_host, var.google_domains, var.egress_ports, var.nat, var.direct_egress, var.node_range, var.node_subnet_users, var.outbound_resolvers]
+}
+
+run "name_of_a_connector" {
+  command = plan
+
+  variables {
+    connector = { name = "a-connector-for-all", range = "10.8.1.0/28" }
+  }
+
+  expect_failures = [var.connector]
 }

@@ -9,23 +9,29 @@ In the order in which a request passes them:
 3. jwt_authn verifies the token: signature, issuer, `exp`, lifetime. Else 401.
 4. The audience must be the service's own URL or a custom audience, character for character, else 401. jwt_authn is
    not asked for it: it takes `http://` for `https://`, ignores a slash at the end, and answers 403.
-5. The e-mail address must be that of an account with `roles/run.invoker`, and verified, else 403.
+5. The account must have `roles/run.invoker`, else 403. A token names it by its verified e-mail address. One without
+   an address, which the metadata server gives by default, names it by its unique id in `sub`.
 6. The container gets the header that was checked with the token's signature replaced by
    `SIGNATURE_REMOVED_BY_GOOGLE`. An `Authorization` beside `X-Serverless-Authorization` passes as it is.
 
 What is stricter here than on Google, or not documented by Google:
 
-- Google also resolves an account by its unique id. Here a token without the e-mail address is refused: get it from the
-  metadata server with `format=full`.
+- Google also takes gcloud's own audience, which `gcloud auth print-identity-token` gives without `--audiences`, for a
+  developer's tests. Such a token is good for every service that its account may call. Here it is refused.
 - Two headers of one name, or two tokens in one header, are refused. RFC 9110, section 5.3 allows one.
 - Header names with an underscore are dropped, since some servers read `X_Serverless_Authorization` as the other.
 - A header of more than 8 KiB is refused.
 
-Sources: https://cloud.google.com/run/docs/authenticating/service-to-service (headers, and which one is checked),
-https://cloud.google.com/run/docs/troubleshooting#signature-removed ,
-https://cloud.google.com/run/docs/configuring/custom-audiences and
-https://cloud.google.com/run/docs/reference/iam/roles#run.invoker . That the container gets
-X-Serverless-Authorization, too, without the signature: https://github.com/pomerium/pomerium/issues/6677
+Sources:
+
+- Headers, which one is checked, and a call with a token that the metadata server gives by default:
+  https://cloud.google.com/run/docs/authenticating/service-to-service
+- What that token holds: https://cloud.google.com/compute/docs/instances/verifying-instance-identity#token_format
+- The signature: https://cloud.google.com/run/docs/troubleshooting#signature-removed ; that the container gets
+  X-Serverless-Authorization, too, without it: https://github.com/pomerium/pomerium/issues/6677
+- Audiences: https://cloud.google.com/run/docs/configuring/custom-audiences ; gcloud's own:
+  https://cloud.google.com/docs/authentication/get-id-token#generic-dev
+- The role: https://cloud.google.com/run/docs/reference/iam/roles#run.invoker
 """
 
 from __future__ import annotations
@@ -69,6 +75,7 @@ class FrontDoor:
         issuer: Google's issuer.
         jwks: Google's public keys, as a JSON Web Key Set.
         custom_audiences: Further audiences of the service.
+        unique_ids: Unique ids of the accounts with `roles/run.invoker`, as far as they are known.
     """
 
     url: str
@@ -76,6 +83,7 @@ class FrontDoor:
     issuer: str
     jwks: str
     custom_audiences: tuple[str, ...] = ()
+    unique_ids: tuple[str, ...] = ()
 
     @property
     def audiences(self) -> tuple[str, ...]:
@@ -135,7 +143,7 @@ def _connection_manager(door: FrontDoor) -> Json:
         *_noted_rbac(_TOKEN, _has_one_token()),
         _jwt_authn(door),
         *_noted_rbac(_AUDIENCE, audiences),
-        _rbac("ALLOW", _is_invoker(door.invokers)),
+        _rbac("ALLOW", _is_invoker(door)),
         {"name": "envoy.filters.http.router", "typedConfig": router},
     ]
     manager: Json = {
@@ -178,11 +186,19 @@ def _unsigned(header: str) -> Json:
     return {"metadata": {"filter": _WITHOUT_SIGNATURE, "path": [{"key": header}], "value": value}}
 
 
-def _is_invoker(emails: tuple[str, ...]) -> Json | None:
-    if not emails:
-        return None
-    verified = _claim("email_verified", True)
-    return _all_rules([_any_rule(_claim("email", {"exact": email}) for email in emails), verified])
+def _is_invoker(door: FrontDoor) -> Json | None:
+    """Return the condition that an invoker calls; None if there is none.
+
+    The unique id counts only in a token without an address, so that no token is accepted for half of what it claims.
+    """
+    ways = []
+    if door.invokers:
+        emails = _any_rule(_claim("email", {"exact": email}) for email in door.invokers)
+        ways.append(_all_rules([emails, _claim("email_verified", True)]))
+    if door.unique_ids:
+        ids = _any_rule(_claim("sub", {"exact": unique_id}) for unique_id in door.unique_ids)
+        ways.append(_all_rules([ids, {"notRule": _has_claim("email")}]))
+    return _any_rule(ways) if ways else None
 
 
 def _header(name: str) -> Json:
@@ -192,8 +208,16 @@ def _header(name: str) -> Json:
 
 def _claim(name: str, value: Json | bool) -> Json:
     """Return a condition on a verified claim. It is false for a claim that is missing or of another type."""
-    match: Json = {"boolMatch": value} if isinstance(value, bool) else {"stringMatch": value}
-    return {"metadata": {"filter": _JWT, "path": [{"key": _PAYLOAD}, {"key": name}], "value": match}}
+    return _claim_matches(name, {"boolMatch": value} if isinstance(value, bool) else {"stringMatch": value})
+
+
+def _has_claim(name: str) -> Json:
+    """Return the condition that a claim is there, whatever its value is: null, too."""
+    return _claim_matches(name, {"presentMatch": True})
+
+
+def _claim_matches(name: str, value: Json) -> Json:
+    return {"metadata": {"filter": _JWT, "path": [{"key": _PAYLOAD}, {"key": name}], "value": value}}
 
 
 def _any_rule(rules: Iterable[Json]) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.certificates import CertificateAuthority
 from meshlab.cloud.cloud_run.front_door import FrontDoor, Places, front_door_config
-from meshlab.cloud.identity import ISSUER
+from meshlab.cloud.identity import ISSUER, unique_id
 from meshlab.istio import Address
 from meshlab.processes.envoy import Envoy
 from meshlab.processes.ports import LOOPBACK
@@ -30,7 +30,7 @@ class RunningFrontDoor:
         supervisor: Starts and ends it.
         ports: Free ports.
         container: Where the service's container listens.
-        invokers: E-mail addresses of the accounts with `roles/run.invoker`.
+        invokers: E-mail addresses of the accounts with `roles/run.invoker`. Their unique ids are the lab's.
         jwks: The public keys of Google's issuer.
         custom_audiences: Further audiences of the service.
 
@@ -57,7 +57,8 @@ class RunningFrontDoor:
             directory, chain="chain.pem", key="key.pem", root="ca.pem"
         )
         self.ca_file: Path = certificate / "ca.pem"
-        door = FrontDoor(self.url, invokers, ISSUER, json.dumps(jwks), custom_audiences)
+        ids = tuple(unique_id(email) for email in invokers)
+        door = FrontDoor(self.url, invokers, ISSUER, json.dumps(jwks), custom_audiences, ids)
         files = (certificate / "chain.pem", certificate / "key.pem")
         config = front_door_config(door, Places(listen, admin, container, files))
         self._envoy = Envoy(supervisor, "front-door", config, admin)
