@@ -140,7 +140,9 @@ def command(
         The arguments after the word ``gcloud``.
     """
     project = values["GOOGLE_CLOUD_PROJECT"]
-    repository = f"projects/{project}/locations/{values['REGION']}/repositories/{values['ARTIFACT_REPOSITORY']}"
+    repository = (
+        f"projects/{project}/locations/{values['REGION']}/repositories/{values['ARTIFACT_REPOSITORY']}"
+    )
     return [
         "functions",
         "deploy",
