@@ -3,7 +3,7 @@
 
 variable "mesh_auth" {
   type        = string
-  description = "How the function proves who it is: google-id-token (recommended, no key anywhere), or signed-jwt (its own key signs)."
+  description = "How the function proves who it is: google-id-token (recommended, no key anywhere), or signed-jwt (a key of its own)."
   default     = "signed-jwt"
   nullable    = false
 
