@@ -212,13 +212,14 @@ module "lookup_access" {
   service_deployed = var.lookup_deployed
   host             = var.lookup_host
   network          = module.network[0].network
-  subnet           = module.network[0].node_subnet
-  proxy_subnet     = var.proxy_range == "" ? "" : module.network[0].proxy_subnet
-  psc_range        = var.lookup_psc_range
-  certificates     = var.lookup_certificates
-  ca_pool          = var.lookup_ca_pool
-  invokers         = var.lookup_callers
-  consumers        = var.lookup_consumers
+  # Why: as for the cluster. Google picks the load balancer's address, and could pick the gateway's.
+  subnet       = module.gateway_endpoint[0].node_subnet
+  proxy_subnet = var.proxy_range == "" ? "" : module.network[0].proxy_subnet
+  psc_range    = var.lookup_psc_range
+  certificates = var.lookup_certificates
+  ca_pool      = var.lookup_ca_pool
+  invokers     = var.lookup_callers
+  consumers    = var.lookup_consumers
 
   depends_on = [google_project_service.this]
 }

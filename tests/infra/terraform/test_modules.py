@@ -58,7 +58,7 @@ def test_every_variable_and_output_is_described(name: str) -> None:
             assert needed <= set(body), f"{label} in {name}/{file} lacks {sorted(needed - set(body))}"
 
 
-@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("name", MODULES)
 def test_a_module_says_why_its_values_are_hardened(name: str) -> None:
     text = "".join(path.read_text() for path in (FOLDER / name).glob("*.tf") if path.name != "versions.tf")
     assert text.count("# Why: ") >= 5

@@ -55,6 +55,8 @@ def test_ranges_that_overlap_are_refused(values: dict[str, Any]) -> None:
     ("values", "named"),
     [
         ({"gateway_address": "10.64.0.5"}, "gateway_address must lie in node_range"),
+        ({"gateway_address": "10.128.0.1"}, "gateway_address must not be one of the first two"),
+        ({"gateway_address": "10.128.15.254"}, "gateway_address must not be one of the first two"),
         ({"direct_egress": {"subnet": "f", "range": "10.8.0.0/27"}}, "direct_egress.range must be"),
         ({"direct_egress": {"subnet": "f", "range": "10.8.0.0/20"}}, "direct_egress.range must be"),
         ({"direct_egress": {"subnet": "f", "range": "10.8.0.1/26"}}, "direct_egress.range must be"),

@@ -25,11 +25,21 @@ def test_no_module_reads_data_and_the_root_reads_it_before_everything() -> None:
     assert "google_project_service" not in read
 
 
-def test_nodes_come_after_the_gateways_address_is_reserved() -> None:
+def test_what_takes_an_address_of_the_nodes_subnet_comes_after_the_gateways_is_reserved() -> None:
     (cluster,) = google().all("google_container_cluster").values()
     assert cluster["subnetwork"] == _node_subnet()
-    (call,) = [found for found in blocks((GOOGLE / "main.tf").read_text(), "module") if '"cluster"' in found]
-    assert "= module.gateway_endpoint[0].node_subnet" in call
+    takers = {
+        re.findall(r'^module "(\w+)"', call)[0]: re.findall(
+            r"= module\.(\w+)\[0\]\.node_subnet$", call, re.MULTILINE
+        )
+        for call in blocks((GOOGLE / "main.tf").read_text(), "module")
+        if ".node_subnet" in call
+    }
+    assert takers == {
+        "gateway_endpoint": ["network"],
+        "cluster": ["gateway_endpoint"],
+        "lookup_access": ["gateway_endpoint"],
+    }
 
 
 def _node_subnet() -> Any:  # noqa: ANN401

@@ -122,7 +122,8 @@ resource "google_container_cluster" "this" {
     }
   }
 
-  # Why: an image that did not come from a trusted repository does not run.
+  # Why: the project's policy decides which images run. `trusted_images` writes it; without them it is as the project has it,
+  # which at first admits all images.
   binary_authorization {
     evaluation_mode = "PROJECT_SINGLETON_POLICY_ENFORCE"
   }

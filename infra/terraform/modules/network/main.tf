@@ -87,6 +87,11 @@ resource "google_compute_subnetwork" "nodes" {
       condition     = cidrhost("${var.gateway_address}/${split("/", var.node_range)[1]}", 0) == cidrhost(var.node_range, 0)
       error_message = "gateway_address must lie in node_range: the internal load balancer takes its address from the cluster's subnet."
     }
+
+    precondition {
+      condition     = !contains([for number in [0, 1, -2, -1] : cidrhost(var.node_range, number)], var.gateway_address)
+      error_message = "gateway_address must not be one of the first two or the last two addresses of node_range: Google keeps these in each subnet."
+    }
   }
 }
 
