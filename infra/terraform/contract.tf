@@ -3,7 +3,7 @@
 
 variable "mesh_auth" {
   type        = string
-  description = "How the function proves who it is: google-id-token (recommended, no key anywhere), or signed-jwt (a key of its own)."
+  description = "How the function proves who it is: google-id-token (recommended, no key anywhere), or signed-jwt (with a key)."
   default     = "signed-jwt"
   nullable    = false
 
