@@ -14,6 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+if sys.version_info < (3, 11):  # noqa: UP036 - the system's python3, not the project's, may run this
+    # Here, because the modules that a script imports next need parts of the standard library of that version. No script
+    # uses 2 for what it found or refused.
+    sys.stderr.write(
+        f"{Path(sys.argv[0]).name}: needs Python 3.11 or newer, this is {sys.version.split()[0]}\n"
+    )
+    raise SystemExit(2)
+
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "infra" / "contract.env"
 
@@ -21,35 +29,48 @@ CONTRACT = ROOT / "infra" / "contract.env"
 sys.path.insert(0, str(ROOT / "infra" / "contract" / "src"))
 
 
+INTERRUPTED = 130
+"""The exit code of a program that was interrupted, as a shell has it."""
+
+
 class RefusalError(Exception):
     """A script cannot do its task; the message says why and what to do next."""
 
+    exit_code = 1
 
-def run_script(name: str, main: Callable[[Sequence[str]], None]) -> int:
+
+class StoppedError(RefusalError):
+    """A script was interrupted; the message says what was done before."""
+
+    exit_code = INTERRUPTED
+
+
+def run_script(name: str, main: Callable[[Sequence[str]], int | None]) -> int:
     """Run the ``main`` of a script, and print a refusal on stderr.
 
     Args:
         name: the script as the user typed it, such as ``deploy/package``.
-        main: takes the arguments after the script's name.
+        main: takes the arguments after the script's name; it may return an exit code of its own.
 
     Returns:
-        The exit code: 0, or 1 after a refusal.
+        The exit code: 0 or the script's own, 1 after a refusal, 130 after an interrupt.
     """
-    if sys.version_info < (3, 11):  # noqa: UP036 - the system's python3, not the project's, may run this
-        sys.stderr.write(f"{name}: needs Python 3.11 or newer, this is {sys.version.split()[0]}\n")
-        return 1
     from meshcontract import ContractError
 
     try:
-        main(sys.argv[1:])
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
     except (RefusalError, ContractError) as refusal:
         sys.stderr.write(f"{name}: {refusal}\n")
-        return 1
+        return refusal.exit_code if isinstance(refusal, RefusalError) else 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\n{name}: interrupted\n")
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader of the output has ended, such as `head`. Python would report it once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return code or 0
 
 
 def relative(path: Path) -> str:

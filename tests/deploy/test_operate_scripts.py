@@ -8,10 +8,12 @@ import functools
 import io
 import json
 import re
+import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from meshcontract.cloud_types import MEMBERS
 
 from deploy.steps import RefusalError
 from deploy.steps.cloud import actions, recordings
@@ -27,6 +29,7 @@ from tests.deploy import verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from deploy.steps.cloud.answers import Question
 
@@ -45,6 +48,7 @@ class World:
     values: dict[str, str]
     commands: list[list[str]] = field(default_factory=list)
     fails: str = ""
+    interrupts: str = ""
     gone: set[str] = field(default_factory=set)
     deaf: bool = False
 
@@ -65,6 +69,8 @@ class World:
         self.commands.append(list(command))
         if self.fails and self.fails in " ".join(command):
             return 1
+        if self.interrupts and self.interrupts in " ".join(command):
+            raise KeyboardInterrupt
         if not self.deaf:
             self._change(list(command))
         return 0
@@ -121,7 +127,10 @@ class TestGrant:
         [
             "allUsers",
             "allAuthenticatedUsers",
+            "allusers",
+            "ALLUSERS",
             "user:allUsers",
+            "principalSet://x\x1b/*",
             "domain:acme.example",
             "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/*",
             "projectEditor:acme-mesh",
@@ -139,10 +148,15 @@ class TestGrant:
     def test_a_whole_domain_or_pool_has_to_be_meant_and_everyone_never_is(self) -> None:
         for wide in (
             "domain:acme.example",
-            "principalSet://iam.googleapis.com/projects/1/locations/global/x/pool/*",
+            "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/*",
         ):
             assert members.checked(wide, wide=True) == wide
-        for never in ("allUsers", "allAuthenticatedUsers", "projectOwner:acme-mesh"):
+        for never in (
+            "allUsers",
+            "allAuthenticatedUsers",
+            "projectOwner:acme-mesh",
+            "principalSet://$(id)/*",
+        ):
             with pytest.raises(RefusalError):
                 members.checked(never, wide=True)
 
@@ -212,12 +226,71 @@ class TestGrant:
         invoker.unbind(world.values, LOOKUP, world, member="allUsers")
         assert "allUsers" not in json.dumps(world.answers["service-policy-lookup"])
 
+    def test_a_grant_that_ends_limits_no_grant_that_does_not(self, world: World) -> None:
+        with pytest.raises(RefusalError, match=r"without a condition.*Take it out first"):
+            invoker.bind(world.values, LOOKUP, world, member=ORDERS, title="until 2027", expression="x")
+        assert not world.commands
+
+    def test_another_condition_of_the_same_title_is_another_grant(self, world: World) -> None:
+        condition = {"title": "hours", "expression": "a"}
+        world.answers["service-policy-lookup"]["bindings"] = [
+            {"role": "roles/run.invoker", "members": [BATCH], "condition": condition}
+        ]
+        invoker.bind(world.values, LOOKUP, world, member=BATCH, title="hours", expression="a")
+        assert not world.commands
+        invoker.bind(world.values, LOOKUP, world, member=BATCH, title="hours", expression="b")
+        assert world.commands[0][-1] == "--condition=^~^expression=b~title=hours"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--expires="],
+            ["--condition=", "--condition-title=t"],
+            ["--condition=x", "--condition-title= "],
+            ["--condition=x"],
+            ["--condition-title=t"],
+        ],
+    )
+    def test_an_empty_limit_makes_no_grant_without_one(self, arguments: list[str]) -> None:
+        common = [f"--contract={verified.BASE / 'contract.env'}", f"--member={BATCH}"]
+        with pytest.raises(RefusalError, match=r"empty|need each other"):
+            grant_cli.main(["bind", *common, *arguments])
+
+    def test_the_line_for_the_contract_is_one_that_the_contract_takes(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for member in (
+            BATCH,
+            "serviceAccount:acme-apps.svc.id.goog[shop/orders]",
+            "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
+            "domain:acme.example",
+            "principal://iam.googleapis.com/locations/global/workforcePools/p/subject/ada@acme.example",
+        ):
+            invoker.bind(world.values, LOOKUP, world, member=members.checked(member, wide=True), dry_run=True)
+            err = capsys.readouterr().err
+            lines = re.findall(r"LOOKUP_INVOKERS=(\S+)", err)
+            assert all(MEMBERS.takes(line) for line in lines)
+            assert bool(lines) != ("takes no such member" in err)
+
+    def test_what_was_done_is_said_when_it_cannot_be_looked_at(self, world: World) -> None:
+        reads = []
+
+        def once(question: Question) -> Answer:
+            reads.append(question.name)
+            if len(reads) > 1:
+                return Answer(Outcome.DENIED, error="denied")
+            return world(question)
+
+        with pytest.raises(RefusalError, match=r"done: the grant\. But it cannot be looked at"):
+            invoker.bind(world.values, LOOKUP, once, member=BATCH)
+
     def test_a_grant_with_a_condition_is_removed_whole(self, world: World) -> None:
         world.answers["service-policy-lookup"]["bindings"][0]["condition"] = {
             "title": "until 2027",
             "expression": "x",
         }
         invoker.unbind(world.values, LOOKUP, world, member=ORDERS)
+        # Always: gcloud asks which grant is meant as soon as any grant of the policy has a condition.
         assert world.commands[0][-1] == "--all"
         invoker.unbind(world.values, LOOKUP, world, member=ORDERS)
         assert len(world.commands) == 1
@@ -364,6 +437,21 @@ class TestRollBack:
         assert lines[0].endswith("ready      100 %")
         rollback.roll_back(world.values, ENRICH, world, dry_run=True)
         assert not world.commands
+
+    def test_an_empty_name_is_not_the_revision_before(self, world: World) -> None:
+        with pytest.raises(RefusalError, match="--to is empty"):
+            rollback.roll_back(world.values, ENRICH, world, to="")
+        assert not world.commands
+
+    def test_what_an_api_says_changes_no_terminal(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        world.answers["revisions-enrich"][1]["metadata"] |= {
+            "name": "x\x1b[2J",
+            "creationTimestamp": "\x1b[2J",
+        }
+        rollback.roll_back(world.values, ENRICH, world, list_only=True)
+        assert "\x1b" not in capsys.readouterr().out
 
     def test_a_roll_back_ends_with_latest_and_one_that_holds_is_not_repeated(self, world: World) -> None:
         rollback.roll_back(world.values, ENRICH, world)
@@ -578,6 +666,77 @@ class TestDestroy:
         assert "gcloud functions delete meshpass-enrichment " in shown.out
         assert "without --dry-run this stops here" in shown.err
 
+    @pytest.mark.parametrize(
+        "step", ["modify-push-config", "subscriptions delete", "functions delete meshpass-enrichment-lookup"]
+    )
+    @pytest.mark.parametrize("how", ["fails", "interrupts"])
+    def test_wherever_it_stops_it_says_what_was_done_and_how_the_pushes_go_on(
+        self, world: World, step: str, how: str
+    ) -> None:
+        setattr(world, how, step)
+        with pytest.raises(RefusalError) as refused:
+            remove(world)
+        text = str(refused.value)
+        assert refused.value.exit_code == (130 if how == "interrupts" else 1)
+        # The subscription does not push while it is paused and still there.
+        assert ("To let it push again:" in text) == (step == "subscriptions delete")
+        assert ("Nothing was changed before it" in text) == (step == "modify-push-config")
+        world.fails = world.interrupts = ""
+        world.answers["subscription"]["pushConfig"] = {}
+        remove(world)
+
+    def test_an_interrupt_while_it_waits_says_how_the_pushes_go_on(self, world: World) -> None:
+        def interrupted(_: float) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(RefusalError, match=r"interrupted(.|\n)*To let it push again") as refused:
+            remove(world, sleep=interrupted)
+        assert refused.value.exit_code == 130
+        assert len(world.commands) == 1
+
+    def test_what_belongs_to_another_project_stays(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        world.values |= {
+            "DEAD_LETTER_TOPIC": "projects/other-project/topics/dead",
+            "SIGNING_KEY_SECRET_ID": "projects/other-project/secrets/key/versions/1",
+            "BIGQUERY_TABLE": "other-project.enrichment.user_events",
+        }
+        remove(world, data=True)
+        assert "other-project" not in " ".join(world.changes())
+        assert capsys.readouterr().out.count("which is of the project other-project") == 4
+
+    @pytest.mark.parametrize("function_is_there", [True, False])
+    @pytest.mark.parametrize(
+        "found",
+        [
+            {"pushConfig": {"pushEndpoint": "https://meshpass-enrichment-other-a1b2c3d4e5-ew.a.run.app"}},
+            {"pushConfig": {"pushEndpoint": "https://x.example/meshpass-enrichment-"}},
+            {"topic": "projects/acme-mesh/topics/orders"},
+        ],
+        ids=["name", "host", "topic"],
+    )
+    def test_a_subscription_of_another_kind_is_not_touched(
+        self, world: World, found: dict[str, Any], function_is_there: bool
+    ) -> None:
+        world.answers["subscription"] |= found
+        world.gone |= set() if function_is_there else {"the function meshpass-enrichment"}
+        with pytest.raises(RefusalError, match="not deleted"):
+            remove(world)
+        assert not world.commands
+
+    def test_its_own_subscription_goes_after_the_function_is_gone(self, world: World) -> None:
+        world.gone.add("the function meshpass-enrichment")
+        for url in (
+            "https://meshpass-enrichment-a1b2c3d4e5-ew.a.run.app",
+            "https://meshpass-enrichment-123456789012.europe-west1.run.app/",
+        ):
+            world.answers["subscription"]["pushConfig"]["pushEndpoint"] = url
+            world.commands.clear()
+            world.gone.discard("the subscription meshpass-enrichment")
+            remove(world)
+            assert "delete" in world.commands[1]
+
     def test_one_function_can_go_alone(self, world: World) -> None:
         remove(world, entries=[LOOKUP], yes="meshpass-enrichment-lookup")
         assert [command[1:4] for command in world.commands] == [
@@ -605,6 +764,57 @@ class TestDestroy:
         words = [word for command in world.commands for word in command]
         assert "--all" not in words
         assert "--quiet; rm" not in words
+
+
+def shell(script: str, folder: Path, code: int = 0, pull: str = "") -> list[str]:
+    """Run a script as `| sh` does, and return the commands that it ran."""
+    for name in ("gcloud", "bq", "sleep"):
+        file = folder / name
+        file.write_text(
+            f'#!/bin/sh\necho "{name} $*" >>"{folder}/log"\ncase "$*" in *pull*) echo "{pull}";; esac\n'
+        )
+        file.chmod(0o755)
+    (folder / "log").write_text("")
+    done = subprocess.run(
+        ["/bin/sh"], input=script, env={"PATH": str(folder)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return (folder / "log").read_text().splitlines()
+
+
+class TestDryRunAsAScript:
+    """The output of a dry run is a script that does the same: its words for a reader are comments."""
+
+    def test_of_a_grant(self, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        link = workload_identity.Link(
+            "orders@acme-apps.iam.gserviceaccount.com", "shop", "orders", "acme-apps"
+        )
+        for dry_run in (True, False):
+            invoker.bind(world.values, LOOKUP, world, member=ORDERS, dry_run=dry_run)
+            invoker.bind(world.values, LOOKUP, world, member=BATCH, dry_run=dry_run)
+            invoker.unbind(world.values, LOOKUP, world, member=TRIGGER, dry_run=dry_run)
+            workload_identity.apply(world.values, link, world, remove=False, dry_run=dry_run)
+            rollback.roll_back(world.values, ENRICH, world, dry_run=dry_run)
+            if dry_run:
+                ran = shell(capsys.readouterr().out, tmp_path)
+        assert ran == [" ".join(command) for command in world.commands]
+
+    def test_of_a_removal(self, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        remove(world, dry_run=True, data=True)
+        script = capsys.readouterr().out
+        remove(world, data=True)
+        changes = [" ".join(command) for command in world.commands]
+        ran = shell(script, tmp_path)
+        assert [line for line in ran if "pull" not in line and not line.startswith("sleep")] == changes
+        assert ran[1] == "sleep 60"
+        # An event that came meanwhile stops the script before anything is deleted.
+        assert "delete" not in " ".join(shell(script, tmp_path, code=1, pull="4711"))
+
+    def test_of_a_removal_that_would_stop(
+        self, world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        remove(world, lambda *_: 5, dry_run=True)
+        assert shell(capsys.readouterr().out, tmp_path, code=1) == []
 
 
 class TestBacklog:

@@ -7,16 +7,24 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from enrichment.commands import sql
 
 from deploy.steps.cloud.answers import Answer, Outcome, checked
 from deploy.steps.verify.findings import Severity
 from deploy.steps.verify.kinds import KINDS
 from tests.deploy import verified
+from tests.deploy.recorded import make
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 QUESTIONS = sorted(verified.base_questions())
+
+
+def test_the_recorded_base_is_of_the_contract_of_now() -> None:
+    written = make.answers(make.checked(make.contract()))
+    recorded = {name: entry["data"] for name, entry in verified.base_recording().answers.items()}
+    assert recorded == written, "Run `python -m tests.deploy.recorded.make`."
 
 
 def test_a_deployment_that_is_as_the_contract_says_has_no_finding() -> None:
@@ -163,6 +171,16 @@ def test_findings_come_the_gravest_first() -> None:
     order = [found.kind.severity for found in verified.findings(replaced)]
     assert order == sorted(order, key=list(Severity).index)
     assert order[0] is Severity.UNSAFE
+
+
+def test_the_view_that_the_command_makes_is_the_view_that_is_expected() -> None:
+    view = verified.base_questions()["view"][1].data
+    made = sql.render(
+        "deduplicated_view", {"table": "acme-mesh.enrichment.user_events", "view": "a-b-c-d.e.f"}
+    )
+    query = made.partition("\nAS\n")[2]
+    assert "ROW_NUMBER()" in query
+    assert verified.findings({"view": Answer(Outcome.OK, {**view, "view": {"query": query}})}) == []
 
 
 def test_one_function_alone_can_be_verified() -> None:

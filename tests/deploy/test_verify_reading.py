@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.steps import ROOT, RefusalError
+from deploy.steps import ROOT, RefusalError, run_script
 from deploy.steps.cloud import questions, readers, recordings
-from deploy.steps.cloud.answers import Outcome, Question, answer_of, one_line, outcome_of
+from deploy.steps.cloud.answers import Answer, Outcome, Question, answer_of, one_line, outcome_of
 from deploy.steps.cloud.names import checked_name
 from deploy.steps.cloud.patches import patched
 from deploy.steps.cloud.scrub import HIDDEN, Scrubber
 from deploy.steps.function import ENRICH, LOOKUP
-from deploy.steps.verify import cli
+from deploy.steps.verify import cli, report
+from deploy.steps.verify.checks import reading
 from deploy.steps.verify.checks.alerts import holds
+from deploy.steps.verify.deployment import Deployment
 from deploy.steps.verify.report import wants_color
 from tests.deploy import verified
 
@@ -190,7 +196,12 @@ def test_a_recording_is_not_written_over_something(tmp_path: Path) -> None:
     (tmp_path / "answers").mkdir()
     code, _, err = verified.run("--from", str(verified.BASE), "--record", str(tmp_path))
     assert code == 2
-    assert "does not exist yet" in err
+    assert "is not empty" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["answers"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "contract.env").write_text("MINE=1\n")
+    assert verified.run("--from", str(verified.BASE), "--record", str(tmp_path / "other"))[0] == 2
+    assert (tmp_path / "other" / "contract.env").read_text() == "MINE=1\n"
 
 
 def test_a_recording_has_no_address_of_a_person(tmp_path: Path) -> None:
@@ -250,10 +261,10 @@ def test_public_keys_are_taken_from_a_jwks_and_from_the_mesh() -> None:
     issuer = verified.base_values()["JWT_ISSUER"]
     rules = [{"issuer": issuer, "jwks": json.dumps(jwks)}, {"issuer": "other", "jwks": "not JSON"}]
     mesh = {"items": [{"kind": "RequestAuthentication", "spec": {"jwtRules": rules}}]}
-    from deploy.steps.verify.checks.keys import public_keys
+    from deploy.steps.verify.checks.keys import key_sets
 
-    assert public_keys(mesh, issuer) == public_keys(jwks, issuer) == jwks["keys"]
-    assert public_keys(mesh, "nobody") == []
+    assert key_sets(mesh, issuer) == key_sets(jwks, issuer) == [jwks["keys"]]
+    assert key_sets(mesh, "another issuer") == []
 
 
 @pytest.mark.parametrize(
@@ -346,3 +357,157 @@ def test_an_alert_policy_may_have_more_than_was_written_and_not_less() -> None:
     ]
     for wrong in wrongs:
         assert not holds(wrong, written), wrong
+
+
+class Narrow(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_are_wrapped_to_a_narrow_terminal_and_commands_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert report.width(Narrow()) == 60
+    assert report.width(io.StringIO()) == 100
+    found = verified.findings({"topic-policy-undelivered": verified.failed(Outcome.DENIED)})
+    lines = report.text(found, read=1, color=False, width=60).splitlines()
+    assert max(len(line) for line in lines if not line.startswith("  mend ")) <= 80
+    assert max(len(line) for line in lines if line.startswith("  do ")) <= 60
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, BrokenPipeError])
+def test_no_script_ends_in_a_traceback(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def main(_: Sequence[str]) -> int:
+        raise raised
+
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    assert run_script("deploy/x", main) == (130 if raised is KeyboardInterrupt else 1)
+    assert ("interrupted" in capfd.readouterr().err) == (raised is KeyboardInterrupt)
+    assert run_script("deploy/x", lambda _: 2) == 2
+
+
+@pytest.mark.parametrize("depth", ["[" * 100_000, '{"a":' * 100_000])
+def test_an_answer_without_end_is_no_answer(depth: str, tmp_path: Path) -> None:
+    assert answer_of(QUESTION, 0, depth, "").outcome is Outcome.UNCLEAR
+    (tmp_path / "manifest.json").write_text(depth)
+    assert verified.run("--from", str(tmp_path))[0] == 2
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"answers": {"dataset": "error"}},
+        {"answers": {"dataset": 7}},
+        {"answers": {"dataset": {"error": "\x1b[2J\n x", "exit_code": "many"}}},
+        {"contract": ["x"]},
+        {"contract": {"GOOGLE_CLOUD_PROJECT": "a\x1b[2J\nX=1"}},
+        {"changes": {"\x1b[2J": []}},
+        {"jwks": {"keys": [{"kid": "\x1b[2J\n--all"}]}},
+    ],
+    ids=str,
+)
+def test_a_recording_of_any_content_ends_in_a_message_for_a_reader(manifest: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    (tmp_path / "manifest.json").write_text(json.dumps({"extends": str(verified.BASE), **manifest}))
+    code, out, err = verified.run("--from", str(tmp_path))
+    assert code in {1, 2}
+    assert "\x1b" not in out + err
+    assert "/tmp" not in err.replace(str(tmp_path), "")
+
+
+def test_a_number_without_end_ends_in_a_report() -> None:
+    question = verified.base_questions()["secret-versions-gateway-ca"][0]
+    versions = [{"name": f"x/versions/{'9' * 5000}", "state": "ENABLED"}]
+    assert verified.findings({question.name: Answer(Outcome.OK, versions)}) == []
+
+
+def test_a_package_that_is_named_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RefusalError, match="is no folder"):
+        cli._package(tmp_path / "none")
+    monkeypatch.setattr(cli, "PACKAGE", tmp_path / "none")
+    assert cli._package(None) == ""
+
+
+def test_what_a_webhook_or_a_command_hides_is_not_recorded() -> None:
+    scrubber = Scrubber(set())
+    for written, kept in (
+        ("https://hooks.example/T000/SECRET?x=SECRET", "https://hooks.example/not-recorded"),
+        ("https://user:SECRET@hooks.example:8443/", "https://hooks.example:8443"),
+        ("https://f.a.run.app?__GCP_CloudEventsMode=x", "https://f.a.run.app"),
+        ("SECRET", HIDDEN),
+    ):
+        assert scrubber.answer({"pushConfig": {"pushEndpoint": written}}) == {
+            "pushConfig": {"pushEndpoint": kept}
+        }
+    assert scrubber.answer({"args": ["--token=SECRET"]}) == {"args": [HIDDEN]}
+    state = [
+        {"op": "replace", "path": "/pushConfig/pushEndpoint", "value": "https://u:SECRET@h.example/SECRET"}
+    ]
+    changed = patched(verified.base_questions()["subscription"][1].data, state)
+    (found,) = verified.findings({"subscription": Answer(Outcome.OK, changed)})
+    assert found.found == "https://h.example/..."
+
+
+def test_a_copy_of_a_manifest_in_an_annotation_is_not_recorded() -> None:
+    rules = [{"issuer": "i", "jwks": json.dumps({"keys": [{"kty": "EC", "d": "SECRET"}]})}]
+    item: dict[str, Any] = {"spec": {"jwtRules": rules}}
+    item["metadata"] = {"annotations": {"last-applied": json.dumps(item)}}
+    kept = cli.public_only(
+        {"items": [item, {"spec": {"jwtRules": [{"issuer": "j", "jwksUri": "https://SECRET"}]}}]}
+    )
+    assert "SECRET" not in json.dumps(kept)
+    assert [rule["issuer"] for one in kept["items"] for rule in one["spec"]["jwtRules"]] == ["i", "j"]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.DENIED, Outcome.DISABLED])
+def test_a_role_or_an_api_is_asked_for_in_the_project_that_was_read(outcome: Outcome) -> None:
+    other = {
+        "SIGNING_KEY_SECRET_ID": "projects/keys-project/secrets/s/versions/1",
+        "VPC_SUBNET": "projects/host-project/regions/europe-west1/subnetworks/s",
+        "BIGQUERY_TABLE": "data-project.d.t",
+        "UNDELIVERED_TOPIC": "projects/topics-project/topics/u",
+    }
+    values = {**verified.base_values(), **other}
+    asked = {question.name: question for question in questions.first(values, [ENRICH])}
+    for name, project in (
+        ("secret-signing-key", "keys-project"),
+        ("subnet", "host-project"),
+        ("table", "data-project"),
+        ("topic-undelivered", "topics-project"),
+        ("function-enrich", "acme-mesh"),
+        ("project", "acme-mesh"),
+    ):
+        failed = {name: verified.failed(outcome)}
+        (found,) = reading.check(Deployment(values, [ENRICH], {name: asked[name]}, failed))
+        assert project in {word.rpartition("=")[2] for word in found.commands[0]}, found.shell()
+
+
+def test_a_removal_works_where_other_grants_have_conditions() -> None:
+    """gcloud refuses to remove or to add without --all or --condition as soon as one grant has a condition."""
+    commands = [
+        shlex.split(command)
+        for state in verified.STATES
+        for found in verified.report(state)[1]["findings"]
+        for command in found["commands"]
+    ]
+    judged = 0
+    for words in commands:
+        binding = next((word for word in words if word.endswith("-iam-policy-binding")), "")
+        if words[0] == "gcloud" and binding and "pubsub" not in words:
+            assert ("--all" if binding.startswith("remove") else "--condition=None") in words, words
+            judged += 1
+    assert judged > 10
+
+
+@pytest.mark.parametrize("name", ["verify", "destroy"])
+def test_an_older_python_ends_in_one_line(name: str) -> None:
+    older = "import sys, runpy; sys.version_info = (3, 10, 13); sys.argv = sys.argv[1:]"
+    run = f"sys.path.insert(0, {str(ROOT / 'deploy')!r}); runpy.run_path(sys.argv[0], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{older}; {run}", str(ROOT / "deploy" / name), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(rf"{name}: needs Python 3\.11 or newer, this is .*\n", done.stderr)

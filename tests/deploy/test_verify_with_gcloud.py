@@ -18,7 +18,7 @@ from deploy.steps.cloud import readers, recordings
 from deploy.steps.cloud.answers import Outcome, answer_of
 from deploy.steps.destroy import cli as destroy
 from deploy.steps.function import ENRICH, LOOKUP
-from deploy.steps.grant import conditions, invoker, workload_identity
+from deploy.steps.grant import invoker, workload_identity
 from deploy.steps.rollback import cli as rollback
 from deploy.steps.rollback import fit
 from tests.deploy import recorded_api, verified
@@ -90,12 +90,12 @@ def _commands_that_operate() -> list[list[str]]:
     values = dict(verified.base_values())
     member = "serviceAccount:batch@other-project.iam.gserviceaccount.com"
     link = workload_identity.Link("orders@acme-apps.iam.gserviceaccount.com", "shop", "orders", "acme-apps")
-    flag = conditions.flag('request.time < timestamp("2027-01-01T00:00:00Z")', "until 2027")
+    ends = 'request.time < timestamp("2027-01-01T00:00:00Z")'
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
-        for condition in ("--condition=None", flag):
+        for title, expression in (("", ""), ("until 2027", ends)):
             invoker.bind(
-                values, LOOKUP, recording, member=member, condition=condition, title="t", dry_run=True
+                values, LOOKUP, recording, member=member, title=title, expression=expression, dry_run=True
             )
         invoker.unbind(values, LOOKUP, recording, member=values["LOOKUP_INVOKERS"], dry_run=True)
         workload_identity.apply(values, link, recording, remove=False, dry_run=True)

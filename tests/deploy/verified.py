@@ -34,8 +34,9 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return code, out.getvalue(), err.getvalue()
 
 
+@functools.cache
 def report(recording: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the JSON report about a recording."""
+    """The exit code and the JSON report about a recording; several tests look at the same ones."""
     code, out, err = run("--json", "--from", str(recording), *arguments)
     assert out, err
     return code, json.loads(out)
@@ -47,21 +48,26 @@ def ids(recording: Path) -> list[str]:
 
 
 @functools.cache
+def base_recording() -> recordings.Recording:
+    """The recording of the base; it is read once, and no check changes an answer."""
+    return recordings.read(BASE)
+
+
+@functools.cache
 def base_values() -> dict[str, str]:
     """The checked contract of the base."""
-    return cli.contract(None, recordings.read(BASE))
+    return cli.contract(None, base_recording())
 
 
 @functools.cache
 def base_questions() -> dict[str, tuple[Question, Answer]]:
     """Every question about the base, with its answer."""
-    recording = recordings.read(BASE)
-    return cli.ask(base_values(), [ENRICH, LOOKUP], recording, lambda _: lambda _: None)
+    return cli.ask(base_values(), [ENRICH, LOOKUP], base_recording(), lambda _: lambda _: None)
 
 
 def findings(replaced: Mapping[str, Answer]) -> list[Finding]:
     """The findings about the base with some answers replaced."""
-    recording = recordings.read(BASE)
+    recording = base_recording()
 
     def reader(question: Question) -> Answer:
         return replaced.get(question.name) or recording(question)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import meshcontract
 
-from .. import RefusalError
+from .. import RefusalError, StoppedError
 from .answers import Outcome
 from .readers import SETTINGS
 
@@ -62,6 +62,11 @@ def refusal(question: Question, answer: Answer) -> str:
     return f"{question.about} cannot be read: {answer.error}. {advice}"
 
 
+def say(text: str, *, dry_run: bool = False) -> None:
+    """Print text for a reader; in a dry run as comments of a shell, because its output is a script."""
+    sys.stdout.write("".join(f"{'# ' if dry_run else ''}{line}\n" for line in text.splitlines()))
+
+
 class Changes:
     """Commands that change something, in order.
 
@@ -71,7 +76,7 @@ class Changes:
 
     def __init__(self, *, dry_run: bool) -> None:
         self._dry_run = dry_run
-        self._done: list[str] = []
+        self.done: list[str] = []
 
     def run(self, what: str, command: Sequence[str]) -> None:
         """Show a command and run it.
@@ -81,24 +86,48 @@ class Changes:
             command: The words.
 
         Raises:
-            RefusalError: it failed. The message says what was done before.
+            RefusalError: it failed, or was interrupted. The message says what was done before.
         """
         sys.stdout.write(f"{shlex.join(command)}\n")
         sys.stdout.flush()
         if self._dry_run:
             return
-        code = execute(command)
+        shown = f"`{' '.join(command[:4])}`"
+        try:
+            code = execute(command)
+        except KeyboardInterrupt:
+            raise StoppedError(
+                f"interrupted during {shown}, which can have changed something. {self.so_far()}"
+            ) from None
         if code == NOT_FOUND:
-            raise RefusalError(f"{command[0]} is not on PATH. {self._so_far()}")
+            raise RefusalError(f"{command[0]} is not on PATH. {self.so_far()}")
         if code:
             raise RefusalError(
-                f"`{' '.join(command[:4])}` failed with exit code {code}; its own message is above. {self._so_far()}"
+                f"{shown} failed with exit code {code}; its own message is above. {self.so_far()}"
             )
-        self._done.append(what)
+        self.done.append(what)
 
-    def _so_far(self) -> str:
-        done = "; ".join(self._done)
-        return f"Done before it: {done}. Run the script again to go on." if done else "Nothing was changed."
+    def look(self, reader: Reader, question: Question) -> Any:  # noqa: ANN401 - JSON
+        """Return the data of an answer after a change.
+
+        Raises:
+            RefusalError: there is none. The message says what was done.
+        """
+        try:
+            return required(reader, question)
+        except RefusalError as refusal:
+            raise RefusalError(
+                f"done: {'; '.join(self.done)}. But it cannot be looked at: {refusal}"
+            ) from None
+
+    def so_far(self) -> str:
+        """Return what was done before a failure, in words."""
+        done = "; ".join(self.done)
+        return (
+            f"Done before it: {done}. Run the script again to go on."
+            if done
+            else "Nothing was changed before it."
+        )
 
 
 NOT_FOUND = 127

@@ -148,7 +148,7 @@ def answer_of(question: Question, exit_code: int, stdout: str, stderr: str) -> A
         return Answer(Outcome.FAILED if found is Outcome.ABSENT else found, error=error, exit_code=exit_code)
     try:
         data = json.loads(stdout)
-    except ValueError:
+    except (ValueError, RecursionError):  # text, a number without end, or lists in lists without end
         return Answer(Outcome.UNCLEAR, error="the output is not JSON")
     return checked(question, data)
 

@@ -5,6 +5,7 @@ Source: https://cloud.google.com/iam/docs/reference/rest/v1/Policy
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,21 +30,30 @@ class Grant:
         role: The role.
         member: Who has it.
         condition: The title of the condition, or its expression; "" for a grant without one.
+        expression: The expression of the condition; "" where it is not shown.
     """
 
     role: str
     member: str
     condition: str = ""
+    expression: str = ""
+
+
+HIDDEN_CONDITION = "a condition that is not shown"
+# Some commands ask for a policy of version 1, which puts a mark into the role's name in place of the condition.
+# https://cloud.google.com/iam/docs/troubleshooting-withcond
+_MARKED = re.compile(r"(?P<role>.+)_withcond_[0-9a-f]+")
 
 
 def grants(policy: Any) -> Iterator[Grant]:  # noqa: ANN401 - JSON
     """Yield every grant of a policy."""
     for binding in fields.items(policy, "bindings"):
-        condition = fields.text(binding, "condition", "title") or fields.text(
-            binding, "condition", "expression"
-        )
+        role, expression = fields.text(binding, "role"), fields.text(binding, "condition", "expression")
+        condition = fields.text(binding, "condition", "title") or expression
+        if marked := _MARKED.fullmatch(role):
+            role, condition = marked["role"], condition or HIDDEN_CONDITION
         for member in fields.strings(binding, "members"):
-            yield Grant(fields.text(binding, "role"), member, condition)
+            yield Grant(role, member, condition, expression)
 
 
 def members(policy: Any, *roles: str) -> list[str]:  # noqa: ANN401 - JSON

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import RefusalError, relative
-from .answers import Answer, Outcome, Question, checked, outcome_of
+from .answers import Answer, Outcome, Question, checked, one_line, outcome_of
 from .patches import patched
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Recording:
             return Answer(Outcome.FAILED, error=f"the recording has no answer named {question.name}")
         entry = self.answers[question.name]
         if "error" in entry:
-            error = str(entry["error"])
-            return Answer(outcome_of(error), error=error, exit_code=int(entry.get("exit_code", 1)))
+            error = one_line(str(entry["error"]))
+            return Answer(outcome_of(error), error=error, exit_code=1)
         return checked(question, entry["data"])
 
 
@@ -67,11 +67,29 @@ def read(path: Path) -> Recording:
         return _read(
             path if path.is_dir() else path.parent, _DEPTH, path.name if path.is_file() else _MANIFEST
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RefusalError(
-            f"there is no recording that can be read in {relative(path)}: {error}. Make one with "
+            f"there is no recording that can be read in {relative(path)}: {one_line(str(error))}. Make one with "
             "`deploy/verify --record FOLDER`."
         ) from None
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder in which something is, before anything is asked.
+
+    Raises:
+        RefusalError: there is something in it, or it is no folder.
+    """
+    try:
+        taken = any(folder.iterdir())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RefusalError(f"{relative(folder)} cannot be used for a recording: {error.strerror}.") from None
+    if taken:
+        raise RefusalError(
+            f"{relative(folder)} is not empty, and a recording would write over its files. Name a new folder."
+        )
 
 
 def write(
@@ -97,6 +115,7 @@ def write(
         RefusalError: the folder cannot be written, or there is something in it.
     """
     try:
+        require_new(folder)
         (folder / "answers").mkdir(parents=True)
         listed: dict[str, Any] = {}
         for name, (question, answer) in sorted(answers.items()):
@@ -124,7 +143,9 @@ def _read(folder: Path, depth: int, file: str = _MANIFEST) -> Recording:
     manifest = json.loads((folder / file).read_text(encoding="utf-8"))
     recording = Recording()
     if "extends" in manifest:
-        recording = _read(folder / manifest["extends"], depth - 1)
+        base = folder / manifest["extends"]
+        whole = base.is_dir()
+        recording = _read(base if whole else base.parent, depth - 1, _MANIFEST if whole else base.name)
     recording.package = manifest.get("package", recording.package)
     if (folder / "jwks.json").exists():
         recording.jwks = json.loads((folder / "jwks.json").read_text(encoding="utf-8"))
@@ -136,6 +157,8 @@ def _read(folder: Path, depth: int, file: str = _MANIFEST) -> Recording:
         key: value for key, value in {**recording.contract, **manifest.get("contract", {})}.items() if value
     }
     for name, entry in manifest.get("answers", {}).items():
+        if not isinstance(entry, dict):
+            raise ValueError(f"the answer {name!r} is no object")  # noqa: TRY004 - one kind of error for the caller
         recording.answers[name] = entry
         if "error" not in entry and "data" not in entry:
             if not re.fullmatch(r"[a-z0-9-]+", name):

@@ -17,6 +17,9 @@ HIDDEN = "(not recorded)"
 _ADDRESS = re.compile(r"(?P<kind>[a-zA-Z]+:)?(?P<name>[\w.+-]+)@(?P<domain>[\w-]+(\.[\w-]+)+)")
 _QUERY = re.compile(r"^(https?://[^?\s]*)\?.*$", re.DOTALL)
 _VARIABLES = frozenset({"environmentVariables", "buildEnvironmentVariables"})
+# Webhooks have their secret in the path or before the host; the words of a container's command can hold one.
+_ENDPOINT = re.compile(r"^(https?://)(?:[^/?#\s]*@)?([^/?#\s@]*).*$", re.DOTALL)
+_COMMANDS = frozenset({"args", "command"})
 
 
 class Scrubber:
@@ -44,14 +47,22 @@ class Scrubber:
             return [self.answer(item) for item in data]
         if not isinstance(data, dict):
             return data
-        scrubbed = {
-            self.text(key): self._variables(value) if key in _VARIABLES else self.answer(value)
-            for key, value in data.items()
-        }
+        scrubbed = {self.text(key): self._member(key, value) for key, value in data.items()}
         # A container's variables are objects with name and value.
         if isinstance(data.get("env"), list):
             scrubbed["env"] = [self._variable(item) for item in data["env"]]
         return scrubbed
+
+    def _member(self, key: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+        if key in _VARIABLES:
+            return self._variables(value)
+        if key in _COMMANDS:
+            return [HIDDEN]
+        if key == "pushEndpoint" and isinstance(value, str):
+            found = _ENDPOINT.match(value)
+            path = value[found.end(2) :].partition("?")[0].strip("/") if found else ""
+            return f"{found[1]}{found[2]}{'/not-recorded' if path else ''}" if found else HIDDEN
+        return self.answer(value)
 
     def _variables(self, values: Any) -> Any:  # noqa: ANN401 - JSON
         if not isinstance(values, dict):

@@ -55,12 +55,12 @@ def read(
     path = f"v3/projects/{project}/timeSeries?{urllib.parse.urlencode(query)}"
     try:
         answer = (fetch or _fetch)(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     points = fields.items(answer, "timeSeries", 0, "points")
     newest = max(points, key=lambda point: fields.text(point, "interval", "endTime"), default=None)
     number = fields.text(newest, "value", "int64Value")
-    return int(number) if number.isdecimal() else None
+    return int(number) if re.fullmatch(r"[0-9]{1,19}", number) else None
 
 
 def _time(time: dt.datetime) -> str:

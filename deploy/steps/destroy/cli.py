@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError
+from .. import CONTRACT, RefusalError, StoppedError
 from ..cloud import actions, readers
 from ..cloud.answers import Outcome, Question
 from ..function import ENRICH, ENTRY_POINTS, LOOKUP
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     Waiting = Callable[[str, str], int | None]
     """Returns how many messages wait in a subscription of a project, or None if that is not known."""
+
+
+_PAUSED = "the subscription pushes no more; its events wait"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -86,27 +89,46 @@ def destroy(
     found = inventory.take(values, entries, reader)
     going = [thing for thing in found.things if data or not thing.data]
     if not going:
-        sys.stdout.write("there is nothing to delete\n")
+        actions.say("there is nothing to delete", dry_run=dry_run)
         return
-    _show(values, found, going, data=data)
+    if dry_run:
+        sys.stdout.write("set -eu\n")
+    _show(values, found, going, data=data, dry_run=dry_run)
     _require_no_backlog(values, found, going, waiting, drop_backlog=drop_backlog, dry_run=dry_run)
     name = values[entries[0].deployed_as]
     if not dry_run:
         _ask(name, yes)
     changes = actions.Changes(dry_run=dry_run)
-    if found.subscription:
-        _pause(values, found, changes, reader, drop_backlog=drop_backlog, dry_run=dry_run, sleep=sleep)
-    for thing in going:
-        changes.run(f"{thing.about} is deleted", thing.delete)
+    try:
+        if found.subscription:
+            _pause(values, found, changes, reader, drop_backlog=drop_backlog, dry_run=dry_run, sleep=sleep)
+        for thing in going:
+            changes.run(f"{thing.about} is deleted", thing.delete)
+    except KeyboardInterrupt:
+        raise StoppedError(f"interrupted. {changes.so_far()}{_resume(found, going, changes)}") from None
+    except RefusalError as refusal:
+        raise type(refusal)(f"{refusal}{_resume(found, going, changes)}") from None
     if not dry_run:
         _require_nothing_left(going, reader)
         sys.stdout.write(f"deleted, and looked for again: nothing of {len(going)} is left\n")
 
 
-def _show(values: Mapping[str, str], found: Inventory, going: Sequence[Thing], *, data: bool) -> None:
+def _resume(found: Inventory, going: Sequence[Thing], changes: actions.Changes) -> str:
+    """Return how the subscription pushes again, if it was stopped here or before, and is still there."""
+    own = next((thing for thing in going if thing.delete[-2:-1] == (found.subscription,)), None)
+    stopped = not found.pushes or _PAUSED in changes.done
+    if not (own and found.resume and stopped) or f"{own.about} is deleted" in changes.done:
+        return ""
+    name = found.subscription.rpartition("/")[2]
+    return f"\n  {name} does not push now. To let it push again:\n  {shlex.join(found.resume)}"
+
+
+def _show(
+    values: Mapping[str, str], found: Inventory, going: Sequence[Thing], *, data: bool, dry_run: bool
+) -> None:
     lines = ["this is deleted:", *(f"  {thing.about}" for thing in going), "this is kept:"]
     lines += [f"  {stays}" for stays in (*(found.shared if data else ()), *inventory.kept(values, data=data))]
-    sys.stdout.write("\n".join(lines) + "\n")
+    actions.say("\n".join(lines), dry_run=dry_run)
 
 
 def _require_no_backlog(
@@ -132,7 +154,7 @@ def _require_no_backlog(
     for name in (*found.waiting, *readers_of_data):
         count = waiting(values["GOOGLE_CLOUD_PROJECT"], name.rpartition("/")[2])
         shown = "an unknown number of" if count is None else str(count)
-        sys.stdout.write(f"{shown} events wait in {name.rpartition('/')[2]}\n")
+        actions.say(f"{shown} events wait in {name.rpartition('/')[2]}", dry_run=dry_run)
         if count != 0:
             problems.append(f"{name.rpartition('/')[2]}: {shown} events")
     if not problems or drop_backlog:
@@ -145,6 +167,7 @@ def _require_no_backlog(
     if not dry_run:
         raise RefusalError(message)
     sys.stderr.write(f"deploy/destroy: without --dry-run this stops here: {message}\n")
+    sys.stdout.write("echo 'events wait: run deploy/destroy' >&2\nexit 1\n")
 
 
 def _ask(name: str, yes: str) -> None:
@@ -179,35 +202,31 @@ def _pause(
     pause = ("gcloud", "pubsub", "subscriptions", "modify-push-config", *where, "--push-endpoint=")
     # A run that stopped may have paused it already.
     if found.pushes:
-        changes.run("the subscription pushes no more; its events wait", pause)
-    if dry_run or drop_backlog:
+        changes.run(_PAUSED, pause)
+    if drop_backlog:
         return
     under_way_s = int(values["FUNCTION_TIMEOUT_S"])
+    pull = ("gcloud", "pubsub", "subscriptions", "pull", *where, "--limit=1")
+    if dry_run:
+        look = shlex.join((*pull, "--format=value(message.messageId)"))
+        sys.stdout.write(f'sleep {under_way_s}\nwaits=$({look})\ntest -z "$waits"\n')
+        return
     sys.stdout.write(f"waiting {under_way_s} s for events that the function is working on\n")
     sys.stdout.flush()
     sleep(under_way_s)
     # The number that was shown is minutes old. Without --auto-ack the message stays; its content is not printed.
     peek = Question(
         "peek",
-        (
-            "gcloud",
-            "pubsub",
-            "subscriptions",
-            "pull",
-            *where,
-            "--limit=1",
-            "--format=json(message.messageId)",
-        ),
+        (*pull, "--format=json(message.messageId)"),
         f"the subscription {found.subscription.rpartition('/')[2]}",
         shape=list,
         role="roles/pubsub.subscriber",
     )
     if actions.required(reader, peek):
         name = found.subscription.rpartition("/")[2]
-        resume = f" To let it push again:\n  {shlex.join(found.resume)}" if found.resume else ""
         raise RefusalError(
-            f"an event came meanwhile. It waits in {name}, which pushes no more. Stop the publishers, and run this "
-            f"again; --drop-backlog deletes the event.{resume}"
+            f"an event came meanwhile, and waits in {name}. Stop the publishers, let the event be taken, and run this "
+            "again; --drop-backlog deletes the event."
         )
 
 

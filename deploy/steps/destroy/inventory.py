@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Inventory:
         pushes: Whether that subscription pushes.
         things: All that exists, in the order of deletion.
         waiting: Full names of the subscriptions whose events go: by themselves, or with Eventarc's trigger.
-        shared: What stays although it holds data, because others read it.
+        shared: What stays although it holds data, because others read it or it is of another project.
         resume: The command that lets the own subscription push again; () if the function's address is not known.
     """
 
@@ -120,18 +121,24 @@ def _require_own(values: Mapping[str, str], answers: Mapping[str, Answer]) -> No
     Raises:
         RefusalError: it does, so it is not the function's.
     """
-    if "subscription" not in answers or not answers["subscription"].ok or not answers["function-enrich"].ok:
+    if "subscription" not in answers or not answers["subscription"].ok:
         return
-    endpoint = (
-        fields.text(answers["subscription"].data, "pushConfig", "pushEndpoint").partition("?")[0].rstrip("/")
-    )
-    function = answers["function-enrich"].data
+    subscription, function = answers["subscription"].data, answers["function-enrich"].data
+    topic = fields.text(subscription, "topic")
+    if topic not in {questions.topic(values, "TRIGGER_TOPIC"), "_deleted-topic_"}:
+        raise RefusalError(
+            f"the subscription {values['SUBSCRIPTION_NAME']} reads another topic than TRIGGER_TOPIC, so it is not "
+            "deleted. Correct the contract."
+        )
+    endpoint = fields.text(subscription, "pushConfig", "pushEndpoint").partition("?")[0].rstrip("/")
     known = {
         fields.text(function, "serviceConfig", "uri").rstrip("/"),
         fields.text(function, "url").rstrip("/"),
     }
-    # The other address of a Cloud Run service begins with its name, too.
-    if endpoint and endpoint not in known and not endpoint.startswith(f"https://{values['FUNCTION_NAME']}-"):
+    # The function can be gone already, and a service has two addresses. The whole name counts: another function's can
+    # begin with it. https://cloud.google.com/run/docs/triggering/https-request#urls
+    own = rf"https://{re.escape(values['FUNCTION_NAME'])}-([a-z0-9]{{10}}-[a-z]{{1,4}}\.a|[0-9]+\.[a-z0-9-]+)\.run\.app"
+    if endpoint and endpoint not in known and not re.fullmatch(own, endpoint):
         raise RefusalError(
             f"the subscription {values['SUBSCRIPTION_NAME']} pushes to another address than the function's, so it is "
             "not deleted. Correct SUBSCRIPTION_NAME in the contract."
@@ -271,6 +278,9 @@ def _data(
     for name, key in questions.TOPICS.items():
         if answers[f"topic-{name}"].ok:
             topic = questions.topic(values, key)
+            if foreign := _foreign(values, topic.split("/")[1]):
+                shared.append(f"the topic {topic.rpartition('/')[2]}, {foreign}")
+                continue
             if others := [
                 reader for reader in fields.strings(answers[f"readers-{name}"].data) if reader not in gone
             ]:
@@ -284,16 +294,27 @@ def _data(
     for name, view in (("view", True), ("table", False)):
         if answers[name].ok:
             target = questions.table(values, view=view)
+            if foreign := _foreign(values, target.partition(":")[0]):
+                shared.append(f"{asked[name].about}, {foreign}")
+                continue
             remove = ("bq", "rm", "--force", "--table", target)
             things.append(Thing(asked[name].about, remove, asked[name], data=True))
     for name in questions.secret_names(values):
         if answers[f"secret-{name}"].ok:
             project, location, secret_id, _ = questions.secret(values, questions.SECRETS[name])
             where = (f"--location={location}",) if location else ()
+            if foreign := _foreign(values, project):
+                shared.append(f"the secret {secret_id}, {foreign}")
+                continue
             question = asked[f"secret-{name}"]
             delete = ("gcloud", "secrets", "delete", secret_id, f"--project={project}", *where, "--quiet")
             things.append(Thing(question.about, delete, question, data=True))
     return things, shared
+
+
+def _foreign(values: Mapping[str, str], project: str) -> str:
+    """Return why something stays that is of another project; "" if it is of the deployment's own."""
+    return "" if project == values["GOOGLE_CLOUD_PROJECT"] else f"which is of the project {project}"
 
 
 def _project(values: Mapping[str, str]) -> str:

@@ -35,11 +35,11 @@ def main(arguments: Sequence[str]) -> None:
     if options.command == "bind":
         member = members.checked(options.member, wide=options.allow_wide)
         expression, title = _condition(options)
-        flag = conditions.flag(expression, title)
+        conditions.flag(expression, title)  # refuses before anything is asked
         readers.require_gcloud()
         reader = readers.CommandReader()
         invoker.bind(
-            values, entry, reader, member=member, condition=flag, title=title, dry_run=options.dry_run
+            values, entry, reader, member=member, title=title, expression=expression, dry_run=options.dry_run
         )
         return
     readers.require_gcloud()
@@ -55,11 +55,17 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _condition(options: argparse.Namespace) -> tuple[str, str]:
-    if options.expires:
+    # An empty value is often an unset variable of a shell. It must not make a grant without an end.
+    for name in ("expires", "condition", "condition_title"):
+        if getattr(options, name) is not None and not getattr(options, name).strip():
+            raise RefusalError(f"--{name.replace('_', '-')} is empty. Write a value, or leave it out.")
+    if (options.condition is None) != (options.condition_title is None):
+        raise RefusalError(
+            "--condition and --condition-title need each other: a policy shows a condition by its title."
+        )
+    if options.expires is not None:
         return conditions.until(options.expires, dt.datetime.now(dt.UTC))
-    if options.condition and not options.condition_title:
-        raise RefusalError("--condition needs --condition-title: a policy shows a condition by its title.")
-    return options.condition, options.condition_title if options.condition else ""
+    return options.condition or "", options.condition_title or ""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,11 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-wide", action="store_true", help="take a whole domain or identity pool as well"
     )
     limits = bind.add_mutually_exclusive_group()
-    limits.add_argument(
-        "--expires", default="", metavar="TIME", help="when it ends, such as 2027-03-31T00:00:00Z"
-    )
-    limits.add_argument("--condition", default="", metavar="CEL", help="a condition of IAM, in CEL")
-    bind.add_argument("--condition-title", default="", metavar="TITLE", help="the title of --condition")
+    limits.add_argument("--expires", metavar="TIME", help="when it ends, such as 2027-03-31T00:00:00Z")
+    limits.add_argument("--condition", metavar="CEL", help="a condition of IAM, in CEL")
+    bind.add_argument("--condition-title", metavar="TITLE", help="the title of --condition")
 
     unbind = commands.add_parser("unbind", parents=[common, function, dry], help="take a member out")
     unbind.add_argument("--member", required=True, help="the member as `deploy/grant list` shows it")

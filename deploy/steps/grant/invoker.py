@@ -8,15 +8,18 @@ Source: https://cloud.google.com/functions/docs/securing/authenticating
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from meshcontract.cloud_types import MEMBER
+
 from .. import RefusalError
-from ..cloud import policies, questions
+from ..cloud import actions, policies, questions
 from ..cloud.actions import Changes, required
 from ..function import ENRICH, LOOKUP
 from ..verify.findings import printable
-from . import members
+from . import conditions, members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +37,8 @@ def bind(
     reader: Reader,
     *,
     member: str,
-    condition: str = "--condition=None",
     title: str = "",
+    expression: str = "",
     dry_run: bool = False,
 ) -> None:
     """Let a member call a function, if it may not already.
@@ -45,8 +48,8 @@ def bind(
         entry: The function.
         reader: Reads policies.
         member: A checked member.
-        condition: The option of gcloud for the condition.
-        title: The title of the condition.
+        title: The title of a condition; "" for none.
+        expression: The condition in CEL.
         dry_run: Show the command only.
 
     Raises:
@@ -57,20 +60,24 @@ def bind(
             f"{values['FUNCTION_NAME']} takes events from Pub/Sub alone, as TRIGGER_SERVICE_ACCOUNT. "
             "Callers are let in to the other function: --entry-point=lookup."
         )
+    condition = conditions.flag(expression, title)
     policy = required(reader, _policy(values, entry))
     _warn_of_public(policy, values, entry)
-    if any(
-        grant.member == member and grant.role == ROLE and grant.condition == title
-        for grant in policies.grants(policy)
-    ):
-        sys.stdout.write(f"{member} may call {values[entry.deployed_as]} already\n")
+    granted = [grant for grant in policies.grants(policy) if grant.member == member and grant.role == ROLE]
+    if title and any(not grant.condition for grant in granted):
+        raise RefusalError(
+            f"{member} may call {values[entry.deployed_as]} without a condition, so a second grant would limit "
+            f"nothing. Take it out first: deploy/grant unbind --entry-point={entry.name} "
+            f"{shlex.quote(f'--member={member}')}"
+        )
+    if any((grant.condition, grant.expression) == (title, expression) for grant in granted):
+        actions.say(f"{member} may call {values[entry.deployed_as]} already", dry_run=dry_run)
     else:
         changes = Changes(dry_run=dry_run)
-        changes.run(
-            "the grant", (*_command(values, entry, "add"), f"--member={member}", f"--role={ROLE}", condition)
-        )
+        command = (*_command(values, entry, "add"), f"--member={member}", f"--role={ROLE}", condition)
+        changes.run("the grant", command)
         if not dry_run:
-            _confirm(required(reader, _policy(values, entry)), member, bound=True)
+            _confirm(changes.look(reader, _policy(values, entry)), member, bound=True)
             sys.stdout.write(f"{member} may call {values[entry.deployed_as]}; it can take minutes to hold\n")
     if not members.gets_identity_tokens(member):
         sys.stderr.write(
@@ -98,14 +105,14 @@ def unbind(
     policy = required(reader, _policy(values, entry))
     found = [grant for grant in policies.grants(policy) if grant.member == member and grant.role == ROLE]
     if not found:
-        sys.stdout.write(f"{printable(member)} has no grant on {values[entry.deployed_as]}\n")
+        actions.say(f"{printable(member)} has no grant on {values[entry.deployed_as]}", dry_run=dry_run)
     else:
-        every = ("--all",) if any(grant.condition for grant in found) else ()
         changes = Changes(dry_run=dry_run)
-        command = (*_command(values, entry, "remove"), f"--member={member}", f"--role={ROLE}", *every)
+        # Without --all gcloud refuses as soon as any grant of the policy has a condition.
+        command = (*_command(values, entry, "remove"), f"--member={member}", f"--role={ROLE}", "--all")
         changes.run("the grant is removed", command)
         if not dry_run:
-            _confirm(required(reader, _policy(values, entry)), member, bound=False)
+            _confirm(changes.look(reader, _policy(values, entry)), member, bound=False)
             sys.stdout.write(f"{member} may not call {values[entry.deployed_as]} any more\n")
     inherited = reader(_project_policy(values))
     if inherited.ok and member in policies.members(inherited.data, ROLE):
@@ -219,7 +226,12 @@ def _compare(values: Mapping[str, str], entry: EntryPoint, member: str, *, bound
     if entry is ENRICH:
         return
     named = expected(values, entry)
-    if bound and member not in named:
+    if bound and not MEMBER.takes(member):
+        sys.stderr.write(
+            "deploy/grant: LOOKUP_INVOKERS of the contract takes no such member, so deploy/verify reports it: "
+            f"{member}\n"
+        )
+    elif bound and member not in named:
         line = ",".join([*named, member])
         sys.stderr.write(
             "deploy/grant: the contract does not name this member, so deploy/verify reports it. Write into it:\n"

@@ -17,7 +17,8 @@ _FORMS = (
     rf"serviceAccount:{_EMAIL}",
     rf"serviceAccount:{_PROJECT}\.svc\.id\.goog\[[a-z0-9-]+/[a-z0-9.-]+\]",
     rf"(user|group):{_EMAIL}",
-    rf"principal(Set)?://{_POOL}/[A-Za-z0-9_./:=%*+-]+",
+    rf"principal(Set)?://{_POOL}/[A-Za-z0-9_./:=@%*+-]+",
+    r"domain:[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+",
 )
 _WIDE = re.compile(
     r"domain:[A-Za-z0-9.-]+|principalSet://.*/\*|projectOwner:.*|projectEditor:.*|projectViewer:.*"
@@ -40,19 +41,23 @@ def checked(member: str, *, wide: bool = False) -> str:
         raise RefusalError(
             f"{member} is everyone on the internet, and is never granted. Name the service account of the caller."
         )
-    if _WIDE.fullmatch(member):
+    if _WIDE.fullmatch(member) and (member.startswith("project") or _is_formed(member.removesuffix("/*"))):
         if not wide or not member.startswith(("domain:", "principalSet:")):
             raise RefusalError(
                 f"{member} is everyone of a domain, an identity pool or a project. Name the service account of the "
                 "caller; if all of a domain or pool are meant, say so with --allow-wide."
             )
         return member
-    if not any(re.fullmatch(form, member, re.ASCII) for form in _FORMS):
+    if not _is_formed(member) or "*" in member:
         raise RefusalError(
             f"{member[:120]!r} is no member that can be granted. Write serviceAccount:EMAIL, group:EMAIL, user:EMAIL, "
             "principal://... or principalSet://..."
         )
     return member
+
+
+def _is_formed(member: str) -> bool:
+    return any(re.fullmatch(form, member, re.ASCII) for form in _FORMS)
 
 
 def project_of(member: str) -> str:

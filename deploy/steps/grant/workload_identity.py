@@ -6,12 +6,11 @@ Source: https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import RefusalError
-from ..cloud import policies, questions
+from ..cloud import actions, policies, questions
 from ..cloud.actions import Changes, required
 from ..cloud.answers import Question
 
@@ -74,13 +73,14 @@ def apply(values: Mapping[str, str], link: Link, reader: Reader, *, remove: bool
     bound = link.member in policies.members(required(reader, policy), ROLE)
     changes = Changes(dry_run=dry_run)
     if bound == (not remove):
-        sys.stdout.write(f"{link.member} {'acts' if bound else 'does not act'} as {link.google} already\n")
+        state = "acts" if bound else "does not act"
+        actions.say(f"{link.member} {state} as {link.google} already", dry_run=dry_run)
     else:
         verb, condition = ("remove", "--all") if remove else ("add", "--condition=None")
         changes.run(
             "the link", ("gcloud", "iam", "service-accounts", f"{verb}-iam-policy-binding", *words, condition)
         )
-        if not dry_run and (link.member in policies.members(required(reader, policy), ROLE)) == remove:
+        if not dry_run and (link.member in policies.members(changes.look(reader, policy), ROLE)) == remove:
             raise RefusalError(
                 "gcloud reported success, but the policy does not show the change. Run this again."
             )
@@ -95,10 +95,13 @@ def apply(values: Mapping[str, str], link: Link, reader: Reader, *, remove: bool
         value,
     )
     command = shlex.join((*kubectl, *(() if remove else ("--overwrite",))))
-    sys.stdout.write(f"then, with the cluster's credentials:\n  {command}\n")
+    actions.say(f"then, with the cluster's credentials:\n  {command}", dry_run=dry_run)
     member = policies.service_account(link.google)
     if not remove and member not in values["LOOKUP_INVOKERS"].split(","):
-        sys.stdout.write(f"to let it call the lookup:\n  deploy/grant bind --member={member}\n")
+        actions.say(
+            f"to let it call the lookup:\n  deploy/grant bind {shlex.quote(f'--member={member}')}",
+            dry_run=dry_run,
+        )
 
 
 def _question(link: Link) -> Question:

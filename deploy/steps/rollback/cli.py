@@ -44,7 +44,7 @@ def roll_back(
     entry: EntryPoint,
     reader: Reader,
     *,
-    to: str = "",
+    to: str | None = None,
     list_only: bool = False,
     force: bool = False,
     dry_run: bool = False,
@@ -55,7 +55,7 @@ def roll_back(
         values: A checked contract.
         entry: The function.
         reader: Reads what is there.
-        to: The revision; "" for the one before, ``latest`` to end a roll-back.
+        to: The revision; None for the one before, ``latest`` to end a roll-back.
         list_only: Show the revisions and change nothing.
         force: Go on although the revision would fail.
         dry_run: Show the command only.
@@ -65,24 +65,26 @@ def roll_back(
     """
     service = actions.required(reader, _question(values, entry, "service"))
     found = revisions.listed(service, actions.required(reader, _question(values, entry, "revisions")))
-    sys.stdout.write(revisions.shown(found))
+    actions.say(revisions.shown(found), dry_run=dry_run)
     if list_only:
         return
     name = values[entry.deployed_as]
     where = (f"--project={values['GOOGLE_CLOUD_PROJECT']}", f"--region={values['REGION']}")
     command = ("gcloud", "run", "services", "update-traffic", name, *where)
     changes = actions.Changes(dry_run=dry_run)
+    if to is not None and not to:
+        raise RefusalError("--to is empty. Name a revision, or leave it out.")
     if to == LATEST:
         changes.run("the traffic goes to the newest revision", (*command, "--to-latest"))
         return
-    target = revisions.chosen(found, to)
+    target = revisions.chosen(found, to or "")
     if target.percent == 100:
-        sys.stdout.write(f"{target.name} has all the traffic already\n")
+        actions.say(f"{target.name} has all the traffic already", dry_run=dry_run)
         return
     _judge(values, entry, target, reader, force=force)
     changes.run("the traffic goes to the old revision", (*command, f"--to-revisions={target.name}=100"))
     if not dry_run:
-        _confirm(actions.required(reader, _question(values, entry, "service")), target.name)
+        _confirm(changes.look(reader, _question(values, entry, "service")), target.name)
         sys.stdout.write(f"all traffic goes to {target.name}\n")
     sys.stderr.write(
         "deploy/rollback: this holds until the next deployment, which takes the traffic again. For good: check out the "
@@ -135,7 +137,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--to",
-        default="",
         metavar="REVISION",
         help="a revision, or `latest` to end a roll-back (default: the one before)",
     )

@@ -167,7 +167,7 @@ def _subscription(values: Mapping[str, str], revision: Any, reader: Reader, fit:
         return
     deadline = fields.text(answer.data, "ackDeadlineSeconds")
     timeout = fields.text(revision, "spec", "timeoutSeconds")
-    if deadline.isdecimal() and timeout.isdecimal() and int(timeout) > int(deadline):
+    if deadline.isdecimal() and timeout.isdecimal() and float(timeout) > float(deadline):
         fit.obstacles.append(
             f"its timeout of {timeout} s is longer than the deadline of {deadline} s of {question.about}, so an event "
             "would come again while it is worked on"

@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import RefusalError
 from ..cloud import fields, names
+from ..verify.findings import printable
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def shown(revisions: list[Revision]) -> str:
     """Return the revisions as lines: name, time, state, share of the traffic."""
     lines = []
     for revision in revisions:
-        name = "".join(char if char.isprintable() else "?" for char in revision.name)
+        name, created = printable(revision.name), printable(revision.created[:19])
         state = "ready" if revision.ready else "not ready"
         share = f"{revision.percent} %" if revision.percent else ""
-        lines.append(f"{name:<50} {revision.created[:19]:<20} {state:<10} {share}".rstrip())
+        lines.append(f"{name:<50} {created:<20} {state:<10} {share}".rstrip())
     return "\n".join(lines) + "\n" if lines else "there are no revisions\n"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import meshcontract
 
 from .. import CONTRACT, ROOT, RefusalError, bundle, relative
-from ..cloud import questions, readers, recordings
-from ..cloud.answers import Outcome
-from ..cloud.scrub import Scrubber
+from ..cloud import fields, questions, readers, recordings
+from ..cloud.answers import Outcome, one_line
+from ..cloud.scrub import HIDDEN, Scrubber
 from ..function import ENRICH, ENTRY_POINTS, LOOKUP, environment
 from . import checks, report
 from .checks.environment import PLATFORM
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CLEAN, FINDINGS, NOT_RUN = 0, 1, 2
 
 JWKS = ROOT / "infra" / "mesh" / "overlays" / "example" / "keys" / "enrichment.json"
+PACKAGE = ROOT / "build" / "function"
 _LABEL_LENGTH = 12
 """How much of the package's digest `deploy/deploy` writes into the label."""
 
@@ -94,10 +95,21 @@ def contract(path: Path | None, recording: Recording | None) -> dict[str, str]:
         file.write_text(
             "".join(f"{key}={value}\n" for key, value in recording.contract.items()), encoding="utf-8"
         )
-        return meshcontract.load(file)
+        try:
+            return meshcontract.load(file)
+        except meshcontract.ContractError as error:
+            # The file is gone when the message is read.
+            raise RefusalError(
+                "\n".join(
+                    one_line(line)
+                    for line in str(error).replace(str(file), "the recording's contract").splitlines()
+                )
+            ) from None
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.record:
+        recordings.require_new(options.record)
     recording = recordings.read(options.recording) if options.recording else None
     values = contract(options.contract, recording)
     if placeholders := meshcontract.placeholders(values):
@@ -135,7 +147,7 @@ def _verify(options: argparse.Namespace) -> int:
         sys.stdout.write(report.as_json(found, project=values["GOOGLE_CLOUD_PROJECT"], read=len(answered)))
     else:
         color = report.wants_color(sys.stdout)
-        sys.stdout.write(report.text(found, read=len(answered), color=color))
+        sys.stdout.write(report.text(found, read=len(answered), color=color, width=report.width(sys.stdout)))
     return FINDINGS if found else CLEAN
 
 
@@ -149,8 +161,14 @@ def _entries(chosen: str, values: Mapping[str, str]) -> list[EntryPoint]:
     return [ENRICH, *([LOOKUP] if values["LOOKUP_SERVICE_ACCOUNT"] else [])]
 
 
-def _package(source: Path) -> str:
-    return bundle.digest(source)[:_LABEL_LENGTH] if source.is_dir() else ""
+def _package(chosen: Path | None) -> str:
+    source = chosen or PACKAGE
+    if source.is_dir():
+        return bundle.digest(source)[:_LABEL_LENGTH]
+    if chosen:
+        raise RefusalError(f"{relative(source)} is no folder. Name the output of deploy/package.")
+    sys.stderr.write(f"there is no {relative(source)}, so the deployed package is not compared\n")
+    return ""
 
 
 def _jwks(path: Path | None) -> Any:  # noqa: ANN401 - JSON
@@ -159,7 +177,7 @@ def _jwks(path: Path | None) -> Any:  # noqa: ANN401 - JSON
         return None
     try:
         return json.loads(chosen.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RefusalError(
             f"the mesh's public keys cannot be read from {relative(chosen)}: {error}. Name a JWKS, or the output of "
             "`kubectl get requestauthentications -A -o json`."
@@ -178,34 +196,40 @@ def _record(
         folder,
         contract=values,
         package=package,
-        jwks=public_only(jwks),
+        jwks=None if jwks is None else public_only(jwks),
         answers=answered,
         scrubber=Scrubber(known),
     )
     sys.stderr.write(f"recorded in {relative(folder)}\n")
 
 
-def public_only(jwks: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a JWKS with the public members of its keys alone, so that no recording can hold a private key."""
-    if isinstance(jwks, dict):
-        return {
-            key: [
-                {name: value for name, value in item.items() if name in _PUBLIC}
-                for item in value
-                if isinstance(item, dict)
-            ]
-            if key == "keys" and isinstance(value, list)
-            else public_only(value)
-            for key, value in jwks.items()
-        }
-    if isinstance(jwks, list):
-        return [public_only(item) for item in jwks]
-    if isinstance(jwks, str) and '"keys"' in jwks:
-        try:
-            return json.dumps(public_only(json.loads(jwks)))
-        except ValueError:
-            return ""
-    return jwks
+def public_only(document: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return what verification reads of a JWKS or of RequestAuthentications, so that no recording has a private key.
+
+    All else is left out: `kubectl apply` keeps a copy of a manifest in an annotation, with all that was in it.
+    """
+    if fields.items(document, "keys"):
+        return _public_keys(document)
+    return {
+        "items": [
+            {"spec": {"jwtRules": [_public_rule(rule) for rule in fields.items(item, "spec", "jwtRules")]}}
+            for item in fields.items(document, "items") or [document]
+        ]
+    }
+
+
+def _public_keys(jwks: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    keys = fields.items(jwks, "keys")
+    return {"keys": [{name: value for name, value in key.items() if name in _PUBLIC} for key in keys]}
+
+
+def _public_rule(rule: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    try:
+        keys = _public_keys(json.loads(fields.text(rule, "jwks") or "{}"))
+    except (ValueError, RecursionError):
+        keys = {"keys": []}
+    fetched = {"jwksUri": HIDDEN} if "jwksUri" in rule else {"jwks": json.dumps(keys)}
+    return {"issuer": fields.text(rule, "issuer"), **fetched}
 
 
 _PUBLIC = frozenset({"kty", "use", "alg", "kid", "key_ops", "crv", "x", "y", "n", "e"})
@@ -229,7 +253,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--source",
         type=Path,
-        default=ROOT / "build" / "function",
         help="folder from deploy/package; its digest is compared with the label, if the folder exists (default: "
         "build/function)",
     )

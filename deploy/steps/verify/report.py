@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
@@ -21,6 +22,7 @@ _COLORS = {
     Severity.UNREADABLE: "35",
 }
 _WIDTH = 100
+_NARROWEST = 40
 
 
 def wants_color(stream: TextIO) -> bool:
@@ -31,17 +33,23 @@ def wants_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def text(findings: Sequence[Finding], *, read: int, color: bool) -> str:
+def width(stream: TextIO) -> int:
+    """Return after how many characters a line of words is wrapped: a narrow terminal has fewer."""
+    return max(_NARROWEST, min(_WIDTH, shutil.get_terminal_size().columns)) if stream.isatty() else _WIDTH
+
+
+def text(findings: Sequence[Finding], *, read: int, color: bool, width: int = 100) -> str:
     """Return the report as plain text.
 
     Args:
         findings: The findings, in order.
         read: How many questions were asked.
         color: Whether the severities are colored.
+        width: After how many characters a line of words is wrapped.
     """
     if not findings:
         return f"{read} reads: everything is as the contract says\n"
-    blocks = [_block(found, color=color) for found in findings]
+    blocks = [_block(found, color=color, width=width) for found in findings]
     return "\n".join([*blocks, _summary(findings, read)])
 
 
@@ -57,7 +65,7 @@ def as_json(findings: Sequence[Finding], *, project: str, read: int) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
-def _block(found: Finding, *, color: bool) -> str:
+def _block(found: Finding, *, color: bool, width: int) -> str:
     severity = found.kind.severity
     shown = f"{severity.value:<10}"
     head = f"\033[{_COLORS[severity]}m{shown}\033[0m" if color else shown
@@ -71,7 +79,7 @@ def _block(found: Finding, *, color: bool) -> str:
     for label, words in rows:
         lines += textwrap.wrap(
             words,
-            _WIDTH,
+            width,
             initial_indent=f"  {label:<9}",
             subsequent_indent=" " * 11,
             break_long_words=False,

@@ -6,6 +6,7 @@ Source: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-defin
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from .. import ROOT
@@ -20,9 +21,16 @@ SCHEMA = ROOT / "function" / "enrichment" / "table.json"
 _TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN", "STRUCT": "RECORD"}
 
 
-def wanted_table() -> Any:  # noqa: ANN401 - JSON
-    """Return the table as the repository describes it."""
-    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+def wanted_table() -> dict[str, Any]:
+    """Return the table as the repository describes it, in the form of BigQuery's API.
+
+    The columns are a file that bq takes. What a list of columns cannot say stands in the file beside it.
+    """
+    described = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    if isinstance(described, dict):
+        return described
+    layout = json.loads(SCHEMA.with_name(f"{SCHEMA.stem}_layout.json").read_text(encoding="utf-8"))
+    return {**layout, "schema": {"fields": described}}
 
 
 def creation(values: Mapping[str, str]) -> tuple[str, ...]:
@@ -52,15 +60,41 @@ def sql_type(column: Any) -> str:  # noqa: ANN401 - JSON
 
 def wanted_fields(wanted: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
     """Return the columns of a described table."""
-    return fields.items(wanted, "schema", "fields") or fields.items(wanted)
+    return fields.items(wanted, "schema", "fields")
 
 
 def view_commands(values: Mapping[str, str]) -> list[tuple[str, ...]]:
     """Return the command that creates the view; its SQL has to be piped into bq."""
     table = values["BIGQUERY_TABLE"]
     sql = f"python -m enrichment sql deduplicated_view --table={table}"
-    pipe = f"cd function && {sql} | bq query --use_legacy_sql=false"
+    # Without a project bq takes the one of gcloud's settings, and refuses where there is none.
+    pipe = f"cd function && {sql} | bq query --project_id={table.partition('.')[0]} --use_legacy_sql=false"
     return [("sh", "-c", pipe)]
+
+
+# https://cloud.google.com/bigquery/docs/access-control-basic-roles
+_ROLES_OF_A_DATASET = {
+    "READER": "roles/bigquery.dataViewer",
+    "WRITER": "roles/bigquery.dataEditor",
+    "OWNER": "roles/bigquery.dataOwner",
+}
+
+
+def revocation(values: Mapping[str, str], role: str, member: str) -> list[tuple[str, ...]]:
+    """Return the command that takes a role on the dataset from a member; [] if the role has no plain name.
+
+    Args:
+        values: A checked contract.
+        role: What the dataset's answer says, such as ``READER`` or ``roles/bigquery.dataViewer``.
+        member: As SQL names it, such as ``specialGroup:allUsers``; from a checked contract or a constant.
+
+    Source: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-control-language
+    """
+    full = _ROLES_OF_A_DATASET.get(role, role)
+    if not re.fullmatch(r"roles/[A-Za-z.]+|projects/[a-z0-9-]+/roles/[A-Za-z0-9_.]+", full):
+        return []
+    dataset = values["BIGQUERY_TABLE"].rpartition(".")[0]
+    return [query(values, f'REVOKE `{full}` ON SCHEMA `{dataset}` FROM "{member}"')]
 
 
 def column_form(column: Any) -> str:  # noqa: ANN401 - JSON

@@ -19,6 +19,7 @@ import meshcontract
 from deploy.steps import alerts, function
 from deploy.steps.cloud import questions
 from deploy.steps.verify.deployment import Deployment
+from deploy.steps.verify.table_commands import wanted_table
 from tests.deploy.harness import CONTRACT, ROOT
 
 BASE = Path(__file__).parent / "base"
@@ -26,6 +27,7 @@ PROJECT, NUMBER, REGION = "acme-mesh", "123456789012", "europe-west1"
 PACKAGE = "0123456789ab"
 TIME = "2026-11-02T09:30:00.000000Z"
 JWKS = json.loads((ROOT / "infra/mesh/overlays/example/keys/enrichment.json").read_text())
+SUBJECTS = {"function": "FUNCTION_SUBJECT", "lookup": "LOOKUP_SUBJECT"}
 RETIRED = {
     "kty": "EC",
     "crv": "P-256",
@@ -235,7 +237,7 @@ def answers(values: dict[str, str]) -> dict[str, Any]:
         }
         for name in ("dead-letter", "undelivered")
     }
-    schema = json.loads((ROOT / "function/enrichment/table.json").read_text())
+    schema = wanted_table()
     _, dataset, table = values["BIGQUERY_TABLE"].split(".")
     reference = {"datasetId": dataset, "projectId": PROJECT}
     key = JWKS["keys"][0]
@@ -271,12 +273,7 @@ def answers(values: dict[str, str]) -> dict[str, Any]:
             "location": REGION,
             "numBytes": "0",
             "numRows": "0",
-            "schema": {
-                "fields": [
-                    {**item, **({} if item["mode"] != "NULLABLE" else {"mode": "NULLABLE"})}
-                    for item in schema["schema"]["fields"]
-                ]
-            },
+            "schema": {"fields": [dict(item) for item in schema["schema"]["fields"]]},
             "tableReference": {**reference, "tableId": table},
             "timePartitioning": schema["timePartitioning"],
             "type": "TABLE",
@@ -301,7 +298,8 @@ def answers(values: dict[str, str]) -> dict[str, Any]:
             "type": "VIEW",
             "view": {
                 "query": f"SELECT *\nFROM `{values['BIGQUERY_TABLE']}`\nQUALIFY ROW_NUMBER() OVER (\n"
-                "  PARTITION BY `event_id`\n  ORDER BY `enriched_at`, `message_id`\n) = 1",
+                "  PARTITION BY `event_id`\n"
+                "  ORDER BY `enriched_at`, `publish_time`, `message_id`, `trace_id`\n) = 1",
                 "useLegacySql": False,
             },
         },
@@ -375,7 +373,7 @@ def answers(values: dict[str, str]) -> dict[str, Any]:
             "name": f"projects/{PROJECT}/serviceAccounts/{email}",
             "oauth2ClientId": f"11000000000000000000{index}",
             "projectId": PROJECT,
-            "uniqueId": f"11000000000000000000{index}",
+            "uniqueId": values.get(SUBJECTS.get(name, ""), "") or f"11000000000000000000{index}",
         }
         found[f"account-keys-{name}"] = []
         found[f"account-policy-{name}"] = policy(iam__serviceAccountUser=["user:ada@acme.example"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...cloud import fields, policies, questions
 from ...function import ENRICH, LOOKUP
+from .. import table_commands
 from ..deployment import finding
 from . import secrets
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from ..findings import Finding
 
 INVOKER = "roles/run.invoker"
-_INVOKING = (INVOKER, "roles/run.servicesInvoker")
+INVOKING = (INVOKER, "roles/run.servicesInvoker")
 # Roles that hold the permission, the narrowest first. The first is granted.
 _PUBLISHING = ("roles/pubsub.publisher", "roles/pubsub.editor", "roles/pubsub.admin")
 _SUBSCRIBING = ("roles/pubsub.subscriber", "roles/pubsub.editor", "roles/pubsub.admin")
 _WRITING = ("roles/bigquery.dataEditor", "roles/bigquery.dataOwner", "roles/bigquery.admin")
-_READING = ("roles/secretmanager.secretAccessor", "roles/secretmanager.admin")
+READING = ("roles/secretmanager.secretAccessor", "roles/secretmanager.admin")
 
 
 def check(deployment: Deployment) -> Iterator[Finding]:
@@ -50,9 +51,10 @@ def removal(deployment: Deployment, policy: str, grant: Grant) -> tuple[str, ...
     Args:
         deployment: The deployment.
         policy: The question whose policy has the grant.
-        grant: The grant; with a condition, all grants of that role to that member are removed.
+        grant: The grant; all grants of that role to that member are removed, whatever their conditions.
     """
-    every = ("--all",) if grant.condition and not _without_conditions(policy) else ()
+    # Without it gcloud refuses as soon as any grant of the policy has a condition.
+    every = () if _without_conditions(policy) else ("--all",)
     return _policy_command(
         deployment, policy, "remove", f"--member={grant.member}", f"--role={grant.role}", *every
     )
@@ -150,14 +152,15 @@ def _public(deployment: Deployment) -> Iterator[Finding]:
                 )
     for entry in fields.items(deployment.data("dataset"), "access"):
         public = {fields.text(entry, "specialGroup"), fields.text(entry, "iamMember")}
-        if public & {"allAuthenticatedUsers", "allUsers"}:
-            who = next(iter(public & {"allAuthenticatedUsers", "allUsers"}))
+        if public & policies.PUBLIC:
+            who = min(public & policies.PUBLIC)
+            role = fields.text(entry, "role")
             yield finding(
                 "public-access",
                 deployment.asked["dataset"].about,
-                f"{who} has {fields.text(entry, 'role')}",
+                f"{who} has {role}",
                 "no such grant",
-                ("bq", "show", "--format=prettyjson", questions.table(deployment.values).partition(".")[0]),
+                *table_commands.revocation(deployment.values, role, f"specialGroup:{who}"),
             )
 
 
@@ -168,7 +171,7 @@ def _invokers(deployment: Deployment, entry: str) -> Iterator[Finding]:
     subject = deployment.asked[f"service-{entry}"].about
     wanted = invokers(deployment, entry)
     for grant in policies.grants(deployment.data(policy)):
-        if grant.role in _INVOKING and grant.member not in {*wanted, *policies.PUBLIC}:
+        if grant.role in INVOKING and grant.member not in {*wanted, *policies.PUBLIC}:
             yield finding(
                 "extra-invoker",
                 subject,
@@ -215,7 +218,8 @@ def _writer(deployment: Deployment) -> Iterator[Finding]:
     email = deployment.values["FUNCTION_SERVICE_ACCOUNT"]
     roles = {"WRITER", "OWNER", *_WRITING}
     for entry in fields.items(deployment.data("dataset"), "access"):
-        if fields.text(entry, "userByEmail") == email and fields.text(entry, "role") in roles:
+        own = fields.text(entry, "userByEmail") == email and "condition" not in entry
+        if own and fields.text(entry, "role") in roles:
             return
     yield from needed(
         deployment,
@@ -245,7 +249,7 @@ def _secret_readers(deployment: Deployment) -> Iterator[Finding]:
         wanted = secret_readers(deployment, name)
         # The CA is no secret in itself: who reads it besides harms nothing.
         for grant in policies.grants(deployment.data(policy)) if name != "gateway-ca" else ():
-            if grant.role == _READING[0] and grant.member not in {*wanted, *policies.PUBLIC}:
+            if grant.role in READING and grant.member not in {*wanted, *policies.PUBLIC}:
                 yield finding(
                     "extra-secret-reader",
                     subject,
@@ -255,7 +259,7 @@ def _secret_readers(deployment: Deployment) -> Iterator[Finding]:
                 )
         for member, must in wanted.items():
             if must:
-                yield from needed(deployment, "secret-reader-missing", policy, member, _READING, subject)
+                yield from needed(deployment, "secret-reader-missing", policy, member, READING, subject)
 
 
 def _lookup(deployment: Deployment) -> Iterator[Finding]:
@@ -281,5 +285,5 @@ def _lookup(deployment: Deployment) -> Iterator[Finding]:
                 deployment.asked["dataset"].about,
                 f"{member} has {fields.text(entry, 'role')}",
                 "no grant",
-                ("bq", "show", "--format=prettyjson", questions.table(deployment.values).partition(".")[0]),
+                *table_commands.revocation(deployment.values, fields.text(entry, "role"), member),
             )

@@ -29,6 +29,15 @@ _ACTING = frozenset(
         "roles/editor",
     }
 )
+# On the whole project they hold for every account. Owners and administrators are not among them: a project has some.
+_ACTING_EVERYWHERE = frozenset(
+    {
+        "roles/iam.serviceAccountTokenCreator",
+        "roles/iam.serviceAccountOpenIdTokenCreator",
+        "roles/iam.serviceAccountKeyAdmin",
+        "roles/iam.workloadIdentityUser",
+    }
+)
 _RECEIVER = "roles/eventarc.eventReceiver"
 _PROJECT_ROLES = {
     "TRIGGER_SERVICE_ACCOUNT": frozenset({_RECEIVER}),
@@ -72,7 +81,8 @@ def _account(deployment: Deployment, name: str) -> Iterator[Finding]:
     if fields.flag(answer, "disabled"):
         command = ("gcloud", "iam", "service-accounts", "enable", email, _owner(email))
         yield finding("account-disabled", subject, "disabled", "enabled", command)
-    key = _SUBJECTS.get(name, "")
+    # With a signed token no policy of the mesh names the id.
+    key = _SUBJECTS.get(name, "") if deployment.values["MESH_AUTH"] == "google-id-token" else ""
     written, found = deployment.values.get(key, ""), fields.text(answer, "uniqueId")
     if written and found and written != found:
         yield finding("account-subject", subject, f"unique id {found}", f"{key}={written}")
@@ -123,6 +133,7 @@ def _impersonation(deployment: Deployment, name: str) -> Iterator[Finding]:
 def _project(deployment: Deployment) -> Iterator[Finding]:
     own = deployment.own_accounts
     policy = "project-policy"
+    secrets = set(questions.secret_names(deployment.values)) - {"gateway-ca"}
     for grant in policies.grants(deployment.data(policy)):
         command = access.removal(deployment, policy, grant)
         subject = deployment.asked["project"].about
@@ -133,8 +144,16 @@ def _project(deployment: Deployment) -> Iterator[Finding]:
                 yield finding("account-basic-role", subject, found, "no basic role", command)
             elif grant.role not in _PROJECT_ROLES.get(key, frozenset()):
                 yield finding("account-project-role", subject, found, "roles on single resources", command)
-        elif grant.role == access.INVOKER and grant.member not in policies.PUBLIC:
-            yield finding("project-invoker", subject, found, "roles/run.invoker on single services", command)
+        elif grant.member in policies.PUBLIC:
+            continue  # reported as public access
+        elif grant.role in access.INVOKING:
+            yield finding("project-invoker", subject, found, f"{grant.role} on single services", command)
+        elif grant.role == access.READING[0] and secrets:
+            yield finding("extra-secret-reader", subject, found, f"{grant.role} on single secrets", command)
+        elif grant.role in _ACTING_EVERYWHERE and grant.member != deployment.pubsub_agent:
+            yield finding(
+                "account-impersonation", subject, found, f"{grant.role} on single accounts", command
+            )
 
 
 def _owner(email: str) -> str:

@@ -40,7 +40,12 @@ def _policy(deployment: Deployment, source: Path, wanted: Any) -> Iterator[Findi
             "alert-missing", subject, "does not exist", f"as in {relative(source)}", ("deploy/write-alerts",)
         )
         return
-    policy = found[0]
+    # Two policies can have one name: it is enough that one of them is right.
+    yield from min((list(_judged(deployment, source, wanted, policy)) for policy in found), key=len)
+
+
+def _judged(deployment: Deployment, source: Path, wanted: Any, policy: Any) -> Iterator[Finding]:  # noqa: ANN401
+    subject = f"the alert policy {fields.text(wanted, 'displayName')!r}"
     name = fields.text(policy, "name")
     update = ("gcloud", "monitoring", "policies", "update", name, deployment.project_flag())
     known = names.is_name("policy", name)
@@ -48,7 +53,10 @@ def _policy(deployment: Deployment, source: Path, wanted: Any) -> Iterator[Findi
         yield finding(
             "alert-disabled", subject, "disabled", "enabled", *([(*update, "--enabled")] if known else [])
         )
-    if not holds(fields.value(policy, "conditions"), fields.value(wanted, "conditions")):
+    same = all(
+        holds(fields.value(policy, key), fields.value(wanted, key)) for key in ("conditions", "combiner")
+    )
+    if not same:
         file = f"--policy-from-file=build/alerts/{source.name}"
         commands = [("deploy/write-alerts",), (*update, file)] if known else []
         yield finding("alert-differs", subject, "other conditions", f"as in {relative(source)}", *commands)

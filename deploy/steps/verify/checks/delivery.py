@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ...cloud import fields, names, questions
 from ..deployment import finding
@@ -40,8 +41,7 @@ def check(deployment: Deployment) -> Iterator[Finding]:
             subject,
             "detached",
             "attached to its topic",
-            _deletion(deployment),
-            _MAKE,
+            *_anew(deployment),
         )
         return
     yield from _content(deployment, subscription, subject)
@@ -113,9 +113,28 @@ def is_address(endpoint: str, known: Sequence[str]) -> bool:
     return endpoint.partition("?")[0].rstrip("/") in known
 
 
-def _deletion(deployment: Deployment) -> tuple[str, ...]:
+def reaches(endpoint: str, known: Sequence[str]) -> bool:
+    """Return whether a push to an endpoint reaches one of the addresses, by any path, port or tag of a revision.
+
+    Source: https://cloud.google.com/run/docs/rollouts-rollbacks-traffic-migration#tags
+    """
+    host = _host(endpoint)
+    return bool(host) and host.rpartition("---")[2] in {_host(url) for url in known}
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""  # in lower case
+    except ValueError:
+        return ""
+
+
+def _anew(deployment: Deployment) -> list[tuple[str, ...]]:
+    """Return the commands that make the subscription anew; [] for Eventarc's, which comes and goes with its trigger."""
+    if deployment.values["FUNCTION_TRIGGER"] != "push":
+        return []
     name = questions.subscription(deployment.values, deployment.answers)
-    return ("gcloud", "pubsub", "subscriptions", "delete", name, deployment.project_flag())
+    return [("gcloud", "pubsub", "subscriptions", "delete", name, deployment.project_flag()), _MAKE]
 
 
 def _update(deployment: Deployment, *options: str) -> tuple[str, ...]:
@@ -128,11 +147,9 @@ def _content(deployment: Deployment, subscription: Any, subject: str) -> Iterato
     found = fields.text(subscription, "topic")
     # Eventarc's trigger is checked by its own topic; its transport topic can be another.
     if found != topic:
-        yield finding("subscription-topic", subject, found or "no topic", topic, _deletion(deployment), _MAKE)
+        yield finding("subscription-topic", subject, found or "no topic", topic, *_anew(deployment))
     if expression := fields.text(subscription, "filter"):
-        yield finding(
-            "subscription-filter", subject, f"filter {expression}", "no filter", _deletion(deployment), _MAKE
-        )
+        yield finding("subscription-filter", subject, f"filter {expression}", "no filter", *_anew(deployment))
     if fields.items(subscription, "messageTransforms"):
         yield finding(
             "subscription-transform",
@@ -161,6 +178,14 @@ def _push(deployment: Deployment, subscription: Any, subject: str) -> Iterator[F
         )
     if not endpoint:
         return
+    bare = fields.value(subscription, "pushConfig", "noWrapper")
+    # With the metadata the function takes it: they are in the headers of the push.
+    if bare is not None and not fields.flag(bare, "writeMetadata"):
+        found = "the payload alone, without the message's id and time"
+        command = push_to(
+            deployment.values, questions.subscription(deployment.values, deployment.answers), url
+        )
+        yield finding("push-format", subject, found, "the whole message", *([command] if command else []))
     account = fields.text(subscription, "pushConfig", "oidcToken", "serviceAccountEmail")
     expected = deployment.values["TRIGGER_SERVICE_ACCOUNT"]
     if account != expected:
@@ -174,8 +199,15 @@ def _push(deployment: Deployment, subscription: Any, subject: str) -> Iterator[F
 
 
 def _bare(url: str) -> str:
-    """Return an address without its query, which can hold a token."""
-    return url.partition("?")[0]
+    """Return an address without what can hold a token: user, path and query."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that is none"
+    if not parts.hostname:
+        return parts.path
+    return f"{parts.scheme}://{parts.hostname}{port}{'/...' if parts.path.strip('/') else ''}"
 
 
 def _attempts(deployment: Deployment, subscription: Any, subject: str) -> Iterator[Finding]:  # noqa: ANN401
@@ -206,6 +238,8 @@ def _attempts(deployment: Deployment, subscription: Any, subject: str) -> Iterat
             values["SUBSCRIPTION_MAX_DELIVERY_ATTEMPTS"],
             _MEND,
         )
+    if fields.flag(subscription, "enableMessageOrdering"):
+        yield finding("message-ordering", subject, "on", "off", *_anew(deployment))
     if fields.flag(subscription, "enableExactlyOnceDelivery"):
         yield finding(
             "exactly-once", subject, "on", "off", _update(deployment, "--no-enable-exactly-once-delivery")
@@ -250,6 +284,6 @@ def duplicates(deployment: Deployment) -> list[str]:
     return [
         name
         for item in fields.items(deployment.data("subscriptions"))
-        if is_address(fields.text(item, "pushConfig", "pushEndpoint"), known)
+        if reaches(fields.text(item, "pushConfig", "pushEndpoint"), known)
         if (name := fields.text(item, "name")) != own and names.is_name("subscription", name)
     ]

@@ -46,6 +46,14 @@ def _variables(deployment: Deployment, entry: EntryPoint, name: str, revision: A
     expected = function.environment(deployment.values, entry)
     found = variables(revision)
     redeploy = deployment.redeploy(entry)
+    for item in fields.items(revision, "spec", "containers", 0, "env"):
+        if "valueFrom" in item:
+            variable = f"the revision {name}: {fields.text(item, 'name')}"
+            secret = fields.text(item, "valueFrom", "secretKeyRef", "name")
+            found_here = f"the secret {secret} as a variable"
+            yield finding(
+                "secret-in-environment", variable, found_here, "no secret in the environment", redeploy
+            )
     for variable in sorted({*expected, *found} - PLATFORM):
         subject = f"the revision {name}: {variable}"
         if variable not in found:

@@ -41,8 +41,13 @@ def check(deployment: Deployment) -> Iterator[Finding]:
             "jwks-missing", "the mesh's public keys", "none were named", "a JWKS with the function's key"
         )
         return
+    if any("jwksUri" in rule for rule in _rules(deployment.jwks, deployment.values["JWT_ISSUER"])):
+        found, expected = "the mesh fetches them from a jwksUri", "a JWKS with the function's key"
+        yield finding("jwks-missing", "the mesh's public keys", found, expected)
+        return
     yield from _signing(deployment, notes)
     yield from _accepted(deployment, notes)
+    yield from _unknown(deployment, notes)
 
 
 def thumbprint_members(jwk: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
@@ -53,29 +58,36 @@ def thumbprint_members(jwk: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
     return {key: fields.text(jwk, key) for key in ("kty", "crv", "x", "y", "n", "e") if fields.text(jwk, key)}
 
 
-def public_keys(document: Any, issuer: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
-    """Return the public keys for an issuer.
+def key_sets(document: Any, issuer: str) -> list[list[dict[str, Any]]]:  # noqa: ANN401 - JSON
+    """Return the sets of public keys for an issuer: the gateway and the workload can have one each.
 
     Args:
         document: A JWKS (RFC 7517), or RequestAuthentications as ``kubectl get -o json`` prints them.
         issuer: The issuer whose rules count in a RequestAuthentication.
     """
     if keys := fields.items(document, "keys"):
-        return keys
+        return [keys]
     found = []
-    for resource in fields.items(document, "items") or [document]:
-        for rule in fields.items(resource, "spec", "jwtRules"):
-            if fields.text(rule, "issuer") != issuer:
-                continue
-            try:
-                found += fields.items(json.loads(fields.text(rule, "jwks") or "{}"), "keys")
-            except ValueError:
-                continue
+    for rule in _rules(document, issuer):
+        try:
+            found.append(fields.items(json.loads(fields.text(rule, "jwks") or "{}"), "keys"))
+        except (ValueError, RecursionError):
+            found.append([])
     return found
 
 
+def _rules(document: Any, issuer: str) -> list[dict[str, Any]]:  # noqa: ANN401 - JSON
+    return [
+        rule
+        for resource in fields.items(document, "items") or [document]
+        for rule in fields.items(resource, "spec", "jwtRules")
+        if fields.text(rule, "issuer") == issuer
+    ]
+
+
 def _mesh_keys(deployment: Deployment) -> list[dict[str, Any]]:
-    return public_keys(deployment.jwks, deployment.values["JWT_ISSUER"])
+    """Return every key that any proxy accepts from the function's issuer."""
+    return [key for keys in key_sets(deployment.jwks, deployment.values["JWT_ISSUER"]) for key in keys]
 
 
 def _private(deployment: Deployment) -> Iterator[Finding]:
@@ -137,10 +149,16 @@ def _signing(deployment: Deployment, notes: dict[str, Any]) -> Iterator[Finding]
         command = ("meshpass", "keys", "next", f"--store={_store(deployment)}", f"--out={_JWKS_FILE}")
         yield finding("signing-key-unknown", subject, "no note of its public key", "a note", command)
         return
-    known = _mesh_keys(deployment)
-    same = [key for key in known if thumbprint_members(key) == thumbprint_members(jwk)]
-    if not any(fields.text(key, "kid") == fields.text(jwk, "kid") for key in same):
-        kids = listed([fields.text(key, "kid") or "a key without kid" for key in known])
+    wanted = (fields.text(jwk, "kid"), thumbprint_members(jwk))
+    # Both proxies check the token, so each set has to have the key.
+    sets = key_sets(deployment.jwks, deployment.values["JWT_ISSUER"]) or [[]]
+    lacking = [
+        keys
+        for keys in sets
+        if wanted not in [(fields.text(key, "kid"), thumbprint_members(key)) for key in keys]
+    ]
+    if lacking:
+        kids = listed([fields.text(key, "kid") or "a key without kid" for key in lacking[0]])
         yield finding(
             "signing-key-not-in-mesh",
             subject,
@@ -167,3 +185,27 @@ def _accepted(deployment: Deployment, notes: dict[str, Any]) -> Iterator[Finding
                 _publish(deployment),
                 _apply(),
             )
+
+
+def _unknown(deployment: Deployment, notes: dict[str, Any]) -> Iterator[Finding]:
+    """Yield a finding for each key of the mesh that no version of the secret has.
+
+    A version without a note can have any key, so nothing is known while there is one.
+    """
+    states = secrets.versions(deployment, "signing-key")
+    if any(number not in notes for number, state in states.items() if state != "DESTROYED"):
+        return
+    own = [thumbprint_members(fields.value(note, "jwk")) for note in notes.values()]
+    for kid in dict.fromkeys(
+        fields.text(key, "kid") or "without kid"
+        for key in _mesh_keys(deployment)
+        if thumbprint_members(key) not in own
+    ):
+        yield finding(
+            "unknown-key-in-mesh",
+            f"the key {kid}",
+            "in the mesh's JWKS",
+            f"a key of {_store(deployment)}",
+            _publish(deployment),
+            _apply(),
+        )

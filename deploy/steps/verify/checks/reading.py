@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ...cloud import questions
@@ -40,22 +41,24 @@ def check(deployment: Deployment) -> Iterator[Finding]:
 
 def _unreadable(deployment: Deployment, question: Question, answer: Answer) -> Finding:
     kind = _KINDS.get(answer.outcome, "read-failed")
-    project = deployment.project_flag()
-    again = (question.command,)
+    project = _project_of(question) or deployment.values["GOOGLE_CLOUD_PROJECT"]
+    again: tuple[tuple[str, ...], ...] = (question.command,)
     if kind == "api-disabled":
-        again = (("gcloud", "services", "enable", question.service, project),)
+        again = (("gcloud", "services", "enable", question.service, f"--project={project}"),)
     elif kind == "permission-denied":
-        again = (
-            (
-                "gcloud",
-                "projects",
-                "add-iam-policy-binding",
-                deployment.values["GOOGLE_CLOUD_PROJECT"],
-                "--member=user:YOU",
-                f"--role={question.role}",
-            ),
-        )
+        words = ("gcloud", "projects", "add-iam-policy-binding", project)
+        # Without it gcloud refuses as soon as any grant of the policy has a condition.
+        again = ((*words, "--member=user:YOU", f"--role={question.role}", "--condition=None"),)
     return finding(kind, question.about, answer.error, "can be read", *again)
+
+
+def _project_of(question: Question) -> str:
+    """Return the project that a question asks: a secret, a topic or a subnet can be in another one; "" if unknown."""
+    for word in question.command:
+        if named := re.fullmatch(r"projects/([^/]+)/.+", word):
+            return named[1]
+    options = dict(word.partition("=")[::2] for word in question.command)
+    return options.get("--project", "") or options.get("--project_id", "")
 
 
 def _missing(deployment: Deployment, question: Question) -> Finding:

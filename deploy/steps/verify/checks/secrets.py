@@ -43,7 +43,8 @@ def number(deployment: Deployment, name: str) -> str:
     version = questions.secret(deployment.values, questions.SECRETS[name])[3]
     known = versions(deployment, name)
     if version == "latest":
-        return max(known, key=lambda text: int(text) if text.isdecimal() else -1, default="")
+        # The longest number is the highest, and a number of any length can be compared so.
+        return max(known, key=lambda text: (text.isdecimal(), len(text), text), default="")
     if version.isdecimal():
         return version if version in known else ""
     return fields.text(deployment.data(f"secret-{name}"), "versionAliases", version)

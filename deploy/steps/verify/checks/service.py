@@ -53,13 +53,51 @@ def _admission(deployment: Deployment, entry: EntryPoint, subject: str) -> Itera
     yield from function_checks.ingress(
         subject, _INGRESS.get(written, written), expected, (*update, f"--ingress={ingress}")
     )
-    if annotations.get(f"{_RUN}/invoker-iam-disabled") == "true":
+    # Some versions of gcloud that deploy have this option and --scaling in the beta track alone.
+    if fields.flag(annotations, f"{_RUN}/default-url-disabled"):
+        found, expected = "its run.app address is turned off", "its run.app address answers"
+        yield finding(
+            "ingress-differs", subject, found, expected, ("gcloud", "beta", *update[1:], "--default-url")
+        )
+    yield from _scaling(deployment, annotations, subject, update)
+    if fields.flag(annotations, f"{_RUN}/invoker-iam-disabled"):
         yield finding(
             "invoker-check-off",
             subject,
             f"the annotation {_RUN}/invoker-iam-disabled is true",
             "Cloud Run checks roles/run.invoker",
             (*update, "--invoker-iam-check"),
+        )
+
+
+def _scaling(
+    deployment: Deployment, annotations: dict[str, str], subject: str, update: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Yield findings about the service's own scaling, which holds for every revision and makes no new one.
+
+    Source: https://cloud.google.com/run/docs/configuring/services/manual-scaling
+    """
+    if annotations.get(f"{_RUN}/scalingMode", "automatic").lower() != "automatic":
+        count = annotations.get(f"{_RUN}/manualInstanceCount") or "an unknown number of"
+        yield finding(
+            "sizes-differ",
+            f"{subject}: scaling",
+            f"by hand, {count} instances",
+            "automatic",
+            ("gcloud", "beta", *update[1:], "--scaling=auto"),
+        )
+    least = annotations.get(f"{_RUN}/minScale", "")
+    if least not in {"", "0", deployment.values["FUNCTION_MIN_INSTANCES"]}:
+        expected = deployment.values["FUNCTION_MIN_INSTANCES"]
+        yield finding(
+            "sizes-differ", f"{subject}: minimum instances", least, expected, (*update, "--min=default")
+        )
+    most = annotations.get(f"{_RUN}/maxScale", "")
+    # Cloud Run writes a limit of its own, which is above the contract's.
+    limit = deployment.values["FUNCTION_MAX_INSTANCES"]
+    if most and not (most.isdecimal() and (len(most), most) >= (len(limit), limit)):
+        yield finding(
+            "sizes-differ", f"{subject}: maximum instances", most, limit, (*update, "--max=default")
         )
 
 
@@ -105,6 +143,19 @@ def _revisions(deployment: Deployment, entry: EntryPoint, subject: str) -> Itera
                 "--to-latest",
             ),
         )
+    for item in traffic:
+        if tag := fields.text(item, "tag"):
+            name, where = (
+                deployment.values[entry.deployed_as],
+                (deployment.project_flag(), deployment.region_flag()),
+            )
+            yield finding(
+                "traffic-tagged",
+                subject,
+                f"tag {tag} of {fields.text(item, 'revisionName') or 'a revision'}",
+                "no tag",
+                ("gcloud", "run", "services", "update-traffic", name, *where, f"--remove-tags={tag}"),
+            )
     made = fields.text(deployment.data(f"function-{entry.name}"), "serviceConfig", "revision")
     if made and made.rpartition("/")[2] != created:
         yield finding(

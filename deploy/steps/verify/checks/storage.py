@@ -24,6 +24,8 @@ def check(deployment: Deployment) -> Iterator[Finding]:
     if deployment.ok("table"):
         table = deployment.data("table")
         subject = f"the table {questions.table(deployment.values)}"
+        if (kind := fields.text(table, "type")) != "TABLE":
+            yield finding("table-type", subject, f"type {kind or 'unknown'}", "type TABLE")
         wanted = wanted_table()
         yield from _columns(deployment, table, wanted, subject)
         yield from _partitioning(table, wanted, subject)
@@ -44,7 +46,12 @@ def _columns(deployment: Deployment, table: Any, wanted: Any, subject: str) -> I
             # A column that is added to a table with rows cannot be required.
             add = query(values, f"{change} ADD COLUMN IF NOT EXISTS {name} {sql_type(described[name])}")
             yield finding("table-column-missing", column, "no such column", form, add)
-        elif found[name] != form:
+        elif found[name] in {form, form.replace("REQUIRED", "NULLABLE")}:
+            continue  # such a column takes every row, and BigQuery cannot make it required
+        elif found[name] == form.replace("NULLABLE", "REQUIRED"):
+            relax = query(values, f"{change} ALTER COLUMN {name} DROP NOT NULL")
+            yield finding("table-column-required", column, found[name], form, relax)
+        else:
             yield finding("table-column-differs", column, found[name], form)
     for name in found.keys() - expected.keys():
         if found[name].endswith("REQUIRED"):
@@ -55,8 +62,6 @@ def _columns(deployment: Deployment, table: Any, wanted: Any, subject: str) -> I
 
 
 def _partitioning(table: Any, wanted: Any, subject: str) -> Iterator[Finding]:  # noqa: ANN401
-    if not isinstance(wanted, dict):
-        return
     found, expected = _layout(table), _layout(wanted)
     if found != expected:
         yield finding("table-partitioning", subject, found, expected)
@@ -91,12 +96,26 @@ def _expiration(deployment: Deployment, table: Any, subject: str) -> Iterator[Fi
         )
 
 
+# No other table, no filter, no limit: one table, all its rows, one row of each event.
+_ONE_ROW = re.compile(
+    r"SELECT (?:(?!\bFROM\b|;).)+ FROM (?P<table>\S+) QUALIFY ROW_NUMBER ?\( ?\) OVER ?\( ?PARTITION BY "
+    r"[`\w., ]+ ORDER BY [`\w., ]+\) = 1 ?;?",
+    re.IGNORECASE,
+)
+
+
+def _one_row_an_event(query: str, table: str) -> bool:
+    """Return whether a query takes one row for each event of the table, and nothing else."""
+    words = re.sub(r"\s+", " ", re.sub(r"--[^\n]*", "", query)).strip()
+    found = _ONE_ROW.fullmatch(words)
+    return found is not None and found["table"].replace("`", "") == table
+
+
 def _view(deployment: Deployment) -> Iterator[Finding]:
     name = questions.table(deployment.values, view=True)
-    query = re.sub(r"\s+", " ", fields.text(deployment.data("view"), "view", "query"))
+    query = fields.text(deployment.data("view"), "view", "query")
     table = deployment.values["BIGQUERY_TABLE"]
-    from_table = f"`{table}`" in query.replace("`.`", ".")
-    if not (from_table and "ROW_NUMBER()" in query.upper()):
+    if not _one_row_an_event(query, table):
         found = "no view" if not query else "a query that does not take one row for each event of the table"
         yield finding(
             "view-differs",
