@@ -272,7 +272,7 @@ def main(arguments: Sequence[str]) -> None:
         description="Makes the folder that is uploaded: the function, its packages as wheels, and "
         "requirements.txt with a hash for every package. The same sources give the same bytes.",
         epilog="--check makes nothing. It verifies a package that exists: "
-        f"{package_check.OFFLINE}; {package_check.WITH_INDEX}.",
+        f"{'; '.join([*package_check.OFFLINE, package_check.WITH_INDEX])}.",
     )
     parser.add_argument(
         "--output",
@@ -293,8 +293,12 @@ def main(arguments: Sequence[str]) -> None:
     if options.check:
         if found := problems(target) or ([] if options.no_index else without_a_wheel(target)):
             raise RefusalError("\n  ".join([f"{relative(target)} must not be deployed:", *found]))
-        what = package_check.OFFLINE + ("" if options.no_index else f"; {package_check.WITH_INDEX}")
-        sys.stdout.write(f"{relative(target)} is good: package {digest(target)[:12]}\n  {what}\n")
+        checked = [*package_check.OFFLINE, *([] if options.no_index else [package_check.WITH_INDEX])]
+        lines = [
+            f"{relative(target)} is good: package {digest(target)[:12]}",
+            *(f"  {what}" for what in checked),
+        ]
+        sys.stdout.write("\n".join(lines) + "\n")
         return
     make(target)
 

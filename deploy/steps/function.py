@@ -140,6 +140,9 @@ def command(
         The arguments after the word ``gcloud``.
     """
     project = values["GOOGLE_CLOUD_PROJECT"]
+    repository = (
+        f"projects/{project}/locations/{values['REGION']}/repositories/{values['ARTIFACT_REPOSITORY']}"
+    )
     return [
         "functions",
         "deploy",
@@ -153,6 +156,8 @@ def command(
         *_trigger(values, entry),
         f"--service-account={values[entry.account]}",
         f"--build-service-account=projects/{project}/serviceAccounts/{values['BUILD_SERVICE_ACCOUNT']}",
+        # Otherwise the image goes to a repository that Google makes, without cleanup and scanning of ours.
+        f"--docker-repository={repository}",
         *_egress(values),
         f"--memory={values['FUNCTION_MEMORY']}",
         f"--cpu={values['FUNCTION_CPU']}",

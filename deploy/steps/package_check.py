@@ -29,10 +29,12 @@ _PINNED = re.compile(r"([A-Za-z0-9_.-]+)(\[[A-Za-z0-9_.,-]+\])?==[^\s;]+|\./([\w
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})(?=\s|$)")
 
 OFFLINE = (
-    "every file is as it was made, and no source has changed since; every requirement is pinned and has hashes, and "
-    "the SDK's wheel is the one that is named; the sizes are within Cloud Functions' limits; nothing of the lab or the "
-    "tests, and no file that looks like a secret"
+    "every file is as it was made, and no source has changed since",
+    "every requirement is pinned and has hashes, and the SDK's wheel is the one that is named",
+    "the sizes are within Cloud Functions' limits",
+    "nothing of the lab or the tests, and no file that looks like a secret",
 )
+"""What is verified without a package index."""
 WITH_INDEX = "each requirement has a wheel for the runtime's Python and platform"
 
 

@@ -3,7 +3,7 @@
 
 variable "mesh_auth" {
   type        = string
-  description = "How the function proves who it is: a token that it signs, or an ID token of Google without any key."
+  description = "How the function proves who it is: google-id-token (recommended, no key anywhere), or signed-jwt (with a key)."
   default     = "signed-jwt"
   nullable    = false
 

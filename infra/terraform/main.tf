@@ -79,6 +79,7 @@ module "function_platform" {
   lookup_function_name     = local.lookup_function_name
   subscription_name        = local.subscription_name
   function_trigger         = var.function_trigger
+  function_egress          = var.function_egress
   function_deployed        = var.function_deployed
   max_instances            = var.function_max_instances
   function_service_account = var.function_service_account

@@ -308,7 +308,7 @@ def test_the_account_of_the_page_has_what_every_step_needs_and_no_way_to_grant()
         "roles/bigquery.dataViewer",
     } <= roles
     # What deploy/verify asks, each question with the role that answers it. Two are a part of a wider one.
-    asked = set(re.findall(r'role="(roles/[\w.]+)"', (ROOT / "deploy/steps/cloud/questions.py").read_text()))
+    asked = set(re.findall(r'"(roles/[\w.]+)"', (ROOT / "deploy/steps/cloud/questions.py").read_text()))
     assert asked - {"roles/cloudfunctions.viewer", "roles/pubsub.viewer"} <= roles
     for role in roles:
         assert not re.search(r"^roles/(owner|editor|viewer)$|[aA]dmin|TokenCreator|Key", role), role

@@ -63,15 +63,27 @@ def test_the_way_to_the_first_row_names_every_step_in_order() -> None:
     assert steps == [str(number) for number in range(1, 10)]
     commands = [
         "deploy/contract --tfvars", "terraform -chdir=infra/terraform apply\n", "deploy/contract --update-from",
-        "meshpass keys create", "kubectl apply -k", "\ndeploy/package\n", "deploy/deploy --dry-run",
-        "\ndeploy/deploy\n", "-var=function_deployed=true", "\ndeploy/verify\n", "\ndeploy/smoke\n",
-        "gcloud pubsub topics publish", "SELECT *",
+        "meshgen google-keys --out", "meshlab test", "kubectl apply -k", "\ndeploy/package\n",
+        "deploy/deploy --dry-run", "\ndeploy/deploy\n", "function_deployed = true", "\ndeploy/verify\n",
+        "\ndeploy/smoke\n", "gcloud pubsub topics publish", "SELECT *",
     ]  # fmt: skip
     found = [way.find(command) for command in commands]
     assert -1 not in found
     assert found == sorted(found)
-    # The overlay that is tested is the one that is applied.
-    assert len(set(re.findall(r"infra/mesh/overlays/[a-z-]+", way))) == 1
+    # The overlay that is tested is the one that is applied, and it is the one without a key.
+    assert set(re.findall(r"infra/mesh/overlays/[a-z-]+", way)) == {"infra/mesh/overlays/keyless"}
+    assert way.index("MESH_AUTH=google-id-token") < way.index("`signed-jwt`")
+
+
+def test_no_page_and_no_script_sources_the_contract() -> None:
+    # Sourcing skips the check, and a shell would run what a value says.
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("infra/**/*.md")]
+    found = [
+        str(page.relative_to(ROOT))
+        for page in [*pages, *ROOT.glob("deploy/*"), ROOT / "Makefile", ROOT / "cloudbuild.yaml"]
+        if page.is_file() and re.search(r"(^|[\s;&`])(\.|source) \S*contract\.env", page.read_text())
+    ]
+    assert found == []
 
 
 def test_every_step_of_cloud_build_stands_on_its_page_in_order() -> None:

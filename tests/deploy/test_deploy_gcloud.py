@@ -123,6 +123,7 @@ def test_the_function_is_created_as_the_contract_says(story: Story, package: Pat
     build, service = call.body["buildConfig"], call.body["serviceConfig"]
     assert (build["runtime"], build["entryPoint"]) == ("python313", "enrich")
     assert build["serviceAccount"].endswith("/meshpass-build@acme-mesh.iam.gserviceaccount.com")
+    assert build["dockerRepository"] == "projects/acme-mesh/locations/europe-west1/repositories/meshpass"
     expected: dict[str, Any] = {
         "ingressSettings": "ALLOW_INTERNAL_ONLY",
         "serviceAccountEmail": "meshpass-enrichment@acme-mesh.iam.gserviceaccount.com",

@@ -57,6 +57,7 @@ def test_the_function_is_private_and_runs_as_its_own_accounts(
         "--ingress-settings=internal-only",
         "--service-account=meshpass-enrichment@acme-mesh.iam.gserviceaccount.com",
         "--build-service-account=projects/acme-mesh/serviceAccounts/meshpass-build@acme-mesh.iam.gserviceaccount.com",
+        "--docker-repository=projects/acme-mesh/locations/europe-west1/repositories/meshpass",
         "--set-secrets=/etc/meshpass/gateway-ca.pem=gateway-ca:latest",
         f"--source={package}",
     } | of_the_trigger <= set(flags)

@@ -24,6 +24,34 @@ def test_the_changes_and_the_status_name_the_version_of_every_package(package: s
     assert f"Version {project['version']}" in read("README.md")
 
 
+def test_a_version_has_each_kind_of_change_once_and_no_change_twice() -> None:
+    for version in read("CHANGELOG.md").split("\n## ")[1:]:
+        kinds_of_change = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        order = ["Added", "Changed", "Fixed"]
+        assert kinds_of_change == [kind for kind in order if kind in kinds_of_change]
+        changes = re.findall(r"^- .+$", version, re.MULTILINE)
+        assert sorted(changes) == sorted(set(changes))
+
+
+def test_a_page_is_once_in_the_index() -> None:
+    rows = re.findall(r"^\| \[[^]]+\]\(([^)]+)\) \|", read("docs/README.md"), re.MULTILINE)
+    assert len(rows) >= 25
+    assert sorted(rows) == sorted(set(rows))
+
+
+def test_a_deployment_is_led_to_no_key_before_a_key() -> None:
+    # The pages that choose, for a reader who goes on from the first line.
+    for page, about in {
+        "docs/keys.md": ("## Without a key", "## With a key"),
+        "docs/deploy.md": ("google-id-token", "signed-jwt"),
+        "docs/contract.md": ("google-id-token", "JWT_ISSUER"),
+        "README.md": ("No private key is needed", "meshpass keys"),
+    }.items():
+        first, second = (read(page).find(words) for words in about)
+        assert first >= 0
+        assert second < 0 or first < second, page
+
+
 def test_the_mesh_page_explains_every_object_of_the_example() -> None:
     page = read("docs/mesh.md")
     objects = build(ROOT / "infra/mesh/overlays/example")

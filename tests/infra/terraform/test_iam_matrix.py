@@ -16,6 +16,11 @@ PAGE = ROOT / "docs/infrastructure.md"
 _BEGIN, _END = "<!-- iam matrix -->\n", "<!-- end of the iam matrix -->"
 
 _PIPELINE = {"pipeline_service_account": EVERYTHING["pipeline_service_account"]}
+_CONNECTOR = {
+    "function_egress": "connector",
+    "connector_range": "10.8.1.0/28",
+    "function_egress_range": "10.8.1.0/28",
+}
 _LOOKUP = {name: EVERYTHING[name] for name in ("lookup_host", "proxy_range", "lookup_certificates")}
 POOL = f"projects/{PROJECT}/locations/europe-west1/caPools/internal"
 _OWN = (
@@ -30,6 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "`FUNCTION_TRIGGER=eventarc`": {"function_trigger": "eventarc"},
     "`pipeline_service_account` and `FUNCTION_TRIGGER=eventarc`": _PIPELINE
     | {"function_trigger": "eventarc"},
+    "`pipeline_service_account` and `FUNCTION_EGRESS=connector`": _PIPELINE | _CONNECTOR,
     '`signing_key = "kms"`': {"signing_key": "kms"},
     "`dead_letters_in_bigquery`": {"dead_letters_in_bigquery": True},
     "`VPC_SUBNET` of a Shared VPC": {
@@ -69,9 +75,18 @@ def test_the_page_has_the_matrix(matrix: dict[Grant, str]) -> None:
     assert after
 
 
+def test_the_page_of_the_pipeline_has_the_roles_that_terraform_grants_it(matrix: dict[Grant, str]) -> None:
+    text = (ROOT / "docs/pipeline.md").read_text().partition("<!-- pipeline account -->")[2]
+    shown = re.findall(r"^\| `(roles/[\w.]+)` ", text.partition("<!-- end of the table -->")[0], re.MULTILINE)
+    assert sorted(shown) == sorted({grant.role for grant in matrix if grant.member == "`pipeline`"})
+
+
 def test_no_combination_makes_a_grant_that_is_not_in_the_matrix(matrix: dict[Grant, str]) -> None:
     assert grants(google(**EVERYTHING)) <= matrix.keys()
-    assert grants(google(**EVERYTHING, signing_key="kms", function_trigger="eventarc")) <= matrix.keys()
+    assert (
+        grants(google(**EVERYTHING, **_CONNECTOR, signing_key="kms", function_trigger="eventarc"))
+        <= matrix.keys()
+    )
 
 
 def test_no_role_is_a_basic_one_and_none_may_change_who_may_do_what(matrix: dict[Grant, str]) -> None:
@@ -98,6 +113,14 @@ def test_only_what_is_known_only_on_the_project_is_granted_there(matrix: dict[Gr
         ("`pipeline`", "roles/bigquery.jobUser"),
         ("`pipeline`", "roles/logging.logWriter"),
         ("`pipeline`", "roles/storage.objectViewer"),
+        ("`pipeline`", "roles/bigquery.metadataViewer"),
+        ("`pipeline`", "roles/browser"),
+        ("`pipeline`", "roles/compute.networkViewer"),
+        ("`pipeline`", "roles/iam.securityReviewer"),
+        ("`pipeline`", "roles/iam.serviceAccountViewer"),
+        ("`pipeline`", "roles/monitoring.viewer"),
+        ("`pipeline`", "roles/secretmanager.viewer"),
+        ("`pipeline`", "roles/vpcaccess.viewer"),
         ("Certificate Manager's service agent", "roles/privateca.certificateRequester"),
         ("`nodes applications`", "roles/container.defaultNodeServiceAccount"),
         ("`nodes gateways`", "roles/container.defaultNodeServiceAccount"),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ..deployment import Deployment
     from ..findings import Finding
 
+_OVERLAYS = {"google-id-token": "keyless", "signed-jwt": "example"}
+"""The shipped overlay, by MESH_AUTH."""
+
 
 def check(deployment: Deployment) -> Iterator[Finding]:
     """Yield findings about the address and the range."""
@@ -55,7 +58,7 @@ def _address(deployment: Deployment) -> Iterator[Finding]:
             subject,
             f"status {status or 'unknown'}",
             "status IN_USE",
-            ("kubectl", "apply", "-k", "infra/mesh/overlays/example"),
+            ("kubectl", "apply", "-k", f"infra/mesh/overlays/{_OVERLAYS[deployment.values['MESH_AUTH']]}"),
         )
 
 

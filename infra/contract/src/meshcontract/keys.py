@@ -68,7 +68,7 @@ _CLUSTER_RANGE = (9, 28)
 KEYS: Mapping[str, Key] = {
     "MESH_AUTH": _key(
         "token", choice("signed-jwt", "google-id-token"), "signed-jwt",
-        "How the function proves who it is: a token that it signs, or an ID token of Google without any key",
+        "How the function proves who it is: google-id-token (recommended, no key anywhere), or signed-jwt (with a key)",
         DEPLOY, FUNCTION, TERRAFORM,
     ),
     "JWT_ISSUER": _key(

@@ -223,6 +223,27 @@ resource "google_bigquery_table_iam_member" "pipeline_reads_rows" {
   member     = google_service_account.pipeline[0].member
 }
 
+# Why: deploy/verify reads everything back, and what it may not read ends the build. None of these roles reads a row, a message or a
+# secret, and none changes anything.
+resource "google_project_iam_member" "pipeline_verifies" {
+  for_each = local.has_pipeline ? toset(concat(
+    [
+      "roles/bigquery.metadataViewer",
+      "roles/browser",
+      "roles/compute.networkViewer",
+      "roles/iam.securityReviewer",
+      "roles/iam.serviceAccountViewer",
+      "roles/monitoring.viewer",
+      "roles/secretmanager.viewer",
+    ],
+    var.function_egress == "connector" ? ["roles/vpcaccess.viewer"] : [],
+  )) : toset([])
+
+  project = var.project_id
+  role    = each.value
+  member  = google_service_account.pipeline[0].member
+}
+
 # Why: on the accounts and not on the project: there it would be the right to act as every account.
 resource "google_service_account_iam_member" "pipeline_acts_as_function" {
   count = local.has_pipeline ? 1 : 0

@@ -59,6 +59,17 @@ variable "function_trigger" {
   }
 }
 
+variable "function_egress" {
+  description = "How the function reaches the network: `direct` or `connector`. With `connector` the pipeline may look at the connector."
+  type        = string
+  default     = "direct"
+
+  validation {
+    condition     = contains(["direct", "connector"], var.function_egress)
+    error_message = "function_egress must be direct or connector."
+  }
+}
+
 variable "function_deployed" {
   description = "True once deploy/deploy has made the function and its subscription. Then the two grants on them are made here, and the account that deploys needs no right to change IAM policies."
   type        = bool
