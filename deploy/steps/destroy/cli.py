@@ -253,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="deploy/destroy",
         description="Deletes the functions, the push subscription and the alert policies of the contract. It lists "
         "first what goes and what stays, asks for the function's name, stops the pushes before anything is deleted, "
-        "and looks afterwards whether something is left. Topics, table and secrets stay, unless --data is said.",
+        "and looks afterwards whether something is left. Topics, table and secrets stay, unless --data is given.",
         epilog="docs/operate.md",
     )
     parser.add_argument(
