@@ -7,6 +7,7 @@ Standard library only, Python 3.11 or newer: the scripts run before anything is 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,24 +54,34 @@ def run_script(name: str, main: Callable[[Sequence[str]], int | None]) -> int:
         main: takes the arguments after the script's name; it may return an exit code of its own.
 
     Returns:
-        The exit code: 0 or the script's own, 1 after a refusal, 130 after an interrupt.
+        The exit code: 0 or the script's own, 1 after a refusal, 128 and the number of the signal that ended it.
     """
     from meshcontract import ContractError
 
+    # What Ctrl-C does: the script says how far it came, and ends the command that is under way.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except (RefusalError, ContractError) as refusal:
         sys.stderr.write(f"{name}: {refusal}\n")
         return refusal.exit_code if isinstance(refusal, RefusalError) else 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         sys.stderr.write(f"\n{name}: interrupted\n")
-        return INTERRUPTED
+        return 128 + interrupt.args[0] if interrupt.args else INTERRUPTED
     except BrokenPipeError:
         # The reader of the output has ended, such as `head`. Python would report it once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        sys.stderr.write(f"{name}: {error.filename or 'a file'}: {error.strerror or error}\n")
+        return 1
     return code or 0
+
+
+def _interrupt(number: int, _: object) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def relative(path: Path) -> str:

@@ -21,7 +21,16 @@ def folder_to_read(text: str) -> Path:
     path = _path(text)
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is {_kind(path)}; name a folder")
+    if not path.name.strip("."):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has no name of its own; name a folder, such as build/function"
+        )
     return path
+
+
+def file_to_write(text: str) -> Path:
+    """Return the path of a file that is written; `-` is the standard output."""
+    return _path(text)
 
 
 def folder_to_make(text: str) -> Path:
@@ -30,16 +39,11 @@ def folder_to_make(text: str) -> Path:
     It never is the root of the file system, the repository, or a folder around the repository: what is there would be
     replaced.
     """
-    path = folder_to_read(text)
-    if ROOT.is_relative_to(path.resolve()):
+    if ROOT.is_relative_to(_path(text).resolve()):
         raise argparse.ArgumentTypeError(
             f"{text!r} holds this repository; name a folder to make, such as build/function"
         )
-    if not path.name.strip("."):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} has no name of its own; name a folder to make, such as build/function"
-        )
-    return path
+    return folder_to_read(text)
 
 
 def _path(text: str) -> Path:
@@ -47,7 +51,12 @@ def _path(text: str) -> Path:
         raise argparse.ArgumentTypeError("the path is empty; leave the option out, or write a path")
     if "\0" in text:
         raise argparse.ArgumentTypeError("the path holds a NUL character")
-    return Path(text)
+    path = Path(text)
+    try:
+        path.exists()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: {error.strerror}") from None
+    return path
 
 
 def _kind(path: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -70,10 +71,11 @@ def make(target: Path) -> None:
         wheels = [_build_wheel(name, made) for name in _OWN]
         _write(made / "requirements.txt", _requirements(wheels).encode())
         _write(made / ".gcloudignore", _GCLOUDIGNORE.encode())
+        # Before the folder: if this is stopped between the two, the next run still knows the folder as its own.
+        inputs_file.write_text(f"{_PACKAGE_LINE}{digest(made)}\n{inputs}", encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
         made.rename(target)
-    inputs_file.write_text(f"{_PACKAGE_LINE}{digest(target)}\n{inputs}", encoding="utf-8")
 
 
 def files(folder: Path) -> list[Path]:
@@ -306,5 +308,5 @@ def main(arguments: Sequence[str]) -> None:
     sys.stdout.write(
         f"{sum(size for _, size in sizes):>9,} B  in {len(made)} files, package {digest(target)[:12]}\n"
     )
-    flag = "" if target.resolve() == ROOT / "build" / "function" else f" --source={target}"
+    flag = "" if target.resolve() == ROOT / "build" / "function" else f" {shlex.quote(f'--source={target}')}"
     sys.stdout.write(f"next: deploy/deploy --dry-run{flag}\n")

@@ -347,7 +347,7 @@ def main(arguments: Sequence[str]) -> None:
     entry = ENTRY_POINTS[options.entry_point]
     values = meshcontract.load(options.contract, also=entry.needs)
     source = options.source
-    env_file = source.with_name(f"{source.name}.{entry.name}.env.yaml")
+    env_file = _env_file(source, values, values[entry.deployed_as])
     labels = {"app": "meshpass"}
     if source.is_dir():
         labels["package"] = bundle.digest(source)[:12]
@@ -370,6 +370,12 @@ def main(arguments: Sequence[str]) -> None:
         raise RefusalError("\n  ".join(refusals))
     gcloud.require()
     plan.run(wanted, shlex.join([name, *arguments]))
+
+
+def _env_file(source: Path, values: Mapping[str, str], function: str) -> Path:
+    """Return a file for this function alone: two contracts may be deployed from one package at the same time."""
+    where = f"{values['GOOGLE_CLOUD_PROJECT']}.{values['REGION']}.{function}"
+    return source.with_name(f"{source.name}.{where}.env.yaml")
 
 
 def _refusals(values: Mapping[str, str], source: Path) -> list[str]:

@@ -79,7 +79,13 @@ def read(arguments: Sequence[str]) -> str:
     Raises:
         RefusalError: gcloud failed.
     """
-    done = subprocess.run(["gcloud", *arguments], check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603, S607
+    done = subprocess.run(  # noqa: S603
+        ["gcloud", *arguments],  # noqa: S607
+        check=False,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
     _checked(arguments, done.returncode)
     return done.stdout.strip()
 
@@ -96,7 +102,13 @@ def optional(arguments: Sequence[str]) -> str | None:
     Raises:
         RefusalError: gcloud failed for another reason, such as a missing permission.
     """
-    done = subprocess.run(["gcloud", *arguments], check=False, capture_output=True, text=True)  # noqa: S603, S607
+    done = subprocess.run(  # noqa: S603
+        ["gcloud", *arguments],  # noqa: S607
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
     if done.returncode != 0 and re.search(NOT_FOUND, done.stderr):
         return None
     sys.stderr.write(done.stderr)

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import RefusalError, gcloud
+from . import INTERRUPTED, RefusalError, gcloud
 from .gcloud import Value
 
 if TYPE_CHECKING:
@@ -213,13 +213,18 @@ def _run(steps: tuple[Step, ...], later: tuple[Step, ...], progress: _Progress, 
         rest = (*steps[number + 1 :], *later)
         try:
             _take(step, rest, progress, again)
-        except _StoppedError:
+        except _ReportedError:
             raise
         except RefusalError as error:
-            raise _StoppedError(_report(str(error), step, rest, progress, again)) from None
+            raise _ReportedError(_report(str(error), step, rest, progress, again)) from None
+        except KeyboardInterrupt:
+            # The command under way was ended, and what it asked Google for may go on without it.
+            stopped = _ReportedError(_report("interrupted", step, rest, progress, again))
+            stopped.exit_code = INTERRUPTED
+            raise stopped from None
 
 
-class _StoppedError(RefusalError):
+class _ReportedError(RefusalError):
     """A refusal whose message already says how far the plan came."""
 
 
@@ -258,14 +263,19 @@ def _read(step: Read, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _report(message: str, step: Step, rest: tuple[Step, ...], progress: _Progress, again: str) -> str:
-    missing = list(dict.fromkeys(_titles((step, *rest), progress.values)))
+    begun = isinstance(step, Run)
+    missing = list(dict.fromkeys(_titles(rest if begun else (step, *rest), progress.values)))
     lines = [message]
     if isinstance(step, Run) and step.hint:
         lines.append(step.hint)
     if progress.done:
         lines += ["done:", *(f"  {title}" for title in progress.done)]
+    if isinstance(step, Run):
+        # gcloud also fails after a change: while it waits for the end of a deployment, for example.
+        lines += ["begun, and perhaps done in part:", f"  {step.does}"]
+    if missing and (begun or progress.done):
         lines += ["not done:", *(f"  {title}" for title in missing)]
-    else:
+    if not begun and not progress.done:
         lines.append("nothing was changed")
     return "\n  ".join([*lines, f"to go on, run: {again}"])
 
@@ -294,6 +304,8 @@ def _text(message: Sequence[str | Value], values: Mapping[str, str]) -> str:
 _BEGIN = """\
 #!/bin/sh
 # Printed by {name} --dry-run. It stops at the first failure; running it again goes on.
+# A function, and no input for it: a script that was cut short runs nothing, and no command reads the script itself.
+run() {{
 set -eu
 scratch=$(mktemp -d)
 finished=
@@ -302,11 +314,15 @@ report() {{
   code=$?
   rm -rf "$scratch"
   [ "$code" -ne 0 ] || return 0
-  if [ -n "$finished" ]; then printf 'done:%s\\n' "$finished" >&2; else echo 'nothing was changed' >&2; fi
-  [ -z "$unfinished" ] || printf 'not done:\\n  %s\\n' "$unfinished" >&2
+  [ -n "$finished$unfinished" ] || echo 'nothing was changed' >&2
+  [ -z "$finished" ] || printf 'done:%s\\n' "$finished" >&2
+  [ -z "$unfinished" ] || printf 'begun, and perhaps done in part:\\n  %s\\n' "$unfinished" >&2
   echo '{name}: stopped; to go on, run this script again' >&2
 }}
 trap report EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 # optional COMMAND: its output, or nothing where the thing does not exist
 optional() {{
   if "$@" 2>"$scratch/stderr"; then return 0; fi
@@ -322,6 +338,9 @@ refuse() {{
 """
 
 
+_END = "}\n\nrun </dev/null\n"
+
+
 def script(steps: Sequence[Step], name: str, refusals: Sequence[str] = ()) -> str:
     """Return the plan as a POSIX shell script.
 
@@ -332,7 +351,8 @@ def script(steps: Sequence[Step], name: str, refusals: Sequence[str] = ()) -> st
     """
     begin = _BEGIN.format(name=name, not_found=shlex.quote(gcloud.NOT_FOUND))
     stop = "".join(f"refuse {shlex.quote(refusal)}\n" for refusal in refusals)
-    return begin + (f"{stop}exit 1\n\n" if stop else "") + "\n".join(_script(step) for step in steps)
+    body = "\n".join(_script(step) for step in steps)
+    return f"{begin}{stop}exit 1\n\n{body}{_END}" if stop else f"{begin}{body}{_END}"
 
 
 def _script(step: Step) -> str:

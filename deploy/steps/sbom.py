@@ -13,13 +13,14 @@ import re
 import sys
 import tomllib
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import ROOT, RefusalError, bundle, relative, uv
+from .arguments import file_to_write, folder_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _FUNCTION = "meshpass-function"
 
@@ -132,12 +133,14 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--source",
-        type=Path,
+        type=folder_to_read,
         default=ROOT / "build" / "function",
         help="folder from deploy/package (default: %(default)s)",
     )
     parser.add_argument(
-        "--output", type=Path, help="file to write, or - for standard output (default: SOURCE.cdx.json)"
+        "--output",
+        type=file_to_write,
+        help="file to write, or - for standard output (default: SOURCE.cdx.json)",
     )
     options = parser.parse_args(arguments)
     document = make(options.source)

@@ -16,15 +16,16 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import meshcontract
 
 from . import CONTRACT, RefusalError, bq, gcloud
+from .arguments import existing_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 ATTRIBUTE = "meshpass_smoke_test"
 
@@ -291,10 +292,12 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print the commands, shell-quoted; run nothing"
     )
     parser.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     parser.add_argument(
-        "--event", type=Path, help=f"file with an event of your own, with {PLACEHOLDER} where its id belongs"
+        "--event",
+        type=existing_file,
+        help=f"file with an event of your own, with {PLACEHOLDER} where its id belongs",
     )
     parser.add_argument(
         "--expect",

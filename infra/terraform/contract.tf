@@ -20,7 +20,7 @@ variable "signing_key_secret_id" {
   nullable    = false
 
   validation {
-    condition     = var.signing_key_secret_id == "" || can(regex("^(?:projects/[A-Za-z0-9.:-]+/(?:locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,255})$", var.signing_key_secret_id))
+    condition     = var.signing_key_secret_id == "" || can(regex("^(?:projects/(?:(?:[a-z0-9.-]+:)?(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19}))/(?:locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,255})$", var.signing_key_secret_id))
     error_message = "SIGNING_KEY_SECRET_ID must be the full name of a secret's version. Write projects/P/secrets/S/versions/V, or projects/P/locations/L/secrets/S/versions/V for a regional secret."
   }
 
@@ -53,12 +53,7 @@ variable "gke_gateway_address" {
   nullable    = false
 
   validation {
-    condition     = var.gke_gateway_address == "" || can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2})$", var.gke_gateway_address))
-    error_message = "GKE_GATEWAY_ADDRESS must be a private IPv4 address. Write a private IPv4 address, such as 10.128.0.5."
-  }
-
-  validation {
-    condition     = var.gke_gateway_address == "" || can(cidrhost("${var.gke_gateway_address}/32", 0))
+    condition     = var.gke_gateway_address == "" || can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2})$", var.gke_gateway_address))
     error_message = "GKE_GATEWAY_ADDRESS must be a private IPv4 address. Write a private IPv4 address, such as 10.128.0.5."
   }
 }
@@ -70,7 +65,7 @@ variable "gke_gateway_ca_secret" {
   nullable    = false
 
   validation {
-    condition     = var.gke_gateway_ca_secret == "" || can(regex("^(?:(?:projects/[A-Za-z0-9.:-]+/secrets/)?[A-Za-z0-9_-]{1,255}(?:(?::|/versions/)(?:latest|[1-9][0-9]*))?)$", var.gke_gateway_ca_secret))
+    condition     = var.gke_gateway_ca_secret == "" || can(regex("^(?:(?:projects/(?:(?:[a-z0-9.-]+:)?(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19}))/secrets/)?[A-Za-z0-9_-]{1,255}(?:(?::|/versions/)(?:latest|[1-9][0-9]*))?)$", var.gke_gateway_ca_secret))
     error_message = "GKE_GATEWAY_CA_SECRET must be a secret. Write SECRET, SECRET:VERSION or projects/P/secrets/S/versions/V, with a number or 'latest' as the version."
   }
 }
@@ -128,8 +123,13 @@ variable "vpc_connector" {
   nullable    = false
 
   validation {
-    condition     = var.vpc_connector == "" || can(regex("^(?:(?:projects/[a-z][a-z0-9-]{4,28}[a-z0-9]/locations/[a-z]+(?:-[a-z]+)+[0-9]{1,2}/connectors/)?[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)$", var.vpc_connector))
-    error_message = "VPC_CONNECTOR must be a connector. Write CONNECTOR, or projects/HOST/locations/REGION/connectors/CONNECTOR of a Shared VPC."
+    condition     = var.vpc_connector == "" || can(regex("^(?:(?:projects/[a-z][a-z0-9-]{4,28}[a-z0-9]/locations/[a-z]+(?:-[a-z]+)+[0-9]{1,2}/connectors/)?[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?)$", var.vpc_connector))
+    error_message = "VPC_CONNECTOR must be a connector. Write CONNECTOR of at most 20 characters (a hyphen counts two), or projects/HOST/locations/REGION/connectors/CONNECTOR of a Shared VPC."
+  }
+
+  validation {
+    condition     = var.vpc_connector == "" || length(replace(reverse(split("/", var.vpc_connector))[0], "-", "--")) <= 20
+    error_message = "VPC_CONNECTOR must be a connector. Write CONNECTOR of at most 20 characters (a hyphen counts two), or projects/HOST/locations/REGION/connectors/CONNECTOR of a Shared VPC."
   }
 }
 
@@ -187,7 +187,7 @@ variable "function_egress_range" {
   nullable    = false
 
   validation {
-    condition     = var.function_egress_range == "" || can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:24|25|26|27|28))$", var.function_egress_range))
+    condition     = var.function_egress_range == "" || can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:24|25|26|27|28))$", var.function_egress_range))
     error_message = "FUNCTION_EGRESS_RANGE must be a range of private addresses. Write the range of the subnet that the functions' traffic leaves from, such as 10.8.0.0/26."
   }
 
@@ -204,7 +204,7 @@ variable "node_range" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.node_range))
+    condition     = can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.node_range))
     error_message = "NODE_RANGE must be a range of private addresses. Write the range of the subnet of the cluster's nodes, such as 10.8.0.0/26."
   }
 
@@ -221,7 +221,7 @@ variable "load_balancer_range" {
   nullable    = false
 
   validation {
-    condition     = var.load_balancer_range == "" || can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.load_balancer_range))
+    condition     = var.load_balancer_range == "" || can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.load_balancer_range))
     error_message = "LOAD_BALANCER_RANGE must be a range of private addresses. Write the range of the subnet of the gateway's address, such as 10.8.0.0/26."
   }
 
@@ -238,7 +238,7 @@ variable "pod_range" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.pod_range))
+    condition     = can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.pod_range))
     error_message = "POD_RANGE must be a range of private addresses. Write the range of the cluster's pods, such as 10.8.0.0/26."
   }
 
@@ -255,7 +255,7 @@ variable "service_range" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.service_range))
+    condition     = can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26|27|28))$", var.service_range))
     error_message = "SERVICE_RANGE must be a range of private addresses. Write the range of the cluster's Services, such as 10.8.0.0/26."
   }
 
@@ -272,7 +272,7 @@ variable "connector_range" {
   nullable    = false
 
   validation {
-    condition     = var.connector_range == "" || can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:28))$", var.connector_range))
+    condition     = var.connector_range == "" || can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:28))$", var.connector_range))
     error_message = "CONNECTOR_RANGE must be a range of private addresses. Write the range of the connector's subnet, such as 10.8.0.0/28."
   }
 
@@ -289,7 +289,7 @@ variable "proxy_range" {
   nullable    = false
 
   validation {
-    condition     = var.proxy_range == "" || can(regex("^(?:(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})(?:[.][0-9]{1,3}){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26))$", var.proxy_range))
+    condition     = var.proxy_range == "" || can(regex("^(?:(?:10[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|198[.]1[89]|(?:24[0-9]|25[0-4])[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))(?:[.](?:[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){2}/(?:9|10|11|12|13|14|15|16|17|18|19|20|21|22|23|24|25|26))$", var.proxy_range))
     error_message = "PROXY_RANGE must be a range of private addresses. Write the range of the proxy-only subnet, such as 10.8.0.0/26."
   }
 
@@ -341,6 +341,11 @@ variable "bigquery_table" {
     condition     = can(regex("^(?:[a-z][a-z0-9-]{4,28}[a-z0-9][.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+)$", var.bigquery_table))
     error_message = "BIGQUERY_TABLE must be the full name of a table. Write PROJECT.DATASET.TABLE."
   }
+
+  validation {
+    condition     = length(var.bigquery_table) <= 2080
+    error_message = "BIGQUERY_TABLE must be the full name of a table. Write PROJECT.DATASET.TABLE."
+  }
 }
 
 variable "pseudonym_key_secret_id" {
@@ -350,7 +355,7 @@ variable "pseudonym_key_secret_id" {
   nullable    = false
 
   validation {
-    condition     = var.pseudonym_key_secret_id == "" || can(regex("^(?:projects/[A-Za-z0-9.:-]+/(?:locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,255})$", var.pseudonym_key_secret_id))
+    condition     = var.pseudonym_key_secret_id == "" || can(regex("^(?:projects/(?:(?:[a-z0-9.-]+:)?(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19}))/(?:locations/[a-z0-9-]+/)?secrets/[A-Za-z0-9_-]{1,255}/versions/[A-Za-z0-9_-]{1,255})$", var.pseudonym_key_secret_id))
     error_message = "PSEUDONYM_KEY_SECRET_ID must be the full name of a secret's version. Write projects/P/secrets/S/versions/V, or projects/P/locations/L/secrets/S/versions/V for a regional secret."
   }
 
@@ -491,7 +496,7 @@ variable "lookup_invokers" {
   nullable    = false
 
   validation {
-    condition     = length(var.lookup_invokers) == 0 || can(regex("^(?:(?:(?:(?:serviceAccount|group|user):[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+)|(?:serviceAccount:[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog\\[[a-z0-9-]+/[a-z0-9.-]+\\])|(?:principal://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/subject/[A-Za-z0-9_.:@%+=/-]+)|(?:principalSet://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/(?:group|attribute[.][a-z0-9_]+)/[A-Za-z0-9_.:@%+=/-]+))(?:,(?:(?:(?:serviceAccount|group|user):[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+)|(?:serviceAccount:[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog\\[[a-z0-9-]+/[a-z0-9.-]+\\])|(?:principal://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/subject/[A-Za-z0-9_.:@%+=/-]+)|(?:principalSet://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/(?:group|attribute[.][a-z0-9_]+)/[A-Za-z0-9_.:@%+=/-]+)))*)$", join(",", var.lookup_invokers)))
+    condition     = length(var.lookup_invokers) == 0 || can(regex("^(?:(?:(?:(?:serviceAccount|group|user):[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+)|(?:serviceAccount:[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog\\[[a-z0-9-]+/[a-z0-9.-]+\\])|(?:principal://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/(?:[a-z0-9-]+|[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog)/subject/[A-Za-z0-9_.:@%+=/-]+)|(?:principalSet://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/(?:[a-z0-9-]+|[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog)/(?:group|namespace|attribute[.][a-z0-9_]+)/[A-Za-z0-9_.:@%+=/-]+))(?:,(?:(?:(?:serviceAccount|group|user):[A-Za-z0-9][A-Za-z0-9._%+-]*@[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:[.][a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+)|(?:serviceAccount:[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog\\[[a-z0-9-]+/[a-z0-9.-]+\\])|(?:principal://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/(?:[a-z0-9-]+|[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog)/subject/[A-Za-z0-9_.:@%+=/-]+)|(?:principalSet://iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/(?:[a-z0-9-]+|[a-z][a-z0-9-]{4,28}[a-z0-9][.]svc[.]id[.]goog)/(?:group|namespace|attribute[.][a-z0-9_]+)/[A-Za-z0-9_.:@%+=/-]+)))*)$", join(",", var.lookup_invokers)))
     error_message = "LOOKUP_INVOKERS must be members of IAM. Write members separated by commas, each serviceAccount:EMAIL, group:EMAIL, user:EMAIL, principal://... or principalSet://... (never allUsers, allAuthenticatedUsers or a whole pool)."
   }
 }

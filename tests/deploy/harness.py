@@ -21,7 +21,9 @@ MISSING = "ERROR: (gcloud) NOT_FOUND: Resource not found."
 
 FAKE_GCLOUD = """\
 #!{python} -IS
-import json, os, pathlib, sys
+import json, os, pathlib, signal, sys
+if "GCLOUD_READS_INPUT" in os.environ:
+    sys.stdin.read()
 home = pathlib.Path(__file__).parent
 with (home / "calls.jsonl").open("a") as calls:
     print(json.dumps(sys.argv[1:]), file=calls)
@@ -33,6 +35,9 @@ for start, found in answers.items():
     if " ".join(sys.argv[1:]).startswith(start):
         code, answer = found.pop(0) if len(found) > 1 else found[0]
         (home / "answers.json").write_text(json.dumps(answers))
+        if isinstance(code, str):
+            os.kill(os.getppid(), getattr(signal, code))
+            sys.exit(0)
         print(answer, file=sys.stderr if code else sys.stdout)
         sys.exit(code)
 """
@@ -47,6 +52,11 @@ class Gcloud:
     def answers(self, command: str, answer: str, code: int = 0) -> None:
         """From now on a command that starts like this prints this."""
         self.answers_in_turn(command, (code, answer))
+
+    def signals(self, command: str, signal: str) -> None:
+        """From now on a command that starts like this sends a signal to the script that runs it."""
+        file = self.folder / "answers.json"
+        file.write_text(json.dumps({command: [(signal, "")], **json.loads(file.read_text())}))
 
     def answers_in_turn(self, command: str, *answers: tuple[int, str]) -> None:
         """From now on a command that starts like this prints these, one for each call; the last one goes on."""

@@ -206,7 +206,7 @@ def test_a_package_that_was_changed_after_it_was_made_is_refused(
 def test_a_dry_run_runs_nothing_and_writes_nothing(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
-    env_file = package.with_name("function.enrich.env.yaml")
+    env_file = package.with_name("function.acme-mesh.europe-west1.meshpass-enrichment.env.yaml")
     env_file.unlink(missing_ok=True)
     dry = script("deploy", "--dry-run", *arguments(contract, package))
     assert dry.returncode == 0
@@ -436,11 +436,37 @@ def test_the_subscription_is_left_alone_when_the_lookup_is_deployed(
 def test_each_function_keeps_an_environment_file_of_its_own(
     script: Script, contract: Contract, package: Path
 ) -> None:
-    assert f"--env-vars-file={package}.lookup.env.yaml" in lookup(script, contract, package)
+    place = f"{package}.acme-mesh.europe-west1"
+    assert f"--env-vars-file={place}.meshpass-enrichment-lookup.env.yaml" in lookup(script, contract, package)
     script("deploy", *arguments(contract, package))
-    assert f"--env-vars-file={package}.enrich.env.yaml" in script.gcloud.call(
+    assert f"--env-vars-file={place}.meshpass-enrichment.env.yaml" in script.gcloud.call(
         "functions", "deploy", "meshpass-enrichment"
     )
+
+
+LONG = "a" * 300
+PATHS = [
+    ("deploy", "--dry-run", "--source=."),
+    ("deploy", "--dry-run", "--source=/"),
+    ("deploy", "--dry-run", f"--source={LONG}"),
+    ("deploy", f"--contract={LONG}"),
+    ("package", "--output=/proc/none/function"),
+    ("sbom", "--output="),
+    ("sbom", "--output=."),
+    ("sbom", "--source=/"),
+    ("smoke", "--contract="),
+    ("write-alerts", "--output=/proc/none"),
+    ("contract", "--contract=."),
+    ("rollback", "--contract="),
+]
+
+
+@pytest.mark.parametrize("words", PATHS, ids=lambda words: " ".join(words)[:40])
+def test_a_path_that_cannot_be_used_is_named_in_one_line(script: Script, words: tuple[str, ...]) -> None:
+    done = script(*words)
+    assert done.returncode in {1, 2}
+    assert "Traceback" not in done.stderr
+    assert f"deploy/{words[0]}: " in done.stderr.splitlines()[-1]
 
 
 def test_help_names_the_page_that_explains(script: Script) -> None:

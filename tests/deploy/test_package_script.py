@@ -39,6 +39,30 @@ def test_the_package_holds_the_function_the_sdk_and_the_requirements(package: Pa
         assert {f"{name}/__init__.py", f"{name}/py.typed"} <= set(contents)
 
 
+def test_a_package_that_was_stopped_at_its_last_step_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "_OWN", {})
+    monkeypatch.setattr(bundle, "_requirements", lambda _: "")
+    target = tmp_path / "function"
+    bundle.make(target)
+    for step in ("rename", "write_text"):
+        with monkeypatch.context() as stopped:
+            stopped.setattr(f"pathlib.Path.{step}", stop)
+            with pytest.raises(KeyboardInterrupt):
+                bundle.make(target)
+        bundle.make(target)
+        assert bundle.problems(target) == []
+        assert {path.name for path in tmp_path.iterdir()} == {"function", "function.inputs"}
+    (tmp_path / "function.inputs").unlink()
+    with pytest.raises(RefusalError, match="was not made by deploy/package"):
+        bundle.make(target)
+
+
+def stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_the_function_in_the_package_is_the_function_in_the_repository(package: Path) -> None:
     for name in names(package):
         if name == "main.py" or name.startswith("enrichment/"):

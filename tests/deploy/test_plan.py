@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy.steps import function, plan
+from deploy.steps import function, gcloud, plan
 from deploy.steps.gcloud import Value, show
 from deploy.steps.plan import Empty, Matches, Older, Say, lacks_line, present
 
@@ -75,6 +75,13 @@ def test_a_condition_is_the_same_in_python_and_in_a_shell(
     assert condition.holds(VALUES) is holds
     text = f"{condition.name}='{VALUES[condition.name]}'\nif {condition.shell()}; then echo yes; else echo no; fi"
     assert shell(text, tmp_path).stdout == ("yes\n" if holds else "no\n")
+
+
+def test_an_answer_that_is_no_text_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gcloud").write_text("#!/bin/sh\nprintf 'a\\377b'\n")
+    (tmp_path / "gcloud").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gcloud.read(["version"]) == gcloud.optional(["version"]) == "a\ufffdb"
 
 
 def test_a_value_that_was_read_is_one_argument(tmp_path: Path) -> None:

@@ -57,6 +57,17 @@ def test_a_file_without_a_schema_beside_it_is_not_checked(folder: Path) -> None:
     assert build(folder)
 
 
+def test_a_line_is_what_kustomize_takes_for_one_and_a_key_stands_once(folder: Path) -> None:
+    """Text behind U+2028 in a comment is a part of the comment, and not a value that the cases would see alone."""
+    (folder / "values.env").write_bytes("# a\u2028HOST=b.internal\n# b\rHOST=c\nHOST=a.internal\r\n".encode())
+    (found,) = build(folder)
+    assert read_env_file(folder / "values.env") == found.body["data"] == {"HOST": "a.internal"}
+    for text in ("HOST=a\nHOST=b\n", "H\u041eST=a\n"):
+        (folder / "values.env").write_text(text, encoding="utf-8")
+        with pytest.raises(LabError, match=r"values\.env:\d"):
+            read_env_file(folder / "values.env")
+
+
 def test_every_value_that_the_schema_refuses_is_named_with_what_the_schema_says(folder: Path) -> None:
     (folder / "values.env").write_text("HOST=*\nSIZE=huge\nMORE=1\n")
     assert refusals(folder) == [

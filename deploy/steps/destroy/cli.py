@@ -11,10 +11,10 @@ import datetime as dt
 import shlex
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import CONTRACT, RefusalError, StoppedError
+from ..arguments import existing_file
 from ..cloud import actions, readers
 from ..cloud.answers import Outcome, Question
 from ..function import ENRICH, ENTRY_POINTS, LOOKUP
@@ -268,6 +268,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dry-run", action="store_true", help="list, and show the commands; delete nothing")
     parser.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     return parser

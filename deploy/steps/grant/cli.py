@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import CONTRACT, RefusalError
+from ..arguments import existing_file
 from ..cloud import actions, readers
 from ..function import ENTRY_POINTS, LOOKUP
 from . import conditions, invoker, members, workload_identity
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     function = argparse.ArgumentParser(add_help=False)
     function.add_argument(

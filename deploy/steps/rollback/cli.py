@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import CONTRACT, RefusalError
+from ..arguments import existing_file
 from ..cloud import actions, fields, questions, readers
 from ..function import ENRICH, ENTRY_POINTS
 from . import fit, revisions
@@ -144,6 +144,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="go on although the revision would fail")
     parser.add_argument("--dry-run", action="store_true", help="look, and show the command; change nothing")
     parser.add_argument(
-        "--contract", type=Path, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
+        "--contract", type=existing_file, default=CONTRACT, help="KEY=VALUE file (default: %(default)s)"
     )
     return parser

@@ -20,15 +20,20 @@ def read_env_file(path: Path) -> dict[str, str]:
     Where `NAME.schema.json` lies beside `NAME.env`, the values are checked against it.
 
     Raises:
-        LabError: It cannot be read, a line is not KEY=VALUE, or the schema beside it refuses a value.
+        LabError: It cannot be read, a line is not KEY=VALUE, a key occurs twice, or the schema beside it refuses
+            a value.
     """
     values = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    # Only a line feed ends a line, as for a shell and kustomize; `splitlines` knows ten other line ends.
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        line = line.removesuffix("\r")
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         key, equals, value = line.partition("=")
-        if not equals or not key.isidentifier():
+        if not equals or not (key.isidentifier() and key.isascii()):
             raise LabError(f"{path}:{number}: expected KEY=VALUE")
+        if key in values:
+            raise LabError(f"{path}:{number}: {key} is written a second time. Keep one.")
         values[key] = value
     _check(path, values)
     return values

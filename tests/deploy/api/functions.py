@@ -111,7 +111,7 @@ def _set_trigger(cloud: Cloud, before: Json, function: Json) -> None:
         old = None
     if not new:
         return
-    if old:
+    if old and "trigger" in old:  # a function whose build failed has none
         new["trigger"] = old["trigger"]
         return
     parent, _, short = function["name"].partition("/functions/")
@@ -136,8 +136,8 @@ def _set_trigger(cloud: Cloud, before: Json, function: Json) -> None:
 
 
 def _drop_trigger(cloud: Cloud, function: Json) -> None:
-    if event := function.get("eventTrigger"):
-        trigger = cloud.triggers.pop(event["trigger"])
+    if trigger_name := function.get("eventTrigger", {}).get("trigger"):
+        trigger = cloud.triggers.pop(trigger_name)
         del cloud.subscriptions[trigger["transport"]["pubsub"]["subscription"]]
 
 

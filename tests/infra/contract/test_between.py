@@ -23,6 +23,22 @@ _VERSION = "projects/acme-mesh/secrets/s/versions/3"
         ),
         ({"JWT_SUBJECT": None}, "JWT_SUBJECT is missing; MESH_AUTH=signed-jwt needs it"),
         ({"JWT_SCOPE": None}, "JWT_SCOPE is missing"),
+        (
+            {"REPORTS_SUBJECT": "100000000000000000011"},
+            "REPORTS_SUBJECT is FUNCTION_SUBJECT too, and each account has an id of its own",
+        ),
+        (
+            {"LOOKUP_SERVICE_ACCOUNT": "meshpass-enrichment@acme-mesh.iam.gserviceaccount.com"},
+            "LOOKUP_SERVICE_ACCOUNT is FUNCTION_SERVICE_ACCOUNT too: one writes rows, the other reaches neither",
+        ),
+        (
+            {"TRIGGER_SERVICE_ACCOUNT": "meshpass-enrichment@acme-mesh.iam.gserviceaccount.com"},
+            "TRIGGER_SERVICE_ACCOUNT is FUNCTION_SERVICE_ACCOUNT too",
+        ),
+        (
+            {"BUILD_SERVICE_ACCOUNT": "meshpass-trigger@acme-mesh.iam.gserviceaccount.com"},
+            "BUILD_SERVICE_ACCOUNT is TRIGGER_SERVICE_ACCOUNT too",
+        ),
         ({"SIGNING_KEY_SECRET_ID": None}, "SIGNING_KEY_SECRET_ID is missing"),
         (
             {"FUNCTION_EGRESS": "connector", "VPC_CONNECTOR": None},
@@ -139,7 +155,7 @@ _VERSION = "projects/acme-mesh/secrets/s/versions/3"
         (
             {
                 "SIGNING_KEY_FILE": "/etc/keys/signing.pem",
-                "SIGNING_KEY_SECRET_ID": "projects/p/locations/europe-west4/secrets/s/versions/3",
+                "SIGNING_KEY_SECRET_ID": "projects/acme-mesh/locations/europe-west4/secrets/s/versions/3",
             },
             "SIGNING_KEY_SECRET_ID is a regional secret, which cannot be mounted",
         ),
@@ -228,8 +244,10 @@ def test_values_that_cannot_work_together_are_refused(
             "VPC_NETWORK": "projects/host-project/global/networks/n",
             "VPC_SUBNET": "projects/host-project/regions/europe-west1/subnetworks/f",
         },
+        {"VPC_SUBNET": "projects/acme-mesh/regions/europe-west1/subnetworks/f"},
+        {"REPORTS_SUBJECT": "100000000000000000002"},
         {"SIGNING_KEY_FILE": "/etc/signing/key.pem", "SIGNING_KEY_SECRET_ID": _VERSION},
-        {"SIGNING_KEY_SECRET_ID": "projects/p/locations/europe-west4/secrets/s/versions/active"},
+        {"SIGNING_KEY_SECRET_ID": "projects/acme-mesh/locations/europe-west4/secrets/s/versions/active"},
         {
             "MESH_AUTH": "google-id-token",
             "FUNCTION_SUBJECT": "1",

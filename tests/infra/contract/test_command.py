@@ -108,7 +108,7 @@ def write(outputs: Path, **values: object) -> Path:
 
 
 def test_what_terraform_gives_back_is_written_and_the_rest_stays(contract: Contract, outputs: Path) -> None:
-    contract.set(FUNCTION_SUBJECT=None, FUNCTION_MAX_INSTANCES=None)
+    contract.set(FUNCTION_SUBJECT=None)
     link = contract.path.with_name("link.env")
     link.symlink_to(contract.path)
     contract.path.chmod(0o640)
@@ -117,16 +117,21 @@ def test_what_terraform_gives_back_is_written_and_the_rest_stays(contract: Contr
         outputs,
         gke_gateway_address="10.128.0.5",
         function_subject="100000000000000000003",
-        function_max_instances=20,
+        reports_subject=100000000000000000004,
+        billing_subject="1",  # the contract has no such key
         nat_addresses=["34.1.2.3"],
         lookup_subject=None,
     )
     changed = update(link, given)
-    assert changed == {"FUNCTION_SUBJECT": "100000000000000000003", "FUNCTION_MAX_INSTANCES": "20"}
+    assert changed == {
+        "REPORTS_SUBJECT": "100000000000000000004",
+        "FUNCTION_SUBJECT": "100000000000000000003",
+    }
     assert link.is_symlink()
     assert contract.path.stat().st_mode & 0o777 == 0o640
     after = contract.path.read_text()
-    assert after.startswith(before.rstrip("\n"))
+    reports = "REPORTS_SUBJECT=10000000000000000000"
+    assert after.startswith(before.rstrip("\n").replace(f"{reports}1", f"{reports}4"))
     assert meshcontract.load(link)["FUNCTION_SUBJECT"] == "100000000000000000003"
     assert update(link, given) == {}
     update(link, write(outputs, function_subject="4"))
@@ -139,10 +144,21 @@ def test_what_terraform_gives_back_is_written_and_the_rest_stays(contract: Contr
 
 
 @pytest.mark.parametrize(
+    "name", ["region", "mesh_auth", "lookup_invokers", "Function_Subject", "funct\u0131on_subject"]
+)
+def test_an_output_changes_no_key_but_those_that_terraform_may_give_back(
+    contract: Contract, outputs: Path, name: str
+) -> None:
+    """The letter U+0131 is an I in upper case."""
+    assert update(contract.path, write(outputs, **{name: "1"})) == {}
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("", "cannot read"),
         ("[]", "is not what `terraform output -json` prints"),
+        ("[" * 100_000, "cannot read"),
         ('{"function_subject": "1"}', "is not what `terraform output -json` prints"),
         (
             '{"function_subject": {"value": "1; rm -rf /"}}',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import meshcontract
 import pytest
@@ -11,9 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from meshcontract.command import export
 from meshlab.env_file import read_env_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Everything that was read, as the shell has it. The trap shows what ran beside the assignments.
 _SCRIPT = """
@@ -78,6 +75,18 @@ def test_a_line_that_its_readers_would_read_differently_is_refused(
     (found,) = str(caught.value).splitlines()[1:]
     assert found.strip().startswith("line 34: ")
     assert complaint in found
+
+
+def test_a_file_without_an_end_is_refused_at_once() -> None:
+    with pytest.raises(meshcontract.ContractError, match="has more than 256 KiB"):
+        meshcontract.read(Path("/dev/zero"))
+
+
+def test_an_empty_file_has_no_problem_but_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "contract.env").touch()
+    with pytest.raises(meshcontract.ContractError) as caught:
+        meshcontract.load(tmp_path / "contract.env")
+    assert [line for line in str(caught.value).splitlines()[1:] if " is missing" not in line] == []
 
 
 def test_comments_and_empty_lines_are_no_values(tmp_path: Path) -> None:

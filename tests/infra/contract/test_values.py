@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUBJECT = (
     ["svc@acme-mesh.iam.gserviceaccount.com", "100000000000000000001", "orders:api", "a"],
-    ["*", "svc*", "*svc", "issuer/subject", " ", "a b", "a,b"],
+    ["*", "svc*", "*svc", "issuer/subject", " ", "a b", "a,b", "a" * 256],
 )
 RANGE = (
     ["10.8.0.0/24", "172.16.4.0/26", "192.168.9.0/28", "100.64.0.0/25", "198.18.0.0/24", "240.0.0.0/24"],
@@ -43,7 +43,16 @@ RANGE = (
 )
 WIDE_RANGE = (
     ["10.0.0.0/9", "10.128.0.0/20", "10.1.1.0/28"],
-    ["10.0.0.0/8", "0.0.0.0/0", "35.0.0.0/20", "x", "10.0.0.1/20"],
+    [
+        "10.0.0.0/8",
+        "0.0.0.0/0",
+        "35.0.0.0/20",
+        "x",
+        "10.0.0.1/20",
+        "10.8.0.00/24",
+        "100.64.0.0/9",
+        "255.0.0.0/24",
+    ],
 )
 ACCOUNT = (
     ["meshpass@acme-mesh.iam.gserviceaccount.com"],
@@ -63,7 +72,17 @@ CLAIM = (
         "https://auth.acme.example/tenant/",
         "svc@acme.example",
     ],
-    ["*", "user*", "https://*", "http://acme.example", "https://acme.example/*", "a b", "/x", "'a'"],
+    [
+        "*",
+        "user*",
+        "https://*",
+        "http://acme.example",
+        "https://acme.example/*",
+        "a b",
+        "/x",
+        "'a'",
+        "https://a.b:65536",
+    ],
 )
 HOST = (
     ["user-profile.internal", "a.b.c.example", "xn--bcher-kva.example", "1.a"],
@@ -90,9 +109,13 @@ SECRET = (
         "projects/acme-mesh/secrets/s/versions/active",
         "projects/123456789012/secrets/s/versions/3",
         "projects/acme-mesh/locations/europe-west4/secrets/s/versions/latest",
+        "projects/acme.example:old-project/secrets/s/versions/1",
     ],
     [
         "s",
+        "projects/../secrets/s/versions/1",
+        "projects/-/secrets/s/versions/1",
+        "projects/Acme/secrets/s/versions/1",
         "projects/acme-mesh/secrets/s",
         "projects/p/locations/secrets/s/versions/3",
         "projects/a/b/secrets/s/versions/1",
@@ -110,7 +133,7 @@ FULL_TOPIC = (
     ],
 )
 MOUNT = (
-    ["/etc/meshpass/gateway-ca.pem", "/etc/secrets/key", "/meshpass/key.pem", "/mnt/keys/a/key"],
+    ["/etc/meshpass/gateway-ca.pem", "/etc/secrets/key", "/meshpass/key.pem", "/mnt/keys/a/k"],
     [
         "/etc/ssl/certs/ca.pem",
         "/etc/ssl/ca.pem",
@@ -147,6 +170,14 @@ MEMBERS = (
     [
         "serviceAccount:orders@acme-mesh.iam.gserviceaccount.com",
         "serviceAccount:acme-mesh.svc.id.goog[orders/api]",
+        (
+            "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/acme-mesh.svc.id.goog/subject"
+            "/ns/orders/sa/api"
+        ),
+        (
+            "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/acme-mesh.svc.id.goog"
+            "/namespace/orders"
+        ),
         "group:billing@acme.example,user:ann@acme.example",
         "principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s",
         "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/attribute.team/x",
@@ -181,7 +212,10 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         ["*", "read:*", "read:a,read:b", "read a", " "],
     ),
     "JWT_FURTHER_SCOPES": (["read:orders", "read:a,write:a"], ["read:a,", "read:a,*", "a,,b", "a b"]),
-    "FUNCTION_SUBJECT": (["1", "100000000000000000001"], ["1" * 22, "a1", "*", "svc@acme.example"]),
+    "FUNCTION_SUBJECT": (
+        ["1", "100000000000000000001"],
+        ["1" * 22, "a1", "*", "svc@acme.example", "0", "007"],
+    ),
     "LOOKUP_SUBJECT": (["1"], ["x"]),
     "SIGNING_KEY_SECRET_ID": SECRET,
     "SIGNING_KEY_FILE": MOUNT,
@@ -199,6 +233,11 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "10.0.0",
             "10.0.0.0/8",
             "255.255.255.255",
+            "10.0.0.01",
+            "10.0.0.256",
+            "10.0.0.1.",
+            "10.0.0.1/32",
+            "::ffff:10.0.0.1",
         ],
     ),
     "GKE_GATEWAY_URL": (
@@ -214,11 +253,14 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "https://Gateway.internal",
             "https://",
             "https://10.128.0.5?x",
+            "https://10.128.0.256",
+            "https://10.128.0.05",
+            "https://10.128.0.5:080",
         ],
     ),
     "GKE_GATEWAY_TLS": (["on", "off"], ["On", "true", "no"]),
     "GKE_GATEWAY_CA_SECRET": (
-        ["gateway-ca", "gateway-ca:3", "projects/p/secrets/s/versions/latest"],
+        ["gateway-ca", "gateway-ca:3", "projects/acme-mesh/secrets/s/versions/latest"],
         ["a/b", "gateway-ca:active", "s:0", "gateway,ca"],
     ),
     "GKE_GATEWAY_CA_FILE": MOUNT,
@@ -244,8 +286,8 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
         ["a_b", "projects/host-project/subnetworks/functions", "https://compute/v1/projects/x"],
     ),
     "VPC_CONNECTOR": (
-        ["c", "projects/host-project/locations/europe-west1/connectors/c"],
-        ["C", "connectors/c"],
+        ["c", "a" * 20, "a-b-c-d-e-f-g", "projects/host-project/locations/europe-west1/connectors/c"],
+        ["C", "connectors/c", "a" * 21, "a-b-c-d-e-f-g-h"],
     ),
     "FUNCTION_EGRESS": (["direct", "connector"], ["nat", "all"]),
     "CLUSTER_NAME": (["meshpass", "a" * 40], ["a" * 41, "Mesh", "1a", "a-"]),
@@ -273,6 +315,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
             "acme-mesh.d.t`;drop",
             "p.d.t",
             "acme-mesh.d.t.x",
+            f"acme-mesh.{'d' * 1024}.{'t' * 1050}",
         ],
     ),
     "PSEUDONYM_KEY_SECRET_ID": SECRET,

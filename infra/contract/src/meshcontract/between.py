@@ -211,7 +211,8 @@ def _egress_addresses(values: Values) -> Found:
 
 def _shared_vpc(values: Values) -> Found:
     network, subnet = values["VPC_NETWORK"], values["VPC_SUBNET"]
-    hosts = {name.split("/")[1] if "/" in name else "" for name in (network, subnet)}
+    own = values["GOOGLE_CLOUD_PROJECT"]
+    hosts = {name.split("/")[1] if "/" in name else own for name in (network, subnet)}
     if values["FUNCTION_EGRESS"] == "direct" and network and subnet and len(hosts) > 1:
         yield (
             ("VPC_SUBNET", "VPC_NETWORK", "FUNCTION_EGRESS"),
@@ -256,16 +257,45 @@ def _mounts(values: Values) -> Found:
 
 def _functions_apart(values: Values) -> Found:
     one, other = "FUNCTION_NAME", "LOOKUP_FUNCTION_NAME"
-    if values[one] == values[other]:
+    if values[one] and values[one] == values[other]:
         yield (
             (other, one),
             "is FUNCTION_NAME too, so each would be deployed over the other. Write another name.",
         )
-    if values["FUNCTION_SUBJECT"] and values["FUNCTION_SUBJECT"] == values["LOOKUP_SUBJECT"]:
-        yield (
-            ("LOOKUP_SUBJECT", "FUNCTION_SUBJECT"),
-            "is FUNCTION_SUBJECT too, and each account has an id of its own. Write the id of LOOKUP_SERVICE_ACCOUNT.",
-        )
+    # JWT_SUBJECT is another issuer's, and two keys of the user's own may name one caller.
+    of_google = ("FUNCTION_SUBJECT", "LOOKUP_SUBJECT")
+    further = [
+        name for name in values if name.endswith("_SUBJECT") and name not in (*of_google, "JWT_SUBJECT")
+    ]
+    for one, other in (of_google, *itertools.product(of_google, further)):
+        if values[one] and values[one] == values[other]:
+            yield (
+                (other, one),
+                (
+                    f"is {one} too, and each account has an id of its own: one caller would have the access of both. "
+                    "Write the account's own id."
+                ),
+            )
+
+
+_ACCOUNTS = {
+    "FUNCTION_SERVICE_ACCOUNT": "writes rows",
+    "LOOKUP_SERVICE_ACCOUNT": "reaches neither the table nor a topic",
+    "TRIGGER_SERVICE_ACCOUNT": "may only call the function",
+    "BUILD_SERVICE_ACCOUNT": "writes the image that the others run",
+}
+
+
+def _accounts_apart(values: Values) -> Found:
+    for one, other in itertools.combinations(_ACCOUNTS, 2):
+        if values[one] and values[one] == values[other]:
+            yield (
+                (other, one),
+                (
+                    f"is {one} too: one {_ACCOUNTS[one]}, the other {_ACCOUNTS[other]}, and each would have "
+                    "the rights of both. Write another account."
+                ),
+            )
 
 
 def _topics(values: Values) -> Found:
@@ -351,6 +381,7 @@ RULES: tuple[Callable[[Values], Found], ...] = (
     _shared_vpc,
     _mounts,
     _functions_apart,
+    _accounts_apart,
     _topics,
     _sizes,
     _processor,

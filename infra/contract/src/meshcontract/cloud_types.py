@@ -7,6 +7,7 @@ from meshcontract.value_types import (
     FULL_TOPIC,
     FUNCTION_TIMEOUT_S,
     PROJECT_ID,
+    PROJECT_OR_NUMBER,
     PUBSUB_NAME,
     PUBSUB_RESERVED,
     RECREATED_HOLD_S,
@@ -64,7 +65,7 @@ SERVICE_ACCOUNT = Type(
 UNIQUE_ID = Type(
     "the unique id of a service account",
     "the digits that `gcloud iam service-accounts describe ACCOUNT --format='value(uniqueId)'` prints",
-    "[0-9]{1,21}",
+    "[1-9][0-9]{0,20}",
 )
 
 FUNCTION = Type(
@@ -88,10 +89,25 @@ SUBNET = Type(
     "SUBNET, or projects/HOST/regions/REGION/subnetworks/SUBNET of a Shared VPC",
     f"(?:projects/{PROJECT_ID}/regions/{_REGION}/subnetworks/)?{_NAME}",
 )
+# "less than 21 characters", and "hyphens (-) count as two characters":
+# https://docs.cloud.google.com/vpc/docs/configure-serverless-vpc-access
+_MOST_OF_CONNECTOR = 20
+
+
+def _connector_problem(value: str) -> str:
+    counted = len(value.rpartition("/")[2].replace("-", "--"))
+    if counted <= _MOST_OF_CONNECTOR:
+        return ""
+    return f"its name counts {counted} characters, a hyphen as two, and {_MOST_OF_CONNECTOR} are the most"
+
+
 CONNECTOR = Type(
     "a connector",
-    "CONNECTOR, or projects/HOST/locations/REGION/connectors/CONNECTOR of a Shared VPC",
-    f"(?:projects/{PROJECT_ID}/locations/{_REGION}/connectors/)?{_NAME}",
+    "CONNECTOR of at most 20 characters (a hyphen counts two), or projects/HOST/locations/REGION/connectors/CONNECTOR "
+    "of a Shared VPC",
+    f"(?:projects/{PROJECT_ID}/locations/{_REGION}/connectors/)?[a-z](?:[a-z0-9-]{{0,18}}[a-z0-9])?",
+    check=_connector_problem,
+    conditions=('length(replace(reverse(split("/", VALUE))[0], "-", "--")) <= 20',),
 )
 GOOGLE_APIS = choice("private.googleapis.com", "restricted.googleapis.com")
 
@@ -107,11 +123,13 @@ SUBSCRIPTION = Type(
     PUBSUB_NAME,
     hidden=(("goog", "names that begin with goog are Google's own"),),
 )
+# A secret may lie in another project, which may be one with a domain in its id.
+_SECRETS_PROJECT = f"(?:(?:[a-z0-9.-]+:)?{PROJECT_OR_NUMBER})"
 # https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions; an alias is a version.
 SECRET_VERSION = Type(
     "the full name of a secret's version",
     "projects/P/secrets/S/versions/V, or projects/P/locations/L/secrets/S/versions/V for a regional secret",
-    f"projects/[A-Za-z0-9.:-]+/(?:locations/[a-z0-9-]+/)?secrets/{_ID}/versions/{_ID}",
+    f"projects/{_SECRETS_PROJECT}/(?:locations/[a-z0-9-]+/)?secrets/{_ID}/versions/{_ID}",
     hidden=(
         (
             "projects/[^/]+/locations/secrets/",
@@ -122,7 +140,7 @@ SECRET_VERSION = Type(
 CA_SECRET = Type(
     "a secret",
     "SECRET, SECRET:VERSION or projects/P/secrets/S/versions/V, with a number or 'latest' as the version",
-    f"(?:projects/[A-Za-z0-9.:-]+/secrets/)?{_ID}(?:(?::|/versions/)(?:latest|[1-9][0-9]*))?",
+    f"(?:projects/{_SECRETS_PROJECT}/secrets/)?{_ID}(?:(?::|/versions/)(?:latest|[1-9][0-9]*))?",
 )
 
 # A mount takes the place of its whole folder, so no folder is taken that the image or the platform fills. The API
@@ -142,17 +160,22 @@ _FILLED = {
 MOUNT = Type(
     "an absolute path of a file in a folder of its own",
     "the path of a file in a new folder, such as /etc/meshpass/gateway-ca.pem",
-    "/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)+[A-Za-z0-9_-][A-Za-z0-9_.-]*[A-Za-z0-9_-]",
+    "/(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)+[A-Za-z0-9_-](?:[A-Za-z0-9_.-]*[A-Za-z0-9_-])?",
     hidden=tuple(_FILLED.items()),
 )
 
-_POOL = "iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+"
+# The pool of GKE's workloads is PROJECT.svc.id.goog.
+# https://docs.cloud.google.com/kubernetes-engine/docs/concepts/workload-identity#principal-id-examples
+_POOL = (
+    f"iam[.]googleapis[.]com/projects/[0-9]+/locations/global/workloadIdentityPools/"
+    f"(?:[a-z0-9-]+|{PROJECT_ID}[.]svc[.]id[.]goog)"
+)
 _PATH = "[A-Za-z0-9_.:@%+=/-]+"
 MEMBER = joined(
     Type("", "", f"(?:serviceAccount|group|user):{_EMAIL}"),
     Type("", "", rf"serviceAccount:{PROJECT_ID}[.]svc[.]id[.]goog\[[a-z0-9-]+/[a-z0-9.-]+\]"),
     Type("", "", f"principal://{_POOL}/subject/{_PATH}"),
-    Type("", "", f"principalSet://{_POOL}/(?:group|attribute[.][a-z0-9_]+)/{_PATH}"),
+    Type("", "", f"principalSet://{_POOL}/(?:group|namespace|attribute[.][a-z0-9_]+)/{_PATH}"),
     noun="a member of IAM that is someone",
     form="serviceAccount:EMAIL, group:EMAIL, user:EMAIL, principal://... or principalSet://...",
 )

@@ -125,17 +125,25 @@ def _outputs(source: Path, written: Mapping[str, str]) -> dict[str, str]:
     try:
         text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
         found = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ContractError(f"cannot read {name}: {error}. Write `terraform output -json` to it.") from None
     if not isinstance(found, dict) or not all(
         isinstance(one, dict) and "value" in one for one in found.values()
     ):
         raise ContractError(f"{name} is not what `terraform output -json` prints: an object of outputs.")
     values, problems = {}, []
+    # A key of the user's own, such as REPORTS_SUBJECT for a further caller, goes back where the contract has it. Other
+    # keys are what Terraform was given: an output of such a name does not change them.
+    returned = {
+        name.lower(): name
+        for name in (
+            *(key for key in KEYS if KEYS[key].returned),
+            *(key for key in written if key not in KEYS),
+        )
+    }
     for output, described in found.items():
-        key, value = output.upper(), described["value"]
-        # A key of the user's own, such as REPORTS_SUBJECT for a further caller, goes back where the contract has it.
-        of = KEYS[key].type if key in KEYS else own_type(key) if key in written else None
+        key, value = returned.get(output, ""), described["value"]
+        of = KEYS[key].type if key in KEYS else own_type(key)
         if of is None or value is None:
             continue
         if described.get("sensitive"):

@@ -19,6 +19,9 @@ __all__ = ["ALLOWED", "EnvFile", "parse", "read_lines"]
 ALLOWED = r"[A-Za-z0-9_@%+=:,./\[\]-]*"
 """What a value is made of: nothing that a POSIX shell expands, splits or runs in `KEY=VALUE`."""
 
+# Far above any contract; a wrong file, or a device without an end, is refused at once.
+_MOST_BYTES = 256 * 2**10
+
 _NOTHING = re.compile(r"[ \t]*(#[^\x00-\x08\x0b-\x1f\x7f]*)?")
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*")
 _REFUSED = re.compile(f"[^{ALLOWED.removeprefix('[').removesuffix(']*')}]")
@@ -66,13 +69,17 @@ def read_lines(path: Path) -> EnvFile:
         ContractError: The file cannot be read.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        with path.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8")
     except OSError as error:
         raise ContractError(f"cannot read the contract {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ContractError(
             f"cannot read the contract {path}: it is not UTF-8 text ({error.reason})"
         ) from None
+    if len(content) > _MOST_BYTES:
+        raise ContractError(f"cannot read the contract {path}: it has more than {_MOST_BYTES // 2**10} KiB")
     file = EnvFile(path, {}, {}, [])
     # Only a line feed ends a line, as for a shell and kustomize; `splitlines` knows ten other line ends.
     for number, line in enumerate(text.split("\n"), start=1):

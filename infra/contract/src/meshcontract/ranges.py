@@ -22,7 +22,7 @@ _PRIVATE = (
     IPv4Network("172.16.0.0/12"),
     IPv4Network("192.168.0.0/16"),
     IPv4Network("198.18.0.0/15"),
-    IPv4Network("240.0.0.0/4"),
+    IPv4Network("240.0.0.0/4"),  # a pattern of `value_types` leaves out 255.0.0.0/8
 )
 
 

@@ -17,8 +17,11 @@ __all__ = [
     "ACK_DEADLINE_S",
     "FULL_TOPIC",
     "FUNCTION_TIMEOUT_S",
+    "OCTET",
+    "PORT",
     "PRIVATE_START",
     "PROJECT_ID",
+    "PROJECT_OR_NUMBER",
     "PUBSUB_NAME",
     "PUBSUB_RESERVED",
     "RECREATED_HOLD_S",
@@ -169,24 +172,15 @@ def private_range(widest: int, narrowest: int, stands_for: str) -> Type:
         # What to name instead stands in the form.
         return problem.partition(";")[0].rstrip(".").replace(f"{value} ", "it ", 1)
 
-    octet = "[0-9]{1,3}"
     lengths = "|".join(str(length) for length in range(widest, narrowest + 1))
     return Type(
         "a range of private addresses",
         f"the range of {stands_for}, such as 10.8.0.0/{max(widest, min(26, narrowest))}",
-        rf"{PRIVATE_START}(?:[.]{octet}){{2}}/(?:{lengths})",
+        rf"{PRIVATE_START}(?:[.]{OCTET}){{2}}/(?:{lengths})",
         check=check,
         # `cidrsubnet` gives the range with its host bits cleared.
         conditions=("try(cidrsubnet(VALUE, 0, 0) == VALUE, false)",),
     )
-
-
-# RFC 1918, RFC 6598, RFC 2544 and RFC 1112 (class E): what a VPC of Google takes as private IPv4 addresses.
-# https://docs.cloud.google.com/vpc/docs/subnets#valid-ranges
-PRIVATE_START = (
-    r"(?:10[.][0-9]{1,3}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])"
-    r"|198[.]1[89]|(?:24[0-9]|25[0-5])[.][0-9]{1,3})"
-)
 
 
 def _numbers(least: int, most: int) -> str:
@@ -211,22 +205,37 @@ def _numbers(least: int, most: int) -> str:
     return "|".join(parts)
 
 
+# One number of an IPv4 address, without leading zeros: some programs read those as octal.
+OCTET = f"(?:{_numbers(0, 255)})"
+PORT = f"(?:{_numbers(1, 65535)})"
+# RFC 1918, RFC 6598, RFC 2544 and RFC 1112 (class E): what a VPC of Google takes as private IPv4 addresses. 255.0.0.0/8
+# is left out, because its last address is the broadcast address.
+# https://docs.cloud.google.com/vpc/docs/subnets#valid-ranges
+PRIVATE_START = (
+    f"(?:10[.]{OCTET}|172[.](?:1[6-9]|2[0-9]|3[01])|192[.]168|100[.](?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])"
+    f"|198[.]1[89]|(?:24[0-9]|25[0-4])[.]{OCTET})"
+)
+
 # Types that the function checks at each of its starts are here, so that it loads no other module of this package.
 
 # https://cloud.google.com/resource-manager/docs/creating-managing-projects
 PROJECT_ID = "[a-z][a-z0-9-]{4,28}[a-z0-9]"
-_PROJECT_OR_NUMBER = f"(?:{PROJECT_ID}|[0-9]{{6,19}})"
+PROJECT_OR_NUMBER = f"(?:{PROJECT_ID}|[0-9]{{6,19}})"
 # https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names; without `~`, which a shell may replace.
 PUBSUB_NAME = "[A-Za-z][A-Za-z0-9_.+%-]{2,254}"
 PUBSUB_RESERVED = (("(?:.*/topics/)?goog", "names that begin with goog are Google's own"),)
 FULL_TOPIC = Type(
     "the full name of a topic",
     "projects/PROJECT/topics/TOPIC",
-    f"projects/{_PROJECT_OR_NUMBER}/topics/{PUBSUB_NAME}",
+    f"projects/{PROJECT_OR_NUMBER}/topics/{PUBSUB_NAME}",
     hidden=PUBSUB_RESERVED,
 )
 TABLE = Type(
-    "the full name of a table", "PROJECT.DATASET.TABLE", f"{PROJECT_ID}[.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+"
+    "the full name of a table",
+    "PROJECT.DATASET.TABLE",
+    f"{PROJECT_ID}[.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+",
+    # https://cloud.google.com/bigquery/docs/datasets#dataset-naming: 30, 1024 and 1024 characters, and the dots.
+    longest=30 + 1 + 1024 + 1 + 1024,
 )
 
 
