@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import meshcontract
 import pytest
 
-from deploy.steps import function
+from deploy.steps.rollout import function
 from tests.deploy.harness import CONTRACT
 
 if TYPE_CHECKING:

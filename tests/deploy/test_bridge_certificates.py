@@ -13,8 +13,9 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from deploy.steps import RefusalError, bridge_pki
-from deploy.steps.bridge_certificates import DEFAULT_CONTRACT, Certificates, main, sides_of
+from deploy.steps import RefusalError
+from deploy.steps.bridge import pki
+from deploy.steps.bridge.certificates import DEFAULT_CONTRACT, Certificates, main, sides_of
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def test_each_side_checks_the_other_by_the_others_intermediate_and_the_root(dire
 def test_a_revoked_certificate_is_on_the_other_sides_list_and_no_other_is(directory: Path) -> None:
     first = leaf(directory, "gke").serial_number
     stolen = directory / "issued/gke" / f"{first:x}.pem"
-    at(directory, 1).issue("gke", bridge_pki.LEAF_LIFETIME)
+    at(directory, 1).issue("gke", pki.LEAF_LIFETIME)
     at(directory, 1).revoke("gke", stolen)
 
     revoked = [entry.serial_number for each in lists(directory, "eks").values() for entry in each]
@@ -130,7 +131,7 @@ def test_a_new_intermediate_is_trusted_beside_the_one_before_until_that_is_retir
     at(directory, 1).renew("gke")
     assert len(lists(directory, "eks")) == 3
     assert leaf(directory, "gke") == before[0]  # nothing signs yet
-    at(directory, 1).issue("gke", bridge_pki.LEAF_LIFETIME)
+    at(directory, 1).issue("gke", pki.LEAF_LIFETIME)
     assert chain(directory, "gke")[1].subject != before[1].subject
     at(directory, 2).retire("gke")
 

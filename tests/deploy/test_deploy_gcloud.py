@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.steps import RefusalError, bundle, gcloud
+from deploy.steps import RefusalError, gcloud
+from deploy.steps.package import bundle
 from tests.deploy.api.cloud import Call, Cloud
 from tests.deploy.api.google_cli import GCLOUD, MISSING, environment
 from tests.deploy.api.server import answer, serving

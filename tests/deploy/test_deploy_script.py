@@ -11,7 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.steps import bundle, function
+from deploy.steps.package import bundle
+from deploy.steps.rollout import function
 from tests.deploy.harness import TRIGGER
 
 if TYPE_CHECKING:

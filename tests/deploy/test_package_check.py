@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.steps import bundle, package_check
+from deploy.steps.package import bundle, check
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def test_a_package_as_it_was_made_is_good(own: Path) -> None:
 
 def test_what_is_checked_is_said(own: Path) -> None:
     stated = " ".join(script("package", "--help").stdout.split())
-    assert package_check.WITH_INDEX in stated
-    assert package_check.OFFLINE[0] in stated
+    assert check.WITH_INDEX in stated
+    assert check.OFFLINE[0] in stated
 
 
 def test_a_changed_package_and_a_missing_one_are_refused(own: Path) -> None:
@@ -99,9 +99,9 @@ BEGIN = "-----BEGIN "  # apart from the rest, so that this file holds no key
     ],
 )
 def test_each_problem_is_named(own: Path, change: Callable[[Path], None], problem: str) -> None:
-    assert package_check.problems(own, bundle.files(own)) == []
+    assert check.problems(own, bundle.files(own)) == []
     change(own)
-    (found,) = package_check.problems(own, bundle.files(own))
+    (found,) = check.problems(own, bundle.files(own))
     assert problem in found
 
 
@@ -109,15 +109,15 @@ def test_a_requirement_without_a_hash_is_named(tmp_path: Path) -> None:
     text = (
         f"good==1 \\\n    --hash=sha256:{'0' * 64}\n    # via other\nbad==2\nworse[extra]==3 --hash=md5:00\n"
     )
-    assert list(package_check.requirement_problems(text, tmp_path)) == [
+    assert list(check.requirement_problems(text, tmp_path)) == [
         "requirements.txt: bad==2 has no hash",
         "requirements.txt: worse[extra]==3 has no hash",
     ]
 
 
 def test_a_package_over_the_limits_is_named(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package_check, "MAX_UNPACKED_BYTES", 10)
-    (found,) = package_check.problems(own, bundle.files(own))
+    monkeypatch.setattr(check, "MAX_UNPACKED_BYTES", 10)
+    (found,) = check.problems(own, bundle.files(own))
     assert "Cloud Functions takes at most 10 unpacked" in found
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.steps import RefusalError, bundle
+from deploy.steps import RefusalError
+from deploy.steps.package import bundle
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import certifi
 import httpx
 
-from deploy.steps import bundle
-from deploy.steps.runtime import PYTHON
+from deploy.steps.package import bundle
+from deploy.steps.package.runtime import PYTHON
 from tests.deploy.alone import STARTED_WITHIN_S, environment, framework, free_port, served
 from tests.deploy.harness import ROOT
 from tests.deploy.pythons import VERSIONS

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from deploy.steps.function import LOOKUP
+from deploy.steps.rollout.function import LOOKUP
 from tests.deploy.alone import environment, served
 from tests.deploy.test_packaged_event import gateway
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from deploy.steps import function, gcloud, plan
+from deploy.steps import gcloud
 from deploy.steps.gcloud import Value, show
-from deploy.steps.plan import Empty, Matches, Older, Say, lacks_line, present
+from deploy.steps.rollout import function, plan
+from deploy.steps.rollout.plan import Empty, Matches, Older, Say, lacks_line, present
 
 if TYPE_CHECKING:
     from pathlib import Path

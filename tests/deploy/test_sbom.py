@@ -13,7 +13,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from deploy.steps import RefusalError, bundle, run_script, sbom, uv
+from deploy.steps import RefusalError, run_script, uv
+from deploy.steps.package import bundle, sbom
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from meshlab.bench.case_file.collect import collect
 from meshlab.lab.lambda_bridge.run import EGRESS, INGRESS, BridgeRun, bridge_values
 from meshlab.lab.project import Project
 
-from deploy.steps import bridge_certificates
+from deploy.steps.bridge import certificates as bridge_certificates
 from tests.sdk.conftest import Server
 from tests.sdk.google.conftest import TARGET, Google, claims_of
 

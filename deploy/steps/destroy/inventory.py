@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .. import RefusalError, alerts
 from ..cloud import actions, fields, names, questions, readers
 from ..cloud.answers import Outcome, Question
-from ..function import ENRICH, ENTRY_POINTS
+from ..rollout.function import ENRICH, ENTRY_POINTS
 from ..verify.checks.delivery import push_to
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..cloud.answers import Answer
     from ..cloud.readers import Reader
-    from ..function import EntryPoint
+    from ..rollout.function import EntryPoint
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import CONTRACT, RefusalError
 from ..arguments import existing_file
 from ..cloud import actions, readers
-from ..function import ENTRY_POINTS, LOOKUP
+from ..rollout.function import ENTRY_POINTS, LOOKUP
 from . import conditions, invoker, members, workload_identity
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from meshcontract.cloud_types import MEMBER
 from .. import RefusalError
 from ..cloud import actions, policies, questions
 from ..cloud.actions import Changes, required
-from ..function import ENRICH, LOOKUP
+from ..rollout.function import ENRICH, LOOKUP
 from ..verify.findings import printable
 from . import conditions, members
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..cloud.answers import Question
     from ..cloud.readers import Reader
-    from ..function import EntryPoint
+    from ..rollout.function import EntryPoint
 
 ROLE = "roles/run.invoker"
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .. import function
 from ..cloud import fields, questions
 from ..cloud.answers import Outcome, Question
+from ..rollout import function
 from ..verify.checks.environment import PLATFORM, variables
 from ..verify.findings import printable
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..cloud.readers import Reader
-    from ..function import EntryPoint
+    from ..rollout.function import EntryPoint
 
 _SECRETS_ANNOTATION = "run.googleapis.com/secrets"
 _SECRET = re.compile(

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import meshcontract
 
-from .. import CONTRACT, ROOT, RefusalError, bundle, relative
+from .. import CONTRACT, ROOT, RefusalError, relative
 from ..cloud import fields, questions, readers, recordings
 from ..cloud.answers import Outcome, one_line
 from ..cloud.scrub import HIDDEN, Scrubber
-from ..function import ENRICH, ENTRY_POINTS, LOOKUP, environment
+from ..package import bundle
+from ..rollout.function import ENRICH, ENTRY_POINTS, LOOKUP, environment
 from . import checks, report
 from .checks.environment import PLATFORM
 from .deployment import Deployment
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..cloud.answers import Answer, Question
     from ..cloud.readers import Reader
     from ..cloud.recordings import Recording
-    from ..function import EntryPoint
+    from ..rollout.function import EntryPoint
 
 CLEAN, FINDINGS, NOT_RUN = 0, 1, 2
 

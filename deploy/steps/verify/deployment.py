@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .. import function
 from ..cloud import fields, questions
 from ..cloud.answers import Outcome
+from ..rollout import function
 from .findings import Finding
 from .kinds import KINDS
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..cloud.answers import Answer, Question
-    from ..function import EntryPoint
+    from ..rollout.function import EntryPoint
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from typing import Any
 
 import meshcontract
 
-from deploy.steps import alerts, function
+from deploy.steps import alerts
 from deploy.steps.cloud import questions
+from deploy.steps.rollout import function
 from deploy.steps.verify.deployment import Deployment
 from deploy.steps.verify.table_commands import wanted_table
 from tests.deploy.harness import CONTRACT, ROOT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...cloud import fields, policies, questions
-from ...function import ENRICH, LOOKUP
+from ...rollout.function import ENRICH, LOOKUP
 from .. import table_commands
 from ..deployment import finding
 from . import secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...cloud import fields, names, policies, questions
-from ...function import ENRICH
+from ...rollout.function import ENRICH
 from ..deployment import finding
 from . import access
 

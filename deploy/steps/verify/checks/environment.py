@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ... import function
 from ...cloud import fields
+from ...rollout import function
 from ..deployment import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...function import EntryPoint
+    from ...rollout.function import EntryPoint
     from ..deployment import Deployment
     from ..findings import Finding
 

@@ -9,13 +9,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ...cloud import fields
-from ...function import ENRICH
+from ...rollout.function import ENRICH
 from ..deployment import finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ...function import EntryPoint
+    from ...rollout.function import EntryPoint
     from ..deployment import Deployment
     from ..findings import Finding
 

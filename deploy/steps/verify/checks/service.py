@@ -16,7 +16,7 @@ from . import function as function_checks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ...function import EntryPoint
+    from ...rollout.function import EntryPoint
     from ..deployment import Deployment
     from ..findings import Finding
 

@@ -15,8 +15,9 @@ import tomllib
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from . import ROOT, RefusalError, bundle, relative, uv
-from .arguments import file_to_write, folder_to_read
+from .. import ROOT, RefusalError, relative, uv
+from ..arguments import file_to_write, folder_to_read
+from . import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ def _compare(document: Mapping[str, Any], requirements: Mapping[str, str]) -> No
                 f"{name} ({listed.get(name, 'absent')} and {requirements.get(name, 'absent')})"
                 for name in differ
             )
-            + "; run deploy/package again, and compare deploy/steps/sbom.py with deploy/steps/bundle.py"
+            + "; run deploy/package again, and compare deploy/steps/package/sbom.py with deploy/steps/package/bundle.py"
         )
 
 

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import meshcontract
 from cryptography import x509
 
-from . import ROOT, RefusalError, bridge_pki, relative
-from .arguments import existing_file, folder_to_make
+from .. import ROOT, RefusalError, relative
+from ..arguments import existing_file, folder_to_make
+from . import pki
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ class Certificates:
         now: The time.
     """
 
-    def __init__(self, directory: Path, sides: Sequence[bridge_pki.Side], now: dt.datetime) -> None:
+    def __init__(self, directory: Path, sides: Sequence[pki.Side], now: dt.datetime) -> None:
         self._directory = directory
         self._sides = {side.name: side for side in sides}
         self._now = now
@@ -89,14 +90,14 @@ class Certificates:
         if self._state_file.exists():
             raise RefusalError(f"{self._directory} has certificates already; `renew` and `issue` rotate them")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root = bridge_pki.create_root(self._now)
+        root = pki.create_root(self._now)
         self._write_authority("root", root)
         state = State({side: [] for side in SIDES})
         for side in SIDES:
             self._add_intermediate(state, root, side)
         state.write(self._state_file)
         for side in SIDES:
-            self.issue(side, bridge_pki.LEAF_LIFETIME)
+            self.issue(side, pki.LEAF_LIFETIME)
 
     def issue(self, side: str, lifetime: dt.timedelta) -> None:
         """Issue another certificate for a side; those before stay valid until they expire or are revoked.
@@ -111,7 +112,7 @@ class Certificates:
         state = self._state()
         newest = self._read_authority(f"{side}/{state.sides[side][-1].name}")
         try:
-            chain, key = bridge_pki.issue(newest, self._sides[side], self._now, lifetime)
+            chain, key = pki.issue(newest, self._sides[side], self._now, lifetime)
         except ValueError as error:
             raise RefusalError(str(error)) from None
         serial = x509.load_pem_x509_certificate(chain).serial_number
@@ -174,12 +175,12 @@ class Certificates:
         """Write the CA and the revocation lists by which each side checks the other, with new dates."""
         state = self._state()
         root = self._read_authority("root")
-        root_list = bridge_pki.revocation_list(root, state.revoked, self._now, bridge_pki.ROOT_CRL_LIFETIME)
+        root_list = pki.revocation_list(root, state.revoked, self._now, pki.ROOT_CRL_LIFETIME)
         for side in SIDES:
             peers = state.sides[_OTHER[side]]
             authorities = [self._read_authority(f"{_OTHER[side]}/{entry.name}") for entry in peers]
             lists = [
-                bridge_pki.revocation_list(authority, entry.revoked, self._now)
+                pki.revocation_list(authority, entry.revoked, self._now)
                 for authority, entry in zip(authorities, peers, strict=True)
             ]
             # Envoy checks the revocation of every certificate of a chain. So an intermediate without a list here,
@@ -228,28 +229,28 @@ class Certificates:
     def _secret(self, side: str) -> Path:
         return self._directory / "secrets" / side
 
-    def _add_intermediate(self, state: State, root: bridge_pki.Authority, side: str) -> None:
-        authority = bridge_pki.create_intermediate(root, self._sides[side], self._now)
+    def _add_intermediate(self, state: State, root: pki.Authority, side: str) -> None:
+        authority = pki.create_intermediate(root, self._sides[side], self._now)
         name = f"{authority.certificate.serial_number:x}"
         self._write_authority(f"{side}/{name}", authority)
         state.sides[side].append(Intermediate(name))
 
-    def _read_authority(self, name: str) -> bridge_pki.Authority:
+    def _read_authority(self, name: str) -> pki.Authority:
         directory = self._directory / "authorities" / name
         try:
-            return bridge_pki.Authority.read(
+            return pki.Authority.read(
                 (directory / "ca.pem").read_bytes(), (directory / "ca-key.pem").read_bytes()
             )
         except FileNotFoundError as error:
             raise RefusalError(f"{error.filename} is missing; bring the key back for this step") from None
 
-    def _write_authority(self, name: str, authority: bridge_pki.Authority) -> None:
+    def _write_authority(self, name: str, authority: pki.Authority) -> None:
         directory = self._directory / "authorities" / name
         _write(directory / "ca.pem", authority.pem)
         _write(directory / "ca-key.pem", authority.key_pem)
 
 
-def sides_of(path: Path) -> list[bridge_pki.Side]:
+def sides_of(path: Path) -> list[pki.Side]:
     """Return what each side shows, from the contract of the bridge.
 
     Raises:
@@ -260,8 +261,8 @@ def sides_of(path: Path) -> list[bridge_pki.Side]:
     if wrong:
         raise RefusalError(f"{relative(path)}: {'; '.join(wrong)}")
     return [
-        bridge_pki.Side("gke", identity=values["BRIDGE_CLIENT_IDENTITY"]),
-        bridge_pki.Side("eks", host=values["BRIDGE_HOST"]),
+        pki.Side("gke", identity=values["BRIDGE_CLIENT_IDENTITY"]),
+        pki.Side("eks", host=values["BRIDGE_HOST"]),
     ]
 
 
@@ -289,7 +290,7 @@ def main(arguments: Sequence[str]) -> None:
         command = commands.add_parser(name, help=text)
         command.add_argument("side", choices=SIDES)
         if name == "issue":
-            days = bridge_pki.LEAF_LIFETIME.days
+            days = pki.LEAF_LIFETIME.days
             command.add_argument("--days", type=int, default=days, help=f"1 to 90; {days} if not given")
         if name == "revoke":
             command.add_argument(

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, ROOT, RefusalError, bundle, gcloud, invokers, plan, subscription
-from .arguments import existing_file, folder_to_read
+from .. import CONTRACT, ROOT, RefusalError, gcloud
+from ..arguments import existing_file, folder_to_read
+from ..package import bundle
+from ..package.runtime import RUNTIME
+from . import invokers, plan, subscription
 from .plan import Check, Empty, Older, Read, Refusal, Run, Step, When, present
-from .runtime import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

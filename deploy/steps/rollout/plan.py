@@ -12,8 +12,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import INTERRUPTED, RefusalError, gcloud
-from .gcloud import Value
+from .. import INTERRUPTED, RefusalError, gcloud
+from ..gcloud import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,8 +17,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ROOT, RefusalError, package_check, relative, uv
-from .arguments import folder_to_make
+from .. import ROOT, RefusalError, relative, uv
+from ..arguments import folder_to_make
+from . import check
 from .runtime import PLATFORM, PYTHON
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def problems(folder: Path) -> list[str]:
     made = _inputs_file(folder).read_text(encoding="utf-8").partition("\n")[0]
     if made != f"{_PACKAGE_LINE}{digest(folder)}":
         return [f"{relative(folder)} was changed after it was made; run deploy/package"]
-    return package_check.problems(folder, files(folder))
+    return check.problems(folder, files(folder))
 
 
 def without_a_wheel(folder: Path) -> list[str]:
@@ -158,7 +159,7 @@ def _function_files() -> list[Path]:
             raise RefusalError(
                 f"{relative(path)} is neither code nor data of a known kind "
                 f"({', '.join(sorted(_DATA_SUFFIXES))}); move it out of the function, "
-                "or teach deploy/steps/bundle.py its suffix"
+                "or teach deploy/steps/package/bundle.py its suffix"
             )
     return sorted(chosen)
 
@@ -272,7 +273,7 @@ def main(arguments: Sequence[str]) -> None:
         description="Makes the folder that is uploaded: the function, its packages as wheels, and "
         "requirements.txt with a hash for every package. The same sources give the same bytes.",
         epilog="--check makes nothing. It verifies a package that exists: "
-        f"{'; '.join([*package_check.OFFLINE, package_check.WITH_INDEX])}.",
+        f"{'; '.join([*check.OFFLINE, check.WITH_INDEX])}.",
     )
     parser.add_argument(
         "--output",
@@ -293,7 +294,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.check:
         if found := problems(target) or ([] if options.no_index else without_a_wheel(target)):
             raise RefusalError("\n  ".join([f"{relative(target)} must not be deployed:", *found]))
-        checked = [*package_check.OFFLINE, *([] if options.no_index else [package_check.WITH_INDEX])]
+        checked = [*check.OFFLINE, *([] if options.no_index else [check.WITH_INDEX])]
         lines = [
             f"{relative(target)} is good: package {digest(target)[:12]}",
             *(f"  {what}" for what in checked),

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import meshcontract
 
-from . import CONTRACT, RefusalError, gcloud, plan
-from .arguments import existing_file
-from .gcloud import Value
+from .. import CONTRACT, RefusalError, gcloud
+from ..arguments import existing_file
+from ..gcloud import Value
+from . import plan
 from .plan import Check, Empty, Matches, Read, Refusal, Run, Step, When, present
 
 if TYPE_CHECKING:

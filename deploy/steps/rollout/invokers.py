@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import gcloud
+from .. import gcloud
 from .plan import Check, Matches, Read, Refusal, Run, Step, When, lacks_line
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Certificates of the bridge to AWS Lambda."""
