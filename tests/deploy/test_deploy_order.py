@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.harness import MISSING, TRIGGER, TRIGGER_ACCOUNT
+from tests.deploy.harness import MISSING, TRIGGER, TRIGGER_ACCOUNT, URL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,6 +193,18 @@ FOREIGN = [
         "pushes to 'https://billing",
     ),
     ("push", lambda gcloud: gcloud.has_subscription(endpoint=""), "pushes to ''"),
+    (
+        "push",
+        lambda gcloud: gcloud.has_subscription(endpoint=URL.replace("enrichment-", "enrichment-next-")),
+        "pushes to 'https://meshpass-enrichment-next-",
+    ),
+    (
+        "push",
+        lambda gcloud: gcloud.has_subscription(
+            endpoint="https://meshpass-enrichment-next-123456789012.europe-west1.run.app"
+        ),
+        "pushes to 'https://meshpass-enrichment-next-",
+    ),
 ]
 
 

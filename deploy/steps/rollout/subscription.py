@@ -123,6 +123,7 @@ def require_own(values: Mapping[str, str]) -> tuple[Step, ...]:
     """Return a check that a push subscription which exists is the function's."""
     name, function = values["SUBSCRIPTION_NAME"], values["FUNCTION_NAME"]
     other = "; write another SUBSCRIPTION_NAME into the contract"
+    elsewhere = (f"the subscription {name} pushes to '", Value("endpoint"), f"', not to {function}{other}")
     refusals = (
         Refusal(
             Matches("topic", topic(values), negated=True),
@@ -132,10 +133,11 @@ def require_own(values: Mapping[str, str]) -> tuple[Step, ...]:
                 f"', not to {topic(values)}{other}",
             ),
         ),
-        Refusal(
-            Matches("endpoint", f"https://{function}-*", negated=True),
-            (f"the subscription {name} pushes to '", Value("endpoint"), f"', not to {function}{other}"),
-        ),
+        Refusal(Matches("endpoint", f"https://{function}-*", negated=True), elsewhere),
+        # The name of another function can begin with this one's. Behind its own name, each of a service's addresses has
+        # one more hyphen: NAME-HASH-xx.a.run.app, NAME-NUMBER.REGION.run.app.
+        # https://cloud.google.com/run/docs/triggering/https-request#urls
+        Refusal(Matches("endpoint", f"https://{function}-*-*-*"), elsewhere),
         Refusal(Matches("detached", "True"), (f"the subscription {name} is detached from its topic{other}",)),
     )
     return (When(present("subscription"), (Check(refusals),)),)
