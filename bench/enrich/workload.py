@@ -7,7 +7,7 @@ import random
 import zlib
 from collections.abc import Iterable, Sequence
 
-PROJECT = "bench"
+PROJECT = "bench-project"
 TABLE = f"{PROJECT}.events.enriched"
 TOPIC = f"projects/{PROJECT}/topics/events"
 SECRET = f"projects/{PROJECT}/secrets/signing-key"
@@ -117,7 +117,7 @@ def delivery(number: int, key: int, authority: str, *, wide: bool = False) -> by
     data = wide_event(number, key) if wide else event(number, key)
     body = (
         b'{"message": {"data": "%b", "messageId": "%d", "publishTime": "2026-11-20T11:00:00.123Z"}, '
-        b'"subscription": "projects/bench/subscriptions/events"}'
+        b'"subscription": "projects/bench-project/subscriptions/events"}'
         % (base64.b64encode(data), 10_000_000 + number)
     )
     return b"%b%d\r\ncontent-length: %d\r\n\r\n%b" % (

@@ -107,7 +107,11 @@ def warehouse(shared: Warehouse) -> Warehouse:
     """The tables, empty."""
     for name in TABLES.values():
         shared.client.delete_table(name, not_found_ok=True)
-    definition = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
+    layout = json.loads((FUNCTION / "enrichment" / "table_layout.json").read_text())
+    definition = {
+        **layout,
+        "schema": {"fields": json.loads((FUNCTION / "enrichment" / "table.json").read_text())},
+    }
     reference = client_library.TableReference.from_string(TABLE).to_api_repr()
     shared.client.create_table(
         client_library.Table.from_api_repr({**definition, "tableReference": reference})
