@@ -339,12 +339,12 @@ variable "bigquery_table" {
 
   validation {
     condition     = can(regex("^(?:[a-z][a-z0-9-]{4,28}[a-z0-9][.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+)$", var.bigquery_table))
-    error_message = "BIGQUERY_TABLE must be the full name of a table. Write PROJECT.DATASET.TABLE."
+    error_message = "BIGQUERY_TABLE must be the full name of a table. Write PROJECT.DATASET.TABLE, with the project's id (6 to 30 characters)."
   }
 
   validation {
     condition     = length(var.bigquery_table) <= 2080
-    error_message = "BIGQUERY_TABLE must be the full name of a table. Write PROJECT.DATASET.TABLE."
+    error_message = "BIGQUERY_TABLE must be the full name of a table. Write PROJECT.DATASET.TABLE, with the project's id (6 to 30 characters)."
   }
 }
 
@@ -428,12 +428,12 @@ variable "dead_letter_topic" {
 
   validation {
     condition     = can(regex("^(?:projects/(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19})/topics/[A-Za-z][A-Za-z0-9_.+%-]{2,254})$", var.dead_letter_topic))
-    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC."
+    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number."
   }
 
   validation {
     condition     = !can(regex("^(?:(?:.*/topics/)?goog)", var.dead_letter_topic))
-    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC."
+    error_message = "DEAD_LETTER_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number."
   }
 }
 
@@ -444,12 +444,12 @@ variable "undelivered_topic" {
 
   validation {
     condition     = can(regex("^(?:projects/(?:[a-z][a-z0-9-]{4,28}[a-z0-9]|[0-9]{6,19})/topics/[A-Za-z][A-Za-z0-9_.+%-]{2,254})$", var.undelivered_topic))
-    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC."
+    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number."
   }
 
   validation {
     condition     = !can(regex("^(?:(?:.*/topics/)?goog)", var.undelivered_topic))
-    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC."
+    error_message = "UNDELIVERED_TOPIC must be the full name of a topic. Write projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number."
   }
 }
 

@@ -226,13 +226,13 @@ PUBSUB_NAME = "[A-Za-z][A-Za-z0-9_.+%-]{2,254}"
 PUBSUB_RESERVED = (("(?:.*/topics/)?goog", "names that begin with goog are Google's own"),)
 FULL_TOPIC = Type(
     "the full name of a topic",
-    "projects/PROJECT/topics/TOPIC",
+    "projects/PROJECT/topics/TOPIC, with the project's id (6 to 30 characters) or number",
     f"projects/{PROJECT_OR_NUMBER}/topics/{PUBSUB_NAME}",
     hidden=PUBSUB_RESERVED,
 )
 TABLE = Type(
     "the full name of a table",
-    "PROJECT.DATASET.TABLE",
+    "PROJECT.DATASET.TABLE, with the project's id (6 to 30 characters)",
     f"{PROJECT_ID}[.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+",
     # https://cloud.google.com/bigquery/docs/datasets#dataset-naming: 30, 1024 and 1024 characters, and the dots.
     longest=30 + 1 + 1024 + 1 + 1024,
