@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +27,9 @@ from tests.deploy.harness import (
     Script,
 )
 from tests.deploy.pythons import VERSIONS, interpreter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -70,25 +77,46 @@ OLD_PIP = "pip==23.2.1"
 
 @pytest.fixture(scope="session", params=VERSIONS, ids=lambda version: f"python{version}")
 def app(request: pytest.FixtureRequest, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package beside an empty venv with its requirements, for each Python that the runtime may be."""
+    """The package beside a venv with its requirements, for each Python that the runtime may be; no test changes it."""
     version: str = request.param
     python = interpreter(version)
     if python is None:
         pytest.skip(f"no Python {version} here: this shows that the package works on it")
-    folder = tmp_path_factory.mktemp("app")
+    with shared_folder(tmp_path_factory, f"app-{version}") as folder:
+        done = folder / "done"
+        if not done.exists():
+            install(package, version, python, folder)
+            done.touch()
+    return folder
+
+
+@contextmanager
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """The path of a folder that all workers of a run share; one of them at a time is in the block."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield base / name
+
+
+def install(package: Path, version: str, python: str, folder: Path) -> None:
+    """Make a copy of the package, and an empty venv with its requirements beside it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     shutil.copytree(package, folder / "function")
     # uv makes the venv because ensurepip is missing from some systems. Into one of them plain, old pip installs; it is
     # slow, so uv does it in the others.
     uv, venv = str(ROOT / ".venv/bin/uv"), folder / "venv"
     subprocess.run([uv, "venv", "--quiet", f"--python={python}", str(venv)], check=True)
-    install = [uv, "pip", "install", "--quiet", f"--python={venv / 'bin/python'}"]
-    subprocess.run([*install, OLD_PIP], check=True)
+    command = [uv, "pip", "install", "--quiet", f"--python={venv / 'bin/python'}"]
+    subprocess.run([*command, OLD_PIP], check=True)
     if version == VERSIONS[0]:
-        install = [str(venv / "bin/pip"), "install", "--quiet"]
+        command = [str(venv / "bin/pip"), "install", "--quiet"]
     subprocess.run(
-        [*install, "--require-hashes", "--requirement=requirements.txt"],
+        [*command, "--require-hashes", "--requirement=requirements.txt"],
         cwd=folder / "function",
         check=True,
         capture_output=True,
     )
-    return folder
