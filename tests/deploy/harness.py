@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -111,7 +112,13 @@ class Script:
             capture_output=True,
             text=True,
             check=False,
+            preexec_fn=with_default_signals,
         )
+
+
+def with_default_signals() -> None:
+    """Undo what `nohup` makes of a run of the tests: a shell cannot trap a signal that was ignored at its start."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.deploy.harness import MISSING, TRIGGER, TRIGGER_ACCOUNT, URL
+from tests.deploy.harness import MISSING, TRIGGER, TRIGGER_ACCOUNT, URL, with_default_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,15 @@ def piped(gcloud: Gcloud, text: str) -> subprocess.CompletedProcess[str]:
     """Run a printed script with the recording gcloud."""
     path = f"{gcloud.folder}{os.pathsep}/usr/bin{os.pathsep}/bin"
     env = {**os.environ, "PATH": path, "GCLOUD_READS_INPUT": "1"}
-    return subprocess.run(["/bin/sh"], input=text, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["/bin/sh"],
+        input=text,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=with_default_signals,
+    )
 
 
 def test_a_script_that_was_cut_short_runs_nothing(

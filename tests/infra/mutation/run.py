@@ -185,8 +185,13 @@ class _Group:
         self._ports = count(1)
         self._original = self._configurations(self._inputs, settings)
         self._proxies_of: dict[str, frozenset[WorkloadRef]] = {}
-        failed = self.failures(settings)
-        assert failed == []
+        if failed := self.failures(settings):
+            # Once in many runs, on a machine with much else to do, one of 1,500 requests ended otherwise. What is wrong
+            # with the mesh is so the second time as well; what was not is printed, for the next one to be explained.
+            print("\n".join(["these cases failed once before anything was changed:", *failed]))
+            failed = self.failures(settings)
+        if failed:
+            raise AssertionError("these cases fail before anything is changed:\n" + "\n".join(failed))
 
     def failures(self, settings: MeshSettings | None) -> list[str]:
         """Send every case without a change, note which proxies it meets, and return what fails."""
@@ -195,7 +200,7 @@ class _Group:
         with self._bench.running(mesh, self._setup, self._cases, 0) as engine:
             for outcome in engine.run(self._cases):
                 if outcome.state != "passed":
-                    failed.append(outcome.case.name)
+                    failed.append(f"{outcome.case.name}: {outcome}")
                 self._proxies_of[_key(outcome.case)] = _proxies(outcome)
         return failed
 
