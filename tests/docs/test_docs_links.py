@@ -1,5 +1,6 @@
 """What the pages point at is there."""
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -12,6 +13,13 @@ from tests.docs.pages import PAGES, ROOT, anchors, links, read
 
 _TEST_ID = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?(?:\[([^`]+)\])?`")
 _PATH = re.compile(r"`((?:sdk|function|infra|lab|deploy|tests|docs|bench)/[\w./-]*)`")
+
+
+@functools.cache
+def case_names() -> frozenset[str]:
+    """The names of the policy tests, which are parameters of a test."""
+    files = (ROOT / "infra/policy-tests/ingress").rglob("*.yaml")
+    return frozenset(case["name"] for file in files for case in yaml.safe_load(file.read_text())["cases"])
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -36,15 +44,12 @@ def test_every_path_that_is_named_exists(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_test_that_is_named_exists(page: str) -> None:
-    promises = {
-        case["name"]
-        for file in (ROOT / "infra/policy-tests/ingress").rglob("*.yaml")
-        for case in yaml.safe_load(file.read_text())["cases"]
-    }
     for file, function, parameter in _TEST_ID.findall(read(page)):
         source = Path(ROOT / file).read_text()
         assert not function or f"def {function}(" in source, f"{page}: {file} has no {function}"
-        assert not parameter or parameter in source or parameter in promises, f"{page}: {file} [{parameter}]"
+        assert not parameter or parameter in source or parameter in case_names(), (
+            f"{page}: {file} [{parameter}]"
+        )
 
 
 def test_every_picture_is_drawn_in_the_repository_and_used() -> None:
