@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -74,19 +73,6 @@ def read_all(
 
     with ThreadPoolExecutor(PARALLEL) as pool:
         return dict(pool.map(one, questions))
-
-
-def require_gcloud() -> None:
-    """Refuse if gcloud is not installed.
-
-    Raises:
-        RefusalError: there is no gcloud.
-    """
-    if shutil.which("gcloud") is None:
-        raise RefusalError(
-            "gcloud is not on PATH, so nothing can be read. Install the Google Cloud CLI "
-            "(https://cloud.google.com/sdk/docs/install) and sign in with `gcloud auth login`."
-        )
 
 
 def require_signed_in(answer: Answer) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError, StoppedError
+from .. import CONTRACT, RefusalError, StoppedError, gcloud
 from ..arguments import existing_file
 from ..cloud import actions, readers
 from ..cloud.answers import Outcome, Question
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     """Delete a deployment; see ``--help``."""
     options = _parser().parse_args(arguments)
     values = actions.contract(options.contract)
-    readers.require_gcloud()
+    gcloud.require()
     entries = [ENTRY_POINTS[options.entry_point]] if options.entry_point else [ENRICH, LOOKUP]
 
     def waiting(project: str, subscription: str) -> int | None:

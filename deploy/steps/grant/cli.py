@@ -6,7 +6,7 @@ import argparse
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError
+from .. import CONTRACT, RefusalError, gcloud
 from ..arguments import existing_file
 from ..cloud import actions, readers
 from ..rollout.function import ENTRY_POINTS, LOOKUP
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
             members.kubernetes_name("service account", options.ksa),
             members.project(options.project),
         )
-        readers.require_gcloud()
+        gcloud.require()
         reader = readers.CommandReader()
         workload_identity.apply(values, link, reader, remove=options.remove, dry_run=options.dry_run)
         return
@@ -36,13 +36,13 @@ def main(arguments: Sequence[str]) -> None:
         member = members.checked(options.member, wide=options.allow_wide)
         expression, title = _condition(options)
         conditions.flag(expression, title)  # refuses before anything is asked
-        readers.require_gcloud()
+        gcloud.require()
         reader = readers.CommandReader()
         invoker.bind(
             values, entry, reader, member=member, title=title, expression=expression, dry_run=options.dry_run
         )
         return
-    readers.require_gcloud()
+    gcloud.require()
     reader = readers.CommandReader()
     if options.command == "unbind":
         if not options.member.isprintable() or not options.member.strip():

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from .. import CONTRACT, RefusalError
+from .. import CONTRACT, RefusalError, gcloud
 from ..arguments import existing_file
 from ..cloud import actions, fields, questions, readers
 from ..rollout.function import ENRICH, ENTRY_POINTS
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> None:
     """Roll a function back, or list its revisions; see ``--help``."""
     options = _parser().parse_args(arguments)
     values = actions.contract(options.contract)
-    readers.require_gcloud()
+    gcloud.require()
     roll_back(
         values,
         ENTRY_POINTS[options.entry_point],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import meshcontract
 
-from .. import CONTRACT, ROOT, RefusalError, relative
+from .. import CONTRACT, ROOT, RefusalError, gcloud, relative
 from ..cloud import fields, questions, readers, recordings
 from ..cloud.answers import Outcome, one_line
 from ..cloud.scrub import HIDDEN, Scrubber
@@ -123,7 +123,7 @@ def _verify(options: argparse.Namespace) -> int:
     if recording:
         reader = recording
     else:
-        readers.require_gcloud()
+        gcloud.require()
         reader = readers.CommandReader()
     package = recording.package if recording else _package(options.source)
     jwks = recording.jwks if recording and not options.jwks else _jwks(options.jwks)
