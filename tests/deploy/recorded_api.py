@@ -5,14 +5,13 @@ gcloud reaches it as an HTTP proxy, because it puts a region before the host nam
 
 from __future__ import annotations
 
-import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from deploy.steps.cloud import questions
+from tests.deploy.api import google_cli
+from tests.deploy.api.server import JsonHandler, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,22 +29,9 @@ Answers = dict[str, tuple[int, Any]]
 
 def environment(folder: Path, port: int) -> dict[str, str]:
     """The environment in which gcloud asks this server and no other."""
-    token = folder / "token"
-    token.write_text("no-token-of-google")
     overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}.{DOMAIN}/" for api in _APIS}
-    return {
-        **overrides,
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"http://compute.{DOMAIN}/compute/v1/",
-        "CLOUDSDK_CONFIG": str(folder),
-        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
-        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
-        "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",
-        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
-        "CLOUDSDK_SURVEY_DISABLE_PROMPTS": "1",
-        "CLOUDSDK_PROXY_TYPE": "http_no_tunnel",
-        "CLOUDSDK_PROXY_ADDRESS": "127.0.0.1",
-        "CLOUDSDK_PROXY_PORT": str(port),
-    }
+    compute = {"CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"http://compute.{DOMAIN}/compute/v1/"}
+    return {**overrides, **compute, **google_cli.settings(folder, port, "no-token-of-google")}
 
 
 def answers(recorded: Mapping[str, Any], values: Mapping[str, str]) -> Answers:
@@ -102,11 +88,8 @@ def error(code: int, status: str, message: str) -> tuple[int, Any]:
 def serving(found: Answers, asked: list[str]) -> Iterator[int]:
     """Serve on a port of the loopback address; the methods and paths that were asked go into a list."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
+    class Handler(JsonHandler):
+        def respond(self, body: bytes) -> tuple[int, Any]:
             parts = urlsplit(self.path)
             host = (parts.hostname or "").removesuffix(f".{DOMAIN}")
             api = next(
@@ -116,30 +99,7 @@ def serving(found: Answers, asked: list[str]) -> Iterator[int]:
             if path.endswith("/revisions"):
                 path += f"?{unquote(parts.query).partition('labelSelector=')[2].replace('+', ' ').partition('&')[0]}"
             asked.append(f"{self.command} {path}")
-            code, data = found.get(path, error(404, "NOT_FOUND", f"Resource not found (resource={path})."))
-            content = json.dumps(data).encode()
-            self.send_response(code)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            return found.get(path, error(404, "NOT_FOUND", f"Resource not found (resource={path})."))
 
-        do_GET = _answer  # noqa: N815 - http.server's names
-        do_POST = _answer  # noqa: N815
-        do_PUT = _answer  # noqa: N815
-        do_PATCH = _answer  # noqa: N815
-        do_DELETE = _answer  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Write no access log."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with listening(Handler) as port:
+        yield port

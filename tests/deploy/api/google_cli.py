@@ -26,15 +26,23 @@ def environment(folder: Path, port: int, project: str = "acme-mesh") -> dict[str
     Returns:
         The whole environment of a process.
     """
-    token = folder / "token"
-    token.write_text(TOKEN)
-    overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}{DOMAIN}/" for api in APIS}
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}{DOMAIN}/" for api in APIS}
+    return {**kept, **overrides, **settings(folder, port, TOKEN), "CLOUDSDK_CORE_PROJECT": project}
+
+
+def settings(folder: Path, port: int, access_token: str) -> dict[str, str]:
+    """Return variables by which gcloud has this access token, asks a server on loopback, and reports nothing.
+
+    Args:
+        folder: an empty folder for gcloud's configuration.
+        port: the server's port. gcloud reaches it as a proxy, because it puts a region before some host names.
+        access_token: the token.
+    """
+    token = folder / "token"
+    token.write_text(access_token)
     return {
-        **kept,
-        **overrides,
         "CLOUDSDK_CONFIG": str(folder),
-        "CLOUDSDK_CORE_PROJECT": project,
         "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(token),
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
         "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "1",

@@ -74,14 +74,17 @@ def _recorded(cloud: Cloud, route: Route, request: Request) -> tuple[int, Json]:
     return code, result
 
 
-class _Handler(BaseHTTPRequestHandler):
+class JsonHandler(BaseHTTPRequestHandler):
+    """Answers each request with JSON."""
+
     protocol_version = "HTTP/1.1"
-    cloud: Cloud
+
+    def respond(self, body: bytes) -> tuple[int, Json]:
+        """Return the status and the JSON for the request that came."""
+        raise NotImplementedError
 
     def _answer(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        authorization = self.headers.get("authorization", "")
-        code, result = answer(self.cloud, self.command, self.path, body, authorization)
+        code, result = self.respond(self.rfile.read(int(self.headers.get("content-length") or 0)))
         content = json.dumps(result).encode()
         self.send_response(code)
         self.send_header("content-type", _JSON)
@@ -95,23 +98,29 @@ class _Handler(BaseHTTPRequestHandler):
     do_PATCH = _answer  # noqa: N815
     do_DELETE = _answer  # noqa: N815
 
+    def log_message(self, *_: object) -> None:
+        """Write no access log."""
+
+
+class _Handler(JsonHandler):
+    cloud: Cloud
+
+    def respond(self, body: bytes) -> tuple[int, Json]:
+        return answer(self.cloud, self.command, self.path, body, self.headers.get("authorization", ""))
+
     def do_CONNECT(self) -> None:
         """Refuse a tunnel: a test asks no real host."""
         self.cloud.unknown.append(f"CONNECT {self.path}")
         self.send_error(403)
 
-    def log_message(self, *_: object) -> None:
-        """Write no access log."""
-
 
 @contextmanager
-def serving(cloud: Cloud) -> Iterator[int]:
-    """Serve a project on a port of the loopback address for the time of the block.
+def listening(handler: type[JsonHandler]) -> Iterator[int]:
+    """Serve on a port of the loopback address for the time of the block.
 
     Yields:
         The port.
     """
-    handler = type("Handler", (_Handler,), {"cloud": cloud})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -122,3 +131,14 @@ def serving(cloud: Cloud) -> Iterator[int]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def serving(cloud: Cloud) -> Iterator[int]:
+    """Serve a project on a port of the loopback address for the time of the block.
+
+    Yields:
+        The port.
+    """
+    with listening(type("Handler", (_Handler,), {"cloud": cloud})) as port:
+        yield port
