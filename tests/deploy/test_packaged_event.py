@@ -20,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from tests.deploy.alone import environment, served
-from tests.deploy.harness import ROOT
+from tests.shipped_table import shipped_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,13 +145,7 @@ def cloud(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud
             PROJECT, credentials, client_options={"api_endpoint": f"http://{tables_host}"}
         )
         tables.create_dataset(settings["BIGQUERY_TABLE"].rpartition(".")[0])
-        enrichment = ROOT / "function/enrichment"
-        columns = json.loads((enrichment / "table.json").read_text())
-        layout = json.loads((enrichment / "table_layout.json").read_text())
-        definition = {**layout, "schema": {"fields": columns}}
-        project, dataset, table = settings["BIGQUERY_TABLE"].split(".")
-        reference = {"projectId": project, "datasetId": dataset, "tableId": table}
-        tables.create_table(bigquery.Table.from_api_repr({**definition, "tableReference": reference}))
+        tables.create_table(shipped_table(settings["BIGQUERY_TABLE"]))
 
         local = {
             name: value

@@ -28,6 +28,8 @@ from meshlab.cloud.bigquery import running as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
 
+from tests.shipped_table import shipped_table
+
 FUNCTION = Path(__file__).parents[2] / "function"
 PROJECT = "meshpass-lab"
 TABLE = f"{PROJECT}.events.enriched"
@@ -103,13 +105,8 @@ class Tables:
 
     def create(self) -> None:
         """Creates the table from the function's own definition."""
-        dataset, table = TABLE.split(".")[1:]
-        self.client.create_dataset(dataset, exists_ok=True)
-        columns = json.loads((FUNCTION / "enrichment" / "table.json").read_text())
-        layout = json.loads((FUNCTION / "enrichment" / "table_layout.json").read_text())
-        definition = {**layout, "schema": {"fields": columns}}
-        reference = {"projectId": PROJECT, "datasetId": dataset, "tableId": table}
-        self.client.create_table(bigquery.Table.from_api_repr({**definition, "tableReference": reference}))
+        self.client.create_dataset(TABLE.split(".")[1], exists_ok=True)
+        self.client.create_table(shipped_table(TABLE))
 
     def drop(self) -> None:
         self.client.delete_table(TABLE)

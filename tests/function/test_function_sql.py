@@ -26,6 +26,8 @@ from google.cloud import bigquery as client_library
 from meshlab.cloud import bigquery
 from sqlglot import exp
 
+from tests.shipped_table import shipped_table
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -107,15 +109,7 @@ def warehouse(shared: Warehouse) -> Warehouse:
     """The tables, empty."""
     for name in TABLES.values():
         shared.client.delete_table(name, not_found_ok=True)
-    layout = json.loads((FUNCTION / "enrichment" / "table_layout.json").read_text())
-    definition = {
-        **layout,
-        "schema": {"fields": json.loads((FUNCTION / "enrichment" / "table.json").read_text())},
-    }
-    reference = client_library.TableReference.from_string(TABLE).to_api_repr()
-    shared.client.create_table(
-        client_library.Table.from_api_repr({**definition, "tableReference": reference})
-    )
+    shared.client.create_table(shipped_table(TABLE))
     letters = client_library.Table(
         DEAD_LETTERS, shared.client.schema_from_json(FUNCTION / "sql" / "dead_letters_table.json")
     )
