@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from enrichment import assembly
-from enrichment.push_endpoint import PushEndpoint
+from enrichment.drivers.push.endpoint import PushEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from enrichment.http_lookup import HttpLookup
+    from enrichment.drivers.http_lookup import HttpLookup
 
 
 @functions_framework.aio.http

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from enrichment.core.enricher import Enricher
 from enrichment.dead_letter import PubSubDeadLetters
-from enrichment.enricher import Enricher
 from enrichment.lookup import CachedLookup, Clients, Lookups, MeshProfiles
 from enrichment.lookup.lookups import counted_apart
 from enrichment.lookup.request import place_of
@@ -17,7 +17,7 @@ from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 
 if TYPE_CHECKING:
-    from enrichment.http_lookup import HttpLookup
+    from enrichment.drivers.http_lookup import HttpLookup
 
 
 def enricher(env: Mapping[str, str]) -> Enricher:
@@ -83,7 +83,7 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
     """
-    from enrichment.http_lookup import HttpLookup  # which `enrich` does without
+    from enrichment.drivers.http_lookup import HttpLookup  # which `enrich` does without
 
     known = environment.read(env)
     counters = Counters()

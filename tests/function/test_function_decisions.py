@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import meshpass
 import pytest
 from enrichment import dead_letter
+from enrichment.core.enricher import Enricher
 from enrichment.deadline import TimeBudget
-from enrichment.enricher import Enricher
+from enrichment.drivers.push.forms import Push
 from enrichment.errors import (
     POLICY,
     BadEventError,
@@ -22,7 +23,6 @@ from enrichment.errors import (
 )
 from enrichment.errors.external import GOOGLE_ERRORS, SDK_CODES, reason_of
 from enrichment.event.message import Message
-from enrichment.event.push import Push
 from enrichment.lookup import Lookups
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE

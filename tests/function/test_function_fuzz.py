@@ -15,7 +15,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 from enrichment import assembly
-from enrichment.enricher import Enricher
+from enrichment.core.enricher import Enricher
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError
 from enrichment.event.identity import ContentDigest, insert_id
 from enrichment.lookup import Lookups

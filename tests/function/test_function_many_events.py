@@ -10,12 +10,13 @@ from typing import Any, cast
 import meshpass
 import msgspec
 import pytest
-from enrichment import plan, row
+from enrichment import row
+from enrichment.core import plan
+from enrichment.core.enricher import Enricher
 from enrichment.deadline import TimeBudget
-from enrichment.enricher import Enricher
+from enrichment.drivers.push.forms import Push
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
-from enrichment.event.push import Push
 from enrichment.expressions import Scope as EventScope
 from enrichment.expressions import compile_expression
 from enrichment.expressions.functions import FUNCTIONS, Function

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from enrichment.drivers.push.forms import NoPushError, Push, read
 from enrichment.errors import BadEventError
 from enrichment.event.message import Message
-from enrichment.event.push import NoPushError, Push, read
 from hypothesis import given
 from hypothesis import strategies as st
 

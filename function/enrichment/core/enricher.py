@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from enrichment import dead_letter, event, plan, row
+from enrichment import dead_letter, event, row
+from enrichment.core import plan
+from enrichment.core.plan import PlannedRow
 from enrichment.dead_letter import DeadLetters
 from enrichment.deadline import EventTime, TimeBudget
+from enrichment.drivers.push.forms import Push
 from enrichment.errors import (
     BadEventError,
     Disposition,
@@ -23,12 +26,10 @@ from enrichment.errors import (
 )
 from enrichment.event import Part, message
 from enrichment.event.message import Message
-from enrichment.event.push import Push
 from enrichment.event.recent_ids import RecentIds
 from enrichment.expressions import Scope
 from enrichment.lookup import Lookups
 from enrichment.lookup.profile import LookupResult
-from enrichment.plan import PlannedRow
 from enrichment.row import Row
 from enrichment.settings.model import OnConflict, PipelineConfig
 from enrichment.sink import Sink

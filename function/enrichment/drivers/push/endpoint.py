@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from enrichment.enricher import Enricher
+from enrichment.core.enricher import Enricher
+from enrichment.drivers.push import forms
 from enrichment.errors import Disposition, Stage, of_unexpected_error
-from enrichment.event import push
 from enrichment.telemetry import trace
 from enrichment.telemetry.log import Ending, Severity
 
@@ -72,12 +72,12 @@ class PushEndpoint:
         if body is None:
             return self._refuse(_TOO_LARGE, started_at)
         try:
-            found = push.read(request.scope["headers"], body, datetime.now(UTC))
-        except push.NoPushError as error:
+            found = forms.read(request.scope["headers"], body, datetime.now(UTC))
+        except forms.NoPushError as error:
             detail = f"the request is no delivery of Pub/Sub: {error}"
             return self._refuse(_Refusal(400, "request_invalid", detail), started_at)
         except Exception as error:  # noqa: BLE001 - as in `Enricher`: a defect must leave a line, and lose no event
-            found = push.Push(body, of_unexpected_error(error, Stage.DECODE), {})
+            found = forms.Push(body, of_unexpected_error(error, Stage.DECODE), {})
         outcome = await self.enricher.handle(found)
         if outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
             return PlainTextResponse(
