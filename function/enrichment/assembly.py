@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from enrichment.core.enricher import Enricher
-from enrichment.dead_letter import PubSubDeadLetters
+from enrichment.core.transform import Transform
+from enrichment.dead_letter_topic import PubSubDeadLetters
 from enrichment.lookup import CachedLookup, Clients, Lookups, MeshProfiles
 from enrichment.lookup.lookups import counted_apart
 from enrichment.lookup.request import place_of
 from enrichment.settings import environment
 from enrichment.settings.lookup_rules import LookupRules
+from enrichment.settings.model import PipelineConfig
 from enrichment.sink import BigQuerySink
 from enrichment.sink.insert_all import InsertAllClient
 from enrichment.sink.table_watch import TableWatch
@@ -39,11 +41,8 @@ def enricher(env: Mapping[str, str]) -> Enricher:
             sinks[full] = BigQuerySink(
                 full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
             )
-    clients = Clients()
-    lookups = [(rules, _cached(rules, clients, counters)) for rules in known.config.lookups]
     return Enricher(
-        config=known.config,
-        lookups=Lookups(lookups),
+        transform=transform(known.config, counters),
         sink=BigQuerySink(
             destinations.table,
             known.config.batch,
@@ -59,6 +58,19 @@ def enricher(env: Mapping[str, str]) -> Enricher:
         dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
         sinks={one.name: sinks[_full_id(one.table, destinations.table)] for one in known.config.tables},
+    )
+
+
+def transform(config: PipelineConfig, counters: Counters) -> Transform:
+    """Set up what makes rows of messages, for every driver.
+
+    Args:
+        config: What `pipeline.toml` says.
+        counters: Counts lookups.
+    """
+    clients = Clients()
+    return Transform(
+        config, Lookups([(rules, _cached(rules, clients, counters)) for rules in config.lookups])
     )
 
 

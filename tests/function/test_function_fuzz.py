@@ -54,7 +54,7 @@ def client(settings: dict[str, str], world: World, runner: asyncio.Runner) -> It
 
     def pipeline(env: Mapping[str, str]) -> Enricher:
         made = assembly_enricher({**env, **settings, "LOG_SEVERITY": "CRITICAL"})
-        made.lookups = Lookups([(rules, world) for rules in made.config.lookups])
+        made.transform.lookups = Lookups([(rules, world) for rules in made.transform.config.lookups])
         made.sink = made.dead_letters = world
         return made
 
