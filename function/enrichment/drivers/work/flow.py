@@ -85,6 +85,8 @@ class Window:
 
     def failed(self, now_s: float) -> None:
         """Note a message that is to be delivered again."""
+        if now_s < self._resume_at_s:  # it began before the pause, whose length it says nothing about
+            return
         self._streak += 1
         if self._streak < min(self._size, _STREAK):
             return

@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from enrichment.core.received import Received
+    from enrichment.errors import Outcome
 
 
 class Held:
@@ -53,7 +54,7 @@ class Held:
         self.is_answered = False
         self.is_lost = False
         self.closes_key = False
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Outcome | None] | None = None
 
     @property
     def is_over(self) -> bool:

@@ -140,7 +140,8 @@ class Worker:
             tasks = [held.task for held in late if held.task is not None]
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=flush_s)
+            if tasks:
+                await asyncio.wait(tasks, timeout=flush_s)
         try:
             async with asyncio.timeout(flush_s):
                 await self.answers.flush()
@@ -166,7 +167,7 @@ class Worker:
             self._admission.take(held.size_bytes)
             if held.ordering_key:
                 if self._keys.is_closed(held.ordering_key):
-                    self._nack(held)
+                    self._finish(held, self._send_nack)
                     continue
                 if not self._keys.enter(held):
                     continue
@@ -189,20 +190,19 @@ class Worker:
         held.began_at_s = now_s
         self._under_way.add(held)
         self._idle.clear()
-        held.task = asyncio.create_task(self._run(held))
+        task = held.task = asyncio.create_task(self._outcome(held.received))
+        held.received = None  # what is read is freed as soon as the core is done
+        task.add_done_callback(lambda task: self._ended(held, task))
 
-    async def _run(self, held: Held) -> None:
-        received, held.received = held.received, None  # what is read is freed as soon as the core is done
-        outcome: Outcome | None = None
+    async def _outcome(self, received: Received | None) -> Outcome | None:
         try:
-            if received is not None:
-                outcome = await self._handle(received)
+            return None if received is None else await self._handle(received)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
             self._report.defect(error)
-        finally:
-            self._ended(held, outcome)
+            return None
 
-    def _ended(self, held: Held, outcome: Outcome | None) -> None:
+    def _ended(self, held: Held, task: "asyncio.Task[Outcome | None]") -> None:
+        outcome = None if task.cancelled() else task.result()
         self._under_way.discard(held)
         held.task = None
         if not self._under_way:
@@ -257,9 +257,9 @@ class Worker:
         self._pump()
 
     def _nack(self, held: Held) -> None:
-        """Let an admitted message out with a nack, and those of its key that wait for it."""
+        """Let a message out with a nack that is the first of its key, and those that wait for it."""
         following: list[Held] = []
-        if held.ordering_key and not self._keys.is_closed(held.ordering_key):
+        if held.ordering_key:
             following = self._keys.close(held.ordering_key)
             self._close_until_confirmed(held)
         self._finish(held, self._send_nack)
