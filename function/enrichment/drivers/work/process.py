@@ -55,13 +55,19 @@ def prepared(env: Mapping[str, str]) -> Parts:
     known = settings.read(env, problems)
     enricher = None
     try:
-        enricher = assembly.enricher(env)
+        enricher = assembly.enricher({**_named(env), **env})
     except SettingsError as error:
         problems += error.problems
     if problems or enricher is None:
         raise SettingsError(problems)
     enricher.budget = TimeBudget(float(known.event_s))
     return Parts(known, enricher)
+
+
+def _named(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the names that a worker pool gives, as those of a service: dead letters and logs carry them."""
+    names = {"K_SERVICE": "CLOUD_RUN_WORKER_POOL", "K_REVISION": "CLOUD_RUN_REVISION"}
+    return {ours: env[theirs] for ours, theirs in names.items() if theirs in env}
 
 
 def run(parts: Parts, host: str) -> int:
