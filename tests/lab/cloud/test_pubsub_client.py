@@ -176,8 +176,13 @@ def test_names_the_service_would_refuse_are_refused(lab: Lab, bad: str) -> None:
     ("settings", "reason"),
     [
         ({"filter": 'attributes.a = "b"'}, "does not support filter"),
-        ({"enable_message_ordering": True}, "does not support enable_message_ordering"),
-        ({"enable_exactly_once_delivery": True}, "does not support enable_exactly_once_delivery"),
+        (
+            {
+                "enable_exactly_once_delivery": True,
+                "push_config": {"push_endpoint": "http://127.0.0.1:1/"},
+            },
+            "supported by pull subscriptions only",
+        ),
         ({"bigquery_config": {"table": "p.d.t"}}, "does not support bigquery_config"),
         ({"ack_deadline_seconds": 9}, "You passed 9 in the request, but the minimum value is 10"),
         ({"ack_deadline_seconds": 601}, "You passed 601 in the request, but the maximum value is 600"),
@@ -239,7 +244,10 @@ def test_an_update_changes_what_its_mask_names_and_nothing_else(lab: Lab) -> Non
     assert cleared.ack_deadline_seconds == 60
 
 
-@pytest.mark.parametrize("paths", [[], ["topic"], ["filter"], ["no_such_field"], ["retry_policy.nonsense"]])
+@pytest.mark.parametrize(
+    "paths",
+    [[], ["topic"], ["filter"], ["enable_message_ordering"], ["no_such_field"], ["retry_policy.nonsense"]],
+)
 def test_an_update_of_what_cannot_be_updated_is_refused(lab: Lab, paths: list[str]) -> None:
     lab.topic()
     lab.subscription()
