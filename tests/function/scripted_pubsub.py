@@ -78,8 +78,9 @@ class Lines:
         self.report = Report(log, SUBSCRIPTION, clock=lambda: self.now_s)
 
     def with_severity(self, severity: str) -> list[str]:
-        pattern = re.compile(rb'"severity":"' + severity.encode() + rb'","message":"([^"]*)"')
-        return [found[1].decode() for line in self.raw if (found := pattern.search(line))]
+        pattern = re.compile(rf'"severity":"{severity}","message":"([^"]*)"')
+        found = (pattern.search(line.decode()) for line in self.raw)
+        return [one[one.lastindex or 0] for one in found if one]
 
 
 def held(name: str, key: str = "", *, size_bytes: int = 10, attempt: int = 0) -> Held:

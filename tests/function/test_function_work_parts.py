@@ -70,7 +70,8 @@ def test_an_answer_that_is_under_way_keeps_its_lease() -> None:
 @given(st.lists(st.tuples(st.floats(0, 40), st.booleans()), min_size=1, max_size=30))
 def test_no_lease_ends_before_it_is_extended(steps: list[tuple[float, bool]]) -> None:
     """Whenever it is looked at in time, by messages that come at any time."""
-    leases, now_s, ends = Leases(30, event_s=1e6, wait_s=1e6), 0.0, {}
+    leases, now_s = Leases(30, event_s=1e6, wait_s=1e6), 0.0
+    ends: dict[str, float] = {}
     for number, (wait_s, comes) in enumerate(steps):
         until_s = now_s + wait_s
         while (next_s := leases.next_s()) is not None and next_s <= until_s:

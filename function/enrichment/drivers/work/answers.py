@@ -26,7 +26,7 @@ MAX_CALLS = 8
 """Most requests of one kind under way at once. What comes meanwhile waits for the next batch."""
 
 _FIRST_DELAY_S = 0.1
-_MAX_DELAY_S = 10.0
+_MAX_DELAY_S = 2.0
 
 # The codes that the official client sends answers again for.
 _TRANSIENT = frozenset({"ABORTED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE"})

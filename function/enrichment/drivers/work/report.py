@@ -85,7 +85,7 @@ class Report:
         to_do = f" To do: {_TO_DO[code]}." if code in _TO_DO else ""
         self._log.note(
             Severity.CRITICAL if alert else Severity.WARNING,
-            f"{'fault' if is_fault else 'retry'}: no messages from {self._subscription}: {code}: {detail}.{to_do}",
+            f"{'fault' if is_fault else 'retry'}: no messages from {self._subscription}: {code}: {detail.rstrip('.')}.{to_do}",
             reason=f"pull_{code.lower()}",
             **(alert or {}),
         )
