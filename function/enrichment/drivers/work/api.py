@@ -111,16 +111,26 @@ class GrpcApi:
         subscription: `projects/P/subscriptions/S`.
         emulator: `host:port` of an emulator; empty for Google's own endpoint.
         tokens: Source of access tokens; None for those of the identity that the environment gives.
+        endpoint: `host:port` of Pub/Sub.
+        roots: The authorities to trust, PEM; None for those that grpcio brings.
     """
 
-    def __init__(self, subscription: str, emulator: str = "", tokens: AccessTokens | None = None) -> None:
+    def __init__(
+        self,
+        subscription: str,
+        emulator: str = "",
+        tokens: AccessTokens | None = None,
+        endpoint: str = PUBSUB,
+        roots: bytes | None = None,
+    ) -> None:
         self._subscription = subscription
         self._routing = ("x-goog-request-params", f"subscription={subscription}")
-        self._tokens = tokens
+        self._tokens = None if emulator else tokens
         if emulator:
             self._channel = grpc.aio.insecure_channel(emulator, options=_OPTIONS)
         else:
-            self._channel = grpc.aio.secure_channel(PUBSUB, grpc.ssl_channel_credentials(), options=_OPTIONS)
+            encrypted = grpc.ssl_channel_credentials(roots)
+            self._channel = grpc.aio.secure_channel(endpoint, encrypted, options=_OPTIONS)
             if tokens is None:
                 from meshpass._tokens.google.access_token import GoogleAccessToken
 
