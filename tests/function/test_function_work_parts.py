@@ -133,6 +133,18 @@ def test_what_waits_behind_a_message_can_be_taken_away_while_that_goes_on() -> N
     assert keys.ended("a") == _named("2")
 
 
+def test_a_key_that_was_closed_twice_is_opened_twice() -> None:
+    keys = OrderingKeys()
+    for name in "123":
+        keys.enter(held(name, "a"))
+    keys.cut("a")
+    keys.close("a")
+    keys.open("a")
+    assert keys.is_closed("a")
+    keys.open("a")
+    assert not keys.is_closed("a")
+
+
 # Flow.
 
 

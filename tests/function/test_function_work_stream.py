@@ -3,13 +3,24 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from enrichment.core.received import Received
+from enrichment.drivers.work import settings
 from enrichment.drivers.work.api import CallError, Proto, PullStream, StreamRequest, StreamResponse
-from enrichment.drivers.work.stream import HEARTBEAT_S, OPEN_AFTER_S, Stream, StreamSettings
+from enrichment.drivers.work.description import Description
+from enrichment.drivers.work.process import Parts, _Process
+from enrichment.drivers.work.stream import (
+    HEARTBEAT_S,
+    OPEN_AFTER_S,
+    Stream,
+    StreamSettings,
+    held_messages,
+)
 from enrichment.drivers.work.worker import Limits, Worker
 from enrichment.errors import Disposition, Outcome
+from enrichment.event.message import Message
 
 from . import virtual_time
 from .scripted_pubsub import SUBSCRIPTION, Lines, ScriptedApi
@@ -76,8 +87,11 @@ class Bench:
     def __init__(self, *script: tuple[float, str, int]) -> None:
         self.api = StreamApi(*script)
         self.lines = Lines()
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
         async def handle(_: Received) -> Outcome:
+            await self.goes_on.wait()
             return Outcome(Disposition.WRITTEN)
 
         self.worker = Worker(
@@ -156,6 +170,58 @@ def test_messages_make_a_stream_open_at_once() -> None:
         await asyncio.sleep(10)
         assert set(bench.pauses) == {0.6}
         assert len(bench.api.acked) == 1
+        await bench.end()
+
+    run(work)
+
+
+def test_nothing_is_read_while_there_is_no_room_for_it() -> None:
+    """Pub/Sub keeps to the bounds within a stream; a stream that is opened again starts to count anew."""
+
+    async def work() -> None:
+        bench = Bench((1e6, "UNAVAILABLE", 100))
+        bench.goes_on.clear()
+        await asyncio.sleep(5)
+        assert bench.worker.in_process == 11, "the bound, and one response that waits"
+        bench.goes_on.set()
+        await asyncio.sleep(5)
+        assert len(bench.api.acked) == 100
+        await bench.end()
+
+    run(work)
+
+
+def test_only_a_subscription_that_keeps_order_has_keys() -> None:
+    response = StreamResponse(
+        received_messages=[{"ack_id": "a", "message": {"message_id": "m", "ordering_key": "k"}}]
+    )
+    for keeps_order, key in ((True, "k"), (False, "")):
+        (one,) = held_messages(response.received_messages, "", keeps_order=keeps_order)
+        assert one.ordering_key == key
+        assert one.received is not None
+        assert isinstance(one.received.message, Message)
+        assert one.received.message.ordering_key == "k"
+
+
+def test_what_a_subscription_says_of_itself_decides_who_waits_and_what_is_a_loop() -> None:
+    async def work() -> None:
+        bench = Bench((1e6, "UNAVAILABLE", 0))
+        known = settings.read({"PULL_SUBSCRIPTION": SUBSCRIPTION}, [])
+        core = SimpleNamespace(
+            log=Lines().report._log, dead_letter_topic="projects/p/topics/dead", count=None
+        )
+        process = _Process(Parts(known, core), "127.0.0.1")  # type: ignore[arg-type]
+        for has_policy in (True, False):
+            process._learn(
+                Description("projects/p/topics/t", has_retry_policy=has_policy, is_exactly_once=has_policy),
+                bench.worker,
+            )
+            assert bench.worker.server_waits is has_policy
+            assert bench.worker.answers.exactly_once is has_policy
+        assert process._source == "//pubsub.googleapis.com/projects/p/topics/t"
+        assert not process._stop.is_set()
+        process._refuse(Description("projects/p/topics/dead"))
+        assert (process._stop.is_set(), process._code) == (True, 2)
         await bench.end()
 
     run(work)
