@@ -1,6 +1,7 @@
 """The parts of the worker that decide: leases, order, flow, what a subscription says, settings."""
 
 import itertools
+import re
 
 import pytest
 from enrichment.drivers.work import description, settings
@@ -11,6 +12,7 @@ from google.pubsub_v1.types import pubsub
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .conftest import FUNCTION
 from .scripted_pubsub import held
 
 TOPIC = "projects/p/topics/events"
@@ -316,3 +318,20 @@ def test_only_the_subscription_has_no_default() -> None:
         1,
         8080,
     )
+
+
+def test_the_page_has_every_setting_as_it_is() -> None:
+    page = (FUNCTION.parent / "docs/pull-worker.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\S+) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    assert [tuple(cell.replace("`", "") for cell in row) for row in rows] == [
+        (
+            "PULL_SUBSCRIPTION",
+            "none",
+            "a full name",
+            "where events come from: projects/PROJECT/subscriptions/NAME",
+        ),
+        *(
+            (name, str(number.default), f"{number.type.least} to {number.type.most}", number.about)
+            for name, number in settings.NUMBERS.items()
+        ),
+    ]
