@@ -75,7 +75,7 @@ def _run(host: str, fake: Process, options: argparse.Namespace) -> None:
         report = _Report(fake, options.messages, empty)
         _publish(channel, options)
         report.line("published")
-        _pull(channel, options)
+        _pull(channel, options, report)
         report.line("pulled and acknowledged")
         left = backlog(host, SUBSCRIPTION)
         print(f"left: {left.unacked} messages")
@@ -120,7 +120,7 @@ def _publish(channel: grpc.Channel, options: argparse.Namespace) -> None:
         each.result()
 
 
-def _pull(channel: grpc.Channel, options: argparse.Namespace) -> None:
+def _pull(channel: grpc.Channel, options: argparse.Namespace, report: _Report) -> None:
     request_class, response_class = types.StreamingPullRequest.pb(), types.StreamingPullResponse.pb()
     requests: queue.Queue[bytes | None] = queue.Queue()
     requests.put(
@@ -139,6 +139,8 @@ def _pull(channel: grpc.Channel, options: argparse.Namespace) -> None:
         seen += len(received)
         if received:
             held.append(request_class(ack_ids=[each.ack_id for each in received]).SerializeToString())
+        if options.hold and seen >= options.messages:
+            report.line("pulled and held")
         if not options.hold or seen >= options.messages:
             for request in held:
                 requests.put(request)

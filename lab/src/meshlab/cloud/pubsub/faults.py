@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .errors import InvalidArgumentError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 STREAM_STATUSES = frozenset(
     {"ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN"}
@@ -130,7 +130,7 @@ class PullPlan:
             self.counts.unavailable += 1
             raise UnavailableError
 
-    def lost(self, ack_ids: list[str]) -> set[str]:
+    def lost(self, ack_ids: Iterable[str]) -> set[str]:
         """Return those of the ack IDs that shall have no effect, and count them."""
         share = self.faults.lost_ack_share
         if not share:
