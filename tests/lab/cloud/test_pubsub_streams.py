@@ -16,6 +16,7 @@ from meshlab.cloud.pubsub import (
     fail_pull,
     pull_counts,
 )
+from meshlab.cloud.pubsub.errors import REFUSALS
 from meshlab.cloud.pubsub.faults import STREAM_STATUSES, PullPlan
 from meshlab.cloud.pubsub.messages import raw
 from meshlab.cloud.pubsub.store import Store
@@ -167,6 +168,24 @@ def test_it_ends_by_itself(fast_lab: Lab) -> None:
     assert len(fast_lab.pull()) == 1
 
 
+@pytest.mark.parametrize("status", sorted(REFUSALS))
+def test_a_caller_that_is_refused_hears_why_in_the_service_s_words(lab: Lab, status: str) -> None:
+    stream = opened(lab)
+    fail_pull(lab.host, SUB, PullFaults(refusal=status))
+    calls: tuple[Callable[[], object], ...] = (
+        stream.next,
+        lambda: lab.subscriber.pull(subscription=SUB, max_messages=1, retry=None),
+    )
+    for call in calls:
+        with pytest.raises(exceptions.GoogleAPICallError, match=REFUSALS[status]) as caught:
+            call()
+        assert caught.value.grpc_status_code is grpc.StatusCode[status]
+    assert pull_counts(lab.host, SUB).refused == 2
+    fail_pull(lab.host, SUB, PullFaults())
+    lab.publish(b"x")
+    assert len(lab.pull()) == 1
+
+
 # Acknowledgements
 
 
@@ -251,6 +270,7 @@ def test_the_same_seed_loses_the_same_acks() -> None:
         ({"ack_delay_s": "1"}, "ack_delay_s must be a number"),
         ({"stream_life_s": float("inf")}, "stream_life_s must be a number"),
         ({"stream_status": "NOT_FOUND"}, "not with 'NOT_FOUND'"),
+        ({"refusal": "NOT_FOUND"}, "refusal must be empty or one of"),
         ({"seed": 0.5}, "seed must be a whole number"),
     ],
 )

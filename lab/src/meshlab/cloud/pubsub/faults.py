@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from .errors import InvalidArgumentError, UnavailableError
+from .errors import REFUSALS, InvalidArgumentError, RefusedCallError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +26,7 @@ class PullFaults:
     Args:
         unavailable_s: For so many seconds pulls, acknowledgements and streams are answered UNAVAILABLE; streams that
             are open end so.
+        refusal: The same calls and streams are answered with this status: one of `errors.REFUSALS`; empty for none.
         stream_life_s: Each stream ends when it is so old, in seconds; 0 for no end. The service ends its streams
             after some 30 minutes.
         stream_status: What it ends with, one of `STREAM_STATUSES`.
@@ -41,6 +42,7 @@ class PullFaults:
     """
 
     unavailable_s: float = 0.0
+    refusal: str = ""
     stream_life_s: float = 0.0
     stream_status: str = "UNAVAILABLE"
     ack_delay_s: float = 0.0
@@ -51,6 +53,8 @@ class PullFaults:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         check_stream_status(self.stream_status)
+        if self.refusal and self.refusal not in REFUSALS:
+            raise ValueError(f"refusal must be empty or one of {', '.join(sorted(REFUSALS))}.")
         if type(self.seed) is not int:
             raise ValueError("seed must be a whole number.")
         for name in ("unavailable_s", "stream_life_s", "ack_delay_s", "lost_ack_share", "lost_answer_share"):
@@ -81,6 +85,7 @@ class PullCounts:
         streams_opened: Streams that were opened.
         streams_ended: Streams that ended by a fault.
         unavailable: Calls and streams that were answered UNAVAILABLE on order.
+        refused: Calls and streams that were refused on order.
         lost_acks: Ack IDs that had no effect on order.
         lost_answers: Acknowledge requests whose answer was lost on order.
     """
@@ -89,6 +94,7 @@ class PullCounts:
     streams_opened: int = 0
     streams_ended: int = 0
     unavailable: int = 0
+    refused: int = 0
     lost_acks: int = 0
     lost_answers: int = 0
 
@@ -125,10 +131,13 @@ class PullPlan:
         self.ends = (self.ends[0] + 1, status)
 
     def check_available(self, now_s: float) -> None:
-        """Raise UnavailableError while everything is to fail."""
+        """Raise UnavailableError or RefusedCallError while everything is to fail."""
         if now_s < self._unavailable_until_s:
             self.counts.unavailable += 1
             raise UnavailableError
+        if self.faults.refusal:
+            self.counts.refused += 1
+            raise RefusedCallError(self.faults.refusal)
 
     def lost(self, ack_ids: Iterable[str]) -> set[str]:
         """Return those of the ack IDs that shall have no effect, and count them."""
