@@ -29,7 +29,9 @@ class PullFaults:
         refusal: The same calls and streams are answered with this status: one of `errors.REFUSALS`; empty for none.
         stream_life_s: Each stream ends when it is so old, in seconds; 0 for no end. The service ends its streams
             after some 30 minutes.
-        stream_status: What it ends with, one of `STREAM_STATUSES`.
+        idle_stream_s: A stream ends when its client has sent nothing for so long, in seconds; 0 for no end. The
+            service ends an idle stream after a minute or two, so clients send an empty request now and then.
+        stream_status: What such a stream ends with, one of `STREAM_STATUSES`.
         ack_delay_s: Acknowledgements and changes of deadlines take effect, and are answered, so much later.
         lost_ack_share: The share of ack IDs, 0 to 1, that have no effect. They are answered OK, as the service may
             do: it calls acknowledgements best effort. With exactly-once delivery they fail instead, with
@@ -44,6 +46,7 @@ class PullFaults:
     unavailable_s: float = 0.0
     refusal: str = ""
     stream_life_s: float = 0.0
+    idle_stream_s: float = 0.0
     stream_status: str = "UNAVAILABLE"
     ack_delay_s: float = 0.0
     lost_ack_share: float = 0.0
@@ -57,7 +60,7 @@ class PullFaults:
             raise ValueError(f"refusal must be empty or one of {', '.join(sorted(REFUSALS))}.")
         if type(self.seed) is not int:
             raise ValueError("seed must be a whole number.")
-        for name in ("unavailable_s", "stream_life_s", "ack_delay_s", "lost_ack_share", "lost_answer_share"):
+        for name in (item.name for item in fields(self) if item.name.endswith(("_s", "_share"))):
             value = getattr(self, name)
             most = 1.0 if name.endswith("_share") else math.inf
             if type(value) not in (int, float) or not 0 <= value <= most or value == math.inf:
