@@ -15,7 +15,8 @@ from functools import partial
 import grpc
 import pytest
 from enrichment.core.received import Received
-from enrichment.drivers.work.api import CallError, GrpcApi, Proto, StreamRequest, StreamResponse
+from enrichment.drivers.work.api import CallError, GrpcApi
+from enrichment.drivers.work.messages import Proto, StreamRequest, StreamResponse
 from enrichment.drivers.work.stream import Stream, StreamSettings
 from enrichment.drivers.work.worker import Limits, Worker
 from enrichment.errors import Disposition, Outcome
@@ -361,6 +362,22 @@ def test_a_subscription_that_is_not_there_yet_is_one_critical_line_and_then_rece
     (again,) = lines.with_severity("NOTICE")
     assert "again" in again
     assert list(handler.deliveries) == ["one"]
+
+
+def test_a_subscription_that_is_refused_for_a_while_is_a_fault_and_loses_nothing(pubsub: Pubsub) -> None:
+    handler = Handler()
+    pubsub.subscribe(OURS)
+    with worker(pubsub, handler, took_s=0.05) as (_, lines):
+        pubsub.publish(*BODIES)
+        fail_pull(pubsub.host, OURS, PullFaults(refusal="PERMISSION_DENIED"))
+        wait_until(lambda: bool(lines.with_severity("CRITICAL")))
+        fail_pull(pubsub.host, OURS, PullFaults())
+        pubsub.publish("late")
+        wait_until(lambda: "late" in handler.deliveries)
+        (line,) = lines.with_severity("CRITICAL")
+        assert "grant roles/pubsub.subscriber" in line
+        assert backlog(pubsub.host, OURS).undelivered == 0
+    assert set(handler.deliveries) == {*BODIES, "late"}
 
 
 def test_a_message_of_ten_megabytes_and_more_than_the_bounds_come_through(pubsub: Pubsub) -> None:

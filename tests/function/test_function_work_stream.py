@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from enrichment.core.received import Received
 from enrichment.drivers.work import settings
-from enrichment.drivers.work.api import CallError, Proto, PullStream, StreamRequest, StreamResponse
+from enrichment.drivers.work.api import CallError, PullStream
 from enrichment.drivers.work.description import Description
+from enrichment.drivers.work.messages import Proto, StreamRequest, StreamResponse
 from enrichment.drivers.work.process import Parts, _Process
 from enrichment.drivers.work.stream import (
     HEARTBEAT_S,
