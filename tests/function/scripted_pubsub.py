@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from enrichment.core.received import Received
 from enrichment.drivers.work.api import CallError, PullStream
@@ -88,6 +88,3 @@ def held(name: str, key: str = "", *, size_bytes: int = 10, attempt: int = 0) ->
     """A message whose data, id and ack id are its name."""
     known = Message(name.encode(), {}, name, None, key)
     return Held(name, name, key, size_bytes, attempt, Received(known.data, known, {}))
-
-
-Jitter = Callable[[], float]

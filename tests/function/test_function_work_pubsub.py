@@ -127,8 +127,8 @@ def pubsub(monkeypatch: pytest.MonkeyPatch, speed: float) -> Iterator[Pubsub]:
 class Handler:
     """Decides what becomes of each delivery, the same for both clients."""
 
-    def __init__(self, fate: Callable[[str, int], bool] = lambda *_: True) -> None:
-        self.fate = fate
+    def __init__(self, decide: Callable[[str, int], bool] = lambda *_: True) -> None:
+        self.decide = decide
         self.deliveries: Counter[str] = Counter()
         self.ended: list[str] = []
         self.attempts: dict[str, list[int]] = defaultdict(list)
@@ -138,7 +138,7 @@ class Handler:
         with self._lock:
             self.deliveries[data] += 1
             self.attempts[data].append(attempt)
-            good = self.fate(data, self.deliveries[data])
+            good = self.decide(data, self.deliveries[data])
             if good:
                 self.ended.append(data)
             return good

@@ -32,6 +32,9 @@ must be confirmed."""
 FLUSH_S = 1.5
 """How long answers may take at the end, in seconds."""
 
+END_S = 1.5
+"""How long streams may take to end, in seconds."""
+
 _DESCRIBE_S = 5.0
 _DESCRIBE_AGAIN_S = 60.0
 
@@ -152,9 +155,13 @@ class _Process:
         began_at_s = loop.time()
         self._stop.set()
         self._report.draining(worker.in_process)
+        worker.stop_taking()
         for stream in self._streams:
             stream.end()
-        late = await worker.drain(self._settings.drain_s, FLUSH_S)
+        # What Pub/Sub has sent already is nacked, so that it need not wait there for the end of its lease.
+        await asyncio.wait(tasks, timeout=min(END_S, self._settings.drain_s))
+        left_s = max(0.0, self._settings.drain_s - (loop.time() - began_at_s))
+        late = await worker.drain(left_s, FLUSH_S)
         self._report.drained(late, loop.time() - began_at_s)
 
     def _make_worker(self, api: GrpcApi, lease_s: int) -> Worker:

@@ -17,7 +17,7 @@ from enrichment.event import message
 from enrichment.telemetry.counters import Count
 
 HEARTBEAT_S = 30.0
-"""How often a stream is told that the worker is there, in seconds: Pub/Sub ends a stream that is silent for 60 s."""
+"""How often an empty request is sent, in seconds: Pub/Sub ends a stream whose client sends nothing for 60 s."""
 
 OPEN_AFTER_S = 2.0
 """How long after its first request a stream that has not failed counts as open, in seconds. Pub/Sub refuses within a
@@ -126,18 +126,18 @@ class Stream:
 
     async def _receive(self) -> None:
         stream = self._stream = await self._api.stream()
-        helpers: list[asyncio.Task[None]] = []
+        beside: list[asyncio.Task[None]] = []
         try:
             await stream.send(self._first_request())
-            helpers.append(asyncio.create_task(self._keep_alive(stream)))
-            helpers.append(asyncio.create_task(self._end_when_asked(stream)))
+            beside.append(asyncio.create_task(self._keep_alive(stream)))
+            beside.append(asyncio.create_task(self._end_when_asked(stream)))
             while (response := await stream.read()) is not None:
                 self._opened()
                 await self._take(response)
                 await self._worker.room()
         finally:
-            for helper in helpers:
-                helper.cancel()
+            for task in beside:
+                task.cancel()
             stream.cancel()
             self._stream = None
 

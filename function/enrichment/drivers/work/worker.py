@@ -119,6 +119,11 @@ class Worker:
         else:
             self._pump()
 
+    def stop_taking(self) -> None:
+        """Nack what has not begun, and whatever comes from now on."""
+        self._is_draining = True
+        self._nack_waiting()
+
     async def drain(self, within_s: float, flush_s: float) -> int:
         """Nack what has not begun, finish what is under way, nack what does not end in time, and send all answers.
 
@@ -129,8 +134,7 @@ class Worker:
         Returns:
             How many messages did not end in time.
         """
-        self._is_draining = True
-        self._nack_waiting()
+        self.stop_taking()
         late: list[Held] = []
         try:
             async with asyncio.timeout(within_s):
