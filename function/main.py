@@ -1,5 +1,6 @@
 """Entry points."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -68,3 +69,15 @@ else:
 # objects more than after its last run. With 10,000 it ran 15 times a second while a thousand events were under way.
 # That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
 gc.set_threshold(100_000, 10, 10)
+
+# uvloop alone accepts one connection in a turn of the loop (enrichment/drivers/event_loop.py). functions-framework
+# chooses gunicorn's worker and reads no setting of gunicorn's, so the worker's loop can only be named here: gunicorn
+# makes its worker in this process, after this module is loaded. Without gunicorn, as with --debug, uvicorn's own loop
+# runs.
+with contextlib.suppress(ImportError):
+    from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
+
+    UvicornWorker.CONFIG_KWARGS = {
+        **UvicornWorker.CONFIG_KWARGS,
+        "loop": "enrichment.drivers.event_loop:EventLoop",
+    }
