@@ -44,7 +44,11 @@ async def lookup(request: Request) -> Response:
     Returns:
         The profile as JSON, or a JSON object that says why not.
     """
-    return await _http_lookup().answer(request)
+    scope = request.scope
+    response = await _http_lookup().answer(
+        request.method, scope.get("raw_path"), scope["query_string"], scope["headers"]
+    )
+    return Response(response.body, response.status, response.headers)
 
 
 @functools.cache
