@@ -155,7 +155,7 @@ class HttpLookup:
         self._lookup = lookup
         self._rules = rules
         self._budget = budget
-        self._log = log
+        self.log = log
         self._count = count
         self._clock = clock
 
@@ -185,7 +185,7 @@ class HttpLookup:
             if reply.status >= 500:
                 span.fail(reply.ending.reason)
         self._count("lookup_requests", outcome=reply.ending.name, reason=reply.ending.reason)
-        self._log.request(reply.ending, span.trace, started_at, reply.status, reply.answer)
+        self.log.request(reply.ending, span.trace, started_at, reply.status, reply.answer)
         sent = {
             "content-type": "application/json",
             "content-length": str(len(reply.body)),
