@@ -78,14 +78,14 @@ else:
 # That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
 gc.set_threshold(100_000, 10, 10)
 
-# uvloop alone accepts one connection in a turn of the loop (enrichment/drivers/event_loop.py). functions-framework
-# chooses gunicorn's worker and reads no setting of gunicorn's, so the worker's loop can only be named here: gunicorn
-# makes its worker in this process, after this module is loaded. Without gunicorn, as with --debug, uvicorn's own loop
-# runs.
+# gunicorn's worker is uvicorn's, with a loop that accepts all waiting connections and a connection that writes once
+# for a response (enrichment/drivers/event_loop.py, http_connection.py). functions-framework chooses the worker's class
+# and reads no setting of gunicorn's, so they can only be named here: gunicorn makes its worker in this process, after
+# this module is loaded. Without gunicorn, as with --debug, uvicorn's own run.
 with contextlib.suppress(ImportError):
     from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
     UvicornWorker.CONFIG_KWARGS = {
-        **UvicornWorker.CONFIG_KWARGS,
         "loop": "enrichment.drivers.event_loop:EventLoop",
+        "http": "enrichment.drivers.http_connection:HttpConnection",
     }
