@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from enrichment import assembly
-from enrichment.drivers.push.endpoint import PushEndpoint
+from enrichment.drivers.push.endpoint import ACKNOWLEDGED, PushEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
     from enrichment.drivers.http_lookup import HttpLookup
+
+
+_acknowledged = PlainTextResponse(ACKNOWLEDGED.text, ACKNOWLEDGED.status)
 
 
 @functions_framework.aio.http
@@ -35,7 +38,7 @@ async def enrich(request: Request) -> Response:
         reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
     except ClientDisconnect:
         reply = endpoint.refuse_incomplete()
-    return PlainTextResponse(reply.text, reply.status)
+    return _acknowledged if reply is ACKNOWLEDGED else PlainTextResponse(reply.text, reply.status)
 
 
 @functions_framework.aio.http
@@ -88,4 +91,5 @@ with contextlib.suppress(ImportError):
     UvicornWorker.CONFIG_KWARGS = {
         "loop": "enrichment.drivers.event_loop:EventLoop",
         "http": "enrichment.drivers.http_connection:HttpConnection",
+        "proxy_headers": False,  # they would change what a request says of its client, which is not looked at
     }
