@@ -330,7 +330,8 @@ def test_it_starts_without_a_web_framework_and_without_the_other_commands() -> N
 
 @pytest.mark.parametrize("package", ["uvicorn", "httptools"])
 def test_a_missing_extra_is_one_sentence(package: str) -> None:
-    code = f"import sys; sys.modules[{package!r}] = None; from enrichment.__main__ import main; main(['serve']) and exit(2)"
+    hidden = f"import sys; sys.modules[{package!r}] = None"
+    code = f"{hidden}; from enrichment.__main__ import main; sys.exit(main(['serve']))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=FUNCTION, capture_output=True, text=True, check=False
     )
