@@ -230,6 +230,12 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             "the row belongs to a partition that takes no streamed rows: too old, or in the future",
             "partition by `publish_time`, or load such events by a job",
         ),
+        "bigquery_encryption_key": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the customer-managed key of the table is missing or wrong, or BigQuery may not use it",
+            "grant BigQuery's own service account `roles/cloudkms.cryptoKeyEncrypterDecrypter` on the key",
+        ),
         "bigquery_table_recreated": Rule(
             _FAULT,
             (_WRITE,),
