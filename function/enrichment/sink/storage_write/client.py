@@ -238,7 +238,7 @@ class _Transport:
 
     async def metadata(self, parameters: str, wait_s: float) -> "Metadata | Answer":
         """Return the metadata of one call, or why there is no token for it."""
-        routing = ("x-goog-request-params", quote(parameters, safe="=_-.~"))
+        routing = ("x-goog-request-params", quote(parameters, safe="/="))
         if self._emulator and not _is_loopback(self._emulator):
             return (routing,)
         if self._tokens is None:
