@@ -17,7 +17,8 @@ import pytest
 from enrichment.errors import POLICY, Disposition
 from enrichment.row.column_values import Json
 from enrichment.settings.model import BatchLimits
-from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, InsertAll, InsertAllClient
+from enrichment.sink.base import RowWriter
+from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, InsertAllClient
 from enrichment.sink.table_watch import TableWatch
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
@@ -28,11 +29,10 @@ from meshlab.cloud.bigquery.faults import Faults
 from meshpass._tokens.google.access_token import AccessToken
 
 from .conftest import FUNCTION, PROJECT, TABLE, Tables
-from .official_client import OfficialClient, anonymous
-from .writing import WRITTEN, Tokens, Writing, ours, row
+from .writing import WRITTEN, Tokens, Writing, anonymous, official, ours, row
 
 
-@pytest.fixture(params=[ours, OfficialClient], ids=["ours", "official"])
+@pytest.fixture(params=[ours, official], ids=["ours", "official"])
 def sinks(request: pytest.FixtureRequest) -> Iterator["MakeSink"]:
     """Makes sinks over our client, and over the official one as the reference."""
     made: list[Writing] = []
@@ -40,7 +40,7 @@ def sinks(request: pytest.FixtureRequest) -> Iterator["MakeSink"]:
     def make(
         table: str = TABLE,
         limits: BatchLimits | None = None,
-        client: InsertAll | None = None,
+        client: RowWriter | None = None,
         watch: TableWatch | None = None,
     ) -> Writing:
         made.append(Writing(client or request.param(), table, limits or BatchLimits(), watch=watch))
@@ -265,7 +265,7 @@ def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
             raise DefaultCredentialsError("none")
         return anonymous()
 
-    writing = Writing(InsertAllClient(tokens=tokens) if whose == "ours" else OfficialClient(make_client))
+    writing = Writing(InsertAllClient(tokens=tokens) if whose == "ours" else official(make_client))
     with closing(writing):
         writing.warm_up()
         assert writing.ends(row(f"e-credentials-{whose}")) == [(Disposition.FAULT, "bigquery_no_credentials")]
@@ -499,9 +499,7 @@ def test_a_row_whose_deadline_passes_while_credentials_are_sought_is_not_sent(
         may_go_on.wait()
         return anonymous()
 
-    writing = Writing(
-        InsertAllClient(tokens=SlowTokens()) if whose == "ours" else OfficialClient(make_client)
-    )
+    writing = Writing(InsertAllClient(tokens=SlowTokens()) if whose == "ours" else official(make_client))
     with closing(writing):
         assert writing.ends(row("a"), within_s=0.05) == [(Disposition.RETRY, "write_timeout")]
         may_go_on.set()
@@ -563,7 +561,7 @@ ANSWERS = {
 @pytest.mark.parametrize(("status", "body"), ANSWERS.values(), ids=ANSWERS)
 def test_both_clients_conclude_the_same_from_an_answer(service: Service, status: int, body: bytes) -> None:
     found = []
-    for client in (ours(), OfficialClient()):
+    for client in (ours(), official()):
         service.script, service.requests = [saying(status, body)], []
         with closing(Writing(client)) as writing:
             found.append((writing.ends(row("a")), len(service.requests)))
@@ -573,7 +571,7 @@ def test_both_clients_conclude_the_same_from_an_answer(service: Service, status:
 def test_both_clients_send_the_same(service: Service) -> None:
     credentials = Credentials(token="token-0", quota_project_id="payer")
 
-    def official() -> bigquery.Client:
+    def with_a_token() -> bigquery.Client:
         return bigquery.Client(project=PROJECT, credentials=credentials)
 
     rows = [
@@ -581,7 +579,7 @@ def test_both_clients_send_the_same(service: Service) -> None:
         row("Ünïcode \u2028 \x7f", event='{"é": "😀"}', type='"quoted"\\'),
         row("nested", order=[{"total": 1.5, "paid": True, "count": 2**53}]),
     ]
-    for client in (ours(), OfficialClient(official)):
+    for client in (ours(), official(with_a_token)):
         with closing(Writing(client)) as writing:
             assert writing.ends(*rows, within_s=500.0) == [WRITTEN] * 3
     (line, headers), (official_line, official_headers) = service.heads

@@ -49,7 +49,7 @@ def official(name: str) -> Any:  # noqa: ANN401 - a descriptor of protobuf, whic
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_has_the_number_and_the_type_of_googles_own(name: str) -> None:
     theirs = {known.name.rstrip("_"): known for known in official(name).fields}  # `type_` to proto-plus
-    for field in getattr(messages, name, messages._MADE[name]).DESCRIPTOR.fields:
+    for field in messages._MADE[name].DESCRIPTOR.fields:
         known = theirs[field.name]
         assert field.number == known.number
         assert field.is_repeated == known.is_repeated
@@ -198,8 +198,8 @@ def test_googles_own_client_sends_the_same() -> None:
         template.proto_rows = types.AppendRowsRequest.ProtoData(
             writer_schema=types.ProtoSchema(proto_descriptor=schema.descriptor)
         )
-        template.default_missing_value_interpretation = (
-            types.AppendRowsRequest.MissingValueInterpretation.DEFAULT_VALUE
+        template.default_missing_value_interpretation = types.AppendRowsRequest.MissingValueInterpretation(
+            messages.DEFAULT_VALUE
         )
         stream = writer.AppendRowsStream(client, template)
         request = types.AppendRowsRequest()

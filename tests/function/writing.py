@@ -1,6 +1,7 @@
 """Sinks over any writer, and rows for them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import meshpass
@@ -9,11 +10,15 @@ from enrichment.row import Row
 from enrichment.row.column_values import Json
 from enrichment.settings.model import BatchLimits
 from enrichment.sink import BigQuerySink
-from enrichment.sink.insert_all import InsertAll, InsertAllClient
+from enrichment.sink.base import RowWriter
+from enrichment.sink.google_client import GoogleClient
+from enrichment.sink.insert_all import InsertAllClient
 from enrichment.sink.table_watch import TableWatch
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
 from meshpass._tokens.google.access_token import AccessToken
 
-from .conftest import TABLE
+from .conftest import PROJECT, TABLE
 
 WRITTEN = (Disposition.WRITTEN, "")
 
@@ -55,15 +60,24 @@ class Tokens:
             self.refused += 1
 
 
-def ours() -> InsertAll:
+def ours() -> RowWriter:
     return InsertAllClient(tokens=Tokens())
+
+
+def anonymous() -> bigquery.Client:
+    return bigquery.Client(project=PROJECT, credentials=AnonymousCredentials())
+
+
+def official(make_client: Callable[[], bigquery.Client] = anonymous) -> RowWriter:
+    """The reference."""
+    return GoogleClient(PROJECT, make_client)
 
 
 @dataclass
 class Writing:
     """A sink in an event loop of its own, and what it counts."""
 
-    client: InsertAll
+    client: RowWriter
     table: str = TABLE
     limits: BatchLimits = field(default_factory=BatchLimits)
     counted: dict[str, int] = field(default_factory=dict)
