@@ -279,6 +279,16 @@ APPEND_MESSAGES: tuple[InsertMessage, ...] = (
         "bigquery_schema_mismatch",
     ),
     InsertMessage(
+        "Input schema does not have the required fields of the BigQuery schema",
+        "Input schema does not have the required fields of the BigQuery schema: ...",
+        "bigquery_schema_mismatch",
+    ),
+    InsertMessage(
+        r"The primary keys and clustering keys of the table \S+ are required to create an upsert stream",
+        "The primary keys and clustering keys of the table ... are required to create an upsert stream.",
+        "bigquery_primary_key_missing",
+    ),
+    InsertMessage(
         "The proto field mismatched with BigQuery field",
         "The proto field mismatched with BigQuery field at Row.plan, ...",
         "bigquery_schema_mismatch",
