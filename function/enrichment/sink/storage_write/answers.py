@@ -58,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True):
 _OFFSETS = {"ALREADY_EXISTS": "OFFSET_ALREADY_EXISTS", "OUT_OF_RANGE": "OFFSET_OUT_OF_RANGE"}
 
 WRITTEN = Answer("OK")
+LOST = Answer("DATA_LOSS", message="the stream was given up, and its rows with it")
 NO_ANSWER = Answer("DEADLINE_EXCEEDED", message="there was no answer in time", answered=False)
 
 
@@ -118,18 +119,18 @@ def grpc_name(code: int) -> str:
     return "OK" if code == 0 else _name(("OK", *_NAMES), code)
 
 
-def step_after(answer: Answer, *, owns_stream: bool) -> Step:
+def step_after(answer: Answer, *, replaceable: bool) -> Step:
     """Decide what to do after an append that was refused or not answered.
 
     Args:
         answer: The answer.
-        owns_stream: Whether the stream was made for this writer, so that another can take its place.
+        replaceable: Whether another stream can take the place of this one.
     """
     if answer.code == "UNAUTHENTICATED":
         return Step.NEW_TOKEN
     named = answer.named
     if named is not None:
-        if named.renews and owns_stream:
+        if named.renews and replaceable:
             return Step.NEW_STREAM
         return Step.RETRY if POLICY[named.reason].disposition.status == 503 else Step.FAIL
     return Step.RETRY if answer.code in RETRIED_GRPC_CODES else Step.FAIL

@@ -3,7 +3,7 @@
 import asyncio
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from enrichment.sink.storage_write.answers import Answer, Step, refused, step_af
 from enrichment.sink.storage_write.connection import Metadata, unary
 from enrichment.sink.storage_write.messages import GetWriteStreamRequest, WriteStream
 from enrichment.sink.storage_write.schema import RowSchema, RowValueError
-from enrichment.sink.storage_write.streams import CommittedStream, DefaultStream, Stream
+from enrichment.sink.storage_write.streams import CommittedStream, DefaultStream, Stream, Transport
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.access_token import AccessToken
@@ -74,7 +74,10 @@ class StorageWriteClient:
         tokens: AccessTokens | None = None,
     ) -> None:
         emulator = host or os.environ.get("BIGQUERY_WRITE_EMULATOR_HOST")
-        self._kind = kind
+        committed = kind is WriteStreamKind.COMMITTED
+        self._make_stream: Callable[[str, bytes, Transport], Stream] = (
+            CommittedStream if committed else DefaultStream
+        )
         self._transport = _Transport(emulator, tokens)
         upserts = kind is WriteStreamKind.CDC
         self._tables = {table: _Table(RowSchema(found, upserts=upserts)) for table, found in columns.items()}
@@ -147,7 +150,7 @@ class StorageWriteClient:
             answer = await stream.append(rows, wait_s)
             if answer.code == "OK" or answer.rows:
                 return answer
-            step = step_after(answer, owns_stream=stream.owned)
+            step = step_after(answer, replaceable=stream.replaceable)
             cause = "stale" if answer.stale and step is Step.RETRY else step
             if step is Step.FAIL or (
                 step is Step.NEW_TOKEN and not (cause in at_once and self._transport.forget_token())
@@ -183,9 +186,8 @@ class StorageWriteClient:
             self._loop, self._streams = loop, {}
         stream = self._streams.get(table)
         if stream is None:
-            make = CommittedStream if self._kind is WriteStreamKind.COMMITTED else DefaultStream
             descriptor = self._tables[table].descriptor
-            stream = self._streams[table] = make(path_of(table), descriptor, self._transport)
+            stream = self._streams[table] = self._make_stream(path_of(table), descriptor, self._transport)
         return stream
 
     def _decided(self, answer: Answer, table: str) -> Exception:

@@ -1,4 +1,4 @@
-"""Write streams of one table: the default stream, and one of our own with offsets."""
+"""Write streams of one table: the default stream, and those of our own with offsets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,11 +8,12 @@ from typing import Protocol
 from grpc import aio
 from msgspec import structs
 
-from enrichment.sink.storage_write.answers import WRITTEN, Answer, Step, step_after
+from enrichment.sink.storage_write.answers import LOST, WRITTEN, Answer, Step, step_after
 from enrichment.sink.storage_write.connection import Connection, Metadata, open_call, unary
 from enrichment.sink.storage_write.messages import (
     COMMITTED,
     DEFAULT_VALUE,
+    PENDING,
     AppendRowsRequest,
     CreateWriteStreamRequest,
     Int64Value,
@@ -44,8 +45,8 @@ class Transport(Protocol):
 class Stream(Protocol):
     """A stream that takes the rows of one table."""
 
-    owned: bool
-    """Whether it was made for this writer."""
+    replaceable: bool
+    """Whether another stream can take its place, should it be at its end."""
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the context of one request's attempts, which all append the same rows."""
@@ -124,7 +125,7 @@ class DefaultStream:
         transport: The channel and the credentials.
     """
 
-    owned = False
+    replaceable = False
 
     def __init__(self, table: str, descriptor: bytes, transport: Transport) -> None:
         self._name = f"{table}/streams/_default"
@@ -144,8 +145,8 @@ class DefaultStream:
         await self._connected.drop()
 
 
-class CommittedStream:
-    """A stream of this process's own: rows are visible once appended, and each offset is written once.
+class OwnStream:
+    """A stream that was made for this process: each offset is written once.
 
     One request at a time, because the offset of the next one is known when this one is answered. Where a request ends
     without an answer, the stream is given up: the next rows would have the offset of rows that may be written.
@@ -156,7 +157,8 @@ class CommittedStream:
         transport: The channel and the credentials.
     """
 
-    owned = True
+    replaceable = True
+    kind = COMMITTED
 
     def __init__(self, table: str, descriptor: bytes, transport: Transport) -> None:
         self._table = table
@@ -166,6 +168,7 @@ class CommittedStream:
         self._name = ""
         self._offset = 0
         self._unsure = False
+        self._lost = False
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -175,12 +178,14 @@ class CommittedStream:
                 yield
             finally:
                 if self._unsure:
-                    await self._give_up()
+                    await self._lose()
 
     async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
         """Append rows once. See `Stream`."""
+        if self._lost:
+            return LOST
         if not self._name:
-            made = await create_stream(self._transport, self._table, COMMITTED, wait_s)
+            made = await create_stream(self._transport, self._table, self.kind, wait_s)
             if isinstance(made, Answer):
                 return made
             self._name, self._offset = made, 0
@@ -192,17 +197,35 @@ class CommittedStream:
             return WRITTEN
         if answer.answered:
             self._unsure = sent_before
-        if step_after(answer, owns_stream=True) is Step.NEW_STREAM:
-            await self._give_up()
+        if step_after(answer, replaceable=True) is Step.NEW_STREAM:
+            await self._lose()
         return answer
 
     async def aclose(self) -> None:
         """Close the connection. BigQuery removes a stream that is not used any more."""
         await self._connected.drop()
 
-    async def _give_up(self) -> None:
+    async def _lose(self) -> None:
+        """Give the stream up. Where another one cannot take its place, no further append is tried."""
+        self._lost = not self.replaceable
         self._name, self._offset, self._unsure = "", 0, False
         await self._connected.drop()
+
+
+class CommittedStream(OwnStream):
+    """A stream whose rows are visible once appended. Another one takes its place where it is lost."""
+
+
+class PendingStream(OwnStream):
+    """A stream whose rows are visible once it is committed. Where it is lost all of its rows are."""
+
+    replaceable = False
+    kind = PENDING
+
+    @property
+    def name(self) -> str:
+        """The stream's name; empty before the first row."""
+        return self._name
 
 
 async def create_stream(transport: Transport, table: str, kind: int, wait_s: float) -> str | Answer:
