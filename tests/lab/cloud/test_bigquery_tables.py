@@ -398,7 +398,7 @@ def test_it_starts_and_answers_with_no_home_to_write_to_and_no_extension_to_load
 
 
 def test_a_query_does_not_load_sqlglot_before_it_comes() -> None:
-    code = "import sys, meshlab.cloud.bigquery.app as a; a.create_app(float); print('sqlglot' in sys.modules)"
+    code = "import sys, meshlab.cloud.bigquery.app as a, meshlab.cloud.bigquery.backend as b; a.create_app(b.Backend(float)); print('sqlglot' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout == "False\n"
