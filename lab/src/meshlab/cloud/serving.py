@@ -66,6 +66,15 @@ def announce(port: int) -> None:
     sys.stdout.flush()
 
 
+def hold_signals() -> None:
+    """Let SIGTERM and SIGINT wait for `end_on_signals`, in this thread and in those that it starts.
+
+    For a fake whose libraries start threads before it serves: a signal that came to one of these would not end it as
+    it should.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
 def end_on_signals(tidy_up: Callable[[], object] | None = None) -> None:
     """End the process at once, with status 0, on SIGTERM and SIGINT.
 
@@ -76,7 +85,7 @@ def end_on_signals(tidy_up: Callable[[], object] | None = None) -> None:
     Args:
         tidy_up: Called just before the end, in the thread that waits for signals.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    hold_signals()
     threading.Thread(target=_end_on_signal, args=[tidy_up], name="signals", daemon=True).start()
 
 

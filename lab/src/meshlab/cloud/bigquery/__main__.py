@@ -28,6 +28,7 @@ def main() -> None:
         "--directory", type=Path, help="where rows are paged to that do not fit into memory; deleted at the end"
     )
     arguments = parser.parse_args()
+    serving.hold_signals()  # before DuckDB starts its threads
     backend = Backend(time.time, arguments.directory)
 
     async def start_write_api() -> None:

@@ -33,6 +33,7 @@ from meshlab.cloud.bigquery.insert_all import (
     fail_rows,
     judge,
     parse_request,
+    refuse_missing_defaults,
     too_large,
 )
 from meshlab.cloud.bigquery.jobs import Job, Jobs
@@ -128,6 +129,7 @@ class _Api:
         column = table.partition_column()
         partitions = Partitions(table.resource["id"], column, now_s) if column else None
         verdict = judge(wanted, table.schema, partitions)
+        refuse_missing_defaults(verdict, table.schema)
         unknown = now_s - table.created_at_s < plan.faults.lag_s
         if unknown and not table.recreated:
             raise not_found("Table", table.resource["id"])

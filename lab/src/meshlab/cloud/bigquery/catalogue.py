@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from meshlab.cloud.bigquery.defaults import check_defaults
 from meshlab.cloud.bigquery.errors import (
     ApiError,
     duplicate,
@@ -152,6 +153,7 @@ class Catalogue:
         if name in tables:
             raise duplicate("Table", f"{project}:{dataset}.{name}")
         schema = parse_schema(body.get("schema"))
+        check_defaults(schema)
         _check_layout(body, schema)
         key = _primary_key(body, schema)
         stored = self._store.create(schema, key)
@@ -168,6 +170,7 @@ class Catalogue:
             raise unsupported(f"a change of {', '.join(unknown)} of a table")
         if "schema" in changed:
             schema = parse_schema(changed["schema"])
+            check_defaults(schema)
             added = _added(found.schema, schema, f"{project}:{dataset}.{table}")
             self._store.extend(found.stored, schema, added)
             found.schema = schema

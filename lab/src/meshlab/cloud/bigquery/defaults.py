@@ -19,7 +19,7 @@ from meshlab.cloud.bigquery.values import BadValueError, convert
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.cloud.bigquery.schema import Field
+    from meshlab.cloud.bigquery.schema import Field, Schema
     from meshlab.cloud.bigquery.values import Stored
 
 _TEXT = re.compile(r"""'([^'\\]*)'|"([^"\\]*)\"""")
@@ -48,12 +48,25 @@ def default_of(field: Field) -> Callable[[float], Stored | None] | None:
     if not text or text.upper() == "NULL":
         return None
     if field.record is not None or field.repeated:
-        raise unsupported(f"the default value {text} of the column {field.name}, a record or an array")
+        raise unsupported(f"the default value of a record or an array (in field {field.name})")
     function = _FUNCTIONS.get(text.upper().removesuffix("()"))
     if function is not None:
         return lambda now_s: _converted(field, function(now_s))
     value = _converted(field, _literal(text, field.name))
     return lambda _: value
+
+
+def check_defaults(schema: Schema) -> None:
+    """Refuse a schema with default values that are not read here.
+
+    Raises:
+        ApiError: The first of them.
+    """
+    for item in schema.fields:
+        default_of(item)
+        for inner in item.record.fields if item.record else ():
+            if inner.default:
+                raise unsupported(f"default values within a record (in field {item.name}.{inner.name})")
 
 
 def _literal(text: str, column: str) -> str | bool:
@@ -64,7 +77,7 @@ def _literal(text: str, column: str) -> str | bool:
         return text.upper() == "TRUE"
     if _NUMBER.fullmatch(text):
         return text
-    raise unsupported(f"the default value {text} (of the column {column})")
+    raise unsupported(f"the default value {text} (in field {column})")
 
 
 def _converted(field: Field, value: str | bool) -> Stored:

@@ -6,7 +6,7 @@ reads next writes the buffers to DuckDB first, many rows in one statement. A thr
 well when much has gathered.
 
 What is kept in memory is bounded: DuckDB pages rows to files of a private directory above a limit, and an append
-waits while too much text is still to be written. The directory stays empty as long as the rows are few.
+waits while too much text is still to be written. As long as the rows are few there is no directory.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import shutil
 import tempfile
 import threading
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,8 @@ class Store:
     """
 
     def __init__(self, directory: Path | None = None, memory_limit_mib: int = MEMORY_LIMIT_MIB) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="bigquery-", dir=directory))
+        # DuckDB makes it when there is something to page.
+        self._directory = (directory or Path(tempfile.gettempdir())) / f"bigquery-{uuid.uuid4().hex}"
         paging = {"temp_directory": str(self._directory), "memory_limit": f"{memory_limit_mib}MiB"}
         self._connection = duckdb.connect(":memory:", config=_SETTINGS | paging)
         # Timestamps are turned to dates, hours and text in UTC, as in BigQuery.
