@@ -24,7 +24,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     timestamp_pb2,
     wrappers_pb2,
 )
-from google.rpc import status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from .conftest import FUNCTION, TABLE
 from .write_service import decoder, running
@@ -37,6 +37,7 @@ OFFICIAL = {
     "Timestamp": timestamp_pb2.Timestamp,
     "Any": any_pb2.Any,
     "Status": status_pb2.Status,
+    "ErrorInfo": error_details_pb2.ErrorInfo,
     "AppendResult": types.AppendRowsResponse.pb().AppendResult,
     "ProtoData": types.AppendRowsRequest.pb().ProtoData,
 }

@@ -207,6 +207,25 @@ def test_each_grpc_status_ends_as_the_policy_says(
     assert make().ends(row("b")) == [WRITTEN]
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("SERVICE_DISABLED", "bigquery_api_disabled"),
+        ("BILLING_DISABLED", "bigquery_billing_disabled"),
+        ("SECURITY_POLICY_VIOLATED", "bigquery_vpc_service_controls"),
+        ("", "bigquery_forbidden"),
+    ],
+)
+def test_each_permission_denied_has_its_own_reason_and_advice(
+    service: WriteService, make: Make, said: str, reason: str
+) -> None:
+    service.script = [end("PERMISSION_DENIED", reason=said)]
+    (error,) = make().write(row("a"))
+    assert error is not None
+    assert error.reason == reason
+    assert POLICY[reason].action in error.detail
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_brief_outage_costs_time_and_no_event(
     service: WriteService, make: Make, kind: WriteStreamKind

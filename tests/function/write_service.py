@@ -15,7 +15,7 @@ from google.protobuf import (  # type: ignore[import-untyped]
     message_factory,
 )
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
-from google.rpc import code_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 
@@ -129,8 +129,10 @@ def error(code: int, storage: str = "", message: str = "it says so") -> types.Ap
     return types.AppendRowsResponse(error=status(code, storage, message))
 
 
-def status(code: int, storage: str = "", message: str = "it says so") -> status_pb2.Status:
+def status(code: int, storage: str = "", message: str = "it says so", reason: str = "") -> status_pb2.Status:
     found = status_pb2.Status(code=code, message=message)
+    if reason:
+        found.details.add().Pack(error_details_pb2.ErrorInfo(reason=reason, domain="googleapis.com"))
     if storage:
         named = types.StorageError(
             code=getattr(types.StorageError.StorageErrorCode, storage), error_message=message
@@ -144,11 +146,11 @@ def refusal(code: str, storage: str = "", message: str = "it says so") -> Reply:
     return lambda *_: error(getattr(code_pb2, code), storage, message)
 
 
-def end(code: str, storage: str = "", message: str = "it says so") -> Reply:
+def end(code: str, storage: str = "", message: str = "it says so", reason: str = "") -> Reply:
     """Ends the connection in place of an answer."""
 
     def answer(_: Append, context: grpc.ServicerContext) -> None:
-        found = status(getattr(code_pb2, code), storage, message)
+        found = status(getattr(code_pb2, code), storage, message, reason)
         context.set_trailing_metadata((("grpc-status-details-bin", found.SerializeToString()),))
         context.abort(grpc.StatusCode[code], message)
 

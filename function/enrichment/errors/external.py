@@ -274,12 +274,12 @@ ROW_ERRORS: Mapping[str, str] = MappingProxyType(
 
 APPEND_MESSAGES: tuple[InsertMessage, ...] = (
     InsertMessage(
-        "Input schema has more fields than BigQuery schema",
+        r"Input schema has more fields than BigQuery schema(?:, extra fields: '(?P<column>\w+))?",
         "Input schema has more fields than BigQuery schema, extra fields: ...",
         "bigquery_schema_mismatch",
     ),
     InsertMessage(
-        "Input schema does not have the required fields of the BigQuery schema",
+        r"Input schema does not have the required fields of the BigQuery schema(?:: '(?P<column>\w+))?",
         "Input schema does not have the required fields of the BigQuery schema: ...",
         "bigquery_schema_mismatch",
     ),
@@ -289,7 +289,7 @@ APPEND_MESSAGES: tuple[InsertMessage, ...] = (
         "bigquery_primary_key_missing",
     ),
     InsertMessage(
-        "The proto field mismatched with BigQuery field",
+        r"The proto field mismatched with BigQuery field(?: at \w+\.(?P<column>\w+))?",
         "The proto field mismatched with BigQuery field at Row.plan, ...",
         "bigquery_schema_mismatch",
     ),

@@ -22,8 +22,15 @@ from enrichment.errors.external import (
 )
 from enrichment.sink.answer import InsertErrors
 from enrichment.sink.decisions import RefusedError
-from enrichment.sink.storage_write.messages import ROW_ERROR_CODES, STORAGE_ERROR_CODES, StorageError
+from enrichment.sink.storage_write.messages import (
+    ROW_ERROR_CODES,
+    STORAGE_ERROR_CODES,
+    ErrorInfo,
+    Message,
+    StorageError,
+)
 
+_ERROR_INFO = "/google.rpc.ErrorInfo"
 _STORAGE_ERROR = "/google.cloud.bigquery.storage.v1.StorageError"
 _MESSAGES = [(re.compile(known.pattern, re.ASCII), known.reason) for known in APPEND_MESSAGES]
 _COLUMN = re.compile(r"(?:[Ff]ield|[Cc]olumn) '?(?:root\.)?(?P<column>[A-Za-z_]\w{0,299})", re.ASCII)
@@ -37,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True):
         code: gRPC's name of the status: `OK`, `UNAVAILABLE`.
         storage_code: The name of the StorageError; empty if there is none.
         message: What is said beside that. It may quote values of a row.
+        reasons: Google's own reasons, of its ErrorInfo.
         rows: What is said of single rows, none of which was written then.
         answered: Whether the server answered this append: without that its rows may be written.
         stale: Whether a connection that was kept from earlier appends turned out to be closed.
@@ -45,6 +53,7 @@ class Answer(msgspec.Struct, frozen=True):
     code: str
     storage_code: str = ""
     message: str = ""
+    reasons: tuple[str, ...] = ()
     rows: InsertErrors = ()
     answered: bool = True
     stale: bool = False
@@ -71,14 +80,13 @@ class Step(enum.Enum):
     NEW_STREAM = enum.auto()
 
 
-def read_response(response: object) -> Answer:
+def read_response(response: Message) -> Answer:
     """Read an AppendRowsResponse.
 
     Args:
         response: The message.
     """
-    row_errors = response.row_errors  # type: ignore[attr-defined]
-    error = response.error  # type: ignore[attr-defined]
+    row_errors, error = response.row_errors, response.error
     if row_errors:
         rows = [
             {
@@ -96,22 +104,26 @@ def read_response(response: object) -> Answer:
         return Answer("INVALID_ARGUMENT", message=error.message, rows=rows)
     if not error.code:
         return WRITTEN
-    return Answer(grpc_name(error.code), storage_code(error.details), error.message)
+    return read_status(error, answered=True)
 
 
-def storage_code(details: Sequence[object]) -> str:
-    """Return the name of the StorageError among the details of a status; empty if there is none.
+def read_status(status: Message, *, answered: bool) -> Answer:
+    """Read a `google.rpc.Status`.
 
     Args:
-        details: Messages of `google.protobuf.Any`.
+        status: The message.
+        answered: Whether it is the answer to an append, and not the end of its connection.
     """
-    for detail in details:
-        if detail.type_url.endswith(_STORAGE_ERROR):  # type: ignore[attr-defined]
-            try:
-                return _name(STORAGE_ERROR_CODES, StorageError.FromString(detail.value).code)  # type: ignore[attr-defined]
-            except ValueError:  # of protobuf's DecodeError
-                return ""
-    return ""
+    storage, reasons = "", []
+    for detail in status.details:
+        try:
+            if detail.type_url.endswith(_STORAGE_ERROR):
+                storage = _name(STORAGE_ERROR_CODES, StorageError.FromString(detail.value).code)
+            elif detail.type_url.endswith(_ERROR_INFO):
+                reasons.append(ErrorInfo.FromString(detail.value).reason)
+        except ValueError:  # of protobuf's DecodeError: the code and the message are left
+            continue
+    return Answer(grpc_name(status.code), storage, status.message, tuple(reasons), answered=answered)
 
 
 def grpc_name(code: int) -> str:
@@ -143,22 +155,28 @@ def refused(answer: Answer, table: str) -> EnrichmentError | RefusedError:
         answer: The last answer.
         table: The table, for the detail.
     """
-    reason = answer.named.reason if answer.named is not None else _blamed(answer.message)
+    reason, column = _blamed(answer.message)
+    if answer.named is not None:
+        reason = answer.named.reason
     if reason:
         rule = POLICY[reason]
-        said = answer.storage_code or answer.code
+        said = (answer.storage_code or answer.code) + (f" ({column})" if column else "")
         return failure(
             reason,
             f"the Storage Write API answered {said} for {table}: {rule.meaning}. To do: {rule.action}.",
             Stage.WRITE,
         )
     status = GRPC_STATUSES.get(answer.code, 500)
-    decided = of_google_answer(status, (), answer.message, Stage.WRITE, "bigquery", table)
+    decided = of_google_answer(status, answer.reasons, answer.message, Stage.WRITE, "bigquery", table)
     return RefusedError(decided) if status == 400 else decided
 
 
-def _blamed(message: str) -> str:
-    return next((reason for pattern, reason in _MESSAGES if pattern.match(message)), "")
+def _blamed(message: str) -> tuple[str, str]:
+    """Return the reason that a message stands for, and the column that it names."""
+    for pattern, reason in _MESSAGES:
+        if found := pattern.match(message):
+            return reason, found.groupdict().get("column") or ""
+    return "", ""
 
 
 def _column(message: str) -> str:

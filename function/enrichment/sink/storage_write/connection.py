@@ -10,7 +10,7 @@ import grpc
 from grpc import aio
 
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S
-from enrichment.sink.storage_write.answers import NO_ANSWER, Answer, read_response, storage_code
+from enrichment.sink.storage_write.answers import NO_ANSWER, Answer, read_response, read_status
 from enrichment.sink.storage_write.messages import SERVICE, AppendRowsResponse, Message, Status
 
 MAX_IDLE_S = 60.0
@@ -193,11 +193,10 @@ def _failed(error: grpc.RpcError) -> Answer:
 
 
 def _answer(code: grpc.StatusCode, details: str | None, trailing: aio.Metadata | None) -> Answer:
-    storage = ""
     for name, value in trailing or ():
         if name == "grpc-status-details-bin":
             try:
-                storage = storage_code(Status.FromString(value).details)
-            except ValueError:  # of protobuf's DecodeError
-                storage = ""
-    return Answer(code.name, storage, details or "", answered=False)
+                return read_status(Status.FromString(value), answered=False)
+            except ValueError:  # of protobuf's DecodeError: the code and the message are left
+                break
+    return Answer(code.name, message=details or "", answered=False)

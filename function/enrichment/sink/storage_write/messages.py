@@ -34,6 +34,7 @@ FIELDS: dict[str, dict[str, tuple[int, Any, bool]]] = {
     "Timestamp": {"seconds": (1, _INT64, False), "nanos": (2, _INT32, False)},
     "Any": {"type_url": (1, _STRING, False), "value": (2, _BYTES, False)},
     "Status": {"code": (1, _INT32, False), "message": (2, _STRING, False), "details": (3, "Any", True)},
+    "ErrorInfo": {"reason": (1, _STRING, False)},
     # A message in a message is bytes on the wire: so a descriptor is serialised once and not at each request.
     "ProtoSchema": {"proto_descriptor": (1, _BYTES, False)},
     "ProtoRows": {"serialized_rows": (1, _BYTES, True)},
@@ -126,6 +127,7 @@ ProtoData = _MADE["ProtoData"]
 AppendRowsRequest = _MADE["AppendRowsRequest"]
 AppendRowsResponse = _MADE["AppendRowsResponse"]
 Status = _MADE["Status"]
+ErrorInfo = _MADE["ErrorInfo"]
 StorageError = _MADE["StorageError"]
 WriteStream = _MADE["WriteStream"]
 CreateWriteStreamRequest = _MADE["CreateWriteStreamRequest"]
