@@ -9,7 +9,7 @@ import grpc
 from google.cloud import bigquery_storage_v1
 from google.cloud.bigquery_storage_v1 import types
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +55,7 @@ class Message:
 
 
 def append(
-    message: Message | None, *rows: Mapping[str, object] | bytes, stream: str = "", **options: Any
+    message: Message | None, *rows: Mapping[str, object] | bytes, stream: str = "", **options: object
 ) -> types.AppendRowsRequest:
     """Make a request.
 

@@ -173,9 +173,7 @@ class Streams:
         kind = StreamType(kind)
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         stored = table.stored if kind is StreamType.COMMITTED else self._backend.store.create(table.schema)
-        stream = WriteStream(
-            f"{name}/streams/{identity}", kind, table, stored, False, self._backend.now_s()
-        )
+        stream = WriteStream(f"{name}/streams/{identity}", kind, table, stored, False, self._backend.now_s())
         self._streams[stream.name] = stream
         return stream
 
@@ -189,9 +187,7 @@ class Streams:
         table = self.table(name)
         if identity == DEFAULT:
             default = f"{name}/streams/{DEFAULT}"
-            return WriteStream(
-                default, StreamType.COMMITTED, table, table.stored, True, table.created_at_s
-            )
+            return WriteStream(default, StreamType.COMMITTED, table, table.stored, True, table.created_at_s)
         stream = self._streams.get(f"{name}/streams/{identity}")
         # The streams of a table end with it.
         if stream is None or stream.table is not table:
@@ -257,7 +253,7 @@ class Streams:
             names: The streams.
 
         Returns:
-            When that was, in seconds since the epoch; or None and why not, for each stream that kept it from being done.
+            When that was, in seconds since the epoch; or None, and the error of each stream that cannot be committed.
 
         Raises:
             WriteError: There is no stream, or one of another table.
