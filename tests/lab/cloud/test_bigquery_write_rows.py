@@ -54,7 +54,7 @@ def write(hosts: bigquery.Hosts) -> Iterator[BigQueryWriteClient]:
 def table(client: Client, *fields: client_library.SchemaField, key: tuple[str, ...] = ()) -> None:
     described = client_library.Table("p.d.t", schema=fields)
     if key:
-        columns = client_library.table.PrimaryKey(columns=key)
+        columns = client_library.table.PrimaryKey(columns=list(key))
         described.table_constraints = client_library.table.TableConstraints(
             primary_key=columns, foreign_keys=None
         )
@@ -169,13 +169,18 @@ class TestValues:
         self, client: Client, write: BigQueryWriteClient, kind: str, proto: str
     ) -> None:
         table(client, Field("v", kind))
-        with pytest.raises(exceptions.InvalidArgument, match="The proto field mismatched .* at v"):
+        with pytest.raises(exceptions.InvalidArgument, match=r"The proto field mismatched .* at v"):
             call(write, append(Message({"v": proto}, WRAPPERS), Message({}).row(), stream=STREAM))
 
     @pytest.mark.parametrize(
         ("kind", "proto", "value", "words"),
         [
-            ("TIMESTAMP", "int64", -(2**63), f"Timestamp field value is out of range: {-(2**63)} on field v."),
+            (
+                "TIMESTAMP",
+                "int64",
+                -(2**63),
+                f"Timestamp field value is out of range: {-(2**63)} on field v.",
+            ),
             ("DATE", "int32", 2_932_897, "Date field value is out of range: 2932897 on field v."),
             ("DATE", "string", "yesterday", "Invalid date: yesterday on field v."),
             ("DATETIME", "int64", 1, "Invalid datetime value: 1 on field v."),
@@ -228,7 +233,11 @@ class TestValues:
                 "items*": Message({"name": "string", "at": "int64"}),
             }
         )
-        row = {"tags": ["a", "b"], "place": {"city": "Oslo"}, "items": [{"name": "x", "at": 0}, {"name": "y"}]}
+        row = {
+            "tags": ["a", "b"],
+            "place": {"city": "Oslo"},
+            "items": [{"name": "x", "at": 0}, {"name": "y"}],
+        }
         assert not send(write, message, row, {}).error.code
         full, empty = client.list_rows("p.d.t")
         epoch = datetime.datetime(1970, 1, 1, tzinfo=UTC)
@@ -282,7 +291,7 @@ class TestRowErrors:
 
     def test_bad_rows_do_not_move_the_offset(self, client: Client, write: BigQueryWriteClient) -> None:
         table(client, Field("v", "STRING", "REQUIRED"))
-        name = write.create_write_stream(parent=PARENT, write_stream={"type_": "COMMITTED"}).name
+        name = write.create_write_stream({"parent": PARENT, "write_stream": {"type_": "COMMITTED"}}).name
         message = Message({"v": "string"})
         bad, good = call(
             write,
@@ -306,9 +315,7 @@ class TestWriterSchemas:
         self, client: Client, write: BigQueryWriteClient
     ) -> None:
         table(client, Field("v", "STRING"), Field("r", "RECORD", fields=[Field("a", "STRING")]))
-        message = Message(
-            {"v": "string", "more": "int64", "r": Message({"a": "string", "deep": "string"})}
-        )
+        message = Message({"v": "string", "more": "int64", "r": Message({"a": "string", "deep": "string"})})
         with pytest.raises(exceptions.InvalidArgument) as caught:
             send(write, message, {"v": "a"})
         (error,) = storage_errors(caught.value.details)
@@ -320,7 +327,7 @@ class TestWriterSchemas:
         self, client: Client, write: BigQueryWriteClient
     ) -> None:
         table(client, Field("v", "STRING"), Field("id", "STRING", "REQUIRED"))
-        with pytest.raises(exceptions.InvalidArgument, match="required fields .*'id'"):
+        with pytest.raises(exceptions.InvalidArgument, match=r"required fields .*'id'"):
             send(write, Message({"v": "string"}), {"v": "a"})
 
     def broken(self, change: str) -> Message:
@@ -497,7 +504,7 @@ class TestChangesByKey:
         self, client: Client, write: BigQueryWriteClient
     ) -> None:
         table(client, *KEYED, key=("id",))
-        name = write.create_write_stream(parent=PARENT, write_stream={"type_": "PENDING"}).name
+        name = write.create_write_stream({"parent": PARENT, "write_stream": {"type_": "PENDING"}}).name
         call(write, append(Message({"id": "string", "v": "string"}), {"id": "a", "v": "1"}, stream=name))
         write.finalize_write_stream(name=name)
         write.batch_commit_write_streams({"parent": PARENT, "write_streams": [name]})
@@ -519,7 +526,7 @@ class TestChangesByKey:
         self, client: Client, write: BigQueryWriteClient
     ) -> None:
         table(client, *KEYED)
-        with pytest.raises(exceptions.InvalidArgument, match="primary keys .* p.d.t are required"):
+        with pytest.raises(exceptions.InvalidArgument, match=r"primary keys .* p\.d\.t are required"):
             change(write, [upsert("a", "1")])
 
     def test_a_sequence_number_needs_a_change_type(self, client: Client, write: BigQueryWriteClient) -> None:
@@ -551,7 +558,7 @@ class TestChangesByKey:
 
     def test_only_the_default_stream_takes_changes(self, client: Client, write: BigQueryWriteClient) -> None:
         table(client, *KEYED, key=("id",))
-        name = write.create_write_stream(parent=PARENT, write_stream={"type_": "COMMITTED"}).name
+        name = write.create_write_stream({"parent": PARENT, "write_stream": {"type_": "COMMITTED"}}).name
         (response,) = call(write, append(CHANGES, upsert("a", "1"), stream=name))
         (error,) = response.row_errors
         assert error.message == "The given value is not a valid CHANGE_TYPE in insert mode: UPSERT"

@@ -1,7 +1,8 @@
 """Run the BigQuery fake until a signal ends it.
 
-The line `listening 127.0.0.1:PORT` names the port of the REST API. The Storage Write API has the port that `--write-port`
-names, or none. It answers a moment later: what it needs is loaded only then, so that the REST API does not wait for it.
+The line `listening 127.0.0.1:PORT` names the port of the REST API. The Storage Write API has the port that
+`--write-port` names, or none. It answers a moment later: what it needs is loaded only then, so that the REST API does
+not wait for it.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from meshlab.cloud.bigquery.changes import (
     ORDER_COLUMN,
     SEQUENCE_COLUMN,
     apply_statements,
+    stage_statement,
 )
 from meshlab.cloud.bigquery.schema import Schema, quoted, schema_of
 
@@ -311,14 +312,17 @@ class Store:
             with self._buffer_lock:
                 texts, stored.buffer = stored.buffer, []
                 chars, stored.chars = stored.chars, 0
-            try:
-                self._write(name, stored, f"[{','.join(texts)}]")
-            except duckdb.Error:
-                # Rows that were checked are taken for sure. If they are not, every read shall fail, not one.
-                with self._buffer_lock:
-                    stored.buffer[:0] = texts
-                    stored.chars += chars
-                raise
+            # The rows of one request stay together where they may replace each other.
+            step = len(texts) if stored.key else max(1, len(texts) * _FLUSH_CHARS // max(chars, 1))
+            for start in range(0, len(texts), step):
+                try:
+                    self._write(name, stored, f"[{','.join(texts[start : start + step])}]")
+                except duckdb.Error:
+                    # Rows that were checked are taken for sure. If they are not, every read shall fail, not one.
+                    with self._buffer_lock:
+                        stored.buffer[:0] = texts[start:]
+                        stored.chars += sum(map(len, texts[start:]))
+                    raise
 
     def _write(self, name: str, stored: _Stored, text: str) -> None:
         if not stored.key:
@@ -326,8 +330,9 @@ class Store:
             return
         self._execute("BEGIN")
         try:
-            for statement, takes_rows in apply_statements(_rows_of(name), stored.schema, stored.key):
-                self._execute(statement, [text] if takes_rows else None)
+            self._execute(stage_statement(stored.schema), [text])
+            for statement in apply_statements(_rows_of(name), stored.schema, stored.key):
+                self._execute(statement)
         except duckdb.Error:
             self._execute("ROLLBACK")
             raise
