@@ -264,6 +264,21 @@ class TestPendingStreams:
         assert self.commit(write, good) == {good: StorageCode.STREAM_ALREADY_COMMITTED}
         assert ids_in(client) == ["a"]
 
+    def test_a_column_that_came_while_rows_wait_is_kept(
+        self, client: Client, write: BigQueryWriteClient
+    ) -> None:
+        name = create(write, StreamType.PENDING)
+        call(write, rows("a", stream=name))
+        table = client.get_table("p.d.events")
+        table.schema = [*table.schema, Field("note", "STRING")]
+        client.update_table(table, ["schema"])
+        call(
+            write, append(Message({"id": "string", "note": "string"}), {"id": "b", "note": "x"}, stream=name)
+        )
+        write.finalize_write_stream(name=name)
+        assert self.commit(write, name) == {}
+        assert [row["note"] for row in client.list_rows("p.d.events")] == [None, "x"]
+
     @pytest.mark.parametrize("names", [[], [f"{OTHER}/streams/x"]], ids=["none", "another table's"])
     def test_a_commit_is_of_streams_of_its_table(
         self, client: Client, write: BigQueryWriteClient, names: list[str]

@@ -205,6 +205,7 @@ class AppendCall:
         if unknown:
             stats.dropped += len(rows)
         else:
+            self._streams.follow_schema(stream)
             self._backend.store.append(stream.stored, rows, changes)
             stats.written += len(rows)
         if stream.is_default:
