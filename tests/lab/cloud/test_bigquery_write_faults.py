@@ -168,14 +168,26 @@ def test_a_share_of_calls_fails_and_the_same_seed_fails_the_same(
     assert outcomes() == first
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refusal_ends_the_call_with_the_code_of_its_kind(
+QUOTAS = ("quota_exceeded", "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize("refusal", [refusal for refusal in REFUSALS if refusal not in QUOTAS])
+def test_a_refusal_ends_the_call(
     client: Client, write: BigQueryWriteClient, hosts: bigquery.Hosts, refusal: str
 ) -> None:
     order_faults(hosts.rest, Faults(refusal=refusal))
-    quota = refusal in ("quota_exceeded", "rate_limit_exceeded")
-    with pytest.raises(exceptions.ResourceExhausted if quota else exceptions.PermissionDenied):
+    with pytest.raises(exceptions.PermissionDenied):
         send(write, "a")
+    assert ids_in(client) == []
+
+
+@pytest.mark.parametrize("refusal", QUOTAS)
+def test_a_quota_is_a_response_and_the_call_goes_on(
+    client: Client, write: BigQueryWriteClient, hosts: bigquery.Hosts, refusal: str
+) -> None:
+    order_faults(hosts.rest, Faults(refusal=refusal))
+    responses = call(write, append(ROW, {"id": "a"}, stream=STREAM), append(None, ROW.row(id="b")))
+    assert [response.error.code for response in responses] == [8, 8]
     assert ids_in(client) == []
 
 

@@ -19,8 +19,8 @@ What is known, by its source:
 
 What is not certain, and was decided so:
 
-- Which errors end a call and which are the response to one request. Offsets, a finalized stream and errors by row are
-  responses, and the call goes on. All else ends it: a client must take either form.
+- Which errors end a call and which are the response to one request. Offsets, a finalized stream, errors by row and
+  the quota of throughput are responses, and the call goes on. All else ends it: a client must take either form.
 - Texts that are worded here alone: a required value or column that is missing, requests without rows, stream or schema,
   offsets of the default stream, refusals of FlushRows and BatchCommitWriteStreams.
 - A flush up to a row that was flushed before is ALREADY_EXISTS, and one of a finalized stream INVALID_ARGUMENT: Beam's

@@ -143,9 +143,7 @@ class AppendCall:
             stats.aborted += 1
             raise WriteError(Code.ABORTED, "The call was aborted by the service.")
         refusal = plan.faults.refusal
-        if refusal in _QUOTAS:
-            raise over_quota("AppendRows throughput")
-        if refusal:
+        if refusal and refusal not in _QUOTAS:
             raise WriteError(Code.PERMISSION_DENIED, str(refused(refusal)))
         return fault
 
@@ -190,6 +188,8 @@ class AppendCall:
     ) -> int | None:
         offset = request.offset.value if request.HasField("offset") else None
         stream.check_appendable(offset)
+        if self._backend.plan.faults.refusal in _QUOTAS:
+            raise over_quota("AppendRows throughput", stream.name)
         now_s = self._backend.now_s()
         stats = self._backend.stats
         if fault.kind is FaultKind.PARTIAL:

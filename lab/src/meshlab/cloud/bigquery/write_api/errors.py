@@ -121,14 +121,17 @@ def unavailable(text: str) -> WriteError:
     return WriteError(Code.UNAVAILABLE, text)
 
 
-def over_quota(quota: str) -> WriteError:
+def over_quota(quota: str, stream: str = "") -> WriteError:
     """Say that a quota is exceeded.
 
     Args:
         quota: Its name.
+        stream: The stream of the one request that this is the response to; empty if the call ends.
     """
     return WriteError(
         Code.RESOURCE_EXHAUSTED,
         f"Exceeds '{quota}' quota, user_id: 1 (status: INSUFFICIENT_TOKENS), you can issue a raise quota request "
         "through Google Cloud Console. Be sure to include this full error message in the request description.",
+        stream,
+        ends_call=not stream,
     )
