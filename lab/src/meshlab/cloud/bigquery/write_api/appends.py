@@ -223,7 +223,7 @@ class AppendCall:
         return writer.reader
 
     def _show_new_schema(self, stream: WriteStream, response: Proto) -> None:
-        """Tell the client once of columns that the table did not have when the call began to write to it."""
+        """Show once the columns of a table that has others than when the call began to write to it."""
         schema = stream.table.schema
         if self._shown.setdefault(stream.name, schema) is not schema:
             self._shown[stream.name] = schema
