@@ -190,7 +190,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "BIGQUERY_TABLE": _key("function", cloud.TABLE, None, "Where rows go", DEPLOY, FUNCTION, TERRAFORM),
     "BIGQUERY_WRITER": _key(
-        "function", choice("insert-all", "storage-write", "google-client"), "",
+        "function", choice("insert-all", "storage-write"), "",
         "What writes rows; insert-all if absent", DEPLOY, FUNCTION,
     ),
     "STORAGE_WRITE_STREAM": _key(
