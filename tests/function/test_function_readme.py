@@ -42,8 +42,8 @@ def test_every_reason_of_the_policy_can_occur_and_no_other() -> None:
     }
     of_rows = {*INSERT_ERRORS.values(), *(known.reason for known in INSERT_MESSAGES)}
     of_answers = {of_service_status(status) for status in range(201, 600)}
-    of_appends = {known.reason for known in (*APPEND_ERRORS.values(), *APPEND_MESSAGES)}
-    of_appends.update(ROW_ERRORS.values())
+    of_appends = {known.reason for known in APPEND_ERRORS.values()} | {*ROW_ERRORS.values()}
+    of_appends |= {known.reason for known in APPEND_MESSAGES}
     assert {*named.findall(sources), *of_others, *of_rows, *of_appends, *of_answers} == set(POLICY)
 
 
