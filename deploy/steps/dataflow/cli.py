@@ -13,6 +13,7 @@ import meshcontract
 from .. import CONTRACT, ROOT, RefusalError, gcloud, relative
 from ..arguments import existing_file, folder_to_read
 from ..package import bundle
+from ..package.kinds import DATAFLOW
 from ..rollout import plan
 from . import jobs, names, readback, template
 
@@ -52,7 +53,7 @@ def _plan(values: Mapping[str, str], options: argparse.Namespace) -> tuple[tuple
         return jobs.end(values, options.job or values["DATAFLOW_JOB"], options.command), refusals
     source: Path = options.source
     digest = bundle.digest(source) if source.is_dir() else "0" * 12
-    refusals += bundle.problems(source)
+    refusals += bundle.problems(source, DATAFLOW)
     if options.command == "build":
         template.require_files()
         return (_unchanged(source), *jobs.build(values, str(source), digest)), refusals
@@ -85,8 +86,10 @@ def _placeholders(values: Mapping[str, str]) -> list[str]:
     if not found:
         return []
     return [
-        f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in {', '.join(found)}; "
-        "write your own"
+        (
+            f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in "
+            f"{', '.join(found)}; write your own"
+        )
     ]
 
 
@@ -95,7 +98,9 @@ def _one_input(parameters: Mapping[str, str]) -> list[str]:
     found = [name for name in inputs if parameters.get(name)]
     if len(found) == 1:
         return []
-    return [f"a backfill has exactly one input: --set NAME=VALUE with one of {', '.join(inputs)}; given: {found or 'none'}"]
+    return [
+        f"a backfill has exactly one input: --set NAME=VALUE with one of {', '.join(inputs)}; given: {found or 'none'}"
+    ]
 
 
 def _unchanged(source: Path) -> Step:
@@ -139,20 +144,26 @@ def _read_words(read: plan.Read) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_NAME,
-        description="Runs the enrichment on Dataflow: makes the flex template of beam/, launches the streaming job or a "
-        "backfill from it, updates, drains or cancels a job, and reads one back. Workers have no public address.",
+        description="Runs the enrichment on Dataflow: makes the flex template of beam/, launches the streaming job or "
+        "a backfill from it, updates, drains or cancels a job, and reads one back. Workers have no public address.",
         epilog="Accounts, network and what each parameter does: docs/dataflow.md",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     build = commands.add_parser("build", help="the image in Artifact Registry, and a template for each mode")
     run = commands.add_parser("run", help="launch a job")
     modes = run.add_subparsers(dest="mode", metavar="MODE", required=True)
-    stream = modes.add_parser("stream", help="events of DATAFLOW_SUBSCRIPTION, until the job is drained or cancelled")
+    stream = modes.add_parser(
+        "stream", help="events of DATAFLOW_SUBSCRIPTION, until the job is drained or cancelled"
+    )
     backfill = modes.add_parser("backfill", help="events of files, of a table, or of dead letters")
     backfill.add_argument(
-        "name", type=_backfill_name, help="what it is called; the same name resumes a backfill that was stopped"
+        "name",
+        type=_backfill_name,
+        help="what it is called; the same name resumes a backfill that was stopped",
     )
-    update = commands.add_parser("update", help="put a new version of the template in the place of the streaming job")
+    update = commands.add_parser(
+        "update", help="put a new version of the template in the place of the streaming job"
+    )
     for command in (stream, backfill, update):
         command.add_argument(
             "--set",
@@ -164,7 +175,9 @@ def _parser() -> argparse.ArgumentParser:
         )
     drain = commands.add_parser("drain", help="read no more, finish what was read, and end")
     cancel = commands.add_parser("cancel", help="end at once; Pub/Sub delivers again what was not finished")
-    verify = commands.add_parser("verify", help="compare a job that runs with the contract; exit code 1 if it differs")
+    verify = commands.add_parser(
+        "verify", help="compare a job that runs with the contract; exit code 1 if it differs"
+    )
     for command in (drain, cancel, verify):
         command.add_argument("--job", type=_job_name, help="its name (default: DATAFLOW_JOB)")
     for command in (build, stream, backfill, update, drain, cancel, verify):

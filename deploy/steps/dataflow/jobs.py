@@ -31,7 +31,12 @@ def build(values: Mapping[str, str], source: str, digest: str) -> tuple[Step, ..
     """Return the plan of ``build``: the image, where it is not there yet, then both specifications."""
     image = names.image(values, digest)
     # The image has the digest of its sources as its tag: one that is there holds the same bytes.
-    found = Read(("image",), ("artifacts", "docker", "images", "describe", image), ("image_summary.digest",), optional=True)
+    found = Read(
+        ("image",),
+        ("artifacts", "docker", "images", "describe", image),
+        ("image_summary.digest",),
+        optional=True,
+    )
     submit = Run(
         f"the image {image} is in Artifact Registry",
         (
@@ -108,7 +113,13 @@ def backfill(values: Mapping[str, str], launch: Run, job: str) -> tuple[Step, ..
 
 
 def launch(
-    values: Mapping[str, str], mode: str, job: str, digest: str, parameters: Mapping[str, str], *, update: bool = False
+    values: Mapping[str, str],
+    mode: str,
+    job: str,
+    digest: str,
+    parameters: Mapping[str, str],
+    *,
+    update: bool = False,
 ) -> Run:
     """Return the launch of a job.
 
@@ -167,8 +178,16 @@ def find(values: Mapping[str, str], job: str) -> Read:
     """Return the step that reads the id of a job that runs, as ``job``; empty without one."""
     return Read(
         ("job",),
-        ("dataflow", "jobs", "list", *_place(values), "--status=active", f"--filter=name={job}", "--limit=1",
-         "--page-size=100"),
+        (
+            "dataflow",
+            "jobs",
+            "list",
+            *_place(values),
+            "--status=active",
+            f"--filter=name={job}",
+            "--limit=1",
+            "--page-size=100",
+        ),
         ("id",),
     )
 
@@ -191,7 +210,10 @@ def _bucket(values: Mapping[str, str]) -> tuple[Step, ...]:
         Check((Refusal(Empty("bucket"), (f"there is no bucket {bucket}{made}",)),)),
         Check(
             (
-                Refusal(Matches("uniform", "*rue", negated=True), (f"the bucket {bucket} has no uniform access{made}",)),
+                Refusal(
+                    Matches("uniform", "*rue", negated=True),
+                    (f"the bucket {bucket} has no uniform access{made}",),
+                ),
                 Refusal(
                     Matches("prevention", "enforced", negated=True),
                     (f"the bucket {bucket} does not prevent public access{made}",),
@@ -203,12 +225,16 @@ def _bucket(values: Mapping[str, str]) -> tuple[Step, ...]:
 
 def _spec_is_there(run: Run, mode: str) -> tuple[Step, ...]:
     (where,) = (
-        str(word).partition("=")[2] for word in run.arguments if str(word).startswith("--template-file-gcs-location=")
+        str(word).partition("=")[2]
+        for word in run.arguments
+        if str(word).startswith("--template-file-gcs-location=")
     )
     read = Read(("specification",), ("storage", "objects", "describe", where), ("name",), optional=True)
     missing = Refusal(
         Empty("specification"),
-        (f"there is no template {where} for {mode}; run deploy/package --for dataflow, then deploy/dataflow build",),
+        (
+            f"there is no template {where} for {mode}; run deploy/package --for dataflow, then deploy/dataflow build",
+        ),
     )
     return (read, Check((missing,)))
 
@@ -258,9 +284,11 @@ def _subnet(values: Mapping[str, str]) -> tuple[Step, ...]:
         Refusal(
             Matches("google_access", "*rue", negated=True),
             (
-                f"the subnet {name} has no Private Google Access, and workers without public addresses reach Google by "
-                f"nothing else; run: gcloud compute networks subnets update {name} --project={project} "
-                f"--region={values['REGION']} --enable-private-ip-google-access",
+                (
+                    f"the subnet {name} has no Private Google Access, and workers without public addresses reach "
+                    f"Google by nothing else; run: gcloud compute networks subnets update {name} --project={project} "
+                    f"--region={values['REGION']} --enable-private-ip-google-access"
+                ),
             ),
         )
     ]
@@ -289,13 +317,18 @@ def _subscription(values: Mapping[str, str]) -> tuple[Step, ...]:
         optional=True,
     )
     missing = Refusal(
-        Empty("subscription"), (f"there is no subscription {name}; infra/terraform makes it: docs/dataflow.md",)
+        Empty("subscription"),
+        (f"there is no subscription {name}; infra/terraform makes it: docs/dataflow.md",),
     )
     own = "; write another DATAFLOW_SUBSCRIPTION into the contract"
     refusals = [
         Refusal(
             Matches("topic", delivery.topic(values), negated=True),
-            (f"the subscription {name} belongs to the topic '", Value("topic"), f"', not to {delivery.topic(values)}{own}"),
+            (
+                f"the subscription {name} belongs to the topic '",
+                Value("topic"),
+                f"', not to {delivery.topic(values)}{own}",
+            ),
         ),
         Refusal(present("endpoint"), (f"the subscription {name} pushes to '", Value("endpoint"), f"'{own}")),
         Refusal(Matches("detached", "*rue"), (f"the subscription {name} is detached from its topic{own}",)),
@@ -308,7 +341,8 @@ def _subscription(values: Mapping[str, str]) -> tuple[Step, ...]:
 
 
 def _unsupported(name: str, key: str) -> str:
-    return f"the subscription {name} has {_UNSUPPORTED[key][1]}, which Dataflow does not support; docs/dataflow.md says why"
+    what = _UNSUPPORTED[key][1]
+    return f"the subscription {name} has {what}, which Dataflow does not support; docs/dataflow.md says why"
 
 
 def _place(values: Mapping[str, str]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Parameters of the flex template: what each job may be given, checked by the metadata that Dataflow checks it by.
 
-The metadata lies in ``beam/template``: one file for each mode, because Dataflow shows a template's parameters to those who
-run it, and the two modes share few.
+The metadata lies in ``beam/template``: one file for each mode, because Dataflow shows a template's parameters to those
+who run it, and the two modes share few.
 https://cloud.google.com/dataflow/docs/guides/templates/configuring-flex-templates#metadata
 """
 

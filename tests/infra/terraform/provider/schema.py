@@ -41,8 +41,8 @@ def read_schema(path: Path) -> dict[str, Any]:
 def _bucket_member(topic_member: Mapping[str, Any]) -> dict[str, Any]:
     """Return the schema of a grant on a bucket, which the file lacks.
 
-    The provider makes the schemas of all such grants by one function, from the arguments that name the object. A bucket is
-    named by `bucket` alone.
+    The provider makes the schemas of all such grants by one function, from the arguments that name the object. A
+    bucket is named by `bucket` alone.
     """
     block = topic_member["block"]
     attributes = {name: of for name, of in block["attributes"].items() if name not in ("topic", "project")}
