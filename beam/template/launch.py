@@ -1,7 +1,7 @@
 """Entry of the flex template: puts the environment of the enrichment in place, then runs the pipeline's own command.
 
-Dataflow gives a launcher no environment and mounts no secret. So both come as parameters, as `metadata-*.json` beside this
-file describe them. This file uses the standard library and what the image has installed.
+Dataflow gives a launcher no environment and mounts no secret. So both come as parameters, as `metadata-*.json` beside
+this file describe them. This file uses the standard library and what the image has installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def command_line(arguments: Sequence[str]) -> tuple[list[str], dict[str, str], str]:
@@ -62,10 +66,9 @@ def main(arguments: Sequence[str]) -> int | None:
     os.environ.update(environment)
     if secret:
         os.environ["GKE_GATEWAY_CA_FILE"] = write_gateway_ca(secret)
-
-    from enrichment_beam.command import main as run
-
-    return run(command)
+    # By name: the package is in the image, and in no environment that checks this file.
+    code: int | None = import_module("enrichment_beam.command").main(command)
+    return code
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # How gcloud's groups of commands say that a resource does not exist: functions, most others, Cloud Run, projects, Cloud
 # Storage, Compute Engine. Its exit code is 1 for every error. The expression is also one of `grep -E`.
 NOT_FOUND = (
-    r"status=\[404\]|NOT_FOUND: |Cannot find service |instance \[[^]]*\] not found|HTTPError 404|not found: 404"
-    r"|The resource '[^']*' was not found"
+    r"status=\[404\]|NOT_FOUND: |Cannot find service |instance \[[^]]*\] not found|HTTPError 404"
+    r"|not found: 404|'status': 404|The resource '[^']*' was not found"
 )
 
 

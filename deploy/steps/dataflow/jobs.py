@@ -30,11 +30,20 @@ _UNSUPPORTED = {
 def build(values: Mapping[str, str], source: str, digest: str) -> tuple[Step, ...]:
     """Return the plan of ``build``: the image, where it is not there yet, then both specifications."""
     image = names.image(values, digest)
-    # The image has the digest of its sources as its tag: one that is there holds the same bytes.
+    # The image has the digest of its sources as its tag: one that is there was made from the same bytes.
     found = Read(
         ("image",),
-        ("artifacts", "docker", "images", "describe", image),
-        ("image_summary.digest",),
+        (
+            "artifacts",
+            "tags",
+            "list",
+            f"--project={values['GOOGLE_CLOUD_PROJECT']}",
+            f"--location={values['REGION']}",
+            f"--repository={values['ARTIFACT_REPOSITORY']}",
+            f"--package={names.IMAGE}",
+            f"--filter=name~/tags/{digest[:12]}$",
+        ),
+        ("name",),
         optional=True,
     )
     submit = Run(

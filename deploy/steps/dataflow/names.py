@@ -10,13 +10,13 @@ from ..rollout.function import environment as function_environment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_IMAGE = "meshpass-dataflow"
+IMAGE = "meshpass-dataflow"
 
 
 def image(values: Mapping[str, str], digest: str) -> str:
     """Return the name of the image that is made from a package."""
     where = f"{values['REGION']}-docker.pkg.dev/{values['GOOGLE_CLOUD_PROJECT']}"
-    return f"{where}/{values['ARTIFACT_REPOSITORY']}/{_IMAGE}:{digest[:12]}"
+    return f"{where}/{values['ARTIFACT_REPOSITORY']}/{IMAGE}:{digest[:12]}"
 
 
 def specification(values: Mapping[str, str], mode: str, digest: str) -> str:
