@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -89,12 +90,20 @@ class Judged:
             ["storage", "buckets", "describe", "gs://none"],
             ["storage", "objects", "describe", "gs://acme-mesh-dataflow/none"],
         ]
-        further = [*submit, *commands(jobs.end(values, JOB, "cancel"), job), *self.shown_in_docs()]
+        # gcloud reads the file while it reads its arguments.
+        file = folder / "environment.yaml"
+        file.write_text('"A": "b"\n')
+        self.shown = self.shown_in_docs(str(file))
+        further = [*submit, *commands(jobs.end(values, JOB, "cancel"), job), *self.shown]
         self.answer = self.ask(folder, further)
         self.printed = dict(zip((" ".join(run) for run in self.runs), self.answer["printed"], strict=True))
 
-    def shown_in_docs(self) -> list[list[str]]:
-        """Commands of gcloud that the pages show, with a value for each of their variables."""
+    def shown_in_docs(self, file: str) -> list[list[str]]:
+        """Commands of gcloud that the pages show, with a value for each of their variables.
+
+        Args:
+            file: a file of environment variables, in place of those that the pages make.
+        """
         found = []
         for page in ("dataflow.md", "run-elsewhere.md"):
             text = (ROOT / "docs" / page).read_text().replace("\\\n", " ")
@@ -102,8 +111,9 @@ class Judged:
             lines = [line.strip() for block in blocks for line in block.partition("```")[0].splitlines()]
             for line in lines:
                 if line.startswith("gcloud "):
-                    words = [expanded(word, self.values) for word in shlex.split(line, comments=True)[1:]]
-                    found.append(words)
+                    command = re.split(r" [>|] ", line)[0]
+                    words = [expanded(word, self.values) for word in shlex.split(command)[1:]]
+                    found.append([re.sub("(?<=--env-vars-file=).*", file, word) for word in words])
         return found
 
     def ask(self, folder: Path, further: list[list[str]]) -> dict[str, Any]:
@@ -181,6 +191,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 def test_gcloud_takes_every_command(judged: Judged) -> None:
     assert judged.answer["refused"] == {}
+    assert {" ".join(command[:4]) for command in judged.shown} >= {
+        "run deploy meshpass-serve --project=acme-mesh",
+        "beta run worker-pools deploy",
+        "pubsub subscriptions create meshpass-serve",
+        "iam service-accounts add-iam-policy-binding meshpass-worker@acme-mesh.iam.gserviceaccount.com",
+    }
 
 
 def test_what_is_asked_is_answered_as_the_plan_reads_it(judged: Judged) -> None:
@@ -245,8 +261,6 @@ def test_the_job_that_took_the_others_place_is_drained(judged: Judged) -> None:
 
 
 def test_gcloud_says_in_known_words_that_something_does_not_exist(judged: Judged) -> None:
-    import re
-
     for words in (
         "artifacts tags list --package=none",
         "compute networks subnets describe none",

@@ -81,7 +81,7 @@ WORK = Kind(
     "the image of `python -m enrichment work`",
     package="meshpass-function",
     extras=(),
-    files=_DRIVER_FILES,
+    files=(*_DRIVER_FILES, ("meshpass-worker.service", _IMAGE / "meshpass-worker.service")),
     ignore=".dockerignore",
     required=_DRIVER_REQUIRED,
     next="docs/run-elsewhere.md has the commands that build and run the image",
