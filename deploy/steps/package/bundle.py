@@ -147,7 +147,8 @@ def without_a_wheel(folder: Path) -> list[str]:
     python = kind_of(folder).python
     with tempfile.TemporaryDirectory() as scratch:
         done = uv.attempt(
-            "pip", "install", "--quiet", "--dry-run", f"--target={scratch}", f"--python-version={python}",
+            "pip", "install", "--quiet", "--dry-run", f"--target={scratch}", f"--project={scratch}",
+            f"--python-version={python}",
             f"--python-platform={PLATFORM}", "--only-binary=:all:", "--require-hashes",
             "--requirements=requirements.txt", cwd=folder,
         )  # fmt: skip
