@@ -12,7 +12,7 @@ import pytest
 
 from deploy.steps import RefusalError
 from deploy.steps.package import bundle
-from deploy.steps.package.kinds import DATAFLOW, FUNCTION, KINDS, SERVE, WORK
+from deploy.steps.package.kinds import DATAFLOW, FUNCTION, KINDS, SERVE, WORK, Kind
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_a_worker_has_no_server_and_no_image_has_the_functions_framework(made: d
 
 @pytest.mark.parametrize("kind", [SERVE, WORK], ids=lambda kind: kind.name)
 def test_the_folder_of_an_image_has_the_sources_the_pipeline_and_nothing_of_the_function(
-    made: dict[str, Path], kind: bundle.Kind
+    made: dict[str, Path], kind: Kind
 ) -> None:
     names = {path.relative_to(made[kind.name]).as_posix() for path in bundle.files(made[kind.name])}
     assert {*kind.required, "enrichment/__main__.py", ".dockerignore"} <= names
@@ -98,7 +98,7 @@ def test_the_worker_runs_from_what_the_image_has(made: dict[str, Path], tmp_path
 def test_a_file_of_a_kind_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "Dockerfile"
     monkeypatch.setattr(bundle, "_build_wheel", lambda _, into: into)
-    kind = bundle.Kind(
+    kind = Kind(
         "work", "an image", package="meshpass-function", extras=(), ignore=".dockerignore", required=(), next="",
         files=(("Dockerfile", gone),),
     )  # fmt: skip
