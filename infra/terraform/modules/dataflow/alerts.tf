@@ -1,4 +1,4 @@
-# What tells that a job does not do its work: it failed, or events wait.
+# Alerts where a job does not do its work: it failed, or events wait.
 
 locals {
   alerts = {

@@ -1,4 +1,4 @@
-# What tells that the worker does not keep up: the age of the oldest event, and events that Pub/Sub gave up.
+# Alerts where the worker does not keep up: the age of the oldest event, and events that Pub/Sub gave up.
 
 locals {
   thresholds = {
