@@ -58,7 +58,7 @@ def subnet_url(values: Mapping[str, str]) -> str:
 def gateway_ca(values: Mapping[str, str]) -> str:
     """Return the full name of the secret's version that holds the gateway's CA; empty without one.
 
-    It is read when a job is launched. Dataflow mounts no secret, and a certificate is public.
+    Each worker reads it when it starts: Dataflow mounts no secret.
     """
     secret = values["GKE_GATEWAY_CA_SECRET"]
     if not secret:

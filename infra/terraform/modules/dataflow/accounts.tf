@@ -87,7 +87,7 @@ resource "google_pubsub_topic_iam_member" "publishes_dead_letters" {
   member  = google_service_account.dataflow.member
 }
 
-# The launcher runs as the same account, and reads the gateway's CA when it builds the job.
+# A worker reads the gateway's CA and the keys when it starts. The launcher runs as the same account.
 resource "google_secret_manager_secret_iam_member" "reads_secrets" {
   for_each = var.secrets
 
