@@ -19,8 +19,8 @@ Settled = Callable[[list[Published]], Ledger]
 SETTINGS = {"WORK_LEASE_S": "10", "WORK_DRAIN_S": "2", "WORK_MAX_MESSAGES": "32"}
 
 
-# `storage-write` belongs here as well: its rows have no insertId, so a second row of an event is one to de-duplicate.
-WRITERS = ("insert-all",)
+# Rows of the second have no insertId, so a second row of an event is there until it is de-duplicated.
+WRITERS = ("insert-all", "storage-write")
 
 
 @pytest.fixture(scope="module", params=WRITERS)
