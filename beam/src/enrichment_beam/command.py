@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from enrichment.settings.model import Format, PipelineConfig
@@ -94,11 +95,9 @@ def _stream(options: argparse.Namespace, rest: list[str]) -> int:
     if not options.subscription:
         problems.append("--subscription is not given: write projects/P/subscriptions/S.")
     by_beam = options.write == "beam-storage-write"
-    settings, config = _settings(options, is_remote=_has_runner(rest), problems=problems)
-    if by_beam and config.tables:
-        raise SettingsError(
-            ["pipeline.toml has [[tables]], and --write=beam-storage-write writes to one: use storage-write."]
-        )
+    settings, _ = _settings(
+        options, is_remote=_has_runner(rest), problems=problems, check=partial(_one_table_problem, options)
+    )
     state = stream.run(
         stream.Stream(
             settings,
@@ -117,14 +116,13 @@ def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
     is_remote = engine_name == "beam" or bool(options.dask_scheduler)
     workers = options.workers or len(os.sched_getaffinity(0))
     problems = [*_unknown(rest), *_backfill_problems(options, engine_name)]
-    settings, config = _settings(options, is_remote=is_remote, problems=problems)
-    problems += _record_problems(options, config)
     journal = options.journal or _default_journal(options)
-    if is_remote and not storage.is_remote(journal):
-        # A scheduler of Dask may share a file system with this machine; nothing says so but its user.
-        problems += [_NEEDS_BUCKET] if engine_name == "beam" or not options.journal else []
-    if problems:
-        raise SettingsError(problems)
+    # Workers of another Dask scheduler may share a file system with this machine; then its user names the folder.
+    if is_remote and not storage.is_remote(journal) and (engine_name == "beam" or not options.journal):
+        problems.append(_NEEDS_BUCKET)
+    settings, config = _settings(
+        options, is_remote=is_remote, problems=problems, check=partial(_record_problems, options)
+    )
     if options.dry_run:
         journal = storage.join(journal, "dry-run")
     rate = min([one for one in (options.rate_per_worker, options.rate / workers) if one], default=0.0)
@@ -167,7 +165,11 @@ def _tables(settings: WorkerSettings, config: PipelineConfig) -> list[str]:
 
 
 def _settings(
-    options: argparse.Namespace, *, is_remote: bool, problems: list[str]
+    options: argparse.Namespace,
+    *,
+    is_remote: bool,
+    problems: list[str],
+    check: Callable[[PipelineConfig], Iterator[str]],
 ) -> tuple[WorkerSettings, PipelineConfig]:
     env: dict[str, str] = dict(os.environ)
     if options.pipeline_file:
@@ -182,7 +184,13 @@ def _settings(
         gateway_ca_secret=options.gateway_ca_secret,
         is_remote=is_remote,
         further_problems=problems,
+        check=check,
     )
+
+
+def _one_table_problem(options: argparse.Namespace, config: PipelineConfig) -> Iterator[str]:
+    if options.write == "beam-storage-write" and config.tables:
+        yield "pipeline.toml has [[tables]], and --write=beam-storage-write writes to one table: use storage-write."
 
 
 def _backfill_problems(options: argparse.Namespace, engine_name: str) -> Iterator[str]:

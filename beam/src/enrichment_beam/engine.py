@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import uvloop
@@ -279,7 +280,14 @@ class Engine:
             bundle, ticket, received = self._inbox.popleft()
             task = self._loop.create_task(self._handle(bundle, ticket, received))
             bundle.tasks.add(task)
-            task.add_done_callback(bundle.tasks.discard)
+            # Not in the task itself: one that is cancelled before its first step runs none of its code.
+            task.add_done_callback(partial(self._leave, bundle))
+
+    def _leave(self, bundle: Bundle, task: "asyncio.Task[None]") -> None:
+        bundle.tasks.discard(task)
+        with self._gate:
+            self._in_flight -= 1
+            self._gate.notify()
 
     def _cancel(self, bundle: Bundle) -> None:
         self._take_all()
@@ -293,10 +301,6 @@ class Engine:
             outcome = await self._persist(received, found)
         except Exception as error:  # noqa: BLE001 - the core raises nothing: a defect, which must reach the bundle
             outcome = Outcome(Disposition.FAULT, None, "unexpected_error", f"{type(error).__name__} in the engine")
-        finally:
-            with self._gate:
-                self._in_flight -= 1
-                self._gate.notify()
         bundle.put(Ended(ticket, outcome, found))
 
     async def _persist(self, received: Received, found: Tally) -> Outcome:

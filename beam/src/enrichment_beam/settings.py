@@ -1,24 +1,26 @@
 """Settings of the enrichment as a pipeline carries them to its workers.
 
 A worker on another machine has neither the environment nor the files of the machine that starts the pipeline. So what
-is no secret travels inside the pipeline: values of the environment by an explicit list of names, and the contents of the
-files that they name. Keys never do. A worker reads them from Secret Manager under its own account, or has Google make
+is no secret travels inside the pipeline: values of the environment by an explicit list of names, and the contents of
+the files that they name. Keys never do. A worker reads them from Secret Manager under its own account, or has Google make
 its tokens.
 """
 
 import hashlib
 import json
-import os
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from enrichment import __version__
 from enrichment.settings import environment
 from enrichment.settings.environment import SettingsError
-from enrichment.settings.model import PipelineConfig
+
+if TYPE_CHECKING:
+    from enrichment.settings.model import PipelineConfig
 
 CARRIED = frozenset(
     {
@@ -54,7 +56,7 @@ CARRIED = frozenset(
         "TRIGGER_TOPIC",
     }
 )
-"""Names of the environment that travel with a pipeline. Each holds a name, an address or a path; none holds a secret."""
+"""Names of the environment that travel with a pipeline. Each holds a name, an address or a path, and none a secret."""
 
 KEY_FILES = ("SIGNING_KEY_FILE", "PSEUDONYM_KEY_FILE")
 """Variables that name the file of a key. The path travels and the file does not."""
@@ -64,6 +66,11 @@ _DEFAULTS = {"PIPELINE_FILE": environment.PIPELINE_FILE, "TABLE_FILE": environme
 _MAX_FILE_BYTES = 5_000_000  # what Dataflow takes of a job's description is 20 MB in all
 
 __all__ = ["CARRIED", "KEY_FILES", "SettingsError", "WorkerSettings"]
+
+
+def _nothing(config: "PipelineConfig") -> Iterable[str]:
+    """Find nothing wrong."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,8 @@ class WorkerSettings:
         overrides: str = "",
         gateway_ca_secret: str = "",
         is_remote: bool = False,
-        further_problems: list[str] | None = None,
+        further_problems: Iterable[str] = (),
+        check: "Callable[[PipelineConfig], Iterable[str]]" = _nothing,
     ) -> "tuple[WorkerSettings, PipelineConfig]":
         """Read and check the settings where the pipeline is started. No network is used.
 
@@ -114,6 +122,7 @@ class WorkerSettings:
             gateway_ca_secret: `projects/P/secrets/S/versions/V` that holds the gateway's CA; empty for none.
             is_remote: Whether workers run on other machines.
             further_problems: What is wrong elsewhere, to be reported with the rest.
+            check: Gives what else is wrong, where pipeline.toml can be read.
 
         Returns:
             The settings, and what pipeline.toml says.
@@ -121,7 +130,7 @@ class WorkerSettings:
         Raises:
             SettingsError: Settings are missing or wrong; names all of them.
         """
-        problems = list(further_problems or ())
+        problems = list(further_problems)
         merged = {name: env[name] for name in sorted(CARRIED) if env.get(name)}
         merged |= _overrides(overrides, problems)
         merged.setdefault("K_REVISION", f"beam-{__version__}")  # what dead letters name as the version
@@ -139,7 +148,8 @@ class WorkerSettings:
         config = None
         try:
             # A key is read by the worker that needs it, and what lies in Secret Manager is out of reach here.
-            config = environment.read_for_events({**merged, "LOG_SEVERITY": "ERROR"})[0].config
+            config = environment.read_for_events(merged)[0].config
+            problems += check(config)
         except SettingsError as error:
             problems += error.problems
         files = dict(_files(merged, problems))
@@ -255,8 +265,3 @@ def _is_secret_version(name: str) -> bool:
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-
-
-def apply(placed: Mapping[str, str]) -> None:
-    """Set the variables of this process: the SDK and Google's clients read them from there."""
-    os.environ.update(placed)
