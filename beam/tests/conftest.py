@@ -1,4 +1,4 @@
-"""What a pipeline meets: a gateway with the service behind it, BigQuery, Pub/Sub and the metadata server, all on loopback."""
+"""What a pipeline meets, on loopback: a gateway with the service behind it, and Google's services."""
 
 import json
 import threading
@@ -45,6 +45,7 @@ class Gateway:
         status: What refused requests are answered with.
         most_at_once: The most requests that were under way at one time.
         delay_s: How long each takes.
+        permits: Whether the policy has been corrected for those that it denies.
     """
 
     address: str = ""
@@ -53,6 +54,7 @@ class Gateway:
     status: int = 503
     most_at_once: int = 0
     delay_s: float = 0.0
+    permits: bool = False
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -60,6 +62,7 @@ class Gateway:
         """Forget what was seen."""
         self.seen.clear()
         self.failures, self.status, self.most_at_once, self.delay_s = 0, 503, 0, 0.0
+        self.permits = False
 
     def enter(self) -> bool:
         """Note a request; whether it is refused."""
@@ -90,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(self.gateway.status, {"server": "istio-envoy"}, b"no healthy upstream")
         elif user_id == "unknown":
             self._answer(404, _SERVICE, b'{"error": "profile_not_found", "user_id": "unknown"}')
-        elif user_id == "denied":
+        elif user_id == "denied" and not self.gateway.permits:
             self._answer(403, {"server": "istio-envoy"}, b"RBAC: access denied")
         else:
             self._answer(200, _SERVICE, json.dumps({"user_id": user_id, "plan": "pro"}).encode())

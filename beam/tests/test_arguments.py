@@ -17,7 +17,9 @@ def test_options_may_be_written_as_parameters_of_a_flex_template_are() -> None:
 
 
 def test_a_misspelled_option_does_not_pass_as_one_of_beams() -> None:
-    assert arguments.unknown(["--runner=DataflowRunner", "--in-flihgt=3", "--no_use_public_ips"]) == ["--in-flihgt"]
+    assert arguments.unknown(["--runner=DataflowRunner", "--in-flihgt=3", "--no_use_public_ips"]) == [
+        "--in-flihgt"
+    ]
 
 
 def test_every_option_has_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,10 @@ THREADS = PipelineOptions(
 
 
 def run(
-    messages: list[Any], transform: beam.PTransform, check: Callable[[Any], None], options: PipelineOptions = ONE
+    messages: list[Any],
+    transform: beam.PTransform,
+    check: Callable[[Any], None],
+    options: PipelineOptions = ONE,
 ) -> None:
     with beam.Pipeline(options=options) as pipeline:
         check(pipeline | beam.Create(messages) | beam.Reshuffle() | transform)
@@ -112,7 +115,10 @@ def test_rows_and_insert_ids_are_those_of_the_function(settings: WorkerSettings)
         for name, value in settings.environment.items():
             patch.setenv(name, value)
         expected = sorted(
-            (row.insert_id, json.dumps({k: v for k, v in row.columns.items() if k not in OF_THE_RUN}, sort_keys=True))
+            (
+                row.insert_id,
+                json.dumps({k: v for k, v in row.columns.items() if k not in OF_THE_RUN}, sort_keys=True),
+            )
             for row in of_function(settings, messages).rows
         )
     assert len(expected) == 6
@@ -130,7 +136,11 @@ def test_rows_and_insert_ids_are_those_of_the_function(settings: WorkerSettings)
 
 
 def test_dead_letters_are_those_of_the_function(settings: WorkerSettings) -> None:
-    bad = [pubsub(1, b"{broken"), pubsub(2, event(2, user_id="unknown")), pubsub(3, event(3, occurred_at="never"))]
+    bad = [
+        pubsub(1, b"{broken"),
+        pubsub(2, event(2, user_id="unknown")),
+        pubsub(3, event(3, occurred_at="never")),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.environment.items():
             patch.setenv(name, value)
@@ -138,13 +148,18 @@ def test_dead_letters_are_those_of_the_function(settings: WorkerSettings) -> Non
     assert len(expected) == 3
 
     def check(out: Any) -> None:
-        assert_that(out[DEAD_LETTERS] | beam.Map(lambda one: _without_trace(one.data, one.attributes)), equal_to(expected))
+        assert_that(
+            out[DEAD_LETTERS] | beam.Map(lambda one: _without_trace(one.data, one.attributes)),
+            equal_to(expected),
+        )
 
     run(bad, Enrich(settings), check)
 
 
 def _without_trace(data: bytes, attributes: dict[str, str]) -> tuple[bytes, str]:
-    return data, json.dumps({k: v for k, v in attributes.items() if k != "dead_letter_trace_id"}, sort_keys=True)
+    return data, json.dumps(
+        {k: v for k, v in attributes.items() if k != "dead_letter_trace_id"}, sort_keys=True
+    )
 
 
 def test_rows_are_written_and_bad_events_published(
@@ -169,14 +184,19 @@ def test_rows_are_written_and_bad_events_published(
 
 class _Seen(beam.DoFn):
     def process(
-        self, element: EventEnded, timestamp: Any = beam.DoFn.TimestampParam, window: Any = beam.DoFn.WindowParam
+        self,
+        element: EventEnded,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
     ) -> Iterator[tuple[str, int, int]]:
         yield element.message_id, int(timestamp), int(window.start)
 
 
 def test_results_keep_the_timestamp_and_the_window_of_their_own_message(settings: WorkerSettings) -> None:
     def check(out: Any) -> None:
-        assert_that(out[ENDED] | beam.ParDo(_Seen()), equal_to([(f"m-{n}", n, n // 10 * 10) for n in range(35)]))
+        assert_that(
+            out[ENDED] | beam.ParDo(_Seen()), equal_to([(f"m-{n}", n, n // 10 * 10) for n in range(35)])
+        )
 
     with beam.Pipeline(options=ONE) as pipeline:
         check(
@@ -216,18 +236,24 @@ def test_a_transient_error_is_tried_again_in_the_worker(
     assert len(table.rows()) == 3
 
 
-def test_one_that_does_not_pass_fails_its_bundle(settings: WorkerSettings, gateway: Gateway, table: Table) -> None:
+def test_one_that_does_not_pass_fails_its_bundle(
+    settings: WorkerSettings, gateway: Gateway, table: Table
+) -> None:
     gateway.failures = 1000
     with pytest.raises(Exception, match="did not pass in time"):
         run([pubsub(1)], EnrichAndWrite(settings, EngineOptions(patience_s=0)), ignore)
     assert table.rows() == []
 
 
-def test_one_that_does_not_pass_goes_to_an_output_of_its_own(settings: WorkerSettings, gateway: Gateway) -> None:
+def test_one_that_does_not_pass_goes_to_an_output_of_its_own(
+    settings: WorkerSettings, gateway: Gateway
+) -> None:
     gateway.failures = 1000
 
     def check(out: Any) -> None:
-        assert_that(out[RETRY] | beam.Map(lambda one: (one.message_id, one.data)), equal_to([("m-1", event(1))]))
+        assert_that(
+            out[RETRY] | beam.Map(lambda one: (one.message_id, one.data)), equal_to([("m-1", event(1))])
+        )
         assert_that(out[ROWS], equal_to([]), label="rows")
 
     run([pubsub(1)], Enrich(settings, EngineOptions(patience_s=0), OnRetry.OUTPUT), check)
@@ -248,7 +274,7 @@ def test_a_bundle_that_comes_again_makes_the_same_rows(settings: WorkerSettings,
     assert len(set(table.event_ids())) == len(table.rows()) == 10
 
 
-# --- The engine ---------------------------------------------------------------------------------------------------------
+# --- The engine ---
 
 
 class _Slow:
@@ -262,7 +288,7 @@ class _Slow:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            while not self.go.is_set():
+            while not self.go.is_set():  # noqa: ASYNC110 - set by another thread
                 await asyncio.sleep(0.002)
         except asyncio.CancelledError:
             self.cancelled += 1
@@ -331,7 +357,9 @@ def test_a_loop_that_cannot_start_says_why() -> None:
         Engine(broken, EngineOptions())
 
 
-def test_a_bundle_learns_that_the_loop_is_gone(slow: tuple[_Slow, Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_learns_that_the_loop_is_gone(
+    slow: tuple[_Slow, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engines, "_CHECK_S", 0.05)
     _, engine = slow
     bundle = Bundle(engine)
@@ -360,7 +388,8 @@ def test_an_engine_ends_after_its_last_user_and_not_before(
     monkeypatch.setattr(engines, "LINGER_S", 0.05)
     first, second = (engines.lease(settings, EngineOptions()) for _ in range(2))
     engine = first._engine
-    assert engine is second._engine is not None
+    assert engine is not None
+    assert engine is second._engine
     first.close()
     threading.Event().wait(0.2)
     assert engine.is_alive
@@ -401,7 +430,9 @@ def test_retries_give_way_to_live_traffic() -> None:
     engine.close()
 
 
-def test_a_do_fn_that_is_torn_down_amid_a_bundle_leaves_nothing_under_way(settings: WorkerSettings, gateway: Gateway) -> None:
+def test_a_do_fn_that_is_torn_down_amid_a_bundle_leaves_nothing_under_way(
+    settings: WorkerSettings, gateway: Gateway
+) -> None:
     gateway.delay_s = 5
     do_fn = EnrichDoFn(settings, EngineOptions())
     do_fn.setup()
@@ -414,5 +445,3 @@ def test_a_do_fn_that_is_torn_down_amid_a_bundle_leaves_nothing_under_way(settin
     assert within(5, lambda: engine.in_flight == 0)
     with pytest.raises(RuntimeError):
         list(do_fn.process(pubsub(1), 0, None, None))
-
-

@@ -38,7 +38,16 @@ def known(found: Read) -> Message:
     return found.received.message
 
 
-LINES = [event(0), event(1, note="é" * 30), b"", event(2), b"{broken", event(3, note="x" * 200), b"\t", event(4)]
+LINES = [
+    event(0),
+    event(1, note="é" * 30),
+    b"",
+    event(2),
+    b"{broken",
+    event(3, note="x" * 200),
+    b"\t",
+    event(4),
+]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
@@ -88,8 +97,7 @@ def test_a_file_that_is_cut_off_gives_what_it_holds_and_then_says_where_it_ends(
     found: list[Read] = []
     _, (shard,) = files([str(path)], 1 << 20)
     with pytest.raises(InputError, match=r"a\.jsonl\.gz cannot be read on from record \d+"):
-        for one in reader(shard.kind, EVENTS)(shard, 0):
-            found.append(one)
+        found.extend(reader(shard.kind, EVENTS)(shard, 0))
     assert len(found) > 500
     assert data(found) == lines[: len(found)]
 
@@ -132,7 +140,12 @@ def test_avro_of_an_export_to_cloud_storage_is_messages(tmp_path: Path) -> None:
     found = read(path, AUTO)
     assert [known(one).message_id for one in found] == [f"m{n}" for n in range(50)]
     one = known(found[7])
-    assert (one.data, one.attributes, one.publish_time, one.ordering_key) == (event(7), {"n": "7"}, moment, "k")
+    assert (one.data, one.attributes, one.publish_time, one.ordering_key) == (
+        event(7),
+        {"n": "7"},
+        moment,
+        "k",
+    )
     shard = Shard(0, str(path), Kind.AVRO)
     for position in (1, 13, 49):
         assert data(list(reader(Kind.AVRO, AUTO)(shard, position))) == data(found[position:])
@@ -149,7 +162,9 @@ def test_avro_of_events_becomes_their_json(tmp_path: Path) -> None:
     ]}  # fmt: skip
     path = tmp_path / "a.avro"
     with path.open("wb") as file:
-        fastavro.writer(file, schema, [{"event_id": "e", "at": datetime(2026, 1, 2, tzinfo=UTC), "note": None}])
+        fastavro.writer(
+            file, schema, [{"event_id": "e", "at": datetime(2026, 1, 2, tzinfo=UTC), "note": None}]
+        )
     (found,) = read(path, AUTO)
     assert json.loads(known(found).data) == {"event_id": "e", "at": "2026-01-02T00:00:00Z", "note": None}
 
@@ -167,20 +182,32 @@ def wire(**fields: object) -> dict[str, object]:
 
 def test_a_line_may_be_a_message_as_google_writes_it() -> None:
     plain = of_json_message(json.dumps(wire(attributes={"a": "b"}, orderingKey="k")).encode())
-    around = of_json_message(json.dumps({"ackId": "x", "message": wire(attributes={"a": "b"}, orderingKey="k")}).encode())
+    around = of_json_message(
+        json.dumps({"ackId": "x", "message": wire(attributes={"a": "b"}, orderingKey="k")}).encode()
+    )
     assert plain.message == around.message
     assert isinstance(plain.message, Message)
-    assert (plain.message.data, plain.message.attributes, plain.message.ordering_key) == (event(1), {"a": "b"}, "k")
+    assert (plain.message.data, plain.message.attributes, plain.message.ordering_key) == (
+        event(1),
+        {"a": "b"},
+        "k",
+    )
 
 
 def test_a_redriven_message_has_its_first_identity() -> None:
-    attributes = {"redrive_message_id": "first", "redrive_publish_time": "2026-11-29T00:00:00Z", "redrive_count": "1"}
+    attributes = {
+        "redrive_message_id": "first",
+        "redrive_publish_time": "2026-11-29T00:00:00Z",
+        "redrive_count": "1",
+    }
     found = of_json_message(json.dumps(wire(attributes=attributes)).encode())
     assert isinstance(found.message, Message)
     assert (found.message.message_id, found.message.redriven, found.message.attributes) == ("first", 1, {})
 
 
-@pytest.mark.parametrize("line", [b"{", b"[]", b'{"data": "%%%"}', b'{"data": ""}', b"\xff", b'{"messageId": 3}'])
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b'{"data": "%%%"}', b'{"data": ""}', b"\xff", b'{"messageId": 3}']
+)
 def test_a_line_that_is_no_message_is_a_bad_event_with_its_bytes(line: bytes) -> None:
     found = of_json_message(line)
     assert isinstance(found.message, EnrichmentError)

@@ -35,7 +35,9 @@ def test_all_problems_are_reported_at_once(env: dict[str, str]) -> None:
     with pytest.raises(SettingsError) as raised:
         WorkerSettings.read(wrong, further_problems=["--rate is odd."])
     said = " ".join(raised.value.problems)
-    assert all(name in said for name in ("BIGQUERY_TABLE", "JWT_AUDIENCE", "TABLE_RECREATED_HOLD_S", "--rate"))
+    assert all(
+        name in said for name in ("BIGQUERY_TABLE", "JWT_AUDIENCE", "TABLE_RECREATED_HOLD_S", "--rate")
+    )
 
 
 def test_files_of_this_machine_are_refused_for_workers_on_others(env: dict[str, str]) -> None:

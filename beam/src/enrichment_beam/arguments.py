@@ -137,7 +137,7 @@ def _add_backfill(made: argparse.ArgumentParser) -> None:
         "--journal",
         metavar="DIR",
         default="",
-        help="checkpoint, progress and report (default: a folder for each input below ~/.local/state/meshpass/backfill)",
+        help="checkpoint, progress and report (default: one for each input below ~/.local/state/meshpass/backfill)",
     )
     made.add_argument("--report", metavar="FILE", default="", help="a further copy of the report, as JSON")
     made.add_argument(
@@ -163,8 +163,8 @@ def _add_backfill(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--engine",
         choices=("local", "dask", "beam"),
-        help="local: Beam's FnApiRunner with worker processes of this machine (default); dask: Beam's DaskRunner; beam: "
-        "what --runner says (default where --runner is given)",
+        help="local: Beam's FnApiRunner with worker processes of this machine (default); dask: Beam's DaskRunner; "
+        "beam: what --runner says (default where --runner is given)",
     )
     made.add_argument(
         "--workers",
@@ -249,8 +249,9 @@ def unknown(rest: Sequence[str]) -> list[str]:
 
 
 def _names(made: argparse.ArgumentParser) -> frozenset[str]:
-    actions = [made, *next(a for a in made._actions if isinstance(a, argparse._SubParsersAction)).choices.values()]  # noqa: SLF001
-    return frozenset(name for one in actions for name in one._option_string_actions)  # noqa: SLF001
+    groups = [one for one in made._actions if isinstance(one, argparse._SubParsersAction)]  # noqa: SLF001 - no other way
+    parsers = [made, *(parser for group in groups for parser in group.choices.values())]
+    return frozenset(name for one in parsers for name in one._option_string_actions)  # noqa: SLF001
 
 
 def _plain(argument: str, ours: frozenset[str]) -> str:

@@ -5,7 +5,6 @@ import hashlib
 import logging
 import os
 import signal
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     if options.verbose:
         logging.getLogger().setLevel(logging.INFO)
     else:
-        logging.getLogger("apache_beam").setLevel(logging.ERROR)
+        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore")
     show = Show()
     try:
@@ -212,7 +211,7 @@ def _backfill_problems(options: argparse.Namespace, engine_name: str) -> Iterato
         if options.write == "load-files":
             yield "--dead-letters are acknowledged once their rows are durable, which files for a load job do not make."
         if options.dry_run:
-            yield "--dry-run of --dead-letters would hold them for minutes: use `python -m enrichment redrive --dry-run`."
+            yield "--dry-run does not go with --dead-letters: use `python -m enrichment redrive --dry-run`."
         from enrichment_beam.backfill.dead_letter_input import MAX_PATIENCE_S
 
         if options.patience_s > MAX_PATIENCE_S and options.patience_s != 600:
@@ -256,10 +255,11 @@ def _inputs(
         return (known.inputs, known.shards) if same else ([(name, 0, 0.0)], [])
     from enrichment_beam.backfill import bigquery_input
 
-    query = options.bigquery_query or f"SELECT * FROM `{options.bigquery_table}`"
-    project = settings.environment.get("GOOGLE_CLOUD_PROJECT", "") or settings.environment[
-        "BIGQUERY_TABLE"
-    ].partition(".")[0]
+    query = options.bigquery_query or f"SELECT * FROM `{options.bigquery_table}`"  # noqa: S608 - a checked name
+    project = (
+        settings.environment.get("GOOGLE_CLOUD_PROJECT", "")
+        or settings.environment["BIGQUERY_TABLE"].partition(".")[0]
+    )
     try:
         table, count, _ = bigquery_input.run(query, project)
     except bigquery_input.QueryError as error:
@@ -283,5 +283,3 @@ def _unknown(rest: Sequence[str]) -> list[str]:
         f"{name} is no option of this command, and none of Beam's: see --help."
         for name in arguments.unknown(rest)
     ]
-
-

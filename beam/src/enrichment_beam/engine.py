@@ -300,7 +300,9 @@ class Engine:
         try:
             outcome = await self._persist(received, found)
         except Exception as error:  # noqa: BLE001 - the core raises nothing: a defect, which must reach the bundle
-            outcome = Outcome(Disposition.FAULT, None, "unexpected_error", f"{type(error).__name__} in the engine")
+            outcome = Outcome(
+                Disposition.FAULT, None, "unexpected_error", f"{type(error).__name__} in the engine"
+            )
         bundle.put(Ended(ticket, outcome, found))
 
     async def _persist(self, received: Received, found: Tally) -> Outcome:

@@ -120,7 +120,7 @@ class EnrichDoFn(beam.DoFn):
             raise RuntimeError("The runner began a bundle without setup.")
         self._bundle = self._lease.bundle()
 
-    def process(  # type: ignore[override] # Beam fills the parameters in by their defaults
+    def process(
         self,
         element: PubsubMessage,
         timestamp: Any = beam.DoFn.TimestampParam,  # noqa: ANN401 - Beam's types
@@ -193,7 +193,11 @@ class EnrichDoFn(beam.DoFn):
 def not_finished(ended: Ended) -> EventsNotFinishedError:
     """Return the error of a bundle with a message that did not come to its end."""
     outcome = ended.outcome
-    what = "is a fault of the configuration" if outcome.disposition is Disposition.FAULT else "did not pass in time"
+    what = (
+        "is a fault of the configuration"
+        if outcome.disposition is Disposition.FAULT
+        else "did not pass in time"
+    )
     return EventsNotFinishedError(
         f"An event was not finished, and the bundle is given back: {outcome.reason} at {outcome.stage or 'no stage'} "
         f"{what} after {ended.tally.tries} tries. {outcome.detail}"
@@ -235,7 +239,7 @@ class Enrich(beam.PTransform):
         given = options or EngineOptions()
         self._do = EnrichDoFn(settings, _collecting(given), on_retry)
 
-    @no_annotations
+    @no_annotations  # type: ignore[untyped-decorator] # Beam's own
     def expand(self, messages: pvalue.PCollection) -> pvalue.DoOutputsTuple:
         """Apply the transform."""
         return messages | beam.ParDo(self._do).with_outputs(ROWS, DEAD_LETTERS, RETRY)
@@ -261,7 +265,7 @@ class EnrichAndWrite(beam.PTransform):
         super().__init__()
         self._do = EnrichDoFn(settings, options or EngineOptions(), on_retry)
 
-    @no_annotations
+    @no_annotations  # type: ignore[untyped-decorator] # Beam's own
     def expand(self, messages: pvalue.PCollection) -> pvalue.DoOutputsTuple:
         """Apply the transform."""
         return messages | beam.ParDo(self._do).with_outputs(ENDED, RETRY)

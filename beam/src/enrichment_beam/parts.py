@@ -34,9 +34,7 @@ def handler(env: Mapping[str, str], options: "EngineOptions") -> "Handler":
         return made
     table = env["BIGQUERY_TABLE"]
     made.sink = CollectingSink(table)
-    made.sinks = {
-        one.name: CollectingSink(full_id(one.table, table)) for one in made.transform.config.tables
-    }
+    made.sinks = {one.name: CollectingSink(full_id(one.table, table)) for one in made.transform.config.tables}
     return made
 
 

@@ -3,5 +3,5 @@
 import logging
 
 logging.basicConfig(level=logging.ERROR)
-logging.getLogger("apache_beam").setLevel(logging.ERROR)
+logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
 logging.getLogger("distributed").setLevel(logging.ERROR)

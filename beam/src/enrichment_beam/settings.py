@@ -2,8 +2,8 @@
 
 A worker on another machine has neither the environment nor the files of the machine that starts the pipeline. So what
 is no secret travels inside the pipeline: values of the environment by an explicit list of names, and the contents of
-the files that they name. Keys never do. A worker reads them from Secret Manager under its own account, or has Google make
-its tokens.
+the files that they name. Keys never do. A worker reads them from Secret Manager under its own account, or has Google
+make its tokens.
 """
 
 import hashlib
@@ -93,7 +93,9 @@ class WorkerSettings:
     def digest(self) -> str:
         """A name for these settings: equal settings have the same one."""
         parts = [self.environment, _texts(self.files), _texts(self.schemas), self.gateway_ca_secret]
-        text = json.dumps([dict(part) if isinstance(part, Mapping) else part for part in parts], sort_keys=True)
+        text = json.dumps(
+            [dict(part) if isinstance(part, Mapping) else part for part in parts], sort_keys=True
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -138,7 +140,9 @@ class WorkerSettings:
             merged["K_SERVICE"] = name  # a redrive asks for dead letters by it
         if gateway_ca_secret:
             if merged.pop("GKE_GATEWAY_CA_FILE", ""):
-                problems.append("GKE_GATEWAY_CA_FILE and --gateway-ca-secret are both given: give one of them.")
+                problems.append(
+                    "GKE_GATEWAY_CA_FILE and --gateway-ca-secret are both given: give one of them."
+                )
             if not _is_secret_version(gateway_ca_secret):
                 problems.append(
                     f"--gateway-ca-secret is {gateway_ca_secret[:200]!r}; write projects/P/secrets/S/versions/V."
@@ -205,7 +209,9 @@ def _overrides(text: str, problems: list[str]) -> dict[str, str]:
 def _remote_problems(merged: Mapping[str, str]) -> Iterator[str]:
     for name in KEY_FILES:
         if merged.get(name):
-            other = "SIGNING_KEY_SECRET_ID, or MESH_AUTH=google-id-token" if name.startswith("SIGNING") else ""
+            other = (
+                "SIGNING_KEY_SECRET_ID, or MESH_AUTH=google-id-token" if name.startswith("SIGNING") else ""
+            )
             yield (
                 f"{name} names a file of this machine, and the workers run on others. A key does not travel with a "
                 f"pipeline: set {other or 'PSEUDONYM_KEY_SECRET_ID'}."
@@ -225,7 +231,9 @@ def _files(merged: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str
         except OSError:
             continue  # reported where the file is read as what it is
         if len(content) > _MAX_FILE_BYTES:
-            problems.append(f"{name} has {len(content)} bytes; at most {_MAX_FILE_BYTES} travel with a pipeline.")
+            problems.append(
+                f"{name} has {len(content)} bytes; at most {_MAX_FILE_BYTES} travel with a pipeline."
+            )
         yield name, content
 
 
@@ -240,7 +248,9 @@ def _schemas(
         return  # reported by the settings
     for name in sorted(_named("schema", document)):
         if not (folder / name).resolve().is_relative_to(folder.resolve()):
-            problems.append(f"{name}, a schema of pipeline.toml, lies outside of its folder and cannot travel with it.")
+            problems.append(
+                f"{name}, a schema of pipeline.toml, lies outside of its folder and cannot travel with it."
+            )
             continue
         try:
             yield name, (folder / name).read_bytes()

@@ -98,5 +98,3 @@ def run(stream: Stream, beam_options: list[str]) -> str:
     add_to(pipeline, stream)
     result = pipeline.run()
     return str(result.wait_until_finish() or result.state)
-
-

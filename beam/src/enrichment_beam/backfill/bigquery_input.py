@@ -1,7 +1,7 @@
 """Rows of a query's result, by the official client.
 
-The query runs once, when the backfill is begun. Its result lies in a table of BigQuery's own for 24 hours, and shards are
-ranges of its rows: so a run that goes on reads the same rows, and pays for no second query.
+The query runs once, when the backfill is begun. Its result lies in a table of BigQuery's own for 24 hours, and shards
+are ranges of its rows. So a run that goes on reads the same rows, and pays for no second query.
 """
 
 import os

@@ -5,6 +5,7 @@ trigger's topic. Each has the identity of its first publication, so its row is t
 letter is acknowledged once its row is durable. One that is bad again stays where it is, and is not published anew.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -66,10 +67,8 @@ def take(run: "ShardRun", lease: Lease) -> None:
         run.state.failed = str(error)
         raise
     finally:
-        try:
-            source.extend(kept, 0)  # they come back at once for whoever asks next
-        except RedriveError:
-            pass  # they come back when their lease ends
+        with contextlib.suppress(RedriveError):  # then they come back when their lease ends
+            source.extend(kept, 0)
         source.close()
         run.state.at = time.time()
         run.journal.write_state(run.state)
@@ -90,8 +89,7 @@ def _pull(run: "ShardRun", lease: Lease, source: DeadLetterSource, seen: set[str
         source.extend(held, LEASE_S)
         done: list[str] = []
         try:
-            for ack_id in _take_all(run, lease, new):
-                done.append(ack_id)
+            done.extend(_take_all(run, lease, new))  # what came before an error as well
         finally:
             source.acknowledge(done)
             finished = set(done)

@@ -170,7 +170,9 @@ def differences(old: Plan, new: Plan) -> list[str]:
         if getattr(old, name) != getattr(new, name)
     ]
     before, after = {one[0]: one for one in old.inputs}, {one[0]: one for one in new.inputs}
-    changed += [f"{name} was not part of the backfill when it was begun." for name in sorted(after.keys() - before)]
+    changed += [
+        f"{name} was not part of the backfill when it was begun." for name in sorted(after.keys() - before)
+    ]
     changed += [f"{name} is gone or not named." for name in sorted(before.keys() - after)]
     changed += [
         f"{name} has changed since the backfill was begun."

@@ -103,7 +103,7 @@ def _of_json(columns: Iterable[Column | TableField]) -> _Kinds:
 
 
 def _as_loaded(columns: Mapping[str, Any], kinds: _Kinds) -> dict[str, Any]:
-    """Return a row as a load job takes it: insertAll takes JSON as text, and a load job would store that as a string."""
+    """Return a row as a load job takes it: it would store JSON that comes as text, as insertAll has it, as a string."""
     made = dict(columns)
     for name, inner in kinds.items():
         value = made.get(name)
@@ -126,7 +126,9 @@ def columns_by_table(config: PipelineConfig, table: str) -> dict[str, tuple[Colu
     return {table: config.columns, **found} if config.columns else found
 
 
-def load_commands(folder: str, tables: Iterable[str], digest: str, files: Mapping[str, Sequence[str]]) -> list[str]:
+def load_commands(
+    folder: str, tables: Iterable[str], digest: str, files: Mapping[str, Sequence[str]]
+) -> list[str]:
     """Return the commands that load what was written. Each job has a name, and BigQuery takes no name twice.
 
     Args:
@@ -148,5 +150,7 @@ def load_commands(folder: str, tables: Iterable[str], digest: str, files: Mappin
         )
         for source in sources:
             job = hashlib.sha256(f"{digest} {source}".encode()).hexdigest()[:16]
-            commands.append(f"bq --project_id={project} --job_id=backfill_{job} {load} {dataset}.{name} {source}")
+            commands.append(
+                f"bq --project_id={project} --job_id=backfill_{job} {load} {dataset}.{name} {source}"
+            )
     return commands

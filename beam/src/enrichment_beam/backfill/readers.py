@@ -129,7 +129,7 @@ def _avro(shard: Shard, position: int, form: Form) -> Iterator[Read]:
     with storage.open_plain(shard.name) as raw:
         compressed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        file: IO[Any] = gzip.GzipFile(fileobj=raw) if compressed else raw
+        file: Any = gzip.GzipFile(fileobj=raw) if compressed else raw
         blocks = fastavro.block_reader(file)
         schema: Any = blocks.writer_schema
         names = {one["name"] for one in schema.get("fields", [])} if isinstance(schema, dict) else set()
@@ -188,7 +188,7 @@ BLANK = Received(b"", failure("json_invalid", "the line is blank"), {})
 """A line with nothing in it, which moves the position and is no record."""
 
 
-def _line(file: IO[bytes]) -> tuple[bytes | None, int]:
+def _line(file: IO[bytes] | gzip.GzipFile) -> tuple[bytes | None, int]:
     """Return one line with its end, and its size; None for one that is longer than any record."""
     line = file.readline(MAX_RECORD_BYTES)
     size = len(line)

@@ -121,7 +121,7 @@ def message_id(name: str, place: int) -> str:
     """Return the message id of an event without one: the end of the input's name, and the place in it."""
     suffix = f":{place}"
     plain = _UNPRINTABLE.sub("_", name.rstrip("/").rpartition("/")[2])
-    return f"{plain[-(_MAX_ID - len(suffix)):]}{suffix}"
+    return f"{plain[-(_MAX_ID - len(suffix)) :]}{suffix}"
 
 
 def _data(found: object) -> bytes:
@@ -143,7 +143,9 @@ def _attributes(found: object) -> dict[str, str]:
         except ValueError:
             return {}
     if isinstance(found, Mapping):
-        return {str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()}
+        return {
+            str(name): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()
+        }
     if isinstance(found, list):  # a repeated record of key and value
         pairs = [one for one in found if isinstance(one, Mapping) and "key" in one]
         return {str(one["key"]): str(one.get("value") or "") for one in pairs}

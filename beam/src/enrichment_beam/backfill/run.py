@@ -80,9 +80,7 @@ def carry_out(plan: Plan, job: Job, engine: Engine, show: Show, *, is_dry_run: b
         if known is not None:
             show.note(f"Going on with {job.journal}: {len(left)} of {len(plan.shards)} shards are left.")
         failure = _run(left, states, plan, job, engine, journal, show) if left else None
-        made = report.make(
-            plan, journal.states(plan), time.monotonic() - began_at, is_dry_run=is_dry_run
-        )
+        made = report.make(plan, journal.states(plan), time.monotonic() - began_at, is_dry_run=is_dry_run)
         if failure and not made.total.failed:
             made.total.failed.append(failure)
         if failure:
@@ -168,7 +166,9 @@ def _pipeline(shards: Sequence[Shard], job: Job, engine: Engine) -> None:
 
 def _local(engine: Engine) -> beam.Pipeline:
     """Return a pipeline for FnApiRunner with worker processes, as its mode `multi_processing` has them."""
-    module = "apache_beam.runners.worker.sdk_worker_main" if engine.is_verbose else "enrichment_beam.quiet_worker"
+    module = (
+        "apache_beam.runners.worker.sdk_worker_main" if engine.is_verbose else "enrichment_beam.quiet_worker"
+    )
     workers = SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m {module}")
     options = PipelineOptions([f"--direct_num_workers={engine.workers}", *engine.beam_options])
     return beam.Pipeline(runner=FnApiRunner(workers), options=options)
@@ -179,7 +179,9 @@ def _dask(engine: Engine, shards: int) -> Iterator[PipelineOptions]:
     """Give the options that lead to a Dask scheduler; to one of this machine, where no other is named."""
     common = ["--runner=apache_beam.runners.dask.dask_runner.DaskRunner", f"--dask_npartitions={shards}"]
     if engine.dask_scheduler:
-        yield PipelineOptions([*common, f"--dask_client_address={engine.dask_scheduler}", *engine.beam_options])
+        yield PipelineOptions(
+            [*common, f"--dask_client_address={engine.dask_scheduler}", *engine.beam_options]
+        )
         return
     import dask
     from dask.distributed import LocalCluster

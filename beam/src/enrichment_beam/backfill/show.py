@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from enrichment_beam.backfill.report import InputReport, Report
@@ -70,7 +77,9 @@ class Show:
             self._line_at = now
             share = f"{100 * done / whole:.0f} %, " if whole else ""
             gained = done - self._first[1]
-            left = f", about {(whole - done) / gained * elapsed_s:,.0f} s left" if whole and gained > 0 else ""
+            left = (
+                f", about {(whole - done) / gained * elapsed_s:,.0f} s left" if whole and gained > 0 else ""
+            )
             self.note(f"backfill: {share}{counts}{left}")
 
     def close(self) -> None:
@@ -93,16 +102,24 @@ class Show:
         for one in (*shown, *([report.total] if len(report.inputs) > 1 else [])):
             table.add_row(
                 _short(one.name, folder),
-                *(f"{n:,}" for n in (one.records, one.rows, one.written, one.bad, one.dropped, one.unreadable)),
+                *(
+                    f"{n:,}"
+                    for n in (one.records, one.rows, one.written, one.bad, one.dropped, one.unreadable)
+                ),
                 f"{one.retries:,}",
                 one.state,
             )
         self._console.print(table)
         if len(report.inputs) > len(shown):
             self.note(f"{len(report.inputs) - len(shown)} more inputs are in the report.")
-        for about, found in (("dead-lettered", report.total.dead_lettered), ("lookups", report.total.lookups)):
+        for about, found in (
+            ("dead-lettered", report.total.dead_lettered),
+            ("lookups", report.total.lookups),
+        ):
             if found:
-                listed = ", ".join(f"{count:,} {name}" for name, count in sorted(found.items(), key=_most_first))
+                listed = ", ".join(
+                    f"{count:,} {name}" for name, count in sorted(found.items(), key=_most_first)
+                )
                 self.note(f"{about}: {listed}")
         for sentence in report.total.failed[:5]:
             self.note(f"failed: {sentence}")

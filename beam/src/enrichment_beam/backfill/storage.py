@@ -101,7 +101,7 @@ def match(pattern: str) -> Iterator[tuple[str, int, float]]:
         return
     import glob
 
-    for name in glob.glob(pattern, recursive=True):
+    for name in glob.glob(pattern, recursive=True):  # noqa: PTH207 - the pattern may be absolute
         path = Path(name)
         if path.is_file():
             status = path.stat()

@@ -173,7 +173,7 @@ class ShardDoFn(beam.DoFn):
         """Start the process's engine, or join it."""
         self._lease = engine.lease(self._job.settings, self._job.options)
 
-    def process(self, element: Shard) -> Iterator[int]:  # type: ignore[override]
+    def process(self, element: Shard) -> Iterator[int]:
         """Take one shard to its end, and give its number."""
         if self._lease is None:
             raise RuntimeError("The runner gave an element without setup.")
