@@ -1,7 +1,7 @@
 """Our DoFn as a contender of the benchmark: `pipeline.py EVENTS IN_FLIGHT BUNDLE THREADS`.
 
 EVENTS is a file with one event on each line. With BUNDLE 0 Beam's FnApiRunner runs a pipeline, in this process.
-Otherwise the DoFn is given bundles of so many elements by THREADS threads, as a worker of Dataflow does it with small bundles.
+Otherwise the DoFn is given bundles of so many elements by THREADS threads, as a worker of Dataflow does it.
 Prints what the work took as JSON.
 """
 
