@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from enrichment.settings.model import Format, PipelineConfig
 
 from enrichment_beam import arguments
@@ -26,6 +27,13 @@ from enrichment_beam.settings import SettingsError, WorkerSettings
 
 _OK, _FAILED, _USAGE = 0, 1, 2
 _SIGNAL_BASE = 128
+_LOCAL_RUNNERS = (
+    "BundleBasedDirectRunner",
+    "DirectRunner",
+    "FnApiRunner",
+    "PrismRunner",
+    "SwitchingDirectRunner",
+)
 _NEEDS_BUCKET = "--journal must lie in a bucket (gs://...), which all workers reach."
 
 
@@ -95,7 +103,10 @@ def _stream(options: argparse.Namespace, rest: list[str]) -> int:
         problems.append("--subscription is not given: write projects/P/subscriptions/S.")
     by_beam = options.write == "beam-storage-write"
     settings, _ = _settings(
-        options, is_remote=_has_runner(rest), problems=problems, check=partial(_one_table_problem, options)
+        options,
+        is_remote=_is_remote(_runner(rest)),
+        problems=problems,
+        check=partial(_one_table_problem, options),
     )
     state = stream.run(
         stream.Stream(
@@ -111,8 +122,9 @@ def _stream(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
-    engine_name = options.engine or ("beam" if _has_runner(rest) else "local")
-    is_remote = engine_name == "beam" or bool(options.dask_scheduler)
+    runner = _runner(rest)
+    engine_name = options.engine or ("beam" if runner else "local")
+    is_remote = (engine_name == "beam" and _is_remote(runner)) or bool(options.dask_scheduler)
     workers = options.workers or len(os.sched_getaffinity(0))
     problems = [*_unknown(rest), *_backfill_problems(options, engine_name)]
     journal = options.journal or _default_journal(options)
@@ -274,8 +286,15 @@ def _default_journal(options: argparse.Namespace) -> str:
     return str(Path(state).expanduser() / "meshpass" / "backfill" / name)
 
 
-def _has_runner(rest: Sequence[str]) -> bool:
-    return any(one.partition("=")[0] == "--runner" for one in rest)
+def _runner(rest: Sequence[str]) -> str:
+    """Return the runner that Beam's options name, empty for none."""
+    given = PipelineOptions(list(rest)).view_as(StandardOptions).runner
+    return (given or "").rpartition(".")[2]
+
+
+def _is_remote(runner: str) -> bool:
+    """Return whether a runner's workers are on other machines."""
+    return bool(runner) and runner not in _LOCAL_RUNNERS
 
 
 def _unknown(rest: Sequence[str]) -> list[str]:

@@ -79,7 +79,13 @@ def carry_out(plan: Plan, job: Job, engine: Engine, show: Show, *, is_dry_run: b
         left = [shard for shard, state in zip(plan.shards, states, strict=True) if not state.done]
         if known is not None:
             show.note(f"Going on with {job.journal}: {len(left)} of {len(plan.shards)} shards are left.")
-        failure = _run(left, states, plan, job, engine, journal, show) if left else None
+        try:
+            failure = _run(left, states, plan, job, engine, journal, show) if left else None
+        except BaseException:  # a signal: what was done until then is reported as well
+            seconds = time.monotonic() - began_at
+            stopped = report.make(plan, journal.states(plan), seconds, is_dry_run=is_dry_run)
+            journal.write_report(stopped.encode())
+            raise
         made = report.make(plan, journal.states(plan), time.monotonic() - began_at, is_dry_run=is_dry_run)
         if failure and not made.total.failed:
             made.total.failed.append(failure)
