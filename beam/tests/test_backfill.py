@@ -285,6 +285,24 @@ def test_files_of_events_named_by_their_message_are_refused(
     assert "--records=messages" in capsys.readouterr().err
 
 
+def test_a_pipeline_that_a_template_launch_takes_is_no_failure(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    class Submitted:
+        has_job = False
+        state = "UNKNOWN"
+
+        def wait_until_finish(self) -> None: ...
+
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("apache_beam.Pipeline.run", lambda *_: Submitted())
+    path = write_lines(tmp_path / "a.jsonl", event(0))
+    given = [f"--files={path}", f"--journal={tmp_path}/journal", "--runner=FnApiRunner"]
+    assert main(["backfill", *given]) == 0
+    assert "given to Dataflow" in capsys.readouterr().err
+
+
 def test_progress_is_lines_where_there_is_no_terminal(
     backfill: Backfill, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from enrichment_beam import arguments
 from enrichment_beam.backfill import inputs, storage
 from enrichment_beam.backfill.inputs import InputsError
 from enrichment_beam.backfill.journal import Journal, JournalError
-from enrichment_beam.backfill.run import Engine, carry_out, load_commands, new_plan
+from enrichment_beam.backfill.run import Engine, SubmittedError, carry_out, load_commands, new_plan
 from enrichment_beam.backfill.shard import Kind, Records, Shard
 from enrichment_beam.backfill.show import Show
 from enrichment_beam.backfill.work import Job
@@ -118,7 +118,7 @@ def _stream(options: argparse.Namespace, rest: list[str]) -> int:
         ),
         rest,
     )
-    return _OK if state in ("DONE", "DRAINED", "UPDATED", "CANCELLED", "RUNNING") else _FAILED
+    return _OK if state in ("DONE", "DRAINED", "UPDATED", "CANCELLED", "RUNNING", "UNKNOWN") else _FAILED
 
 
 def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
@@ -158,7 +158,11 @@ def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
                     if options.write != "load-files" else options.write)  # fmt: skip
     engine = Engine(engine_name, workers, options.dask_scheduler, rest, is_verbose=options.verbose)
     show.note(f"journal: {journal}")
-    made = carry_out(plan, job, engine, show, is_dry_run=options.dry_run)
+    try:
+        made = carry_out(plan, job, engine, show, is_dry_run=options.dry_run)
+    except SubmittedError:
+        show.note("The job is given to Dataflow. Run the same command again after its end for the report.")
+        return _OK
     if options.report:
         storage.write(options.report, made.encode())
     if job.load_folder and made.is_complete:

@@ -6,8 +6,10 @@ the files that they name. Keys never do. A worker reads them from Secret Manager
 make its tokens.
 """
 
+import atexit
 import hashlib
 import json
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -169,6 +171,7 @@ class WorkerSettings:
             MeshError: The secret with the gateway's CA cannot be read.
         """
         folder = Path(tempfile.mkdtemp(prefix="enrichment-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         placed = dict(self.environment)
         for name, content in self.files.items():
             path = folder / name.lower() / Path(placed.get(name, "") or _DEFAULTS[name]).name

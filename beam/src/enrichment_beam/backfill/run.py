@@ -46,6 +46,10 @@ class Engine:
     is_verbose: bool = False
 
 
+class SubmittedError(Exception):
+    """The pipeline was written for a template launch, and a service carries it out after this program has ended."""
+
+
 def carry_out(plan: Plan, job: Job, engine: Engine, show: Show, *, is_dry_run: bool = False) -> Report:
     """Carry out what is left of a backfill.
 
@@ -61,6 +65,7 @@ def carry_out(plan: Plan, job: Job, engine: Engine, show: Show, *, is_dry_run: b
 
     Raises:
         JournalError: The journal cannot be used.
+        SubmittedError: The pipeline is carried out after this program has ended.
     """
     began_at = time.monotonic()
     with Journal(job.journal) as journal:
@@ -129,6 +134,8 @@ def _run(
         done, whole = report.done_of(plan.shards, found)
         show.progress(done, whole, report.make(plan, found, 0.0, is_dry_run=False).total)
     show.close()
+    if failures and isinstance(failures[0], SubmittedError):
+        raise failures[0]
     return _last_line(failures[0]) if failures else ""
 
 
@@ -166,6 +173,8 @@ def _pipeline(shards: Sequence[Shard], job: Job, engine: Engine) -> None:
     )
     result = pipeline.run()
     result.wait_until_finish()
+    if not getattr(result, "has_job", True):  # DataflowRunner within the launcher of a flex template
+        raise SubmittedError
     if str(result.state) not in ("DONE", "UPDATED"):
         raise RuntimeError(f"Error: the pipeline ended as {result.state}; its own log says why.")
 
