@@ -20,7 +20,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1 import PubsubMessage as PubsubMessageType
-from meshlab.cloud.bigquery import running as bigquery_running
+from meshlab.cloud.bigquery import running_both as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
 
@@ -156,7 +156,8 @@ def cloud() -> Iterator[Cloud]:
         pytest.MonkeyPatch.context() as patch,
     ):
         environment = {
-            "BIGQUERY_EMULATOR_HOST": tables,
+            "BIGQUERY_EMULATOR_HOST": tables.rest,
+            "BIGQUERY_WRITE_EMULATOR_HOST": tables.write,
             "PUBSUB_EMULATOR_HOST": pubsub,
             "GCE_METADATA_HOST": metadata,
             "GCE_METADATA_IP": metadata,

@@ -157,6 +157,23 @@ def test_one_run_has_a_journal_at_a_time(backfill: Backfill, tmp_path: Path) -> 
         backfill.files(path)
 
 
+def test_rows_may_be_written_by_the_storage_write_api(
+    backfill: Backfill, table: Table, dead_letters: Letters, tmp_path: Path
+) -> None:
+    environment = {**backfill.settings.environment, "BIGQUERY_WRITER": "storage-write"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "BIGQUERY_WRITER", "storage-write"
+        )  # to be taken back: the engine sets it for its process
+        backfill.settings = replace(backfill.settings, environment=environment)
+        path = write_lines(tmp_path / "a.jsonl", *(event(n) for n in range(100)), b"{broken")
+        report = backfill.files(path, "storage-write")
+        engines.close_all()
+    assert report.is_complete
+    assert table.event_ids() == [f"e-{n:05}" for n in range(100)]
+    assert len(dead_letters()) == 1
+
+
 def test_a_dry_run_counts_and_touches_nothing(
     backfill: Backfill, table: Table, gateway: Gateway, dead_letters: Letters, tmp_path: Path
 ) -> None:
