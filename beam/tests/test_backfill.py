@@ -186,6 +186,22 @@ def test_a_dry_run_counts_and_touches_nothing(
     assert (table.rows(), gateway.seen, dead_letters()) == ([], [], [])
 
 
+def test_a_dry_run_may_be_repeated_and_stands_in_no_way(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, table: Table, tmp_path: Path
+) -> None:
+    for name in (*env, "K_REVISION", "K_SERVICE", "PIPELINE_FILE", "TABLE_FILE"):
+        monkeypatch.setenv(name, env.get(name, ""))
+    path = write_lines(tmp_path / "a.jsonl", *(event(n) for n in range(5)))
+    given = ["backfill", f"--files={path}", f"--journal={tmp_path}/journal", "--runner=FnApiRunner"]
+    assert main([*given, "--dry-run"]) == 0
+    assert main([*given, "--dry-run", f"--report={tmp_path}/copy.json"]) == 0
+    assert json.loads((tmp_path / "copy.json").read_text())["total"]["rows"] == 5
+    assert table.rows() == []
+    assert main(given) == 0
+    engines.close_all()
+    assert len(table.rows()) == 5
+
+
 def test_rows_of_messages_have_the_message_s_own_identity(
     backfill: Backfill, table: Table, tmp_path: Path
 ) -> None:

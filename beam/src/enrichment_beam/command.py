@@ -8,6 +8,7 @@ import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -135,7 +136,8 @@ def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
         options, is_remote=is_remote, problems=problems, check=partial(_record_problems, options)
     )
     if options.dry_run:
-        journal = storage.join(journal, "dry-run")
+        # Each dry run is one of its own: it is there to be repeated after a change of pipeline.toml.
+        journal = storage.join(journal, f"dry-run-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
     rate = min([one for one in (options.rate_per_worker, options.rate / workers) if one], default=0.0)
     job = Job(
         settings,
