@@ -116,10 +116,10 @@ async def push_all(events: int, url: str, subscription: str) -> None:
     """Push the messages to the function, and any again that it does not acknowledge."""
     left = messages(events)
     done = 0
-    told_at = time.monotonic()
+    shown_at = time.monotonic()
 
     async def deliver(session: aiohttp.ClientSession) -> None:
-        nonlocal done, told_at
+        nonlocal done, shown_at
         for message in left:
             while True:
                 async with session.post(
@@ -129,8 +129,8 @@ async def push_all(events: int, url: str, subscription: str) -> None:
                         break
                 await asyncio.sleep(0.5)
             done += 1
-            if time.monotonic() - told_at > 10:
-                told_at = time.monotonic()
+            if time.monotonic() - shown_at > 10:
+                shown_at = time.monotonic()
                 console.print(f"function: {done:,} of {events:,} messages")
 
     timeout = aiohttp.ClientTimeout(total=120)

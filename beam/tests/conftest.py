@@ -244,11 +244,11 @@ def settings(env: dict[str, str]) -> Iterator[WorkerSettings]:
         engine.close_all()
 
 
-Letters = Callable[[], list[Any]]
+TakeDeadLetters = Callable[[], list[Any]]
 
 
 @pytest.fixture
-def dead_letters(cloud: Cloud) -> Letters:
+def dead_letters(cloud: Cloud) -> TakeDeadLetters:
     """Take all dead letters off their subscription."""
 
     def take() -> list[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PROJECT, PUBLISHED, SUBSCRIPTION, TOPIC, Cloud, Gateway, Letters, Table, event
+from conftest import PROJECT, PUBLISHED, SUBSCRIPTION, TOPIC, Cloud, Gateway, Table, TakeDeadLetters, event
 from enrichment_beam import engine as engines
 from enrichment_beam.backfill import bigquery_input, inputs
 from enrichment_beam.backfill.inputs import files
@@ -59,7 +59,7 @@ def write_lines(path: Path, *lines: bytes) -> Path:
 
 
 def test_the_report_says_what_became_of_each_file(
-    backfill: Backfill, table: Table, dead_letters: Letters, tmp_path: Path
+    backfill: Backfill, table: Table, dead_letters: TakeDeadLetters, tmp_path: Path
 ) -> None:
     write_lines(tmp_path / "good.jsonl", *(event(n) for n in range(60)))
     (tmp_path / "bad.jsonl.gz").write_bytes(
@@ -158,7 +158,7 @@ def test_one_run_has_a_journal_at_a_time(backfill: Backfill, tmp_path: Path) -> 
 
 
 def test_rows_may_be_written_by_the_storage_write_api(
-    backfill: Backfill, table: Table, dead_letters: Letters, tmp_path: Path
+    backfill: Backfill, table: Table, dead_letters: TakeDeadLetters, tmp_path: Path
 ) -> None:
     environment = {**backfill.settings.environment, "BIGQUERY_WRITER": "storage-write"}
     with pytest.MonkeyPatch.context() as patch:
@@ -175,7 +175,7 @@ def test_rows_may_be_written_by_the_storage_write_api(
 
 
 def test_a_dry_run_counts_and_touches_nothing(
-    backfill: Backfill, table: Table, gateway: Gateway, dead_letters: Letters, tmp_path: Path
+    backfill: Backfill, table: Table, gateway: Gateway, dead_letters: TakeDeadLetters, tmp_path: Path
 ) -> None:
     path = write_lines(tmp_path / "a.jsonl", *(event(n) for n in range(30)), b"{broken", event(30, user_id=7))
     report = backfill.files(path, options=EngineOptions(looks_only=True))
@@ -229,7 +229,7 @@ def test_events_keep_the_time_of_the_first_run(
 
 
 def test_files_for_a_load_job_hold_the_rows(
-    backfill: Backfill, table: Table, dead_letters: Letters, tmp_path: Path
+    backfill: Backfill, table: Table, dead_letters: TakeDeadLetters, tmp_path: Path
 ) -> None:
     lines = [event(n, note="a\nb") for n in range(50)]
     path = write_lines(tmp_path / "a.jsonl", *lines, b"{broken")
@@ -270,7 +270,7 @@ def test_rows_of_a_query_are_read_in_shards(backfill: Backfill, table: Table, cl
 
 
 def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(
-    backfill: Backfill, table: Table, dead_letters: Letters, monkeypatch: pytest.MonkeyPatch
+    backfill: Backfill, table: Table, dead_letters: TakeDeadLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("enrichment_beam.backfill.dead_letter_input.PULL_S", 0.3)
     essential = {"dead_letter_reason": "profile_not_found", "dead_letter_stage": "lookup",

@@ -14,7 +14,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
-from conftest import PUBLISHED, Gateway, Letters, Table, event, pubsub
+from conftest import PUBLISHED, Gateway, Table, TakeDeadLetters, event, pubsub
 from enrichment import assembly
 from enrichment.core.received import Received
 from enrichment.dead_letter import DeadLetter
@@ -163,7 +163,7 @@ def _without_trace(data: bytes, attributes: dict[str, str]) -> tuple[bytes, str]
 
 
 def test_rows_are_written_and_bad_events_published(
-    settings: WorkerSettings, table: Table, dead_letters: Letters
+    settings: WorkerSettings, table: Table, dead_letters: TakeDeadLetters
 ) -> None:
     messages = [*(pubsub(n) for n in range(40)), pubsub(40, b"{broken")]
 
@@ -261,7 +261,7 @@ def test_one_that_does_not_pass_goes_to_an_output_of_its_own(
 
 @pytest.mark.parametrize("on_retry", OnRetry)
 def test_a_fault_fails_the_bundle_and_is_never_dead_lettered(
-    settings: WorkerSettings, dead_letters: Letters, on_retry: OnRetry
+    settings: WorkerSettings, dead_letters: TakeDeadLetters, on_retry: OnRetry
 ) -> None:
     with pytest.raises(Exception, match="is a fault of the configuration"):
         run([pubsub(1, event(1, user_id="denied"))], EnrichAndWrite(settings, on_retry=on_retry), ignore)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Gateway, Letters, Table, event
+from conftest import Gateway, Table, TakeDeadLetters, event
 
 
 def command(env: dict[str, str], *options: str) -> "subprocess.Popen[str]":
@@ -32,7 +32,7 @@ def end_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
 
 
 def test_worker_processes_of_beam_share_the_work(
-    env: dict[str, str], table: Table, dead_letters: Letters, tmp_path: Path
+    env: dict[str, str], table: Table, dead_letters: TakeDeadLetters, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n".join([*(event(n) for n in range(1000)), b"{broken"]))

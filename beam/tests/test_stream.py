@@ -5,7 +5,7 @@ import time
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from conftest import PROJECT, Letters, Table, event
+from conftest import PROJECT, Table, TakeDeadLetters, event
 from enrichment_beam.engine import EngineOptions
 from enrichment_beam.settings import WorkerSettings
 from enrichment_beam.stream import Stream, add_to
@@ -16,7 +16,7 @@ TOPIC, SUBSCRIPTION = f"projects/{PROJECT}/topics/live", f"projects/{PROJECT}/su
 
 @pytest.mark.parametrize("reshuffles", [False, True])
 def test_messages_of_a_subscription_become_rows(
-    settings: WorkerSettings, table: Table, dead_letters: Letters, reshuffles: bool
+    settings: WorkerSettings, table: Table, dead_letters: TakeDeadLetters, reshuffles: bool
 ) -> None:
     with PublisherClient() as publisher, SubscriberClient() as subscriber:
         publisher.create_topic(name=TOPIC)
