@@ -5,6 +5,8 @@ READY := .venv/.ready
 PYTEST_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
+# The tests start hundreds of processes. Where this is set, each of them compiles what it imports.
+test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test mutants lint format manifests checkov bench clean
