@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from enrichment import assembly
-from enrichment.push_endpoint import PushEndpoint
+from enrichment.drivers.push.endpoint import PushEndpoint
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
-    from enrichment.http_lookup import HttpLookup
+    from enrichment.drivers.http_lookup import HttpLookup
 
 
 @functions_framework.aio.http
@@ -29,7 +29,8 @@ async def enrich(request: Request) -> Response:
         200 acknowledges the message. 503 and 500 ask for it again: 503 for an error that passes by itself, 500 for one
         in our configuration. 400, 405 and 413 answer what is no delivery.
     """
-    return await _push_endpoint().answer(request)
+    reply = await _push_endpoint().answer(request.method, request.scope["headers"], request.stream())
+    return PlainTextResponse(reply.text, reply.status)
 
 
 @functions_framework.aio.http

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from enrichment.dead_letter import PubSubDeadLetters
-from enrichment.enricher import Enricher
+from enrichment.core.enricher import Enricher
+from enrichment.core.transform import Transform
+from enrichment.dead_letter_topic import PubSubDeadLetters
 from enrichment.lookup import CachedLookup, Clients, Lookups, MeshProfiles
 from enrichment.lookup.lookups import counted_apart
 from enrichment.lookup.request import place_of
 from enrichment.settings import environment
 from enrichment.settings.lookup_rules import LookupRules
+from enrichment.settings.model import PipelineConfig
 from enrichment.sink import BigQuerySink
 from enrichment.sink.insert_all import InsertAllClient
 from enrichment.sink.table_watch import TableWatch
@@ -17,7 +19,7 @@ from enrichment.telemetry.counters import Counters
 from enrichment.telemetry.log import Log
 
 if TYPE_CHECKING:
-    from enrichment.http_lookup import HttpLookup
+    from enrichment.drivers.http_lookup import HttpLookup
 
 
 def enricher(env: Mapping[str, str]) -> Enricher:
@@ -39,11 +41,8 @@ def enricher(env: Mapping[str, str]) -> Enricher:
             sinks[full] = BigQuerySink(
                 full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
             )
-    clients = Clients()
-    lookups = [(rules, _cached(rules, clients, counters)) for rules in known.config.lookups]
     return Enricher(
-        config=known.config,
-        lookups=Lookups(lookups),
+        transform=transform(known.config, counters),
         sink=BigQuerySink(
             destinations.table,
             known.config.batch,
@@ -59,6 +58,19 @@ def enricher(env: Mapping[str, str]) -> Enricher:
         dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
         sinks={one.name: sinks[_full_id(one.table, destinations.table)] for one in known.config.tables},
+    )
+
+
+def transform(config: PipelineConfig, counters: Counters) -> Transform:
+    """Set up what makes rows of messages, for every driver.
+
+    Args:
+        config: What `pipeline.toml` says.
+        counters: Counts lookups.
+    """
+    clients = Clients()
+    return Transform(
+        config, Lookups([(rules, _cached(rules, clients, counters)) for rules in config.lookups])
     )
 
 
@@ -83,7 +95,7 @@ def http_lookup(env: Mapping[str, str]) -> "HttpLookup":
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
     """
-    from enrichment.http_lookup import HttpLookup  # which `enrich` does without
+    from enrichment.drivers.http_lookup import HttpLookup  # which `enrich` does without
 
     known = environment.read(env)
     counters = Counters()

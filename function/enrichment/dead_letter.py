@@ -1,21 +1,17 @@
 """Dead letters: bad events as they came, with the reason beside them."""
 
-import asyncio
-import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from enrichment.documents.instant import rfc3339
-from enrichment.errors import BadEventError, EnrichmentError, Stage, failure, of_google_error
+from enrichment.errors import BadEventError, failure
 from enrichment.event.message import Message
 from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
     import meshpass
-    from google.pubsub_v1 import PublisherClient
 
 MAX_ATTRIBUTES = 100
 MAX_VALUE_BYTES = 1024
@@ -23,12 +19,6 @@ MAX_VALUE_BYTES = 1024
 
 MAX_REQUEST_BYTES = 10_000_000
 """Pub/Sub's limit on one request to publish (same page)."""
-
-CAP_S = 10.0
-"""Longest time for one publication with its retries, in seconds, however much the event has left."""
-
-THREADS = 4
-"""Publications in flight. Further ones wait, within their event's time."""
 
 REASON = "dead_letter_reason"
 DETAIL = "dead_letter_detail"
@@ -165,94 +155,6 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
     )
 
 
-class PubSubDeadLetters:
-    """Publisher of dead letters to one Pub/Sub topic.
-
-    Each dead letter is one request, and its response comes before the event is acknowledged. The batching publisher is
-    not used: it would wait for further messages, and its `publish` takes attributes as keyword arguments, where one
-    named `timeout` would change the call.
-
-    Args:
-        topic: `projects/P/topics/T`.
-        cap_s: Longest time for one publication with its retries, in seconds.
-    """
-
-    def __init__(self, topic: str, cap_s: float = CAP_S) -> None:
-        self._topic = topic
-        self._cap_s = cap_s
-        self._client: PublisherClient | None = None
-        self._lock = threading.Lock()
-        # The client blocks. Threads of its own keep the loop's shared ones free to resolve names.
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
-
-    async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        """Publish one dead letter.
-
-        Args:
-            letter: The dead letter.
-            deadline: When this must have returned.
-
-        Raises:
-            TransientError: Pub/Sub is unavailable, or the time is over. The dead letter may still arrive, so an event
-                that is delivered again can have two equal ones.
-            FaultError: The topic does not exist, a permission or credentials are missing, or Pub/Sub refuses the dead
-                letter; `dead_letter_too_large` if the data alone fills a request.
-        """
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(min(self._cap_s, deadline.left_s())):
-                await loop.run_in_executor(self._threads, self._publish, letter, deadline)
-        except TimeoutError:
-            raise _out_of_time(self._topic) from None
-        except Exception as error:
-            if getattr(error, "code", None) == 400 and letter.size_bytes > MAX_REQUEST_BYTES:
-                raise failure(
-                    "dead_letter_too_large",
-                    f"the event leaves no space for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
-                    f"that {self._topic} takes: read it from its own topic, and seek the subscription past it",
-                ) from error
-            raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error
-
-    def close(self) -> None:
-        """End the threads and the client. Only tests need it: a function's process is ended without it."""
-        self._threads.shutdown()
-        if self._client is not None:
-            self._client.transport.close()
-
-    def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
-        # One thread at a time: two that import Google's packages at once may each wait for a module of the other's.
-        with self._lock:
-            # Imported here because most instances never see a bad event.
-            from google.api_core import exceptions, retry
-            from google.pubsub_v1 import PublisherClient, PubsubMessage
-
-            if self._client is None:
-                self._client = PublisherClient()
-        left_s = min(self._cap_s, deadline.left_s())
-        if left_s <= 0:  # its time passed while it waited for a thread
-            raise TimeoutError
-        self._client.publish(
-            topic=self._topic,
-            messages=[
-                PubsubMessage(
-                    data=letter.data, attributes=letter.attributes, ordering_key=letter.ordering_key
-                )
-            ],
-            retry=retry.Retry(
-                predicate=retry.if_exception_type(
-                    exceptions.Aborted,
-                    exceptions.ServiceUnavailable,
-                    exceptions.InternalServerError,
-                    exceptions.Unknown,
-                    exceptions.ResourceExhausted,
-                ),
-                initial=0.1,
-                timeout=left_s,
-            ),
-            timeout=left_s,
-        )
-
-
 def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
     kept = dict(theirs)
     if len(kept) + len(ours) > MAX_ATTRIBUTES:
@@ -261,10 +163,6 @@ def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]
     dropped = sum(name not in OUR_ATTRIBUTES for name in message.attributes) - len(kept)
     counted = {ATTRIBUTES_DROPPED: str(dropped)} if dropped else {}
     return DeadLetter(message.data, kept | dict(ours) | counted, message.ordering_key)
-
-
-def _out_of_time(topic: str) -> EnrichmentError:
-    return failure("pubsub_unavailable", f"out of time for {topic}")
 
 
 def _fit(value: str) -> str:

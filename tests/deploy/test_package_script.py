@@ -183,9 +183,9 @@ def test_what_the_pipeline_names_beside_it_is_packaged_and_avro_only_where_it_is
     monkeypatch.setattr(bundle, "ROOT", tmp_path)
     packaged = {path.name for path in bundle._function_files()}
     assert packaged == {"main.py", "pipeline.toml", "orders.json", "order.avsc"}
-    assert bundle._extras(function) == ["--extra=avro"]
+    assert bundle._extras(function) == ["--extra=avro", "--extra=function"]
     (function / "pipeline.toml").write_text('[event]\nformat = "json"\n')
-    assert bundle._extras(function) == []
+    assert bundle._extras(function) == ["--extra=function"]
     (function / "pipeline.toml").write_text("[event")
     with pytest.raises(RefusalError, match=r"pipeline\.toml is not TOML"):
         bundle._extras(function)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from enrichment import event, plan, row
+from enrichment import event, row
 from enrichment.commands.inspection import check
+from enrichment.core import plan
 from enrichment.event.message import Message
 from enrichment.expressions import pseudonyms
 from enrichment.lookup.sample import sample_profile

@@ -127,7 +127,7 @@ def test_a_module_in_the_midst_of_its_import_is_left_alone(monkeypatch: pytest.M
 def test_watching_loads_nothing_that_the_program_does_not_use() -> None:
     code = (
         "import sys, time\n"
-        "from enrichment import errors, http_lookup\n"
+        "from enrichment import errors\nfrom enrichment.drivers import http_lookup\n"
         "from enrichment.telemetry import counters, delivery, log, spans, trace\n"
         "with spans.span('enrich', trace.find({}, {})) as span:\n"
         "    counters.Counters()('insert_rows')\n"

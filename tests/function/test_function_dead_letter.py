@@ -16,9 +16,9 @@ from enrichment.dead_letter import (
     MAX_REQUEST_BYTES,
     OUR_ATTRIBUTES,
     DeadLetter,
-    PubSubDeadLetters,
     compose,
 )
+from enrichment.dead_letter_topic import PubSubDeadLetters
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError
 from enrichment.event.message import Message, read, unreadable
 from enrichment.telemetry.trace import Trace

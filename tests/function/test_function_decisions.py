@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import meshpass
 import pytest
 from enrichment import dead_letter
+from enrichment.core.enricher import Enricher
+from enrichment.core.received import Received
+from enrichment.core.transform import Transform
 from enrichment.deadline import TimeBudget
-from enrichment.enricher import Enricher
 from enrichment.errors import (
     POLICY,
     BadEventError,
@@ -22,7 +24,6 @@ from enrichment.errors import (
 )
 from enrichment.errors.external import GOOGLE_ERRORS, SDK_CODES, reason_of
 from enrichment.event.message import Message
-from enrichment.event.push import Push
 from enrichment.lookup import Lookups
 from enrichment.settings import pipeline_file
 from enrichment.settings.environment import PIPELINE_FILE, TABLE_FILE
@@ -213,13 +214,16 @@ def pipeline(world: World, on_miss: str = "dead-letter") -> Enricher:
     lookups = Lookups([(replace(rules, on_miss=OnMiss(on_miss)), world)])
     now = datetime(2026, 3, 1, tzinfo=UTC)
     log = Log("p", Severity.CRITICAL, write=lambda _: None)
-    return Enricher(config, lookups, world, world, TimeBudget(10.0), log, version="v", now=lambda: now)
+    transform = Transform(config, lookups, lambda: now)
+    return Enricher(transform, world, world, TimeBudget(10.0), log, version="v")
 
 
-def delivery(**fields: str) -> Push:
+def delivery(**fields: str) -> Received:
     """A delivery of a good event with some fields changed."""
     event = {"event_id": "e", "user_id": "u", "type": "t", "occurred_at": "2026-03-01T12:00:00Z", **fields}
-    return Push(b"", Message(json.dumps(event).encode(), {}, "1", datetime(2026, 3, 1, 12, tzinfo=UTC)), {})
+    return Received(
+        b"", Message(json.dumps(event).encode(), {}, "1", datetime(2026, 3, 1, 12, tzinfo=UTC)), {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -266,11 +270,11 @@ def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
     assert all("profile" not in row.columns for row in world.rows)
 
 
-def with_attributes(push: Push, attributes: dict[str, str], extensions: dict[str, str]) -> Push:
+def with_attributes(push: Received, attributes: dict[str, str], extensions: dict[str, str]) -> Received:
     """A delivery with these attributes of its message, and of the CloudEvent around it."""
     assert isinstance(push.message, Message)
     message = Message(push.message.data, attributes, push.message.message_id, push.message.publish_time)
-    return Push(push.body, message, extensions)
+    return Received(push.body, message, extensions)
 
 
 DEAD_LETTERS = "projects/p/topics/dead-letters"

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 from enrichment import assembly
-from enrichment.enricher import Enricher
+from enrichment.core.enricher import Enricher
 from enrichment.errors import BadEventError, FaultError, Stage, TransientError
 from enrichment.event.identity import ContentDigest, insert_id
 from enrichment.lookup import Lookups
@@ -54,7 +54,7 @@ def client(settings: dict[str, str], world: World, runner: asyncio.Runner) -> It
 
     def pipeline(env: Mapping[str, str]) -> Enricher:
         made = assembly_enricher({**env, **settings, "LOG_SEVERITY": "CRITICAL"})
-        made.lookups = Lookups([(rules, world) for rules in made.config.lookups])
+        made.transform.lookups = Lookups([(rules, world) for rules in made.transform.config.lookups])
         made.sink = made.dead_letters = world
         return made
 

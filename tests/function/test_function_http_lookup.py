@@ -11,10 +11,10 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 
 import meshpass
 import pytest
-from enrichment import http_lookup
 from enrichment.deadline import TimeBudget
+from enrichment.drivers import http_lookup
+from enrichment.drivers.http_lookup import HttpLookup, RefusedError, key_of, of_answer, of_error
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
-from enrichment.http_lookup import HttpLookup, RefusedError, key_of, of_answer, of_error
 from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
 from enrichment.lookup.request import LookupKey
 from enrichment.telemetry.counters import Counters

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from enrichment import event, plan
+from enrichment import event
+from enrichment.core import plan
 from enrichment.errors import BadEventError
 from enrichment.event import identity
 from enrichment.event.message import Message, unnamed

@@ -10,12 +10,14 @@ from typing import Any, cast
 import meshpass
 import msgspec
 import pytest
-from enrichment import plan, row
+from enrichment import row
+from enrichment.core import plan
+from enrichment.core.enricher import Enricher
+from enrichment.core.received import Received
+from enrichment.core.transform import Transform
 from enrichment.deadline import TimeBudget
-from enrichment.enricher import Enricher
 from enrichment.errors import BadEventError, Disposition, Stage, TransientError
 from enrichment.event.message import Message
-from enrichment.event.push import Push
 from enrichment.expressions import Scope as EventScope
 from enrichment.expressions import compile_expression
 from enrichment.expressions.functions import FUNCTIONS, Function
@@ -59,8 +61,7 @@ class Scene:
         now = datetime(2026, 3, 1, tzinfo=UTC)
         lookups = Lookups([(rules, world) for rules in config.lookups])
         self.enricher = Enricher(
-            config,
-            lookups,
+            Transform(config, lookups, lambda: now),
             world,
             world,
             TimeBudget(10.0),
@@ -69,7 +70,6 @@ class Scene:
             "f",
             "",
             self.counters,
-            lambda: now,
             sinks,
         )
 
@@ -78,7 +78,7 @@ class Scene:
         message = Message(
             data, {"k": "v"}, message_id, datetime(2026, 3, 1, tzinfo=UTC), delivery_id=message_id
         )
-        return asyncio.run(self.enricher.handle(Push(b"", message, {}))).disposition
+        return asyncio.run(self.enricher.handle(Received(b"", message, {}))).disposition
 
     def written(self) -> list[str]:
         return sorted(str(row.columns["event_id"]) for row in self.world.rows)
@@ -208,9 +208,9 @@ def test_a_row_that_waits_to_be_written_holds_its_id() -> None:
 
     scene = conflicting(OnConflict.DEAD_LETTER, Slow())
 
-    def push(n: int) -> Push:
+    def push(n: int) -> Received:
         data = json.dumps(one("e", n=n)).encode()
-        return Push(b"", Message(data, {}, f"m-{n}", datetime(2026, 3, 1, tzinfo=UTC)), {})
+        return Received(b"", Message(data, {}, f"m-{n}", datetime(2026, 3, 1, tzinfo=UTC)), {})
 
     async def both() -> list[Disposition]:
         first = asyncio.create_task(scene.enricher.handle(push(1)))

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from enrichment.core.received import Received
+from enrichment.drivers.push.forms import NoPushError, read
 from enrichment.errors import BadEventError
 from enrichment.event.message import Message
-from enrichment.event.push import NoPushError, Push, read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,12 +46,12 @@ METADATA = {
 }
 
 
-def push(body: bytes, headers: Mapping[str, str] | None = None, *more: tuple[str, str]) -> Push:
+def push(body: bytes, headers: Mapping[str, str] | None = None, *more: tuple[str, str]) -> Received:
     pairs = [*{"host": "f", "user-agent": "APIs-Google", **(headers or {})}.items(), *more]
     return read([(name.encode(), value.encode()) for name, value in pairs], body, NOW)
 
 
-def message_of(found: Push) -> Message:
+def message_of(found: Received) -> Message:
     assert isinstance(found.message, Message), found.message
     return found.message
 
@@ -213,7 +214,7 @@ def test_whatever_comes_is_a_message_or_refused(body: bytes, headers: dict[str, 
 
 def test_a_body_that_is_nested_too_deeply_ends_the_same_way_in_every_form() -> None:
     deep = b'{"message": {}, "subscription": "projects/p/subscriptions/s", "x": ' + b"[" * 200_000
-    outcomes: list[Callable[[], Push]] = [lambda: push(deep), lambda: push(deep, BINARY)]
+    outcomes: list[Callable[[], Received]] = [lambda: push(deep), lambda: push(deep, BINARY)]
     assert [isinstance(read_one().message, Message) for read_one in outcomes] == [True, False]
     with pytest.raises(NoPushError):
         push(deep, STRUCTURED)

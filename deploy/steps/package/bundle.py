@@ -231,7 +231,7 @@ def extras_below(lock: str, root: str, extras: Iterable[str] = ()) -> Mapping[st
 
 
 def _extras(function: Path) -> list[str]:
-    """Return the extras that a pipeline needs: the package of Avro goes along only where the format is Avro."""
+    """Return the extras that the function needs: the package of Avro goes along only where the format is Avro."""
     for path in sorted(function.glob("*.toml")):
         if path.name == "pyproject.toml":
             continue
@@ -240,8 +240,8 @@ def _extras(function: Path) -> list[str]:
         except ValueError as error:
             raise RefusalError(f"{relative(path)} is not TOML in UTF-8: {error}") from None
         if isinstance(event, dict) and event.get("format") == "avro":
-            return ["--extra=avro"]
-    return []
+            return ["--extra=avro", "--extra=function"]
+    return ["--extra=function"]
 
 
 def _build_wheel(package: str, into: Path) -> Path:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from enrichment import event, plan, row
+from enrichment import event, row
 from enrichment.commands import hints, samples
 from enrichment.commands.steps import Step, steps_of
+from enrichment.core import plan
 from enrichment.errors import BadEventError, EnrichmentError, failure
 from enrichment.event.conditions import is_dropped
 from enrichment.event.message import Message

@@ -2,7 +2,7 @@
 
 import functions_framework.aio
 from enrichment.deadline import TimeBudget
-from enrichment.http_lookup import HttpLookup
+from enrichment.drivers.http_lookup import HttpLookup
 from enrichment.lookup import CachedLookup, MeshProfiles
 from enrichment.settings.lookup_rules import DeclaredField, Echo, LookupRules, MissRule
 from enrichment.telemetry.log import Log

@@ -22,12 +22,13 @@ https://cloud.google.com/eventarc/docs/cloudevents, and the HTTP binding of Clou
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from urllib.parse import unquote
 
 import msgspec
 
+from enrichment.core.received import Received
 from enrichment.errors import BadEventError, EnrichmentError, failure, release_frames
 from enrichment.event import message
 from enrichment.event.message import Message
@@ -100,21 +101,7 @@ class NoPushError(ValueError):
     """A request is no delivery at all, so there is no message to keep; the message says why and quotes nothing."""
 
 
-class Push(msgspec.Struct, frozen=True):
-    """One delivery.
-
-    Args:
-        body: The request's body.
-        message: The message, or why there is none in the delivery.
-        extensions: The CloudEvent's attributes and extensions; empty for any other form.
-    """
-
-    body: bytes
-    message: Message | EnrichmentError
-    extensions: Mapping[str, str]
-
-
-def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: datetime) -> Push:
+def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: datetime) -> Received:
     """Read the message in a request, in whatever form it was pushed.
 
     Args:
@@ -140,21 +127,21 @@ def read(headers: Iterable[tuple[bytes, bytes]], body: bytes, arrived_at: dateti
         elif name == b"content-type":
             content_type = value.decode("latin-1").partition(";")[0].strip().lower()
     if any(name == _MESSAGE_ID for name, _ in metadata):
-        return Push(body, _or_error(lambda: _unwrapped(metadata, headers, body)), {})
+        return Received(body, _or_error(lambda: _unwrapped(metadata, headers, body)), {})
     if extensions:
         if missing := [name for name in _REQUIRED if not extensions.get(name)]:
             raise NoPushError(f"it has headers of a CloudEvent, but no ce-{missing[0]}")
         # Only what travels on is decoded: section 3.1.3.2 of the binding has values percent-encoded.
         if "traceparent" in extensions:
             extensions["traceparent"] = unquote(extensions["traceparent"])
-        return Push(body, _or_error(lambda: message.read(body)), extensions)
+        return Received(body, _or_error(lambda: message.read(body)), extensions)
     if content_type == _STRUCTURED:
         return _structured(body)
     if not body:
         raise NoPushError("it has neither a body nor the headers of a delivery")
     if message.is_wrapped(body):
-        return Push(body, _or_error(lambda: message.read(body)), {})
-    return Push(body, message.unnamed(body, arrived_at), {})
+        return Received(body, _or_error(lambda: message.read(body)), {})
+    return Received(body, message.unnamed(body, arrived_at), {})
 
 
 def _or_error(read_message: Callable[[], Message]) -> Message | EnrichmentError:
@@ -174,7 +161,7 @@ class _StructuredEvent(msgspec.Struct):
     traceparent: object = ""
 
 
-def _structured(body: bytes) -> Push:
+def _structured(body: bytes) -> Received:
     try:
         event = msgspec.json.decode(body, type=_StructuredEvent)
         inner = base64.b64decode(event.data_base64, validate=True) if event.data_base64 else bytes(event.data)
@@ -192,7 +179,7 @@ def _structured(body: bytes) -> Push:
     }
     if isinstance(event.traceparent, str) and event.traceparent:
         extensions["traceparent"] = event.traceparent
-    return Push(body, _or_error(lambda: message.read(inner)), extensions)
+    return Received(body, _or_error(lambda: message.read(inner)), extensions)
 
 
 def _unwrapped(metadata: list[tuple[str, str]], headers: list[tuple[bytes, bytes]], body: bytes) -> Message:

@@ -1,4 +1,4 @@
-"""The HTTP entry point for events: every form of push in, one status out.
+"""The HTTP entry point for events: every form of push in, one status out. It knows no web framework.
 
 ==================================================  ======  ==================================================
 when                                                status  then
@@ -13,25 +13,34 @@ the body is larger than any delivery                413     the same
 """
 
 import time
+from collections.abc import AsyncIterable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from enrichment.enricher import Enricher
+from enrichment.core.enricher import Enricher
+from enrichment.core.received import Received
+from enrichment.drivers.push import forms
 from enrichment.errors import Disposition, Stage, of_unexpected_error
-from enrichment.event import push
 from enrichment.telemetry import trace
 from enrichment.telemetry.log import Ending, Severity
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Largest request of HTTP/1 that Cloud Run lets through (https://cloud.google.com/run/quotas). A message of 10 MB takes
 13.4 MB in a push."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to a request.
+
+    Args:
+        status: The HTTP status.
+        text: The body, plain text.
+    """
+
+    status: int
+    text: str
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -40,6 +49,7 @@ class _Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
+_OK = Reply(200, "OK")
 _TOO_LARGE = _Refusal(413, "request_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
 
 
@@ -53,53 +63,51 @@ class PushEndpoint:
 
     enricher: Enricher
 
-    async def answer(self, request: "Request") -> "Response":
+    async def answer(
+        self, method: str, headers: Iterable[tuple[bytes, bytes]], body: AsyncIterable[bytes]
+    ) -> Reply:
         """Take the message in a request to its end.
 
         Args:
-            request: The request. Cloud Run's IAM decides who may send one.
+            method: The request's method. Cloud Run's IAM decides who may send one.
+            headers: Its headers, names in lower case, as ASGI gives them.
+            body: Its body, in pieces.
 
         Returns:
-            The response, whose status says whether Pub/Sub is to deliver the message again.
+            The reply, whose status says whether Pub/Sub is to deliver the message again.
         """
-        from starlette.responses import PlainTextResponse  # loaded by the framework already
-
         started_at = time.monotonic()
-        if request.method != "POST":
-            detail = f"the method is {request.method[:16]}, and a delivery is a POST"
+        if method != "POST":
+            detail = f"the method is {method[:16]}, and a delivery is a POST"
             return self._refuse(_Refusal(405, "method_not_allowed", detail), started_at)
-        body = await _body(request)
-        if body is None:
+        whole = await _whole(body)
+        if whole is None:
             return self._refuse(_TOO_LARGE, started_at)
         try:
-            found = push.read(request.scope["headers"], body, datetime.now(UTC))
-        except push.NoPushError as error:
+            found = forms.read(headers, whole, datetime.now(UTC))
+        except forms.NoPushError as error:
             detail = f"the request is no delivery of Pub/Sub: {error}"
             return self._refuse(_Refusal(400, "request_invalid", detail), started_at)
         except Exception as error:  # noqa: BLE001 - as in `Enricher`: a defect must leave a line, and lose no event
-            found = push.Push(body, of_unexpected_error(error, Stage.DECODE), {})
+            found = Received(whole, of_unexpected_error(error, Stage.DECODE), {})
         outcome = await self.enricher.handle(found)
         if outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
-            return PlainTextResponse(
-                f"{outcome.disposition.value}: {outcome.reason}", outcome.disposition.status
-            )
-        return PlainTextResponse("OK")
+            return Reply(outcome.disposition.status, f"{outcome.disposition.value}: {outcome.reason}")
+        return _OK
 
-    def _refuse(self, refusal: _Refusal, started_at: float) -> "Response":
-        from starlette.responses import PlainTextResponse
-
+    def _refuse(self, refusal: _Refusal, started_at: float) -> Reply:
         self.enricher.count("pushes_refused", reason=refusal.reason)
         ending = Ending("refused", Severity.WARNING, "", refusal.reason, refusal.detail)
         # A fresh trace: what such a request says of itself is not believed.
         self.enricher.log.request(ending, trace.find({}, {}), started_at, refusal.status, None)
-        return PlainTextResponse(f"{refusal.reason}: {refusal.detail}", refusal.status)
+        return Reply(refusal.status, f"{refusal.reason}: {refusal.detail}")
 
 
-async def _body(request: "Request") -> bytes | None:
+async def _whole(body: AsyncIterable[bytes]) -> bytes | None:
     """Return the body; None where it is too large, of which no more is read then."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in body:
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             return None

@@ -1,0 +1,1 @@
+"""Messages that arrive as HTTP requests."""
