@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants lint format manifests checkov bench clean
+.PHONY: help setup demo test mutants lint format manifests checkov bench chaos soak clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the p
 
 bench: $(READY) ## the project against its peers, side by side in one run
 	@$(BIN)/python -m bench
+
+chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000)
+
+soak: $(READY) ## an even load of RATE=500 events a second for SECONDS=3600, and the slope of memory
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.soak --seconds=$(or $(SECONDS),3600) --rate=$(or $(RATE),500)
 
 clean: ## remove what these targets made
 	rm -rf .venv .bootstrap build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
