@@ -233,7 +233,7 @@ class Run:
             written=rows.events,
             view_rows=view_rows,
             view_events=view_events,
-            dead_letters=Counter(found[0] for found in reasons.values()),
+            dead_letters=dict(Counter(found[0] for found in reasons.values())),
             dead_letters_repeated=sum(len(found) - 1 for found in reasons.values()),
             undelivered=undelivered,
             injected=injected,
