@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
-from meshlab.cloud.bigquery import running as bigquery_running
+from meshlab.cloud.bigquery import running_both as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
 
@@ -102,6 +102,8 @@ class Tables:
 
     host: str
     client: bigquery.Client
+    write: str
+    """Where its Storage Write API listens, HOST:PORT."""
 
     def create(self) -> None:
         """Creates the table from the function's own definition."""
@@ -118,10 +120,10 @@ class Tables:
 
 @pytest.fixture(scope="session")
 def tables() -> Iterator[Tables]:
-    with bigquery_running() as host, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BIGQUERY_EMULATOR_HOST", host)
+    with bigquery_running() as hosts, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGQUERY_EMULATOR_HOST", hosts.rest)
         with bigquery.Client(project=PROJECT, credentials=AnonymousCredentials()) as client:
-            tables = Tables(host, client)
+            tables = Tables(hosts.rest, client, hosts.write)
             tables.create()
             yield tables
 

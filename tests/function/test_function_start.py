@@ -109,6 +109,8 @@ def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> No
         ("LOG_SUCCESS_SAMPLE", "0.5"),
         ("TABLE_RECREATED_HOLD_S", "3601"),
         ("MESH_AUTH", "key"),
+        ("BIGQUERY_WRITER", "insertAll"),
+        ("STORAGE_WRITE_STREAM", "default"),  # where another writer writes
     ],
 )
 def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:
@@ -169,6 +171,60 @@ def test_the_smaller_settings_have_defaults_and_are_taken(settings: dict[str, st
         settings | {"LOG_SUCCESS_SAMPLE": "100", "TABLE_RECREATED_HOLD_S": "0"}
     )
     assert (known.success_sample, destinations.recreated_hold_s) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"STORAGE_WRITE_STREAM": "pending"}, "STORAGE_WRITE_STREAM"),
+        ({"BIGQUERY_WRITE_EMULATOR_HOST": "http://localhost:9060"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+        ({"BIGQUERY_EMULATOR_HOST": "http://localhost:9050"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+    ],
+)
+def test_a_wrong_setting_of_the_storage_write_api_is_the_only_one_named(
+    settings: dict[str, str], env: dict[str, str], named: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_for_events({**settings, "BIGQUERY_WRITER": "storage-write", **env})
+    (problem,) = caught.value.problems
+    assert problem.startswith(named)
+
+
+LOADED_BY_WRITER = """
+import sys
+from enrichment import assembly
+import os
+assembly.enricher(os.environ)
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("writer", "loaded", "not_loaded"),
+    [
+        ("insert-all", set(), {"grpc", "google.cloud.bigquery", "google.cloud.bigquery_storage_v1"}),
+        ("storage-write", {"grpc"}, {"google.cloud.bigquery", "google.cloud.bigquery_storage_v1"}),
+        ("google-client", {"google.cloud.bigquery"}, {"enrichment.sink.storage_write.client"}),
+    ],
+)
+def test_a_writer_is_loaded_only_where_it_is_chosen(
+    settings: dict[str, str], writer: str, loaded: set[str], not_loaded: set[str]
+) -> None:
+    run = python(LOADED_BY_WRITER, settings | {"BIGQUERY_WRITER": writer})
+    assert run.returncode == 0, run.stderr
+    modules = set(run.stdout.split())
+    assert loaded <= modules
+    assert not not_loaded & modules
+
+
+def test_a_writer_that_is_not_installed_ends_the_start_and_names_what_to_install(
+    settings: dict[str, str],
+) -> None:
+    hide = "import sys; sys.modules['google.cloud.bigquery'] = None" + LOADED_BY_WRITER
+    hidden = python(hide, settings | {"BIGQUERY_WRITER": "google-client"})
+    assert hidden.returncode != 0
+    assert "BIGQUERY_WRITER" in hidden.stderr
+    assert "meshpass-function[reference]" in hidden.stderr
 
 
 @pytest.mark.parametrize(

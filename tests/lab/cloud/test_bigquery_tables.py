@@ -141,7 +141,7 @@ def test_a_schema_that_the_service_would_refuse_is_refused(
 
 
 @pytest.mark.parametrize(
-    "field", [Field("a", "GEOGRAPHY"), Field("a", "STRING", default_value_expression="'x'")]
+    "field", [Field("a", "GEOGRAPHY"), Field("a", "STRING", default_value_expression="SESSION_USER()")]
 )
 def test_types_and_properties_that_are_not_offered_are_refused_by_name(
     client: Client, field: client_library.SchemaField
@@ -397,8 +397,11 @@ def test_it_starts_and_answers_with_no_home_to_write_to_and_no_extension_to_load
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_query_does_not_load_sqlglot_before_it_comes() -> None:
-    code = "import sys, meshlab.cloud.bigquery.app as a; a.create_app(float); print('sqlglot' in sys.modules)"
+def test_the_rest_api_starts_without_sqlglot_and_grpc() -> None:
+    code = (
+        "import sys, meshlab.cloud.bigquery.app as a, meshlab.cloud.bigquery.backend as b\n"
+        "a.create_app(b.Backend(float)); print('sqlglot' in sys.modules or 'grpc' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout == "False\n"

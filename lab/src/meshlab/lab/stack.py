@@ -193,6 +193,7 @@ class Lab:
         )
         self.mesh.wait_ready()
         self._wait_function()
+        self._children["bigquery"].wait_port(int(self._addresses["bigquery-write"].rpartition(":")[2]))
 
     def _push_endpoint(self) -> str:
         """Return where events are pushed to: the function, or a converter for a Pub/Sub that makes no CloudEvents."""
@@ -204,6 +205,10 @@ class Lab:
         return f"http://{self._addresses['eventarc']}/"
 
     def _start_fake(self, name: str, *arguments: str) -> None:
+        if name == "bigquery":
+            port = next(self._ports)
+            self._addresses["bigquery-write"] = f"{LOOPBACK}:{port}"
+            arguments = ("--write-port", str(port), "--directory", str(self._supervisor.directory))
         if name == "metadata":
             arguments = ("--project", self.resources.project, *self._account())
         command = [sys.executable, "-m", f"meshlab.cloud.{name}", *arguments]
@@ -263,6 +268,7 @@ class Lab:
             "GOOGLE_CLOUD_PROJECT": self.resources.project,
             _PUBSUB_VARIABLE: self._addresses["pubsub"],
             "BIGQUERY_EMULATOR_HOST": f"http://{self._addresses['bigquery']}",
+            "BIGQUERY_WRITE_EMULATOR_HOST": self._addresses["bigquery-write"],
             "SECRET_MANAGER_EMULATOR_HOST": self._addresses["secretmanager"],
             "GCE_METADATA_HOST": metadata,
             "GCE_METADATA_IP": metadata,

@@ -92,6 +92,18 @@ def judge(request: Request, schema: Schema, partitions: Partitions | None = None
     return Verdict(accepted, errors)
 
 
+def refuse_missing_defaults(verdict: Verdict, schema: Schema) -> None:
+    """Refuse rows without a value for a column that has a default: what insertAll makes of these is not known here.
+
+    Raises:
+        ApiError: There is such a row.
+    """
+    names = [item.name for item in schema.fields if item.default]
+    for name in names:
+        if any(name not in row for _, row in verdict.accepted):
+            raise unsupported(f"default values in insertAll (of the column {name})")
+
+
 def fail_rows(bad_rows: Mapping[int, str], row_count: int) -> Verdict:
     """Keep a request out because some of its rows met a fault of the service.
 
