@@ -6,6 +6,7 @@ import sys
 
 from enrichment import redrive
 from enrichment.commands import check, init, schema, sql
+from enrichment.drivers import work
 
 _COMMANDS = {
     "check": (check, "validate pipeline.toml against the table and a sample event"),
@@ -13,6 +14,7 @@ _COMMANDS = {
     "redrive": (redrive, "send dead letters through the function again"),
     "schema": (schema, "print the JSON schema of pipeline.toml"),
     "sql": (sql, "print a query over the function's table, with names filled in"),
+    "work": (work, "receive events from a pull subscription, and write their rows"),
 }
 
 
