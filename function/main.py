@@ -1,5 +1,6 @@
 """Entry points."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 import functions_framework.aio
 from enrichment import assembly
 from enrichment.drivers.push.endpoint import PushEndpoint
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ async def enrich(request: Request) -> Response:
         200 acknowledges the message. 503 and 500 ask for it again: 503 for an error that passes by itself, 500 for one
         in our configuration. 400, 405 and 413 answer what is no delivery.
     """
-    reply = await _push_endpoint().answer(request.method, request.scope["headers"], request.stream())
+    endpoint = _push_endpoint()
+    try:
+        reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
+    except ClientDisconnect:
+        reply = endpoint.refuse_incomplete()
     return PlainTextResponse(reply.text, reply.status)
 
 
@@ -43,7 +48,11 @@ async def lookup(request: Request) -> Response:
     Returns:
         The profile as JSON, or a JSON object that says why not.
     """
-    return await _http_lookup().answer(request)
+    scope = request.scope
+    response = await _http_lookup().answer(
+        request.method, scope.get("raw_path"), scope["query_string"], scope["headers"]
+    )
+    return Response(response.body, response.status, response.headers)
 
 
 @functools.cache
@@ -68,3 +77,15 @@ else:
 # objects more than after its last run. With 10,000 it ran 15 times a second while a thousand events were under way.
 # That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
 gc.set_threshold(100_000, 10, 10)
+
+# uvloop alone accepts one connection in a turn of the loop (enrichment/drivers/event_loop.py). functions-framework
+# chooses gunicorn's worker and reads no setting of gunicorn's, so the worker's loop can only be named here: gunicorn
+# makes its worker in this process, after this module is loaded. Without gunicorn, as with --debug, uvicorn's own loop
+# runs.
+with contextlib.suppress(ImportError):
+    from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
+
+    UvicornWorker.CONFIG_KWARGS = {
+        **UvicornWorker.CONFIG_KWARGS,
+        "loop": "enrichment.drivers.event_loop:EventLoop",
+    }

@@ -37,13 +37,34 @@ def python(code: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]"
 
 
 def test_import_loads_no_http_client_no_crypto_and_no_google_client(settings: dict[str, str]) -> None:
-    code = "import sys, functions_framework.aio; a = set(sys.modules); import main; print(*a); print(*sys.modules)"
+    code = """
+import sys, functions_framework.aio, uvicorn_worker  # the second is what the framework's command loads next
+a = set(sys.modules)
+import main
+print(*a)
+print(*sys.modules)
+"""
     run = python(code, settings)
     assert run.returncode == 0, run.stderr
     framework, loaded = (set(line.split()) for line in run.stdout.splitlines())
     assert not loaded & NOT_AT_START
     ours = {name for name in loaded - framework if not (FUNCTION / name.replace(".", "/")).is_dir()}
     assert len(ours) <= MODULES_OF_OUR_OWN_MAX, sorted(ours)
+
+
+def test_gunicorns_worker_runs_the_loop_that_accepts_every_waiting_connection(
+    settings: dict[str, str],
+) -> None:
+    """functions-framework names the worker's class, and gunicorn makes it after the function's module is loaded."""
+    code = """
+import functions_framework._http.gunicorn, main
+from uvicorn import Config
+application = functions_framework._http.gunicorn.UvicornApplication(None, "127.0.0.1", 0, False)
+worker = application.cfg.worker_class
+print(type(Config(None, **worker.CONFIG_KWARGS).get_loop_factory()()).__name__)
+"""
+    run = python(code, settings)
+    assert run.stdout.split() == ["EventLoop"], run.stderr
 
 
 def test_an_event_loads_no_google_client_and_no_second_http_client(environment: dict[str, str]) -> None:

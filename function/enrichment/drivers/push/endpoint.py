@@ -8,6 +8,7 @@ the error passes by itself                          503     Pub/Sub delivers aga
 configuration or contract is broken                 500     Pub/Sub delivers again
 the request is no delivery                          400     the caller is at fault; a line of the log says why
 the method is not POST                              405     the same
+the caller goes before the body is whole            400     the same, which only the log sees
 the body is larger than any delivery                413     the same
 ==================================================  ======  ==================================================
 """
@@ -50,6 +51,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 _OK = Reply(200, "OK")
+_INCOMPLETE = _Refusal(400, "request_incomplete", "the connection was closed before the body was whole")
 _TOO_LARGE = _Refusal(413, "request_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
 
 
@@ -95,6 +97,14 @@ class PushEndpoint:
             return Reply(outcome.disposition.status, f"{outcome.disposition.value}: {outcome.reason}")
         return _OK
 
+    def refuse_incomplete(self) -> Reply:
+        """Refuse a request whose caller has gone before its body was whole: what reads `body` raises then.
+
+        Returns:
+            The reply, which has no reader.
+        """
+        return self._refuse(_INCOMPLETE, time.monotonic())
+
     def _refuse(self, refusal: _Refusal, started_at: float) -> Reply:
         self.enricher.count("pushes_refused", reason=refusal.reason)
         ending = Ending("refused", Severity.WARNING, "", refusal.reason, refusal.detail)
@@ -111,5 +121,6 @@ async def _whole(body: AsyncIterable[bytes]) -> bytes | None:
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             return None
-        chunks.append(chunk)
+        if chunk:  # the last one of Starlette is empty
+            chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
