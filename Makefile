@@ -43,8 +43,8 @@ manifests: $(READY) ## write what follows from the descriptions of callers, serv
 checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the project at the first run
 	@$(BIN)/python -m tests.infra.terraform.checkov_scan
 
-bench: $(READY) ## the project against its peers, side by side in one run
-	@$(BIN)/python -m bench
+bench: $(READY) ## the project against its peers, side by side in one run (ONLY="scale boot-ack" for some)
+	@$(BIN)/python -m bench $(ONLY)
 
 chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000)

@@ -31,6 +31,10 @@ BENCHES = {
         "bench.enrich.suite",
         "events per second and time to ack of the function, of two others, and of Apache Beam",
     ),
+    "scale": (
+        "bench.scale.suite",
+        "function, serve and pull worker side by side, with each writer",
+    ),
     "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
     "policy": (
         "bench.policy.suite",

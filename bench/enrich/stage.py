@@ -24,22 +24,43 @@ _PEERS = Path(__file__).parents[1] / "peers"
 Key = Literal["SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID"]
 """Where a contender finds its signing key: in a mounted file, or in Secret Manager."""
 
+Driver = Literal["functions-framework", "serve", "work"]
+"""What receives a contender's events."""
+
 
 @dataclass(frozen=True)
 class Function:
-    """A function of functions-framework.
+    """A function, as functions-framework or a command of our own runs it.
 
     Attributes:
         name: What the tables call it.
         source: Its main.py, whose entry point is `enrich`.
         key: The setting that says where it finds its signing key: a mounted file, or Secret Manager.
         env: Settings of its own.
+        driver: What runs it: functions-framework, or a command of our own enrichment.
     """
 
     name: str
     source: Path
     key: Key = "SIGNING_KEY_FILE"
     env: Mapping[str, str] = field(default_factory=dict)
+    driver: Driver = "functions-framework"
+
+    def command(self, python: Path, port: int) -> list[str | Path]:
+        """Return the command that runs it: the one of the cloud, on a port of 127.0.0.1."""
+        if self.driver == "functions-framework":
+            served: list[str | Path] = [
+                "--target",
+                "enrich",
+                "--source",
+                self.source,
+                "--host",
+                LOOPBACK,
+                "--port",
+                str(port),
+            ]
+            return [python, "-m", "functions_framework", *served]
+        return [python, "-m", "enrichment", self.driver, "--host", LOOPBACK]
 
 
 OURS = Function("meshpass", functions.OURS)
@@ -109,13 +130,17 @@ class Stage:
         with processes.one_cpu():
             child = self._supervisor.spawn(
                 f"function-{port}",
-                [
-                    self._python, "-m", "functions_framework",
-                    "--target", "enrich", "--source", function.source, "--host", LOOPBACK, "--port", str(port),
-                ],
-                env={**self.env_for(function.key), **function.env},
+                function.command(self._python, port),
+                env={
+                    **self.env_for(function.key),
+                    "PORT": str(port),
+                    "PYTHONPATH": str(function.source.parent)
+                    if function.driver != "functions-framework"
+                    else "",
+                    **function.env,
+                },
                 stdout=self._supervisor.directory / f"function-{port}.txt",
-            )  # fmt: skip
+            )
         try:
             yield Running(child, port)
         except BenchError as error:
@@ -163,7 +188,8 @@ def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
         private_key.touch(mode=0o600)
         private_key.write_bytes(caller.pem_of(key))
         private = supervisor.spawn("service", [sys.executable, "-m", "bench.enrich.service", public_key])
-        table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery"])
+        write_port = next(free_ports())
+        table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery", str(write_port)])
         identity = stack.enter_context(metadata.running(workload.PROJECT))
         secrets = stack.enter_context(secretmanager.running(store=_secrets(caller.pem_of(key))))
         env = {
@@ -178,6 +204,7 @@ def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
             "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:1",  # no event of these is bad, and nobody listens there
             "BIGQUERY_TABLE": workload.TABLE,
             "BIGQUERY_EMULATOR_HOST": f"http://{LOOPBACK}:{table.listening_port()}",
+            "BIGQUERY_WRITE_EMULATOR_HOST": f"{LOOPBACK}:{write_port}",
             "GCE_METADATA_HOST": identity,
             "GCE_METADATA_IP": identity,
             "PYTHONDONTWRITEBYTECODE": "",
