@@ -1,4 +1,4 @@
-"""Every way to run the enrichment, side by side in one run: function, serve and pull worker, each with several writers."""
+"""Function, serve and pull worker, each with several writers, side by side in one run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
