@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants lint format manifests checkov bench chaos soak clean
+.PHONY: help setup demo test mutants lint format manifests checkov bench bench-docs chaos soak clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the p
 
 bench: $(READY) ## the project against its peers, side by side in one run (ONLY="scale boot-ack" for some)
 	@$(BIN)/python -m bench $(ONLY)
+
+bench-docs: $(READY)
+	@$(BIN)/python -m bench.publish
 
 chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000)
