@@ -101,17 +101,18 @@ def test_the_headline_is_a_chart_and_three_sentences(runs: dict[str, publish.Run
     picture, *sentences = publish.parts(runs)["headline"].strip().split("\n")
     assert picture.endswith("(images/bench-scale.svg)")
     assert "function 2,000" in picture
-    assert [sentence for sentence in sentences if sentence] == [
-        "One CPU of the function takes 2,000 events a second with 64 in flight, for 0.20 ms of processor time each.",
-        (
-            "`serve` does the same work for 0.67 times that processor time in 33 MiB, and a pull worker for 0.40 times, "
-            "or 0.33 times with the Storage Write API."
-        ),
-        (
-            "While everything broke in turn, each of 1,000,000 events ended in exactly one place: 960,000 rows in the view "
-            "that removes duplicates, and 40,000 dead letters."
-        ),
-    ]
+    function, others, chaos = filter(None, sentences)
+    assert function == (
+        "One CPU of the function takes 2,000 events a second with 64 in flight, for 0.20 ms of processor time each."
+    )
+    assert others == (
+        "`serve` does the same work for 0.67 times that processor time in 33 MiB, and a pull worker for 0.40 times, or "
+        "0.33 times with the Storage Write API."
+    )
+    assert chaos == (
+        "While everything broke in turn, each of 1,000,000 events ended in exactly one place: 960,000 rows in the "
+        "view that removes duplicates, and 40,000 dead letters."
+    )
 
 
 def test_what_did_not_end_as_it_must_is_in_the_headline(runs: dict[str, publish.Run], tmp_path: Path) -> None:
