@@ -35,6 +35,10 @@ BENCHES = {
         "bench.scale.suite",
         "function, serve and pull worker side by side, with each writer",
     ),
+    "beam": (
+        "bench.scale.beam",
+        "the project's transform on Apache Beam beside Beam's own Enrichment, with TLS, in small and large bundles",
+    ),
     "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
     "policy": (
         "bench.policy.suite",

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives import serialization
+from meshlab.certificates import CertificateAuthority
 from meshlab.cloud import metadata, secretmanager
 from meshlab.cloud.secret_store import SecretStore
 from meshlab.processes.ports import LOOPBACK, free_ports
@@ -150,7 +152,7 @@ class Stage:
 
     def seen(self) -> tuple[service.Report, bigquery.Report]:
         """What the service and the table have seen since they were asked last."""
-        lookups: service.Report = _report(self._env["GKE_GATEWAY_URL"])
+        lookups: service.Report = _report(self._env["GKE_GATEWAY_URL"], self._env.get("GKE_GATEWAY_CA_FILE"))
         rows: bigquery.Report = _report(self._env["BIGQUERY_EMULATOR_HOST"])
         return lookups, rows
 
@@ -169,11 +171,12 @@ class Running:
 
 
 @contextmanager
-def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
+def standing(python: Path = Path(sys.executable), *, tls: bool = False) -> Iterator[Stage]:
     """Put a stage up.
 
     Args:
         python: The interpreter that runs the contenders.
+        tls: Whether the service is reached by TLS.
     """
     key = caller.new_key()
     with ExitStack() as stack:
@@ -187,14 +190,24 @@ def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
         private_key = supervisor.directory / "signing.key"
         private_key.touch(mode=0o600)
         private_key.write_bytes(caller.pem_of(key))
-        private = supervisor.spawn("service", [sys.executable, "-m", "bench.enrich.service", public_key])
+        files = supervisor.directory / "tls"
+        if tls:
+            authority = CertificateAuthority.create("bench")
+            authority.issue(dns_names=[server.HOST]).write(
+                files, chain="chain.pem", key="key.pem", root="ca.pem"
+            )
+        certificate = [files / "chain.pem", files / "key.pem"] if tls else []
+        private = supervisor.spawn(
+            "service", [sys.executable, "-m", "bench.enrich.service", public_key, *certificate]
+        )
         write_port = next(free_ports())
         table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery", str(write_port)])
         identity = stack.enter_context(metadata.running(workload.PROJECT))
         secrets = stack.enter_context(secretmanager.running(store=_secrets(caller.pem_of(key))))
         env = {
             "GOOGLE_CLOUD_PROJECT": workload.PROJECT,
-            "GKE_GATEWAY_URL": f"http://{LOOPBACK}:{private.listening_port()}",
+            "GKE_GATEWAY_URL": f"{'https' if tls else 'http'}://{LOOPBACK}:{private.listening_port()}",
+            **({"GKE_GATEWAY_CA_FILE": str(files / "ca.pem")} if tls else {}),
             "GKE_GATEWAY_HOST": server.HOST,
             "JWT_ISSUER": caller.ISSUER,
             "JWT_AUDIENCE": caller.AUDIENCE,
@@ -229,8 +242,13 @@ def _secrets(key: bytes) -> SecretStore:
     return store
 
 
-def _report(url: str) -> Any:  # noqa: ANN401 - JSON
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+def _report(url: str, ca_file: str | None = None) -> Any:  # noqa: ANN401 - JSON
+    scheme, _, address = url.partition("://")
+    connection = http.client.HTTPConnection(address, timeout=30)
+    if scheme == "https":
+        context = ssl.create_default_context(cafile=ca_file)
+        context.check_hostname = False  # the address is not the name of the certificate
+        connection = http.client.HTTPSConnection(address, timeout=30, context=context)
     try:
         connection.request("GET", "/report")
         return json.loads(connection.getresponse().read())
