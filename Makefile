@@ -50,10 +50,10 @@ bench-docs: $(READY)
 	@$(BIN)/python -m bench.publish
 
 chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000) --driver=$(or $(DRIVER),function)
 
 soak: $(READY) ## an even load of RATE=500 events a second for SECONDS=3600, and the slope of memory
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.soak --seconds=$(or $(SECONDS),3600) --rate=$(or $(RATE),500)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.soak --seconds=$(or $(SECONDS),3600) --rate=$(or $(RATE),500) --driver=$(or $(DRIVER),function)
 
 clean: ## remove what these targets made
 	rm -rf .venv .bootstrap build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

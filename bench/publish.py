@@ -29,10 +29,10 @@ MEASURED = ROOT / "docs/measured.toml"
 
 _WIDTH = 150
 _PART = re.compile(
-    r"(?P<begin><!-- bench: (?P<name>[a-z]+) -->\n).*?(?P<end><!-- end of the bench -->)", re.DOTALL
+    r"(?P<begin><!-- bench: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end of the bench -->)", re.DOTALL
 )
 _OWN_PART = ("scale", "beam", "policy")
-_KINDS = ("bench", "chaos", "soak")
+_KINDS = ("bench", "chaos", "chaos-work", "soak", "soak-work")
 # What docs/measured.toml calls a contender of `scale`.
 _MEASURED = {
     "function": suite.FUNCTION.name,
@@ -96,7 +96,7 @@ def parts(runs: Mapping[str, Run]) -> dict[str, str]:
         runs: A run of each kind that there is.
     """
     made: dict[str, str] = {}
-    bench, chaos, soak = (runs.get(kind) for kind in _KINDS)
+    bench, chaos = runs.get("bench"), runs.get("chaos")
     if bench:
         if "enrich" in bench.benches:
             others = {name: found for name, found in bench.benches.items() if name not in _OWN_PART}
@@ -106,10 +106,11 @@ def parts(runs: Mapping[str, Run]) -> dict[str, str]:
                 made[name] = _tables(bench, {name: bench.benches[name]})
         if "scale" in bench.benches:
             made["headline"] = _headline(bench, chaos)
-    if chaos:
-        made["chaos"] = _chaos(chaos)
-    if soak:
-        made["soak"] = _soak(soak)
+    for kind, run in runs.items():
+        if kind.startswith("chaos"):
+            made[kind] = _chaos(run)
+        elif kind.startswith("soak"):
+            made[kind] = _soak(run)
     return made
 
 
@@ -272,7 +273,7 @@ def main(arguments: list[str]) -> int:
     for kind in _KINDS:
         parser.add_argument(f"--{kind}", type=Path, help="a file of results; the newest when left out")
     options = parser.parse_args(arguments)
-    files = {kind: getattr(options, kind) or newest(kind) for kind in _KINDS}
+    files = {kind: getattr(options, kind.replace("-", "_")) or newest(kind) for kind in _KINDS}
     try:
         runs = {kind: read(file) for kind, file in files.items() if file}
         made = parts(runs)
@@ -286,8 +287,8 @@ def main(arguments: list[str]) -> int:
             MEASURED.write_text(text)
             subprocess.run([sys.executable, ROOT / "docs/cost.py", "--write"], check=True)
     for kind in _KINDS:
-        print(f"{kind:<8}{runs[kind].file.relative_to(ROOT) if kind in runs else 'no results'}")
-    print(f"parts   {', '.join(made) or 'none'}")
+        print(f"{kind:<12}{runs[kind].file.relative_to(ROOT) if kind in runs else 'no results'}")
+    print(f"{'parts':<12}{', '.join(made) or 'none'}")
     return 0
 
 

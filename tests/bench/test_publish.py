@@ -75,6 +75,10 @@ def runs(tmp_path: Path) -> dict[str, publish.Run]:
         "bench": result(tmp_path, "20261201T030000.000001Z.json", benches={"scale": scale()}),
         "chaos": result(tmp_path, "20261201T030000Z-chaos.json", seed=7, own_peak_mib=200.0, chaos=CHAOS),
         "soak": result(tmp_path, "20261201T030000Z-soak.json", soak=SOAK),
+        "chaos-work": result(
+            tmp_path, "20261201T030000Z-chaos-work.json", seed=7, own_peak_mib=200.0, chaos=CHAOS
+        ),
+        "soak-work": result(tmp_path, "20261201T030000Z-soak-work.json", soak=SOAK),
     }
     assert {kind: publish.newest(kind, tmp_path) for kind in files} == files
     return {kind: publish.read(file) for kind, file in files.items()}
@@ -82,7 +86,7 @@ def runs(tmp_path: Path) -> dict[str, publish.Run]:
 
 def test_the_page_has_a_place_for_each_part(runs: dict[str, publish.Run]) -> None:
     page = publish.PAGE.read_text()
-    places = re.findall(r"<!-- bench: ([a-z]+) -->", page)
+    places = re.findall(r"<!-- bench: ([a-z-]+) -->", page)
     assert sorted(places) == sorted({*publish.parts(runs), "results", "policy", "beam"})
     assert page.count("<!-- end of the bench -->") == len(places)
     assert page.index("<!-- bench: headline -->") < page.index("\n## ")

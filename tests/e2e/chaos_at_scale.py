@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--events", type=int, default=100_000, help="different events (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=_SEED, help="decides everything (default: %(default)s)")
+    long_run.add_driver(parser)
     options = parser.parse_args(arguments)
     if options.events < 1_000:
         parser.error("--events must be 1000 or more: with fewer, not every fault strikes")
@@ -33,11 +34,16 @@ def main(arguments: Sequence[str]) -> int:
     plan = chaos.draw(options.seed, options.events)
     progress = long_run.Progress(plan.messages, "messages settled")
     progress.line(str(plan))
-    with long_run.running_lab() as (lab, clients):
+    with long_run.running_lab(options.driver) as (lab, clients):
         found = Run(lab, clients, plan, report=progress.line, progress=progress.show).go()
     progress.line("")
     sys.stdout.write("\n".join(_report(found)) + "\n")
-    content = {"seed": options.seed, "load_before": load, "own_peak_mib": long_run.own_peak_mib()}
+    content = {
+        "seed": options.seed,
+        "driver": options.driver,
+        "load_before": load,
+        "own_peak_mib": long_run.own_peak_mib(),
+    }
     file = long_run.write("chaos", started, {**content, "chaos": found.to_json()})
     sys.stdout.write(f"kept in {os.path.relpath(file)}\n")
     return 1 if found.complaints else 0

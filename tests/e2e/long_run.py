@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.demo.events import EventClients
 from meshlab.lab.project import Project
-from meshlab.lab.stack import Lab
+from meshlab.lab.stack import Driver, Lab
 
 from bench import report
 from tests.e2e import chaos
 from tests.e2e.chaos_run import profiles_file
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
@@ -30,19 +31,33 @@ _LINE_EVERY_S = 30.0
 
 
 @contextmanager
-def running_lab() -> Iterator[tuple[Lab, EventClients]]:
-    """Start a lab that knows the profiles of chaos events, and connect the official clients."""
+def running_lab(driver: str) -> Iterator[tuple[Lab, EventClients]]:
+    """Start a lab that knows the profiles of chaos events, and connect the official clients.
+
+    Args:
+        driver: What receives events: `function`, or the worker, `work`.
+    """
     os.environ.pop("PUBSUB_EMULATOR_HOST", None)
     # One line for each event would be half a gigabyte for a million of them.
     os.environ["LOG_SUCCESS_SAMPLE"] = "1000"
     with ExitStack() as ends:
         directory = Path(ends.enter_context(tempfile.TemporaryDirectory()))
         profiles = profiles_file(directory, chaos.profiles())
-        lab = ends.enter_context(Lab(Project.find(root=ROOT), profiles=profiles))
+        lab = ends.enter_context(Lab(Project.find(root=ROOT), profiles=profiles, driver=Driver(driver)))
         os.environ.update(lab.environment)
         clients = EventClients(lab.resources)
         ends.callback(clients.close)
         yield lab, clients
+
+
+def add_driver(parser: argparse.ArgumentParser) -> None:
+    """Let the command choose what receives events."""
+    parser.add_argument(
+        "--driver",
+        choices=[driver.value for driver in Driver],
+        default=Driver.FUNCTION.value,
+        help="what receives events (default: %(default)s)",
+    )
 
 
 class Progress:
@@ -84,6 +99,11 @@ class Progress:
 def own_peak_mib() -> float:
     """Return the most memory that this process has held, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def name_of(run: str, driver: str) -> str:
+    """Return what the results of a run are called: `chaos`, or `chaos-work` of the worker."""
+    return run if driver == Driver.FUNCTION.value else f"{run}-{driver}"
 
 
 def write(name: str, started: datetime, found: dict[str, Any]) -> Path:

@@ -37,12 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e.soak", description="The slope of memory.")
     parser.add_argument("--seconds", type=int, default=3600, help="for how long (default: %(default)s)")
     parser.add_argument("--rate", type=int, default=500, help="events a second (default: %(default)s)")
+    long_run.add_driver(parser)
     options = parser.parse_args(arguments)
     if options.seconds < 20 or options.rate < 1:
         parser.error("--seconds must be 20 or more, and --rate 1 or more")
     started, load = long_run.now(), os.getloadavg()[0]
     progress = long_run.Progress(options.seconds * options.rate, "events acked")
-    with long_run.running_lab() as (lab, _):
+    with long_run.running_lab(options.driver) as (lab, _):
         soak = _Soak(lab, options.rate, options.seconds, progress)
         watch = soak.run()
         events, left = soak.acked, soak.left
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
         "peaks_mib": watch.peaks_mib,
         "cpu_s": watch.cpu_s,
     }
-    file = long_run.write("soak", started, {"soak": content})
+    file = long_run.write(long_run.name_of("soak", options.driver), started, {"soak": content})
     print(f"kept in {os.path.relpath(file)}")
     return 1 if left else 0
 
