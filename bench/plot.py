@@ -123,6 +123,10 @@ def of_run(directory: Path, stem: str, results: Mapping[str, Sequence[Comparison
     """
     if "enrich" not in results:
         return None
-    throughput, *others = results["enrich"]
-    at_equal_load = next(found for found in others if "added_p99_ms" in found.metrics)
-    return write(directory / f"{stem}-enrich.svg", throughput, at_equal_load)
+    throughput = results["enrich"][0]
+    return write(directory / f"{stem}-enrich.svg", throughput, at_equal_load(results["enrich"]))
+
+
+def at_equal_load(found: Sequence[Comparison]) -> Comparison:
+    """Return the comparison of times to ack at a load that is the same for all, of those of `enrich`."""
+    return next(one for one in found if "added_p99_ms" in one.metrics)

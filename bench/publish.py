@@ -100,7 +100,7 @@ def parts(runs: Mapping[str, Run]) -> dict[str, str]:
     if bench:
         if "enrich" in bench.benches:
             others = {name: found for name, found in bench.benches.items() if name not in _OWN_PART}
-            made["results"] = _tables(bench, others)
+            made["results"] = f"{_enrichment(bench)}\n\n{_tables(bench, others)}"
         for name in _OWN_PART:
             if name in bench.benches:
                 made[name] = _tables(bench, {name: bench.benches[name]})
@@ -162,6 +162,22 @@ def _tables(bench: Run, benches: Mapping[str, Sequence[Comparison]]) -> str:
     )
     lines = (line.rstrip() for line in out.getvalue().splitlines())
     return f"From the run of {bench.name}.\n\n```text\n" + "\n".join(lines).strip() + "\n```\n"
+
+
+def _enrichment(bench: Run) -> str:
+    """Return the picture of `enrich`, with what it shows in words."""
+    throughput = bench.benches["enrich"][0]
+    latency = plot.at_equal_load(bench.benches["enrich"])
+    bars = ", ".join(
+        f"{name} {report.number(throughput.median(name, 'events_per_s'))}" for name in throughput.samples
+    )
+    acks = "; ".join(
+        f"{name} {report.number(latency.median(name, 'p50_ms'))} ms at the median and "
+        f"{report.number(latency.median(name, 'p99_ms'))} in the slowest hundredth"
+        for name in latency.samples
+    )
+    shown = f"Events per second at 64 in flight: {bars}. Time to ack at equal load: {acks}."
+    return f"![{shown}](images/bench-enrichment.svg)"
 
 
 def _headline(bench: Run, chaos: Run | None) -> str:

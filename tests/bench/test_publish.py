@@ -101,6 +101,20 @@ def test_results_replace_the_parts_that_they_have_and_no_other(runs: dict[str, p
     assert publish.written(made, publish.parts(runs)) == made
 
 
+def test_a_run_with_the_peers_draws_and_names_them(tmp_path: Path) -> None:
+    rates = {"meshpass": [{"events_per_s": 900.0}], "textbook, tuned": [{"events_per_s": 300.0}]}
+    acks = {name: [{"p50_ms": 52.0, "p99_ms": 231.0, "added_p99_ms": 9.0}] for name in rates}
+    enrich = [
+        {"title": "t", "peer": "textbook, tuned", "setup": "s", "samples": samples}
+        for samples in (rates, acks)
+    ]
+    run = publish.read(result(tmp_path, "r.json", benches={"enrich": enrich, "scale": scale()}))
+    made = publish.parts({"bench": run})
+    assert "meshpass 900, textbook, tuned 300" in made["results"]
+    assert "meshpass 52.0 ms at the median and 231 in the slowest hundredth" in made["results"]
+    assert "3.0 times those of a tuned textbook function" in made["headline"]
+
+
 def test_the_headline_is_a_chart_and_three_sentences(runs: dict[str, publish.Run]) -> None:
     picture, *sentences = publish.parts(runs)["headline"].strip().split("\n")
     assert picture.endswith("(images/bench-scale.svg)")
