@@ -22,7 +22,6 @@ from meshlab.processes.supervisor import Supervisor
 
 TOPIC = "projects/bench/topics/events"
 SUBSCRIPTION = "projects/bench/subscriptions/worker"
-_BATCH = 1000
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -47,6 +46,12 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.pubsub_fake", description=__doc__)
     parser.add_argument("--messages", type=int, default=100_000, help="how many (default: %(default)s)")
     parser.add_argument("--bytes", type=int, default=400, help="data of each (default: %(default)s)")
+    parser.add_argument(
+        "--batch",
+        type=int,
+        default=1000,
+        help="messages of a Publish request, and at most so many ack IDs of a request (default: %(default)s)",
+    )
     parser.add_argument("--keys", type=int, default=0, help="ordering keys; 0, the default, for none")
     parser.add_argument("--exactly-once", action="store_true", help="with exactly-once delivery")
     parser.add_argument("--hold", action="store_true", help="acknowledge only once everything was pulled")
@@ -75,7 +80,7 @@ def _run(host: str, fake: Process, options: argparse.Namespace) -> None:
         report = _Report(fake, options.messages, empty)
         _publish(channel, options)
         report.line("published")
-        _pull(channel, options)
+        _pull(channel, options, report)
         report.line("pulled and acknowledged")
         left = backlog(host, SUBSCRIPTION)
         print(f"left: {left.unacked} messages")
@@ -108,10 +113,10 @@ def _publish(channel: grpc.Channel, options: argparse.Namespace) -> None:
     request_class = types.PublishRequest.pb()
     data = b"x" * options.bytes
     pending = []
-    for number in range(0, options.messages, _BATCH):
+    for number in range(0, options.messages, options.batch):
         request = request_class(topic=TOPIC)
-        key = f"key-{number // _BATCH % options.keys}" if options.keys else ""
-        for _ in range(min(_BATCH, options.messages - number)):
+        key = f"key-{number // options.batch % options.keys}" if options.keys else ""
+        for _ in range(min(options.batch, options.messages - number)):
             request.messages.add(data=data, ordering_key=key, attributes={"origin": "bench"})
         pending.append(publish.future(request.SerializeToString()))
         if len(pending) > 4:
@@ -120,7 +125,7 @@ def _publish(channel: grpc.Channel, options: argparse.Namespace) -> None:
         each.result()
 
 
-def _pull(channel: grpc.Channel, options: argparse.Namespace) -> None:
+def _pull(channel: grpc.Channel, options: argparse.Namespace, report: _Report) -> None:
     request_class, response_class = types.StreamingPullRequest.pb(), types.StreamingPullResponse.pb()
     requests: queue.Queue[bytes | None] = queue.Queue()
     requests.put(
@@ -137,8 +142,11 @@ def _pull(channel: grpc.Channel, options: argparse.Namespace) -> None:
     for response in stream:
         received = response_class.FromString(response).received_messages
         seen += len(received)
-        if received:
-            held.append(request_class(ack_ids=[each.ack_id for each in received]).SerializeToString())
+        for begin in range(0, len(received), options.batch):
+            ids = [each.ack_id for each in received[begin : begin + options.batch]]
+            held.append(request_class(ack_ids=ids).SerializeToString())
+        if options.hold and seen >= options.messages:
+            report.line("pulled and held")
         if not options.hold or seen >= options.messages:
             for request in held:
                 requests.put(request)

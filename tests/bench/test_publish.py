@@ -111,7 +111,7 @@ def test_a_run_with_the_peers_draws_and_names_them(tmp_path: Path) -> None:
     run = publish.read(result(tmp_path, "r.json", benches={"enrich": enrich, "scale": scale()}))
     made = publish.parts({"bench": run})
     assert "meshpass 900, textbook, tuned 300" in made["results"]
-    assert "meshpass 52.0 ms at the median and 231 in the slowest hundredth" in made["results"]
+    assert "meshpass 52 ms at the median and 231 in the slowest hundredth" in made["results"]
     assert "3.0 times those of a tuned textbook function" in made["headline"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,20 @@ from meshlab.cloud.pubsub import (
     end_streams,
     fail_pull,
     pull_counts,
+    streaming,
 )
+from meshlab.cloud.pubsub.acknowledging import Acknowledger
+from meshlab.cloud.pubsub.clock import Clock
+from meshlab.cloud.pubsub.errors import REFUSALS, StreamEndedError
 from meshlab.cloud.pubsub.faults import STREAM_STATUSES, PullPlan
+from meshlab.cloud.pubsub.hub import Hub
 from meshlab.cloud.pubsub.messages import raw
-from meshlab.cloud.pubsub.store import Store
+from meshlab.cloud.pubsub.store import Entry, Store
 
 from tests.lab.cloud.pubsub_lab import SUB, TOPIC, Lab, Stream, connected, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from google.cloud.pubsub_v1.subscriber.message import Message as PulledMessage
 
@@ -53,6 +59,23 @@ def opened(lab: Lab, **settings: Any) -> Stream:  # noqa: ANN401 - fields of a r
     stream = Stream(lab, **settings)
     until(lambda: pull_counts(lab.host, SUB).streams > before)
     return stream
+
+
+class StoppedClock(Clock):
+    """A clock that only the test moves."""
+
+    time_s = 1_000_000.0
+
+    def now_s(self) -> float:
+        return self.time_s
+
+
+def stored() -> Entry:
+    """Return a subscription without a server."""
+    store = Store()
+    store.create_topic(raw("Topic")(name=TOPIC))
+    store.create_subscription(raw("Subscription")(name=SUB, topic=TOPIC))
+    return store.entry(SUB)
 
 
 # The end of a stream
@@ -133,6 +156,31 @@ def test_an_age_counts_for_streams_that_are_open_already(fast_lab: Lab) -> None:
         stream.next()
 
 
+def test_an_idle_stream_ends(fast_lab: Lab) -> None:
+    fail_pull(fast_lab.host, SUB, PullFaults(idle_stream_s=10))
+    with pytest.raises(exceptions.ServiceUnavailable):
+        Stream(fast_lab).next()
+
+
+def test_a_stream_whose_client_pings_is_not_idle() -> None:
+    entry, clock = stored(), StoppedClock()
+    entry.plan.order(PullFaults(idle_stream_s=60), clock.now_s())
+    hub = Hub(Store(), clock, on_push=lambda _: None, on_gone=lambda _: None)
+    first = raw("StreamingPullRequest")(stream_ack_deadline_seconds=60)
+    stream = streaming.Stream(entry, first, clock, hub, Acknowledger(Store(), clock, hub))
+
+    async def ping() -> AsyncIterator[Any]:
+        yield raw("StreamingPullRequest")()
+
+    for _ in range(3):
+        clock.time_s += 59
+        stream.check_end()
+        asyncio.run(stream.read(ping()))
+    clock.time_s += 61
+    with pytest.raises(StreamEndedError):
+        stream.check_end()
+
+
 # The service is not available
 
 
@@ -165,6 +213,24 @@ def test_it_ends_by_itself(fast_lab: Lab) -> None:
     fail_pull(fast_lab.host, SUB, PullFaults(unavailable_s=20))
     # The official client tries again until it works.
     assert len(fast_lab.pull()) == 1
+
+
+@pytest.mark.parametrize("status", sorted(REFUSALS))
+def test_a_caller_that_is_refused_hears_why_in_the_service_s_words(lab: Lab, status: str) -> None:
+    stream = opened(lab)
+    fail_pull(lab.host, SUB, PullFaults(refusal=status))
+    calls: tuple[Callable[[], object], ...] = (
+        stream.next,
+        lambda: lab.subscriber.pull(subscription=SUB, max_messages=1, retry=None),
+    )
+    for call in calls:
+        with pytest.raises(exceptions.GoogleAPICallError, match=REFUSALS[status]) as caught:
+            call()
+        assert caught.value.grpc_status_code is grpc.StatusCode[status]
+    assert pull_counts(lab.host, SUB).refused == 2
+    fail_pull(lab.host, SUB, PullFaults())
+    lab.publish(b"x")
+    assert len(lab.pull()) == 1
 
 
 # Acknowledgements
@@ -251,6 +317,7 @@ def test_the_same_seed_loses_the_same_acks() -> None:
         ({"ack_delay_s": "1"}, "ack_delay_s must be a number"),
         ({"stream_life_s": float("inf")}, "stream_life_s must be a number"),
         ({"stream_status": "NOT_FOUND"}, "not with 'NOT_FOUND'"),
+        ({"refusal": "NOT_FOUND"}, "refusal must be empty or one of"),
         ({"seed": 0.5}, "seed must be a whole number"),
     ],
 )
@@ -325,10 +392,7 @@ def test_a_nack_makes_room_for_the_next_message(lab: Lab) -> None:
 
 
 def test_clients_that_are_gone_are_forgotten() -> None:
-    store = Store()
-    store.create_topic(raw("Topic")(name=TOPIC))
-    store.create_subscription(raw("Subscription")(name=SUB, topic=TOPIC))
-    entry = store.entry(SUB)
+    entry = stored()
     pulling = entry.client("pulling")
     pulling.streams = 1
     for number in range(100):

@@ -41,7 +41,9 @@ class Acknowledger:
         check_ack_ids(len(ack_ids))
         # What is past its deadline has ended, even where the timer comes a moment later.
         entry.subscription.advance(self._clock.now_s())
-        lost = entry.plan.lost(list(ack_ids))
+        # Only an ack that would have an effect can be lost. Otherwise a request that the client repeats for the few
+        # that failed would fail for others each time.
+        lost = entry.plan.lost(each for each in ack_ids if entry.subscription.holds(each))
         refused = entry.subscription.ack([each for each in ack_ids if each not in lost] if lost else ack_ids)
         if entry.subscription.policy.exactly_once:
             refused.temporary += lost

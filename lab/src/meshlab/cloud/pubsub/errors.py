@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REFUSALS = {
+    "PERMISSION_DENIED": "User not authorized to perform this action.",
+    "RESOURCE_EXHAUSTED": "Quota exceeded for quota metric 'Regional subscriber throughput, kB'.",
+    "UNAUTHENTICATED": "Request had invalid authentication credentials.",
+}
+"""What the service says to a caller that it does not serve, by status."""
+
 INVALID_ACK_ID = "PERMANENT_FAILURE_INVALID_ACK_ID"
 UNORDERED_ACK_ID = "TRANSIENT_FAILURE_UNORDERED_ACK_ID"
 UNAVAILABLE_ACK_ID = "TRANSIENT_FAILURE_SERVICE_UNAVAILABLE"
@@ -59,6 +66,18 @@ class UnavailableError(PubSubError):
 
     def __init__(self) -> None:
         super().__init__("The service was unable to fulfill your request. Please try again. [code=8a75]")
+
+
+class RefusedCallError(PubSubError):
+    """The caller may not do this, or has done it too often.
+
+    Args:
+        code: A key of `REFUSALS`.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(REFUSALS[code])
+        self.code = code
 
 
 class StreamEndedError(PubSubError):

@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from .errors import InvalidArgumentError, UnavailableError
+from .errors import REFUSALS, InvalidArgumentError, RefusedCallError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 STREAM_STATUSES = frozenset(
     {"ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN"}
@@ -26,9 +26,12 @@ class PullFaults:
     Args:
         unavailable_s: For so many seconds pulls, acknowledgements and streams are answered UNAVAILABLE; streams that
             are open end so.
+        refusal: The same calls and streams are answered with this status: one of `errors.REFUSALS`; empty for none.
         stream_life_s: Each stream ends when it is so old, in seconds; 0 for no end. The service ends its streams
             after some 30 minutes.
-        stream_status: What it ends with, one of `STREAM_STATUSES`.
+        idle_stream_s: A stream ends when its client has sent nothing for so long, in seconds; 0 for no end. The
+            service ends an idle stream after a minute or two, so clients send an empty request now and then.
+        stream_status: What such a stream ends with, one of `STREAM_STATUSES`.
         ack_delay_s: Acknowledgements and changes of deadlines take effect, and are answered, so much later.
         lost_ack_share: The share of ack IDs, 0 to 1, that have no effect. They are answered OK, as the service may
             do: it calls acknowledgements best effort. With exactly-once delivery they fail instead, with
@@ -41,7 +44,9 @@ class PullFaults:
     """
 
     unavailable_s: float = 0.0
+    refusal: str = ""
     stream_life_s: float = 0.0
+    idle_stream_s: float = 0.0
     stream_status: str = "UNAVAILABLE"
     ack_delay_s: float = 0.0
     lost_ack_share: float = 0.0
@@ -51,9 +56,11 @@ class PullFaults:
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
         check_stream_status(self.stream_status)
+        if self.refusal and self.refusal not in REFUSALS:
+            raise ValueError(f"refusal must be empty or one of {', '.join(sorted(REFUSALS))}.")
         if type(self.seed) is not int:
             raise ValueError("seed must be a whole number.")
-        for name in ("unavailable_s", "stream_life_s", "ack_delay_s", "lost_ack_share", "lost_answer_share"):
+        for name in (item.name for item in fields(self) if item.name.endswith(("_s", "_share"))):
             value = getattr(self, name)
             most = 1.0 if name.endswith("_share") else math.inf
             if type(value) not in (int, float) or not 0 <= value <= most or value == math.inf:
@@ -81,6 +88,7 @@ class PullCounts:
         streams_opened: Streams that were opened.
         streams_ended: Streams that ended by a fault.
         unavailable: Calls and streams that were answered UNAVAILABLE on order.
+        refused: Calls and streams that were refused on order.
         lost_acks: Ack IDs that had no effect on order.
         lost_answers: Acknowledge requests whose answer was lost on order.
     """
@@ -89,6 +97,7 @@ class PullCounts:
     streams_opened: int = 0
     streams_ended: int = 0
     unavailable: int = 0
+    refused: int = 0
     lost_acks: int = 0
     lost_answers: int = 0
 
@@ -125,12 +134,15 @@ class PullPlan:
         self.ends = (self.ends[0] + 1, status)
 
     def check_available(self, now_s: float) -> None:
-        """Raise UnavailableError while everything is to fail."""
+        """Raise UnavailableError or RefusedCallError while everything is to fail."""
         if now_s < self._unavailable_until_s:
             self.counts.unavailable += 1
             raise UnavailableError
+        if self.faults.refusal:
+            self.counts.refused += 1
+            raise RefusedCallError(self.faults.refusal)
 
-    def lost(self, ack_ids: list[str]) -> set[str]:
+    def lost(self, ack_ids: Iterable[str]) -> set[str]:
         """Return those of the ack IDs that shall have no effect, and count them."""
         share = self.faults.lost_ack_share
         if not share:

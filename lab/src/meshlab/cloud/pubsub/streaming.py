@@ -54,7 +54,7 @@ class Stream:
         self._clock = clock
         self._hub = hub
         self._acknowledger = acknowledger
-        self._opened_s = clock.now_s()
+        self._opened_s = self._heard_s = clock.now_s()
         self._ends = entry.plan.ends[0]
         self._tail = raw("StreamingPullResponse")()
         self._has_tail = False
@@ -125,6 +125,7 @@ class Stream:
         """
         try:
             async for request in requests:
+                self._heard_s = self._clock.now_s()
                 self._update(request)
                 self.take_acknowledgements(request)
                 if self._answers_pings and not request.ListFields():
@@ -192,8 +193,10 @@ class Stream:
 
     def _left_s(self) -> float | None:
         """Return how long the stream still lives, in seconds; None for no end."""
-        life_s = self._entry.plan.faults.stream_life_s
-        return self._opened_s + life_s - self._clock.now_s() if life_s else None
+        faults = self._entry.plan.faults
+        bounds = ((self._opened_s, faults.stream_life_s), (self._heard_s, faults.idle_stream_s))
+        ends_s = [since_s + lasts_s for since_s, lasts_s in bounds if lasts_s]
+        return min(ends_s) - self._clock.now_s() if ends_s else None
 
 
 def _confirm(confirmation: Proto, ack_ids: list[str], refused: Refused) -> None:

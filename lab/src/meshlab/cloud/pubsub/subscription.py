@@ -160,6 +160,10 @@ class Subscription:
             consumer.size += size
         return leases
 
+    def holds(self, ack_id: str) -> bool:
+        """Whether this is the ack ID of a lease that has not ended."""
+        return ack_id in self._leases
+
     def ack(self, ack_ids: Iterable[str]) -> Refused:
         """End the leases for good. An ack that comes after its lease ended has no effect.
 
