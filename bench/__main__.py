@@ -44,6 +44,10 @@ BENCHES = {
         "bench.policy.suite",
         "verdicts of a generated mesh, cold and after a save; compiling its proxies; how many of them start",
     ),
+    "writers": (
+        "bench.writers",
+        "what a row costs each writer of the function, and Google's clients, by rows a request",
+    ),
     "lab": ("bench.lab_ready", "meshlab up, from the command to ready"),
 }
 """By name: the module whose `run(effort)` yields comparisons, and one line about it."""

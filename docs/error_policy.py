@@ -139,9 +139,7 @@ def _append_errors() -> str:
         )
         for (reason, renews), said in by_meaning.items()
     ]
-    rows += [
-        (f"`{known.shown}`", f"`{known.reason}`", _outcome(known.reason)) for known in APPEND_MESSAGES
-    ]
+    rows += [(f"`{known.shown}`", f"`{known.reason}`", _outcome(known.reason)) for known in APPEND_MESSAGES]
     rows += [(f"`{said}` of a row", f"`{reason}`", _outcome(reason)) for said, reason in ROW_ERRORS.items()]
     return _table(("what the Storage Write API says", "our reason", "outcome"), rows)
 

@@ -247,6 +247,13 @@ query = f"SELECT event_id FROM `{os.environ['BIGQUERY_TABLE']}`"
 while not (rows := list(client.query_and_wait(query))):
     pass
 print("row", rows[0].event_id)
+import grpc
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
+transport = BigQueryWriteGrpcTransport(channel=grpc.insecure_channel(os.environ["BIGQUERY_WRITE_EMULATOR_HOST"]))
+stream = BigQueryWriteClient.table_path(*os.environ["BIGQUERY_TABLE"].split(".")) + "/streams/_default"
+found = BigQueryWriteClient(transport=transport).get_write_stream({"name": stream, "view": "FULL"})
+print("column", found.table_schema.fields[0].name)
 with meshpass.Client.from_env() as mesh:
     print("profile", mesh.get("/profile/{user_id}", user_id="u-1001").json()["user_id"])
 sys.exit(7)
@@ -254,6 +261,7 @@ sys.exit(7)
     done = meshlab("run", "--", sys.executable, "-c", program)
     assert done.returncode == 7, done.stderr
     assert "row run-1" in done.stdout
+    assert "column event_id" in done.stdout
     assert "profile u-1001" in done.stdout
 
 

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import meshpass
@@ -16,10 +17,10 @@ from enrichment.settings.model import BatchLimits, TableField, WriteStreamKind
 from enrichment.sink.storage_write.client import StorageWriteClient
 from enrichment.sink.storage_write.pending import PendingRows
 from google.cloud import bigquery
-from meshlab.cloud.bigquery.control import order_faults
+from meshlab.cloud.bigquery.control import order_faults, stats
 from meshlab.cloud.bigquery.faults import Faults
 
-from .conftest import FUNCTION, PROJECT, Tables
+from .conftest import FUNCTION, PROJECT, Tables, running
 from .writing import WRITTEN, Tokens, Writing, ours, row
 
 COLUMNS = FUNCTION / "enrichment" / "table.json"
@@ -147,6 +148,18 @@ def test_a_row_is_the_same_in_the_table_by_append_and_by_insert_all(tables: Tabl
         del inserted["event_id"], appended["event_id"]
         assert inserted == appended
     assert rows["e-0"]["raw"] == b"\x00\xff"
+
+
+@pytest.mark.parametrize("writer", ["storage-write", "google-client"])
+def test_the_function_writes_by_the_writer_that_is_chosen(
+    environment: dict[str, str], tables: Tables, event: dict[str, Any], tmp_path: Path, writer: str
+) -> None:
+    chosen = {"BIGQUERY_WRITER": writer, "BIGQUERY_WRITE_EMULATOR_HOST": tables.write}
+    appends_before = stats(tables.host).appends
+    with running(environment | chosen, tmp_path / "output") as function:
+        assert function.deliver(event) == 200
+    assert len(tables.rows(event["event_id"])) == 1
+    assert stats(tables.host).appends - appends_before == (1 if writer == "storage-write" else 0)
 
 
 def test_rows_of_a_pending_stream_are_there_together_or_not_at_all(tables: Tables) -> None:

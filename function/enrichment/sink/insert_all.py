@@ -2,6 +2,7 @@
 
 Google's client for BigQuery does the same in threads of its own, at several times the processor time, and loads 360
 modules first. It is the reference in the tests: both send the same, and draw the same conclusions from each answer.
+Bodies are not compressed, which would cost time and save bytes that are free (docs/decisions/writers.md).
 See https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll.
 """
 

@@ -16,7 +16,7 @@ from meshlab.cloud.bigquery.write_api.appends import MAX_REQUEST_BYTES
 from tests.lab.cloud.write_client import Message, append, storage_errors, write_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.cloud.bigquery import Client
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Field = client_library.SchemaField
 StorageCode = types.StorageError.StorageErrorCode
 StreamType = types.WriteStream.Type
+FieldType, FieldMode = types.TableFieldSchema.Type, types.TableFieldSchema.Mode
 PARENT = "projects/p/datasets/d/tables/events"
 OTHER = "projects/p/datasets/d/tables/other"
 DEFAULT = f"{PARENT}/streams/_default"
@@ -58,10 +59,8 @@ def ids_in(client: Client, table: str = "events") -> list[str]:
     return [row["id"] for row in client.list_rows(f"p.d.{table}")]
 
 
-def create(write: BigQueryWriteClient, kind: StreamType, parent: str = PARENT) -> str:
-    name: str = write.create_write_stream(
-        parent=parent, write_stream=types.WriteStream(type_=kind)
-    ).name
+def create(write: BigQueryWriteClient, kind: int, parent: str = PARENT) -> str:
+    name: str = write.create_write_stream(parent=parent, write_stream=types.WriteStream(type_=kind)).name
     return name
 
 
@@ -70,7 +69,7 @@ def call(write: BigQueryWriteClient, *requests: types.AppendRowsRequest) -> list
     return list(write.append_rows(iter(requests)))
 
 
-def rows(*ids: str, stream: str = "", **options: Any) -> types.AppendRowsRequest:
+def rows(*ids: str, stream: str = "", **options: object) -> types.AppendRowsRequest:
     return append(ROW, *({"id": id_} for id_ in ids), stream=stream, **options)
 
 
@@ -122,7 +121,11 @@ class TestTheDefaultStream:
         ids=["offset", "finalize", "flush"],
     )
     def test_it_has_no_offsets_and_no_end(
-        self, client: Client, write: BigQueryWriteClient, act: Any, words: str
+        self,
+        client: Client,
+        write: BigQueryWriteClient,
+        act: Callable[[BigQueryWriteClient], object],
+        words: str,
     ) -> None:
         with pytest.raises(exceptions.InvalidArgument, match=words):
             act(write)
@@ -261,6 +264,21 @@ class TestPendingStreams:
         assert self.commit(write, good) == {good: StorageCode.STREAM_ALREADY_COMMITTED}
         assert ids_in(client) == ["a"]
 
+    def test_a_column_that_came_while_rows_wait_is_kept(
+        self, client: Client, write: BigQueryWriteClient
+    ) -> None:
+        name = create(write, StreamType.PENDING)
+        call(write, rows("a", stream=name))
+        table = client.get_table("p.d.events")
+        table.schema = [*table.schema, Field("note", "STRING")]
+        client.update_table(table, ["schema"])
+        call(
+            write, append(Message({"id": "string", "note": "string"}), {"id": "b", "note": "x"}, stream=name)
+        )
+        write.finalize_write_stream(name=name)
+        assert self.commit(write, name) == {}
+        assert [row["note"] for row in client.list_rows("p.d.events")] == [None, "x"]
+
     @pytest.mark.parametrize("names", [[], [f"{OTHER}/streams/x"]], ids=["none", "another table's"])
     def test_a_commit_is_of_streams_of_its_table(
         self, client: Client, write: BigQueryWriteClient, names: list[str]
@@ -280,10 +298,9 @@ class TestStreamsAsResources:
         assert (stream.type_, stream.write_mode) == (StreamType.PENDING, types.WriteStream.WriteMode.INSERT)
         assert stream.create_time.timestamp() == 1_700_000_000.25
         assert "commit_time" not in stream
-        Mode, Type = types.TableFieldSchema.Mode, types.TableFieldSchema.Type
         assert [(field.name, field.type_, field.mode) for field in stream.table_schema.fields] == [
-            ("id", Type.STRING, Mode.REQUIRED),
-            ("n", Type.INT64, Mode.NULLABLE),
+            ("id", FieldType.STRING, FieldMode.REQUIRED),
+            ("n", FieldType.INT64, FieldMode.NULLABLE),
         ]
 
     @pytest.mark.parametrize("name", [DEFAULT, ""], ids=["default", "created"])
@@ -309,7 +326,7 @@ class TestStreamsAsResources:
         ],
     )
     def test_no_stream_is_made_of_a_bad_type_or_without_a_table(
-        self, client: Client, write: BigQueryWriteClient, parent: str, kind: StreamType, error: Any
+        self, client: Client, write: BigQueryWriteClient, parent: str, kind: int, error: type[Exception]
     ) -> None:
         with pytest.raises(error):
             create(write, kind, parent)
@@ -379,9 +396,7 @@ class TestCalls:
         with pytest.raises(exceptions.InvalidArgument, match="Only default streams"):
             call(write, rows("a", stream=DEFAULT), rows("b", stream=name))
 
-    def test_the_schema_may_be_repeated_and_changed(
-        self, client: Client, write: BigQueryWriteClient
-    ) -> None:
+    def test_the_schema_may_be_repeated_and_changed(self, client: Client, write: BigQueryWriteClient) -> None:
         turned = Message({"n": "int64", "id": "string"})
         call(
             write,

@@ -6,10 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.cloud import bigquery_storage_v1
-from google.cloud.bigquery_storage_v1 import types
+from google.cloud.bigquery_storage_v1 import BigQueryWriteClient, types
 from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -55,7 +54,7 @@ class Message:
 
 
 def append(
-    message: Message | None, *rows: Mapping[str, object] | bytes, stream: str = "", **options: Any
+    message: Message | None, *rows: Mapping[str, object] | bytes, stream: str = "", **options: object
 ) -> types.AppendRowsRequest:
     """Make a request.
 
@@ -80,14 +79,17 @@ def serialized(message: Message | None, row: Mapping[str, object]) -> bytes:
 
 
 @contextlib.contextmanager
-def write_client(host: str) -> Iterator[bigquery_storage_v1.BigQueryWriteClient]:
+def write_client(host: str, *, wait: bool = False) -> Iterator[BigQueryWriteClient]:
     """Connect the official client.
 
     Args:
         host: `127.0.0.1:PORT`, as in BIGQUERY_WRITE_EMULATOR_HOST.
+        wait: Whether to wait until the fake answers.
     """
     with grpc.insecure_channel(host) as channel:
-        yield bigquery_storage_v1.BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
+        if wait:
+            grpc.channel_ready_future(channel).result(timeout=20)
+        yield BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
 
 
 def storage_errors(details: Sequence[Any]) -> list[types.StorageError]:

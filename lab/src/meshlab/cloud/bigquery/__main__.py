@@ -1,7 +1,8 @@
 """Run the BigQuery fake until a signal ends it.
 
-The line `listening 127.0.0.1:PORT` names the port of the REST API. The Storage Write API has the port that `--write-port`
-names, or none. It answers a moment later: what it needs is loaded only then, so that the REST API does not wait for it.
+The line `listening 127.0.0.1:PORT` names the port of the REST API. The Storage Write API has the port that
+`--write-port` names, or none. It answers a moment later: what it needs is loaded only then, so that the REST API does
+not wait for it.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ def main() -> None:
     """Parse the command line and serve."""
     parser = serving.argument_parser("meshlab.cloud.bigquery", "BigQuery fake")
     parser.add_argument(
-        "--write-port", type=int, metavar="N", help="port of the Storage Write API on 127.0.0.1; none by default"
+        "--write-port",
+        type=int,
+        metavar="N",
+        help="port of the Storage Write API on 127.0.0.1; none by default",
     )
     parser.add_argument(
-        "--directory", type=Path, help="where rows are paged to that do not fit into memory; deleted at the end"
+        "--directory",
+        type=Path,
+        help="where rows are paged to that do not fit into memory; deleted at the end",
     )
     arguments = parser.parse_args()
     serving.hold_signals()  # before DuckDB starts its threads

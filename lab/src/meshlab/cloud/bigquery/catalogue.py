@@ -164,6 +164,8 @@ class Catalogue:
     def patch_table(self, project: str, dataset: str, table: str, body: Mapping[str, Any]) -> Table:
         """Change a table as the body of `tables.patch` says: what it says of itself, or new columns."""
         found = self.table(project, dataset, table)
+        if found.query:
+            raise unsupported("changes of a view other than CREATE OR REPLACE VIEW")
         changed = _given({key: value for key, value in body.items() if found.resource.get(key) != value})
         unknown = sorted(changed.keys() - {*_PATCHABLE, "schema"})
         if unknown:

@@ -38,6 +38,12 @@ _REQUEST_COLUMN = "_lab_request"
 CHANGE_COLUMNS = (f"{SEQUENCE_COLUMN} VARCHAR", f"{ORDER_COLUMN} BIGINT", f"{DELETED_COLUMN} BOOLEAN")
 """Columns of a table with a primary key that no reader sees."""
 
+_STAGED = {
+    SEQUENCE_COLUMN: "VARCHAR",
+    ORDER_COLUMN: "BIGINT",
+    DELETED_COLUMN: "BOOLEAN",
+    _REQUEST_COLUMN: "BIGINT",
+}
 _MOST_SECTIONS = 4
 _SECTION_CHARS = 16
 _SECTION = re.compile(rf"[0-9a-fA-F]{{1,{_SECTION_CHARS}}}")
@@ -90,71 +96,49 @@ def parse_sequence(text: str) -> str | None:
     return "/".join(section.lower().zfill(_SECTION_CHARS) for section in sections)
 
 
-def apply_statements(table: str, schema: Schema, key: Sequence[str]) -> list[tuple[str, bool]]:
-    """Write the statements that apply rows to a table with a key, in order.
+def stage_statement(schema: Schema) -> str:
+    """Write the statement that puts rows, one JSON text as its parameter, into the table `came`.
+
+    Args:
+        schema: The columns of the rows, beside those of their changes.
+    """
+    shape: dict[str, object] = {item.name: item.transport() for item in schema.fields} | _STAGED
+    document = json.dumps([shape]).replace("'", "''")
+    values = [
+        f"CAST(item.{quoted(item.name)} AS {item.duckdb_type()}) AS {quoted(item.name)}"
+        for item in schema.fields
+    ]
+    values += [f"item.{name} AS {name}" for name in (SEQUENCE_COLUMN, ORDER_COLUMN, _REQUEST_COLUMN)]
+    values.append(f"coalesce(item.{DELETED_COLUMN}, FALSE) AS {DELETED_COLUMN}")
+    rows = f"SELECT unnest(from_json($1, '{document}')) AS item"
+    # Names are checked, and the rows are a parameter.
+    return f"CREATE OR REPLACE TEMP TABLE came AS SELECT {', '.join(values)} FROM ({rows})"  # noqa: S608
+
+
+def apply_statements(table: str, schema: Schema, key: Sequence[str]) -> list[str]:
+    """Write the statements that apply the rows in `came` to a table with a key, in order.
 
     Args:
         table: The table, with `CHANGE_COLUMNS`.
         schema: Its other columns.
         key: The columns of its key.
-
-    Returns:
-        Each statement, and whether its one parameter is the JSON text of the rows.
     """
-    shape = json.dumps(
-        [
-            {
-                **{item.name: item.transport() for item in schema.fields},
-                SEQUENCE_COLUMN: "VARCHAR",
-                ORDER_COLUMN: "BIGINT",
-                DELETED_COLUMN: "BOOLEAN",
-                _REQUEST_COLUMN: "BIGINT",
-            }
-        ]
-    ).replace("'", "''")
-    columns = [quoted(item.name) for item in schema.fields] + [SEQUENCE_COLUMN, ORDER_COLUMN]
-    values = [f"CAST(item.{quoted(item.name)} AS {item.duckdb_type()})" for item in schema.fields]
-    selected = ", ".join(
-        f"{value} AS {column}"
-        for value, column in zip(
-            [
-                *values,
-                f"item.{SEQUENCE_COLUMN}",
-                f"item.{ORDER_COLUMN}",
-                f"coalesce(item.{DELETED_COLUMN}, FALSE)",
-                f"item.{_REQUEST_COLUMN}",
-            ],
-            [*columns, DELETED_COLUMN, _REQUEST_COLUMN],
-            strict=True,
-        )
-    )
-    every = ", ".join([*columns, DELETED_COLUMN])
+    columns = [quoted(item.name) for item in schema.fields]
+    every = ", ".join([*columns, SEQUENCE_COLUMN, ORDER_COLUMN, DELETED_COLUMN])
     keys = ", ".join(map(quoted, key))
     same = " AND ".join(f"old.{quoted(name)} IS NOT DISTINCT FROM new.{quoted(name)}" for name in key)
     latest = f"{SEQUENCE_COLUMN} DESC, {_REQUEST_COLUMN} DESC, {ORDER_COLUMN}"
-    return [
-        (
-            f"CREATE OR REPLACE TEMP TABLE came AS SELECT {selected} "  # noqa: S608 - names are checked, values bound
-            f"FROM (SELECT unnest(from_json($1, '{shape}')) AS item)",
-            True,
-        ),
-        (f"INSERT INTO {table} ({every}) SELECT {every} FROM came WHERE {SEQUENCE_COLUMN} IS NULL", False),  # noqa: S608
-        (
-            f"CREATE OR REPLACE TEMP TABLE latest AS SELECT * FROM came WHERE {SEQUENCE_COLUMN} IS NOT NULL "  # noqa: S608
-            f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {latest}) = 1",
-            False,
-        ),
-        (
-            f"DELETE FROM {table} AS old USING latest AS new WHERE {same} AND "  # noqa: S608
-            f"CASE WHEN old.{SEQUENCE_COLUMN} IS NULL THEN old.{ORDER_COLUMN} < new.{ORDER_COLUMN} "
-            f"ELSE old.{SEQUENCE_COLUMN} <= new.{SEQUENCE_COLUMN} END",
-            False,
-        ),
-        (
-            f"INSERT INTO {table} ({every}) SELECT {every} FROM latest AS new WHERE NOT EXISTS "  # noqa: S608
-            f"(SELECT 1 FROM {table} AS old WHERE {same} AND old.{SEQUENCE_COLUMN} IS NOT NULL)",
-            False,
-        ),
-        ("DROP TABLE came", False),
-        ("DROP TABLE latest", False),
-    ]
+    older = f"""
+        CASE WHEN old.{SEQUENCE_COLUMN} IS NULL THEN old.{ORDER_COLUMN} < new.{ORDER_COLUMN}
+        ELSE old.{SEQUENCE_COLUMN} <= new.{SEQUENCE_COLUMN} END"""
+    plain = f"""
+        INSERT INTO {table} ({every}) SELECT {every} FROM came WHERE {SEQUENCE_COLUMN} IS NULL"""  # noqa: S608
+    one_of_each_key = f"""
+        CREATE OR REPLACE TEMP TABLE latest AS SELECT * FROM came WHERE {SEQUENCE_COLUMN} IS NOT NULL
+        QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {latest}) = 1"""  # noqa: S608
+    replaced = f"""
+        DELETE FROM {table} AS old USING latest AS new WHERE {same} AND {older}"""  # noqa: S608
+    newest = f"""
+        INSERT INTO {table} ({every}) SELECT {every} FROM latest AS new WHERE NOT EXISTS
+        (SELECT 1 FROM {table} AS old WHERE {same} AND old.{SEQUENCE_COLUMN} IS NOT NULL)"""  # noqa: S608
+    return [plain, one_of_each_key, replaced, newest, "DROP TABLE came", "DROP TABLE latest"]

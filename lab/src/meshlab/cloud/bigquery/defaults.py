@@ -1,7 +1,7 @@
 """Default values of columns: the expressions that are read here, and what they give. Pure.
 
-BigQuery takes literals and a short list of functions. Here a literal, NULL and the functions below are read; a table with
-any other expression is refused.
+BigQuery takes literals and a short list of functions. Here a literal, NULL and the functions below are read; a table
+with any other expression is refused.
 
 Source: https://cloud.google.com/bigquery/docs/default-values
 """

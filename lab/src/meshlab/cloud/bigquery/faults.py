@@ -41,9 +41,9 @@ class Faults:
         aborted_share: The share of requests, 0 to 1, of which nothing is written and whose connection is closed.
             AppendRows ends with ABORTED.
         delay_s: How long each request takes, in seconds; its rows are written at the end of that.
-        refusal: Every request is answered with this 403: one of `errors.REFUSALS`; empty for none. AppendRows ends
-            with RESOURCE_EXHAUSTED if it is a quota, else with PERMISSION_DENIED.
-        lag_s: For how long both do not know of a change of a table, in seconds. Rows for a table that was
+        refusal: Every request is answered with this 403: one of `errors.REFUSALS`; empty for none. AppendRows answers
+            with the error RESOURCE_EXHAUSTED and goes on if it is a quota, else it ends with PERMISSION_DENIED.
+        lag_s: For how long neither of them knows of a change of a table, in seconds. Rows for a table that was
             deleted and made anew go into the old one, where they are lost, and the answer is 200; a table that is new
             under its name is not found.
         seed: Decides which requests and which rows.

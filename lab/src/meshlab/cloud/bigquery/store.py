@@ -30,6 +30,7 @@ from meshlab.cloud.bigquery.changes import (
     ORDER_COLUMN,
     SEQUENCE_COLUMN,
     apply_statements,
+    stage_statement,
 )
 from meshlab.cloud.bigquery.schema import Schema, quoted, schema_of
 
@@ -62,13 +63,11 @@ class _Stored:
         schema: Its columns.
         key: The columns of its primary key, if rows may be replaced by it.
         buffer: Rows that are not in DuckDB yet, as JSON.
-        chars: How long these are together.
     """
 
     schema: Schema
     key: tuple[str, ...] = ()
     buffer: list[str] = field(default_factory=list)
-    chars: int = 0
 
 
 class Store:
@@ -91,6 +90,7 @@ class Store:
         self._numbers = itertools.count(1)
         self._orders = itertools.count(1)
         self._tables: dict[str, _Stored] = {}
+        self._buffered_chars = 0
         self._buffer_lock = threading.Lock()
         self._flusher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bigquery-flush")
         self._flushing: Future[None] | None = None
@@ -142,7 +142,8 @@ class Store:
             except Exception:
                 self._execute(f"DROP TABLE {name}")
                 raise
-            self._tables[name] = _Stored(schema)
+            with self._buffer_lock:
+                self._tables[name] = _Stored(schema)
         return name, schema
 
     def describe(self, sql: str) -> Schema:
@@ -160,6 +161,7 @@ class Store:
         with self._lock:
             with self._buffer_lock:
                 stored = self._tables.pop(name)
+                self._buffered_chars -= sum(map(len, stored.buffer))
             if stored.key:
                 self._execute(f"DROP VIEW {name}")
                 self._execute(f"DROP TABLE {_rows_of(name)}")
@@ -202,9 +204,11 @@ class Store:
         texts = [json.dumps(row, separators=(",", ":")) for row in self._with_changes(stored, rows, changes)]
         chars = sum(map(len, texts))
         with self._buffer_lock:
+            if name not in self._tables:
+                return
             stored.buffer += texts
-            stored.chars += chars
-            buffered = sum(item.chars for item in self._tables.values())
+            self._buffered_chars += chars
+            buffered = self._buffered_chars
         if buffered > _FLUSH_CHARS:
             self._flush_soon(wait=buffered > _MOST_BUFFERED_CHARS)
 
@@ -310,15 +314,19 @@ class Store:
         for name, stored in [(name, stored) for name, stored in list(self._tables.items()) if stored.buffer]:
             with self._buffer_lock:
                 texts, stored.buffer = stored.buffer, []
-                chars, stored.chars = stored.chars, 0
-            try:
-                self._write(name, stored, f"[{','.join(texts)}]")
-            except duckdb.Error:
-                # Rows that were checked are taken for sure. If they are not, every read shall fail, not one.
-                with self._buffer_lock:
-                    stored.buffer[:0] = texts
-                    stored.chars += chars
-                raise
+                chars = sum(map(len, texts))
+                self._buffered_chars -= chars
+            # The rows of one request stay together where they may replace each other.
+            step = len(texts) if stored.key else max(1, len(texts) * _FLUSH_CHARS // max(chars, 1))
+            for start in range(0, len(texts), step):
+                try:
+                    self._write(name, stored, f"[{','.join(texts[start : start + step])}]")
+                except duckdb.Error:
+                    # Rows that were checked are taken for sure. If they are not, every read shall fail, not one.
+                    with self._buffer_lock:
+                        stored.buffer[:0] = texts[start:]
+                        self._buffered_chars += sum(map(len, texts[start:]))
+                    raise
 
     def _write(self, name: str, stored: _Stored, text: str) -> None:
         if not stored.key:
@@ -326,8 +334,9 @@ class Store:
             return
         self._execute("BEGIN")
         try:
-            for statement, takes_rows in apply_statements(_rows_of(name), stored.schema, stored.key):
-                self._execute(statement, [text] if takes_rows else None)
+            self._execute(stage_statement(stored.schema), [text])
+            for statement in apply_statements(_rows_of(name), stored.schema, stored.key):
+                self._execute(statement)
         except duckdb.Error:
             self._execute("ROLLBACK")
             raise

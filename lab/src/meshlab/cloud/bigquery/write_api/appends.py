@@ -9,8 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshlab.cloud.bigquery.errors import refused
 from meshlab.cloud.bigquery.faults import FaultKind
-from meshlab.cloud.bigquery.write_api.errors import Code, StorageCode, WriteError, invalid, unsupported
+from meshlab.cloud.bigquery.write_api.errors import (
+    Code,
+    StorageCode,
+    WriteError,
+    invalid,
+    over_quota,
+    unavailable,
+    unsupported,
+)
 from meshlab.cloud.bigquery.write_api.protocol import message
 from meshlab.cloud.bigquery.write_api.rows import (
     DEFAULT_VALUE,
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
     from meshlab.cloud.bigquery.write_api.streams import Streams, WriteStream
 
 MAX_REQUEST_BYTES = 20 * 1024 * 1024
+
+UNAVAILABLE = "The service is currently unavailable."
 
 _FIELDS_ERROR = 1
 _QUOTAS = ("quota_exceeded", "rate_limit_exceeded")
@@ -83,29 +94,16 @@ class AppendCall:
         """
         request = message("AppendRowsRequest").FromString(data)
         serialized = request.proto_rows.rows.serialized_rows
-        stats = self._backend.stats
-        stats.requests += 1
-        stats.appends += 1
-        stats.rows += len(serialized)
+        self._count(len(serialized))
         fault = self._fault(len(serialized))
         writer = self._switch(request)
-        if len(data) > MAX_REQUEST_BYTES:
-            raise invalid(
-                f"AppendRows request too large: {len(data)} limit {MAX_REQUEST_BYTES}", writer.stream
-            )
-        if request.HasField("arrow_rows"):
-            raise unsupported("rows in Arrow's format")
+        self._check(request, len(data), writer.stream)
         meaning = self._meaning(request, writer.stream)
-        if not serialized:
-            raise invalid("AppendRows request has no rows.", writer.stream)
         stream = self._streams.find(writer.stream)
         response = message("AppendRowsResponse")(write_stream=stream.name)
         self._show_new_schema(stream, response)
         try:
-            if fault.kind is FaultKind.PARTIAL:
-                stats.partial += 1
-                raise WriteError(Code.INTERNAL, "Internal error encountered.", stream.name, ends_call=False)
-            offset = self._append(stream, writer, request, meaning)
+            offset = self._append(stream, writer, request, meaning, fault)
         except WriteError as error:
             if error.ends_call:
                 raise
@@ -114,33 +112,38 @@ class AppendCall:
                 response.row_errors.add(index=index, code=_FIELDS_ERROR, message=text)
             return response
         if fault.kind in (FaultKind.ANSWER_REPLACED, FaultKind.ANSWER_CUT):
-            stats.lost_answers += 1
-            raise WriteError(Code.UNAVAILABLE, "The connection is draining.")
+            self._backend.stats.lost_answers += 1
+            raise unavailable("The connection is draining.")
         response.append_result.SetInParent()
         if offset is not None:
             response.append_result.offset.value = offset
         return response
+
+    def _count(self, row_count: int) -> None:
+        stats = self._backend.stats
+        stats.requests += 1
+        stats.appends += 1
+        stats.rows += row_count
+
+    def _check(self, request: Proto, size: int, stream: str) -> None:
+        if size > MAX_REQUEST_BYTES:
+            raise invalid(f"AppendRows request too large: {size} limit {MAX_REQUEST_BYTES}", stream)
+        if request.HasField("arrow_rows"):
+            raise unsupported("rows in Arrow's format")
+        if not request.proto_rows.rows.serialized_rows:
+            raise invalid("AppendRows request has no rows.", stream)
 
     def _fault(self, row_count: int) -> InjectedFault:
         plan, stats = self._backend.plan, self._backend.stats
         fault = plan.next(row_count, self._backend.now_s())
         if fault.kind is FaultKind.UNAVAILABLE:
             stats.unavailable += 1
-            raise WriteError(Code.UNAVAILABLE, "The service is currently unavailable.")
+            raise unavailable(UNAVAILABLE)
         if fault.kind is FaultKind.ABORTED:
             stats.aborted += 1
             raise WriteError(Code.ABORTED, "The call was aborted by the service.")
         refusal = plan.faults.refusal
-        if refusal in _QUOTAS:
-            raise WriteError(
-                Code.RESOURCE_EXHAUSTED,
-                "Exceeds 'AppendRows throughput' quota, user_id: 1 (status: INSUFFICIENT_TOKENS), you can issue a raise "
-                "quota request through Google Cloud Console. Be sure to include this full error message in the request "
-                "description.",
-            )
-        if refusal:
-            from meshlab.cloud.bigquery.errors import refused
-
+        if refusal and refusal not in _QUOTAS:
             raise WriteError(Code.PERMISSION_DENIED, str(refused(refusal)))
         return fault
 
@@ -176,24 +179,33 @@ class AppendCall:
         return Interpretations(self._default_meaning, by_column)
 
     def _append(
-        self, stream: WriteStream, writer: _Writer, request: Proto, meaning: Interpretations
+        self,
+        stream: WriteStream,
+        writer: _Writer,
+        request: Proto,
+        meaning: Interpretations,
+        fault: InjectedFault,
     ) -> int | None:
         offset = request.offset.value if request.HasField("offset") else None
         stream.check_appendable(offset)
+        if self._backend.plan.faults.refusal in _QUOTAS:
+            raise over_quota("AppendRows throughput", stream.name)
         now_s = self._backend.now_s()
         stats = self._backend.stats
+        if fault.kind is FaultKind.PARTIAL:
+            stats.partial += 1
+            raise WriteError(Code.INTERNAL, "Internal error encountered.", stream.name, ends_call=False)
         unknown = now_s - stream.table.created_at_s < self._backend.plan.faults.lag_s
         if unknown and not stream.table.recreated:
             raise WriteError(
                 Code.NOT_FOUND, "Requested entity was not found.", stream.name, StorageCode.TABLE_NOT_FOUND
             )
         reader = self._reader(stream, writer)
-        rows, changes = reader.read(
-            request.proto_rows.rows.serialized_rows, meaning, stats.requests, now_s
-        )
+        rows, changes = reader.read(request.proto_rows.rows.serialized_rows, meaning, stats.requests, now_s)
         if unknown:
             stats.dropped += len(rows)
         else:
+            self._streams.follow_schema(stream)
             self._backend.store.append(stream.stored, rows, changes)
             stats.written += len(rows)
         if stream.is_default:
@@ -211,7 +223,7 @@ class AppendCall:
         return writer.reader
 
     def _show_new_schema(self, stream: WriteStream, response: Proto) -> None:
-        """Tell the client once of columns that the table did not have when the call began to write to it."""
+        """Show once the columns of a table that has others than when the call began to write to it."""
         schema = stream.table.schema
         if self._shown.setdefault(stream.name, schema) is not schema:
             self._shown[stream.name] = schema

@@ -100,9 +100,7 @@ def unsupported(what: str) -> WriteError:
 
 def table_not_found(table: str) -> WriteError:
     """Say that there is no such table in a dataset that is there."""
-    return WriteError(
-        Code.NOT_FOUND, "Requested entity was not found.", table, StorageCode.TABLE_NOT_FOUND
-    )
+    return WriteError(Code.NOT_FOUND, "Requested entity was not found.", table, StorageCode.TABLE_NOT_FOUND)
 
 
 def no_permission(table: str) -> WriteError:
@@ -115,6 +113,25 @@ def no_permission(table: str) -> WriteError:
 
 def stream_not_found(stream: str) -> WriteError:
     """Say that there is no such stream."""
+    return WriteError(Code.NOT_FOUND, "Requested entity was not found.", stream, StorageCode.STREAM_NOT_FOUND)
+
+
+def unavailable(text: str) -> WriteError:
+    """Say that the service is out of order for now."""
+    return WriteError(Code.UNAVAILABLE, text)
+
+
+def over_quota(quota: str, stream: str = "") -> WriteError:
+    """Say that a quota is exceeded.
+
+    Args:
+        quota: Its name.
+        stream: The stream of the one request that this is the response to; empty if the call ends.
+    """
     return WriteError(
-        Code.NOT_FOUND, "Requested entity was not found.", stream, StorageCode.STREAM_NOT_FOUND
+        Code.RESOURCE_EXHAUSTED,
+        f"Exceeds '{quota}' quota, user_id: 1 (status: INSUFFICIENT_TOKENS), you can issue a raise quota request "
+        "through Google Cloud Console. Be sure to include this full error message in the request description.",
+        stream,
+        ends_call=not stream,
     )

@@ -19,6 +19,8 @@ from meshlab.cloud.bigquery.values import BadValueError, Stored, convert
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshlab.cloud.bigquery.write_api.protocol import Proto
+
 _TYPES = descriptor_pb2.FieldDescriptorProto
 INT32 = (_TYPES.TYPE_INT32, _TYPES.TYPE_SINT32, _TYPES.TYPE_SFIXED32)
 INT64 = (_TYPES.TYPE_INT64, _TYPES.TYPE_SINT64, _TYPES.TYPE_SFIXED64)
@@ -141,7 +143,7 @@ WRAPPERS: dict[str, tuple[str, ...]] = {
 TIMESTAMP_MESSAGE = "google.protobuf.Timestamp"
 
 
-def conversion(field: Any, column: str) -> Callable[[Any], Stored] | None:  # noqa: ANN401 - a descriptor
+def conversion(field: Proto, column: str) -> Callable[[Any], Stored] | None:
     """Find the conversion of a protobuf field for a column.
 
     Args:
@@ -159,7 +161,7 @@ def conversion(field: Any, column: str) -> Callable[[Any], Stored] | None:  # no
     return _BY_TYPES.get((column, field.type))
 
 
-def _message_conversion(message: Any, column: str) -> Callable[[Any], Stored] | None:  # noqa: ANN401
+def _message_conversion(message: Proto, column: str) -> Callable[[Any], Stored] | None:
     if message.full_name == TIMESTAMP_MESSAGE and column == "TIMESTAMP":
         return lambda value: _timestamp(value.seconds * 1_000_000 + value.nanos // 1000)
     if column not in WRAPPERS.get(message.full_name, ()):

@@ -26,7 +26,7 @@ _SCALARS = {
     "int64": _TYPES.TYPE_INT64,
 }
 
-# Enumerations are their numbers: an int32 on the wire. A descriptor stays bytes, which tell one from another.
+# Enumerations are their numbers: an int32 on the wire. A descriptor stays bytes: equal bytes are an equal schema.
 _MESSAGES = {
     "Int64Value": "int64 value=1",
     "Timestamp": "int64 seconds=1, int32 nanos=2",

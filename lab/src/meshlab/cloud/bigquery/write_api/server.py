@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import grpc.aio
 
-from meshlab.cloud.bigquery.write_api.appends import MAX_REQUEST_BYTES, AppendCall
-from meshlab.cloud.bigquery.write_api.errors import Code, WriteError, unsupported
+from meshlab.cloud.bigquery.write_api.appends import MAX_REQUEST_BYTES, UNAVAILABLE, AppendCall
+from meshlab.cloud.bigquery.write_api.errors import WriteError, over_quota, unavailable, unsupported
 from meshlab.cloud.bigquery.write_api.protocol import PACKAGE, message
 from meshlab.cloud.bigquery.write_api.service import WriteService
 from meshlab.cloud.bigquery.write_api.streams import Streams
@@ -91,12 +91,16 @@ class WriteServer:
     def _unary(self, name: str, method: Callable[[Proto], Proto]) -> Grpc:
         backend = self._backend
 
+        def carry_out(request: Proto) -> Proto:
+            if backend.plan.is_unavailable(backend.now_s()):
+                raise unavailable(UNAVAILABLE)
+            return method(request)
+
         async def call(request: Proto, context: Grpc) -> bytes:
             try:
-                if backend.plan.is_unavailable(backend.now_s()):
-                    raise WriteError(Code.UNAVAILABLE, "The service is currently unavailable.")
-                loop = asyncio.get_running_loop()
-                response = await loop.run_in_executor(backend.worker, method, request)
+                response = await asyncio.get_running_loop().run_in_executor(
+                    backend.worker, carry_out, request
+                )
                 return bytes(response.SerializeToString())
             except WriteError as error:
                 await _abort(context, error)
@@ -108,7 +112,7 @@ class WriteServer:
 
     async def _append_rows(self, requests: AsyncIterator[bytes], context: Grpc) -> AsyncIterator[bytes]:
         if self._connections >= self._max_connections:
-            await _abort(context, _too_many_connections())
+            await _abort(context, over_quota("Concurrent connections"))
         self._connections += 1
         call = AppendCall(self._backend, self._streams)
         came: asyncio.Queue[tuple[float, bytes] | None] = asyncio.Queue(_READ_AHEAD)
@@ -169,11 +173,3 @@ def _request_of(method: str) -> str:
 def _failure(method: str, error: Exception) -> WriteError:
     sys.stderr.write(f"{method} failed: {error!r}\n")
     return unsupported(f"this request: it failed with {type(error).__name__}")
-
-
-def _too_many_connections() -> WriteError:
-    return WriteError(
-        Code.RESOURCE_EXHAUSTED,
-        "Exceeds 'Concurrent connections' quota, user_id: 1 (status: INSUFFICIENT_TOKENS), you can issue a raise quota "
-        "request through Google Cloud Console. Be sure to include this full error message in the request description.",
-    )

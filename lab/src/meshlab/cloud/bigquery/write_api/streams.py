@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from meshlab.cloud.bigquery.backend import Backend
     from meshlab.cloud.bigquery.catalogue import Table
+    from meshlab.cloud.bigquery.schema import Schema
 
 
 class StreamType(enum.IntEnum):
@@ -48,6 +49,7 @@ class WriteStream:
         type: Its type.
         table: Its table.
         stored: Where its rows go in the store.
+        schema: The columns of that.
         is_default: Whether it is the default stream.
         created_at_s: When it was created, in seconds since the epoch.
         rows: How many rows were appended; the default stream counts none.
@@ -60,6 +62,7 @@ class WriteStream:
     type: StreamType
     table: Table
     stored: str
+    schema: Schema
     is_default: bool
     created_at_s: float
     rows: int = 0
@@ -174,7 +177,13 @@ class Streams:
         identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         stored = table.stored if kind is StreamType.COMMITTED else self._backend.store.create(table.schema)
         stream = WriteStream(
-            f"{name}/streams/{identity}", kind, table, stored, False, self._backend.now_s()
+            name=f"{name}/streams/{identity}",
+            type=kind,
+            table=table,
+            stored=stored,
+            schema=table.schema,
+            is_default=False,
+            created_at_s=self._backend.now_s(),
         )
         self._streams[stream.name] = stream
         return stream
@@ -190,13 +199,29 @@ class Streams:
         if identity == DEFAULT:
             default = f"{name}/streams/{DEFAULT}"
             return WriteStream(
-                default, StreamType.COMMITTED, table, table.stored, True, table.created_at_s
+                name=default,
+                type=StreamType.COMMITTED,
+                table=table,
+                stored=table.stored,
+                schema=table.schema,
+                is_default=True,
+                created_at_s=table.created_at_s,
             )
         stream = self._streams.get(f"{name}/streams/{identity}")
         # The streams of a table end with it.
         if stream is None or stream.table is not table:
             raise stream_not_found(text)
         return stream
+
+    def follow_schema(self, stream: WriteStream) -> None:
+        """Give the rows that wait for a commit or a flush the columns that their table was given since."""
+        schema = stream.table.schema
+        if stream.schema is schema:
+            return
+        if stream.stored != stream.table.stored:
+            added = schema.fields[len(stream.schema.fields) :]
+            self._backend.store.extend(stream.stored, schema, added)
+        stream.schema = schema
 
     def finalize(self, stream: WriteStream) -> int:
         """Let no more rows come; return how many came.
@@ -257,7 +282,7 @@ class Streams:
             names: The streams.
 
         Returns:
-            When that was, in seconds since the epoch; or None and why not, for each stream that kept it from being done.
+            When that was, in seconds since the epoch; or None, and the error of each stream that cannot be committed.
 
         Raises:
             WriteError: There is no stream, or one of another table.

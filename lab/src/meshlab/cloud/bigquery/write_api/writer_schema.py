@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from meshlab.cloud.bigquery.insert_all import Row
     from meshlab.cloud.bigquery.schema import Field, Schema
+    from meshlab.cloud.bigquery.write_api.protocol import Proto
 
 _FILE = "BqMessage.proto"
 _KNOWN_FILES = ("google/protobuf/wrappers.proto", "google/protobuf/timestamp.proto")
@@ -56,7 +57,7 @@ class Decoder:
         missing: Columns of the table that the writer's schema has not, in lower case.
     """
 
-    def __init__(self, message: Any, record: _Record, pseudo: Mapping[int, str]) -> None:  # noqa: ANN401
+    def __init__(self, message: Proto, record: _Record, pseudo: Mapping[int, str]) -> None:
         self._class = message
         self._record = record
         self._pseudo = pseudo
@@ -117,12 +118,18 @@ class _Record:
     """Reads one message as a record."""
 
     def __init__(
-        self, message: Any, schema: Schema, path: str, extra: list[str], passed: set[int], stream: str  # noqa: ANN401
+        self,
+        message: Proto,
+        schema: Schema,
+        path: str,
+        extra: list[str],
+        passed: set[int],
+        stream: str,
     ) -> None:
         self._by_number: dict[int, tuple[str, Callable[[Any, str], Any] | None]] = dict.fromkeys(
             passed, ("", None)
         )
-        self._empty = {item.name: [] for item in schema.fields if item.repeated}
+        self._repeated = [item.name for item in schema.fields if item.repeated]
         found = set()
         for field in message.fields:
             if field.number in passed:
@@ -138,8 +145,8 @@ class _Record:
         # Of the first level the connection decides, which knows the defaults.
         self._required = [item.name for item in schema.fields if item.required] if path else []
 
-    def read(self, message: Any, path: str) -> Row:  # noqa: ANN401
-        row: Row = {name: [] for name in self._empty}
+    def read(self, message: Proto, path: str) -> Row:
+        row: Row = {name: [] for name in self._repeated}
         for field, value in message.ListFields():
             name, read = self._by_number[field.number]
             if read is not None:
@@ -150,12 +157,16 @@ class _Record:
         return row
 
     def _reader(
-        self, field: Any, column: Field, path: str, extra: list[str], stream: str  # noqa: ANN401
+        self,
+        field: Proto,
+        column: Field,
+        path: str,
+        extra: list[str],
+        stream: str,
     ) -> Callable[[Any, str], Any]:
         single: Callable[[Any, str], Any]
         if column.record is not None and field.message_type is not None:
-            record = _Record(field.message_type, column.record, f"{path}.", extra, set(), stream)
-            single = lambda value, where: record.read(value, f"{where}.")  # noqa: E731
+            single = _nested(_Record(field.message_type, column.record, f"{path}.", extra, set(), stream))
         else:
             convert = None if column.record else conversion(field, column.type)
             if convert is None:
@@ -168,6 +179,10 @@ class _Record:
         return lambda values, where: [single(value, where) for value in values]
 
 
+def _nested(record: _Record) -> Callable[[Any, str], Any]:
+    return lambda value, path: record.read(value, f"{path}.")
+
+
 def _checked(convert: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
     def read(value: Any, path: str) -> Any:  # noqa: ANN401
         try:
@@ -178,7 +193,7 @@ def _checked(convert: Callable[[Any], Any]) -> Callable[[Any, str], Any]:
     return read
 
 
-def _mismatch(field: Any, column: Field, path: str, stream: str) -> WriteError:  # noqa: ANN401
+def _mismatch(field: Proto, column: Field, path: str, stream: str) -> WriteError:
     kind = descriptor_pb2.FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
     repeated = "repeated " if field.is_repeated else ""
     wanted = f"{'REPEATED ' if column.repeated else ''}{column.type}"
@@ -189,7 +204,7 @@ def _mismatch(field: Any, column: Field, path: str, stream: str) -> WriteError: 
     )
 
 
-def _message_class(descriptor: bytes, stream: str) -> Any:  # noqa: ANN401
+def _message_class(descriptor: bytes, stream: str) -> Proto:
     try:
         message = descriptor_pb2.DescriptorProto.FromString(descriptor)
     except DecodeError:
@@ -231,8 +246,8 @@ def _normalize(message: descriptor_pb2.DescriptorProto, path: str, stream: str) 
     return known
 
 
-def _add_known(pool: Any) -> None:  # noqa: ANN401
-    from google.protobuf import timestamp_pb2, wrappers_pb2  # type: ignore[import-untyped]
+def _add_known(pool: Proto) -> None:
+    from google.protobuf import timestamp_pb2, wrappers_pb2
 
     for module in (wrappers_pb2, timestamp_pb2):
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
