@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from enrichment import assembly
-from enrichment.drivers.push.endpoint import PushEndpoint
+from enrichment.drivers.push.endpoint import ACKNOWLEDGED, PushEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
     from enrichment.drivers.http_lookup import HttpLookup
+
+
+_acknowledged = PlainTextResponse(ACKNOWLEDGED.text, ACKNOWLEDGED.status)
 
 
 @functions_framework.aio.http
@@ -35,7 +38,7 @@ async def enrich(request: Request) -> Response:
         reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
     except ClientDisconnect:
         reply = endpoint.refuse_incomplete()
-    return PlainTextResponse(reply.text, reply.status)
+    return _acknowledged if reply is ACKNOWLEDGED else PlainTextResponse(reply.text, reply.status)
 
 
 @functions_framework.aio.http
@@ -78,14 +81,15 @@ else:
 # That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
 gc.set_threshold(100_000, 10, 10)
 
-# uvloop alone accepts one connection in a turn of the loop (enrichment/drivers/event_loop.py). functions-framework
-# chooses gunicorn's worker and reads no setting of gunicorn's, so the worker's loop can only be named here: gunicorn
-# makes its worker in this process, after this module is loaded. Without gunicorn, as with --debug, uvicorn's own loop
-# runs.
+# gunicorn's worker is uvicorn's, with a loop that accepts all waiting connections and a connection that writes once
+# for a response (enrichment/drivers/event_loop.py, http_connection.py). functions-framework chooses the worker's class
+# and reads no setting of gunicorn's, so they can only be named here: gunicorn makes its worker in this process, after
+# this module is loaded. Without gunicorn, as with --debug, uvicorn's own run.
 with contextlib.suppress(ImportError):
     from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
     UvicornWorker.CONFIG_KWARGS = {
-        **UvicornWorker.CONFIG_KWARGS,
         "loop": "enrichment.drivers.event_loop:EventLoop",
+        "http": "enrichment.drivers.http_connection:HttpConnection",
+        "proxy_headers": False,  # they would change what a request says of its client, which is not looked at
     }

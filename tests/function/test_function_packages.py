@@ -71,5 +71,12 @@ def test_the_drivers_do_not_know_each_other() -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("enrichment.drivers."):
                 other = (node.module or "").split(".")[2]
                 assert other == driver or (
-                    driver == "serve" and other in {"event_loop", "push", "http_lookup"}
+                    driver == "serve"
+                    and other
+                    in {
+                        "event_loop",
+                        "http_connection",
+                        "http_lookup",
+                        "push",
+                    }
                 ), file

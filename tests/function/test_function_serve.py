@@ -17,22 +17,25 @@ from typing import Any
 import pytest
 import uvicorn
 from enrichment.drivers.event_loop import EventLoop
+from enrichment.drivers.http_connection import MAX_HEAD_BYTES, HttpConnection
 from enrichment.drivers.serve import server
-from enrichment.drivers.serve.protocol import MAX_HEAD_BYTES, Protocol
 
-from .conftest import FUNCTION, Function, Tables, framework_command, running, serve_command
+from .conftest import FUNCTION, Function, Tables, Topic, framework_command, running, serve_command
 
 Event = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def both(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Function]]:
+def both(
+    environment: dict[str, str], topic: Topic, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Function]]:
     """The function under functions-framework, and under `serve`."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(running(environment, tmp_path_factory.mktemp("both") / "output", command))
             for command in (framework_command, serve_command)
         ]
+    topic.letters()  # which other modules do not expect
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +208,7 @@ def test_a_request_that_does_not_arrive_in_time_is_closed(
 
     async def closed_by_server() -> bytes:
         listening = server.listen(server.Address("127.0.0.1", 0))
-        config = uvicorn.Config(application, http=Protocol, lifespan="off", ws="none", log_config=None)
+        config = uvicorn.Config(application, http=HttpConnection, lifespan="off", ws="none", log_config=None)
         serving = server._Server(config, 0, list[str]().append)
         task = asyncio.create_task(serving.serve([listening]))
         reader, writer = await asyncio.open_connection(*listening.getsockname())

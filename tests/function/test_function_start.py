@@ -61,10 +61,12 @@ import functions_framework._http.gunicorn, main
 from uvicorn import Config
 application = functions_framework._http.gunicorn.UvicornApplication(None, "127.0.0.1", 0, False)
 worker = application.cfg.worker_class
-print(type(Config(None, **worker.CONFIG_KWARGS).get_loop_factory()()).__name__)
+config = Config(main.enrich, **worker.CONFIG_KWARGS)
+config.load()
+print(type(config.get_loop_factory()()).__name__, config.http_protocol_class.__name__)
 """
     run = python(code, settings)
-    assert run.stdout.split() == ["EventLoop"], run.stderr
+    assert run.stdout.split() == ["EventLoop", "HttpConnection"], run.stderr
 
 
 def test_an_event_loads_no_google_client_and_no_second_http_client(environment: dict[str, str]) -> None:

@@ -50,7 +50,9 @@ class _Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
-_OK = Reply(200, "OK")
+ACKNOWLEDGED = Reply(200, "OK")
+"""The reply to every message that is acknowledged."""
+
 _INCOMPLETE = _Refusal(400, "request_incomplete", "the connection was closed before the body was whole")
 _TOO_LARGE = _Refusal(413, "request_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
 
@@ -95,7 +97,7 @@ class PushEndpoint:
         outcome = await self.enricher.handle(found)
         if outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
             return Reply(outcome.disposition.status, f"{outcome.disposition.value}: {outcome.reason}")
-        return _OK
+        return ACKNOWLEDGED
 
     def refuse_incomplete(self) -> Reply:
         """Refuse a request whose caller has gone before its body was whole: what reads `body` raises then.

@@ -34,7 +34,7 @@ machine of your own. Pushes come in every form that the function takes, and have
 GET /live and GET /ready are answered 200, for probes. SIGTERM and Ctrl-C end it: it accepts no more, and what is under
 way has its answer first.
 
-Anybody who reaches the port can send events. On Cloud Run its IAM decides who may; elsewhere listen on a loopback
+Every caller that reaches the port can send events. On Cloud Run its IAM decides who may; elsewhere listen on a loopback
 address (--host 127.0.0.1) behind something that decides, or keep the network closed."""
 
 _SETTINGS = f"""\

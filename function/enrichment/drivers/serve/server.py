@@ -11,7 +11,7 @@ import msgspec
 import uvicorn
 
 from enrichment.drivers.event_loop import EventLoop
-from enrichment.drivers.serve.protocol import Protocol
+from enrichment.drivers.http_connection import HttpConnection
 
 if TYPE_CHECKING:
     from enrichment.drivers.serve.application import LookupApplication, PushApplication
@@ -76,7 +76,7 @@ def serve(
     """
     config = uvicorn.Config(
         cast("Any", application),  # uvicorn's own types of ASGI, which are no public ones
-        http=Protocol,
+        http=HttpConnection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -115,7 +115,7 @@ class _Server(uvicorn.Server):
         if counter % _TICKS_PER_S == 0:
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                cast("Protocol", connection).close_if_slow(now, _REQUEST_S)
+                cast("HttpConnection", connection).close_if_slow(now, _REQUEST_S)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
