@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from enrichment.core.received import Received
-from enrichment.drivers.work.api import CallError, Proto, PullStream
+from enrichment.drivers.work.api import CallError, PullStream
 from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.messages import Proto
 from enrichment.drivers.work.report import Report
 from enrichment.event.message import Message
 from enrichment.telemetry.counters import Counters

@@ -296,6 +296,23 @@ def test_a_lease_is_extended_while_its_event_is_under_way_and_not_beyond_its_tim
     virtual_time.run(work())
 
 
+def test_a_lease_is_not_extended_while_its_nack_is_sent_again() -> None:
+    """An extension that came after the nack would undo it."""
+
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            return Disposition.RETRY
+
+        bench = Bench(handle)
+        bench.api.failures = [CallError("UNAVAILABLE")] * 30
+        await bench.worker.take(numbered(1))
+        await asyncio.sleep(120)
+        assert len(bench.api.of_kind("nack")) > 20
+        assert bench.api.of_kind("extend") == []
+
+    virtual_time.run(work())
+
+
 def test_messages_that_wait_too_long_go_to_others_whatever_they_wait_for() -> None:
     """For room, for their turn, for the end of a pause, or for another message of their key."""
 

@@ -1,6 +1,7 @@
 """The parts of the worker that decide: leases, order, flow, what a subscription says, settings."""
 
 import itertools
+import re
 
 import pytest
 from enrichment.drivers.work import description, settings
@@ -11,6 +12,7 @@ from google.pubsub_v1.types import pubsub
 from hypothesis import given
 from hypothesis import strategies as st
 
+from .conftest import FUNCTION
 from .scripted_pubsub import held
 
 TOPIC = "projects/p/topics/events"
@@ -131,6 +133,18 @@ def test_what_waits_behind_a_message_can_be_taken_away_while_that_goes_on() -> N
     keys.open("a")
     assert not keys.enter(held("2", "a"))  # the first one is still under way
     assert keys.ended("a") == _named("2")
+
+
+def test_a_key_that_was_closed_twice_is_opened_twice() -> None:
+    keys = OrderingKeys()
+    for name in "123":
+        keys.enter(held(name, "a"))
+    keys.cut("a")
+    keys.close("a")
+    keys.open("a")
+    assert keys.is_closed("a")
+    keys.open("a")
+    assert not keys.is_closed("a")
 
 
 # Flow.
@@ -304,3 +318,20 @@ def test_only_the_subscription_has_no_default() -> None:
         1,
         8080,
     )
+
+
+def test_the_page_has_every_setting_as_it_is() -> None:
+    page = (FUNCTION.parent / "docs/pull-worker.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\S+) \| (.*?) \| (.*) \|$", page, re.MULTILINE)
+    assert [tuple(cell.replace("`", "") for cell in row) for row in rows] == [
+        (
+            "PULL_SUBSCRIPTION",
+            "none",
+            "a full name",
+            "where events come from: projects/PROJECT/subscriptions/NAME",
+        ),
+        *(
+            (name, str(number.default), f"{number.type.least} to {number.type.most}", number.about)
+            for name, number in settings.NUMBERS.items()
+        ),
+    ]

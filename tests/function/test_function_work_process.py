@@ -190,6 +190,39 @@ def test_help_names_every_setting_with_its_default(environment: dict[str, str]) 
     assert "PULL_SUBSCRIPTION" in done.stdout
 
 
+def test_the_worker_loads_no_client_of_pubsub_before_a_dead_letter_and_that_one_is_the_real_one(
+    environment: dict[str, str],
+) -> None:
+    code = """
+import sys
+from enrichment.drivers.work import messages, process
+loaded = [name for name in sys.modules if name.startswith("google.pubsub_v1.services") or name == "google.pubsub_v1"]
+assert not loaded, loaded
+from google.pubsub_v1 import PublisherClient, PubsubMessage, types
+from google.pubsub_v1.types import pubsub
+assert pubsub.PubsubMessage is PubsubMessage is types.PubsubMessage
+assert messages.StreamRequest is pubsub.StreamingPullRequest.pb()
+PublisherClient()
+"""
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=FUNCTION, check=True)
+
+
+def test_the_function_loads_nothing_of_the_worker(environment: dict[str, str]) -> None:
+    code = (
+        "import main, sys; print(*(name for name in sys.modules if name.startswith('enrichment.drivers.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        cwd=FUNCTION,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "enrichment.drivers.push" in done.stdout
+    assert "enrichment.drivers.work" not in done.stdout
+
+
 # The health endpoints.
 
 

@@ -12,17 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import grpc
 import pytest
 from enrichment.core.received import Received
-from enrichment.drivers.work.api import GrpcApi, Proto, StreamRequest, StreamResponse
+from enrichment.drivers.work.api import CallError, GrpcApi
+from enrichment.drivers.work.messages import Proto, StreamRequest, StreamResponse
 from enrichment.drivers.work.stream import Stream, StreamSettings
 from enrichment.drivers.work.worker import Limits, Worker
 from enrichment.errors import Disposition, Outcome
 from enrichment.event.message import Message
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1 import types
+from meshlab.certificates import CertificateAuthority
 from meshlab.cloud.pubsub import PullFaults, backlog, end_streams, fail_pull, pull_counts, server, service
 from meshlab.cloud.pubsub.server import running
+from meshpass._tokens.google.access_token import AccessToken
 
 from .scripted_pubsub import Lines
 
@@ -360,6 +364,22 @@ def test_a_subscription_that_is_not_there_yet_is_one_critical_line_and_then_rece
     assert list(handler.deliveries) == ["one"]
 
 
+def test_a_subscription_that_is_refused_for_a_while_is_a_fault_and_loses_nothing(pubsub: Pubsub) -> None:
+    handler = Handler()
+    pubsub.subscribe(OURS)
+    with worker(pubsub, handler, took_s=0.05) as (_, lines):
+        pubsub.publish(*BODIES)
+        fail_pull(pubsub.host, OURS, PullFaults(refusal="PERMISSION_DENIED"))
+        wait_until(lambda: bool(lines.with_severity("CRITICAL")))
+        fail_pull(pubsub.host, OURS, PullFaults())
+        pubsub.publish("late")
+        wait_until(lambda: "late" in handler.deliveries)
+        (line,) = lines.with_severity("CRITICAL")
+        assert "grant roles/pubsub.subscriber" in line
+        assert backlog(pubsub.host, OURS).undelivered == 0
+    assert set(handler.deliveries) == {*BODIES, "late"}
+
+
 def test_a_message_of_ten_megabytes_and_more_than_the_bounds_come_through(pubsub: Pubsub) -> None:
     handler = Handler()
     pubsub.subscribe(OURS)
@@ -426,3 +446,64 @@ def test_a_message_is_for_the_core_what_it_is_when_pushed(pubsub: Pubsub) -> Non
         body = json.dumps({"message": pushed, "subscription": OURS, "deliveryAttempt": 3}).encode()
         assert ours == message.read(body)
     assert ours.message_id == "old"
+
+
+class Tokens:
+    """Access tokens, numbered."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+    async def atoken(self) -> AccessToken:
+        return AccessToken(f"token-{self.number}", 1e12, "test", further={"X-Goog-User-Project": "billed"})
+
+    def invalidate(self, token: AccessToken) -> None:
+        self.number += 1
+
+
+def test_tokens_go_over_tls_alone_and_one_that_is_refused_is_replaced() -> None:
+    seen: list[dict[str, str]] = []
+
+    class Refusing(grpc.GenericRpcHandler):  # type: ignore[misc]
+        def service(self, handler_call_details: Proto) -> Proto:
+            async def answer(_: bytes, context: Proto) -> bytes:
+                seen.append(dict(context.invocation_metadata()))
+                if seen[-1].get("authorization") == "Bearer token-1":
+                    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no")
+                return b""
+
+            return grpc.unary_unary_rpc_method_handler(answer)
+
+    async def work() -> None:
+        pair = CertificateAuthority.create("test").issue(dns_names=["localhost"])
+        secure = grpc.ssl_server_credentials([(pair.key, pair.chain)])
+        for is_secure in (True, False):
+            server = grpc.aio.server()
+            server.add_generic_rpc_handlers((Refusing(),))
+            port = (
+                server.add_secure_port("localhost:0", secure)
+                if is_secure
+                else server.add_insecure_port("127.0.0.1:0")
+            )
+            await server.start()
+            where = f"localhost:{port}"
+            tokens = Tokens()
+            api = (
+                GrpcApi(OURS, tokens=tokens, endpoint=where, roots=pair.root)
+                if is_secure
+                else GrpcApi(OURS, where, tokens)
+            )
+            if is_secure:
+                with pytest.raises(CallError, match="UNAUTHENTICATED"):
+                    await api.acknowledge(["a"])
+            await api.acknowledge(["a"])
+            await api.aclose()
+            await server.stop(None)
+
+    asyncio.run(work())
+    refused, taken, plain = seen
+    assert (refused["authorization"], taken["authorization"]) == ("Bearer token-1", "Bearer token-2")
+    assert taken["x-goog-user-project"] == "billed"
+    assert "authorization" not in plain
+    for metadata in seen:
+        assert metadata["x-goog-request-params"] == f"subscription={OURS}"

@@ -6,18 +6,24 @@ the reference in the tests: both acknowledge the same messages, and send compara
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import grpc.aio
 import meshpass
-from google.pubsub_v1.types import pubsub
+
+from enrichment.drivers.work.messages import (
+    AcknowledgeRequest,
+    GetRequest,
+    ModifyRequest,
+    Proto,
+    StreamRequest,
+    StreamResponse,
+    Subscription,
+)
 
 if TYPE_CHECKING:
     from meshpass._tokens.google.access_token import AccessToken
-
-Proto: TypeAlias = Any
-"""A message of protobuf, whose classes are made at run time."""
 
 PUBSUB = "pubsub.googleapis.com:443"
 CALL_TIMEOUT_S = 30.0
@@ -35,13 +41,6 @@ _OPTIONS = (
     ("grpc.primary_user_agent", "meshpass-function"),
 )
 _ERROR_DETAILS = "grpc-status-details-bin"
-
-StreamRequest: Proto = pubsub.StreamingPullRequest.pb()
-StreamResponse: Proto = pubsub.StreamingPullResponse.pb()
-_AcknowledgeRequest: Proto = pubsub.AcknowledgeRequest.pb()
-_ModifyRequest: Proto = pubsub.ModifyAckDeadlineRequest.pb()
-_GetRequest: Proto = pubsub.GetSubscriptionRequest.pb()
-_Subscription: Proto = pubsub.Subscription.pb()
 
 
 class CallError(Exception):
@@ -111,16 +110,26 @@ class GrpcApi:
         subscription: `projects/P/subscriptions/S`.
         emulator: `host:port` of an emulator; empty for Google's own endpoint.
         tokens: Source of access tokens; None for those of the identity that the environment gives.
+        endpoint: `host:port` of Pub/Sub.
+        roots: The authorities to trust, PEM; None for those that grpcio brings.
     """
 
-    def __init__(self, subscription: str, emulator: str = "", tokens: AccessTokens | None = None) -> None:
+    def __init__(
+        self,
+        subscription: str,
+        emulator: str = "",
+        tokens: AccessTokens | None = None,
+        endpoint: str = PUBSUB,
+        roots: bytes | None = None,
+    ) -> None:
         self._subscription = subscription
         self._routing = ("x-goog-request-params", f"subscription={subscription}")
-        self._tokens = tokens
+        self._tokens = None if emulator else tokens
         if emulator:
             self._channel = grpc.aio.insecure_channel(emulator, options=_OPTIONS)
         else:
-            self._channel = grpc.aio.secure_channel(PUBSUB, grpc.ssl_channel_credentials(), options=_OPTIONS)
+            encrypted = grpc.ssl_channel_credentials(roots)
+            self._channel = grpc.aio.secure_channel(endpoint, encrypted, options=_OPTIONS)
             if tokens is None:
                 from meshpass._tokens.google.access_token import GoogleAccessToken
 
@@ -130,9 +139,9 @@ class GrpcApi:
             request_serializer=StreamRequest.SerializeToString,
             response_deserializer=StreamResponse.FromString,
         )
-        self._acknowledge = self._unary("Acknowledge", _AcknowledgeRequest)
-        self._modify = self._unary("ModifyAckDeadline", _ModifyRequest)
-        self._get = self._unary("GetSubscription", _GetRequest, _Subscription.FromString)
+        self._acknowledge = self._unary("Acknowledge", AcknowledgeRequest)
+        self._modify = self._unary("ModifyAckDeadline", ModifyRequest)
+        self._get = self._unary("GetSubscription", GetRequest, Subscription.FromString)
 
     async def stream(self) -> PullStream:
         """Open a stream. See `Api`."""
@@ -142,19 +151,19 @@ class GrpcApi:
     async def acknowledge(self, ack_ids: Sequence[str]) -> None:
         """Acknowledge messages. See `Api`."""
         await self._call(
-            self._acknowledge, _AcknowledgeRequest(subscription=self._subscription, ack_ids=ack_ids)
+            self._acknowledge, AcknowledgeRequest(subscription=self._subscription, ack_ids=ack_ids)
         )
 
     async def modify(self, ack_ids: Sequence[str], seconds: int) -> None:
         """Set the ends of leases. See `Api`."""
         await self._call(
             self._modify,
-            _ModifyRequest(subscription=self._subscription, ack_ids=ack_ids, ack_deadline_seconds=seconds),
+            ModifyRequest(subscription=self._subscription, ack_ids=ack_ids, ack_deadline_seconds=seconds),
         )
 
     async def describe(self) -> Proto:
         """Return the subscription's resource. See `Api`."""
-        return await self._call(self._get, _GetRequest(subscription=self._subscription))
+        return await self._call(self._get, GetRequest(subscription=self._subscription))
 
     async def aclose(self) -> None:
         """Close the channel; calls that are under way fail."""

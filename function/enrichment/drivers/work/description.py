@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from enrichment.drivers.work.api import Proto
+    from enrichment.drivers.work.messages import Proto
 
 
 class Description(msgspec.Struct, frozen=True):

@@ -25,11 +25,9 @@ from enrichment.drivers.work.stream import STUCK_AFTER_S, Stream, StreamSettings
 from enrichment.drivers.work.worker import Limits, Worker
 from enrichment.settings.environment import SettingsError
 
-LEASE_S = 30
-"""How long a message is leased, in seconds: how long messages wait when the process is killed."""
-
 EXACTLY_ONCE_LEASE_S = 60
-"""The same where delivery is exactly once: the official client's least, since a lease that ends early repeats work."""
+"""The shortest lease where delivery is exactly once, in seconds: that of the official client, since there an extension
+must be confirmed."""
 
 FLUSH_S = 1.5
 """How long answers may take at the end, in seconds."""
@@ -120,7 +118,9 @@ class _Process:
         known = await self._describe(api)
         if self._stop.is_set():
             return
-        lease_s = EXACTLY_ONCE_LEASE_S if known and known.is_exactly_once else LEASE_S
+        lease_s = self._settings.lease_s
+        if known is not None and known.is_exactly_once:
+            lease_s = max(lease_s, EXACTLY_ONCE_LEASE_S)
         worker = self._worker = self._make_worker(api, lease_s)
         if known is not None:
             self._learn(known, worker)

@@ -82,10 +82,11 @@ class Report:
         if alert is None and (is_fault or tries != 3):
             return
         self._was_failing = True
+        kind = "fault" if is_fault else "retry"
         to_do = f" To do: {_TO_DO[code]}." if code in _TO_DO else ""
         self._log.note(
             Severity.CRITICAL if alert else Severity.WARNING,
-            f"{'fault' if is_fault else 'retry'}: no messages from {self._subscription}: {code}: {detail.rstrip('.')}.{to_do}",
+            f"{kind}: no messages from {self._subscription}: {code}: {detail.rstrip('.')}.{to_do}",
             reason=f"pull_{code.lower()}",
             **(alert or {}),
         )

@@ -46,6 +46,11 @@ NUMBERS = {
         value_types.whole(1, 16, "streams"),
         "how many streams bring messages; one brings up to 10 MB a second",
     ),
+    "WORK_LEASE_S": Number(
+        30,
+        value_types.whole(10, 600, "seconds"),
+        "how long a message is leased at a time, and so how long it waits when the process is killed",
+    ),
     "WORK_DRAIN_S": Number(
         8,
         value_types.whole(0, 3600, "seconds"),
@@ -68,6 +73,7 @@ class WorkSettings(msgspec.Struct, frozen=True):
         max_messages: The most messages in the process.
         max_bytes: The most bytes of them.
         streams: How many streams bring messages.
+        lease_s: How long a message is leased at a time, in seconds.
         drain_s: How long events under way may take after SIGTERM, in seconds.
         port: Port of the health endpoints.
     """
@@ -78,6 +84,7 @@ class WorkSettings(msgspec.Struct, frozen=True):
     max_messages: int
     max_bytes: int
     streams: int
+    lease_s: int
     drain_s: int
     port: int
 
@@ -108,6 +115,7 @@ def read(env: Mapping[str, str], problems: list[str]) -> WorkSettings:
         max_messages=numbers["WORK_MAX_MESSAGES"],
         max_bytes=numbers["WORK_MAX_BYTES"],
         streams=numbers["WORK_STREAMS"],
+        lease_s=numbers["WORK_LEASE_S"],
         drain_s=numbers["WORK_DRAIN_S"],
         port=numbers["PORT"],
     )

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from enrichment.core.received import Received
-from enrichment.drivers.work.api import Api, CallError, Proto, PullStream, StreamRequest
+from enrichment.drivers.work.api import Api, CallError, PullStream
 from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.messages import Proto, StreamRequest
 from enrichment.drivers.work.report import Report
 from enrichment.drivers.work.worker import Worker
 from enrichment.event import message

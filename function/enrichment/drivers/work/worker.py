@@ -113,7 +113,7 @@ class Worker:
         self._keep_leases()
         if self.answers.exactly_once:
             await self.answers.confirm(messages)
-        self._line.extend(held for held in messages if not held.is_lost)
+        self._line.extend(messages)
         if self._is_draining:
             self._nack_waiting()
         else:
@@ -236,7 +236,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._window.failed(loop.time())
         delay_s = nack_delay_s(self._attempt(held), server_waits=self.server_waits)
-        if is_stopped or self._is_draining or held.is_over or not delay_s:
+        if is_stopped or held.is_over or not delay_s:
             self._nack(held)
         else:
             self._resting[held] = loop.call_later(delay_s, self._rested, held)
