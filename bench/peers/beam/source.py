@@ -45,15 +45,12 @@ class Profiles(EnrichmentSourceHandler):  # type: ignore[misc] # mypy does not s
     """Profiles from the service, by a client that one of Beam's workers keeps."""
 
     def __enter__(self) -> None:
-        # With TLS, the certificate is that of the virtual host, which the address is not.
         ca_file = os.environ.get("GKE_GATEWAY_CA_FILE")
-        host = os.environ["GKE_GATEWAY_HOST"]
-        self._extensions = {"sni_hostname": host} if ca_file else {}
         self._http = httpx.Client(
             base_url=os.environ["GKE_GATEWAY_URL"],
-            headers={"host": host},
-            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+            headers={"host": os.environ["GKE_GATEWAY_HOST"]},
             timeout=10,
+            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
         )
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +62,9 @@ class Profiles(EnrichmentSourceHandler):  # type: ignore[misc] # mypy does not s
 
     def _get(self, path: str) -> str:
         answer = self._http.get(
-            path, headers={"authorization": f"Bearer {token()}"}, extensions=self._extensions
+            path,
+            headers={"authorization": f"Bearer {token()}"},
+            extensions={"sni_hostname": os.environ["GKE_GATEWAY_HOST"]},  # the URL has the gateway's address
         )
         answer.raise_for_status()
         return answer.text
