@@ -54,7 +54,7 @@ checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the p
 bench: $(READY) ## the project against its peers, side by side in one run (ONLY="scale boot-ack" for some)
 	@$(BIN)/python -m bench $(ONLY)
 
-bench-docs: $(READY)
+bench-docs: $(READY) ## put the newest results into docs/benchmarks.md, its charts and docs/cost.md
 	@$(BIN)/python -m bench.publish
 
 chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
