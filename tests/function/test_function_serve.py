@@ -326,3 +326,16 @@ def test_it_starts_without_a_web_framework_and_without_the_other_commands() -> N
         "enrichment.redrive", "enrichment.commands", "flask", "functions_framework", "gunicorn", "starlette",
         "google.cloud.pubsub_v1", "grpc", "httpx", "cryptography",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("package", ["uvicorn", "httptools"])
+def test_a_missing_extra_is_one_sentence(package: str) -> None:
+    hidden = f"import sys; sys.modules[{package!r}] = None"
+    code = f"{hidden}; from enrichment.__main__ import main; sys.exit(main(['serve']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=FUNCTION, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"python -m enrichment serve: {package} is not installed. Install meshpass-function[serve].\n"
+    )

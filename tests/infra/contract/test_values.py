@@ -349,6 +349,24 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
     "LOOKUP_SERVICE_ACCOUNT": ACCOUNT,
     "LOOKUP_INVOKERS": MEMBERS,
     "LOOKUP_INGRESS": (["internal-only", "internal-and-gclb"], ["all"]),
+    "PULL_WORKER_NAME": (["meshpass-worker"], ["Worker", "a_b"]),
+    "PULL_WORKER_SERVICE_ACCOUNT": ACCOUNT,
+    "PULL_WORKER_SUBJECT": (["100000000000000000013"], ["0", "x", "1" * 22]),
+    "PULL_WORKER_SUBSCRIPTION": (["meshpass-worker"], ["ab", "projects/acme-mesh/subscriptions/s"]),
+    "PULL_WORKER_INSTANCES": (["1", "100"], ["0", "101"]),
+    "DATAFLOW_JOB": (["meshpass-dataflow"], ["Job", "a_b", "-a"]),
+    "DATAFLOW_SERVICE_ACCOUNT": ACCOUNT,
+    "DATAFLOW_SUBJECT": (["100000000000000000014"], ["0", "x", "1" * 22]),
+    "DATAFLOW_SUBSCRIPTION": (["meshpass-dataflow"], ["ab", "projects/acme-mesh/subscriptions/s"]),
+    "DATAFLOW_BUCKET": (
+        ["acme-mesh-dataflow", "a1b"],
+        ["ab", "a.b.c", "A-b", "gs://acme", "-abc", "goog-x", "my-google-bucket", "a" * 64, "a_b_c"],
+    ),
+    "DATAFLOW_MAX_WORKERS": (["1", "1000"], ["0", "1001"]),
+    "DATAFLOW_MACHINE_TYPE": (
+        ["n2-standard-2", "n1-highmem-16", "t2d-standard-4"],
+        ["f1-micro", "e2-small", "n2-standard-0", "N2-standard-2", "n2-standard"],
+    ),
 }
 
 BRIDGE: dict[str, tuple[list[str], list[str]]] = {

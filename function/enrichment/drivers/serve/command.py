@@ -1,12 +1,12 @@
 """The command `serve`: its help, its settings and its exit code.
 
-====  ===================================================================
+====  =====================================================================
 code  when
-====  ===================================================================
+====  =====================================================================
 0     SIGTERM or Ctrl-C ended it, and what was under way has its answer
 1     it cannot listen
-2     settings are missing or wrong
-====  ===================================================================
+2     settings are missing or wrong, or the extra `serve` is not installed
+====  =====================================================================
 """
 
 import argparse
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Application = PushApplication | LookupApplication
 
+_OF_THE_EXTRA = ("httptools", "uvicorn")
 _HOST = "0.0.0.0"  # noqa: S104 - Cloud Run and Kubernetes reach a container by its address, as functions-framework has it
 _PORT = 8080
 _DRAIN_S = 8.0
@@ -89,8 +90,14 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
     Returns:
         The exit code.
     """
-    from enrichment.drivers.serve.server import Address, listen
-    from enrichment.drivers.serve.server import serve as serve_on
+    try:
+        from enrichment.drivers.serve.server import Address, listen
+        from enrichment.drivers.serve.server import serve as serve_on
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_THE_EXTRA:
+            raise
+        _complain(f"{error.name} is not installed. Install meshpass-function[serve].")
+        return 2
     from enrichment.settings.environment import SettingsError
 
     problems: list[str] = []
