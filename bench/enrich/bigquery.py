@@ -121,7 +121,7 @@ class WriteApi:
 
     async def start(self) -> object:
         """Start, and return the server."""
-        # Loaded only where somebody writes in this way.
+        # Loaded only where a contender writes in this way.
         import grpc
         from google.cloud.bigquery_storage_v1 import types
 
