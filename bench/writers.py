@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -79,8 +80,9 @@ def run(effort: Effort) -> Iterator[Comparison]:
 def rows(count: int) -> list[Row]:
     """Rows like those that the shipped pipeline makes of an event of 1 KB."""
     made = []
+    chance = Random(13)
     for number in range(count):
-        items = [{"sku": f"sku-{number + item}", "count": item} for item in range(12)]
+        items = [{"sku": f"{chance.getrandbits(64):016x}", "count": item} for item in range(12)]
         event = {
             "event_id": f"e-{number:08}", "user_id": f"u-{number % 997}", "type": "order.placed",
             "occurred_at": "2026-03-01T11:00:00Z",
@@ -97,7 +99,7 @@ def rows(count: int) -> list[Row]:
             "message_id": str(10_000_000_000 + number),
             "publish_time": "2026-03-01T12:00:00.123Z",
             "enriched_at": "2026-03-01T12:00:01.456789Z",
-            "trace_id": f"{number:032x}",
+            "trace_id": f"{chance.getrandbits(128):032x}",
         }
         made.append(Row(f"e-{number:08}", columns, 1_200))
     return made

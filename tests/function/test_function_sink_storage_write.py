@@ -358,6 +358,16 @@ def test_a_token_that_is_refused_is_replaced_once_and_at_once(service: WriteServ
     assert sent == ["Bearer token-0", "Bearer token-1", "Bearer token-2"]
 
 
+def test_a_token_that_is_refused_in_an_answer_takes_its_connection_with_it(
+    service: WriteService, make: Make
+) -> None:
+    writing = make()
+    service.script = [refusal("UNAUTHENTICATED")]
+    assert writing.ends(row("a")) == [WRITTEN]
+    sent = [metadata["authorization"] for metadata in service.connections]
+    assert sent == ["Bearer token-0", "Bearer token-1"]
+
+
 def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
     service: WriteService, make: Make
 ) -> None:

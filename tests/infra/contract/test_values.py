@@ -321,6 +321,8 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
     "PSEUDONYM_KEY_SECRET_ID": SECRET,
     "PSEUDONYM_KEY_FILE": MOUNT,
     "LOG_SUCCESS_SAMPLE": (["1", "1000000"], ["0", "1000001", "0.5", "01", "-1", "x"]),
+    "BIGQUERY_WRITER": (["insert-all", "storage-write"], ["insertAll", "google-client"]),
+    "STORAGE_WRITE_STREAM": (["default", "committed", "cdc"], ["pending", "_default"]),
     "TABLE_RECREATED_HOLD_S": (["0", "3600"], ["3601", "-1", "1m"]),
     "FUNCTION_TRIGGER": (["push", "eventarc"], ["pull", "Push"]),
     "TRIGGER_SERVICE_ACCOUNT": ACCOUNT,

@@ -79,6 +79,8 @@ class _Connected:
             lambda first: self._request(stream, rows, offset, first=first),
             deadline_s - asyncio.get_running_loop().time(),
         )
+        if answer.code == "UNAUTHENTICATED" and connection is self._connection:
+            self._retire()  # its token was refused, and a connection has but one
         return structs.replace(answer, stale=True) if kept and connection.closed else answer
 
     async def drop(self) -> None:
@@ -92,17 +94,21 @@ class _Connected:
             found = self._connection
             if found is not None and found.usable:
                 return found
-            self._connection = None
-            if found is not None:
-                end = found.aclose() if found.hung else found.retire()
-                task = asyncio.get_running_loop().create_task(end)
-                self._retiring.add(task)
-                task.add_done_callback(self._retiring.discard)
+            self._retire()
             metadata = await self._transport.metadata(f"write_stream={stream}", wait_s)
             if isinstance(metadata, Answer):
                 return metadata
             self._connection = Connection(open_call(await self._transport.channel(), metadata))
             return self._connection
+
+    def _retire(self) -> None:
+        """Let the connection end by itself once its appends have their answers; at once where it is hung."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            end = connection.aclose() if connection.hung else connection.retire()
+            task = asyncio.get_running_loop().create_task(end)
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
 
     def _request(self, stream: str, rows: Sequence[bytes], offset: int | None, *, first: bool) -> bytes:
         request = AppendRowsRequest(proto_rows=ProtoData(rows=ProtoRows(serialized_rows=rows)))

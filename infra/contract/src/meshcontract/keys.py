@@ -191,6 +191,14 @@ KEYS: Mapping[str, Key] = {
         "function", cloud.SERVICE_ACCOUNT, None, "The account that builds its image", DEPLOY, TERRAFORM
     ),
     "BIGQUERY_TABLE": _key("function", cloud.TABLE, None, "Where rows go", DEPLOY, FUNCTION, TERRAFORM),
+    "BIGQUERY_WRITER": _key(
+        "function", choice("insert-all", "storage-write"), "",
+        "What writes rows; insert-all if absent", DEPLOY, FUNCTION,
+    ),
+    "STORAGE_WRITE_STREAM": _key(
+        "function", choice("default", "committed", "cdc"), "",
+        "The stream that takes them, with storage-write alone; default if absent", DEPLOY, FUNCTION,
+    ),
     "PSEUDONYM_KEY_SECRET_ID": _key(
         "function", cloud.SECRET_VERSION, "",
         "The key of hmac_sha256() in pipeline.toml", DEPLOY, FUNCTION, TERRAFORM,
