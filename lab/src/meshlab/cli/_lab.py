@@ -1,6 +1,7 @@
 """`meshlab demo`, `up` and `run`: this project's own lab. Its packages come with `meshlab[lab]`."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -256,6 +257,8 @@ def run(
     """Run a command inside the lab's environment and exit with its exit code; everything ends after it."""
     with reported(Exit.FAILED), _extra("run"):
         found = Project.find(root=project, overlay=overlay)
+        if shutil.which(command[0]) is None:  # before a lab is started for nothing
+            raise LabError(f"cannot run {command[0]}: no such command can be executed")
         from meshlab.lab.stack import Lab
 
         with ExitStack() as ends:

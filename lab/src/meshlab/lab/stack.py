@@ -147,6 +147,11 @@ class Lab:
         return self._supervisor.directory
 
     @property
+    def children(self) -> Mapping[str, Child]:
+        """Every process of the lab by its name. Each leads a process group of its own."""
+        return dict(self._children)
+
+    @property
     def function(self) -> Child:
         """The function's process, or the worker's."""
         return self._children[self._driver]
