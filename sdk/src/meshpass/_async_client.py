@@ -22,6 +22,7 @@ from meshpass._call.service import (
 from meshpass._errors import MeshError
 from meshpass._frames import seal_call
 from meshpass._http.loop_pools import LoopPools
+from meshpass._http.time_limit import TimeLimit
 from meshpass._tokens.cache import CachedSource
 
 if TYPE_CHECKING:
@@ -506,7 +507,7 @@ class AsyncClient(BaseClient):
                 return cached
             async with asyncio.timeout(step.left_s()):
                 return await self._atoken()
-        async with asyncio.timeout(step.left_s()):
+        with TimeLimit(step.left_s()):
             return await pool.send(step)
 
     async def _atoken(self) -> "Token":

@@ -4,7 +4,6 @@ For other parts of this project, which bring their own credentials, retries and 
 dialled by its own name, and its responses are returned whatever their status.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from meshpass._call.request import Attempt, Request
 from meshpass._call.service import Service
 from meshpass._deadline import Deadline
 from meshpass._http.loop_pools import LoopPools
+from meshpass._http.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import ssl
@@ -121,7 +121,7 @@ class Endpoint:
             fresh=fresh,
         )
         try:
-            async with asyncio.timeout(timeout_s):
+            with TimeLimit(timeout_s):
                 return await (await self._pools.get()).send(attempt)
         except TimeoutError:
             return timed_out(self._service, timeout_s, attempt.phase)
