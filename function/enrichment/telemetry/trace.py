@@ -115,6 +115,7 @@ def _of_cloud_trace(value: str, random_hex: Callable[[int], str]) -> Trace | Non
 
 
 def _fresh(random_hex: Callable[[int], str]) -> Trace:
-    trace_id = random_hex(16)
+    digits = random_hex(16 + 8)  # at once: each call asks the kernel
+    trace_id = digits[:32]
     # Not sampled: no span of it was recorded, so the next service need not record one either.
-    return Trace(trace_id, f"00-{trace_id}-{random_hex(8)}-00", new=True)
+    return Trace(trace_id, f"00-{trace_id}-{digits[32:]}-00", new=True)
