@@ -124,6 +124,24 @@ def test_an_answer_is_an_httpx_response_with_its_request(connect: Connect, serve
     assert (copied.status_code, copied.content) == (200, b"{}")
 
 
+def test_the_headers_of_an_answer_are_httpx_s_own(connect: Connect, server: Server) -> None:
+    server.answer = lambda _: (
+        200,
+        {"content-type": "text/plain; charset=latin-1", "x-name": "\xe4"},
+        b"\xe4",
+    )
+    client = connect(address=server.address)
+
+    unread, read, changed = (client.get("/") for _ in range(3))
+    assert read.headers is read.headers
+    assert (read.headers["X-Name"], read.text, read.charset_encoding) == ("\xe4", "\xe4", "latin-1")
+    for response in (unread, read):
+        copied = pickle.loads(pickle.dumps(response))
+        assert (copied.headers, copied.text) == (read.headers, "\xe4")
+    changed.headers = httpx.Headers({"x-other": "1"})
+    assert dict(changed.headers) == {"x-other": "1"}
+
+
 def test_a_failed_answer_raises_for_its_status_as_in_httpx(connect: Connect, server: Server) -> None:
     server.answer = lambda _: (418, {"content-type": "application/json"}, b"{}")
 

@@ -1,6 +1,6 @@
 """Profiles from services in the mesh, through the mesh's gateway."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import meshpass
@@ -14,6 +14,8 @@ from enrichment.settings.lookup_rules import LookupRules
 from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
+    import httpx
+
     from enrichment.lookup.batch_response import BatchResult
 
 # One more try for a connection that broke or a pod that went. The mesh tries again by itself (Istio: twice), and so
@@ -113,13 +115,14 @@ class MeshProfiles:
             )
         except meshpass.MeshError as error:
             raise _decided(error) from release_frames(error)
+        status = response.status_code
         return read_response(
-            response.status_code,
+            status,
             response.content,
             request,
             rules,
-            _retry_after_s(response.status_code, response.headers),
-            from_service=UPSTREAM_HEADER in response.headers,
+            _retry_after_s(response),
+            from_service=status == 200 or UPSTREAM_HEADER in response.headers,  # asked of misses alone
         )
 
     async def fetch_batch(
@@ -161,7 +164,7 @@ class MeshProfiles:
             keys,
             batch,
             rules.max_answer_bytes,
-            _retry_after_s(status, response.headers),
+            _retry_after_s(response),
         )
 
     async def aclose(self) -> None:
@@ -183,9 +186,9 @@ def _decided(error: meshpass.MeshError) -> EnrichmentError:
     return decided
 
 
-def _retry_after_s(status: int, headers: Mapping[str, str]) -> float | None:
-    if not is_overload(status):
+def _retry_after_s(response: "httpx.Response") -> float | None:
+    if not is_overload(response.status_code):
         return None
     # Seconds alone, as rate limiters send it: RFC 9110's other form, a date, depends on two clocks.
-    value = headers.get("retry-after", "")
+    value = response.headers.get("retry-after", "")
     return float(value[:9]) if value.isascii() and value.isdigit() else None

@@ -46,21 +46,23 @@ class RawResponse:
 
 
 class Response(httpx.Response):
-    """An `httpx.Response` that is read already, and whose request is built when it is asked for.
+    """An `httpx.Response` that is read already, and whose headers and request are built when they are asked for.
 
     Args:
         received: The response as it came over the wire.
-        headers: Its headers.
         body: Its body, decoded; httpx would decode it without a limit.
         attempt: The attempt that it belongs to.
         origin: The service's origin.
     """
 
-    def __init__(
-        self, received: RawResponse, headers: httpx.Headers, body: bytes, attempt: Attempt, origin: str
-    ) -> None:
+    _headers: httpx.Headers | None
+    _fields: Sequence[tuple[bytes, bytes]] = ()
+
+    def __init__(self, received: RawResponse, body: bytes, attempt: Attempt, origin: str) -> None:
         raw = received.content if attempt.stream else b""
-        super().__init__(received.status, headers=headers, stream=httpx.ByteStream(raw))
+        super().__init__(received.status, stream=httpx.ByteStream(raw))
+        self._headers = None
+        self._fields = received.headers
         self._content = body
         self.is_closed = self.is_stream_consumed = not attempt.stream
         self._set_request(received, attempt, origin)
@@ -69,6 +71,17 @@ class Response(httpx.Response):
         self.elapsed = timedelta(seconds=received.elapsed_s)
         content = attempt.content if isinstance(attempt.content, bytes) else None
         self._sent = (attempt.method, origin + attempt.target, attempt.headers, content)
+
+    @property
+    def headers(self) -> httpx.Headers:
+        """The headers. Most callers need none of them, and to make them takes a quarter of a response's time."""
+        if self._headers is None:
+            self._headers = httpx.Headers(list(self._fields))
+        return self._headers
+
+    @headers.setter
+    def headers(self, value: httpx.Headers) -> None:
+        self._headers = value
 
     @property
     def request(self) -> httpx.Request:
@@ -149,25 +162,28 @@ def receive(
         BadResponse: the body cannot be decoded, or is too large.
         TimeoutError: the attempt's time was up while the body was decoded.
     """
-    headers = httpx.Headers(list(received.headers))
     if not isinstance(received.body, bytes):
         from meshpass._call.streamed_response import StreamedResponse
 
+        headers = httpx.Headers(list(received.headers))
         return StreamedResponse(received, headers, received.body, attempt, service)
-    body, coding = received.content, headers.get("content-encoding")
-    if coding is not None and body and attempt.method != "HEAD":
+    body = received.content
+    is_coded = any(name == b"content-encoding" for name, _ in received.headers)
+    if is_coded and body and attempt.method != "HEAD":
         attempt.phase = "body"
+        coding = httpx.Headers(list(received.headers))["content-encoding"]
         decoding = _Decoding(service, attempt, body, coding)
         if not any(decoding.advance() for _ in range(_SLICES_AT_ONCE)):
             yield Work(decoding.advance)
         body = decoding.body
     if received.status >= 300:
+        headers = httpx.Headers(list(received.headers))
         found = classify(received.status, headers, _without(token, body))
         if found is not None:
             asked_s = retry_after_s(headers, time.time())
             call = f"{attempt.method} {template} on {service.name}"
             return _refused(found, service, call, received.status, asked_s, token)
-    return Response(received, headers, body, attempt, service.origin.url)
+    return Response(received, body, attempt, service.origin.url)
 
 
 def _without(token: Token, body: bytes) -> bytes:
