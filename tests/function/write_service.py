@@ -43,7 +43,8 @@ class Append:
         return [row["event_id"] for row in self.rows]
 
 
-Reply = Callable[[Append, grpc.ServicerContext], types.AppendRowsResponse | None]
+Reply = Callable[[Append, grpc.ServicerContext], types.AppendRowsResponse | list[bytes] | None]
+"""An answer; several as bytes, whatever they are; or none."""
 
 
 @dataclass
@@ -96,8 +97,10 @@ class WriteService:
                 self.appends.append(append)
                 reply = self.script.pop(0) if self.script else self.otherwise
             response = reply(append, context) if reply else self.keep(append)
-            if response is not None:
-                yield response
+            if isinstance(response, list):
+                yield from response
+            elif response is not None:
+                yield types.AppendRowsResponse.serialize(response)
 
     def create(
         self, request: types.CreateWriteStreamRequest, context: grpc.ServicerContext
@@ -176,12 +179,10 @@ def running() -> Iterator[WriteService]:
     service = WriteService()
     pool = ThreadPoolExecutor(16)
     server = grpc.server(pool, options=[("grpc.max_receive_message_length", 20_000_000)])
-    read, write = types.AppendRowsRequest, types.AppendRowsResponse
+    read = types.AppendRowsRequest
     unary = grpc.unary_unary_rpc_method_handler
     handlers = {
-        "AppendRows": grpc.stream_stream_rpc_method_handler(
-            service.append_rows, read.deserialize, write.serialize
-        ),
+        "AppendRows": grpc.stream_stream_rpc_method_handler(service.append_rows, read.deserialize, None),
         "CreateWriteStream": unary(
             service.create, types.CreateWriteStreamRequest.deserialize, types.WriteStream.serialize
         ),

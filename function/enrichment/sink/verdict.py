@@ -44,6 +44,8 @@ def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[Enri
     found: list[EnrichmentError | None] = [_stopped() for _ in range(rows)]
     for entry in insert_errors:
         index = entry["index"]
+        if not 0 <= index < rows:  # a negative one would name another row
+            raise IndexError
         for error in entry["errors"]:
             if isinstance(found[index], StoppedError):  # the first that says more than `stopped`
                 found[index] = _verdict(error)

@@ -19,7 +19,7 @@ from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S, AccessTokens, retry_delays_s
 from enrichment.sink.storage_write.answers import Answer, Step, refused, step_after
 from enrichment.sink.storage_write.connection import Metadata, unary
-from enrichment.sink.storage_write.messages import GetWriteStreamRequest, WriteStream
+from enrichment.sink.storage_write.messages import GetWriteStreamRequest, Message, WriteStream
 from enrichment.sink.storage_write.schema import RowSchema, RowValueError
 from enrichment.sink.storage_write.streams import CommittedStream, DefaultStream, Stream, Transport
 
@@ -118,12 +118,8 @@ class StorageWriteClient:
         """Return when a table was created, which is when its default stream was. See `RowWriter`."""
         left_s = min(deadline.left_s(), ATTEMPT_TIMEOUT_S)
         name = f"{path_of(table)}/streams/_default"
-        metadata = await self._transport.metadata(f"name={name}", left_s)
-        if isinstance(metadata, Answer):
-            return None
         request = GetWriteStreamRequest(name=name)
-        channel = await self._transport.channel()
-        found = await unary(channel, "GetWriteStream", request, WriteStream, metadata, left_s)
+        found = await self._transport.call("GetWriteStream", request, WriteStream, f"name={name}", left_s)
         if isinstance(found, Answer) or not found.create_time.seconds:
             return None
         return float(found.create_time.seconds + found.create_time.nanos / 1e9)
@@ -153,7 +149,7 @@ class StorageWriteClient:
             step = step_after(answer, replaceable=stream.replaceable)
             cause = "stale" if answer.stale and step is Step.RETRY else step
             if step is Step.FAIL or (
-                step is Step.NEW_TOKEN and not (cause in at_once and self._transport.forget_token())
+                step is Step.NEW_TOKEN and (cause not in at_once or self._transport.no_token)
             ):
                 return answer
             if cause in at_once:
@@ -247,7 +243,6 @@ class _Transport:
             from meshpass._tokens.google.access_token import GoogleAccessToken
 
             self._tokens = GoogleAccessToken()
-        self._used = None
         try:
             async with asyncio.timeout(wait_s):
                 token = await self._tokens.atoken()
@@ -262,12 +257,25 @@ class _Transport:
         self._used, self.no_token = token, ""
         return (routing, ("authorization", f"Bearer {token.value}"), *token.further.items())
 
-    def forget_token(self) -> bool:
-        """Forget the token that was refused; return whether there was one."""
-        used, self._used = self._used, None
-        if used is not None and self._tokens is not None:
+    def refuse(self, metadata: Metadata) -> None:
+        """Forget the token of a call that was refused for it, unless another one has replaced it. See `Transport`."""
+        used = self._used
+        if used is None or self._tokens is None:
+            return
+        if ("authorization", f"Bearer {used.value}") in metadata:
             self._tokens.invalidate(used)
-        return used is not None
+
+    async def call(
+        self, method: str, request: Message, response: type[Message], parameters: str, wait_s: float
+    ) -> "Message | Answer":
+        """Make one call of one message. See `Transport`."""
+        metadata = await self.metadata(parameters, wait_s)
+        if isinstance(metadata, Answer):
+            return metadata
+        found = await unary(await self.channel(), method, request, response, metadata, wait_s)
+        if isinstance(found, Answer) and found.code == "UNAUTHENTICATED":
+            self.refuse(metadata)
+        return found
 
     async def prepare(self) -> None:
         """Connect and get a token. A failure is left for the first write to meet again."""
