@@ -142,11 +142,12 @@ def test_a_token_that_is_refused_under_several_appends_is_replaced_once_and_none
     def refuse(
         append: Append, context: grpc.ServicerContext
     ) -> types.AppendRowsResponse | list[bytes] | None:
-        if append.ids == ["a"]:
-            all_sent.wait()
+        if append.connection != 0:
+            return service.keep(append)
+        all_sent.wait()
         return refusal("UNAUTHENTICATED")(append, context)
 
-    service.script = [refuse] * len(names)
+    service.otherwise = refuse
     writing = make()
 
     async def write() -> list[object]:
@@ -175,3 +176,18 @@ def test_an_append_that_is_refused_for_good_takes_its_connection_with_it(
     ]
     assert schemas == [len(FIELDS)] * 2
     assert len(service.connections) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("Missing required value on field plan.", "bigquery_schema_mismatch"),
+        ("a sentence that this version does not know", "bigquery_row_refused"),
+    ],
+)
+@pytest.mark.parametrize("code", ["FIELDS_ERROR", "ROW_ERROR_CODE_UNSPECIFIED"])
+def test_a_row_is_not_dead_lettered_where_the_table_may_be_at_fault(
+    service: WriteService, make: Make, said: str, reason: str, code: str
+) -> None:
+    service.otherwise = row_errors((0, said), code=code)
+    assert make().ends(row("a")) == [(Disposition.FAULT, reason)]

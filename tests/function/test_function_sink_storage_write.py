@@ -125,14 +125,15 @@ def test_appends_are_sent_before_earlier_ones_are_answered_and_each_gets_its_own
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_bad_row_is_its_own_events_end_and_its_neighbours_are_written(
+def test_a_row_that_is_refused_is_kept_as_its_own_events_fault_and_its_neighbours_are_written(
     service: WriteService, make: Make, kind: WriteStreamKind
 ) -> None:
+    """The code of a RowError does not say whether the value or a changed table is at fault."""
     service.script = [row_errors((1, "Field occurred_at: 'yesterday' is no time"))]
     written, invalid, also_written = make(kind).write(row("a"), row("b"), row("c"))
     assert (written, also_written) == (None, None)
     assert invalid is not None
-    assert (invalid.disposition, invalid.reason) == (Disposition.DEAD_LETTERED, "row_invalid")
+    assert (invalid.disposition, invalid.reason) == (Disposition.FAULT, "bigquery_row_refused")
     assert "occurred_at" in invalid.detail
     assert "yesterday" not in str(invalid)
     assert sorted(service.written) == ["a", "c"]
@@ -144,7 +145,7 @@ def test_a_value_of_another_type_never_leaves_and_its_neighbours_are_written(
     written, invalid = make().write(row("a"), row("b", occurred_at="yesterday"))
     assert written is None
     assert invalid is not None
-    assert invalid.reason == "row_invalid"
+    assert invalid.reason == "bigquery_row_refused"
     assert "occurred_at" in invalid.detail
     assert service.written == ["a"]
 
