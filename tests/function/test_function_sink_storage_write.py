@@ -478,13 +478,35 @@ def test_the_time_of_creation_is_that_of_the_default_stream(service: WriteServic
         assert writing.runner.run(elsewhere.created_s(TABLE, deadline)) is None
 
 
-def test_no_token_is_sent_in_plaintext_beyond_this_machine() -> None:
+@pytest.mark.parametrize(
+    ("host", "takes"),
+    [
+        ("bigquery.invalid:9060", False),
+        ("203.0.113.7:9060", False),
+        ("192.168.7.255:9060", True),
+        ("[::1]:9", True),
+        ("localhost:9", True),
+    ],
+)
+def test_no_token_is_sent_in_plaintext_beyond_this_machines_network(host: str, takes: bool) -> None:
+    """The rule of insertAll's emulators."""
     tokens = Tokens()
-    writer = StorageWriteClient({TABLE: FIELDS.values()}, host="bigquery.invalid:9060", tokens=tokens)
+    writer = StorageWriteClient({TABLE: FIELDS.values()}, host=host, tokens=tokens)
     with closing(Writing(writer)) as writing:
-        ((disposition, _),) = writing.ends(row("a"), within_s=0.2)
-    assert disposition is Disposition.RETRY
-    assert tokens.asked == 0
+        metadata = writing.runner.run(writer._transport.metadata("", 20.0))
+    assert isinstance(metadata, tuple)
+    assert ("authorization", "Bearer token-0") in metadata or not takes
+    assert tokens.asked == int(takes)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_no_proxy_is_between_the_function_and_bigquery_as_with_insert_all(
+    service: WriteService, make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """gRPC would send a token in plaintext to the proxy of an emulator."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert make().ends(row("a"), within_s=5.0) == [WRITTEN]
 
 
 def test_neither_an_error_nor_its_frames_hold_the_token(service: WriteService, make: Make) -> None:

@@ -1,7 +1,6 @@
 """Rows by the Storage Write API, behind the interface of `RowWriter`: credentials, one append, and its retries."""
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from urllib.parse import quote
 import grpc
 import meshpass
 from grpc import aio
+from meshpass._address import parse_origin, plaintext_problem
 
 from enrichment.errors import Stage, failure, of_unexpected_error, release_frames
 from enrichment.row import Row
@@ -47,6 +47,7 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),  # it says something of each row
     ("grpc.primary_user_agent", "meshpass-function"),
+    ("grpc.enable_http_proxy", 0),  # as insertAll: rows go to Google directly, and no proxy sees a token
 )
 
 Columns = Iterable[Column | TableField]
@@ -56,7 +57,8 @@ class StorageWriteClient:
     """Writes rows of any number of tables, in one event loop at a time.
 
     Each table has one connection, which is opened at its first row. `GroupCommit` bounds what waits for answers: eight
-    requests of `[batch]`'s size. Access tokens are never sent in plaintext but to this machine.
+    requests of `[batch]`'s size. Access tokens are never sent in plaintext but to this machine and its own network, as
+    by `InsertAllClient`.
 
     Args:
         columns: What is written into each table, by `project.dataset.table`.
@@ -64,6 +66,9 @@ class StorageWriteClient:
         host: `HOST:PORT` of an emulator, which is spoken to in plaintext; `BIGQUERY_WRITE_EMULATOR_HOST` or Google's
             own endpoint when None.
         tokens: Where access tokens come from; as in `InsertAllClient` when None.
+
+    Raises:
+        ValueError: the emulator's address is not `HOST:PORT`; the message completes the sentence "NAME ...".
     """
 
     def __init__(
@@ -215,6 +220,9 @@ class _Transport:
 
     def __init__(self, emulator: str | None, tokens: AccessTokens | None) -> None:
         self._emulator = emulator
+        self._takes_tokens = (
+            not emulator or plaintext_problem(parse_origin(f"http://{emulator}"), None) is None
+        )
         self._tokens = tokens
         self._channel: aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -237,7 +245,7 @@ class _Transport:
     async def metadata(self, parameters: str, wait_s: float) -> "Metadata | Answer":
         """Return the metadata of one call, or why there is no token for it."""
         routing = ("x-goog-request-params", quote(parameters, safe="/="))
-        if self._emulator and not _is_loopback(self._emulator):
+        if not self._takes_tokens:
             return (routing,)
         if self._tokens is None:
             from meshpass._tokens.google.access_token import GoogleAccessToken
@@ -294,11 +302,3 @@ def path_of(table: str) -> str:
     """Return the path of a table, `project.dataset.table`, in the API."""
     project, dataset, name = table.rsplit(".", 2)
     return f"projects/{project}/datasets/{dataset}/tables/{name}"
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
