@@ -14,7 +14,7 @@ from enrichment.sink.storage_write.client import StorageWriteClient
 from google.cloud.bigquery_storage_v1 import types
 
 from .conftest import FUNCTION, TABLE
-from .write_service import Append, WriteService, refusal, row_errors, running, status
+from .write_service import Append, Response, WriteService, refusal, row_errors, running, status
 from .writing import WRITTEN, Tokens, Writing, row
 
 FIELDS = table_file.read(FUNCTION / "enrichment" / "table.json", []) or {}
@@ -139,9 +139,7 @@ def test_a_token_that_is_refused_under_several_appends_is_replaced_once_and_none
     names = "abcd"
     all_sent = Event()
 
-    def refuse(
-        append: Append, context: grpc.ServicerContext
-    ) -> types.AppendRowsResponse | list[bytes] | None:
+    def refuse(append: Append, context: grpc.ServicerContext) -> Response:
         if append.connection != 0:
             return service.keep(append)
         all_sent.wait()

@@ -23,7 +23,7 @@ from google.cloud.bigquery_storage_v1 import types
 from meshpass._tokens.google.access_token import AccessToken
 
 from .conftest import FUNCTION, TABLE
-from .write_service import Append, Reply, WriteService, end, refusal, row_errors, running
+from .write_service import Append, Reply, Response, WriteService, end, refusal, row_errors, running
 from .writing import WRITTEN, Tokens, Writing, row
 
 FIELDS = table_file.read(FUNCTION / "enrichment" / "table.json", []) or {}
@@ -99,12 +99,12 @@ def test_appends_are_sent_before_earlier_ones_are_answered_and_each_gets_its_own
     all_sent = Event()
     bad = row_errors((0, "Field occurred_at: wrong"))
 
-    def hold(append: Append, context: grpc.ServicerContext) -> types.AppendRowsResponse | None:
+    def hold(append: Append, context: grpc.ServicerContext) -> Response:
         return bad(append, context) if append.ids == ["b"] else service.keep(append)
 
     received = 0
 
-    def first(append: Append, context: grpc.ServicerContext) -> types.AppendRowsResponse | None:
+    def first(append: Append, context: grpc.ServicerContext) -> Response:
         all_sent.wait()
         return hold(append, context)
 
@@ -537,7 +537,7 @@ def test_no_row_is_lost_where_everything_fails_at_random_and_what_is_doubled_is_
         written_without_an_answer(service),
     ]
 
-    def answer(append: Append, context: grpc.ServicerContext) -> types.AppendRowsResponse | None:
+    def answer(append: Append, context: grpc.ServicerContext) -> Response:
         with service.lock:
             reply = random.choice(troubles) if random.random() < 0.3 else None
         return reply(append, context) if reply else service.keep(append)

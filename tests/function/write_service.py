@@ -43,8 +43,10 @@ class Append:
         return [row["event_id"] for row in self.rows]
 
 
-Reply = Callable[[Append, grpc.ServicerContext], types.AppendRowsResponse | list[bytes] | None]
+Response = types.AppendRowsResponse | list[bytes] | None
 """An answer; several as bytes, whatever they are; or none."""
+
+Reply = Callable[[Append, grpc.ServicerContext], Response]
 
 
 @dataclass
