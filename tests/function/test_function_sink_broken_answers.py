@@ -1,7 +1,9 @@
 """Answers of the Storage Write API that break its rules: no row counts as written that BigQuery did not acknowledge."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from threading import Event
 
 import grpc
@@ -10,8 +12,11 @@ import pytest
 from enrichment.errors import Disposition
 from enrichment.settings import table_file
 from enrichment.settings.model import BatchLimits, WriteStreamKind
+from enrichment.sink.storage_write import connection
 from enrichment.sink.storage_write.client import StorageWriteClient
+from enrichment.sink.storage_write.connection import Connection, open_call
 from google.cloud.bigquery_storage_v1 import types
+from meshpass._tokens.google.access_token import AccessToken
 
 from .conftest import FUNCTION, TABLE
 from .write_service import Append, Response, WriteService, refusal, row_errors, running, status
@@ -189,3 +194,46 @@ def test_a_row_is_not_dead_lettered_where_the_table_may_be_at_fault(
 ) -> None:
     service.otherwise = row_errors((0, said), code=code)
     assert make().ends(row("a")) == [(Disposition.FAULT, reason)]
+
+
+def test_an_append_that_breaks_off_while_it_is_sent_takes_its_connection_with_it(
+    service: WriteService, make: Make
+) -> None:
+    """It was the one to carry the schema, and the answer to the next one would be taken for that to it."""
+    writing = make()
+    transport = writing.client._transport  # type: ignore[attr-defined]
+    firsts: list[bool] = []
+
+    async def append_twice() -> tuple[bool, str]:
+        channel = await transport.channel()
+        opened = Connection(open_call(channel, ()), ())
+        await opened.append(lambda first: firsts.append(first) or b"", 0.0)  # type: ignore[func-returns-value]
+        usable = opened.usable
+        answer = await opened.append(lambda first: firsts.append(first) or b"", 20.0)  # type: ignore[func-returns-value]
+        return usable, answer.code
+
+    assert writing.runner.run(append_twice()) == (False, "CANCELLED")
+    assert firsts[0] is True
+    assert service.appends == []
+
+
+def test_an_append_whose_time_is_over_before_it_is_sent_is_not_sent_and_costs_no_stream(
+    service: WriteService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowTokens(Tokens):
+        async def atoken(self) -> AccessToken:
+            if self.asked == 2:
+                time.sleep(0.2)  # noqa: ASYNC251 - a loop that is busy, so that no timer can end this
+            return await super().atoken()
+
+    client = StorageWriteClient(
+        {TABLE: FIELDS.values()}, WriteStreamKind.COMMITTED, service.address, SlowTokens()
+    )
+    with closing(Writing(client)) as writing:
+        assert writing.ends(row("a")) == [WRITTEN]  # the tokens of its stream and of its append
+        monkeypatch.setattr(connection, "MAX_AGE_S", 0.0)
+        ((disposition, _),) = writing.ends(row("b"), within_s=0.15)
+        assert disposition is Disposition.RETRY
+        assert writing.ends(row("c")) == [WRITTEN]
+    assert service.written == ["a", "c"]
+    assert len(service.streams) == 1

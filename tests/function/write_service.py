@@ -84,14 +84,17 @@ class WriteService:
         with self.lock:
             number = len(self.connections)
             self.connections.append(dict(context.invocation_metadata()))
-        stream, decode = "", None
+        stream = ""
+        decode: Callable[[bytes], dict[str, Any]] | None = None
         for request in requests:
             if request.write_stream:
                 stream = request.write_stream
             schema = request.proto_rows.writer_schema.proto_descriptor
             if schema.field:
                 decode = decoder(schema)
-            assert decode is not None, "the first request carries the schema"
+            if decode is None:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first request has no schema")
+                raise AssertionError  # abort() has raised
             offset = request.offset if request._pb.HasField("offset") else None
             rows = [decode(row) for row in request.proto_rows.rows.serialized_rows]
             append = Append(number, stream, offset, rows, request)

@@ -73,6 +73,7 @@ _OFFSETS = {"ALREADY_EXISTS": "OFFSET_ALREADY_EXISTS", "OUT_OF_RANGE": "OFFSET_O
 WRITTEN = Answer("OK")
 LOST = Answer("DATA_LOSS", message="the stream was given up, and its rows with it")
 NO_ANSWER = Answer("DEADLINE_EXCEEDED", message="there was no answer in time", answered=False)
+NOT_SENT = Answer("DEADLINE_EXCEEDED", message="its time was over before it was sent")
 UNREADABLE = Answer("UNKNOWN", message="the answer cannot be read", answered=False)
 
 

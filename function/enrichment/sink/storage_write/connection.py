@@ -111,8 +111,11 @@ class Connection:
             pass
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # of this task, and not of the call
+            if task is None or task.cancelling():  # this task, and not the call
+                # Whether the message went out is unknown. Without it the answers would be one ahead of the appends.
+                self._retired = True
+                self._call.cancel()
+                raise
 
     async def retire(self) -> None:
         """Take no more appends, and end once those under way have their answers."""

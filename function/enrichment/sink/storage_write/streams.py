@@ -8,7 +8,15 @@ from typing import Protocol
 from grpc import aio
 from msgspec import structs
 
-from enrichment.sink.storage_write.answers import LOST, UNREADABLE, WRITTEN, Answer, Step, step_after
+from enrichment.sink.storage_write.answers import (
+    LOST,
+    NOT_SENT,
+    UNREADABLE,
+    WRITTEN,
+    Answer,
+    Step,
+    step_after,
+)
 from enrichment.sink.storage_write.connection import Connection, Metadata, open_call
 from enrichment.sink.storage_write.messages import (
     COMMITTED,
@@ -91,10 +99,12 @@ class _Connected:
         connection = await self._connect(stream, wait_s)
         if isinstance(connection, Answer):
             return connection
+        left_s = deadline_s - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            return NOT_SENT
         kept = connection.kept
         answer = await connection.append(
-            lambda first: self._request(stream, rows, offset, first=first),
-            deadline_s - asyncio.get_running_loop().time(),
+            lambda first: self._request(stream, rows, offset, first=first), left_s
         )
         if answer.code == "UNAUTHENTICATED":
             self._transport.refuse(connection.metadata)
