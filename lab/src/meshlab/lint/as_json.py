@@ -7,8 +7,8 @@
 | `objects` | how many objects were looked at |
 | `findings` | one object for each finding |
 
-A finding has `rule`, `name`, `severity`, `file`, `line`, `object`, `field`, `text`, `fix` and `suppressed`: the reason of
-the comment that suppresses it, or null.
+A finding has `rule`, `name`, `severity`, `file`, `line`, `object`, `field`, `text`, `fix`, and `suppressed`: the reason
+of the comment that suppresses it, or null.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.istio.read.fields import Where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.model.workload import Workload
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.request_authentication import JwtRule
     from meshlab.manifest import Manifest
 
-__all__ = ["Facts", "mapping", "named_values"]
+__all__ = ["Facts", "account_of", "asks_for_token", "egress_ranges", "listed", "mapping", "named_values"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,27 @@ def listed(holder: object, name: str) -> Sequence[Any]:
     return value if isinstance(value, list) else ()
 
 
-def first(items: Iterable[str]) -> str:
-    """Return the smallest of some texts, for messages that do not depend on the order of objects."""
-    return min(items, default="")
+def account_of(value: str, namespace: str) -> tuple[str, str] | None:
+    """Return (namespace, ServiceAccount) of a value of `principals` or `serviceAccounts`; `None` for a pattern.
+
+    Args:
+        value: `domain/ns/NAMESPACE/sa/NAME`, `NAMESPACE/NAME` or `NAME`.
+        namespace: The namespace of the policy.
+    """
+    if "*" in value:
+        return None
+    _, marker, rest = value.partition("/ns/")
+    if marker:
+        found, marker, name = rest.partition("/sa/")
+        return (found, name) if marker else None
+    parts = value.split("/")
+    return (parts[0], parts[1]) if len(parts) == 2 else (namespace, value)
+
+
+def egress_ranges(policy: Manifest) -> Iterator[tuple[Where, str]]:
+    """Yield the address ranges of a NetworkPolicy's egress rules, each with its place."""
+    for index, rule in enumerate(listed(mapping(policy.body, "spec"), "egress")):
+        for number, peer in enumerate(listed(rule, "to")):
+            cidr = mapping(peer, "ipBlock").get("cidr")
+            if isinstance(cidr, str):
+                yield Where(policy, ("spec", "egress", index, "to", number, "ipBlock", "cidr")), cidr
