@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 
 import pytest
@@ -74,14 +74,12 @@ class Scene:
         return self.events.replace("/topics/", "/subscriptions/")
 
     def add(self, *letters: DeadLetter) -> None:
-        """Publish dead letters."""
-        self.topic.publisher.publish(
-            topic=self.dead_letters,
-            messages=[
-                PubsubMessage(data=one.data, attributes=one.attributes, ordering_key=one.ordering_key)
-                for one in letters
-            ],
-        )
+        """Publish dead letters, as the service takes them: one ordering key in a request."""
+        for key, group in groupby(letters, lambda one: one.ordering_key):
+            messages = [
+                PubsubMessage(data=one.data, attributes=one.attributes, ordering_key=key) for one in group
+            ]
+            self.topic.publisher.publish(topic=self.dead_letters, messages=messages)
 
     def redrive(self, *options: str, timing: Timing = QUICK) -> int:
         """Run the command in this process and return its exit code."""

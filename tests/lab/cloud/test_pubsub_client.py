@@ -3,72 +3,21 @@
 from __future__ import annotations
 
 import queue
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from google.api_core import exceptions
-from google.cloud import pubsub_v1
-from google.pubsub_v1 import PublisherClient as GeneratedPublisherClient
 from google.pubsub_v1 import types
 from meshlab.cloud.pubsub import Backlog, backlog
-from meshlab.cloud.pubsub.server import running
+
+from tests.lab.cloud.pubsub_lab import DEAD, DEAD_SUB, SUB, TOPIC, Lab, connected, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from google.cloud.pubsub_v1.subscriber.message import Message as PulledMessage
-
-TOPIC = "projects/meshpass-lab/topics/events"
-DEAD = "projects/meshpass-lab/topics/events-dead"
-SUB = "projects/meshpass-lab/subscriptions/enrich"
-DEAD_SUB = "projects/meshpass-lab/subscriptions/dead-letters"
-SPEED = 100.0
-"""How much faster the fake's time runs: its ten-second deadlines take a tenth of a second."""
-
-
-class Lab:
-    """A running fake, and both official clients."""
-
-    def __init__(self, host: str) -> None:
-        self.host = host
-        self.publisher = pubsub_v1.PublisherClient()
-        self.subscriber = pubsub_v1.SubscriberClient()
-
-    def topic(self, name: str = TOPIC) -> None:
-        self.publisher.create_topic(name=name)
-
-    def subscription(self, name: str = SUB, topic: str = TOPIC, **settings: object) -> None:
-        self.subscriber.create_subscription(request={"name": name, "topic": topic, **settings})
-
-    def publish(self, *bodies: bytes, topic: str = TOPIC, **attributes: str) -> list[str]:
-        return [self.publisher.publish(topic, body, **attributes).result(10) for body in bodies]
-
-    def pull(self, name: str = SUB, most: int = 100) -> list[Any]:
-        return list(self.subscriber.pull(subscription=name, max_messages=most).received_messages)
-
-    def ack(self, received: list[Any], name: str = SUB) -> None:
-        self.subscriber.acknowledge(subscription=name, ack_ids=[each.ack_id for each in received])
-
-    def nack(self, received: list[Any], name: str = SUB) -> None:
-        self.modack(received, 0, name)
-
-    def modack(self, received: list[Any], seconds: int, name: str = SUB) -> None:
-        self.subscriber.modify_ack_deadline(
-            subscription=name, ack_ids=[each.ack_id for each in received], ack_deadline_seconds=seconds
-        )
-
-
-def connected(monkeypatch: pytest.MonkeyPatch, speed: float) -> Iterator[Lab]:
-    with running(speed=speed) as host:
-        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", host)
-        lab = Lab(host)
-        yield lab
-        lab.publisher.stop()
-        lab.publisher.transport.close()
-        lab.subscriber.close()
 
 
 @pytest.fixture
@@ -78,7 +27,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
 
 @pytest.fixture
 def fast_lab(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    yield from connected(monkeypatch, SPEED)
+    yield from connected(monkeypatch, 100.0)
 
 
 # Resources
@@ -176,8 +125,13 @@ def test_names_the_service_would_refuse_are_refused(lab: Lab, bad: str) -> None:
     ("settings", "reason"),
     [
         ({"filter": 'attributes.a = "b"'}, "does not support filter"),
-        ({"enable_message_ordering": True}, "does not support enable_message_ordering"),
-        ({"enable_exactly_once_delivery": True}, "does not support enable_exactly_once_delivery"),
+        (
+            {
+                "enable_exactly_once_delivery": True,
+                "push_config": {"push_endpoint": "http://127.0.0.1:1/"},
+            },
+            "supported by pull subscriptions only",
+        ),
         ({"bigquery_config": {"table": "p.d.t"}}, "does not support bigquery_config"),
         ({"ack_deadline_seconds": 9}, "You passed 9 in the request, but the minimum value is 10"),
         ({"ack_deadline_seconds": 601}, "You passed 601 in the request, but the maximum value is 600"),
@@ -239,7 +193,10 @@ def test_an_update_changes_what_its_mask_names_and_nothing_else(lab: Lab) -> Non
     assert cleared.ack_deadline_seconds == 60
 
 
-@pytest.mark.parametrize("paths", [[], ["topic"], ["filter"], ["no_such_field"], ["retry_policy.nonsense"]])
+@pytest.mark.parametrize(
+    "paths",
+    [[], ["topic"], ["filter"], ["enable_message_ordering"], ["no_such_field"], ["retry_policy.nonsense"]],
+)
 def test_an_update_of_what_cannot_be_updated_is_refused(lab: Lab, paths: list[str]) -> None:
     lab.topic()
     lab.subscription()
@@ -309,6 +266,12 @@ def test_a_message_may_be_nothing_but_attributes(lab: Lab) -> None:
         ([{"attributes": {"k" * 257: "v"}}], "attribute_key length is too large. You passed 257"),
         ([{"attributes": {"k": "v" * 1025}}], "attribute_value length is too large. You passed 1025"),
         ([{"data": b"x" * 5_000_000}] * 2, "request_size is too large"),
+        (
+            [{"data": b"x", "ordering_key": "a"}, {"data": b"x", "ordering_key": "b"}],
+            "must all have the same ordering key",
+        ),
+        ([{"data": b"x", "ordering_key": "a"}, {"data": b"x"}], "must all have the same ordering key"),
+        ([{"data": b"x", "ordering_key": "k" * 1025}], "ordering_key length is too large. You passed 1025"),
     ],
 )
 def test_a_publish_beyond_a_limit_is_refused_whole(
@@ -317,22 +280,16 @@ def test_a_publish_beyond_a_limit_is_refused_whole(
     lab.topic()
     lab.subscription()
     with pytest.raises(exceptions.InvalidArgument, match=reason):
-        raw_publish(lab, messages)
+        lab.publish_batch(messages)
     assert backlog(lab.host, SUB).unacked == 0
-
-
-def raw_publish(lab: Lab, messages: list[dict[str, Any]]) -> types.PublishResponse:
-    """Publishes as given, where the hand-written client would batch and refuse some of this by itself."""
-    client = GeneratedPublisherClient(transport=lab.publisher.transport)
-    return client.publish(request={"topic": TOPIC, "messages": messages})
 
 
 def test_a_publish_at_the_limits_is_accepted(lab: Lab) -> None:
     lab.topic()
     lab.subscription()
     attributes = {f"{n:0256}": "v" * 1024 for n in range(100)}
-    assert len(raw_publish(lab, [{"attributes": attributes}] + [{"data": b"x"}] * 999).message_ids) == 1000
-    assert len(raw_publish(lab, [{"data": b"x" * 9_999_900}]).message_ids) == 1
+    assert len(lab.publish_batch([{"attributes": attributes}] + [{"data": b"x"}] * 999).message_ids) == 1000
+    assert len(lab.publish_batch([{"data": b"x" * 9_999_900}]).message_ids) == 1
 
 
 # Pull
@@ -458,6 +415,13 @@ def test_a_bad_ack_id_and_a_bad_deadline_are_refused(lab: Lab) -> None:
     lab.subscription()
     with pytest.raises(exceptions.InvalidArgument, match="You have passed an invalid ack ID"):
         lab.subscriber.acknowledge(subscription=SUB, ack_ids=["nonsense"])
+    for none in (lab.ack, lab.nack):
+        with pytest.raises(
+            exceptions.InvalidArgument, match="You have not specified an ack ID in the request"
+        ):
+            none([])
+    with pytest.raises(exceptions.InvalidArgument, match="size exceeds the limit: 524288 bytes"):
+        lab.subscriber.acknowledge(subscription=SUB, ack_ids=["1-1-1"] * 3000)
     with pytest.raises(exceptions.InvalidArgument, match="maximum value is 600"):
         lab.subscriber.modify_ack_deadline(subscription=SUB, ack_ids=["1-1-1"], ack_deadline_seconds=601)
     with pytest.raises(exceptions.InvalidArgument, match="max_messages is too small"):
@@ -491,13 +455,6 @@ def test_a_streaming_subscriber_gets_and_acks_everything_and_shuts_down_cleanly(
     # The client sends its last acks in the background, also after the shutdown has returned.
     until(lambda: backlog(lab.host, SUB).acked == 300)
     assert seen.empty()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Polls until the condition holds; a minute without is a failure."""
-    gives_up_s = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < gives_up_s, "gave up after a minute"
 
 
 def test_a_streaming_subscriber_s_nack_is_delivered_again(lab: Lab) -> None:

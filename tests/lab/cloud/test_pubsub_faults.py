@@ -11,7 +11,8 @@ from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from meshlab.cloud.pubsub import backlog, fail_publish
-from meshlab.cloud.pubsub.faults import PublishFaults, UnavailableError
+from meshlab.cloud.pubsub.errors import UnavailableError
+from meshlab.cloud.pubsub.faults import PublishFaults
 from meshlab.cloud.pubsub.server import running
 
 if TYPE_CHECKING:

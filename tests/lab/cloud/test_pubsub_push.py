@@ -20,6 +20,7 @@ from cloudevents.http import from_http
 from functions_framework.aio import create_asgi_app
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
+from google.pubsub_v1 import PublisherClient as GeneratedPublisherClient
 from meshlab.cloud.pubsub import backlog
 from meshlab.cloud.pubsub.server import running
 
@@ -426,3 +427,20 @@ def test_thousands_of_messages_all_settle_on_push_and_pull_side_alike(lab: Lab) 
     assert set(pulled) == bodies
     assert {b64decode(request.envelope["message"]["data"]) for request in endpoint.requests} == bodies
     assert backlog(lab.host, SUB).acked == 5000
+
+
+def test_of_an_ordering_key_one_push_is_in_flight_and_a_failed_one_comes_before_the_next(lab: Lab) -> None:
+    with serving(500, 204) as endpoint:
+        lab.push_to(endpoint.url, enable_message_ordering=True)
+        batch = [{"data": b"%d" % number, "ordering_key": "k"} for number in range(4)]
+        generated = GeneratedPublisherClient(transport=lab.publisher.transport)
+        generated.publish(request={"topic": TOPIC, "messages": batch})
+        lab.until_settled()
+    assert [b64decode(each.envelope["message"]["data"]) for each in endpoint.requests] == [
+        b"0",
+        b"0",
+        b"1",
+        b"2",
+        b"3",
+    ]
+    assert endpoint.most_in_flight == 1

@@ -51,6 +51,8 @@ class Policy:
         dead_letter: The dead-letter policy, or None.
         push_endpoint: The URL to push to, or None for a pull subscription.
         unwrapped: How a push without Pub/Sub's own body looks, or None for one with it.
+        ordering: Whether the messages of one ordering key go out in order.
+        exactly_once: Whether acknowledgements are confirmed one by one, and fail once their lease has ended.
     """
 
     ack_deadline_s: float = 10.0
@@ -58,6 +60,8 @@ class Policy:
     dead_letter: DeadLetter | None = None
     push_endpoint: str | None = None
     unwrapped: Unwrapped | None = None
+    ordering: bool = False
+    exactly_once: bool = False
 
     @property
     def push_pause(self) -> Backoff:

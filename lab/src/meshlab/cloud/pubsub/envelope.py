@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from .messages import rfc3339
 from .settings import CLOUD_EVENTS_MODE, CUSTOM_PUBSUB
 
 if TYPE_CHECKING:
-    from .subscription import Lease
+    from .leases import Lease
+    from .messages import Proto
 
 _USER_AGENT = "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)"
 
@@ -28,8 +29,8 @@ def body(lease: Lease, subscription: str, *, show_attempt: bool) -> bytes:
         subscription: The subscription's full name.
         show_attempt: Whether to add `deliveryAttempt`: only under a dead-letter policy.
     """
-    message = lease.message
-    published = _rfc3339(message.publish_time_s)
+    message = lease.message.parsed()
+    published = _rfc3339(message.publish_time)
     fields: dict[str, Any] = {}
     if message.data:
         fields["data"] = b64encode(message.data).decode()
@@ -58,11 +59,11 @@ def unwrapped_headers(lease: Lease, subscription: str, *, write_metadata: bool) 
     plain = {"user-agent": _USER_AGENT}
     if not write_metadata:
         return plain
-    message = lease.message
+    message = lease.message.parsed()
     known = {
         "x-goog-pubsub-subscription-name": subscription,
         "x-goog-pubsub-message-id": message.message_id,
-        "x-goog-pubsub-publish-time": _rfc3339(message.publish_time_s),
+        "x-goog-pubsub-publish-time": _rfc3339(message.publish_time),
     }
     if message.ordering_key:
         known["x-goog-pubsub-ordering-key"] = message.ordering_key
@@ -80,11 +81,12 @@ def headers(lease: Lease, endpoint: str) -> dict[str, str]:
     source = _source(endpoint)
     if source is None:
         return plain
+    message = lease.message.parsed()
     return plain | {
-        "ce-id": lease.message.message_id,
+        "ce-id": message.message_id,
         "ce-source": source,
         "ce-specversion": "1.0",
-        "ce-time": _rfc3339(lease.message.publish_time_s),
+        "ce-time": _rfc3339(message.publish_time),
         "ce-type": "google.cloud.pubsub.topic.v1.messagePublished",
     }
 
@@ -96,5 +98,5 @@ def _source(endpoint: str) -> str | None:
     return f"//pubsub.googleapis.com/{modes[0].removeprefix(CUSTOM_PUBSUB)}" if modes else None
 
 
-def _rfc3339(time_s: float) -> str:
-    return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _rfc3339(time: Proto) -> str:
+    return rfc3339(time).replace("+00:00", "Z")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Hub:
-    """Carries the store's changes to its consumers, on the running event loop.
+    """Carry the store's changes to its consumers, on the running event loop.
 
     Args:
         store: The topics and subscriptions.
@@ -33,26 +33,26 @@ class Hub:
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def bell(self, name: str) -> asyncio.Event:
-        """Returns an event set at the subscription's next change.
+        """Return an event set at the subscription's next change.
 
         Take it before looking at the subscription: a change between the look and the wait is then not missed.
         """
         return self._bells.setdefault(name, asyncio.Event())
 
     def ring(self, name: str) -> None:
-        """Wakes everyone who waits for the subscription."""
+        """Wake everyone who waits for the subscription."""
         if bell := self._bells.pop(name, None):
             bell.set()
 
     def settle(self) -> None:
-        """Acts on all changes of the store since the last call. To be called after every operation on it."""
+        """Act on all changes of the store since the last call. To be called after every operation on it."""
         # Taking back leases may forward dead letters, which touches other subscriptions in turn.
         while touched := self._store.take_touched():
             for name in touched:
                 self._update(name)
 
     def close(self) -> None:
-        """Stops the timers."""
+        """Stop the timers."""
         for timer in self._timers.values():
             timer.cancel()
 
@@ -64,12 +64,17 @@ class Hub:
             self._on_gone(name)
         else:
             entry.subscription.advance(self._clock.now_s())
-            self._set_timer(name, entry)
+            self.expect(entry)
             if entry.subscription.policy.push_endpoint:
                 self._on_push(entry)
         self.ring(name)
 
-    def _set_timer(self, name: str, entry: Entry) -> None:
+    def expect(self, entry: Entry) -> None:
+        """Set the timer of a subscription to the next deadline or end of a rest.
+
+        Enough after messages were handed out, which gives no other consumer anything to do.
+        """
+        name = entry.name
         event_s = entry.subscription.next_event_s()
         if event_s is None:
             return

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from . import envelope
-from .subscription import Consumer, Lease
+from .leases import Client, Consumer, Lease
 from .window import PushWindow
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Pusher:
 
     async def _run(self, entry: Entry, hub: Hub) -> None:
         window = PushWindow(self._concurrency)
-        consumer = Consumer()
+        consumer = Consumer(Client(one_per_key=True))
         # The policy is read anew each time: the endpoint may change, or be taken away to make this a pull
         # subscription.
         while endpoint := entry.subscription.policy.push_endpoint:
@@ -144,7 +144,7 @@ def _request(entry: Entry, lease: Lease, endpoint: str) -> tuple[bytes, dict[str
     policy = entry.subscription.policy
     if policy.unwrapped is not None:
         write_metadata = policy.unwrapped.write_metadata
-        return lease.message.data, envelope.unwrapped_headers(
+        return lease.message.parsed().data, envelope.unwrapped_headers(
             lease, entry.name, write_metadata=write_metadata
         )
     body = envelope.body(lease, entry.name, show_attempt=policy.dead_letter is not None)

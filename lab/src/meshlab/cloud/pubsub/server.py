@@ -13,7 +13,7 @@ import grpc.aio
 
 from . import control
 from .clock import Clock
-from .errors import PubSubError
+from .errors import AckIdError, PubSubError
 from .faults import PublishFaults
 from .hub import Hub
 from .messages import raw
@@ -65,7 +65,7 @@ class Server:
         self._grpc: Grpc = None
 
     async def start(self, port: int = 0) -> int:
-        """Begins to serve, and returns the port.
+        """Begin to serve, and return the port.
 
         Args:
             port: The port to listen on, or 0 for a free one.
@@ -80,14 +80,14 @@ class Server:
         return bound
 
     async def stop(self) -> None:
-        """Ends at once; what is in flight is dropped."""
+        """End at once; what is in flight is dropped."""
         await self._grpc.stop(None)
         self._hub.close()
         await self._pusher.close()
 
     def _methods(self) -> dict[str, Grpc]:
         publisher, subscriber = self._publisher, self._subscriber
-        unary: dict[str, Callable[[Proto], Proto]] = {
+        unary: dict[str, Callable[[Proto], Any]] = {
             _PUBLISHER + "CreateTopic": publisher.create_topic,
             _PUBLISHER + "GetTopic": publisher.get_topic,
             _PUBLISHER + "ListTopics": publisher.list_topics,
@@ -106,35 +106,35 @@ class Server:
         }
         handlers = {path: self._unary(_request_class(path), method) for path, method in unary.items()}
         handlers[_SUBSCRIBER + "StreamingPull"] = self._stream(subscriber.streaming_pull)
-        ours = control.methods(self._store, self._faults, self._clock)
+        ours = control.methods(self._store, self._faults, self._clock, self._hub)
         return handlers | {path: self._unary(None, method) for path, method in ours.items()}
 
-    def _unary(self, request_class: str | None, method: Callable[[Proto], Proto]) -> Grpc:
+    def _unary(self, request_class: str | None, method: Callable[[Proto], Any]) -> Grpc:
         async def call(request: Proto, context: Grpc) -> Grpc:
             try:
                 response = method(request)
                 return await response if inspect.isawaitable(response) else response
             except PubSubError as error:
-                await context.abort(grpc.StatusCode[error.code], str(error))
+                await _abort(context, error)
             finally:
                 self._hub.settle()
 
         return grpc.unary_unary_rpc_method_handler(call, *_codec(request_class))
 
-    def _stream(self, method: Callable[[AsyncIterator[Proto]], AsyncIterator[Proto]]) -> Grpc:
-        async def call(requests: AsyncIterator[Proto], context: Grpc) -> AsyncIterator[Proto]:
+    def _stream(self, method: Callable[[AsyncIterator[Proto]], AsyncIterator[bytes]]) -> Grpc:
+        async def call(requests: AsyncIterator[Proto], context: Grpc) -> AsyncIterator[bytes]:
             try:
                 async for response in method(requests):
                     yield response
             except PubSubError as error:
-                await context.abort(grpc.StatusCode[error.code], str(error))
+                await _abort(context, error)
 
         return grpc.stream_stream_rpc_method_handler(call, *_codec("StreamingPullRequest"))
 
 
 @contextmanager
 def running(*, speed: float = 1.0, push_concurrency: int = DEFAULT_PUSH_CONCURRENCY) -> Iterator[str]:
-    """Runs a server in this process, on a thread of its own, for tests; yields its `127.0.0.1:PORT`.
+    """Run a server in this process, on a thread of its own, for tests; yield its `127.0.0.1:PORT`.
 
     Args:
         speed: Seconds of the server's time per real second: at 100 an ack deadline of 10 s is over after 0.1
@@ -162,7 +162,7 @@ def running(*, speed: float = 1.0, push_concurrency: int = DEFAULT_PUSH_CONCURRE
 
 
 class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Finds the handler of a method, and names the method in the refusal where there is none."""
+    """Find the handler of a method, and name the method in the refusal where there is none."""
 
     def __init__(self, methods: dict[str, Grpc]) -> None:
         self._methods = methods
@@ -185,8 +185,29 @@ def _request_class(path: str) -> str:
     return method.removeprefix("Create") if method.startswith("Create") else f"{method}Request"
 
 
+async def _abort(context: Grpc, error: PubSubError) -> None:
+    """End a call with an error's status, and with the details that an error of ack IDs has."""
+    trailers: tuple[tuple[str, bytes], ...] = ()
+    if isinstance(error, AckIdError):
+        # Imported here because few servers ever need them.
+        from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+
+        info = error_details_pb2.ErrorInfo(
+            reason="EXACTLY_ONCE_ACKID_FAILURE", domain="pubsub.googleapis.com", metadata=error.reasons
+        )
+        status = status_pb2.Status(code=grpc.StatusCode[error.code].value[0], message=str(error))
+        status.details.add().Pack(info)
+        trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+    await context.abort(grpc.StatusCode[error.code], str(error), trailers)
+
+
+def _serialize(response: Proto | bytes) -> bytes:
+    serialized: bytes = response if isinstance(response, bytes) else response.SerializeToString()
+    return serialized
+
+
 def _codec(request_class: str | None) -> tuple[Grpc, Grpc]:
-    """Returns what reads a request and what writes a response; both None for plain bytes."""
+    """Return what reads a request and what writes a response; both None for plain bytes."""
     if request_class is None:
         return None, None
-    return raw(request_class).FromString, lambda response: response.SerializeToString()
+    return raw(request_class).FromString, _serialize

@@ -24,6 +24,10 @@ CUSTOM_PUBSUB = "CUSTOM_PUBSUB_"
 """What its value begins with when the events are the messages of a topic; the topic's name follows."""
 
 MAX_REQUEST_BYTES = 10_000_000
+MAX_ACK_REQUEST_BYTES = 524_288
+"""The service's limit of a request that names ack IDs."""
+
+_ACK_ID_BYTES = 200
 _MAX_MESSAGES = 1000
 _MAX_ATTRIBUTES = 100
 _MAX_KEY_BYTES = 256
@@ -33,8 +37,6 @@ _MAX_ORDERING_KEY_BYTES = 1024
 _UNSUPPORTED_TOPIC_FIELDS = ("schema_settings", "ingestion_data_source_settings", "message_transforms")
 _UNSUPPORTED_FIELDS = (
     "filter",
-    "enable_message_ordering",
-    "enable_exactly_once_delivery",
     "bigquery_config",
     "bigtable_config",
     "cloud_storage_config",
@@ -45,6 +47,7 @@ _UPDATABLE = frozenset(
     {
         "ack_deadline_seconds",
         "dead_letter_policy",
+        "enable_exactly_once_delivery",
         "expiration_policy",
         "labels",
         "message_retention_duration",
@@ -59,22 +62,43 @@ def check_publish(request: Proto) -> None:
     """Refuse a PublishRequest the service would refuse.
 
     Raises:
-        InvalidArgumentError: Too large, too many messages, an empty message, or attributes beyond their
-            limits.
+        InvalidArgumentError: Too large, too many messages, an empty message, several ordering keys, or attributes
+            beyond their limits.
     """
     check_range("request_size", request.ByteSize(), 0, MAX_REQUEST_BYTES)
     check_range("message_count", len(request.messages), 1, _MAX_MESSAGES)
+    ordering_key = request.messages[0].ordering_key
+    check_range("ordering_key length", len(ordering_key.encode()), 0, _MAX_ORDERING_KEY_BYTES)
     for message in request.messages:
+        if message.ordering_key != ordering_key:
+            raise InvalidArgumentError(
+                "In a single publish request, all messages must have no ordering key or they must all have the same "
+                "ordering key."
+            )
         if not message.data and not message.attributes:
             raise InvalidArgumentError(
                 "One or more messages in the publish request is empty. Each message must contain either "
                 "non-empty data, or at least one attribute."
             )
         check_range("attribute_count", len(message.attributes), 0, _MAX_ATTRIBUTES)
-        check_range("ordering_key length", len(message.ordering_key.encode()), 0, _MAX_ORDERING_KEY_BYTES)
         for key, value in message.attributes.items():
             check_range("attribute_key length", len(key.encode()), 1, _MAX_KEY_BYTES)
             check_range("attribute_value length", len(value.encode()), 0, _MAX_VALUE_BYTES)
+
+
+def check_ack_ids(count: int) -> None:
+    """Refuse a request that names too many ack IDs for the service.
+
+    The service counts bytes. Its ack IDs have some 200 of them, and this fake's far fewer; so they are counted as if
+    they were as long.
+
+    Raises:
+        InvalidArgumentError: The request would be too large.
+    """
+    if count * _ACK_ID_BYTES > MAX_ACK_REQUEST_BYTES:
+        raise InvalidArgumentError(
+            f"Request payload size exceeds the limit: {MAX_ACK_REQUEST_BYTES} bytes. (It names {count} ack IDs.)"
+        )
 
 
 def check_topic(topic: Proto) -> None:
@@ -134,14 +158,19 @@ def to_policy(subscription: Proto) -> Policy:
     names.check_subscription(subscription.name)
     _refuse_unsupported(subscription, _UNSUPPORTED_FIELDS, "subscription")
     check_range("ack_deadline_seconds", subscription.ack_deadline_seconds, 10, 600)
+    push_endpoint = _endpoint(subscription.push_config)
+    if push_endpoint and subscription.enable_exactly_once_delivery:
+        raise InvalidArgumentError("Exactly-once delivery is supported by pull subscriptions only.")
     return Policy(
         ack_deadline_s=subscription.ack_deadline_seconds,
         retry=_backoff(subscription.retry_policy) if subscription.HasField("retry_policy") else None,
         dead_letter=_dead_letter(subscription.dead_letter_policy)
         if subscription.HasField("dead_letter_policy")
         else None,
-        push_endpoint=_endpoint(subscription.push_config),
+        push_endpoint=push_endpoint,
         unwrapped=_unwrapped(subscription.push_config),
+        ordering=subscription.enable_message_ordering,
+        exactly_once=subscription.enable_exactly_once_delivery,
     )
 
 

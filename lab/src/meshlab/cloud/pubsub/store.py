@@ -7,32 +7,49 @@ marks with `take_touched` and wakes the consumers.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import names, settings
 from .errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
-from .messages import merge, raw, to_message
-from .subscription import Message, Subscription
+from .faults import PullPlan
+from .leases import Client
+from .messages import forward, merge, raw, rfc3339, to_messages
+from .subscription import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .messages import Proto
+    from .messages import Message, Proto
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A subscription: the resource that clients see, and its messages."""
+    """A subscription: the resource that clients see, its messages, and those who pull them.
+
+    Attributes:
+        plan: The faults that its consumers meet.
+        clients: The clients that have a stream open or own an ordering key, by client ID.
+    """
 
     resource: Proto
     subscription: Subscription
+    plan: PullPlan = field(default_factory=PullPlan)
+    clients: dict[str, Client] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Its full name."""
         return str(self.resource.name)
+
+    def client(self, client_id: str) -> Client:
+        """Return the client of that ID; a new one for an empty ID, which names none."""
+        if not client_id:
+            return Client()
+        # Who neither pulls nor owns a key leaves nothing that a stream to come could take over.
+        for gone in [name for name, client in self.clients.items() if not client.streams and not client.keys]:
+            del self.clients[gone]
+        return self.clients.setdefault(client_id, Client())
 
 
 class Store:
@@ -105,8 +122,8 @@ class Store:
             NotFoundError: There is no such topic.
         """
         self.topic(topic)
-        published = [to_message(message, str(next(self._message_ids)), now_s) for message in messages]
-        self._deliver(topic, published)
+        published = list(messages)
+        self._deliver(topic, to_messages(published, self._message_ids, now_s))
         return [message.message_id for message in published]
 
     # Subscriptions
@@ -128,10 +145,10 @@ class Store:
             self.topic(policy.dead_letter.topic)
         name: str = resource.name
 
-        def forward(message: Message, attempts: int, now_s: float) -> bool:
+        def dead_letter(message: Message, attempts: int, now_s: float) -> bool:
             return self._forward(name, message, attempts, now_s)
 
-        subscription = Subscription(policy, forward, number=next(self._numbers))
+        subscription = Subscription(policy, dead_letter, number=next(self._numbers))
         self._entries[name] = Entry(resource, subscription)
         self.touch(name)
         return resource
@@ -191,8 +208,7 @@ class Store:
     def _deliver(self, topic: str, messages: Sequence[Message]) -> None:
         for name, entry in self._entries.items():
             if entry.resource.topic == topic:
-                for message in messages:
-                    entry.subscription.add(message)
+                entry.subscription.add(messages)
                 self.touch(name)
 
     def _forward(self, source: str, message: Message, attempts: int, now_s: float) -> bool:
@@ -202,18 +218,11 @@ class Store:
         if not dead_letter or dead_letter.topic not in self._topics:
             return False
         project, short = names.split(source)
-        published = datetime.fromtimestamp(message.publish_time_s, UTC)
         marks = {
             "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
             "CloudPubSubDeadLetterSourceSubscription": short,
             "CloudPubSubDeadLetterSourceSubscriptionProject": project,
-            "CloudPubSubDeadLetterSourceTopicPublishTime": published.isoformat(timespec="milliseconds"),
+            "CloudPubSubDeadLetterSourceTopicPublishTime": rfc3339(message.parsed().publish_time),
         }
-        forwarded = replace(
-            message,
-            message_id=str(next(self._message_ids)),
-            publish_time_s=now_s,
-            attributes={**message.attributes, **marks},
-        )
-        self._deliver(dead_letter.topic, [forwarded])
+        self._deliver(dead_letter.topic, [forward(message, marks, self._message_ids, now_s)])
         return True
