@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,17 @@ if TYPE_CHECKING:
     from meshlab.istio.read.request_authentication import JwtRule
     from meshlab.manifest import Manifest
 
-__all__ = ["Facts", "account_of", "asks_for_token", "egress_ranges", "listed", "mapping", "named_values"]
+__all__ = [
+    "Facts",
+    "account_of",
+    "asks_for_token",
+    "egress_ranges",
+    "gateway_credentials",
+    "listed",
+    "mapping",
+    "named_values",
+    "takes_client_certificates",
+]
 
 
 @dataclass(frozen=True)
@@ -27,10 +39,12 @@ class Facts:
     Attributes:
         manifests: Every object.
         mesh: What they describe together.
+        now: The present time, which certificates are compared with.
     """
 
     manifests: tuple[Manifest, ...]
     mesh: Mesh
+    now: dt.datetime = dataclasses.field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     def of_kind(self, kind: str, group: str = "") -> list[Manifest]:
         """Return the objects of one kind."""
@@ -104,6 +118,28 @@ def listed(holder: object, name: str) -> Sequence[Any]:
     """Return a list of an object as written; empty where there is none."""
     value = holder.get(name) if isinstance(holder, dict) else None
     return value if isinstance(value, list) else ()
+
+
+def gateway_credentials(facts: Facts) -> Iterator[tuple[Where, str, str]]:
+    """Yield the Secrets that servers of Gateways name: the place, the namespace of the pods, and the name."""
+    for gateway in facts.mesh.gateways:
+        namespaces = {
+            workload.ref.namespace
+            for workload in facts.mesh.workloads
+            if workload.is_gateway and gateway.selects(workload.ref.namespace, workload.labels)
+        }
+        for server in gateway.servers:
+            for name in server.tls.credentials if server.tls else ():
+                for namespace in sorted(namespaces) if "/" not in name else ():
+                    yield server.where.key("tls", "credentialName"), namespace, name
+
+
+def takes_client_certificates(facts: Facts, workload: Workload) -> bool:
+    """Return whether a gateway checks clients' certificates of a CA that is not the mesh's."""
+    return workload.is_gateway and any(
+        server.tls is not None and server.tls.mode in ("MUTUAL", "OPTIONAL_MUTUAL")
+        for _, server in facts.mesh.servers(workload)
+    )
 
 
 def account_of(value: str, namespace: str) -> tuple[str, str] | None:

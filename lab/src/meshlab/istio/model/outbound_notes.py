@@ -45,7 +45,7 @@ def _on_rule(mesh: Mesh, rule: DestinationRule, *, knows_all: bool) -> Iterator[
     for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
         for each in (policy, *policy.ports.values()) if policy else ():
             if each.tls:
-                yield from _on_tls(rule, each.tls)
+                yield from _on_tls(mesh, rule, each.tls)
 
 
 def _has_servers(services: list[MeshService], labels: Mapping[str, str]) -> bool:
@@ -59,11 +59,19 @@ def _has_servers(services: list[MeshService], labels: Mapping[str, str]) -> bool
     )
 
 
-def _on_tls(rule: DestinationRule, tls: ClientTls) -> Iterator[tuple[Where, str, str]]:
+def _sidecars_see(mesh: Mesh, rule: DestinationRule) -> bool:
+    """Return whether a rule is visible to sidecars: to every namespace, or to one in which a workload has one."""
+    namespaces = rule.export_to or mesh.settings.destination_rule_export_to
+    return "*" in namespaces or any(
+        workload.proxy == "sidecar" and workload.ref.namespace in namespaces for workload in mesh.workloads
+    )
+
+
+def _on_tls(mesh: Mesh, rule: DestinationRule, tls: ClientTls) -> Iterator[tuple[Where, str, str]]:
     if tls.mode not in ("SIMPLE", "MUTUAL"):
         return
     by_config_map = tls.credential_name.startswith("configmap://")
-    if tls.credential_name and not by_config_map and rule.selector is None:
+    if tls.credential_name and not by_config_map and rule.selector is None and _sidecars_see(mesh, rule):
         problem = "counts at gateways alone: sidecars send plaintext. Add a workloadSelector for them."
         yield tls.where.key("credentialName"), "ML403", problem
     if tls.insecure_skip_verify:

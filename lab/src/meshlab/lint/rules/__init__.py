@@ -25,7 +25,10 @@ BAD_SUPPRESSION = Rule(
     name="bad-suppression",
     severity=Severity.WARNING,
     summary="a comment that suppresses nothing",
-    why="A comment without a known code or without a reason has no effect, and its author believes that it has one.",
+    why=(
+        "A comment without a known code or without a reason has no effect, and its author believes that "
+        "it has one."
+    ),
     fix="Write `# meshlab: ignore=CODE reason`, on the line of the finding or above it.",
     source="this tool",
 )

@@ -1,4 +1,4 @@
-"""ML602: an egress rule for every port."""
+"""ML602: a rule for every port."""
 
 from __future__ import annotations
 
@@ -17,14 +17,25 @@ if TYPE_CHECKING:
 
 def _check(facts: Facts) -> Iterator[Problem]:
     for manifest in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
-        for index, rule in enumerate(listed(mapping(manifest.body, "spec"), "egress")):
-            if listed(rule, "ports"):
+        spec = mapping(manifest.body, "spec")
+        for index, rule in enumerate(listed(spec, "ingress")):
+            if manifest.namespace == facts.mesh.root_namespace and not _names_ports(rule):
+                place = Where(manifest, ("spec", "ingress", index))
+                yield RULE.at(place, f"opens every port of the control plane in {manifest.namespace}.")
+        for index, rule in enumerate(listed(spec, "egress")):
+            if _names_ports(rule):
                 continue
             for number, peer in enumerate(listed(rule, "to")):
                 what = _what(peer, facts.mesh.root_namespace)
                 if what:
                     place = Where(manifest, ("spec", "egress", index, "to", number))
                     yield RULE.at(place, f"opens every port of {what}.")
+
+
+def _names_ports(rule: object) -> bool:
+    """Return whether a rule is for ports; an entry with a protocol alone is for all of them."""
+    ports = listed(rule, "ports")
+    return bool(ports) and all("port" in mapping({"port": port}, "port") for port in ports)
 
 
 def _what(peer: object, root_namespace: str) -> str:
@@ -41,7 +52,7 @@ RULE = Rule(
     code="ML602",
     name="egress-without-ports",
     severity=Severity.WARNING,
-    summary="an egress rule for every port",
+    summary="a rule of a NetworkPolicy for every port",
     why=(
         "Addresses of Google's APIs take HTTPS alone, and istiod serves plaintext beside mutual TLS: a "
         "rule without ports opens all of it."

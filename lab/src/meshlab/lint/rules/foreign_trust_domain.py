@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.lint.facts import named_values
+from meshlab.lint.facts import named_values, takes_client_certificates
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
     settings = facts.mesh.settings
     known = {settings.trust_domain, *settings.trust_domain_aliases, "cluster.local"}
     for policy in facts.mesh.authorization_policies:
+        # Clients of a gateway may have certificates of another mesh.
+        if any(takes_client_certificates(facts, workload) for workload in facts.reached(policy)):
+            continue
         for place, value in named_values(policy, "principals"):
             domain, slash, _ = value.partition("/ns/")
             if slash and "*" not in domain and domain not in known:

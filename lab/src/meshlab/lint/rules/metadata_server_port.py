@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import egress_ranges, listed, mapping
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def _check(facts: Facts) -> Iterator[Problem]:
     for manifest in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
+        found = {cidr for _, cidr in egress_ranges(manifest)}
+        both = found >= _PORTS.keys()
         for index, rule in enumerate(listed(mapping(manifest.body, "spec"), "egress")):
             ports = [mapping({"port": port}, "port").get("port") for port in listed(rule, "ports")]
             for number, peer in enumerate(listed(rule, "to")):
@@ -28,6 +30,8 @@ def _check(facts: Facts) -> Iterator[Problem]:
                     wanted = " or ".join(str(port) for port in sorted(_PORTS[cidr]))
                     written = ", ".join(map(str, ports)) or "every port"
                     yield RULE.at(place, f"opens {written}; the metadata server is on port {wanted}.")
+                elif both and cidr in _PORTS:
+                    yield RULE.at(place, "stands beside the address of another data plane.")
 
 
 _PORTS = {"169.254.169.254/32": {80}, "169.254.169.252/32": {988, 987}}

@@ -35,6 +35,10 @@ def _check(facts: Facts) -> Iterator[Problem]:
             if targets:
                 names = ", ".join(map(str, targets))
                 yield RULE.at(place, f"{value} is the Service's port; the pods listen on {names}.")
+            elif all(workload.is_gateway and workload.ports for workload in reached):
+                # Only Gateways open ports of a gateway, so all of them are known.
+                known = {str(port.number) for workload in reached for port in workload.ports}
+                yield RULE.at(place, f"the gateway listens on {', '.join(sorted(known))}.")
 
 
 def _listens(workload: Workload, number: int) -> bool:

@@ -1,0 +1,72 @@
+"""ML608: a NetworkPolicy for a Service's port."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.istio.read.fields import Where
+from meshlab.lint.facts import listed, mapping
+from meshlab.lint.rule import Rule, Severity
+from meshlab.lint.written import pod_templates, services_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.lint.facts import Facts
+    from meshlab.lint.written import PodTemplate
+    from meshlab.manifest import Problem
+
+
+def _check(facts: Facts) -> Iterator[Problem]:
+    pods = list(pod_templates(facts.manifests))
+    for policy in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
+        spec = mapping(policy.body, "spec")
+        selector = mapping(spec, "podSelector", "matchLabels")
+        own = [
+            pod
+            for pod in pods
+            if pod.manifest.namespace == policy.namespace and selector.items() <= pod.labels.items()
+        ]
+        if mapping(spec, "podSelector").keys() - {"matchLabels"} or not own:
+            continue
+        ports = [port for pod in own for port in _ports(facts, pod)]
+        targets = {target for _, target in ports}
+        for index, rule in enumerate(listed(spec, "ingress")):
+            for number, entry in enumerate(listed(rule, "ports")):
+                port = mapping({"entry": entry}, "entry").get("port")
+                meant = sorted(str(target) for own_port, target in ports if own_port == port)
+                if meant and port not in targets and not any(_has_port(pod, port) for pod in own):
+                    place = Where(policy, ("spec", "ingress", index, "ports", number, "port"))
+                    yield RULE.at(
+                        place, f"{port} is the Service's port; the pods listen on {', '.join(meant)}."
+                    )
+
+
+def _ports(facts: Facts, pod: PodTemplate) -> Iterator[tuple[object, object]]:
+    for service in services_of(facts.manifests, pod):
+        for port in listed(mapping(service.body, "spec"), "ports"):
+            number = mapping({"port": port}, "port").get("port")
+            yield number, mapping({"port": port}, "port").get("targetPort") or number
+
+
+def _has_port(pod: PodTemplate, number: object) -> bool:
+    return any(
+        mapping({"port": port}, "port").get("containerPort") == number
+        for _, container in pod.containers
+        for port in listed(container, "ports")
+    )
+
+
+RULE = Rule(
+    code="ML608",
+    name="network-policy-service-port",
+    severity=Severity.WARNING,
+    summary="a NetworkPolicy for a Service's port",
+    why=(
+        "NetworkPolicies compare the pod's own port. A Service's port that leads to another one opens "
+        "nothing."
+    ),
+    fix="Write the targetPort.",
+    source="Kubernetes: NetworkPolicyPort.port",
+    check=_check,
+)
