@@ -182,7 +182,7 @@ def of_networking(manifests: Iterable[Manifest], kind: str) -> list[Manifest]:
 
 def protocol_of(port: object) -> str:
     """Return the protocol of a port of a Service as Istio reads it, `auto` where it has to guess."""
-    written = mapping({"port": port}, "port")
+    written = mapping(port)
     number, app_protocol = written.get("port"), written.get("appProtocol")
     return service_protocol(
         number if isinstance(number, int) else 0,
@@ -213,7 +213,7 @@ def injection_of(namespace: Manifest) -> bool | None:
 
 def opens_dns(rule: object) -> bool:
     """Return whether a rule of a NetworkPolicy names port 53."""
-    return any(mapping({"port": port}, "port").get("port") == _DNS for port in listed(rule, "ports"))
+    return any(mapping(port).get("port") == _DNS for port in listed(rule, "ports"))
 
 
 def denied_to_all(policy: Manifest) -> Collection[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _check(facts: Facts) -> Iterator[Problem]:
     for manifest in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
         for index, rule in enumerate(listed(mapping(manifest.body, "spec"), "egress")):
-            ports = {mapping({"port": port}, "port").get("port") for port in listed(rule, "ports")}
+            ports = {mapping(port).get("port") for port in listed(rule, "ports")}
             if 53 not in ports:
                 continue
             for number, peer in enumerate(listed(rule, "to")):

@@ -35,7 +35,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
 def _names_ports(rule: object) -> bool:
     """Return whether a rule is for ports; an entry with a protocol alone is for all of them."""
     ports = listed(rule, "ports")
-    return bool(ports) and all("port" in mapping({"port": port}, "port") for port in ports)
+    return bool(ports) and all("port" in mapping(port) for port in ports)
 
 
 def _what(peer: object, root_namespace: str) -> str:

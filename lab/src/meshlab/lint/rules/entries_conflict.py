@@ -37,7 +37,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
 
 def _ports(entry: Manifest) -> Iterator[tuple[int, tuple[object, str]]]:
     for index, port in enumerate(listed(mapping(entry.body, "spec"), "ports")):
-        yield index, (mapping({"port": port}, "port").get("number"), text(port, "protocol").upper())
+        yield index, (mapping(port).get("number"), text(port, "protocol").upper())
 
 
 RULE = Rule(

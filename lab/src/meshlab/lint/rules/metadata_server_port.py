@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import egress_ranges, listed, mapping
 from meshlab.lint.rule import Rule, Severity
+from meshlab.lint.written import opens_dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 def _check(facts: Facts) -> Iterator[Problem]:
     for manifest in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
-        found = {cidr for _, cidr in egress_ranges(manifest)}
-        both = found >= _PORTS.keys()
+        both = {cidr for _, cidr in egress_ranges(manifest)} >= _PORTS.keys()
         for index, rule in enumerate(listed(mapping(manifest.body, "spec"), "egress")):
-            ports = [mapping({"port": port}, "port").get("port") for port in listed(rule, "ports")]
+            if opens_dns(rule):  # GKE's Cloud DNS answers at the same address
+                continue
+            ports = [mapping(port).get("port") for port in listed(rule, "ports")]
             for number, peer in enumerate(listed(rule, "to")):
                 cidr = mapping(peer, "ipBlock").get("cidr")
                 place = Where(manifest, ("spec", "egress", index, "to", number, "ipBlock", "cidr"))

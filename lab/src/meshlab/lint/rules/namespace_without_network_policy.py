@@ -18,15 +18,26 @@ if TYPE_CHECKING:
 def _check(facts: Facts) -> Iterator[Problem]:
     policies = facts.of_kind("NetworkPolicy", "networking.k8s.io")
     walled = {policy.namespace for policy in policies if set(denied_to_all(policy)) == {"Ingress", "Egress"}}
-    if not walled:
+    if len(walled) < _SEVERAL:
         return
+    names = ", ".join(sorted(walled))
     covered = {policy.namespace for policy in policies}
     for namespace in facts.of_kind("Namespace"):
         if namespace.name not in covered and not namespace.name.startswith("kube-"):
-            names = ", ".join(sorted(walled))
-            yield RULE.at(
-                Where(namespace, ("metadata", "name")), f"has no NetworkPolicy; {names} deny by default."
-            )
+            place = Where(namespace, ("metadata", "name"))
+            yield RULE.at(place, f"has no NetworkPolicy; {names} deny by default.")
+    root = facts.mesh.root_namespace
+    known = {each.name for each in facts.of_kind("Namespace")}
+    for manifest in facts.manifests:
+        # Istio's installation makes its own namespace, which manifests therefore seldom hold.
+        if manifest.namespace == root and root not in covered | known:
+            place = Where(manifest, ("metadata", "namespace"))
+            yield RULE.at(place, f"{root} has no NetworkPolicy; {names} deny by default.")
+            break
+
+
+_SEVERAL = 2
+"""One namespace with walls, such as a gateway's, does not say that all should have them."""
 
 
 RULE = Rule(

@@ -1,4 +1,4 @@
-"""ML608: a NetworkPolicy for a Service's port."""
+"""ML608: a NetworkPolicy for a port that the pods do not have."""
 
 from __future__ import annotations
 
@@ -33,35 +33,50 @@ def _check(facts: Facts) -> Iterator[Problem]:
         targets = {target for _, target in ports}
         for index, rule in enumerate(listed(spec, "ingress")):
             for number, entry in enumerate(listed(rule, "ports")):
-                port = mapping({"entry": entry}, "entry").get("port")
+                port = mapping(entry).get("port")
                 meant = sorted(str(target) for own_port, target in ports if own_port == port)
-                if meant and port not in targets and not any(_has_port(pod, port) for pod in own):
-                    place = Where(policy, ("spec", "ingress", index, "ports", number, "port"))
+                if not isinstance(port, int) or port in targets or any(_has_port(pod, port) for pod in own):
+                    continue
+                place = Where(policy, ("spec", "ingress", index, "ports", number, "port"))
+                if meant:
                     yield RULE.at(
                         place, f"{port} is the Service's port; the pods listen on {', '.join(meant)}."
+                    )
+                elif targets and port not in _OF_PROXY and all(map(_is_gateway, own)):
+                    listening = ", ".join(sorted(map(str, targets)))
+                    yield RULE.at(
+                        place, f"nothing listens on {port}; the gateway's Service leads to {listening}."
                     )
 
 
 def _ports(facts: Facts, pod: PodTemplate) -> Iterator[tuple[object, object]]:
     for service in services_of(facts.manifests, pod):
         for port in listed(mapping(service.body, "spec"), "ports"):
-            number = mapping({"port": port}, "port").get("port")
-            yield number, mapping({"port": port}, "port").get("targetPort") or number
+            number = mapping(port).get("port")
+            yield number, mapping(port).get("targetPort") or number
 
 
 def _has_port(pod: PodTemplate, number: object) -> bool:
     return any(
-        mapping({"port": port}, "port").get("containerPort") == number
+        mapping(port).get("containerPort") == number
         for _, container in pod.containers
         for port in listed(container, "ports")
     )
+
+
+def _is_gateway(pod: PodTemplate) -> bool:
+    return pod.annotations.get("inject.istio.io/templates") == "gateway"
+
+
+_OF_PROXY = (15020, 15021, 15090)
+"""Ports of each proxy, for its status and its metrics."""
 
 
 RULE = Rule(
     code="ML608",
     name="network-policy-service-port",
     severity=Severity.WARNING,
-    summary="a NetworkPolicy for a Service's port",
+    summary="a NetworkPolicy for a port that the pods do not have",
     why=(
         "NetworkPolicies compare the pod's own port. A Service's port that leads to another one opens "
         "nothing."

@@ -1,11 +1,11 @@
-"""ML601: a NetworkPolicy that isolates more than it says."""
+"""ML601: a NetworkPolicy that does not say what it isolates."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import mapping
+from meshlab.lint.facts import listed, mapping
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 def _check(facts: Facts) -> Iterator[Problem]:
     for manifest in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
         spec = mapping(manifest.body, "spec")
-        if "policyTypes" not in spec and "egress" in spec and "ingress" not in spec:
-            yield RULE.at(
-                Where(manifest, ("spec",)), "has egress rules and no policyTypes, so it denies all ingress."
-            )
+        if not listed(spec, "policyTypes"):
+            what = "ingress and egress" if "egress" in spec else "ingress"
+            yield RULE.at(Where(manifest, ("spec",)), f"has no policyTypes, so it isolates {what}.")
 
 
 RULE = Rule(
     code="ML601",
     name="policy-types-missing",
     severity=Severity.WARNING,
-    summary="a NetworkPolicy that isolates more than it says",
+    summary="a NetworkPolicy that does not say what it isolates",
     why=(
-        "Without policyTypes a NetworkPolicy with egress rules also isolates ingress: all traffic to its "
-        "pods stops."
+        "Without policyTypes every NetworkPolicy isolates ingress, one with egress rules alone, too: all "
+        "traffic to its pods stops. Egress stays open where egress is not there."
     ),
     fix="Write policyTypes.",
     source="Kubernetes: NetworkPolicySpec.policyTypes",

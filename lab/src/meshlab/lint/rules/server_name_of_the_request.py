@@ -28,7 +28,8 @@ def _check(facts: Facts) -> Iterator[Problem]:
                 and "/" not in endpoint.address
             }
         )
-        if not other or _rewritten(facts, rule.host):
+        asked = _asked_for(facts, rule.host)
+        if not (other or asked) or _rewritten(facts, rule.host):
             continue
         for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
             for each in (policy, *policy.ports.values()) if policy else ():
@@ -36,8 +37,25 @@ def _check(facts: Facts) -> Iterator[Problem]:
                 if tls and tls.mode in ("SIMPLE", "MUTUAL") and not tls.sni and not tls.subject_alt_names:
                     yield RULE.at(
                         tls.where,
-                        f"the server {', '.join(other)} is asked for a certificate of {rule.host}.",
+                        f"the server {', '.join(other)} is asked for a certificate of {rule.host}."
+                        if other
+                        else f"{rule.host} is asked for a certificate of {', '.join(asked)}.",
                     )
+
+
+def _asked_for(facts: Facts, host: str) -> list[str]:
+    """Return the hosts of requests that routes send to a host of another name outside of the mesh."""
+    outside = any(entry.external and host in entry.hosts for entry in facts.mesh.service_entries)
+    return sorted(
+        {
+            name
+            for service in facts.mesh.virtual_services
+            if outside and host not in service.hosts
+            for route in service.http
+            if any(entry.destination.host == host for entry in route.destinations)
+            for name in service.hosts
+        }
+    )
 
 
 def _rewritten(facts: Facts, host: str) -> bool:

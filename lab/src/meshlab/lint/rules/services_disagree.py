@@ -23,8 +23,8 @@ def _check(facts: Facts) -> Iterator[Problem]:
         by_port: dict[object, dict[tuple[object, str], str]] = {}
         for service in services:
             for port in listed(mapping(service.body, "spec"), "ports"):
-                number = mapping({"port": port}, "port").get("port")
-                target = mapping({"port": port}, "port").get("targetPort") or number
+                number = mapping(port).get("port")
+                target = mapping(port).get("targetPort") or number
                 found = by_port.setdefault(target, {})
                 found.setdefault((number, protocol_of(port)), service.name)
         for target, found in by_port.items():

@@ -32,11 +32,19 @@ def _check(facts: Facts) -> Iterator[Problem]:
 
 
 def _names_caller(rule: AllowRule) -> bool:
-    claims = [condition.key for condition in rule.conditions if condition.key.startswith("request.auth.")]
-    others = set(claims) - {"request.auth.claims[iss]", "request.auth.audiences"}
-    return bool(others) or (
-        bool(rule.sources) and all("requestPrincipals" in source for source in rule.sources)
-    )
+    if any(condition.key in _CALLER for condition in rule.conditions):
+        return True
+    return bool(rule.sources) and all("requestPrincipals" in source for source in rule.sources)
+
+
+_CALLER = (
+    "request.auth.principal",
+    "request.auth.presenter",
+    "request.auth.claims[sub]",
+    "request.auth.claims[email]",
+    "request.auth.claims[azp]",
+    "request.auth.claims[client_id]",
+)
 
 
 RULE = Rule(
