@@ -26,6 +26,7 @@ __all__ = [
     "guessed",
     "injection_of",
     "is_control_plane",
+    "is_made_by_istio",
     "is_selected",
     "isolated",
     "labels_of",
@@ -195,6 +196,11 @@ def protocol_of(port: object) -> str:
 def guessed(port: object) -> bool:
     """Return whether Istio has to guess the protocol of a port of a Service."""
     return protocol_of(port) == "auto"
+
+
+def is_made_by_istio(manifest: Manifest) -> bool:
+    """Return whether istiod makes an object, for a Gateway of the Gateway API."""
+    return "gateway.istio.io/managed" in labels_of(manifest)
 
 
 def is_control_plane(manifest: Manifest, root_namespace: str) -> bool:

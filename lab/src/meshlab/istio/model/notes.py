@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.model.gateway_chains import PRIVILEGED, envoy_refuses, gateway_chains
 from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
+from meshlab.istio.model.workload import target_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,9 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
     for workload in mesh.workloads:
         if not workload.is_gateway or workload.assumed:
             continue
-        have = {port.number for service in mesh.services_of(workload) for port in service.ports}
+        ports = [port for service in mesh.services_of(workload) for port in service.ports]
+        # A number that no Service has is taken for the pod's own.
+        have = {port.number for port in ports} | {target_number(workload.named_ports, port) for port in ports}
         for gateway, server in mesh.servers(workload):
             if gateway.services is None and have and server.port not in have:
                 problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."

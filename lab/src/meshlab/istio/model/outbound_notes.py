@@ -51,8 +51,10 @@ def _on_rule(mesh: Mesh, rule: DestinationRule, *, knows_all: bool) -> Iterator[
 def _has_servers(services: list[MeshService], labels: Mapping[str, str]) -> bool:
     if any(service.resolution in ("original", "dynamic dns") for service in services):
         return True
+    # Locality labels come from the nodes, which manifests do not hold.
+    own = {key: value for key, value in labels.items() if not (value and key.startswith(_LOCALITY))}
     return any(
-        labels.items() <= endpoint.labels.items()
+        own.items() <= endpoint.labels.items()
         for service in services
         for endpoints in service.endpoints.values()
         for endpoint in endpoints
@@ -85,6 +87,9 @@ def _on_tls(mesh: Mesh, rule: DestinationRule, tls: ClientTls) -> Iterator[tuple
             "with sni and without subjectAltNames any certificate of the CA is taken; add subjectAltNames."
         )
         yield tls.where.key("sni"), "ML405", problem
+
+
+_LOCALITY = ("topology.kubernetes.io/", "topology.istio.io/", "failure-domain.beta.kubernetes.io/")
 
 
 def _on_sidecar(mesh: Mesh, sidecar: Sidecar) -> Iterator[tuple[Where, str, str]]:

@@ -40,7 +40,7 @@ def route_notes(mesh: Mesh, ports: Mapping[str, Collection[int]]) -> Iterator[Pr
             continue
         for where, code, text in (
             *_gateways(mesh, service, refused),
-            *_destinations(service, ports),
+            *_destinations(service, ports, refused),
             *_delegates(mesh, service, mesh.settings.virtual_service_export_to),
             *_unreachable(service),
         ):
@@ -78,10 +78,12 @@ def _gateways(
 
 
 def _destinations(
-    service: VirtualService, ports: Mapping[str, Collection[int]]
+    service: VirtualService, ports: Mapping[str, Collection[int]], refused: Collection[str]
 ) -> Iterator[tuple[Where, str, str]]:
     for destination in _all_destinations(service):
         found = ports.get(destination.host)
+        if found is None and _may_be_refused(destination.host, refused):
+            continue
         if found is None:
             problem = f"no service is called {destination.host}, so what is sent there is answered 503."
             yield destination.where.key("host"), "ML203", problem
@@ -89,6 +91,17 @@ def _destinations(
             have = ", ".join(map(str, sorted(found))) or "none"
             problem = f"{destination.host} has no port {destination.port}, it has {have}; the answer is 503."
             yield destination.where.key("port", "number"), "ML204", problem
+
+
+def _may_be_refused(host: str, refused: Collection[str]) -> bool:
+    """Return whether a host may be that of a Service or ServiceEntry that was not read."""
+    if host.endswith(_CLUSTER):
+        name, _, namespace = host.removesuffix(_CLUSTER).partition(".")
+        return f"Service {namespace}/{name}" in refused
+    return any(subject.startswith("ServiceEntry ") for subject in refused)
+
+
+_CLUSTER = ".svc.cluster.local"
 
 
 def _all_destinations(service: VirtualService) -> Iterator[Destination]:

@@ -19,7 +19,8 @@ def _check(facts: Facts) -> Iterator[Problem]:
         for workload in facts.workloads if gateway.services is None and gateway.selector else ():
             if workload.is_gateway or not gateway.selects(workload.ref.namespace, workload.labels):
                 continue
-            have = {port.number for service in facts.mesh.services_of(workload) for port in service.ports}
+            ports = [port for service in facts.mesh.services_of(workload) for port in service.ports]
+            have = {port.number for port in ports} | {port.target for port in ports}
             for server in gateway.servers:
                 if have and server.port not in have:
                     text = f"no Service of {workload.ref} has port {server.port}."

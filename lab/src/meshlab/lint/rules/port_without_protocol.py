@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping
 from meshlab.lint.rule import Rule, Severity
-from meshlab.lint.written import guessed, is_control_plane, text
+from meshlab.lint.written import guessed, is_made_by_istio, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def _check(facts: Facts) -> Iterator[Problem]:
     for service in facts.of_kind("Service"):
         spec = mapping(service.body, "spec")
-        if spec.get("type") == "ExternalName" or is_control_plane(service, facts.mesh.root_namespace):
+        if spec.get("type") == "ExternalName" or is_made_by_istio(service):
+            continue
+        if service.namespace in (facts.mesh.root_namespace, *_SYSTEM):
             continue
         for index, port in enumerate(listed(spec, "ports")):
             if guessed(port):
@@ -27,6 +29,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
                 yield RULE.at(
                     Where(service, ("spec", "ports", index)), f"{named}, and appProtocol is not there."
                 )
+
+
+_SYSTEM = ("kube-system", "kube-public")
 
 
 RULE = Rule(
