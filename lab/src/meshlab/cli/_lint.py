@@ -63,7 +63,7 @@ def lint(
       helm template . | meshlab lint -f -
       meshlab lint -f manifests/ --format sarif > lint.sarif
 
-    A comment suppresses a finding of its line or of the line below, and has to give a reason:
+    A comment suppresses a finding of its line, or of the next one where it stands alone, and has to give a reason:
     # meshlab: ignore=ML306 the gateway checks the audience
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=form is Format.JSON):
@@ -98,10 +98,10 @@ def lint(
 def _linted(files: list[str], namespace: str, mesh_config: MeshConfigFile) -> "Linted":
     from meshlab.bench.check.checked import check
     from meshlab.lint.run import lint as run
-    from meshlab.lint.sources import text_of
+    from meshlab.lint.sources import texts_of
 
     checked = check(sources(files, namespace, mesh_config))
-    return run(checked.inputs, checked.mesh, text_of)
+    return run(checked.inputs, checked.mesh, texts_of(checked.inputs))
 
 
 def _list_rules() -> None:

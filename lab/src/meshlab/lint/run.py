@@ -60,7 +60,8 @@ def lint(inputs: Inputs, mesh: Mesh, read: Callable[[str], str | None]) -> Linte
         Finding(BY_CODE[problem.code], problem, suppressions.reason(problem))
         for problem in dict.fromkeys(_problems(inputs, mesh))
     ]
-    found += [Finding(BAD_SUPPRESSION, problem) for problem in suppressions.problems(BY_CODE)]
+    sources = dict.fromkeys(manifest.source for manifest in inputs.manifests)
+    found += [Finding(BAD_SUPPRESSION, problem) for problem in suppressions.problems(sources, BY_CODE)]
     ordered = sorted(found, key=lambda each: (each.problem.source, each.problem.line, each.rule.code))
     return Linted(len(inputs.manifests), tuple(ordered))
 

@@ -5,7 +5,7 @@ See https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html.
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -71,5 +71,7 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 
 def _uri(source: str) -> str:
-    path = PurePath(source)
+    path, here = PurePath(source), Path.cwd()
+    if path.is_absolute() and path.is_relative_to(here):
+        path = path.relative_to(here)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())

@@ -26,10 +26,10 @@ BAD_SUPPRESSION = Rule(
     severity=Severity.WARNING,
     summary="a comment that suppresses nothing",
     why=(
-        "A comment without a known code or without a reason has no effect, and its author believes that "
-        "it has one."
+        "A comment without a known code or without a reason has no effect. One for a finding that is gone "
+        "would hide the next one."
     ),
-    fix="Write `# meshlab: ignore=CODE reason`, on the line of the finding or above it.",
+    fix="Write `# meshlab: ignore=CODE reason` on the line of the finding or above it, or remove the comment.",
     source="this tool",
 )
 
