@@ -28,14 +28,16 @@ def _check(facts: Facts) -> Iterator[Problem]:
         for index, host in enumerate(texts(mapping(service.body, "spec"), "hosts")):
             name = full_name(host, service.namespace)
             others = sorted(
-                f"{other.namespace}/{other.name}"
-                for other, scope in services
-                if other is not service
-                and share_a_namespace(seen_by, scope)
-                and any(
-                    _conflict(name, full_name(each, other.namespace), seen_by, scope)
-                    for each in texts(mapping(other.body, "spec"), "hosts")
-                )
+                {
+                    f"{other.namespace}/{other.name}"
+                    for other, scope in services
+                    if (other.namespace, other.name) != (service.namespace, service.name)
+                    and share_a_namespace(seen_by, scope)
+                    and any(
+                        _conflict(name, full_name(each, other.namespace), seen_by, scope)
+                        for each in texts(mapping(other.body, "spec"), "hosts")
+                    )
+                }
             )
             if others:
                 place = Where(service, ("spec", "hosts", index))

@@ -52,10 +52,11 @@ def _declared(pod: PodTemplate) -> Iterator[Mapping[str, Any]]:
 RULE = Rule(
     code="ML514",
     name="target-port-undeclared",
-    severity=Severity.WARNING,
+    severity=Severity.INFO,
     summary="a Service's target port that no container declares",
     why=(
-        "Where containers declare their ports, one that none has is mostly a slip: connections to it are refused."
+        "Kubernetes asks for no declaration. Where containers declare ports all the same, one that none "
+        "has is often a slip, and connections to it are refused."
     ),
     fix="Correct targetPort, or declare the port in the container.",
     source="Kubernetes: ServicePort.targetPort",
