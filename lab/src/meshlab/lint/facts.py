@@ -28,6 +28,7 @@ __all__ = [
     "listed",
     "mapping",
     "named_values",
+    "scalar",
     "takes_client_certificates",
 ]
 
@@ -112,6 +113,12 @@ def mapping(holder: object, *path: str) -> Mapping[str, Any]:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+def scalar(holder: object, name: str) -> int | str | None:
+    """Return a number or string of an object as written; `None` where there is none."""
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, int | str) else None
 
 
 def listed(holder: object, name: str) -> Sequence[Any]:

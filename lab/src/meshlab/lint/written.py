@@ -10,7 +10,7 @@ from meshlab.istio.read.hosts import full_name
 from meshlab.istio.read.kinds import NETWORKING
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.protocols import service_protocol
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -219,7 +219,7 @@ def injection_of(namespace: Manifest) -> bool | None:
 
 def opens_dns(rule: object) -> bool:
     """Return whether a rule of a NetworkPolicy names port 53."""
-    return any(mapping(port).get("port") == _DNS for port in listed(rule, "ports"))
+    return any(scalar(port, "port") == _DNS for port in listed(rule, "ports"))
 
 
 def denied_to_all(policy: Manifest) -> Collection[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.hosts import full_name
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import destinations, of_networking, texts
 
@@ -35,7 +35,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
 
 
 def _numbers(manifest: Manifest, name: str) -> frozenset[int]:
-    found = (mapping(port).get(name) for port in listed(mapping(manifest.body, "spec"), "ports"))
+    found = (scalar(port, name) for port in listed(mapping(manifest.body, "spec"), "ports"))
     return frozenset(number for number in found if isinstance(number, int))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _check(facts: Facts) -> Iterator[Problem]:
     for manifest in facts.of_kind("NetworkPolicy", "networking.k8s.io"):
         for index, rule in enumerate(listed(mapping(manifest.body, "spec"), "egress")):
-            ports = {mapping(port).get("port") for port in listed(rule, "ports")}
+            ports = {scalar(port, "port") for port in listed(rule, "ports")}
             if 53 not in ports:
                 continue
             for number, peer in enumerate(listed(rule, "to")):

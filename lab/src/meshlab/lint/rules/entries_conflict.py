@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import exported_to, of_networking, share_a_namespace, text, texts
 
@@ -37,7 +37,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
 
 def _ports(entry: Manifest) -> Iterator[tuple[int, tuple[object, str]]]:
     for index, port in enumerate(listed(mapping(entry.body, "spec"), "ports")):
-        yield index, (mapping(port).get("number"), text(port, "protocol").upper())
+        yield index, (scalar(port, "number"), text(port, "protocol").upper())
 
 
 RULE = Rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import egress_ranges, listed, mapping
+from meshlab.lint.facts import egress_ranges, listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import opens_dns
 
@@ -22,7 +22,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
         for index, rule in enumerate(listed(mapping(manifest.body, "spec"), "egress")):
             if opens_dns(rule):  # GKE's Cloud DNS answers at the same address
                 continue
-            ports = [mapping(port).get("port") for port in listed(rule, "ports")]
+            ports = [scalar(port, "port") for port in listed(rule, "ports")]
             for number, peer in enumerate(listed(rule, "to")):
                 cidr = mapping(peer, "ipBlock").get("cidr")
                 place = Where(manifest, ("spec", "egress", index, "to", number, "ipBlock", "cidr"))

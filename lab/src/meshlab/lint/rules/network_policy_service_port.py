@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import pod_templates, services_of
 
@@ -33,7 +33,7 @@ def _check(facts: Facts) -> Iterator[Problem]:
         targets = {target for _, target in ports}
         for index, rule in enumerate(listed(spec, "ingress")):
             for number, entry in enumerate(listed(rule, "ports")):
-                port = mapping(entry).get("port")
+                port = scalar(entry, "port")
                 meant = sorted(str(target) for own_port, target in ports if own_port == port)
                 if not isinstance(port, int) or port in targets or any(_has_port(pod, port) for pod in own):
                     continue
@@ -52,13 +52,13 @@ def _check(facts: Facts) -> Iterator[Problem]:
 def _ports(facts: Facts, pod: PodTemplate) -> Iterator[tuple[object, object]]:
     for service in services_of(facts.manifests, pod):
         for port in listed(mapping(service.body, "spec"), "ports"):
-            number = mapping(port).get("port")
-            yield number, mapping(port).get("targetPort") or number
+            number = scalar(port, "port")
+            yield number, scalar(port, "targetPort") or number
 
 
 def _has_port(pod: PodTemplate, number: object) -> bool:
     return any(
-        mapping(port).get("containerPort") == number
+        scalar(port, "containerPort") == number
         for _, container in pod.containers
         for port in listed(container, "ports")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import pod_templates, protocol_of, services_of
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def _check(facts: Facts) -> Iterator[Problem]:
     for pod in pod_templates(facts.manifests):
         services = services_of(facts.manifests, pod) if _may_be_injected(pod) else []
-        by_port: dict[object, dict[tuple[object, str], str]] = {}
+        by_port: dict[int | str | None, dict[tuple[int | str | None, str], str]] = {}
         for service in services:
             for port in listed(mapping(service.body, "spec"), "ports"):
-                number = mapping(port).get("port")
-                target = mapping(port).get("targetPort") or number
+                number = scalar(port, "port")
+                target = scalar(port, "targetPort") or number
                 found = by_port.setdefault(target, {})
                 found.setdefault((number, protocol_of(port)), service.name)
         for target, found in by_port.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
-from meshlab.lint.facts import listed, mapping
+from meshlab.lint.facts import listed, mapping, scalar
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import is_selected, pod_templates
 
@@ -31,8 +31,8 @@ def _check(facts: Facts) -> Iterator[Problem]:
         if not declared or not all(any(True for _ in _declared(pod)) for pod in own):
             continue
         for index, port in enumerate(listed(mapping(service.body, "spec"), "ports")):
-            number = mapping(port).get("port")
-            target = mapping(port).get("targetPort") or number
+            number = scalar(port, "port")
+            target = scalar(port, "targetPort") or number
             if not any(target in (found.get("containerPort"), found.get("name")) for found in declared):
                 known = ", ".join(sorted({str(found.get("containerPort")) for found in declared}))
                 keys = ("spec", "ports", index, "targetPort")
