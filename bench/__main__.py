@@ -31,10 +31,22 @@ BENCHES = {
         "bench.enrich.suite",
         "events per second and time to ack of the function, of two others, and of Apache Beam",
     ),
+    "scale": (
+        "bench.scale.suite",
+        "function, serve and pull worker side by side, with each writer",
+    ),
+    "beam": (
+        "bench.scale.beam",
+        "the project's transform on Apache Beam beside Beam's own Enrichment, with TLS, in small and large bundles",
+    ),
     "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
     "policy": (
         "bench.policy.suite",
         "verdicts of a generated mesh, cold and after a save; compiling its proxies; how many of them start",
+    ),
+    "writers": (
+        "bench.writers",
+        "what a row costs each writer of the function, and Google's clients, by rows a request",
     ),
     "lab": ("bench.lab_ready", "meshlab up, from the command to ready"),
 }

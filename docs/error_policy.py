@@ -9,10 +9,13 @@ from pathlib import Path
 
 from enrichment.errors import POLICY, Disposition
 from enrichment.errors.external import (
+    APPEND_ERRORS,
+    APPEND_MESSAGES,
     GOOGLE_ERRORS,
     INSERT_ERRORS,
     INSERT_MESSAGES,
     OTHER_INSERT_ERROR,
+    ROW_ERRORS,
     SDK_CODES,
     SERVICE_STATUSES,
 )
@@ -124,6 +127,23 @@ def _insert_errors() -> str:
     return _table(("what insertAll says of a row", "our reason", "outcome"), rows)
 
 
+def _append_errors() -> str:
+    by_meaning: dict[tuple[str, bool], list[str]] = {}
+    for said, known in APPEND_ERRORS.items():
+        by_meaning.setdefault((known.reason, known.renews), []).append(f"`{said}`")
+    rows = [
+        (
+            ", ".join(said),
+            f"`{reason}`",
+            _outcome(reason) + ("; a stream of our own is replaced first" if renews else ""),
+        )
+        for (reason, renews), said in by_meaning.items()
+    ]
+    rows += [(f"`{known.shown}`", f"`{known.reason}`", _outcome(known.reason)) for known in APPEND_MESSAGES]
+    rows += [(f"`{said}` of a row", f"`{reason}`", _outcome(reason)) for said, reason in ROW_ERRORS.items()]
+    return _table(("what the Storage Write API says", "our reason", "outcome"), rows)
+
+
 def _outcome(reason: str) -> str:
     return "sent again at once" if reason == "row_stopped" else POLICY[reason].disposition.value
 
@@ -142,6 +162,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "service": _service_statuses,
     "google": _google_errors,
     "insert": _insert_errors,
+    "append": _append_errors,
 }
 """Every table by the name in its marker."""
 

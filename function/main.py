@@ -1,5 +1,6 @@
 """Entry points."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -7,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from enrichment import assembly
-from enrichment.drivers.push.endpoint import PushEndpoint
-from starlette.requests import Request
+from enrichment.drivers.push.endpoint import ACKNOWLEDGED, PushEndpoint
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
     from enrichment.drivers.http_lookup import HttpLookup
+
+
+_acknowledged = PlainTextResponse(ACKNOWLEDGED.text, ACKNOWLEDGED.status)
 
 
 @functions_framework.aio.http
@@ -29,8 +33,12 @@ async def enrich(request: Request) -> Response:
         200 acknowledges the message. 503 and 500 ask for it again: 503 for an error that passes by itself, 500 for one
         in our configuration. 400, 405 and 413 answer what is no delivery.
     """
-    reply = await _push_endpoint().answer(request.method, request.scope["headers"], request.stream())
-    return PlainTextResponse(reply.text, reply.status)
+    endpoint = _push_endpoint()
+    try:
+        reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
+    except ClientDisconnect:
+        reply = endpoint.refuse_incomplete()
+    return _acknowledged if reply is ACKNOWLEDGED else PlainTextResponse(reply.text, reply.status)
 
 
 @functions_framework.aio.http
@@ -43,7 +51,11 @@ async def lookup(request: Request) -> Response:
     Returns:
         The profile as JSON, or a JSON object that says why not.
     """
-    return await _http_lookup().answer(request)
+    scope = request.scope
+    response = await _http_lookup().answer(
+        request.method, scope.get("raw_path"), scope["query_string"], scope["headers"]
+    )
+    return Response(response.body, response.status, response.headers)
 
 
 @functools.cache
@@ -68,3 +80,16 @@ else:
 # objects more than after its last run. With 10,000 it ran 15 times a second while a thousand events were under way.
 # That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
 gc.set_threshold(100_000, 10, 10)
+
+# gunicorn's worker is uvicorn's, with a loop that accepts all waiting connections and a connection that writes once
+# for a response (enrichment/drivers/event_loop.py, http_connection.py). functions-framework chooses the worker's class
+# and reads no setting of gunicorn's, so they can only be named here: gunicorn makes its worker in this process, after
+# this module is loaded. Without gunicorn, as with --debug, uvicorn's own run.
+with contextlib.suppress(ImportError):
+    from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
+
+    UvicornWorker.CONFIG_KWARGS = {
+        "loop": "enrichment.drivers.event_loop:EventLoop",
+        "http": "enrichment.drivers.http_connection:HttpConnection",
+        "proxy_headers": False,  # they would change what a request says of its client, which is not looked at
+    }

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-# How gcloud's groups of commands say that a resource does not exist: functions, most others, Cloud Run, projects. Its
-# exit code is 1 for every error. Quoted from there, the expression is also one of `grep -E`.
-NOT_FOUND = r"status=\[404\]|NOT_FOUND: |Cannot find service |instance \[[^]]*\] not found|HTTPError 404"
+# How gcloud's groups of commands say that a resource does not exist: functions, most others, Cloud Run, projects, Cloud
+# Storage, Compute Engine. Its exit code is 1 for every error. The expression is also one of `grep -E`.
+NOT_FOUND = (
+    r"status=\[404\]|NOT_FOUND: |Cannot find service |instance \[[^]]*\] not found|HTTPError 404"
+    r"|not found: 404|'status': 404|The resource '[^']*' was not found"
+)
 
 
 def require() -> None:

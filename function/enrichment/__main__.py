@@ -1,19 +1,20 @@
-"""`python -m enrichment`: commands around the function, for a developer's machine."""
+"""`python -m enrichment`: the drivers that are commands, and commands around the function."""
 
 import argparse
 import errno
+import importlib
 import sys
 
-from enrichment import redrive
-from enrichment.commands import check, init, schema, sql
-
 _COMMANDS = {
-    "check": (check, "validate pipeline.toml against the table and a sample event"),
-    "init": (init, "propose a pipeline.toml and a table.json from sample events"),
-    "redrive": (redrive, "send dead letters through the function again"),
-    "schema": (schema, "print the JSON schema of pipeline.toml"),
-    "sql": (sql, "print a query over the function's table, with names filled in"),
+    "check": ("enrichment.commands.check", "validate pipeline.toml against the table and a sample event"),
+    "init": ("enrichment.commands.init", "propose a pipeline.toml and a table.json from sample events"),
+    "redrive": ("enrichment.redrive", "send dead letters through the function again"),
+    "schema": ("enrichment.commands.schema", "print the JSON schema of pipeline.toml"),
+    "serve": ("enrichment.drivers.serve", "serve pushes or lookups over HTTP, without functions-framework"),
+    "sql": ("enrichment.commands.sql", "print a query over the function's table, with names filled in"),
+    "work": ("enrichment.drivers.work", "receive events from a pull subscription, and write their rows"),
 }
+"""The module of each command, with `add_arguments` and `run`, and what the command does."""
 
 
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -27,13 +28,16 @@ def main(arguments: list[str]) -> int:
         The exit code: 0 done, 1 not all of it, 2 wrong usage, 130 stopped by Ctrl-C.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m enrichment", description="Commands around the function, for a developer's machine."
+        prog="python -m enrichment",
+        description="The enrichment as a server, and commands around it for a developer's machine.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (module, about) in _COMMANDS.items():
+    for name, (path, about) in _COMMANDS.items():
         command = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        if name in arguments:  # others are not loaded: what a server loads is its start and its memory
+            module = importlib.import_module(path)
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     code: int = options.run(options)
     return code

@@ -10,9 +10,11 @@ from enrichment.lookup import CachedLookup, Clients, Lookups, MeshProfiles
 from enrichment.lookup.lookups import counted_apart
 from enrichment.lookup.request import place_of
 from enrichment.settings import environment
+from enrichment.settings.environment import Destinations
 from enrichment.settings.lookup_rules import LookupRules
-from enrichment.settings.model import PipelineConfig
+from enrichment.settings.model import Column, PipelineConfig, WriterKind
 from enrichment.sink import BigQuerySink
+from enrichment.sink.base import RowWriter
 from enrichment.sink.insert_all import InsertAllClient
 from enrichment.sink.table_watch import TableWatch
 from enrichment.telemetry.counters import Counters
@@ -33,7 +35,7 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     """
     known, destinations = environment.read_for_events(env)
     counters = Counters()
-    client = _bigquery(env)  # one for all tables, and so one set of connections and one token
+    client = _writer(env, destinations, known.config)  # one for all tables, and so one token
     sinks: dict[str, BigQuerySink] = {}  # by the table's full id: two names may be one table
     for table in known.config.tables:
         full = _full_id(table.table, destinations.table)
@@ -79,7 +81,19 @@ def _full_id(table: str, beside: str) -> str:
     return table if "." in table else f"{beside.rpartition('.')[0]}.{table}"
 
 
-def _bigquery(env: Mapping[str, str]) -> InsertAllClient:
+def _writer(env: Mapping[str, str], destinations: Destinations, config: PipelineConfig) -> RowWriter:
+    """Return what writes rows. Each is imported only where it is chosen."""
+    if destinations.writer is WriterKind.STORAGE_WRITE:
+        from enrichment.sink.storage_write.client import StorageWriteClient
+
+        columns: dict[str, list[Column]] = {destinations.table: list(config.columns)}
+        for table in config.tables:
+            columns.setdefault(_full_id(table.table, destinations.table), []).extend(table.columns)
+        return StorageWriteClient(columns, destinations.write_stream, env.get("BIGQUERY_WRITE_EMULATOR_HOST"))
+    if destinations.writer is WriterKind.GOOGLE_CLIENT:
+        from enrichment.sink.google_client import GoogleClient
+
+        return GoogleClient(destinations.table.partition(".")[0])
     try:
         return InsertAllClient(env.get("BIGQUERY_EMULATOR_HOST"))
     except ValueError as error:

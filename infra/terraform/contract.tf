@@ -500,3 +500,119 @@ variable "lookup_invokers" {
     error_message = "LOOKUP_INVOKERS must be members of IAM. Write members separated by commas, each serviceAccount:EMAIL, group:EMAIL, user:EMAIL, principal://... or principalSet://... (never allUsers, allAuthenticatedUsers or a whole pool)."
   }
 }
+
+variable "pull_worker_name" {
+  type        = string
+  description = "Its name; FUNCTION_NAME with -worker if absent."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.pull_worker_name == "" || can(regex("^(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)$", var.pull_worker_name))
+    error_message = "PULL_WORKER_NAME must be the name of a function. Write 1 to 63 lower-case letters, digits and hyphens, with a letter first."
+  }
+}
+
+variable "pull_worker_service_account" {
+  type        = string
+  description = "An account of its own; without it Terraform makes nothing for the worker."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.pull_worker_service_account == "" || can(regex("^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9][.]iam[.]gserviceaccount[.]com)$", var.pull_worker_service_account))
+    error_message = "PULL_WORKER_SERVICE_ACCOUNT must be a service account made for this. Write NAME@PROJECT.iam.gserviceaccount.com; a default account has more rights than this one needs."
+  }
+}
+
+variable "pull_worker_subscription" {
+  type        = string
+  description = "The subscription that it pulls from; PULL_WORKER_NAME if absent."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.pull_worker_subscription == "" || can(regex("^(?:[A-Za-z][A-Za-z0-9_.+%-]{2,254})$", var.pull_worker_subscription))
+    error_message = "PULL_WORKER_SUBSCRIPTION must be the name of a subscription. Write 3 to 255 letters, digits, -, _, ., + and %, with a letter first."
+  }
+
+  validation {
+    condition     = !can(regex("^(?:goog)", var.pull_worker_subscription))
+    error_message = "PULL_WORKER_SUBSCRIPTION must be the name of a subscription. Write 3 to 255 letters, digits, -, _, ., + and %, with a letter first."
+  }
+}
+
+variable "pull_worker_instances" {
+  type        = number
+  description = "Instances in Cloud Run; each takes two addresses of FUNCTION_EGRESS_RANGE."
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.pull_worker_instances >= 1 && var.pull_worker_instances <= 100 && floor(var.pull_worker_instances) == var.pull_worker_instances
+    error_message = "PULL_WORKER_INSTANCES must be a whole number of instances from 1 to 100. Write a whole number of instances from 1 to 100."
+  }
+}
+
+variable "dataflow_job" {
+  type        = string
+  description = "The streaming job; FUNCTION_NAME with -dataflow if absent."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.dataflow_job == "" || can(regex("^(?:[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)$", var.dataflow_job))
+    error_message = "DATAFLOW_JOB must be the name of a function. Write 1 to 63 lower-case letters, digits and hyphens, with a letter first."
+  }
+}
+
+variable "dataflow_service_account" {
+  type        = string
+  description = "The account of the jobs' workers; without it Terraform makes nothing for Dataflow."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.dataflow_service_account == "" || can(regex("^(?:[a-z][a-z0-9-]{4,28}[a-z0-9]@[a-z][a-z0-9-]{4,28}[a-z0-9][.]iam[.]gserviceaccount[.]com)$", var.dataflow_service_account))
+    error_message = "DATAFLOW_SERVICE_ACCOUNT must be a service account made for this. Write NAME@PROJECT.iam.gserviceaccount.com; a default account has more rights than this one needs."
+  }
+}
+
+variable "dataflow_subscription" {
+  type        = string
+  description = "The subscription of the streaming job; DATAFLOW_JOB if absent."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.dataflow_subscription == "" || can(regex("^(?:[A-Za-z][A-Za-z0-9_.+%-]{2,254})$", var.dataflow_subscription))
+    error_message = "DATAFLOW_SUBSCRIPTION must be the name of a subscription. Write 3 to 255 letters, digits, -, _, ., + and %, with a letter first."
+  }
+
+  validation {
+    condition     = !can(regex("^(?:goog)", var.dataflow_subscription))
+    error_message = "DATAFLOW_SUBSCRIPTION must be the name of a subscription. Write 3 to 255 letters, digits, -, _, ., + and %, with a letter first."
+  }
+}
+
+variable "dataflow_bucket" {
+  type        = string
+  description = "The bucket of templates, of what jobs stage, and of journals; GOOGLE_CLOUD_PROJECT with -dataflow if absent."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.dataflow_bucket == "" || can(regex("^(?:[a-z0-9][a-z0-9-]{1,61}[a-z0-9])$", var.dataflow_bucket))
+    error_message = "DATAFLOW_BUCKET must be the name of a bucket. Write 3 to 63 lower-case letters, digits and hyphens, with a letter or digit first and last."
+  }
+
+  validation {
+    condition     = !can(regex("^(?:goog)", var.dataflow_bucket))
+    error_message = "DATAFLOW_BUCKET must be the name of a bucket. Write 3 to 63 lower-case letters, digits and hyphens, with a letter or digit first and last."
+  }
+
+  validation {
+    condition     = !can(regex("^(?:.*google)", var.dataflow_bucket))
+    error_message = "DATAFLOW_BUCKET must be the name of a bucket. Write 3 to 63 lower-case letters, digits and hyphens, with a letter or digit first and last."
+  }
+}

@@ -9,6 +9,31 @@ locals {
   own_network   = !startswith(var.vpc_network, "projects/")
   shared_subnet = startswith(var.vpc_subnet, "projects/") ? var.vpc_subnet : ""
 
+  # Both are off until the contract names their accounts.
+  makes_pull_worker = var.pull_worker_service_account != ""
+  makes_dataflow    = var.dataflow_service_account != ""
+  pull_worker_name  = coalesce(var.pull_worker_name, "${var.function_name}-worker")
+  dataflow_job      = coalesce(var.dataflow_job, "${var.function_name}-dataflow")
+
+  # What every reader of events needs, by what it is for.
+  enrichment_secrets = merge(
+    local.gateway_ca_reader == "" ? {} : {
+      gateway_ca = {
+        project = coalesce(regex("^(?:projects/([^/]+)/secrets/)?", var.gke_gateway_ca_secret)[0], var.google_cloud_project)
+        secret  = local.gateway_ca_reader
+      }
+    },
+    var.mesh_auth == "signed-jwt" && var.signing_key == "secret" ? {
+      signing_key = { project = var.google_cloud_project, secret = split("/", var.signing_key_secret_id)[3] }
+    } : {},
+    var.pseudonym_key_secret_id == "" ? {} : {
+      pseudonym_key = { project = var.google_cloud_project, secret = split("/", var.pseudonym_key_secret_id)[3] }
+    },
+  )
+
+  # In a Shared VPC the gateway's endpoint is the host project's, and there may be no private CA.
+  gateway_ca_reader = local.own_network || var.gke_gateway_ca_secret != "" ? local.gateway_ca_secret : ""
+
   makes_lookup_access = var.lookup_host != "" && local.own_network
 
   # Without an address in the contract the gateway gets the fifth one of the nodes' range, and the output gives it back.
@@ -38,6 +63,7 @@ locals {
     var.mesh_auth == "signed-jwt" && var.signing_key == "kms" ? ["cloudkms.googleapis.com"] : [],
     var.function_egress == "connector" ? ["vpcaccess.googleapis.com"] : [],
     var.billing_account == "" ? [] : ["billingbudgets.googleapis.com"],
+    local.makes_dataflow ? ["dataflow.googleapis.com", "storage.googleapis.com"] : [],
     local.own_network ? [
       "binaryauthorization.googleapis.com",
       "container.googleapis.com",
@@ -111,6 +137,64 @@ module "function_platform" {
   depends_on = [google_project_service.this]
 }
 
+# --- other readers of the same events: a worker that pulls, and Dataflow ---
+
+module "pull_worker" {
+  source = "./modules/pull-worker"
+  count  = local.makes_pull_worker ? 1 : 0
+
+  project_id            = var.google_cloud_project
+  project_number        = data.google_project.this.number
+  region                = var.region
+  name                  = local.pull_worker_name
+  service_account       = var.pull_worker_service_account
+  subscription          = coalesce(var.pull_worker_subscription, local.pull_worker_name)
+  trigger_topic         = var.trigger_topic
+  dead_letter_topic     = var.dead_letter_topic
+  undelivered_topic     = var.undelivered_topic
+  delivery              = var.pull_worker_delivery
+  bigquery_table        = var.bigquery_table
+  secrets               = local.enrichment_secrets
+  gateway_ca_version    = try(regex("(?::|/versions/)([^/:]+)$", var.gke_gateway_ca_secret)[0], "latest")
+  image_repository      = var.artifact_repository
+  deployers             = var.pull_worker_deployers
+  image                 = var.pull_worker_image
+  environment           = var.pull_worker_environment
+  instances             = var.pull_worker_instances
+  network               = var.vpc_network
+  subnet                = var.vpc_subnet
+  notification_channels = module.function_platform.notification_channels
+
+  # Why: it reads the topics, writes the table and reads the secrets that the platform makes.
+  depends_on = [google_project_service.this, module.function_platform, module.network]
+}
+
+module "dataflow" {
+  source = "./modules/dataflow"
+  count  = local.makes_dataflow ? 1 : 0
+
+  project_id             = var.google_cloud_project
+  project_number         = data.google_project.this.number
+  region                 = var.region
+  job                    = local.dataflow_job
+  service_account        = var.dataflow_service_account
+  subscription           = coalesce(var.dataflow_subscription, local.dataflow_job)
+  trigger_topic          = var.trigger_topic
+  dead_letter_topic      = var.dead_letter_topic
+  redriven_subscriptions = var.dataflow_redrives ? [for topic in [var.dead_letter_topic, var.undelivered_topic] : reverse(split("/", topic))[0]] : []
+  bigquery_table         = var.bigquery_table
+  source_tables          = var.dataflow_source_tables
+  source_buckets         = var.dataflow_source_buckets
+  secrets                = local.enrichment_secrets
+  image_repository       = var.artifact_repository
+  bucket                 = coalesce(var.dataflow_bucket, "${var.google_cloud_project}-dataflow")
+  launchers              = var.dataflow_launchers
+  subnet                 = var.vpc_subnet
+  notification_channels  = module.function_platform.notification_channels
+
+  depends_on = [google_project_service.this, module.function_platform]
+}
+
 # --- the other callers of the mesh: accounts, and nothing that they may do in this project ---
 
 resource "google_service_account" "callers" {
@@ -141,6 +225,7 @@ module "network" {
   proxy_range              = var.proxy_range == "" ? null : var.proxy_range
   further_ranges           = local.makes_lookup_access ? { lookup_psc_range = var.lookup_psc_range } : {}
   gateway_address          = local.gateway_address
+  dataflow_worker_account  = var.dataflow_service_account
   application_node_account = module.cluster[0].application_node_account
   gateway_node_account     = module.cluster[0].gateway_node_account
   google_apis_host         = var.google_apis_host
@@ -148,7 +233,8 @@ module "network" {
   nat                      = var.nat
   outbound_resolvers       = var.outbound_resolvers
 
-  depends_on = [google_project_service.this]
+  # Why: a rule of the firewall names the account of Dataflow's workers, which must exist.
+  depends_on = [google_project_service.this, module.dataflow]
 }
 
 module "cluster" {

@@ -11,6 +11,16 @@ output "lookup_subject" {
   value       = var.lookup_service_account == "" ? null : module.function_platform.lookup_subject
 }
 
+output "pull_worker_subject" {
+  description = "PULL_WORKER_SUBJECT: unique id of the pull worker's account. Null without one."
+  value       = local.makes_pull_worker ? module.pull_worker[0].subject : null
+}
+
+output "dataflow_subject" {
+  description = "DATAFLOW_SUBJECT: unique id of the account of Dataflow's workers. Null without one."
+  value       = local.makes_dataflow ? module.dataflow[0].subject : null
+}
+
 output "reports_subject" {
   description = "REPORTS_SUBJECT: unique id of the caller reports. Null unless callers has it."
   value       = try(google_service_account.callers["reports"].unique_id, null)

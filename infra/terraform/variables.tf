@@ -234,3 +234,69 @@ variable "lookup_callers" {
     error_message = "lookup_callers names a member of LOOKUP_INVOKERS: deploy/deploy grants those. Keep each member in one of both."
   }
 }
+
+# --- the pull worker and Dataflow ---
+
+variable "pull_worker_image" {
+  description = "Image of the pull worker, named by its digest. Empty: no Cloud Run worker pool is made."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "pull_worker_environment" {
+  description = "Environment of the pull worker: `deploy/environment --for=work --format=tfvars` prints it."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "pull_worker_delivery" {
+  description = "How the pull worker's subscription delivers: see the module pull-worker."
+  type = object({
+    ack_deadline_s        = optional(number)
+    ordering              = optional(bool)
+    exactly_once          = optional(bool)
+    min_retry_delay_s     = optional(number)
+    max_retry_delay_s     = optional(number)
+    max_delivery_attempts = optional(number)
+    retention_s           = optional(number)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "pull_worker_deployers" {
+  description = "Members that may deploy the pull worker, that is: act as its account."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "dataflow_launchers" {
+  description = "Members that may launch, update, drain and cancel jobs, and so act as the workers' account."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "dataflow_redrives" {
+  description = "Whether a backfill may read the subscriptions of DEAD_LETTER_TOPIC and UNDELIVERED_TOPIC."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "dataflow_source_tables" {
+  description = "Tables that a backfill may read, PROJECT.DATASET.TABLE. With one, workers may run BigQuery jobs in the project."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "dataflow_source_buckets" {
+  description = "Buckets whose files a backfill may read, by name."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}

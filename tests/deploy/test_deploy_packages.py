@@ -15,6 +15,8 @@ ALLOWED = {
     "alerts": set(),
     "smoke": set(),
     "rollout": {"package"},
+    "environment": {"rollout"},
+    "dataflow": {"package", "rollout"},
     "cloud": {"rollout"},
     "verify": {"alerts", "cloud", "package", "rollout"},
     "grant": {"cloud", "rollout", "verify"},

@@ -43,8 +43,8 @@ def test_the_package_holds_the_function_the_sdk_and_the_requirements(package: Pa
 def test_a_package_that_was_stopped_at_its_last_step_can_be_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle, "_OWN", {})
-    monkeypatch.setattr(bundle, "_requirements", lambda _: "")
+    monkeypatch.setattr(bundle, "_build_wheel", lambda _, into: into)
+    monkeypatch.setattr(bundle, "_requirements", lambda *_: "")
     target = tmp_path / "function"
     bundle.make(target)
     for step in ("rename", "write_text"):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
-from meshlab.cloud.bigquery import running as bigquery_running
+from meshlab.cloud.bigquery import running_both as bigquery_running
 from meshlab.cloud.metadata import running as metadata_running
 from meshlab.cloud.pubsub.server import running as pubsub_running
 
@@ -102,6 +102,8 @@ class Tables:
 
     host: str
     client: bigquery.Client
+    write: str
+    """Where its Storage Write API listens, HOST:PORT."""
 
     def create(self) -> None:
         """Creates the table from the function's own definition."""
@@ -118,10 +120,10 @@ class Tables:
 
 @pytest.fixture(scope="session")
 def tables() -> Iterator[Tables]:
-    with bigquery_running() as host, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BIGQUERY_EMULATOR_HOST", host)
+    with bigquery_running() as hosts, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGQUERY_EMULATOR_HOST", hosts.rest)
         with bigquery.Client(project=PROJECT, credentials=AnonymousCredentials()) as client:
-            tables = Tables(host, client)
+            tables = Tables(hosts.rest, client, hosts.write)
             tables.create()
             yield tables
 
@@ -247,16 +249,28 @@ def metadata() -> Iterator[str]:
         yield host
 
 
+def framework_command(port: int) -> list[str]:
+    """The command of functions-framework that runs the function."""
+    return [
+        *(sys.executable, "-m", "functions_framework", "--target", "enrich"),
+        *("--source", str(FUNCTION / "main.py"), "--host", "127.0.0.1", "--port", str(port)),
+    ]
+
+
+def serve_command(port: int, *more: str) -> list[str]:
+    """The command of ours that serves what the function serves."""
+    serve = [sys.executable, "-m", "enrichment", "serve"]
+    return [*serve, "--host", "127.0.0.1", "--port", str(port), *more]
+
+
 @contextmanager
-def running(env: dict[str, str], output: Path) -> Iterator[Function]:
-    """Runs the function in its own process, under functions-framework's own command."""
+def running(
+    env: dict[str, str], output: Path, command: Callable[[int], list[str]] = framework_command
+) -> Iterator[Function]:
+    """Runs the function in its own process, under functions-framework's own command or ours."""
     port = _free_port()
     with output.open("w") as out:
-        command = [
-            *(sys.executable, "-m", "functions_framework", "--target", "enrich"),
-            *("--source", str(FUNCTION / "main.py"), "--host", "127.0.0.1", "--port", str(port)),
-        ]
-        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command(port), env=env, cwd=FUNCTION, stdout=out, stderr=subprocess.STDOUT)
     try:
         _wait_for(port, process, output)
         yield Function(f"http://127.0.0.1:{port}/", output)
@@ -284,9 +298,14 @@ def environment(settings: dict[str, str], metadata: str, tables: Tables, topic: 
     )
 
 
-@pytest.fixture(scope="session")
-def function(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
-    with running(environment, tmp_path_factory.mktemp("function") / "output") as function:
+@pytest.fixture(scope="session", params=["functions-framework", "serve"])
+def function(
+    request: pytest.FixtureRequest, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Function]:
+    """The function under functions-framework's command, and the same under ours."""
+    command = serve_command if request.param == "serve" else framework_command
+    with running(environment, tmp_path_factory.mktemp("function") / "output", command) as function:
+        function.new_lines()  # of the start
         yield function
 
 

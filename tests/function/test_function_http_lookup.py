@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import os
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from enrichment.deadline import TimeBudget
 from enrichment.drivers import http_lookup
 from enrichment.drivers.http_lookup import HttpLookup, RefusedError, key_of, of_answer, of_error
+from enrichment.drivers.serve.application import LookupApplication
 from enrichment.errors import BadEventError, EnrichmentError, FaultError, Stage, TransientError
 from enrichment.lookup.profile import CacheEvent, LookupResult, Profile
 from enrichment.lookup.request import LookupKey
@@ -25,8 +27,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from starlette.requests import Request
+from starlette.responses import Response
 
-from .conftest import TRACE_ID, TRACEPARENT, Gateway
+from .conftest import TRACE_ID, TRACEPARENT, Gateway, running, serve_command
 from .framework import serving
 from .lookup_cases import PROFILE
 
@@ -38,6 +42,15 @@ KEYS = st.text(
 ).filter(lambda key: key not in (".", ".."))
 
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+async def answered(entry: HttpLookup, request: Request) -> Response:
+    """Answer as `main.lookup` does."""
+    scope = request.scope
+    response = await entry.answer(
+        request.method, scope.get("raw_path"), scope["query_string"], scope["headers"]
+    )
+    return Response(response.body, response.status, response.headers)
 
 
 class Profiles:
@@ -69,10 +82,29 @@ class Reply:
         return json.loads(self.body)
 
 
+def framework_application(entry: HttpLookup) -> App:
+    """The entry point under the framework's own application."""
+
+    class Module:
+        @staticmethod
+        async def lookup(request: Request) -> Response:
+            return await answered(entry, request)
+
+    # The framework has no types.
+    return create_asgi_app_from_module("lookup", str(PROBE), "http", Module, None)  # type: ignore[no-untyped-call,no-any-return]
+
+
+APPLICATIONS: dict[str, Callable[[HttpLookup], App]] = {
+    "functions-framework": framework_application,
+    "serve": LookupApplication,
+}
+
+
 @dataclass
 class Service:
-    """The entry point under the framework's own app, asked as a server asks: by the path as it was sent."""
+    """The entry point under a driver's application, asked as a server asks: by the path as it was sent."""
 
+    driver: str = "functions-framework"
     profiles: Profiles = field(default_factory=Profiles)
     counters: Counters = field(default_factory=Counters)
     lines: list[bytes] = field(default_factory=list)
@@ -81,14 +113,7 @@ class Service:
         entry = HttpLookup(
             self.profiles, RULES, TimeBudget(8.0), Log("p", write=self.lines.append), self.counters
         )
-
-        class Module:
-            @staticmethod
-            async def lookup(request: Any) -> Any:  # noqa: ANN401
-                return await entry.answer(request)
-
-        # The framework has no types.
-        self.app: App = create_asgi_app_from_module("lookup", str(PROBE), "http", Module, None)  # type: ignore[no-untyped-call]
+        self.app = APPLICATIONS[self.driver](entry)
 
     def ask(
         self,
@@ -132,9 +157,9 @@ class Service:
         return [json.loads(line) for line in self.lines]
 
 
-@pytest.fixture
-def service() -> Service:
-    return Service()
+@pytest.fixture(params=APPLICATIONS)
+def service(request: pytest.FixtureRequest) -> Service:
+    return Service(request.param)
 
 
 def test_the_profile_comes_as_the_service_gave_it(service: Service) -> None:
@@ -354,7 +379,8 @@ def test_each_request_is_one_line_that_does_not_name_the_key(
     reply = service.ask(raw, headers={"traceparent": TRACEPARENT, "function-execution-id": "x-1"})
     (line,) = service.log()
     assert (line["severity"], line["status"]) == (severity, reply.status)
-    assert line["logging.googleapis.com/labels"] == {**labels, "execution_id": "x-1"}
+    named = {"execution_id": "x-1"} if service.driver == "functions-framework" else {}
+    assert line["logging.googleapis.com/labels"] == {**labels, **named}
     assert line["logging.googleapis.com/trace"] == f"projects/p/traces/{TRACE_ID}"
     assert "s3cret" not in json.dumps(line)
 
@@ -425,15 +451,16 @@ PARTS = st.sampled_from(
 PATHS = st.lists(PARTS, max_size=8).map(b"".join) | st.binary(max_size=40)
 
 
+@pytest.mark.parametrize("driver", APPLICATIONS)
 @given(
     raw_path=PATHS.map(lambda path: b"/" + path) | PATHS.map(lambda path: b"/lookup/" + path),
     query=st.just(b"") | st.binary(max_size=5),
     method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS"]),
 )
 def test_no_request_crashes_it_or_finds_what_was_not_asked_for(
-    raw_path: bytes, query: bytes, method: str
+    driver: str, raw_path: bytes, query: bytes, method: str
 ) -> None:
-    service = Service()
+    service = Service(driver)
     reply = service.ask(raw_path, method, query)
     assert reply.status in (200, 400, 404, 405)
     if reply.status == 200:
@@ -446,13 +473,21 @@ def test_no_request_crashes_it_or_finds_what_was_not_asked_for(
         assert service.profiles.asked == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=APPLICATIONS)
 def deployed(
-    gateway: Gateway, settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    gateway: Gateway,
+    settings: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
     output = tmp_path_factory.mktemp("lookup") / "output"
-    with serving(PROBE, "lookup", output, **settings) as address:
-        yield address
+    if request.param == "serve":
+        env = {"PATH": os.environ["PATH"]} | settings
+        with running(env, output, lambda port: serve_command(port, "--lookup")) as function:
+            yield function.url.removeprefix("http://").rstrip("/")
+    else:
+        with serving(PROBE, "lookup", output, **settings) as address:
+            yield address
 
 
 def get(address: str, target: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:

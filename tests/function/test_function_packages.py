@@ -70,4 +70,13 @@ def test_the_drivers_do_not_know_each_other() -> None:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("enrichment.drivers."):
                 other = (node.module or "").split(".")[2]
-                assert other == driver or (driver == "serve" and other in {"push", "http_lookup"}), file
+                assert other == driver or (
+                    driver == "serve"
+                    and other
+                    in {
+                        "event_loop",
+                        "http_connection",
+                        "http_lookup",
+                        "push",
+                    }
+                ), file

@@ -6,9 +6,12 @@ import re
 from enrichment.dead_letter import OUR_ATTRIBUTES
 from enrichment.errors import DEAD_LETTER_REASONS, POLICY
 from enrichment.errors.external import (
+    APPEND_ERRORS,
+    APPEND_MESSAGES,
     GOOGLE_ERRORS,
     INSERT_ERRORS,
     INSERT_MESSAGES,
+    ROW_ERRORS,
     of_service_status,
     reason_of,
 )
@@ -39,7 +42,9 @@ def test_every_reason_of_the_policy_can_occur_and_no_other() -> None:
     }
     of_rows = {*INSERT_ERRORS.values(), *(known.reason for known in INSERT_MESSAGES)}
     of_answers = {of_service_status(status) for status in range(201, 600)}
-    assert {*named.findall(sources), *of_others, *of_rows, *of_answers} == set(POLICY)
+    of_appends = {known.reason for known in APPEND_ERRORS.values()} | {*ROW_ERRORS.values()}
+    of_appends |= {known.reason for known in APPEND_MESSAGES}
+    assert {*named.findall(sources), *of_others, *of_rows, *of_appends, *of_answers} == set(POLICY)
 
 
 def test_every_attribute_of_a_dead_letter_is_listed() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +15,13 @@ from typing import Any
 
 import meshpass
 import pytest
-from enrichment.errors import POLICY, Disposition, EnrichmentError
-from enrichment.row import Row
+from enrichment.errors import POLICY, Disposition
 from enrichment.row.column_values import Json
-from enrichment.settings.model import BatchLimits
-from enrichment.sink import BigQuerySink
-from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, InsertAll, InsertAllClient
+from enrichment.settings import table_file
+from enrichment.settings.model import BatchLimits, WriteStreamKind
+from enrichment.sink.base import RowWriter
+from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, InsertAllClient
+from enrichment.sink.storage_write.client import StorageWriteClient
 from enrichment.sink.table_watch import TableWatch
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import bigquery
@@ -30,114 +32,46 @@ from meshlab.cloud.bigquery.faults import Faults
 from meshpass._tokens.google.access_token import AccessToken
 
 from .conftest import FUNCTION, PROJECT, TABLE, Tables
-from .official_client import OfficialClient, anonymous
+from .writing import WRITTEN, Tokens, Writing, anonymous, official, ours, row
+
+FIELDS = table_file.read(FUNCTION / "enrichment" / "table.json", []) or {}
+
+MakeClient = Callable[[str], RowWriter]
 
 
-def row(insert_id: str, **columns: Json) -> Row:
-    given: dict[str, Json] = {
-        "event_id": insert_id,
-        "user_id": "u-1",
-        "type": "t",
-        "occurred_at": "2026-03-01T11:00:00Z",
-        "event": "{}",
-        "profile": "{}",
-        "message_id": "m-1",
-        "publish_time": "2026-03-01T12:00:00Z",
-        "enriched_at": "2026-03-01T12:00:01Z",
-        "trace_id": "t",
-        **columns,
-    }
-    return Row(insert_id, given, 1_000)
+def by_appends(kind: WriteStreamKind, host: str) -> MakeClient:
+    return lambda table: StorageWriteClient({table: FIELDS.values()}, kind, host, Tokens())
 
 
-class Tokens:
-    """Access tokens, made here: each is good until it is refused."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.refused = 0
-        self.failure: meshpass.IdentityError | None = None
-
-    async def atoken(self) -> AccessToken:
-        self.asked += 1
-        await asyncio.sleep(0)
-        if self.failure is not None:
-            raise self.failure
-        return AccessToken(f"token-{self.refused}", 4e9, "a test", further={"x-goog-user-project": "payer"})
-
-    def invalidate(self, token: AccessToken) -> None:
-        if token.value == f"token-{self.refused}":
-            self.refused += 1
-
-
-def ours() -> InsertAll:
-    return InsertAllClient(tokens=Tokens())
-
-
-@dataclass
-class Writing:
-    """A sink in an event loop of its own, and what it counts."""
-
-    client: InsertAll
-    table: str = TABLE
-    limits: BatchLimits = field(default_factory=BatchLimits)
-    counted: dict[str, int] = field(default_factory=dict)
-    watch: TableWatch | None = None
-    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
-
-    def __post_init__(self) -> None:
-        self.sink = BigQuerySink(self.table, self.limits, self.client, self._count, self.watch)
-
-    def _count(self, name: str, amount: int = 1, /, **_: str) -> None:
-        self.counted[name] = self.counted.get(name, 0) + amount
-
-    def write(self, *rows: Row, within_s: float = 20.0) -> list[EnrichmentError | None]:
-        """How the rows of concurrent events fail, or None for each that is written."""
-
-        async def write_one(row: Row) -> EnrichmentError | None:
-            try:
-                await self.sink.write(row, meshpass.Deadline.after(within_s))
-            except EnrichmentError as error:
-                return error
-            return None
-
-        async def write_all() -> list[EnrichmentError | None]:
-            return await asyncio.gather(*map(write_one, rows))
-
-        return self.runner.run(write_all())
-
-    def ends(self, *rows: Row, within_s: float = 20.0) -> list[tuple[Disposition, str]]:
-        """The same as dispositions and reasons."""
-        errors = self.write(*rows, within_s=within_s)
-        return [(error.disposition, error.reason) if error else (Disposition.WRITTEN, "") for error in errors]
-
-    def warm_up(self) -> None:
-        async def warm_up() -> None:
-            self.sink.warm_up()
-
-        self.runner.run(warm_up())
-
-    def go_on(self, seconds: float) -> None:
-        """Let what is under way go on."""
-        self.runner.run(asyncio.sleep(seconds))
-
-    def close(self) -> None:
-        self.runner.run(self.client.aclose())
-        self.runner.close()
-
-
-@pytest.fixture(params=[ours, OfficialClient], ids=["ours", "official"])
+@pytest.fixture(params=[ours, official], ids=["ours", "official"])
 def sinks(request: pytest.FixtureRequest) -> Iterator["MakeSink"]:
     """Makes sinks over our client, and over the official one as the reference."""
+    yield from making(lambda _: request.param())
+
+
+@pytest.fixture(params=["ours", "official", WriteStreamKind.DEFAULT, WriteStreamKind.COMMITTED])
+def all_sinks(request: pytest.FixtureRequest, tables: Tables) -> Iterator["MakeSink"]:
+    """The same over every writer."""
+    known: dict[str, MakeClient] = {"ours": lambda _: ours(), "official": lambda _: official()}
+    yield from making(known.get(request.param) or by_appends(request.param, tables.write))
+
+
+@pytest.fixture
+def own() -> str:
+    """What no other test has in the ids of its rows."""
+    return os.urandom(4).hex()
+
+
+def making(make_client: MakeClient) -> Iterator["MakeSink"]:
     made: list[Writing] = []
 
     def make(
         table: str = TABLE,
         limits: BatchLimits | None = None,
-        client: InsertAll | None = None,
+        client: RowWriter | None = None,
         watch: TableWatch | None = None,
     ) -> Writing:
-        made.append(Writing(client or request.param(), table, limits or BatchLimits(), watch=watch))
+        made.append(Writing(client or make_client(table), table, limits or BatchLimits(), watch=watch))
         return made[-1]
 
     yield make
@@ -146,9 +80,6 @@ def sinks(request: pytest.FixtureRequest) -> Iterator["MakeSink"]:
 
 
 MakeSink = Callable[..., Writing]
-
-
-WRITTEN = (Disposition.WRITTEN, "")
 
 
 @contextmanager
@@ -174,9 +105,9 @@ def own_table(
     tables.client.delete_table(full_name)
 
 
-def test_a_row_is_in_the_table_once_written(tables: Tables, sinks: MakeSink) -> None:
-    assert sinks().ends(row("e-sink")) == [WRITTEN]
-    assert len(tables.rows("e-sink")) == 1
+def test_a_row_is_in_the_table_once_written(tables: Tables, all_sinks: MakeSink, own: str) -> None:
+    assert all_sinks().ends(row(f"e-sink-{own}")) == [WRITTEN]
+    assert len(tables.rows(f"e-sink-{own}")) == 1
 
 
 def test_a_row_that_is_delivered_again_is_one_row(tables: Tables, sinks: MakeSink) -> None:
@@ -186,49 +117,53 @@ def test_a_row_that_is_delivered_again_is_one_row(tables: Tables, sinks: MakeSin
     assert len(tables.rows("e-again")) == 1
 
 
-def test_rows_of_concurrent_events_share_a_request(tables: Tables, sinks: MakeSink) -> None:
-    writing = sinks()
-    names = [f"e-group-{number}" for number in range(64)]
+def test_rows_of_concurrent_events_share_a_request(tables: Tables, all_sinks: MakeSink, own: str) -> None:
+    writing = all_sinks()
+    names = [f"e-group-{own}-{number}" for number in range(64)]
     assert writing.ends(*map(row, names)) == [WRITTEN] * 64
     assert writing.counted == {"insert_requests": 1, "insert_rows": 64}
     assert [len(tables.rows(name)) for name in names] == [1] * 64
 
 
 def test_a_row_that_bigquery_calls_invalid_is_its_own_events_fault_and_its_neighbours_are_written(
-    tables: Tables, sinks: MakeSink
+    tables: Tables, all_sinks: MakeSink, own: str
 ) -> None:
-    writing = sinks()
-    bad = row("e-bad", occurred_at="yesterday")
-    written, invalid, also_written = writing.write(row("e-left"), bad, row("e-right"))
+    writing = all_sinks()
+    bad = row(f"e-bad-{own}", occurred_at="yesterday")
+    written, invalid, also_written = writing.write(row(f"e-left-{own}"), bad, row(f"e-right-{own}"))
     assert written is None
     assert also_written is None
     assert invalid is not None
     assert (invalid.disposition, invalid.reason) == (Disposition.DEAD_LETTERED, "row_invalid")
     assert "occurred_at" in invalid.detail
     assert "yesterday" not in str(invalid)
-    assert [len(tables.rows(name)) for name in ("e-left", "e-bad", "e-right")] == [1, 0, 1]
+    assert [len(tables.rows(name)) for name in (f"e-left-{own}", f"e-bad-{own}", f"e-right-{own}")] == [
+        1,
+        0,
+        1,
+    ]
     assert writing.counted == {"insert_requests": 2, "insert_rows": 3, "insert_rows_resent": 2}
 
 
 def test_a_request_too_large_for_bigquery_is_halved_and_all_of_its_rows_written(
-    tables: Tables, sinks: MakeSink
+    tables: Tables, all_sinks: MakeSink, own: str
 ) -> None:
-    writing = sinks(limits=BatchLimits(max_bytes=50_000_000))
+    writing = all_sinks(limits=BatchLimits(max_bytes=50_000_000))
     payload = json.dumps("x" * 4_000_000)
-    names = ["e-large-1", "e-large-2", "e-large-3"]
+    names = [f"e-large-{own}-{number}" for number in range(3)]
     assert writing.ends(*(row(name, event=payload) for name in names)) == [WRITTEN] * 3
     assert [len(tables.rows(name)) for name in names] == [1] * 3
 
 
-def test_a_row_too_large_for_bigquery_is_its_own_events_fault(tables: Tables, sinks: MakeSink) -> None:
+def test_a_row_too_large_for_bigquery_is_its_own_events_fault(tables: Tables, all_sinks: MakeSink) -> None:
     huge = row("e-huge", event=json.dumps("x" * 11_000_000))
-    assert sinks().ends(row("e-small"), huge) == [WRITTEN, (Disposition.DEAD_LETTERED, "row_too_large")]
+    assert all_sinks().ends(row("e-small"), huge) == [WRITTEN, (Disposition.DEAD_LETTERED, "row_too_large")]
 
 
 def test_a_missing_table_is_our_fault_and_all_is_well_once_it_is_there(
-    tables: Tables, sinks: MakeSink
+    tables: Tables, all_sinks: MakeSink
 ) -> None:
-    writing = sinks(f"{PROJECT}.events.late")
+    writing = all_sinks(f"{PROJECT}.events.late")
     assert writing.ends(row("a"), row("b")) == [(Disposition.FAULT, "bigquery_not_found")] * 2
     with own_table(tables, "late"):
         assert writing.ends(row("a"), row("b")) == [WRITTEN, WRITTEN]
@@ -236,12 +171,12 @@ def test_a_missing_table_is_our_fault_and_all_is_well_once_it_is_there(
 
 
 def test_a_table_that_was_made_anew_takes_no_rows_before_bigquery_knows_it(
-    tables: Tables, sinks: MakeSink
+    tables: Tables, all_sinks: MakeSink
 ) -> None:
     """BigQuery would acknowledge them into the old table, and drop them."""
     ahead_s = 0.0
     watch = TableWatch(600.0, lambda: time.time() + ahead_s)
-    writing = sinks(f"{PROJECT}.events.anew", watch=watch)
+    writing = all_sinks(f"{PROJECT}.events.anew", watch=watch)
     with own_table(tables, "anew"):
         ahead_s = 61
         assert writing.ends(row("a")) == [WRITTEN]
@@ -258,10 +193,10 @@ def test_a_table_that_was_made_anew_takes_no_rows_before_bigquery_knows_it(
 
 
 def test_a_table_without_one_of_our_columns_is_our_fault_and_no_event_is_dead_lettered_for_it(
-    tables: Tables, sinks: MakeSink
+    tables: Tables, all_sinks: MakeSink
 ) -> None:
     with own_table(tables, "narrow", without="trace_id") as table:
-        errors = sinks(table).write(row("a"), row("b"))
+        errors = all_sinks(table).write(row("a"), row("b"))
     assert [(error.disposition, error.reason) for error in errors if error] == [
         (Disposition.FAULT, "bigquery_schema_mismatch")
     ] * 2
@@ -362,7 +297,7 @@ def test_missing_credentials_are_our_fault_and_all_is_well_once_they_are_there(
             raise DefaultCredentialsError("none")
         return anonymous()
 
-    writing = Writing(InsertAllClient(tokens=tokens) if whose == "ours" else OfficialClient(make_client))
+    writing = Writing(InsertAllClient(tokens=tokens) if whose == "ours" else official(make_client))
     with closing(writing):
         writing.warm_up()
         assert writing.ends(row(f"e-credentials-{whose}")) == [(Disposition.FAULT, "bigquery_no_credentials")]
@@ -596,9 +531,7 @@ def test_a_row_whose_deadline_passes_while_credentials_are_sought_is_not_sent(
         may_go_on.wait()
         return anonymous()
 
-    writing = Writing(
-        InsertAllClient(tokens=SlowTokens()) if whose == "ours" else OfficialClient(make_client)
-    )
+    writing = Writing(InsertAllClient(tokens=SlowTokens()) if whose == "ours" else official(make_client))
     with closing(writing):
         assert writing.ends(row("a"), within_s=0.05) == [(Disposition.RETRY, "write_timeout")]
         may_go_on.set()
@@ -660,7 +593,7 @@ ANSWERS = {
 @pytest.mark.parametrize(("status", "body"), ANSWERS.values(), ids=ANSWERS)
 def test_both_clients_conclude_the_same_from_an_answer(service: Service, status: int, body: bytes) -> None:
     found = []
-    for client in (ours(), OfficialClient()):
+    for client in (ours(), official()):
         service.script, service.requests = [saying(status, body)], []
         with closing(Writing(client)) as writing:
             found.append((writing.ends(row("a")), len(service.requests)))
@@ -670,7 +603,7 @@ def test_both_clients_conclude_the_same_from_an_answer(service: Service, status:
 def test_both_clients_send_the_same(service: Service) -> None:
     credentials = Credentials(token="token-0", quota_project_id="payer")
 
-    def official() -> bigquery.Client:
+    def with_a_token() -> bigquery.Client:
         return bigquery.Client(project=PROJECT, credentials=credentials)
 
     rows = [
@@ -678,7 +611,7 @@ def test_both_clients_send_the_same(service: Service) -> None:
         row("Ünïcode \u2028 \x7f", event='{"é": "😀"}', type='"quoted"\\'),
         row("nested", order=[{"total": 1.5, "paid": True, "count": 2**53}]),
     ]
-    for client in (ours(), OfficialClient(official)):
+    for client in (ours(), official(with_a_token)):
         with closing(Writing(client)) as writing:
             assert writing.ends(*rows, within_s=500.0) == [WRITTEN] * 3
     (line, headers), (official_line, official_headers) = service.heads

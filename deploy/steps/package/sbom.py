@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .. import ROOT, RefusalError, relative, uv
 from ..arguments import file_to_write, folder_to_read
 from . import bundle
+from .kinds import DATAFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,11 @@ def make(package: Path) -> dict[str, Any]:
     requirements_file = package / "requirements.txt"
     if not requirements_file.is_file():
         raise RefusalError(f"there is no package in {relative(package)}; run deploy/package")
+    if bundle.kind_of(package) is DATAFLOW:
+        raise RefusalError(
+            f"{relative(package)} follows from the lock of beam/; run: "
+            "uv export --project=beam --frozen --extra=dataflow --format=cyclonedx1.5"
+        )
     if changed := bundle.changes_since_packaged(package):
         raise RefusalError(f"the package is older than {', '.join(changed)}; run deploy/package")
     pinned, wheels = _read_requirements(requirements_file.read_text(encoding="utf-8"))

@@ -77,6 +77,8 @@ ENRICH = EntryPoint(
         "DEAD_LETTER_TOPIC",
         "SUBSCRIPTION_ACK_DEADLINE_S",
         "TABLE_RECREATED_HOLD_S",
+        "BIGQUERY_WRITER",
+        "STORAGE_WRITE_STREAM",
     ),
     secrets=(_SIGNING_KEY, "PSEUDONYM_KEY"),
 )

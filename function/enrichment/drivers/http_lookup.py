@@ -1,5 +1,7 @@
 """Private HTTP entry point: `GET /lookup/{key}` gives what an event for that key would be joined with.
 
+It knows no web framework.
+
 =======================================  ======  ==================  ============
 when                                     status  `error`             logged as
 =======================================  ======  ==================  ============
@@ -20,7 +22,7 @@ call again, and a fault stays until it is mended.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -44,9 +46,6 @@ from enrichment.telemetry.log import Ending, Log, Severity
 from enrichment.telemetry.trace import Trace
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from enrichment.lookup import Lookup
 
 PREFIX = b"/lookup/"
@@ -75,6 +74,8 @@ _SEGMENT = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*")
 # C0, DEL, C1: nothing that names a thing holds them.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
+_TRACE_HEADERS = (b"traceparent", b"x-cloud-trace-context")
+
 _CACHE_STATUS = {
     CacheEvent.HIT: "meshpass; hit",
     CacheEvent.NEGATIVE_HIT: "meshpass; hit; detail=negative",
@@ -102,6 +103,20 @@ class Reply:
     ending: Ending
     headers: dict[str, str] = field(default_factory=dict)
     answer: LookupResult | None = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A response as it goes to the caller.
+
+    Args:
+        status: The HTTP status.
+        headers: All of its headers.
+        body: JSON; empty where the request is a HEAD.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
 
 
 class RefusedError(Exception):
@@ -140,47 +155,49 @@ class HttpLookup:
         self._lookup = lookup
         self._rules = rules
         self._budget = budget
-        self._log = log
+        self.log = log
         self._count = count
         self._clock = clock
 
-    async def answer(self, request: "Request") -> "Response":
+    async def answer(
+        self, method: str, raw_path: bytes | None, query: bytes, headers: Iterable[tuple[bytes, bytes]]
+    ) -> Response:
         """Answer one request. Who may send one is for Cloud Run's IAM to say, before it comes here.
 
         Args:
-            request: The request.
+            method: The request's method.
+            raw_path: The path as it was sent, without the query; None where the server does not say.
+            query: The query as it was sent.
+            headers: The request's headers, names in lower case, as ASGI gives them.
 
         Returns:
             The profile as the service gave it, or a JSON object whose `error` says why not.
         """
-        # Loaded already by the framework that made the request, and of no use to the other entry point.
-        from starlette.responses import Response
-
         started_at = self._clock()
         with spans.span(
             "GET /lookup/{key}",
-            trace.of_request(request.headers),
+            trace.of_request(_trace_headers(headers)),
             "SERVER",
-            {"http.request.method": request.method, "http.route": "/lookup/{key}"},
+            {"http.request.method": method, "http.route": "/lookup/{key}"},
         ) as span:
-            reply = await self._reply(request, span.trace)
+            reply = await self._reply(method, raw_path, query, span.trace)
             span.set("http.response.status_code", reply.status)
             if reply.status >= 500:
                 span.fail(reply.ending.reason)
         self._count("lookup_requests", outcome=reply.ending.name, reason=reply.ending.reason)
-        self._log.request(reply.ending, span.trace, started_at, reply.status, reply.answer)
-        headers = {
+        self.log.request(reply.ending, span.trace, started_at, reply.status, reply.answer)
+        sent = {
             "content-type": "application/json",
             "content-length": str(len(reply.body)),
             "cache-control": "no-store",  # the cache is here, where its rules are
             "x-content-type-options": "nosniff",
             **reply.headers,
         }
-        return Response(b"" if request.method == "HEAD" else reply.body, reply.status, headers)
+        return Response(reply.status, sent, b"" if method == "HEAD" else reply.body)
 
-    async def _reply(self, request: "Request", trace: Trace) -> Reply:
+    async def _reply(self, method: str, raw_path: bytes | None, query: bytes, trace: Trace) -> Reply:
         try:
-            key = key_of(request.method, request.scope.get("raw_path"), request.scope["query_string"])
+            key = key_of(method, raw_path, query)
             found = await self._lookup.fetch(key, trace, self._budget.start().end)
         except RefusedError as error:
             return error.reply
@@ -189,6 +206,15 @@ class HttpLookup:
         except Exception as error:  # noqa: BLE001 - the last line of defence: nothing of a defect gets out
             return of_error(of_unexpected_error(error))
         return of_answer(found, key, self._rules)
+
+
+def _trace_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers that name a trace; the first of each."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name in _TRACE_HEADERS:
+            found.setdefault(name.decode(), value.decode("latin-1"))
+    return found
 
 
 def key_of(method: str, raw_path: bytes | None, query: bytes) -> str:

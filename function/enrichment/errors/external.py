@@ -204,6 +204,104 @@ comes between a change of the table and one of the function. Only the message sh
 words."""
 
 
+GRPC_STATUSES: Mapping[str, int] = MappingProxyType(
+    {
+        "CANCELLED": 499,
+        "UNKNOWN": 500,
+        "INVALID_ARGUMENT": 400,
+        "DEADLINE_EXCEEDED": 504,
+        "NOT_FOUND": 404,
+        "ALREADY_EXISTS": 409,
+        "PERMISSION_DENIED": 403,
+        "RESOURCE_EXHAUSTED": 429,
+        "FAILED_PRECONDITION": 400,
+        "ABORTED": 409,
+        "OUT_OF_RANGE": 400,
+        "UNIMPLEMENTED": 501,
+        "INTERNAL": 500,
+        "UNAVAILABLE": 503,
+        "DATA_LOSS": 500,
+        "UNAUTHENTICATED": 401,
+    }
+)
+"""gRPC's status codes in the order of their numbers from 1, and the HTTP status that each stands for, by which
+`GOOGLE_ERRORS` decides. Source: google/rpc/code.proto."""
+
+RETRIED_GRPC_CODES = frozenset(
+    {"ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN"}
+)
+"""Codes after which an append is tried again within its deadline. Those that Google's clients try again, and UNKNOWN,
+which is what a connection answers that was idle for too long."""
+
+
+class AppendError(msgspec.Struct, frozen=True):
+    """A StorageError of the Storage Write API.
+
+    Args:
+        reason: The reason in the policy, where nothing is tried again or time is over.
+        renews: Whether a stream that was made for this writer is at its end, so that a new one takes its place.
+    """
+
+    reason: str
+    renews: bool = False
+
+
+APPEND_ERRORS: Mapping[str, AppendError] = MappingProxyType(
+    {
+        "TABLE_NOT_FOUND": AppendError("bigquery_not_found"),
+        "STREAM_NOT_FOUND": AppendError("bigquery_not_found", renews=True),
+        "STREAM_FINALIZED": AppendError("bigquery_unavailable", renews=True),
+        "STREAM_ALREADY_COMMITTED": AppendError("bigquery_unavailable", renews=True),
+        "INVALID_STREAM_STATE": AppendError("bigquery_unavailable", renews=True),
+        "OFFSET_ALREADY_EXISTS": AppendError("bigquery_unavailable", renews=True),
+        "OFFSET_OUT_OF_RANGE": AppendError("bigquery_unavailable", renews=True),
+        "INVALID_STREAM_TYPE": AppendError("bigquery_refused"),
+        "SCHEMA_MISMATCH_EXTRA_FIELDS": AppendError("bigquery_schema_mismatch"),
+        "CMEK_NOT_PROVIDED": AppendError("bigquery_encryption_key"),
+        "INVALID_CMEK_PROVIDED": AppendError("bigquery_encryption_key"),
+        "CMEK_ENCRYPTION_ERROR": AppendError("bigquery_encryption_key"),
+        "KMS_PERMISSION_DENIED": AppendError("bigquery_encryption_key"),
+        "KMS_SERVICE_ERROR": AppendError("bigquery_unavailable"),
+    }
+)
+"""What the Storage Write API says of an append by its StorageError (google/cloud/bigquery/storage/v1/storage.proto).
+OFFSET_ALREADY_EXISTS means `written` where the same rows were sent at that offset before."""
+
+ROW_ERRORS: Mapping[str, str] = MappingProxyType(
+    {"FIELDS_ERROR": "row_invalid", "ROW_ERROR_CODE_UNSPECIFIED": "row_invalid"}
+)
+"""What the Storage Write API says of a row by the code of its RowError."""
+
+APPEND_MESSAGES: tuple[InsertMessage, ...] = (
+    InsertMessage(
+        r"Input schema has more fields than BigQuery schema(?:, extra fields: '(?P<column>\w+))?",
+        "Input schema has more fields than BigQuery schema, extra fields: ...",
+        "bigquery_schema_mismatch",
+    ),
+    InsertMessage(
+        r"Input schema does not have the required fields of the BigQuery schema(?:: '(?P<column>\w+))?",
+        "Input schema does not have the required fields of the BigQuery schema: ...",
+        "bigquery_schema_mismatch",
+    ),
+    InsertMessage(
+        r"The primary keys and clustering keys of the table \S+ are required to create an upsert stream",
+        "The primary keys and clustering keys of the table ... are required to create an upsert stream.",
+        "bigquery_primary_key_missing",
+    ),
+    InsertMessage(
+        r"The proto field mismatched with BigQuery field(?: at \w+\.(?P<column>\w+))?",
+        "The proto field mismatched with BigQuery field at Row.plan, ...",
+        "bigquery_schema_mismatch",
+    ),
+    InsertMessage(
+        r"(?:The )?(?:[Ff]ield \S+:? )?(?:is )?[Rr]equired (?:field|proto field|column)",
+        "Required field plan is missing.",
+        "bigquery_schema_mismatch",
+    ),
+)
+"""The same as `INSERT_MESSAGES`, of the Storage Write API. It checks the writer's schema before the rows."""
+
+
 class ServiceStatus(msgspec.Struct, frozen=True):
     """An HTTP status of the service, and the reason that it means.
 

@@ -230,6 +230,18 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             "the row belongs to a partition that takes no streamed rows: too old, or in the future",
             "partition by `publish_time`, or load such events by a job",
         ),
+        "bigquery_primary_key_missing": Rule(
+            _FAULT,
+            (_WRITE,),
+            "`STORAGE_WRITE_STREAM=cdc` replaces rows by the table's primary key, and it has none",
+            "add one with `ALTER TABLE ... ADD PRIMARY KEY (...) NOT ENFORCED`, or choose another stream",
+        ),
+        "bigquery_encryption_key": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the customer-managed key of the table is missing or wrong, or BigQuery may not use it",
+            "grant BigQuery's own service account `roles/cloudkms.cryptoKeyEncrypterDecrypter` on the key",
+        ),
         "bigquery_table_recreated": Rule(
             _FAULT,
             (_WRITE,),

@@ -1,9 +1,10 @@
 """Settings of the function, from its environment and `pipeline.toml`, all problems reported at once."""
 
+import enum
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import meshpass
 import msgspec
@@ -12,7 +13,7 @@ from meshcontract import value_types
 from enrichment import __version__
 from enrichment.deadline import TimeBudget
 from enrichment.settings import pipeline_file
-from enrichment.settings.model import PipelineConfig
+from enrichment.settings.model import PipelineConfig, WriterKind, WriteStreamKind
 from enrichment.telemetry.log import Severity
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 TABLE_FILE = Path(__file__).parents[1] / "table.json"
 PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
+_Choice = TypeVar("_Choice", bound=enum.StrEnum)
+_HOST_AND_PORT = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
 _TOPIC = re.compile(r"projects/(?P<project>[^/\s]+)/topics/(?P<name>[^/\s]+)")
 
 
@@ -66,11 +69,15 @@ class Destinations(msgspec.Struct, frozen=True):
         table: Where rows go, `project.dataset.table`.
         dead_letter_topic: Where bad events go, `projects/P/topics/T`.
         recreated_hold_s: How long after its creation a recreated table takes no rows, in seconds; 0 for no guard.
+        writer: What writes rows.
+        write_stream: Which stream of the Storage Write API takes them, where that writes them.
     """
 
     table: str
     dead_letter_topic: str
     recreated_hold_s: float
+    writer: WriterKind = WriterKind.INSERT_ALL
+    write_stream: WriteStreamKind = WriteStreamKind.DEFAULT
 
 
 def read(env: Mapping[str, str]) -> Settings:
@@ -111,8 +118,11 @@ def read_for_events(env: Mapping[str, str]) -> tuple[Settings, Destinations]:
         *_loop_problem(env, topic),
     ]
     hold_s = _number(env, "TABLE_RECREATED_HOLD_S", problems)
+    writer = _choice(env, "BIGQUERY_WRITER", WriterKind.INSERT_ALL, problems)
+    stream = _choice(env, "STORAGE_WRITE_STREAM", WriteStreamKind.DEFAULT, problems)
+    problems += _writer_problems(env, writer)
     settings = _read(env, problems, writes_rows=True)
-    return settings, Destinations(table, topic, hold_s)
+    return settings, Destinations(table, topic, hold_s, writer, stream)
 
 
 def _read(env: Mapping[str, str], further_problems: list[str], *, writes_rows: bool = False) -> Settings:
@@ -167,6 +177,46 @@ def _number(env: Mapping[str, str], name: str, problems: list[str]) -> int:
         problems.append(f"{name} {problem}")
         return default
     return int(text)
+
+
+def _choice(env: Mapping[str, str], name: str, default: _Choice, problems: list[str]) -> _Choice:
+    """Return what is chosen, or the default and a problem if that is no choice."""
+    text = env.get(name, "")
+    try:
+        return type(default)(text) if text else default
+    except ValueError:
+        problems.append(f"{name} is {text[:200]!r}; it must be one of {', '.join(type(default))}.")
+        return default
+
+
+def _writer_problems(env: Mapping[str, str], writer: WriterKind) -> Iterator[str]:
+    """Refuse a writer that cannot work here, and settings of one that is not chosen."""
+    if writer is WriterKind.GOOGLE_CLIENT and not _is_installed("google.cloud.bigquery"):
+        yield (
+            "BIGQUERY_WRITER is 'google-client', and google-cloud-bigquery is not installed: install "
+            "meshpass-function[reference], or choose another writer."
+        )
+    if writer is not WriterKind.STORAGE_WRITE:
+        if env.get("STORAGE_WRITE_STREAM", ""):
+            yield "STORAGE_WRITE_STREAM is set, and only BIGQUERY_WRITER=storage-write reads it: leave one of them out."
+        return
+    emulator = env.get("BIGQUERY_WRITE_EMULATOR_HOST", "")
+    if emulator and not re.fullmatch(_HOST_AND_PORT, emulator):
+        yield f"BIGQUERY_WRITE_EMULATOR_HOST is {emulator[:200]!r}; it must be HOST:PORT, without a scheme."
+    if not emulator and env.get("BIGQUERY_EMULATOR_HOST", ""):
+        yield (
+            "BIGQUERY_WRITE_EMULATOR_HOST is not set, and BIGQUERY_EMULATOR_HOST is: rows would go to Google. "
+            "Set it to the emulator's HOST:PORT for gRPC."
+        )
+
+
+def _is_installed(module: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):  # the package that it is in, or what is loaded is not one
+        return False
 
 
 def _loop_problem(env: Mapping[str, str], dead_letter_topic: str) -> Iterator[str]:

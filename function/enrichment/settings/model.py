@@ -76,6 +76,22 @@ class Unmatched(enum.StrEnum):
     DEAD_LETTER = "dead-letter"
 
 
+class WriterKind(enum.StrEnum):
+    """What writes rows into BigQuery."""
+
+    INSERT_ALL = "insert-all"
+    STORAGE_WRITE = "storage-write"
+    GOOGLE_CLIENT = "google-client"
+
+
+class WriteStreamKind(enum.StrEnum):
+    """Which stream of the Storage Write API takes the rows."""
+
+    DEFAULT = "default"
+    COMMITTED = "committed"
+    CDC = "cdc"
+
+
 MAX_UNPACKED_BYTES = 16 * 1024 * 1024
 """Most bytes that an encoding may hold unless `pipeline.toml` says otherwise: more than a message of Pub/Sub has."""
 

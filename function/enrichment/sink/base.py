@@ -1,10 +1,12 @@
-"""Interface of a sink."""
+"""Interfaces of a sink, and of what writes its rows."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import meshpass
 
 from enrichment.row import Row
+from enrichment.sink.answer import InsertErrors
 
 
 class Sink(Protocol):
@@ -25,3 +27,32 @@ class Sink(Protocol):
             TransientError: the row is not known to be durable, and the error will pass.
             FaultError: our configuration keeps it out.
         """
+
+
+class RowWriter(Protocol):
+    """Writes rows into tables of BigQuery, some of them in one request."""
+
+    def warm_up(self) -> None:
+        """Start in the background what the first request needs; return at once."""
+
+    async def insert(self, table: str, rows: Sequence[Row], deadline: meshpass.Deadline) -> InsertErrors:
+        """Write rows in one request, and try again while that may help.
+
+        Args:
+            table: `project.dataset.table`.
+            rows: At least one.
+            deadline: When it must be over.
+
+        Returns:
+            What BigQuery says of single rows; empty if all are durable. If it is not empty none is.
+
+        Raises:
+            RefusedError: the request was refused as a whole for something that is in it.
+            EnrichmentError: the request failed as a whole, and would fail with other rows as well.
+        """
+
+    async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
+        """Return when a table was created, in seconds since the epoch; None where that cannot be read. Never raises."""
+
+    async def aclose(self) -> None:
+        """Close connections and whatever else is held."""

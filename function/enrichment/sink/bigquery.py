@@ -7,8 +7,8 @@ import meshpass
 from enrichment.errors import EnrichmentError, failure
 from enrichment.row import Row
 from enrichment.settings.model import BatchLimits
+from enrichment.sink.base import RowWriter
 from enrichment.sink.group_commit import GroupCommit
-from enrichment.sink.insert_all import InsertAll
 from enrichment.sink.table_watch import TableWatch
 from enrichment.telemetry.counters import Count, uncounted
 
@@ -17,12 +17,12 @@ RECREATED_HOLD_S = 600.0
 
 
 class BigQuerySink:
-    """Rows into one BigQuery table by insertAll, in groups, each row under its own insertId.
+    """Rows into one BigQuery table, in groups, each row under its own insertId.
 
     Args:
         table: `project.dataset.table`.
         limits: How much goes into one request.
-        client: Sends the requests.
+        client: Writes the rows.
         count: Counts `insert_requests`, `insert_rows` and `insert_rows_resent`.
         watch: Guards against a table that was recreated.
     """
@@ -31,7 +31,7 @@ class BigQuerySink:
         self,
         table: str,
         limits: BatchLimits,
-        client: InsertAll,
+        client: RowWriter,
         count: Count = uncounted,
         watch: TableWatch | None = None,
     ) -> None:

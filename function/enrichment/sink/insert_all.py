@@ -2,6 +2,7 @@
 
 Google's client for BigQuery does the same in threads of its own, at several times the processor time, and loads 360
 modules first. It is the reference in the tests: both send the same, and draw the same conclusions from each answer.
+Bodies are not compressed, which would cost time and save bytes that are free (docs/decisions/writers.md).
 See https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll.
 """
 
@@ -50,35 +51,6 @@ _HEADERS = {
 }
 
 
-class InsertAll(Protocol):
-    """Writes rows by requests of insertAll."""
-
-    def warm_up(self) -> None:
-        """Start in the background what the first request needs; return at once."""
-
-    async def insert(self, table: str, rows: Sequence[Row], deadline: meshpass.Deadline) -> InsertErrors:
-        """Write rows in one request, and try again while that may help.
-
-        Args:
-            table: `project.dataset.table`.
-            rows: At least one.
-            deadline: When it must be over.
-
-        Returns:
-            What BigQuery says of single rows; empty if all are durable.
-
-        Raises:
-            RefusedError: the request was refused as a whole for something that is in it.
-            EnrichmentError: the request failed as a whole, and would fail with other rows as well.
-        """
-
-    async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
-        """Return when a table was created, in seconds since the epoch; None where that cannot be read. Never raises."""
-
-    async def aclose(self) -> None:
-        """Close connections and whatever else is held."""
-
-
 class AccessTokens(Protocol):
     """Where access tokens come from. A source caches: it is asked for every request."""
 
@@ -120,7 +92,7 @@ class InsertAllClient:
             self._warming = asyncio.get_running_loop().create_task(self._prepare())
 
     async def insert(self, table: str, rows: Sequence[Row], deadline: meshpass.Deadline) -> InsertErrors:
-        """Write rows in one request, and try again while that may help. See `InsertAll`."""
+        """Write rows in one request, and try again while that may help. See `RowWriter`."""
         body = request_body(rows)
         delays_s = retry_delays_s()
         found: InsertErrors | Refusal | meshpass.MeshError | None = None
@@ -144,7 +116,7 @@ class InsertAllClient:
         raise _decided(found, table)
 
     async def created_s(self, table: str, deadline: meshpass.Deadline) -> float | None:
-        """Return when a table was created. One try: the write itself says more of what is wrong. See `InsertAll`."""
+        """Return when a table was created. One try: the write itself says more of what is wrong. See `RowWriter`."""
         target = f"{path_of(table)}?fields=creationTime&prettyPrint=false"
         left_s = min(deadline.left_s(), ATTEMPT_TIMEOUT_S)
         answer = await self._send("GET", target, b"", left_s, fresh=False) if left_s > 0 else None

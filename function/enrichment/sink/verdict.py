@@ -1,28 +1,38 @@
-"""The answer of insertAll, as one verdict for each row of the request."""
+"""What BigQuery says of single rows, as one verdict for each row of the request."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enrichment.errors import POLICY, EnrichmentError, Stage, failure
-from enrichment.errors.external import INSERT_ERRORS, INSERT_MESSAGES, OTHER_INSERT_ERROR
+from enrichment.errors.external import (
+    APPEND_MESSAGES,
+    INSERT_ERRORS,
+    INSERT_MESSAGES,
+    OTHER_INSERT_ERROR,
+    ROW_ERRORS,
+)
 from enrichment.sink.decisions import StoppedError
 
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)
-_WORD = re.compile(r"[A-Za-z]{1,64}")
+_WORD = re.compile(r"[A-Za-z_]{1,64}")
 _UNKNOWN = "the row"
-_MESSAGES = [(re.compile(known.pattern, re.ASCII), known.reason) for known in INSERT_MESSAGES]
+_INVALID = {"invalid", *ROW_ERRORS}
+_REASONS = {**INSERT_ERRORS, **ROW_ERRORS}
+_MESSAGES = [
+    (re.compile(known.pattern, re.ASCII), known.reason) for known in (*INSERT_MESSAGES, *APPEND_MESSAGES)
+]
 
 
 def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[EnrichmentError | None]:
-    """Read the answer to a request without `skipInvalidRows`: it succeeds or fails as one.
+    """Read the answer to a request that succeeds or fails as one: an append, or insertAll without `skipInvalidRows`.
 
     One bad row keeps all of them out, and its neighbours are marked `stopped`. A row about which nothing is
     said was kept out as well (https://cloud.google.com/bigquery/docs/error-messages).
 
     Args:
-        insert_errors: What `insert_rows_json` returned: `{"index": 0, "errors": [{"reason": "invalid", ...}]}`; empty
-            if every row is durable.
+        insert_errors: What was returned, as `insert_rows_json` does: `{"index": 0, "errors": [{"reason": "invalid",
+            ...}]}`; empty if every row is durable.
         rows: How many rows the request had.
 
     Returns:
@@ -47,14 +57,14 @@ def _stopped() -> StoppedError:
 def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
     said = error.get("reason")
     said = said if isinstance(said, str) and _WORD.fullmatch(said) else "an error without a reason"
-    reason, where = INSERT_ERRORS.get(said, OTHER_INSERT_ERROR), _column(error.get("location"))
+    reason, where = _REASONS.get(said, OTHER_INSERT_ERROR), _column(error.get("location"))
     if reason == "row_stopped":
         return _stopped()
     if reason == "row_invalid":
         reason, column = _blamed(str(error.get("message")))
         where = column if column and where == _UNKNOWN else where
     rule = POLICY[reason]
-    what = f"BigQuery calls {where} invalid" if said == "invalid" else f"BigQuery answers {said} for {where}"
+    what = f"BigQuery calls {where} invalid" if said in _INVALID else f"BigQuery answers {said} for {where}"
     return failure(reason, f"{what}: {rule.meaning}. To do: {rule.action}.", Stage.WRITE)
 
 

@@ -115,6 +115,28 @@ run "everything_on" {
   }
 }
 
+run "other_readers_of_the_events" {
+  command = plan
+
+  variables {
+    pull_worker_service_account = "meshpass-worker@example-project.iam.gserviceaccount.com"
+    pull_worker_image           = "europe-west1-docker.pkg.dev/example-project/meshpass/enrichment@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    pull_worker_environment     = { GKE_GATEWAY_CA_FILE = "/etc/meshpass/gateway-ca.pem" }
+    pull_worker_delivery        = { exactly_once = true }
+    pull_worker_deployers       = ["group:platform@example.com"]
+    dataflow_service_account    = "meshpass-dataflow@example-project.iam.gserviceaccount.com"
+    dataflow_launchers          = ["group:data@example.com"]
+    dataflow_redrives           = true
+    dataflow_source_tables      = ["example-project.archive.events"]
+    dataflow_source_buckets     = ["acme-archive"]
+  }
+
+  assert {
+    condition     = length(module.pull_worker) == 1 && length(module.dataflow) == 1 && contains(local.services, "dataflow.googleapis.com")
+    error_message = "Each reader is made where the contract names its account."
+  }
+}
+
 run "a_shared_network" {
   command = plan
 

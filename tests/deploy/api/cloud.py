@@ -69,6 +69,12 @@ class Cloud:
         build_error: the message with which the next builds fail, if any.
         policies: the IAM policy of each resource that has one.
         annotations: annotations of Cloud Run services, by the service's name.
+        buckets: buckets by name.
+        objects: for a bucket, its objects by name.
+        accounts: the unique id of each service account, by its e-mail address.
+        subnets: subnets by their full names.
+        images: the tags of each image, by the full name of its package in Artifact Registry.
+        jobs: Dataflow jobs by their ids.
     """
 
     def __init__(self, project: str = "acme-mesh", number: str = "123456789012") -> None:
@@ -84,6 +90,12 @@ class Cloud:
         self.policies: dict[str, Json] = {}
         self.annotations: dict[str, dict[str, str]] = {}
         self.uploads: list[bytes] = []
+        self.buckets: dict[str, Json] = {}
+        self.objects: dict[str, dict[str, bytes]] = {}
+        self.accounts: dict[str, str] = {}
+        self.subnets: dict[str, Json] = {}
+        self.images: dict[str, list[str]] = {}
+        self.jobs: dict[str, Json] = {}
         self.calls: list[Call] = []
         self.unknown: list[str] = []
         self._serials = itertools.count(1)

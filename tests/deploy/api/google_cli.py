@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.deploy.api.server import APIS, DOMAIN, TOKEN
+from tests.deploy.api.server import APIS, DOMAIN, PATHS, TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,10 @@ def environment(folder: Path, port: int, project: str = "acme-mesh") -> dict[str
         The whole environment of a process.
     """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    overrides = {f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}{DOMAIN}/" for api in APIS}
+    overrides = {
+        f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"http://{api}{DOMAIN}/{PATHS.get(api, '')}"
+        for api in APIS
+    }
     return {**kept, **overrides, **settings(folder, port, TOKEN), "CLOUDSDK_CORE_PROJECT": project}
 
 

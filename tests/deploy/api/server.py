@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.deploy.api import functions, project, pubsub, run
+from tests.deploy.api import dataflow, functions, project, pubsub, run
 from tests.deploy.api.cloud import ApiError, Call
 from tests.deploy.api.routes import Request, Route
 
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 TOKEN = "not-a-token-of-google"
 APIS = (
     "cloudfunctions", "run", "pubsub", "eventarc", "cloudresourcemanager", "serviceusage", "iam", "cloudbuild",
-    "storage", "artifactregistry",
+    "storage", "artifactregistry", "dataflow", "compute",
 )  # fmt: skip
 DOMAIN = ".googleapis.test"
-_ROUTES = [*functions.ROUTES, *run.ROUTES, *pubsub.ROUTES, *project.ROUTES]
+PATHS = {"compute": "compute/v1/"}
+"""What some APIs have between their host and their methods."""
+_ROUTES = [*functions.ROUTES, *run.ROUTES, *pubsub.ROUTES, *project.ROUTES, *dataflow.ROUTES]
 _JSON = "application/json"
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import meshcontract
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.deploy.harness import Contract
+
     Problems = Callable[..., list[str]]
 
 _VERSION = "projects/acme-mesh/secrets/s/versions/3"
+_WORKERS: dict[str, str | None] = {
+    "PULL_WORKER_SERVICE_ACCOUNT": "meshpass-worker@acme-mesh.iam.gserviceaccount.com",
+    "DATAFLOW_SERVICE_ACCOUNT": "meshpass-dataflow@acme-mesh.iam.gserviceaccount.com",
+}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +193,45 @@ _VERSION = "projects/acme-mesh/secrets/s/versions/3"
             },
             "a function with an event trigger has 540 s at most",
         ),
+        (
+            {**_WORKERS, "FUNCTION_EGRESS": "connector"},
+            "PULL_WORKER_SERVICE_ACCOUNT needs FUNCTION_EGRESS=direct",
+        ),
+        (
+            {**_WORKERS, "FUNCTION_EGRESS": "connector", "PULL_WORKER_SERVICE_ACCOUNT": None},
+            "DATAFLOW_SERVICE_ACCOUNT needs FUNCTION_EGRESS=direct",
+        ),
+        (
+            {**_WORKERS, "FUNCTION_EGRESS_RANGE": "10.8.0.0/25", "PULL_WORKER_INSTANCES": "20"},
+            (
+                "x 2 addresses + 40 of the pull worker + 11 of Dataflow = 131, and a /25 has 128 - 4 reserved = 124. "
+                "Write a /24, or FUNCTION_MAX_INSTANCES=18 or less."
+            ),
+        ),
+        (
+            {**_WORKERS, "DATAFLOW_MAX_WORKERS": "500"},
+            "+ 501 of Dataflow = 583, and a /24 has 256 - 4 reserved = 252. Write fewer workers.",
+        ),
+        (
+            {**_WORKERS, "DATAFLOW_SUBSCRIPTION": "meshpass-enrichment-worker"},
+            "DATAFLOW_SUBSCRIPTION is PULL_WORKER_SUBSCRIPTION too, and two readers of one subscription share",
+        ),
+        (
+            {**_WORKERS, "PULL_WORKER_SUBSCRIPTION": "meshpass-enrichment"},
+            "PULL_WORKER_SUBSCRIPTION is SUBSCRIPTION_NAME too",
+        ),
+        (
+            {**_WORKERS, "DATAFLOW_SERVICE_ACCOUNT": "meshpass-worker@acme-mesh.iam.gserviceaccount.com"},
+            "DATAFLOW_SERVICE_ACCOUNT is PULL_WORKER_SERVICE_ACCOUNT too",
+        ),
+        (
+            {"DATAFLOW_SUBJECT": "7", "PULL_WORKER_SUBJECT": "7"},
+            "DATAFLOW_SUBJECT is PULL_WORKER_SUBJECT too",
+        ),
+        (
+            {**_WORKERS, "FUNCTION_NAME": "a" * 56},
+            "DATAFLOW_JOB follows from FUNCTION_NAME and is 'aaa",
+        ),
         ({"SUBSCRIPTION_MAX_RETRY_DELAY_S": "5"}, "SUBSCRIPTION_MIN_RETRY_DELAY_S is 10, above"),
         ({"FUNCTION_CPU": ".5"}, "FUNCTION_CPU is .5, and more than one event at a time needs a whole vCPU"),
         (
@@ -258,6 +304,9 @@ def test_values_that_cannot_work_together_are_refused(
         {"FUNCTION_CPU": "8", "FUNCTION_MEMORY": "4Gi"},
         {"FUNCTION_TIMEOUT_S": "600", "SUBSCRIPTION_ACK_DEADLINE_S": "600"},
         {"TRIGGER_TOPIC": "projects/acme-mesh/topics/user-events"},
+        _WORKERS,
+        # Names that follow are not checked where nothing uses them.
+        {"FUNCTION_NAME": "a" * 56},
     ],
 )
 def test_values_that_work_together_are_taken(problems: Problems, values: dict[str, str | None]) -> None:
@@ -275,6 +324,28 @@ def test_the_second_entry_point_needs_an_account_and_its_id(problems: Problems) 
     assert found.startswith("LOOKUP_SUBJECT is missing; MESH_AUTH=google-id-token needs it")
     (found,) = problems("LOOKUP_SERVICE_ACCOUNT", LOOKUP_SERVICE_ACCOUNT=None, LOOKUP_SUBJECT="2")
     assert found.startswith("LOOKUP_SERVICE_ACCOUNT is missing; this deployment needs it")
+
+
+@pytest.mark.parametrize("worker", ["PULL_WORKER", "DATAFLOW"])
+def test_a_worker_without_a_key_needs_the_id_of_its_account(problems: Problems, worker: str) -> None:
+    keyless: dict[str, str | None] = {"MESH_AUTH": "google-id-token", "FUNCTION_SUBJECT": "1", **_WORKERS}
+    account, subject = f"{worker}_SERVICE_ACCOUNT", f"{worker}_SUBJECT"
+    assert problems(**keyless) == []
+    (found,) = problems(account, **keyless)
+    assert found.startswith(f"{subject} is missing; MESH_AUTH=google-id-token needs it")
+    assert problems(account, **keyless, **{subject: "7"}) == []
+
+
+def test_names_of_workers_follow_from_the_function_where_there_is_an_account(contract: Contract) -> None:
+    names = ("PULL_WORKER_SUBSCRIPTION", "DATAFLOW_JOB", "DATAFLOW_SUBSCRIPTION", "DATAFLOW_BUCKET")
+    assert [meshcontract.load(contract.path)[name] for name in names] == ["", "", "", ""]
+    values = meshcontract.load(contract.set(**_WORKERS, DATAFLOW_JOB="acme-stream").path)
+    assert [values[name] for name in names] == [
+        "meshpass-enrichment-worker",
+        "acme-stream",
+        "acme-stream",
+        "acme-mesh-dataflow",
+    ]
 
 
 def test_a_value_that_is_wrong_alone_is_not_reported_again_with_others(problems: Problems) -> None:

@@ -321,6 +321,8 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
     "PSEUDONYM_KEY_SECRET_ID": SECRET,
     "PSEUDONYM_KEY_FILE": MOUNT,
     "LOG_SUCCESS_SAMPLE": (["1", "1000000"], ["0", "1000001", "0.5", "01", "-1", "x"]),
+    "BIGQUERY_WRITER": (["insert-all", "storage-write"], ["insertAll", "google-client"]),
+    "STORAGE_WRITE_STREAM": (["default", "committed", "cdc"], ["pending", "_default"]),
     "TABLE_RECREATED_HOLD_S": (["0", "3600"], ["3601", "-1", "1m"]),
     "FUNCTION_TRIGGER": (["push", "eventarc"], ["pull", "Push"]),
     "TRIGGER_SERVICE_ACCOUNT": ACCOUNT,
@@ -349,6 +351,24 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
     "LOOKUP_SERVICE_ACCOUNT": ACCOUNT,
     "LOOKUP_INVOKERS": MEMBERS,
     "LOOKUP_INGRESS": (["internal-only", "internal-and-gclb"], ["all"]),
+    "PULL_WORKER_NAME": (["meshpass-worker"], ["Worker", "a_b"]),
+    "PULL_WORKER_SERVICE_ACCOUNT": ACCOUNT,
+    "PULL_WORKER_SUBJECT": (["100000000000000000013"], ["0", "x", "1" * 22]),
+    "PULL_WORKER_SUBSCRIPTION": (["meshpass-worker"], ["ab", "projects/acme-mesh/subscriptions/s"]),
+    "PULL_WORKER_INSTANCES": (["1", "100"], ["0", "101"]),
+    "DATAFLOW_JOB": (["meshpass-dataflow"], ["Job", "a_b", "-a"]),
+    "DATAFLOW_SERVICE_ACCOUNT": ACCOUNT,
+    "DATAFLOW_SUBJECT": (["100000000000000000014"], ["0", "x", "1" * 22]),
+    "DATAFLOW_SUBSCRIPTION": (["meshpass-dataflow"], ["ab", "projects/acme-mesh/subscriptions/s"]),
+    "DATAFLOW_BUCKET": (
+        ["acme-mesh-dataflow", "a1b"],
+        ["ab", "a.b.c", "A-b", "gs://acme", "-abc", "goog-x", "my-google-bucket", "a" * 64, "a_b_c"],
+    ),
+    "DATAFLOW_MAX_WORKERS": (["1", "1000"], ["0", "1001"]),
+    "DATAFLOW_MACHINE_TYPE": (
+        ["n2-standard-2", "n1-highmem-16", "t2d-standard-4"],
+        ["f1-micro", "e2-small", "n2-standard-0", "N2-standard-2", "n2-standard"],
+    ),
 }
 
 BRIDGE: dict[str, tuple[list[str], list[str]]] = {

@@ -24,6 +24,7 @@ class Grant(NamedTuple):
 _AGENTS = {
     "gcp-sa-pubsub": "Pub/Sub's service agent",
     "serverless-robot-prod": "Cloud Run's service agent",
+    "dataflow-service-producer-prod": "Dataflow's service agent",
     "gcp-sa-certificatemanager": "Certificate Manager's service agent",
 }
 
@@ -39,6 +40,7 @@ _OBJECTS: dict[str, tuple[str, str]] = {
     "google_cloud_run_v2_service_iam_member": ("Cloud Run service", "name"),
     "google_service_account_iam_member": ("account", "service_account_id"),
     "google_compute_subnetwork_iam_member": ("subnet", "subnetwork"),
+    "google_storage_bucket_iam_member": ("bucket", "bucket"),
     "google_artifact_registry_repository_iam_member": ("repository", "repository"),
 }
 

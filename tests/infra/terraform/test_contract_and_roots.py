@@ -61,7 +61,8 @@ def test_outputs_go_back_to_keys() -> None:
 def test_a_value_goes_from_terraform_into_the_contract_and_back_unchanged(tmp_path: Path) -> None:
     made = google(**EVERYTHING, callers={"reports": f"reports@{PROJECT}.iam.gserviceaccount.com"}).outputs
     # What only Google knows is a unique id here, another one for each account.
-    ids = {"FUNCTION_SUBJECT": "101", "LOOKUP_SUBJECT": "102", "REPORTS_SUBJECT": "103"}
+    named = ("FUNCTION", "LOOKUP", "REPORTS", "PULL_WORKER", "DATAFLOW")
+    ids = {f"{name}_SUBJECT": str(number) for number, name in enumerate(named, start=101)}
     values = {
         name: ids.get(name.upper(), str(value)) if isinstance(value, Reference) else value
         for name, value in made.items()

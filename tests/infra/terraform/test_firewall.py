@@ -160,7 +160,11 @@ def test_every_rule_logs(rules: list[dict[str, Any]]) -> None:
 
 
 def test_two_rules_never_have_one_priority() -> None:
-    for plan in (network(), network(connector={"name": "c", "range": "10.9.1.0/28"})):
+    for plan in (
+        network(),
+        network(connector={"name": "c", "range": "10.9.1.0/28"}),
+        network(connector={"name": "c", "range": "10.9.1.0/28"}, dataflow_worker_account="d@p"),
+    ):
         priorities = [rule["priority"] for rule in rules_of(plan)]
         assert len(priorities) == len(set(priorities))
         assert max(priorities) < 65535, "65535 is the priority of implied rules"
@@ -236,6 +240,36 @@ def test_a_connector_reaches_what_the_function_does_and_its_platform_alone() -> 
         into(APPLICATIONS, "35.199.224.1", NODE, 667),
     ]
     assert {verdict(rules, one).action for one in denied} == {"deny"}
+
+
+def test_workers_of_dataflow_reach_each_other_on_two_ports_and_beyond_that_what_the_function_does() -> None:
+    workers = "meshpass-dataflow@example-project.iam.gserviceaccount.com"
+    other = str(CALLERS[9])
+    rules = rules_of(network(dataflow_worker_account=workers))
+    allowed = {
+        out(workers, FUNCTION, other, 12345): "dataflow-to-dataflow",
+        out(workers, FUNCTION, other, 12346): "dataflow-to-dataflow",
+        into(workers, other, FUNCTION, 12345): "dataflow-from-dataflow",
+        out(workers, FUNCTION, GATEWAY, 443): "function-to-gateway",
+        out(workers, FUNCTION, GOOGLE, 443): "function-to-google-apis",
+    }
+    assert {one: verdict(rules, one).rule for one in allowed} == allowed
+    denied = [
+        out(workers, FUNCTION, other, 22),
+        out(workers, FUNCTION, other, 12347),
+        out(workers, FUNCTION, other, 12345, "udp"),
+        out(workers, FUNCTION, INTERNET, 443),
+        out(workers, FUNCTION, NODE, 443),
+        out(workers, FUNCTION, NEIGHBOUR, 12345),
+        into(workers, other, FUNCTION, 22),
+        into(workers, NEIGHBOUR, FUNCTION, 12345),
+        into(workers, "35.235.240.1", FUNCTION, 22),
+        # Instances of the function lie in the same subnet, and have no such account.
+        out("", FUNCTION, other, 12345),
+        into("", other, FUNCTION, 12345),
+    ]
+    assert {verdict(rules, one).action for one in denied} == {"deny"}
+    assert [rule for rule in rules_of(network()) if "dataflow" in rule["rule_name"]] == []
 
 
 def test_classic_rules_come_after_the_policy() -> None:

@@ -22,6 +22,12 @@ _CONNECTOR = {
     "function_egress_range": "10.8.1.0/28",
 }
 _LOOKUP = {name: EVERYTHING[name] for name in ("lookup_host", "proxy_range", "lookup_certificates")}
+_WORKER = {"pull_worker_service_account": EVERYTHING["pull_worker_service_account"]}
+_DATAFLOW = {"dataflow_service_account": EVERYTHING["dataflow_service_account"]}
+_SHARED = {
+    "vpc_network": "projects/acme-host/global/networks/shared",
+    "vpc_subnet": "projects/acme-host/regions/europe-west1/subnetworks/functions",
+}
 POOL = f"projects/{PROJECT}/locations/europe-west1/caPools/internal"
 _OWN = (
     "publishers",
@@ -38,10 +44,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "`pipeline_service_account` and `FUNCTION_EGRESS=connector`": _PIPELINE | _CONNECTOR,
     '`signing_key = "kms"`': {"signing_key": "kms"},
     "`dead_letters_in_bigquery`": {"dead_letters_in_bigquery": True},
-    "`VPC_SUBNET` of a Shared VPC": {
-        "vpc_network": "projects/acme-host/global/networks/shared",
-        "vpc_subnet": "projects/acme-host/regions/europe-west1/subnetworks/functions",
-    },
+    "`VPC_SUBNET` of a Shared VPC": _SHARED,
+    "`PULL_WORKER_SERVICE_ACCOUNT`": _WORKER,
+    "`pull_worker_deployers`": _WORKER | {"pull_worker_deployers": EVERYTHING["pull_worker_deployers"]},
+    "`DATAFLOW_SERVICE_ACCOUNT`": _DATAFLOW,
+    "`dataflow_launchers`": _DATAFLOW | {"dataflow_launchers": EVERYTHING["dataflow_launchers"]},
+    "`dataflow_redrives`": _DATAFLOW | {"dataflow_redrives": True},
+    "`dataflow_source_tables`": _DATAFLOW | {"dataflow_source_tables": EVERYTHING["dataflow_source_tables"]},
+    "`dataflow_source_buckets`": _DATAFLOW
+    | {"dataflow_source_buckets": EVERYTHING["dataflow_source_buckets"]},
+    "`DATAFLOW_SERVICE_ACCOUNT` and `VPC_SUBNET` of a Shared VPC": _DATAFLOW | _SHARED,
     "`lookup_host` and `lookup_ca_pool`": _LOOKUP | {"lookup_certificates": [], "lookup_ca_pool": POOL},
     "`lookup_host`, `lookup_deployed` and `lookup_callers`": _LOOKUP
     | {"lookup_deployed": True, "lookup_callers": EVERYTHING["lookup_callers"]},
@@ -59,8 +71,13 @@ def matrix() -> dict[Grant, str]:
     keyless = grants(google(mesh_auth="google-id-token"))
     rows = {grant: "always" if grant in keyless else "`MESH_AUTH=signed-jwt`" for grant in base}
     for words, changes in SETTINGS.items():
+        keyless = grants(google(**changes, mesh_auth="google-id-token"))
         for grant in grants(google(**changes)) - rows.keys():
-            rows[grant] = words
+            needs_key = grant not in keyless and "signing_key" not in changes
+            rows[grant] = f"{words} and `MESH_AUTH=signed-jwt`" if needs_key else words
+    with_key = {name: EVERYTHING[name] for name in EVERYTHING if name.endswith("_service_account")}
+    for grant in grants(google(**with_key, pseudonym_key_secret_id=EVERYTHING["pseudonym_key_secret_id"])):
+        rows.setdefault(grant, "its account and `PSEUDONYM_KEY_SECRET_ID`")
     return rows
 
 
@@ -122,6 +139,10 @@ def test_only_what_is_known_only_on_the_project_is_granted_there(matrix: dict[Gr
         ("`pipeline`", "roles/secretmanager.viewer"),
         ("`pipeline`", "roles/vpcaccess.viewer"),
         ("Certificate Manager's service agent", "roles/privateca.certificateRequester"),
+        ("`dataflow`", "roles/dataflow.worker"),
+        ("`dataflow`", "roles/bigquery.jobUser"),
+        ("`group:data@example.com`", "roles/dataflow.developer"),
+        ("`group:data@example.com`", "roles/compute.networkViewer"),
         ("`nodes applications`", "roles/container.defaultNodeServiceAccount"),
         ("`nodes gateways`", "roles/container.defaultNodeServiceAccount"),
     }

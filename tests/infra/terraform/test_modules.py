@@ -16,19 +16,19 @@ from tests.infra.terraform.example import MODULES as FOLDER
 
 MODULES = sorted(path.parent.name for path in FOLDER.glob("*/versions.tf"))
 # Terraform is asked about the other modules as parts of their roots, and with their own tests.
-NETWORK = ["cluster", "gateway-endpoint", "network"]
+ALONE = ["cluster", "dataflow", "gateway-endpoint", "network", "pull-worker"]
 
 
 def read(name: str, file: str) -> str:
     return (FOLDER / name / file).read_text()
 
 
-@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("name", ALONE)
 def test_terraform_validates_it(terraform: Terraform, name: str) -> None:
     assert [*map(str, terraform(FOLDER.relative_to(ROOT) / name).validate())] == []
 
 
-@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("name", ALONE)
 def test_its_own_tests_pass(terraform: Terraform, name: str) -> None:
     run = terraform(FOLDER.relative_to(ROOT) / name).test()
     assert not run.failed, "\n".join(map(str, run.diagnostics))
@@ -119,7 +119,7 @@ def variables(body: BodyRule) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", NETWORK)
+@pytest.mark.parametrize("name", ALONE)
 def test_the_evaluation_is_what_terraform_plans(terraform: Terraform, name: str) -> None:
     plans = terraform(FOLDER.relative_to(ROOT) / name).test().plans
     compared = 0

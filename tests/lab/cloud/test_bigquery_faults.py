@@ -172,7 +172,7 @@ def test_an_order_that_is_not_well_formed_is_refused_and_changes_nothing(
 
 
 def test_the_same_seed_fails_the_same_requests_and_rows_whatever_their_size() -> None:
-    faults = Faults(partial_share=0.3, lost_answer_share=0.3, seed=7)
+    faults = Faults(partial_share=0.3, lost_answer_share=0.3, aborted_share=0.2, seed=7)
     first, second, other = (FaultPlan(faults, 0.0) for _ in range(3))
     injected = [first.next(50, 0.0) for _ in range(100)]
     assert [second.next(50, 0.0) for _ in range(100)] == injected

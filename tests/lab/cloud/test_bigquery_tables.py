@@ -141,7 +141,7 @@ def test_a_schema_that_the_service_would_refuse_is_refused(
 
 
 @pytest.mark.parametrize(
-    "field", [Field("a", "GEOGRAPHY"), Field("a", "STRING", default_value_expression="'x'")]
+    "field", [Field("a", "GEOGRAPHY"), Field("a", "STRING", default_value_expression="SESSION_USER()")]
 )
 def test_types_and_properties_that_are_not_offered_are_refused_by_name(
     client: Client, field: client_library.SchemaField
@@ -156,6 +156,56 @@ def test_a_dataset_cannot_be_changed_and_the_refusal_says_so(client: Client) -> 
 
     with pytest.raises(exceptions.MethodNotImplemented, match="does not offer PATCH"):
         client.update_dataset(dataset, ["description"])
+
+
+def change_schema(client: Client, *fields: client_library.SchemaField) -> None:
+    table = client.get_table("p.d.events")
+    table.schema = fields
+    client.update_table(table, ["schema"])
+
+
+def test_a_table_takes_new_columns_at_its_end_which_are_null_in_its_rows(client: Client) -> None:
+    client.create_table(client_library.Table("p.d.events", schema=[Field("id", "STRING", "REQUIRED")]))
+    assert client.insert_rows_json("p.d.events", [{"id": "a"}]) == []
+    change_schema(client, Field("id", "STRING"), Field("n", "INTEGER"), Field("tags", "STRING", "REPEATED"))
+    assert client.insert_rows_json("p.d.events", [{"n": 1, "tags": ["x"]}]) == []
+    assert [dict(row) for row in client.list_rows("p.d.events")] == [
+        {"id": "a", "n": None, "tags": []},
+        {"id": None, "n": 1, "tags": ["x"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ([Field("n", "INTEGER")], "Field id is missing in new schema"),
+        ([Field("id", "INTEGER"), Field("n", "INTEGER")], "has changed type from STRING to INTEGER"),
+        ([Field("id", "STRING"), Field("n", "INTEGER", "REQUIRED")], "mode from NULLABLE to REQUIRED"),
+        (
+            [Field("id", "STRING"), Field("n", "INTEGER"), Field("m", "INTEGER", "REQUIRED")],
+            "Cannot add required",
+        ),
+    ],
+)
+def test_a_change_of_columns_that_would_not_fit_their_rows_is_refused(
+    client: Client, fields: list[client_library.SchemaField], words: str
+) -> None:
+    columns = [Field("id", "STRING"), Field("n", "INTEGER")]
+    client.create_table(client_library.Table("p.d.events", schema=columns))
+    with pytest.raises(exceptions.BadRequest, match=words):
+        change_schema(client, *fields)
+    assert [field.name for field in client.get_table("p.d.events").schema] == ["id", "n"]
+
+
+def test_a_table_can_say_something_else_of_itself_but_no_more(client: Client) -> None:
+    client.create_table(client_library.Table("p.d.events", schema=SCHEMA))
+    table = client.get_table("p.d.events")
+    table.description, table.labels = "events", {"team": "a"}
+    client.update_table(table, ["description", "labels"])
+    assert client.get_table("p.d.events").description == "events"
+    table.expires = datetime.datetime(2030, 1, 1, tzinfo=UTC)
+    with pytest.raises(exceptions.MethodNotImplemented, match="expirationTime"):
+        client.update_table(table, ["expires"])
 
 
 def test_a_table_can_be_made_again_from_its_own_description(client: Client) -> None:
@@ -397,8 +447,11 @@ def test_it_starts_and_answers_with_no_home_to_write_to_and_no_extension_to_load
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_query_does_not_load_sqlglot_before_it_comes() -> None:
-    code = "import sys, meshlab.cloud.bigquery.app as a; a.create_app(float); print('sqlglot' in sys.modules)"
+def test_the_rest_api_starts_without_sqlglot_and_grpc() -> None:
+    code = (
+        "import sys, meshlab.cloud.bigquery.app as a, meshlab.cloud.bigquery.backend as b\n"
+        "a.create_app(b.Backend(float)); print('sqlglot' in sys.modules or 'grpc' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout == "False\n"

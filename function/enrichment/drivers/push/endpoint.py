@@ -8,6 +8,7 @@ the error passes by itself                          503     Pub/Sub delivers aga
 configuration or contract is broken                 500     Pub/Sub delivers again
 the request is no delivery                          400     the caller is at fault; a line of the log says why
 the method is not POST                              405     the same
+the caller goes before the body is whole            400     the same, which only the log sees
 the body is larger than any delivery                413     the same
 ==================================================  ======  ==================================================
 """
@@ -49,7 +50,10 @@ class _Refusal(msgspec.Struct, frozen=True):
     detail: str
 
 
-_OK = Reply(200, "OK")
+ACKNOWLEDGED = Reply(200, "OK")
+"""The reply to every message that is acknowledged."""
+
+_INCOMPLETE = _Refusal(400, "request_incomplete", "the connection was closed before the body was whole")
 _TOO_LARGE = _Refusal(413, "request_too_large", f"the body has more than {MAX_BODY_BYTES} bytes")
 
 
@@ -93,7 +97,15 @@ class PushEndpoint:
         outcome = await self.enricher.handle(found)
         if outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
             return Reply(outcome.disposition.status, f"{outcome.disposition.value}: {outcome.reason}")
-        return _OK
+        return ACKNOWLEDGED
+
+    def refuse_incomplete(self) -> Reply:
+        """Refuse a request whose caller has gone before its body was whole: what reads `body` raises then.
+
+        Returns:
+            The reply, which has no reader.
+        """
+        return self._refuse(_INCOMPLETE, time.monotonic())
 
     def _refuse(self, refusal: _Refusal, started_at: float) -> Reply:
         self.enricher.count("pushes_refused", reason=refusal.reason)
@@ -111,5 +123,6 @@ async def _whole(body: AsyncIterable[bytes]) -> bytes | None:
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             return None
-        chunks.append(chunk)
+        if chunk:  # the last one of Starlette is empty
+            chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -36,6 +36,9 @@ _RESERVED_ADDRESSES = 4
 _ADDRESSES_AN_INSTANCE = 2
 # "The subnet must be /26 or larger": the same page.
 _NARROWEST_DIRECT = 26
+# What launches a job from a flex template is one more machine.
+# https://cloud.google.com/dataflow/docs/guides/templates/using-flex-templates
+_DATAFLOW_LAUNCHER = 1
 # Cloud Run's longest push request, and the limit of a function with an event trigger.
 # https://docs.cloud.google.com/functions/quotas#time_limits
 _MOST_EVENTARC_S = 540
@@ -67,6 +70,12 @@ def needed(values: Values, also: Collection[str]) -> Iterator[tuple[str, str]]:
     else:
         for name in _FROM_A_SIGNED_TOKEN:
             yield name, "MESH_AUTH=signed-jwt needs it"
+    for account in ("PULL_WORKER_SERVICE_ACCOUNT", "DATAFLOW_SERVICE_ACCOUNT"):
+        if account in also and values["MESH_AUTH"] == "google-id-token":
+            yield (
+                account.replace("_SERVICE_ACCOUNT", "_SUBJECT"),
+                "MESH_AUTH=google-id-token needs it, because the policies name the account by it",
+            )
     by_egress = {"direct": ("VPC_NETWORK", "VPC_SUBNET"), "connector": ("VPC_CONNECTOR",)}
     for name in by_egress.get(values["FUNCTION_EGRESS"], ()):
         yield name, f"FUNCTION_EGRESS={values['FUNCTION_EGRESS']} needs it"
@@ -164,8 +173,18 @@ def _connector_range(values: Values) -> Found:
 
 
 def addresses_needed(values: Values) -> int:
-    """Return how many addresses the functions' instances take at most, with Direct VPC egress."""
-    return _functions(values) * int(values["FUNCTION_MAX_INSTANCES"]) * _ADDRESSES_AN_INSTANCE
+    """Return how many addresses instances and workers take at most, with Direct VPC egress."""
+    functions = _functions(values) * int(values["FUNCTION_MAX_INSTANCES"]) * _ADDRESSES_AN_INSTANCE
+    return functions + sum(_workers_addresses(values))
+
+
+def _workers_addresses(values: Values) -> tuple[int, int]:
+    """Return how many addresses the pull worker and Dataflow take."""
+    pulling, dataflow = values["PULL_WORKER_SERVICE_ACCOUNT"], values["DATAFLOW_SERVICE_ACCOUNT"]
+    return (
+        int(values["PULL_WORKER_INSTANCES"]) * _ADDRESSES_AN_INSTANCE if pulling else 0,
+        int(values["DATAFLOW_MAX_WORKERS"]) + _DATAFLOW_LAUNCHER if dataflow else 0,
+    )
 
 
 def _functions(values: Values) -> int:
@@ -176,7 +195,16 @@ def _egress_addresses(values: Values) -> Found:
     reach = values["FUNCTION_EGRESS_RANGE"]
     if values["FUNCTION_EGRESS"] != "direct" or not reach:
         return
-    keys = ("FUNCTION_EGRESS_RANGE", "FUNCTION_EGRESS", "FUNCTION_MAX_INSTANCES", "LOOKUP_SERVICE_ACCOUNT")
+    keys = (
+        "FUNCTION_EGRESS_RANGE",
+        "FUNCTION_EGRESS",
+        "FUNCTION_MAX_INSTANCES",
+        "LOOKUP_SERVICE_ACCOUNT",
+        "PULL_WORKER_SERVICE_ACCOUNT",
+        "PULL_WORKER_INSTANCES",
+        "DATAFLOW_SERVICE_ACCOUNT",
+        "DATAFLOW_MAX_WORKERS",
+    )
     subnet = IPv4Network(reach)
     if subnet.prefixlen > _NARROWEST_DIRECT:
         yield (
@@ -189,7 +217,10 @@ def _egress_addresses(values: Values) -> Found:
         return
     functions, instances = _functions(values), values["FUNCTION_MAX_INSTANCES"]
     words = "2 functions" if functions > 1 else "1 function"
-    most = free // (functions * _ADDRESSES_AN_INSTANCE)
+    pulling, dataflow = _workers_addresses(values)
+    most = max(0, free - pulling - dataflow) // (functions * _ADDRESSES_AN_INSTANCE)
+    further = f" + {pulling} of the pull worker" if pulling else ""
+    further += f" + {dataflow} of Dataflow" if dataflow else ""
     fits = next(
         (
             length
@@ -199,14 +230,27 @@ def _egress_addresses(values: Values) -> Found:
         0,
     )
     wider = f"a /{fits}, or " if fits else ""
+    fewer = f"FUNCTION_MAX_INSTANCES={most} or less" if most else "fewer workers"
     yield (
         keys,
         (
-            f"{reach} has too few addresses: {words} x {instances} instances x {_ADDRESSES_AN_INSTANCE} addresses = "
-            f"{wanted}, and a /{subnet.prefixlen} has {subnet.num_addresses} - {_RESERVED_ADDRESSES} reserved = "
-            f"{free}. Write {wider}FUNCTION_MAX_INSTANCES={most} or less."
+            f"{reach} has too few addresses: {words} x {instances} instances x {_ADDRESSES_AN_INSTANCE} addresses"
+            f"{further} = {wanted}, and a /{subnet.prefixlen} has {subnet.num_addresses} - {_RESERVED_ADDRESSES} "
+            f"reserved = {free}. Write {wider}{fewer}."
         ),
     )
+
+
+def _workers_egress(values: Values) -> Found:
+    for account in ("PULL_WORKER_SERVICE_ACCOUNT", "DATAFLOW_SERVICE_ACCOUNT"):
+        if values[account] and values["FUNCTION_EGRESS"] == "connector":
+            yield (
+                (account, "FUNCTION_EGRESS"),
+                (
+                    "needs FUNCTION_EGRESS=direct: its machines take addresses of the functions' subnet, the only one "
+                    "that the gateway admits, and a connector has none to give."
+                ),
+            )
 
 
 def _shared_vpc(values: Values) -> Found:
@@ -263,11 +307,11 @@ def _functions_apart(values: Values) -> Found:
             "is FUNCTION_NAME too, so each would be deployed over the other. Write another name.",
         )
     # JWT_SUBJECT is another issuer's, and two keys of the user's own may name one caller.
-    of_google = ("FUNCTION_SUBJECT", "LOOKUP_SUBJECT")
+    of_google = ("FUNCTION_SUBJECT", "LOOKUP_SUBJECT", "PULL_WORKER_SUBJECT", "DATAFLOW_SUBJECT")
     further = [
         name for name in values if name.endswith("_SUBJECT") and name not in (*of_google, "JWT_SUBJECT")
     ]
-    for one, other in (of_google, *itertools.product(of_google, further)):
+    for one, other in (*itertools.combinations(of_google, 2), *itertools.product(of_google, further)):
         if values[one] and values[one] == values[other]:
             yield (
                 (other, one),
@@ -283,6 +327,8 @@ _ACCOUNTS = {
     "LOOKUP_SERVICE_ACCOUNT": "reaches neither the table nor a topic",
     "TRIGGER_SERVICE_ACCOUNT": "may only call the function",
     "BUILD_SERVICE_ACCOUNT": "writes the image that the others run",
+    "PULL_WORKER_SERVICE_ACCOUNT": "pulls from its own subscription",
+    "DATAFLOW_SERVICE_ACCOUNT": "works for Dataflow",
 }
 
 
@@ -323,6 +369,16 @@ def _topics(values: Values) -> Found:
             yield (
                 (other, one),
                 f"is {one} too, so an event would come back to where it failed. Write another topic.",
+            )
+
+
+def _subscriptions_apart(values: Values) -> Found:
+    names = ("SUBSCRIPTION_NAME", "PULL_WORKER_SUBSCRIPTION", "DATAFLOW_SUBSCRIPTION")
+    for one, other in itertools.combinations(names, 2):
+        if values[one] and values[one] == values[other]:
+            yield (
+                (other, one),
+                f"is {one} too, and two readers of one subscription share its events. Write another name.",
             )
 
 
@@ -378,11 +434,13 @@ RULES: tuple[Callable[[Values], Found], ...] = (
     _overlaps,
     _connector_range,
     _egress_addresses,
+    _workers_egress,
     _shared_vpc,
     _mounts,
     _functions_apart,
     _accounts_apart,
     _topics,
+    _subscriptions_apart,
     _sizes,
     _processor,
 )

@@ -28,6 +28,18 @@ __all__ = [
 
 PLACEHOLDER_PROJECT = "example-project"
 
+_FOLLOWING = {
+    "SUBSCRIPTION_NAME": ("FUNCTION_NAME", "", "FUNCTION_NAME"),
+    "LOOKUP_FUNCTION_NAME": ("FUNCTION_NAME", "-lookup", "FUNCTION_NAME"),
+    "PULL_WORKER_NAME": ("FUNCTION_NAME", "-worker", "PULL_WORKER_SERVICE_ACCOUNT"),
+    "PULL_WORKER_SUBSCRIPTION": ("PULL_WORKER_NAME", "", "PULL_WORKER_SERVICE_ACCOUNT"),
+    "DATAFLOW_JOB": ("FUNCTION_NAME", "-dataflow", "DATAFLOW_SERVICE_ACCOUNT"),
+    "DATAFLOW_SUBSCRIPTION": ("DATAFLOW_JOB", "", "DATAFLOW_SERVICE_ACCOUNT"),
+    "DATAFLOW_BUCKET": ("GOOGLE_CLOUD_PROJECT", "-dataflow", "DATAFLOW_SERVICE_ACCOUNT"),
+}
+"""Keys whose default follows from another key, in the order of filling: that key, what is written behind its value, and
+the key without which the default stays empty."""
+
 
 def load(path: Path, also: Collection[str] = (), *, before_terraform: bool = False) -> dict[str, str]:
     """Read and check a contract from which something is deployed.
@@ -113,11 +125,9 @@ def with_defaults(values: Mapping[str, str]) -> dict[str, str]:
     """Return the values with a default for every key of ``KEYS`` that is absent."""
     filled = {name: values.get(name) or key.default or "" for name, key in KEYS.items()}
     own = {name: value for name, value in values.items() if name not in KEYS}
-    function = filled["FUNCTION_NAME"]
-    filled["SUBSCRIPTION_NAME"] = filled["SUBSCRIPTION_NAME"] or function
-    filled["LOOKUP_FUNCTION_NAME"] = filled["LOOKUP_FUNCTION_NAME"] or (
-        f"{function}-lookup" if function else ""
-    )
+    for name, (source, ending, switch) in _FOLLOWING.items():
+        if not filled[name] and filled[source] and filled[switch]:
+            filled[name] = f"{filled[source]}{ending}"
     return filled | own
 
 
@@ -158,10 +168,14 @@ def _values(file: EnvFile) -> Iterator[Problem]:
             yield Problem(key, what, file.lines[key])
         if value and of is not None and (problem := of.problem(value)):
             yield Problem(key, problem, file.lines[key])
-    for key in ("SUBSCRIPTION_NAME", "LOOKUP_FUNCTION_NAME"):
-        value = with_defaults(file.values)[key]
-        if value and not file.values.get(key) and (problem := KEYS[key].type.problem(value)):
-            yield Problem(key, f"follows from FUNCTION_NAME and {problem}")
+    filled = with_defaults(file.values)
+    for key, (source, *_) in _FOLLOWING.items():
+        value = filled[key]
+        # A value that follows from one that is wrong, or from another one that follows, has the same problem.
+        if not value or file.values.get(key) or KEYS[source].type.problem(filled[source]):
+            continue
+        if problem := KEYS[key].type.problem(value):
+            yield Problem(key, f"follows from {source} and {problem}")
 
 
 def _missing(values: Mapping[str, str], also: Collection[str]) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from meshcontract.value_types import (
 
 __all__ = [
     "ACK_DEADLINE_S",
+    "BUCKET",
     "CA_SECRET",
     "CLUSTER",
     "CONNECTOR",
@@ -30,6 +31,7 @@ __all__ = [
     "FUNCTION_TIMEOUT_S",
     "GOOGLE_APIS",
     "LOOKUP",
+    "MACHINE_TYPE",
     "MEMBERS",
     "MEMORY",
     "MOUNT",
@@ -199,4 +201,20 @@ MEMORY = Type(
 
 LOOKUP = Type(
     "the name of a lookup", "the name of a lookup in pipeline.toml, such as profile", "[a-z_][a-z0-9_]{0,62}"
+)
+
+# https://cloud.google.com/storage/docs/buckets#naming, without dots and underscores: a name with a dot is a domain that
+# must be verified, and an underscore is no part of a host name.
+BUCKET = Type(
+    "the name of a bucket",
+    "3 to 63 lower-case letters, digits and hyphens, with a letter or digit first and last",
+    "[a-z0-9][a-z0-9-]{1,61}[a-z0-9]",
+    hidden=(
+        ("goog", "names that begin with goog are Google's own"),
+        (".*google", "a name must not hold the word google"),
+    ),
+)
+# https://cloud.google.com/compute/docs/machine-resource: SERIES-KIND-VCPUS. Machines with a shared core are too small.
+MACHINE_TYPE = Type(
+    "a machine type", "SERIES-KIND-VCPUS, such as n2-standard-2", "[a-z][0-9][a-z]?-[a-z]+-[1-9][0-9]{0,2}"
 )

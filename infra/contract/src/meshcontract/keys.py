@@ -52,6 +52,8 @@ GROUPS = {
     "delivery": "Delivery of events",
     "size": "Sizes, the same for both entry points",
     "lookup": "The second entry point, GET /lookup/{key}",
+    "worker": "The pull worker, for more events than instances of the function take",
+    "dataflow": "Dataflow jobs, for a stream of many thousand events a second and for a backfill",
 }
 """The parts of the table, in order."""
 
@@ -189,6 +191,14 @@ KEYS: Mapping[str, Key] = {
         "function", cloud.SERVICE_ACCOUNT, None, "The account that builds its image", DEPLOY, TERRAFORM
     ),
     "BIGQUERY_TABLE": _key("function", cloud.TABLE, None, "Where rows go", DEPLOY, FUNCTION, TERRAFORM),
+    "BIGQUERY_WRITER": _key(
+        "function", choice("insert-all", "storage-write"), "",
+        "What writes rows; insert-all if absent", DEPLOY, FUNCTION,
+    ),
+    "STORAGE_WRITE_STREAM": _key(
+        "function", choice("default", "committed", "cdc"), "",
+        "The stream that takes them, with storage-write alone; default if absent", DEPLOY, FUNCTION,
+    ),
     "PSEUDONYM_KEY_SECRET_ID": _key(
         "function", cloud.SECRET_VERSION, "",
         "The key of hmac_sha256() in pipeline.toml", DEPLOY, FUNCTION, TERRAFORM,
@@ -280,6 +290,52 @@ KEYS: Mapping[str, Key] = {
     "LOOKUP_INGRESS": _key(
         "lookup", choice("internal-only", "internal-and-gclb"), "internal-only",
         "`internal-and-gclb` to put an external load balancer in front of it", DEPLOY,
+    ),
+    "PULL_WORKER_NAME": _key(
+        "worker", cloud.FUNCTION, "", "Its name; FUNCTION_NAME with -worker if absent", DEPLOY, TERRAFORM
+    ),
+    "PULL_WORKER_SERVICE_ACCOUNT": _key(
+        "worker", cloud.SERVICE_ACCOUNT, "",
+        "An account of its own; without it Terraform makes nothing for the worker", DEPLOY, TERRAFORM,
+    ),
+    "PULL_WORKER_SUBJECT": _key(
+        "worker", cloud.UNIQUE_ID, "",
+        "The unique id of that account, which the policies name with google-id-token", DEPLOY, MESH, returned=True,
+    ),
+    "PULL_WORKER_SUBSCRIPTION": _key(
+        "worker", cloud.SUBSCRIPTION, "", "The subscription that it pulls from; PULL_WORKER_NAME if absent",
+        DEPLOY, TERRAFORM,
+    ),
+    "PULL_WORKER_INSTANCES": _key(
+        "worker", whole(1, 100, "instances"), "1",
+        "Instances in Cloud Run; each takes two addresses of FUNCTION_EGRESS_RANGE", DEPLOY, TERRAFORM,
+    ),
+    "DATAFLOW_JOB": _key(
+        "dataflow", cloud.FUNCTION, "", "The streaming job; FUNCTION_NAME with -dataflow if absent", DEPLOY, TERRAFORM
+    ),
+    "DATAFLOW_SERVICE_ACCOUNT": _key(
+        "dataflow", cloud.SERVICE_ACCOUNT, "",
+        "The account of the jobs' workers; without it Terraform makes nothing for Dataflow", DEPLOY, TERRAFORM,
+    ),
+    "DATAFLOW_SUBJECT": _key(
+        "dataflow", cloud.UNIQUE_ID, "",
+        "The unique id of that account, which the policies name with google-id-token", DEPLOY, MESH, returned=True,
+    ),
+    "DATAFLOW_SUBSCRIPTION": _key(
+        "dataflow", cloud.SUBSCRIPTION, "", "The subscription of the streaming job; DATAFLOW_JOB if absent",
+        DEPLOY, TERRAFORM,
+    ),
+    "DATAFLOW_BUCKET": _key(
+        "dataflow", cloud.BUCKET, "",
+        "The bucket of templates, of what jobs stage, and of journals; GOOGLE_CLOUD_PROJECT with -dataflow if absent",
+        DEPLOY, TERRAFORM,
+    ),
+    "DATAFLOW_MAX_WORKERS": _key(
+        "dataflow", whole(1, 1000, "workers"), "10",
+        "Workers of a job at most; each takes an address of FUNCTION_EGRESS_RANGE", DEPLOY,
+    ),
+    "DATAFLOW_MACHINE_TYPE": _key(
+        "dataflow", cloud.MACHINE_TYPE, "n2-standard-2", "The machine type of a worker", DEPLOY
     ),
 }  # fmt: skip
 

@@ -37,6 +37,11 @@ output "table" {
   value       = "${google_bigquery_table.this.project}.${google_bigquery_table.this.dataset_id}.${google_bigquery_table.this.table_id}"
 }
 
+output "notification_channels" {
+  description = "Notification channels of this module's alert policies, for those of others."
+  value       = local.channels
+}
+
 output "accounts" {
   description = "E-mail address of each account, by what it is for."
   value = merge(

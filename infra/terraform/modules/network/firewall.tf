@@ -102,7 +102,8 @@ locals {
       destinations = [], layer4 = local.all
       why          = "Nothing arrives over IPv6."
     }
-  }, { for name, rule in local.connector_rules : name => rule if var.connector != null })
+    }, { for name, rule in local.connector_rules : name => rule if var.connector != null },
+  { for name, rule in local.dataflow_rules : name => rule if var.dataflow_worker_account != "" })
 
   # The connector's own machines, which belong to Google.
   connector_rules = {
@@ -121,6 +122,22 @@ locals {
       priority = 1220, sources = var.connector[*].range, destinations = [local.serverless_range]
       layer4   = [{ protocol = "tcp", ports = ["667"] }, { protocol = "udp", ports = ["665-666"] }, { protocol = "icmp", ports = [] }]
       why      = "The connector's machines answer Google's serverless platform."
+    })
+  }
+
+  # Workers of a Dataflow job take addresses of the function's subnet, so they reach what the function does. They also exchange
+  # data of a batch job, or of a stream without Streaming Engine: https://cloud.google.com/dataflow/docs/guides/routes-firewall
+  dataflow_rules = {
+    dataflow-to-dataflow = merge(local.allow_out, {
+      priority = 1230, accounts = [var.dataflow_worker_account], destinations = var.direct_egress[*].range
+      layer4   = [{ protocol = "tcp", ports = ["12345-12346"] }]
+      why      = "Workers of a Dataflow job send each other data."
+    })
+    dataflow-from-dataflow = merge(local.allow_in, {
+      # Why: the same subnet holds instances of the function. They have no such account, so nothing reaches them.
+      priority = 2200, accounts = [var.dataflow_worker_account], sources = var.direct_egress[*].range
+      layer4   = [{ protocol = "tcp", ports = ["12345-12346"] }]
+      why      = "Workers of a Dataflow job get data from each other."
     })
   }
 }

@@ -118,7 +118,7 @@ resource "google_compute_subnetwork" "functions" {
   project     = var.project_id
   region      = var.region
   name        = var.direct_egress.subnet
-  description = "Instances of the function. The gateway admits this range alone, so nothing else may lie in it."
+  description = "Instances of the function, and workers of the same enrichment. The gateway admits this range alone, so nothing else may lie in it."
   network     = google_compute_network.this.id
   # Why: a range of its own. Firewall, load balancer and NetworkPolicies know the function by it.
   ip_cidr_range = var.direct_egress.range

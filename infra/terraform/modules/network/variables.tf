@@ -157,6 +157,18 @@ variable "gateway_node_account" {
   nullable    = false
 }
 
+variable "dataflow_worker_account" {
+  description = "E-mail address of the account of Dataflow's workers, which may exchange data inside the function's subnet. Empty: there are none."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.dataflow_worker_account == "" || var.direct_egress != null
+    error_message = "dataflow_worker_account needs direct_egress: workers take addresses of its subnet."
+  }
+}
+
 variable "google_apis_host" {
   description = "Which of Google's names for its APIs DNS, route and firewall use: private.googleapis.com, or restricted.googleapis.com inside VPC Service Controls."
   type        = string

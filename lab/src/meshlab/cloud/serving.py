@@ -1,23 +1,24 @@
 """Start, announcement and end of a fake process, the same for all fakes.
 
 A fake binds 127.0.0.1, prints one line `listening 127.0.0.1:PORT` once it answers, and ends with
-status 0 on SIGTERM or SIGINT. It keeps its state in memory only, so it has nothing to put in order when it
-ends: work in flight is dropped, as it would be by a crash.
+status 0 on SIGTERM or SIGINT. It keeps no state beyond its end, so it has nothing to put in order but files of its
+own: work in flight is dropped, as it would be by a crash.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
 
     import uvicorn
@@ -65,48 +66,91 @@ def announce(port: int) -> None:
     sys.stdout.flush()
 
 
-def end_on_signals() -> None:
+def hold_signals() -> None:
+    """Let SIGTERM and SIGINT wait for `end_on_signals`, in this thread and in those that it starts.
+
+    For a fake whose libraries start threads before it serves: a signal that came to one of these would not end it as
+    it should.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+
+def end_on_signals(tidy_up: Callable[[], object] | None = None) -> None:
     """End the process at once, with status 0, on SIGTERM and SIGINT.
 
     Call it before other threads start: the signals stay blocked in them too, and one thread waits for them. A
     handler would run in the main thread alone, and that misses a signal that comes between its last look for
     signals and the moment at which it begins to wait.
+
+    Args:
+        tidy_up: Called just before the end, in the thread that waits for signals.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-    threading.Thread(target=_end_on_signal, name="signals", daemon=True).start()
+    hold_signals()
+    threading.Thread(target=_end_on_signal, args=[tidy_up], name="signals", daemon=True).start()
 
 
-def serve(app: AsgiApp, port: int, *, certificate: tuple[Path, Path] | None = None) -> None:
+def serve(
+    app: AsgiApp,
+    port: int,
+    *,
+    certificate: tuple[Path, Path] | None = None,
+    beside: Callable[[], Coroutine[Any, Any, object]] | None = None,
+    tidy_up: Callable[[], object] | None = None,
+) -> None:
     """Serve an ASGI application on 127.0.0.1 until a signal ends the process.
 
     Args:
         app: The application.
         port: Port number; 0 takes a free one.
         certificate: PEM files of the certificate's chain and its key, for TLS.
+        beside: Starts what is served on the same event loop, once the application answers. The process ends if it
+            fails.
+        tidy_up: Called just before a signal ends the process, in another thread.
     """
     sock = bind(port)
     # The server's own handlers, which would wait for idle connections to close, never see the signals.
-    end_on_signals()
-    _server(app, lambda: announce(sock.getsockname()[1]), certificate).run([sock])
+    end_on_signals(tidy_up)
+
+    def ready() -> None:
+        announce(sock.getsockname()[1])
+        if beside:
+            started = asyncio.get_running_loop().create_task(beside())
+            started.add_done_callback(_end_if_failed)
+
+    _server(app, ready, certificate).run([sock])
 
 
 @contextlib.contextmanager
-def serving(app: AsgiApp) -> Iterator[str]:
+def serving(
+    app: AsgiApp, *, beside: Callable[[], Coroutine[Any, Any, object]] | None = None
+) -> Iterator[str]:
     """Serve an ASGI application from a thread of this process, for as long as the block runs.
 
     Args:
         app: The application.
+        beside: Starts what is served on the same event loop. The block begins when it has.
 
     Yields:
         The address, as `127.0.0.1:PORT`.
     """
     sock = bind(0)
     ready = threading.Event()
-    server = _server(app, ready.set)
+    tasks = []
+
+    def started() -> None:
+        if beside is None:
+            ready.set()
+            return
+        tasks.append(asyncio.get_running_loop().create_task(beside()))
+        tasks[0].add_done_callback(lambda _: ready.set())
+
+    server = _server(app, started)
     thread = threading.Thread(target=server.run, args=[[sock]], daemon=True)
     thread.start()
     ready.wait()
     try:
+        for task in tasks:
+            task.result()
         yield f"{HOST}:{sock.getsockname()[1]}"
     finally:
         server.should_exit = server.force_exit = True
@@ -140,9 +184,18 @@ def _server(
     )
 
 
-def _end_on_signal() -> None:
+def _end_on_signal(tidy_up: Callable[[], object] | None) -> None:
     signal.sigwait(_ENDING)
+    if tidy_up:
+        tidy_up()
     os._exit(0)
+
+
+def _end_if_failed(started: asyncio.Task[object]) -> None:
+    if not started.cancelled() and (error := started.exception()):
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _port(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from asyncio.trsock import TransportSocket
 from typing import TYPE_CHECKING, cast
@@ -28,6 +29,19 @@ _ONE_WRITE_BYTES = 64 * 1024
 # long to read comes in smaller portions, between which the loop runs.
 _READ_BYTES = 64 * 1024
 _COSTLY_READ_BYTES = 16 * 1024
+
+
+class _Input(threading.local):
+    """Buffer that all connections of a thread read into: with one for each, the 100 of a pool would hold 6 MiB.
+
+    An event loop reads for one connection after the other, and a `Reader` copies what came before the loop goes on.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+
+
+_input = _Input()
 # Reading of a streamed body pauses while its reader has this much, which was not taken yet.
 _MOST_BUFFERED_BYTES = 256 * 1024
 
@@ -44,7 +58,6 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._host = service.origin.url.partition("://")[2]
         self._transport: asyncio.Transport
         self._tcp: asyncio.Transport  # below TLS; the same without
-        self._input = memoryview(bytearray(_READ_BYTES))
         self._loop = asyncio.get_running_loop()
         self._closed = self._loop.create_future()
         self._lost: Exception | None = None
@@ -185,7 +198,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """See asyncio. The size of the buffer bounds the work of one turn of the event loop."""
         reader = self._reader
-        return self._input if reader is None or not reader.is_costly else self._input[:_COSTLY_READ_BYTES]
+        return _input.buffer if reader is None or not reader.is_costly else _input.buffer[:_COSTLY_READ_BYTES]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read on. A connection that sends what was not asked for carries no further exchange."""
@@ -195,7 +208,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
             return
         if self._given:
             attempt.phase = "head"
-        if not self._feed(reader, self._input[:nbytes]):
+        if not self._feed(reader, _input.buffer[:nbytes]):
             return
         if reader.status:
             attempt.phase = "body"
@@ -300,7 +313,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
                 return
             if not data:
                 return
-            self._input[: len(data)] = data
+            _input.buffer[: len(data)] = data
             self.buffer_updated(len(data))
 
     def _is_sent(self) -> bool:

@@ -20,4 +20,8 @@ _lookup = HttpLookup(CachedLookup(_RULES, MeshProfiles(_RULES)), _RULES, TimeBud
 
 @functions_framework.aio.http
 async def lookup(request: Request) -> Response:
-    return await _lookup.answer(request)
+    scope = request.scope
+    response = await _lookup.answer(
+        request.method, scope.get("raw_path"), scope["query_string"], scope["headers"]
+    )
+    return Response(response.body, response.status, response.headers)

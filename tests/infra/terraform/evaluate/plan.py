@@ -313,7 +313,8 @@ def _dynamic(name: str, body: BodyRule, scope: Scope) -> Iterator[dict[str, Any]
     values = expression(_attributes(body)["for_each"].expression, scope)
     if isinstance(values, Reference):
         raise NotEvaluatedError(f"dynamic {name} over {values.address}")
-    pairs = values.items() if isinstance(values, Mapping) else enumerate(values)
+    # Terraform goes through a map by its keys.
+    pairs = sorted(values.items()) if isinstance(values, Mapping) else enumerate(values)
     for key, value in pairs:
         inner = Names({name: {"key": key, "value": value}}, scope)
         for content in _blocks(body, "content"):

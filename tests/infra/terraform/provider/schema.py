@@ -16,6 +16,8 @@ __all__ = ["SOURCE", "provider_message", "read_schema", "schema_file"]
 
 SOURCE = "registry.terraform.io/hashicorp/google"
 
+_BUCKET_MEMBER = "google_storage_bucket_iam_member"
+
 _NESTING = {"single": 1, "list": 2, "set": 3}
 _WRITE_ONLY = b"\x58\x01"
 """Field 11 of `Schema.Attribute`, a bool, which the messages of `tf` do not know yet."""
@@ -30,7 +32,22 @@ def schema_file() -> Path | None:
 def read_schema(path: Path) -> dict[str, Any]:
     """Return the provider's part of a file in the form of `terraform providers schema -json`."""
     found: dict[str, Any] = json.loads(path.read_text())["provider_schemas"][SOURCE]
+    resources = found["resource_schemas"]
+    if _BUCKET_MEMBER not in resources:
+        resources[_BUCKET_MEMBER] = _bucket_member(resources["google_pubsub_topic_iam_member"])
     return found
+
+
+def _bucket_member(topic_member: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a grant on a bucket, which the file lacks.
+
+    The provider makes the schemas of all such grants by one function, from the arguments that name the object. A
+    bucket is named by `bucket` alone.
+    """
+    block = topic_member["block"]
+    attributes = {name: of for name, of in block["attributes"].items() if name not in ("topic", "project")}
+    attributes["bucket"] = block["attributes"]["topic"]
+    return {**topic_member, "block": {**block, "attributes": attributes}}
 
 
 def provider_message(schema: Mapping[str, Any]) -> pb.GetProviderSchema.Response:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import sys
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,8 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from meshlab.cloud.bigquery.catalogue import LOCATION, Catalogue
-from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH, Stats
+from meshlab.cloud.bigquery.catalogue import LOCATION
+from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH
 from meshlab.cloud.bigquery.errors import (
     ApiError,
     backend_error,
@@ -34,11 +33,11 @@ from meshlab.cloud.bigquery.insert_all import (
     fail_rows,
     judge,
     parse_request,
+    refuse_missing_defaults,
     too_large,
 )
 from meshlab.cloud.bigquery.jobs import Job, Jobs
 from meshlab.cloud.bigquery.schema import Schema
-from meshlab.cloud.bigquery.store import Store
 from meshlab.cloud.bigquery.wire import encode_row
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
+    from meshlab.cloud.bigquery.backend import Backend
     from meshlab.cloud.bigquery.catalogue import Table
 
 MAX_PAGE_ROWS = 10_000
@@ -56,21 +56,20 @@ _DATASET = _PROJECT + "/datasets/{dataset}"
 _TABLE = _DATASET + "/tables/{table}"
 
 
-def create_app(now_s: Callable[[], float]) -> Starlette:
-    """Make an empty BigQuery.
+def create_app(backend: Backend) -> Starlette:
+    """Make the REST API of a BigQuery.
 
     Args:
-        now_s: The clock, in seconds since the epoch.
+        backend: What it works on.
     """
-    api = _Api(now_s)
+    api = _Api(backend)
+
     # Streaming inserts are answered at once, on the event loop. All else may take its time or change what there
     # is, so one worker does it, one call after the other.
-    worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bigquery")
-
     def route(method: str, path: str, handle: Callable[[Request, Any], Any]) -> Route:
         async def answer(request: Request) -> object:
-            body = await _body(request) if method == "POST" else None
-            return await asyncio.get_running_loop().run_in_executor(worker, handle, request, body)
+            body = await _body(request) if method in ("POST", "PATCH") else None
+            return await asyncio.get_running_loop().run_in_executor(backend.worker, handle, request, body)
 
         return Route(path, _answering(answer), methods=[method])
 
@@ -89,6 +88,7 @@ def create_app(now_s: Callable[[], float]) -> Starlette:
         route("POST", _DATASET + "/tables", api.insert_table),
         route("GET", _DATASET + "/tables", api.list_tables),
         route("GET", _TABLE, api.get_table),
+        route("PATCH", _TABLE, api.patch_table),
         route("DELETE", _TABLE, api.delete_table),
         Route(FAULTS_PATH, _answering(api.order_faults), methods=["POST"]),
         Route(STATS_PATH, _answering(api.get_stats), methods=["GET"]),
@@ -100,32 +100,37 @@ def create_app(now_s: Callable[[], float]) -> Starlette:
 class _Api:
     """One method per call of the API: a request and its body in, a resource out."""
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
-        self._now_s = now_s
-        self._store = Store()
-        self._catalogue = Catalogue(self._store, now_s)
-        self._jobs = Jobs(self._catalogue, self._store, now_s)
-        self._plan = FaultPlan(Faults(), now_s())
-        self._stats = Stats()
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._now_s = backend.now_s
+        self._store = backend.store
+        self._catalogue = backend.catalogue
+        self._jobs = Jobs(self._catalogue, self._store, self._now_s)
+        self._stats = backend.stats
 
     async def insert_all(self, request: Request) -> dict[str, Any] | Response:
         wanted = parse_request(await _body(request))
         self._stats.requests += 1
         self._stats.rows += len(wanted.rows)
-        fault = self._plan.next(len(wanted.rows), self._now_s())
-        if delay_s := self._plan.faults.delay_s:
+        plan = self._backend.plan
+        fault = plan.next(len(wanted.rows), self._now_s())
+        if delay_s := plan.faults.delay_s:
             await asyncio.sleep(delay_s)
         if fault.kind is FaultKind.UNAVAILABLE:
             self._stats.unavailable += 1
             raise backend_error()
-        if refusal := self._plan.faults.refusal:
+        if fault.kind is FaultKind.ABORTED:
+            self._stats.aborted += 1
+            return _CutResponse()
+        if refusal := plan.faults.refusal:
             raise refused(refusal)
         table = self._catalogue.table_with_rows(**request.path_params, to="add rows to")
         now_s = self._now_s()
         column = table.partition_column()
         partitions = Partitions(table.resource["id"], column, now_s) if column else None
         verdict = judge(wanted, table.schema, partitions)
-        unknown = now_s - table.created_at_s < self._plan.faults.lag_s
+        refuse_missing_defaults(verdict, table.schema)
+        unknown = now_s - table.created_at_s < plan.faults.lag_s
         if unknown and not table.recreated:
             raise not_found("Table", table.resource["id"])
         if fault.kind is FaultKind.PARTIAL and not verdict.insert_errors:
@@ -150,7 +155,7 @@ class _Api:
             faults = Faults.from_json(await _body(request))
         except ValueError as error:
             raise invalid(str(error)) from error
-        self._plan = FaultPlan(faults, self._now_s())
+        self._backend.plan = FaultPlan(faults, self._now_s())
 
     async def get_stats(self, _: Request) -> dict[str, Any]:
         return asdict(self._stats)
@@ -204,6 +209,9 @@ class _Api:
         found = [{key: item.resource[key] for key in item.resource if key != "schema"} for item in tables]
         page = _list_page(found, "tables", request.query_params)
         return {"kind": "bigquery#tableList", "totalItems": len(found), **page}
+
+    def patch_table(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        return self._catalogue.patch_table(**request.path_params, body=body).resource
 
     def delete_table(self, request: Request, _: None) -> None:
         self._catalogue.delete_table(**request.path_params)

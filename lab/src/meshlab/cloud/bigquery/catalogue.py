@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from meshlab.cloud.bigquery.defaults import check_defaults
 from meshlab.cloud.bigquery.errors import (
     ApiError,
     duplicate,
@@ -21,6 +22,7 @@ from meshlab.cloud.bigquery.schema import Schema, parse_schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from meshlab.cloud.bigquery.schema import Field
     from meshlab.cloud.bigquery.store import Store
 
 LOCATION = "US"
@@ -35,12 +37,15 @@ _DATASET_KEYS = {
 }  # fmt: skip
 _TABLE_KEYS = {
     "kind", "id", "etag", "selfLink", "tableReference", "type", "schema", "timePartitioning", "clustering",
-    "description", "friendlyName", "labels", "location", "requirePartitionFilter",
+    "description", "friendlyName", "labels", "location", "requirePartitionFilter", "tableConstraints",
 }  # fmt: skip
+_PATCHABLE = ("description", "friendlyName", "labels")
 # What the service alone says; a client that sends back what it was given may send these, to no effect.
 _OUTPUT_ONLY = {"creationTime", "lastModifiedTime", "numRows", "numBytes"}
+_NO_KEYS = ("RECORD", "JSON", "GEOGRAPHY")
 _PARTITIONABLE = ("TIMESTAMP", "DATE", "DATETIME")
 _MAX_CLUSTERING_FIELDS = 4
+_MAX_KEY_COLUMNS = 16
 
 
 @dataclass(slots=True)
@@ -52,6 +57,7 @@ class Table:
     Attributes:
         created_at_s: When it was created, in seconds since the epoch.
         recreated: Whether another table had its name before.
+        key: The columns of its primary key; empty for none.
     """
 
     resource: dict[str, Any]
@@ -61,6 +67,7 @@ class Table:
     seen: Deduplicator = field(default_factory=Deduplicator)
     created_at_s: float = 0.0
     recreated: bool = False
+    key: tuple[str, ...] = ()
 
     def partition_column(self) -> str | None:
         """Return the column that it is partitioned by; None where there is none."""
@@ -146,9 +153,32 @@ class Catalogue:
         if name in tables:
             raise duplicate("Table", f"{project}:{dataset}.{name}")
         schema = parse_schema(body.get("schema"))
+        check_defaults(schema)
         _check_layout(body, schema)
-        tables[name] = self._table((project, dataset, name), body, schema, self._store.create(schema))
+        key = _primary_key(body, schema)
+        stored = self._store.create(schema, key)
+        tables[name] = self._table((project, dataset, name), body, schema, stored)
+        tables[name].key = key
         return tables[name]
+
+    def patch_table(self, project: str, dataset: str, table: str, body: Mapping[str, Any]) -> Table:
+        """Change a table as the body of `tables.patch` says: what it says of itself, or new columns."""
+        found = self.table(project, dataset, table)
+        if found.query:
+            raise unsupported("changes of a view other than CREATE OR REPLACE VIEW")
+        changed = _given({key: value for key, value in body.items() if found.resource.get(key) != value})
+        unknown = sorted(changed.keys() - {*_PATCHABLE, "schema"})
+        if unknown:
+            raise unsupported(f"a change of {', '.join(unknown)} of a table")
+        if "schema" in changed:
+            schema = parse_schema(changed["schema"])
+            check_defaults(schema)
+            added = _added(found.schema, schema, f"{project}:{dataset}.{table}")
+            self._store.extend(found.stored, schema, added)
+            found.schema = schema
+        now_ms = str(int(self._now_s() * 1000))
+        found.resource |= changed | {"lastModifiedTime": now_ms, "etag": f'"{now_ms}"'}
+        return found
 
     def create_view(
         self, name: tuple[str, str, str], query: str, schema: Schema, *, replace: bool, description: str
@@ -258,6 +288,58 @@ def _refuse_unknown(body: Mapping[str, Any], known: set[str], of: str) -> None:
     unknown = sorted(key for key, value in body.items() if key not in known and value not in (None, {}, []))
     if unknown:
         raise unsupported(f"{', '.join(unknown)} of {of}")
+
+
+def _primary_key(body: Mapping[str, Any], schema: Schema) -> tuple[str, ...]:
+    """Return the columns of the primary key, which the service does not enforce either."""
+    constraints = body.get("tableConstraints") or {}
+    unknown = sorted(key for key, value in constraints.items() if key != "primaryKey" and value)
+    if unknown:
+        raise unsupported(f"{', '.join(unknown)} of tableConstraints")
+    names = [str(name) for name in (constraints.get("primaryKey") or {}).get("columns", [])]
+    if len(names) > _MAX_KEY_COLUMNS:
+        raise invalid(f"Primary key has {len(names)} columns; the limit is {_MAX_KEY_COLUMNS}.")
+    key = []
+    for name in names:
+        found = schema.by_name.get(name.lower())
+        if found is None:
+            raise invalid(f"Primary key column {name} is not found in the schema of the table.")
+        if found.repeated or found.type in _NO_KEYS:
+            raise invalid(f"The column {name}, of the type {found.type}, cannot be in a primary key.")
+        key.append(found.name)
+    return tuple(key)
+
+
+def _added(old: Schema, new: Schema, table: str) -> list[Field]:
+    """Return the columns that a schema adds to another.
+
+    Raises:
+        ApiError: It does something else than to add columns at the end that may be left out, or to let one be left
+            out that was required.
+    """
+    for before in old.fields:
+        after = new.by_name.get(before.name.lower())
+        if after is None:
+            raise invalid(
+                f"Provided Schema does not match Table {table}. Field {before.name} is missing in new schema"
+            )
+        if after.type != before.type or after.repeated != before.repeated or after.required > before.required:
+            raise invalid(
+                f"Provided Schema does not match Table {table}. Field {before.name} has changed type from "
+                f"{before.type} to {after.type} or mode from {before.mode} to {after.mode}"
+            )
+        if after.record != before.record:
+            raise unsupported(f"a change of fields within a record ({before.name})")
+    added = list(new.fields[len(old.fields) :])
+    if [item.name for item in new.fields[: len(old.fields)]] != [item.name for item in old.fields]:
+        raise unsupported("a change of a schema other than new columns at its end")
+    for item in added:
+        if item.required:
+            raise invalid(
+                f"Provided Schema does not match Table {table}. Cannot add required fields to an existing schema. "
+                f"(field: {item.name})"
+            )
+    return added
 
 
 def _check_layout(body: Mapping[str, Any], schema: Schema) -> None:

@@ -24,16 +24,18 @@ STATS_PATH = "/lab/stats"
 
 @dataclass(slots=True)
 class Stats:
-    """What came by insertAll since the start.
+    """What came by insertAll and AppendRows since the start.
 
     Attributes:
         requests: Requests.
         rows: Rows in them.
-        written: Rows that were new and are in their table.
-        unavailable: Requests that were answered 503 on order.
-        partial: Requests of which rows failed on order.
+        written: Rows that were new and are in their table, or in a stream that is not committed yet.
+        unavailable: Requests that were answered 503 or UNAVAILABLE on order.
+        partial: Requests that failed on order for a reason that will pass, with rows of them named by insertAll.
         lost_answers: Requests whose rows were written while their answer was lost on order.
         dropped: Rows that were acknowledged and went into a table that is no more, on order.
+        aborted: Requests of which nothing was written, and whose connection was ended on order.
+        appends: Those of the requests that came by AppendRows.
     """
 
     requests: int = 0
@@ -43,10 +45,12 @@ class Stats:
     partial: int = 0
     lost_answers: int = 0
     dropped: int = 0
+    aborted: int = 0
+    appends: int = 0
 
 
 def order_faults(host: str, faults: Faults, *, timeout_s: float = 5.0) -> None:
-    """Make insertAll of a running fake fail as described, in place of what was ordered before.
+    """Make insertAll and AppendRows of a running fake fail as described, in place of what was ordered before.
 
     Args:
         host: `http://127.0.0.1:PORT`, as in BIGQUERY_EMULATOR_HOST.
@@ -61,7 +65,7 @@ def order_faults(host: str, faults: Faults, *, timeout_s: float = 5.0) -> None:
 
 
 def stats(host: str, *, timeout_s: float = 5.0) -> Stats:
-    """Ask a running fake what came by insertAll so far.
+    """Ask a running fake what came by insertAll and AppendRows so far.
 
     Args:
         host: `http://127.0.0.1:PORT`, as in BIGQUERY_EMULATOR_HOST.

@@ -1,4 +1,4 @@
-"""Injected faults of streaming inserts: none by default, and the same ones for the same seed. Pure.
+"""Injected faults of insertAll and AppendRows: none by default, and the same ones for the same seed. Pure.
 
 Each request has its own random numbers from the seed and its number since the order, whatever came before it. So a run
 with the same order meets the same faults at the same requests, however its requests are cut.
@@ -28,17 +28,22 @@ _MOST_BAD_ROWS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """What goes wrong with insertAll, from the order on and until the next one.
+    """What goes wrong with insertAll and AppendRows, from the order on and until the next one.
 
     Args:
         unavailable_s: For so many seconds every request is answered 503 `backendError`, and nothing is written.
+            AppendRows ends with UNAVAILABLE.
         partial_share: The share of requests, 0 to 1, of which one to three rows fail for a reason that will pass. As
-            always without `skipInvalidRows`, the others are reported as `stopped` and nothing is written.
+            always without `skipInvalidRows`, the others are reported as `stopped` and nothing is written. AppendRows
+            has no such errors by row: it answers with the error INTERNAL, and goes on.
         lost_answer_share: The share of requests, 0 to 1, whose rows are written while the client does not learn it:
-            half of them end with 503 `backendError`, half with a closed connection.
+            half of them end with 503 `backendError`, half with a closed connection. AppendRows ends with UNAVAILABLE.
+        aborted_share: The share of requests, 0 to 1, of which nothing is written and whose connection is closed.
+            AppendRows ends with ABORTED.
         delay_s: How long each request takes, in seconds; its rows are written at the end of that.
-        refusal: Every request is answered with this 403: one of `errors.REFUSALS`; empty for none.
-        lag_s: For how long insertAll does not know of a change of a table, in seconds. Rows for a table that was
+        refusal: Every request is answered with this 403: one of `errors.REFUSALS`; empty for none. AppendRows answers
+            with the error RESOURCE_EXHAUSTED and goes on if it is a quota, else it ends with PERMISSION_DENIED.
+        lag_s: For how long neither of them knows of a change of a table, in seconds. Rows for a table that was
             deleted and made anew go into the old one, where they are lost, and the answer is 200; a table that is new
             under its name is not found.
         seed: Decides which requests and which rows.
@@ -50,6 +55,7 @@ class Faults:
     unavailable_s: float = 0.0
     partial_share: float = 0.0
     lost_answer_share: float = 0.0
+    aborted_share: float = 0.0
     delay_s: float = 0.0
     refusal: str = ""
     lag_s: float = 0.0
@@ -60,8 +66,8 @@ class Faults:
         problems = [_problem(item.name, getattr(self, item.name)) for item in fields(self)]
         if found := " ".join(filter(None, problems)):
             raise ValueError(found)
-        if self.partial_share + self.lost_answer_share > 1:
-            raise ValueError("partial_share and lost_answer_share must not exceed 1 together.")
+        if self.partial_share + self.lost_answer_share + self.aborted_share > 1:
+            raise ValueError("partial_share, lost_answer_share and aborted_share must not exceed 1 together.")
 
     @classmethod
     def from_json(cls, document: Mapping[str, object]) -> Faults:
@@ -85,6 +91,7 @@ class FaultKind(enum.StrEnum):
     PARTIAL = "partial"
     ANSWER_REPLACED = "answer_replaced"
     ANSWER_CUT = "answer_cut"
+    ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,10 @@ class FaultPlan:
         self._requests = 0
         self.faults = faults
 
+    def is_unavailable(self, now_s: float) -> bool:
+        """Return whether every request is refused at this time."""
+        return now_s < self._unavailable_until_s
+
     def next(self, row_count: int, now_s: float) -> InjectedFault:
         """Decide about the next request.
 
@@ -120,18 +131,22 @@ class FaultPlan:
             row_count: How many rows it has.
             now_s: The time.
         """
-        if now_s < self._unavailable_until_s:
+        if self.is_unavailable(now_s):
             return InjectedFault(FaultKind.UNAVAILABLE)
         self._requests += 1
-        if not self.faults.partial_share and not self.faults.lost_answer_share:
+        faults = self.faults
+        if not faults.partial_share and not faults.lost_answer_share and not faults.aborted_share:
             return InjectedFault(FaultKind.NONE)
         # No secret depends on it, and a text is the same seed in every Python.
         generator = random.Random(f"{self.faults.seed}:{self._requests}")  # noqa: S311
         drawn = generator.random()
-        if drawn < self.faults.partial_share:
+        if drawn < faults.partial_share:
             return InjectedFault(FaultKind.PARTIAL, _bad_rows(generator, row_count))
-        if drawn < self.faults.partial_share + self.faults.lost_answer_share:
+        drawn -= faults.partial_share
+        if drawn < faults.lost_answer_share:
             return InjectedFault(generator.choice((FaultKind.ANSWER_REPLACED, FaultKind.ANSWER_CUT)))
+        if drawn < faults.lost_answer_share + faults.aborted_share:
+            return InjectedFault(FaultKind.ABORTED)
         return InjectedFault(FaultKind.NONE)
 
 

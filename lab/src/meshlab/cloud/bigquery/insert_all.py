@@ -8,6 +8,7 @@ Source: https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/inser
 
 from __future__ import annotations
 
+import collections
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,6 +93,18 @@ def judge(request: Request, schema: Schema, partitions: Partitions | None = None
     return Verdict(accepted, errors)
 
 
+def refuse_missing_defaults(verdict: Verdict, schema: Schema) -> None:
+    """Refuse rows without a value for a column that has a default: what insertAll makes of these is not known here.
+
+    Raises:
+        ApiError: There is such a row.
+    """
+    names = [item.name for item in schema.fields if item.default]
+    for name in names:
+        if any(name not in row for _, row in verdict.accepted):
+            raise unsupported(f"default values in insertAll (of the column {name})")
+
+
 def fail_rows(bad_rows: Mapping[int, str], row_count: int) -> Verdict:
     """Keep a request out because some of its rows met a fault of the service.
 
@@ -150,20 +163,20 @@ class Deduplicator:
 
     def __init__(self, window_s: float = DEDUPLICATION_WINDOW_S) -> None:
         self._window_s = window_s
-        self._seen_at_s: dict[str, float] = {}
+        self._seen: set[str] = set()
+        # Not a dictionary alone: to find its oldest key takes longer with each one that was deleted before.
+        self._by_time: collections.deque[tuple[float, str]] = collections.deque()
 
     def admit(self, insert_id: str | None, now_s: float) -> bool:
         """Say whether a row is new, and remember it. A row without an insertId is always new."""
-        while self._seen_at_s:
-            oldest = next(iter(self._seen_at_s))
-            if now_s - self._seen_at_s[oldest] < self._window_s:
-                break
-            del self._seen_at_s[oldest]
+        while self._by_time and now_s - self._by_time[0][0] >= self._window_s:
+            self._seen.remove(self._by_time.popleft()[1])
         if not insert_id:
             return True
-        if insert_id in self._seen_at_s:
+        if insert_id in self._seen:
             return False
-        self._seen_at_s[insert_id] = now_s
+        self._seen.add(insert_id)
+        self._by_time.append((now_s, insert_id))
         return True
 
 

@@ -59,7 +59,7 @@ _INTEGERS = {
     "UINTEGER",
     "UBIGINT",
 }
-_FIELD_KEYS = {"name", "type", "mode", "fields", "description", "policyTags"}
+_FIELD_KEYS = {"name", "type", "mode", "fields", "description", "policyTags", "defaultValueExpression"}
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 _NAME = re.compile(r"[^\W\d]\w{0,299}")
 
@@ -72,6 +72,7 @@ class Field:
     type: str
     mode: str = "NULLABLE"
     record: Schema | None = None
+    default: str = ""
 
     @property
     def repeated(self) -> bool:
@@ -111,6 +112,8 @@ class Field:
     def to_json(self) -> dict[str, Any]:
         """Return the field as the API describes it."""
         described: dict[str, Any] = {"name": self.name, "type": self.type, "mode": self.mode}
+        if self.default:
+            described["defaultValueExpression"] = self.default
         if self.record is not None:
             described["fields"] = self.record.to_json()["fields"]
         return described
@@ -187,11 +190,12 @@ def _parse_field(resource: Any, path: str) -> Field:  # noqa: ANN401 - any JSON 
         raise invalid(
             f"The field {where} has the mode {mode}; it must be one of {', '.join(_MODES)}.", "schema"
         )
+    default = str(resource.get("defaultValueExpression") or "")
     if kind == "RECORD":
-        return Field(name, kind, mode, parse_schema(resource, f"{where}."))
+        return Field(name, kind, mode, parse_schema(resource, f"{where}."), default)
     if kind not in DUCKDB_TYPES:
         raise unsupported(f"the type {kind or 'of no name'} (in field {where})")
-    return Field(name, kind, mode)
+    return Field(name, kind, mode, default=default)
 
 
 def _field_of(name: str, kind: Any) -> Field:  # noqa: ANN401 - DuckDB's types are not exported

@@ -1,0 +1,1 @@
+"""Rows by BigQuery's Storage Write API. Nothing here is imported unless the setting BIGQUERY_WRITER asks for it."""

@@ -1,0 +1,257 @@
+"""Write streams of one table: the default stream, and those of our own with offsets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+from grpc import aio
+from msgspec import structs
+
+from enrichment.sink.storage_write.answers import LOST, WRITTEN, Answer, Step, step_after
+from enrichment.sink.storage_write.connection import Connection, Metadata, open_call, unary
+from enrichment.sink.storage_write.messages import (
+    COMMITTED,
+    DEFAULT_VALUE,
+    PENDING,
+    AppendRowsRequest,
+    CreateWriteStreamRequest,
+    Int64Value,
+    ProtoData,
+    ProtoRows,
+    ProtoSchema,
+    WriteStream,
+)
+
+TRACE_ID = "meshpass-function"
+"""What Google's support sees of a connection."""
+
+
+class Transport(Protocol):
+    """What streams share: one channel, and credentials."""
+
+    async def channel(self) -> aio.Channel:
+        """Return the channel of the running event loop."""
+
+    async def metadata(self, parameters: str, wait_s: float) -> "Metadata | Answer":
+        """Return the metadata of one call, or why there is no token for it.
+
+        Args:
+            parameters: The parameters that Google routes the call by.
+            wait_s: How long a token may take, in seconds.
+        """
+
+
+class Stream(Protocol):
+    """A stream that takes the rows of one table."""
+
+    replaceable: bool
+    """Whether another stream can take its place, should it be at its end."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Return the context of one request's attempts, which all append the same rows."""
+
+    async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
+        """Append rows once."""
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+
+
+class _Connected:
+    """The connection to a stream, opened when it is needed and replaced when it is used up."""
+
+    def __init__(self, transport: Transport, descriptor: bytes) -> None:
+        self._transport = transport
+        self._descriptor = descriptor
+        self._connection: Connection | None = None
+        self._opening = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def append(self, stream: str, rows: Sequence[bytes], offset: int | None, wait_s: float) -> Answer:
+        """Append rows once, on the connection that is kept or on a new one."""
+        deadline_s = asyncio.get_running_loop().time() + wait_s
+        connection = await self._connect(stream, wait_s)
+        if isinstance(connection, Answer):
+            return connection
+        kept = connection.kept
+        answer = await connection.append(
+            lambda first: self._request(stream, rows, offset, first=first),
+            deadline_s - asyncio.get_running_loop().time(),
+        )
+        if answer.code == "UNAUTHENTICATED" and connection is self._connection:
+            self._retire()  # its token was refused, and a connection has but one
+        return structs.replace(answer, stale=True) if kept and connection.closed else answer
+
+    async def drop(self) -> None:
+        """Close the connection; the next append opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+    async def _connect(self, stream: str, wait_s: float) -> "Connection | Answer":
+        async with self._opening:
+            found = self._connection
+            if found is not None and found.usable:
+                return found
+            self._retire()
+            metadata = await self._transport.metadata(f"write_stream={stream}", wait_s)
+            if isinstance(metadata, Answer):
+                return metadata
+            self._connection = Connection(open_call(await self._transport.channel(), metadata))
+            return self._connection
+
+    def _retire(self) -> None:
+        """Let the connection end by itself once its appends have their answers; at once where it is hung."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            end = connection.aclose() if connection.hung else connection.retire()
+            task = asyncio.get_running_loop().create_task(end)
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    def _request(self, stream: str, rows: Sequence[bytes], offset: int | None, *, first: bool) -> bytes:
+        request = AppendRowsRequest(proto_rows=ProtoData(rows=ProtoRows(serialized_rows=rows)))
+        if offset is not None:
+            request.offset.CopyFrom(Int64Value(value=offset))
+        if first:
+            request.write_stream = stream
+            request.trace_id = TRACE_ID
+            request.default_missing_value_interpretation = DEFAULT_VALUE
+            request.proto_rows.writer_schema.CopyFrom(ProtoSchema(proto_descriptor=self._descriptor))
+        return request.SerializeToString()  # type: ignore[no-any-return]
+
+
+class DefaultStream:
+    """The table's default stream: appends go side by side, and a row that was sent twice may be there twice.
+
+    Args:
+        table: The table's path, `projects/P/datasets/D/tables/T`.
+        descriptor: The writer schema, serialised.
+        transport: The channel and the credentials.
+    """
+
+    replaceable = False
+
+    def __init__(self, table: str, descriptor: bytes, transport: Transport) -> None:
+        self._name = f"{table}/streams/_default"
+        self._connected = _Connected(transport, descriptor)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Do nothing: requests go side by side."""
+        yield
+
+    async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
+        """Append rows once. See `Stream`."""
+        return await self._connected.append(self._name, rows, None, wait_s)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._connected.drop()
+
+
+class OwnStream:
+    """A stream that was made for this process: each offset is written once.
+
+    One request at a time, because the offset of the next one is known when this one is answered. Where a request ends
+    without an answer, the stream is given up: the next rows would have the offset of rows that may be written.
+
+    Args:
+        table: The table's path, `projects/P/datasets/D/tables/T`.
+        descriptor: The writer schema, serialised.
+        transport: The channel and the credentials.
+    """
+
+    replaceable = True
+    kind = COMMITTED
+
+    def __init__(self, table: str, descriptor: bytes, transport: Transport) -> None:
+        self._table = table
+        self._transport = transport
+        self._connected = _Connected(transport, descriptor)
+        self._turn = asyncio.Lock()
+        self._name = ""
+        self._offset = 0
+        self._unsure = False
+        self._lost = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Keep other requests out until this one is decided."""
+        async with self._turn:
+            try:
+                yield
+            finally:
+                if self._unsure:
+                    await self._lose()
+
+    async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
+        """Append rows once. See `Stream`."""
+        if self._lost:
+            return LOST
+        if not self._name:
+            made = await create_stream(self._transport, self._table, self.kind, wait_s)
+            if isinstance(made, Answer):
+                return made
+            self._name, self._offset = made, 0
+        sent_before, self._unsure = self._unsure, True  # until there is an answer, should this be cancelled
+        answer = await self._connected.append(self._name, rows, self._offset, wait_s)
+        if answer.code == "OK" or (sent_before and _is_duplicate(answer)):
+            self._offset += len(rows)
+            self._unsure = False
+            return WRITTEN
+        if answer.answered:
+            self._unsure = sent_before
+        if step_after(answer, replaceable=True) is Step.NEW_STREAM:
+            await self._lose()
+        return answer
+
+    async def aclose(self) -> None:
+        """Close the connection. BigQuery removes a stream that is not used any more."""
+        await self._connected.drop()
+
+    async def _lose(self) -> None:
+        """Give the stream up. Where another one cannot take its place, no further append is tried."""
+        self._lost = not self.replaceable
+        self._name, self._offset, self._unsure = "", 0, False
+        await self._connected.drop()
+
+
+class CommittedStream(OwnStream):
+    """A stream whose rows are visible once appended. Another one takes its place where it is lost."""
+
+
+class PendingStream(OwnStream):
+    """A stream whose rows are visible once it is committed. Where it is lost all of its rows are."""
+
+    replaceable = False
+    kind = PENDING
+
+    @property
+    def name(self) -> str:
+        """The stream's name; empty before the first row."""
+        return self._name
+
+
+async def create_stream(transport: Transport, table: str, kind: int, wait_s: float) -> str | Answer:
+    """Make a stream and return its name, or why there is none.
+
+    Args:
+        transport: The channel and the credentials.
+        table: The table's path.
+        kind: `COMMITTED` or `PENDING`.
+        wait_s: How long it may take, in seconds.
+    """
+    metadata = await transport.metadata(f"parent={table}", wait_s)
+    if isinstance(metadata, Answer):
+        return metadata
+    request = CreateWriteStreamRequest(parent=table, write_stream=WriteStream(type=kind))
+    made = await unary(await transport.channel(), "CreateWriteStream", request, WriteStream, metadata, wait_s)
+    if isinstance(made, Answer):
+        return made
+    return str(made.name)
+
+
+def _is_duplicate(answer: Answer) -> bool:
+    return answer.code == "ALREADY_EXISTS" or answer.storage_code == "OFFSET_ALREADY_EXISTS"
