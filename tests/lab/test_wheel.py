@@ -117,7 +117,9 @@ def test_lint_and_the_manifests_of_its_rules_are_shipped(run: Run, tmp_path: Pat
     (tmp_path / "mesh.yaml").write_text(MESH)
     done = run("meshlab", "lint", "-f", "mesh.yaml")
     assert (done.returncode, done.stdout) == (0, "4 objects: nothing found\n"), done.stdout + done.stderr
-    missing = "from meshlab.lint.rules import RULES, examples; print([r.code for r in RULES if not examples(r)])"
+    missing = (
+        "from meshlab.lint.rules import RULES, examples; print([r.code for r in RULES if not examples(r)])"
+    )
     assert run("python", "-c", missing).stdout.strip() == "[]"
 
 
