@@ -2,33 +2,43 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+BEAM_READY := beam/.venv/.ready
 PYTEST_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
+# The tests start hundreds of processes. Where this is set, each of them compiles what it imports.
+test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants lint format manifests checkov bench clean
+.PHONY: help setup demo demo-scale beam-setup test test-beam mutants lint format manifests checkov bench bench-docs chaos soak clean
 
 help: ## show this
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything that uv.lock pins, real Envoy included
 
 demo: $(READY) ## send events through the whole system and show what became of each
 	@$(BIN)/meshlab demo
 
-test: $(READY) ## run every test (PYTEST_ARGS="-k words" for some)
+demo-scale: $(READY) $(BEAM_READY) ## a backfill on Dask workers through real Envoys, and the function's rows beside it (EVENTS=1000 for fewer)
+	@$(BIN)/python beam/demo/scale.py $(if $(EVENTS),--events=$(EVENTS))
+
+test: $(READY) test-beam ## run every test (PYTEST_ARGS="-k words" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-beam: $(READY) $(BEAM_READY) ## run the tests of beam/ in its own environment
+	@cd beam && .venv/bin/python -m pytest -q $(PYTEST_ARGS_BEAM)
 
 mutants: $(READY) ## ask every mutant of the policies in infra/mesh; `make test` asks one of each operator
 	@MUTANTS=all $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/infra/test_every_egress_condition_counts.py \
 		tests/infra/test_every_bridge_condition_counts.py tests/infra/test_every_condition_counts.py \
 		tests/infra/test_keyless.py
 
-lint: $(READY) ## ruff and mypy --strict
+lint: $(READY) $(BEAM_READY) ## ruff and mypy --strict
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@cd beam && .venv/bin/mypy
 
 format: $(READY) ## rewrite the code as ruff wants it
 	@$(BIN)/ruff check --fix
@@ -41,11 +51,20 @@ manifests: $(READY) ## write what follows from the descriptions of callers, serv
 checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the project at the first run
 	@$(BIN)/python -m tests.infra.terraform.checkov_scan
 
-bench: $(READY) ## the project against its peers, side by side in one run
-	@$(BIN)/python -m bench
+bench: $(READY) ## the project against its peers, side by side in one run (ONLY="scale boot-ack" for some)
+	@$(BIN)/python -m bench $(ONLY)
+
+bench-docs: $(READY) ## put the newest results into docs/benchmarks.md, its charts and docs/cost.md
+	@$(BIN)/python -m bench.publish
+
+chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000) --driver=$(or $(DRIVER),function)
+
+soak: $(READY) ## an even load of RATE=500 events a second for SECONDS=3600, and the slope of memory
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.soak --seconds=$(or $(SECONDS),3600) --rate=$(or $(RATE),500) --driver=$(or $(DRIVER),function)
 
 clean: ## remove what these targets made
-	rm -rf .venv .bootstrap build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf beam/.venv beam/.mypy_cache beam/.pytest_cache .venv .bootstrap build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # uv comes from PyPI by pip into a folder of its own, which works without venv or ensurepip and touches nothing
 # that is installed; the locked one then takes its place in .venv.
@@ -60,4 +79,10 @@ $(READY): uv.lock pyproject.toml sdk/pyproject.toml function/pyproject.toml lab/
 	echo "installing what uv.lock pins into .venv"; \
 	$$uv sync $$([ -t 2 ] || echo --quiet) --frozen --compile-bytecode --python "$(PYTHON)"
 	@rm -rf .bootstrap
+	@touch $@
+
+# Beam and the function resolve protobuf differently, so beam/ has a lock and an environment of its own.
+$(BEAM_READY): $(READY) beam/uv.lock beam/pyproject.toml
+	@echo "installing what beam/uv.lock pins into beam/.venv"
+	@cd beam && UV_PROJECT_ENVIRONMENT=.venv ../$(BIN)/uv sync $$([ -t 2 ] || echo --quiet) --frozen --compile-bytecode --python "$(PYTHON)"
 	@touch $@

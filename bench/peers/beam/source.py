@@ -4,6 +4,7 @@ Beam pickles what stands in the main module, and each worker would have globals 
 """
 
 import os
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -44,10 +45,12 @@ class Profiles(EnrichmentSourceHandler):  # type: ignore[misc] # mypy does not s
     """Profiles from the service, by a client that one of Beam's workers keeps."""
 
     def __enter__(self) -> None:
+        ca_file = os.environ.get("GKE_GATEWAY_CA_FILE")
         self._http = httpx.Client(
             base_url=os.environ["GKE_GATEWAY_URL"],
             headers={"host": os.environ["GKE_GATEWAY_HOST"]},
             timeout=10,
+            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
         )
 
     def __exit__(self, *_: object) -> None:
@@ -58,7 +61,11 @@ class Profiles(EnrichmentSourceHandler):  # type: ignore[misc] # mypy does not s
         return request, beam.Row(profile=self._get(f"/profile/{request.user_id}"))
 
     def _get(self, path: str) -> str:
-        answer = self._http.get(path, headers={"authorization": f"Bearer {token()}"})
+        answer = self._http.get(
+            path,
+            headers={"authorization": f"Bearer {token()}"},
+            extensions={"sni_hostname": os.environ["GKE_GATEWAY_HOST"]},  # the URL has the gateway's address
+        )
         answer.raise_for_status()
         return answer.text
 

@@ -1,0 +1,1 @@
+"""Backfills: files, tables and subscriptions through the enrichment, in shards that are finished once."""

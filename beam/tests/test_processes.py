@@ -1,0 +1,77 @@
+"""Real worker processes, of Beam's FnApiRunner and of Dask, and what a kill leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Gateway, Table, TakeDeadLetters, event
+
+
+def command(env: dict[str, str], *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "enrichment_beam", "backfill", "--workers=2", "--shard-bytes=65536", *options],
+        env={**os.environ, **env},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # with its workers, to be killed with them
+    )
+
+
+def end_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    try:
+        _, said = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, said
+
+
+def test_worker_processes_of_beam_share_the_work(
+    env: dict[str, str], table: Table, dead_letters: TakeDeadLetters, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join([*(event(n) for n in range(1000)), b"{broken"]))
+    code, said = end_of(command(env, f"--files={path}", f"--journal={tmp_path}/journal"))
+    assert code == 0, said
+    assert table.event_ids() == [f"e-{n:05}" for n in range(1000)]
+    assert len(dead_letters()) == 1
+    assert "json_invalid" in said
+    assert "INFO" not in said
+
+
+@pytest.mark.parametrize("engine", ["dask"])
+def test_a_backfill_that_is_killed_goes_on_and_doubles_nothing(
+    env: dict[str, str], gateway: Gateway, table: Table, tmp_path: Path, engine: str
+) -> None:
+    path, journal = tmp_path / "a.jsonl", tmp_path / "journal"
+    path.write_bytes(b"\n".join(event(n, user_id=f"u-{n}") for n in range(2400)))
+    options = (f"--files={path}", f"--journal={journal}", f"--engine={engine}", "--in-flight=32")
+    gateway.delay_s = 0.03
+    killed = command(env, *options)
+    end = time.monotonic() + 90
+    while not any(_is_done(one) for one in journal.glob("shards/*.json")):
+        assert killed.poll() is None, killed.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert len(table.rows()) < 2400
+    before = {one.name for one in journal.glob("shards/*.json") if _is_done(one)}
+    gateway.reset()
+    code, said = end_of(command(env, *options))
+    assert code == 0, said
+    assert "Going on with" in said
+    assert len(gateway.seen) < 2400, "what was finished is not looked up again"
+    assert before
+    assert sorted(set(table.event_ids())) == [f"e-{n:05}" for n in range(2400)]
+    report = json.loads((journal / "report.json").read_text())
+    assert (report["total"]["state"], report["total"]["written"]) == ("done", 2400)
+
+
+def _is_done(state: Path) -> bool:
+    return bool(json.loads(state.read_text())["done"])

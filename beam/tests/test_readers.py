@@ -1,0 +1,250 @@
+"""Reading of files: each record once, wherever they are cut and wherever a run goes on."""
+
+import base64
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import fastavro
+import pytest
+from conftest import event
+from enrichment.errors import EnrichmentError
+from enrichment.event.message import Message
+from enrichment_beam.backfill import records
+from enrichment_beam.backfill.inputs import InputsError, files
+from enrichment_beam.backfill.readers import BLANK, Form, InputError, Read, reader
+from enrichment_beam.backfill.records import EventRecords, message_id, of_json_message
+from enrichment_beam.backfill.shard import Kind, Records, Shard
+
+BEGAN = "2026-11-30T00:00:00Z"
+EVENTS = Form(Records.EVENTS, EventRecords(BEGAN))
+MESSAGES = Form(Records.MESSAGES, EventRecords(BEGAN))
+AUTO = Form(Records.AUTO, EventRecords(BEGAN))
+
+
+def read(path: Path, form: Form = EVENTS, shard_bytes: int = 1 << 30) -> list[Read]:
+    _, shards = files([str(path)], shard_bytes)
+    return [one for shard in shards for one in reader(shard.kind, form)(shard, shard.begin)]
+
+
+def data(found: list[Read]) -> list[bytes]:
+    return [one.received.body for one in found if one.received is not None and one.received is not BLANK]
+
+
+def known(found: Read) -> Message:
+    assert found.received is not None
+    assert isinstance(found.received.message, Message)
+    return found.received.message
+
+
+LINES = [
+    event(0),
+    event(1, note="é" * 30),
+    b"",
+    event(2),
+    b"{broken",
+    event(3, note="x" * 200),
+    b"\t",
+    event(4),
+]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("last", [b"", b"\n"])
+def test_every_line_is_read_once_wherever_the_file_is_cut(tmp_path: Path, end: bytes, last: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(end.join(LINES) + (end if last else b""))
+    expected = [line for line in LINES if line.strip()]
+    for cut in range(1, path.stat().st_size + 2):
+        assert data(read(path, shard_bytes=cut)) == expected, cut
+
+
+def test_a_shard_goes_on_where_it_came_to(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(LINES))
+    for shard_bytes in (100, 1 << 20):
+        _, shards = files([str(path)], shard_bytes)
+        for shard in shards:
+            whole = list(reader(shard.kind, EVENTS)(shard, shard.begin))
+            for done, one in enumerate(whole, 1):
+                rest = list(reader(shard.kind, EVENTS)(shard, one.position))
+                assert [r.position for r in rest] == [r.position for r in whole[done:]]
+                assert data(rest) == data(whole[done:])
+
+
+def test_compressed_lines_of_several_members_are_read_and_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join(LINES[:4]) + b"\n") + gzip.compress(b"\n".join(LINES[4:])))
+    whole = read(path)
+    assert data(whole) == [line for line in LINES if line.strip()]
+    shard = Shard(0, str(path), Kind.GZIP_LINES)
+    assert data(list(reader(shard.kind, EVENTS)(shard, 5))) == data(whole[5:])
+
+
+def test_a_compressed_file_is_known_by_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(gzip.compress(event(0)))
+    assert data(read(path)) == [event(0)]
+
+
+def test_a_file_that_is_cut_off_gives_what_it_holds_and_then_says_where_it_ends(tmp_path: Path) -> None:
+    import os
+
+    path = tmp_path / "a.jsonl.gz"
+    lines = [event(n, noise=os.urandom(60).hex()) for n in range(2000)]
+    path.write_bytes(gzip.compress(b"\n".join(lines))[:-5000])
+    found: list[Read] = []
+    _, (shard,) = files([str(path)], 1 << 20)
+    with pytest.raises(InputError, match=r"a\.jsonl\.gz cannot be read on from record \d+"):
+        found.extend(reader(shard.kind, EVENTS)(shard, 0))
+    assert len(found) > 500
+    assert data(found) == lines[: len(found)]
+
+
+def test_a_record_longer_than_any_message_is_not_taken_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("enrichment_beam.backfill.readers.MAX_RECORD_BYTES", 1000)
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join([event(0), b"x" * 5000, event(1)]))
+    found = read(path)
+    assert [one.received is None for one in found] == [False, True, False]
+    assert data(found) == [event(0), event(1)]
+
+
+AVRO_MESSAGES = {
+    "type": "record",
+    "name": "PubsubMessage",
+    "fields": [
+        {"name": "subscription_name", "type": "string"},
+        {"name": "message_id", "type": "string"},
+        {"name": "publish_time", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+        {"name": "ordering_key", "type": "string", "default": ""},
+        {"name": "attributes", "type": {"type": "map", "values": "string"}},
+        {"name": "data", "type": "bytes"},
+    ],
+}
+
+
+def test_avro_of_an_export_to_cloud_storage_is_messages(tmp_path: Path) -> None:
+    path = tmp_path / "a.avro"
+    moment = datetime(2026, 11, 30, 1, 2, 3, 456789, tzinfo=UTC)
+    rows = [
+        {"subscription_name": "s", "message_id": f"m{n}", "publish_time": moment, "ordering_key": "k",
+         "attributes": {"n": str(n)}, "data": event(n)}
+        for n in range(50)
+    ]  # fmt: skip
+    with path.open("wb") as file:
+        fastavro.writer(file, AVRO_MESSAGES, rows, sync_interval=500)
+    found = read(path, AUTO)
+    assert [known(one).message_id for one in found] == [f"m{n}" for n in range(50)]
+    one = known(found[7])
+    assert (one.data, one.attributes, one.publish_time, one.ordering_key) == (
+        event(7),
+        {"n": "7"},
+        moment,
+        "k",
+    )
+    shard = Shard(0, str(path), Kind.AVRO)
+    for position in (1, 13, 49):
+        assert data(list(reader(Kind.AVRO, AUTO)(shard, position))) == data(found[position:])
+    packed = tmp_path / "b.avro.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert data(read(packed, AUTO)) == data(found)
+
+
+def test_avro_of_events_becomes_their_json(tmp_path: Path) -> None:
+    schema = {"type": "record", "name": "E", "fields": [
+        {"name": "event_id", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "note", "type": ["null", "string"], "default": None},
+    ]}  # fmt: skip
+    path = tmp_path / "a.avro"
+    with path.open("wb") as file:
+        fastavro.writer(
+            file, schema, [{"event_id": "e", "at": datetime(2026, 1, 2, tzinfo=UTC), "note": None}]
+        )
+    (found,) = read(path, AUTO)
+    assert json.loads(known(found).data) == {"event_id": "e", "at": "2026-01-02T00:00:00Z", "note": None}
+
+
+def test_a_broken_avro_file_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "a.avro"
+    path.write_bytes(b"Obj\x01 and nothing else")
+    with pytest.raises(InputError, match="from record 0"):
+        read(path, AUTO)
+
+
+def wire(**fields: object) -> dict[str, object]:
+    return {"data": base64.b64encode(event(1)).decode(), "messageId": "m", "publishTime": BEGAN, **fields}
+
+
+def test_a_line_may_be_a_message_as_google_writes_it() -> None:
+    plain = of_json_message(json.dumps(wire(attributes={"a": "b"}, orderingKey="k")).encode())
+    around = of_json_message(
+        json.dumps({"ackId": "x", "message": wire(attributes={"a": "b"}, orderingKey="k")}).encode()
+    )
+    assert plain.message == around.message
+    assert isinstance(plain.message, Message)
+    assert (plain.message.data, plain.message.attributes, plain.message.ordering_key) == (
+        event(1),
+        {"a": "b"},
+        "k",
+    )
+
+
+def test_a_redriven_message_has_its_first_identity() -> None:
+    attributes = {
+        "redrive_message_id": "first",
+        "redrive_publish_time": "2026-11-29T00:00:00Z",
+        "redrive_count": "1",
+    }
+    found = of_json_message(json.dumps(wire(attributes=attributes)).encode())
+    assert isinstance(found.message, Message)
+    assert (found.message.message_id, found.message.redriven, found.message.attributes) == ("first", 1, {})
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b'{"data": "%%%"}', b'{"data": ""}', b"\xff", b'{"messageId": 3}']
+)
+def test_a_line_that_is_no_message_is_a_bad_event_with_its_bytes(line: bytes) -> None:
+    found = of_json_message(line)
+    assert isinstance(found.message, EnrichmentError)
+    assert found.message.reason == "envelope_invalid"
+
+
+def test_events_without_a_message_have_the_same_id_in_every_run(tmp_path: Path) -> None:
+    path = tmp_path / "a b.jsonl"
+    path.write_bytes(event(0) + b"\n" + event(1))
+    assert [known(one).message_id for one in read(path)] == ["a_b.jsonl:0", f"a_b.jsonl:{len(event(0)) + 1}"]
+    assert len(message_id("x" * 500, 10**15)) == 128
+
+
+def test_a_field_may_stand_for_the_publish_time() -> None:
+    made = EventRecords(BEGAN, "event.meta.at")
+    found = [made.read(line, "a", 0).message for line in (
+        b'{"meta": {"at": "2026-02-03T04:05:06+01:00"}}', b'{"meta": {"at": "never"}}', b'{"meta": 1}', b"{"
+    )]  # fmt: skip
+    began = datetime(2026, 11, 30, tzinfo=UTC)
+    assert [one.publish_time for one in found if isinstance(one, Message)] == [
+        datetime(2026, 2, 3, 3, 5, 6, tzinfo=UTC), began, began, began,
+    ]  # fmt: skip
+
+
+def test_rows_of_an_export_to_bigquery_are_messages() -> None:
+    fields = {"subscription_name": "s", "message_id": "m", "publish_time": datetime(2026, 1, 1, tzinfo=UTC),
+              "data": event(3), "attributes": '{"a": "b"}'}  # fmt: skip
+    found = records.of_fields(fields).message
+    assert isinstance(found, Message)
+    assert (found.message_id, found.data, found.attributes) == ("m", event(3), {"a": "b"})
+    pairs = records.of_fields({**fields, "attributes": [{"key": "a", "value": "b"}]}).message
+    assert isinstance(pairs, Message)
+    assert pairs.attributes == {"a": "b"}
+
+
+def test_inputs_that_cannot_be_used_are_named_together(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputsError) as raised:
+        files([f"{tmp_path}/*.parquet", f"{tmp_path}/*.jsonl"], 1000)
+    assert len(raised.value.problems) == 2
