@@ -190,19 +190,24 @@ def test_help_names_every_setting_with_its_default(environment: dict[str, str]) 
     assert "PULL_SUBSCRIPTION" in done.stdout
 
 
-def test_the_worker_loads_no_client_of_pubsub_before_a_dead_letter_and_that_one_is_the_real_one(
+def test_the_worker_loads_no_client_of_pubsub_and_leaves_the_real_one_as_it_is(
     environment: dict[str, str],
 ) -> None:
+    """Dead letters and `redrive` load the official client into the same process."""
     code = """
 import sys
 from enrichment.drivers.work import messages, process
-loaded = [name for name in sys.modules if name.startswith("google.pubsub_v1.services") or name == "google.pubsub_v1"]
+loaded = [name for name in sys.modules if name.startswith("google.pubsub_v1")]
 assert not loaded, loaded
-from google.pubsub_v1 import PublisherClient, PubsubMessage, types
+import google.pubsub_v1
 from google.pubsub_v1.types import pubsub
-assert pubsub.PubsubMessage is PubsubMessage is types.PubsubMessage
-assert messages.StreamRequest is pubsub.StreamingPullRequest.pb()
-PublisherClient()
+assert google.pubsub_v1.types.pubsub is pubsub
+assert pubsub.PubsubMessage is google.pubsub_v1.PubsubMessage is google.pubsub_v1.types.PubsubMessage
+theirs = pubsub.StreamingPullRequest(subscription="s", max_outstanding_bytes=7, client_id="c")
+wire = pubsub.StreamingPullRequest.serialize(theirs)
+assert messages.StreamRequest.FromString(wire).max_outstanding_bytes == 7
+assert messages.StreamRequest.FromString(wire).SerializeToString(deterministic=True) == wire
+google.pubsub_v1.PublisherClient()
 """
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=FUNCTION, check=True)
 
