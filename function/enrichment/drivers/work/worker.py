@@ -83,6 +83,7 @@ class Worker:
         self._ready: deque[Held] = deque()
         self._under_way: set[Held] = set()
         self._resting: dict[Held, asyncio.TimerHandle] = {}
+        self._resting_bytes = 0
         self._failures: dict[str, int] = {}
         self._room = asyncio.Event()
         self._room.set()
@@ -129,12 +130,14 @@ class Worker:
 
         Args:
             within_s: How long to wait for what is under way, in seconds.
-            flush_s: How long to wait for the answers after that, in seconds.
+            flush_s: How long to wait after that, for what is stopped and for the answers, in seconds.
 
         Returns:
             How many messages did not end in time.
         """
         self.stop_taking()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + within_s + flush_s
         late: list[Held] = []
         try:
             async with asyncio.timeout(within_s):
@@ -145,9 +148,9 @@ class Worker:
             for task in tasks:
                 task.cancel()
             if tasks:
-                await asyncio.wait(tasks, timeout=flush_s)
+                await asyncio.wait(tasks, timeout=flush_s / 3)
         try:
-            async with asyncio.timeout(flush_s):
+            async with asyncio.timeout_at(min(until_s, loop.time() + flush_s)):
                 await self.answers.flush()
         except TimeoutError:
             pass  # their leases end by themselves
@@ -164,6 +167,23 @@ class Worker:
 
     def _pump(self) -> None:
         """Admit what there is room for, and begin what may begin."""
+        now_s = asyncio.get_running_loop().time()
+        self._admit()
+        while self._ready and self._window.room(len(self._under_way), now_s) > 0:
+            held = self._ready.popleft()
+            if held.is_over:  # Pub/Sub has taken it back, and delivers those of its key that follow after it
+                self._nack(held)
+                self._admit()
+            else:
+                self._begin(held, now_s)
+        if self._line:
+            self._room.clear()
+        else:
+            self._room.set()
+        if self._ready and self._resume_timer is None and (at_s := self._window.resume_at_s(now_s)):
+            self._resume_timer = asyncio.get_running_loop().call_at(at_s, self._resume)
+
+    def _admit(self) -> None:
         while self._line and self._admission.has_room(self._line[0].size_bytes):
             held = self._line.popleft()
             if held.is_over:
@@ -176,15 +196,6 @@ class Worker:
                 if not self._keys.enter(held):
                     continue
             self._ready.append(held)
-        now_s = asyncio.get_running_loop().time()
-        for _ in range(min(len(self._ready), self._window.room(len(self._under_way), now_s))):
-            self._begin(self._ready.popleft(), now_s)
-        if self._line:
-            self._room.clear()
-        else:
-            self._room.set()
-        if self._ready and self._resume_timer is None and (at_s := self._window.resume_at_s(now_s)):
-            self._resume_timer = asyncio.get_running_loop().call_at(at_s, self._resume)
 
     def _resume(self) -> None:
         self._resume_timer = None
@@ -228,9 +239,6 @@ class Worker:
         if not held.ordering_key:
             return
         following = self._keys.ended(held.ordering_key)
-        while following is not None and following.is_over:
-            self._admission.release(following.size_bytes)
-            following = self._keys.ended(held.ordering_key)
         if following is not None:
             self._ready.appendleft(following)
 
@@ -243,7 +251,24 @@ class Worker:
         if is_stopped or held.is_over or not delay_s:
             self._nack(held)
         else:
-            self._resting[held] = loop.call_later(delay_s, self._rested, held)
+            self._rest(held, delay_s)
+
+    def _rest(self, held: Held, delay_s: float) -> None:
+        """Keep a message that failed before its nack, and for that nack the oldest where half of the bounds would rest.
+
+        What rests takes the place of others, which may well succeed.
+        """
+        self._resting[held] = asyncio.get_running_loop().call_later(delay_s, self._rested, held)
+        self._resting_bytes += held.size_bytes
+        while len(self._resting) > 1 and (
+            2 * len(self._resting) > self._limits.messages or 2 * self._resting_bytes > self._limits.bytes
+        ):
+            self._end_rest(next(iter(self._resting)))
+
+    def _end_rest(self, held: Held) -> None:
+        self._resting.pop(held).cancel()
+        self._resting_bytes -= held.size_bytes
+        self._nack(held)
 
     def _attempt(self, held: Held) -> int:
         """Return how often a message has failed: as Pub/Sub counts, or as this process remembers."""
@@ -256,8 +281,7 @@ class Worker:
         return failures
 
     def _rested(self, held: Held) -> None:
-        del self._resting[held]
-        self._nack(held)
+        self._end_rest(held)
         self._pump()
 
     def _nack(self, held: Held) -> None:
@@ -290,8 +314,7 @@ class Worker:
     def _nack_waiting(self) -> None:
         """Nack everything that is not under way, and waits for no other message of its key."""
         for held in list(self._resting):
-            self._resting.pop(held).cancel()
-            self._nack(held)
+            self._end_rest(held)
         while self._ready:
             self._nack(self._ready.popleft())
         while self._line:
@@ -309,12 +332,12 @@ class Worker:
     def _extend(self) -> None:
         self._lease_timer = None
         due = self._leases.due(asyncio.get_running_loop().time())
+        self._keep_leases()
         if due.extend:
             self.answers.extend(due.extend)
         if due.overdue:
             self._count("leases_given_up", len(due.overdue))
             self._give_up(due.overdue)
-        self._keep_leases()
 
     def _give_up(self, messages: Sequence[Held]) -> None:
         """Nack messages that have been here for too long, wherever they are."""
@@ -324,8 +347,7 @@ class Worker:
                 held.task.cancel()
         late -= self._under_way
         for held in late & self._resting.keys():
-            self._resting.pop(held).cancel()
-            self._nack(held)
+            self._end_rest(held)
             late.discard(held)
         ready, self._ready = self._ready, deque()
         for held in ready:
@@ -338,13 +360,15 @@ class Worker:
             self._send_nack(held)
             late.discard(held)
         for held in late:
-            if (
-                not held.is_over
-            ):  # it waits for another message of its key, and may have been cut with one of these
-                following = self._keys.cut(held.ordering_key)
-                self._close_until_confirmed(following[0])
-                for one in following:
-                    self._finish(one, self._send_nack)
+            if held.is_over:  # cut off with another one of its key
+                continue
+            if not self._keys.has_waiting(held):  # `take` still confirms its lease
+                self._send_nack(held)
+                continue
+            following = self._keys.cut(held.ordering_key)
+            self._close_until_confirmed(following[0])
+            for one in following:
+                self._finish(one, self._send_nack)
         self._pump()
 
     def _settled(self, messages: Sequence[Held]) -> None:
