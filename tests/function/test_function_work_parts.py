@@ -255,6 +255,34 @@ def test_events_that_fail_among_others_do_not_shrink_the_window() -> None:
     assert flow.size == 256
 
 
+def test_events_that_are_dropped_between_failures_do_not_keep_the_window_open() -> None:
+    """A filter drops half of the events while the service is down: the other half must not use up its attempts."""
+    flow, now_s, failures = window(), 0.0, 0
+    for number in range(2000):
+        if number % 2:
+            flow.ended_without_row()
+        else:
+            failures += flow.room(0, now_s) > 0
+            flow.failed(now_s)
+        now_s += 0.001
+    assert flow.size == 1
+    assert flow.room(0, now_s) == 0
+    assert failures < 200
+
+
+def test_events_without_rows_alone_open_the_window_again() -> None:
+    flow = window()
+    for _ in range(500):
+        flow.failed(0.0)
+    for _ in range(31):
+        flow.ended_without_row()
+    assert (flow.size, flow.room(0, 0.0)) == (1, 0)
+    for _ in range(32 * 8):
+        flow.ended_without_row()
+    assert flow.size == 256
+    assert flow.room(0, 0.0) == 256
+
+
 def test_a_failed_message_rests_here_only_where_pubsub_would_deliver_it_at_once() -> None:
     assert [nack_delay_s(attempt, server_waits=False) for attempt in (1, 2, 3, 6, 7, 10**6)] == [
         1, 2, 4, 30, 30, 30

@@ -223,6 +223,10 @@ class Worker:
         if not self._under_way:
             self._idle.set()
         if outcome is not None and outcome.disposition not in _AGAIN:
+            if outcome.disposition is Disposition.WRITTEN:
+                self._window.succeeded()
+            else:
+                self._window.ended_without_row()
             self._succeeded(held)
         else:
             self._failed(held, is_stopped=outcome is None)
@@ -232,7 +236,6 @@ class Worker:
             self._pump()
 
     def _succeeded(self, held: Held) -> None:
-        self._window.succeeded()
         if self._failures:
             self._failures.pop(held.message_id, None)
         self._finish(held, self.answers.ack)
