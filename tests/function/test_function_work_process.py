@@ -159,9 +159,22 @@ def test_all_settings_that_are_wrong_are_named_at_once_and_those_of_a_push_are_n
     with work(environment, tmp_path / "output", **wrong) as running:
         assert running.process.wait(20) == 2
     output = running.output.read_text()
+    assert "The enrichment cannot start: correct these settings, then deploy or start it again." in output
     assert [line.split()[1] for line in output.splitlines() if line.startswith("  - ")] == [
         "PULL_SUBSCRIPTION", "WORK_STREAMS", "BIGQUERY_TABLE"
     ]  # fmt: skip
+
+
+def test_a_port_that_is_taken_ends_the_start_and_is_named(
+    environment: dict[str, str], subscriptions: None, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with work(environment, tmp_path / "output", PORT=port) as running:
+            assert running.process.wait(20) == 1
+    assert f"PORT {port} cannot be listened on" in running.output.read_text()
 
 
 def test_without_its_subscription_it_is_alive_and_not_ready_and_a_second_signal_ends_it_at_once(

@@ -254,6 +254,17 @@ def test_a_fault_is_critical_once_a_minute_and_does_not_end_the_worker(code: str
     run(work)
 
 
+def test_a_token_that_is_refused_once_is_no_line() -> None:
+    async def work() -> None:
+        bench = Bench((1800, "UNAUTHENTICATED", 0), (1e6, "", 0))
+        await asyncio.sleep(3600)
+        assert bench.lines.with_severity("(WARNING|ERROR|CRITICAL)") == []
+        assert len(bench.api.opened) == 2
+        await bench.end()
+
+    run(work)
+
+
 def test_an_outage_is_a_warning_and_critical_after_two_minutes() -> None:
     async def work() -> None:
         bench = Bench((0, "UNAVAILABLE", 0))
