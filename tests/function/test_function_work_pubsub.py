@@ -523,9 +523,7 @@ def test_a_request_whose_new_token_is_refused_too_fails() -> None:
         pair = CertificateAuthority.create("test").issue(dns_names=["localhost"])
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((Refusing(),))
-        port = server.add_secure_port(
-            "localhost:0", grpc.ssl_server_credentials([(pair.key, pair.chain)])
-        )
+        port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([(pair.key, pair.chain)]))
         await server.start()
         api = GrpcApi(OURS, tokens=Tokens(), endpoint=f"localhost:{port}", roots=pair.root)
         with pytest.raises(CallError, match="UNAUTHENTICATED"):

@@ -115,9 +115,7 @@ def _map_of_texts(message: Any, field: str) -> str:  # noqa: ANN401 - protobuf h
     entry = message.nested_type.add(name=f"{field.title()}Entry")
     entry.options.map_entry = True
     for number, name in enumerate(("key", "value"), 1):
-        entry.field.add(
-            name=name, number=number, type=_STRING, label=FieldDescriptorProto.LABEL_OPTIONAL
-        )
+        entry.field.add(name=name, number=number, type=_STRING, label=FieldDescriptorProto.LABEL_OPTIONAL)
     return f".{_PACKAGE}.{message.name}.{entry.name}"
 
 

@@ -78,7 +78,9 @@ class Report:
             detail: What the server or the channel says.
             tries: How many tries have failed in a row.
         """
-        if code == "UNAUTHENTICATED" and tries == 1:  # a token may end before its time; the next try has a new one
+        if (
+            code == "UNAUTHENTICATED" and tries == 1
+        ):  # a token may end before its time; the next try has a new one
             return
         is_fault = code in CONFIGURATION
         alert = self._states.ended("fault" if is_fault else "retry", self._clock())
