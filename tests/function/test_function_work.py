@@ -393,6 +393,67 @@ def test_a_message_that_is_lost_while_it_waits_does_not_begin_and_is_not_overtak
     virtual_time.run(work())
 
 
+def copy_of(one: Held, ack_id: str) -> Held:
+    """A later delivery of the same message."""
+    copy = held(one.message_id, one.ordering_key)
+    copy.ack_id = ack_id
+    return copy
+
+
+@pytest.mark.parametrize("disposition", [Disposition.WRITTEN, Disposition.RETRY])
+@pytest.mark.parametrize("key", ["", "k"])
+def test_a_second_delivery_of_a_message_in_the_process_is_not_handled_and_gets_the_same_answer(
+    key: str, disposition: Disposition
+) -> None:
+    """Of one under way, one that waits for its turn, and one in line; whatever became of the first lease."""
+
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            await asyncio.sleep(10)
+            return disposition
+
+        bench = Bench(handle, messages=2)
+        first = numbered(3, key=key)
+        bench.worker._window._size = 1
+        await bench.worker.take(first)
+        first[1].is_lost = True
+        bench.worker._settled([first[1]])
+        await bench.worker.take([copy_of(one, f"{one.ack_id}-again") for one in first])
+        assert bench.worker.in_process == 3
+        await asyncio.sleep(100)
+        handled = ["0000"] if key and disposition is Disposition.RETRY else ["0000", "0001", "0002"]
+        assert bench.began == handled
+        answers = bench.api.acked if disposition is Disposition.WRITTEN else bench.api.nacked
+        assert sorted(answers) == ["0000", "0000-again", "0001-again", "0002", "0002-again"]
+        assert bench.answered == sorted(answers)
+        assert (bench.worker.in_process, bench.worker._by_message_id) == (0, {})
+        assert (len(bench.worker._leases), bench.worker._keys._closed) == (0, {})
+        await bench.worker.take([copy_of(first[0], "later")])
+        await asyncio.sleep(100)
+        assert bench.began == [*handled, "0000"], "what is over is handled: a replay of the topic may want that"
+
+    virtual_time.run(work())
+
+
+def test_a_drain_nacks_all_deliveries_of_what_has_not_begun() -> None:
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            await asyncio.sleep(1)
+            return Disposition.WRITTEN
+
+        bench = Bench(handle, messages=2)
+        bench.worker._window._size = 1
+        first = numbered(3)
+        await bench.worker.take([*first, *(copy_of(one, f"{one.ack_id}-again") for one in first)])
+        await bench.worker.drain(within_s=8, flush_s=1)
+        assert sorted(bench.api.acked) == ["0000", "0000-again"]
+        assert sorted(bench.api.nacked) == ["0001", "0001-again", "0002", "0002-again"]
+        assert bench.worker._by_message_id == {}
+        bench.worker.close()
+
+    virtual_time.run(work())
+
+
 def test_room_that_a_lost_message_leaves_is_used_although_nothing_is_under_way() -> None:
     async def work() -> None:
         bench = Bench(written, messages=1)
@@ -554,6 +615,8 @@ def test_every_message_gets_exactly_one_answer_whatever_happens(seed: int) -> No
             batch = []
             for _ in range(chance.randrange(12)):
                 batch.append(held(f"{names:04}", chance.choice(("", "", "a", "b"))))
+                if names and chance.random() < 0.2:  # an earlier message again
+                    batch[-1].message_id = f"{chance.randrange(names):04}"
                 names += 1
             await bench.worker.take(batch)
             await asyncio.sleep(chance.choice((0, 0.01, 5, 40)))
@@ -565,6 +628,7 @@ def test_every_message_gets_exactly_one_answer_whatever_happens(seed: int) -> No
         assert bench.worker.in_process == 0
         worker = bench.worker
         assert (len(worker._leases), len(worker._keys), worker._keys._closed) == (0, 0, {})
+        assert worker._by_message_id == {}
         worker.close()
 
     virtual_time.run(work())

@@ -43,7 +43,10 @@ class ScriptedStream:
             self._responses -= 1
             return StreamResponse(
                 received_messages=[
-                    {"ack_id": f"a{self._responses}", "message": {"data": b"x", "message_id": "m"}}
+                    {
+                        "ack_id": f"a{self._responses}",
+                        "message": {"data": b"x", "message_id": f"m{self._responses}"},
+                    }
                 ]
             )
         try:

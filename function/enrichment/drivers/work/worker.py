@@ -79,6 +79,7 @@ class Worker:
         self._admission = Admission(limits.messages, limits.bytes)
         self._window = Window(limits.messages, jitter)
         self._keys = OrderingKeys()
+        self._by_message_id: dict[str, Held] = {}
         self._line: deque[Held] = deque()
         self._ready: deque[Held] = deque()
         self._under_way: set[Held] = set()
@@ -114,7 +115,7 @@ class Worker:
         self._keep_leases()
         if self.answers.exactly_once:
             await self.answers.confirm(messages)
-        self._line.extend(messages)
+        self._line.extend(held for held in messages if not self._joins(held))
         if self._is_draining:
             self._nack_waiting()
         else:
@@ -165,13 +166,32 @@ class Worker:
 
     # Admission, order and begin.
 
+    def _joins(self, held: Held) -> bool:
+        """Join a delivery to one of the same message that is in the process, whose lease has ended; return whether.
+
+        To handle both would write its rows twice, and make a process that was too slow slower still.
+        """
+        if not held.message_id or held.is_over:
+            return False
+        first = self._by_message_id.setdefault(held.message_id, held)
+        if first is held or first.ordering_key != held.ordering_key:
+            return False
+        self._count("copies_joined")
+        held.received = None
+        first.copies += (held,)
+        return True
+
+    def _forget(self, held: Held) -> None:
+        if self._by_message_id.get(held.message_id) is held:
+            del self._by_message_id[held.message_id]
+
     def _pump(self) -> None:
         """Admit what there is room for, and begin what may begin."""
         now_s = asyncio.get_running_loop().time()
         self._admit()
         while self._ready and self._window.room(len(self._under_way), now_s) > 0:
             held = self._ready.popleft()
-            if held.is_over:  # Pub/Sub has taken it back, and delivers those of its key that follow after it
+            if not held.open_deliveries:  # taken back: those of its key that follow will be delivered after it
                 self._nack(held)
                 self._admit()
             else:
@@ -186,7 +206,8 @@ class Worker:
     def _admit(self) -> None:
         while self._line and self._admission.has_room(self._line[0].size_bytes):
             held = self._line.popleft()
-            if held.is_over:
+            if not held.open_deliveries:
+                self._forget(held)
                 continue
             self._admission.take(held.size_bytes)
             if held.ordering_key:
@@ -251,7 +272,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._window.failed(loop.time())
         delay_s = nack_delay_s(self._attempt(held), server_waits=self.server_waits)
-        if is_stopped or held.is_over or not delay_s:
+        if is_stopped or not held.open_deliveries or not delay_s:
             self._nack(held)
         else:
             self._rest(held, delay_s)
@@ -298,17 +319,19 @@ class Worker:
             self._finish(one, self._send_nack)
 
     def _close_until_confirmed(self, held: Held) -> None:
-        if held.is_over:
+        delivery = next(iter(held.open_deliveries), None)
+        if delivery is None:
             self._keys.open(held.ordering_key)
         else:
-            held.closes_key = True
+            delivery.closes_key = True
 
     def _finish(self, held: Held, answer: Callable[[Held], None]) -> None:
-        """Answer an admitted message, if it has no answer yet, and let it out."""
+        """Answer all deliveries of an admitted message that have no answer yet, and let it out."""
         self._admission.release(held.size_bytes)
+        self._forget(held)
         held.received = None
-        if not held.is_over:
-            answer(held)
+        for delivery in held.open_deliveries:
+            answer(delivery)
 
     def _send_nack(self, held: Held) -> None:
         self._leases.drop([held])  # an extension that came after the nack would undo it
@@ -322,8 +345,9 @@ class Worker:
             self._nack(self._ready.popleft())
         while self._line:
             held = self._line.popleft()
-            if not held.is_over:
-                self._send_nack(held)
+            self._forget(held)
+            for delivery in held.open_deliveries:
+                self._send_nack(delivery)
         self._room.set()
 
     # Leases.
@@ -365,7 +389,7 @@ class Worker:
         for held in late:
             if held.is_over:  # cut off with another one of its key
                 continue
-            if not self._keys.has_waiting(held):  # `take` still confirms its lease
+            if not self._keys.has_waiting(held):  # its lease is being confirmed, or it is a copy
                 self._send_nack(held)
                 continue
             following = self._keys.cut(held.ordering_key)
