@@ -430,7 +430,9 @@ def test_a_second_delivery_of_a_message_in_the_process_is_not_handled_and_gets_t
         assert (len(bench.worker._leases), bench.worker._keys._closed) == (0, {})
         await bench.worker.take([copy_of(first[0], "later")])
         await asyncio.sleep(100)
-        assert bench.began == [*handled, "0000"], "what is over is handled: a replay of the topic may want that"
+        assert bench.began == [*handled, "0000"], (
+            "what is over is handled: a replay of the topic may want that"
+        )
 
     virtual_time.run(work())
 

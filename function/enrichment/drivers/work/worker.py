@@ -191,7 +191,9 @@ class Worker:
         self._admit()
         while self._ready and self._window.room(len(self._under_way), now_s) > 0:
             held = self._ready.popleft()
-            if not held.open_deliveries:  # taken back: those of its key that follow will be delivered after it
+            if (
+                not held.open_deliveries
+            ):  # taken back: those of its key that follow will be delivered after it
                 self._nack(held)
                 self._admit()
             else:
