@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import shlex
 import sys
 import tempfile
 import threading
@@ -136,10 +138,10 @@ def _run(
     show.close()
     if failures and isinstance(failures[0], SubmittedError):
         raise failures[0]
-    return _last_line(failures[0]) if failures else ""
+    return last_line(failures[0]) if failures else ""
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     """Return what an error of a runner comes down to: its text may be a worker's whole traceback."""
     if isinstance(error, KeyboardInterrupt):
         return "stopped"
@@ -181,10 +183,10 @@ def _pipeline(shards: Sequence[Shard], job: Job, engine: Engine) -> None:
 
 def _local(engine: Engine) -> beam.Pipeline:
     """Return a pipeline for FnApiRunner with worker processes, as its mode `multi_processing` has them."""
-    module = (
-        "apache_beam.runners.worker.sdk_worker_main" if engine.is_verbose else "enrichment_beam.quiet_worker"
+    command = f"exec {shlex.quote(sys.executable)} -m enrichment_beam.quiet_worker {os.getpid()}"
+    workers = SubprocessSDKEnvironment.from_command_string(
+        f"{command} --verbose" if engine.is_verbose else command
     )
-    workers = SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m {module}")
     options = PipelineOptions([f"--direct_num_workers={engine.workers}", *engine.beam_options])
     return beam.Pipeline(runner=FnApiRunner(workers), options=options)
 
@@ -247,9 +249,9 @@ def load_commands(job: Job, tables: Sequence[str]) -> list[str]:
         table: sorted(
             name
             for name, *_ in storage.match(
-                storage.join(job.load_folder, output.ROWS_FOLDER, table, "*.json.gz")
+                storage.join(job.rows_folder, output.ROWS_FOLDER, table, "*.json.gz")
             )
         )
         for table in tables
     }
-    return output.load_commands(job.load_folder, tables, job.settings.digest + job.began_at, files)
+    return output.load_commands(job.rows_folder, tables, job.settings.rules_digest, files)
