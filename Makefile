@@ -6,9 +6,11 @@ BEAM_READY := beam/.venv/.ready
 PYTEST_ARGS ?=
 
 export UV_PYTHON_DOWNLOADS := never
+# The tests start hundreds of processes. Where this is set, each of them compiles what it imports.
+test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-scale beam-setup test test-beam mutants lint format manifests checkov bench clean
+.PHONY: help setup demo demo-scale test test-beam mutants lint format manifests checkov bench bench-docs chaos soak clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +23,7 @@ demo: $(READY) ## send events through the whole system and show what became of e
 demo-scale: $(READY) $(BEAM_READY) ## a backfill on Dask workers through real Envoys, and the function's rows beside it (EVENTS=1000 for fewer)
 	@$(BIN)/python beam/demo/scale.py $(if $(EVENTS),--events=$(EVENTS))
 
-test: $(READY) test-beam ## run every test (PYTEST_ARGS="-k words" for some)
+test: $(READY) $(BEAM_READY) ## run every test (PYTEST_ARGS="-k words" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-beam: $(READY) $(BEAM_READY) ## run the tests of beam/ in its own environment
@@ -49,8 +51,17 @@ manifests: $(READY) ## write what follows from the descriptions of callers, serv
 checkov: $(READY) ## ask checkov about infra/terraform; installs it beside the project at the first run
 	@$(BIN)/python -m tests.infra.terraform.checkov_scan
 
-bench: $(READY) ## the project against its peers, side by side in one run
-	@$(BIN)/python -m bench
+bench: $(READY) ## the project against its peers, side by side in one run (ONLY="scale boot-ack" for some)
+	@$(BIN)/python -m bench $(ONLY)
+
+bench-docs: $(READY) ## put the newest results into docs/benchmarks.md, its charts and docs/cost.md
+	@$(BIN)/python -m bench.publish
+
+chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000) --driver=$(or $(DRIVER),function)
+
+soak: $(READY) ## an even load of RATE=500 events a second for SECONDS=3600, and the slope of memory
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.soak --seconds=$(or $(SECONDS),3600) --rate=$(or $(RATE),500) --driver=$(or $(DRIVER),function)
 
 clean: ## remove what these targets made
 	rm -rf beam/.venv beam/.mypy_cache beam/.pytest_cache .venv .bootstrap build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,6 +31,14 @@ BENCHES = {
         "bench.enrich.suite",
         "events per second and time to ack of the function, of two others, and of Apache Beam",
     ),
+    "scale": (
+        "bench.scale.suite",
+        "function, serve and pull worker side by side, with each writer",
+    ),
+    "beam": (
+        "bench.scale.beam",
+        "the project's transform on Apache Beam beside Beam's own Enrichment, with TLS, in small and large bundles",
+    ),
     "boot-ack": ("bench.boot_ack", "functions from their start to their first row, and their peak memory"),
     "policy": (
         "bench.policy.suite",

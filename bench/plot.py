@@ -1,6 +1,6 @@
 """The comparison with peers as a picture."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,39 @@ def write(file: Path, throughput: Comparison, latency: Comparison) -> Path:
     Returns:
         The file.
     """
+
+    def draw(left: "Axes", right: "Axes") -> None:
+        names = list(throughput.samples)
+        title = "events per second, 64 in flight, unique keys"
+        _bars(left, throughput, "events_per_s", title, _colours(names))
+        _percentiles(right, latency)
+
+    return _draw(file, draw)
+
+
+def write_scale(file: Path, found: Comparison) -> Path:
+    """Draw how much each way to run the enrichment takes on one CPU, and what an event costs there.
+
+    The same numbers make the same file. The first contender is drawn as the one before.
+
+    Args:
+        file: Where to, an SVG.
+        found: Has `events_per_s` and `cpu_ms`.
+
+    Returns:
+        The file.
+    """
+    colours = [_THEIRS, *[_OURS] * (len(found.samples) - 1)]
+
+    def draw(left: "Axes", right: "Axes") -> None:
+        _bars(left, found, "events_per_s", "events per second on one CPU, 64 in flight", colours)
+        _bars(right, found, "cpu_ms", "processor time for an event [ms]", colours)
+        right.set_yticklabels([])
+
+    return _draw(file, draw)
+
+
+def _draw(file: Path, draw: Callable[["Axes", "Axes"], None]) -> Path:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -41,24 +74,23 @@ def write(file: Path, throughput: Comparison, latency: Comparison) -> Path:
     ):
         figure = Figure(figsize=(9, 2.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        _bars(left, throughput)
-        _percentiles(right, latency)
+        draw(left, right)
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file
 
 
-def _bars(axes: "Axes", found: Comparison) -> None:
+def _bars(axes: "Axes", found: Comparison, metric: str, title: str, colours: Sequence[str]) -> None:
     names = list(found.samples)
-    rates = [found.median(name, "events_per_s") for name in names]
-    bars = axes.barh(names, rates, color=_colours(names))
+    values = [found.median(name, metric) for name in names]
+    bars = axes.barh(names, values, color=colours)
     labels = []
-    for name, rate in zip(names, rates, strict=True):
-        ratio = found.ratio(name, "events_per_s")
-        labels.append(report.number(rate) + (f"  ({ratio.median:.2f}x)" if ratio else ""))
+    for name, value in zip(names, values, strict=True):
+        ratio = found.ratio(name, metric)
+        labels.append(report.number(value) + (f"  ({ratio.median:.2f}x)" if ratio else ""))
     axes.bar_label(bars, labels, padding=4)
-    axes.set_xlim(0, max(rates) * 1.25)
+    axes.set_xlim(0, max(values) * 1.25)
     axes.invert_yaxis()
-    axes.set_title("events per second, 64 in flight, unique keys", loc="left")
+    axes.set_title(title, loc="left")
 
 
 def _percentiles(axes: "Axes", found: Comparison) -> None:
@@ -91,6 +123,10 @@ def of_run(directory: Path, stem: str, results: Mapping[str, Sequence[Comparison
     """
     if "enrich" not in results:
         return None
-    throughput, *others = results["enrich"]
-    at_equal_load = next(found for found in others if "added_p99_ms" in found.metrics)
-    return write(directory / f"{stem}-enrich.svg", throughput, at_equal_load)
+    throughput = results["enrich"][0]
+    return write(directory / f"{stem}-enrich.svg", throughput, at_equal_load(results["enrich"]))
+
+
+def at_equal_load(found: Sequence[Comparison]) -> Comparison:
+    """Return the comparison of times to ack at a load that is the same for all, of those of `enrich`."""
+    return next(one for one in found if "added_p99_ms" in one.metrics)

@@ -119,7 +119,7 @@ def write(directory: Path, results: Results, started: datetime, load: Sequence[f
         "started": started.isoformat(),
         "machine": machine(),
         "load_before": list(load),
-        "commit": _commit(),
+        "commit": commit(),
         "versions": versions(),
         "benches": benches,
     }
@@ -140,14 +140,14 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in _PEERS}
 
 
-def _factor(value: float) -> str:
-    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _commit() -> str | None:
-    """The commit that was measured, marked when files differ from it; None outside of a checkout."""
+def commit() -> str | None:
+    """Return the commit that was measured, marked when files differ from it; None outside of a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _factor(value: float) -> str:
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 10 else f"{value:.0f}"

@@ -1,7 +1,8 @@
 """Cost of a month: `python docs/cost.py` prints it, for the examples of `docs/cost.toml` or for your own numbers.
 
-`python docs/cost.py --write` writes the tables of `docs/cost.md`; a test holds the page to them. A table stands between
-`<!-- cost: NAME -->` and `<!-- end of the table -->`.
+`python docs/cost.py --ways` prints what a million events cost in each of the ways to run the enrichment, by the
+processor time in `docs/measured.toml`. `--write` writes the tables of `docs/cost.md`; a test holds the page to them. A
+table stands between `<!-- cost: NAME -->` and `<!-- end of the table -->`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "cost.md"
 NUMBERS = FOLDER / "cost.toml"
+MEASURED = FOLDER / "measured.toml"
 
 HOURS = 730.0  # of a month, as Google's calculator counts them
 SECONDS = HOURS * 3600
@@ -151,19 +153,23 @@ IDLE = (
 )
 
 
-def load(path: Path = NUMBERS) -> dict[str, Any]:
-    """Return the prices and examples of a file.
+def load(path: Path = NUMBERS, measured: Path = MEASURED) -> dict[str, Any]:
+    """Return the prices and examples of a file, and what was measured, as `measured`.
 
     Raises:
-        NumbersError: it cannot be read, or is no TOML.
+        NumbersError: one of them cannot be read, or is no TOML.
     """
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NumbersError(f"cannot read {path}: {error}") from None
+    found = {**_read(path), "measured": _read(measured)}
     if missing := {"prices", "examples"} - set(found):
         raise NumbersError(f"{path} has no [{sorted(missing)[0]}]")
     return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NumbersError(f"cannot read {path}: {error}") from None
 
 
 def prices(numbers: Mapping[str, Any]) -> dict[str, float]:
@@ -183,6 +189,82 @@ def bill(example: Example, usd: Prices) -> dict[str, float]:
         raise NumbersError(f"the number {missing.args[0]} is missing") from None
     except TypeError:
         raise NumbersError("a value of the example is no number; each but the title must be one") from None
+
+
+def way_bill(
+    way: Mapping[str, Any], shared: Mapping[str, Any], measured: Mapping[str, float], usd: Prices
+) -> dict[str, float]:
+    """Return what a million events cost in one way, in US dollars, by the parts of `WAY_PARTS`.
+
+    An instance with one CPU takes `events_per_s`, and has work for the share `full` of its time. It is charged for all
+    of it.
+
+    Args:
+        way: One of `[ways]`: how it is billed, its memory, and the price of its writes.
+        shared: The numbers that all ways share.
+        measured: What one CPU takes.
+        usd: The prices.
+
+    Raises:
+        NumbersError: a number is missing, or is none.
+    """
+    try:
+        events, billing = shared["events"], way["billing"]
+        seconds = events / (measured["events_per_s"] * shared["full"])
+        cpu, memory = (usd[name] for name in _OF_BILLING[billing])
+        compute = seconds * (cpu * _PER[billing] + way["memory_gib"] * memory * _PER[billing])
+        engine = 0.0
+        if billing.startswith("dataflow"):
+            compute += seconds / 3600 * shared["disk_gib"] * usd["dataflow_disk"]
+        if billing == "dataflow_streaming":
+            gib = events * shared["event_bytes"] / GIB
+            engine = gib * shared["engine_units"] / 3600 * usd["dataflow_engine"]
+        rows_gib = events * max(1000, shared["row_bytes"]) / GIB
+        pubsub = 0.0 if billing == "dataflow_batch" else 2 * max(1000, shared["event_bytes"]) * events / TIB
+        values = (
+            pubsub * usd["pubsub_throughput"],
+            events / MILLION * usd["run_request"] if billing == "requests" else 0.0,
+            compute,
+            engine,
+            rows_gib * usd[way["insert"]] if way["insert"] else 0.0,
+        )
+    except KeyError as missing:
+        raise NumbersError(f"the number {missing.args[0]} is missing") from None
+    return dict(zip(WAY_PARTS, values, strict=True))
+
+
+WAY_PARTS = ("Pub/Sub", "requests", "CPU, memory, disk", "Streaming Engine", "BigQuery writes")
+_OF_BILLING = {
+    "requests": ("run_cpu", "run_memory"),
+    "instances": ("run_cpu_always", "run_memory_always"),
+    "pool": ("pool_cpu", "pool_memory"),
+    "dataflow_streaming": ("dataflow_streaming_cpu", "dataflow_memory"),
+    "dataflow_batch": ("dataflow_batch_cpu", "dataflow_memory"),
+}
+"""The prices of a CPU and of a GiB, by how a way is billed."""
+
+_PER = {
+    "requests": 1.0,
+    "instances": 1.0,
+    "pool": 1.0,
+    "dataflow_streaming": 1 / 3600,
+    "dataflow_batch": 1 / 3600,
+}
+"""Seconds of Cloud Run's prices, hours of Dataflow's."""
+
+
+def way_bills(numbers: Mapping[str, Any], usd: Prices) -> dict[str, dict[str, float]]:
+    """Return the bill of each way, by its title.
+
+    Raises:
+        NumbersError: a number is missing.
+    """
+    shared = numbers["ways"]
+    return {
+        way["title"]: way_bill(way, shared, numbers["measured"].get(way["measured"], {}), usd)
+        for way in shared.values()
+        if isinstance(way, Mapping)
+    }
 
 
 def with_own(
@@ -285,12 +367,46 @@ def _sources(numbers: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
+def _ways(numbers: Mapping[str, Any]) -> str:
+    bills = way_bills(numbers, prices(numbers))
+    rows = [
+        (title, *map(_cents, found.values()), f"**{_cents(sum(found.values()))}**")
+        for title, found in bills.items()
+    ]
+    return _markdown(("USD for a million events of 1 KB", *WAY_PARTS, "**all**"), rows)
+
+
+def _measured(numbers: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            f"`{name}`", f"{found['events_per_s']:,.0f}", f"{found['cpu_ms']:.2f}", f"{found['peak_mib']:.0f}",
+            found["run"] or "**aimed at, not measured**",
+        )
+        for name, found in numbers["measured"].items()
+    ]  # fmt: skip
+    return _markdown(("what", "events/s of one CPU", "CPU an event [ms]", "peak [MiB]", "from"), rows)
+
+
+def _shared(numbers: Mapping[str, Any]) -> str:
+    shared = {name: value for name, value in numbers["ways"].items() if not isinstance(value, Mapping)}
+    return _markdown(("number", "is"), [(f"`{name}`", f"{value:,}") for name, value in shared.items()])
+
+
+def _free(numbers: Mapping[str, Any]) -> str:
+    rows = [(one["what"], one["amount"], f"[page]({one['page']})") for one in numbers["free"]]
+    return _markdown(("free in each month", "how much", "source"), rows)
+
+
 TABLES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "per million": _per_million,
     "idle": _idle,
     "examples": _examples,
     "inputs": _inputs,
     "sources": _sources,
+    "ways": _ways,
+    "measured": _measured,
+    "shared": _shared,
+    "free": _free,
 }
 
 
@@ -312,6 +428,22 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _money(usd: float) -> str:
     return f"{usd:,.0f}" if usd >= 100 else f"{usd:.2f}" if usd >= 0.01 or not usd else f"{usd:.4f}"
+
+
+def _cents(usd: float) -> str:
+    return f"{usd:.3f}" if usd else "-"
+
+
+def _ways_report(numbers: Mapping[str, Any], settings: Iterable[str]) -> str:
+    shared = {name: value for name, value in numbers["ways"].items() if not isinstance(value, Mapping)}
+    own, usd = with_own(shared, settings, prices(numbers))
+    bills = way_bills({**numbers, "ways": {**numbers["ways"], **own}}, usd)
+    width = max(map(len, bills))
+    lines = [f"{'USD for a million events':<{width}} {'all':>8}  of it"]
+    for title, found in bills.items():
+        parts = ", ".join(f"{name} {_cents(value)}" for name, value in found.items() if value)
+        lines.append(f"{title:<{width}} {sum(found.values()):>8.3f}  {parts}")
+    return "\n".join(lines) + "\n"
 
 
 def _report(title: str, found: Mapping[str, float], events: float) -> str:
@@ -347,12 +479,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--numbers", type=Path, default=NUMBERS, help="a file like docs/cost.toml (default: %(default)s)"
     )
+    parser.add_argument(
+        "--ways", action="store_true", help="a million events in each way to run the enrichment"
+    )
     parser.add_argument("--write", action="store_true", help="write the tables of docs/cost.md instead")
     options = parser.parse_args(arguments)
     try:
         numbers = load(options.numbers)
         if options.write:
             PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), numbers), encoding="utf-8")
+            return 0
+        if options.ways:
+            sys.stdout.write(_ways_report(numbers, options.set))
             return 0
         example = _chosen(numbers, options.example)
         own, usd = with_own(example, options.set, prices(numbers))

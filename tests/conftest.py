@@ -1,6 +1,7 @@
 """What several folders of tests share: the project's own checkout, its mesh and its whole lab, each started once."""
 
 import gc
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -23,6 +24,33 @@ ROOT = Path(__file__).parent.parent
 Edit = tuple[str, str, str]
 Edited = Callable[..., Project]
 RunMesh = Callable[[Project], AbstractContextManager[ProjectMesh]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let each of several processes begin the collection of a whole run in another folder.
+
+    In a new checkout pytest rewrites the assertions of each file that it imports, and keeps the result for the other
+    processes. Processes that began in the same folder would all rewrite the same files.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    sizes = {
+        str(folder): size
+        for folder in sorted((ROOT / "tests").iterdir())
+        if (size := sum(file.stat().st_size for file in folder.glob("**/test_*.py")))
+    }
+    before = [0, *itertools.accumulate(sizes.values())]
+    share = before[-1] * int(worker["workerid"].removeprefix("gw")) / int(worker["workercount"])
+    begin = min(range(len(sizes)), key=lambda number: abs(before[number] - share))
+    folders = list(sizes)
+    config.args = [*folders[begin:], *folders[:begin]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests the same order in each process: pytest-xdist asks for that."""
+    items.sort(key=lambda item: item.path)
 
 
 def pytest_collection_finish() -> None:

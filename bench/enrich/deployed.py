@@ -15,7 +15,10 @@ _READY = _HOME / "requirements.txt"  # a copy of those that are installed
 _UV = Path(sys.executable).with_name("uv")
 # The function's requirements, as its package takes them; and what the other functions need beside: the official client
 # for BigQuery, and PyJWT, with which they sign.
-_EXPORTS = (("meshpass-function", "--extra", "reference"), ("meshpass", "--extra", "testing"))
+_EXPORTS = (
+    ("meshpass-function", "--extra", "function", "--extra", "serve", "--extra", "reference"),
+    ("meshpass", "--extra", "testing"),
+)
 
 
 def python() -> Path:

@@ -66,14 +66,14 @@ def run(
             load.Plan(running.address, _WARM_UP_FIRST, in_flight=IN_FLIGHT, seconds=_WARM_UP_S, wide=wide)
         )
         stage.seen()
-        before = _usages(stage, running)
+        before = usages(stage, running)
         plan = load.Plan(running.address, 0, in_flight, rate_hz, seconds, zipf, wide)
         delivered = load.deliver(plan)
-        after = _usages(stage, running)
+        after = usages(stage, running)
         service, table = stage.seen()
         check(delivered.events, table)
         cpu_s = [later.cpu_s - earlier.cpu_s for earlier, later in zip(before, after, strict=True)]
-        _check_not_busy(delivered, {"the service": cpu_s[1], "the table": cpu_s[2]})
+        check_not_busy(delivered, {"the service": cpu_s[1], "the table": cpu_s[2]})
         return Round(delivered, cpu_s[0], after[0].peak_mib, service["lookups"], table["requests"])
 
 
@@ -96,11 +96,13 @@ def check(events: int, table: bigquery.Report) -> None:
         )
 
 
-def _usages(stage: Stage, running: Running) -> list[processes.Usage]:
+def usages(stage: Stage, running: Running) -> list[processes.Usage]:
+    """Return what the contender, the service and the table have used until now."""
     return [processes.usage(child.pid) for child in (running.child, stage.service, stage.table)]
 
 
-def _check_not_busy(delivered: load.Findings, cpu_s: dict[str, float]) -> None:
+def check_not_busy(delivered: load.Findings, cpu_s: dict[str, float]) -> None:
+    """Raise BenchError where a fake was nearly always busy: it would be what is measured."""
     busy = {name: taken_s / delivered.seconds * 100 for name, taken_s in cpu_s.items()}
     busy["the load"] = delivered.busy_percent
     for name, percent in busy.items():

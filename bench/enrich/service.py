@@ -4,6 +4,7 @@ It answers as user-profile does behind its Envoys, and refuses as they do.
 """
 
 import re
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -87,13 +88,17 @@ class Service:
         return time.time() < good_until_s
 
 
-def main(public_key_file: str) -> None:
-    """Serve until a signal ends the process."""
+def main(public_key_file: str, chain_file: str = "", key_file: str = "") -> None:
+    """Serve until a signal ends the process, with TLS where a certificate is given."""
+    tls = None
+    if chain_file:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(chain_file, key_file)
     key = serialization.load_pem_public_key(Path(public_key_file).read_bytes())
     assert isinstance(key, ec.EllipticCurvePublicKey)
     service = Service(key)
-    wire.serve(service.answer, service.report)
+    wire.serve(service.answer, service.report, tls=tls)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives import serialization
+from meshlab.certificates import CertificateAuthority
 from meshlab.cloud import metadata, secretmanager
 from meshlab.cloud.secret_store import SecretStore
 from meshlab.processes.ports import LOOPBACK, free_ports
@@ -24,22 +26,43 @@ _PEERS = Path(__file__).parents[1] / "peers"
 Key = Literal["SIGNING_KEY_FILE", "SIGNING_KEY_SECRET_ID"]
 """Where a contender finds its signing key: in a mounted file, or in Secret Manager."""
 
+Driver = Literal["functions-framework", "serve", "work"]
+"""What receives a contender's events."""
+
 
 @dataclass(frozen=True)
 class Function:
-    """A function of functions-framework.
+    """A function, as functions-framework or a command of our own runs it.
 
     Attributes:
         name: What the tables call it.
         source: Its main.py, whose entry point is `enrich`.
         key: The setting that says where it finds its signing key: a mounted file, or Secret Manager.
         env: Settings of its own.
+        driver: What runs it: functions-framework, or a command of our own enrichment.
     """
 
     name: str
     source: Path
     key: Key = "SIGNING_KEY_FILE"
     env: Mapping[str, str] = field(default_factory=dict)
+    driver: Driver = "functions-framework"
+
+    def command(self, python: Path, port: int) -> list[str | Path]:
+        """Return the command that runs it: the one of the cloud, on a port of 127.0.0.1."""
+        if self.driver == "functions-framework":
+            served: list[str | Path] = [
+                "--target",
+                "enrich",
+                "--source",
+                self.source,
+                "--host",
+                LOOPBACK,
+                "--port",
+                str(port),
+            ]
+            return [python, "-m", "functions_framework", *served]
+        return [python, "-m", "enrichment", self.driver, "--host", LOOPBACK]
 
 
 OURS = Function("meshpass", functions.OURS)
@@ -83,8 +106,8 @@ class Stage:
         self._keys = keys
         self.service = service
         self.table = table
-        self._supervisor = supervisor
-        self._python = python
+        self.supervisor = supervisor
+        self.python = python
         self._ports = free_ports()
 
     def env_for(self, key: Key) -> dict[str, str]:
@@ -107,25 +130,29 @@ class Stage:
         """The same, but begin the block at once."""
         port = next(self._ports)
         with processes.one_cpu():
-            child = self._supervisor.spawn(
+            child = self.supervisor.spawn(
                 f"function-{port}",
-                [
-                    self._python, "-m", "functions_framework",
-                    "--target", "enrich", "--source", function.source, "--host", LOOPBACK, "--port", str(port),
-                ],
-                env={**self.env_for(function.key), **function.env},
-                stdout=self._supervisor.directory / f"function-{port}.txt",
-            )  # fmt: skip
+                function.command(self.python, port),
+                env={
+                    **self.env_for(function.key),
+                    "PORT": str(port),
+                    "PYTHONPATH": str(function.source.parent)
+                    if function.driver != "functions-framework"
+                    else "",
+                    **function.env,
+                },
+                stdout=self.supervisor.directory / f"function-{port}.txt",
+            )
         try:
             yield Running(child, port)
         except BenchError as error:
             raise BenchError(f"{function.name}: {error}\nThe end of its log:\n{child.log_tail()}") from error
         finally:
-            self._supervisor.stop(child)
+            self.supervisor.stop(child)
 
     def seen(self) -> tuple[service.Report, bigquery.Report]:
         """What the service and the table have seen since they were asked last."""
-        lookups: service.Report = _report(self._env["GKE_GATEWAY_URL"])
+        lookups: service.Report = _report(self._env["GKE_GATEWAY_URL"], self._env.get("GKE_GATEWAY_CA_FILE"))
         rows: bigquery.Report = _report(self._env["BIGQUERY_EMULATOR_HOST"])
         return lookups, rows
 
@@ -144,11 +171,12 @@ class Running:
 
 
 @contextmanager
-def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
+def standing(python: Path = Path(sys.executable), *, tls: bool = False) -> Iterator[Stage]:
     """Put a stage up.
 
     Args:
         python: The interpreter that runs the contenders.
+        tls: Whether the service is reached by TLS.
     """
     key = caller.new_key()
     with ExitStack() as stack:
@@ -162,13 +190,24 @@ def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
         private_key = supervisor.directory / "signing.key"
         private_key.touch(mode=0o600)
         private_key.write_bytes(caller.pem_of(key))
-        private = supervisor.spawn("service", [sys.executable, "-m", "bench.enrich.service", public_key])
-        table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery"])
+        files = supervisor.directory / "tls"
+        if tls:
+            authority = CertificateAuthority.create("bench")
+            authority.issue(dns_names=[server.HOST]).write(
+                files, chain="chain.pem", key="key.pem", root="ca.pem"
+            )
+        certificate = [files / "chain.pem", files / "key.pem"] if tls else []
+        private = supervisor.spawn(
+            "service", [sys.executable, "-m", "bench.enrich.service", public_key, *certificate]
+        )
+        write_port = next(free_ports())
+        table = supervisor.spawn("bigquery", [sys.executable, "-m", "bench.enrich.bigquery", str(write_port)])
         identity = stack.enter_context(metadata.running(workload.PROJECT))
         secrets = stack.enter_context(secretmanager.running(store=_secrets(caller.pem_of(key))))
         env = {
             "GOOGLE_CLOUD_PROJECT": workload.PROJECT,
-            "GKE_GATEWAY_URL": f"http://{LOOPBACK}:{private.listening_port()}",
+            "GKE_GATEWAY_URL": f"{'https' if tls else 'http'}://{LOOPBACK}:{private.listening_port()}",
+            **({"GKE_GATEWAY_CA_FILE": str(files / "ca.pem")} if tls else {}),
             "GKE_GATEWAY_HOST": server.HOST,
             "JWT_ISSUER": caller.ISSUER,
             "JWT_AUDIENCE": caller.AUDIENCE,
@@ -178,6 +217,7 @@ def standing(python: Path = Path(sys.executable)) -> Iterator[Stage]:
             "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:1",  # no event of these is bad, and nobody listens there
             "BIGQUERY_TABLE": workload.TABLE,
             "BIGQUERY_EMULATOR_HOST": f"http://{LOOPBACK}:{table.listening_port()}",
+            "BIGQUERY_WRITE_EMULATOR_HOST": f"{LOOPBACK}:{write_port}",
             "GCE_METADATA_HOST": identity,
             "GCE_METADATA_IP": identity,
             "PYTHONDONTWRITEBYTECODE": "",
@@ -202,8 +242,13 @@ def _secrets(key: bytes) -> SecretStore:
     return store
 
 
-def _report(url: str) -> Any:  # noqa: ANN401 - JSON
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+def _report(url: str, ca_file: str | None = None) -> Any:  # noqa: ANN401 - JSON
+    scheme, _, address = url.partition("://")
+    connection = http.client.HTTPConnection(address, timeout=30)
+    if scheme == "https":
+        context = ssl.create_default_context(cafile=ca_file)
+        context.check_hostname = False  # the address is not the name of the certificate
+        connection = http.client.HTTPSConnection(address, timeout=30, context=context)
     try:
         connection.request("GET", "/report")
         return json.loads(connection.getresponse().read())

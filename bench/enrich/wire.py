@@ -4,7 +4,8 @@ import asyncio
 import json
 import re
 import signal
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -37,17 +38,29 @@ def response(status: int, body: bytes, headers: bytes = b"") -> bytes:
     )
 
 
-def serve(answer: Answering, report: Callable[[], object]) -> None:
+def serve(
+    answer: Answering,
+    report: Callable[[], object],
+    beside: Callable[[], Awaitable[object]] | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> None:
     """Serve on a free port of 127.0.0.1 until a signal ends the process; the port is announced on standard output.
 
     Args:
         answer: Answers every request but one.
         report: Answers `GET /report`, as JSON: tells what was seen and forgets it.
+        beside: Starts another server in the same event loop; what it returns is kept.
+        tls: The certificate to serve with; plaintext without it.
     """
-    uvloop.run(_serve(answer, report))
+    uvloop.run(_serve(answer, report, beside, tls))
 
 
-async def _serve(answer: Answering, report: Callable[[], object]) -> None:
+async def _serve(
+    answer: Answering,
+    report: Callable[[], object],
+    beside: Callable[[], Awaitable[object]] | None,
+    tls: ssl.SSLContext | None,
+) -> None:
     loop = asyncio.get_running_loop()
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,9 +71,11 @@ async def _serve(answer: Answering, report: Callable[[], object]) -> None:
             return 0.0, response(200, json.dumps(report()).encode())
         return answer(head, body)
 
-    server = await loop.create_server(lambda: _Connection(answer_all), LOOPBACK, 0, backlog=512)
+    kept = await beside() if beside else None
+    server = await loop.create_server(lambda: _Connection(answer_all), LOOPBACK, 0, backlog=512, ssl=tls)
     print(f"listening {LOOPBACK}:{server.sockets[0].getsockname()[1]}", flush=True)
     await end.wait()
+    del kept
 
 
 class _Connection(asyncio.Protocol):

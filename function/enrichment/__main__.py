@@ -12,6 +12,7 @@ _COMMANDS = {
     "schema": ("enrichment.commands.schema", "print the JSON schema of pipeline.toml"),
     "serve": ("enrichment.drivers.serve", "serve pushes or lookups over HTTP, without functions-framework"),
     "sql": ("enrichment.commands.sql", "print a query over the function's table, with names filled in"),
+    "work": ("enrichment.drivers.work", "receive events from a pull subscription, and write their rows"),
 }
 """The module of each command, with `add_arguments` and `run`, and what the command does."""
 

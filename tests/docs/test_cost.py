@@ -84,8 +84,53 @@ def test_every_price_is_used_and_says_where_and_when_it_was_read(
         # Each price changes some bill: none stands in the table for nothing.
         everything = dict.fromkeys(numbers["examples"]["million"], 0.5)
         usd = cost.prices(numbers)
-        before = cost.bill(everything, usd)
-        assert cost.bill(everything, {**usd, name: usd[name] + 1}) != before, name
+        before = cost.bill(everything, usd), cost.way_bills(numbers, usd)
+        dearer = {**usd, name: usd[name] + 1}
+        assert (cost.bill(everything, dearer), cost.way_bills(numbers, dearer)) != before, name
+
+
+def test_a_way_is_the_arithmetic_that_a_reader_can_do_by_hand(
+    cost: ModuleType, numbers: dict[str, Any]
+) -> None:
+    usd = cost.prices(numbers)
+    shared = {**numbers["ways"], "full": 0.5, "event_bytes": 1000, "row_bytes": 1500}
+    measured = {"events_per_s": 1000.0}
+
+    def of(name: str) -> dict[str, float]:
+        found: dict[str, float] = cost.way_bill(numbers["ways"][name], shared, measured, usd)
+        return found
+
+    function, pool, stream = of("function"), of("work_storage"), of("dataflow_streaming")
+    assert function["requests"] == pytest.approx(0.40)
+    # Two thousand seconds of a vCPU and of half a GiB.
+    assert function["CPU, memory, disk"] == pytest.approx(2000 * (0.000024 + 0.5 * 0.0000025))
+    assert function["BigQuery writes"] == pytest.approx(1.5e9 / 2**30 * 0.05)
+    assert pool["requests"] == 0
+    assert pool["CPU, memory, disk"] == pytest.approx(2000 * (0.000011244 + 0.5 * 0.000001235))
+    assert pool["BigQuery writes"] == pytest.approx(function["BigQuery writes"] / 2)
+    hours = 2000 / 3600
+    assert stream["CPU, memory, disk"] == pytest.approx(hours * (0.069 + 4 * 0.003557 + 30 * 0.000054))
+    assert stream["Streaming Engine"] == pytest.approx(1e9 / 2**30 * 58 / 3600 * 0.089)
+    assert of("dataflow_batch")["Pub/Sub"] == of("dataflow_batch")["BigQuery writes"] == 0
+
+
+def test_what_is_measured_says_from_which_run_or_that_it_is_no_measurement(
+    cost: ModuleType, numbers: dict[str, Any]
+) -> None:
+    for name, found in numbers["measured"].items():
+        assert found.keys() == {"run", "events_per_s", "cpu_ms", "peak_mib"}, name
+        assert all(found[key] > 0 for key in found if key != "run"), name
+    assert {way["measured"] for way in numbers["ways"].values() if isinstance(way, dict)} <= numbers[
+        "measured"
+    ].keys()
+    unmeasured = sum(not found["run"] for found in numbers["measured"].values())
+    assert cost.TABLES["measured"](numbers).count("not measured") == unmeasured
+
+
+def test_the_ways_are_printed_with_own_numbers(cost: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cost.main(["--ways", "--set=run_request=1", "--set=full=1"]) == 0
+    assert re.search(r"^Function +\d\.\d{3} .*requests 1\.000", capsys.readouterr().out, re.MULTILINE)
+    assert cost.main(["--ways", "--set=fill=1"]) == 1
 
 
 def test_own_numbers_and_prices_are_taken(cost: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,18 +97,6 @@ def test_the_demo_of_a_mesh_refuses_options_that_are_for_events() -> None:
     assert "--events and --overlay are for the demo of events, not for egress" in done.stderr
 
 
-def test_the_demo_takes_a_users_own_events(tmp_path: Path) -> None:
-    lines = [
-        {"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
-        {"event_id": "mine-2", "user_id": "nobody", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
-    ]
-    mine = tmp_path / "mine.jsonl"
-    mine.write_text("\n".join(map(json.dumps, lines)) + "\nnot JSON\n")
-    done = meshlab("demo", "--events", str(mine))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "demo: 3 events, 1 rows, 2 dead-lettered, 0 lost"
-
-
 PIPELINE = """
 [event]
 id = "event.order_id"
@@ -225,17 +213,22 @@ def test_the_demo_fails_and_says_so_when_a_promise_of_the_mesh_is_broken(tmp_pat
     assert done.stdout.splitlines()[-1].startswith("demo: ")
 
 
-def test_the_demo_uses_a_pubsub_server_that_is_already_there(tmp_path: Path) -> None:
+def test_the_demo_takes_a_users_own_events_and_uses_a_pubsub_server_that_is_already_there(
+    tmp_path: Path,
+) -> None:
+    lines = [
+        {"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
+        {"event_id": "mine-2", "user_id": "nobody", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"},
+    ]
     events = tmp_path / "events.jsonl"
-    events.write_text(
-        '{"event_id": "mine-1", "user_id": "u-1001", "type": "t", "occurred_at": "2026-11-20T08:00:00Z"}\n'
-    )
+    events.write_text("\n".join(map(json.dumps, lines)) + "\nnot JSON\n")
     with Supervisor() as supervisor:
         other = supervisor.spawn("other", [sys.executable, "-m", "meshlab.cloud.pubsub"])
         address = f"127.0.0.1:{other.listening_port()}"
         done = meshlab("demo", "--events", str(events), PUBSUB_EMULATOR_HOST=address)
         again = meshlab("demo", "--events", str(events), PUBSUB_EMULATOR_HOST=address)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "demo: 3 events, 1 rows, 2 dead-lettered, 0 lost"
     assert address in done.stdout
     assert "eventarc" in done.stdout
     assert again.returncode == 0, again.stdout + again.stderr

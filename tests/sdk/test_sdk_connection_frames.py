@@ -2,6 +2,7 @@
 """No frame of an exception shows the token: an error tracker sends the local variables of each of them."""
 
 import asyncio
+import re
 import signal
 import socket
 import threading
@@ -66,7 +67,9 @@ def address(
 
 
 def shows(error: BaseException) -> str | None:
-    return Secrets().add(SECRET).in_text(shown_by_error(error))
+    # Nothing of the token can be in the middle of a body of millions of x, which each frame shows again.
+    text = re.sub("x{100,}", "x" * 100, shown_by_error(error))
+    return Secrets().add(SECRET).in_text(text)
 
 
 CONTENTS = pytest.mark.parametrize("content", [b"small", BIG, "streamed"], ids=["small", "large", "streamed"])

@@ -26,6 +26,12 @@ from meshpass._tokens.cache import CachedSource
 PIECE = 12
 """A piece this long, in characters, is a find: far too short to be of use, far too long to be chance."""
 
+_GRAM = 5
+"""The texts are searched for this many characters, so that not every place of them has to be looked at."""
+
+_STEP = PIECE - _GRAM + 1
+"""Each piece has exactly one gram that begins at a multiple of this, wherever in a text the piece begins."""
+
 _TESTS = str(Path(__file__).parent)
 
 
@@ -34,10 +40,12 @@ class Secrets:
 
     def __init__(self) -> None:
         self._pieces: set[str] = set()
+        self._grams: set[str] = set()
 
     def add(self, *texts: str) -> "Secrets":
         for text in texts:
             self._pieces.update(text[at : at + PIECE] for at in range(len(text) - PIECE + 1))
+            self._grams.update(text[at : at + _GRAM] for at in range(len(text) - _GRAM + 1))
         return self
 
     def add_token(self, value: str) -> "Secrets":
@@ -65,9 +73,12 @@ class Secrets:
 
     def in_text(self, text: str) -> str | None:
         """The first piece that is there, with some of what stands before it; None when there is none."""
-        for at in range(len(text) - PIECE + 1):
-            if text[at : at + PIECE] in self._pieces:
-                return text[max(at - 120, 0) : at + PIECE]
+        grams = self._grams
+        for place in range(0, len(text), _STEP):
+            if text[place : place + _GRAM] in grams:
+                for at in range(max(place - _STEP + 1, 0), place + 1):
+                    if text[at : at + PIECE] in self._pieces:
+                        return text[max(at - 120, 0) : at + PIECE]
         return None
 
 

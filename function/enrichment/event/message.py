@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -29,6 +29,7 @@ the dead letters, the longest that Pub/Sub keeps a message (https://cloud.google
 UNNAMED = "unnamed:"
 """What the id of a message begins with where the push named none."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_ID_LENGTH = 128
 _MAX_ATTEMPT = 2**31 - 1  # the field's type in Pub/Sub's API
 _SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
@@ -146,6 +147,29 @@ def of_parts(
     except ValueError:
         raise _invalid("its publish time is no time of RFC 3339") from None
     return _message(data, attributes, message_id, published, ordering_key, 0)
+
+
+def of_pull(
+    data: bytes,
+    attributes: dict[str, str],
+    message_id: str,
+    published: tuple[int, int],
+    ordering_key: str,
+    attempt: int,
+) -> Message:
+    """Make the message of a delivery over gRPC, which has a type for each part.
+
+    Args:
+        data: The published bytes.
+        attributes: The published attributes.
+        message_id: The server's id.
+        published: The server's clock at publication, in seconds since the epoch and nanoseconds.
+        ordering_key: The ordering key, empty for none.
+        attempt: Which delivery it is, 1 for the first; 0 where the subscription does not count.
+    """
+    seconds, nanoseconds = published
+    publish_time = _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
+    return _message(data, attributes, message_id, publish_time, ordering_key, attempt)
 
 
 def unnamed(data: bytes, arrived_at: datetime) -> Message:

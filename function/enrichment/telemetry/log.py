@@ -175,6 +175,20 @@ class Log:
         if self._severity <= Severity.INFO:
             self._line({"severity": Severity.INFO.name, "message": message})
 
+    def note(self, severity: Severity, message: str, **fields: str | int) -> None:
+        """Write one line about the process and no single delivery.
+
+        Args:
+            severity: How grave it is.
+            message: One sentence.
+            fields: Further fields; `reason` is a label to filter by.
+        """
+        if severity < self._severity:
+            return
+        labels = {"reason": str(fields.pop("reason"))} if "reason" in fields else {}
+        line: dict[str, Any] = {"severity": severity.name, "message": message[:MAX_DETAIL], **fields}
+        self._line(line | ({"logging.googleapis.com/labels": labels} if labels else {}))
+
     def _end(
         self, ending: Ending, trace: Trace, fields: dict[str, Any], started_at: float, now: float
     ) -> None:

@@ -9,6 +9,7 @@ dead-lettered    for one minute nothing got through, and ten deliveries or more 
 ===============  ===================================================================
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -54,9 +55,14 @@ class _Streak:
 
 
 class States:
-    """Follows how deliveries end. One that gets through ends every state; the least time between two lines stays."""
+    """Follows how deliveries end. One that gets through ends every state; the least time between two lines stays.
 
-    def __init__(self) -> None:
+    Args:
+        rules: By the name of an end, when it is a state. Any other end shows that events get through.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:
+        self._rules = rules
         self._streaks: dict[str, _Streak] = {}
         self._got_through_at_s: float | None = None
 
@@ -70,7 +76,7 @@ class States:
         Returns:
             What an alert says, where its line is to be one; else None.
         """
-        rule = RULES.get(name)
+        rule = self._rules.get(name)
         if rule is None:
             if name not in NO_EVENT:
                 self._got_through_at_s = now_s

@@ -1,6 +1,7 @@
 """`meshlab demo`, `up` and `run`: this project's own lab. Its packages come with `meshlab[lab]`."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -124,6 +125,14 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DRIVER",
+            help="What receives the events: function, to which they are pushed, or work, which pulls them.",
+            show_default="function",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
     ] = False,
@@ -134,6 +143,7 @@ def demo(
 
     \b
       meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
+      meshlab demo --driver work   the same with the pull worker in place of the function
       meshlab demo --overlay keyless   the same, and the function has no key: it calls with Google's identity
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not
       meshlab demo lambda-bridge   two meshes and a function in AWS: who reaches it, who is refused where, and why
@@ -148,7 +158,7 @@ def demo(
     with reported(Exit.FAILED), _extra("demo"):
         found = Project.find(root=project, overlay=overlay)
         own = (pipeline, table, profiles, app)
-        given = (events, attribute, *own)
+        given = (events, attribute, driver, *own)
         if mesh is not _Mesh.EVENTS and (overlay is not None or any(given)):
             raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
         if mesh is _Mesh.EGRESS:
@@ -176,7 +186,15 @@ def demo(
 
             wanted = Own(pipeline, table, tuple(profiles or ()), app) if any(own) else None
             attributes = _attributes(attribute or [])
-            good = run_demo(found, events, show.console(), attributes=attributes, own=wanted, verbose=verbose)
+            good = run_demo(
+                found,
+                events,
+                show.console(),
+                attributes=attributes,
+                own=wanted,
+                driver=driver or "function",
+                verbose=verbose,
+            )
     raise typer.Exit(0 if good else 1)
 
 
@@ -239,6 +257,8 @@ def run(
     """Run a command inside the lab's environment and exit with its exit code; everything ends after it."""
     with reported(Exit.FAILED), _extra("run"):
         found = Project.find(root=project, overlay=overlay)
+        if shutil.which(command[0]) is None:  # before a lab is started for nothing
+            raise LabError(f"cannot run {command[0]}: no such command can be executed")
         from meshlab.lab.stack import Lab
 
         with ExitStack() as ends:

@@ -20,10 +20,11 @@ from meshlab.demo.function_log import FunctionLog, read_log
 from meshlab.demo.ledger import Ledger, Published, balance
 from meshlab.demo.lookup_access import call_all, show_access
 from meshlab.demo.own import Own, Ready, prepare
+from meshlab.errors import LabError
 from meshlab.lab.lookup_access import LookupAccess
 from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
-from meshlab.lab.stack import Lab, shipped
+from meshlab.lab.stack import Driver, Lab, shipped
 
 _POLL_S = 0.1
 # The function's slowest honest path is one deadline of a lookup and one of a write, then a redelivery.
@@ -40,6 +41,7 @@ def run_demo(
     *,
     attributes: Mapping[str, str] | None = None,
     own: Own | None = None,
+    driver: str = "function",
     verbose: bool = False,
 ) -> bool:
     """Run the demo and show it.
@@ -50,6 +52,7 @@ def run_demo(
         console: Where to show it.
         attributes: The attributes of every message.
         own: A pipeline, a table or a service of the user; None for the shipped ones.
+        driver: What receives the events: `function` or `work`.
         verbose: Whether to show every policy test, and not only those that failed.
 
     Returns:
@@ -59,6 +62,8 @@ def run_demo(
     Raises:
         LabError: A part did not start, or what the user named cannot be used.
     """
+    if driver not in set(Driver):
+        raise LabError(f"--driver is {driver[:80]!r}: write one of {', '.join(Driver)}")
     events = read_events(events_file or shipped("events.jsonl"))
     began_at = time.monotonic()
     with ExitStack() as ends:
@@ -67,7 +72,7 @@ def run_demo(
             with console.status("checking the pipeline, and making the mesh for its lookups"):
                 ready = prepare(project, own, Path(ends.enter_context(TemporaryDirectory(prefix="meshlab-"))))
         with console.status("starting the mesh, the fakes and the function"):
-            lab = ends.enter_context(Lab(project, own=ready.own if ready else None))
+            lab = ends.enter_context(Lab(project, own=ready.own if ready else None, driver=Driver(driver)))
         console.print(show.started(lab.parts, lab.ready_after_s))
         if project.is_keyless:
             account = project.contract()["FUNCTION_SERVICE_ACCOUNT"]

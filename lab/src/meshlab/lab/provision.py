@@ -16,6 +16,8 @@ from meshlab.errors import LabError
 # and it is also the time that a push may take; the function's three stages may use half of it.
 _ACK_DEADLINE_S = 60
 _MAX_DELIVERY_ATTEMPTS = 100
+# Shorter than 10 to 600 s, which docs/pull-worker.md has, so that a demo with retries is over soon.
+_PULL_RETRY_POLICY = {"minimum_backoff": "1s", "maximum_backoff": "10s"}
 # Google's clients share packages, and import them in different orders: two threads that do so at once may each wait for
 # a module that the other is loading, and Python then hands one of them half a module.
 _IMPORTS = Lock()
@@ -24,10 +26,14 @@ _IMPORTS = Lock()
 class Resources:
     """Names of what is provisioned, from the contract.
 
+    Args:
+        contract: The contract's values.
+        pulls: Whether events are pulled, by the worker.
+
     Attributes:
         project: The Google Cloud project.
         topic: The topic that triggers the function.
-        subscription: The subscription through which Eventarc delivers it.
+        subscription: The subscription that delivers it: Eventarc's, or the one that the worker pulls from.
         dead_letter_topic: Where the function sends bad events.
         dead_letter_subscription: Keeps the dead letters; a topic without a subscription loses them.
         undelivered_topic: Where Pub/Sub sends events that it gave up on.
@@ -36,11 +42,12 @@ class Resources:
         signing_key_version: Resource name of the signing key's version, by its alias.
     """
 
-    def __init__(self, contract: Mapping[str, str]) -> None:
+    def __init__(self, contract: Mapping[str, str], *, pulls: bool = False) -> None:
         self.project = contract["GOOGLE_CLOUD_PROJECT"]
         name = contract["TRIGGER_TOPIC"]
         self.topic = f"projects/{self.project}/topics/{name}"
-        self.subscription = f"projects/{self.project}/subscriptions/eventarc-{contract['REGION']}-{name}"
+        delivers = f"{name}-pull" if pulls else f"eventarc-{contract['REGION']}-{name}"
+        self.subscription = f"projects/{self.project}/subscriptions/{delivers}"
         self.dead_letter_topic = contract["DEAD_LETTER_TOPIC"]
         self.dead_letter_subscription = _subscription_of(self.dead_letter_topic)
         self.undelivered_topic = contract["UNDELIVERED_TOPIC"]
@@ -52,7 +59,7 @@ class Resources:
 def provision(
     resources: Resources,
     *,
-    push_endpoint: str,
+    push_endpoint: str | None,
     tables: Mapping[str, Mapping[str, Any]],
     signing_key: bytes | None,
     environment: Mapping[str, str],
@@ -61,7 +68,7 @@ def provision(
 
     Args:
         resources: What to create.
-        push_endpoint: URL that events are pushed to.
+        push_endpoint: URL that events are pushed to; None where they are pulled.
         tables: `project.dataset.table` to its definition, as a BigQuery REST resource.
         signing_key: The private key, PEM; None where the function has none.
         environment: Where the fakes listen, as variables for clients.
@@ -86,7 +93,7 @@ def eventarc_endpoint(endpoint: str, topic: str) -> str:
     return f"{endpoint}?__GCP_CloudEventsMode=CUSTOM_PUBSUB_{quote(topic, safe='')}"
 
 
-def _provision_pubsub(resources: Resources, push_endpoint: str, address: str) -> None:
+def _provision_pubsub(resources: Resources, push_endpoint: str | None, address: str) -> None:
     with _IMPORTS:
         import grpc
         from google.api_core.exceptions import AlreadyExists, NotFound
@@ -109,18 +116,20 @@ def _provision_pubsub(resources: Resources, push_endpoint: str, address: str) ->
                 subscriber.delete_subscription(subscription=subscription)
         for topic, subscription in kept.items():
             subscriber.create_subscription(name=subscription, topic=topic)
-        subscriber.create_subscription(
-            request={
-                "name": resources.subscription,
-                "topic": resources.topic,
-                "ack_deadline_seconds": _ACK_DEADLINE_S,
-                "push_config": {"push_endpoint": push_endpoint},
-                "dead_letter_policy": {
-                    "dead_letter_topic": resources.undelivered_topic,
-                    "max_delivery_attempts": _MAX_DELIVERY_ATTEMPTS,
-                },
-            }
-        )
+        request: dict[str, object] = {
+            "name": resources.subscription,
+            "topic": resources.topic,
+            "ack_deadline_seconds": _ACK_DEADLINE_S,
+            "dead_letter_policy": {
+                "dead_letter_topic": resources.undelivered_topic,
+                "max_delivery_attempts": _MAX_DELIVERY_ATTEMPTS,
+            },
+        }
+        if push_endpoint is not None:
+            request["push_config"] = {"push_endpoint": push_endpoint}
+        else:
+            request["retry_policy"] = _PULL_RETRY_POLICY
+        subscriber.create_subscription(request=request)
 
 
 def _provision_bigquery(tables: Mapping[str, Mapping[str, Any]], address: str) -> None:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,13 @@ _PATIENCE_S = 10
 _FAKES = ("pubsub", "bigquery", "secretmanager", "metadata")
 # Google's own convention: where it is set, that server is used instead of the lab's.
 _PUBSUB_VARIABLE = "PUBSUB_EMULATOR_HOST"
+
+
+class Driver(StrEnum):
+    """What receives events: the function, to which they are pushed, or the worker, which pulls them."""
+
+    FUNCTION = "function"
+    WORK = "work"
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ class Lab:
         project: The checkout to run.
         profiles: The JSON file of profiles that the user-profile service answers from; by default the shipped one.
         own: A pipeline of the user in place of the shipped one.
+        driver: What receives events. Where it is the worker, that has the place of the function everywhere here.
+        settings: Further variables for the environment of the function or the worker.
 
     Attributes:
         mesh: The running mesh.
@@ -86,13 +96,21 @@ class Lab:
     ready_after_s: float
 
     def __init__(
-        self, project: Project, *, profiles: Path | None = None, own: OwnPipeline | None = None
+        self,
+        project: Project,
+        *,
+        profiles: Path | None = None,
+        own: OwnPipeline | None = None,
+        driver: Driver = Driver.FUNCTION,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.resources = Resources(project.contract())
+        self.resources = Resources(project.contract(), pulls=driver is Driver.WORK)
         shipped_pipeline = (project.pipeline_file, project.table_file, self.resources.table)
         self.pipeline = own.pipeline if own else Pipeline.read(*shipped_pipeline)
         self._project = project
         self._own = own
+        self._driver = driver
+        self._settings = settings or {}
         self._profiles = profiles or shipped("profiles.json")
         self._children: dict[str, Child] = {}
         self._addresses: dict[str, str] = {}
@@ -129,9 +147,14 @@ class Lab:
         return self._supervisor.directory
 
     @property
+    def children(self) -> Mapping[str, Child]:
+        """Every process of the lab by its name. Each leads a process group of its own."""
+        return dict(self._children)
+
+    @property
     def function(self) -> Child:
-        """The function's process."""
-        return self._children["function"]
+        """The function's process, or the worker's."""
+        return self._children[self._driver]
 
     def restart_function(self, *, kill: bool = False) -> None:
         """End the function, if it runs, and start it again on the same port.
@@ -176,12 +199,12 @@ class Lab:
         if foreign is not None:
             self._addresses["pubsub"] = foreign
         self._function_port = next(ports)
-        self._addresses["function"] = f"{LOOPBACK}:{self._function_port}"
+        self._addresses[self._driver] = f"{LOOPBACK}:{self._function_port}"
         self.environment = self._client_environment()
         self._start_function()
         provision(
             self.resources,
-            push_endpoint=self._push_endpoint(),
+            push_endpoint=self._push_endpoint() if self._driver is Driver.FUNCTION else None,
             tables={target.table: target.definition for target in self.pipeline.targets},
             signing_key=None if self._project.is_keyless else private_pem(self.mesh.key.private),
             environment=self.environment,
@@ -234,27 +257,45 @@ class Lab:
             return {GOOGLE_ISSUER: answer.read().decode()}
 
     def _start_function(self) -> None:
-        # One worker, as Cloud Run gives a function one container; only loopback; settings from the environment.
-        command: list[str | Path] = [
-            sys.executable, "-m", "functions_framework",
-            "--target", "enrich",
-            "--source", self._project.function_source,
-            "--host", LOOPBACK,
-            "--port", str(self._function_port),
-        ]  # fmt: skip
+        command: list[str | Path]
+        if self._driver is Driver.FUNCTION:
+            # One worker, as Cloud Run gives a function one container; only loopback; settings from the environment.
+            command = [
+                sys.executable, "-m", "functions_framework",
+                "--target", "enrich",
+                "--source", self._project.function_source,
+                "--host", LOOPBACK,
+                "--port", str(self._function_port),
+            ]  # fmt: skip
+        else:
+            command = [sys.executable, "-m", "enrichment", "work", "--host", LOOPBACK]
         log = self._supervisor.directory / "function.log"  # both of its streams, as Cloud Logging shows them
         # As Cloud Run sets it in each container of a service.
-        environment = {**self.environment, "K_SERVICE": self.environment["FUNCTION_NAME"]}
+        environment = {**self.environment, "K_SERVICE": self.environment["FUNCTION_NAME"], **self._settings}
+        if self._driver is Driver.WORK:
+            environment |= {
+                "PULL_SUBSCRIPTION": self.resources.subscription,
+                "PORT": str(self._function_port),
+                # The checkout's own code, wherever the lab is started.
+                "PYTHONPATH": str(self._project.function_source.parent),
+                **self._settings,
+            }
         if self._own:
             environment |= {
                 "PIPELINE_FILE": str(self.pipeline.file),
                 "TABLE_FILE": str(self.pipeline.table_file),
                 "LOG_SEVERITY": "DEBUG",  # the log is the one place that names events that were dropped
             }
-        self._children["function"] = self._supervisor.spawn("function", command, env=environment, stdout=log)
+        self._children[self._driver] = self._supervisor.spawn(
+            self._driver.value, command, env=environment, stdout=log
+        )
 
     def _wait_function(self) -> None:
-        self.function.wait_port(self._function_port)
+        if self._driver is Driver.FUNCTION:
+            self.function.wait_port(self._function_port)
+            return
+        url = f"http://{LOOPBACK}:{self._function_port}/ready"
+        self.function.wait_until(lambda: _answers(url), "did not answer /ready with 200")
 
     def _client_environment(self) -> dict[str, str]:
         contract = self._project.contract()
@@ -283,6 +324,14 @@ class Lab:
         keyless = self._project.is_keyless
         environment["MESH_AUTH"] = "google-id-token" if keyless else "signed-jwt"
         return environment | {name: contract[name] for name in (*shared, *(() if keyless else signed))}
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=_PATIENCE_S) as answer:  # noqa: S310 - of this machine
+            return bool(answer.status == 200)
+    except OSError:  # 503 as well, which urllib raises
+        return False
 
 
 def shipped(name: str) -> Path:

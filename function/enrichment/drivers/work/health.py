@@ -1,0 +1,100 @@
+"""Health over HTTP: `/live` for a liveness probe, `/ready` for a startup or readiness probe.
+
+Names that end in `z` are avoided, because Cloud Run keeps some of them for itself.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+_MAX_HEAD_BYTES = 8192
+_HEAD_S = 5.0
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    503: "Service Unavailable",
+}
+
+
+class Health(msgspec.Struct, frozen=True):
+    """State of the worker, as the endpoints say it.
+
+    Args:
+        live: Whether the worker receives, or tries to. If not, only a restart helps.
+        ready: Whether a stream is open, and the worker is not ending.
+        streams: How many streams are open.
+        in_process: How many messages are in the process.
+        window: How many messages may be under way; less than the limit where no event gets through.
+    """
+
+    live: bool
+    ready: bool
+    streams: int
+    in_process: int
+    window: int
+
+
+class HealthEndpoint:
+    """A small server of HTTP/1.1, one request a connection.
+
+    Args:
+        health: Gives the state.
+    """
+
+    def __init__(self, health: Callable[[], Health]) -> None:
+        self._health = health
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; return the port.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        self._server = await asyncio.start_server(self._serve, host, port, limit=_MAX_HEAD_BYTES)
+        found: int = self._server.sockets[0].getsockname()[1]
+        return found
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(_HEAD_S):
+                writer.write(self._answer(await _head(reader)))
+                await writer.drain()
+        writer.close()
+
+    def _answer(self, head: bytes | None) -> bytes:
+        if head is None:
+            return _response(400, b"")
+        method, _, rest = head.partition(b" ")
+        if method not in (b"GET", b"HEAD"):
+            return _response(405, b"")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        health = self._health()
+        passes = {b"/live": health.live, b"/ready": health.ready}.get(path)
+        if passes is None:
+            return _response(404, b"")
+        return _response(200 if passes else 503, msgspec.json.encode(health), has_body=method == b"GET")
+
+
+async def _head(reader: asyncio.StreamReader) -> bytes | None:
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return None
+
+
+def _response(status: int, body: bytes, *, has_body: bool = True) -> bytes:
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + (body if has_body else b"")

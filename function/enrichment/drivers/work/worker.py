@@ -1,0 +1,355 @@
+"""The way of a message through the worker: admitted, in its order, taken to its end by the core, answered once."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from enrichment.core.received import Received
+from enrichment.drivers.work.answers import Answers
+from enrichment.drivers.work.api import Api
+from enrichment.drivers.work.flow import Admission, Window, nack_delay_s
+from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leases import Leases
+from enrichment.drivers.work.ordering import OrderingKeys
+from enrichment.drivers.work.report import Report
+from enrichment.errors import Disposition, Outcome
+from enrichment.telemetry.counters import Count
+
+EVENT_MARGIN_S = 5.0
+"""How much longer than its own time limit an event may take before it is stopped, in seconds."""
+
+MAX_WAIT_S = 600.0
+"""How long a message waits in this process before it is given to another one, in seconds."""
+
+_AGAIN = frozenset({Disposition.RETRY, Disposition.FAULT})
+_MAX_REMEMBERED = 10_000
+
+Handle = Callable[[Received], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a worker.
+
+    Args:
+        messages: The most messages in the process.
+        bytes: The most bytes of them.
+        event_s: How long an event may take, in seconds.
+        lease_s: How long a lease lasts, in whole seconds.
+    """
+
+    messages: int
+    bytes: int
+    event_s: float
+    lease_s: int
+
+
+class Worker:
+    """Takes messages to their ends, and gives each exactly one answer.
+
+    An ack is given after the core has said that the event ended well, and so after its row or its dead letter is
+    durable. A message whose event is to come again is nacked.
+
+    Args:
+        api: Pub/Sub.
+        handle: The core.
+        limits: Bounds.
+        count: Counts answers.
+        report: Logs what goes wrong.
+        jitter: Gives a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        handle: Handle,
+        limits: Limits,
+        count: Count,
+        report: Report,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._handle = handle
+        self._limits = limits
+        self._count = count
+        self.answers = Answers(api, limits.lease_s, count, self._settled, report.acks_refused)
+        self._report = report
+        self.server_waits = False
+        self._leases = Leases(limits.lease_s, limits.event_s + EVENT_MARGIN_S, MAX_WAIT_S)
+        self._admission = Admission(limits.messages, limits.bytes)
+        self._window = Window(limits.messages, jitter)
+        self._keys = OrderingKeys()
+        self._line: deque[Held] = deque()
+        self._ready: deque[Held] = deque()
+        self._under_way: set[Held] = set()
+        self._resting: dict[Held, asyncio.TimerHandle] = {}
+        self._failures: dict[str, int] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._lease_timer: asyncio.TimerHandle | None = None
+        self._resume_timer: asyncio.TimerHandle | None = None
+        self._is_draining = False
+
+    @property
+    def in_process(self) -> int:
+        """How many messages are in the process."""
+        return len(self._line) + self._admission.messages
+
+    @property
+    def window(self) -> int:
+        """How many messages may be under way; less than the limit where none gets through."""
+        return self._window.size
+
+    async def room(self) -> None:
+        """Return when all messages that arrived have been admitted, so that more may be read."""
+        await self._room.wait()
+
+    async def take(self, messages: Sequence[Held]) -> None:
+        """Take messages that have just arrived; with exactly-once delivery, only once Pub/Sub has confirmed them."""
+        loop = asyncio.get_running_loop()
+        self._leases.take(messages, loop.time())
+        self._keep_leases()
+        if self.answers.exactly_once:
+            await self.answers.confirm(messages)
+        self._line.extend(messages)
+        if self._is_draining:
+            self._nack_waiting()
+        else:
+            self._pump()
+
+    def stop_taking(self) -> None:
+        """Nack what has not begun, and whatever comes from now on."""
+        self._is_draining = True
+        self._nack_waiting()
+
+    async def drain(self, within_s: float, flush_s: float) -> int:
+        """Nack what has not begun, finish what is under way, nack what does not end in time, and send all answers.
+
+        Args:
+            within_s: How long to wait for what is under way, in seconds.
+            flush_s: How long to wait for the answers after that, in seconds.
+
+        Returns:
+            How many messages did not end in time.
+        """
+        self.stop_taking()
+        late: list[Held] = []
+        try:
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
+        except TimeoutError:
+            late = list(self._under_way)
+            tasks = [held.task for held in late if held.task is not None]
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=flush_s)
+        try:
+            async with asyncio.timeout(flush_s):
+                await self.answers.flush()
+        except TimeoutError:
+            pass  # their leases end by themselves
+        return len(late)
+
+    def close(self) -> None:
+        """End timers and requests."""
+        for timer in (self._lease_timer, self._resume_timer, *self._resting.values()):
+            if timer is not None:
+                timer.cancel()
+        self.answers.close()
+
+    # Admission, order and begin.
+
+    def _pump(self) -> None:
+        """Admit what there is room for, and begin what may begin."""
+        while self._line and self._admission.has_room(self._line[0].size_bytes):
+            held = self._line.popleft()
+            if held.is_over:
+                continue
+            self._admission.take(held.size_bytes)
+            if held.ordering_key:
+                if self._keys.is_closed(held.ordering_key):
+                    self._finish(held, self._send_nack)
+                    continue
+                if not self._keys.enter(held):
+                    continue
+            self._ready.append(held)
+        now_s = asyncio.get_running_loop().time()
+        for _ in range(min(len(self._ready), self._window.room(len(self._under_way), now_s))):
+            self._begin(self._ready.popleft(), now_s)
+        if self._line:
+            self._room.clear()
+        else:
+            self._room.set()
+        if self._ready and self._resume_timer is None and (at_s := self._window.resume_at_s(now_s)):
+            self._resume_timer = asyncio.get_running_loop().call_at(at_s, self._resume)
+
+    def _resume(self) -> None:
+        self._resume_timer = None
+        self._pump()
+
+    def _begin(self, held: Held, now_s: float) -> None:
+        held.began_at_s = now_s
+        self._under_way.add(held)
+        self._idle.clear()
+        task = held.task = asyncio.create_task(self._outcome(held.received))
+        held.received = None  # what is read is freed as soon as the core is done
+        task.add_done_callback(lambda task: self._ended(held, task))
+
+    async def _outcome(self, received: Received | None) -> Outcome | None:
+        try:
+            return None if received is None else await self._handle(received)
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event
+            self._report.defect(error)
+            return None
+
+    def _ended(self, held: Held, task: "asyncio.Task[Outcome | None]") -> None:
+        outcome = None if task.cancelled() else task.result()
+        self._under_way.discard(held)
+        held.task = None
+        if not self._under_way:
+            self._idle.set()
+        if outcome is not None and outcome.disposition not in _AGAIN:
+            self._succeeded(held)
+        else:
+            self._failed(held, is_stopped=outcome is None)
+        if self._is_draining:
+            self._nack_waiting()
+        else:
+            self._pump()
+
+    def _succeeded(self, held: Held) -> None:
+        self._window.succeeded()
+        if self._failures:
+            self._failures.pop(held.message_id, None)
+        self._finish(held, self.answers.ack)
+        if not held.ordering_key:
+            return
+        following = self._keys.ended(held.ordering_key)
+        while following is not None and following.is_over:
+            self._admission.release(following.size_bytes)
+            following = self._keys.ended(held.ordering_key)
+        if following is not None:
+            self._ready.appendleft(following)
+
+    # Failures.
+
+    def _failed(self, held: Held, *, is_stopped: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self._window.failed(loop.time())
+        delay_s = nack_delay_s(self._attempt(held), server_waits=self.server_waits)
+        if is_stopped or held.is_over or not delay_s:
+            self._nack(held)
+        else:
+            self._resting[held] = loop.call_later(delay_s, self._rested, held)
+
+    def _attempt(self, held: Held) -> int:
+        """Return how often a message has failed: as Pub/Sub counts, or as this process remembers."""
+        if held.attempt:
+            return held.attempt
+        failures = self._failures.pop(held.message_id, 0) + 1
+        self._failures[held.message_id] = failures
+        if len(self._failures) > _MAX_REMEMBERED:
+            del self._failures[next(iter(self._failures))]
+        return failures
+
+    def _rested(self, held: Held) -> None:
+        del self._resting[held]
+        self._nack(held)
+        self._pump()
+
+    def _nack(self, held: Held) -> None:
+        """Let a message out with a nack that is the first of its key, and those that wait for it."""
+        following: list[Held] = []
+        if held.ordering_key:
+            following = self._keys.close(held.ordering_key)
+            self._close_until_confirmed(held)
+        self._finish(held, self._send_nack)
+        for one in following:  # in their order, in one request
+            self._finish(one, self._send_nack)
+
+    def _close_until_confirmed(self, held: Held) -> None:
+        if held.is_over:
+            self._keys.open(held.ordering_key)
+        else:
+            held.closes_key = True
+
+    def _finish(self, held: Held, answer: Callable[[Held], None]) -> None:
+        """Answer an admitted message, if it has no answer yet, and let it out."""
+        self._admission.release(held.size_bytes)
+        held.received = None
+        if not held.is_over:
+            answer(held)
+
+    def _send_nack(self, held: Held) -> None:
+        self._leases.drop([held])  # an extension that came after the nack would undo it
+        self.answers.nack(held)
+
+    def _nack_waiting(self) -> None:
+        """Nack everything that is not under way, and waits for no other message of its key."""
+        for held in list(self._resting):
+            self._resting.pop(held).cancel()
+            self._nack(held)
+        while self._ready:
+            self._nack(self._ready.popleft())
+        while self._line:
+            held = self._line.popleft()
+            if not held.is_over:
+                self._send_nack(held)
+        self._room.set()
+
+    # Leases.
+
+    def _keep_leases(self) -> None:
+        if self._lease_timer is None and (at_s := self._leases.next_s()) is not None:
+            self._lease_timer = asyncio.get_running_loop().call_at(at_s, self._extend)
+
+    def _extend(self) -> None:
+        self._lease_timer = None
+        due = self._leases.due(asyncio.get_running_loop().time())
+        if due.extend:
+            self.answers.extend(due.extend)
+        if due.overdue:
+            self._count("leases_given_up", len(due.overdue))
+            self._give_up(due.overdue)
+        self._keep_leases()
+
+    def _give_up(self, messages: Sequence[Held]) -> None:
+        """Nack messages that have been here for too long, wherever they are."""
+        late = set(messages)
+        for held in late & self._under_way:
+            if held.task is not None:
+                held.task.cancel()
+        late -= self._under_way
+        for held in late & self._resting.keys():
+            self._resting.pop(held).cancel()
+            self._nack(held)
+            late.discard(held)
+        ready, self._ready = self._ready, deque()
+        for held in ready:
+            if held in late:
+                self._nack(held)
+                late.discard(held)
+            else:
+                self._ready.append(held)
+        for held in late.intersection(self._line):
+            self._send_nack(held)
+            late.discard(held)
+        for held in late:
+            if (
+                not held.is_over
+            ):  # it waits for another message of its key, and may have been cut with one of these
+                following = self._keys.cut(held.ordering_key)
+                self._close_until_confirmed(following[0])
+                for one in following:
+                    self._finish(one, self._send_nack)
+        self._pump()
+
+    def _settled(self, messages: Sequence[Held]) -> None:
+        self._leases.drop(messages)
+        for held in messages:
+            if held.closes_key:
+                held.closes_key = False
+                self._keys.open(held.ordering_key)
