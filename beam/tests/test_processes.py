@@ -56,7 +56,7 @@ def test_a_pipeline_writes_each_event_once_with_several_worker_processes(
 ) -> None:
     worker = f"exec {sys.executable} -m enrichment_beam.quiet_worker {os.getpid()}"
     runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(worker))
-    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(["--direct_num_workers=3"]))
+    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(["--direct_num_workers=2"]))
     out = (
         pipeline | beam.Create([pubsub(n) for n in range(300)]) | beam.Reshuffle() | EnrichAndWrite(settings)
     )
@@ -74,7 +74,7 @@ def test_workers_end_with_the_program_that_is_ended(
     path, journal = tmp_path / "a.jsonl", tmp_path / "journal"
     path.write_bytes(b"\n".join(event(n, user_id=f"u-{n}") for n in range(50)))
     gateway.delay_s = 60
-    process = command(env, f"--files={path}", f"--journal={journal}")
+    process = command(env, f"--files={path}", f"--journal={journal}", "--workers=1")
     end = time.monotonic() + 90
     while not gateway.seen:  # a worker is amid its part
         assert process.poll() is None, process.communicate()[1]
@@ -89,6 +89,27 @@ def test_workers_end_with_the_program_that_is_ended(
     assert members(process.pid) == []
     assert "Traceback" not in said
     gateway.reset()
+
+
+def test_a_run_whose_worker_is_killed_ends_and_says_so(
+    env: dict[str, str], gateway: Gateway, tmp_path: Path
+) -> None:
+    path, journal = tmp_path / "a.jsonl", tmp_path / "journal"
+    path.write_bytes(b"\n".join(event(n, user_id=f"u-{n}") for n in range(50)))
+    gateway.delay_s = 60
+    process = command(env, f"--files={path}", f"--journal={journal}", "--workers=1")
+    end = time.monotonic() + 90
+    while not gateway.seen:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    (worker,) = [one for one in members(process.pid) if one != process.pid]
+    os.kill(worker, signal.SIGKILL)
+    code, said = end_of(process)
+    gateway.reset()
+    assert code == 1
+    assert "A worker process was ended from outside" in said
+    assert "Traceback" not in said
 
 
 def members(group: int) -> list[int]:
