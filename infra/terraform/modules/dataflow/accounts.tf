@@ -168,3 +168,14 @@ resource "google_pubsub_subscription_iam_member" "launchers_see_subscription" {
   role         = "roles/pubsub.viewer"
   member       = each.value
 }
+
+# deploy/dataflow reads the digest of the image, by which a job names it.
+resource "google_artifact_registry_repository_iam_member" "launchers_see_images" {
+  for_each = toset(var.launchers)
+
+  project    = var.project_id
+  location   = var.region
+  repository = var.image_repository
+  role       = "roles/artifactregistry.reader"
+  member     = each.value
+}
