@@ -88,7 +88,11 @@ def test_nothing_comes_in_and_the_gateway_and_google_are_the_only_ways_out() -> 
     ways: dict[str, set[int]] = {}
     for rule in policy["egress"]:
         for peer in rule["to"]:
-            where = peer["ipBlock"]["cidr"] if "ipBlock" in peer else peer["podSelector"]["matchLabels"]["k8s-app"]
+            where = (
+                peer["ipBlock"]["cidr"]
+                if "ipBlock" in peer
+                else peer["podSelector"]["matchLabels"]["k8s-app"]
+            )
             assert "ipBlock" in peer or peer["namespaceSelector"]["matchLabels"] == {
                 "kubernetes.io/metadata.name": "kube-system"
             }
