@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,7 +43,9 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def dataflow(gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pytest.MonkeyPatch) -> Dataflow:
+def with_processes(
+    gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> Dataflow:
     """Run deploy/dataflow with the recording gcloud, where everything that it asks for is there."""
     monkeypatch.setenv("PATH", str(gcloud.folder))
     contract.set(DATAFLOW_SERVICE_ACCOUNT=ACCOUNT)
@@ -59,6 +62,15 @@ def dataflow(gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pyte
         return cli.main([*arguments, f"--contract={contract.path}", *given])
 
     return run
+
+
+@pytest.fixture
+def dataflow(gcloud: Gcloud, with_processes: Dataflow, monkeypatch: pytest.MonkeyPatch) -> Dataflow:
+    """The same, with the recording gcloud in this process."""
+    monkeypatch.setattr(
+        "deploy.steps.gcloud.subprocess", SimpleNamespace(run=gcloud.take, PIPE=subprocess.PIPE)
+    )
+    return with_processes
 
 
 def changes(gcloud: Gcloud) -> list[str]:
@@ -370,17 +382,17 @@ def test_no_template_is_made_where_the_build_left_no_image(gcloud: Gcloud, dataf
     "arguments", [("run", "stream"), ("run", "backfill", "b", "--set", "files=gs://a/*.avro"), ("drain",)]
 )
 def test_the_printed_script_does_in_a_shell_what_the_real_run_does(
-    gcloud: Gcloud, dataflow: Dataflow, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+    gcloud: Gcloud, with_processes: Dataflow, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     if arguments[0] == "drain":
         gcloud.answers("dataflow jobs list", JOB)
-    dataflow(*arguments, "--dry-run")
+    with_processes(*arguments, "--dry-run")
     printed = capsys.readouterr().out
     assert gcloud.calls() == []
     shell(gcloud, printed)
     by_script = gcloud.calls()
     assert changes(gcloud)
-    dataflow(*arguments)
+    with_processes(*arguments)
     assert gcloud.calls() == by_script * 2
 
 
