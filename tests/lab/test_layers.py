@@ -28,6 +28,7 @@ LAYERS = (
     ("meshlab.istio.envoy",),
     ("meshlab.processes", "meshlab.certificates"),
     ("meshlab.bench",),
+    ("meshlab.lint",),
     ("meshlab.cloud",),
     ("meshlab.lab",),
     ("meshlab.demo",),

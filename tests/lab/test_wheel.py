@@ -113,6 +113,16 @@ def test_the_schema_is_shipped(run: Run) -> None:
     assert json.loads(done.stdout)["title"] == "meshlab case file"
 
 
+def test_lint_and_the_manifests_of_its_rules_are_shipped(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text(MESH)
+    done = run("meshlab", "lint", "-f", "mesh.yaml")
+    assert (done.returncode, done.stdout) == (0, "4 objects: nothing found\n"), done.stdout + done.stderr
+    missing = (
+        "from meshlab.lint.rules import RULES, examples; print([r.code for r in RULES if not examples(r)])"
+    )
+    assert run("python", "-c", missing).stdout.strip() == "[]"
+
+
 def test_nothing_of_the_lab_is_installed_and_the_lab_says_how_to_get_it(run: Run) -> None:
     found = "import importlib.util as u; print([n for n in ('google', 'duckdb', 'aiohttp', 'grpc') if u.find_spec(n)])"
     assert run("python", "-c", found).stdout.strip() == "[]"

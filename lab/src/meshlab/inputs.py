@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from meshlab.errors import LabError
 from meshlab.kustomize import build_any
 from meshlab.manifest import Manifest, ManifestError, Problem, documents_of, to_manifest
-from meshlab.named_files import read_bytes, read_stream
+from meshlab.named_files import STANDARD_INPUT, read_bytes, read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,12 +41,14 @@ class Inputs:
         passed_over: Files without manifests.
         unreadable: Files that may hold manifests and could not be read.
         files: Every file that was looked at, for a watch.
+        standard_input: The text of standard input, where that was read.
     """
 
     manifests: tuple[Manifest, ...]
     passed_over: tuple[PassedOver, ...]
     unreadable: tuple[Problem, ...]
     files: tuple[Path, ...]
+    standard_input: str = ""
 
 
 def read_inputs(paths: Sequence[str], *, namespace: str = "default", stdin: TextIO | None = None) -> Inputs:
@@ -72,7 +74,11 @@ def read_inputs(paths: Sequence[str], *, namespace: str = "default", stdin: Text
             f"{', '.join(paths)}: it holds no Kubernetes object. Name files or directories of manifests."
         )
     return Inputs(
-        tuple(reader.manifests), tuple(reader.passed_over), tuple(reader.unreadable), tuple(reader.files)
+        tuple(reader.manifests),
+        tuple(reader.passed_over),
+        tuple(reader.unreadable),
+        tuple(reader.files),
+        reader.standard_input,
     )
 
 
@@ -91,6 +97,7 @@ class _Reader:
         self.passed_over: list[PassedOver] = []
         self.unreadable: list[Problem] = []
         self.files: dict[Path, None] = {}
+        self.standard_input = ""
 
     def read(self, name: str, stdin: TextIO | None) -> None:
         if name == _STDIN:
@@ -98,7 +105,8 @@ class _Reader:
                 raise LabError(
                     "standard input is a terminal: pipe manifests into it, or name files in place of -"
                 )
-            self._text(read_stream(stdin), "(standard input)", named=True)
+            self.standard_input = read_stream(stdin)
+            self._text(self.standard_input, STANDARD_INPUT, named=True)
             return
         path = Path(name)
         if path.is_dir():

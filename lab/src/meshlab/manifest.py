@@ -33,6 +33,7 @@ class Problem:
         subject: The object, as `Kind namespace/name`; empty where there is none.
         path: The field, such as `spec.rules[0].to`; empty for the whole object.
         text: What is wrong and what to do.
+        code: The lint rule that found it, such as `ML302`; empty where it is none of a rule.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Problem:
     subject: str
     path: str
     text: str
+    code: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """`FILE:LINE: Kind namespace/name: field: text`."""
@@ -132,10 +134,10 @@ class Manifest:
                 break
         return line
 
-    def problem(self, keys: Sequence[str | int], text: str) -> Problem:
-        """Return the problem with a field of this object."""
+    def problem(self, keys: Sequence[str | int], text: str, *, code: str = "") -> Problem:
+        """Return the problem with a field of this object; `code` is the lint rule that found it."""
         path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix(".")
-        return Problem(self.source, self.line_of(keys), self.subject, path, text)
+        return Problem(self.source, self.line_of(keys), self.subject, path, text, code)
 
 
 def parse_manifests(text: str, source: str, *, namespace: str = "") -> list[Manifest]:

@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-__all__ = ["MAX_BYTES", "FileReadError", "is_stream", "read_bytes", "read_stream", "read_text"]
+__all__ = [
+    "MAX_BYTES",
+    "STANDARD_INPUT",
+    "FileReadError",
+    "is_stream",
+    "read_bytes",
+    "read_stream",
+    "read_text",
+]
 
 MAX_BYTES = 64 * 2**20
 """The size of the largest file that is read."""
 
-_STDIN = "(standard input)"
+STANDARD_INPUT = "(standard input)"
+"""What messages call standard input."""
 _OPEN_DESCRIPTOR = re.compile(r"/dev/stdin|(?:/dev|/proc/(?:self|\d+))/fd/\d+")
 _KINDS = ((stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISSOCK, "a socket"))
 
@@ -80,7 +89,7 @@ def read_stream(stream: TextIO) -> str:
     """
     binary = getattr(stream, "buffer", None)
     content = stream.read(MAX_BYTES + 1).encode() if binary is None else binary.read(MAX_BYTES + 1)
-    return _text(_STDIN, _within_limit(_STDIN, content))
+    return _text(STANDARD_INPUT, _within_limit(STANDARD_INPUT, content))
 
 
 def is_stream(path: Path) -> bool:

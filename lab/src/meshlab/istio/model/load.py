@@ -135,7 +135,9 @@ class _Reader:
                     if is_old_version(manifest):
                         self._notes.append(
                             manifest.problem(
-                                ("apiVersion",), f"{manifest.version} is an old version; write v1."
+                                ("apiVersion",),
+                                f"{manifest.version} is an old version; write v1.",
+                                code="ML001",
                             )
                         )
                 case "refused" if self._is_known_otherwise(manifest):
@@ -156,7 +158,7 @@ class _Reader:
             self._refuse(manifest, error.problems)
             return False
         reason = f"is for an istiod of another revision; this mesh's is {self._settings.revision}."
-        self._notes.append(manifest.problem(("metadata", "labels", REVISION), reason))
+        self._notes.append(manifest.problem(("metadata", "labels", REVISION), reason, code="ML002"))
         self._passed_over.append(manifest)
         return False
 

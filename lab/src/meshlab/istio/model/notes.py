@@ -6,11 +6,13 @@ does as Istio does, and says so.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.gateway_chains import PRIVILEGED, envoy_refuses, gateway_chains
 from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
+from meshlab.istio.model.workload import target_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +59,8 @@ def _service_ports(mesh: Mesh) -> dict[str, set[int]]:
     return found
 
 
-def _note(where: Where, text: str) -> Problem:
-    return where.manifest.problem(where.keys, text)
+def _note(where: Where, code: str, text: str) -> Problem:
+    return where.manifest.problem(where.keys, text, code=code)
 
 
 def _on_pods(
@@ -69,16 +71,16 @@ def _on_pods(
         account = (pod.ref.namespace, pod.service_account)
         if pod.service_account != "default" and account not in accounts:
             where = pod.where.key("spec", "serviceAccountName")
-            yield _note(where, f"there is no ServiceAccount {'/'.join(account)} in the manifests.")
+            yield _note(where, "ML501", f"there is no ServiceAccount {'/'.join(account)} in the manifests.")
         if pod.own_proxy:  # it does not ask for injection
             continue
         if pod.ref.namespace not in injects and pod.ref.namespace not in unknown:
             unknown.add(pod.ref.namespace)
             problem = f"the manifests do not hold Namespace {pod.ref.namespace}, so its injection labels are not known."
-            yield _note(pod.where, problem)
+            yield _note(pod.where, "ML502", problem)
         if pod.template == "gateway" and not (injects.get(pod.ref.namespace) or pod.webhook_label):
             problem = 'the gateway template needs injection; add the label sidecar.istio.io/inject: "true".'
-            yield _note(pod.where.key("metadata", "labels"), problem)
+            yield _note(pod.where.key("metadata", "labels"), "ML503", problem)
 
 
 def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
@@ -93,15 +95,17 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
             names = ", ".join(str(workload.ref) for workload in found)
             problem = f"selects no workload of the manifests; the gateway {names} is assumed."
             where = gateway.where.key("selector" if gateway.services is None else "addresses")
-            yield _note(where, problem)
+            yield _note(where, "ML101", problem)
     for workload in mesh.workloads:
         if not workload.is_gateway or workload.assumed:
             continue
-        have = {port.number for service in mesh.services_of(workload) for port in service.ports}
+        ports = [port for service in mesh.services_of(workload) for port in service.ports]
+        # A number that no Service has is taken for the pod's own.
+        have = {port.number for port in ports} | {target_number(workload.named_ports, port) for port in ports}
         for gateway, server in mesh.servers(workload):
             if gateway.services is None and have and server.port not in have:
                 problem = f"no Service of {workload.ref} has port {server.port}, so only the pod's port leads to it."
-                yield _note(server.where.key("port", "number"), problem)
+                yield _note(server.where.key("port", "number"), "ML102", problem)
 
 
 def _on_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
@@ -111,20 +115,20 @@ def _on_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
 
 def _in_gateway_ports(mesh: Mesh) -> Iterator[Problem]:
     for gateway in mesh.gateways:
-        yield from gateway.notes
+        yield from (replace(note, code="ML103") for note in gateway.notes)
     for workload in mesh.workloads:
         if not workload.is_gateway:
             continue
         merged = mesh.gateway_ports(workload)
         for dropped in merged.dropped:
-            yield _note(dropped.server.where, dropped.reason)
+            yield _note(dropped.server.where, "ML104", dropped.reason)
         for port in merged.ports:
             chains = gateway_chains(mesh, workload, port)
             last = port.groups[-1][-1].server
             if not chains:
-                yield _note(last.where.key("port"), _closed(workload, port.number))
+                yield _note(last.where.key("port"), "ML105", _closed(workload, port.number))
             elif reason := envoy_refuses(chains):
-                yield _note(last.where, f"{reason}; Envoy refuses the whole port {port.number}.")
+                yield _note(last.where, "ML106", f"{reason}; Envoy refuses the whole port {port.number}.")
 
 
 def _on_providers(mesh: Mesh) -> Iterator[Problem]:
@@ -135,7 +139,7 @@ def _on_providers(mesh: Mesh) -> Iterator[Problem]:
                 "denies what the policy selects."
             )
             where = policy.attachment.where.manifest
-            yield where.problem(("spec", "provider"), problem)
+            yield where.problem(("spec", "provider"), problem, code="ML301")
 
 
 def _closed(workload: Workload, port: int) -> str:
@@ -165,8 +169,8 @@ def _on_selector(mesh: Mesh, attachment: Attachment) -> Iterator[Problem]:
     ]
     if not chosen:
         problem = "selects no workload, so it has no effect; correct the labels or the namespace."
-        yield _note(attachment.where, problem)
+        yield _note(attachment.where, "ML302", problem)
     for workload in chosen:
         if not workload.injected:
             problem = f"selects {workload.ref}, which has no proxy to enforce it; have it injected."
-            yield _note(attachment.where, problem)
+            yield _note(attachment.where, "ML303", problem)

@@ -23,58 +23,76 @@ def outbound_notes(mesh: Mesh) -> Iterator[Problem]:
     """Yield the notes on the DestinationRules and Sidecars of a mesh."""
     refused = any("ServiceEntry" in problem.subject for one in mesh.refusals for problem in one.problems)
     for rule in mesh.destination_rules:
-        for where, text in _on_rule(mesh, rule, knows_all=not refused):
-            yield where.manifest.problem(where.keys, text)
+        for where, code, text in _on_rule(mesh, rule, knows_all=not refused):
+            yield where.manifest.problem(where.keys, text, code=code)
     for sidecar in mesh.sidecars:
-        for where, text in _on_sidecar(mesh, sidecar):
-            yield where.manifest.problem(where.keys, text)
+        for where, code, text in _on_sidecar(mesh, sidecar):
+            yield where.manifest.problem(where.keys, text, code=code)
 
 
-def _on_rule(mesh: Mesh, rule: DestinationRule, *, knows_all: bool) -> Iterator[tuple[Where, str]]:
+def _on_rule(mesh: Mesh, rule: DestinationRule, *, knows_all: bool) -> Iterator[tuple[Where, str, str]]:
     services = [each for each in mesh.registry.services if is_subset(each.hostname, rule.host)]
     if not services and knows_all:
-        yield rule.where.key("host"), f"there is no service {rule.host}, so the rule has no effect."
+        yield rule.where.key("host"), "ML401", f"there is no service {rule.host}, so the rule has no effect."
     for index, subset in enumerate(rule.subsets):
         if services and not _has_servers(services, subset.labels):
             place = rule.where.key("subsets").item(index).key("labels")
             yield (
                 place,
+                "ML402",
                 f"no server of {rule.host} has these labels; requests to the subset are answered 503.",
             )
     for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
         for each in (policy, *policy.ports.values()) if policy else ():
             if each.tls:
-                yield from _on_tls(rule, each.tls)
+                yield from _on_tls(mesh, rule, each.tls)
 
 
 def _has_servers(services: list[MeshService], labels: Mapping[str, str]) -> bool:
     if any(service.resolution in ("original", "dynamic dns") for service in services):
         return True
+    # Locality labels come from the nodes, which manifests do not hold.
+    own = {key: value for key, value in labels.items() if not (value and key.startswith(_LOCALITY))}
     return any(
-        labels.items() <= endpoint.labels.items()
+        own.items() <= endpoint.labels.items()
         for service in services
         for endpoints in service.endpoints.values()
         for endpoint in endpoints
     )
 
 
-def _on_tls(rule: DestinationRule, tls: ClientTls) -> Iterator[tuple[Where, str]]:
+def _sidecars_see(mesh: Mesh, rule: DestinationRule) -> bool:
+    """Return whether a rule is visible to sidecars: to every namespace, or to one in which a workload has one."""
+    namespaces = rule.export_to or mesh.settings.destination_rule_export_to
+    return "*" in namespaces or any(
+        workload.proxy == "sidecar" and workload.ref.namespace in namespaces for workload in mesh.workloads
+    )
+
+
+def _on_tls(mesh: Mesh, rule: DestinationRule, tls: ClientTls) -> Iterator[tuple[Where, str, str]]:
     if tls.mode not in ("SIMPLE", "MUTUAL"):
         return
     by_config_map = tls.credential_name.startswith("configmap://")
-    if tls.credential_name and not by_config_map and rule.selector is None:
+    if tls.credential_name and not by_config_map and rule.selector is None and _sidecars_see(mesh, rule):
         problem = "counts at gateways alone: sidecars send plaintext. Add a workloadSelector for them."
-        yield tls.where.key("credentialName"), problem
+        yield tls.where.key("credentialName"), "ML403", problem
     if tls.insecure_skip_verify:
-        yield tls.where.key("insecureSkipVerify"), "any server is taken, with a certificate of any authority."
+        yield (
+            tls.where.key("insecureSkipVerify"),
+            "ML404",
+            "any server is taken, with a certificate of any authority.",
+        )
     elif tls.sni and not tls.subject_alt_names:
         problem = (
             "with sni and without subjectAltNames any certificate of the CA is taken; add subjectAltNames."
         )
-        yield tls.where.key("sni"), problem
+        yield tls.where.key("sni"), "ML405", problem
 
 
-def _on_sidecar(mesh: Mesh, sidecar: Sidecar) -> Iterator[tuple[Where, str]]:
+_LOCALITY = ("topology.kubernetes.io/", "topology.istio.io/", "failure-domain.beta.kubernetes.io/")
+
+
+def _on_sidecar(mesh: Mesh, sidecar: Sidecar) -> Iterator[tuple[Where, str, str]]:
     if sidecar.selector is not None and not any(
         workload.proxy == "sidecar"
         and workload.ref.namespace == sidecar.namespace
@@ -83,6 +101,7 @@ def _on_sidecar(mesh: Mesh, sidecar: Sidecar) -> Iterator[tuple[Where, str]]:
     ):
         yield (
             sidecar.where.key("workloadSelector"),
+            "ML208",
             "selects no workload with a sidecar, so it has no effect.",
         )
     for index, listener in enumerate(sidecar.egress):
@@ -94,4 +113,4 @@ def _on_sidecar(mesh: Mesh, sidecar: Sidecar) -> Iterator[tuple[Where, str]]:
             routed = any(host in service.hosts for service in mesh.virtual_services)
             if not routed and not (known if namespace == "*" else namespace in known):
                 place = sidecar.where.key("egress").item(index).key("hosts").item(position)
-                yield place, f"namespace {scope} has no service {host}, so nothing is imported."
+                yield place, "ML209", f"namespace {scope} has no service {host}, so nothing is imported."

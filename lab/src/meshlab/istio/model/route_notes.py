@@ -34,24 +34,31 @@ def route_notes(mesh: Mesh, ports: Mapping[str, Collection[int]]) -> Iterator[Pr
         if service.gateway_api:
             # The conversion has said what is wrong with parents and backends.
             yield from dict.fromkeys(
-                where.manifest.problem(where.keys, text) for where, text in _unreachable(service)
+                where.manifest.problem(where.keys, text, code=code)
+                for where, code, text in _unreachable(service)
             )
             continue
-        for where, text in (
+        for where, code, text in (
             *_gateways(mesh, service, refused),
-            *_destinations(service, ports),
+            *_destinations(service, ports, refused),
             *_delegates(mesh, service, mesh.settings.virtual_service_export_to),
             *_unreachable(service),
         ):
-            yield where.manifest.problem(where.keys, text)
+            yield where.manifest.problem(where.keys, text, code=code)
 
 
-def _gateways(mesh: Mesh, service: VirtualService, refused: Collection[str]) -> Iterator[tuple[Where, str]]:
+def _gateways(
+    mesh: Mesh, service: VirtualService, refused: Collection[str]
+) -> Iterator[tuple[Where, str, str]]:
     gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in mesh.gateways}
     where = service.where
     for name in service.gateways:
         if name != MESH and name not in gateways and f"Gateway {name}" not in refused:
-            yield where.key("gateways"), f"there is no Gateway {name}, so its routes are not served there."
+            yield (
+                where.key("gateways"),
+                "ML201",
+                f"there is no Gateway {name}, so its routes are not served there.",
+            )
     if MESH in service.gateways or not any(name in gateways for name in service.gateways):
         return
     offered = [
@@ -67,21 +74,34 @@ def _gateways(mesh: Mesh, service: VirtualService, refused: Collection[str]) -> 
             continue
         reason = f"lets namespace {service.namespace} bind it" if fitting else "has that host"
         names = ", ".join(service.gateways)
-        yield where.key("hosts").item(index), f"{host!r}: no server of {names} {reason}."
+        yield where.key("hosts").item(index), "ML202", f"{host!r}: no server of {names} {reason}."
 
 
 def _destinations(
-    service: VirtualService, ports: Mapping[str, Collection[int]]
-) -> Iterator[tuple[Where, str]]:
+    service: VirtualService, ports: Mapping[str, Collection[int]], refused: Collection[str]
+) -> Iterator[tuple[Where, str, str]]:
     for destination in _all_destinations(service):
         found = ports.get(destination.host)
+        if found is None and _may_be_refused(destination.host, refused):
+            continue
         if found is None:
             problem = f"no service is called {destination.host}, so what is sent there is answered 503."
-            yield destination.where.key("host"), problem
+            yield destination.where.key("host"), "ML203", problem
         elif destination.port is not None and destination.port not in found:
             have = ", ".join(map(str, sorted(found))) or "none"
             problem = f"{destination.host} has no port {destination.port}, it has {have}; the answer is 503."
-            yield destination.where.key("port", "number"), problem
+            yield destination.where.key("port", "number"), "ML204", problem
+
+
+def _may_be_refused(host: str, refused: Collection[str]) -> bool:
+    """Return whether a host may be that of a Service or ServiceEntry that was not read."""
+    if host.endswith(_CLUSTER):
+        name, _, namespace = host.removesuffix(_CLUSTER).partition(".")
+        return f"Service {namespace}/{name}" in refused
+    return any(subject.startswith("ServiceEntry ") for subject in refused)
+
+
+_CLUSTER = ".svc.cluster.local"
 
 
 def _all_destinations(service: VirtualService) -> Iterator[Destination]:
@@ -96,7 +116,7 @@ def _all_destinations(service: VirtualService) -> Iterator[Destination]:
 
 def _delegates(
     mesh: Mesh, service: VirtualService, default_export_to: Sequence[str]
-) -> Iterator[tuple[Where, str]]:
+) -> Iterator[tuple[Where, str, str]]:
     known = {(each.namespace, each.name): each for each in mesh.virtual_services if each.is_delegate}
     for rule in service.http:
         if rule.delegate is None:
@@ -104,21 +124,25 @@ def _delegates(
         where, name = rule.where.key("delegate"), f"{rule.delegate.namespace}/{rule.delegate.name}"
         delegate = known.get((rule.delegate.namespace, rule.delegate.name))
         if delegate is None:
-            yield where, f"there is no VirtualService {name} without hosts; Istio leaves the rule out."
+            yield (
+                where,
+                "ML205",
+                f"there is no VirtualService {name} without hosts; Istio leaves the rule out.",
+            )
         elif not exports(delegate, default_export_to) & {"*", service.namespace}:
-            yield where, f"{name} is not exported to {service.namespace}; Istio leaves the rule out."
+            yield where, "ML205", f"{name} is not exported to {service.namespace}; Istio leaves the rule out."
 
 
-def _unreachable(service: VirtualService) -> Iterator[tuple[Where, str]]:
+def _unreachable(service: VirtualService) -> Iterator[tuple[Where, str, str]]:
     covered = False
     for rule in service.http:
         if covered:
-            yield rule.where, "is never reached: a rule before it takes every request."
+            yield rule.where, "ML206", "is never reached: a rule before it takes every request."
         # A match for one proxy or port only may not be there for others.
         covered = covered or not rule.matches or any(map(_takes_everything, rule.matches))
     for route in service.tcp:
         for where in route.source_subnets:
-            yield where, "Istio does not implement it; the rule takes connections from everywhere."
+            yield where, "ML207", "Istio does not implement it; the rule takes connections from everywhere."
 
 
 def _takes_everything(match: HttpMatch) -> bool:

@@ -127,7 +127,7 @@ class RouteError(Exception):
 
 def note(where: Where, text: str) -> Problem:
     """Return a note on a place in a manifest."""
-    return where.manifest.problem(where.keys, text)
+    return where.manifest.problem(where.keys, text, code="ML110")
 
 
 def grants_allow(

@@ -1,0 +1,1 @@
+"""Rules on mistakes that Istio accepts in silence: found in manifests alone, nothing is started."""

@@ -1,0 +1,123 @@
+"""What rules must not find, and what they find beside the manifests next to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from meshlab.inputs import read_inputs
+from meshlab.istio import load_mesh
+from meshlab.lint.matches import covers
+from meshlab.lint.rules import BY_CODE, examples
+from meshlab.lint.run import lint
+from meshlab.lint.sources import text_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+
+def good(code: str) -> str:
+    """Return the text of the manifest without the mistake of a rule."""
+    pair = examples(BY_CODE[code])
+    assert pair is not None
+    return pair[1].read_text()
+
+
+def found(tmp_path: Path, text: str) -> set[str]:
+    """Return the codes of what is found in a text."""
+    (tmp_path / "mesh.yaml").write_text(text)
+    inputs = read_inputs([str(tmp_path)])
+    mesh = load_mesh(inputs.manifests, inject_unknown_namespaces=True)
+    return {finding.rule.code for finding in lint(inputs, mesh, text_of).counted}
+
+
+def changed(code: str, old: str, new: str) -> str:
+    text = good(code)
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "old", "new", "expected"),
+    [
+        # A Gateway may name the pod's own port, to which its Service leads.
+        ("ML102", "port: {number: 80, name: http", "port: {number: 8080, name: http", set()),
+        # Labels of nodes are not in manifests.
+        ("ML402", "labels: {version: v1}}]", "labels: {topology.kubernetes.io/zone: a}}]", set()),
+        ("ML402", "labels: {version: v1}}]", 'labels: {topology.kubernetes.io/zone: ""}}]', {"ML402"}),
+        # A Service that is not read is no Service that is missing.
+        ("ML203", "targetPort: 8080}]}", "targetPort: 8080, unknown: x}]}", {"ML000"}),
+        # Another namespace than that of the route, which the service is not exported to.
+        (
+            "ML203",
+            "shop}\nspec: {selector",
+            "shop, annotations: {networking.istio.io/exportTo: bank}}\nspec: {selector",
+            {"ML203"},
+        ),
+        # A rule that the gateway's own namespace sees alone is for no sidecar.
+        ("ML403", "  exportTo: [.]\n  trafficPolicy", "  exportTo: [edge]\n  trafficPolicy", set()),
+        ("ML403", "  exportTo: [.]\n  trafficPolicy", "  exportTo: [edge, shop]\n  trafficPolicy", {"ML403"}),
+        # Clients of a gateway that checks their certificates may be of another mesh.
+        ("ML311", "cluster.local/ns/shop/sa/list", "other.mesh/ns/shop/sa/list", {"ML311"}),
+        # A default deny for one direction is enough where no policy is about the other.
+        ("ML606", "  policyTypes: [Ingress, Egress]\n", "  policyTypes: [Ingress]\n", set()),
+        ("ML606", "  policyTypes: [Ingress, Egress]\n", "  policyTypes: [Egress]\n", {"ML606"}),
+        # A protocol may stand in appProtocol.
+        ("ML506", "{name: http, port", "{name: web, appProtocol: http, port", set()),
+        # The protocol of a port decides, and not its number.
+        ("ML513", "{name: http, port: 81", "{name: http-inside, port: 81", set()),
+        ("ML409", "protocol: TCP", "protocol: TLS", set()),
+        # A port of the gateway's proxy that no Gateway opens.
+        ("ML214", "{host: cart, port: {number: 8080}}", "{host: cart, port: {number: 81}}", set()),
+    ],
+)
+def test_a_change_is_found_or_not(tmp_path: Path, code: str, old: str, new: str, expected: set[str]) -> None:
+    assert found(tmp_path, changed(code, old, new)) == expected
+
+
+def test_principals_of_another_mesh_are_right_at_a_gateway_that_takes_client_certificates(
+    tmp_path: Path,
+) -> None:
+    policy = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: clients, namespace: edge}
+spec:
+  selector: {matchLabels: {istio: edge}}
+  rules: [{from: [{source: {principals: [other.mesh/ns/bank/sa/client]}}]}]
+"""
+    assert found(tmp_path, good("ML108") + policy) == set()
+    plain = (
+        good("ML108")
+        .replace("mode: MUTUAL", "mode: SIMPLE")
+        .replace(", subjectAltNames: [client.example.com]", "")
+    )
+    assert found(tmp_path, plain + policy) == {"ML311"}
+
+
+def test_one_namespace_with_walls_does_not_say_that_all_should_have_them(tmp_path: Path) -> None:
+    bank = (
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: bank, labels: {istio-injection: enabled}}\n"
+    )
+    assert found(tmp_path, good("ML606") + bank) == set()
+    assert found(tmp_path, good("ML610") + bank.replace("bank", "till")) == {"ML610"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        ({"uri": {"prefix": "/a"}}, {"uri": {"prefix": "/a"}}, True),
+        ({"uri": {"prefix": "/a"}}, {"uri": {"prefix": "/ab"}, "method": {"exact": "GET"}}, True),
+        ({"uri": {"prefix": "/ab"}}, {"uri": {"prefix": "/a"}}, False),
+        ({"uri": {"prefix": "/a"}, "method": {"exact": "GET"}}, {"uri": {"prefix": "/ab"}}, False),
+        ({"uri": {"prefix": "/a"}, "ignoreUriCase": True}, {"uri": {"prefix": "/ab"}}, False),
+        ({"uri": {"prefix": "/"}}, {"uri": {"exact": "/"}}, False),
+        ({"port": 80}, {"port": 80}, True),
+        ({"port": 80}, {"port": 81}, False),
+        ({}, {"port": 81}, False),
+        ({"uri": None}, {"uri": {"prefix": "/"}}, False),
+    ],
+)
+def test_a_match_covers_another(earlier: dict[str, Any], later: dict[str, Any], *, expected: bool) -> None:
+    assert covers(earlier, later) is expected
