@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-scale beam-setup test test-beam mutants lint format manifests checkov bench bench-docs chaos soak clean
+.PHONY: help setup demo demo-scale test test-beam mutants lint format manifests checkov bench bench-docs chaos soak clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ demo: $(READY) ## send events through the whole system and show what became of e
 demo-scale: $(READY) $(BEAM_READY) ## a backfill on Dask workers through real Envoys, and the function's rows beside it (EVENTS=1000 for fewer)
 	@$(BIN)/python beam/demo/scale.py $(if $(EVENTS),--events=$(EVENTS))
 
-test: $(READY) test-beam ## run every test (PYTEST_ARGS="-k words" for some)
+test: $(READY) $(BEAM_READY) ## run every test (PYTEST_ARGS="-k words" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-beam: $(READY) $(BEAM_READY) ## run the tests of beam/ in its own environment

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 import functions_framework.aio
 from enrichment import assembly
-from enrichment.drivers.push.endpoint import ACKNOWLEDGED, PushEndpoint
+from enrichment.drivers.push.endpoint import PushEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
     from enrichment.drivers.http_lookup import HttpLookup
-
-
-_acknowledged = PlainTextResponse(ACKNOWLEDGED.text, ACKNOWLEDGED.status)
 
 
 @functions_framework.aio.http
@@ -38,7 +35,7 @@ async def enrich(request: Request) -> Response:
         reply = await endpoint.answer(request.method, request.scope["headers"], request.stream())
     except ClientDisconnect:
         reply = endpoint.refuse_incomplete()
-    return _acknowledged if reply is ACKNOWLEDGED else PlainTextResponse(reply.text, reply.status)
+    return PlainTextResponse(reply.text, reply.status)
 
 
 @functions_framework.aio.http
@@ -81,8 +78,8 @@ else:
 # That took a fifth of the processor time, and stopped all events for up to a tenth of a second.
 gc.set_threshold(100_000, 10, 10)
 
-# gunicorn's worker is uvicorn's, with a loop that accepts all waiting connections and a connection that writes once
-# for a response (enrichment/drivers/event_loop.py, http_connection.py). functions-framework chooses the worker's class
+# gunicorn's worker is uvicorn's, with a loop that accepts all waiting connections and a connection that has limits
+# (enrichment/drivers/event_loop.py, http_connection.py). functions-framework chooses the worker's class
 # and reads no setting of gunicorn's, so they can only be named here: gunicorn makes its worker in this process, after
 # this module is loaded. Without gunicorn, as with --debug, uvicorn's own run.
 with contextlib.suppress(ImportError):

@@ -7,12 +7,13 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -87,12 +88,12 @@ def post(body: bytes, *headers: bytes, last: bool = True) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
-def chunked(body: bytes) -> bytes:
+def chunked(body: bytes, trailer: bytes = b"") -> bytes:
     pieces = b"".join(
         b"%x\r\n%b\r\n" % (len(body[at : at + 50]), body[at : at + 50]) for at in range(0, len(body), 50)
     )
     head = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
-    return head + pieces + b"0\r\n\r\n"
+    return head + pieces + b"0\r\n" + trailer + b"\r\n"
 
 
 EVENT = {"event_id": "e-both", "user_id": "u-1", "type": "t", "occurred_at": "2026-03-01T11:00:00Z"}
@@ -158,18 +159,86 @@ def test_probes_are_answered_without_a_line_in_the_log(
     assert served.new_lines() == []
 
 
+@pytest.mark.parametrize("command", [framework_command, serve_command])
+def test_what_follows_an_upgrade_is_not_served_as_a_request(
+    both: list[Function], tables: Tables, command: object
+) -> None:
+    """Request smuggling: the parser takes such a head for the end of HTTP, and a body for the next request."""
+    hidden = post(pushed(EVENT | {"event_id": "e-hidden"}))
+    upgrade = (b"connection: upgrade", b"upgrade: h2c")
+    with connected(both[command is serve_command]) as connection:
+        connection.sendall(post(hidden, *upgrade, last=False).removesuffix(hidden))
+        found = ended_by(connection, b"received.")
+        with suppress(OSError):  # it has closed
+            connection.sendall(hidden)
+        found += received(connection)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert found.count(b"HTTP/1.1 ") == 1
+    assert tables.rows("e-hidden") == []
+
+
+@pytest.mark.parametrize("command", [framework_command, serve_command])
+def test_a_trailer_is_no_header(both: list[Function], command: object) -> None:
+    """What checks the headers of a request on its way has not seen it."""
+    found = exchange(both[command is serve_command], chunked(GOOD, b"ce-id: 1\r\n"))
+    assert found.startswith(b"HTTP/1.1 200 ")
+
+
+_CHUNKED = b"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "head",
+    ("begin", "rest"),
     [
-        pytest.param(b"GET /" + b"a" * 2 * MAX_HEAD_BYTES, id="target"),
-        pytest.param(b"POST / HTTP/1.1\r\nx: " + b"a" * 2 * MAX_HEAD_BYTES, id="header"),
-        pytest.param(b"POST / HTTP/1.1\r\n" + b"x: y\r\n" * MAX_HEAD_BYTES, id="headers"),
+        pytest.param(b"GET /", b"a", id="target"),
+        pytest.param(b"POST / HTTP/1.1\r\nx: ", b"a", id="header"),
+        pytest.param(b"POST / HTTP/1.1\r\n", b"x: y\r\n", id="headers"),
+        pytest.param(_CHUNKED + b"2\r\n{}\r\n0\r\nx: ", b"a", id="trailer"),
+        pytest.param(_CHUNKED + b"2\r\n{}\r\n0\r\n", b"x: y\r\n", id="trailers"),
+        pytest.param(_CHUNKED + b"2;x=", b"a", id="chunk-extension"),
     ],
 )
-def test_a_head_without_an_end_is_refused(served: Function, head: bytes) -> None:
-    with connected(served) as connection:
-        connection.sendall(head)
+@pytest.mark.parametrize("command", [framework_command, serve_command])
+def test_what_brings_a_request_no_further_has_an_end(
+    both: list[Function], command: object, begin: bytes, rest: bytes
+) -> None:
+    function = both[command is serve_command]
+    with connected(function) as connection:
+        connection.sendall(begin)
+        exchange(function, post(b""))  # so that it has arrived by itself
+        connection.sendall((rest * (MAX_HEAD_BYTES + 1))[: MAX_HEAD_BYTES + 1])
         assert received(connection).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_that_begins_behind_a_large_body_is_not_refused(served: Function) -> None:
+    with connected(served) as connection:
+        connection.sendall(post(b"x" * 200_000, last=False) + post(b"")[:5])
+        assert ended_by(connection, b"OK").startswith(b"HTTP/1.1 200 ")
+        connection.sendall(post(b"")[5:])
+        assert received(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("command", [framework_command, serve_command])
+def test_a_connection_with_too_many_requests_at_once_is_closed(both: list[Function], command: object) -> None:
+    request = b"GET /live HTTP/1.1\r\nhost: h\r\n\r\n"
+    assert exchange(both[command is serve_command], request * 1_000).count(b"HTTP/1.1 ") < 1_000
+
+
+@pytest.mark.parametrize("command", [framework_command, serve_command])
+def test_a_client_that_goes_with_requests_waiting_leaves_no_traceback(
+    both: list[Function], command: object
+) -> None:
+    function = both[command is serve_command]
+    function.new_lines()
+    with connected(function) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(post(GOOD, last=False) * 3)
+    lines: list[str] = []
+    while not any('"written"' in line for line in lines):
+        lines += function.new_lines()  # a poll, ended by the line
+    exchange(function, post(b""))
+    for line in lines + function.new_lines():
+        json.loads(line)
 
 
 def test_the_attributes_of_the_largest_message_fit_into_a_head(served: Function, tables: Tables) -> None:
@@ -221,6 +290,78 @@ def test_a_request_that_does_not_arrive_in_time_is_closed(
 
     with asyncio.Runner(loop_factory=EventLoop) as runner:
         assert runner.run(closed_by_server()) == b""
+
+
+InProcess = Callable[[object, float], tuple[server._Server, socket.socket, list[str]]]
+
+
+@pytest.fixture
+def in_process() -> InProcess:
+    """Make a server of an application in this process; gives its listening socket and what it reports, too."""
+
+    def make(application: object, drain_s: float) -> tuple[server._Server, socket.socket, list[str]]:
+        config = uvicorn.Config(
+            cast("Any", application), http=HttpConnection, lifespan="off", ws="none", log_config=None
+        )
+        reports: list[str] = []
+        serving = server._Server(config, drain_s, reports.append)
+        return serving, server.listen(server.Address("127.0.0.1", 0)), reports
+
+    return make
+
+
+def test_a_client_that_does_not_take_its_response_is_disconnected(
+    monkeypatch: pytest.MonkeyPatch, in_process: InProcess
+) -> None:
+    monkeypatch.setattr(server, "_REQUEST_S", -1.0)
+
+    async def application(scope: object, receive: Any, send: Any) -> None:  # noqa: ANN401
+        await receive()
+        body = b"x" * 50_000_000
+        length = b"%d" % len(body)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+        await send({"type": "http.response.body", "body": body})
+
+    async def serve() -> None:
+        serving, listening, _ = in_process(application, 0)
+        with socket.socket() as client:
+            client.connect(listening.getsockname())
+            client.sendall(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+            task = asyncio.create_task(serving.serve([listening]))
+            while not serving.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0)
+            while serving.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.01)  # a poll, ended by the server
+            serving.should_exit = True
+            await task
+
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        runner.run(serve())
+
+
+def test_a_connection_that_was_just_being_accepted_does_not_hold_up_the_drain(in_process: InProcess) -> None:
+    async def drain() -> list[str]:
+        loop = asyncio.get_running_loop()
+        serving, listening, reports = in_process(None, 3)
+        task = asyncio.create_task(serving.serve([listening]))
+        while not serving.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0)
+        with socket.create_server(("127.0.0.1", 0)) as other, socket.create_connection(other.getsockname()):
+            accepted, _ = other.accept()
+            stopping = asyncio.create_task(serving.shutdown([listening]))
+            for _ in range(3):  # uvicorn has closed what was open
+                await asyncio.sleep(0)
+            await loop.connect_accepted_socket(
+                lambda: HttpConnection(serving.config, serving.server_state, {}), accepted
+            )
+            await stopping
+        serving.should_exit = True
+        await task
+        assert not serving.server_state.connections
+        return reports
+
+    with asyncio.Runner(loop_factory=EventLoop) as runner:
+        assert runner.run(drain()) == []
 
 
 class _Process:

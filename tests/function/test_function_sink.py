@@ -134,7 +134,12 @@ def test_a_row_that_bigquery_calls_invalid_is_its_own_events_fault_and_its_neigh
     assert written is None
     assert also_written is None
     assert invalid is not None
-    assert (invalid.disposition, invalid.reason) == (Disposition.DEAD_LETTERED, "row_invalid")
+    assert (invalid.disposition, invalid.reason) == (
+        # The Storage Write API does not say that the row is at fault, and not the table.
+        (Disposition.FAULT, "bigquery_row_refused")
+        if isinstance(writing.client, StorageWriteClient)
+        else (Disposition.DEAD_LETTERED, "row_invalid")
+    )
     assert "occurred_at" in invalid.detail
     assert "yesterday" not in str(invalid)
     assert [len(tables.rows(name)) for name in (f"e-left-{own}", f"e-bad-{own}", f"e-right-{own}")] == [
@@ -598,6 +603,12 @@ def test_both_clients_conclude_the_same_from_an_answer(service: Service, status:
         with closing(Writing(client)) as writing:
             found.append((writing.ends(row("a")), len(service.requests)))
     assert found[0] == found[1]
+
+
+def test_a_row_that_cannot_be_encoded_keeps_nothing_else_out(service: Service) -> None:
+    with closing(Writing(ours())) as writing:
+        ends = writing.ends(row("a"), row("b", type="\ud800"), row("c"))
+    assert ends == [WRITTEN, (Disposition.FAULT, "unexpected_error"), WRITTEN]
 
 
 def test_both_clients_send_the_same(service: Service) -> None:

@@ -220,3 +220,23 @@ def test_googles_own_client_sends_the_same() -> None:
     # As the generated method sends it that is given a stream's name.
     route = routing_header.to_grpc_metadata((("write_stream", name),))
     assert service.connections[0][route[0]] == route[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["SerializeToString", "self", "class", "DESCRIPTOR", "json_name", "x" * 300, "é" * 300]
+)
+def test_a_column_may_have_any_name_that_bigquery_takes(name: str) -> None:
+    schema = RowSchema([TableField("event_id", "STRING"), TableField(name, "STRING")])
+    found = schema._message.FromString(schema.serialize({"event_id": "e-1", name: "found"}))
+    assert [value for _, value in found.ListFields()] == ["e-1", "found"]
+
+
+@pytest.mark.parametrize(
+    "names", [("foo_bar", "fooBar"), ("fooBar", "foo_bar"), ("a__b", "a_b", "aB"), ("_a", "A")]
+)
+def test_columns_whose_names_are_one_in_json_are_two(names: tuple[str, ...]) -> None:
+    nested = TableField("nested", "RECORD", fields=tuple(TableField(name, "STRING") for name in names))
+    schema = RowSchema([*(TableField(name, "STRING") for name in names), nested])
+    values: dict[str, Json] = {name: name for name in names}
+    found = schema._message.FromString(schema.serialize({**values, "nested": values}))
+    assert all(getattr(found, name) == name == getattr(found.nested, name) for name in names)

@@ -23,7 +23,7 @@ from google.cloud.bigquery_storage_v1 import types
 from meshpass._tokens.google.access_token import AccessToken
 
 from .conftest import FUNCTION, TABLE
-from .write_service import Append, Reply, WriteService, end, refusal, row_errors, running
+from .write_service import Append, Reply, Response, WriteService, end, refusal, row_errors, running
 from .writing import WRITTEN, Tokens, Writing, row
 
 FIELDS = table_file.read(FUNCTION / "enrichment" / "table.json", []) or {}
@@ -99,12 +99,12 @@ def test_appends_are_sent_before_earlier_ones_are_answered_and_each_gets_its_own
     all_sent = Event()
     bad = row_errors((0, "Field occurred_at: wrong"))
 
-    def hold(append: Append, context: grpc.ServicerContext) -> types.AppendRowsResponse | None:
+    def hold(append: Append, context: grpc.ServicerContext) -> Response:
         return bad(append, context) if append.ids == ["b"] else service.keep(append)
 
     received = 0
 
-    def first(append: Append, context: grpc.ServicerContext) -> types.AppendRowsResponse | None:
+    def first(append: Append, context: grpc.ServicerContext) -> Response:
         all_sent.wait()
         return hold(append, context)
 
@@ -125,14 +125,15 @@ def test_appends_are_sent_before_earlier_ones_are_answered_and_each_gets_its_own
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_bad_row_is_its_own_events_end_and_its_neighbours_are_written(
+def test_a_row_that_is_refused_is_kept_as_its_own_events_fault_and_its_neighbours_are_written(
     service: WriteService, make: Make, kind: WriteStreamKind
 ) -> None:
+    """The code of a RowError does not say whether the value or a changed table is at fault."""
     service.script = [row_errors((1, "Field occurred_at: 'yesterday' is no time"))]
     written, invalid, also_written = make(kind).write(row("a"), row("b"), row("c"))
     assert (written, also_written) == (None, None)
     assert invalid is not None
-    assert (invalid.disposition, invalid.reason) == (Disposition.DEAD_LETTERED, "row_invalid")
+    assert (invalid.disposition, invalid.reason) == (Disposition.FAULT, "bigquery_row_refused")
     assert "occurred_at" in invalid.detail
     assert "yesterday" not in str(invalid)
     assert sorted(service.written) == ["a", "c"]
@@ -144,7 +145,7 @@ def test_a_value_of_another_type_never_leaves_and_its_neighbours_are_written(
     written, invalid = make().write(row("a"), row("b", occurred_at="yesterday"))
     assert written is None
     assert invalid is not None
-    assert invalid.reason == "row_invalid"
+    assert invalid.reason == "bigquery_row_refused"
     assert "occurred_at" in invalid.detail
     assert service.written == ["a"]
 
@@ -477,13 +478,35 @@ def test_the_time_of_creation_is_that_of_the_default_stream(service: WriteServic
         assert writing.runner.run(elsewhere.created_s(TABLE, deadline)) is None
 
 
-def test_no_token_is_sent_in_plaintext_beyond_this_machine() -> None:
+@pytest.mark.parametrize(
+    ("host", "takes"),
+    [
+        ("bigquery.invalid:9060", False),
+        ("203.0.113.7:9060", False),
+        ("192.168.7.255:9060", True),
+        ("[::1]:9", True),
+        ("localhost:9", True),
+    ],
+)
+def test_no_token_is_sent_in_plaintext_beyond_this_machines_network(host: str, takes: bool) -> None:
+    """The rule of insertAll's emulators."""
     tokens = Tokens()
-    writer = StorageWriteClient({TABLE: FIELDS.values()}, host="bigquery.invalid:9060", tokens=tokens)
+    writer = StorageWriteClient({TABLE: FIELDS.values()}, host=host, tokens=tokens)
     with closing(Writing(writer)) as writing:
-        ((disposition, _),) = writing.ends(row("a"), within_s=0.2)
-    assert disposition is Disposition.RETRY
-    assert tokens.asked == 0
+        metadata = writing.runner.run(writer._transport.metadata("", 20.0))
+    assert isinstance(metadata, tuple)
+    assert ("authorization", "Bearer token-0") in metadata or not takes
+    assert tokens.asked == int(takes)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_no_proxy_is_between_the_function_and_bigquery_as_with_insert_all(
+    service: WriteService, make: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """gRPC would send a token in plaintext to the proxy of an emulator."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert make().ends(row("a"), within_s=5.0) == [WRITTEN]
 
 
 def test_neither_an_error_nor_its_frames_hold_the_token(service: WriteService, make: Make) -> None:
@@ -514,7 +537,7 @@ def test_no_row_is_lost_where_everything_fails_at_random_and_what_is_doubled_is_
         written_without_an_answer(service),
     ]
 
-    def answer(append: Append, context: grpc.ServicerContext) -> types.AppendRowsResponse | None:
+    def answer(append: Append, context: grpc.ServicerContext) -> Response:
         with service.lock:
             reply = random.choice(troubles) if random.random() < 0.3 else None
         return reply(append, context) if reply else service.keep(append)

@@ -201,6 +201,9 @@ def test_the_smaller_settings_have_defaults_and_are_taken(settings: dict[str, st
     [
         ({"STORAGE_WRITE_STREAM": "pending"}, "STORAGE_WRITE_STREAM"),
         ({"BIGQUERY_WRITE_EMULATOR_HOST": "http://localhost:9060"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+        ({"BIGQUERY_WRITE_EMULATOR_HOST": "localhost"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+        ({"BIGQUERY_WRITE_EMULATOR_HOST": "localhost:99999"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
+        ({"BIGQUERY_WRITE_EMULATOR_HOST": "-:9060"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
         ({"BIGQUERY_EMULATOR_HOST": "http://localhost:9050"}, "BIGQUERY_WRITE_EMULATOR_HOST"),
     ],
 )

@@ -43,7 +43,10 @@ class Append:
         return [row["event_id"] for row in self.rows]
 
 
-Reply = Callable[[Append, grpc.ServicerContext], types.AppendRowsResponse | None]
+Response = types.AppendRowsResponse | list[bytes] | None
+"""An answer; several as bytes, whatever they are; or none."""
+
+Reply = Callable[[Append, grpc.ServicerContext], Response]
 
 
 @dataclass
@@ -81,14 +84,17 @@ class WriteService:
         with self.lock:
             number = len(self.connections)
             self.connections.append(dict(context.invocation_metadata()))
-        stream, decode = "", None
+        stream = ""
+        decode: Callable[[bytes], dict[str, Any]] | None = None
         for request in requests:
             if request.write_stream:
                 stream = request.write_stream
             schema = request.proto_rows.writer_schema.proto_descriptor
             if schema.field:
                 decode = decoder(schema)
-            assert decode is not None, "the first request carries the schema"
+            if decode is None:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first request has no schema")
+                raise AssertionError  # abort() has raised
             offset = request.offset if request._pb.HasField("offset") else None
             rows = [decode(row) for row in request.proto_rows.rows.serialized_rows]
             append = Append(number, stream, offset, rows, request)
@@ -96,8 +102,10 @@ class WriteService:
                 self.appends.append(append)
                 reply = self.script.pop(0) if self.script else self.otherwise
             response = reply(append, context) if reply else self.keep(append)
-            if response is not None:
-                yield response
+            if isinstance(response, list):
+                yield from response
+            elif response is not None:
+                yield types.AppendRowsResponse.serialize(response)
 
     def create(
         self, request: types.CreateWriteStreamRequest, context: grpc.ServicerContext
@@ -176,12 +184,10 @@ def running() -> Iterator[WriteService]:
     service = WriteService()
     pool = ThreadPoolExecutor(16)
     server = grpc.server(pool, options=[("grpc.max_receive_message_length", 20_000_000)])
-    read, write = types.AppendRowsRequest, types.AppendRowsResponse
+    read = types.AppendRowsRequest
     unary = grpc.unary_unary_rpc_method_handler
     handlers = {
-        "AppendRows": grpc.stream_stream_rpc_method_handler(
-            service.append_rows, read.deserialize, write.serialize
-        ),
+        "AppendRows": grpc.stream_stream_rpc_method_handler(service.append_rows, read.deserialize, None),
         "CreateWriteStream": unary(
             service.create, types.CreateWriteStreamRequest.deserialize, types.WriteStream.serialize
         ),

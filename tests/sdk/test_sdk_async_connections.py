@@ -4,6 +4,8 @@ import asyncio
 import socket
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import meshpass
 import pytest
@@ -11,7 +13,7 @@ import uvloop
 from meshpass._call.service import KEEPALIVE_S, MAX_CONNECTIONS
 from meshpass._http import async_connection
 
-from .conftest import RawServer, Server
+from .conftest import Authority, RawServer, Server
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -145,3 +147,27 @@ class _Clocks:
 
     def time(self) -> float:
         return self._now.get("time", time.time())
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_bodies_that_arrive_together_do_not_mix(
+    auth: meshpass.SignedJWT, serve: Callable[..., Server], ca: Authority, *, secure: bool
+) -> None:
+    """The connections of a thread read into one buffer: two loops in two threads, with calls at once in each."""
+    server = serve(ca.context("h.internal")) if secure else serve()
+    server.answer = lambda seen: (200, {}, seen.target.encode() * 20_000)
+    trust = {"ca_file": str(ca.file)} if secure else {}
+
+    async def call(loop: str) -> list[bool]:
+        url = "https://h.internal" if secure else "http://h.internal"
+        async with meshpass.AsyncClient(url, auth=auth, address=server.address, **trust) as client:  # type: ignore[arg-type]
+            answers = await asyncio.gather(*(client.get("/{l}/{n}", l=loop, n=n) for n in range(8)))
+            return [answer.content == f"/{loop}/{n}".encode() * 20_000 for n, answer in enumerate(answers)]
+
+    def run(loop: str) -> list[bool]:
+        factory = uvloop.new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(call(loop))
+
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(run, ["asyncio", "uvloop"])) == [[True] * 8] * 2

@@ -128,12 +128,14 @@ def test_threads_with_loops_of_their_own_share_a_client(
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(call())
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(16) as threads:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # a loop that ends leaves its connections open
-        for done in [threads.submit(view, number) for number in range(200)]:
-            done.result()
+        with ThreadPoolExecutor(16) as threads:
+            for done in [threads.submit(view, number) for number in range(200)]:
+                done.result()
+        asyncio.run(client.aclose())
+        # The client held those of the last loops until now. A later test would meet the warnings about them.
         gc.collect()
-    asyncio.run(client.aclose())
 
     assert len(server.seen) == 400
 

@@ -268,9 +268,11 @@ APPEND_ERRORS: Mapping[str, AppendError] = MappingProxyType(
 OFFSET_ALREADY_EXISTS means `written` where the same rows were sent at that offset before."""
 
 ROW_ERRORS: Mapping[str, str] = MappingProxyType(
-    {"FIELDS_ERROR": "row_invalid", "ROW_ERROR_CODE_UNSPECIFIED": "row_invalid"}
+    {"FIELDS_ERROR": "bigquery_row_refused", "ROW_ERROR_CODE_UNSPECIFIED": "bigquery_row_refused"}
 )
-"""What the Storage Write API says of a row by the code of its RowError."""
+"""What the Storage Write API says of a row by the code of its RowError, where its message is none of `APPEND_MESSAGES`.
+The code is the same for a bad value and for a table that has changed, and Google documents no messages. Every value was
+checked before it was sent, so the event is kept."""
 
 APPEND_MESSAGES: tuple[InsertMessage, ...] = (
     InsertMessage(
@@ -291,6 +293,11 @@ APPEND_MESSAGES: tuple[InsertMessage, ...] = (
     InsertMessage(
         r"The proto field mismatched with BigQuery field(?: at \w+\.(?P<column>\w+))?",
         "The proto field mismatched with BigQuery field at Row.plan, ...",
+        "bigquery_schema_mismatch",
+    ),
+    InsertMessage(
+        r"Missing required value on field (?P<column>\w+)",
+        "Missing required value on field plan.",
         "bigquery_schema_mismatch",
     ),
     InsertMessage(

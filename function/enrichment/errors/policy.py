@@ -224,6 +224,12 @@ POLICY: Mapping[str, Rule] = MappingProxyType(
             "the table lacks a column, demands one that is not written, or has one of another mode or kind",
             "deploy table.json and pipeline.toml together, the table first",
         ),
+        "bigquery_row_refused": Rule(
+            _FAULT,
+            (_WRITE,),
+            "the Storage Write API refuses the row, and does not say whether the row or the table is at fault",
+            "compare the real table with table.json; if the row is at fault, take its event from `UNDELIVERED_TOPIC`",
+        ),
         "bigquery_partition_range": Rule(
             _FAULT,
             (_WRITE,),

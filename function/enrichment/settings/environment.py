@@ -23,7 +23,6 @@ TABLE_FILE = Path(__file__).parents[1] / "table.json"
 PIPELINE_FILE = Path(__file__).parents[2] / "pipeline.toml"
 
 _Choice = TypeVar("_Choice", bound=enum.StrEnum)
-_HOST_AND_PORT = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}"
 _TOPIC = re.compile(r"projects/(?P<project>[^/\s]+)/topics/(?P<name>[^/\s]+)")
 
 
@@ -37,7 +36,9 @@ class SettingsError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"The function cannot start: correct these settings and deploy again.{lines}")
+        super().__init__(
+            f"The enrichment cannot start: correct these settings, then deploy or start it again.{lines}"
+        )
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -201,13 +202,23 @@ def _writer_problems(env: Mapping[str, str], writer: WriterKind) -> Iterator[str
             yield "STORAGE_WRITE_STREAM is set, and only BIGQUERY_WRITER=storage-write reads it: leave one of them out."
         return
     emulator = env.get("BIGQUERY_WRITE_EMULATOR_HOST", "")
-    if emulator and not re.fullmatch(_HOST_AND_PORT, emulator):
+    if emulator and not _is_host_and_port(emulator):
         yield f"BIGQUERY_WRITE_EMULATOR_HOST is {emulator[:200]!r}; it must be HOST:PORT, without a scheme."
     if not emulator and env.get("BIGQUERY_EMULATOR_HOST", ""):
         yield (
             "BIGQUERY_WRITE_EMULATOR_HOST is not set, and BIGQUERY_EMULATOR_HOST is: rows would go to Google. "
             "Set it to the emulator's HOST:PORT for gRPC."
         )
+
+
+def _is_host_and_port(text: str) -> bool:
+    from meshpass._address import parse_origin
+
+    try:
+        parse_origin(f"http://{text}")
+    except ValueError:
+        return False
+    return re.search(r":[0-9]+\Z", text) is not None
 
 
 def _is_installed(module: str) -> bool:

@@ -54,8 +54,8 @@ class BigQuerySink:
         Raises:
             BadEventError: `row_invalid` or `row_too_large`, BigQuery will never take this row.
             TransientError: BigQuery is unavailable, or over a quota, or too slow for the deadline.
-            FaultError: there is no such table, no permission, no credentials, the table has other columns, or it was
-                recreated a short time ago.
+            FaultError: there is no such table, no permission, no credentials, the table has other columns, it was
+                recreated a short time ago, or an append is refused for a row that may not be at fault.
         """
         await self._groups.write(row, deadline)
 

@@ -16,7 +16,14 @@ import meshpass
 import msgspec
 from meshpass._address import parse_origin
 
-from enrichment.errors import EnrichmentError, Stage, failure, of_google_answer, release_frames
+from enrichment.errors import (
+    EnrichmentError,
+    Stage,
+    failure,
+    of_google_answer,
+    of_unexpected_error,
+    release_frames,
+)
 from enrichment.row import Row
 from enrichment.sink.answer import InsertErrors, Refusal, read_answer
 from enrichment.sink.decisions import RefusedError
@@ -93,7 +100,10 @@ class InsertAllClient:
 
     async def insert(self, table: str, rows: Sequence[Row], deadline: meshpass.Deadline) -> InsertErrors:
         """Write rows in one request, and try again while that may help. See `RowWriter`."""
-        body = request_body(rows)
+        try:
+            body = request_body(rows)
+        except Exception as error:  # noqa: BLE001 - a row that no check foresaw must not keep its neighbours out
+            raise RefusedError(of_unexpected_error(error, Stage.WRITE)) from None
         delays_s = retry_delays_s()
         found: InsertErrors | Refusal | meshpass.MeshError | None = None
         renewed = False

@@ -17,7 +17,8 @@ from enrichment.sink.decisions import StoppedError
 _COLUMN = re.compile(r"[A-Za-z_]\w{0,299}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_]{1,64}")
 _UNKNOWN = "the row"
-_INVALID = {"invalid", *ROW_ERRORS}
+_JUDGED = {"invalid", *ROW_ERRORS}
+"""What is said of a row whose message may say more."""
 _REASONS = {**INSERT_ERRORS, **ROW_ERRORS}
 _MESSAGES = [
     (re.compile(known.pattern, re.ASCII), known.reason) for known in (*INSERT_MESSAGES, *APPEND_MESSAGES)
@@ -44,6 +45,8 @@ def verdicts(insert_errors: Sequence[Mapping[str, Any]], rows: int) -> list[Enri
     found: list[EnrichmentError | None] = [_stopped() for _ in range(rows)]
     for entry in insert_errors:
         index = entry["index"]
+        if not 0 <= index < rows:  # a negative one would name another row
+            raise IndexError
         for error in entry["errors"]:
             if isinstance(found[index], StoppedError):  # the first that says more than `stopped`
                 found[index] = _verdict(error)
@@ -60,20 +63,21 @@ def _verdict(error: Mapping[str, Any]) -> EnrichmentError:
     reason, where = _REASONS.get(said, OTHER_INSERT_ERROR), _column(error.get("location"))
     if reason == "row_stopped":
         return _stopped()
-    if reason == "row_invalid":
-        reason, column = _blamed(str(error.get("message")))
+    if said in _JUDGED:
+        blamed, column = _blamed(str(error.get("message")))
+        reason = blamed or reason
         where = column if column and where == _UNKNOWN else where
     rule = POLICY[reason]
-    what = f"BigQuery calls {where} invalid" if said in _INVALID else f"BigQuery answers {said} for {where}"
+    what = f"BigQuery calls {where} invalid" if said in _JUDGED else f"BigQuery answers {said} for {where}"
     return failure(reason, f"{what}: {rule.meaning}. To do: {rule.action}.", Stage.WRITE)
 
 
 def _blamed(message: str) -> tuple[str, str]:
-    """Return the reason that a message of an invalid row stands for, and the column where only the message names it."""
+    """Return the reason that a message stands for, empty if none, and the column where only the message names it."""
     for pattern, reason in _MESSAGES:
         if found := pattern.match(message):
             return reason, found.groupdict().get("column") or ""
-    return "row_invalid", ""
+    return "", ""
 
 
 def _column(location: object) -> str:

@@ -91,7 +91,7 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
         The exit code.
     """
     try:
-        from enrichment.drivers.serve.server import Address, listen
+        from enrichment.drivers.serve.server import Address, allow_connections, listen
         from enrichment.drivers.serve.server import serve as serve_on
     except ModuleNotFoundError as error:
         if error.name not in _OF_THE_EXTRA:
@@ -119,6 +119,7 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
     except OSError as error:
         _complain(f"cannot listen on {address.host} port {address.port}: {error.strerror or error}.")
         return 1
+    allow_connections()
     at, at_port = listening.getsockname()[:2]
     report(f"serve listens on {at} port {at_port}")
     # As in main.py, which says why.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _BACKLOG = 2048
 """Most connections that wait to be accepted; the kernel's somaxconn bounds it as well."""
 
+_OPEN_FILES = 65_536
+
 _KEEP_ALIVE_S = 620
 """How long an open connection may be idle, in seconds. Google's load balancers keep one open for 600
 (https://cloud.google.com/load-balancing/docs/https#timeouts_and_retries): a server that closes one first would lose the
@@ -30,6 +33,9 @@ _REQUEST_S = 60.0
 _ANSWERS_S = 1.0
 """How long the answers to requests that the drain cut off may take to go out, in seconds."""
 
+_SWEEP_S = 0.1
+"""How often the drain closes connections that are idle, in seconds."""
+
 _TICKS_PER_S = 10  # of uvicorn's main loop
 
 
@@ -37,7 +43,7 @@ class Address(msgspec.Struct, frozen=True):
     """Where to listen.
 
     Args:
-        host: An address or a name.
+        host: An address or a name; `::` for all addresses of both families.
         port: The port; 0 for a free one.
     """
 
@@ -54,9 +60,23 @@ def listen(address: Address) -> socket.socket:
     Raises:
         OSError: It is no address of this machine, the port is taken, or is not allowed.
     """
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError:  # of a label that is empty or too long
+        raise OSError("it is no name of a host") from None
     family, *_, place = found[0]
-    return socket.create_server(place[:2], family=family, backlog=_BACKLOG)
+    both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+    return socket.create_server(place, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+
+
+def allow_connections() -> None:
+    """Let this process have as many open files as it may: a connection is one, and shells start with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def serve(
@@ -120,15 +140,23 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, let what is under way end, and cut off what takes too long."""
+        now = asyncio.get_running_loop().time
+        began = now()
         draining = asyncio.create_task(super().shutdown(sockets))
-        done, _ = await asyncio.wait([draining], timeout=self._drain_s)
-        if not done:
-            late = list(self.server_state.tasks)
+        while not draining.done() and (left_s := self._drain_s - (now() - began)) > 0:
+            await asyncio.wait([draining], timeout=min(_SWEEP_S, left_s))
+            # uvicorn does so once. A connection that was just being accepted then would stay open.
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
+        late = list(self.server_state.tasks)  # also after a second Ctrl-C, which ends uvicorn's wait
+        if late:
             self._report(
-                f"serve: {len(late)} requests had not ended {self._drain_s:g} s after the signal; they are answered "
+                f"serve: {len(late)} requests had not ended {now() - began:.0f} s after the signal; they are answered "
                 "503, and Pub/Sub delivers again"
             )
             for task in late:
                 task.cancel()
-            await asyncio.wait([draining], timeout=_ANSWERS_S)
-            draining.cancel()
+        await asyncio.wait([draining, *late], timeout=_ANSWERS_S)
+        for connection in list(self.server_state.connections):  # whose client does not take its answer
+            cast("HttpConnection", connection).abort()
+        draining.cancel()

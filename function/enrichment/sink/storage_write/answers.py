@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 import msgspec
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from enrichment.errors import (
     POLICY,
@@ -25,6 +26,7 @@ from enrichment.sink.decisions import RefusedError
 from enrichment.sink.storage_write.messages import (
     ROW_ERROR_CODES,
     STORAGE_ERROR_CODES,
+    AppendRowsResponse,
     ErrorInfo,
     Message,
     StorageError,
@@ -46,6 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
         message: What is said beside that. It may quote values of a row.
         reasons: Google's own reasons, of its ErrorInfo.
         rows: What is said of single rows, none of which was written then.
+        offset: The offset that the rows are written at; None where the answer names none.
         answered: Whether the server answered this append: without that its rows may be written.
         stale: Whether a connection that was kept from earlier appends turned out to be closed.
     """
@@ -55,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True):
     message: str = ""
     reasons: tuple[str, ...] = ()
     rows: InsertErrors = ()
+    offset: int | None = None
     answered: bool = True
     stale: bool = False
 
@@ -69,6 +73,8 @@ _OFFSETS = {"ALREADY_EXISTS": "OFFSET_ALREADY_EXISTS", "OUT_OF_RANGE": "OFFSET_O
 WRITTEN = Answer("OK")
 LOST = Answer("DATA_LOSS", message="the stream was given up, and its rows with it")
 NO_ANSWER = Answer("DEADLINE_EXCEEDED", message="there was no answer in time", answered=False)
+NOT_SENT = Answer("DEADLINE_EXCEEDED", message="its time was over before it was sent")
+UNREADABLE = Answer("UNKNOWN", message="the answer cannot be read", answered=False)
 
 
 class Step(enum.Enum):
@@ -80,12 +86,16 @@ class Step(enum.Enum):
     NEW_STREAM = enum.auto()
 
 
-def read_response(response: Message) -> Answer:
-    """Read an AppendRowsResponse.
+def read_response(data: bytes) -> Answer:
+    """Read an AppendRowsResponse. Rows count as written only where the response says so.
 
     Args:
-        response: The message.
+        data: The message, serialised.
     """
+    try:
+        response = AppendRowsResponse.FromString(data)
+    except DecodeError:
+        return UNREADABLE
     row_errors, error = response.row_errors, response.error
     if row_errors:
         rows = [
@@ -102,13 +112,16 @@ def read_response(response: Message) -> Answer:
             for found in row_errors
         ]
         return Answer("INVALID_ARGUMENT", message=error.message, rows=rows)
-    if not error.code:
-        return WRITTEN
-    return read_status(error, answered=True)
+    if response.HasField("error"):
+        return read_status(error, answered=True)
+    result = response.append_result
+    if result.HasField("offset"):
+        return Answer("OK", offset=result.offset.value)
+    return WRITTEN if response.HasField("append_result") or response.write_stream else UNREADABLE
 
 
 def read_status(status: Message, *, answered: bool) -> Answer:
-    """Read a `google.rpc.Status`.
+    """Read a `google.rpc.Status` that stands in the place of a result. The code OK in it is an unknown error.
 
     Args:
         status: The message.
@@ -118,17 +131,22 @@ def read_status(status: Message, *, answered: bool) -> Answer:
     for detail in status.details:
         try:
             if detail.type_url.endswith(_STORAGE_ERROR):
-                storage = _name(STORAGE_ERROR_CODES, StorageError.FromString(detail.value).code)
+                storage = storage_code(StorageError.FromString(detail.value).code)
             elif detail.type_url.endswith(_ERROR_INFO):
                 reasons.append(ErrorInfo.FromString(detail.value).reason)
-        except ValueError:  # of protobuf's DecodeError: the code and the message are left
+        except DecodeError:  # the code and the message are left
             continue
-    return Answer(grpc_name(status.code), storage, status.message, tuple(reasons), answered=answered)
+    return Answer(_grpc_name(status.code), storage, status.message, tuple(reasons), answered=answered)
 
 
-def grpc_name(code: int) -> str:
-    """Return gRPC's name of a status code (google/rpc/code.proto)."""
-    return "OK" if code == 0 else _name(("OK", *_NAMES), code)
+def storage_code(number: int) -> str:
+    """Return the name of a StorageError's code; empty where this version does not know it."""
+    return _name(STORAGE_ERROR_CODES, number)
+
+
+def _grpc_name(code: int) -> str:
+    """Return gRPC's name of the status code of an error (google/rpc/code.proto)."""
+    return _NAMES[code - 1] if 1 <= code <= len(_NAMES) else "UNKNOWN"
 
 
 def step_after(answer: Answer, *, replaceable: bool) -> Step:

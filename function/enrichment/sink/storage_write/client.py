@@ -1,7 +1,6 @@
 """Rows by the Storage Write API, behind the interface of `RowWriter`: credentials, one append, and its retries."""
 
 import asyncio
-import ipaddress
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from urllib.parse import quote
 import grpc
 import meshpass
 from grpc import aio
+from meshpass._address import parse_origin, plaintext_problem
 
 from enrichment.errors import Stage, failure, of_unexpected_error, release_frames
 from enrichment.row import Row
@@ -19,7 +19,7 @@ from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S, AccessTokens, retry_delays_s
 from enrichment.sink.storage_write.answers import Answer, Step, refused, step_after
 from enrichment.sink.storage_write.connection import Metadata, unary
-from enrichment.sink.storage_write.messages import GetWriteStreamRequest, WriteStream
+from enrichment.sink.storage_write.messages import GetWriteStreamRequest, Message, WriteStream
 from enrichment.sink.storage_write.schema import RowSchema, RowValueError
 from enrichment.sink.storage_write.streams import CommittedStream, DefaultStream, Stream, Transport
 
@@ -47,6 +47,7 @@ _OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),  # it says something of each row
     ("grpc.primary_user_agent", "meshpass-function"),
+    ("grpc.enable_http_proxy", 0),  # as insertAll: rows go to Google directly, and no proxy sees a token
 )
 
 Columns = Iterable[Column | TableField]
@@ -56,7 +57,8 @@ class StorageWriteClient:
     """Writes rows of any number of tables, in one event loop at a time.
 
     Each table has one connection, which is opened at its first row. `GroupCommit` bounds what waits for answers: eight
-    requests of `[batch]`'s size. Access tokens are never sent in plaintext but to this machine.
+    requests of `[batch]`'s size. Access tokens are never sent in plaintext but to this machine and its own network, as
+    by `InsertAllClient`.
 
     Args:
         columns: What is written into each table, by `project.dataset.table`.
@@ -64,6 +66,9 @@ class StorageWriteClient:
         host: `HOST:PORT` of an emulator, which is spoken to in plaintext; `BIGQUERY_WRITE_EMULATOR_HOST` or Google's
             own endpoint when None.
         tokens: Where access tokens come from; as in `InsertAllClient` when None.
+
+    Raises:
+        ValueError: the emulator's address is not `HOST:PORT`; the message completes the sentence "NAME ...".
     """
 
     def __init__(
@@ -118,12 +123,8 @@ class StorageWriteClient:
         """Return when a table was created, which is when its default stream was. See `RowWriter`."""
         left_s = min(deadline.left_s(), ATTEMPT_TIMEOUT_S)
         name = f"{path_of(table)}/streams/_default"
-        metadata = await self._transport.metadata(f"name={name}", left_s)
-        if isinstance(metadata, Answer):
-            return None
         request = GetWriteStreamRequest(name=name)
-        channel = await self._transport.channel()
-        found = await unary(channel, "GetWriteStream", request, WriteStream, metadata, left_s)
+        found = await self._transport.call("GetWriteStream", request, WriteStream, f"name={name}", left_s)
         if isinstance(found, Answer) or not found.create_time.seconds:
             return None
         return float(found.create_time.seconds + found.create_time.nanos / 1e9)
@@ -153,7 +154,7 @@ class StorageWriteClient:
             step = step_after(answer, replaceable=stream.replaceable)
             cause = "stale" if answer.stale and step is Step.RETRY else step
             if step is Step.FAIL or (
-                step is Step.NEW_TOKEN and not (cause in at_once and self._transport.forget_token())
+                step is Step.NEW_TOKEN and (cause not in at_once or self._transport.no_token)
             ):
                 return answer
             if cause in at_once:
@@ -219,6 +220,9 @@ class _Transport:
 
     def __init__(self, emulator: str | None, tokens: AccessTokens | None) -> None:
         self._emulator = emulator
+        self._takes_tokens = (
+            not emulator or plaintext_problem(parse_origin(f"http://{emulator}"), None) is None
+        )
         self._tokens = tokens
         self._channel: aio.Channel | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -241,13 +245,12 @@ class _Transport:
     async def metadata(self, parameters: str, wait_s: float) -> "Metadata | Answer":
         """Return the metadata of one call, or why there is no token for it."""
         routing = ("x-goog-request-params", quote(parameters, safe="/="))
-        if self._emulator and not _is_loopback(self._emulator):
+        if not self._takes_tokens:
             return (routing,)
         if self._tokens is None:
             from meshpass._tokens.google.access_token import GoogleAccessToken
 
             self._tokens = GoogleAccessToken()
-        self._used = None
         try:
             async with asyncio.timeout(wait_s):
                 token = await self._tokens.atoken()
@@ -262,12 +265,25 @@ class _Transport:
         self._used, self.no_token = token, ""
         return (routing, ("authorization", f"Bearer {token.value}"), *token.further.items())
 
-    def forget_token(self) -> bool:
-        """Forget the token that was refused; return whether there was one."""
-        used, self._used = self._used, None
-        if used is not None and self._tokens is not None:
+    def refuse(self, metadata: Metadata) -> None:
+        """Forget the token of a call that was refused for it, unless another one has replaced it. See `Transport`."""
+        used = self._used
+        if used is None or self._tokens is None:
+            return
+        if ("authorization", f"Bearer {used.value}") in metadata:
             self._tokens.invalidate(used)
-        return used is not None
+
+    async def call(
+        self, method: str, request: Message, response: type[Message], parameters: str, wait_s: float
+    ) -> "Message | Answer":
+        """Make one call of one message. See `Transport`."""
+        metadata = await self.metadata(parameters, wait_s)
+        if isinstance(metadata, Answer):
+            return metadata
+        found = await unary(await self.channel(), method, request, response, metadata, wait_s)
+        if isinstance(found, Answer) and found.code == "UNAUTHENTICATED":
+            self.refuse(metadata)
+        return found
 
     async def prepare(self) -> None:
         """Connect and get a token. A failure is left for the first write to meet again."""
@@ -286,11 +302,3 @@ def path_of(table: str) -> str:
     """Return the path of a table, `project.dataset.table`, in the API."""
     project, dataset, name = table.rsplit(".", 2)
     return f"projects/{project}/datasets/{dataset}/tables/{name}"
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import grpc
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from grpc import aio
+from msgspec import structs
 
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S
-from enrichment.sink.storage_write.answers import NO_ANSWER, Answer, read_response, read_status
-from enrichment.sink.storage_write.messages import SERVICE, AppendRowsResponse, Message, Status
+from enrichment.sink.storage_write.answers import NO_ANSWER, UNREADABLE, Answer, read_response, read_status
+from enrichment.sink.storage_write.messages import SERVICE, Message, Status
 
 MAX_IDLE_S = 60.0
 """How long a connection may have been unused, in seconds. The next append on one that was idle for minutes fails with
@@ -41,11 +43,15 @@ class Connection:
 
     Args:
         call: The AppendRows call, just made.
+        metadata: What it was made with.
         clock: Seconds that only grow.
     """
 
-    def __init__(self, call: aio.StreamStreamCall, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, call: aio.StreamStreamCall, metadata: Metadata, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._call = call
+        self.metadata = metadata
         self._clock = clock
         self._opened_s = self._used_s = clock()
         self._waiting: deque[_Waiting] = deque()
@@ -105,8 +111,11 @@ class Connection:
             pass
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # of this task, and not of the call
+            if task is None or task.cancelling():  # this task, and not the call
+                # Whether the message went out is unknown. Without it the answers would be one ahead of the appends.
+                self._retired = True
+                self._call.cancel()
+                raise
 
     async def retire(self) -> None:
         """Take no more appends, and end once those under way have their answers."""
@@ -129,8 +138,13 @@ class Connection:
             while (response := await self._call.read()) is not aio.EOF:
                 self._used_s = self._clock()
                 self.kept = True
-                if self._waiting:
-                    _resolve(self._waiting.popleft(), read_response(response))
+                answer = read_response(response)
+                if answer is UNREADABLE or not self._waiting:
+                    # Answers are matched to appends by their order alone, and that is lost.
+                    self._call.cancel()
+                    end = UNREADABLE
+                    return
+                _resolve(self._waiting.popleft(), answer)
             end = await _ended(self._call) or end
         except grpc.RpcError as error:
             end = _failed(error)
@@ -145,7 +159,7 @@ class Connection:
 def open_call(channel: aio.Channel, metadata: Metadata) -> aio.StreamStreamCall:
     """Start an AppendRows call. Nothing is waited for: the first append meets what is wrong with it."""
     method = channel.stream_stream(
-        SERVICE + "AppendRows", request_serializer=None, response_deserializer=AppendRowsResponse.FromString
+        SERVICE + "AppendRows", request_serializer=None, response_deserializer=None
     )
     return method(metadata=metadata)
 
@@ -163,14 +177,14 @@ async def unary(
     An error is returned and not raised, because its frames hold the access token.
     """
     call = channel.unary_unary(
-        SERVICE + method,
-        request_serializer=type(request).SerializeToString,
-        response_deserializer=response.FromString,
+        SERVICE + method, request_serializer=type(request).SerializeToString, response_deserializer=None
     )
     try:
-        return await call(request, timeout=timeout_s, metadata=metadata)
+        return response.FromString(await call(request, timeout=timeout_s, metadata=metadata))
     except grpc.RpcError as error:
         return _failed(error)
+    except DecodeError:
+        return UNREADABLE
 
 
 def _resolve(waiting: _Waiting, answer: Answer) -> None:
@@ -196,7 +210,9 @@ def _answer(code: grpc.StatusCode, details: str | None, trailing: aio.Metadata |
     for name, value in trailing or ():
         if name == "grpc-status-details-bin":
             try:
-                return read_status(Status.FromString(value), answered=False)
-            except ValueError:  # of protobuf's DecodeError: the code and the message are left
+                found = read_status(Status.FromString(value), answered=False)
+            except (DecodeError, TypeError):  # the code and the message are left
                 break
+            # The details are no reason to take another code than that of the call.
+            return structs.replace(found, code=code.name)
     return Answer(code.name, message=details or "", answered=False)

@@ -56,6 +56,7 @@ FIELDS: dict[str, dict[str, tuple[int, Any, bool]]] = {
         "append_result": (1, "AppendResult", False),
         "error": (2, "Status", False),
         "row_errors": (4, "RowError", True),
+        "write_stream": (5, _STRING, False),
     },
     "StorageError": {"code": (1, _INT32, False), "error_message": (3, _STRING, False)},
     "WriteStream": {

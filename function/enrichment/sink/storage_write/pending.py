@@ -7,12 +7,11 @@ import meshpass
 from enrichment.errors import failure
 from enrichment.row import Row
 from enrichment.sink.answer import InsertErrors
+from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, AccessTokens, retry_delays_s
-from enrichment.sink.storage_write.answers import Answer, Step, refused, step_after
+from enrichment.sink.storage_write.answers import LOST, Answer, Step, step_after, storage_code
 from enrichment.sink.storage_write.client import Columns, StorageWriteClient, path_of
-from enrichment.sink.storage_write.connection import unary
 from enrichment.sink.storage_write.messages import (
-    STORAGE_ERROR_CODES,
     BatchCommitWriteStreamsRequest,
     BatchCommitWriteStreamsResponse,
     FinalizeWriteStreamRequest,
@@ -57,6 +56,8 @@ class PendingRows(StorageWriteClient):
             EnrichmentError: the batch is not known to be committed.
         """
         name = self._pending.name if self._pending is not None else ""
+        if self._pending is not None and self._pending.lost:
+            raise self._error(LOST)
         if not name:
             return 0
         finalized = await self._call(
@@ -74,12 +75,11 @@ class PendingRows(StorageWriteClient):
             f"parent={parent}",
             deadline,
         )
-        codes = [STORAGE_ERROR_CODES[error.code] for error in committed.stream_errors]
-        for code in codes:
-            if (
-                code != "STREAM_ALREADY_COMMITTED"
-            ):  # by an attempt whose answer was lost: the stream is ours alone
-                raise refused(Answer("FAILED_PRECONDITION", code), self._table)
+        for error in committed.stream_errors:
+            code = storage_code(error.code)
+            # An attempt whose answer was lost may have committed it: the stream is ours alone.
+            if code != "STREAM_ALREADY_COMMITTED":
+                raise self._error(Answer("FAILED_PRECONDITION", code))
         return int(finalized.row_count)
 
     async def _call(
@@ -93,23 +93,28 @@ class PendingRows(StorageWriteClient):
         """Make a call, and try again while that may help: each of these may be carried out twice."""
         delays_s = retry_delays_s()
         found: Message | Answer | None = None
+        renewed = False
         while (left_s := deadline.left_s()) > 0:
             wait_s = min(ATTEMPT_TIMEOUT_S, left_s)
-            metadata = await self._transport.metadata(parameters, wait_s)
-            if isinstance(metadata, Answer):
-                found = metadata
-            else:
-                channel = await self._transport.channel()
-                found = await unary(channel, method, request, response, metadata, wait_s)
+            found = await self._transport.call(method, request, response, parameters, wait_s)
             if not isinstance(found, Answer):
                 return found
+            step = step_after(found, replaceable=False)
+            if step is Step.NEW_TOKEN and not renewed and not self._transport.no_token:
+                renewed = True
+                continue
             delay_s = next(delays_s)
-            if step_after(found, replaceable=False) is not Step.RETRY or delay_s >= deadline.left_s():
+            if step is not Step.RETRY or delay_s >= deadline.left_s():
                 break
             await asyncio.sleep(delay_s)
         if isinstance(found, Answer):
-            raise self._decided(found, self._table)
+            raise self._error(found)
         raise failure("bigquery_unavailable", f"no answer for {self._table} in time")
+
+    def _error(self, answer: Answer) -> Exception:
+        """Return the error that a call ends with. No smaller call would find out more, as it does of an append."""
+        decided = self._decided(answer, self._table)
+        return decided.verdict if isinstance(decided, RefusedError) else decided
 
     def _make_pending(self, table: str, descriptor: bytes, transport: object) -> PendingStream:
         self._pending = PendingStream(table, descriptor, self._transport)

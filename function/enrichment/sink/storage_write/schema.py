@@ -23,6 +23,7 @@ Source: https://cloud.google.com/bigquery/docs/supported-data-types
 
 import binascii
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -106,6 +107,7 @@ class RowSchema:
         pool = descriptor_pool.DescriptorPool()
         pool.Add(FileDescriptorProto(name="row.proto", syntax="proto2", message_type=[self.descriptor]))
         self._message: Any = message_factory.GetMessageClass(pool.FindMessageTypeByName("Row"))
+        self._serialize = self._message.SerializeToString  # of the class: a column may have the method's name
         self._conversions = _conversions(written)
         self._names = {
             column.name: name
@@ -131,14 +133,17 @@ class RowSchema:
                     raise RowValueError(name) from None
         if self._names:
             found = {self._names.get(name, name): value for name, value in found.items()}
-        return self._message(**found).SerializeToString()  # type: ignore[no-any-return]
+        return self._serialize(self._message(**found))  # type: ignore[no-any-return]
 
 
 def _describe(message: DescriptorProto, columns: _Columns) -> None:
     names = _names(columns)
     taken = {name.casefold() for name in names}
+    json_names = Counter(map(_json_name, names))
     for number, (column, name) in enumerate(zip(columns, names, strict=True), start=1):
         field = message.field.add(name=name, number=number, type=_TYPES[column.type], label=_label(column))
+        if json_names[_json_name(name)] > 1:  # foo_bar and fooBar are two columns, and one name in JSON
+            field.json_name = name
         if name != column.name:
             field.options.MergeFromString(_column_name(column.name))
         if column.type == "RECORD":
@@ -162,6 +167,11 @@ def _names(columns: _Columns) -> list[str]:
         column.name if _IDENTIFIER.fullmatch(column.name) else f"column_{column.name.encode().hex()}"
         for column in columns
     ]
+
+
+def _json_name(name: str) -> str:
+    """Return the name of a field in JSON, as protobuf makes it."""
+    return re.sub(r"_+(.?)", lambda found: found[1].upper(), name)
 
 
 def _column_name(name: str) -> bytes:

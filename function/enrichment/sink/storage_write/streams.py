@@ -8,8 +8,16 @@ from typing import Protocol
 from grpc import aio
 from msgspec import structs
 
-from enrichment.sink.storage_write.answers import LOST, WRITTEN, Answer, Step, step_after
-from enrichment.sink.storage_write.connection import Connection, Metadata, open_call, unary
+from enrichment.sink.storage_write.answers import (
+    LOST,
+    NOT_SENT,
+    UNREADABLE,
+    WRITTEN,
+    Answer,
+    Step,
+    step_after,
+)
+from enrichment.sink.storage_write.connection import Connection, Metadata, open_call
 from enrichment.sink.storage_write.messages import (
     COMMITTED,
     DEFAULT_VALUE,
@@ -17,6 +25,7 @@ from enrichment.sink.storage_write.messages import (
     AppendRowsRequest,
     CreateWriteStreamRequest,
     Int64Value,
+    Message,
     ProtoData,
     ProtoRows,
     ProtoSchema,
@@ -39,6 +48,22 @@ class Transport(Protocol):
         Args:
             parameters: The parameters that Google routes the call by.
             wait_s: How long a token may take, in seconds.
+        """
+
+    def refuse(self, metadata: Metadata) -> None:
+        """Forget the token of a call that was refused for it, unless another one has replaced it."""
+
+    async def call(
+        self, method: str, request: Message, response: type[Message], parameters: str, wait_s: float
+    ) -> Message | Answer:
+        """Make one call of one message, and return its response, or why there is none.
+
+        Args:
+            method: The method's name.
+            request: The request.
+            response: The class of its response.
+            parameters: The parameters that Google routes the call by.
+            wait_s: How long a token may take, and then the call, in seconds.
         """
 
 
@@ -74,13 +99,17 @@ class _Connected:
         connection = await self._connect(stream, wait_s)
         if isinstance(connection, Answer):
             return connection
+        left_s = deadline_s - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            return NOT_SENT
         kept = connection.kept
         answer = await connection.append(
-            lambda first: self._request(stream, rows, offset, first=first),
-            deadline_s - asyncio.get_running_loop().time(),
+            lambda first: self._request(stream, rows, offset, first=first), left_s
         )
-        if answer.code == "UNAUTHENTICATED" and connection is self._connection:
-            self._retire()  # its token was refused, and a connection has but one
+        if answer.code == "UNAUTHENTICATED":
+            self._transport.refuse(connection.metadata)
+        if connection is self._connection and _ends_connection(answer):
+            self._retire()
         return structs.replace(answer, stale=True) if kept and connection.closed else answer
 
     async def drop(self) -> None:
@@ -98,7 +127,7 @@ class _Connected:
             metadata = await self._transport.metadata(f"write_stream={stream}", wait_s)
             if isinstance(metadata, Answer):
                 return metadata
-            self._connection = Connection(open_call(await self._transport.channel(), metadata))
+            self._connection = Connection(open_call(await self._transport.channel(), metadata), metadata)
             return self._connection
 
     def _retire(self) -> None:
@@ -197,6 +226,12 @@ class OwnStream:
             self._name, self._offset = made, 0
         sent_before, self._unsure = self._unsure, True  # until there is an answer, should this be cancelled
         answer = await self._connected.append(self._name, rows, self._offset, wait_s)
+        if answer.offset not in (
+            None,
+            self._offset,
+        ):  # the answer to another append: whether this one is written is open
+            await self._connected.drop()
+            return UNREADABLE
         if answer.code == "OK" or (sent_before and _is_duplicate(answer)):
             self._offset += len(rows)
             self._unsure = False
@@ -233,6 +268,11 @@ class PendingStream(OwnStream):
         """The stream's name; empty before the first row."""
         return self._name
 
+    @property
+    def lost(self) -> bool:
+        """Whether the stream was given up, and its rows with it."""
+        return self._lost
+
 
 async def create_stream(transport: Transport, table: str, kind: int, wait_s: float) -> str | Answer:
     """Make a stream and return its name, or why there is none.
@@ -243,14 +283,22 @@ async def create_stream(transport: Transport, table: str, kind: int, wait_s: flo
         kind: `COMMITTED` or `PENDING`.
         wait_s: How long it may take, in seconds.
     """
-    metadata = await transport.metadata(f"parent={table}", wait_s)
-    if isinstance(metadata, Answer):
-        return metadata
     request = CreateWriteStreamRequest(parent=table, write_stream=WriteStream(type=kind))
-    made = await unary(await transport.channel(), "CreateWriteStream", request, WriteStream, metadata, wait_s)
+    made = await transport.call("CreateWriteStream", request, WriteStream, f"parent={table}", wait_s)
     if isinstance(made, Answer):
         return made
-    return str(made.name)
+    return str(made.name) or UNREADABLE
+
+
+def _ends_connection(answer: Answer) -> bool:
+    """Return whether a connection takes no further append after an answer.
+
+    Its token was refused, and a connection has but one. Or the append was refused for good: it may have been the one
+    that carried the schema, and a new connection reads the table's columns again.
+    """
+    if answer.code == "OK" or answer.rows:
+        return False
+    return step_after(answer, replaceable=False) in (Step.NEW_TOKEN, Step.FAIL)
 
 
 def _is_duplicate(answer: Answer) -> bool:
