@@ -1,28 +1,37 @@
 """Backfills: each input read once, continued where it came to, and reported."""
 
+import asyncio
 import base64
 import gzip
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import PROJECT, PUBLISHED, SUBSCRIPTION, TOPIC, Cloud, Gateway, Table, TakeDeadLetters, event
+from enrichment.commands import sql
+from enrichment.core.received import Received
+from enrichment.errors import Disposition, Outcome
 from enrichment_beam import engine as engines
 from enrichment_beam.backfill import bigquery_input, inputs
 from enrichment_beam.backfill.inputs import files
 from enrichment_beam.backfill.journal import Journal, JournalError
+from enrichment_beam.backfill.output import LoadFiles, Written
+from enrichment_beam.backfill.readers import Form, Read, reader
+from enrichment_beam.backfill.records import EventRecords
 from enrichment_beam.backfill.report import Report
 from enrichment_beam.backfill.run import Engine, carry_out, load_commands, new_plan
-from enrichment_beam.backfill.shard import Kind, Records, Shard
+from enrichment_beam.backfill.shard import Kind, Records, Shard, ShardState
 from enrichment_beam.backfill.show import Show
-from enrichment_beam.backfill.work import Job
+from enrichment_beam.backfill.work import Job, ShardRun
 from enrichment_beam.command import main
-from enrichment_beam.engine import EngineOptions
+from enrichment_beam.engine import Bundle, EngineOptions
 from enrichment_beam.settings import WorkerSettings
+from enrichment_beam.tally import TableRow
 from google.cloud import bigquery
-from google.pubsub_v1 import PublisherClient, PubsubMessage
+from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 
 IN_PROCESS = Engine("beam", 1, "", ["--runner=FnApiRunner"])
 
@@ -233,19 +242,157 @@ def test_files_for_a_load_job_hold_the_rows(
 ) -> None:
     lines = [event(n, note="a\nb") for n in range(50)]
     path = write_lines(tmp_path / "a.jsonl", *lines, b"{broken")
-    job = {"load_folder": str(tmp_path / "out"), "options": EngineOptions(patience_s=0, collects_rows=True)}
+    job: dict[str, Any] = {
+        "load_folder": str(tmp_path / "out"),
+        "options": EngineOptions(patience_s=0, collects_rows=True),
+    }
     assert backfill.files(path, "load-files", **job).is_complete
-    written = sorted((tmp_path / "out/rows" / table.name).iterdir())
+    written = sorted((tmp_path / "out").glob(f"backfill-*/rows/{table.name}/*"))
     rows = [json.loads(line) for file in written for line in gzip.decompress(file.read_bytes()).splitlines()]
     assert sorted(row["event_id"] for row in rows) == [f"e-{n:05}" for n in range(50)]
     assert rows[0]["event"]["note"] == "a\nb", "a column of JSON holds JSON, not text"
     assert rows[0]["profile"]["plan"] == "pro"
     assert table.rows() == []
     assert len(dead_letters()) == 1
+    began_at = json.loads((backfill.journal / "backfill.json").read_text())["began_at"]
+    job["began_at"] = began_at
     commands = load_commands(backfill.job(**job), [table.name])
     assert len(commands) == len(written)
     assert all("--job_id=backfill_" in one and str(tmp_path) in one for one in commands)
     assert commands == load_commands(backfill.job(**job), [table.name])
+
+
+def test_files_that_a_killed_run_left_unnoted_are_not_loaded_beside_those_of_the_next(tmp_path: Path) -> None:
+    output = LoadFiles(str(tmp_path), {"p.d.a": [], "p.d.b": []})
+    row = {name: TableRow(name, "i", {"x": 1}) for name in ("p.d.a", "p.d.b")}
+    output.add([row["p.d.a"]])
+    output.flush(3, 0)
+    output.add([row["p.d.a"], row["p.d.b"]])
+    output.flush(3, 100)  # and the state that says so is not written
+    other = LoadFiles(str(tmp_path), {"p.d.a": [], "p.d.b": []})
+    other.go_on(3, 100)
+    other.add([row["p.d.a"]])  # the first part of these rows alone: the row of b is in the file after it
+    other.flush(3, 100)
+    other.add([row["p.d.b"]])
+    other.flush(3, 150)
+    assert sorted(str(one.relative_to(tmp_path / "rows")) for one in tmp_path.rglob("*.gz")) == [
+        "p.d.a/000003-000000000000.json.gz",
+        "p.d.a/000003-000000000100.json.gz",
+        "p.d.b/000003-000000000150.json.gz",
+    ]
+
+
+def test_names_with_brackets_and_records_that_no_message_holds_are_reported(
+    backfill: Backfill, table: Table, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "[").mkdir()
+    write_lines(tmp_path / "[/x].jsonl", event(0))
+    write_lines(tmp_path / "[b].jsonl", event(1, user_id=7, note="x" * 11_000_000), event(2))
+    backfill.shard_bytes = 1 << 30
+    report = backfill.files(tmp_path / "**/*.jsonl")
+    assert (report.total.state, report.total.unreadable, report.is_complete) == ("done", 1, False)
+    assert table.event_ids() == ["e-00000", "e-00002"]
+    assert "[b].jsonl" in capsys.readouterr().err
+
+
+def test_a_record_that_is_tried_again_does_not_gather_the_file_behind_it(
+    settings: WorkerSettings, gateway: Gateway, tmp_path: Path
+) -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.seen = 0
+
+        async def handle(self, received: Received) -> Outcome:
+            self.seen += 1
+            if b"e-00000" in received.body:
+                while self.seen < 40:  # noqa: ASYNC110 - others run meanwhile
+                    await asyncio.sleep(0.001)
+            return Outcome(Disposition.WRITTEN)
+
+    core = Slow()
+    engine = engines.Engine(lambda: core, EngineOptions(in_flight=4))
+    path = write_lines(tmp_path / "a.jsonl", *(event(n) for n in range(200)))
+    shard = Shard(0, str(path), Kind.LINES)
+    run = ShardRun(shard, ShardState(0, 0), Journal(str(tmp_path / "j")), Written(), most_ahead=50)
+    most = 0
+
+    def reads() -> Iterator[Read]:
+        nonlocal most
+        for one in reader(Kind.LINES, Form(Records.EVENTS, EventRecords("2026-11-30T00:00:00Z")))(shard, 0):
+            most = max(most, len(run._pending))
+            yield one
+
+    run.take(reads(), Bundle(engine))
+    engine.close()
+    assert run.state.records == 200
+    assert 30 < most <= 50
+
+
+def test_a_run_waits_for_workers_of_one_that_was_killed(tmp_path: Path) -> None:
+    with Journal(str(tmp_path)):
+        pass
+    worker = Journal(str(tmp_path))
+    with (
+        worker.at_work(),
+        pytest.raises(JournalError, match="Worker processes"),
+        Journal(str(tmp_path), wait_s=0),
+    ):
+        pass
+    with Journal(str(tmp_path), wait_s=0):
+        pass
+
+
+def test_a_report_that_cannot_be_written_ends_without_a_traceback(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in (*env, "K_REVISION", "K_SERVICE", "PIPELINE_FILE", "TABLE_FILE"):
+        monkeypatch.setenv(name, env.get(name, ""))
+    path = write_lines(tmp_path / "a.jsonl", event(0))
+    given = ["backfill", f"--files={path}", f"--journal={tmp_path}/j", "--runner=FnApiRunner", "--dry-run"]
+    assert main([*given, "--report=/proc/none/report.json"]) == 1
+    assert "--report=/proc/none/report.json cannot be written" in capsys.readouterr().err
+    engines.close_all()
+
+
+def test_a_dry_run_counts_what_the_run_does(
+    backfill: Backfill, dead_letters: TakeDeadLetters, tmp_path: Path
+) -> None:
+    bad = [event(30, user_id=7), event(31, user_id=""), event(32, event_id=""), event(33, occurred_at="soon")]
+    broken = [b"{broken", b"[]", b"7", b"", b'{"event_id": 1e999}']
+    lines = [*(event(n) for n in range(20)), *broken, *bad, event(34, note="\x00")]
+    path = write_lines(tmp_path / "a.jsonl", *lines)
+    tried = backfill.files(path, options=EngineOptions(looks_only=True)).total
+    engines.close_all()
+    backfill.journal = tmp_path / "real"
+    done = backfill.files(path).total
+    for count in ("records", "rows", "written", "dead_lettered", "dropped", "unreadable"):
+        assert getattr(tried, count) == getattr(done, count), count
+    assert done.dead_lettered
+
+
+def test_the_view_over_live_rows_and_a_backfill_has_each_event_once(
+    backfill: Backfill, cloud: Cloud, table: Table, tmp_path: Path
+) -> None:
+    lines = {n: {"data": base64.b64encode(event(n)).decode(), "messageId": f"m-{n}",
+                 "publishTime": PUBLISHED.isoformat(), "attributes": {"n": str(n)}} for n in range(30)}  # fmt: skip
+    live = write_lines(tmp_path / "live.jsonl", *(json.dumps(lines[n]).encode() for n in range(20)))
+    assert backfill.files(live, records=Records.MESSAGES).is_complete
+    engines.close_all()
+    old = write_lines(tmp_path / "old.jsonl", *(json.dumps(lines[n]).encode() for n in range(10, 30)))
+    backfill.journal = tmp_path / "another"
+    backfill.settings = replace(
+        backfill.settings, environment={**backfill.settings.environment, "BIGQUERY_WRITER": "storage-write"}
+    )  # which remembers no insertIds, as insertAll forgets them after a minute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGQUERY_WRITER", "storage-write")
+        assert backfill.files(old, "storage-write", records=Records.MESSAGES).is_complete
+        engines.close_all()
+    assert len(table.rows()) == 40, "the table itself has those of both twice"
+    view = f"{table.name}_view"
+    cloud.bigquery.query_and_wait(sql.render("deduplicated_view", {"table": table.name, "view": view}))
+    seen = [str(row["event_id"]) for row in cloud.bigquery.query_and_wait(f"SELECT event_id FROM `{view}`")]
+    cloud.bigquery.delete_table(view)
+    assert sorted(seen) == [f"e-{n:05}" for n in range(30)]
 
 
 def test_rows_of_a_query_are_read_in_shards(backfill: Backfill, table: Table, cloud: Cloud) -> None:
@@ -277,8 +424,8 @@ def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(
                  "dead_letter_publish_time": "2026-11-01T00:00:00Z", "dead_letter_redrive_count": "0",
                  "dead_letter_function": "enrich"}  # fmt: skip
     undelivered = {
-        "CloudPubSubDeadLetterSourceDeliveryCount": "5", "CloudPubSubDeadLetterSourceSubscription": "s",
-        "CloudPubSubDeadLetterSourceSubscriptionProject": "p",
+        "CloudPubSubDeadLetterSourceDeliveryCount": "5", "CloudPubSubDeadLetterSourceSubscription": "own",
+        "CloudPubSubDeadLetterSourceSubscriptionProject": PROJECT,
         "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-11-02T00:00:00Z",
     }  # fmt: skip
     with PublisherClient() as publisher:
@@ -287,12 +434,25 @@ def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(
             PubsubMessage(data=event(2, user_id="unknown"), attributes={**essential, "dead_letter_message_id": "b"}),
             PubsubMessage(data=event(3), attributes=undelivered),
             PubsubMessage(data=b"of another program"),
+            PubsubMessage(data=event(4), attributes={**essential, "dead_letter_message_id": "d",
+                                                     "dead_letter_function": "orders"}),
+            PubsubMessage(data=event(5), attributes={**undelivered,
+                                                     "CloudPubSubDeadLetterSourceSubscription": "of-orders"}),
         ])  # fmt: skip
+        with SubscriberClient() as subscriber:
+            for name in ("own", "of-orders"):
+                publisher.create_topic(name=f"projects/{PROJECT}/topics/{name}")
+                subscriber.create_subscription(
+                    name=f"projects/{PROJECT}/subscriptions/{name}", topic=f"projects/{PROJECT}/topics/{name}"
+                )
+    environment = {**backfill.settings.environment, "TRIGGER_TOPIC": f"projects/{PROJECT}/topics/own"}
+    backfill.settings = replace(backfill.settings, environment=environment)
+    monkeypatch.setenv("TRIGGER_TOPIC", "")  # to be taken back: the engine sets it for its process
     shards = [Shard(0, SUBSCRIPTION, Kind.SUBSCRIPTION)]
     job = backfill.job(options=EngineOptions(patience_s=0, collects_dead_letters=True))
     report = backfill.run([(SUBSCRIPTION, 0, 0.0)], shards, job)
     total = report.total
-    assert (total.state, total.records, total.written) == ("left", 4, 2)
+    assert (total.state, total.records, total.written) == ("left", 6, 2)
     assert total.dead_lettered["profile_not_found"] == 1
     rows = {str(row["event_id"]): row for row in table.rows()}
     assert set(rows) == {"e-00001", "e-00003"}
@@ -301,7 +461,7 @@ def test_dead_letters_become_their_rows_and_those_that_are_bad_again_stay(
     )  # fmt: skip
     assert rows["e-00003"]["publish_time"].isoformat() == "2026-11-02T00:00:00+00:00"
     assert sorted(one.data for one in dead_letters()) == sorted(
-        [event(2, user_id="unknown"), b"of another program"]
+        [event(2, user_id="unknown"), b"of another program", event(4), event(5)]
     )
 
 

@@ -1,12 +1,16 @@
 """The asynchronous DoFn: the function's rows, dead letters and identities, on Beam's own runner."""
 
 import asyncio
+import atexit
 import base64
 import itertools
 import json
+import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -84,7 +88,8 @@ class _Kept:
 def of_function(settings: WorkerSettings, messages: list[PubsubMessage]) -> _Kept:
     """What the function makes of the same messages, each in the body of a push."""
     kept = _Kept()
-    enricher = assembly.enricher(settings.put_in_place())
+    closing: assembly.Closing = []
+    enricher = assembly.enricher(settings.put_in_place(), closing)
     enricher.sink, enricher.dead_letters, enricher.sinks = kept, kept, {}
 
     def pushed(one: PubsubMessage) -> bytes:
@@ -96,6 +101,8 @@ def of_function(settings: WorkerSettings, messages: list[PubsubMessage]) -> _Kep
         for one in messages:
             body = pushed(one)
             await enricher.handle(Received(body, message.read(body), {}))
+        for close in closing:
+            await close()
 
     asyncio.run(deliver())
     return kept
@@ -445,3 +452,46 @@ def test_a_do_fn_that_is_torn_down_amid_a_bundle_leaves_nothing_under_way(
     assert within(5, lambda: engine.in_flight == 0)
     with pytest.raises(RuntimeError):
         list(do_fn.process(pubsub(1), 0, None, None))
+
+
+def test_an_engine_that_ends_closes_the_connections_that_its_parts_made() -> None:
+    closed: list[str] = []
+
+    async def broken() -> None:
+        raise OSError("the peer is gone")
+
+    async def close() -> None:
+        closed.append(threading.current_thread().name)
+
+    engine = Engine(_Slow, EngineOptions(), closing=[broken, close])
+    bundle = Bundle(engine)
+    bundle.add(1, MESSAGE)
+    engine.close()
+    assert closed == ["enrichment-loop"]
+    assert engine.in_flight == 0
+
+
+def test_an_engine_that_has_ended_is_not_held() -> None:
+    engine = Engine(_Slow, EngineOptions())
+    assert engine.hold()
+    engine.release()
+    engine.close()
+    assert not engine.hold()
+
+
+def test_a_fork_begins_with_engines_of_its_own(settings: WorkerSettings) -> None:
+    lease = engines.lease(settings, EngineOptions())
+    (placed,) = {Path(one).parents[1] for one in (os.environ["PIPELINE_FILE"],)}
+    with engines._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads, from Python 3.12 on
+        pid = os.fork()
+        if not pid:
+            try:
+                engines.lease(settings, EngineOptions()).close()
+                atexit._run_exitfuncs()
+            except BaseException:  # noqa: BLE001 - the parent sees the code
+                os._exit(1)
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert placed.is_dir(), "the child leaves the files of its parent"
+    lease.close()

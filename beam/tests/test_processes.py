@@ -8,8 +8,15 @@ import sys
 import time
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
-from conftest import Gateway, Table, TakeDeadLetters, event
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+from conftest import Gateway, Table, TakeDeadLetters, event, pubsub
+from enrichment_beam.enrich import ENDED, EnrichAndWrite
+from enrichment_beam.settings import WorkerSettings
 
 
 def command(env: dict[str, str], *options: str) -> "subprocess.Popen[str]":
@@ -24,7 +31,7 @@ def command(env: dict[str, str], *options: str) -> "subprocess.Popen[str]":
 
 def end_of(process: "subprocess.Popen[str]") -> tuple[int, str]:
     try:
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
@@ -44,6 +51,80 @@ def test_worker_processes_of_beam_share_the_work(
     assert "INFO" not in said
 
 
+def test_a_pipeline_writes_each_event_once_with_several_worker_processes(
+    settings: WorkerSettings, table: Table
+) -> None:
+    worker = f"exec {sys.executable} -m enrichment_beam.quiet_worker {os.getpid()}"
+    runner = FnApiRunner(SubprocessSDKEnvironment.from_command_string(worker))
+    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(["--direct_num_workers=2"]))
+    out = (
+        pipeline | beam.Create([pubsub(n) for n in range(300)]) | beam.Reshuffle() | EnrichAndWrite(settings)
+    )
+    ended = out[ENDED] | beam.Map(lambda one: (one.message_id, one.disposition))
+    assert_that(ended, equal_to([(f"m-{n}", "written") for n in range(300)]))
+    result = pipeline.run()
+    assert str(result.wait_until_finish() or result.state) == "DONE"
+    assert table.event_ids() == [f"e-{n:05}" for n in range(300)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM])  # SIGKILL as well, by hand: each costs a start of Beam
+def test_workers_end_with_the_program_that_is_ended(
+    env: dict[str, str], gateway: Gateway, tmp_path: Path, number: signal.Signals
+) -> None:
+    path, journal = tmp_path / "a.jsonl", tmp_path / "journal"
+    path.write_bytes(b"\n".join(event(n, user_id=f"u-{n}") for n in range(50)))
+    gateway.delay_s = 60
+    process = command(env, f"--files={path}", f"--journal={journal}", "--workers=1")
+    end = time.monotonic() + 90
+    while not gateway.seen:  # a worker is amid its part
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=90)
+    assert process.returncode == (-signal.SIGKILL if number is signal.SIGKILL else 128 + signal.SIGTERM)
+    end = time.monotonic() + 60
+    while members(process.pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert members(process.pid) == []
+    assert "Traceback" not in said
+    gateway.reset()
+
+
+def test_a_run_whose_worker_is_killed_ends_and_says_so(
+    env: dict[str, str], gateway: Gateway, tmp_path: Path
+) -> None:
+    path, journal = tmp_path / "a.jsonl", tmp_path / "journal"
+    path.write_bytes(b"\n".join(event(n, user_id=f"u-{n}") for n in range(50)))
+    gateway.delay_s = 60
+    process = command(env, f"--files={path}", f"--journal={journal}", "--workers=1")
+    end = time.monotonic() + 90
+    while not gateway.seen:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    (worker,) = [one for one in members(process.pid) if one != process.pid]
+    os.kill(worker, signal.SIGKILL)
+    code, said = end_of(process)
+    gateway.reset()
+    assert code == 1
+    assert "A worker process was ended from outside" in said
+    assert "Traceback" not in said
+
+
+def members(group: int) -> list[int]:
+    """Return the processes of a group that have not ended."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(status.parent.name))
+    return found
+
+
 @pytest.mark.parametrize("engine", ["dask"])
 def test_a_backfill_that_is_killed_goes_on_and_doubles_nothing(
     env: dict[str, str], gateway: Gateway, table: Table, tmp_path: Path, engine: str
@@ -59,7 +140,7 @@ def test_a_backfill_that_is_killed_goes_on_and_doubles_nothing(
         assert time.monotonic() < end
         time.sleep(0.05)
     os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    killed.communicate()
     assert len(table.rows()) < 2400
     before = {one.name for one in journal.glob("shards/*.json") if _is_done(one)}
     gateway.reset()

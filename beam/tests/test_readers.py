@@ -217,7 +217,14 @@ def test_a_line_that_is_no_message_is_a_bad_event_with_its_bytes(line: bytes) ->
 def test_events_without_a_message_have_the_same_id_in_every_run(tmp_path: Path) -> None:
     path = tmp_path / "a b.jsonl"
     path.write_bytes(event(0) + b"\n" + event(1))
-    assert [known(one).message_id for one in read(path)] == ["a_b.jsonl:0", f"a_b.jsonl:{len(event(0)) + 1}"]
+    assert [known(one).message_id for one in read(path)] == [
+        message_id(str(path), 0),
+        message_id(str(path), len(event(0)) + 1),
+    ]
+    assert message_id("/dt=1/part-0.jsonl", 0) != message_id("/dt=2/part-0.jsonl", 0), (
+        "one name in two folders"
+    )
+    assert message_id("a b.jsonl", 7).startswith("a_b.jsonl-")
     assert len(message_id("x" * 500, 10**15)) == 128
 
 
@@ -248,3 +255,50 @@ def test_inputs_that_cannot_be_used_are_named_together(tmp_path: Path) -> None:
     with pytest.raises(InputsError) as raised:
         files([f"{tmp_path}/*.parquet", f"{tmp_path}/*.jsonl"], 1000)
     assert len(raised.value.problems) == 2
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_mark_of_the_encoding_is_no_part_of_the_first_line(tmp_path: Path, compressed: bool) -> None:
+    content = b"\xef\xbb\xbf" + event(0) + b"\r\n" + event(1) + b"\r\n"
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    assert data(read(path)) == [event(0), event(1)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"data": base64.b64encode(event(1)).decode(), "publishTime": BEGAN, "attributes": {"a": "b"}},
+        {"message": {"data": base64.b64encode(event(1)).decode(), "messageId": "1", "attributes": {"n": 1}}},
+        {"message": 7},
+    ],
+)
+def test_the_dead_letter_of_a_line_that_holds_no_message_has_the_whole_line(line: object) -> None:
+    found = of_json_message(json.dumps(line).encode())
+    assert isinstance(found.message, EnrichmentError)
+    assert json.loads(found.body) == line
+
+
+def test_records_of_avro_without_fields_are_no_messages(tmp_path: Path) -> None:
+    path = tmp_path / "a.avro"
+    with path.open("wb") as file:
+        fastavro.writer(file, "string", ["x"])
+    with pytest.raises(InputError, match="no message"):
+        read(path, MESSAGES)
+
+
+def test_a_name_that_cannot_be_shown_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31m.jsonl").write_bytes(event(0))
+    (tmp_path / "\udcff.jsonl").write_bytes(event(0))
+    with pytest.raises(InputsError) as raised:
+        files([str(tmp_path / "*")], 1 << 20)
+    assert len(raised.value.problems) == 2
+    assert all("Rename the file" in one and one.isprintable() for one in raised.value.problems)
+
+
+def test_an_event_without_its_time_is_known(tmp_path: Path) -> None:
+    events = EventRecords("2026-11-30T00:00:00.123456Z", "event.occurred_at")
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(event(0) + b"\n" + event(1, occurred_at="soon"))
+    found = read(path, Form(Records.EVENTS, events))
+    assert [events.is_undated(one.received) for one in found if one.received] == [False, True]

@@ -30,6 +30,15 @@ def test_the_signing_key_does_not_travel(env: dict[str, str], key_file: Path) ->
     assert settings.environment["SIGNING_KEY_FILE"] == str(key_file)
 
 
+def test_a_key_in_the_file_of_the_ca_does_not_travel(
+    env: dict[str, str], key_file: Path, tmp_path: Path
+) -> None:
+    both = tmp_path / "ca-and-key.pem"
+    both.write_bytes(b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n" + key_file.read_bytes())
+    with pytest.raises(SettingsError, match="GKE_GATEWAY_CA_FILE names a file with a private key"):
+        WorkerSettings.read({**env, "GKE_GATEWAY_CA_FILE": str(both)})
+
+
 def test_all_problems_are_reported_at_once(env: dict[str, str]) -> None:
     wrong = {**env, "BIGQUERY_TABLE": "nowhere", "JWT_AUDIENCE": "", "TABLE_RECREATED_HOLD_S": "soon"}
     with pytest.raises(SettingsError) as raised:

@@ -1,6 +1,6 @@
 """Assembly of the parts, as the environment says. No client is made and no network used before the first event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from enrichment.core.enricher import Enricher
@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from enrichment.drivers.http_lookup import HttpLookup
 
 
-def enricher(env: Mapping[str, str]) -> Enricher:
+Closing = list[Callable[[], Awaitable[None]]]
+"""What closes connections, to be awaited in the loop that used them."""
+
+
+def enricher(env: Mapping[str, str], closing: Closing | None = None) -> Enricher:
     """Set up what `enrich` does.
 
     Args:
         env: The environment.
+        closing: Takes what closes the parts, for a driver that ends them before its process ends.
 
     Raises:
         SettingsError: settings are missing or wrong; names all of them.
@@ -43,8 +48,11 @@ def enricher(env: Mapping[str, str]) -> Enricher:
             sinks[full] = BigQuerySink(
                 full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
             )
+    dead_letters = PubSubDeadLetters(destinations.dead_letter_topic)
+    if closing is not None:
+        closing += [client.aclose, dead_letters.aclose]
     return Enricher(
-        transform=transform(known.config, counters),
+        transform=transform(known.config, counters, closing),
         sink=BigQuerySink(
             destinations.table,
             known.config.batch,
@@ -52,7 +60,7 @@ def enricher(env: Mapping[str, str]) -> Enricher:
             counters,
             TableWatch(destinations.recreated_hold_s),
         ),
-        dead_letters=PubSubDeadLetters(destinations.dead_letter_topic),
+        dead_letters=dead_letters,
         budget=known.budget,
         log=Log(known.project, known.severity, counters, success_sample=known.success_sample),
         version=known.version,
@@ -63,14 +71,15 @@ def enricher(env: Mapping[str, str]) -> Enricher:
     )
 
 
-def transform(config: PipelineConfig, counters: Counters) -> Transform:
+def transform(config: PipelineConfig, counters: Counters, closing: Closing | None = None) -> Transform:
     """Set up what makes rows of messages, for every driver.
 
     Args:
         config: What `pipeline.toml` says.
         counters: Counts lookups.
+        closing: As for `enricher`.
     """
-    clients = Clients()
+    clients = Clients(closing)
     return Transform(
         config, Lookups([(rules, _cached(rules, clients, counters)) for rules in config.lookups])
     )

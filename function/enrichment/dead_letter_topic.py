@@ -67,8 +67,12 @@ class PubSubDeadLetters:
                 ) from error
             raise of_google_error(error, Stage.DEAD_LETTER, "pubsub", self._topic) from error
 
+    async def aclose(self) -> None:
+        """End the threads and the client, without blocking the loop."""
+        await asyncio.to_thread(self.close)
+
     def close(self) -> None:
-        """End the threads and the client. Only tests need it: a function's process is ended without it."""
+        """End the threads and the client. A function's process is ended without it."""
         self._threads.shutdown()
         if self._client is not None:
             self._client.transport.close()

@@ -188,6 +188,7 @@ module "dataflow" {
   secrets                = local.enrichment_secrets
   image_repository       = var.artifact_repository
   bucket                 = coalesce(var.dataflow_bucket, "${var.google_cloud_project}-dataflow")
+  worker_role            = var.dataflow_worker_role
   launchers              = var.dataflow_launchers
   subnet                 = var.vpc_subnet
   notification_channels  = module.function_platform.notification_channels

@@ -280,6 +280,13 @@ variable "dataflow_launchers" {
   nullable    = false
 }
 
+variable "dataflow_worker_role" {
+  description = "Role of the workers on the project. `roles/dataflow.worker` also reads and creates objects of every bucket; docs/dataflow.md makes a custom role that does not."
+  type        = string
+  default     = "roles/dataflow.worker"
+  nullable    = false
+}
+
 variable "dataflow_redrives" {
   description = "Whether a backfill may read the subscriptions of DEAD_LETTER_TOPIC and UNDELIVERED_TOPIC."
   type        = bool

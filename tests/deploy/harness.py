@@ -86,6 +86,20 @@ class Gcloud:
         verbs = ("deploy", "create", "update", "add-invoker-policy-binding")
         return [" ".join(call[:3]) for call in self.calls() if set(call[:3]) & set(verbs)]
 
+    def take(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        """Do in this process what the executable does, in place of `subprocess.run`: a process costs 30 ms."""
+        with (self.folder / "calls.jsonl").open("a") as calls:
+            calls.write(f"{json.dumps(command[1:])}\n")
+        file = self.folder / "answers.json"
+        answers = json.loads(file.read_text())
+        for start, found in answers.items():
+            if " ".join(command[1:]).startswith(start):
+                code, answer = found.pop(0) if len(found) > 1 else found[0]
+                file.write_text(json.dumps(answers))
+                out, error = ("", f"{answer}\n") if code else (f"{answer}\n", "")
+                return subprocess.CompletedProcess(command, code, out, error)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
     def calls(self) -> list[list[str]]:
         """The arguments of every call so far."""
         file = self.folder / "calls.jsonl"

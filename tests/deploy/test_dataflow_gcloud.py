@@ -34,6 +34,7 @@ pytestmark = pytest.mark.skipif(GCLOUD is None, reason=MISSING)
 
 ACCOUNT = "meshpass-dataflow@acme-mesh.iam.gserviceaccount.com"
 DIGEST = "0123456789ab" + "0" * 52
+IMAGE_DIGEST = f"sha256:{DIGEST[:12]:0<64}"
 SUBNET = "projects/acme-mesh/regions/europe-west1/subnetworks/meshpass-functions"
 JOB = "meshpass-enrichment-dataflow"
 
@@ -46,7 +47,8 @@ def commands(steps: Sequence[Step], job: str) -> Iterator[list[str]]:
         elif isinstance(step, Read):
             yield [str(word) for word in step.command()]
         elif isinstance(step, Run):
-            yield [word if isinstance(word, str) else word.text({"job": job}) for word in step.arguments]
+            known = {"job": job, "image": IMAGE_DIGEST}
+            yield [word if isinstance(word, str) else word.text(known) for word in step.arguments]
 
 
 class Judged:
@@ -58,7 +60,6 @@ class Judged:
             "mode": "stream",
             "environment": names.environment(values),
             "gateway_ca_secret": names.gateway_ca(values),
-            "sdk_container_image": names.image(values, DIGEST),
             "subscription": names.subscription(values),
         }
         wrong = {**parameters, "subscription": "events"}
@@ -80,9 +81,9 @@ class Judged:
         ]
         self.runs = [
             *(command for command in build if command not in submit),
-            *commands(jobs.stream(values, launch, update=False), job),
+            *commands(jobs.stream(values, launch, DIGEST, update=False), job),
             [*describe, "--format=json"],
-            *commands(jobs.stream(values, update, update=True)[-1:], job),
+            *commands(jobs.stream(values, update, DIGEST, update=True)[-1:], job),
             *commands([refused], job),
             *commands(jobs.end(values, JOB, "drain"), "2026-11-30_00_00_00-000002"),
             ["artifacts", "tags", "list", "--package=none", "--project=p", "--location=l", "--repository=r"],
@@ -201,7 +202,7 @@ def test_gcloud_takes_every_command(judged: Judged) -> None:
 
 def test_what_is_asked_is_answered_as_the_plan_reads_it(judged: Judged) -> None:
     expected = {
-        ("artifacts", "tags", "list"): f"{DIGEST[:12]}",
+        ("artifacts", "tags", "list"): IMAGE_DIGEST,
         ("storage", "buckets", "describe"): "acme-mesh-dataflow|True|enforced",
         ("storage", "objects", "describe"): f"templates/{DIGEST[:12]}/stream.json",
         ("iam", "service-accounts", "describe"): f"{ACCOUNT}|114|",
@@ -219,7 +220,7 @@ def test_the_specification_has_the_image_and_every_parameter(judged: Judged) -> 
     for mode in template.MODES:
         stored = judged.cloud.objects["acme-mesh-dataflow"][f"templates/{DIGEST[:12]}/{mode}.json"]
         specification = json.loads(stored)
-        assert specification["image"] == names.image(judged.values, DIGEST)
+        assert specification["image"] == f"{names.image(judged.values)}@{IMAGE_DIGEST}"
         assert specification["sdkInfo"] == {"language": "PYTHON"}
         kept = {one["name"]: one["regexes"] for one in specification["metadata"]["parameters"]}
         assert kept == {name: one["regexes"] for name, one in template.metadata(mode).items()}
@@ -244,6 +245,7 @@ def test_a_launch_asks_for_private_workers_and_dataflow_takes_its_parameters(jud
         }.items()
     )
     assert json.loads(first["parameters"]["environment"]) == json.loads(names.environment(judged.values))
+    assert first["parameters"]["sdk_container_image"] == f"{names.image(judged.values)}@{IMAGE_DIGEST}"
     assert (first.get("update", False), second["update"]) == (False, True)
 
 

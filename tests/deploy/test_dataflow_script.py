@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 ACCOUNT = "meshpass-dataflow@acme-mesh.iam.gserviceaccount.com"
 SUBNET = "https://www.googleapis.com/compute/v1/projects/acme-mesh/regions/europe-west1/subnetworks/meshpass-functions"
 SUBSCRIPTION = "projects/acme-mesh/subscriptions/meshpass-enrichment-dataflow"
+IMAGE = "europe-west1-docker.pkg.dev/acme-mesh/meshpass/meshpass-dataflow"
+IMAGE_DIGEST = f"sha256:{'ab' * 32}"
 JOB = "2026-11-30_01_02_03-456"
 CHANGES = ("build", "run", "submit", "drain", "cancel")
 
@@ -40,7 +43,9 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def dataflow(gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pytest.MonkeyPatch) -> Dataflow:
+def with_processes(
+    gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> Dataflow:
     """Run deploy/dataflow with the recording gcloud, where everything that it asks for is there."""
     monkeypatch.setenv("PATH", str(gcloud.folder))
     contract.set(DATAFLOW_SERVICE_ACCOUNT=ACCOUNT)
@@ -49,7 +54,7 @@ def dataflow(gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pyte
     gcloud.answers("iam service-accounts describe", f"{ACCOUNT}|114|")
     gcloud.answers("compute networks subnets describe", "meshpass-functions|10.8.0.0/24|True")
     gcloud.answers("pubsub subscriptions describe", f"{SUBSCRIPTION}|{TOPIC}||||||")
-    gcloud.answers("artifacts tags list", "")
+    gcloud.answers("artifacts tags list", IMAGE_DIGEST)
     gcloud.answers("dataflow jobs list", "")
 
     def run(*arguments: str) -> int:
@@ -57,6 +62,15 @@ def dataflow(gcloud: Gcloud, contract: Contract, source: Path, monkeypatch: pyte
         return cli.main([*arguments, f"--contract={contract.path}", *given])
 
     return run
+
+
+@pytest.fixture
+def dataflow(gcloud: Gcloud, with_processes: Dataflow, monkeypatch: pytest.MonkeyPatch) -> Dataflow:
+    """The same, with the recording gcloud in this process."""
+    monkeypatch.setattr(
+        "deploy.steps.gcloud.subprocess", SimpleNamespace(run=gcloud.take, PIPE=subprocess.PIPE)
+    )
+    return with_processes
 
 
 def changes(gcloud: Gcloud) -> list[str]:
@@ -121,9 +135,7 @@ def test_the_environment_travels_as_a_parameter_and_holds_no_secret_and_no_mount
     assert environment["SIGNING_KEY_SECRET_ID"] == secret
     assert environment["GKE_GATEWAY_URL"] == "https://10.128.0.5"
     assert not [name for name in environment if name.endswith("_FILE")]
-    assert found.pop("sdk_container_image").startswith(
-        "europe-west1-docker.pkg.dev/acme-mesh/meshpass/meshpass-dataflow:"
-    )
+    assert found.pop("sdk_container_image") == f"{IMAGE}@{IMAGE_DIGEST}"
     assert found == {
         "mode": "stream",
         "subscription": SUBSCRIPTION,
@@ -159,6 +171,7 @@ PREFIX = "meshpass-enrichment-dataflow"
         ("storage buckets describe", "b|False|enforced", "has no uniform access"),
         ("storage buckets describe", "b|True|inherited", "does not prevent public access"),
         ("storage objects describe", None, "there is no template gs://acme-mesh-dataflow/templates/"),
+        ("artifacts tags list", None, f"there is no image {IMAGE}:"),
         ("iam service-accounts describe", None, f"there is no account {ACCOUNT}"),
         ("iam service-accounts describe", f"{ACCOUNT}|114|True", "is disabled"),
         ("compute networks subnets describe", None, "there is no subnet meshpass-functions in acme-mesh"),
@@ -233,6 +246,8 @@ def test_a_backfill_has_a_journal_of_its_name_and_resumes_under_it(
         "rate=500",
     )
     words = launched(gcloud)
+    # Ten workers of two vCPUs at most. The launcher would share the rate by its own.
+    assert parameters(words)["workers"] == "20"
     assert words[3] == "meshpass-enrichment-dataflow-year-2025"
     assert "--enable-streaming-engine" not in words
     found = parameters(words)
@@ -261,7 +276,21 @@ def test_a_query_keeps_its_commas_and_bars(gcloud: Gcloud, dataflow: Dataflow) -
         (["files=gs://a/b", "write=beam-storage-write"], "the parameter write is not as it must be"),
         (["bigquery_query=DROP TABLE x"], "the parameter bigquery_query is not"),
         (["fles=gs://a/b"], "--set fles: no parameter of the template; it has bigquery_query"),
+        (["files=gs://a/b\n--evil=1"], "the parameter files is not as it must be"),
+        (["files=gs://a/b", "publish_time=sent_at"], "the parameter publish_time is not as it must be"),
+        (["files=gs://a/b", "write=load-files"], "write=load-files needs output"),
+        (["files=gs://a/b", "output=gs://a/c"], "output is for write=load-files alone"),
+        (
+            ["dead_letters=projects/p/subscriptions/sub", "write=load-files", "output=gs://a/c"],
+            "dead_letters do not go with write=load-files",
+        ),
+        (
+            ["dead_letters=projects/p/subscriptions/sub", "dry_run=true"],
+            "dead_letters do not go with dry_run",
+        ),
         (["files=gs://a/b", "files=gs://a/c"], "--set files: it is set twice"),
+        (["files=gs://a/b", "workers=1"], "--set workers: it follows from the contract"),
+        (["files=gs://a/b", "signing_key=x"], "--set signing_key: no parameter of the template"),
         (["files"], "--set files: write NAME=VALUE"),
         (["mode=stream"], "--set mode: it follows from the contract"),
         (["environment={}"], "--set environment: it follows from the contract"),
@@ -295,7 +324,28 @@ def test_the_placeholder_project_is_never_touched(
     assert gcloud.calls() == []
 
 
+def test_all_that_is_missing_is_said_at_once_and_then_all_that_is_wrong(
+    gcloud: Gcloud, dataflow: Dataflow
+) -> None:
+    gcloud.answers("compute networks subnets describe", "s|10.8.0.0/24|False")
+    gcloud.answers("pubsub subscriptions describe", f"s|{TOPIC}||||True||")
+    for command in ("storage buckets describe", "iam service-accounts describe"):
+        gcloud.answers(command, MISSING, code=1)
+    with pytest.raises(RefusalError) as refused:
+        dataflow("run", "stream")
+    assert "there is no bucket" in str(refused.value)
+    assert "there is no account" in str(refused.value)
+    gcloud.answers("storage buckets describe", "acme-mesh-dataflow|True|enforced")
+    gcloud.answers("iam service-accounts describe", f"{ACCOUNT}|114|")
+    with pytest.raises(RefusalError) as refused:
+        dataflow("run", "stream")
+    assert "has no Private Google Access" in str(refused.value)
+    assert "has message ordering" in str(refused.value)
+    assert changes(gcloud) == []
+
+
 def test_an_image_is_built_once_for_the_same_bytes(gcloud: Gcloud, dataflow: Dataflow, source: Path) -> None:
+    gcloud.answers_in_turn("artifacts tags list", (0, ""), (0, IMAGE_DIGEST))
     dataflow("build")
     assert changes(gcloud) == [
         f"builds submit {source}",
@@ -314,29 +364,35 @@ def test_an_image_is_built_once_for_the_same_bytes(gcloud: Gcloud, dataflow: Dat
     } <= set(submitted)
     specifications = [call for call in gcloud.calls() if call[:3] == ["dataflow", "flex-template", "build"]]
     assert [call[3].rpartition("/")[2] for call in specifications] == ["stream.json", "backfill.json"]
-    assert all(f"--image={image}" in call for call in specifications)
+    assert all(f"--image={IMAGE}@{IMAGE_DIGEST}" in call for call in specifications)
 
-    gcloud.answers("artifacts tags list", bundle.digest(source)[:12])
     (gcloud.folder / "calls.jsonl").unlink()
     dataflow("build")
     assert changes(gcloud) == ["dataflow flex-template build"] * 2
+
+
+def test_no_template_is_made_where_the_build_left_no_image(gcloud: Gcloud, dataflow: Dataflow) -> None:
+    gcloud.answers("artifacts tags list", "")
+    with pytest.raises(RefusalError, match="there is no image"):
+        dataflow("build")
+    assert [words.split()[0] for words in changes(gcloud)] == ["builds"]
 
 
 @pytest.mark.parametrize(
     "arguments", [("run", "stream"), ("run", "backfill", "b", "--set", "files=gs://a/*.avro"), ("drain",)]
 )
 def test_the_printed_script_does_in_a_shell_what_the_real_run_does(
-    gcloud: Gcloud, dataflow: Dataflow, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+    gcloud: Gcloud, with_processes: Dataflow, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     if arguments[0] == "drain":
         gcloud.answers("dataflow jobs list", JOB)
-    dataflow(*arguments, "--dry-run")
+    with_processes(*arguments, "--dry-run")
     printed = capsys.readouterr().out
     assert gcloud.calls() == []
     shell(gcloud, printed)
     by_script = gcloud.calls()
     assert changes(gcloud)
-    dataflow(*arguments)
+    with_processes(*arguments)
     assert gcloud.calls() == by_script * 2
 
 
@@ -429,6 +485,22 @@ def test_every_parameter_is_described_and_has_an_expression(mode: str) -> None:
     assert len(template.metadata(mode)) == len(described["parameters"])
 
 
+def test_all_that_is_wrong_with_the_parameters_is_said_at_once(dataflow: Dataflow) -> None:
+    with pytest.raises(RefusalError) as refused:
+        dataflow(
+            "run", "backfill", "x", "--set", "fles=gs://a/b", "--set", "rate=fast", "--set", "mode=stream"
+        )
+    for complaint in ("--set fles", "the parameter rate", "--set mode", "exactly one input"):
+        assert complaint in str(refused.value)
+
+
 def test_a_parameter_with_every_delimiter_is_refused() -> None:
     with pytest.raises(RefusalError, match="a parameter holds each of"):
-        template.flag({"a": "| ~~ @@@ ;;;;"})
+        template.flag({"a": "| ~~ @@@ ;;;;"}, IMAGE)
+
+
+def test_a_value_that_ends_like_a_delimiter_stays_whole() -> None:
+    """`x~` and the delimiter `~~` would be read as `x` and a parameter whose name begins with `~`."""
+    given = {"bigquery_query": "SELECT 1 | 2 -- ~", "rate": "5"}
+    found = parameters([template.flag(given, IMAGE).text({"image": IMAGE_DIGEST})])
+    assert found == {**given, "sdk_container_image": f"{IMAGE}@{IMAGE_DIGEST}"}

@@ -85,16 +85,27 @@ def test_nothing_comes_in_and_the_gateway_and_google_are_the_only_ways_out() -> 
     policy = of("NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in policy
-    ways = {
-        peer["ipBlock"]["cidr"]: {port["port"] for port in rule["ports"]}
-        for rule in policy["egress"]
-        for peer in rule["to"]
-        if "ipBlock" in peer
-    }
+    ways: dict[str, set[int]] = {}
+    for rule in policy["egress"]:
+        for peer in rule["to"]:
+            where = (
+                peer["ipBlock"]["cidr"]
+                if "ipBlock" in peer
+                else peer["podSelector"]["matchLabels"]["k8s-app"]
+            )
+            assert "ipBlock" in peer or peer["namespaceSelector"]["matchLabels"] == {
+                "kubernetes.io/metadata.name": "kube-system"
+            }
+            ways.setdefault(where, set()).update(port["port"] for port in rule["ports"])
     assert ways == {
+        "kube-dns": {53},
+        "node-local-dns": {53},
+        "169.254.20.10/32": {53},
         f"{VALUES['GKE_GATEWAY_ADDRESS']}/32": {443},
         "199.36.153.8/30": {443},
-        "169.254.169.254/32": {80, 8080},
+        # Cloud DNS, and the metadata server: with Dataplane V2 here, without it at the next address.
+        "169.254.169.254/32": {53, 80, 8080},
+        "169.254.169.252/32": {987, 988},
     }
     selected = policy["podSelector"]["matchLabels"]
     assert of("Deployment")["spec"]["template"]["metadata"]["labels"].items() >= selected.items()

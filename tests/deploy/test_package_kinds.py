@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,19 +21,29 @@ from deploy.steps.package.kinds import DATAFLOW, FUNCTION, KINDS, SERVE, WORK, K
 from tests.deploy.harness import ROOT
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
-PACKAGE = str(ROOT / "deploy" / "package")
+
+IMAGES = (SERVE, WORK, DATAFLOW)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of both drivers' images, made once."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
+    """The folders of all images, made once, with each wheel built once."""
     base = tmp_path_factory.mktemp("images")
-    for kind in (SERVE, WORK):
-        command = [sys.executable, PACKAGE, f"--for={kind.name}", f"--output={base / kind.name}"]
-        subprocess.run(command, check=True, capture_output=True)
-    return {kind.name: base / kind.name for kind in (SERVE, WORK)}
+    build = bundle._build_wheel
+
+    @cache
+    def wheel(folder: Path) -> Path:
+        into = base / "wheels" / folder.name
+        into.mkdir(parents=True)
+        return build(folder, into)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "_build_wheel", lambda folder, into: Path(shutil.copy(wheel(folder), into)))
+        for kind in IMAGES:
+            bundle.make(base / kind.name, kind)
+        yield {kind.name: base / kind.name for kind in IMAGES}
 
 
 def packages(folder: Path) -> set[str]:
@@ -42,6 +57,17 @@ def test_a_worker_has_no_server_and_no_image_has_the_functions_framework(made: d
     assert packages(made["work"]) < packages(made["serve"])
 
 
+def test_the_script_makes_a_package_for_what_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+    monkeypatch.setattr(bundle, "make", lambda target, kind: asked.append((target, kind)))
+    for kind in KINDS.values():
+        bundle.main([f"--for={kind.name}", f"--output={tmp_path / kind.name}"])
+        assert kind.next in capsys.readouterr().out
+    assert asked == [(tmp_path / kind.name, kind) for kind in KINDS.values()]
+
+
 @pytest.mark.parametrize("kind", [SERVE, WORK], ids=lambda kind: kind.name)
 def test_the_folder_of_an_image_has_the_sources_the_pipeline_and_nothing_of_the_function(
     made: dict[str, Path], kind: Kind
@@ -51,6 +77,29 @@ def test_the_folder_of_an_image_has_the_sources_the_pipeline_and_nothing_of_the_
     assert not {"main.py", ".gcloudignore"} & names
     assert bundle.problems(made[kind.name], kind) == []
     assert bundle.kind_of(made[kind.name]) is kind
+
+
+def test_the_folder_of_the_template_has_its_wheels_by_their_hashes_and_what_its_lock_pins(
+    made: dict[str, Path],
+) -> None:
+    folder = made["dataflow"]
+    assert bundle.problems(folder, DATAFLOW) == []
+    assert {path.relative_to(folder).as_posix() for path in bundle.files(folder)} >= {
+        *DATAFLOW.required, *(name for name, _ in DATAFLOW.files)
+    }  # fmt: skip
+    requirements = (folder / "requirements.txt").read_text()
+    wheels = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.whl")}
+    assert {name.partition("-")[0] for name in wheels} == {
+        "meshpass", "meshcontract", "meshpass_function", "meshpass_beam"
+    }  # fmt: skip
+    for name, digest in wheels.items():
+        assert f"./{name} \\\n    --hash=sha256:{digest}\n" in requirements
+    pinned = tomllib.loads((ROOT / "beam" / "uv.lock").read_text())["package"]
+    (beam,) = [one["version"] for one in pinned if one["name"] == "apache-beam"]
+    assert re.search(rf"^apache-beam(?:\[[^]]*\])?=={re.escape(beam)} ", requirements, re.MULTILINE)
+    # What submits to Dataflow and reads gs://, and none of what only tests and other engines need.
+    assert packages(folder) >= {"google-cloud-storage", "google-cloud-bigquery", "google-cloud-pubsub"}
+    assert not packages(folder) & {"pytest", "mypy", "dask", "meshlab", "functions-framework", "uvicorn"}
 
 
 def test_a_package_of_one_kind_is_refused_as_another(made: dict[str, Path]) -> None:
@@ -65,8 +114,17 @@ def test_a_package_of_one_kind_is_refused_as_another(made: dict[str, Path]) -> N
     assert "run deploy/package" in done.stderr
 
 
-def test_every_requirement_of_a_worker_has_a_wheel_for_the_python_of_its_image(made: dict[str, Path]) -> None:
-    assert bundle.without_a_wheel(made["work"]) == []
+@pytest.mark.parametrize("kind", [WORK, DATAFLOW], ids=lambda kind: kind.name)
+def test_every_requirement_of_workers_has_a_wheel_for_the_python_of_their_image(
+    made: dict[str, Path], kind: Kind
+) -> None:
+    assert bundle.without_a_wheel(made[kind.name]) == []
+
+
+def test_the_python_of_the_templates_images_is_the_one_that_its_requirements_are_for() -> None:
+    dockerfile = (ROOT / "beam/template/Dockerfile").read_text()
+    assert f"apache/beam_python{DATAFLOW.python}_sdk:" in dockerfile
+    assert f"# {DATAFLOW.python}." in dockerfile
 
 
 def test_the_worker_runs_from_what_the_image_has(made: dict[str, Path], tmp_path: Path) -> None:
@@ -80,7 +138,7 @@ def test_the_worker_runs_from_what_the_image_has(made: dict[str, Path], tmp_path
         cwd=made["work"], check=True, capture_output=True,
     )  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-S", "-m", "enrichment", "--help"],
+        [sys.executable, "-S", "-m", "enrichment", "work", "--help"],
         cwd=tmp_path,
         env={
             "PYTHONPATH": f"{made['work']}{os.pathsep}{tmp_path / 'packages'}",
@@ -92,7 +150,7 @@ def test_the_worker_runs_from_what_the_image_has(made: dict[str, Path], tmp_path
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "enrichment" in done.stdout
+    assert "PULL_SUBSCRIPTION" in done.stdout
 
 
 def test_a_file_of_a_kind_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

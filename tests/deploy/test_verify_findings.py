@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,3 +210,26 @@ def test_bq_gets_its_options_before_the_name_of_the_resource() -> None:
             assert plain == sorted(plain), words
             checked_commands += 1
     assert checked_commands > 10
+
+
+@pytest.mark.parametrize("key", ["PULL_WORKER_SERVICE_ACCOUNT", "DATAFLOW_SERVICE_ACCOUNT"])
+def test_another_driver_of_the_contract_may_read_the_secrets_and_no_command_takes_that_away(key: str) -> None:
+    account = "meshpass-driver@acme-mesh.iam.gserviceaccount.com"
+    reader = {"role": "roles/secretmanager.secretAccessor", "members": [f"serviceAccount:{account}"]}
+    replaced = {}
+    for name, (_, answer) in verified.base_questions().items():
+        if name.startswith("secret-policy-"):
+            replaced[name] = Answer(
+                Outcome.OK, {**answer.data, "bindings": [*answer.data["bindings"], reader]}
+            )
+    assert {found.kind.name for found in verified.findings(replaced)} == {"extra-secret-reader"}
+    assert verified.findings(replaced, **{key: account}) == []
+
+
+def test_what_is_not_read_back_is_said(tmp_path: Path) -> None:
+    recording = tmp_path / "recording"
+    shutil.copytree(verified.BASE, recording)
+    with (recording / "contract.env").open("a") as file:
+        file.write("DATAFLOW_SERVICE_ACCOUNT=meshpass-dataflow@acme-mesh.iam.gserviceaccount.com\n")
+    assert "not read: what runs on Dataflow" in verified.run("--from", str(recording))[2]
+    assert "not read" not in verified.run("--from", str(verified.BASE))[2]

@@ -65,16 +65,17 @@ def base_questions() -> dict[str, tuple[Question, Answer]]:
     return cli.ask(base_values(), [ENRICH, LOOKUP], base_recording(), lambda _: lambda _: None)
 
 
-def findings(replaced: Mapping[str, Answer]) -> list[Finding]:
-    """The findings about the base with some answers replaced."""
+def findings(replaced: Mapping[str, Answer], **changes: str) -> list[Finding]:
+    """The findings about the base with some answers replaced, and some values of the contract."""
     recording = base_recording()
+    values = {**base_values(), **changes}
 
     def reader(question: Question) -> Answer:
         return replaced.get(question.name) or recording(question)
 
-    answered = cli.ask(base_values(), [ENRICH, LOOKUP], reader, lambda _: lambda _: None)
+    answered = cli.ask(values, [ENRICH, LOOKUP], reader, lambda _: lambda _: None)
     deployment = Deployment(
-        values=base_values(),
+        values=values,
         entries=[ENRICH, LOOKUP],
         asked={name: question for name, (question, _) in answered.items()},
         answers={name: answer for name, (_, answer) in answered.items()},

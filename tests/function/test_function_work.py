@@ -1,6 +1,7 @@
 """The worker: each message is taken to its end once, in its order, within bounds, and answered once."""
 
 import asyncio
+import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -367,6 +368,187 @@ def test_an_exactly_once_message_begins_only_once_its_lease_is_confirmed() -> No
     virtual_time.run(work())
 
 
+@pytest.mark.parametrize(
+    ("key", "began", "nacked"), [("", ["a", "c"], []), ("k", ["a"], ["c"])], ids=["any order", "one key"]
+)
+def test_a_message_that_is_lost_while_it_waits_does_not_begin_and_is_not_overtaken(
+    key: str, began: list[str], nacked: list[str]
+) -> None:
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            await asyncio.sleep(20)
+            return Disposition.WRITTEN
+
+        bench = Bench(handle, messages=3)
+        bench.worker._window._size = 1
+        bench.worker.answers.exactly_once = True
+        lost = CallError("INVALID_ARGUMENT", "", {"b": "PERMANENT_FAILURE_INVALID_ACK_ID"})
+        bench.api.failures = [None, lost]  # the confirmation, and the first extension
+        await bench.worker.take([held(name, key) for name in "abc"])
+        await asyncio.sleep(100)
+        assert bench.began == began
+        assert (sorted(bench.api.acked), sorted(bench.api.nacked)) == (began, nacked)
+        assert bench.worker.in_process == 0
+
+    virtual_time.run(work())
+
+
+def copy_of(one: Held, ack_id: str) -> Held:
+    """A later delivery of the same message."""
+    copy = held(one.message_id, one.ordering_key)
+    copy.ack_id = ack_id
+    return copy
+
+
+@pytest.mark.parametrize("disposition", [Disposition.WRITTEN, Disposition.RETRY])
+@pytest.mark.parametrize("key", ["", "k"])
+def test_a_second_delivery_of_a_message_in_the_process_is_not_handled_and_gets_the_same_answer(
+    key: str, disposition: Disposition
+) -> None:
+    """Of one under way, one that waits for its turn, and one in line; whatever became of the first lease."""
+
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            await asyncio.sleep(10)
+            return disposition
+
+        bench = Bench(handle, messages=2)
+        first = numbered(3, key=key)
+        bench.worker._window._size = 1
+        await bench.worker.take(first)
+        first[1].is_lost = True
+        bench.worker._settled([first[1]])
+        await bench.worker.take([copy_of(one, f"{one.ack_id}-again") for one in first])
+        assert bench.worker.in_process == 3
+        await asyncio.sleep(100)
+        handled = ["0000"] if key and disposition is Disposition.RETRY else ["0000", "0001", "0002"]
+        assert bench.began == handled
+        answers = bench.api.acked if disposition is Disposition.WRITTEN else bench.api.nacked
+        assert sorted(answers) == ["0000", "0000-again", "0001-again", "0002", "0002-again"]
+        assert bench.answered == sorted(answers)
+        assert (bench.worker.in_process, bench.worker._by_message_id) == (0, {})
+        assert (len(bench.worker._leases), bench.worker._keys._closed) == (0, {})
+        await bench.worker.take([copy_of(first[0], "later")])
+        await asyncio.sleep(100)
+        assert bench.began == [*handled, "0000"], (
+            "what is over is handled: a replay of the topic may want that"
+        )
+
+    virtual_time.run(work())
+
+
+def test_a_drain_nacks_all_deliveries_of_what_has_not_begun() -> None:
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            await asyncio.sleep(1)
+            return Disposition.WRITTEN
+
+        bench = Bench(handle, messages=2)
+        bench.worker._window._size = 1
+        first = numbered(3)
+        await bench.worker.take([*first, *(copy_of(one, f"{one.ack_id}-again") for one in first)])
+        await bench.worker.drain(within_s=8, flush_s=1)
+        assert sorted(bench.api.acked) == ["0000", "0000-again"]
+        assert sorted(bench.api.nacked) == ["0001", "0001-again", "0002", "0002-again"]
+        assert bench.worker._by_message_id == {}
+        bench.worker.close()
+
+    virtual_time.run(work())
+
+
+def test_room_that_a_lost_message_leaves_is_used_although_nothing_is_under_way() -> None:
+    async def work() -> None:
+        bench = Bench(written, messages=1)
+        lost = held("lost")
+        bench.worker._window._resume_at_s = asyncio.get_running_loop().time() + 10
+        await bench.worker.take([lost, held("next")])
+        lost.is_lost = True
+        await asyncio.sleep(11)
+        assert bench.began == ["next"]
+        await bench.worker.room()
+
+    virtual_time.run(work())
+
+
+def test_a_message_whose_lease_is_confirmed_for_too_long_is_given_up_and_leases_go_on() -> None:
+    async def work() -> None:
+        bench = Bench(written)
+        bench.worker.answers.exactly_once = True
+        bench.worker._leases._wait_s = 20
+        bench.api.answer_s = 50.0
+        taking = asyncio.ensure_future(bench.worker.take([held("a")]))
+        await asyncio.sleep(200)
+        await taking
+        assert bench.began == []
+        assert list(bench.api.nacked) == ["a"]
+        assert bench.worker.in_process == 0
+        bench.worker._leases._wait_s = 600
+        bench.api.answer_s = 0.01
+        await bench.worker.take([held("b")])
+        await asyncio.sleep(5)
+        assert list(bench.api.acked) == ["b"]
+
+    virtual_time.run(work())
+
+
+@pytest.mark.parametrize(("count", "size_bytes"), [(10, 1), (3, 1000)])
+def test_messages_that_rest_leave_half_of_the_bounds_to_others(count: int, size_bytes: int) -> None:
+    async def work() -> None:
+        async def handle(name: str) -> Disposition:
+            return Disposition.WRITTEN if name.startswith("good") else Disposition.RETRY
+
+        bench = Bench(handle, messages=10, size_bytes=3000, server_waits=False)
+        await bench.worker.take(
+            [held(f"bad{number}", attempt=30, size_bytes=size_bytes) for number in range(count)]
+        )
+        await asyncio.sleep(1)
+        assert 0 < len(bench.api.nacked) <= count // 2 + 1
+        await bench.worker.take([held(f"good{number}", size_bytes=size_bytes) for number in range(5)])
+        await asyncio.sleep(20)
+        assert len(bench.api.acked) == 5
+        await asyncio.sleep(20)
+        assert len(bench.api.nacked) == count
+        assert bench.worker.in_process == 0
+
+    virtual_time.run(work())
+
+
+def test_a_single_message_rests_however_large_it_is() -> None:
+    async def work() -> None:
+        async def handle(_: str) -> Disposition:
+            return Disposition.RETRY
+
+        bench = Bench(handle, messages=1, size_bytes=100, server_waits=False)
+        await bench.worker.take([held("large", attempt=30, size_bytes=1000)])
+        await asyncio.sleep(29)
+        assert not bench.api.nacked
+
+    virtual_time.run(work())
+
+
+def test_a_drain_keeps_its_time_where_an_event_cannot_be_stopped_and_pubsub_does_not_answer() -> None:
+    async def work() -> None:
+        async def handle(name: str) -> Disposition:
+            if name == "0001":
+                return Disposition.WRITTEN
+            for _ in range(100):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(1)
+            return Disposition.WRITTEN
+
+        bench = Bench(handle)
+        bench.api.answer_s = 1000.0
+        await bench.worker.take(numbered(2))
+        began_at_s = asyncio.get_running_loop().time()
+        assert await bench.worker.drain(within_s=8, flush_s=1.5) == 1
+        assert asyncio.get_running_loop().time() - began_at_s <= 9.5 + 0.01
+        assert bench.api.of_kind("ack") == [["0001"]]
+        bench.worker.close()
+        await asyncio.sleep(200)
+
+    virtual_time.run(work())
+
+
 def test_a_drain_finishes_what_is_under_way_and_gives_back_the_rest_at_once() -> None:
     async def work() -> None:
         async def handle(name: str) -> Disposition:
@@ -435,6 +617,8 @@ def test_every_message_gets_exactly_one_answer_whatever_happens(seed: int) -> No
             batch = []
             for _ in range(chance.randrange(12)):
                 batch.append(held(f"{names:04}", chance.choice(("", "", "a", "b"))))
+                if names and chance.random() < 0.2:  # an earlier message again
+                    batch[-1].message_id = f"{chance.randrange(names):04}"
                 names += 1
             await bench.worker.take(batch)
             await asyncio.sleep(chance.choice((0, 0.01, 5, 40)))
@@ -446,6 +630,7 @@ def test_every_message_gets_exactly_one_answer_whatever_happens(seed: int) -> No
         assert bench.worker.in_process == 0
         worker = bench.worker
         assert (len(worker._leases), len(worker._keys), worker._keys._closed) == (0, 0, {})
+        assert worker._by_message_id == {}
         worker.close()
 
     virtual_time.run(work())

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from enrichment.drivers.work.answers import BATCH_S, MAX_CALLS, MAX_IDS, Answers
 from enrichment.drivers.work.api import CallError
 from enrichment.drivers.work.held import Held
@@ -107,7 +108,7 @@ def test_a_message_gets_one_answer() -> None:
 def test_an_answer_is_sent_again_after_a_transient_error() -> None:
     async def work() -> None:
         sender = Sender()
-        sender.api.failures = [CallError("UNAVAILABLE"), CallError("DEADLINE_EXCEEDED"), None]
+        sender.api.failures = [CallError("UNAVAILABLE"), CallError("UNKNOWN"), None]
         sender.answers.ack(held("a"))
         await sender.answers.flush()
         assert sender.api.of_kind("ack") == [["a"]] * 3
@@ -142,8 +143,9 @@ def test_an_answer_that_is_refused_is_not_sent_again() -> None:
     virtual_time.run(work())
 
 
-def test_of_an_exactly_once_subscription_only_what_failed_is_sent_again() -> None:
-    """As google-cloud-pubsub does: TRANSIENT_ again, PERMANENT_ not; an id that is not named shares the status."""
+@pytest.mark.parametrize("code", ["FAILED_PRECONDITION", "INVALID_ARGUMENT", "UNAVAILABLE"])
+def test_of_an_exactly_once_subscription_only_what_is_named_has_failed(code: str) -> None:
+    """TRANSIENT_ is sent again, PERMANENT_ is not; an id that is not named was taken, whatever the status is."""
 
     async def work() -> None:
         sender = Sender()
@@ -152,13 +154,28 @@ def test_of_an_exactly_once_subscription_only_what_failed_is_sent_again() -> Non
             "again": "TRANSIENT_FAILURE_ACK_INTERNAL",
             "gone": "PERMANENT_FAILURE_INVALID_ACK_ID",
         }
-        sender.api.failures = [CallError("FAILED_PRECONDITION", "", by_ack_id), None]
-        for name in ("again", "gone"):
+        sender.api.failures = [CallError(code, "", by_ack_id), None]
+        for name in ("again", "gone", "taken"):
             sender.answers.ack(held(name))
         await sender.answers.flush()
-        assert sender.api.of_kind("ack") == [["again", "gone"], ["again"]]
+        assert sender.api.of_kind("ack") == [["again", "gone", "taken"], ["again"]]
         assert sender.refused == [(1, "PERMANENT_FAILURE_INVALID_ACK_ID")]
-        assert sorted(sender.settled) == ["again", "gone"]
+        assert (sender.total("ack", "taken"), sender.total("ack", "refused")) == (2, 1)
+        assert sorted(sender.settled) == ["again", "gone", "taken"]
+
+    virtual_time.run(work())
+
+
+def test_an_error_that_names_other_things_than_ids_is_one_of_all_ids() -> None:
+    """Such as `ErrorInfo` of a quota, whose metadata name the quota."""
+
+    async def work() -> None:
+        sender = Sender()
+        sender.api.failures = [CallError("RESOURCE_EXHAUSTED", "", {"quota_metric": "x"}), None]
+        sender.answers.ack(held("a"))
+        await sender.answers.flush()
+        assert sender.api.of_kind("ack") == [["a"], ["a"]]
+        assert sender.refused == []
 
     virtual_time.run(work())
 

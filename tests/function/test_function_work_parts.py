@@ -4,10 +4,11 @@ import itertools
 import re
 
 import pytest
-from enrichment.drivers.work import description, settings
+from enrichment.drivers.work import description, messages, settings
 from enrichment.drivers.work.flow import Admission, Window, nack_delay_s
 from enrichment.drivers.work.leases import Leases
 from enrichment.drivers.work.ordering import OrderingKeys
+from google.protobuf import timestamp_pb2  # type: ignore[import-untyped]
 from google.pubsub_v1.types import pubsub
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,44 @@ from .conftest import FUNCTION
 from .scripted_pubsub import held
 
 TOPIC = "projects/p/topics/events"
+
+
+# The messages of Pub/Sub as we build them, held to Google's generated classes.
+
+OFFICIAL = {
+    "Timestamp": timestamp_pb2.Timestamp,
+    "SubscriptionProperties": pubsub.StreamingPullResponse.pb().SubscriptionProperties,
+}
+
+
+@pytest.mark.parametrize("name", messages.FIELDS)
+def test_every_field_has_the_number_and_the_type_of_googles_own(name: str) -> None:
+    official = OFFICIAL[name] if name in OFFICIAL else getattr(pubsub, name).pb()
+    theirs = official.DESCRIPTOR.fields_by_name
+    for field in messages._MADE[name].DESCRIPTOR.fields:
+        known = theirs[field.name]
+        assert (field.number, field.type) == (known.number, known.type)
+        assert field.is_repeated == known.is_repeated
+        if field.message_type is not None:
+            assert field.message_type.name == known.message_type.name
+            assert field.message_type.GetOptions().map_entry == known.message_type.GetOptions().map_entry
+
+
+def test_a_message_is_read_as_google_writes_it() -> None:
+    theirs = pubsub.StreamingPullResponse(
+        received_messages=[
+            {
+                "ack_id": "a",
+                "message": {"data": b"\0", "attributes": {"": "1", "key": "ä\0"}, "message_id": "m"},
+                "delivery_attempt": 3,
+            }
+        ]
+    )
+    found = messages.StreamResponse.FromString(pubsub.StreamingPullResponse.serialize(theirs))
+    (ours,) = found.received_messages
+    assert (ours.ack_id, ours.delivery_attempt, ours.message.data) == ("a", 3, b"\0")
+    assert dict(ours.message.attributes) == {"": "1", "key": "ä\0"}
+    assert ours.message.ByteSize() == pubsub.PubsubMessage.pb(theirs.received_messages[0].message).ByteSize()
 
 
 # Leases.
@@ -216,6 +255,34 @@ def test_events_that_fail_among_others_do_not_shrink_the_window() -> None:
     assert flow.size == 256
 
 
+def test_events_that_are_dropped_between_failures_do_not_keep_the_window_open() -> None:
+    """A filter drops half of the events while the service is down: the other half must not use up its attempts."""
+    flow, now_s, failures = window(), 0.0, 0
+    for number in range(2000):
+        if number % 2:
+            flow.ended_without_row()
+        else:
+            failures += flow.room(0, now_s) > 0
+            flow.failed(now_s)
+        now_s += 0.001
+    assert flow.size == 1
+    assert flow.room(0, now_s) == 0
+    assert failures < 200
+
+
+def test_events_without_rows_alone_open_the_window_again() -> None:
+    flow = window()
+    for _ in range(500):
+        flow.failed(0.0)
+    for _ in range(31):
+        flow.ended_without_row()
+    assert (flow.size, flow.room(0, 0.0)) == (1, 0)
+    for _ in range(32 * 8):
+        flow.ended_without_row()
+    assert flow.size == 256
+    assert flow.room(0, 0.0) == 256
+
+
 def test_a_failed_message_rests_here_only_where_pubsub_would_deliver_it_at_once() -> None:
     assert [nack_delay_s(attempt, server_waits=False) for attempt in (1, 2, 3, 6, 7, 10**6)] == [
         1, 2, 4, 30, 30, 30
@@ -228,7 +295,7 @@ def test_a_failed_message_rests_here_only_where_pubsub_would_deliver_it_at_once(
 
 def resource(**fields: object) -> description.Description:
     made = pubsub.Subscription({"name": "projects/p/subscriptions/s", "topic": TOPIC, **fields})
-    return description.read(pubsub.Subscription.pb(made))
+    return description.read(messages.Subscription.FromString(pubsub.Subscription.serialize(made)))
 
 
 GOOD = {
@@ -258,6 +325,7 @@ def test_a_subscription_as_it_should_be_has_neither_problems_nor_warnings() -> N
         ),
         ({"bigquery_config": {"table": "p.d.t"}}, "writes to BigQuery"),
         ({"cloud_storage_config": {"bucket": "b"}}, "writes to Cloud Storage"),
+        ({"bigtable_config": {"table": "projects/p/instances/i/tables/t"}}, "writes to Bigtable"),
         ({"topic": "projects/p/topics/dead-letters"}, "which is DEAD_LETTER_TOPIC"),
         ({"dead_letter_policy": {"dead_letter_topic": TOPIC}}, "names the same topic"),
     ],

@@ -159,9 +159,22 @@ def test_all_settings_that_are_wrong_are_named_at_once_and_those_of_a_push_are_n
     with work(environment, tmp_path / "output", **wrong) as running:
         assert running.process.wait(20) == 2
     output = running.output.read_text()
+    assert "The enrichment cannot start: correct these settings, then deploy or start it again." in output
     assert [line.split()[1] for line in output.splitlines() if line.startswith("  - ")] == [
         "PULL_SUBSCRIPTION", "WORK_STREAMS", "BIGQUERY_TABLE"
     ]  # fmt: skip
+
+
+def test_a_port_that_is_taken_ends_the_start_and_is_named(
+    environment: dict[str, str], subscriptions: None, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with work(environment, tmp_path / "output", PORT=port) as running:
+            assert running.process.wait(20) == 1
+    assert f"PORT {port} cannot be listened on" in running.output.read_text()
 
 
 def test_without_its_subscription_it_is_alive_and_not_ready_and_a_second_signal_ends_it_at_once(
@@ -190,19 +203,24 @@ def test_help_names_every_setting_with_its_default(environment: dict[str, str]) 
     assert "PULL_SUBSCRIPTION" in done.stdout
 
 
-def test_the_worker_loads_no_client_of_pubsub_before_a_dead_letter_and_that_one_is_the_real_one(
+def test_the_worker_loads_no_client_of_pubsub_and_leaves_the_real_one_as_it_is(
     environment: dict[str, str],
 ) -> None:
+    """Dead letters and `redrive` load the official client into the same process."""
     code = """
 import sys
 from enrichment.drivers.work import messages, process
-loaded = [name for name in sys.modules if name.startswith("google.pubsub_v1.services") or name == "google.pubsub_v1"]
+loaded = [name for name in sys.modules if name.startswith("google.pubsub_v1")]
 assert not loaded, loaded
-from google.pubsub_v1 import PublisherClient, PubsubMessage, types
+import google.pubsub_v1
 from google.pubsub_v1.types import pubsub
-assert pubsub.PubsubMessage is PubsubMessage is types.PubsubMessage
-assert messages.StreamRequest is pubsub.StreamingPullRequest.pb()
-PublisherClient()
+assert google.pubsub_v1.types.pubsub is pubsub
+assert pubsub.PubsubMessage is google.pubsub_v1.PubsubMessage is google.pubsub_v1.types.PubsubMessage
+theirs = pubsub.StreamingPullRequest(subscription="s", max_outstanding_bytes=7, client_id="c")
+wire = pubsub.StreamingPullRequest.serialize(theirs)
+assert messages.StreamRequest.FromString(wire).max_outstanding_bytes == 7
+assert messages.StreamRequest.FromString(wire).SerializeToString(deterministic=True) == wire
+google.pubsub_v1.PublisherClient()
 """
     subprocess.run([sys.executable, "-c", code], env=environment, cwd=FUNCTION, check=True)
 

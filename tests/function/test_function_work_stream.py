@@ -43,7 +43,10 @@ class ScriptedStream:
             self._responses -= 1
             return StreamResponse(
                 received_messages=[
-                    {"ack_id": f"a{self._responses}", "message": {"data": b"x", "message_id": "m"}}
+                    {
+                        "ack_id": f"a{self._responses}",
+                        "message": {"data": b"x", "message_id": f"m{self._responses}"},
+                    }
                 ]
             )
         try:
@@ -249,6 +252,17 @@ def test_a_fault_is_critical_once_a_minute_and_does_not_end_the_worker(code: str
         bench.api.script = [(1e6, "", 0)]
         await asyncio.sleep(100)
         assert bench.lines.with_severity("NOTICE") == [f"work receives from {SUBSCRIPTION} again"]
+        await bench.end()
+
+    run(work)
+
+
+def test_a_token_that_is_refused_once_is_no_line() -> None:
+    async def work() -> None:
+        bench = Bench((1800, "UNAUTHENTICATED", 0), (1e6, "", 0))
+        await asyncio.sleep(3600)
+        assert bench.lines.with_severity("(WARNING|ERROR|CRITICAL)") == []
+        assert len(bench.api.opened) == 2
         await bench.end()
 
     run(work)

@@ -35,7 +35,8 @@ report what became of each file.
 Settings come from the environment, as the function's do. Options of Beam stand
 beside those below; with --runner=DataflowRunner the journal must lie in a bucket.
 
-Exit codes: 0 all is done; 1 some is not, and a run with the same journal goes on;
+Exit codes: 0 all is done; 1 some is not, and a run with the same journal goes on
+(a record that is longer than any message is left out, and counts as not done);
 2 the command line or a setting is wrong; 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
@@ -111,7 +112,13 @@ def _add_backfill(made: argparse.ArgumentParser) -> None:
         metavar="NAME",
         type=_full_subscription,
         help="pull subscription of DEAD_LETTER_TOPIC or UNDELIVERED_TOPIC. Events that are rows now are acknowledged, "
-        "those that are bad again stay",
+        "those that are bad again stay, and so do those of other functions than FUNCTION_NAME and of other topics than "
+        "TRIGGER_TOPIC",
+    )
+    inputs.add_argument(
+        "--any-function",
+        action="store_true",
+        help="with --dead-letters: take those of every function, and what any subscription could not deliver",
     )
     made.add_argument(
         "--records",

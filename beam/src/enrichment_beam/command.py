@@ -2,12 +2,14 @@
 
 import argparse
 import hashlib
+import json
 import logging
 import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,14 @@ from enrichment_beam import arguments
 from enrichment_beam.backfill import inputs, storage
 from enrichment_beam.backfill.inputs import InputsError
 from enrichment_beam.backfill.journal import Journal, JournalError
-from enrichment_beam.backfill.run import Engine, SubmittedError, carry_out, load_commands, new_plan
+from enrichment_beam.backfill.run import (
+    Engine,
+    SubmittedError,
+    carry_out,
+    last_line,
+    load_commands,
+    new_plan,
+)
 from enrichment_beam.backfill.shard import Kind, Records, Shard
 from enrichment_beam.backfill.show import Show
 from enrichment_beam.backfill.work import Job
@@ -75,6 +84,12 @@ def main(argv: Sequence[str]) -> int:
     except JournalError as error:
         show.note(str(error))
         return _USAGE
+    except Exception as error:
+        if options.verbose:
+            raise
+        show.note(f"The {options.command} failed: {last_line(error)}")
+        show.note("--verbose shows where.")
+        return _FAILED
     except _Stopped as stopped:
         show.close()
         show.note("Stopped. What is done is done; run the same command again for the rest.")
@@ -127,7 +142,7 @@ def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
     engine_name = options.engine or ("beam" if runner else "local")
     is_remote = (engine_name == "beam" and _is_remote(runner)) or bool(options.dask_scheduler)
     workers = options.workers or len(os.sched_getaffinity(0))
-    problems = [*_unknown(rest), *_backfill_problems(options, engine_name)]
+    problems = [*_unknown(rest), *_backfill_problems(options, engine_name, _function(options))]
     journal = options.journal or _default_journal(options)
     # Workers of another Dask scheduler may share a file system with this machine; then its user names the folder.
     if is_remote and not storage.is_remote(journal) and (engine_name == "beam" or not options.journal):
@@ -154,10 +169,11 @@ def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
         "",
         options.publish_time,
         options.output if options.write == "load-files" and not options.dry_run else "",
+        options.any_function,
     )
     found, shards = _inputs(options, settings, journal)
     plan = new_plan(found, shards, job, settings.environment.get("BIGQUERY_WRITER", "insert-all")
-                    if options.write != "load-files" else options.write)  # fmt: skip
+                    if options.write != "load-files" else f"load-files to {options.output}")  # fmt: skip
     engine = Engine(engine_name, workers, options.dask_scheduler, rest, is_verbose=options.verbose)
     show.note(f"journal: {journal}")
     try:
@@ -166,11 +182,17 @@ def _backfill(options: argparse.Namespace, rest: list[str], show: Show) -> int:
         show.note("The job is given to Dataflow. Run the same command again after its end for the report.")
         return _OK
     if options.report:
-        storage.write(options.report, made.encode())
+        try:
+            storage.write(options.report, made.encode())
+        except Exception as error:  # noqa: BLE001 - each file system of Beam has errors of its own
+            show.note(
+                f"--report={options.report} cannot be written: {error}. The journal has the same report."
+            )
+            return _FAILED
     if job.load_folder and made.is_complete:
         tables = _tables(settings, config)
         show.note("Load the rows, each command once:")
-        for command in load_commands(job, tables):
+        for command in load_commands(replace(job, began_at=made.began_at), tables):
             show.note(f"  {command}")
     return _OK if made.is_complete else _FAILED
 
@@ -210,7 +232,17 @@ def _one_table_problem(options: argparse.Namespace, config: PipelineConfig) -> I
         yield "pipeline.toml has [[tables]], and --write=beam-storage-write writes to one table: use storage-write."
 
 
-def _backfill_problems(options: argparse.Namespace, engine_name: str) -> Iterator[str]:
+def _function(options: argparse.Namespace) -> str:
+    """Return the name of the function, whose dead letters are taken."""
+    try:
+        laid_over = json.loads(options.environment or "{}")
+    except ValueError:  # reported by the settings
+        laid_over = {}
+    given = laid_over.get("FUNCTION_NAME", "") if isinstance(laid_over, dict) else ""
+    return str(given or os.environ.get("FUNCTION_NAME", ""))
+
+
+def _backfill_problems(options: argparse.Namespace, engine_name: str, function: str) -> Iterator[str]:
     kinds = {
         "--files": options.files,
         "--bigquery-table": options.bigquery_table,
@@ -228,6 +260,10 @@ def _backfill_problems(options: argparse.Namespace, engine_name: str) -> Iterato
     if options.dead_letters:
         if options.write == "load-files":
             yield "--dead-letters are acknowledged once their rows are durable, which files for a load job do not make."
+        if not options.any_function and not function:
+            yield (
+                "--dead-letters needs FUNCTION_NAME, whose dead letters are taken; or --any-function, for those of all."
+            )
         if options.dry_run:
             yield "--dry-run does not go with --dead-letters: use `python -m enrichment redrive --dry-run`."
         from enrichment_beam.backfill.dead_letter_input import MAX_PATIENCE_S

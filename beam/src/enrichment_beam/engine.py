@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -33,6 +33,9 @@ START_S = 60.0
 
 LINGER_S = 30.0
 """How long an engine that no DoFn uses lives on, in seconds: the next bundle has its connections and its cache."""
+
+CLOSE_S = 2.0
+"""Longest time to close one part of an engine, in seconds."""
 
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
@@ -160,6 +163,7 @@ class Engine:
         handler: Makes what takes messages to their end. Called in the loop's thread.
         options: How many events may be under way, and how fast.
         clock: The monotonic time, in seconds.
+        closing: What closes the connections that the parts have made, awaited at the end.
     """
 
     def __init__(
@@ -167,9 +171,12 @@ class Engine:
         handler: Callable[[], Handler],
         options: EngineOptions,
         clock: Callable[[], float] = time.monotonic,
+        closing: "list[Callable[[], Awaitable[None]]] | None" = None,
     ) -> None:
         self.options = options
         self._make = handler
+        self._closing = closing if closing is not None else []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._clock = clock
         self._admission = Admission(options.in_flight, options.rate_per_s)
         self._gate = threading.Condition()
@@ -229,20 +236,29 @@ class Engine:
         if self.is_alive:
             self._loop.call_soon_threadsafe(self._cancel, bundle)
 
-    def hold(self) -> None:
-        """Count one more user."""
-        self._users += 1
+    def hold(self) -> bool:
+        """Count one more user; return whether there is an engine to use."""
+        with self._gate:
+            if not self.is_alive:
+                return False
+            self._users += 1
+            return True
 
     def release(self) -> None:
         """Count one user less; without any, the engine ends after a while."""
-        self._users -= 1
-        if self._users <= 0 and self.is_alive:
+        with self._gate:
+            self._users -= 1
+            is_unused = self._users <= 0 and self.is_alive
+        if is_unused:
             self._loop.call_soon_threadsafe(self._loop.call_later, LINGER_S, self._end_unused)
 
     def close(self) -> None:
         """End the loop and its thread; what is under way is cancelled."""
+        self._close(if_unused=False)
+
+    def _close(self, *, if_unused: bool) -> None:
         with self._gate:
-            if self._is_closed:
+            if self._is_closed or (if_unused and self._users > 0):
                 return
             self._is_closed = True
             self._gate.notify_all()
@@ -253,8 +269,7 @@ class Engine:
                 self._thread.join(10)
 
     def _end_unused(self) -> None:
-        if self._users <= 0:
-            self.close()
+        self._close(if_unused=True)
 
     def _run(self) -> None:
         try:
@@ -272,7 +287,15 @@ class Engine:
         self._stop = asyncio.Event()
         self._handler = self._make()
         self._ready.set()
-        await self._stop.wait()
+        try:
+            await self._stop.wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for close in self._closing:
+                with contextlib.suppress(Exception):  # a peer that is gone must not keep the others open
+                    await asyncio.wait_for(close(), CLOSE_S)
 
     def _take_all(self) -> None:
         self._is_woken = False
@@ -280,11 +303,13 @@ class Engine:
             bundle, ticket, received = self._inbox.popleft()
             task = self._loop.create_task(self._handle(bundle, ticket, received))
             bundle.tasks.add(task)
+            self._tasks.add(task)
             # Not in the task itself: one that is cancelled before its first step runs none of its code.
             task.add_done_callback(partial(self._leave, bundle))
 
     def _leave(self, bundle: Bundle, task: "asyncio.Task[None]") -> None:
         bundle.tasks.discard(task)
+        self._tasks.discard(task)
         with self._gate:
             self._in_flight -= 1
             self._gate.notify()
@@ -333,12 +358,11 @@ class Lease:
     """Use of the process's engine by one DoFn.
 
     Args:
-        engine: The engine.
+        engine: The engine, which counts this use already.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Engine | None = engine
-        engine.hold()
 
     def bundle(self) -> Bundle:
         """Return a new bundle."""
@@ -355,7 +379,6 @@ class Lease:
 
 _lock = threading.Lock()
 _engines: dict[tuple[str, EngineOptions], Engine] = {}
-_pid = 0
 _placed: tuple[str, Mapping[str, str]] = ("", {})
 
 
@@ -370,11 +393,8 @@ def lease(settings: WorkerSettings, options: EngineOptions) -> Lease:
         EngineError: It cannot start.
         SettingsError: The worker lacks what the settings name.
     """
-    global _pid, _placed
+    global _placed
     with _lock:
-        if _pid != os.getpid():  # a fork has no threads of its parent
-            _engines.clear()
-            _pid, _placed = os.getpid(), ("", {})
         digest = settings.digest
         if _placed[0] != digest:
             if any(engine.is_alive and engine._users > 0 for engine in _engines.values()):  # noqa: SLF001
@@ -388,10 +408,12 @@ def lease(settings: WorkerSettings, options: EngineOptions) -> Lease:
             _placed = digest, placed
         key = (digest, options)
         engine = _engines.get(key)
-        if engine is None or not engine.is_alive:
+        if engine is None or not engine.hold():
             from enrichment_beam.parts import handler
 
-            engine = _engines[key] = Engine(lambda: handler(_placed[1], options), options)
+            env, closing = _placed[1], list[Callable[[], Awaitable[None]]]()
+            engine = _engines[key] = Engine(lambda: handler(env, options, closing), options, closing=closing)
+            engine.hold()
         return Lease(engine)
 
 
@@ -409,4 +431,16 @@ def _close_all() -> None:
     _engines.clear()
 
 
+def _forget() -> None:
+    """Begin anew in the child of a fork, which has no threads of its parent; one of them may have held the lock."""
+    global _lock, _placed
+    _lock, _placed = threading.Lock(), ("", {})
+    _inherited.append(dict(_engines))
+    _engines.clear()
+
+
+_inherited: list[object] = []
+"""Engines of the parent of a fork. They are kept: to free them would close connections that the parent uses."""
+
+os.register_at_fork(after_in_child=_forget)
 atexit.register(close_all)

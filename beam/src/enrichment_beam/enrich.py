@@ -16,6 +16,7 @@ de-duplicated view count each once.
 """
 
 import enum
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -158,9 +159,9 @@ class EnrichDoFn(beam.DoFn):
     def _results(self, ended: Ended) -> Iterator[Any]:
         for outcome in ended.tally.outcomes or [ended.outcome]:
             label = outcome.disposition.value + (f"/{outcome.reason}" if outcome.reason else "")
-            Metrics.counter(NAMESPACE, f"events/{label}").inc()
+            _counter(f"events/{label}").inc()
         if ended.tally.tries > 1:
-            Metrics.counter(NAMESPACE, "retries").inc(ended.tally.tries - 1)
+            _counter("retries").inc(ended.tally.tries - 1)
         disposition = ended.outcome.disposition
         if disposition is Disposition.FAULT or (
             disposition is Disposition.RETRY and self._on_retry is OnRetry.FAIL
@@ -180,14 +181,19 @@ class EnrichDoFn(beam.DoFn):
             yield windowed(RETRY, ticket.element)
             return
         if self._options.collects_rows:
-            Metrics.counter(NAMESPACE, "rows").inc(len(ended.tally.collected))
+            _counter("rows").inc(len(ended.tally.collected))
             for row in ended.tally.collected:
                 yield windowed(ROWS, row)
         else:
-            Metrics.counter(NAMESPACE, "rows").inc(ended.tally.rows)
+            _counter("rows").inc(ended.tally.rows)
             yield windowed(ENDED, event_ended(ended, ticket.received))
         for dead in ended.tally.dead_letters:
             yield windowed(DEAD_LETTERS, published(dead))
+
+
+@functools.cache  # to make one costs more than to count; the names are few
+def _counter(name: str) -> Any:  # noqa: ANN401 - Beam's type
+    return Metrics.counter(NAMESPACE, name)
 
 
 def not_finished(ended: Ended) -> EventsNotFinishedError:

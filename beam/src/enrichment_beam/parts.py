@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from enrichment_beam.engine import EngineOptions, Handler
 
 
-def handler(env: Mapping[str, str], options: "EngineOptions") -> "Handler":
+def handler(env: Mapping[str, str], options: "EngineOptions", closing: assembly.Closing) -> "Handler":
     """Return the core, with rows and ends noted for each message.
 
     Args:
         env: The settings.
         options: Whether rows and dead letters are written or collected.
+        closing: Takes what closes its connections.
 
     Raises:
         SettingsError: Settings are missing or wrong.
     """
-    made = assembly.enricher(env)
+    made = assembly.enricher(env, closing)
     if options.looks_only:
         return DryRun(made.transform)
     made.log = TallyLog()

@@ -1,16 +1,35 @@
-"""Worker process of Beam's FnApiRunner that keeps to itself what it logs below an error.
+"""Worker process of Beam's FnApiRunner that ends with the program that started it: `quiet_worker PARENT [--verbose]`.
 
-What fails in an element goes to the runner as an error of its bundle, not through here. What remains is the end of the
-runner: its connections close, and each thread of the worker would print a traceback.
+A worker by itself would go on with its part after its parent was killed, beside the workers of the next run. To end it
+at once is safe: a part is noted in the journal after its rows are durable.
+
+Without `--verbose` it keeps to itself what it logs below an error. What fails in an element goes to the runner as an
+error of its bundle, not through here. What remains is the end of the runner: its connections close, and each thread of
+the worker would print a traceback.
 """
 
 import logging
+import os
 import sys
 import threading
+import time
 
-logging.disable(logging.WARNING)  # before Beam is loaded, whose worker sets its own level
+_IS_VERBOSE = "--verbose" in sys.argv
+_CHECK_S = 0.1
+
+if not _IS_VERBOSE:
+    logging.disable(logging.WARNING)  # before Beam is loaded, whose worker sets its own level
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the parent has ended."""
+    while os.getppid() == parent:
+        time.sleep(_CHECK_S)
+    os._exit(1)
+
 
 if __name__ == "__main__":
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), name="parent", daemon=True).start()
     import grpc
     from apache_beam.runners.worker.sdk_worker_main import main
 
@@ -19,9 +38,10 @@ if __name__ == "__main__":
         if not issubclass(hook.exc_type, grpc.RpcError):
             threading.__excepthook__(hook)
 
-    threading.excepthook = ignore
-    logging.disable(logging.CRITICAL)
+    if not _IS_VERBOSE:
+        threading.excepthook = ignore
+        logging.disable(logging.CRITICAL)
     try:
-        main(sys.argv)
+        main(sys.argv[:1])
     except grpc.RpcError:
         sys.exit(1)

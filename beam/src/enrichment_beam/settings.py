@@ -9,6 +9,7 @@ make its tokens.
 import atexit
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import tomllib
@@ -171,7 +172,7 @@ class WorkerSettings:
             MeshError: The secret with the gateway's CA cannot be read.
         """
         folder = Path(tempfile.mkdtemp(prefix="enrichment-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        atexit.register(_remove, folder, os.getpid())
         placed = dict(self.environment)
         for name, content in self.files.items():
             path = folder / name.lower() / Path(placed.get(name, "") or _DEFAULTS[name]).name
@@ -189,6 +190,12 @@ class WorkerSettings:
             path.write_bytes(meshpass.SecretManagerKey(self.gateway_ca_secret)())
             placed["GKE_GATEWAY_CA_FILE"] = str(path)
         return placed
+
+
+def _remove(folder: Path, pid: int) -> None:
+    """Remove the files of this process; a fork of it leaves them to its parent."""
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _overrides(text: str, problems: list[str]) -> dict[str, str]:
@@ -237,6 +244,12 @@ def _files(merged: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str
             problems.append(
                 f"{name} has {len(content)} bytes; at most {_MAX_FILE_BYTES} travel with a pipeline."
             )
+        if b"PRIVATE KEY-----" in content:
+            problems.append(
+                f"{name} names a file with a private key. Its content travels with the pipeline, and keys must not: "
+                "name a file without the key."
+            )
+            continue
         yield name, content
 
 

@@ -62,7 +62,6 @@ def _plan(values: Mapping[str, str], options: argparse.Namespace) -> tuple[tuple
         "mode": mode,
         "environment": names.environment(values),
         "gateway_ca_secret": names.gateway_ca(values),
-        "sdk_container_image": names.image(values, digest),
     }
     job = values["DATAFLOW_JOB"]
     if mode == "stream":
@@ -70,15 +69,18 @@ def _plan(values: Mapping[str, str], options: argparse.Namespace) -> tuple[tuple
     else:
         job = f"{job}-{options.name}"
         parameters["journal"] = names.journal(values, options.name)
-    parameters |= template.given(mode, options.settings)
-    refusals += template.problems(mode, parameters)
+    given, wrong = template.given(mode, options.settings)
+    parameters |= given
+    if parameters.get("rate"):
+        parameters["workers"] = str(names.processes(values))
+    refusals += [*wrong, *template.problems(mode, parameters)]
     if mode == "backfill":
-        refusals += _one_input(parameters)
+        refusals += template.together(parameters)
     update = options.command == "update"
     launch = jobs.launch(values, mode, job, digest, parameters, update=update)
     if mode == "stream":
-        return jobs.stream(values, launch, update=update), refusals
-    return jobs.backfill(values, launch, job), refusals
+        return jobs.stream(values, launch, digest, update=update), refusals
+    return jobs.backfill(values, launch, job, digest), refusals
 
 
 def _placeholders(values: Mapping[str, str]) -> list[str]:
@@ -90,16 +92,6 @@ def _placeholders(values: Mapping[str, str]) -> list[str]:
             f"the contract still names the placeholder project {meshcontract.PLACEHOLDER_PROJECT!r} in "
             f"{', '.join(found)}; write your own"
         )
-    ]
-
-
-def _one_input(parameters: Mapping[str, str]) -> list[str]:
-    inputs = ("files", "bigquery_table", "bigquery_query", "dead_letters")
-    found = [name for name in inputs if parameters.get(name)]
-    if len(found) == 1:
-        return []
-    return [
-        f"a backfill has exactly one input: --set NAME=VALUE with one of {', '.join(inputs)}; given: {found or 'none'}"
     ]
 
 

@@ -7,6 +7,7 @@ https://cloud.google.com/dataflow/docs/guides/routes-firewall
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..gcloud import Value
@@ -31,21 +32,7 @@ def build(values: Mapping[str, str], source: str, digest: str) -> tuple[Step, ..
     """Return the plan of ``build``: the image, where it is not there yet, then both specifications."""
     image = names.image(values, digest)
     # The image has the digest of its sources as its tag: one that is there was made from the same bytes.
-    found = Read(
-        ("image",),
-        (
-            "artifacts",
-            "tags",
-            "list",
-            f"--project={values['GOOGLE_CLOUD_PROJECT']}",
-            f"--location={values['REGION']}",
-            f"--repository={values['ARTIFACT_REPOSITORY']}",
-            f"--package={names.IMAGE}",
-            f"--filter=name~/tags/{digest[:12]}$",
-        ),
-        ("name",),
-        optional=True,
-    )
+    found = _image(values, digest)
     submit = Run(
         f"the image {image} is in Artifact Registry",
         (
@@ -63,14 +50,40 @@ def build(values: Mapping[str, str], source: str, digest: str) -> tuple[Step, ..
         f"look at `gcloud builds list --region={values['REGION']} --project={values['GOOGLE_CLOUD_PROJECT']}`",
     )
     return (
-        *_bucket(values),
+        *_checked(_bucket(values)),
         found,
-        When(Empty("image"), (submit,)),
-        *(_specification(values, mode, image, source, digest) for mode in template.MODES),
+        When(Empty("image"), (submit, found, Check((_no_image(image, "; look at the log of its build"),)))),
+        *(_specification(values, mode, source, digest) for mode in template.MODES),
     )
 
 
-def _specification(values: Mapping[str, str], mode: str, image: str, source: str, digest: str) -> Run:
+def _image(values: Mapping[str, str], digest: str) -> Read:
+    """Return the step that reads the digest of the image, as ``image``; empty where there is none.
+
+    A tag can be moved to other bytes, and a worker of a job that runs for months would start with them.
+    """
+    return Read(
+        ("image",),
+        (
+            "artifacts",
+            "tags",
+            "list",
+            f"--project={values['GOOGLE_CLOUD_PROJECT']}",
+            f"--location={values['REGION']}",
+            f"--repository={values['ARTIFACT_REPOSITORY']}",
+            f"--package={names.IMAGE}",
+            f"--filter=name~/tags/{digest[:12]}$",
+        ),
+        ("version.basename()",),
+        optional=True,
+    )
+
+
+def _no_image(name: str, do: str) -> Refusal:
+    return Refusal(Empty("image"), (f"there is no image {name}{do}",))
+
+
+def _specification(values: Mapping[str, str], mode: str, source: str, digest: str) -> Run:
     where = names.specification(values, mode, digest)
     return Run(
         f"the template {where} is there",
@@ -80,19 +93,20 @@ def _specification(values: Mapping[str, str], mode: str, image: str, source: str
             "build",
             where,
             f"--project={values['GOOGLE_CLOUD_PROJECT']}",
-            f"--image={image}",
+            Value("image", before=f"--image={names.image(values)}@"),
             "--sdk-language=PYTHON",
             f"--metadata-file={source}/metadata-{mode}.json",
         ),
     )
 
 
-def stream(values: Mapping[str, str], launch: Run, *, update: bool) -> tuple[Step, ...]:
+def stream(values: Mapping[str, str], launch: Run, digest: str, *, update: bool) -> tuple[Step, ...]:
     """Return the plan of the streaming job.
 
     Args:
         values: a checked contract.
         launch: the launch of the job.
+        digest: the digest of the package that the template was made from.
         update: whether it takes the place of a job that runs.
     """
     name = values["DATAFLOW_JOB"]
@@ -104,21 +118,21 @@ def stream(values: Mapping[str, str], launch: Run, *, update: bool) -> tuple[Ste
             (f"a job {name} runs already (", Value("job"), "); use `update`, or `drain` it first"),
         )
     )
-    return (
-        *_surroundings(values, "stream", launch),
-        *_subscription(values),
-        find(values, name),
-        Check((running,)),
-        launch,
-    )
+    parts = (*_surroundings(values, "stream", launch, digest), _subscription(values))
+    return (*_checked(*parts), find(values, name), Check((running,)), launch)
 
 
-def backfill(values: Mapping[str, str], launch: Run, job: str) -> tuple[Step, ...]:
+def backfill(values: Mapping[str, str], launch: Run, job: str, digest: str) -> tuple[Step, ...]:
     """Return the plan of a backfill: the same name resumes one that was stopped, so two of a name never run."""
     running = Refusal(
         present("job"), (f"a job {job} runs already (", Value("job"), "); wait for it, or `cancel` it")
     )
-    return (*_surroundings(values, "backfill", launch), find(values, job), Check((running,)), launch)
+    return (
+        *_checked(*_surroundings(values, "backfill", launch, digest)),
+        find(values, job),
+        Check((running,)),
+        launch,
+    )
 
 
 def launch(
@@ -160,7 +174,7 @@ def launch(
             *streaming,
             f"--additional-user-labels=app=meshpass,mode={mode},package={digest[:12]}",
             *(("--update",) if update else ()),
-            template.flag(parameters),
+            template.flag(parameters, names.image(values)),
         ),
         f"look at `gcloud dataflow jobs list --region={values['REGION']} --project={values['GOOGLE_CLOUD_PROJECT']}`",
     )
@@ -201,11 +215,32 @@ def find(values: Mapping[str, str], job: str) -> Read:
     )
 
 
-def _surroundings(values: Mapping[str, str], mode: str, run: Run) -> tuple[Step, ...]:
-    return (*_bucket(values), *_spec_is_there(run, mode), *_account(values), *_subnet(values))
+@dataclass(frozen=True)
+class _Part:
+    """One thing that a job needs: how it is read, and what is said where it is missing or wrong."""
+
+    read: Read
+    missing: Refusal
+    wrong: tuple[Refusal, ...] = ()
 
 
-def _bucket(values: Mapping[str, str]) -> tuple[Step, ...]:
+def _checked(*parts: _Part) -> tuple[Step, ...]:
+    """Return the steps that read parts and refuse with all that are missing, or else with all that are wrong."""
+    missing = Check(tuple(part.missing for part in parts))
+    wrong = Check(tuple(refusal for part in parts for refusal in part.wrong))
+    return (*(part.read for part in parts), missing, *((wrong,) if wrong.refusals else ()))
+
+
+def _surroundings(values: Mapping[str, str], mode: str, run: Run, digest: str) -> tuple[_Part, ...]:
+    return (
+        _bucket(values),
+        *_template_is_there(values, run, mode, digest),
+        _account(values),
+        _subnet(values),
+    )
+
+
+def _bucket(values: Mapping[str, str]) -> _Part:
     bucket = values["DATAFLOW_BUCKET"]
     read = Read(
         ("bucket", "uniform", "prevention"),
@@ -214,41 +249,36 @@ def _bucket(values: Mapping[str, str]) -> tuple[Step, ...]:
         optional=True,
     )
     made = "; infra/terraform makes it: docs/dataflow.md"
-    return (
+    return _Part(
         read,
-        Check((Refusal(Empty("bucket"), (f"there is no bucket {bucket}{made}",)),)),
-        Check(
-            (
-                Refusal(
-                    Matches("uniform", "*rue", negated=True),
-                    (f"the bucket {bucket} has no uniform access{made}",),
-                ),
-                Refusal(
-                    Matches("prevention", "enforced", negated=True),
-                    (f"the bucket {bucket} does not prevent public access{made}",),
-                ),
-            )
+        Refusal(Empty("bucket"), (f"there is no bucket {bucket}{made}",)),
+        (
+            Refusal(
+                Matches("uniform", "*rue", negated=True),
+                (f"the bucket {bucket} has no uniform access{made}",),
+            ),
+            Refusal(
+                Matches("prevention", "enforced", negated=True),
+                (f"the bucket {bucket} does not prevent public access{made}",),
+            ),
         ),
     )
 
 
-def _spec_is_there(run: Run, mode: str) -> tuple[Step, ...]:
+def _template_is_there(values: Mapping[str, str], run: Run, mode: str, digest: str) -> tuple[_Part, ...]:
     (where,) = (
         str(word).partition("=")[2]
         for word in run.arguments
         if str(word).startswith("--template-file-gcs-location=")
     )
+    make = "; run deploy/package --for dataflow, then deploy/dataflow build"
     read = Read(("specification",), ("storage", "objects", "describe", where), ("name",), optional=True)
-    missing = Refusal(
-        Empty("specification"),
-        (
-            f"there is no template {where} for {mode}; run deploy/package --for dataflow, then deploy/dataflow build",
-        ),
-    )
-    return (read, Check((missing,)))
+    no_template = Refusal(Empty("specification"), (f"there is no template {where} for {mode}{make}",))
+    no_image = _no_image(names.image(values, digest), make)
+    return (_Part(read, no_template), _Part(_image(values, digest), no_image))
 
 
-def _account(values: Mapping[str, str]) -> tuple[Step, ...]:
+def _account(values: Mapping[str, str]) -> _Part:
     account, project = values["DATAFLOW_SERVICE_ACCOUNT"], values["GOOGLE_CLOUD_PROJECT"]
     read = Read(
         ("account", "subject", "disabled"),
@@ -269,10 +299,10 @@ def _account(values: Mapping[str, str]) -> tuple[Step, ...]:
             )
         )
     missing = Refusal(Empty("account"), (f"there is no account {account}; infra/terraform makes it",))
-    return (read, Check((missing,)), Check(tuple(refusals)))
+    return _Part(read, missing, tuple(refusals))
 
 
-def _subnet(values: Mapping[str, str]) -> tuple[Step, ...]:
+def _subnet(values: Mapping[str, str]) -> _Part:
     project, name = names.subnet(values)
     read = Read(
         ("subnet", "range", "google_access"),
@@ -313,10 +343,10 @@ def _subnet(values: Mapping[str, str]) -> tuple[Step, ...]:
             )
         )
     missing = Refusal(Empty("subnet"), (f"there is no subnet {name} in {project}",))
-    return (read, Check((missing,)), Check(tuple(refusals)))
+    return _Part(read, missing, tuple(refusals))
 
 
-def _subscription(values: Mapping[str, str]) -> tuple[Step, ...]:
+def _subscription(values: Mapping[str, str]) -> _Part:
     name = values["DATAFLOW_SUBSCRIPTION"]
     fields = {key: field for key, (field, _) in _UNSUPPORTED.items()}
     read = Read(
@@ -346,7 +376,7 @@ def _subscription(values: Mapping[str, str]) -> tuple[Step, ...]:
         Refusal(present("dead_letters"), (_unsupported(name, "dead_letters"),)),
         Refusal(present("backoff"), (_unsupported(name, "backoff"),)),
     ]
-    return (read, Check((missing,)), Check(tuple(refusals)))
+    return _Part(read, missing, tuple(refusals))
 
 
 def _unsupported(name: str, key: str) -> str:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 IMAGE = "meshpass-dataflow"
 
 
-def image(values: Mapping[str, str], digest: str) -> str:
-    """Return the name of the image that is made from a package."""
+def image(values: Mapping[str, str], digest: str = "") -> str:
+    """Return the name of the image: with the tag of the package that it is made from, or without a tag."""
     where = f"{values['REGION']}-docker.pkg.dev/{values['GOOGLE_CLOUD_PROJECT']}"
-    return f"{where}/{values['ARTIFACT_REPOSITORY']}/{IMAGE}:{digest[:12]}"
+    name = f"{where}/{values['ARTIFACT_REPOSITORY']}/{IMAGE}"
+    return f"{name}:{digest[:12]}" if digest else name
 
 
 def specification(values: Mapping[str, str], mode: str, digest: str) -> str:
@@ -38,6 +39,14 @@ def journal(values: Mapping[str, str], name: str) -> str:
 def subscription(values: Mapping[str, str]) -> str:
     """Return the full name of the streaming job's subscription."""
     return f"projects/{values['GOOGLE_CLOUD_PROJECT']}/subscriptions/{values['DATAFLOW_SUBSCRIPTION']}"
+
+
+def processes(values: Mapping[str, str]) -> int:
+    """Return the most processes that a job has: Dataflow starts one for each vCPU of a worker.
+
+    They share the rate of a backfill. The launcher cannot know it: it has vCPUs of its own.
+    """
+    return int(values["DATAFLOW_MAX_WORKERS"]) * int(values["DATAFLOW_MACHINE_TYPE"].rpartition("-")[2])
 
 
 def subnet(values: Mapping[str, str]) -> tuple[str, str]:

@@ -132,6 +132,8 @@ def _verify(options: argparse.Namespace) -> int:
         title = f"reading {values['GOOGLE_CLOUD_PROJECT']}"
         return (lambda _: None) if recording else readers.Progress(title, total)
 
+    for not_read in _not_read(values):
+        sys.stderr.write(f"{not_read}\n")
     answered = ask(values, entries, reader, progress)
     if options.record:
         _record(options.record, values, package, jwks, answered)
@@ -150,6 +152,15 @@ def _verify(options: argparse.Namespace) -> int:
         color = report.wants_color(sys.stdout)
         sys.stdout.write(report.text(found, read=len(answered), color=color, width=report.width(sys.stdout)))
     return FINDINGS if found else CLEAN
+
+
+def _not_read(values: Mapping[str, str]) -> list[str]:
+    """Return what the contract names and this command does not read back, one sentence for each."""
+    driven = {
+        "PULL_WORKER_SERVICE_ACCOUNT": "the pull worker (its subscription, account and pool): see `terraform plan`",
+        "DATAFLOW_SERVICE_ACCOUNT": "what runs on Dataflow: see `terraform plan` and deploy/dataflow verify",
+    }
+    return [f"not read: {what}" for key, what in driven.items() if values[key]]
 
 
 def _entries(chosen: str, values: Mapping[str, str]) -> list[EntryPoint]:

@@ -1,6 +1,6 @@
 """Profiles from services in the mesh, through the mesh's gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import meshpass
@@ -30,10 +30,14 @@ class Clients:
 
     A client is made at the first lookup, in the process and the loop that use it: functions-framework builds the app
     before its server forks.
+
+    Args:
+        closing: Takes what closes each client; None where a process ends with its clients.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, closing: "list[Callable[[], Awaitable[None]]] | None" = None) -> None:
         self._first: meshpass.AsyncClient | None = None
+        self._closing = closing if closing is not None else []
 
     def make(self, rules: LookupRules) -> "meshpass.AsyncClient":  # in quotes: to name it would load it
         """Make a client with connections of its own.
@@ -52,14 +56,17 @@ class Clients:
             self._first = meshpass.AsyncClient.from_env(
                 max_response_bytes=most_bytes, timeout_s=rules.timeout_s, retry=retry
             )
+            self._closing.append(self._first.aclose)
             if not rules.host:
                 return self._first
         url = meshpass.Settings.from_env().base_url
         if rules.host:
             url = f"{url.partition('://')[0]}://{rules.host}"
-        return self._first.for_service(
+        made = self._first.for_service(
             url, max_response_bytes=most_bytes, timeout_s=rules.timeout_s, retry=retry
         )
+        self._closing.append(made.aclose)
+        return made
 
 
 class MeshProfiles:

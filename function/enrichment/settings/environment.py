@@ -36,7 +36,9 @@ class SettingsError(ValueError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"The function cannot start: correct these settings and deploy again.{lines}")
+        super().__init__(
+            f"The enrichment cannot start: correct these settings, then deploy or start it again.{lines}"
+        )
 
 
 class Settings(msgspec.Struct, frozen=True):

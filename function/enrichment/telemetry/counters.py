@@ -19,6 +19,7 @@ DESCRIPTIONS = {
     "pushes_refused": "Requests to the entry point for events that were no delivery, by reason.",
     "answers": "Acks and nacks of the pull worker, by kind and by what became of them.",
     "lease_extensions": "Leases that the pull worker extended, by result.",
+    "copies_joined": "Deliveries of messages that the pull worker had in process already.",
     "leases_given_up": "Messages whose leases the pull worker did not extend any more.",
     "streams_ended": "Streams of the pull worker that ended, by code.",
     "insert_requests": "Requests to BigQuery.",

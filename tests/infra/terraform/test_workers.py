@@ -59,6 +59,7 @@ def test_dataflows_workers_have_one_role_on_the_project_the_one_that_has_no_smal
         ("roles/secretmanager.secretAccessor", "secret `meshpass-signing-key`"),
         ("roles/artifactregistry.reader", "repository `meshpass`"),
         ("roles/storage.objectUser", f"bucket `{PROJECT}-dataflow`"),
+        ("roles/storage.legacyBucketReader", f"bucket `{PROJECT}-dataflow`"),
     }
 
 
@@ -89,6 +90,17 @@ def test_who_launches_jobs_acts_as_their_account_and_as_no_other() -> None:
         ("roles/storage.objectUser", f"bucket `{PROJECT}-dataflow`"),
         ("roles/storage.legacyBucketReader", f"bucket `{PROJECT}-dataflow`"),
         ("roles/pubsub.viewer", "subscription `meshpass-enrichment-dataflow`"),
+        ("roles/artifactregistry.reader", "repository `meshpass`"),
+    }
+
+
+def test_a_custom_role_takes_the_place_of_the_one_that_reads_every_bucket() -> None:
+    role = f"projects/{PROJECT}/roles/meshpassDataflowWorker"
+    roles = reached(google(**DATAFLOW, dataflow_worker_role=role), "dataflow")
+    assert {name for name, on in roles if on == "the project"} == {role}
+    assert {name for name, on in roles if on.startswith("bucket ")} == {
+        "roles/storage.objectUser",
+        "roles/storage.legacyBucketReader",
     }
 
 
@@ -170,6 +182,7 @@ def test_terraform_makes_no_machine_and_no_job() -> None:
         ({**WORKER, "pull_worker_deployers": ["allUsers"]}, "deployers must be members that are someone"),
         ({**WORKER, "pull_worker_delivery": {"max_delivery_attempts": 4}}, "5 to 100"),
         ({**DATAFLOW, "dataflow_launchers": ["allUsers"]}, "launchers must be members that are someone"),
+        ({**DATAFLOW, "dataflow_worker_role": "roles/owner"}, "worker_role must be roles/dataflow.worker, or a custom"),
         (
             {"dataflow_service_account": "meshpass-dataflow@other-one.iam.gserviceaccount.com"},
             "service_account must be NAME@PROJECT",

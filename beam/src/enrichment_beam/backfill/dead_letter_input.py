@@ -3,6 +3,8 @@
 `python -m enrichment redrive` publishes events again, and the function takes them. Here they do not pass through the
 trigger's topic. Each has the identity of its first publication, so its row is the one that it would have been. A dead
 letter is acknowledged once its row is durable. One that is bad again stays where it is, and is not published anew.
+Which are taken is decided as by `redrive`: several functions may share a dead-letter topic, and an event of another one
+would make a wrong row here and be gone there.
 """
 
 import contextlib
@@ -11,10 +13,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from enrichment.dead_letter import ATTRIBUTES_DROPPED, MESSAGE_ID
 from enrichment.documents.instant import rfc3339
 from enrichment.errors import Disposition
-from enrichment.redrive.dead_letters import DeadLetter, original
+from enrichment.redrive import undelivered
+from enrichment.redrive.dead_letters import DeadLetter, Selection, Verdict, original
 from enrichment.redrive.errors import RedriveError
 from enrichment.redrive.pubsub import DeadLetterSource
 
@@ -23,9 +25,11 @@ from enrichment_beam.enrich import not_finished
 from enrichment_beam.messages import received
 
 if TYPE_CHECKING:
-    from enrichment_beam.backfill.work import ShardRun
+    from enrichment_beam.backfill.work import Job, ShardRun
 
 BATCH = 500
+BATCH_S = 120.0
+"""Longest time that the events of one pull take to begin with `--rate`, in seconds: a part of the lease."""
 LEASE_S = 600
 """How long a dead letter is held, in seconds: the longest that Pub/Sub allows."""
 
@@ -37,12 +41,13 @@ MAX_PATIENCE_S = 300.0
 """How long an event may be tried again at most, in seconds: within the lease."""
 
 
-def take(run: "ShardRun", lease: Lease) -> None:
+def take(run: "ShardRun", lease: Lease, job: "Job") -> None:
     """Take the dead letters of a subscription to their end.
 
     Args:
         run: The shard, which is the whole subscription: its counts begin again with each run.
         lease: The engine.
+        job: What the workers need to know.
 
     Raises:
         EventsNotFinishedError: A transient error did not pass, or a fault ends the run.
@@ -59,7 +64,10 @@ def take(run: "ShardRun", lease: Lease) -> None:
     seen: set[str] = set()
     kept: list[str] = []
     try:
-        _pull(run, lease, source, seen, kept)
+        rate = job.options.rate_per_s
+        chosen = _Chosen(source, job)
+        batch = max(1, min(BATCH, int(rate * BATCH_S))) if rate else BATCH
+        _pull(run, lease, chosen, batch, seen, kept)
         run.state.done = not run.state.left
     except RedriveError as error:
         run.state.failed = str(error)
@@ -74,10 +82,43 @@ def take(run: "ShardRun", lease: Lease) -> None:
         run.journal.write_state(run.state)
 
 
-def _pull(run: "ShardRun", lease: Lease, source: DeadLetterSource, seen: set[str], kept: list[str]) -> None:
-    empty = 0
+class _Chosen:
+    """Choice of the dead letters that belong to this pipeline.
+
+    Args:
+        source: Their subscription.
+        job: What the workers need to know.
+    """
+
+    def __init__(self, source: DeadLetterSource, job: "Job") -> None:
+        self.source = source
+        self._topics: dict[str, str] = {}
+        env = job.settings.environment
+        self._selection = Selection(
+            began_at=datetime.max.replace(
+                tzinfo=UTC
+            ),  # what is bad again is not published, so none comes twice
+            topic=env.get("TRIGGER_TOPIC", ""),
+            function=env.get("K_SERVICE", ""),
+            any_function=job.any_function,
+            topics=self._topics,
+        )
+
+    def decide(self, found: DeadLetter) -> Verdict:
+        """Return what to do with one. Raises RedriveError where Pub/Sub does not answer."""
+        if found.is_undelivered and self._selection.topic and not self._selection.any_function:
+            name = undelivered.source_subscription(found.attributes)
+            if name not in self._topics:
+                self._topics[name] = self.source.topic_of(name)
+        return self._selection.decide(found)
+
+
+def _pull(
+    run: "ShardRun", lease: Lease, chosen: _Chosen, batch: int, seen: set[str], kept: list[str]
+) -> None:
+    empty, source = 0, chosen.source
     while empty < EMPTY_PULLS:
-        pulled = source.pull(BATCH)
+        pulled = source.pull(batch)
         new = [(ack_id, found) for ack_id, found in pulled if found.key not in seen]
         kept += [ack_id for ack_id, found in pulled if found.key in seen]
         if not new:
@@ -89,7 +130,7 @@ def _pull(run: "ShardRun", lease: Lease, source: DeadLetterSource, seen: set[str
         source.extend(held, LEASE_S)
         done: list[str] = []
         try:
-            done.extend(_take_all(run, lease, new))  # what came before an error as well
+            done.extend(_take_all(run, lease, chosen, new))  # what came before an error as well
         finally:
             source.acknowledge(done)
             finished = set(done)
@@ -98,16 +139,17 @@ def _pull(run: "ShardRun", lease: Lease, source: DeadLetterSource, seen: set[str
         run.journal.write_state(run.state)
 
 
-def _take_all(run: "ShardRun", lease: Lease, new: list[tuple[str, DeadLetter]]) -> Iterator[str]:
+def _take_all(
+    run: "ShardRun", lease: Lease, chosen: _Chosen, new: list[tuple[str, DeadLetter]]
+) -> Iterator[str]:
     """Take dead letters to their end, and give the ack ids of those that are rows now."""
     bundle, state = lease.bundle(), run.state
     for ack_id, found in new:
         state.records += 1
-        if not _is_whole(found):
+        verdict = chosen.decide(found)
+        if verdict is not Verdict.REDRIVE:
             state.left += 1
-            state.reasons["not a dead letter that can be read"] = (
-                state.reasons.get("not a dead letter that can be read", 0) + 1
-            )
+            state.reasons[verdict.value] = state.reasons.get(verdict.value, 0) + 1
             continue
         redriven = original(found)
         bundle.add(
@@ -138,12 +180,3 @@ def _take_all(run: "ShardRun", lease: Lease, new: list[tuple[str, DeadLetter]]) 
         yield ended.ticket
     if error is not None:
         raise error
-
-
-def _is_whole(found: DeadLetter) -> bool:
-    """Return whether a dead letter holds all of the event's message."""
-    if not found.reason:
-        return False
-    return found.is_undelivered or (
-        bool(found.attributes.get(MESSAGE_ID)) and ATTRIBUTES_DROPPED not in found.attributes
-    )

@@ -50,6 +50,11 @@ def files(patterns: Sequence[str], shard_bytes: int) -> tuple[list[tuple[str, in
         found |= {name: (size, changed) for name, size, changed in matched}
     kinds = {}
     for name in sorted(found):
+        if not name.isprintable():
+            problems.append(
+                f"{name!r}: its name holds characters that cannot be shown, or is no UTF-8. Rename the file."
+            )
+            continue
         try:
             kinds[name] = _kind(name)
         except (ValueError, OSError) as error:

@@ -8,8 +8,10 @@ A shard that is killed goes on from the place that its file names. The few recor
 again: their rows have the same insertIds. Workers on other machines need a folder that all of them reach, in a bucket.
 """
 
+import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +22,10 @@ import msgspec
 from enrichment_beam.backfill import storage
 from enrichment_beam.backfill.shard import Shard, ShardState
 
-VERSION = 1
+VERSION = 2
+
+WAIT_S = 60.0
+"""How long a run waits for workers of a run that was killed, in seconds. They end with the part that they have."""
 
 
 class JournalError(RuntimeError):
@@ -58,18 +63,21 @@ class Journal:
 
     Args:
         folder: Where it lies.
+        wait_s: How long to wait for workers of a run that was killed, in seconds.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, wait_s: float = WAIT_S) -> None:
         self.folder = folder
+        self._wait_s = wait_s
         self._lock: int | None = None
 
     def __enter__(self) -> Self:
         if not storage.is_remote(self.folder):
             try:
                 Path(self.folder).mkdir(parents=True, exist_ok=True)
-                self._lock = os.open(Path(self.folder) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._lock = self._open("lock")
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._wait_for_workers()
             except BlockingIOError:
                 self._release()
                 raise JournalError(
@@ -86,6 +94,45 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._release()
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Note that this process writes to the journal: the next run waits for it, should this one be killed."""
+        if storage.is_remote(self.folder):
+            yield
+            return
+        try:
+            workers = self._open("workers")
+        except OSError as error:
+            raise JournalError(f"The journal {self.folder} cannot be written: {error}.") from error
+        try:
+            fcntl.flock(workers, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(workers)
+
+    def _open(self, name: str) -> int:
+        return os.open(Path(self.folder) / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _wait_for_workers(self) -> None:
+        """Wait until no worker of an earlier run writes to the journal. Raises JournalError."""
+        workers, end = self._open("workers"), time.monotonic() + self._wait_s
+        try:
+            while True:
+                try:
+                    fcntl.flock(workers, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        self._release()
+                        raise JournalError(
+                            f"Worker processes of a run that was killed still write to {self.folder}: wait until they "
+                            "end, or end them."
+                        ) from None
+                    time.sleep(0.2)
+                else:
+                    return
+        finally:
+            os.close(workers)
 
     def plan(self) -> Plan | None:
         """Return what the backfill is about, None for a new one. Raises JournalError."""

@@ -26,6 +26,14 @@ ROWS_FOLDER = "rows"
 class Output(Protocol):
     """Where rows go that the engine has not written."""
 
+    def go_on(self, number: int, position: int) -> None:
+        """Remove what a run that was killed left of rows that are about to be made again.
+
+        Args:
+            number: The shard's number.
+            position: Where the shard goes on.
+        """
+
     def add(self, rows: Sequence[TableRow]) -> None:
         """Take the rows of one message."""
 
@@ -47,6 +55,9 @@ class Written:
 
     is_full = True
 
+    def go_on(self, number: int, position: int) -> None:
+        """Do nothing."""
+
     def add(self, rows: Sequence[TableRow]) -> None:
         """Do nothing."""
 
@@ -67,6 +78,19 @@ class LoadFiles:
         self._json = {table: _of_json(known) for table, known in columns.items()}
         self._lines: dict[str, list[bytes]] = {}
         self._size = 0
+
+    def go_on(self, number: int, position: int) -> None:
+        """Remove files that begin at the position or behind it: the journal does not count their rows.
+
+        The files of this run may end elsewhere, so they need not replace each of them.
+        """
+        for table in self._json:
+            pattern = storage.join(self._folder, ROWS_FOLDER, table, f"{number:06}-*.json.gz")
+            storage.remove(
+                name
+                for name, *_ in storage.match(pattern)
+                if int(name.rpartition("-")[2].partition(".")[0]) >= position
+            )
 
     @property
     def is_full(self) -> bool:

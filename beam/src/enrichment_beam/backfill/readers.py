@@ -2,9 +2,8 @@
 
 import gzip
 import io
-import zlib
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from enrichment.core.received import Received
 from enrichment.errors import failure
@@ -20,10 +19,8 @@ from enrichment_beam.backfill.records import (
 )
 from enrichment_beam.backfill.shard import Kind, Records, Shard
 
-if TYPE_CHECKING:
-    from enrichment.redrive.dead_letters import DeadLetter
-
 _BLOCK = 1 << 16
+_BOM = b"\xef\xbb\xbf"
 
 
 class InputError(RuntimeError):
@@ -37,13 +34,11 @@ class Read(NamedTuple):
         received: The message in it; None where it is longer than any message can be.
         position: Where to go on once it has come to its end.
         progress: How much of the shard's size that is.
-        handle: What acknowledges it; None where nothing does.
     """
 
     received: Received | None
     position: int
     progress: int
-    handle: "tuple[str, DeadLetter] | None" = None
 
 
 class Reader(Protocol):
@@ -85,7 +80,7 @@ def reader(kind: Kind, form: Form) -> Reader:
             for found in read(shard, position, form):
                 yield found
                 at = found.position
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
+        except Exception as error:
             unit = "byte" if kind is Kind.LINES else "record"
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise InputError(f"{shard.name} cannot be read on from {unit} {at}: {said}") from error
@@ -109,7 +104,7 @@ def _lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
                 return
             begin, at = at, at + size
             done = (at if shard.end < 0 else min(at, shard.end)) - shard.begin
-            yield Read(_of_line(line, shard, begin, form), at, done)
+            yield Read(_of_line(line, shard, begin, form, is_first=begin == 0), at, done)
 
 
 def _gzip_lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -120,7 +115,8 @@ def _gzip_lines(shard: Shard, position: int, form: Form) -> Iterator[Read]:
             while (found := _line(file))[1]:
                 number += 1
                 if number > position:
-                    yield Read(_of_line(found[0], shard, number, form), number, counted.count)
+                    received = _of_line(found[0], shard, number, form, is_first=number == 1)
+                    yield Read(received, number, counted.count)
 
 
 def _avro(shard: Shard, position: int, form: Form) -> Iterator[Read]:
@@ -164,6 +160,8 @@ def _are_messages(form: Form, names: set[str]) -> bool:
 
 def _of_fields(fields: Any, shard: Shard, place: int, form: Form, *, messages: bool) -> Received:  # noqa: ANN401
     if messages:
+        if not isinstance(fields, dict):
+            raise InputError("a record of this schema has no fields, so it is no message")
         return of_fields(fields)
     if isinstance(fields, dict) and set(fields) == {"event"}:  # a column that holds the event as it was
         event = fields["event"]
@@ -173,10 +171,12 @@ def _of_fields(fields: Any, shard: Shard, place: int, form: Form, *, messages: b
     return form.events.read(data, shard.name, place)
 
 
-def _of_line(line: bytes | None, shard: Shard, place: int, form: Form) -> Received | None:
+def _of_line(line: bytes | None, shard: Shard, place: int, form: Form, *, is_first: bool) -> Received | None:
     if line is None:
         return None
     line = line.rstrip(b"\r\n")
+    if is_first:  # programs of Windows begin a file with a mark of its encoding, which is no JSON
+        line = line.removeprefix(_BOM)
     if not line.strip():
         return BLANK
     if form.records is Records.MESSAGES:

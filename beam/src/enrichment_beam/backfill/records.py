@@ -8,6 +8,7 @@ A record that is a message has the fields of one, by the names that Google's own
   write them that export to Cloud Storage or to BigQuery with metadata
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -16,8 +17,9 @@ from typing import Any
 
 import msgspec
 from enrichment.core.received import Received
-from enrichment.documents.instant import rfc3339
-from enrichment.errors import failure
+from enrichment.documents.instant import parse_rfc3339, rfc3339
+from enrichment.errors import EnrichmentError, failure
+from enrichment.event.message import Message
 
 from enrichment_beam.messages import received, unreadable
 
@@ -54,6 +56,13 @@ class EventRecords:
         """
         return received(data, {}, message_id(name, place), self._published(data))
 
+    def is_undated(self, found: Received) -> bool:
+        """Return whether an event lacks the field that stands for its publish time, or it holds no time."""
+        if not self._path or not isinstance(found.message, Message):
+            return False
+        # Microseconds of a clock: no event has this time by itself.
+        return found.message.publish_time == parse_rfc3339(self._began_at)
+
     def _published(self, data: bytes) -> str:
         if not self._path:
             return self._began_at
@@ -79,18 +88,23 @@ class _Around(msgspec.Struct):
 
 
 def of_json_message(line: bytes) -> Received:
-    """Return a line of JSON that is a message. One that is none becomes a bad event, `envelope_invalid`."""
+    """Return a line of JSON that is a message.
+
+    One that is none becomes a bad event, `envelope_invalid`. Its dead letter has the whole line: the data alone would
+    lose the attributes.
+    """
     try:
-        try:
+        if "message" in msgspec.json.decode(line, type=dict[str, msgspec.Raw]):
             found = msgspec.json.decode(line, type=_Around).message
-        except msgspec.ValidationError:
+        else:
             found = msgspec.json.decode(line, type=_Wire)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         said = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
         return unreadable(line, failure("envelope_invalid", f"the line holds no message of Pub/Sub: {said}"))
-    return received(
+    made = received(
         found.data, found.attributes or {}, found.message_id, found.publish_time, found.ordering_key
     )
+    return unreadable(line, made.message) if isinstance(made.message, EnrichmentError) else made
 
 
 def of_fields(fields: Mapping[str, Any]) -> Received:
@@ -118,8 +132,11 @@ def is_message(names: "set[str]") -> bool:
 
 
 def message_id(name: str, place: int) -> str:
-    """Return the message id of an event without one: the end of the input's name, and the place in it."""
-    suffix = f":{place}"
+    """Return the message id of an event without one: the end of the input's name, its digest, and the place in it.
+
+    Files in different folders often have one name (`dt=2026-01-01/part-0000.jsonl`), so the digest is of all of it.
+    """
+    suffix = f"-{hashlib.sha256(name.encode(errors='surrogateescape')).hexdigest()[:8]}:{place}"
     plain = _UNPRINTABLE.sub("_", name.rstrip("/").rpartition("/")[2])
     return f"{plain[-(_MAX_ID - len(suffix)) :]}{suffix}"
 
@@ -153,8 +170,6 @@ def _attributes(found: object) -> dict[str, str]:
 
 
 def _is_instant(text: str) -> bool:
-    from enrichment.documents.instant import parse_rfc3339
-
     try:
         parse_rfc3339(text)
     except ValueError:

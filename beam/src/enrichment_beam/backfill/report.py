@@ -23,6 +23,7 @@ class InputReport(msgspec.Struct, omit_defaults=False):
         dead_lettered: Events that were dead-lettered, by reason; of a subscription, those that are bad again.
         dropped: Events that pipeline.toml drops.
         unreadable: Records longer than any message, which are neither written nor dead-lettered.
+        undated: Events without the field that `--publish-time` names; their publish time is that of the backfill.
         retries: Tries beyond the first.
         lookups: Lookups by how they were answered: `fetched` and `shared` are calls, `hit` none.
         failed: Why it stopped, one sentence for each shard that did.
@@ -38,6 +39,7 @@ class InputReport(msgspec.Struct, omit_defaults=False):
     dead_lettered: dict[str, int] = {}
     dropped: int = 0
     unreadable: int = 0
+    undated: int = 0
     retries: int = 0
     lookups: dict[str, int] = {}
     failed: list[str] = []
@@ -51,6 +53,7 @@ class InputReport(msgspec.Struct, omit_defaults=False):
         self.written += state.outcomes.get("written", 0)
         self.dropped += state.outcomes.get("dropped", 0)
         self.unreadable += state.unreadable
+        self.undated += state.undated
         self.retries += state.retries
         add(self.dead_lettered, state.reasons)
         add(self.lookups, state.lookups)

@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import shlex
 import sys
 import tempfile
 import threading
@@ -25,6 +27,12 @@ from enrichment_beam.backfill.work import Job, ShardDoFn
 
 POLL_S = 0.5
 REMOTE_POLL_S = 10.0
+
+_READS_OF_WORKERS = ("beam_control_read", "read_grpc_client_inputs")
+"""Beam's threads that read what a worker sends, and fail with its connection."""
+
+WORKER_END_S = 5.0
+"""How long a pipeline may go on after one of its worker processes has ended, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,48 @@ def _run(
             failures.append(error)
 
     thread = threading.Thread(target=work, name="pipeline", daemon=True)
-    thread.start()
+    with _watched_workers() as ended_at:
+        thread.start()
+        _wait(thread, ended_at, failures, left, states, plan, job, journal, show)
+    show.close()
+    if failures and isinstance(failures[0], SubmittedError):
+        raise failures[0]
+    return last_line(failures[0]) if failures else ""
+
+
+@contextlib.contextmanager
+def _watched_workers() -> Iterator[list[float]]:
+    """Note when a worker process of FnApiRunner ends with an error: the runner itself waits for it without end."""
+    ended_at: list[float] = []
+    before = threading.excepthook
+
+    def note(hook: threading.ExceptHookArgs) -> None:
+        if (
+            hook.thread is not None and hook.thread.name == "run_worker"
+        ):  # Beam's thread that waits for the process
+            ended_at.append(time.monotonic())
+        elif hook.thread is None or hook.thread.name not in _READS_OF_WORKERS:
+            before(hook)
+
+    threading.excepthook = note
+    try:
+        yield ended_at
+    finally:
+        threading.excepthook = before
+
+
+def _wait(
+    thread: threading.Thread,
+    ended_at: Sequence[float],
+    failures: list[BaseException],
+    left: Sequence[Shard],
+    states: list[ShardState],
+    plan: Plan,
+    job: Job,
+    journal: Journal,
+    show: Show,
+) -> None:
+    """Show progress until the pipeline has ended, or one of its workers has and the pipeline has not noticed it."""
     poll_s = REMOTE_POLL_S if storage.is_remote(job.journal) else POLL_S
     by_number = {state.number: state for state in states}
     while thread.is_alive():
@@ -133,13 +182,17 @@ def _run(
         found = [by_number[shard.number] for shard in plan.shards]
         done, whole = report.done_of(plan.shards, found)
         show.progress(done, whole, report.make(plan, found, 0.0, is_dry_run=False).total)
-    show.close()
-    if failures and isinstance(failures[0], SubmittedError):
-        raise failures[0]
-    return _last_line(failures[0]) if failures else ""
+        if ended_at and time.monotonic() - ended_at[0] > WORKER_END_S:  # at the end of a run they end as well
+            failures.append(
+                RuntimeError(
+                    "Error: A worker process was ended from outside, perhaps for lack of memory. "
+                    "Run the same command again for the rest."
+                )
+            )
+            return
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     """Return what an error of a runner comes down to: its text may be a worker's whole traceback."""
     if isinstance(error, KeyboardInterrupt):
         return "stopped"
@@ -181,10 +234,10 @@ def _pipeline(shards: Sequence[Shard], job: Job, engine: Engine) -> None:
 
 def _local(engine: Engine) -> beam.Pipeline:
     """Return a pipeline for FnApiRunner with worker processes, as its mode `multi_processing` has them."""
-    module = (
-        "apache_beam.runners.worker.sdk_worker_main" if engine.is_verbose else "enrichment_beam.quiet_worker"
+    command = f"exec {shlex.quote(sys.executable)} -m enrichment_beam.quiet_worker {os.getpid()}"
+    workers = SubprocessSDKEnvironment.from_command_string(
+        f"{command} --verbose" if engine.is_verbose else command
     )
-    workers = SubprocessSDKEnvironment.from_command_string(f"{sys.executable} -m {module}")
     options = PipelineOptions([f"--direct_num_workers={engine.workers}", *engine.beam_options])
     return beam.Pipeline(runner=FnApiRunner(workers), options=options)
 
@@ -247,9 +300,9 @@ def load_commands(job: Job, tables: Sequence[str]) -> list[str]:
         table: sorted(
             name
             for name, *_ in storage.match(
-                storage.join(job.load_folder, output.ROWS_FOLDER, table, "*.json.gz")
+                storage.join(job.rows_folder, output.ROWS_FOLDER, table, "*.json.gz")
             )
         )
         for table in tables
     }
-    return output.load_commands(job.load_folder, tables, job.settings.digest + job.began_at, files)
+    return output.load_commands(job.rows_folder, tables, job.settings.rules_digest, files)

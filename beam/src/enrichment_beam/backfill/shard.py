@@ -68,6 +68,7 @@ class ShardState(msgspec.Struct):
         lookups: Lookups by how they were answered.
         retries: Tries beyond the first.
         unreadable: Records that are neither event nor dead letter: longer than any message.
+        undated: Events without the field that `--publish-time` names.
         left: Dead letters that are bad again, and stay in their subscription.
         done: Whether nothing is left of the shard.
         failed: Why it stopped; empty where it did not.
@@ -84,6 +85,7 @@ class ShardState(msgspec.Struct):
     lookups: dict[str, int] = {}
     retries: int = 0
     unreadable: int = 0
+    undated: int = 0
     left: int = 0
     done: bool = False
     failed: str = ""

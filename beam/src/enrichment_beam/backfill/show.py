@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from enrichment_beam.backfill.report import InputReport, Report
 
@@ -55,7 +56,7 @@ class Show:
 
     def note(self, text: str) -> None:
         """Show one sentence."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(Text(_plain(text)), soft_wrap=True)
 
     def progress(self, done: int, whole: int, so_far: InputReport) -> None:
         """Show how far it is.
@@ -98,10 +99,12 @@ class Show:
             table.add_column(name, justify="right")
         table.add_column("state")
         shown = report.inputs[:MAX_INPUTS]
-        folder = os.path.commonpath([one.name for one in report.inputs]) if len(report.inputs) > 1 else ""
+        folder = _common_folder([one.name for one in report.inputs])
         for one in (*shown, *([report.total] if len(report.inputs) > 1 else [])):
             table.add_row(
-                _short(one.name, folder),
+                Text(
+                    _short(one.name, folder)
+                ),  # a name may have brackets, which are markup in a plain string
                 *(
                     f"{n:,}"
                     for n in (one.records, one.rows, one.written, one.bad, one.dropped, one.unreadable)
@@ -115,8 +118,10 @@ class Show:
         for about, found in (
             ("dead-lettered", report.total.dead_lettered),
             ("lookups", report.total.lookups),
+            ("without the time that --publish-time names", {"events": report.total.undated}),
+            ("longer than a message can be, and left out", {"records": report.total.unreadable}),
         ):
-            if found:
+            if any(found.values()):
                 listed = ", ".join(
                     f"{count:,} {name}" for name, count in sorted(found.items(), key=_most_first)
                 )
@@ -140,8 +145,22 @@ class Show:
         self._bar.update(self._bar.task_ids[0], completed=done, counts=counts)
 
 
+def _plain(text: str) -> str:
+    """Return a text without what a terminal would take for a command: names of files may hold anything."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    """Return the folder that all inputs lie in, empty for none."""
+    try:
+        return os.path.commonpath(names) if len(names) > 1 else ""
+    except ValueError:  # some are on this machine and some in a bucket
+        return ""
+
+
 def _short(name: str, folder: str) -> str:
     """Return the name of an input without what all have in common, or without its folder."""
+    name = _plain(name)
     if folder and name.startswith(f"{folder}/"):
         return name[len(folder) + 1 :]
     return name.rpartition("/")[2] if name.startswith("/") else name

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,6 +69,22 @@ def write(path: str, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove files.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    found = list(paths)
+    if remote := [path for path in found if is_remote(path)]:
+        from apache_beam.io.filesystems import FileSystems
+
+        FileSystems.delete(remote)
+    for path in found:
+        if not is_remote(path):
+            Path(path).unlink(missing_ok=True)
 
 
 def open_plain(path: str) -> IO[Any]:

@@ -5,6 +5,7 @@ with bundles. It goes on from its own state, so a bundle that comes again, or a 
 only what is left.
 """
 
+import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,9 +13,11 @@ from dataclasses import dataclass, field
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
+from enrichment.core.received import Received
 from enrichment.errors import Disposition
 
 from enrichment_beam import engine
+from enrichment_beam.backfill import storage
 from enrichment_beam.backfill.journal import Journal
 from enrichment_beam.backfill.output import LoadFiles, Output, Written
 from enrichment_beam.backfill.readers import BLANK, Form, InputError, Read, reader
@@ -23,6 +26,14 @@ from enrichment_beam.backfill.shard import Kind, Records, Shard, ShardState, add
 from enrichment_beam.engine import Bundle, Ended, EngineOptions, Lease
 from enrichment_beam.enrich import NAMESPACE, EventsNotFinishedError, not_finished
 from enrichment_beam.settings import WorkerSettings
+
+TOO_LARGE = "dead_letter_too_large"
+"""Reason of a bad event that fills a message by itself. In a subscription it is a fault: no such message can come from
+there. A file may hold one, and the rest of the file must not wait for it."""
+
+MAX_AHEAD = 8
+"""How many records of a shard may wait for an earlier one, in multiples of what may be under way. One that is tried
+again for minutes must not gather a whole file behind it."""
 
 STATE_EVERY_S = 1.0
 """Least time between two states of a shard, in seconds: what a bucket takes of one object."""
@@ -39,7 +50,8 @@ class Job:
         records: What a record is.
         began_at: What stands for the publish time of events, RFC 3339.
         publish_time: Path of the field of an event that stands for it; empty for none.
-        load_folder: Where files for load jobs go; empty where rows are written.
+        load_folder: In which folder files for load jobs go; empty where rows are written.
+        any_function: Whether to take dead letters of every function and subscription.
     """
 
     settings: WorkerSettings
@@ -49,6 +61,13 @@ class Job:
     began_at: str
     publish_time: str = ""
     load_folder: str = ""
+    any_function: bool = False
+
+    @property
+    def rows_folder(self) -> str:
+        """Where the files for load jobs of this backfill are, and those of no other one."""
+        name = hashlib.sha256(f"{self.journal} {self.began_at}".encode()).hexdigest()[:12]
+        return storage.join(self.load_folder, f"backfill-{name}")
 
 
 @dataclass(slots=True)
@@ -56,6 +75,10 @@ class _Pending:
     read: Read
     ended: Ended | None = None
     is_over: bool = False
+
+
+def _never(found: Received) -> bool:
+    return False
 
 
 @dataclass
@@ -67,6 +90,8 @@ class ShardRun:
         state: How far it is.
         journal: Where that is noted.
         output: Where rows go that the engine has not written.
+        is_undated: Whether an event lacks its publish time.
+        most_ahead: Most records that may wait for an earlier one.
         clock: The monotonic time, in seconds.
     """
 
@@ -74,6 +99,8 @@ class ShardRun:
     state: ShardState
     journal: Journal
     output: Output
+    is_undated: Callable[[Received], bool] = _never
+    most_ahead: int = 2048
     clock: Callable[[], float] = time.monotonic
     _pending: deque[_Pending] = field(default_factory=deque)
     _noted_at: float = 0.0
@@ -102,6 +129,9 @@ class ShardRun:
                 for ended in bundle.finished():
                     self._over(ended)
                 self._advance()
+                while len(self._pending) >= self.most_ahead:
+                    self._over(bundle.wait_one())
+                    self._advance()
             for ended in bundle.drain():
                 self._over(ended)
             self._advance()
@@ -120,9 +150,12 @@ class ShardRun:
             self._note()
 
     def _over(self, ended: Ended) -> None:
+        pending: _Pending = ended.ticket
+        if ended.outcome.reason == TOO_LARGE:  # longer than a message can be: no run would ever pass it
+            pending.is_over = True
+            return
         if ended.outcome.disposition in (Disposition.RETRY, Disposition.FAULT):
             raise not_finished(ended)
-        pending: _Pending = ended.ticket
         pending.ended, pending.is_over = ended, True
 
     def _advance(self) -> None:
@@ -141,6 +174,8 @@ class ShardRun:
         if pending.ended is None:
             state.unreadable += 1
             return
+        if read.received is not None:
+            state.undated += self.is_undated(read.received)
         found = pending.ended.tally
         self.output.add(found.collected)
         state.rows += found.rows
@@ -177,22 +212,33 @@ class ShardDoFn(beam.DoFn):
         """Take one shard to its end, and give its number."""
         if self._lease is None:
             raise RuntimeError("The runner gave an element without setup.")
-        job, journal = self._job, Journal(self._job.journal)
+        journal = Journal(self._job.journal)
+        with journal.at_work():
+            self._take(element, journal, self._lease)
+        yield element.number
+
+    def _take(self, element: Shard, journal: Journal, lease: Lease) -> None:
+        job = self._job
         state = journal.state(element)
         if not state.done:
             before = state.records, state.rows
             state.failed = ""
-            run = ShardRun(element, state, journal, self._output())
+            output = self._output()
+            output.go_on(state.number, state.position)
+            events = EventRecords(job.began_at, job.publish_time)
+            most_ahead = job.options.in_flight * MAX_AHEAD
+            run = ShardRun(element, state, journal, output, events.is_undated, most_ahead)
             if element.kind is Kind.SUBSCRIPTION:
                 from enrichment_beam.backfill.dead_letter_input import take
 
-                take(run, self._lease)
+                take(run, lease, job)
             else:
-                form = Form(job.records, EventRecords(job.began_at, job.publish_time))
-                run.take(reader(element.kind, form)(element, state.position), self._lease.bundle())
+                run.take(
+                    reader(element.kind, Form(job.records, events))(element, state.position),
+                    lease.bundle(),
+                )
             Metrics.counter(NAMESPACE, "records").inc(state.records - before[0])
             Metrics.counter(NAMESPACE, "rows").inc(state.rows - before[1])
-        yield element.number
 
     def teardown(self) -> None:
         """Leave the process's engine."""
@@ -203,7 +249,7 @@ class ShardDoFn(beam.DoFn):
     def _output(self) -> Output:
         if not self._job.load_folder:
             return Written()
-        return LoadFiles(self._job.load_folder, _columns(self._job.settings))
+        return LoadFiles(self._job.rows_folder, _columns(self._job.settings))
 
 
 def _columns(settings: WorkerSettings) -> "Mapping[str, Sequence]":  # type: ignore[type-arg]

@@ -28,8 +28,10 @@ MAX_CALLS = 8
 _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 2.0
 
-# The codes that the official client sends answers again for.
-_TRANSIENT = frozenset({"ABORTED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE"})
+# The codes that the official client sends answers again for: its subscriber, and UNKNOWN the client below that.
+_TRANSIENT = frozenset(
+    {"ABORTED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN"}
+)
 _TRANSIENT_ID = "TRANSIENT_"
 _INVALID_ID = "PERMANENT_FAILURE_INVALID_ACK_ID"
 
@@ -204,7 +206,7 @@ class Answers:
             try:
                 await send([held.ack_id for held in left])
             except CallError as error:
-                results = {held.ack_id: error.by_ack_id.get(held.ack_id, error.code) for held in left}
+                results = _results(error, left)
             else:
                 return refused
             again = {ack_id for ack_id, result in results.items() if _is_transient(result)}
@@ -218,6 +220,17 @@ class Answers:
                 return refused
             await asyncio.sleep(delay_s)
         raise AssertionError("the delays have no end")
+
+
+def _results(error: CallError, messages: Sequence[Held]) -> dict[str, str]:
+    """Return by ack id why it failed.
+
+    Where an error names ids, it was taken for all others: to send those again, or to count them as refused, would be
+    wrong. The official client for Python does so; that for Java does not. If Pub/Sub did not take one of them after
+    all, its lease ends, and it is delivered again.
+    """
+    named = {held.ack_id: error.by_ack_id[held.ack_id] for held in messages if held.ack_id in error.by_ack_id}
+    return named or {held.ack_id: error.code for held in messages}
 
 
 def _is_transient(result: str) -> bool:

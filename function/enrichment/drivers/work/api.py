@@ -29,8 +29,6 @@ PUBSUB = "pubsub.googleapis.com:443"
 CALL_TIMEOUT_S = 30.0
 """How long one request waits for its answer, in seconds."""
 
-TOKEN_TIMEOUT_S = 10.0
-
 _SUBSCRIBER = "/google.pubsub.v1.Subscriber/"
 _KEEPALIVE_MS = 30_000
 _OPTIONS = (
@@ -177,13 +175,19 @@ class GrpcApi:
         )
 
     async def _call(self, method: Any, request: Proto) -> Any:  # noqa: ANN401 - as above
-        metadata, token = await self._metadata()
-        try:
-            return await method(request, metadata=metadata, timeout=CALL_TIMEOUT_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                self._forget(token)
-            raise _call_error(error.code(), error.details(), error.trailing_metadata()) from None
+        refused = None
+        while True:
+            metadata, token = await self._metadata()
+            try:
+                return await method(request, metadata=metadata, timeout=CALL_TIMEOUT_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.UNAUTHENTICATED and token is not None:
+                    self._forget(token)
+                    # A token may end before its time. An ack that were given up for that would double its event.
+                    if refused is None:
+                        refused = token
+                        continue
+                raise _call_error(error.code(), error.details(), error.trailing_metadata()) from None
 
     async def _metadata(self) -> "tuple[tuple[tuple[str, str], ...], AccessToken | None]":
         if self._tokens is None:

@@ -104,7 +104,11 @@ def read(resource: "Proto") -> Description:
 def _elsewhere(resource: "Proto") -> str:
     if resource.push_config.push_endpoint:
         return "pushes its messages to a URL"
-    for field, name in (("bigquery_config", "BigQuery"), ("cloud_storage_config", "Cloud Storage")):
+    for field, name in (
+        ("bigquery_config", "BigQuery"),
+        ("cloud_storage_config", "Cloud Storage"),
+        ("bigtable_config", "Bigtable"),
+    ):
         if resource.HasField(field):
             return f"writes to {name}"
     return ""

@@ -50,6 +50,9 @@ class Window:
     one, each failure is followed by a pause, which doubles up to 30 s. The first success ends the pauses, and each
     success doubles the window. Where only a part of the events fails, the others are not slowed down.
 
+    A success is a row that was written. An event that was dropped or dead-lettered may have needed neither lookup nor
+    write, so it is no sign that these work. As many of them in a row as failures shrink the window are one success.
+
     Args:
         limit: The largest window.
         jitter: Gives a random number from 0 to 1, so that workers do not try at the same moment.
@@ -60,6 +63,7 @@ class Window:
         self._jitter = jitter
         self._size = limit
         self._streak = 0
+        self._rowless = 0
         self._pause_s = 0.0
         self._resume_at_s = 0.0
 
@@ -77,14 +81,21 @@ class Window:
         return self._resume_at_s if now_s < self._resume_at_s else None
 
     def succeeded(self) -> None:
-        """Note a message that was acknowledged."""
-        self._streak = 0
+        """Note a message whose rows were written."""
+        self._streak = self._rowless = 0
         self._pause_s = self._resume_at_s = 0.0
         if self._size < self._limit:
             self._size = min(self._limit, self._size * 2)
 
+    def ended_without_row(self) -> None:
+        """Note a message that was dropped or dead-lettered."""
+        self._rowless += 1
+        if self._rowless >= _STREAK:
+            self.succeeded()
+
     def failed(self, now_s: float) -> None:
         """Note a message that is to be delivered again."""
+        self._rowless = 0
         if now_s < self._resume_at_s:  # it began before the pause, whose length it says nothing about
             return
         self._streak += 1

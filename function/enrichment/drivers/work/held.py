@@ -25,13 +25,14 @@ class Held:
         began_at_s: When the core began with it; None before.
         is_answered: Whether its one answer was given: an ack or a nack.
         is_lost: Whether Pub/Sub has said that its lease is over.
+        copies: Later deliveries of the same message, which get the same answer.
         closes_key: Whether its ordering key stays closed until its nack is confirmed.
         task: What takes it to its end.
     """
 
     __slots__ = (
-        "ack_id", "arrived_at_s", "attempt", "began_at_s", "closes_key", "is_answered", "is_lost", "message_id",
-        "ordering_key", "received", "size_bytes", "task",
+        "ack_id", "arrived_at_s", "attempt", "began_at_s", "closes_key", "copies", "is_answered", "is_lost",
+        "message_id", "ordering_key", "received", "size_bytes", "task",
     )  # fmt: skip
 
     def __init__(
@@ -54,9 +55,15 @@ class Held:
         self.is_answered = False
         self.is_lost = False
         self.closes_key = False
+        self.copies: tuple[Held, ...] = ()
         self.task: asyncio.Task[Outcome | None] | None = None
 
     @property
     def is_over(self) -> bool:
         """Whether it needs no answer any more."""
         return self.is_answered or self.is_lost
+
+    @property
+    def open_deliveries(self) -> "list[Held]":
+        """Those of itself and its copies that still need an answer."""
+        return [one for one in (self, *self.copies) if not one.is_over]

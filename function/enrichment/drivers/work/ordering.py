@@ -33,6 +33,10 @@ class OrderingKeys:
         waiting.append(held)
         return False
 
+    def has_waiting(self, held: Held) -> bool:
+        """Return whether a message waits for one before it."""
+        return held in self._waiting.get(held.ordering_key, ())
+
     def ended(self, key: str) -> Held | None:
         """Note that the message under way has ended well; return the next one of its key, which is under way then."""
         waiting = self._waiting[key]

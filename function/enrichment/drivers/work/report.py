@@ -70,13 +70,18 @@ class Report:
     def failed(self, code: str, detail: str, tries: int) -> None:
         """Log that a stream could not be opened, or broke.
 
-        Streams break every half hour in ordinary operation. So a first try that fails for a transient error is no line.
+        Streams break every half hour in ordinary operation. So a first try that fails for a transient error, or for a
+        token that is refused, is no line.
 
         Args:
             code: The name of the gRPC status.
             detail: What the server or the channel says.
             tries: How many tries have failed in a row.
         """
+        if (
+            code == "UNAUTHENTICATED" and tries == 1
+        ):  # a token may end before its time; the next try has a new one
+            return
         is_fault = code in CONFIGURATION
         alert = self._states.ended("fault" if is_fault else "retry", self._clock())
         if alert is None and (is_fault or tries != 3):

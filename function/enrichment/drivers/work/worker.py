@@ -79,10 +79,12 @@ class Worker:
         self._admission = Admission(limits.messages, limits.bytes)
         self._window = Window(limits.messages, jitter)
         self._keys = OrderingKeys()
+        self._by_message_id: dict[str, Held] = {}
         self._line: deque[Held] = deque()
         self._ready: deque[Held] = deque()
         self._under_way: set[Held] = set()
         self._resting: dict[Held, asyncio.TimerHandle] = {}
+        self._resting_bytes = 0
         self._failures: dict[str, int] = {}
         self._room = asyncio.Event()
         self._room.set()
@@ -113,7 +115,7 @@ class Worker:
         self._keep_leases()
         if self.answers.exactly_once:
             await self.answers.confirm(messages)
-        self._line.extend(messages)
+        self._line.extend(held for held in messages if not self._joins(held))
         if self._is_draining:
             self._nack_waiting()
         else:
@@ -129,12 +131,14 @@ class Worker:
 
         Args:
             within_s: How long to wait for what is under way, in seconds.
-            flush_s: How long to wait for the answers after that, in seconds.
+            flush_s: How long to wait after that, for what is stopped and for the answers, in seconds.
 
         Returns:
             How many messages did not end in time.
         """
         self.stop_taking()
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + within_s + flush_s
         late: list[Held] = []
         try:
             async with asyncio.timeout(within_s):
@@ -145,9 +149,9 @@ class Worker:
             for task in tasks:
                 task.cancel()
             if tasks:
-                await asyncio.wait(tasks, timeout=flush_s)
+                await asyncio.wait(tasks, timeout=flush_s / 3)
         try:
-            async with asyncio.timeout(flush_s):
+            async with asyncio.timeout_at(min(until_s, loop.time() + flush_s)):
                 await self.answers.flush()
         except TimeoutError:
             pass  # their leases end by themselves
@@ -162,11 +166,50 @@ class Worker:
 
     # Admission, order and begin.
 
+    def _joins(self, held: Held) -> bool:
+        """Join a delivery to one of the same message that is in the process, whose lease has ended; return whether.
+
+        To handle both would write its rows twice, and make a process that was too slow slower still.
+        """
+        if not held.message_id or held.is_over:
+            return False
+        first = self._by_message_id.setdefault(held.message_id, held)
+        if first is held or first.ordering_key != held.ordering_key:
+            return False
+        self._count("copies_joined")
+        held.received = None
+        first.copies += (held,)
+        return True
+
+    def _forget(self, held: Held) -> None:
+        if self._by_message_id.get(held.message_id) is held:
+            del self._by_message_id[held.message_id]
+
     def _pump(self) -> None:
         """Admit what there is room for, and begin what may begin."""
+        now_s = asyncio.get_running_loop().time()
+        self._admit()
+        while self._ready and self._window.room(len(self._under_way), now_s) > 0:
+            held = self._ready.popleft()
+            if (
+                not held.open_deliveries
+            ):  # taken back: those of its key that follow will be delivered after it
+                self._nack(held)
+                self._admit()
+            else:
+                self._begin(held, now_s)
+        if self._line:
+            self._room.clear()
+        else:
+            self._room.set()
+        if self._ready and self._resume_timer is None and (at_s := self._window.resume_at_s(now_s)):
+            self._resume_timer = asyncio.get_running_loop().call_at(at_s, self._resume)
+
+    def _admit(self) -> None:
         while self._line and self._admission.has_room(self._line[0].size_bytes):
             held = self._line.popleft()
-            if held.is_over:
+            if not held.open_deliveries:
+                self._forget(held)
                 continue
             self._admission.take(held.size_bytes)
             if held.ordering_key:
@@ -176,15 +219,6 @@ class Worker:
                 if not self._keys.enter(held):
                     continue
             self._ready.append(held)
-        now_s = asyncio.get_running_loop().time()
-        for _ in range(min(len(self._ready), self._window.room(len(self._under_way), now_s))):
-            self._begin(self._ready.popleft(), now_s)
-        if self._line:
-            self._room.clear()
-        else:
-            self._room.set()
-        if self._ready and self._resume_timer is None and (at_s := self._window.resume_at_s(now_s)):
-            self._resume_timer = asyncio.get_running_loop().call_at(at_s, self._resume)
 
     def _resume(self) -> None:
         self._resume_timer = None
@@ -212,6 +246,10 @@ class Worker:
         if not self._under_way:
             self._idle.set()
         if outcome is not None and outcome.disposition not in _AGAIN:
+            if outcome.disposition is Disposition.WRITTEN:
+                self._window.succeeded()
+            else:
+                self._window.ended_without_row()
             self._succeeded(held)
         else:
             self._failed(held, is_stopped=outcome is None)
@@ -221,16 +259,12 @@ class Worker:
             self._pump()
 
     def _succeeded(self, held: Held) -> None:
-        self._window.succeeded()
         if self._failures:
             self._failures.pop(held.message_id, None)
         self._finish(held, self.answers.ack)
         if not held.ordering_key:
             return
         following = self._keys.ended(held.ordering_key)
-        while following is not None and following.is_over:
-            self._admission.release(following.size_bytes)
-            following = self._keys.ended(held.ordering_key)
         if following is not None:
             self._ready.appendleft(following)
 
@@ -240,10 +274,27 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._window.failed(loop.time())
         delay_s = nack_delay_s(self._attempt(held), server_waits=self.server_waits)
-        if is_stopped or held.is_over or not delay_s:
+        if is_stopped or not held.open_deliveries or not delay_s:
             self._nack(held)
         else:
-            self._resting[held] = loop.call_later(delay_s, self._rested, held)
+            self._rest(held, delay_s)
+
+    def _rest(self, held: Held, delay_s: float) -> None:
+        """Keep a message that failed before its nack, and for that nack the oldest where half of the bounds would rest.
+
+        What rests takes the place of others, which may well succeed.
+        """
+        self._resting[held] = asyncio.get_running_loop().call_later(delay_s, self._rested, held)
+        self._resting_bytes += held.size_bytes
+        while len(self._resting) > 1 and (
+            2 * len(self._resting) > self._limits.messages or 2 * self._resting_bytes > self._limits.bytes
+        ):
+            self._end_rest(next(iter(self._resting)))
+
+    def _end_rest(self, held: Held) -> None:
+        self._resting.pop(held).cancel()
+        self._resting_bytes -= held.size_bytes
+        self._nack(held)
 
     def _attempt(self, held: Held) -> int:
         """Return how often a message has failed: as Pub/Sub counts, or as this process remembers."""
@@ -256,8 +307,7 @@ class Worker:
         return failures
 
     def _rested(self, held: Held) -> None:
-        del self._resting[held]
-        self._nack(held)
+        self._end_rest(held)
         self._pump()
 
     def _nack(self, held: Held) -> None:
@@ -271,17 +321,19 @@ class Worker:
             self._finish(one, self._send_nack)
 
     def _close_until_confirmed(self, held: Held) -> None:
-        if held.is_over:
+        delivery = next(iter(held.open_deliveries), None)
+        if delivery is None:
             self._keys.open(held.ordering_key)
         else:
-            held.closes_key = True
+            delivery.closes_key = True
 
     def _finish(self, held: Held, answer: Callable[[Held], None]) -> None:
-        """Answer an admitted message, if it has no answer yet, and let it out."""
+        """Answer all deliveries of an admitted message that have no answer yet, and let it out."""
         self._admission.release(held.size_bytes)
+        self._forget(held)
         held.received = None
-        if not held.is_over:
-            answer(held)
+        for delivery in held.open_deliveries:
+            answer(delivery)
 
     def _send_nack(self, held: Held) -> None:
         self._leases.drop([held])  # an extension that came after the nack would undo it
@@ -290,14 +342,14 @@ class Worker:
     def _nack_waiting(self) -> None:
         """Nack everything that is not under way, and waits for no other message of its key."""
         for held in list(self._resting):
-            self._resting.pop(held).cancel()
-            self._nack(held)
+            self._end_rest(held)
         while self._ready:
             self._nack(self._ready.popleft())
         while self._line:
             held = self._line.popleft()
-            if not held.is_over:
-                self._send_nack(held)
+            self._forget(held)
+            for delivery in held.open_deliveries:
+                self._send_nack(delivery)
         self._room.set()
 
     # Leases.
@@ -309,12 +361,12 @@ class Worker:
     def _extend(self) -> None:
         self._lease_timer = None
         due = self._leases.due(asyncio.get_running_loop().time())
+        self._keep_leases()
         if due.extend:
             self.answers.extend(due.extend)
         if due.overdue:
             self._count("leases_given_up", len(due.overdue))
             self._give_up(due.overdue)
-        self._keep_leases()
 
     def _give_up(self, messages: Sequence[Held]) -> None:
         """Nack messages that have been here for too long, wherever they are."""
@@ -324,8 +376,7 @@ class Worker:
                 held.task.cancel()
         late -= self._under_way
         for held in late & self._resting.keys():
-            self._resting.pop(held).cancel()
-            self._nack(held)
+            self._end_rest(held)
             late.discard(held)
         ready, self._ready = self._ready, deque()
         for held in ready:
@@ -338,13 +389,15 @@ class Worker:
             self._send_nack(held)
             late.discard(held)
         for held in late:
-            if (
-                not held.is_over
-            ):  # it waits for another message of its key, and may have been cut with one of these
-                following = self._keys.cut(held.ordering_key)
-                self._close_until_confirmed(following[0])
-                for one in following:
-                    self._finish(one, self._send_nack)
+            if held.is_over:  # cut off with another one of its key
+                continue
+            if not self._keys.has_waiting(held):  # its lease is being confirmed, or it is a copy
+                self._send_nack(held)
+                continue
+            following = self._keys.cut(held.ordering_key)
+            self._close_until_confirmed(following[0])
+            for one in following:
+                self._finish(one, self._send_nack)
         self._pump()
 
     def _settled(self, messages: Sequence[Held]) -> None:

@@ -6,11 +6,12 @@ resource "google_service_account" "dataflow" {
   display_name = "Workers of ${var.job}"
 }
 
-# Why: on the project, because Dataflow's work items have no smaller scope. The role also reads and creates objects of every
-# bucket of the project: keep other data in another project where this matters.
+# Why: on the project, because Dataflow's work items have no smaller scope. roles/dataflow.worker has storage.objects.get and
+# storage.objects.create as well, and so reads and creates objects of every bucket of the project. A role without them does:
+# workers have their own bucket by its own grants. docs/dataflow.md makes one.
 resource "google_project_iam_member" "works" {
   project = var.project_id
-  role    = "roles/dataflow.worker"
+  role    = var.worker_role
   member  = google_service_account.dataflow.member
 }
 
@@ -18,6 +19,13 @@ resource "google_project_iam_member" "works" {
 resource "google_storage_bucket_iam_member" "stages_files" {
   bucket = google_storage_bucket.this.name
   role   = "roles/storage.objectUser"
+  member = google_service_account.dataflow.member
+}
+
+# Why: a worker asks where the bucket lies. A worker_role without rights on every bucket leaves this out.
+resource "google_storage_bucket_iam_member" "sees_bucket" {
+  bucket = google_storage_bucket.this.name
+  role   = "roles/storage.legacyBucketReader"
   member = google_service_account.dataflow.member
 }
 
@@ -167,4 +175,15 @@ resource "google_pubsub_subscription_iam_member" "launchers_see_subscription" {
   subscription = google_pubsub_subscription.this.name
   role         = "roles/pubsub.viewer"
   member       = each.value
+}
+
+# deploy/dataflow reads the digest of the image, by which a job names it.
+resource "google_artifact_registry_repository_iam_member" "launchers_see_images" {
+  for_each = toset(var.launchers)
+
+  project    = var.project_id
+  location   = var.region
+  repository = var.image_repository
+  role       = "roles/artifactregistry.reader"
+  member     = each.value
 }

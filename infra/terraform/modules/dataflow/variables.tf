@@ -144,6 +144,18 @@ variable "temporary_days" {
   }
 }
 
+variable "worker_role" {
+  description = "Role of the workers on the project. `roles/dataflow.worker` also reads and creates objects of every bucket; a custom role without its rights on Cloud Storage does not."
+  type        = string
+  default     = "roles/dataflow.worker"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(roles/dataflow[.]worker|(projects|organizations)/[a-z0-9-]+/roles/[A-Za-z0-9_.]{3,64})$", var.worker_role))
+    error_message = "worker_role must be roles/dataflow.worker, or a custom role: projects/PROJECT/roles/NAME or organizations/NUMBER/roles/NAME."
+  }
+}
+
 variable "launchers" {
   description = "Members that may launch, update, drain and cancel jobs, and so act as the workers' account."
   type        = list(string)

@@ -69,7 +69,8 @@ run "wrong_values" {
     source_tables   = ["events.history"]
     retention_s     = 60
     temporary_days  = 1
+    worker_role     = "roles/editor"
   }
 
-  expect_failures = [var.service_account, var.launchers, var.source_tables, var.retention_s, var.temporary_days]
+  expect_failures = [var.service_account, var.launchers, var.source_tables, var.retention_s, var.temporary_days, var.worker_role]
 }
