@@ -478,5 +478,5 @@ def test_a_missing_extra_is_one_sentence(package: str) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == (
-        f"python -m enrichment serve: {package} is not installed. Install meshpass-function[serve].\n"
+        f'python -m enrichment serve: {package} is not installed. Run `pip install "./function[serve]"` in a clone.\n'
     )

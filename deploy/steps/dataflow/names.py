@@ -90,4 +90,7 @@ def environment(values: Mapping[str, str]) -> str:
     """
     unmounted = {"SIGNING_KEY_FILE": "", "PSEUDONYM_KEY_FILE": "", "GKE_GATEWAY_CA_FILE": ""}
     variables = function_environment({**values, **unmounted})
+    variables["FUNCTION_NAME"] = values[
+        "FUNCTION_NAME"
+    ]  # dead letters name it, and a backfill takes those that do
     return json.dumps(dict(sorted(variables.items())), separators=(",", ":"))

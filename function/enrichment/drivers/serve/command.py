@@ -96,7 +96,7 @@ def serve(env: Mapping[str, str], *, lookup: bool, host: str | None, port: str |
     except ModuleNotFoundError as error:
         if error.name not in _OF_THE_EXTRA:
             raise
-        _complain(f"{error.name} is not installed. Install meshpass-function[serve].")
+        _complain(f'{error.name} is not installed. Run `pip install "./function[serve]"` in a clone.')
         return 2
     from enrichment.settings.environment import SettingsError
 
