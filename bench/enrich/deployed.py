@@ -3,6 +3,7 @@
 httpx, for one, loads its command line, rich and pygments with it, where those are installed.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,9 @@ _HOME = _ROOT / "build/bench/deployed"
 _READY = _HOME / "requirements.txt"  # a copy of those that are installed
 _UV = Path(sys.executable).with_name("uv")
 # The function's requirements, as its package takes them; and what the other functions need beside: the official client
-# for BigQuery, and PyJWT, with which they sign.
-_EXPORTS = (
-    ("meshpass-function", "--extra", "function", "--extra", "serve", "--extra", "reference"),
-    ("meshpass", "--extra", "testing"),
-)
+# for BigQuery, and PyJWT, with which they sign. The lock has PyJWT for the lab.
+_FUNCTION = ("meshpass-function", "--extra", "function", "--extra", "serve", "--extra", "reference")
+_PYJWT = re.compile(r"^pyjwt==.*\n(?:[ ]+--hash=.*\n)+", re.MULTILINE)
 
 
 def python() -> Path:
@@ -28,7 +27,7 @@ def python() -> Path:
         BenchError: It could not be made.
     """
     interpreter = _HOME / "bin/python"
-    requirements = "".join(_exported(package) for package in _EXPORTS)
+    requirements = _exported(*_FUNCTION) + "".join(_PYJWT.findall(_exported("meshlab", "--extra", "lab")))
     if _READY.is_file() and _READY.read_text() == requirements:
         return interpreter
     print("bench: installing what is deployed into build/bench/deployed ...", file=sys.stderr, flush=True)
@@ -54,7 +53,7 @@ def python() -> Path:
     return interpreter
 
 
-def _exported(package: tuple[str, ...]) -> str:
+def _exported(*package: str) -> str:
     return _run(
         *(_UV, "export", "--quiet", "--frozen", "--project", _ROOT, "--no-dev", "--no-emit-workspace"),
         *("--no-header", "--no-annotate", "--package", *package),
