@@ -48,7 +48,7 @@ def python() -> Path:
         *("--python", interpreter, "-r", unfinished),
     )
     (site,) = _HOME.glob("lib/python*/site-packages")
-    (site / "meshpass.pth").write_text(f"{_ROOT / 'sdk/src'}\n")
+    (site / "meshpass.pth").write_text(f"{_ROOT / 'sdk/src'}\n{_ROOT / 'infra/contract/src'}\n")
     unfinished.rename(_READY)
     return interpreter
 
