@@ -106,8 +106,8 @@ class Stage:
         self._keys = keys
         self.service = service
         self.table = table
-        self.supervisor = supervisor
-        self.python = python
+        self._supervisor = supervisor
+        self._python = python
         self._ports = free_ports()
 
     def env_for(self, key: Key) -> dict[str, str]:
@@ -130,9 +130,9 @@ class Stage:
         """The same, but begin the block at once."""
         port = next(self._ports)
         with processes.one_cpu():
-            child = self.supervisor.spawn(
+            child = self._supervisor.spawn(
                 f"function-{port}",
-                function.command(self.python, port),
+                function.command(self._python, port),
                 env={
                     **self.env_for(function.key),
                     "PORT": str(port),
@@ -141,14 +141,14 @@ class Stage:
                     else "",
                     **function.env,
                 },
-                stdout=self.supervisor.directory / f"function-{port}.txt",
+                stdout=self._supervisor.directory / f"function-{port}.txt",
             )
         try:
             yield Running(child, port)
         except BenchError as error:
             raise BenchError(f"{function.name}: {error}\nThe end of its log:\n{child.log_tail()}") from error
         finally:
-            self.supervisor.stop(child)
+            self._supervisor.stop(child)
 
     def seen(self) -> tuple[service.Report, bigquery.Report]:
         """What the service and the table have seen since they were asked last."""
