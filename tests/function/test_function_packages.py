@@ -6,7 +6,16 @@ from pathlib import Path
 
 ENRICHMENT = Path(__file__).parents[2] / "function" / "enrichment"
 
-FOUNDATION = {"__init__", "deadline", "documents", "errors", "expressions", "settings", "telemetry"}
+FOUNDATION = {
+    "__init__",
+    "deadline",
+    "documents",
+    "errors",
+    "expressions",
+    "message_classes",
+    "settings",
+    "telemetry",
+}
 PARTS = {"event", "lookup", "row", "sink", "dead_letter"}
 OUTSIDE = {"functions_framework", "starlette", "uvicorn", "google", "grpc", "apache_beam", "cloudevents"}
 

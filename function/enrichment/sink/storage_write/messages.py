@@ -1,14 +1,12 @@
 """Messages of the Storage Write API, as far as rows are written: fields, and where the methods are.
 
-The generated classes of google-cloud-bigquery-storage cost 190 ms and 60 MiB of a start. These are built from the
-same numbers and types, in a pool of their own, so that both can be loaded in one process. A test compares them.
+The generated classes of google-cloud-bigquery-storage cost 190 ms and 60 MiB of a start. A test compares both.
 Source: https://cloud.google.com/bigquery/docs/reference/storage/rpc/google.cloud.bigquery.storage.v1
 """
 
 from typing import Any, TypeAlias
 
-from google.protobuf import descriptor_pool, message_factory  # type: ignore[import-untyped]
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto  # type: ignore[import-untyped]
+from enrichment.message_classes import BYTES, INT32, INT64, STRING, Fields, message_classes
 
 SERVICE = "/google.cloud.bigquery.storage.v1.BigQueryWrite/"
 """What the path of each method begins with."""
@@ -22,60 +20,51 @@ DEFAULT_VALUE = 2
 Message: TypeAlias = Any
 """A message of the API. Its class is made at run time."""
 
-_STRING, _BYTES, _INT64 = (
-    FieldDescriptorProto.TYPE_STRING,
-    FieldDescriptorProto.TYPE_BYTES,
-    FieldDescriptorProto.TYPE_INT64,
-)
-_INT32 = FieldDescriptorProto.TYPE_INT32  # of an enum as well: both are varints
-
-FIELDS: dict[str, dict[str, tuple[int, Any, bool]]] = {
-    "Int64Value": {"value": (1, _INT64, False)},
-    "Timestamp": {"seconds": (1, _INT64, False), "nanos": (2, _INT32, False)},
-    "Any": {"type_url": (1, _STRING, False), "value": (2, _BYTES, False)},
-    "Status": {"code": (1, _INT32, False), "message": (2, _STRING, False), "details": (3, "Any", True)},
-    "ErrorInfo": {"reason": (1, _STRING, False)},
+FIELDS: Fields = {
+    "Int64Value": {"value": (1, INT64, False)},
+    "Timestamp": {"seconds": (1, INT64, False), "nanos": (2, INT32, False)},
+    "Any": {"type_url": (1, STRING, False), "value": (2, BYTES, False)},
+    "Status": {"code": (1, INT32, False), "message": (2, STRING, False), "details": (3, "Any", True)},
+    "ErrorInfo": {"reason": (1, STRING, False)},
     # A message in a message is bytes on the wire: so a descriptor is serialised once and not at each request.
-    "ProtoSchema": {"proto_descriptor": (1, _BYTES, False)},
-    "ProtoRows": {"serialized_rows": (1, _BYTES, True)},
+    "ProtoSchema": {"proto_descriptor": (1, BYTES, False)},
+    "ProtoRows": {"serialized_rows": (1, BYTES, True)},
     "ProtoData": {"writer_schema": (1, "ProtoSchema", False), "rows": (2, "ProtoRows", False)},
     "AppendRowsRequest": {
-        "write_stream": (1, _STRING, False),
+        "write_stream": (1, STRING, False),
         "offset": (2, "Int64Value", False),
         "proto_rows": (4, "ProtoData", False),
-        "trace_id": (6, _STRING, False),
-        "default_missing_value_interpretation": (8, _INT32, False),
+        "trace_id": (6, STRING, False),
+        "default_missing_value_interpretation": (8, INT32, False),
     },
     "AppendResult": {"offset": (1, "Int64Value", False)},
     "RowError": {
-        "index": (1, _INT64, False),
-        "code": (2, _INT32, False),
-        "message": (3, _STRING, False),
+        "index": (1, INT64, False),
+        "code": (2, INT32, False),
+        "message": (3, STRING, False),
     },
     "AppendRowsResponse": {
         "append_result": (1, "AppendResult", False),
         "error": (2, "Status", False),
         "row_errors": (4, "RowError", True),
-        "write_stream": (5, _STRING, False),
+        "write_stream": (5, STRING, False),
     },
-    "StorageError": {"code": (1, _INT32, False), "error_message": (3, _STRING, False)},
+    "StorageError": {"code": (1, INT32, False), "error_message": (3, STRING, False)},
     "WriteStream": {
-        "name": (1, _STRING, False),
-        "type": (2, _INT32, False),
+        "name": (1, STRING, False),
+        "type": (2, INT32, False),
         "create_time": (3, "Timestamp", False),
     },
-    "CreateWriteStreamRequest": {"parent": (1, _STRING, False), "write_stream": (2, "WriteStream", False)},
-    "GetWriteStreamRequest": {"name": (1, _STRING, False)},
-    "FinalizeWriteStreamRequest": {"name": (1, _STRING, False)},
-    "FinalizeWriteStreamResponse": {"row_count": (1, _INT64, False)},
-    "BatchCommitWriteStreamsRequest": {"parent": (1, _STRING, False), "write_streams": (2, _STRING, True)},
+    "CreateWriteStreamRequest": {"parent": (1, STRING, False), "write_stream": (2, "WriteStream", False)},
+    "GetWriteStreamRequest": {"name": (1, STRING, False)},
+    "FinalizeWriteStreamRequest": {"name": (1, STRING, False)},
+    "FinalizeWriteStreamResponse": {"row_count": (1, INT64, False)},
+    "BatchCommitWriteStreamsRequest": {"parent": (1, STRING, False), "write_streams": (2, STRING, True)},
     "BatchCommitWriteStreamsResponse": {
         "commit_time": (1, "Timestamp", False),
         "stream_errors": (2, "StorageError", True),
     },
 }
-"""By message, its fields: number, type or the message that it holds, and whether it is repeated."""
-
 STORAGE_ERROR_CODES = (
     "STORAGE_ERROR_CODE_UNSPECIFIED",
     "TABLE_NOT_FOUND",
@@ -98,29 +87,7 @@ STORAGE_ERROR_CODES = (
 ROW_ERROR_CODES = ("ROW_ERROR_CODE_UNSPECIFIED", "FIELDS_ERROR")
 """Names of `RowError.code`, by their numbers."""
 
-
-def _classes() -> dict[str, Any]:
-    file = FileDescriptorProto(name="storage_write.proto", package="storage_write", syntax="proto3")
-    for name, fields in FIELDS.items():
-        message = file.message_type.add(name=name)
-        for field, (number, kind, repeated) in fields.items():
-            added = message.field.add(name=field, number=number)
-            added.label = (
-                FieldDescriptorProto.LABEL_REPEATED if repeated else FieldDescriptorProto.LABEL_OPTIONAL
-            )
-            if isinstance(kind, str):
-                added.type, added.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".storage_write.{kind}"
-            else:
-                added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"storage_write.{name}"))
-        for name in FIELDS
-    }
-
-
-_MADE = _classes()
+_MADE = message_classes("storage_write", FIELDS)
 Int64Value = _MADE["Int64Value"]
 ProtoSchema = _MADE["ProtoSchema"]
 ProtoRows = _MADE["ProtoRows"]
