@@ -41,25 +41,19 @@ def enricher(env: Mapping[str, str], closing: Closing | None = None) -> Enricher
     known, destinations = environment.read_for_events(env)
     counters = Counters()
     client = _writer(env, destinations, known.config)  # one for all tables, and so one token
-    sinks: dict[str, BigQuerySink] = {}  # by the table's full id: two names may be one table
-    for table in known.config.tables:
-        full = _full_id(table.table, destinations.table)
-        if full not in sinks:
-            sinks[full] = BigQuerySink(
-                full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
-            )
+    names = {table.name: _full_id(table.table, destinations.table) for table in known.config.tables}
+    sinks = {  # by the table's full id: two names may be one table
+        full: BigQuerySink(
+            full, known.config.batch, client, counters, TableWatch(destinations.recreated_hold_s)
+        )
+        for full in {destinations.table, *names.values()}
+    }
     dead_letters = PubSubDeadLetters(destinations.dead_letter_topic)
     if closing is not None:
         closing += [client.aclose, dead_letters.aclose]
     return Enricher(
         transform=transform(known.config, counters, closing),
-        sink=BigQuerySink(
-            destinations.table,
-            known.config.batch,
-            client,
-            counters,
-            TableWatch(destinations.recreated_hold_s),
-        ),
+        sink=sinks[destinations.table],
         dead_letters=dead_letters,
         budget=known.budget,
         log=Log(known.project, known.severity, counters, success_sample=known.success_sample),
@@ -67,7 +61,7 @@ def enricher(env: Mapping[str, str], closing: Closing | None = None) -> Enricher
         function=known.function,
         dead_letter_topic=destinations.dead_letter_topic,
         count=counters,
-        sinks={one.name: sinks[_full_id(one.table, destinations.table)] for one in known.config.tables},
+        sinks={name: sinks[full] for name, full in names.items()},
     )
 
 
