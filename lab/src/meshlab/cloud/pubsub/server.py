@@ -6,10 +6,12 @@ import asyncio
 import inspect
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
+
+from meshlab.cloud.grpc_serving import Grpc, listen
 
 from . import control
 from .clock import Clock
@@ -26,21 +28,12 @@ if TYPE_CHECKING:
 
     from .messages import Proto
 
-Grpc: TypeAlias = Any
-"""An object of grpcio, which has no static types."""
-
 DEFAULT_PUSH_CONCURRENCY = 64
 
 _PUBLISHER = "/google.pubsub.v1.Publisher/"
 _SUBSCRIBER = "/google.pubsub.v1.Subscriber/"
 
-_OPTIONS = (
-    # Above the service's own limit, so that a request just over that is refused in the service's words.
-    ("grpc.max_receive_message_length", 20 * 1024 * 1024),
-    ("grpc.max_send_message_length", -1),
-    # Two servers on one port would each see some of the calls.
-    ("grpc.so_reuseport", 0),
-)
+_MAX_REQUEST_BYTES = 20 * 1024 * 1024
 
 
 class Server:
@@ -73,10 +66,7 @@ class Server:
         Raises:
             RuntimeError: The port is taken.
         """
-        self._grpc = grpc.aio.server(options=_OPTIONS)
-        self._grpc.add_generic_rpc_handlers((_Router(self._methods()),))
-        bound: int = self._grpc.add_insecure_port(f"127.0.0.1:{port}")
-        await self._grpc.start()
+        self._grpc, bound = await listen(self._methods(), _refuse, port, _MAX_REQUEST_BYTES)
         return bound
 
     async def stop(self) -> None:
@@ -161,22 +151,10 @@ def running(*, speed: float = 1.0, push_concurrency: int = DEFAULT_PUSH_CONCURRE
         loop.close()
 
 
-class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Find the handler of a method, and name the method in the refusal where there is none."""
-
-    def __init__(self, methods: dict[str, Grpc]) -> None:
-        self._methods = methods
-
-    def service(self, handler_call_details: Grpc) -> Grpc:
-        method: str = handler_call_details.method
-
-        async def refuse(_: bytes, context: Grpc) -> None:
-            await context.abort(
-                grpc.StatusCode.UNIMPLEMENTED,
-                f"{method.lstrip('/')} is not implemented by this fake for Pub/Sub.",
-            )
-
-        return self._methods.get(method) or grpc.unary_unary_rpc_method_handler(refuse)
+async def _refuse(method: str, context: Grpc) -> None:
+    await context.abort(
+        grpc.StatusCode.UNIMPLEMENTED, f"{method} is not implemented by this fake for Pub/Sub."
+    )
 
 
 def _request_class(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -15,6 +15,7 @@ from meshlab.cloud.bigquery.write_api.errors import WriteError, over_quota, unav
 from meshlab.cloud.bigquery.write_api.protocol import PACKAGE, message
 from meshlab.cloud.bigquery.write_api.service import WriteService
 from meshlab.cloud.bigquery.write_api.streams import Streams
+from meshlab.cloud.grpc_serving import Grpc, listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,21 +23,10 @@ if TYPE_CHECKING:
     from meshlab.cloud.bigquery.backend import Backend
     from meshlab.cloud.bigquery.write_api.protocol import Proto
 
-Grpc: TypeAlias = Any
-"""An object of grpcio, which has no static types."""
-
 MAX_CONNECTIONS = 1000
 """Of a project in a region that is not a large one: https://cloud.google.com/bigquery/quotas#write-api-limits."""
 
 _SERVICE = f"/{PACKAGE}.BigQueryWrite/"
-_HOST = "127.0.0.1"
-_OPTIONS = (
-    # Above the service's own limit, so that a request over that is refused in the service's words.
-    ("grpc.max_receive_message_length", 2 * MAX_REQUEST_BYTES),
-    ("grpc.max_send_message_length", -1),
-    # Two servers on one port would each see some of the calls.
-    ("grpc.so_reuseport", 0),
-)
 # Requests that were read ahead of the one that is carried out.
 _READ_AHEAD = 100
 
@@ -65,10 +55,7 @@ class WriteServer:
         Raises:
             RuntimeError: The port is taken.
         """
-        self._grpc = grpc.aio.server(options=_OPTIONS)
-        self._grpc.add_generic_rpc_handlers((_Router(self._methods()),))
-        bound: int = self._grpc.add_insecure_port(f"{_HOST}:{port}")
-        await self._grpc.start()
+        self._grpc, bound = await listen(self._methods(), _refuse, port, 2 * MAX_REQUEST_BYTES)
         return bound
 
     async def stop(self) -> None:
@@ -131,19 +118,8 @@ class WriteServer:
             reader.cancel()
 
 
-class _Router(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Finds the handler of a method, and names the method in the refusal where there is none."""
-
-    def __init__(self, methods: dict[str, Grpc]) -> None:
-        self._methods = methods
-
-    def service(self, handler_call_details: Grpc) -> Grpc:
-        method: str = handler_call_details.method
-
-        async def refuse(_: bytes, context: Grpc) -> None:
-            await _abort(context, unsupported(method.lstrip("/")))
-
-        return self._methods.get(method) or grpc.unary_unary_rpc_method_handler(refuse)
+async def _refuse(method: str, context: Grpc) -> None:
+    await _abort(context, unsupported(method))
 
 
 async def _read(requests: AsyncIterator[bytes], into: asyncio.Queue[tuple[float, bytes] | None]) -> None:
