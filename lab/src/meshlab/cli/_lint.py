@@ -7,7 +7,7 @@ import typer
 
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
-from meshlab.cli._options import MeshConfigFile, Namespace, sources
+from meshlab.cli._options import FilesIfAny, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -36,16 +36,7 @@ class FailOn(StrEnum):
 
 
 def lint(
-    files: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-f",
-            "--filename",
-            metavar="PATH",
-            help="Manifests: a file, a directory, a kustomization, or - for standard input. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    files: FilesIfAny = None,
     form: Annotated[
         Format, typer.Option("--format", help="Print text, one JSON document, or SARIF 2.1.0.")
     ] = Format.TEXT,

@@ -7,18 +7,18 @@ import typer
 
 from meshlab.bench.protocol import Sources
 
-__all__ = ["Files", "MeshConfigFile", "Namespace", "sources"]
+__all__ = ["Files", "FilesIfAny", "MeshConfigFile", "Namespace", "sources"]
 
-Files = Annotated[
-    list[str],
-    typer.Option(
-        "-f",
-        "--filename",
-        metavar="PATH",
-        help="Manifests: a file, a directory, a kustomization, or - for standard input. May be repeated.",
-        show_default=False,
-    ),
-]
+_FILES = typer.Option(
+    "-f",
+    "--filename",
+    metavar="PATH",
+    help="Manifests: a file, a directory, a kustomization, or - for standard input. May be repeated.",
+    show_default=False,
+)
+Files = Annotated[list[str], _FILES]
+FilesIfAny = Annotated[list[str] | None, _FILES]
+"""The same for a command that can do without."""
 Namespace = Annotated[
     str, typer.Option("--namespace", metavar="NAME", help="The namespace of objects that have none.")
 ]

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["covers"]
+__all__ = ["conditions", "covers"]
+
+
+def conditions(match: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a match as written, without its names."""
+    return {key: value for key, value in match.items() if key not in ("name", "statPrefix")}
 
 
 def covers(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> bool:

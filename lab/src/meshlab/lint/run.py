@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.lint.facts import Facts
@@ -82,6 +82,4 @@ def _problems(inputs: Inputs, mesh: Mesh) -> Iterator[Problem]:
 
 
 def _with_code(problem: Problem, code: str) -> Problem:
-    from dataclasses import replace
-
     return replace(problem, code=code)

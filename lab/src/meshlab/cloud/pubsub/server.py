@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import grpc.aio
 
 from meshlab.cloud.grpc_serving import Grpc, listen
 

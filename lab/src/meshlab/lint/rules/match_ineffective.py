@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping
-from meshlab.lint.matches import covers
+from meshlab.lint.matches import conditions, covers
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import of_networking
 
@@ -30,7 +30,7 @@ def _in_rules(service: Manifest, kind: str) -> Iterator[Problem]:
         for number, written in enumerate(listed(rule, "match")):
             if not isinstance(written, dict):
                 continue
-            match = {key: value for key, value in written.items() if key not in ("name", "statPrefix")}
+            match = conditions(written)
             for found, other in earlier:
                 if covers(other, match):
                     place = Where(service, ("spec", kind, index, "match", number))

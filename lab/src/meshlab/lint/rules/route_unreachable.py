@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.fields import Where
 from meshlab.lint.facts import listed, mapping
+from meshlab.lint.matches import conditions
 from meshlab.lint.rule import Rule, Severity
 from meshlab.lint.written import of_networking
 
@@ -26,11 +27,7 @@ def _in_rules(service: Manifest, kind: str) -> Iterator[Problem]:
     earlier: list[dict[str, Any]] = []
     taken = False
     for index, rule in enumerate(listed(mapping(service.body, "spec"), kind)):
-        matches = [
-            {key: value for key, value in match.items() if key not in ("name", "statPrefix")}
-            for match in listed(rule, "match")
-            if isinstance(match, dict)
-        ]
+        matches = [conditions(match) for match in listed(rule, "match") if isinstance(match, dict)]
         place = Where(service, ("spec", kind, index))
         # Reading the mesh reports what comes after an HTTP rule that takes everything.
         if taken and kind != "http":
