@@ -24,7 +24,7 @@ demo-scale: $(READY) $(BEAM_READY) ## a backfill on Dask workers through real En
 	@$(BIN)/python beam/demo/scale.py $(if $(EVENTS),--events=$(EVENTS))
 
 test: $(READY) $(BEAM_READY) ## run every test (PYTEST_ARGS="-k words" for some)
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-beam: $(READY) $(BEAM_READY) ## run the tests of beam/ in its own environment
 	@cd beam && .venv/bin/python -m pytest -q $(PYTEST_ARGS_BEAM)

@@ -6,6 +6,7 @@ its children in order. Should the lab be killed, `meshlab.processes.reaper` ends
 
 import contextlib
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -27,6 +28,8 @@ _START_TIMEOUT_S = 20.0
 _STOP_GRACE_S = 3.0
 _POLL_S = 0.005
 _LOG_TAIL_LINES = 12
+# What failed, and often what to do, stands in the line before these.
+_STACK_TRACE = re.compile(r"\]\[(?:envoy_bug|backtrace)\] ")
 
 
 class Child:
@@ -114,9 +117,10 @@ class Child:
             self.ready_after_s = time.monotonic() - self.started_at
 
     def log_tail(self) -> str:
-        """The last lines of what it wrote to standard error."""
+        """The last lines of what it wrote to standard error, without the stack trace of an Envoy that gave up."""
         lines = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-_LOG_TAIL_LINES:]) or "(empty)"
+        said = [line for line in lines if not _STACK_TRACE.search(line)]
+        return "\n".join((said or lines)[-_LOG_TAIL_LINES:]) or "(empty)"
 
     def signal(self, number: int) -> None:
         """Send a signal to its whole process group; nothing happens if it has ended."""
