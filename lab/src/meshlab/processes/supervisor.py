@@ -30,6 +30,11 @@ _POLL_S = 0.005
 _LOG_TAIL_LINES = 12
 # What failed, and often what to do, stands in the line before these.
 _STACK_TRACE = re.compile(r"\]\[(?:envoy_bug|backtrace)\] ")
+_NO_INOTIFY_INSTANCE = "assert failure: inotify_fd_ >= 0"
+_RAISE_INOTIFY_INSTANCES = (
+    "This user has no inotify instance left, and every Envoy takes one: raise the limit with "
+    "`sysctl fs.inotify.max_user_instances=1024`, or run fewer proxies at a time."
+)
 
 
 class Child:
@@ -117,9 +122,14 @@ class Child:
             self.ready_after_s = time.monotonic() - self.started_at
 
     def log_tail(self) -> str:
-        """The last lines of what it wrote to standard error, without the stack trace of an Envoy that gave up."""
+        """The last lines of what it wrote to standard error, and what to do about them where that is known.
+
+        The stack trace of an Envoy that gave up is left out.
+        """
         lines = self.log.read_text(errors="replace").splitlines()
         said = [line for line in lines if not _STACK_TRACE.search(line)]
+        if any(_NO_INOTIFY_INSTANCE in line for line in said):
+            said.append(_RAISE_INOTIFY_INSTANCES)
         return "\n".join((said or lines)[-_LOG_TAIL_LINES:]) or "(empty)"
 
     def signal(self, number: int) -> None:
