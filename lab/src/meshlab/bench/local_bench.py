@@ -119,6 +119,16 @@ class LocalMesh:
         return replace(mesh, refusals=(*unreadable, *mesh.refusals))
 
     @property
+    def mesh(self) -> Mesh:
+        """The mesh that the manifests describe."""
+        return self._mesh
+
+    @property
+    def inputs(self) -> Inputs:
+        """The manifests and the files that they stand in."""
+        return self._inputs
+
+    @property
     def names(self) -> MeshNames:
         """The names that case files may use."""
         mesh = self._mesh

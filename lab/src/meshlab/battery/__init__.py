@@ -1,0 +1,1 @@
+"""Batteries of requests, derived from the words of manifests."""

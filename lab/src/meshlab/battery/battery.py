@@ -1,0 +1,46 @@
+"""A battery: requests that between them ask everything that manifests mention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshlab.bench.protocol import Setup
+
+if TYPE_CHECKING:
+    from meshlab.bench.case import Case
+
+__all__ = ["Battery", "Question"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request of a battery.
+
+    Attributes:
+        case: The request, without an expectation. Its name is unique in the battery.
+        caller: Who sends it and with which token, as a row of a matrix, such as `shop/cart` or
+            `outside edge/public, token of https://idp.example`.
+        target: The workload (`NAMESPACE/NAME`) or the host that it is for.
+        request_class: What is sent, as a column of a matrix, such as `GET /profile/1`.
+    """
+
+    case: Case
+    caller: str
+    target: str
+    request_class: str
+
+
+@dataclass(frozen=True)
+class Battery:
+    """Requests to a mesh, none of which is equivalent to another.
+
+    Attributes:
+        questions: The requests.
+        setup: What they need around them.
+        not_covered: What the battery does not ask, one sentence each.
+    """
+
+    questions: tuple[Question, ...] = ()
+    setup: Setup = field(default_factory=Setup)
+    not_covered: tuple[str, ...] = ()
