@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from meshlab.battery.paths import disguised
 from meshlab.battery.text import joined
 from meshlab.battery.values import Name, Text
 
@@ -38,7 +39,7 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
     """
     found = ["/"]
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
-    found += [member for pattern in patterns for member in pattern.members()]
+    found += [disguised(member) for pattern in patterns for member in pattern.members()]
     prefixes = tuple(pattern for pattern in patterns if pattern.kind in ("exact", "prefix"))
     suffixes = tuple(pattern for pattern in patterns if pattern.kind == "suffix")
     found += joined(prefixes, suffixes, _MOST_JOINED)
@@ -47,6 +48,7 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
             found += [f"{member.rstrip('/')}/x", member.rpartition("/")[0]]
         found += pattern.near_misses()
     found += ["/stranger"]
+    found += [member for pattern in patterns for member in pattern.members()]
     usual = [Text(path) for path in dict.fromkeys(found) if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
     return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
