@@ -13,6 +13,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from meshlab.battery.values import CHANGED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -191,6 +193,8 @@ def _keep(
             for name, number in numbers.items()
         )
     )
+    # What a route does to headers is seen with them alone, though no condition looks at them.
+    key = (*key, numbers.get(CHANGED, 0))
     if key not in found:
         found[key] = Chosen(values, base.target, is_base, base.answerers)
 
@@ -233,6 +237,7 @@ def _bases(way: Way, table: _Table) -> list[_Base]:
                 looks = (
                     frozenset(each.dimension for each in clause.requirements) if stage.swept else frozenset()
                 )
+                looks |= {CHANGED} if clause.headers and stage.swept else set()
                 found[key] = replace(known, dimensions=known.dimensions | looks)
         found.setdefault(tuple(usual.items()), _Base(usual, first.target, frozenset(way.values)))
     return list(found.values())
@@ -355,6 +360,10 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
     """
     for name, values in table.values.items():
         usual = base.numbers[name]
+        if name == CHANGED:
+            if name in base.dimensions:
+                yield {**base.numbers, name: len(values) - 1}
+            continue
         clauses = _relevant(way, table, base.numbers, name)
         watched = _watched(way, name)
         kept = {_ways_to_meet(table, clauses, name, usual)[0]}

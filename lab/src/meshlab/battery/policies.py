@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy, Rule, Values
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Here", "accepted", "claim_names", "clauses_of", "refused", "text_atom", "verifies"]
+__all__ = ["Here", "accepted", "claim_names", "clauses_of", "refused", "signature", "text_atom", "verifies"]
 
 _SPACE_DELIMITED = ("scope", "permission")
 _HTTP_ONLY = ("hosts", "methods", "paths", "requestPrincipals", "request.")
@@ -42,6 +42,7 @@ class Here:
         trust_domains: The mesh's trust domain, then its aliases.
         token_rules: The rules that verify tokens here.
         forwarded: Whether a token that an earlier proxy verified comes here.
+        token_way: What decides about that, as a text.
         peer: Who connects, where that is always the same proxy; `None` for the client itself.
         unread: Receives what is not asked about.
     """
@@ -51,6 +52,7 @@ class Here:
     trust_domains: tuple[str, ...]
     token_rules: tuple[JwtRule, ...] = ()
     forwarded: Callable[[Token], bool] = field(default=lambda _: True, compare=False)
+    token_way: str = ""
     peer: Peer | None = None
     unread: dict[str, None] = field(default_factory=dict, compare=False)
 
@@ -73,6 +75,12 @@ def clauses_of(policy: AuthorizationPolicy, here: Here) -> Iterator[Clause]:
 def accepted(token: Token, rules: tuple[JwtRule, ...]) -> bool:
     """Return whether one of the rules verifies a token."""
     return any(rule.issuer in ("", token.issuer) and verifies(token, rule) for rule in rules)
+
+
+def signature(rule: JwtRule) -> str:
+    """Return what tells a rule's tokens from those of another one: two rules with one signature verify the same."""
+    where = (rule.from_headers, rule.from_params, rule.from_cookies)
+    return f"{rule.issuer} {rule.audiences} {where} {rule.space_delimited_claims}"
 
 
 def refused(token: Token, rules: tuple[JwtRule, ...]) -> bool:
@@ -314,7 +322,7 @@ def _token_atom(here: Here, kind: str, value: str, holds: Callable[[Token], bool
             and holds(token)
         )
 
-    known = ",".join(sorted(f"{rule.issuer}|{'|'.join(rule.audiences)}" for rule in here.token_rules))
+    known = f"{here.token_way} {' '.join(map(signature, here.token_rules))}"
     return Atom(TOKEN, f"{kind} {value} ({known})", met, None, value)
 
 
