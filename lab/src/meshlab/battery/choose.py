@@ -160,11 +160,12 @@ def chosen(way: Way) -> list[Chosen]:
     found: dict[tuple[object, ...], Chosen] = {}
     for base in bases:
         _keep(found, way, table, atoms, base.numbers, base, is_base=True)
-    small = _classes(table, atoms)
+    small = _classes(table, _atoms(way, swept=True))
+    small[CHANGED] = [0] if CHANGED in small else []
+    small = {name: numbers for name, numbers in small.items() if numbers}
     if prod(len(numbers) for numbers in small.values()) <= _SMALL_PRODUCT:
         for combined in product(*small.values()):
             _keep(found, way, table, atoms, dict(zip(small, combined, strict=True)), bases[0], is_base=False)
-        return list(found.values())
     seen = _Seen(set(), set())
     for base in bases:
         for numbers in _deviations(way, table, base, seen):
@@ -199,10 +200,11 @@ def _keep(
         found[key] = Chosen(values, base.target, is_base, base.answerers)
 
 
-def _atoms(way: Way) -> dict[str, list[Atom]]:
-    """Return all atoms of a way by dimension, each once."""
+def _atoms(way: Way, *, swept: bool = False) -> dict[str, list[Atom]]:
+    """Return all atoms of a way by dimension, each once; or those whose conditions are missed on this way."""
     found: dict[str, dict[Atom, None]] = {name: {} for name in way.values}
-    for stage in (each for first in way.stages for each in first.walk()):
+    stages = [each for first in way.stages for each in first.walk()]
+    for stage in stages if not swept else [each for each in stages if each.swept]:
         for atom in (*stage.watched, *(atom for clause in stage.clauses for atom in clause.atoms)):
             if atom.dimension in found:
                 found[atom.dimension][atom] = None
@@ -219,7 +221,8 @@ def _classes(table: _Table, atoms: Mapping[str, Sequence[Atom]]) -> dict[str, li
     for name, values in table.values.items():
         kept: dict[object, int] = {}
         for number, value in enumerate(values):
-            kept.setdefault((_vector(table, atoms.get(name, ()), number), value.trait), number)
+            if not value.trait:
+                kept.setdefault(_vector(table, atoms.get(name, ()), number), number)
         found[name] = list(kept.values())
     return found
 

@@ -209,13 +209,13 @@ def _maker(key: str, namespace: str, here: Here) -> Callable[[str], Atom] | None
         case "ipBlocks" | "source.ip" | "remoteIpBlocks" | "remote.ip":
             return _block
         case "principals" | "source.principal":
-            return lambda value: _peer_atom("principal", value, _principal(value, here))
+            return lambda value: _principal(value, here)
         case "namespaces" | "source.namespace":
             return lambda value: _peer_atom("namespace", value, lambda peer: _glob(value, _part(peer, "ns")))
         case "serviceAccounts" | "source.serviceAccount":
-            return lambda value: _peer_atom("account", value, _account(value, namespace))
+            return lambda value: _account(value, namespace)
         case "trustDomains" | "source.trustDomain":
-            return lambda value: _peer_atom("trust domain", value, _domain(value, here))
+            return lambda value: _domain(value, here)
         case "requestPrincipals" | "request.auth.principal":
             return lambda value: _token_atom(here, "principal", value, _request_principal(value))
         case "request.auth.audiences":
@@ -272,23 +272,36 @@ def _peer_atom(kind: str, value: str, holds: Callable[[str], bool]) -> Atom:
     return Atom(PEER, f"{kind} {value}", met, None, value)
 
 
-def _principal(value: str, here: Here) -> Callable[[str], bool]:
-    patterns = [wildcard(each) for each in with_aliases_of_principals([value], here.trust_domains)]
-    return lambda identity: any(pattern.meets(identity.removeprefix("spiffe://")) for pattern in patterns)
-
-
-def _domain(value: str, here: Here) -> Callable[[str], bool]:
-    names = with_aliases_of_domains([value], here.trust_domains)
-    return lambda identity: any(
-        _glob(name, identity.removeprefix("spiffe://").partition("/")[0]) for name in names
+def _principal(value: str, here: Here) -> Atom:
+    names = list(dict.fromkeys(with_aliases_of_principals([value], here.trust_domains)))
+    patterns = [wildcard(each) for each in names]
+    return _peer_atom(
+        "principal",
+        " ".join(names),
+        lambda identity: any(pattern.meets(identity.removeprefix("spiffe://")) for pattern in patterns),
     )
 
 
-def _account(value: str, namespace: str) -> Callable[[str], bool]:
+def _domain(value: str, here: Here) -> Atom:
+    names = with_aliases_of_domains([value], here.trust_domains)
+    return _peer_atom(
+        "trust-domain",
+        " ".join(names),
+        lambda identity: any(
+            _glob(name, identity.removeprefix("spiffe://").partition("/")[0]) for name in names
+        ),
+    )
+
+
+def _account(value: str, namespace: str) -> Atom:
     wanted, slash, account = value.partition("/")
     if not slash:
         wanted, account = namespace, value
-    return lambda identity: (_part(identity, "ns"), _part(identity, "sa")) == (wanted, account)
+    return _peer_atom(
+        "account",
+        f"{wanted}/{account}",
+        lambda identity: (_part(identity, "ns"), _part(identity, "sa")) == (wanted, account),
+    )
 
 
 def _part(identity: str, name: str) -> str:
