@@ -51,8 +51,10 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
             near.setdefault(f"{member.rstrip('/')}/x", atom.name)
         for text in atom.pattern.near_misses() if atom.pattern is not None else ():
             near.setdefault(text, atom.name)
-    texts = dict.fromkeys((*found, *near, "/stranger", *(m for each in patterns for m in each.members())))
-    usual = [Text(path, origin=near.get(path, "")) for path in texts if _PATH.fullmatch(path)]
+    members = [member for pattern in patterns for member in pattern.members()]
+    # The end of a path alone is no path.
+    rooted = (text if text.startswith("/") else f"/{text}" for text in (*found, *near, "/stranger", *members))
+    usual = [Text(path, origin=near.get(path, "")) for path in dict.fromkeys(rooted) if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
     return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
 
