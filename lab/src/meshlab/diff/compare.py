@@ -7,6 +7,7 @@ question that ends otherwise is asked again on both sides before it counts, so t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromOutside, HttpRequest
@@ -64,7 +65,10 @@ class Compared:
         sent_again: How many were sent to the new mesh; all others meet nothing that differs.
         nowhere: The questions that neither mesh has the sender or the target for.
         by_chance: The questions whose effects vary in the same way on both sides.
+        sides: The two meshes, with their configurations.
     """
+
+    sides: tuple[Side, Side]
 
     differences: tuple[Difference, ...] = ()
     asked: int = 0
@@ -96,7 +100,7 @@ def differences(
 
 
 class Baseline:
-    """What became of questions on one mesh, to compare others with. The questions are sent when it is made.
+    """What became of questions on one mesh, to compare others with. They are sent once, when that is first needed.
 
     Args:
         bench: Runs the meshes.
@@ -108,8 +112,8 @@ class Baseline:
         jobs: How many questions may be under way at once; 0 for a default.
         happened: Called with each outcome, as soon as it is known.
 
-    Raises:
-        BenchError: Something did not start.
+    Attributes:
+        questions: The questions as they are sent: what a token takes from the manifests is written down.
     """
 
     def __init__(
@@ -134,15 +138,23 @@ class Baseline:
             for question in self.questions
             if isinstance(question.case.sender, FromOutside) and question.case.sender.address is not None
         ]
-        self.effects = self._ask(self._old, self.questions)
 
-    def changed_proxies(self, new: LocalMesh) -> frozenset[WorkloadRef]:
-        """Return the workloads that only one of the meshes has, or whose configuration differs; nothing is started.
+    @cached_property
+    def effects(self) -> list[Effect]:
+        """What became of the questions, in their order.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        return self._ask(self._old, self.questions)
+
+    def can_differ(self, new: LocalMesh) -> bool:
+        """Return whether a request could tell another mesh from this one, by the configurations; nothing is started.
 
         Args:
             new: The mesh to compare.
         """
-        return changed_workloads(self._old, self._side(new))
+        return self._old.differs_from(self._side(new))
 
     def against(self, new: LocalMesh, *, confirm: bool = True) -> Compared:
         """Send the questions that can have changed to another mesh, and compare what becomes of them.
@@ -174,7 +186,14 @@ class Baseline:
                 by_chance.append(question)
             elif found.old.absent and found.new.absent:
                 nowhere.append(question)
-        return Compared(tuple(differing), len(self.questions), len(again), tuple(nowhere), tuple(by_chance))
+        return Compared(
+            (self._old, side),
+            tuple(differing),
+            len(self.questions),
+            len(again),
+            tuple(nowhere),
+            tuple(by_chance),
+        )
 
     def _side(self, loaded: LocalMesh) -> Side:
         steady = loaded.with_inputs(without_outlier_detection(loaded.inputs))
@@ -183,15 +202,18 @@ class Baseline:
     def _can_differ(self, new: Side) -> list[int]:
         """Return the numbers of the questions that meet something that differs, or of which that is not known."""
         old = self._old
-        if _refusals(new) != _refusals(old):
+        if new.refused != old.refused:
             return list(range(len(self.questions)))  # another part of the mesh is not judged
-        changed = changed_workloads(old, new)
+
+        def is_changed(ref: WorkloadRef) -> bool:
+            return old.text(ref) != new.text(ref)
+
         return [
             number
             for number, (question, effect) in enumerate(zip(self.questions, self.effects, strict=True))
             if effect.unknown
             or effect.absent
-            or not changed.isdisjoint((*effect.way, *old.foreseen(question.case)))
+            or any(map(is_changed, {*effect.way, *old.foreseen(question.case)}))
             or old.resolved(question.case) != new.resolved(question.case)
         ]
 
@@ -229,17 +251,6 @@ class Baseline:
             copies = [_copy(self.questions[index]) for index in rounds]
             for index, effect in zip(rounds, self._ask(side, copies, jobs=jobs), strict=True):
                 answers[index].add(effect, is_new=side is new)
-
-
-def changed_workloads(old: Side, new: Side) -> frozenset[WorkloadRef]:
-    """Return the workloads that only one side has, or whose proxy or ports are others on the other one."""
-    return frozenset(ref for ref in old.workloads | new.workloads if old.text(ref) != new.text(ref))
-
-
-def _refusals(side: Side) -> frozenset[tuple[str, str, str]]:
-    """Return what is refused of the manifests, without the lines that it stands on."""
-    problems = (problem for refusal in side.mesh.refusals for problem in refusal.problems)
-    return frozenset((problem.subject, problem.path, problem.text) for problem in problems)
 
 
 def _unsent(case: Case, side: Side) -> Effect | None:

@@ -23,12 +23,15 @@ from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshlab.bench.case import Case
     from meshlab.bench.local_bench import LocalMesh
     from meshlab.bench.protocol import Setup
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
+    from meshlab.manifest import Manifest
 
 __all__ = ["Addresses", "Side"]
 
@@ -58,12 +61,18 @@ class Side:
 
     def __init__(self, loaded: LocalMesh, setup: Setup, addresses: Addresses) -> None:
         self.loaded = loaded
+        self._setup = setup
         mesh = loaded.with_workloads(setup.workloads)
         self.mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
         self._addresses = addresses
         self._workloads = {workload.ref: workload for workload in self.mesh.workloads}
         self._texts: dict[WorkloadRef, str] = {}
         self._foreseen: dict[object, frozenset[WorkloadRef]] = {}
+
+    def with_manifests(self, manifests: Sequence[Manifest]) -> Side:
+        """Return a side with other manifests, and the same around them."""
+        inputs = replace(self.loaded.inputs, manifests=tuple(manifests))
+        return Side(self.loaded.with_inputs(inputs), self._setup, self._addresses)
 
     @property
     def proxies(self) -> frozenset[WorkloadRef]:
@@ -103,6 +112,19 @@ class Side:
             )
         return self._texts[ref]
 
+    def differs_from(self, other: Side) -> bool:
+        """Return whether a request could tell the two meshes apart, as far as their configurations say."""
+        if self.refused != other.refused or self._unaided_names != other._unaided_names:
+            return True
+        refs = self.workloads | other.workloads
+        return any(self.text(ref) != other.text(ref) for ref in sorted(refs))
+
+    @property
+    def refused(self) -> frozenset[tuple[str, str, str]]:
+        """What is refused of the manifests, without the lines that it stands on."""
+        problems = (problem for refusal in self.mesh.refusals for problem in refusal.problems)
+        return frozenset((problem.subject, problem.path, problem.text) for problem in problems)
+
     def missing(self, case: Case) -> str:
         """Return which workload that a case names is not there, in words; empty where all are."""
         match case.sender:
@@ -141,6 +163,16 @@ class Side:
             return self._foreseen[key]
         except (LabError, LookupError, ValueError):
             return frozenset()  # what is wrong with a case is said when it is sent
+
+    @cached_property
+    def _unaided_names(self) -> frozenset[tuple[str, str, int]]:
+        """Names and ports that pods without a proxy can resolve; empty where all have one."""
+        if self.proxies == self.workloads:
+            return frozenset()
+        services = self.mesh.registry.services
+        return frozenset(
+            (each.hostname, each.address, port.number) for each in services for port in each.ports
+        )
 
     @cached_property
     def _placement(self) -> Placement:
