@@ -27,6 +27,8 @@ _TIMEOUT_S = 60
 _MOST_BYTES = 2**30
 """The size of the largest revision that is read, 1 GiB."""
 _LINK, _SUBMODULE = "120000", "160000"
+_NO_NAMES = ("", ".", "..", ".git")
+"""What no file or directory of a revision can be called; an absolute path begins with an empty name."""
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _OPTIONS = (
     "--no-pager",
@@ -229,10 +231,10 @@ def _entry(line: bytes) -> Entry:
     head, _, name = line.partition(b"\t")
     mode, _, oid, size = head.decode().split()
     path = os.fsdecode(name)
-    parts = PurePosixPath(path).parts
-    if path.startswith("/") or not parts or any(part in ("..", ".git") for part in path.split("/")):
+    if any(part in _NO_NAMES for part in path.split("/")):
         raise LabError(f"the revision holds a file with the name {path!r}, which would be written elsewhere")
-    return Entry(mode, oid, 0 if size == "-" else int(size), path)
+    # A submodule has no size here, and an object that git lacks has the size BAD.
+    return Entry(mode, oid, int(size) if size.isdecimal() else 0, path)
 
 
 def _write(path: Path, content: bytes, name: str) -> None:

@@ -81,8 +81,13 @@ def _may_exist(place: InputPlace) -> bool:
 
 def _range(text: str) -> tuple[str, str, str] | None:
     found = _RANGE.fullmatch(text)
-    # `../x` and `x/..` are paths; the name of a revision neither begins nor ends with a slash.
-    if found is None or found["new"].startswith("/") or found["old"].endswith("/"):
+    # `../x`, `./x` and `x/..` are paths: no revision begins with a dot or a slash, or ends with a slash.
+    if (
+        found is None
+        or found["new"].startswith("/")
+        or found["old"].startswith((".", "/"))
+        or found["old"].endswith("/")
+    ):
         return None
     for revision in (found["old"], found["new"]):
         _refuse_option(revision)

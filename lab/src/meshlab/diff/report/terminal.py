@@ -89,25 +89,37 @@ def _print_objects(objects: Sequence[ObjectChange], numbers: Sequence[int], coun
 
 
 def _print_kind(kind: Kind, findings: Sequence[Finding], limit: int | None, on: Console) -> None:
-    table = Table(
-        box=None,
-        pad_edge=False,
-        title=f"{kind}: {len(findings)}",
-        title_justify="left",
-        title_style=_STYLES.get(kind, "bold"),
-        header_style="dim",
-    )
-    for name, ratio in (("caller", 4), ("request", 4), ("before", 4), ("now", 4)):
-        table.add_column(name, overflow="fold", ratio=ratio)
-    table.add_column("", no_wrap=True)
+    print_on(on, Text(f"{kind}: {len(findings)}", style=_STYLES.get(kind, "bold")))
+    callers: dict[str, list[Finding]] = {}
     for finding in findings[:limit]:
-        cells = (*asked(finding.difference), *before_and_now(finding))
-        because = " ".join(f"[{number + 1}]" for number in finding.because[:_SHOWN_FIELDS])
-        table.add_row(*(Text(printable(cell)) for cell in cells), Text(because, style="cyan"))
-    print_on(on, table)
+        callers.setdefault(asked(finding.difference)[0], []).append(finding)
+    for caller, found in callers.items():
+        print_on(on, Text(f"  {printable(caller)}"), soft_wrap=True)
+        print_on(on, _table(found))
     if limit is not None and len(findings) > limit:
-        print_on(on, Text(f"and {len(findings) - limit} more; -v shows all", style="dim"))
+        print_on(on, Text(f"  and {len(findings) - limit} more; -v shows all", style="dim"))
     on.print()
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    """Return the requests of one caller: what is asked, what became of it and what becomes of it now, and why."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
+    table.add_column(width=3)
+    for ratio in (4, 5, 0, 5):
+        table.add_column(overflow="fold", ratio=ratio or None)
+    table.add_column(no_wrap=True)
+    for finding in findings:
+        before, now = before_and_now(finding)
+        because = " ".join(f"[{number + 1}]" for number in finding.because[:_SHOWN_FIELDS])
+        table.add_row(
+            "",
+            Text(printable(asked(finding.difference)[1])),
+            Text(printable(before), style="dim"),
+            "->",
+            Text(printable(now)),
+            Text(because, style="cyan"),
+        )
+    return table
 
 
 def _print_not_known(
