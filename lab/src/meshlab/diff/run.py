@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshlab.battery.derive import derive
 from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.compare import Baseline
-from meshlab.diff.drafted import derive
 from meshlab.diff.effect import Kind
 from meshlab.diff.objects import object_changes
 from meshlab.diff.questions import Group, check_names, groups_of
