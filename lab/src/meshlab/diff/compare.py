@@ -15,8 +15,8 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.diff.chance import odds
 from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import Effect, effect_of, not_there
+from meshlab.diff.pinned import pinned, setup_for, shared_setup
 from meshlab.diff.side import Addresses, Side
-from meshlab.diff.steady import pinned, setup_for, shared_setup, without_outlier_detection
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -196,8 +196,7 @@ class Baseline:
         )
 
     def _side(self, loaded: LocalMesh) -> Side:
-        steady = loaded.with_inputs(without_outlier_detection(loaded.inputs))
-        return Side(steady, self._setup, self._addresses)
+        return Side(loaded, self._setup, self._addresses)
 
     def _can_differ(self, new: Side) -> list[int]:
         """Return the numbers of the questions that meet something that differs, or of which that is not known."""
