@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery, Question
 from meshlab.battery.choose import chosen
-from meshlab.battery.clients import clients_of
+from meshlab.battery.clients import declared_clients, with_declared
+from meshlab.battery.limits import never_asked
 from meshlab.battery.ways import Ways
 from meshlab.bench.case import Case, CasePlace
 from meshlab.bench.protocol import Setup
@@ -44,12 +45,13 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
     """
     if not meshes:
         return Battery()
-    clients, declared = clients_of(meshes)
+    declared = declared_clients(meshes)
+    meshes = [with_declared(mesh, declared) for mesh in meshes]
     stranger = _stranger(meshes)
-    unread: dict[str, None] = {}
+    unread: dict[str, None] = dict.fromkeys(sentence for mesh in meshes for sentence in never_asked(mesh))
     bases: list[tuple[Entrance, Chosen]] = []
     misses: list[tuple[Entrance, Chosen]] = []
-    for entrance, way in Ways(meshes, clients, stranger, unread).all():
+    for entrance, way in Ways(meshes, stranger, unread).all():
         for found in chosen(way):
             (bases if found.base else misses).append((entrance, found))
     kept = [*bases, *misses][:limit]
@@ -74,7 +76,7 @@ def _questions(kept: Sequence[tuple[Entrance, Chosen]]) -> Iterator[Question]:
             CasePlace(_FILE, len(names)),
             entrance.tokens(found.values),
         )
-        yield Question(case, caller, found.target, asked)
+        yield Question(case, caller, found.target, asked, answerers=found.answerers)
 
 
 def _unique(name: str, names: set[str]) -> str:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
+from meshlab.battery.paths import normalized
 from meshlab.battery.text import Pattern, wildcard
 from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text, Token, header
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
@@ -118,7 +119,11 @@ def text_atom(dimension: str, pattern: Pattern) -> Atom:
     def holds(value: Value) -> bool:
         return isinstance(value, Text) and pattern.meets(value.text)
 
-    return Atom(dimension, _named(pattern), holds, pattern, pattern.value)
+    def holds_normalized(value: Value) -> bool:
+        return isinstance(value, Text) and pattern.meets(normalized(value.text))
+
+    decides = holds_normalized if dimension == PATH else holds
+    return Atom(dimension, _named(pattern), decides, pattern, pattern.value)
 
 
 def _named(pattern: Pattern) -> str:

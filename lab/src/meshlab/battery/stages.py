@@ -12,12 +12,13 @@ from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
 from meshlab.battery.policies import Here, accepted, clauses_of, refused, verifies
 from meshlab.battery.routes import Proxy, http_clauses, route_host, server_name
 from meshlab.battery.tokens import FLAWS, STRANGER
-from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token
+from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Text, Token, header
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 from meshlab.istio.model.mtls import mtls_mode
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset
+from meshlab.istio.read.virtual_service.headers import is_authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +102,9 @@ class Stages:
             behind = self._behind(host, port, peer, http=http, forwarded=_always, depth=1, swept=False)
             routes = [(Clause("no route"), stage) for stage in behind] or [(Clause("no route"), None)]
         own = next((each.workload for each in service.endpoints.get(port, ()) if each.workload), None)
-        return Stage(f"sidecar of {workload.ref}", str(own) if own else host, routes=tuple(routes))
+        watched = tuple(_headers_changed(self._for_host(workload, host, port))) if http else ()
+        target = str(own) if own else host
+        return Stage(f"sidecar of {workload.ref}", target, watched=watched, routes=tuple(routes))
 
     def _peer(self, workload: Workload) -> Peer:
         if not workload.injected:
@@ -176,6 +179,7 @@ class Stages:
             entry = list(_entry(server, asks=peer is None))
             watched += [atom for requirement in entry for atom in requirement.atoms]
             watched += [server_name(host.name) for host in server.hosts if server.is_tls]
+            watched += _headers_changed(self._bound(workload, gateway)) if http else ()
             routes += self._server_routes(
                 workload,
                 gateway,
@@ -205,6 +209,11 @@ class Stages:
             allow.sort(key=lambda clause: not clause.open)
         return None if allow is None else tuple(allow), tuple(deny)
 
+    def _bound(self, workload: Workload, gateway: Gateway) -> list[VirtualService]:
+        name = f"{gateway.namespace}/{gateway.name}"
+        default = self._mesh.settings.virtual_service_export_to
+        return for_gateway(self._mesh, workload, name, default_export_to=default)
+
     def _server_routes(
         self,
         workload: Workload,
@@ -217,11 +226,9 @@ class Stages:
         depth: int,
         swept: bool,
     ) -> Iterator[tuple[Clause, Stage | None]]:
-        mesh = self._mesh
         name = f"{gateway.namespace}/{gateway.name}"
         proxy = Proxy(server.port, name, workload.labels, workload.ref.namespace, self._unread)
-        default = mesh.settings.virtual_service_export_to
-        for service in for_gateway(mesh, workload, name, default_export_to=default):
+        for service in self._bound(workload, gateway):
             shared = [
                 common
                 for host in service.hosts
@@ -311,25 +318,50 @@ class Stages:
                     )
             if found:
                 return found
-        return [Stage(host, host, swept=False)]
+        outside = {
+            each.address
+            for service in known
+            for endpoints in service.endpoints.values()
+            for each in endpoints
+            if each.workload is None
+        }
+        return [Stage(host, host, swept=False, servers=tuple(sorted(outside)))]
+
+    def _for_host(self, workload: Workload, host: str, port: int) -> list[VirtualService]:
+        """Return the VirtualServices that a sidecar follows for a host."""
+        scope = self._mesh.visibility.scope_of(workload).egress_for(port) if workload.injected else None
+        return [
+            each
+            for each in (scope.virtual_services if scope else ())
+            if any(is_subset(host, full_name(name, each.namespace)) for name in each.hosts)
+        ]
 
     def _mesh_routes(
         self, workload: Workload, host: str, port: int, *, http: bool
     ) -> Iterator[tuple[Clause, Stage | None]]:
-        if not workload.injected:
-            return
-        scope = self._mesh.visibility.scope_of(workload).egress_for(port)
         proxy = Proxy(port, "mesh", workload.labels, workload.ref.namespace, self._unread)
-        for each in scope.virtual_services if scope else ():
-            hosts = [full_name(name, each.namespace) for name in each.hosts]
-            if not any(is_subset(host, name) for name in hosts):
-                continue
+        for each in self._for_host(workload, host, port):
             if http:
                 found = [(clause, _places(each, number)) for clause, number in http_clauses(each, (), proxy)]
             else:
                 found = list(_l4_clauses(each, (), proxy))
             for clause, places in found:
                 yield from self._led(clause, places, each, workload, _always, http=http, depth=0)
+
+
+def _headers_changed(services: Sequence[VirtualService]) -> Iterator[Atom]:
+    """Yield a reason to send each header that a route changes on its way to the application."""
+    for service in services:
+        for route in service.http:
+            changes = [route.headers, *(each.headers for each in route.destinations)]
+            for request in (each.request for each in changes if each is not None):
+                for name in (*request.remove, *request.set, *request.add):
+                    if not is_authority(name):
+                        yield Atom(header(name), f"changed {name.lower()}", _is_there)
+
+
+def _is_there(value: Value) -> bool:
+    return isinstance(value, Text) and value.text != ""
 
 
 def _speaks(server: Server, *, http: bool) -> bool:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import words
-from meshlab.battery.clauses import Way
+from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.entrances import UNSENDABLE, Entrance
 from meshlab.battery.peers import certificates, identities_of, mesh_peers
 from meshlab.battery.policies import refused
 from meshlab.battery.stages import HTTP, Stages, pod_mode
 from meshlab.battery.tokens import tokens
-from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Peer, Token
+from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Token
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from meshlab.battery.clauses import Atom, Stage
+    from meshlab.battery.clauses import Atom
     from meshlab.battery.values import Value
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.model.registry import MeshService
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ways"]
 
-_PROTOCOLS = ("mongo", "mysql", "redis", "tcp", "tls", "https", "unknown")
+_UNKNOWN_ADDRESS = "203.0.113.9"
+"""An address of the ranges for documentation (RFC 5737)."""
 
 
 class Ways:
@@ -36,20 +37,18 @@ class Ways:
 
     Args:
         meshes: The meshes.
-        clients: The workloads that send through their sidecars.
         stranger: A certificate authority that no mesh knows.
         unread: Receives what is not asked about.
     """
 
-    def __init__(
-        self, meshes: Sequence[Mesh], clients: Sequence[Workload], stranger: str, unread: dict[str, None]
-    ) -> None:
+    def __init__(self, meshes: Sequence[Mesh], stranger: str, unread: dict[str, None]) -> None:
         self._meshes = meshes
         self._stages = [Stages(mesh, unread) for mesh in meshes]
-        self._clients = clients
         self._stranger = stranger
         self._unread = unread
-        self._known = _identities(meshes, clients)
+        self._known = _identities(meshes)
+        found = {workload.ref: workload for mesh in reversed(meshes) for workload in mesh.workloads}
+        self._clients = [found[ref] for ref in sorted(found) if not found[ref].is_gateway]
 
     def all(self) -> Iterator[tuple[Entrance, Way]]:
         """Yield every entrance with its way."""
@@ -142,6 +141,7 @@ class Ways:
                         asked.setdefault(entrance, []).append((number, service))
             for entrance, services in asked.items():
                 yield entrance, self._client_way(client, entrance, services)
+            yield from _to_strangers(client)
 
     def _client_way(
         self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService]]
@@ -179,6 +179,15 @@ class Ways:
                 rules += [rule for rule in stage.token_rules if rule not in rules]
             values[TOKEN] = tokens((clause.token for stage in every for clause in stage.clauses), rules)
             values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)
+            if entrance.kind == "client" and not any(
+                atom.dimension == NAME
+                for stage in every
+                if stage.swept
+                for clause in stage.clauses
+                for atom in clause.atoms
+            ):
+                # What a Host of another name does is asked past the sidecar.
+                values[NAME] = (Name(usual),)
             values[METHOD] = words.methods(atoms.get(METHOD, ()))
             values[PATH] = words.paths(atoms.get(PATH, ()), _spelt(every, entrance))
             for dimension, found in atoms.items():
@@ -196,10 +205,19 @@ class Ways:
         return values
 
 
-def _identities(meshes: Sequence[Mesh], clients: Sequence[Workload]) -> dict[str, WorkloadRef]:
+def _to_strangers(client: Workload) -> Iterator[tuple[Entrance, Way]]:
+    """Yield the ways to servers that no manifest names, which only the mesh's settings and a Sidecar decide about."""
+    http = Entrance("client", client.ref, 80, "http", words.STRANGER)
+    tls = Entrance("client", client.ref, 443, "tcp", words.STRANGER, tls=True)
+    tcp = Entrance("client", client.ref, 5432, "tcp", _UNKNOWN_ADDRESS)
+    for entrance in (http, tls, tcp):
+        yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
+
+
+def _identities(meshes: Sequence[Mesh]) -> dict[str, WorkloadRef]:
     found: dict[str, WorkloadRef] = {}
     for mesh in meshes:
-        for workload in (*mesh.workloads, *clients):
+        for workload in mesh.workloads:
             if workload.injected:
                 found.setdefault(workload.identity(mesh.trust_domain), workload.ref)
     return found

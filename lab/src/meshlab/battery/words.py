@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from meshlab.battery.paths import disguised
 from meshlab.battery.text import joined
 from meshlab.battery.values import Name, Text
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.clauses import Atom
 
-__all__ = ["addresses", "methods", "names", "paths", "texts"]
+__all__ = ["STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
 
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 """A path that a request line can carry: ASCII without spaces, `#` and `?` (RFC 9112, section 3)."""
@@ -25,7 +26,8 @@ _VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
 _MOST = 160
 _MOST_JOINED = 12
 _USUAL_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS")
-_STRANGER = "stranger.example"
+STRANGER = "stranger.example"
+"""A host that no manifest names."""
 
 
 def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
@@ -37,7 +39,7 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
     """
     found = ["/"]
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
-    found += [member for pattern in patterns for member in pattern.members()]
+    found += [disguised(member) for pattern in patterns for member in pattern.members()]
     prefixes = tuple(pattern for pattern in patterns if pattern.kind in ("exact", "prefix"))
     suffixes = tuple(pattern for pattern in patterns if pattern.kind == "suffix")
     found += joined(prefixes, suffixes, _MOST_JOINED)
@@ -46,6 +48,7 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
             found += [f"{member.rstrip('/')}/x", member.rpartition("/")[0]]
         found += pattern.near_misses()
     found += ["/stranger"]
+    found += [member for pattern in patterns for member in pattern.members()]
     usual = [Text(path) for path in dict.fromkeys(found) if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
     return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
@@ -110,7 +113,7 @@ def names(
     near += [f"{host}:{port + 1}" for host in literal if ":" not in host]
     if others:
         near += [f"x.{host}" for host in literal] + [f"{host}.x" for host in literal if ":" not in host]
-        near.append(_STRANGER)
+        near.append(STRANGER)
     chosen = [Name(text) for text in dict.fromkeys((*found, *near)) if is_host(text)]
     chosen += [
         Name(host.upper(), None, "case", atom.name)
@@ -123,7 +126,7 @@ def names(
         bare = [host for host in literal if ":" not in host]
         chosen += [Name(near, host) for host in bare for near in (f"x.{host}", f"{host}.x")]
         chosen += [
-            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], _STRANGER) if other != host
+            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], STRANGER) if other != host
         ]
     return tuple(dict.fromkeys(chosen))[:_MOST]
 

@@ -20,6 +20,8 @@ __all__ = ["Arrival", "Change", "Effect", "Kind", "Peer", "change_of", "effect_o
 
 
 _SHORTEST_SECRET = 8
+_REASON = "www-authenticate"
+"""What a proxy says about a token that it refuses (RFC 6750, section 3)."""
 
 
 class Kind(StrEnum):
@@ -170,7 +172,7 @@ def effect_of(outcome: Outcome) -> Effect:
         status=verdict.reply.status,
         mtls=tuple(_peers(verdict, allowed=allowed)),
         received=_arrival(verdict, secrets) if allowed else None,
-        returned=of_every_run(verdict.reply.headers, secrets),
+        returned=_returned(verdict, secrets, allowed=allowed),
         body=without_own_values(verdict.reply.text, secrets) if answers_itself else "",
         policy=policy.name if policy else "",
         reason=verdict.reason or verdict.reply.failure,
@@ -304,6 +306,12 @@ def _arrival(verdict: Verdict, secrets: Sequence[str]) -> Arrival | None:
         of_every_run(got.headers, secrets),
         got.sni,
     )
+
+
+def _returned(verdict: Verdict, secrets: Sequence[str], *, allowed: bool) -> Headers:
+    """Return the response's headers, of a refusal without the one that follows from the reason."""
+    found = of_every_run(verdict.reply.headers, secrets)
+    return found if allowed else tuple(header for header in found if header[0] != _REASON)
 
 
 def _secrets(case: Case) -> list[str]:
