@@ -15,8 +15,8 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.diff.ask import Asker
 from meshlab.diff.chance import odds
 from meshlab.diff.confirm import Answers
-from meshlab.diff.pinned import pinned, shared_setup
 from meshlab.diff.side import Addresses, Side
+from meshlab.diff.steady import pinned, shared_setup
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
