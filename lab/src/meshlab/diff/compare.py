@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import HttpRequest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.diff.ask import Asker
-from meshlab.diff.chance import odds
 from meshlab.diff.confirm import Answers
 from meshlab.diff.side import Addresses, Side
 from meshlab.diff.steady import pinned, shared_setup
@@ -216,8 +215,7 @@ class Baseline:
     def _odds(self, index: int, new: Side, effect: Effect) -> tuple[str, str]:
         """Return what chance has a say in on both sides."""
         host = _host(self.questions[index].case)
-        before = odds(self._old.configurations, self.effects[index], host)
-        return before, odds(new.configurations, effect, host)
+        return self._old.odds(self.effects[index], host), new.odds(effect, host)
 
     def _ask_again(self, new: Side, doubtful: Sequence[int], answers: Mapping[int, Answers]) -> None:
         """Ask questions again on both sides; the new one runs already."""
