@@ -206,7 +206,7 @@ class Baseline:
         return [
             number
             for number, (question, effect) in enumerate(zip(self.questions, self.effects, strict=True))
-            if effect.unknown
+            if effect.failed
             or effect.absent
             or any(map(is_changed, {*effect.way, *old.foreseen(question.case)}))
             or old.resolved(question.case) != new.resolved(question.case)

@@ -122,11 +122,20 @@ class Side:
         refs = self.workloads | other.workloads
         return any(self.text(ref) != other.text(ref) for ref in sorted(refs))
 
-    @property
-    def refused(self) -> frozenset[tuple[str, str, str]]:
-        """What is refused of the manifests, without the lines that it stands on."""
-        problems = (problem for refusal in self.mesh.refusals for problem in refusal.problems)
-        return frozenset((problem.subject, problem.path, problem.text) for problem in problems)
+    @cached_property
+    def refused(self) -> frozenset[tuple[str, ...]]:
+        """What is refused of the manifests, without the lines that it stands on, and the objects that it stands in."""
+        found = [problem for refusal in self.mesh.refusals for problem in refusal.problems]
+        problems = {(problem.subject, problem.path, problem.text) for problem in found}
+        subjects = {problem.subject for problem in found}
+        bodies = {
+            (manifest.subject, json.dumps(manifest.body, sort_keys=True, default=str))
+            for manifest in self.loaded.inputs.manifests
+            if manifest.subject in subjects
+        }
+        # Two files that cannot be read are never known to be the same.
+        unread = {("unreadable", str(id(self)))} if self.loaded.inputs.unreadable else set()
+        return frozenset({*problems, *bodies, *unread})
 
     def missing(self, case: Case) -> str:
         """Return which workload that a case names is not there, in words; empty where all are."""
