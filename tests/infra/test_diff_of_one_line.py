@@ -130,7 +130,9 @@ class World:
     def __init__(self) -> None:
         self.bench = LocalBench()
         self.mesh = self.of(INPUTS)
-        self.verdicts = small_battery.verdicts(self.bench, self.mesh)
+        # With the same around them, the requests of both share one running mesh.
+        self.setup = derive([self.mesh.mesh]).setup
+        self.verdicts = small_battery.verdicts(self.bench, self.mesh, setup=self.setup)
 
     def of(self, inputs: Inputs) -> LocalMesh:
         return LocalMesh(self.bench, inputs, None)
@@ -138,7 +140,7 @@ class World:
     def check(self, inputs: Inputs) -> None:
         """Hold the comparison with a changed mesh against the small battery."""
         changed = self.of(inputs)
-        now = small_battery.verdicts(self.bench, changed)
+        now = small_battery.verdicts(self.bench, changed, setup=self.setup)
         seen = [name for name, verdict in self.verdicts.items() if now[name] != verdict]
         battery = derive([self.mesh.mesh, changed.mesh])
         found = differences(self.bench, self.mesh, changed, battery.questions, battery.setup)
@@ -168,7 +170,7 @@ def test_a_line_that_weakens_the_mesh_is_seen_by_both(world: World, edited: Edit
 
 
 def test_no_change_is_none_to_both(world: World) -> None:
-    again = small_battery.verdicts(world.bench, world.mesh)
+    again = small_battery.verdicts(world.bench, world.mesh, setup=world.setup)
     assert [name for name, verdict in world.verdicts.items() if again[name] != verdict] == []
     battery = derive([world.mesh.mesh])
     found = differences(world.bench, world.mesh, world.of(INPUTS), battery.questions, battery.setup)
