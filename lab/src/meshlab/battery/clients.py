@@ -73,8 +73,10 @@ def _wanted(mesh: Mesh) -> Iterator[tuple[str, str]]:
     """Yield the namespaces that manifests mention as clients, with a service account where one is named."""
     for policy in mesh.authorization_policies:
         yield from _named(policy, mesh.trust_domain)
-    policies = (*mesh.authorization_policies, *mesh.request_authentications, *mesh.peer_authentications)
-    for attachment in (policy.attachment for policy in policies):
+    attachments = [policy.attachment for policy in mesh.authorization_policies]
+    attachments += [policy.attachment for policy in mesh.request_authentications]
+    attachments += [policy.attachment for policy in mesh.peer_authentications]
+    for attachment in attachments:
         if not attachment.selector and not attachment.target_refs:
             yield attachment.namespace, ""
     for service in mesh.virtual_services:

@@ -64,17 +64,22 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
 
 def _questions(kept: Sequence[tuple[Entrance, Chosen]]) -> Iterator[Question]:
     names: set[str] = set()
+    sent: set[str] = set()
     for entrance, found in kept:
+        what = entrance.sender(found.values), entrance.request(found.values), entrance.tokens(found.values)
+        if repr(what) in sent:
+            continue
+        sent.add(repr(what))
         caller, asked = entrance.caller(found.values), entrance.request_class(found.values)
         where = f" to {entrance.ref}" if entrance.kind == "pod" else ""
         name = _unique(f"{caller}{where}: {asked}", names)
         case = Case(
             name,
-            entrance.sender(found.values),
-            entrance.request(found.values),
+            what[0],
+            what[1],
             None,
             CasePlace(_FILE, len(names)),
-            entrance.tokens(found.values),
+            what[2],
         )
         yield Question(case, caller, found.target, asked, answerers=found.answerers)
 

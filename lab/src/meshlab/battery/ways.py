@@ -11,7 +11,7 @@ from meshlab.battery.peers import certificates, identities_of, mesh_peers
 from meshlab.battery.policies import refused
 from meshlab.battery.stages import HTTP, Stages, pod_mode
 from meshlab.battery.tokens import tokens
-from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Token
+from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text, Token
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 
@@ -198,6 +198,15 @@ class Ways:
                     self._unread[f"the header {name}, which belongs to the connection"] = None
                     continue
                 values[dimension] = words.texts(found, "websocket" if name == "upgrade" else "x")
+            changed = dict.fromkeys(
+                name
+                for stage in every
+                for clause, _ in stage.routes
+                for name in clause.headers
+                if name not in (*UNSENDABLE, "authorization", "upgrade")
+            )
+            if changed:
+                values[CHANGED] = (Text(""), Text(",".join(sorted(changed))))
         if atoms.get(ADDRESS) and entrance.kind == "gateway":
             values[ADDRESS] = words.addresses(atoms[ADDRESS])
         elif atoms.get(ADDRESS):
