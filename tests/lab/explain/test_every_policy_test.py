@@ -53,7 +53,8 @@ def inputs() -> Iterator[Input]:
             # The first steps are meshes with Istio's own settings.
             config = None if file.parent.name in ("1-sidecars", "without-the-mesh-wide-setting") else CONFIG
             yield f"{kind} {file.parent.name}", file.parent, file, config, CONTRACT
-    for folder in sorted(MESHES.iterdir()):
+    # Meshes with what the project's own do not have: CUSTOM, AUDIT, dry runs, addresses, rules that istiod drops.
+    for folder in (MESHES / name for name in ("addresses", "offers", "security")):
         settings = folder / "mesh-config.yaml"
         config = settings if settings.exists() else None
         yield f"mesh {folder.name}", folder / "mesh.yaml", folder / "cases.yaml", config, None

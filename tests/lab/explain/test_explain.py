@@ -46,6 +46,11 @@ cases:
 - {name: tampered, token: {use: alice, flaw: tampered}, request: GET https://shop.example/cart, expect: 401}
 - {name: key, token: {use: alice, flaw: unknown key}, request: GET https://shop.example/cart, expect: 401}
 - {name: none, token: {use: alice, flaw: alg none}, request: GET https://shop.example/cart, expect: 401}
+- {name: HMAC, token: {use: alice, flaw: HS256 with the public key}, request: GET https://shop.example/cart, expect: 401}
+- {name: key id, token: {use: alice, flaw: other key under the known kid}, request: GET https://shop.example/cart, expect: 401}
+- {name: no issuer, token: {use: alice, flaw: no issuer}, request: GET https://shop.example/cart, expect: 401}
+- {name: no audience, token: {use: alice, flaw: no audience}, request: GET https://shop.example/cart, expect: 403}
+- {name: a literal, token: {literal: x.y.z}, request: GET https://shop.example/cart, expect: 401}
 - {name: garbage, token: {use: alice, flaw: garbage}, request: GET https://shop.example/cart, expect: 401}
 - {name: no route for the path, request: GET https://shop.example/other, expect: 404 edge/door}
 - {name: no route for the method, request: GET https://shop.example/health, expect: 404 edge/door}
@@ -162,7 +167,13 @@ def test_a_denial_names_its_rule_and_what_an_allow_rule_would_say(explained: dic
         ("early", "begin (nbf)", ["spec.jwtRules[0]"]),
         ("audience", "audience (aud)", ["spec.jwtRules[0]"]),
         ("issuer", "issuer (iss)", ["spec.jwtRules[0]", "spec.jwtRules[1]"]),
+        ("no issuer", "issuer (iss)", ["spec.jwtRules[0]", "spec.jwtRules[1]"]),
+        ("no audience", "audience (aud)", ["spec.jwtRules[0]"]),
         ("tampered", "signature", ["spec.jwtRules[0]"]),
+        ("key id", "signature", ["spec.jwtRules[0]"]),
+        ("HMAC", "signing key (kid, alg)", ["spec.jwtRules[0]"]),
+        ("none", "form", ["spec.jwtRules[0]", "spec.jwtRules[1]"]),
+        ("a literal", "form", ["spec.jwtRules[0]", "spec.jwtRules[1]"]),
         ("key", "signing key (kid, alg)", ["spec.jwtRules[0]"]),
         ("garbage", "form", ["spec.jwtRules[0]", "spec.jwtRules[1]"]),
     ],
