@@ -158,11 +158,12 @@ def _rule_of_its_own(context: HopContext, result: PolicyResult) -> Proposal:
     """Return a further rule for exactly this caller and request."""
     rule: dict[str, object] = {}
     source: dict[str, list[str]] = {}
+    stage = max((rule.stage for rule in result.rules), default=0)
     for name in ("principals", "requestPrincipals"):
-        if value := written_value(context, name, 0):
+        if value := written_value(context, name, stage):
             source[name] = [value]
     of_request = ("hosts", "methods", "paths") if context.manager else ("ports",)
-    operation = {name: [value] for name in of_request if (value := written_value(context, name, 0))}
+    operation = {name: [value] for name in of_request if (value := written_value(context, name, stage))}
     if source:
         rule["from"] = [{"source": source}]
     rule["to"] = [{"operation": operation}]
