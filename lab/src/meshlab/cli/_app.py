@@ -15,6 +15,7 @@ from meshlab.cli import (
     _init,
     _lab,
     _lint,
+    _reach,
     _render,
     _schema,
     _test,
@@ -36,6 +37,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
   meshlab diff main.. manifests/               see which requests a change lets in or keeps out
+  meshlab reach -f manifests/                  see who can reach what
   meshlab render -f manifests/ --workload shop/cart
                                                see how a proxy is set up
 
@@ -76,6 +78,7 @@ app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
 app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
 app.command("explain", epilog=_explain.EXIT_CODES)(_explain.explain)
+app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)
