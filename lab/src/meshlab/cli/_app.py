@@ -36,8 +36,8 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab explain -f manifests/ tests/ -k NAME say why a request is let in or refused
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
-  meshlab diff main.. manifests/               see which requests a change lets in or keeps out
   meshlab reach -f manifests/                  see who can reach what
+  meshlab diff main.. manifests/               see which requests a change lets in or keeps out
   meshlab render -f manifests/ --workload shop/cart
                                                see how a proxy is set up
 
@@ -76,9 +76,9 @@ app.command("test", epilog=_exit.HELP)(_test.run_tests)
 app.command()(_init.init)
 app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
+app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
 app.command("explain", epilog=_explain.EXIT_CODES)(_explain.explain)
-app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)

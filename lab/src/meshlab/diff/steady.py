@@ -1,9 +1,9 @@
-"""Meshes and questions made fit for comparison: nothing depends on what was sent before, or on one side alone."""
+"""Questions made fit for comparison: both meshes are sent the same, with the same around them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshlab.bench.run_secrets import client_authorities
 
@@ -14,23 +14,9 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Case, TokenSpec
     from meshlab.bench.local_bench import LocalMesh
     from meshlab.bench.protocol import Setup
-    from meshlab.inputs import Inputs
     from meshlab.istio import Mesh
 
-__all__ = ["pinned", "setup_for", "shared_setup", "without_outlier_detection"]
-
-
-def without_outlier_detection(inputs: Inputs) -> Inputs:
-    """Return manifests without what remembers requests: a server that fails once would stay ejected for the next.
-
-    Args:
-        inputs: The manifests.
-    """
-    pruned = tuple(
-        replace(manifest, body=_pruned(manifest.body)) if manifest.kind == "DestinationRule" else manifest
-        for manifest in inputs.manifests
-    )
-    return inputs if pruned == inputs.manifests else replace(inputs, manifests=pruned)
+__all__ = ["pinned", "setup_for", "shared_setup"]
 
 
 def pinned(questions: Iterable[Question], meshes: Sequence[Mesh]) -> list[Question]:
@@ -74,12 +60,6 @@ def setup_for(setup: Setup, loaded: LocalMesh, mesh: Mesh) -> Setup:
     apps = tuple(app for app in setup.apps if app.target in known)
     authorizers = tuple(each for each in setup.authorizers if each.provider in mesh.usable_authorizers)
     return replace(setup, apps=apps, authorizers=authorizers)
-
-
-def _pruned(value: Any) -> Any:  # noqa: ANN401 - any value of a manifest
-    if isinstance(value, dict):
-        return {key: _pruned(inner) for key, inner in value.items() if key != "outlierDetection"}
-    return [_pruned(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _audiences(meshes: Iterable[Mesh]) -> dict[str, str]:
