@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import LoadedMesh
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["Choice", "run_cases", "with_apps"]
+__all__ = ["Choice", "check_names", "run_cases", "setup_of", "with_apps"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run_cases(
         BenchError: The bench itself failed.
     """
     began_at = time.monotonic()
-    _check_all(mesh, case_files)
+    check_names(mesh, case_files)
     every = [case for case_file in case_files for case in case_file.cases]
     chosen = select(every, choice.expression) if choice.expression else every
     began(len(chosen))
@@ -101,7 +101,12 @@ def with_apps(case_file: CaseFile, apps: Sequence[AppSpec]) -> CaseFile:
     return replace(case_file, apps=tuple(named.values()), mentions=(*case_file.mentions, *mentions))
 
 
-def _check_all(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
+def check_names(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
+    """Check that a mesh holds what case files name.
+
+    Raises:
+        CaseFileError: A file names what the mesh does not have; holds the problems of all files.
+    """
     problems: list[CaseProblem] = []
     for case_file in case_files:
         try:
@@ -113,6 +118,17 @@ def _check_all(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
         problems = [replace(problems[0], message=f"{problems[0].message}. {lost}"), *problems[1:]]
     if problems:
         raise CaseFileError(problems)
+
+
+def setup_of(case_file: CaseFile) -> Setup:
+    """Return what the cases of a file need around them."""
+    return Setup(
+        case_file.workloads,
+        case_file.apps,
+        case_file.authorizers,
+        case_file.authorities,
+        case_file.addresses,
+    )
 
 
 def _unread(refusals: Sequence[str]) -> str:
@@ -138,13 +154,7 @@ def _outcomes(
 def _by_setup(case_files: Sequence[CaseFile]) -> list[tuple[Setup, set[str]]]:
     found: list[tuple[Setup, set[str]]] = []
     for case_file in case_files:
-        setup = Setup(
-            case_file.workloads,
-            case_file.apps,
-            case_file.authorizers,
-            case_file.authorities,
-            case_file.addresses,
-        )
+        setup = setup_of(case_file)
         files = next((files for known, files in found if known == setup), None)
         if files is None:
             found.append((setup, {str(case_file.path)}))
