@@ -94,8 +94,7 @@ def test_each_hook_passes_and_fails_as_its_command(repository: Path) -> None:
     assert run("meshlab-check", repository).returncode != 0
 
 
-@pytest.mark.parametrize("hook", ["meshlab-lint", "meshlab-test"])
-def test_pre_commit_itself_runs_the_hook(hook: str, repository: Path, tmp_path: Path) -> None:
+def test_pre_commit_itself_runs_the_hooks(repository: Path, tmp_path: Path) -> None:
     program = shutil.which("pre-commit")
     if program is None:
         pytest.skip("pre-commit is not installed")
@@ -109,7 +108,7 @@ def test_pre_commit_itself_runs_the_hook(hook: str, repository: Path, tmp_path: 
     for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=hooks"]):
         subprocess.run([*git, *arguments], cwd=source, check=True)
     done = subprocess.run(
-        [program, "try-repo", str(source), hook, "--all-files", "--verbose"],
+        [program, "try-repo", str(source), "--all-files", "--verbose"],
         cwd=repository,
         env={**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "home")},
         capture_output=True,
@@ -117,4 +116,4 @@ def test_pre_commit_itself_runs_the_hook(hook: str, repository: Path, tmp_path: 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Passed" in done.stdout
+    assert done.stdout.count("Passed") == len(HOOKS)

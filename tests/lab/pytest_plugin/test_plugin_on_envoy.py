@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 SETTINGS = (
     "[pytest]\nmeshlab_cases = cases.yaml\nmeshlab_manifests = mesh.yaml\naddopts = -p no:cacheprovider\n"
+    "filterwarnings = error\n"
 )
-_TIMEOUT_S = 60
+_TIMEOUT_S = 300
+"""So long that only a run that hangs takes it."""
 
 
 @pytest.fixture
@@ -85,16 +87,10 @@ def test_each_process_of_xdist_has_a_mesh_of_its_own(repository: Path) -> None:
     assert left_behind(repository) == []
 
 
-def test_a_node_id_runs_one_case(repository: Path) -> None:
-    code, printed = run(repository, "cases.yaml::a read")
-    assert code == 0, printed
-    assert "1 passed" in printed
-
-
 def test_an_interrupt_ends_the_mesh(repository: Path) -> None:
     # The mesh runs on while tests after the cases run.
     (repository / "test_waits.py").write_text(
-        "import pathlib, time\n\n\ndef test_waits():\n    pathlib.Path('waits').touch()\n    time.sleep(60)\n"
+        "import pathlib, time\n\n\ndef test_waits():\n    pathlib.Path('waits').touch()\n    time.sleep(600)\n"
     )
     process = start(repository, "cases.yaml", "test_waits.py")
     try:

@@ -172,7 +172,7 @@ def test_wrong_options_end_the_run_with_a_sentence(run: Run, arguments: list[str
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     (line,) = [line for line in done.errlines if line.startswith("ERROR: ")]
     assert message in line
-    assert FakeBench.closed == FakeBench.loaded.count(None)
+    assert FakeBench.loaded == []
 
 
 def test_values_of_env_files_reach_the_cases(run: Run, pytester: pytest.Pytester) -> None:
