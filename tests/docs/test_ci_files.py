@@ -273,6 +273,23 @@ def test_the_comment_on_github_is_written_once_and_changed_later(
     assert "body=@comment.md" in last.splitlines()
 
 
+def test_a_long_comment_on_github_is_cut_between_two_characters(tmp_path: Path) -> None:
+    fake(tmp_path / "tools", "gh")
+    (tmp_path / "diff.md").write_text("x" + "é" * 40_000)
+    (script,) = on_github()["comment"]
+    run(
+        tmp_path,
+        script,
+        PATH=str(tmp_path / "tools"),
+        GITHUB_REPOSITORY="team/mesh",
+        NUMBER="12",
+        GH_TOKEN="t",
+    )
+    text = (tmp_path / "comment.md").read_text()
+    assert text.startswith("<!-- meshlab diff -->\nxé")
+    assert 59_000 < len(text.encode()) <= 60_100
+
+
 # --- GitLab
 
 

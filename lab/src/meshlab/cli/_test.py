@@ -107,6 +107,7 @@ def run_tests(
       meshlab test -f base/ -f overlay/ tests/orders.yaml -k "alice and not write"
       kubectl get vs,gw,ap,ra,pa,dr,se,svc,deploy -A -o yaml | meshlab test -f - tests/ --junit out.xml
       meshlab test -f manifests/ tests/ --app orders/orders='python app.py'
+      meshlab test -f manifests/ tests/ --coverage-min 90
 
     A case is not judged when its request crosses a proxy with settings that the compiler does not know; that fails
     the run unless it is allowed.
