@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from meshlab.cli import _check, _coverage, _diff, _errors, _exit, _init, _lab, _lint, _render, _schema, _test
+from meshlab.cli import (
+    _check,
+    _coverage,
+    _diff,
+    _errors,
+    _exit,
+    _explain,
+    _init,
+    _lab,
+    _lint,
+    _render,
+    _schema,
+    _test,
+)
 from meshlab.cli._output import say
 
 __all__ = ["app", "run"]
@@ -19,6 +32,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab test -f manifests/ tests/            run them
   meshlab test -f manifests/ tests/ --watch    run them again after every change
   helm template . | meshlab test -f - tests/   test what a chart makes
+  meshlab explain -f manifests/ tests/ -k NAME say why a request is let in or refused
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
   meshlab diff main.. manifests/               see which requests a change lets in or keeps out
@@ -61,6 +75,7 @@ app.command()(_init.init)
 app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
 app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
+app.command("explain", epilog=_explain.EXIT_CODES)(_explain.explain)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)
