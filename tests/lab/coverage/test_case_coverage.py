@@ -143,7 +143,7 @@ def test_a_route_of_tcp_is_taken_by_a_connection(cover: Cover) -> None:
 def test_a_policy_that_no_case_reaches_is_missed_for_that_reason(cover: Cover) -> None:
     found = missed(cover("a name of the wiki"))
     reasons = {reason for (name, _), reason in found.items() if name.startswith("AuthorizationPolicy")}
-    assert reasons == {"no case reaches a proxy that the policy is for"}
+    assert reasons == {"no case gets to this policy at a proxy that it is for"}
 
 
 def test_a_policy_that_allows_nothing_is_exercised_where_no_rule_lets_a_request_in(cover: Cover) -> None:

@@ -26,7 +26,11 @@ spec: {action: ACTION, rules: [{}]}
 
 
 def policy(
-    action: Action, name: str, *rules: tuple[bool | None, list[str], list[str]], dry_run: bool = False
+    action: Action,
+    name: str,
+    *rules: tuple[bool | None, list[str], list[str]],
+    dry_run: bool = False,
+    reached: bool = True,
 ) -> PolicyResult:
     """What Envoy said of a policy.
 
@@ -49,6 +53,7 @@ def policy(
             )
             for index, (matched, operations, sources) in enumerate(rules)
         ),
+        reached,
     )
 
 
@@ -135,3 +140,11 @@ def test_a_policy_without_rules_has_a_say_where_nothing_else_lets_the_request_in
     assert names(nothing, policy("ALLOW", "p", ELSEWHERE))[0] == ["nspec"]
     assert names(nothing, policy("ALLOW", "p", MATCHED))[0] == ["p0"]
     assert names(nothing, policy("DENY", "d", MATCHED))[0] == ["d0"]
+
+
+def test_a_request_that_is_refused_before_the_policies_exercises_none() -> None:
+    not_reached: Any = (None, ["?a"], [""])
+    assert names(policy("ALLOW", "n", reached=False), policy("ALLOW", "p", not_reached, reached=False)) == (
+        [],
+        [],
+    )

@@ -38,8 +38,10 @@ def exercised_by(policies: Sequence[PolicyResult]) -> Exercised:
     CUSTOM and dry runs record each match, so there every match is noticed.
 
     Args:
-        policies: What Envoy said of each policy at the proxy.
+        policies: What Envoy said of each policy at the proxy. A request that did not get to them, because its token or
+            its certificate was refused before, exercised none.
     """
+    policies = [policy for policy in policies if policy.reached]
     decision = _Decision(policies)
     rules: list[Where] = []
     conditions: list[Where] = []

@@ -73,7 +73,7 @@ class CoverageRecorder:
             raise ValueError("an outcome arrived before its mesh started")
         mesh, bootstrap = self._running.mesh, self._running.under_test.bootstraps[hop.workload]
         policies = policy_results(hop, mesh, bootstrap)
-        for policy in policies:
+        for policy in (each for each in policies if each.reached):
             self._reached.add(place_of(policy.where.key("spec")))
             for rule in policy.rules:
                 place = place_of(rule.where)
@@ -97,7 +97,7 @@ class CoverageRecorder:
             return (
                 "istiod drops the rule, so it matches nothing"
                 if dropped
-                else "no case reaches a proxy that the policy is for"
+                else "no case gets to this policy at a proxy that it is for"
             )
         if item.rule is not None and ("rule", item.rule) not in self._exercised:
             return "no case matches the rule"
