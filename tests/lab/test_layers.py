@@ -34,6 +34,7 @@ LAYERS = (
     ("meshlab.reach", "meshlab.mutate"),
     ("meshlab.explain",),
     ("meshlab.page",),
+    ("meshlab.pytest_plugin",),
     ("meshlab.cloud",),
     ("meshlab.lab",),
     ("meshlab.demo",),

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from meshlab.bench.case import AppSpec, Case, CaseFile
-    from meshlab.bench.protocol import LoadedMesh
+    from meshlab.bench.protocol import Engine, LoadedMesh
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["Choice", "by_setup", "check_names", "run_cases", "with_apps"]
+__all__ = ["Choice", "by_setup", "check_names", "run_cases", "setup_of", "with_apps"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def run_cases(
     choice: Choice,
     *,
     began: Callable[[int], None] = lambda _count: None,
+    started: Callable[[Engine], None] = lambda _engine: None,
     happened: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> Run:
     """Run the cases of these files.
@@ -56,6 +57,7 @@ def run_cases(
         case_files: The files.
         choice: Which of their cases, and how.
         began: Called with the number of cases, before the first.
+        started: Called with each engine; outcomes that are known before the next one are of it.
         happened: Called with each outcome, as soon as it is known.
 
     Returns:
@@ -73,7 +75,7 @@ def run_cases(
     began(len(chosen))
     outcomes: list[Outcome] = []
     # Closed at once, not by the garbage collector: what was started ends here even after `-x`.
-    with closing(_outcomes(mesh, case_files, chosen, choice.jobs)) as arriving:
+    with closing(_outcomes(mesh, case_files, chosen, choice.jobs, started)) as arriving:
         for outcome in arriving:
             outcomes.append(outcome)
             happened(outcome)
@@ -120,6 +122,17 @@ def check_names(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
         raise CaseFileError(problems)
 
 
+def setup_of(case_file: CaseFile) -> Setup:
+    """Return what the cases of a file need around them."""
+    return Setup(
+        case_file.workloads,
+        case_file.apps,
+        case_file.authorizers,
+        case_file.authorities,
+        case_file.addresses,
+    )
+
+
 def _unread(refusals: Sequence[str]) -> str:
     """Return what of the manifests was refused, in a sentence; empty where nothing was."""
     if not refusals:
@@ -130,13 +143,18 @@ def _unread(refusals: Sequence[str]) -> str:
 
 
 def _outcomes(
-    mesh: LoadedMesh, case_files: Sequence[CaseFile], chosen: Sequence[Case], jobs: int
+    mesh: LoadedMesh,
+    case_files: Sequence[CaseFile],
+    chosen: Sequence[Case],
+    jobs: int,
+    started: Callable[[Engine], None],
 ) -> Generator[Outcome]:
     """Yield the outcomes; files that need the same around them share one start of the mesh."""
     for setup, files in by_setup(case_files):
         cases = [case for case in chosen if case.place.file in files]
         if cases:
             with mesh.start(setup, cases, jobs=jobs) as engine:
+                started(engine)
                 yield from engine.run(cases)
 
 
@@ -144,13 +162,7 @@ def by_setup(case_files: Sequence[CaseFile]) -> list[tuple[Setup, set[str]]]:
     """Return the setups of the files, each with the paths of its files."""
     found: list[tuple[Setup, set[str]]] = []
     for case_file in case_files:
-        setup = Setup(
-            case_file.workloads,
-            case_file.apps,
-            case_file.authorizers,
-            case_file.authorities,
-            case_file.addresses,
-        )
+        setup = setup_of(case_file)
         files = next((files for known, files in found if known == setup), None)
         if files is None:
             found.append((setup, {str(case_file.path)}))

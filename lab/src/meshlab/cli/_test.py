@@ -81,6 +81,22 @@ def run_tests(
             show_default=False,
         ),
     ] = None,
+    with_coverage: Annotated[
+        bool,
+        typer.Option(
+            "--coverage", help="Also show which rules, conditions, routes and servers no case exercised."
+        ),
+    ] = False,
+    coverage_min: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            min=0,
+            max=100,
+            help="Fail where the cases exercise less; implies --coverage.",
+            show_default=False,
+        ),
+    ] = None,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:
@@ -91,17 +107,21 @@ def run_tests(
       meshlab test -f base/ -f overlay/ tests/orders.yaml -k "alice and not write"
       kubectl get vs,gw,ap,ra,pa,dr,se,svc,deploy -A -o yaml | meshlab test -f - tests/ --junit out.xml
       meshlab test -f manifests/ tests/ --app orders/orders='python app.py'
+      meshlab test -f manifests/ tests/ --coverage-min 90
 
     A case is not judged when its request crosses a proxy with settings that the compiler does not know; that fails
     the run unless it is allowed.
 
     The environment variable MESHLAB_ENVOY names the path of another Envoy than the installed one.
     """  # noqa: D301 - typer's mark for lines to keep
-    with reported(as_json=as_json), open_bench() as bench:
+    counted = with_coverage or coverage_min is not None
+    with reported(as_json=as_json), open_bench(condition_probes=counted) as bench:
         from meshlab.bench.session import Choice
 
         if watch and as_json:
             raise LabError("--watch shows changes to a person; use it without --json")
+        if watch and counted:
+            raise LabError("--watch shows what a change does to the cases; use it without --coverage")
         given = sources(files, namespace, mesh_config)
         choice = Choice(expression, stop, jobs)
         apps = _apps(app or [])
@@ -121,8 +141,10 @@ def run_tests(
                 junit=junit,
                 allow_not_judged=allow_not_judged,
             )
-        run = run_once(bench, given, cases, choice, apps, variables, progress=not as_json)
-        code = exit_code(run, allow_not_judged=allow_not_judged)
+        run = run_once(
+            bench, given, cases, choice, apps, variables, progress=not as_json, with_coverage=counted
+        )
+        code = exit_code(run, allow_not_judged=allow_not_judged, coverage_min=coverage_min)
         _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
     raise typer.Exit(code)
 
@@ -136,8 +158,9 @@ def run_once(
     variables: "Mapping[str, str]",
     *,
     progress: bool = True,
+    with_coverage: bool = False,
 ) -> "Run":
-    """Read everything and run the cases once."""
+    """Read everything and run the cases once; the coverage needs a bench with probes of conditions."""
     from meshlab.bench.case_file.collect import collect
     from meshlab.bench.report.progress import Progress
     from meshlab.bench.session import run_cases, with_apps
@@ -145,6 +168,10 @@ def run_once(
     case_files = [with_apps(case_file, apps) for case_file in collect(cases, variables)]
     mesh = bench.load(given)
     with Progress(sys.stderr, shown=progress) as bar:
+        if with_coverage:
+            from meshlab.bench.case_coverage.run import run_with_coverage
+
+            return run_with_coverage(mesh, case_files, choice, began=bar.began, happened=bar.happened)
         return run_cases(mesh, case_files, choice, began=bar.began, happened=bar.happened)
 
 
@@ -170,7 +197,12 @@ def _write(
     else:
         from meshlab.bench.report import terminal
 
-        terminal.full(run, terminal.console(), verbose=verbose)
+        on = terminal.console()
+        terminal.full(run, on, verbose=verbose)
+        if run.coverage:
+            from meshlab.bench.case_coverage.report import print_coverage
+
+            print_coverage(run.coverage, on)
     write_junit(run, junit, allow_not_judged=allow_not_judged)
 
 

@@ -11,6 +11,7 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 | `cases` | one object for each case, in their order |
 | `refusals` | what the compiler does not know in the manifests, one sentence each |
 | `notes` | what was passed over or is old in the inputs |
+| `coverage` | with `--coverage`: what the cases exercised, see `bench/case_coverage/as_json.py` |
 
 Each case has `name`, `file`, `line`, `state` (as in `counts`), `request`, `expected`, `got` (status or ending, `app`,
 `proxy`, `subset`, `policy`, `rule`, `reason`, `body`), `mismatches` (`part`, `expected`, `got`), `reasons`, `hops` and
@@ -22,6 +23,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.case_coverage.as_json import coverage_as_json
 from meshlab.bench.case_file import CaseProblem
 from meshlab.bench.report.words import request
 from meshlab.istio.read.names import WorkloadRef
@@ -54,6 +56,7 @@ def run_as_json(run: Run, exit_code: int) -> str:
             "cases": [_case(outcome) for outcome in run.outcomes],
             "refusals": list(run.refusals),
             "notes": list(run.notes),
+            **({"coverage": coverage_as_json(run.coverage)} if run.coverage else {}),
         }
     )
 

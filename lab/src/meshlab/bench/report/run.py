@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.case import CaseFile
+    from meshlab.bench.case_coverage.coverage import Coverage
     from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["STATES", "Run"]
@@ -30,6 +31,7 @@ class Run:
         notes: What was passed over or is old in the inputs.
         files: The files of manifests that were read, for a watch.
         duration_s: Seconds from the first start to the last outcome.
+        coverage: What the cases exercised; `None` where that was not asked for.
     """
 
     case_files: Sequence[CaseFile]
@@ -39,6 +41,7 @@ class Run:
     notes: Sequence[str] = ()
     files: Sequence[Path] = ()
     duration_s: float = 0.0
+    coverage: Coverage | None = None
 
     def having(self, state: str) -> list[Outcome]:
         """Return the outcomes of one state."""

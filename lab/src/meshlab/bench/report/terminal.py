@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["SafeConsole", "changes", "console", "counts", "full", "print_on"]
+__all__ = ["SafeConsole", "block", "changes", "console", "counts", "full", "print_on"]
 
 # Without a terminal there is no width to fit into; logs of CI systems show about this much.
 _PIPE_WIDTH = 100
@@ -65,7 +65,7 @@ def full(run: Run, on: Console, *, verbose: bool = False) -> None:
     if verbose:
         _print_all(run, on)
     for outcome in run.having("failed"):
-        print_on(on, _block(outcome, on))
+        print_on(on, block(outcome, on))
     _print_errors(run, on, verbose=verbose)
     for case_file in run.case_files:
         for matrix in case_file.matrices:
@@ -104,7 +104,7 @@ def changes(before: Run, after: Run, on: Console) -> None:
         if key in old and _same(old[key], outcome):
             continue
         if outcome.state in ("failed", "error"):
-            print_on(on, _block(outcome, on))
+            print_on(on, block(outcome, on))
             continue
         line = Text.assemble((outcome.state, _STYLES[outcome.state]), f"  {printable(outcome.case.name)}")
         if outcome.state == "not judged":
@@ -141,8 +141,14 @@ def _same(before: Outcome, after: Outcome) -> bool:
     )
 
 
-def _block(outcome: Outcome, on: Console) -> RenderableType:
-    """Return everything about one case that has not passed."""
+def block(outcome: Outcome, on: Console, *, named: bool = True) -> RenderableType:
+    """Return everything about one case that has not passed.
+
+    Args:
+        outcome: The outcome of the case.
+        on: The console, whose encoding counts.
+        named: Whether it begins with the name of the case.
+    """
     mark = "✗" if _has_marks(on) else "x"
     head = Text(f"{mark} {printable(outcome.case.name)}", style=f"bold {_STYLES[outcome.state]}")
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -150,7 +156,7 @@ def _block(outcome: Outcome, on: Console) -> RenderableType:
     grid.add_column(overflow="fold")
     for label, text in _lines(outcome):
         grid.add_row(f"  {label}", text)
-    return Group(head, grid, "")
+    return Group(head, grid, "") if named else grid
 
 
 def _lines(outcome: Outcome) -> Iterator[tuple[str, Text]]:
@@ -160,6 +166,8 @@ def _lines(outcome: Outcome) -> Iterator[tuple[str, Text]]:
     if outcome.state == "error":
         yield from _labelled("error", reasons(outcome), "red")
         return
+    if outcome.state == "not judged":
+        yield from _labelled("reason", reasons(outcome), "yellow")
     yield "expected", Text(expected(outcome.case.expect), style="green")
     yield "got", Text(observed(outcome.verdict), style="red")
     evident = [mismatch.part for mismatch in outcome.mismatches if mismatch.part in _EVIDENT]
@@ -195,7 +203,7 @@ def _print_errors(run: Run, on: Console, *, verbose: bool) -> None:
     shared = {why: outcomes for why, outcomes in groups.items() if len(outcomes) > 1}
     for why, outcomes in groups.items():
         if why not in shared:
-            print_on(on, _block(outcomes[0], on))
+            print_on(on, block(outcomes[0], on))
     if shared:
         print_on(on, Text("could not be run:", style="bold red"))
     for why, outcomes in shared.items():

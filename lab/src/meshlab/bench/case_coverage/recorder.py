@@ -1,0 +1,106 @@
+"""Record of what the requests of a run met, from which its coverage is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case_coverage.coverage import Coverage, Missed
+from meshlab.bench.case_coverage.items import items_of, place_of
+from meshlab.bench.case_coverage.policies import exercised_by
+from meshlab.bench.case_coverage.routes import route_taken
+from meshlab.bench.case_coverage.servers import gateway_chain_of, servers_met
+from meshlab.bench.local_bench import LocalEngine
+from meshlab.bench.verdicts.policy_results import policy_results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshlab.bench.case_coverage.items import Item, ItemPlace, Kind
+    from meshlab.bench.protocol import Engine
+    from meshlab.bench.verdicts.hop import Hop
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio.model.mesh import Mesh
+
+__all__ = ["CoverageRecorder"]
+
+_JUDGED = ("passed", "failed", "seen")
+_WHY = {
+    "rule": "no case matches it",
+    "condition": "no case misses the rule because of this condition alone",
+    "route": "no case takes it",
+    "server": "no case comes through it",
+}
+
+
+class CoverageRecorder:
+    """Takes the outcomes of a run, one by one."""
+
+    def __init__(self) -> None:
+        self._running: LocalEngine | None = None
+        self._exercised: set[tuple[Kind, ItemPlace]] = set()
+        self._reached: set[ItemPlace] = set()
+        self._dropped: set[ItemPlace] = set()
+
+    def started(self, engine: Engine) -> None:
+        """Take what runs, with probes of conditions; the outcomes that follow are of it."""
+        if not isinstance(engine, LocalEngine):
+            raise TypeError("coverage needs the configurations of real proxies")
+        self._running = engine
+
+    def happened(self, outcome: Outcome) -> None:
+        """Take an outcome. One that is not judged proves nothing, so it counts for nothing."""
+        if outcome.state in _JUDGED and outcome.verdict:
+            for hop in outcome.verdict.hops:
+                self._take(hop)
+
+    def coverage(self, mesh: Mesh) -> Coverage:
+        """Return the coverage of what was taken.
+
+        Args:
+            mesh: The mesh of the manifests.
+        """
+        items = items_of(mesh)
+        missed = [
+            Missed(item, self._reason(item))
+            for item in items
+            if (item.kind, item.place) not in self._exercised
+            or (item.rule is not None and ("rule", item.rule) not in self._exercised)
+        ]
+        return Coverage(items, missed)
+
+    def _take(self, hop: Hop) -> None:
+        if self._running is None:
+            raise ValueError("an outcome arrived before its mesh started")
+        mesh, bootstrap = self._running.mesh, self._running.under_test.bootstraps[hop.workload]
+        policies = policy_results(hop, mesh, bootstrap)
+        for policy in (each for each in policies if each.reached):
+            self._reached.add(place_of(policy.where.key("spec")))
+            for rule in policy.rules:
+                place = place_of(rule.where)
+                (self._reached if rule.written else self._dropped).add(place)
+        exercised = exercised_by(policies)
+        self._add("rule", map(place_of, exercised.rules))
+        self._add("condition", map(place_of, exercised.conditions))
+        chain = gateway_chain_of(hop, mesh, bootstrap)
+        if route := route_taken(hop, mesh, bootstrap, chain):
+            self._add("route", [place_of(route)])
+        if chain:
+            self._add("server", (place_of(merged.server.where) for merged in servers_met(hop, chain)))
+
+    def _add(self, kind: Kind, places: Iterable[ItemPlace]) -> None:
+        self._exercised.update((kind, place) for place in places)
+
+    def _reason(self, item: Item) -> str:
+        rule = item.rule or item.place
+        if item.kind in ("rule", "condition") and rule not in self._reached:
+            dropped = rule in self._dropped
+            return (
+                "istiod drops the rule, so it matches nothing"
+                if dropped
+                else "no case gets to this policy at a proxy that it is for"
+            )
+        if item.rule is not None and ("rule", item.rule) not in self._exercised:
+            return "no case matches the rule"
+        if not item.rule and item.place.path == "spec":
+            return "no case is refused because no rule lets it in"
+        return _WHY[item.kind]
