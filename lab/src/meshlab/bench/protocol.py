@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import AppSpec, Authorizer, Case, DeclaredWorkload
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio.model.mesh import Mesh
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Setup", "Sources"]
@@ -94,6 +95,11 @@ class Engine(Protocol):
 
 class LoadedMesh(Protocol):
     """Manifests, read and joined; nothing is started."""
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh that the manifests describe."""
+        ...
 
     @property
     def names(self) -> MeshNames:

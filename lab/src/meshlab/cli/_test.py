@@ -51,6 +51,14 @@ def run_tests(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write JUnit XML.", show_default=False)
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write a report to look at: one HTML file that needs no server and no network.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
     ] = False,
@@ -90,6 +98,7 @@ def run_tests(
       meshlab test -f manifests/ tests/
       meshlab test -f base/ -f overlay/ tests/orders.yaml -k "alice and not write"
       kubectl get vs,gw,ap,ra,pa,dr,se,svc,deploy -A -o yaml | meshlab test -f - tests/ --junit out.xml
+      meshlab test -f manifests/ tests/ --html report.html
       meshlab test -f manifests/ tests/ --app orders/orders='python app.py'
 
     A case is not judged when its request crosses a proxy with settings that the compiler does not know; that fails
@@ -119,11 +128,16 @@ def run_tests(
                 variables=variables,
                 verbose=verbose,
                 junit=junit,
+                html=html,
                 allow_not_judged=allow_not_judged,
             )
         run = run_once(bench, given, cases, choice, apps, variables, progress=not as_json)
         code = exit_code(run, allow_not_judged=allow_not_judged)
         _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
+        if html:
+            from meshlab.cli._page import write_test_page
+
+            write_test_page(run, code, html, given)
     raise typer.Exit(code)
 
 

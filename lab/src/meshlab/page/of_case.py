@@ -1,0 +1,164 @@
+"""One case of a run, as a click shows it.
+
+It reads the objects under `cases` of the JSON document that `bench.report.json_report` describes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshlab.page.drawing.of_requests import way_of
+from meshlab.page.report import Block, Entry, Fact, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Json = Mapping[str, Any]
+
+__all__ = ["cell_text", "entry_of", "outcome_text", "sender_text", "token_text"]
+
+_FROM_RUN = ("status", "app", "proxy", "subset", "policy", "rule")
+"""Parts of an expectation that `got` has under the same name."""
+_HOP_FACTS = (
+    "reason", "listener", "filter_chain", "route", "cluster", "upstream", "client_certificate", "details",
+)  # fmt: skip
+
+
+def entry_of(case: Json, explanation: Sequence[Block] = ()) -> Entry:
+    """Return what a click on a case shows.
+
+    Args:
+        case: The case.
+        explanation: More parts, which say what each proxy decided; in place of the list of proxies.
+    """
+    way = tuple(_hops(case))
+    parts = [
+        Block(facts=tuple(_asked(case))),
+        Block("expected and got", rows=tuple(_compared(case))),
+        Block("why", lines=tuple(_reasons(case))),
+        *(explanation or (Block("the way", steps=way),)),
+        Block("answer", code=str((case.get("got") or {}).get("body", ""))),
+    ]
+    return Entry(
+        str(case["name"]),
+        str(case["state"]),
+        f"{case['file']}:{case['line']}",
+        tuple(part for part in parts if part.facts or part.rows or part.lines or part.code or part.steps),
+        nodes=way_of(case),
+        words=f"{case['request']} {sender_text(case)} {outcome_text(case)}",
+    )
+
+
+def cell_text(case: Json) -> str:
+    """Return what a cell of a matrix says: how the request ended, and how it should have."""
+    state = case["state"]
+    if state == "not_judged":
+        return "not judged"
+    if state == "error":
+        return "error"
+    ended = _ending(case.get("got") or {})
+    if state != "failed":
+        return ended
+    wanted = _ending(case.get("expected") or {})
+    return f"{ended}, not {wanted}" if wanted != ended else f"{ended}, differs"
+
+
+def outcome_text(case: Json) -> str:
+    """Return how a request ended, by whom and why, in a line."""
+    got = case.get("got")
+    if not got:
+        return "; ".join(map(str, case.get("reasons", ()))) or "nothing was sent"
+    who = f" by {got['app']}" if got.get("app") else ""
+    who = who or (f" by the proxy of {got['proxy']}" if got.get("proxy") else "")
+    why = f": {got['reason']}" if got.get("reason") else ""
+    return f"{_ending(got)}{who}{why}"
+
+
+def sender_text(case: Json) -> str:
+    """Return who sends a request, in words."""
+    sender = case.get("from") or {}
+    if "outside" in sender:
+        more = [f"from {sender['address']}"] if sender.get("address") else []
+        more += ["with a client certificate"] if sender.get("certificate") else []
+        return ", ".join([f"a client outside, at {sender['outside']}", *more])
+    if "bypass" in sender:
+        who = "a client without an identity" if sender["bypass"] == "none" else sender["bypass"]
+        return f"{who}, past its sidecar, to {sender['to']} ({sender['mode']})"
+    if "mesh" in sender:
+        return f"{sender['mesh']} of another mesh (authority {sender['authority']}), to {sender['to']}"
+    return str(sender.get("workload", ""))
+
+
+def token_text(token: Json) -> str:
+    """Return a token in words. It never holds the token itself."""
+    if token.get("literal"):
+        return "a text in place of a token"
+    claims = ", ".join(f"{name} {value}" for name, value in (token.get("claims") or {}).items())
+    parts = [
+        f"of {token['issuer']}" if token.get("issuer") else "a token",
+        claims,
+        str(token.get("flaw", "")),
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _ending(found: Json) -> str:
+    if found.get("status") is not None:
+        return str(found["status"])
+    return "refused" if found.get("refused") else "answered"
+
+
+def _asked(case: Json) -> Iterator[Fact]:
+    if sender := sender_text(case):
+        yield Fact("from", sender)
+    yield Fact("request", str(case["request"]))
+    for token in case.get("tokens", ()):
+        yield Fact("token", token_text(token))
+    yield Fact(
+        "outcome", outcome_text(case), str(case["state"]) if case["state"] in ("passed", "failed") else ""
+    )
+
+
+def _compared(case: Json) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield each part of the expectation: what was expected, what happened, and whether that is the same."""
+    differing = {str(found["part"]): found for found in case.get("mismatches", ())}
+    got = case.get("got") or {}
+    if not got:
+        return
+    for part, wanted in _parts(case.get("expected") or {}):
+        missed = differing.get(part) or (differing.get("received") if part.startswith("received") else None)
+        if missed is None:
+            yield part, wanted, wanted, True
+        elif part in _FROM_RUN:
+            yield part, wanted, str(got.get(part, "none")), False
+        else:
+            yield part, wanted, str(missed["got"]), False
+
+
+def _parts(expected: Json, inside: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in expected.items():
+        part = f"{inside}{name}"
+        if isinstance(value, dict):
+            yield from _parts(value, f"{part}.")
+        elif value is None:
+            yield part, "absent"
+        elif isinstance(value, list):
+            yield part, " or ".join(map(str, value))
+        else:
+            yield part, "yes" if value is True else str(value)
+
+
+def _reasons(case: Json) -> Iterator[str]:
+    """Yield why a case was not judged or not run. What differs stands beside what was expected."""
+    yield from map(str, case.get("reasons", ()))
+    if not case.get("got") or not case.get("expected"):
+        yield from (f"{found['part']}: {found['got']}" for found in case.get("mismatches", ()))
+
+
+def _hops(case: Json) -> Iterator[Step]:
+    for hop in case.get("hops", ()):
+        status = f" {hop['status']}" if hop.get("status") else ""
+        facts = tuple(Fact(name.replace("_", " "), str(hop[name])) for name in _HOP_FACTS if hop.get(name))
+        passed = not hop.get("reason")
+        title = f"{hop['proxy']}, {hop['direction']} {hop['port']}:{status} {'passed on' if passed else 'stopped'}"
+        yield Step(title, "passed" if passed else "refused", facts)
