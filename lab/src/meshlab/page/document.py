@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
+from meshlab.page.data import data_of
 from meshlab.page.drawing.narrow import narrow
 from meshlab.page.drawing.svg import as_svg
 from meshlab.page.drawing.wide import wide
 from meshlab.page.drawing.words import KINDS, sentences
 from meshlab.page.markup import Markup, element, joined
-from meshlab.page.report import TONES, Block, Entry, Fact, plain
+from meshlab.page.report import TONES, Block, Entry, Fact
 from meshlab.page.tables import section
 from meshlab.page.texts import embedded_json
 
@@ -43,10 +44,6 @@ def document(report: Report) -> str:
     nodes = report.graph.nodes if report.graph else ()
     entries = (*report.entries, *(_entry_of(node) for node in nodes))
     places = {node.id: number for number, node in enumerate(nodes, start=len(report.entries))}
-    data = {
-        "tones": {name: asdict(tone) for name, tone in TONES.items()},
-        "entries": [plain(entry) for entry in entries],
-    }
     style, script = _source("report.css"), _source("report.js")
     return Template(_source("report.html")).substitute(
         style_hash=_hash(style),
@@ -54,7 +51,7 @@ def document(report: Report) -> str:
         title=joined([f"{report.title} · meshlab"]),
         style=style,
         body=_body(report, entries, places),
-        data=embedded_json(data),
+        data=embedded_json(data_of(entries)),
         script=script,
     )
 

@@ -161,4 +161,4 @@ def _hops(case: Json) -> Iterator[Step]:
         facts = tuple(Fact(name.replace("_", " "), str(hop[name])) for name in _HOP_FACTS if hop.get(name))
         passed = not hop.get("reason")
         title = f"{hop['proxy']}, {hop['direction']} {hop['port']}:{status} {'passed on' if passed else 'stopped'}"
-        yield Step(title, "passed" if passed else "refused", facts)
+        yield Step(title, "passed" if passed else "stopped", facts)

@@ -6,8 +6,8 @@ drawing stand in the page as HTML, so that they can be read without a script.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshlab.page.drawing.graph import Graph
@@ -25,7 +25,6 @@ __all__ = [
     "Step",
     "Table",
     "Tone",
-    "plain",
 ]
 
 
@@ -50,10 +49,16 @@ TONES = {
     "passed": Tone("✓", "passed"),
     "allowed": Tone("✓", "allowed"),
     "refused": Tone("✗", "refused"),
+    "stopped": Tone("✗", "refused"),
     "opened": Tone("+", "now allowed"),
     "closed": Tone("−", "now refused"),  # noqa: RUF001 - the minus sign is as wide as the plus
     "changed": Tone("~", "changed"),
     "same": Tone("=", "unchanged"),
+    "matches": Tone("✓", "matches"),
+    "misses": Tone("✗", "does not match"),
+    "holds": Tone("✓", "holds"),
+    "lacks": Tone("✗", "does not hold"),
+    "unreached": Tone("·", "not reached"),
 }
 """The tones by the name that is their class in `data/page/report.css`."""
 
@@ -225,11 +230,3 @@ class Report:
     sections: tuple[Section, ...] = ()
     graph: Graph | None = None
     remarks: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-
-def plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Return dataclasses as JSON objects without the fields that are empty."""
-    if is_dataclass(value):
-        found = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: plain(item) for name, item in found if item != "" and item != ()}
-    return [plain(item) for item in value] if isinstance(value, tuple) else value

@@ -4,7 +4,7 @@
 "use strict";
 
 (() => {
-  const { tones, entries } = JSON.parse(document.getElementById("data").textContent);
+  const { tones, steps: table, entries } = JSON.parse(document.getElementById("data").textContent);
   const panel = document.getElementById("panel");
   const cells = [...document.querySelectorAll(".cell")];
   const search = document.getElementById("search");
@@ -54,9 +54,9 @@
     return make("table", "compared", make("thead", "", make("tr", "", ...heads)), body);
   }
 
-  function steps(list) {
+  function steps(indices) {
     const made = make("ol", "steps");
-    for (const step of list) {
+    for (const step of indices.map((index) => table[index])) {
       const tone = tones[step.tone];
       const head = make("span", "", step.title);
       if (tone) head.prepend(make("span", "step-mark", tone.mark));
