@@ -1,7 +1,7 @@
 """Take `docs/images/policy-report.png`: the report of a run in which a policy lets in too much.
 
-Run it from the top of a checkout after the look of a report has changed: `python docs/policy_report_picture.py`. It needs
-Chromium.
+Run it from the top of a checkout after the look of a report has changed: `python docs/policy_report_picture.py`. It
+needs Chromium.
 """
 
 from __future__ import annotations

@@ -13,11 +13,12 @@ from meshlab.kustomize import build
 from meshlab.page.drawing.graph import OUTSIDE, Badge, Edge, Graph, Node
 from meshlab.page.drawing.narrow import narrow
 from meshlab.page.drawing.of_mesh import graph_of
-from meshlab.page.drawing.of_requests import edges_of, with_requests
 from meshlab.page.drawing.sizes import texts_of
 from meshlab.page.drawing.svg import as_svg
+from meshlab.page.drawing.ways import edges_of, with_ways
 from meshlab.page.drawing.wide import wide
 from meshlab.page.drawing.words import sentences
+from meshlab.page.of_case import way_of
 
 from tests.docs.pages import ROOT
 from tests.lab.page.samples import HOSTILE, case, graph, hop, large_mesh, refused, shop
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def full() -> Graph:
-    return with_requests(graph(), shop()[0]["cases"])
+    return with_ways(graph(), map(way_of, shop()[0]["cases"]))
 
 
 def own_mesh(name: str) -> Graph:
@@ -174,12 +175,12 @@ def test_a_request_that_passed_and_one_that_was_refused_are_other_lines() -> Non
 
 def test_what_a_gateway_refuses_reaches_nothing_behind_it() -> None:
     at_gateway = case("a", got={"status": 403, "proxy": "edge/door"}, hops=[hop("edge/door", "gateway")])
-    assert list(edges_of(at_gateway)) == [Edge(OUTSIDE, "edge/door", refused=1)]
+    assert list(edges_of(way_of(at_gateway))) == [Edge(OUTSIDE, "edge/door", refused=1)]
 
 
 def test_what_the_own_sidecar_of_a_sender_refuses_leads_nowhere() -> None:
     stopped = refused("a", got={"status": 502, "proxy": "shop/orders"}, hops=[hop("shop/orders", "outbound")])
-    assert list(edges_of(stopped)) == []
+    assert list(edges_of(way_of(stopped))) == []
 
 
 def test_a_request_past_the_sidecar_is_a_way_of_its_own() -> None:
@@ -189,14 +190,14 @@ def test_a_request_past_the_sidecar_is_a_way_of_its_own() -> None:
         got={"refused": True, "proxy": "bank/ledger"},
         **{"from": {"bypass": "shop/cart", "to": "bank/ledger", "mode": "plaintext"}},
     )
-    assert list(edges_of(past)) == [Edge("shop/cart", "bank/ledger", refused=1, bypasses=True)]
+    assert list(edges_of(way_of(past))) == [Edge("shop/cart", "bank/ledger", refused=1, bypasses=True)]
 
 
 def test_a_host_and_a_workload_that_only_a_request_names_are_drawn() -> None:
     asked = case(
         "a", got={"status": 200, "app": "api.example"}, hops=[], **{"from": {"workload": "team/job"}}
     )
-    found = with_requests(graph(), [asked])
+    found = with_ways(graph(), [way_of(asked)])
     assert {node.kind for node in found.nodes if node.id in ("api.example", "team/job")} == {
         "host",
         "workload",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.page.drawing.of_requests import way_of
+from meshlab.page.drawing.graph import OUTSIDE
+from meshlab.page.drawing.ways import ANOTHER_MESH, NO_IDENTITY, Way
 from meshlab.page.report import Block, Entry, Fact, Step
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     Json = Mapping[str, Any]
 
-__all__ = ["cell_text", "entry_of", "outcome_text", "sender_text", "token_text"]
+__all__ = ["cell_text", "entry_of", "outcome_text", "sender_text", "token_text", "way_of"]
 
 _FROM_RUN = ("status", "app", "proxy", "subset", "policy", "rule")
 """Parts of an expectation that `got` has under the same name."""
@@ -44,9 +45,33 @@ def entry_of(case: Json, explanation: Sequence[Block] = ()) -> Entry:
         str(case["state"]),
         f"{case['file']}:{case['line']}",
         tuple(part for part in parts if part.facts or part.rows or part.lines or part.code or part.steps),
-        nodes=way_of(case),
+        nodes=way_of(case).nodes,
         words=f"{case['request']} {sender_text(case)} {outcome_text(case)}",
     )
+
+
+def way_of(case: Json) -> Way:
+    """Return the way of a request, from its sender to what answered it."""
+    got = case.get("got") or {}
+    sender = case.get("from") or {}
+    stopped, app = str(got.get("proxy") or ""), str(got.get("app") or "")
+    nodes = [_node_of(sender), *(str(hop["proxy"]) for hop in case.get("hops", ())), app, stopped]
+    return Way(
+        tuple(dict.fromkeys(node for node in nodes if node)),
+        ended=bool(stopped or app),
+        stopped=stopped,
+        bypasses="bypass" in sender,
+    )
+
+
+def _node_of(sender: Json) -> str:
+    if "outside" in sender:
+        return OUTSIDE
+    if "mesh" in sender:
+        return ANOTHER_MESH
+    if "bypass" in sender:
+        return NO_IDENTITY if sender["bypass"] == "none" else str(sender["bypass"])
+    return str(sender.get("workload", ""))
 
 
 def cell_text(case: Json) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.page.drawing.of_requests import with_requests
-from meshlab.page.of_case import cell_text, entry_of, outcome_text
+from meshlab.page.drawing.ways import with_ways
+from meshlab.page.of_case import cell_text, entry_of, outcome_text, way_of
 from meshlab.page.report import TONES, Block, Cell, Count, Report, Row, Section, Table
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def report_of_run(
         counts=counts,
         entries=tuple(entries),
         sections=tuple(_sections(cases, matrices)),
-        graph=with_requests(graph, cases) if graph else None,
+        graph=with_ways(graph, map(way_of, cases)) if graph else None,
         remarks=(
             ("Not understood in the manifests", tuple(run.get("refusals", ()))),
             ("Notes", tuple(run.get("notes", ()))),

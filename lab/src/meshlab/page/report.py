@@ -104,7 +104,8 @@ class Block:
     Attributes:
         heading: Its heading; empty for none.
         facts: Labels and values.
-        rows: Parts of an expectation: part, expected, got, and whether it is met.
+        rows: Parts that are compared: its name, two values, and whether they agree.
+        heads: What the two values are; empty for what was expected and what was got.
         lines: Sentences.
         code: A text whose lines are kept.
         steps: Steps in their order.
@@ -113,6 +114,7 @@ class Block:
     heading: str = ""
     facts: tuple[Fact, ...] = ()
     rows: tuple[tuple[str, str, str, bool], ...] = ()
+    heads: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
     code: str = ""
     steps: tuple[Step, ...] = ()

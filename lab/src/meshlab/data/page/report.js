@@ -38,15 +38,16 @@
     return made;
   }
 
-  function compared(rows) {
+  function compared(rows, names) {
+    const [same, differs] = names ? ["", "≠ "] : ["✓ ", "✗ "];
     const body = make("tbody", "");
     for (const [part, expected, got, met] of rows) {
       const head = make("th", "", part);
       head.scope = "row";
-      const mark = met ? "✓ " : "✗ ";
-      body.append(make("tr", met ? "" : "failed", head, make("td", "", expected), make("td", "", mark + got)));
+      const value = (met ? same : differs) + got;
+      body.append(make("tr", met ? "" : "failed", head, make("td", "", expected), make("td", "", value)));
     }
-    const heads = ["", "expected", "got"].map((name) => {
+    const heads = ["", ...(names || ["expected", "got"])].map((name) => {
       const head = make(name ? "th" : "td", "", name);
       if (name) head.scope = "col";
       return head;
@@ -76,7 +77,7 @@
   function block(found) {
     const parts = [];
     if (found.heading) parts.push(make("h3", "", found.heading));
-    if (found.rows) parts.push(compared(found.rows));
+    if (found.rows) parts.push(compared(found.rows, found.heads));
     if (found.facts) parts.push(facts(found.facts));
     for (const line of found.lines || []) parts.push(make("p", "", line));
     if (found.code) parts.push(make("pre", "", found.code));
