@@ -94,11 +94,7 @@ class Browser:
 
     def ask(self, method: str, session: str = "", **parameters: object) -> dict[str, Any]:
         """Send one command and return its result; events that come before it are kept."""
-        number = next(self._numbers)
-        message: dict[str, object] = {"id": number, "method": method, "params": parameters}
-        if session:
-            message["sessionId"] = session
-        os.write(self._out, json.dumps(message).encode() + b"\0")
+        number = self.send(method, session, **parameters)
         for found in self._messages():
             if found.get("id") == number:
                 assert "error" not in found, f"{method}: {found['error']}"
@@ -107,15 +103,21 @@ class Browser:
             self.events.append(found)
         raise EOFError
 
+    def send(self, method: str, session: str = "", **parameters: object) -> int:
+        """Send one command, and return the number that its result will have."""
+        number = next(self._numbers)
+        message: dict[str, object] = {"id": number, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        return number
+
     def wait(self, method: str, session: str) -> None:
-        """Wait for an event that has not been seen yet."""
-        if not any(
-            found.get("method") == method and found.get("sessionId") == session for found in self.events
-        ):
-            for found in self._messages():
-                self.events.append(found)
-                if found.get("method") == method and found.get("sessionId") == session:
-                    return
+        """Wait for the next event of this name."""
+        for found in self._messages():
+            self.events.append(found)
+            if found.get("method") == method and found.get("sessionId") == session:
+                return
 
     def open(self, address: str, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
         """Open a page in a tab of its own, and wait until it is loaded."""
@@ -129,8 +131,7 @@ class Browser:
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}],
         )
-        page.ask("Page.navigate", url=address)
-        self.wait("Page.loadEventFired", session)
+        page.go(address)
         return page
 
     def _messages(self) -> Iterator[dict[str, Any]]:
@@ -159,6 +160,11 @@ class Page:
     def ask(self, method: str, **parameters: object) -> dict[str, Any]:
         """Send one command of the tab."""
         return self._browser.ask(method, self._session, **parameters)
+
+    def go(self, address: str) -> None:
+        """Load a page, and wait until that is done."""
+        self._browser.send("Page.navigate", self._session, url=address)
+        self._browser.wait("Page.loadEventFired", self._session)
 
     def value(self, expression: str) -> Any:  # noqa: ANN401 - what the script returns
         """Return the value of an expression of JavaScript."""

@@ -182,8 +182,8 @@ def _reasons(case: Json) -> Iterator[str]:
 
 def _hops(case: Json) -> Iterator[Step]:
     for hop in case.get("hops", ()):
-        status = f" {hop['status']}" if hop.get("status") else ""
+        status = hop.get("status")
         facts = tuple(Fact(name.replace("_", " "), str(hop[name])) for name in _HOP_FACTS if hop.get(name))
         passed = not hop.get("reason")
-        title = f"{hop['proxy']}, {hop['direction']} {hop['port']}:{status} {'passed on' if passed else 'stopped'}"
+        title = f"{hop['proxy']}, {hop['direction']} {hop['port']}{f': {status}' if status else ''}"
         yield Step(title, "passed" if passed else "stopped", facts)

@@ -60,8 +60,8 @@
     for (const step of indices.map((index) => table[index])) {
       const tone = tones[step.tone];
       const head = make("span", "", step.title);
-      if (tone) head.prepend(make("span", "step-mark", tone.mark));
-      if (tone) head.append(make("span", "step-word", tone.word));
+      if (tone) head.prepend(make("span", "step-mark", tone.mark), " ");
+      if (tone) head.append(" ", make("span", "step-word", tone.word));
       const more = step.facts ? [facts(step.facts)] : [];
       if (!step.steps) {
         made.append(make("li", step.tone || "", head, ...more));
@@ -163,7 +163,22 @@
         if (lit) near.add(from).add(to);
       }
       for (const box of mesh.querySelectorAll("g.box")) box.classList.toggle("lit", near.has(box.dataset.node));
+      show(mesh);
     }
+  }
+
+  /** Scroll the bright part of a drawing into its sheet; the page itself stays where it is. */
+  function show(mesh) {
+    const places = [...mesh.querySelectorAll("g.box.lit")].map((box) => box.getBoundingClientRect());
+    if (!places.length || panel.hidden) return;
+    const sheet = mesh.parentElement;
+    const seen = sheet.getBoundingClientRect();
+    const left = Math.min(...places.map((place) => place.left));
+    const right = Math.max(...places.map((place) => place.right));
+    const top = Math.min(...places.map((place) => place.top));
+    const bottom = Math.max(...places.map((place) => place.bottom));
+    if (right > seen.right || left < seen.left) sheet.scrollLeft += (left + right) / 2 - (seen.left + seen.right) / 2;
+    if (bottom > seen.bottom || top < seen.top) sheet.scrollTop += Math.min(top - seen.top - 20, (top + bottom) / 2 - (seen.top + seen.bottom) / 2);
   }
 
   // The filters
@@ -301,6 +316,9 @@
     box.addEventListener("focus", show);
     box.addEventListener("blur", rest);
   }
+
+  // A wide drawing shrinks with the window, but only as far as its texts can be read; then it scrolls.
+  for (const mesh of document.querySelectorAll(".mesh.wide")) mesh.style.minWidth = `${0.74 * mesh.viewBox.baseVal.width}px`;
 
   filter();
   const linked = /^#e(\d+)$/.exec(location.hash);

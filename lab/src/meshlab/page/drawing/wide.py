@@ -26,7 +26,7 @@ GROUP_HEAD = 24.0
 GROUP_PADDING = 10.0
 _NODE_GAP = 12.0
 _GROUP_GAP = 26.0
-_COLUMN_GAP = 92.0
+_COLUMN_GAP = 80.0
 _CENTRED_BELOW = 900.0
 """Columns of a higher drawing begin at its top: what is centred would be far from where a reader begins."""
 _TIP = 8.0
