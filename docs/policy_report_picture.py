@@ -32,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         _write_example(Path(directory))
         meshlab = Path(sys.executable).parent / "meshlab"
-        command = [meshlab, "test", "-f", "mesh", "cases/shop.yaml", "--html", "report.html"]
+        command = [str(meshlab), "test", "-f", "mesh", "cases/shop.yaml", "--html", "report.html"]
         subprocess.run(command, cwd=directory, check=False, stdout=subprocess.DEVNULL)  # noqa: S603 - our own
         taken = Path(directory) / "taken.png"
         _take(program, Path(directory) / "report.html", taken)

@@ -106,13 +106,14 @@ def hop(proxy: str, direction: str = "inbound", port: int = 8080, **more: object
 
 
 def case(name: str, state: str = "passed", **more: object) -> dict[str, Any]:
-    """A case of a run, with everything that a report asks for."""
+    """A case of a run, with everything that a report asks for; `sender` is its `from`."""
+    sender = more.pop("sender", {"outside": "edge/door"})
     return {
         "name": name,
         "file": "tests/shop.yaml",
         "line": 7,
         "state": state,
-        "from": {"outside": "edge/door"},
+        "from": sender,
         "request": "GET https://shop.example/cart",
         "tokens": [],
         "expected": {"status": 200, "app": "shop/cart"},
@@ -128,25 +129,22 @@ def case(name: str, state: str = "passed", **more: object) -> dict[str, Any]:
 def refused(name: str, **more: object) -> dict[str, Any]:
     """A case that a sidecar refused and that expected an answer."""
     got = {"status": 403, "proxy": "bank/ledger", "policy": "bank/cart-only", "rule": 0, "reason": "denied"}
-    return case(
-        name,
-        "failed",
-        **{
-            "from": {"workload": "shop/orders"},
-            "request": "GET http://ledger.bank/entries",
-            "expected": {"status": 200, "app": "bank/ledger"},
-            "got": got,
-            "mismatches": [
-                {"part": "status", "expected": "200", "got": "403 by the proxy of bank/ledger: denied"},
-                {"part": "app", "expected": "the application of bank/ledger", "got": "403 by the proxy"},
-            ],
-            "hops": [
-                hop("shop/orders", "outbound", 80, status=403),
-                hop("bank/ledger", status=403, reason="denied by AuthorizationPolicy bank/cart-only, rule 0"),
-            ],
-            **more,
-        },
-    )
+    found: dict[str, Any] = {
+        "state": "failed",
+        "sender": {"workload": "shop/orders"},
+        "request": "GET http://ledger.bank/entries",
+        "expected": {"status": 200, "app": "bank/ledger"},
+        "got": got,
+        "mismatches": [
+            {"part": "status", "expected": "200", "got": "403 by the proxy of bank/ledger: denied"},
+            {"part": "app", "expected": "the application of bank/ledger", "got": "403 by the proxy"},
+        ],
+        "hops": [
+            hop("shop/orders", "outbound", 80, status=403),
+            hop("bank/ledger", status=403, reason="denied by AuthorizationPolicy bank/cart-only, rule 0"),
+        ],
+    }
+    return case(name, **found | more)
 
 
 def run_of(*cases: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def shop() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     inside = [case(name) for _, _, name in cells[:-1]]
     inside.append(refused(cells[-1][2], request="POST https://shop.example/cart"))
     others = [
-        case("the cart reads the ledger", **{"from": {"workload": "shop/cart"}}),
+        case("the cart reads the ledger", sender={"workload": "shop/cart"}),
         refused("orders reads the ledger"),
         case("over an EnvoyFilter", "not_judged", got=None, hops=[], reasons=["mesh.yaml:7: not supported"]),
     ]

@@ -67,7 +67,7 @@ def hostile_report() -> str:
         reasons=[evil],
         hops=[hop(evil, evil, details=evil, reason=evil, upstream=evil)],
         tokens=[{"issuer": evil, "claims": {evil: evil}, "flaw": evil}],
-        **{"from": {"mesh": evil, "authority": evil, "to": evil}},
+        sender={"mesh": evil, "authority": evil, "to": evil},
     )
     run = run_of(bad)
     run["notes"] = run["refusals"] = [evil]

@@ -49,7 +49,7 @@ def hostile_graph() -> Graph:
     return Graph.of(nodes, [Edge("a", "b", 1), Edge("b", "c", 0, 1), Edge("c", "a", routed=True)])
 
 
-GRAPHS = {
+GRAPHS: dict[str, Callable[[], Graph]] = {
     "a shop": full,
     "our ingress": lambda: own_mesh("overlays/example"),
     "our egress": lambda: own_mesh("egress/overlays/example"),
@@ -68,7 +68,7 @@ def drawn(request: pytest.FixtureRequest) -> Graph:
 def texts(box: Box) -> Iterator[Rectangle]:
     """The rectangles that the texts of a box take: a badge with its frame, another text with its letters."""
     for text in box.texts:
-        top, bottom = (13.0, 5.0) if text.role not in ("name", "line") else (11.0, 3.5)
+        top, bottom = (13.0, 5.0) if text.role not in ("name", "detail") else (11.0, 3.5)
         x, y = box.x + text.x, box.y + text.y
         yield x, y - top, x + text.width, y + bottom
 
@@ -188,15 +188,13 @@ def test_a_request_past_the_sidecar_is_a_way_of_its_own() -> None:
         "a",
         hops=[hop("bank/ledger")],
         got={"refused": True, "proxy": "bank/ledger"},
-        **{"from": {"bypass": "shop/cart", "to": "bank/ledger", "mode": "plaintext"}},
+        sender={"bypass": "shop/cart", "to": "bank/ledger", "mode": "plaintext"},
     )
     assert list(edges_of(way_of(past))) == [Edge("shop/cart", "bank/ledger", refused=1, bypasses=True)]
 
 
 def test_a_host_and_a_workload_that_only_a_request_names_are_drawn() -> None:
-    asked = case(
-        "a", got={"status": 200, "app": "api.example"}, hops=[], **{"from": {"workload": "team/job"}}
-    )
+    asked = case("a", got={"status": 200, "app": "api.example"}, hops=[], sender={"workload": "team/job"})
     found = with_ways(graph(), [way_of(asked)])
     assert {node.kind for node in found.nodes if node.id in ("api.example", "team/job")} == {
         "host",

@@ -55,9 +55,9 @@ OUTSIDE_OF_BOXES = """(() => {
 
 @pytest.fixture
 def opened(browser: Browser, tmp_path: Path) -> Open:
-    def opened(page: str = "", anchor: str = "", **how: int) -> Page:
+    def opened(page: str = "", anchor: str = "", width: int = 1280, dark: bool = False) -> Page:
         (tmp_path / "report.html").write_text(page or document(shop_report()), encoding="utf-8")
-        return browser.open(f"file://{tmp_path}/report.html{anchor}", **how)
+        return browser.open(f"file://{tmp_path}/report.html{anchor}", width=width, dark=dark)
 
     return opened
 

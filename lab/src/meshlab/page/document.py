@@ -18,7 +18,7 @@ from meshlab.page.drawing.narrow import narrow
 from meshlab.page.drawing.svg import as_svg
 from meshlab.page.drawing.wide import wide
 from meshlab.page.drawing.words import KINDS, sentences
-from meshlab.page.markup import Markup, element, joined
+from meshlab.page.markup import Attributes, Markup, element, joined
 from meshlab.page.report import TONES, Block, Entry, Fact
 from meshlab.page.tables import section
 from meshlab.page.texts import embedded_json
@@ -102,7 +102,12 @@ def _head(report: Report) -> Markup:
 
 def _drawing(graph: Graph, places: dict[str, int]) -> Markup:
     drawings = (as_svg(place(graph), graph, places) for place in (wide, narrow))
-    box = {"class": "sheet", "tabindex": 0, "role": "region", "aria-label": "The mesh as a drawing"}
+    box: Attributes = {
+        "class": "sheet",
+        "tabindex": 0,
+        "role": "region",
+        "aria-label": "The mesh as a drawing",
+    }
     return element(
         "section",
         {"aria-labelledby": "mesh"},
@@ -120,9 +125,8 @@ def _drawing(graph: Graph, places: dict[str, int]) -> Markup:
 
 def _legend(graph: Graph) -> Iterator[Markup]:
     """Yield what the kinds of lines mean, as far as the drawing has them."""
-    drawn = {f"{edge.tone}{' past' if edge.bypasses else ''}" for edge in graph.edges}
-    if any(edge.bypasses for edge in graph.edges):
-        drawn.add("passed past")
+    drawn: set[str] = {edge.tone for edge in graph.edges}
+    drawn |= {"passed past" for edge in graph.edges if edge.bypasses}
     for kind, text in _LEGEND:
         if kind in drawn:
             end = (

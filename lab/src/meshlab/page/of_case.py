@@ -139,9 +139,7 @@ def _asked(case: Json) -> Iterator[Fact]:
     yield Fact("request", str(case["request"]))
     for token in case.get("tokens", ()):
         yield Fact("token", token_text(token))
-    yield Fact(
-        "outcome", outcome_text(case), str(case["state"]) if case["state"] in ("passed", "failed") else ""
-    )
+    yield Fact("outcome", outcome_text(case), "failed" if case["state"] == "failed" else "")
 
 
 def _compared(case: Json) -> Iterator[tuple[str, str, str, bool]]:
@@ -183,7 +181,8 @@ def _reasons(case: Json) -> Iterator[str]:
 def _hops(case: Json) -> Iterator[Step]:
     for hop in case.get("hops", ()):
         status = hop.get("status")
-        facts = tuple(Fact(name.replace("_", " "), str(hop[name])) for name in _HOP_FACTS if hop.get(name))
+        seen = [name for name in _HOP_FACTS if hop.get(name) and hop[name] != "via_upstream"]
+        facts = tuple(Fact(name.replace("_", " "), str(hop[name])) for name in seen)
         passed = not hop.get("reason")
         title = f"{hop['proxy']}, {hop['direction']} {hop['port']}{f': {status}' if status else ''}"
         yield Step(title, "passed" if passed else "stopped", facts)

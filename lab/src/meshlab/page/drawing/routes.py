@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.istio.model.mesh import Mesh
-    from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.virtual_service import HttpRoute, TcpRoute, TlsRoute, VirtualService
 
 __all__ = ["Route", "routes_of"]
 
@@ -58,7 +58,8 @@ def _gateway_pods(mesh: Mesh) -> dict[str, list[str]]:
 
 def _destinations(service: VirtualService) -> Iterator[tuple[str, str]]:
     """Yield pairs of a Gateway and a host."""
-    for route in (*service.http, *service.tls, *service.tcp):
+    routes: tuple[HttpRoute | TlsRoute | TcpRoute, ...] = (*service.http, *service.tls, *service.tcp)
+    for route in routes:
         named = {gateway for match in route.matches for gateway in match.gateways}
         for gateway in sorted(named or service.gateways):
             for share in route.destinations:

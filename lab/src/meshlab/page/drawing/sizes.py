@@ -53,7 +53,7 @@ class Placed:
         x: Where the text begins.
         y: Its baseline.
         text: The text, as short as the node is wide.
-        role: `name`, `line`, or the tone of a badge.
+        role: `name`, `detail`, or the tone of a badge.
         width: The width of the text, or of the badge around it.
     """
 
@@ -88,7 +88,7 @@ def texts_of(node: Node, width: float) -> list[Placed]:
     for line in _lines(node):
         y += _LINE
         text = fitted(line, room, CHARACTER)
-        found.append(Placed(_PADDING, y, text, "line", _width(text, CHARACTER)))
+        found.append(Placed(_PADDING, y, text, "detail", _width(text, CHARACTER)))
     return [*found, *_badges(node.badges, y, room)]
 
 

@@ -89,7 +89,9 @@ def _line(line: Line, graph: Graph) -> Markup:
 
 def _box(box: Box, entry: int | None) -> Markup:
     words = node_words(box.node)
-    opens = {"role": "button", "tabindex": 0, "data-entry": entry} if entry is not None else {}
+    opens: dict[str, str | float | bool | None] = {}
+    if entry is not None:
+        opens = {"role": "button", "tabindex": 0, "data-entry": entry}
     return element(
         "g",
         {
@@ -106,9 +108,9 @@ def _box(box: Box, entry: int | None) -> Markup:
 
 
 def _text(placed: Placed) -> tuple[Markup, ...]:
-    if placed.role in ("name", "line"):
+    if placed.role in ("name", "detail"):
         return (element("text", {"class": placed.role, "x": placed.x, "y": placed.y}, placed.text),)
-    frame = {
+    frame: dict[str, str | float | bool | None] = {
         "class": f"badge {placed.role}",
         "x": placed.x,
         "y": placed.y - _BADGE_ABOVE,
@@ -116,5 +118,9 @@ def _text(placed: Placed) -> tuple[Markup, ...]:
         "height": _BADGE_HEIGHT,
         "rx": 4,
     }
-    place = {"class": f"badge {placed.role}", "x": placed.x + _BADGE_INSET, "y": placed.y}
+    place: dict[str, str | float | bool | None] = {
+        "class": f"badge {placed.role}",
+        "x": placed.x + _BADGE_INSET,
+        "y": placed.y,
+    }
     return element("rect", frame), element("text", place, placed.text)
