@@ -53,7 +53,7 @@ def test_every_test_that_is_named_exists(page: str) -> None:
 
 
 def test_every_picture_is_drawn_in_the_repository_and_used() -> None:
-    used = {Path(link).name for page in PAGES for link in links(page) if link.endswith(".svg")}
+    used = {Path(link).name for page in PAGES for link in links(page) if link.endswith((".svg", ".png"))}
     assert used == {path.name for path in (ROOT / "docs/images").iterdir()}
 
 

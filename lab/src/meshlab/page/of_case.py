@@ -153,9 +153,16 @@ def _compared(case: Json) -> Iterator[tuple[str, str, str, bool]]:
         if missed is None:
             yield part, wanted, wanted, True
         elif part in _FROM_RUN:
-            yield part, wanted, str(got.get(part, "none")), False
+            yield part, wanted, str(got.get(part, _other_answerer(part, got))), False
         else:
             yield part, wanted, str(missed["got"]), False
+
+
+def _other_answerer(part: str, got: Json) -> str:
+    """Return who answered where it was another kind of thing than expected."""
+    if part == "app" and got.get("proxy"):
+        return f"the proxy of {got['proxy']}"
+    return f"the application of {got['app']}" if part == "proxy" and got.get("app") else "none"
 
 
 def _parts(expected: Json, inside: str = "") -> Iterator[tuple[str, str]]:

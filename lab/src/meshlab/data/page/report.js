@@ -76,11 +76,12 @@
 
   function block(found) {
     const parts = [];
+    // A text that a server sent may be long, and is the last that a reader looks for.
+    if (found.code) return [make("details", "", make("summary", "", found.heading), make("pre", "", found.code))];
     if (found.heading) parts.push(make("h3", "", found.heading));
     if (found.rows) parts.push(compared(found.rows, found.heads));
     if (found.facts) parts.push(facts(found.facts));
     for (const line of found.lines || []) parts.push(make("p", "", line));
-    if (found.code) parts.push(make("pre", "", found.code));
     if (found.steps) parts.push(steps(found.steps));
     return parts;
   }
