@@ -1,0 +1,112 @@
+"""One comparison of two inputs: what differs in the objects, and which requests tell."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from meshlab.battery.derive import derive
+from meshlab.bench.local_bench import LocalMesh
+from meshlab.diff.compare import Baseline
+from meshlab.diff.effect import Kind
+from meshlab.diff.objects import object_changes
+from meshlab.diff.questions import Group, check_names, groups_of
+from meshlab.diff.responsible import concerns, responsible
+from meshlab.diff.result import Finding, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from meshlab.bench.case import CaseFile
+    from meshlab.bench.local_bench import LocalBench
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.diff.compare import Compared
+    from meshlab.diff.given import Given
+    from meshlab.diff.objects import ObjectChange
+
+__all__ = ["compare"]
+
+
+def compare(
+    bench: LocalBench,
+    old: Given,
+    new: Given,
+    case_files: Sequence[CaseFile] = (),
+    *,
+    jobs: int = 0,
+    began: Callable[[int], None] = lambda _count: None,
+    happened: Callable[[Outcome], None] = lambda _outcome: None,
+) -> Result:
+    """Compare two inputs: send the same requests to both, and find what ends otherwise and why.
+
+    Args:
+        bench: Runs both meshes, one after the other.
+        old: The input before.
+        new: The input now.
+        case_files: Case files whose requests are sent, too. Their expectations do not count.
+        jobs: How many requests may be under way at once; 0 for a default.
+        began: Called with the number of requests, before the first.
+        happened: Called with each outcome, as soon as it is known.
+
+    Raises:
+        CaseFileError: A case file names what neither input has.
+        BenchError: The bench itself failed.
+    """
+    began_at = time.monotonic()
+    before = LocalMesh(bench, old.inputs, old.settings)
+    after = LocalMesh(bench, new.inputs, new.settings)
+    check_names(case_files, before.names, after.names)
+    changes = tuple(object_changes(old.inputs.manifests, new.inputs.manifests))
+    battery = derive([before.mesh, after.mesh])
+    groups = groups_of(battery, case_files)
+    result = Result(
+        old.name,
+        new.name,
+        objects=changes,
+        compared=sum(len(group.questions) for group in groups),
+        not_covered=battery.not_covered,
+        notes=tuple(dict.fromkeys((*old.notes, *new.notes))),
+    )
+    if not changes and before.mesh.settings == after.mesh.settings:
+        return replace(result, is_same=True, duration_s=time.monotonic() - began_at)
+    found: list[Compared] = []
+    began(result.compared)
+    for group in groups or [Group(battery.setup, ())]:
+        baseline = Baseline(
+            bench, before, group.questions, group.setup, others=(after,), jobs=jobs, happened=happened
+        )
+        if baseline.can_differ(after):
+            found.append(baseline.against(after))
+    return replace(
+        result,
+        is_same=not found,
+        findings=_sorted(finding for compared in found for finding in _findings(compared, changes)),
+        not_known=tuple(each for compared in found for each in compared.differences if each.change is None),
+        sent_again=sum(compared.sent_again for compared in found),
+        nowhere=tuple(question for compared in found for question in compared.nowhere),
+        by_chance=tuple(question for compared in found for question in compared.by_chance),
+        duration_s=time.monotonic() - began_at,
+    )
+
+
+def _findings(compared: Compared, changes: Sequence[ObjectChange]) -> list[Finding]:
+    """Return what ends otherwise, and why."""
+    changed = [each for each in compared.differences if each.change is not None]
+    if not changed:
+        return []
+    met = {ref for each in changed for ref in (*each.old.way, *each.new.way)}
+    concerned = concerns(*compared.sides, changes, met)
+    found = []
+    for difference in changed:
+        objects = responsible(difference, concerned)
+        found.append(
+            Finding(difference, tuple(number for number, each in enumerate(changes) if each in objects))
+        )
+    return found
+
+
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with the gravest kind first, those of one kind as they were."""
+    order = list(Kind)
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.kind)))
