@@ -158,12 +158,19 @@ class Entrance:
         name = name if isinstance(name, Name) else Name(self.host)
         sni = f", server name {name.sni}" if name.sni is not None else ""
         if self.speaks == "tcp":
-            return f"{'TLS' if self.tls else 'TCP'} {name.host}:{self.port}{sni}"
-        shown = name.host if self.kind != "pod" or name.host != self.host else f":{self.port}"
-        if self.kind == "client" and name.host == self.host:
-            shown = f"{name.host}:{self.port}"
-        found = f"{_text(values, METHOD) or 'GET'} {shown}{_text(values, PATH) or '/'}"
-        return found + "".join(self._extras(values)) + sni
+            shown = self.host if self.kind == "client" else name.host
+            if self.kind == "client" and name.server_name != self.host:
+                sni = f", server name {name.server_name}"
+            return f"{'TLS' if self.tls else 'TCP'} {shown}:{self.port}{sni}"
+        method, path = _text(values, METHOD) or "GET", _text(values, PATH) or "/"
+        extras = "".join(self._extras(values)) + sni
+        if self.kind == "client":
+            host = "" if name.host == self.host else f", Host {name.host}"
+            return f"{method} {self.host}:{self.port}{path}{host}{extras}"
+        if self.kind == "pod":
+            host = "" if name.host == self.host else f", Host {name.host}"
+            return f"{method} :{self.port}{path}{host}{extras}"
+        return f"{method} {name.host}{path}{extras}"
 
     def _extras(self, values: dict[str, Value]) -> Iterator[str]:
         for dimension, value in values.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import words
-from meshlab.battery.clauses import Way
+from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.entrances import UNSENDABLE, Entrance
 from meshlab.battery.peers import certificates, identities_of, mesh_peers
 from meshlab.battery.policies import refused
@@ -18,7 +18,7 @@ from meshlab.istio.model.credentials import client_ca_resource
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from meshlab.battery.clauses import Atom, Stage
+    from meshlab.battery.clauses import Atom
     from meshlab.battery.values import Value
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.model.registry import MeshService
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ways"]
 
-_PROTOCOLS = ("mongo", "mysql", "redis", "tcp", "tls", "https", "unknown")
+_UNKNOWN_ADDRESS = "203.0.113.9"
+"""An address of the ranges for documentation (RFC 5737)."""
 
 
 class Ways:
@@ -142,6 +143,7 @@ class Ways:
                         asked.setdefault(entrance, []).append((number, service))
             for entrance, services in asked.items():
                 yield entrance, self._client_way(client, entrance, services)
+            yield from _to_strangers(client)
 
     def _client_way(
         self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService]]
@@ -194,6 +196,15 @@ class Ways:
         elif atoms.get(ADDRESS):
             self._unread[f"addresses of clients of {entrance.ref}"] = None
         return values
+
+
+def _to_strangers(client: Workload) -> Iterator[tuple[Entrance, Way]]:
+    """Yield the ways to servers that no manifest names, which only the mesh's settings and a Sidecar decide about."""
+    http = Entrance("client", client.ref, 80, "http", words.STRANGER)
+    tls = Entrance("client", client.ref, 443, "tcp", words.STRANGER, tls=True)
+    tcp = Entrance("client", client.ref, 5432, "tcp", _UNKNOWN_ADDRESS)
+    for entrance in (http, tls, tcp):
+        yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
 
 
 def _identities(meshes: Sequence[Mesh], clients: Sequence[Workload]) -> dict[str, WorkloadRef]:

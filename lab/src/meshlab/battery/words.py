@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.clauses import Atom
 
-__all__ = ["addresses", "methods", "names", "paths", "texts"]
+__all__ = ["STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
 
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 """A path that a request line can carry: ASCII without spaces, `#` and `?` (RFC 9112, section 3)."""
@@ -25,7 +25,9 @@ _VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
 _MOST = 160
 _MOST_JOINED = 12
 _USUAL_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS")
-_STRANGER = "stranger.example"
+STRANGER = "stranger.example"
+"""A host that no manifest names."""
+
 
 
 def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
@@ -110,7 +112,7 @@ def names(
     near += [f"{host}:{port + 1}" for host in literal if ":" not in host]
     if others:
         near += [f"x.{host}" for host in literal] + [f"{host}.x" for host in literal if ":" not in host]
-        near.append(_STRANGER)
+        near.append(STRANGER)
     chosen = [Name(text) for text in dict.fromkeys((*found, *near)) if is_host(text)]
     chosen += [
         Name(host.upper(), None, "case", atom.name)
@@ -123,7 +125,7 @@ def names(
         bare = [host for host in literal if ":" not in host]
         chosen += [Name(near, host) for host in bare for near in (f"x.{host}", f"{host}.x")]
         chosen += [
-            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], _STRANGER) if other != host
+            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], STRANGER) if other != host
         ]
     return tuple(dict.fromkeys(chosen))[:_MOST]
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.case import Case, DeclaredWorkload
+    from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.protocol import Engine, Setup, Sources
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
@@ -35,15 +36,21 @@ if TYPE_CHECKING:
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.manifest import Manifest
 
-__all__ = ["LocalBench"]
+__all__ = ["LocalBench", "LocalEngine", "LocalMesh"]
 
 _FIRST_EXAMPLE_PORT = 21_001
 
 
 class LocalBench:
-    """Reads meshes, and keeps what runs between two runs of a watch."""
+    """Reads meshes, and keeps what runs between two runs of a watch.
 
-    def __init__(self) -> None:
+    Args:
+        condition_probes: Whether proxies record rules and conditions of policies one by one, for explanations. It
+            multiplies their filters.
+    """
+
+    def __init__(self, *, condition_probes: bool = False) -> None:
+        self._condition_probes = condition_probes
         self._runs: list[MeshRun] = []
 
     def load(self, sources: Sources) -> LocalMesh:
@@ -58,7 +65,9 @@ class LocalBench:
         return LocalMesh(self, inputs, settings)
 
     @contextmanager
-    def running(self, loaded: LocalMesh, setup: Setup, cases: Sequence[Case], jobs: int) -> Iterator[Engine]:
+    def running(
+        self, loaded: LocalMesh, setup: Setup, cases: Sequence[Case], jobs: int
+    ) -> Iterator[LocalEngine]:
         """Run a mesh for cases. What runs is kept for the next run with the same setup.
 
         Raises:
@@ -73,7 +82,7 @@ class LocalBench:
             self._runs.remove(run)
             run.close()
             raise
-        yield _RunEngine(run, jobs)
+        yield LocalEngine(run, mesh, jobs)
 
     def close(self) -> None:
         """End everything that is kept running."""
@@ -84,15 +93,27 @@ class LocalBench:
         for run in self._runs:
             if run.setup == setup and set(authorities) <= set(run.authority_names):
                 return run
-        run = MeshRun(setup, authorities)
+        run = MeshRun(setup, authorities, condition_probes=self._condition_probes)
         self._runs.append(run)
         return run
 
 
-class _RunEngine:
-    def __init__(self, run: MeshRun, jobs: int) -> None:
+class LocalEngine:
+    """A mesh that runs.
+
+    Attributes:
+        mesh: What the manifests and the case file describe together.
+    """
+
+    def __init__(self, run: MeshRun, mesh: Mesh, jobs: int) -> None:
+        self.mesh = mesh
         self._run = run
         self._jobs = jobs
+
+    @property
+    def under_test(self) -> MeshUnderTest:
+        """The configurations and addresses of what runs."""
+        return self._run.under_test
 
     def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
         """Send the cases and yield their outcomes."""

@@ -48,11 +48,14 @@ class MeshRun:
     Args:
         setup: What the cases need around them.
         authorities: Names of the authorities that gateways check clients' certificates with.
+        condition_probes: Whether proxies record rules and conditions of policies one by one, for explanations.
     """
 
-    def __init__(self, setup: Setup, authorities: Sequence[str]) -> None:
+    def __init__(self, setup: Setup, authorities: Sequence[str], *, condition_probes: bool = False) -> None:
         self.setup = setup
         self.authority_names = tuple(dict.fromkeys((*setup.authorities, *authorities)))
+        self._condition_probes = condition_probes
+        self._under_test: MeshUnderTest | None = None
         self._ends = ExitStack()
         self._known: dict[object, Address] = {}
         self._ports = free_ports()
@@ -71,6 +74,17 @@ class MeshRun:
     def running(self) -> frozenset[WorkloadRef]:
         """The workloads whose proxies run."""
         return self._running.running if self._running else frozenset()
+
+    @property
+    def under_test(self) -> MeshUnderTest:
+        """The configurations and addresses of what runs.
+
+        Raises:
+            BenchError: Nothing runs yet.
+        """
+        if self._under_test is None:
+            raise BenchError("the mesh is not running")
+        return self._under_test
 
     def close(self) -> None:
         """End everything and delete what was written."""
@@ -109,7 +123,7 @@ class MeshRun:
             self._placement = replace(self._placement, sources={})
         if self._relay is None:
             self._relay = self._ends.enter_context(Relay(self._placement.relay, self._beyond_relay))
-        under_test = MeshUnderTest(
+        under_test = self._under_test = MeshUnderTest(
             bootstraps=_Bootstraps(
                 mesh, ProxyCompiler(mesh, self._placement, RunSecrets.of(mesh, self._authorities))
             ),
@@ -135,6 +149,7 @@ class MeshRun:
                 self._issuers,
                 apps=self.setup.apps,
                 authorizers=self.setup.authorizers,
+                condition_probes=self._condition_probes,
             )
             self._ends.callback(self._running.close)
             self._running.start(cases)

@@ -34,18 +34,25 @@ class Proxies:
         supervisor: Starts and ends them.
         mesh: Their configurations.
         evidence: Reads what they log.
+        condition_probes: Whether they record rules and conditions of policies one by one.
 
     Attributes:
         accepting: The workloads whose proxies take a PROXY header that shows a client's address.
     """
 
     def __init__(
-        self, supervisor: Supervisor, mesh: MeshUnderTest, evidence: LineFollower[EvidenceLine]
+        self,
+        supervisor: Supervisor,
+        mesh: MeshUnderTest,
+        evidence: LineFollower[EvidenceLine],
+        *,
+        condition_probes: bool = False,
     ) -> None:
         self.accepting: frozenset[WorkloadRef] = frozenset()
         self._supervisor = supervisor
         self._mesh = mesh
         self._evidence = evidence
+        self._condition_probes = condition_probes
         self._running: dict[WorkloadRef, Envoy] = {}
         self._refused: dict[WorkloadRef, str] = {}
         self._lock = threading.RLock()
@@ -143,6 +150,7 @@ class Proxies:
             self._mesh.bootstraps[ref],
             self._log(ref),
             accept_client_addresses=accepting,
+            condition_probes=self._condition_probes,
             envoy=envoy_binary().version,
         )
 

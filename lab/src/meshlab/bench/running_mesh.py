@@ -57,6 +57,7 @@ class RunningMesh:
         apps: What answers in place of applications; the echo does for all others.
         authorizers: Scripts of external authorizers.
         case_timeout_s: How long one request may take, in seconds.
+        condition_probes: Whether proxies record rules and conditions of policies one by one, for explanations.
     """
 
     def __init__(
@@ -69,17 +70,19 @@ class RunningMesh:
         apps: Sequence[AppSpec] = (),
         authorizers: Sequence[Authorizer] = (),
         case_timeout_s: float = _CASE_TIMEOUT_S,
+        condition_probes: bool = False,
     ) -> None:
         self._mesh = mesh
         self._authorities = authorities
         self._issuers = issuers
         self._case_timeout_s = case_timeout_s
+        self._condition_probes = condition_probes
         record = supervisor.directory / "echo.record"
         self._applications = Applications(supervisor, authorities, apps, authorizers, record)
         self._evidence = LineFollower(_parse_evidence, _evidence_keys)
         self._records = LineFollower(_parse_record, _record_keys)
         self._records.follow("echo", record)
-        self._proxies = Proxies(supervisor, mesh, self._evidence)
+        self._proxies = Proxies(supervisor, mesh, self._evidence, condition_probes=condition_probes)
         self._prepare()
 
     def __enter__(self) -> Self:
@@ -115,7 +118,12 @@ class RunningMesh:
         cases = list(cases)
         self._applications.start(self._mesh)
         self._tracer = Tracer(
-            self._places, self._evidence, self._records, self._applications.recording, self._mesh
+            self._places,
+            self._evidence,
+            self._records,
+            self._applications.recording,
+            self._mesh,
+            condition_probes=self._condition_probes,
         )
         self._proxies.accepting = frozenset(
             case.sender.gateway

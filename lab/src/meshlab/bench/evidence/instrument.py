@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.echo.exchange import MARK_HEADER
 from meshlab.bench.evidence.address_probes import with_address_probes
+from meshlab.bench.evidence.condition_probes import SEEN_HEADERS, with_condition_probes
+from meshlab.istio.envoy.jwt_authn import JWT_FILTER, PAYLOAD_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from meshlab.istio.envoy.config import Json
 
-__all__ = ["instrument"]
+__all__ = ["chain_name", "instrument", "route_mark"]
 
 _NAME = "meshlab.evidence"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions."
@@ -65,6 +67,21 @@ _HTTP_FIELDS = {
     "rbac": f"%DYNAMIC_METADATA({_HTTP_RBAC})%",
 }
 _TCP_FIELDS = {"rbac": f"%DYNAMIC_METADATA({_TCP_RBAC})%"}
+_TLS_DETAILS = {
+    "tls_version": "%DOWNSTREAM_TLS_VERSION%",
+    "tls_cipher": "%DOWNSTREAM_TLS_CIPHER%",
+    "upstream_tls_version": "%UPSTREAM_TLS_VERSION%",
+    "upstream_tls_cipher": "%UPSTREAM_TLS_CIPHER%",
+    "upstream_peer": "%UPSTREAM_PEER_URI_SAN%",
+}
+"""What an explanation shows of a connection beside the fields of every run."""
+_ROUTE_MARK = "meshlab.route"
+_HTTP_DETAILS = {
+    # The claims of tokens that were verified. A token itself is never in the metadata.
+    "claims": f"%DYNAMIC_METADATA({JWT_FILTER}:{PAYLOAD_KEY})%",
+    "seen_headers": f"%DYNAMIC_METADATA({SEEN_HEADERS})%",
+    "route_mark": f"%METADATA(ROUTE:{_ROUTE_MARK}:at)%",
+}
 
 
 def instrument(
@@ -72,6 +89,7 @@ def instrument(
     log_file: Path,
     *,
     accept_client_addresses: bool = False,
+    condition_probes: bool = False,
     envoy: tuple[int, int] = _LOCAL_CLOSE_SINCE,
 ) -> Json:
     """Return the configuration with the bench's access loggers, and with probes of what depends on addresses.
@@ -81,22 +99,33 @@ def instrument(
         log_file: File that all loggers write to.
         accept_client_addresses: Whether bound listeners take a PROXY header from a client that sends one, so that the
             connection shows the client's address that a case names. A client without the header is served as before.
+        condition_probes: Whether rules and conditions of policies are recorded one by one, with what else an
+            explanation shows. It multiplies the filters.
         envoy: The major and minor version of the Envoy that shall take it.
     """
     of_connection = _CONNECTION_FIELDS | (_LOCAL_CLOSE if envoy >= _LOCAL_CLOSE_SINCE else {})
+    of_requests = _HTTP_FIELDS
+    if condition_probes:
+        of_connection, of_requests = of_connection | _TLS_DETAILS, of_requests | _HTTP_DETAILS
     result: Json = json.loads(json.dumps(bootstrap))  # a copy, several times faster than copy.deepcopy
     for listener in _get(_get(result, "staticResources", {}), "listeners", []):
         name = listener.get("name", "")
         _log(listener, log_file, name, "connection", of_connection | _UPSTREAM_FIELDS | _TCP_FIELDS)
-        for chain in _filter_chains(listener):
+        for index, chain in enumerate(_filter_chains(listener)):
+            if condition_probes:
+                chain.setdefault("name", chain_name(index))
             if "filters" in chain:
-                chain["filters"] = with_address_probes(chain["filters"])
+                chain["filters"] = _with_probes(chain["filters"], of_conditions=condition_probes)
         for network_filter in _network_filters(listener):
             config = network_filter.get("typedConfig") or network_filter.get("typed_config") or {}
             if config.get("@type") == _HCM:
                 if "httpFilters" in config:
-                    config["httpFilters"] = with_address_probes(config["httpFilters"])
-                _log(config, log_file, name, "http", of_connection | _UPSTREAM_FIELDS | _HTTP_FIELDS)
+                    config["httpFilters"] = _with_probes(
+                        config["httpFilters"], of_conditions=condition_probes
+                    )
+                if condition_probes:
+                    _mark_routes(config)
+                _log(config, log_file, name, "http", of_connection | _UPSTREAM_FIELDS | of_requests)
             elif config.get("@type") == _TCP_PROXY:
                 _log(config, log_file, name, "tcp", of_connection | _UPSTREAM_FIELDS | _TCP_FIELDS)
                 # A connection between proxies may stay open long after its case; its line must not wait for the end.
@@ -106,6 +135,29 @@ def instrument(
         if accept_client_addresses:
             _accept_proxy_header(listener)
     return result
+
+
+def chain_name(index: int) -> str:
+    """Return the name of a filter chain that has none; the default one comes after the others."""
+    return f"filter chain {index}"
+
+
+def route_mark(virtual_host: int, route: int) -> str:
+    """Return the mark of a route, by its place in the route configuration."""
+    return f"{virtual_host} {route}"
+
+
+def _with_probes(filters: list[Json], *, of_conditions: bool) -> list[Json]:
+    return with_address_probes(with_condition_probes(filters) if of_conditions else filters)
+
+
+def _mark_routes(manager: Json) -> None:
+    """Let each route say in the access log which one it is: several may have one name, and most have none."""
+    for host_index, host in enumerate(_get(_get(manager, "routeConfig", {}), "virtualHosts", [])):
+        for route_index, route in enumerate(host.get("routes", [])):
+            # Virtual hosts may share a route, which the copy of the configuration has made two of.
+            metadata = route.setdefault("metadata", {}).setdefault("filterMetadata", {})
+            metadata[_ROUTE_MARK] = {"at": route_mark(host_index, route_index)}
 
 
 def _log(place: Json, log_file: Path, listener: str, scope: str, fields: dict[str, str]) -> None:

@@ -6,12 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshlab.bench.evidence.condition_probes import condition_results
+
 if TYPE_CHECKING:
+    from meshlab.bench.evidence.condition_probes import ConditionKey
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import Direction
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["Hop", "MatchedPolicy"]
+__all__ = ["Hop", "MatchedPolicy", "is_client_end", "tls_failure"]
 
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
 _DENIED = re.compile(r"rbac_access_denied_matched_policy\[(.*)\]")
@@ -82,6 +85,11 @@ class Hop:
         return self.line.authority or self.line.sni or self.line.destination.rpartition(":")[0]
 
     @property
+    def conditions(self) -> dict[ConditionKey, bool]:
+        """Which rules and conditions of policies Envoy says matched; empty without probes of conditions."""
+        return condition_results(self.line.rbac)
+
+    @property
     def passed_on(self) -> bool:
         """Whether the proxy passed on what came back from the upstream, rather than answering or refusing itself."""
         if self.line.scope == "http":
@@ -149,13 +157,13 @@ class Hop:
             words.append(str(self.policy))
         if self.jwt_failure:
             words.append(f"token refused: {self.jwt_failure}")
-        if line.downstream_failure and not _is_end(line.downstream_failure):
-            words.append(f"TLS with the client failed: {_readable(line.downstream_failure)}")
+        if line.downstream_failure and not is_client_end(line.downstream_failure):
+            words.append(f"TLS with the client failed: {tls_failure(line.downstream_failure)}")
         if failed := _NOT_CONNECTED.search(line.upstream_failure):
             words.append(f"the connection to the upstream failed: {failed[1].replace('_', ' ').lower()}")
         elif line.upstream_failure:
             who = f", by {self.upstream_name}" if self.refused_by_upstream and self.upstream_name else ""
-            words.append(f"TLS with the upstream failed: {_readable(line.upstream_failure)}{who}")
+            words.append(f"TLS with the upstream failed: {tls_failure(line.upstream_failure)}{who}")
         if line.details == "filter_chain_not_found":
             words.append("no filter chain takes the connection (filter_chain_not_found)")
         if not words and line.cluster == "BlackHoleCluster":
@@ -178,7 +186,7 @@ def _matched(found: re.Match[str]) -> MatchedPolicy:
     return MatchedPolicy(f"{found[1]}/{found[2]}", int(found[3]))
 
 
-def _is_end(failure: str) -> bool:
+def is_client_end(failure: str) -> bool:
     """Whether Envoy reports only that the other end closed the connection, as the bench does after an answer.
 
     BoringSSL puts the system's errors, such as `Connection reset by peer`, into a library of their own.
@@ -186,7 +194,7 @@ def _is_end(failure: str) -> bool:
     return "system_library" in failure and len(re.findall("OPENSSL_internal:", failure)) == 1
 
 
-def _readable(failure: str) -> str:
+def tls_failure(failure: str) -> str:
     """Envoy's `TLS_error|error:...:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:TLS_error_end` in words."""
     failure = failure.replace(":TLS_error_end", "")
     reasons = re.findall(r"OPENSSL_internal:([A-Za-z0-9_]+)", failure)

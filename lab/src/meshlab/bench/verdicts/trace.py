@@ -60,6 +60,7 @@ class Tracer:
         records: The applications' records, by `record_key`.
         recording: Addresses of the applications that keep records.
         mesh: The mesh: version labels, and the relay for original destinations.
+        condition_probes: Whether proxies record conditions of policies one by one.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Tracer:
         records: LineFollower[Record],
         recording: frozenset[str],
         mesh: MeshUnderTest,
+        *,
+        condition_probes: bool = False,
     ) -> None:
         self._places = places
         self._evidence = evidence
@@ -77,6 +80,7 @@ class Tracer:
         self._versions = mesh.versions
         self._relay, self._relayed = mesh.relay, mesh.relayed
         self._address_conditions = mesh.address_conditions
+        self._condition_probes = condition_probes
         self._stated = {source: stated for stated, source in mesh.sources.items()}
 
     def trace(self, reply: Reply, entry: str, mark: str, began: float = 0.0) -> Verdict:
@@ -124,7 +128,7 @@ class Tracer:
             own = number == 0 or hops[-1].line.scope != "http"
             since = began - _CLOCK_S if own else 0.0
             # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
-            ended = ended or (own and any(self._address_conditions(place.workload)))
+            ended = ended or (own and self._records_policies(place.workload))
             line = self._line(
                 evidence_key(place.workload, client, address),
                 mark,
@@ -143,6 +147,9 @@ class Tracer:
             if not (address and client):
                 return _Trail(tuple(hops))
         return _Trail(tuple(hops), missing=f"the request passed more than {_MAX_HOPS} proxies")
+
+    def _records_policies(self, workload: WorkloadRef) -> bool:
+        return self._condition_probes or any(self._address_conditions(workload))
 
     def _beyond_relay(self, address: str, client: str) -> tuple[str, str]:
         """Return where a connection ends that passes the relay for original destinations."""

@@ -7,5 +7,15 @@ conditions of one rule, and `matchers` spells the values.
 from meshlab.istio.envoy.rbac.context import RuleContext
 from meshlab.istio.envoy.rbac.filters import AuthorizationFilters, http_filters, tcp_filters
 from meshlab.istio.envoy.rbac.peer_addresses import PeerAddresses
+from meshlab.istio.envoy.rbac.rules import WrittenCondition, WrittenRule, written_rule
 
-__all__ = ["AuthorizationFilters", "PeerAddresses", "RuleContext", "http_filters", "tcp_filters"]
+__all__ = [
+    "AuthorizationFilters",
+    "PeerAddresses",
+    "RuleContext",
+    "WrittenCondition",
+    "WrittenRule",
+    "http_filters",
+    "tcp_filters",
+    "written_rule",
+]

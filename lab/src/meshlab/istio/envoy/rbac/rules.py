@@ -6,27 +6,58 @@ attribute the values are alternatives; attributes, and what must not be, are all
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.envoy.rbac import matchers
 from meshlab.istio.envoy.rbac.request_principals import request_principal
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
-from meshlab.istio.read.authorization_policy import OPERATION_FIELDS, SOURCE_FIELDS, Values
+from meshlab.istio.read.authorization_policy import OPERATION_FIELDS, SOURCE_FIELDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.rbac.context import RuleContext
-    from meshlab.istio.read.authorization_policy import Rule
+    from meshlab.istio.read.authorization_policy import Rule, Values
 
-__all__ = ["rbac_policy"]
+__all__ = ["WrittenCondition", "WrittenRule", "rbac_policy", "written_rule"]
 
 _PERMISSION_KEYS = ("destination.", "connection.", "experimental.")
 
 
 class _UnusableError(Exception):
     """istiod cannot express the value: it is malformed, or connections do not have what it asks for."""
+
+
+@dataclass(frozen=True)
+class WrittenCondition:
+    """One condition of a rule.
+
+    Attributes:
+        path: The keys that lead to it below the rule, such as `("from", 1, "source", "notPrincipals")`.
+        attribute: What it is about: a field of `source` or `operation` without its `not`, or a key of `when`.
+        values: The values as written.
+        envoy: The permission or principal that istiod makes of it.
+    """
+
+    path: tuple[str | int, ...]
+    attribute: str
+    values: tuple[str, ...]
+    envoy: Json
+
+
+@dataclass(frozen=True)
+class WrittenRule:
+    """A rule in the order in which istiod writes it: one operation and one source have to match, each with all it asks.
+
+    Attributes:
+        operations: For each entry of `to`, its conditions and those of `when` about the request. One without `to`.
+        sources: For each entry of `from`, its conditions and those of `when` about the caller. One without `from`.
+    """
+
+    operations: tuple[tuple[WrittenCondition, ...], ...]
+    sources: tuple[tuple[WrittenCondition, ...], ...]
 
 
 def rbac_policy(
@@ -44,32 +75,61 @@ def rbac_policy(
     Returns:
         The policy, `None` where the rule is dropped.
     """
+    written = written_rule(rule, context, namespace=namespace, over_tcp=over_tcp, drop_whole=drop_whole)
+    if written is None:
+        return None
+    return {
+        "permissions": [{"andRules": {"rules": _all_of(each)}} for each in written.operations],
+        "principals": [{"andIds": {"ids": _all_of(each)}} for each in written.sources],
+    }
+
+
+def written_rule(
+    rule: Rule, context: RuleContext, *, namespace: str, over_tcp: bool, drop_whole: bool
+) -> WrittenRule | None:
+    """Return the conditions of a rule one by one, each with its place in the manifest.
+
+    The arguments are those of `rbac_policy`. Conditions that istiod cannot express are left out.
+    """
     speller = _Speller(context, namespace, over_tcp=over_tcp, drop_whole=drop_whole)
-    on_request: _Attributes = []
-    on_caller: _Attributes = []
-    for condition in rule.conditions:
+    on_request: list[_Attribute] = []
+    on_caller: list[_Attribute] = []
+    for index, condition in enumerate(rule.conditions):
         part = on_request if condition.key.startswith(_PERMISSION_KEYS) else on_caller
-        part.append((condition.key, condition.values))
+        names = ("when", index, "values"), ("when", index, "notValues")
+        part.append(_Attribute(condition.key, condition.values, *names))
     try:
-        return {
-            "permissions": [
-                {
-                    "andRules": {
-                        "rules": speller.permissions([*_in_order(operation, OPERATION_FIELDS), *on_request])
-                    }
-                }
-                for operation in rule.operations or ({},)
-            ],
-            "principals": [
-                {"andIds": {"ids": speller.principals([*_in_order(source, SOURCE_FIELDS), *on_caller])}}
-                for source in rule.sources or ({},)
-            ],
-        }
+        return WrittenRule(
+            tuple(
+                tuple(
+                    speller.permissions(
+                        [*_in_order(entry, ("to", index, "operation"), OPERATION_FIELDS), *on_request]
+                    )
+                )
+                for index, entry in enumerate(rule.operations or ({},))
+            ),
+            tuple(
+                tuple(
+                    speller.principals(
+                        [*_in_order(entry, ("from", index, "source"), SOURCE_FIELDS), *on_caller]
+                    )
+                )
+                for index, entry in enumerate(rule.sources or ({},))
+            ),
+        )
     except _UnusableError:
         return None
 
 
-_Attributes = list[tuple[str, Values]]
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class _Attribute:
+    name: str
+    values: Values
+    any_of_at: _Path
+    none_of_at: _Path
 
 
 class _Speller:
@@ -79,23 +139,11 @@ class _Speller:
         self._over_tcp = over_tcp
         self._drop_whole = drop_whole
 
-    def permissions(self, attributes: _Attributes) -> list[Json]:
-        found = []
-        for name, values in attributes:
-            if matches := self._permission(name, values.any_of):
-                found.append(matches)
-            if matches := self._permission(name, values.none_of):
-                found.append({"notRule": matches})
-        return found or [{"any": True}]
+    def permissions(self, attributes: Iterable[_Attribute]) -> Iterator[WrittenCondition]:
+        return _spelt_out(attributes, self._permission, "notRule")
 
-    def principals(self, attributes: _Attributes) -> list[Json]:
-        found = []
-        for name, values in attributes:
-            if matches := self._principal(name, values.any_of):
-                found.append(matches)
-            if matches := self._principal(name, values.none_of):
-                found.append({"notId": matches})
-        return found or [{"any": True}]
+    def principals(self, attributes: Iterable[_Attribute]) -> Iterator[WrittenCondition]:
+        return _spelt_out(attributes, self._principal, "notId")
 
     def _permission(self, name: str, values: Sequence[str]) -> Json | None:
         match name:
@@ -186,6 +234,20 @@ class _Speller:
         return {"notRule": {"any": True}} if listener is None else {"destinationPort": listener}
 
 
+def _spelt_out(
+    attributes: Iterable[_Attribute], spell: Callable[[str, Sequence[str]], Json | None], negation: str
+) -> Iterator[WrittenCondition]:
+    for each in attributes:
+        if matches := spell(each.name, each.values.any_of):
+            yield WrittenCondition(each.any_of_at, each.name, each.values.any_of, matches)
+        if matches := spell(each.name, each.values.none_of):
+            yield WrittenCondition(each.none_of_at, each.name, each.values.none_of, {negation: matches})
+
+
+def _all_of(conditions: Sequence[WrittenCondition]) -> list[Json]:
+    return [each.envoy for each in conditions] or [{"any": True}]
+
+
 def _host(value: str) -> Json:
     return {"header": matchers.header(":authority", value, ignore_case=True)}
 
@@ -223,5 +285,8 @@ def _claim_path(text: str) -> list[str]:
     return [inner] if any("[" in name or "]" in name for name in names) else names
 
 
-def _in_order(found: Mapping[str, Values], names: Sequence[str]) -> _Attributes:
-    return [(name, found[name]) for name in names if name in found]
+def _in_order(found: Mapping[str, Values], below: _Path, names: Sequence[str]) -> Iterator[_Attribute]:
+    for name in names:
+        if name in found:
+            negation = f"not{name[0].upper()}{name[1:]}"
+            yield _Attribute(name, found[name], (*below, name), (*below, negation))
