@@ -38,11 +38,13 @@ class Chosen:
         values: Dimension to value.
         target: What it is for.
         base: Whether it satisfies a clause, rather than missing one.
+        answerers: Who may answer in place of the target.
     """
 
     values: dict[str, Value]
     target: str
     base: bool
+    answerers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,17 @@ class _Chain:
 
     stages: tuple[Stage, ...]
     routes: tuple[Clause, ...]
+
+    @property
+    def answerers(self) -> tuple[str, ...]:
+        """Who may answer at its end: one of several workloads behind a route, or of several servers behind a host."""
+        last = self.stages[-1]
+        found = dict.fromkeys(last.servers)
+        if len(self.stages) > 1 and self.routes:
+            for clause, stage in self.stages[-2].routes:
+                if clause is self.routes[-1] and stage is not None:
+                    found[stage.target] = None
+        return tuple(name for name in found if name != last.target)
 
 
 @dataclass(frozen=True)
@@ -61,11 +74,13 @@ class _Base:
         numbers: Its values.
         target: What it is for.
         dimensions: What the clause looks at, so that each of its conditions is missed once from here.
+        answerers: Who may answer in place of the target.
     """
 
     numbers: Assignment
     target: str
     dimensions: frozenset[str] = frozenset()
+    answerers: tuple[str, ...] = ()
 
 
 class _Table:
@@ -142,17 +157,16 @@ def chosen(way: Way) -> list[Chosen]:
     atoms = _atoms(way)
     found: dict[tuple[object, ...], Chosen] = {}
     for base in bases:
-        _keep(found, way, table, atoms, base.numbers, base.target, is_base=True)
+        _keep(found, way, table, atoms, base.numbers, base, is_base=True)
     small = _classes(table, atoms)
-    target = bases[0].target if bases else ""
     if prod(len(numbers) for numbers in small.values()) <= _SMALL_PRODUCT:
         for combined in product(*small.values()):
-            _keep(found, way, table, atoms, dict(zip(small, combined, strict=True)), target, is_base=False)
+            _keep(found, way, table, atoms, dict(zip(small, combined, strict=True)), bases[0], is_base=False)
         return list(found.values())
     seen = _Seen(set(), set())
     for base in bases:
         for numbers in _deviations(way, table, base, seen):
-            _keep(found, way, table, atoms, numbers, base.target, is_base=False)
+            _keep(found, way, table, atoms, numbers, base, is_base=False)
     return list(found.values())
 
 
@@ -162,7 +176,7 @@ def _keep(
     table: _Table,
     atoms: Mapping[str, Sequence[Atom]],
     numbers: Assignment,
-    target: str,
+    base: _Base,
     *,
     is_base: bool,
 ) -> None:
@@ -178,7 +192,7 @@ def _keep(
         )
     )
     if key not in found:
-        found[key] = Chosen(values, target, is_base)
+        found[key] = Chosen(values, base.target, is_base, base.answerers)
 
 
 def _atoms(way: Way) -> dict[str, list[Atom]]:
@@ -266,7 +280,8 @@ def _base_for(table: _Table, chains: Sequence[_Chain], stage: Stage, clause: Cla
         # A way that ends at an application shows more than one that ends at a proxy.
         met += len(chain.stages)
         if best is None or met > best[0]:
-            best = met, _Base(_repaired(table, chain, clause, bits), target)
+            numbers = _repaired(table, chain, clause, bits)
+            best = met, _Base(numbers, target, answerers=chain.answerers)
     return best[1] if best else _Base(_lowest(table, alone), stage.target)
 
 

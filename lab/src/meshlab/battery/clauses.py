@@ -109,6 +109,7 @@ class Stage:
         routes: The routes in order, each with where it leads; `None` for an answer of the proxy itself.
         swept: Whether each condition of this proxy is missed once on this way.
         token_rules: The rules that verify tokens here.
+        servers: For a host outside, the names of the servers behind it.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Stage:
     routes: tuple[tuple[Clause, Stage | None], ...] = ()
     swept: bool = True
     token_rules: tuple[JwtRule, ...] = ()
+    servers: tuple[str, ...] = ()
 
     def walk(self) -> list[Stage]:
         """Return this stage and all behind it, each once."""

@@ -74,7 +74,7 @@ def _questions(kept: Sequence[tuple[Entrance, Chosen]]) -> Iterator[Question]:
             CasePlace(_FILE, len(names)),
             entrance.tokens(found.values),
         )
-        yield Question(case, caller, found.target, asked)
+        yield Question(case, caller, found.target, asked, answerers=found.answerers)
 
 
 def _unique(name: str, names: set[str]) -> str:

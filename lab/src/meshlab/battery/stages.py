@@ -311,7 +311,14 @@ class Stages:
                     )
             if found:
                 return found
-        return [Stage(host, host, swept=False)]
+        outside = {
+            each.address
+            for service in known
+            for endpoints in service.endpoints.values()
+            for each in endpoints
+            if each.workload is None
+        }
+        return [Stage(host, host, swept=False, servers=tuple(sorted(outside)))]
 
     def _mesh_routes(
         self, workload: Workload, host: str, port: int, *, http: bool

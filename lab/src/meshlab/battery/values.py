@@ -172,7 +172,9 @@ class Token:
         """The token in a few words."""
         if not self.issuer:
             return "no token"
-        who = f"{self.subject or 'no subject'} of {self.issuer}"
+        who = self.issuer
+        if self.subject != self.issuer:
+            who = f"{self.subject or 'no subject'}, issued by {self.issuer}"
         return f"token of {who}" + (f" ({self.note})" if self.note else "")
 
 

@@ -11,7 +11,7 @@ from meshlab.battery.peers import certificates, identities_of, mesh_peers
 from meshlab.battery.policies import refused
 from meshlab.battery.stages import HTTP, Stages, pod_mode
 from meshlab.battery.tokens import tokens
-from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Peer, Token
+from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Token
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 
@@ -181,6 +181,15 @@ class Ways:
                 rules += [rule for rule in stage.token_rules if rule not in rules]
             values[TOKEN] = tokens((clause.token for stage in every for clause in stage.clauses), rules)
             values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)
+            if entrance.kind == "client" and not any(
+                atom.dimension == NAME
+                for stage in every
+                if stage.swept
+                for clause in stage.clauses
+                for atom in clause.atoms
+            ):
+                # What a Host of another name does is asked past the sidecar.
+                values[NAME] = (Name(usual),)
             values[METHOD] = words.methods(atoms.get(METHOD, ()))
             values[PATH] = words.paths(atoms.get(PATH, ()), _spelt(every, entrance))
             for dimension, found in atoms.items():

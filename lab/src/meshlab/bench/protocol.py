@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import AppSpec, Authorizer, Case, DeclaredWorkload
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.istio.model.mesh import Mesh
+    from meshlab.istio import Mesh
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Setup", "Sources"]
@@ -97,13 +97,13 @@ class LoadedMesh(Protocol):
     """Manifests, read and joined; nothing is started."""
 
     @property
-    def mesh(self) -> Mesh:
-        """The mesh that the manifests describe."""
+    def names(self) -> MeshNames:
+        """The names that case files may use."""
         ...
 
     @property
-    def names(self) -> MeshNames:
-        """The names that case files may use."""
+    def mesh(self) -> Mesh:
+        """The mesh that the manifests describe."""
         ...
 
     @property

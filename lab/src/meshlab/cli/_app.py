@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from meshlab.cli import _check, _coverage, _diff, _errors, _exit, _init, _lab, _lint, _render, _schema, _test
+from meshlab.cli import (
+    _check,
+    _coverage,
+    _diff,
+    _errors,
+    _exit,
+    _init,
+    _lab,
+    _lint,
+    _reach,
+    _render,
+    _schema,
+    _test,
+)
 from meshlab.cli._output import say
 
 __all__ = ["app", "run"]
@@ -21,6 +34,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   helm template . | meshlab test -f - tests/   test what a chart makes
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
+  meshlab reach -f manifests/                  see who can reach what
   meshlab diff main.. manifests/               see which requests a change lets in or keeps out
   meshlab render -f manifests/ --workload shop/cart
                                                see how a proxy is set up
@@ -60,6 +74,7 @@ app.command("test", epilog=_exit.HELP)(_test.run_tests)
 app.command()(_init.init)
 app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
+app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
