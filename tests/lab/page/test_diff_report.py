@@ -37,6 +37,7 @@ REFUSED = {
 def difference(kind: str, old: dict[str, Any], new: dict[str, Any], **more: object) -> dict[str, Any]:
     return {
         "name": f"{kind}: a partner reads",
+        "from": {"outside": "edge/door"},
         "caller": "outside edge/door, token of https://partners.example",
         "target": "shop/cart",
         "request_class": "GET /cart",

@@ -210,7 +210,10 @@ def test_every_case_can_be_opened_and_every_matrix_has_headings() -> None:
 def test_a_case_shows_what_was_expected_beside_what_happened() -> None:
     report = report_of_run(run_of(refused("a")))
     rows = [row for block in report.entries[0].blocks for row in block.rows]
-    assert rows == [("status", "200", "403", False), ("app", "bank/ledger", "the proxy of bank/ledger", False)]
+    assert rows == [
+        ("status", "200", "403", False),
+        ("app", "bank/ledger", "the proxy of bank/ledger", False),
+    ]
 
 
 @pytest.mark.parametrize(

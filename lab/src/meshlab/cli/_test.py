@@ -137,7 +137,7 @@ def run_tests(
         if html:
             from meshlab.cli._page import write_test_page
 
-            write_test_page(run, code, html, given)
+            write_test_page(run, code, html, files)
     raise typer.Exit(code)
 
 

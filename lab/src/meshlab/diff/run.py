@@ -67,6 +67,7 @@ def compare(
         compared=sum(len(group.questions) for group in groups),
         not_covered=battery.not_covered,
         notes=tuple(dict.fromkeys((*old.notes, *new.notes))),
+        mesh=after.mesh,
     )
     if not changes and before.mesh.settings == after.mesh.settings:
         return replace(result, is_same=True, duration_s=time.monotonic() - began_at)

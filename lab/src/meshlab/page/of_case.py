@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     Json = Mapping[str, Any]
 
-__all__ = ["cell_text", "entry_of", "outcome_text", "sender_text", "token_text", "way_of"]
+__all__ = [
+    "blocks_of",
+    "cell_text",
+    "entry_of",
+    "outcome_text",
+    "sender_node",
+    "sender_text",
+    "token_text",
+    "way_of",
+]
 
 _FROM_RUN = ("status", "app", "proxy", "subset", "policy", "rule")
 """Parts of an expectation that `got` has under the same name."""
@@ -32,22 +41,26 @@ def entry_of(case: Json, explanation: Sequence[Block] = ()) -> Entry:
         case: The case.
         explanation: More parts, which say what each proxy decided; in place of the list of proxies.
     """
-    way = tuple(_hops(case))
-    parts = [
-        Block(facts=tuple(_asked(case))),
-        Block("expected and got", rows=tuple(_compared(case))),
-        Block("why", lines=tuple(_reasons(case))),
-        *(explanation or (Block("the way", steps=way),)),
-        Block("answer", code=str((case.get("got") or {}).get("body", ""))),
-    ]
     return Entry(
         str(case["name"]),
         str(case["state"]),
         f"{case['file']}:{case['line']}",
-        tuple(part for part in parts if part.facts or part.rows or part.lines or part.code or part.steps),
+        blocks_of(case, explanation),
         nodes=way_of(case).nodes,
         words=f"{case['request']} {sender_text(case)} {outcome_text(case)}",
     )
+
+
+def blocks_of(case: Json, explanation: Sequence[Block] = ()) -> tuple[Block, ...]:
+    """Return what a panel says of a case; the arguments are those of `entry_of`."""
+    parts = (
+        Block(facts=tuple(_asked(case))),
+        Block("expected and got", rows=tuple(_compared(case))),
+        Block("why", lines=tuple(_reasons(case))),
+        *(explanation or (Block("the way", steps=tuple(_hops(case))),)),
+        Block("answer", code=str((case.get("got") or {}).get("body", ""))),
+    )
+    return tuple(part for part in parts if part.facts or part.rows or part.lines or part.code or part.steps)
 
 
 def way_of(case: Json) -> Way:
@@ -55,7 +68,7 @@ def way_of(case: Json) -> Way:
     got = case.get("got") or {}
     sender = case.get("from") or {}
     stopped, app = str(got.get("proxy") or ""), str(got.get("app") or "")
-    nodes = [_node_of(sender), *(str(hop["proxy"]) for hop in case.get("hops", ())), app, stopped]
+    nodes = [sender_node(sender), *(str(hop["proxy"]) for hop in case.get("hops", ())), app, stopped]
     return Way(
         tuple(dict.fromkeys(node for node in nodes if node)),
         ended=bool(stopped or app),
@@ -64,7 +77,8 @@ def way_of(case: Json) -> Way:
     )
 
 
-def _node_of(sender: Json) -> str:
+def sender_node(sender: Json) -> str:
+    """Return the node that sends a request, from its `from`; empty where that is not known."""
     if "outside" in sender:
         return OUTSIDE
     if "mesh" in sender:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshlab.page.drawing.graph import OUTSIDE
 from meshlab.page.drawing.ways import Way, with_ways
+from meshlab.page.of_case import sender_node, sender_text
 from meshlab.page.report import Block, Cell, Count, Entry, Fact, Report, Row, Section, Step, Table
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ def _headline(found: Json) -> str:
 
 def _entry(each: Json, objects: Sequence[Json]) -> Entry:
     old, new = each["old"], each["new"]
-    asked = [("from", each["caller"]), ("to", each["target"]), ("request", each["request"])]
+    asked = [
+        ("from", sender_text(each) or each["caller"]),
+        ("caller", each["caller"]),
+        ("to", each["target"]),
+        ("request", each["request"]),
+    ]
     if each.get("chance"):
         asked.append(("by chance", each["chance"]))
     parts = (
@@ -168,13 +173,13 @@ def _list(kind: str, numbered: Sequence[tuple[int, Json]]) -> Table:
 
 
 def _way(each: Json) -> Way:
-    """Return the way of a request in the new mesh; one from outside begins at the clients."""
-    new = each["new"]
+    """Return the way of a request in the new mesh."""
+    new, sender = each["new"], each.get("from") or {}
     answerer = str(new.get("answerer") or "")
-    nodes = [OUTSIDE] if str(each["caller"]).startswith("outside") else []
-    nodes += [*map(str, new.get("way", ())), answerer]
+    nodes = [sender_node(sender), *map(str, new.get("way", ())), answerer]
     return Way(
         tuple(dict.fromkeys(name for name in nodes if name)),
         ended=bool(answerer) and not new.get("unknown"),
         stopped="" if new.get("allowed") else answerer,
+        bypasses="bypass" in sender,
     )

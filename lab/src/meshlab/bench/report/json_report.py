@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
 
-__all__ = ["error_as_json", "run_as_json"]
+__all__ = ["error_as_json", "run_as_json", "sender_as_json"]
 
 _VERSION = 1
 _MAX_BODY = 2000
@@ -90,7 +90,7 @@ def _case(outcome: Outcome) -> dict[str, Any]:
         "file": case.place.file,
         "line": case.place.line,
         "state": _key(outcome.state),
-        "from": _sender(case.sender),
+        "from": sender_as_json(case.sender),
         "request": request(case),
         "tokens": [_token(token) for token in case.tokens],
         "expected": _plain(case.expect),
@@ -102,7 +102,7 @@ def _case(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _sender(sender: Sender) -> dict[str, Any]:
+def sender_as_json(sender: Sender) -> dict[str, Any]:
     """Return who sends, as `from` of a case file says it."""
     match sender:
         case FromOutside():
