@@ -117,7 +117,10 @@ def test_a_change_shows_before_and_now_and_the_object_that_made_it() -> None:
     assert rows["answerer"] == ("shop/cart", "shop/cart", True)
     steps = [step for block in entry.blocks for step in block.steps]
     assert steps[0].title == "changed AuthorizationPolicy shop/customers"
-    assert [fact.value for fact in steps[0].facts] == ["main:mesh/shop.yaml:49 → mesh/shop.yaml:49", "a → b"]
+    assert [fact.value for fact in steps[0].facts] == [
+        "main:mesh/shop.yaml:49 → mesh/shop.yaml:49",
+        "spec.rules[0]: a → b",
+    ]
 
 
 def test_each_kind_has_a_table_and_what_is_not_known_is_never_left_out() -> None:

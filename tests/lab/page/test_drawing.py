@@ -116,6 +116,26 @@ def test_everything_is_inside_of_the_drawing(drawn: Graph, place: Place) -> None
         assert max(numbers) <= max(drawing.width, drawing.height)
 
 
+def crowded() -> Graph:
+    """A mesh in which many requests go past the gateway to the pods themselves."""
+    nodes = [Node(f"caller {number}", "caller", "outside", f"caller {number}") for number in range(6)]
+    nodes += [Node("edge/door", "gateway", "edge", "door"), Node("far/door", "gateway", "far", "door")]
+    nodes += [Node(f"shop/{name}", "workload", "shop", name) for name in "abcdef"]
+    return Graph.of(nodes, [Edge(one.id, other.id, 1) for one in nodes[:6] for other in nodes[8:]])
+
+
+def test_a_line_that_passes_a_column_crosses_neither_its_heading_nor_a_group() -> None:
+    drawing = wide(crowded())
+    found = [float(y) for line in drawing.lines for y in re.findall(r" ([\d.]+)H", line.path)]
+    assert len(found) == 36
+    column = next(group for group in drawing.groups if group.name == "edge")
+    heading = next(heading for heading in drawing.headings if heading.text == "Gateways")
+    groups = [(group.y, group.y + group.height) for group in drawing.groups if group.x == column.x]
+    taken = [*groups, (heading.y - 9, heading.y + 3)]
+    assert [y for y in found if any(top <= y <= bottom for top, bottom in taken)] == []
+    assert all(0 < y < drawing.height for y in found)
+
+
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_each_node_and_each_edge_is_drawn_once(drawn: Graph, place: Place) -> None:
     drawing = place(drawn)

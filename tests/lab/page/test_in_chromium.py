@@ -137,15 +137,15 @@ def test_previous_and_next_lead_through_what_is_shown(opened: Open) -> None:
 
 def test_a_filter_shows_only_what_fits(opened: Open) -> None:
     page = opened()
-    assert page.value(SHOWN) == "9 of 9 shown"
+    assert page.value(SHOWN) == "9 of 9 cases shown"
     page.click(".chip.failed")
-    assert page.value(SHOWN) == "2 of 9 shown"
+    assert page.value(SHOWN) == "2 of 9 cases shown"
     assert page.value("document.querySelectorAll('tbody tr:not([hidden])').length") == 2
     page.value("document.getElementById('search').focus()")
     page.write("LEDGER orders reads")
-    assert page.value(SHOWN) == "1 of 9 shown"
+    assert page.value(SHOWN) == "1 of 9 cases shown"
     page.write(" nothing")
-    assert page.value(SHOWN) == "0 of 9 shown"
+    assert page.value(SHOWN) == "0 of 9 cases shown"
     assert page.value("document.getElementById('empty').offsetParent !== null")
 
 
@@ -157,9 +157,9 @@ def test_a_node_shows_its_policies_and_the_requests_through_it(opened: Open) -> 
     assert "workload bank/ledger" in panel
     assert "AuthorizationPolicy (DENY)\nbank/cart-only (mesh.yaml:" in panel
     page.click("#panel p button")
-    assert page.value(SHOWN) == "2 of 9 shown"
+    assert page.value(SHOWN) == "2 of 9 cases shown"
     page.click("#through")
-    assert page.value(SHOWN) == "9 of 9 shown"
+    assert page.value(SHOWN) == "9 of 9 cases shown"
 
 
 def test_the_way_of_a_case_is_lit_in_the_drawing(opened: Open) -> None:

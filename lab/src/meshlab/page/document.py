@@ -19,7 +19,7 @@ from meshlab.page.drawing.svg import as_svg
 from meshlab.page.drawing.wide import wide
 from meshlab.page.drawing.words import KINDS, sentences
 from meshlab.page.markup import Attributes, Markup, element, joined
-from meshlab.page.report import TONES, Block, Entry, Fact
+from meshlab.page.report import TONES, Block, Cell, Entry, Fact
 from meshlab.page.tables import section
 from meshlab.page.texts import embedded_json
 
@@ -92,7 +92,11 @@ def _head(report: Report) -> Markup:
             element(
                 "h1",
                 {},
-                element("span", {"class": "mark", "aria-hidden": "true"}, tone.mark),
+                *(
+                    []
+                    if report.tone == "seen"
+                    else [element("span", {"class": "mark", "aria-hidden": "true"}, tone.mark)]
+                ),
                 element("span", {}, report.title),
             ),
             element("ul", {"class": "about"}, *(element("li", {}, text) for text in report.subtitle)),
@@ -148,7 +152,14 @@ def _legend(graph: Graph) -> Iterator[Markup]:
 
 
 def _results(report: Report, entries: Sequence[Entry]) -> Markup:
-    total = sum(count.count for count in report.counts)
+    cells = sum(
+        isinstance(cell, Cell)
+        for found in report.sections
+        for table in found.tables
+        for row in table.rows
+        for cell in row.cells
+    )
+    shown = {"class": "shown", "id": "shown", "role": "status", "data-unit": report.unit}
     chips = (
         element(
             "button",
@@ -180,7 +191,7 @@ def _results(report: Report, entries: Sequence[Entry]) -> Markup:
             *chips,
             element("input", search),
             element("button", {"type": "button", "class": "plain-button", "id": "through", "hidden": True}),
-            element("span", {"class": "shown", "id": "shown", "role": "status"}, f"{total} of {total} shown"),
+            element("span", shown, f"{cells} {report.unit}"),
         ),
         *(section(found, entries) for found in report.sections),
         element("p", {"class": "empty", "id": "empty", "hidden": True}, "Nothing fits these filters."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.page.drawing.ways import Way, with_ways
-from meshlab.page.of_case import sender_node, sender_text
+from meshlab.page.of_case import sender_node
 from meshlab.page.report import Block, Cell, Count, Entry, Fact, Report, Row, Section, Step, Table
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = ["report_of_diff"]
 _TONES = {"now allowed": "opened", "now refused": "closed"}
 _ORDER = ("opened", "closed", "changed", "error", "not_judged")
 _PARTS = ("ending", "answerer", "policy", "reason")
+_NOTHING = "–"  # noqa: RUF001 - a dash for nothing
 
 
 def report_of_diff(found: Json, graph: Graph | None = None, *, about: Sequence[str] = ()) -> Report:
@@ -52,6 +53,7 @@ def report_of_diff(found: Json, graph: Graph | None = None, *, about: Sequence[s
         entries=tuple(entries),
         sections=tuple(_sections(differing, unknown)),
         graph=with_ways(graph, map(_way, differing)) if graph else None,
+        unit="requests",
         remarks=(
             ("What differs in the manifests", tuple(map(_object_text, objects))),
             ("Not covered", tuple(found.get("not_covered", ()))),
@@ -80,8 +82,7 @@ def _headline(found: Json) -> str:
 def _entry(each: Json, objects: Sequence[Json]) -> Entry:
     old, new = each["old"], each["new"]
     asked = [
-        ("from", sender_text(each) or each["caller"]),
-        ("caller", each["caller"]),
+        ("from", each["caller"]),
         ("to", each["target"]),
         ("request", each["request"]),
     ]
@@ -111,12 +112,17 @@ def _tone(each: Json) -> str:
 
 def _compared(old: Json, new: Json) -> Iterator[tuple[str, str, str, bool]]:
     for part in _PARTS:
-        was, now = str(old.get(part) or ""), str(new.get(part) or "")
+        was, now = _written(part, old), _written(part, new)
         if was or now:
-            yield part, was or "none", now or "none", was == now
+            yield part, was or _NOTHING, now or _NOTHING, was == now
     was, now = _mtls(old), _mtls(new)
-    if was or now:
-        yield "mTLS", was or "none", now or "none", was == now
+    if was != now:
+        yield "mTLS", was or _NOTHING, now or _NOTHING, False
+
+
+def _written(part: str, effect: Json) -> str:
+    value = str(effect.get(part) or "")
+    return "no ALLOW policy matched" if part == "policy" and value == "none" else value
 
 
 def _mtls(effect: Json) -> str:
@@ -128,7 +134,7 @@ def _object(changed: Json) -> Step:
     places = dict.fromkeys(place for place in (changed.get("old_place"), changed.get("new_place")) if place)
     facts = [Fact("at", " → ".join(places))] if places else []
     facts += [
-        Fact(str(field["path"]), f"{_value(field.get('old'))} → {_value(field.get('new'))}")
+        Fact("field", f"{field['path']}: {_value(field.get('old'))} → {_value(field.get('new'))}")
         for field in changed.get("fields", ())
     ]
     return Step(f"{changed['what']} {changed['object']}", "changed", tuple(facts))

@@ -64,6 +64,7 @@ def report_of_reach(
         entries=tuple(entries),
         sections=tuple(_section(target, numbers) for target in found["targets"]),
         graph=with_ways(graph, map(way_of, cases.values())) if graph else None,
+        unit="groups of requests",
         remarks=(
             ("Not covered", tuple(found.get("not_covered", ()))),
             ("Not understood in the manifests", tuple(found.get("refusals", ()))),
@@ -151,5 +152,5 @@ def _short(title: str, caller: str) -> str:
 def _named(names: Iterable[str]) -> str:
     found = list(names)
     if len(found) <= _SHOWN:
-        return ", ".join(found)
-    return f"{', '.join(found[: _SHOWN - 1])} and {len(found) - _SHOWN + 1} more"
+        return "\n".join(found)
+    return "\n".join([*found[: _SHOWN - 1], f"and {len(found) - _SHOWN + 1} more"])

@@ -222,6 +222,7 @@ class Report:
         sections: The tables.
         graph: The drawing; `None` for none.
         remarks: Headings to sentences, such as what is not covered.
+        unit: What the cells of its tables are.
     """
 
     title: str
@@ -232,3 +233,4 @@ class Report:
     sections: tuple[Section, ...] = ()
     graph: Graph | None = None
     remarks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    unit: str = "cases"

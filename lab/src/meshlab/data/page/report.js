@@ -220,7 +220,8 @@
       part.hidden = !part.querySelector(".cell:not(.dim)");
     }
     document.getElementById("empty").hidden = count > 0;
-    document.getElementById("shown").textContent = `${count} of ${cells.length} shown`;
+    const shown = document.getElementById("shown");
+    shown.textContent = `${count} of ${cells.length} ${shown.dataset.unit} shown`;
     nodeFilter.hidden = !through;
     nodeFilter.textContent = `through ${through} ✕`;
     for (const grid of document.querySelectorAll("[role=grid]")) settle(grid);

@@ -31,7 +31,7 @@ _CENTRED_BELOW = 900.0
 """Columns of a higher drawing begin at its top: what is centred would be far from where a reader begins."""
 _TIP = 8.0
 """The length of the tip of an arrow, which is drawn between the line and the box."""
-_LANE = 5.0
+_LANE = 4.0
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,16 @@ class _Column:
         heading = replace(self.heading, y=self.heading.y + by)
         return replace(self, heading=heading, groups=groups, boxes=boxes)
 
-    def lanes(self) -> list[float]:
-        """Return the heights at which a line can pass the column without crossing a group."""
+    def lanes(self) -> list[tuple[float, float]]:
+        """Return the heights at which a line can pass the column, and to which side of it further lines can.
+
+        A line crosses neither a group nor the heading. So lines above it lie above each other, and those below the last
+        group lie below each other.
+        """
         first, *others = self.groups
-        between = [group.y - _GROUP_GAP / 2 for group in others]
+        between = [(group.y - _GROUP_GAP / 2, 0.0) for group in others]
         last = self.groups[-1]
-        return [first.y - _HEADING - MARGIN / 4, *between, last.y + last.height + MARGIN / 2]
+        return [(first.y - _HEADING - 3, -1.0), *between, (last.y + last.height + 6, 1.0)]
 
 
 def wide(graph: Graph) -> Drawing:
@@ -142,9 +146,11 @@ def _lines(edges: Sequence[Edge], columns: Sequence[_Column]) -> Iterator[Line]:
 def _lane(column: _Column, ends: Ends, taken: dict[tuple[int, float], int], number: int) -> float:
     """Return the height at which a line passes a column, beside the lines that pass there already."""
     wanted = (ends.start[1] + ends.end[1]) / 2
-    lane = min(column.lanes(), key=lambda y: (abs(y - wanted), y))
+    lane, side = min(column.lanes(), key=lambda found: (abs(found[0] - wanted), found[0]))
     order = taken[number, lane]
     taken[number, lane] += 1
+    if side:
+        return lane + side * (order % 3) * _LANE
     return lane + ((order + 1) // 2 % 3) * _LANE * (-1 if order % 2 else 1)
 
 
