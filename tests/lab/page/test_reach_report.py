@@ -83,7 +83,7 @@ def test_each_target_has_a_table_for_each_way_in_with_groups_as_headings() -> No
     assert section.heading == "shop/cart, reached by 1 caller"
     (table,) = section.tables
     assert table.name == TITLE
-    assert table.columns == ("GET /\nHEAD /\nand 2 more", "POST /", "PUT /")
+    assert table.columns == ("· GET /\n· HEAD /\n· and 2 more", "POST /", "PUT /")
     assert [row.name for row in table.rows] == ["token of alice", "no token"]
     texts = [[getattr(cell, "text", cell) for cell in row.cells] for row in table.rows]
     assert texts == [

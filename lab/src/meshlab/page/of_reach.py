@@ -151,6 +151,8 @@ def _short(title: str, caller: str) -> str:
 
 def _named(names: Iterable[str]) -> str:
     found = list(names)
-    if len(found) <= _SHOWN:
-        return "\n".join(found)
-    return "\n".join([*found[: _SHOWN - 1], f"and {len(found) - _SHOWN + 1} more"])
+    if len(found) == 1:
+        return found[0]
+    left_out = len(found) - _SHOWN + 1
+    shown = found if left_out <= 1 else [*found[: _SHOWN - 1], f"and {left_out} more"]
+    return "\n".join(f"· {name}" for name in shown)

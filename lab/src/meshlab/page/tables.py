@@ -28,7 +28,7 @@ def section(found: Section, entries: Sequence[Entry]) -> Markup:
 
 def _table(table: Table, entries: Sequence[Entry]) -> Markup:
     names = ["verdict", table.corner] if table.listed else [table.corner]
-    heads = [element("th", {"scope": "col"}, name) for name in (*names, *table.columns)]
+    heads = [element("th", {"scope": "col"}, _name(name)) for name in (*names, *table.columns)]
     return element(
         "div",
         {"class": "scroll list" if table.listed else "scroll"},
@@ -43,10 +43,15 @@ def _table(table: Table, entries: Sequence[Entry]) -> Markup:
 
 
 def _row(row: Row, table: Table, entries: Sequence[Entry]) -> Markup:
-    head = element("th", {"scope": "row"}, row.name)
+    head = element("th", {"scope": "row"}, _name(row.name))
     cells = list(_cells(row, entries))
     first = [cells.pop(0)] if table.listed and cells else []
     return element("tr", {}, *first, head, *cells)
+
+
+def _name(text: str) -> Markup:
+    """Return a heading in a box of its own, so that a style can say how wide it may become before it breaks."""
+    return element("span", {"class": "name"}, text)
 
 
 def _cells(row: Row, entries: Sequence[Entry]) -> Iterator[Markup]:
