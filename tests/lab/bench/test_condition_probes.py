@@ -266,14 +266,14 @@ def test_a_request_that_ends_before_the_policies_has_no_result(found: Found) -> 
 
 def test_connections_have_results_too_and_rules_on_http_are_dropped(found: Found) -> None:
     _, results = found["a connection"]
-    assert verdicts(results) == {"bank/db": [True, None]}
+    assert verdicts(results) == {"bank/db": [True, False]}
     assert not results[0].rules[1].written
     assert conditions(results, "bank/db") == {
         "to[0].operation.ports": True,
         "from[0].source.principals": True,
     }
     _, results = found["another"]
-    assert verdicts(results) == {"bank/db": [False, None]}
+    assert verdicts(results) == {"bank/db": [False, False]}
     assert conditions(results, "bank/db") == {
         "to[0].operation.ports": True,
         "from[0].source.principals": False,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import LoadedMesh
     from meshlab.bench.verdicts.verdict import Outcome
 
-__all__ = ["Choice", "run_cases", "with_apps"]
+__all__ = ["Choice", "by_setup", "check_names", "run_cases", "with_apps"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def run_cases(
         BenchError: The bench itself failed.
     """
     began_at = time.monotonic()
-    _check_all(mesh, case_files)
+    check_names(mesh, case_files)
     every = [case for case_file in case_files for case in case_file.cases]
     chosen = select(every, choice.expression) if choice.expression else every
     began(len(chosen))
@@ -102,7 +102,12 @@ def with_apps(case_file: CaseFile, apps: Sequence[AppSpec]) -> CaseFile:
     return replace(case_file, apps=tuple(named.values()), mentions=(*case_file.mentions, *mentions))
 
 
-def _check_all(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
+def check_names(mesh: LoadedMesh, case_files: Sequence[CaseFile]) -> None:
+    """Check that the mesh holds what the files name.
+
+    Raises:
+        CaseFileError: It does not; holds the problems of all files.
+    """
     problems: list[CaseProblem] = []
     for case_file in case_files:
         try:
@@ -129,14 +134,15 @@ def _outcomes(
     mesh: LoadedMesh, case_files: Sequence[CaseFile], chosen: Sequence[Case], jobs: int
 ) -> Generator[Outcome]:
     """Yield the outcomes; files that need the same around them share one start of the mesh."""
-    for setup, files in _by_setup(case_files):
+    for setup, files in by_setup(case_files):
         cases = [case for case in chosen if case.place.file in files]
         if cases:
             with mesh.start(setup, cases, jobs=jobs) as engine:
                 yield from engine.run(cases)
 
 
-def _by_setup(case_files: Sequence[CaseFile]) -> list[tuple[Setup, set[str]]]:
+def by_setup(case_files: Sequence[CaseFile]) -> list[tuple[Setup, set[str]]]:
+    """Return the setups of the files, each with the paths of its files."""
     found: list[tuple[Setup, set[str]]] = []
     for case_file in case_files:
         setup = Setup(

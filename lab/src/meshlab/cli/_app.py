@@ -11,6 +11,7 @@ from meshlab.cli import (
     _diff,
     _errors,
     _exit,
+    _explain,
     _init,
     _lab,
     _lint,
@@ -32,6 +33,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab test -f manifests/ tests/            run them
   meshlab test -f manifests/ tests/ --watch    run them again after every change
   helm template . | meshlab test -f - tests/   test what a chart makes
+  meshlab explain -f manifests/ tests/ -k NAME say why a request is let in or refused
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
   meshlab reach -f manifests/                  see who can reach what
@@ -76,6 +78,7 @@ app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
 app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
+app.command("explain", epilog=_explain.EXIT_CODES)(_explain.explain)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)

@@ -73,8 +73,9 @@ class RuleResult:
     Attributes:
         where: The rule.
         index: Its index, from 0.
-        matched: Envoy's verdict; `None` where the request did not get there, or where there is no such rule in Envoy.
-        written: Whether istiod writes the rule at all. It drops an ALLOW rule that it cannot express.
+        matched: Envoy's verdict; `None` where the request did not get there.
+        written: Whether istiod writes the rule at all. It drops an ALLOW rule that it cannot express, which matches
+            nothing then.
         operations: The alternatives about the request.
         sources: The alternatives about the caller.
         stage: The stage of the proxy's filters, see `condition_probes`.
@@ -106,11 +107,13 @@ class PolicyResult:
         policy: The policy.
         where: The object.
         rules: Its rules. A policy without rules matches nothing.
+        reached: Whether the request got to the policies of the proxy.
     """
 
     policy: AuthorizationPolicy
     where: Where
     rules: tuple[RuleResult, ...]
+    reached: bool
 
     @property
     def name(self) -> str:
@@ -120,10 +123,9 @@ class PolicyResult:
     @property
     def matched(self) -> bool | None:
         """Whether a rule matched; `None` where the request did not get there."""
-        found = [rule.matched for rule in self.rules]
-        if True in found:
+        if any(rule.matched for rule in self.rules):
             return True
-        return None if None in found and not any(each is False for each in found) else False
+        return False if self.reached else None
 
 
 def policy_results(hop: Hop, mesh: Mesh, bootstrap: Mapping[str, Any]) -> list[PolicyResult]:
@@ -141,9 +143,10 @@ def policy_results(hop: Hop, mesh: Mesh, bootstrap: Mapping[str, Any]) -> list[P
     over_tcp = manager_of(configured) is None
     probed = {(rule.policy, rule.index): rule for rule in probed_rules(policy_filters_of(configured))}
     results = hop.conditions
+    reached = bool(results) or hop.policy is not None or hop.passed_on
     policies = mesh.attached_to(mesh.workload(hop.workload), mesh.authorization_policies)
     return [
-        _policy_result(policy, probed, results, over_tcp=over_tcp)
+        _policy_result(policy, probed, results, over_tcp=over_tcp, reached=reached)
         for action in _ORDER
         for policy in policies
         if policy.action == action
@@ -156,6 +159,7 @@ def _policy_result(
     results: Mapping[ConditionKey, bool],
     *,
     over_tcp: bool,
+    reached: bool,
 ) -> PolicyResult:
     attachment = policy.attachment
     manifest = Where(attachment.where.manifest)
@@ -172,10 +176,10 @@ def _policy_result(
             drop_whole=policy.action == "ALLOW",
         )
         if found is None or written is None:
-            rules.append(RuleResult(where, index, None, written=False))
+            rules.append(RuleResult(where, index, False if reached else None, written=False))
         else:
             rules.append(_rule_result(where, index, found, written, results))
-    return PolicyResult(policy, manifest, tuple(rules))
+    return PolicyResult(policy, manifest, tuple(rules), reached)
 
 
 def _nowhere(target: int) -> int | None:

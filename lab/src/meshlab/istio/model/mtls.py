@@ -6,6 +6,7 @@ settings of a Gateway's server count there.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshlab.istio.read.attachment import attached
@@ -15,13 +16,35 @@ if TYPE_CHECKING:
 
     from meshlab.istio.read.peer_authentication import Mode, PeerAuthentication
 
-__all__ = ["mtls_mode", "namespace_mtls_mode"]
+__all__ = ["PortMode", "mtls_mode", "namespace_mtls_mode", "port_mode"]
+
+
+@dataclass(frozen=True)
+class PortMode:
+    """The mode of one port of a workload.
+
+    Attributes:
+        mode: The mode.
+        policy: The policy that says so; `None` for Istio's default.
+        of_port: Whether it says so for this port alone.
+    """
+
+    mode: Mode = "PERMISSIVE"
+    policy: PeerAuthentication | None = None
+    of_port: bool = False
 
 
 def mtls_mode(
     policies: Iterable[PeerAuthentication], *, namespace: str, root_namespace: str, port: int
 ) -> Mode:
-    """The mode of one port of a workload.
+    """Return the mode of one port of a workload; the arguments are those of `port_mode`."""
+    return port_mode(policies, namespace=namespace, root_namespace=root_namespace, port=port).mode
+
+
+def port_mode(
+    policies: Iterable[PeerAuthentication], *, namespace: str, root_namespace: str, port: int
+) -> PortMode:
+    """Return the mode of one port of a workload, and the policy that sets it.
 
     Args:
         policies: What reaches the workload, in Istio's order.
@@ -29,7 +52,7 @@ def mtls_mode(
         root_namespace: The mesh's.
         port: The pod's port (the targetPort).
     """
-    mode: Mode = "PERMISSIVE"
+    found = PortMode()
     ordered = list(policies)
     mesh_wide = _first(ordered, root_namespace, selected=False)
     namespace_wide = _first(ordered, namespace, selected=False)
@@ -37,10 +60,10 @@ def mtls_mode(
     workload = _first(ordered, namespace, selected=True) if namespace != root_namespace else None
     for policy in (mesh_wide, namespace_wide, workload):
         if policy and policy.mode:
-            mode = policy.mode
-    if workload and (port_mode := workload.port_modes.get(port)):
-        return port_mode
-    return mode
+            found = PortMode(policy.mode, policy)
+    if workload and (own := workload.port_modes.get(port)):
+        return PortMode(own, workload, of_port=True)
+    return found
 
 
 def namespace_mtls_mode(

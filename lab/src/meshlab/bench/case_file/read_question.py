@@ -1,0 +1,60 @@
+"""One request written on a command line, in the words of case files."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import Case, CaseFile, CasePlace
+from meshlab.bench.case_file import words
+from meshlab.bench.case_file.context import Context
+from meshlab.bench.case_file.nodes import Cursor, compose
+from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
+from meshlab.bench.case_file.read_request import read_request, request_words
+from meshlab.bench.case_file.read_sender import read_sender
+from meshlab.bench.case_file.read_token import read_tokens
+
+if TYPE_CHECKING:
+    from meshlab.bench.case import HttpRequest, Sender, TcpRequest, TlsRequest, TokenSpec
+
+__all__ = ["read_question"]
+
+_SHORT = re.compile(rf"({'|'.join(words.CALLER_KINDS)}):(?=\S)")
+_SENDER, _REQUEST, _TOKEN = "--from", "--request", "--token"
+
+
+def read_question(sender: str, request: str, token: str = words.NONE) -> CaseFile:
+    """Return a case file with one case, which expects nothing.
+
+    Args:
+        sender: As `from` in a case file, such as `workload: shop/cart`; the space may be missing.
+        request: As `request`, such as `GET http://ledger.bank/`.
+        token: As `token`.
+
+    Raises:
+        CaseFileError: Something in it is wrong; holds every problem with the option that it is in.
+    """
+    context = Context(authorities=frozenset(words.AUTHORITIES))
+    problems: list[CaseProblem] = []
+    cursors = {}
+    for name, text in ((_SENDER, _SHORT.sub(r"\1: ", sender, count=1)), (_REQUEST, request), (_TOKEN, token)):
+        cursors[name], found = compose(text, name)
+        problems += found
+    attempt = context.problems.attempt
+    read_from: Sender | None = attempt(partial(read_sender, context), cursors[_SENDER], None)
+    tokens: tuple[TokenSpec, ...] = attempt(partial(read_tokens, context), cursors[_TOKEN], ())
+    sent: HttpRequest | TcpRequest | TlsRequest | None = attempt(
+        partial(_request, context), cursors[_REQUEST], None
+    )
+    problems += context.problems.found
+    if problems or read_from is None or sent is None:
+        raise CaseFileError(problems)
+    place = CasePlace("command line", 1)
+    case = Case("the request", read_from, sent, None, place, tokens)
+    return CaseFile(Path(place.file), (case,), {}, mentions=tuple(context.mentions))
+
+
+def _request(context: Context, where: Cursor) -> HttpRequest | TcpRequest | TlsRequest:
+    return read_request(context, request_words(context, where), where)

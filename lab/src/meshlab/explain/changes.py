@@ -1,0 +1,122 @@
+"""Changes that let a refused request in: each is made in memory, and the request is sent again."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from meshlab.bench.protocol import BenchError
+from meshlab.errors import LabError
+from meshlab.explain.build import contexts, explain
+from meshlab.explain.edits import edited
+from meshlab.explain.explanation import SuggestedChange
+from meshlab.explain.proposals import Proposal, proposals
+from meshlab.explain.widening import widening_of
+from meshlab.manifest import ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.bench.local_bench import LocalBench, LocalMesh
+    from meshlab.bench.mesh_addresses import MeshUnderTest
+    from meshlab.bench.protocol import Setup
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.explain.explanation import Widening
+    from meshlab.istio import Mesh
+
+__all__ = ["suggested_changes"]
+
+_TRIED = 4
+_SHOWN = 2
+_MAX_OBSTACLES = 4
+
+
+def suggested_changes(
+    bench: LocalBench,
+    loaded: LocalMesh,
+    setup: Setup,
+    outcome: Outcome,
+    mesh: Mesh,
+    under_test: MeshUnderTest,
+    *,
+    with_widening: bool = True,
+) -> tuple[SuggestedChange, ...]:
+    """Return the smallest changes that let a refused request in, the smallest first.
+
+    Where none of those that were tried is enough, the one that leads farthest is there with the next obstacle.
+
+    Args:
+        bench: The bench, with `condition_probes`. It is left with the last mesh that was tried.
+        loaded: The mesh.
+        setup: What the case needs around it.
+        outcome: The outcome of the request.
+        mesh: The mesh that it ran on, with the workloads that its case file declares.
+        under_test: The configurations that it ran on.
+        with_widening: Whether the battery is sent through both meshes, to say what else a change would let in.
+    """
+    trial = _Trial(bench, loaded, setup, with_widening=with_widening)
+    found: list[SuggestedChange] = []
+    short: list[SuggestedChange] = []
+    for proposal in islice(_proposals(outcome, mesh, under_test), _TRIED):
+        tried = trial.change(outcome, proposal, 1)
+        if tried.verified:
+            found.append(tried)
+        elif not proposal.alone:
+            short.append(tried)
+        if len(found) == _SHOWN:
+            break
+    return tuple(sorted(found, key=lambda each: len(each.parts))) or tuple(
+        sorted(short, key=lambda each: -len(each.parts))[:1]
+    )
+
+
+def _proposals(outcome: Outcome, mesh: Mesh, under_test: MeshUnderTest) -> Iterator[Proposal]:
+    verdict = outcome.verdict
+    if verdict is None:
+        return
+    for context in contexts(outcome, mesh, under_test):
+        if context.hop is verdict.decisive:
+            yield from proposals(context)
+
+
+class _Trial:
+    def __init__(self, bench: LocalBench, loaded: LocalMesh, setup: Setup, *, with_widening: bool) -> None:
+        self._with_widening = with_widening
+        self._bench = bench
+        self._loaded = loaded
+        self._setup = setup
+
+    def change(self, outcome: Outcome, proposal: Proposal, number: int) -> SuggestedChange:
+        """Make a change and send the request again; go on with the next obstacle where there is one."""
+        case = proposal.case or outcome.case
+        try:
+            changed = self._loaded.with_inputs(edited(self._loaded.inputs, proposal.edits))
+            lost = [problem for problem in changed.refusals if problem not in self._loaded.refusals]
+            if lost:
+                return SuggestedChange(proposal.all_parts, next_obstacle=lost[0])
+            with self._bench.running(changed, self._setup, [case], 1) as engine:
+                again = next(iter(engine.run([case])))
+                mesh, under_test = engine.mesh, engine.under_test
+        except (LabError, BenchError, ManifestError, LookupError, ValueError) as error:
+            return SuggestedChange(proposal.all_parts, next_obstacle=str(error))
+        explained = explain(again, mesh, under_test)
+        decision = explained.decision
+        if decision and decision.allowed and not explained.doubts:
+            widens: tuple[Widening, ...] = ()
+            note = ""
+            if proposal.edits and self._with_widening:
+                widens, note = widening_of(self._bench, self._loaded, changed, self._setup, case)
+            return SuggestedChange(proposal.all_parts, True, "", widens, note)
+        obstacle = decision.text if decision else "; ".join(explained.doubts)
+        if number < _MAX_OBSTACLES and not proposal.alone and _is_other(outcome, again):
+            # The steps behind an obstacle are known only when it is gone. Of what helps next, the smallest is taken.
+            following = next(_proposals(again, mesh, under_test), None)
+            if following and (farther := proposal.then(following)) != proposal:
+                return self.change(again, farther, number + 1)
+        return SuggestedChange(proposal.all_parts, next_obstacle=obstacle)
+
+
+def _is_other(before: Outcome, after: Outcome) -> bool:
+    """Return whether a request ends elsewhere than before."""
+    old, new = before.verdict, after.verdict
+    return old is None or new is None or (old.proxy, old.reason) != (new.proxy, new.reason)

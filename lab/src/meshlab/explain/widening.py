@@ -1,0 +1,80 @@
+"""What a change would let in beside the request that it was made for.
+
+The battery of both meshes is sent to both; what was refused before and is let in now is listed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from meshlab.battery.derive import derive
+from meshlab.bench.case import HttpRequest
+from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.protocol import BenchError
+from meshlab.diff.compare import differences
+from meshlab.diff.effect import Kind
+from meshlab.errors import LabError
+from meshlab.explain.explanation import Widening
+
+if TYPE_CHECKING:
+    from meshlab.bench.case import Case
+    from meshlab.bench.local_bench import LocalBench, LocalMesh
+    from meshlab.bench.protocol import Setup
+
+__all__ = ["widening_of"]
+
+
+def widening_of(
+    bench: LocalBench, old: LocalMesh, new: LocalMesh, setup: Setup, case: Case
+) -> tuple[tuple[Widening, ...], str]:
+    """Return the requests that get in with a change and did not without, and what that does not say.
+
+    Args:
+        bench: The bench.
+        old: The mesh.
+        new: The mesh with the change.
+        setup: What the explained case needs around it.
+        case: The explained case, which is left out.
+    """
+    battery = derive([old.mesh, new.mesh])
+    joined = replace(
+        battery.setup,
+        workloads={**battery.setup.workloads, **setup.workloads},
+        apps=(*battery.setup.apps, *setup.apps),
+        authorizers=setup.authorizers or battery.setup.authorizers,
+        authorities=tuple(dict.fromkeys((*battery.setup.authorities, *setup.authorities))),
+        addresses={**battery.setup.addresses, **setup.addresses},
+    )
+    try:
+        found = differences(bench, old, new, battery.questions, joined)
+    except (BenchError, LabError) as error:
+        return (), f"what else it would let in is not known: {error}"
+    opened = tuple(
+        Widening(each.question.caller, each.question.target, each.question.request_class, each.new.summary)
+        for each in found
+        if each.change and each.change.kind is Kind.NOW_ALLOWED and not _is_same(each.question.case, case)
+    )
+    note = f"of {len(battery.questions)} requests that were sent to the mesh with and without the change"
+    if unknown := sum(each.change is None for each in found):
+        note += f"; {unknown} of them have no verdict"
+    if battery.not_covered:
+        note += f"; not covered: {'; '.join(battery.not_covered)}"
+    return opened, note
+
+
+def _is_same(one: Case, other: Case) -> bool:
+    return _key(one) == _key(other)
+
+
+def _key(case: Case) -> tuple[object, ...]:
+    """Return what makes a request this one, whichever claims beside the subject its tokens have."""
+    to = destination_of(case.request)
+    tokens = tuple(
+        (token.issuer, token.claims.get("sub"), token.flaw, token.literal) for token in case.tokens
+    )
+    if not isinstance(case.request, HttpRequest):
+        return (case.sender, to, tokens)
+    target = case.request.target or urlsplit(case.request.url).path
+    return (case.sender, to, case.request.method, target, case.request.headers, tokens)

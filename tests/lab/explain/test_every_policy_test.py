@@ -1,0 +1,159 @@
+"""The explanation of every case of every policy test file has the real verdict, and Envoy's results fit together.
+
+The cases of `lambda-bridge/both` need two meshes that are joined, which the lab's own run of them makes.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from meshlab.bench.case_file.collect import collect
+from meshlab.bench.local_bench import LocalBench
+from meshlab.bench.protocol import Sources
+from meshlab.bench.session import by_setup
+from meshlab.env_file import read_env_file
+from meshlab.explain.build import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.explain.explanation import Explanation, PolicyExplanation
+
+ROOT = Path(__file__).parents[3]
+INFRA = ROOT / "infra"
+TESTS = INFRA / "policy-tests"
+CONFIG = INFRA / "mesh/platform/mesh-config.yaml"
+CONTRACT = INFRA / "contract.env"
+BRIDGE = INFRA / "mesh/lambda-bridge"
+MESHES = Path(__file__).parents[1] / "bench/meshes"
+
+Input = tuple[str, Path, Path, "Path | None", "Path | None"]
+
+
+def inputs() -> Iterator[Input]:
+    """Yield each mesh with its cases: a name, manifests, cases, a MeshConfig and values."""
+    yield "ingress", INFRA / "mesh/overlays/example", TESTS / "ingress", None, CONTRACT
+    yield "keyless", INFRA / "mesh/overlays/keyless", TESTS / "overlays/keyless", None, CONTRACT
+    yield "egress", INFRA / "mesh/egress/overlays/example", TESTS / "egress/teams", CONFIG, CONTRACT
+    for side in ("eks", "gke"):
+        values = BRIDGE / "contract/bridge.env"
+        yield (
+            f"lambda-bridge {side}",
+            BRIDGE / "overlays" / side,
+            TESTS / "lambda-bridge" / side,
+            None,
+            values,
+        )
+    for kind in ("story", "layers"):
+        for file in sorted((TESTS / "egress" / kind).glob("*/cases.yaml")):
+            # The first steps are meshes with Istio's own settings.
+            config = None if file.parent.name in ("1-sidecars", "without-the-mesh-wide-setting") else CONFIG
+            yield f"{kind} {file.parent.name}", file.parent, file, config, CONTRACT
+    # Meshes with what the project's own do not have: CUSTOM, AUDIT, dry runs, addresses, rules that istiod drops.
+    for folder in (MESHES / name for name in ("addresses", "offers", "security")):
+        settings = folder / "mesh-config.yaml"
+        config = settings if settings.exists() else None
+        yield f"mesh {folder.name}", folder / "mesh.yaml", folder / "cases.yaml", config, None
+
+
+INPUTS = {each[0]: each for each in inputs()}
+
+
+def explained(name: str) -> Iterator[tuple[Outcome, Explanation]]:
+    with closing(LocalBench(condition_probes=True)) as bench:
+        yield from explained_on(bench, name)
+
+
+def explained_on(bench: LocalBench, name: str) -> Iterator[tuple[Outcome, Explanation]]:
+    _, manifests, cases, config, values = INPUTS[name]
+    loaded = bench.load(Sources((str(manifests),), mesh_config=config))
+    files = collect([cases], read_env_file(values) if values else {})
+    for setup, names in by_setup(files):
+        chosen = [case for file in files for case in file.cases if case.place.file in names]
+        with bench.running(loaded, setup, chosen, 0) as engine:
+            for outcome in engine.run(chosen):
+                yield outcome, explain(outcome, engine.mesh, engine.under_test)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_explanation_of_every_case_has_the_real_verdict(name: str) -> None:
+    wrong = {}
+    count = 0
+    for outcome, found in explained(name):
+        count += 1
+        if problems := list(contradictions(outcome, found)):
+            wrong[outcome.case.name] = problems
+    assert wrong == {}
+    assert count > 0
+
+
+def contradictions(outcome: Outcome, found: Explanation) -> Iterator[str]:
+    """Yield where an explanation differs from the verdict, or contradicts itself."""
+    if outcome.state != "passed":
+        yield f"{outcome.state}: {outcome.mismatches} {outcome.reasons}"
+        return
+    verdict, decision = outcome.verdict, found.decision
+    assert verdict is not None
+    assert decision is not None
+    expect = outcome.case.expect
+    assert expect is not None
+    if decision.allowed != (verdict.reply.answered and verdict.app is not None):
+        yield f"allowed {decision.allowed}"
+    if expect.policy is not None and decision.policy != expect.policy:
+        yield f"policy {decision.policy} in place of {expect.policy}"
+    if expect.rule is not None and decision.rule != expect.rule:
+        yield f"rule {decision.rule} in place of {expect.rule}"
+    if verdict.proxy and decision.proxy != str(verdict.proxy):
+        yield f"proxy {decision.proxy} in place of {verdict.proxy}"
+    refusing = [each for each in found.hops if any(step.state == "refused" for step in each.steps)]
+    if decision.allowed and refusing:
+        yield f"allowed, and a step of {refusing[0].workload} refuses"
+    if verdict.decisive and not any(each.workload == decision.proxy for each in refusing):
+        yield f"refused by {decision.proxy}, and none of its steps does"
+    for hop in found.hops:
+        policies = hop.step("policies")
+        if policies is None:
+            continue
+        if policies.state == "passed":
+            yield from passed(policies.policies)
+        elif policies.state == "refused":
+            yield from refused(policies.policies, decision.policy, decision.rule)
+        else:
+            reached = [each.name for each in policies.policies if each.matched is not None]
+            if reached and "CUSTOM" not in {each.action for each in policies.policies}:
+                yield f"policies that were not reached have results: {reached}"
+
+
+def enforced(policies: tuple[PolicyExplanation, ...], action: str) -> list[PolicyExplanation]:
+    return [each for each in policies if each.action == action and not each.dry_run]
+
+
+def passed(policies: tuple[PolicyExplanation, ...]) -> Iterator[str]:
+    denying = [each.name for each in enforced(policies, "DENY") if each.matched is not False]
+    if denying:
+        yield f"passed, and {denying} denies it or has no result"
+    allowing = enforced(policies, "ALLOW")
+    if allowing and not any(each.matched for each in allowing):
+        yield "passed, and no ALLOW policy matches"
+
+
+def refused(policies: tuple[PolicyExplanation, ...], name: str, index: int | None) -> Iterator[str]:
+    if name == "none":
+        matching = [each.name for each in enforced(policies, "ALLOW") if each.matched is not False]
+        if matching or not enforced(policies, "ALLOW"):
+            yield f"no ALLOW policy matched, and {matching} does or has no result"
+        for each in enforced(policies, "ALLOW"):
+            yield from (
+                f"{each.name} rule {rule.index} does not match, and every condition holds"
+                for rule in each.rules
+                if rule.matched is False and not rule.failing and not rule.note
+            )
+        return
+    rules = [rule for each in policies if each.name == name for rule in each.rules]
+    rule = next((each for each in rules if each.index == index), None)
+    if rule is None or not rule.matched or rule.failing:
+        yield f"refused by {name} rule {index}, which does not match"
