@@ -13,6 +13,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from meshlab.battery.values import CHANGED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -158,11 +160,12 @@ def chosen(way: Way) -> list[Chosen]:
     found: dict[tuple[object, ...], Chosen] = {}
     for base in bases:
         _keep(found, way, table, atoms, base.numbers, base, is_base=True)
-    small = _classes(table, atoms)
+    small = _classes(table, _atoms(way, swept=True))
+    small[CHANGED] = [0] if CHANGED in small else []
+    small = {name: numbers for name, numbers in small.items() if numbers}
     if prod(len(numbers) for numbers in small.values()) <= _SMALL_PRODUCT:
         for combined in product(*small.values()):
             _keep(found, way, table, atoms, dict(zip(small, combined, strict=True)), bases[0], is_base=False)
-        return list(found.values())
     seen = _Seen(set(), set())
     for base in bases:
         for numbers in _deviations(way, table, base, seen):
@@ -191,14 +194,17 @@ def _keep(
             for name, number in numbers.items()
         )
     )
+    # What a route does to headers is seen with them alone, though no condition looks at them.
+    key = (*key, numbers.get(CHANGED, 0))
     if key not in found:
         found[key] = Chosen(values, base.target, is_base, base.answerers)
 
 
-def _atoms(way: Way) -> dict[str, list[Atom]]:
-    """Return all atoms of a way by dimension, each once."""
+def _atoms(way: Way, *, swept: bool = False) -> dict[str, list[Atom]]:
+    """Return all atoms of a way by dimension, each once; or those whose conditions are missed on this way."""
     found: dict[str, dict[Atom, None]] = {name: {} for name in way.values}
-    for stage in (each for first in way.stages for each in first.walk()):
+    stages = [each for first in way.stages for each in first.walk()]
+    for stage in stages if not swept else [each for each in stages if each.swept]:
         for atom in (*stage.watched, *(atom for clause in stage.clauses for atom in clause.atoms)):
             if atom.dimension in found:
                 found[atom.dimension][atom] = None
@@ -215,7 +221,8 @@ def _classes(table: _Table, atoms: Mapping[str, Sequence[Atom]]) -> dict[str, li
     for name, values in table.values.items():
         kept: dict[object, int] = {}
         for number, value in enumerate(values):
-            kept.setdefault((_vector(table, atoms.get(name, ()), number), value.trait), number)
+            if not value.trait:
+                kept.setdefault(_vector(table, atoms.get(name, ()), number), number)
         found[name] = list(kept.values())
     return found
 
@@ -233,6 +240,7 @@ def _bases(way: Way, table: _Table) -> list[_Base]:
                 looks = (
                     frozenset(each.dimension for each in clause.requirements) if stage.swept else frozenset()
                 )
+                looks |= {CHANGED} if clause.headers and stage.swept else set()
                 found[key] = replace(known, dimensions=known.dimensions | looks)
         found.setdefault(tuple(usual.items()), _Base(usual, first.target, frozenset(way.values)))
     return list(found.values())
@@ -355,6 +363,10 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
     """
     for name, values in table.values.items():
         usual = base.numbers[name]
+        if name == CHANGED:
+            if name in base.dimensions:
+                yield {**base.numbers, name: len(values) - 1}
+            continue
         clauses = _relevant(way, table, base.numbers, name)
         watched = _watched(way, name)
         kept = {_ways_to_meet(table, clauses, name, usual)[0]}

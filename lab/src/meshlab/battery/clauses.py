@@ -83,12 +83,14 @@ class Clause:
         requirements: What must hold.
         token: The token that it asks for.
         open: Whether the proxy that connects here always is one that it takes.
+        headers: For a route, the headers that it changes.
     """
 
     name: str
     requirements: tuple[Requirement, ...] = ()
     token: TokenDemand = field(default_factory=TokenDemand)
     open: bool = True
+    headers: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> tuple[Atom, ...]:

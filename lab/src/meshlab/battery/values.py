@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDRESS",
+    "CHANGED",
     "METHOD",
     "NAME",
     "PATH",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 PEER, TOKEN, NAME, METHOD, PATH, ADDRESS = "peer", "token", "name", "method", "path", "address"
+CHANGED = "changed headers"
+"""All headers that routes change, at once, as their names with commas; or none of them."""
 
 
 def header(name: str) -> str:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from meshlab.battery.paths import disguised
 from meshlab.battery.text import joined
 from meshlab.battery.values import Name, Text
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.battery.clauses import Atom
+    from meshlab.battery.text import Pattern
 
 __all__ = ["STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
 
@@ -38,7 +40,8 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
     """
     found = ["/"]
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
-    found += [member for pattern in patterns for member in pattern.members()]
+    found += [disguised(member) for pattern in patterns for member in pattern.members()]
+    found += _filled(patterns)
     prefixes = tuple(pattern for pattern in patterns if pattern.kind in ("exact", "prefix"))
     suffixes = tuple(pattern for pattern in patterns if pattern.kind == "suffix")
     found += joined(prefixes, suffixes, _MOST_JOINED)
@@ -47,9 +50,25 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
             found += [f"{member.rstrip('/')}/x", member.rpartition("/")[0]]
         found += pattern.near_misses()
     found += ["/stranger"]
+    found += [member for pattern in patterns for member in pattern.members()]
     usual = [Text(path) for path in dict.fromkeys(found) if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
     return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
+
+
+def _filled(patterns: Sequence[Pattern]) -> Iterator[str]:
+    """Yield members of templates that also meet the beginning or the text of another condition."""
+    templates = [pattern.value.split("/") for pattern in patterns if pattern.kind == "template"]
+    others = [pattern for pattern in patterns if pattern.kind in ("exact", "prefix")]
+    for template in templates[:_MOST_JOINED]:
+        for other in others[:_MOST_JOINED]:
+            member = other.members()[0].split("/")
+            if len(member) > len(template):
+                continue
+            both = list(zip(member, template, strict=False))
+            if all(wanted in ("{*}", "{**}", segment) for segment, wanted in both):
+                path = "/".join((*member, *template[len(member) :]))
+                yield disguised(path.replace("{**}", "1").replace("{*}", "1"))
 
 
 def _spellings(atom: Atom) -> Iterator[Text]:
