@@ -90,6 +90,13 @@ spec:
   selector: {matchLabels: {app: other}}
   jwtRules: [{issuer: "https://idp.example", jwksUri: "https://idp.example/keys", audiences: [before]}]
 """
+FILTER = """\
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: lua, namespace: shop}
+spec: {workloadSelector: {labels: {app: cart}}, priority: 1, configPatches: []}
+"""
 FAULT = "{fault: {abort: {httpStatus: 429, percentage: {value: 50}}}, route: [{destination: {host: cart}}]}"
 
 
@@ -131,7 +138,6 @@ def compare(bench: LocalBench) -> Compare:
 
     def compare(old: str, new: str, *questions: Question, setup: Setup | None = None) -> Compared:
         meshes = [mesh_from(bench, text) for text in (old, new)]
-        assert not any(mesh.mesh.refusals for mesh in meshes[:1])
         baseline = Baseline(bench, meshes[0], questions or QUESTIONS, setup or Setup(), others=meshes[1:])
         return baseline.against(meshes[1])
 
@@ -312,16 +318,33 @@ def test_a_server_that_failed_once_is_not_ejected_for_the_next_request(compare: 
 
 
 def test_what_is_not_judged_is_listed_and_never_dropped(compare: Compare) -> None:
-    filtered = MESH + (
-        "---\napiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\n"
-        "metadata: {name: lua, namespace: shop}\nspec: {workloadSelector: {labels: {app: cart}}, configPatches: []}\n"
-    )
+    filtered = MESH + FILTER
     found = compare(MESH, filtered)
     listed = {each.question.case.name: each for each in found.differences}
     assert {"read", "write", "plaintext"} <= set(listed)
     assert listed["read"].change is None
     assert "EnvoyFilter" in listed["read"].new.unknown[0]
     assert not listed["read"].new.failed
+
+
+def test_what_is_not_judged_on_both_sides_is_listed_only_where_something_that_it_meets_differs(
+    compare: Compare,
+) -> None:
+    filtered = MESH + FILTER
+    assert compare(filtered, filtered).differences == ()
+    changed = compare(filtered, filtered.replace("[GET]", "[GET, POST]"))
+    assert kinds(changed) == {"read": None, "write": None, "plaintext": None}
+    other = compare(filtered, filtered.replace("priority: 1", "priority: 2"))
+    assert {"read", "write", "plaintext"} <= set(kinds(other))
+    assert set(kinds(other).values()) == {None}
+
+
+def test_a_server_that_only_one_side_has_a_place_for_is_left_out_on_the_other(compare: Compare) -> None:
+    extra = mesh_of(MESH, app("extra", "shop"), service("extra", "shop"))
+    teapot = Setup(apps=(AppSpec("shop/extra", status=418, body="short and stout"),))
+    found = only(compare(MESH, extra, question("the new one", "http://extra/"), setup=teapot))
+    assert found.change is not None
+    assert (found.change.kind, found.new.status) == (Kind.NOW_ALLOWED, 418)
 
 
 def test_one_baseline_serves_for_many_meshes(bench: LocalBench) -> None:

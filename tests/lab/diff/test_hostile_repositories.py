@@ -6,6 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from meshlab.diff.checkout import write
 from meshlab.diff.repository import Repository
 from meshlab.diff.sources import places, read_both
 from meshlab.errors import LabError
@@ -220,7 +221,7 @@ def test_a_revision_that_is_too_large_is_said(
     repository: GitRepository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     repository.commit({"mesh/a.yaml": SERVICE})
-    monkeypatch.setattr("meshlab.diff.repository._MOST_BYTES", 10)
+    monkeypatch.setattr("meshlab.diff.checkout._MOST_BYTES", 10)
     found = Repository.of(repository.root)
     with pytest.raises(LabError, match="more than the limit"):
-        found.write(found.entries(found.tree("main")), tmp_path)
+        write(found, found.entries(found.tree("main")), tmp_path)

@@ -180,7 +180,8 @@ def test_messages_name_the_file_and_line_of_the_revision(repository: GitReposito
     old, _ = read("main:mesh", "mesh")
     assert [str(problem).partition(" ")[0] for problem in old.inputs.unreadable] == ["main:mesh/a.yaml:7:"]
     repository.commit({"mesh/kustomization.yaml": KUSTOMIZATION.format("absent.yaml")})
-    with pytest.raises(ManifestError, match=r"^main:mesh/(absent|kustomization)\.yaml") as error:
+    # The words are those of kubectl or kustomize, where one is installed.
+    with pytest.raises(ManifestError, match=r"^main:mesh.*absent\.yaml") as error:
         read("main:mesh", "mesh")
     assert "meshlab-diff-" not in str(error.value)
 

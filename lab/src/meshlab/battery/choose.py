@@ -369,7 +369,7 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
             continue
         clauses = _relevant(way, table, base.numbers, name)
         watched = _watched(way, name)
-        kept = {_ways_to_meet(table, clauses, name, usual)[0]}
+        kept = {(_ways_to_meet(table, clauses, name, usual)[0], _absorbed(way, table, base.numbers))}
         seen.watched.add((name, _vector(table, watched, usual)))
         # A value that misses one condition alone is better than one that misses several.
         order = sorted(
@@ -384,13 +384,19 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
                     seen.spelt.add((name, value))
                     yield {**base.numbers, name: number}
                 continue
-            found = _ways_to_meet(table, clauses, name, number)[0]
+            # What is refused before a condition is looked at does not stand for what misses that condition.
+            refused = _absorbed(way, table, {**base.numbers, name: number})
+            found = _ways_to_meet(table, clauses, name, number)[0], refused
             kind = (name, _vector(table, watched, number))
             missed = name in base.dimensions and found not in kept
             if missed or kind not in seen.watched:
                 kept.add(found)
                 seen.watched.add(kind)
                 yield {**base.numbers, name: number}
+
+
+def _absorbed(way: Way, table: _Table, numbers: Assignment) -> str:
+    return way.absorbed({name: table.values[name][number] for name, number in numbers.items()})
 
 
 def _ways_to_meet(

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromOutside, HttpRequest
+from meshlab.bench.case import HttpRequest
 from meshlab.bench.planning.destination import destination_of
-from meshlab.diff.chance import odds
+from meshlab.diff.ask import Asker
 from meshlab.diff.confirm import Answers
-from meshlab.diff.effect import Effect, effect_of, not_there
-from meshlab.diff.pinned import pinned, setup_for, shared_setup
 from meshlab.diff.side import Addresses, Side
+from meshlab.diff.steady import pinned, shared_setup
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from meshlab.bench.local_bench import LocalBench, LocalMesh
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.diff.effect import Change
+    from meshlab.diff.effect import Change, Effect
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Baseline", "Compared", "Difference", "differences"]
@@ -110,10 +109,11 @@ class Baseline:
         others: Meshes that will be compared with it, as far as they are known: what they name counts for tokens and
             authorities, and proxies need not start anew.
         jobs: How many questions may be under way at once; 0 for a default.
-        happened: Called with each outcome, as soon as it is known.
+        happened: Called with each outcome on the old mesh, as soon as it is known.
 
     Attributes:
         questions: The questions as they are sent: what a token takes from the manifests is written down.
+        asker: Sends them.
     """
 
     def __init__(
@@ -128,16 +128,12 @@ class Baseline:
         happened: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         meshes = [old.mesh, *(other.mesh for other in others)]
-        self._bench, self._jobs, self._happened = bench, jobs, happened
+        self._happened = happened
         self._setup = shared_setup(setup, meshes)
         self._addresses = Addresses()
         self._old = self._side(old)
         self.questions = pinned(questions, meshes)
-        self._from_addresses = [
-            question.case
-            for question in self.questions
-            if isinstance(question.case.sender, FromOutside) and question.case.sender.address is not None
-        ]
+        self.asker = Asker(bench, self._setup, self.questions, jobs=jobs)
 
     @cached_property
     def effects(self) -> list[Effect]:
@@ -146,7 +142,7 @@ class Baseline:
         Raises:
             BenchError: Something did not start.
         """
-        return self._ask(self._old, self.questions)
+        return self.asker.ask(self._old, self.questions, happened=self._happened)
 
     def can_differ(self, new: LocalMesh) -> bool:
         """Return whether a request could tell another mesh from this one, by the configurations; nothing is started.
@@ -168,7 +164,7 @@ class Baseline:
         """
         side = self._side(new)
         again = self._can_differ(side)
-        effects = self._ask(side, [self.questions[index] for index in again])
+        effects = self.asker.ask(side, [self.questions[index] for index in again])
         answers = {
             index: Answers([self.effects[index]], [effect], self._odds(index, side, effect))
             for index, effect in zip(again, effects, strict=True)
@@ -210,7 +206,7 @@ class Baseline:
         return [
             number
             for number, (question, effect) in enumerate(zip(self.questions, self.effects, strict=True))
-            if effect.unknown
+            if effect.failed
             or effect.absent
             or any(map(is_changed, {*effect.way, *old.foreseen(question.case)}))
             or old.resolved(question.case) != new.resolved(question.case)
@@ -219,47 +215,16 @@ class Baseline:
     def _odds(self, index: int, new: Side, effect: Effect) -> tuple[str, str]:
         """Return what chance has a say in on both sides."""
         host = _host(self.questions[index].case)
-        before = odds(self._old.configurations, self.effects[index], host)
-        return before, odds(new.configurations, effect, host)
-
-    def _ask(self, side: Side, questions: Sequence[Question], *, jobs: int | None = None) -> list[Effect]:
-        """Send questions to a mesh, and return what became of them in their order."""
-        found = [_unsent(question.case, side) for question in questions]
-        waiting = [question.case for question, effect in zip(questions, found, strict=True) if effect is None]
-        if not waiting:
-            return [effect or not_there("nothing was sent") for effect in found]
-        # A gateway that shows the addresses of clients is set up so whether these questions need it or not.
-        from_addresses = [case for case in self._from_addresses if not side.missing(case)]
-        outcomes: dict[int, Effect] = {}
-        setup = setup_for(self._setup, side.loaded, side.mesh)
-        count = self._jobs if jobs is None else jobs
-        with self._bench.running(side.loaded, setup, [*waiting, *from_addresses], count) as engine:
-            for outcome in engine.run(waiting):
-                self._happened(outcome)
-                outcomes[id(outcome.case)] = effect_of(outcome)
-        return [
-            effect or outcomes[id(question.case)] for question, effect in zip(questions, found, strict=True)
-        ]
+        return self._old.odds(self.effects[index], host), new.odds(effect, host)
 
     def _ask_again(self, new: Side, doubtful: Sequence[int], answers: Mapping[int, Answers]) -> None:
         """Ask questions again on both sides; the new one runs already."""
         for side in (new, self._old):
             rounds = [index for index in doubtful for _ in range(answers[index].repeats)]
-            # One after the other, so that no request takes the other's place in a connection pool.
-            jobs = 1 if len(rounds) <= _MOST_IN_TURN else self._jobs
             copies = [_copy(self.questions[index]) for index in rounds]
-            for index, effect in zip(rounds, self._ask(side, copies, jobs=jobs), strict=True):
+            effects = self.asker.ask(side, copies, in_turn=len(rounds) <= _MOST_IN_TURN)
+            for index, effect in zip(rounds, effects, strict=True):
                 answers[index].add(effect, is_new=side is new)
-
-
-def _unsent(case: Case, side: Side) -> Effect | None:
-    """Return the effect of a request that cannot be sent; `None` where it can."""
-    if missing := side.missing(case):
-        return not_there(missing)
-    if any(spec.issuer is None and spec.literal is None for spec in case.tokens):
-        why = "a token names no issuer, and the manifests name none or several; write one down"
-        return Effect(unknown=(why,), failed=True)
-    return None
 
 
 def _copy(question: Question) -> Question:

@@ -1,9 +1,8 @@
-"""Files of a git revision, read without a checkout: neither the working tree nor the index is touched.
+"""Git repository whose revisions are read without a checkout: neither the working tree nor the index is touched.
 
 A repository from elsewhere is not trusted. Git reads objects only (`rev-parse`, `merge-base`, `ls-tree`, `cat-file`),
 so that no hook, filter, text conversion, attribute (`export-ignore`, `export-subst`), pager or monitor has a say. A
-partial clone fetches nothing, as its remote could be any command. Names of files are checked before they are written,
-and links are made last, if they stay inside.
+partial clone fetches nothing, as its remote could be any command.
 """
 
 from __future__ import annotations
@@ -11,25 +10,24 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.errors import LabError
 from meshlab.named_files import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Entry", "Repository", "Written"]
+__all__ = ["LINK", "Entry", "Repository"]
+
+LINK = "120000"
+"""Git's mode of a symbolic link."""
 
 _TIMEOUT_S = 60
-_MOST_BYTES = 2**30
-"""The size of the largest revision that is read, 1 GiB."""
-_LINK, _SUBMODULE = "120000", "160000"
 _NO_NAMES = ("", ".", "..", ".git")
 """What no file or directory of a revision can be called; an absolute path begins with an empty name."""
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _OPTIONS = (
     "--no-pager",
     "--no-replace-objects",
@@ -62,17 +60,6 @@ class Entry:
     oid: str
     size: int
     path: str
-
-
-@dataclass
-class Written:
-    """Files of a revision, written to a directory.
-
-    Attributes:
-        left_out: Path to the reason why it was not written.
-    """
-
-    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,45 +117,12 @@ class Repository:
             raise LabError(f"{self.root}: git cannot list the revision: {_words(done)}")
         return [_entry(line) for line in done.stdout.split(b"\0") if line]
 
-    def write(self, entries: Sequence[Entry], directory: Path) -> Written:
-        """Write files to an empty directory, as they are in their objects.
-
-        Args:
-            entries: What to write.
-            directory: Where to; nothing is written outside of it.
+    def contents(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
+        """Yield files and links with what their objects hold, in their order.
 
         Raises:
-            LabError: They are too large, or git cannot read one.
+            LabError: Git does not hold one.
         """
-        written = Written()
-        wanted = []
-        for entry in entries:
-            if entry.mode == _SUBMODULE:
-                written.left_out[entry.path] = "a submodule, which is not read at a revision"
-            elif entry.size > MAX_BYTES:
-                written.left_out[entry.path] = f"larger than {MAX_BYTES // 2**20} MiB, the limit"
-            else:
-                wanted.append(entry)
-        if (size := sum(entry.size for entry in wanted)) > _MOST_BYTES:
-            raise LabError(
-                f"{self.root}: the revision holds {size / 2**30:.1f} GiB, more than the limit of 1 GiB. "
-                "Check it out with `git worktree add`, and name directories"
-            )
-        names = {entry.path for entry in wanted if entry.mode == _LINK}
-        links: dict[str, str] = {}
-        for entry, content in self._contents(wanted):
-            if any(str(parent) in names for parent in PurePosixPath(entry.path).parents):
-                raise LabError(f"the revision holds {entry.path} below a link, which no checkout can hold")
-            if entry.mode == _LINK:
-                links[entry.path] = os.fsdecode(content)
-            elif content.startswith(_LFS_POINTER):
-                written.left_out[entry.path] = "a pointer of Git LFS, whose file git does not hold"
-            else:
-                _write(directory / entry.path, content, entry.path)
-        written.left_out.update(_make_links(directory, links))
-        return written
-
-    def _contents(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
         for group in _groups(entries):
             asked = "".join(f"{entry.oid}\n" for entry in group).encode()
             done = _git(self.root, ["cat-file", "--batch"], asked)
@@ -235,44 +189,6 @@ def _entry(line: bytes) -> Entry:
         raise LabError(f"the revision holds a file with the name {path!r}, which would be written elsewhere")
     # A submodule has no size here, and an object that git lacks has the size BAD.
     return Entry(mode, oid, int(size) if size.isdecimal() else 0, path)
-
-
-def _write(path: Path, content: bytes, name: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb"
-        ) as file:
-            file.write(content)
-    except OSError as error:
-        raise LabError(f"{name}: the revision's file cannot be written: {error.strerror}") from None
-
-
-def _make_links(directory: Path, links: Mapping[str, str]) -> dict[str, str]:
-    """Make the links that stay inside of a directory; return why others are left out."""
-    left_out: dict[str, str] = {}
-    made: dict[str, Path] = {}
-    for path, target in links.items():
-        place = directory / path
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(target)
-            made[path] = place
-        except (OSError, ValueError) as error:
-            left_out[path] = f"a symbolic link that cannot be made: {error}"
-    # One link may lead over another, so all are there before the first is judged.
-    while leaving := [path for path, place in made.items() if not _stays(place, directory)]:
-        for path in leaving:
-            made.pop(path).unlink()
-            left_out[path] = "a symbolic link that leads out of the repository"
-    return left_out
-
-
-def _stays(link: Path, directory: Path) -> bool:
-    try:
-        return link.resolve().is_relative_to(directory)
-    except (OSError, RuntimeError):
-        return False  # a circle
 
 
 def _groups(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -1,88 +1,118 @@
-"""Objects whose change is likely why a request ends otherwise.
+"""Objects whose change is why a request ends otherwise.
 
-Each changed object is set back alone: the workloads whose configuration is another one then are those that its change
-concerns. Where several objects change the same, setting back one has no effect; then each is put into the old manifests
-alone.
+Each changed object is set back alone. Where that leaves a workload's configuration as it is, the object does not
+concern it. Where several objects concern the way of a request, the request is sent again with each of them set back:
+those count with which it ends as before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshlab.diff.effect import Kind
+from meshlab.diff.effect import Kind, change_of
+from meshlab.diff.result import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.ask import Asker
+    from meshlab.diff.compare import Compared, Difference
     from meshlab.diff.objects import ObjectChange
     from meshlab.diff.side import Side
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.manifest import Manifest
 
-__all__ = ["MOST_OBJECTS", "Concern", "concerns", "responsible"]
+__all__ = ["attributed"]
 
-MOST_OBJECTS = 40
-"""How many changed objects are set back one by one; each costs a reading of the manifests."""
+_MOST_OBJECTS = 40
+"""How many changed objects are set back in the configurations; each costs a reading of the manifests."""
+_MOST_SENT = 6
+"""How many are set back on the running mesh; each costs a change of it."""
+_FEW = 3
 
 
 @dataclass(frozen=True)
-class Concern:
-    """A changed object, and the workloads that its change concerns.
+class _Concern:
+    """A changed object, the mesh with it set back, and the workloads whose configuration that changes."""
 
-    Attributes:
-        change: The object.
-        workloads: The workloads whose configuration it changes, as far as requests met them.
-    """
-
-    change: ObjectChange
+    number: int
+    set_back: Side
     workloads: frozenset[WorkloadRef]
 
 
-def concerns(
-    old: Side, new: Side, changes: Sequence[ObjectChange], met: Iterable[WorkloadRef]
-) -> list[Concern]:
-    """Return which workloads each changed object concerns.
+def attributed(compared: Compared, changes: Sequence[ObjectChange], asker: Asker) -> list[Finding]:
+    """Return the requests that end otherwise, each with the objects whose change is why.
 
     Args:
-        old: The mesh before.
-        new: The mesh now.
+        compared: The comparison.
         changes: The objects that differ.
-        met: The workloads that the requests met which end otherwise.
+        asker: Sends requests again.
+
+    Raises:
+        BenchError: Something did not start.
     """
-    refs = frozenset(met)
+    changed = [each for each in compared.differences if each.change is not None]
+    if not changed:
+        return []
+    met = frozenset(ref for each in changed for ref in (*each.old.way, *each.new.way))
+    concerns = list(_concerns(*compared.sides, changes, met))
+    findings = [Finding(each, _on_the_way(each, concerns)) for each in changed]
+    return _narrowed(findings, {concern.number: concern.set_back for concern in concerns}, asker)
+
+
+def _concerns(
+    old: Side, new: Side, changes: Sequence[ObjectChange], met: frozenset[WorkloadRef]
+) -> Iterator[_Concern]:
+    """Yield which workloads each changed object concerns. Several may change the same, and one alone nothing."""
     without_traffic = {manifest.subject for side in (old, new) for manifest in side.mesh.passed_over}
-    found: list[Concern] = []
-    for change in changes:
-        if change.subject in without_traffic or len(found) == MOST_OBJECTS:
-            continue
-        concerned = _differing(new, _swapped(new, change.new, change.old), refs)
-        concerned = concerned or _differing(old, _swapped(old, change.old, change.new), refs)
-        found.append(Concern(change, concerned))
-    return found
+    numbers = [number for number, change in enumerate(changes) if change.subject not in without_traffic]
+    for number in numbers[:_MOST_OBJECTS]:
+        change = changes[number]
+        set_back = _swapped(new, change.new, change.old)
+        found = _differing(new, set_back, met)
+        if not found:
+            found = _differing(old, _swapped(old, change.old, change.new), met)
+        yield _Concern(number, set_back, found)
 
 
-def responsible(difference: Difference, found: Sequence[Concern]) -> tuple[ObjectChange, ...]:
-    """Return the objects whose change is likely why a request ends otherwise, without those that concern others only.
-
-    Args:
-        difference: The request.
-        found: The changed objects.
-    """
+def _on_the_way(difference: Difference, concerns: Sequence[_Concern]) -> tuple[int, ...]:
+    """Return the objects that concern the workload which decides, else those that concern any on the way."""
     old, new, change = difference.old, difference.new, difference.change
     way = {*old.way, *new.way}
-    # What refuses on the one side says most: what let the request pass there has not refused it here.
+    # What refuses says most: what let the request pass on the other side has not refused it here.
     deciding = new.answerer if change and change.kind is Kind.NOW_REFUSED else old.answerer
-    at_way = [concern for concern in found if concern.workloads & way]
-    at_decision = [concern for concern in at_way if deciding in map(str, concern.workloads)]
-    chosen = at_decision or at_way
-    if not chosen and len(found) <= _FEW:
-        chosen = list(found)  # a name's address, or a pod without a proxy
-    return tuple(concern.change for concern in chosen)
+    found = [concern for concern in concerns if concern.workloads & way]
+    chosen = [concern for concern in found if deciding in map(str, concern.workloads)] or found
+    if not chosen and len(concerns) <= _FEW:
+        chosen = list(concerns)  # the address of a name, or a pod without a proxy
+    return tuple(concern.number for concern in chosen)
 
 
-_FEW = 3
+def _narrowed(findings: Sequence[Finding], set_back: dict[int, Side], asker: Asker) -> list[Finding]:
+    """Return findings with those of several objects with which set back alone the request ends as before."""
+    groups: dict[object, list[int]] = defaultdict(list)
+    for index, finding in enumerate(findings):
+        if len(finding.because) > 1:
+            old, new = finding.difference.old, finding.difference.new
+            groups[finding.because, finding.kind, old.answerer, old.reason, new.answerer].append(index)
+    first = [indices[0] for indices in groups.values()]
+    numbers = sorted({number for index in first for number in findings[index].because})
+    if not numbers or len(numbers) > _MOST_SENT:
+        return list(findings)
+    decisive: dict[int, list[int]] = defaultdict(list)
+    for number in numbers:
+        asked = [index for index in first if number in findings[index].because]
+        questions = [findings[index].difference.question for index in asked]
+        for index, effect in zip(asked, asker.ask(set_back[number], questions), strict=True):
+            if not effect.unknown and change_of(findings[index].difference.old, effect) is None:
+                decisive[index].append(number)
+    result = list(findings)
+    for indices in groups.values():
+        for index in indices if decisive[indices[0]] else ():
+            result[index] = replace(findings[index], because=tuple(decisive[indices[0]]))
+    return result
 
 
 def _swapped(side: Side, taken: Manifest | None, put: Manifest | None) -> Side:
@@ -98,5 +128,5 @@ def _swapped(side: Side, taken: Manifest | None, put: Manifest | None) -> Side:
     return side.with_manifests(manifests)
 
 
-def _differing(one: Side, other: Side, refs: frozenset[WorkloadRef]) -> frozenset[WorkloadRef]:
+def _differing(one: Side, other: Side, refs: Iterable[WorkloadRef]) -> frozenset[WorkloadRef]:
     return frozenset(ref for ref in refs if one.text(ref) != other.text(ref))

@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from meshlab.bench.settings_file import read_settings_file
+from meshlab.diff.checkout import write
 from meshlab.diff.given import NOTHING, Given
-from meshlab.diff.repository import Repository
+from meshlab.diff.repository import LINK, Repository
 from meshlab.errors import LabError
 from meshlab.inputs import KUSTOMIZATIONS, PassedOver, read_inputs
 from meshlab.manifest import ManifestError
@@ -19,15 +20,15 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from meshlab.diff.checkout import Written
     from meshlab.diff.given import InputPlace
-    from meshlab.diff.repository import Entry, Written
+    from meshlab.diff.repository import Entry
     from meshlab.inputs import Inputs
     from meshlab.istio import MeshSettings
     from meshlab.manifest import Manifest, Problem
 
 __all__ = ["read_revision"]
 
-_LINK = "120000"
 _SHORT = 12
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -55,7 +56,7 @@ def read_revision(place: InputPlace, *, namespace: str = "default", mesh_config:
     config = _of_repository(mesh_config, repository) if mesh_config else ""
     with tempfile.TemporaryDirectory(prefix="meshlab-diff-") as name:
         directory = Path(name).resolve()
-        written = repository.write(_needed(entries, path, config), directory)
+        written = write(repository, _needed(entries, path, config), directory)
         with _named(directory, label, written):
             settings = _settings(mesh_config, directory / config if config else None)
             target = directory / path
@@ -108,7 +109,7 @@ def _needed(entries: Sequence[Entry], path: str, config: str) -> list[Entry]:
     builds = PurePosixPath(path).name in KUSTOMIZATIONS or any(
         f"{prefix}{file}" in names for file in KUSTOMIZATIONS
     )
-    has_links = any(entry.mode == _LINK for entry in (*below, *_above(entries, path)))
+    has_links = any(entry.mode == LINK for entry in (*below, *_above(entries, path)))
     if builds or has_links:
         return list(entries)
     return [*below, *(entry for entry in entries if entry.path == config and entry.path not in names)]

@@ -12,7 +12,7 @@ from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
 from meshlab.diff.objects import object_changes
 from meshlab.diff.questions import Group, check_names, groups_of
-from meshlab.diff.responsible import concerns, responsible
+from meshlab.diff.responsible import attributed
 from meshlab.diff.result import Finding, Result
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.compare import Compared
     from meshlab.diff.given import Given
-    from meshlab.diff.objects import ObjectChange
 
 __all__ = ["compare"]
 
@@ -72,39 +71,26 @@ def compare(
     if not changes and before.mesh.settings == after.mesh.settings:
         return replace(result, is_same=True, duration_s=time.monotonic() - began_at)
     found: list[Compared] = []
+    findings: list[Finding] = []
     began(result.compared)
     for group in groups or [Group(battery.setup, ())]:
         baseline = Baseline(
             bench, before, group.questions, group.setup, others=(after,), jobs=jobs, happened=happened
         )
         if baseline.can_differ(after):
-            found.append(baseline.against(after))
+            compared = baseline.against(after)
+            found.append(compared)
+            findings += attributed(compared, changes, baseline.asker)
     return replace(
         result,
         is_same=not found,
-        findings=_sorted(finding for compared in found for finding in _findings(compared, changes)),
+        findings=_sorted(findings),
         not_known=tuple(each for compared in found for each in compared.differences if each.change is None),
         sent_again=sum(compared.sent_again for compared in found),
         nowhere=tuple(question for compared in found for question in compared.nowhere),
         by_chance=tuple(question for compared in found for question in compared.by_chance),
         duration_s=time.monotonic() - began_at,
     )
-
-
-def _findings(compared: Compared, changes: Sequence[ObjectChange]) -> list[Finding]:
-    """Return what ends otherwise, and why."""
-    changed = [each for each in compared.differences if each.change is not None]
-    if not changed:
-        return []
-    met = {ref for each in changed for ref in (*each.old.way, *each.new.way)}
-    concerned = concerns(*compared.sides, changes, met)
-    found = []
-    for difference in changed:
-        objects = responsible(difference, concerned)
-        found.append(
-            Finding(difference, tuple(number for number, each in enumerate(changes) if each in objects))
-        )
-    return found
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -19,6 +19,7 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.reach import TouchedProxies
 from meshlab.bench.run_addresses import PlacedAddresses
 from meshlab.bench.verdicts.places import Places
+from meshlab.diff.chance import odds
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import Case
     from meshlab.bench.local_bench import LocalMesh
     from meshlab.bench.protocol import Setup
+    from meshlab.diff.effect import Effect
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
@@ -67,6 +69,7 @@ class Side:
         self._addresses = addresses
         self._workloads = {workload.ref: workload for workload in self.mesh.workloads}
         self._texts: dict[WorkloadRef, str] = {}
+        self._odds: dict[object, str] = {}
         self._foreseen: dict[object, frozenset[WorkloadRef]] = {}
 
     def with_manifests(self, manifests: Sequence[Manifest]) -> Side:
@@ -119,11 +122,20 @@ class Side:
         refs = self.workloads | other.workloads
         return any(self.text(ref) != other.text(ref) for ref in sorted(refs))
 
-    @property
-    def refused(self) -> frozenset[tuple[str, str, str]]:
-        """What is refused of the manifests, without the lines that it stands on."""
-        problems = (problem for refusal in self.mesh.refusals for problem in refusal.problems)
-        return frozenset((problem.subject, problem.path, problem.text) for problem in problems)
+    @cached_property
+    def refused(self) -> frozenset[tuple[str, ...]]:
+        """What is refused of the manifests, without the lines that it stands on, and the objects that it stands in."""
+        found = [problem for refusal in self.mesh.refusals for problem in refusal.problems]
+        problems = {(problem.subject, problem.path, problem.text) for problem in found}
+        subjects = {problem.subject for problem in found}
+        bodies = {
+            (manifest.subject, json.dumps(manifest.body, sort_keys=True, default=str))
+            for manifest in self.loaded.inputs.manifests
+            if manifest.subject in subjects
+        }
+        # Two files that cannot be read are never known to be the same.
+        unread = {("unreadable", str(id(self)))} if self.loaded.inputs.unreadable else set()
+        return frozenset({*problems, *bodies, *unread})
 
     def missing(self, case: Case) -> str:
         """Return which workload that a case names is not there, in words; empty where all are."""
@@ -151,6 +163,18 @@ class Side:
         if resolved is None or case.sender.workload in self.proxies:
             return resolved
         return resolved, self._under_test.addresses.without_proxy(*resolved)
+
+    def odds(self, effect: Effect, host: str | None) -> str:
+        """Return what chance has a say in for a request, as a text to compare; empty where nothing is left to it.
+
+        Args:
+            effect: What became of it here.
+            host: The Host in lower case; `None` for any.
+        """
+        key = (effect.listeners, host)
+        if key not in self._odds:
+            self._odds[key] = odds(self.configurations, effect, host)
+        return self._odds[key]
 
     def foreseen(self, case: Case) -> frozenset[WorkloadRef]:
         """Return the workloads whose proxies a case can meet, as far as the configurations say; hardly ever too few."""

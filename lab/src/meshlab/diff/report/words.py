@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshlab.bench.case import FromBypass, FromForeignMesh
 from meshlab.bench.report.words import request
 from meshlab.diff.effect import Kind
 
@@ -31,7 +32,10 @@ def summary(result: Result) -> str:
 def asked(difference: Difference) -> tuple[str, str]:
     """Return who asked, and what: the request itself where the class of requests does not name it."""
     question = difference.question
-    return question.caller, question.request_class or request(question.case)
+    what = question.request_class or request(question.case)
+    if isinstance(question.case.sender, FromBypass | FromForeignMesh):
+        what = f"{what} to {question.target}"
+    return question.caller, what
 
 
 def before_and_now(finding: Finding) -> tuple[str, str]:

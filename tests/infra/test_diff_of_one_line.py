@@ -1,0 +1,191 @@
+"""`diff` of a change of one line is empty exactly when no verdict changed under an exhaustive small battery.
+
+The small battery is a plain product that is written by hand. It judges both directions: what it sees, `diff` must see;
+and what `diff` alone sees, because it asks for more words, must be true when that one request is sent by itself.
+
+`make test` asks every change of `one_line_changes` and a few that hypothesis chooses; with `ONE_LINES=all`, 50.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from meshlab.battery.derive import derive
+from meshlab.bench.local_bench import LocalBench, LocalMesh
+from meshlab.diff.compare import differences
+from meshlab.inputs import read_inputs
+from meshlab.lab.project import Project
+
+from tests.conftest import ROOT
+from tests.infra import small_battery
+from tests.infra.one_line_changes import CHANGES, OneLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.inputs import Inputs
+    from meshlab.manifest import Manifest
+
+    from tests.conftest import Edited
+
+EXAMPLES = 50 if os.environ.get("ONE_LINES") == "all" else 3
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One value of one object, which is removed or replaced by another."""
+
+    subject: str
+    path: Path
+    value: object
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.subject} {'.'.join(map(str, self.path))} = {self.value!r}"
+
+
+_REMOVED = object()
+_OTHER_VALUES: dict[str, tuple[object, ...]] = {
+    "methods": ("GET", "POST", "*"),
+    "hosts": ("*", "user-profile.internal", "orders.internal", "other.internal"),
+    "paths": ("/*", "/profile/{**}", "/orders/{**}", "/orders", "/admin"),
+    "notPaths": ("/profile/*", "/orders/*"),
+    "principals": ("*", "cluster.local/ns/orders/sa/*", "cluster.local/ns/user-profile/sa/*"),
+    "requestPrincipals": ("*", "https://accounts.google.com/*"),
+    "audiences": ("user-profile-service", "internal-reports", "another"),
+    "values": ("*", "another", "user-profile-service", "read:*"),
+    "mode": ("PERMISSIVE", "STRICT", "DISABLE"),
+    "action": ("ALLOW", "DENY"),
+    "forwardOriginalToken": (True, False),
+    "regex": ("/.*", "/profile/.*", "/orders/.*"),
+    "exact": ("GET", "POST", "/orders", "/admin"),
+    "status": (400, 404),
+    "host": ("orders.orders.svc.cluster.local", "user-profile.user-profile.svc.cluster.local"),
+}
+"""Values that a person may write by mistake, by the field or the list that they stand in."""
+
+
+def edits_of(manifest: Manifest) -> Iterator[Edit]:
+    """Yield what one line can change of an object of Istio's."""
+    for path, value in _places(manifest.body["spec"], ("spec",)):
+        field = next(str(part) for part in reversed(path) if isinstance(part, str))
+        if isinstance(path[-1], int):
+            yield Edit(manifest.subject, path, _REMOVED)
+        yield from (
+            Edit(manifest.subject, path, other) for other in _OTHER_VALUES.get(field, ()) if other != value
+        )
+
+
+def _places(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:  # noqa: ANN401 - any value of a manifest
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _places(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            if len(value) > 1 and isinstance(inner, dict):
+                yield (*path, index), inner
+            yield from _places(inner, (*path, index))
+    else:
+        yield path, value
+
+
+def edited_inputs(inputs: Inputs, edit: Edit) -> Inputs:
+    """Return manifests with one change."""
+    found = []
+    for manifest in inputs.manifests:
+        if manifest.subject == edit.subject and manifest.group.endswith("istio.io"):
+            body = copy.deepcopy(dict(manifest.body))
+            inner: Any = body
+            for key in edit.path[:-1]:
+                inner = inner[key]
+            if edit.value is _REMOVED:
+                del inner[edit.path[-1]]
+            else:
+                inner[edit.path[-1]] = edit.value
+            manifest = replace(manifest, body=body)
+        found.append(manifest)
+    return replace(inputs, manifests=tuple(found))
+
+
+INPUTS = read_inputs((str(Project.find(root=ROOT).overlay),))
+EDITS = [
+    edit
+    for manifest in INPUTS.manifests
+    if manifest.group in ("security.istio.io", "networking.istio.io")
+    for edit in edits_of(manifest)
+]
+
+
+class World:
+    """The mesh as it is, running, and what the small battery says about it."""
+
+    def __init__(self) -> None:
+        self.bench = LocalBench()
+        self.mesh = self.of(INPUTS)
+        # With the same around them, the requests of both share one running mesh.
+        self.setup = derive([self.mesh.mesh]).setup
+        self.verdicts = small_battery.verdicts(self.bench, self.mesh, setup=self.setup)
+
+    def of(self, inputs: Inputs) -> LocalMesh:
+        return LocalMesh(self.bench, inputs, None)
+
+    def check(self, inputs: Inputs) -> None:
+        """Hold the comparison with a changed mesh against the small battery."""
+        changed = self.of(inputs)
+        now = small_battery.verdicts(self.bench, changed, setup=self.setup)
+        seen = [name for name, verdict in self.verdicts.items() if now[name] != verdict]
+        battery = derive([self.mesh.mesh, changed.mesh])
+        found = differences(self.bench, self.mesh, changed, battery.questions, battery.setup)
+        assert [each.question.case.name for each in found if each.change is None] == []
+        if seen:
+            assert found, f"the small battery alone sees: {seen[:5]}"
+        elif found:
+            # More words than the product has: each must be true of the request by itself.
+            cases = [each.question.case for each in found[:20]]
+            before, after = (
+                small_battery.verdicts(self.bench, mesh, cases, battery.setup)
+                for mesh in (self.mesh, changed)
+            )
+            assert [case.name for case in cases if before[case.name] == after[case.name]] == []
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    found = World()
+    yield found
+    found.bench.close()
+
+
+@pytest.mark.parametrize("line", CHANGES, ids=lambda line: line.name)
+def test_a_line_that_weakens_the_mesh_is_seen_by_both(world: World, edited: Edited, line: OneLine) -> None:
+    world.check(read_inputs((str(edited(*line.edits).overlay),)))
+
+
+def test_no_change_is_none_to_both(world: World) -> None:
+    again = small_battery.verdicts(world.bench, world.mesh, setup=world.setup)
+    assert [name for name, verdict in world.verdicts.items() if again[name] != verdict] == []
+    battery = derive([world.mesh.mesh])
+    found = differences(world.bench, world.mesh, world.of(INPUTS), battery.questions, battery.setup)
+    assert found == []
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(edit=st.sampled_from(EDITS))
+def test_a_line_that_hypothesis_chooses_is_seen_by_both_or_by_neither(world: World, edit: Edit) -> None:
+    inputs = edited_inputs(INPUTS, edit)
+    if not world.of(inputs).mesh.refusals:  # Istio refuses the line, and so does `diff`
+        world.check(inputs)
