@@ -118,6 +118,9 @@ class FakeBench:
     loaded: ClassVar[list[Sources]] = []
     closed: ClassVar[int] = 0
 
+    def __init__(self, *, condition_probes: bool = False) -> None:
+        self.condition_probes = condition_probes
+
     def load(self, sources: Sources) -> FakeMesh:
         FakeBench.loaded.append(sources)
         return FakeBench.load_mesh(sources)

@@ -8,7 +8,7 @@ from typing import Any
 
 from meshlab.page.data import data_of
 from meshlab.page.document import document
-from meshlab.page.explained import explained, key_of
+from meshlab.page.explained import explained
 from meshlab.page.of_test import report_of_run
 
 from tests.lab.page.samples import HOSTILE, refused, run_of
@@ -83,6 +83,15 @@ def test_the_hop_that_decided_is_open_and_the_others_are_folded() -> None:
     assert [step.tone for step in second.steps] == ["passed", "stopped", "unreached"]
 
 
+def test_the_last_hop_is_open_where_the_request_got_in() -> None:
+    allowed = explanation()
+    allowed["decision"] = {"allowed": True, "status": 200, "text": "200 by the application of bank/ledger"}
+    allowed["hops"] = [{**hop, "steps": hop["steps"][:1]} for hop in allowed["hops"]]
+    allowed["changes"] = []
+    (part,) = explained(allowed)
+    assert [(step.tone, step.opened) for step in part.steps] == [("passed", False), ("passed", True)]
+
+
 def test_policies_rules_and_conditions_say_what_they_wanted_and_saw() -> None:
     hop = explained(explanation())[1].steps[1]
     (policy,) = hop.steps[1].steps
@@ -109,7 +118,7 @@ def test_a_change_says_where_what_and_what_else_it_would_let_in() -> None:
 
 def test_a_step_that_many_explanations_hold_is_kept_once() -> None:
     names = [f"case {number}" for number in range(300)]
-    found = {key_of(explanation(name)): explained(explanation(name)) for name in names}
+    found = {("tests/shop.yaml", name): explained(explanation(name)) for name in names}
     report = report_of_run(run_of(*(refused(name) for name in names)), explanations=found)
     data = data_of(report.entries)
     assert len(data["steps"]) < 20
@@ -118,7 +127,7 @@ def test_a_step_that_many_explanations_hold_is_kept_once() -> None:
 
 
 def test_a_case_with_an_explanation_shows_it_in_place_of_its_proxies() -> None:
-    found = {key_of(explanation()): explained(explanation())}
+    found = {("tests/shop.yaml", "orders reads the ledger"): explained(explanation())}
     report = report_of_run(run_of(refused("orders reads the ledger"), refused("another")), explanations=found)
     headings = [[block.heading for block in entry.blocks] for entry in report.entries]
     assert headings[0] == ["", "expected and got", "who decided", "step by step", "what would let it in"]
@@ -126,7 +135,7 @@ def test_a_case_with_an_explanation_shows_it_in_place_of_its_proxies() -> None:
 
 
 def test_a_hostile_value_of_an_explanation_stays_a_text() -> None:
-    found = {key_of(explanation()): explained(explanation(saw=HOSTILE))}
+    found = {("tests/shop.yaml", "orders reads the ledger"): explained(explanation(saw=HOSTILE))}
     page = document(report_of_run(run_of(refused("orders reads the ledger")), explanations=found))
     (data,) = re.findall(r'id="data">(.*?)</script>', page)
     assert "u003cimg src=x" in data

@@ -87,7 +87,7 @@ def test_a_click_shows_what_was_expected_what_happened_and_each_proxy_on_the_way
         "cart: no token / write",
         "tests/shop.yaml:7",
         "✗ 403",
-        "shop/orders, outbound 80: 403 passed",
+        "shop/orders, outbound 80: 403",
         "bank/ledger, inbound 8080: 403 refused",
         "denied by AuthorizationPolicy bank/cart-only, rule 0",
     ):

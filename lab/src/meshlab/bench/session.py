@@ -89,7 +89,7 @@ def run_cases(
         notes=mesh.notes,
         files=mesh.files,
         duration_s=time.monotonic() - began_at,
-        mesh=mesh.mesh,
+        loaded=mesh,
     )
 
 

@@ -89,7 +89,7 @@ def reach(
     The requests name each identity, token, host, path, method, header and certificate of the manifests, values that
     almost match, and strangers. Requests that no condition tells apart are sent once.
     """  # noqa: D301 - typer's mark for lines to keep
-    with reported(as_json=as_json), open_bench() as bench:
+    with reported(as_json=as_json), open_bench(condition_probes=html is not None) as bench:
         from meshlab.battery.derive import derive
         from meshlab.bench.report.progress import Progress
         from meshlab.reach.as_json import reach_as_json
@@ -121,7 +121,7 @@ def reach(
         if html:
             from meshlab.cli._page import write_reach_page
 
-            write_reach_page(document, run, code, html, files)
+            write_reach_page(bench, document, run, code, html, files)
     raise typer.Exit(code)
 
 

@@ -106,7 +106,7 @@ def run_tests(
 
     The environment variable MESHLAB_ENVOY names the path of another Envoy than the installed one.
     """  # noqa: D301 - typer's mark for lines to keep
-    with reported(as_json=as_json), open_bench() as bench:
+    with reported(as_json=as_json), open_bench(condition_probes=html is not None) as bench:
         from meshlab.bench.session import Choice
 
         if watch and as_json:
@@ -137,7 +137,7 @@ def run_tests(
         if html:
             from meshlab.cli._page import write_test_page
 
-            write_test_page(run, code, html, files)
+            write_test_page(bench, run, code, html, files)
     raise typer.Exit(code)
 
 

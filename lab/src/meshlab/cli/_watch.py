@@ -75,7 +75,9 @@ def watch_cases(
             before = run
             write_junit(run, junit, allow_not_judged=allow_not_judged)
             if html:
-                write_test_page(run, exit_code(run, allow_not_judged=allow_not_judged), html, given.paths)
+                write_test_page(
+                    bench, run, exit_code(run, allow_not_judged=allow_not_judged), html, given.paths
+                )
         on.print("watching for changes; Ctrl-C ends", style="dim")
         while snapshot(given, cases, files) == seen:
             wait()

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case, CaseFile
     from meshlab.bench.local_bench import LocalBench, LocalMesh
+    from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.explain.explanation import Explanation
 
-__all__ = ["cases_of", "explain_cases"]
+__all__ = ["cases_of", "explain_cases", "explain_outcomes"]
 
 
 def cases_of(case_files: Sequence[CaseFile], expression: str = "") -> list[Case]:
@@ -70,3 +71,25 @@ def explain_cases(
                 )
                 found = replace(found, changes=changes)
             yield found
+
+
+def explain_outcomes(
+    bench: LocalBench, loaded: LocalMesh, case_files: Sequence[CaseFile], outcomes: Sequence[Outcome]
+) -> Iterator[tuple[Outcome, Explanation]]:
+    """Yield outcomes that this bench has just had, each with its explanation. No request is sent.
+
+    Args:
+        bench: The bench, with `condition_probes`. Its proxies still run with the configurations of the outcomes.
+        loaded: The mesh that was run.
+        case_files: The files of the cases.
+        outcomes: The outcomes.
+
+    Raises:
+        BenchError: Something that had ended did not start again.
+    """
+    for setup, files in by_setup(case_files):
+        own = [outcome for outcome in outcomes if outcome.case.place.file in files]
+        if own:
+            with bench.running(loaded, setup, [outcome.case for outcome in own], 0) as engine:
+                for outcome in own:
+                    yield outcome, explain(outcome, engine.mesh, engine.under_test)

@@ -5,16 +5,17 @@ It reads one object under `explanations` of the JSON document that `explain.as_j
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meshlab.page.report import Block, Fact, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     Json = Mapping[str, Any]
 
-__all__ = ["explained", "key_of"]
+__all__ = ["explained"]
 
 _STATES = {"passed": "passed", "refused": "stopped", "not reached": "unreached"}
 
@@ -22,25 +23,29 @@ _STATES = {"passed": "passed", "refused": "stopped", "not reached": "unreached"}
 def explained(explanation: Json) -> tuple[Block, ...]:
     """Return an explanation as parts of a panel: the decision, each proxy, and what would let the request in."""
     decision = explanation.get("decision") or {}
+    said = () if decision.get("allowed") else (str(decision.get("text", "")),)
+    hops = [_hop(hop) for hop in explanation.get("hops", ())]
     parts = (
-        Block("who decided", lines=(str(decision["text"]),) if decision.get("text") else ()),
+        Block("who decided", lines=tuple(filter(None, said))),
         Block("doubts", lines=tuple(map(str, explanation.get("doubts", ())))),
-        Block("step by step", steps=tuple(map(_hop, explanation.get("hops", ())))),
+        Block("step by step", steps=tuple(_deciding_opened(hops))),
         Block("what would let it in", steps=tuple(map(_change, explanation.get("changes", ())))),
     )
     return tuple(part for part in parts if part.lines or part.steps)
 
 
-def key_of(explanation: Json) -> tuple[str, str]:
-    """Return file and name of the case that an explanation is for."""
-    return str(explanation.get("case", "")).rpartition(":")[0], str(explanation["name"])
+def _deciding_opened(hops: Sequence[Step]) -> Iterator[Step]:
+    """Yield the proxies; open are those that refused the request, or the last one, which let it in."""
+    refused = any(hop.tone == "stopped" for hop in hops)
+    for number, hop in enumerate(hops, start=1):
+        yield replace(hop, opened=hop.tone == "stopped" if refused else number == len(hops))
 
 
 def _hop(hop: Json) -> Step:
     steps = tuple(map(_step, hop.get("steps", ())))
     refused = any(step.tone == "stopped" for step in steps)
     title = f"{hop['workload']}, {hop['direction']} {hop['port']}"
-    return Step(title, "stopped" if refused else "passed", steps=steps, opened=refused)
+    return Step(title, "stopped" if refused else "passed", steps=steps)
 
 
 def _step(step: Json) -> Step:
@@ -53,7 +58,7 @@ def _step(step: Json) -> Step:
         tone,
         tuple(facts),
         tuple(map(_policy, step.get("policies", ()))),
-        opened=tone == "stopped",
+        opened=tone == "stopped" or bool(step.get("policies")),
     )
 
 
@@ -68,6 +73,7 @@ def _policy(policy: Json) -> Step:
         tone,
         (Fact("at", _place(policy["place"])),),
         tuple(map(_rule, policy.get("rules", ()))),
+        opened=bool(matched) or any(rule.get("failing") for rule in policy.get("rules", ())),
     )
 
 

@@ -53,11 +53,13 @@ def entry_of(case: Json, explanation: Sequence[Block] = ()) -> Entry:
 
 def blocks_of(case: Json, explanation: Sequence[Block] = ()) -> tuple[Block, ...]:
     """Return what a panel says of a case; the arguments are those of `entry_of`."""
+    outcome = (outcome_text(case),)
+    said = [part for part in explanation if part.lines != outcome]
     parts = (
         Block(facts=tuple(_asked(case))),
         Block("expected and got", rows=tuple(_compared(case))),
         Block("why", lines=tuple(_reasons(case))),
-        *(explanation or (Block("the way", steps=tuple(_hops(case))),)),
+        *(said or (Block("the way", steps=tuple(_hops(case))),)),
         Block("answer", code=str((case.get("got") or {}).get("body", ""))),
     )
     return tuple(part for part in parts if part.facts or part.rows or part.lines or part.code or part.steps)

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.case import CaseFile
+    from meshlab.bench.protocol import LoadedMesh
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.istio.model.mesh import Mesh
 
 __all__ = ["STATES", "Run"]
 
@@ -31,7 +31,7 @@ class Run:
         notes: What was passed over or is old in the inputs.
         files: The files of manifests that were read, for a watch.
         duration_s: Seconds from the first start to the last outcome.
-        mesh: The mesh of the manifests, for a drawing; `None` where it is not known.
+        loaded: The manifests that were run; `None` where they are not known.
     """
 
     case_files: Sequence[CaseFile]
@@ -41,7 +41,7 @@ class Run:
     notes: Sequence[str] = ()
     files: Sequence[Path] = ()
     duration_s: float = 0.0
-    mesh: Mesh | None = None
+    loaded: LoadedMesh | None = None
 
     def having(self, state: str) -> list[Outcome]:
         """Return the outcomes of one state."""

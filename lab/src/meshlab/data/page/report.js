@@ -4,7 +4,20 @@
 "use strict";
 
 (() => {
-  const { tones, steps: table, entries } = JSON.parse(document.getElementById("data").textContent);
+  // `meshlab.page.data` describes it: numbers stand for texts, and under `steps` for steps.
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const { tones } = data;
+
+  /** Return a value with its texts. */
+  function texts(value) {
+    if (typeof value === "number") return data.texts[value];
+    if (Array.isArray(value)) return value.map(texts);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, key === "steps" ? item : texts(item)]));
+  }
+
+  // What filters and the drawing ask for. The blocks of an entry stay as they are until it is opened.
+  const entries = data.entries.map(({ blocks, ...rest }) => ({ ...texts(rest), blocks }));
   const panel = document.getElementById("panel");
   const cells = [...document.querySelectorAll(".cell")];
   const search = document.getElementById("search");
@@ -34,7 +47,7 @@
 
   function facts(list) {
     const made = make("dl", "facts");
-    for (const { label, value, tone } of list) made.append(make("dt", "", label), make("dd", tone || "", value));
+    for (const [label, value, tone] of list) made.append(make("dt", "", label), make("dd", tone || "", value));
     return made;
   }
 
@@ -57,18 +70,19 @@
 
   function steps(indices) {
     const made = make("ol", "steps");
-    for (const step of indices.map((index) => table[index])) {
+    for (const step of indices.map((index) => texts(data.steps[index]))) {
       const tone = tones[step.tone];
       const head = make("span", "", step.title);
       if (tone) head.prepend(make("span", "step-mark", tone.mark), " ");
-      if (tone) head.append(" ", make("span", "step-word", tone.word));
-      const more = step.facts ? [facts(step.facts)] : [];
-      if (!step.steps) {
-        made.append(make("li", step.tone || "", head, ...more));
+      // Most steps are passed, and a reader looks for the others; the mark says it, too.
+      if (tone) head.append(" ", make("span", step.tone === "passed" ? "sr" : "step-word", tone.word));
+      const more = [...(step.facts ? [facts(step.facts)] : []), ...(step.steps ? [steps(step.steps)] : [])];
+      if (!more.length) {
+        made.append(make("li", step.tone || "", head));
         continue;
       }
-      const folded = make("details", "", make("summary", "", head), ...more, steps(step.steps));
-      folded.open = step.opened;
+      const folded = make("details", "", make("summary", "", head), ...more);
+      folded.open = step.opened !== false;
       made.append(make("li", step.tone || "", folded));
     }
     return made;
@@ -116,7 +130,7 @@
       const label = count === 1 ? "Show the 1 request through it" : `Show the ${count} requests through it`;
       parts.push(make("p", "", button(label, () => filterBy(entry.node), count === 0)));
     }
-    for (const found of entry.blocks || []) parts.push(...block(found));
+    for (const found of texts(entry.blocks || [])) parts.push(...block(found));
     panel.replaceChildren(...parts);
     panel.hidden = false;
     panel.scrollTop = 0;
