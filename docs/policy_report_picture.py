@@ -19,7 +19,7 @@ from PIL import Image
 
 PICTURE = Path("docs/images/policy-report.png")
 PAGE = Path("docs/policy-testing.md")
-WIDTH, HEIGHT, SCALE = 1360, 900, 2
+WIDTH, HEIGHT, SCALE = 1360, 980, 2
 COLOURS = 192
 """As many as a picture of a page needs; fewer make a smaller file."""
 

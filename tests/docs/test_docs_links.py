@@ -57,6 +57,15 @@ def test_every_picture_is_drawn_in_the_repository_and_used() -> None:
     assert used == {path.name for path in (ROOT / "docs/images").iterdir()}
 
 
+def test_a_picture_is_loaded_fast() -> None:
+    large = {
+        path.name: path.stat().st_size
+        for path in (ROOT / "docs/images").iterdir()
+        if path.stat().st_size > 200_000
+    }
+    assert large == {}
+
+
 def test_every_make_target_is_in_the_readme() -> None:
     shown = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = re.findall(r"^  (make \w+)", shown.stdout, re.MULTILINE)
