@@ -163,6 +163,13 @@ def test_the_wide_drawing_of_our_own_mesh_fits_1280_pixels() -> None:
     assert wide(own_mesh("overlays/example")).width <= 1232
 
 
+def test_the_workloads_of_a_large_mesh_stand_beside_each_other() -> None:
+    heights = [wide(large_mesh(count)).height for count in (10, 40, 100)]
+    assert len({box.x for box in wide(large_mesh(100)).boxes}) == 3
+    assert heights[1] < 3 * heights[0]
+    assert heights[2] < 4 * heights[0]
+
+
 def test_gateways_workloads_hosts_policies_and_routes_are_in_it() -> None:
     found = graph()
     assert [(node.kind, node.id) for node in found.nodes] == [

@@ -178,22 +178,19 @@
         if (lit) near.add(from).add(to);
       }
       for (const box of mesh.querySelectorAll("g.box")) box.classList.toggle("lit", near.has(box.dataset.node));
-      show(mesh);
+      show(mesh, nodes[nodes.length - 1]);
     }
   }
 
-  /** Scroll the bright part of a drawing into its sheet; the page itself stays where it is. */
-  function show(mesh) {
-    const places = [...mesh.querySelectorAll("g.box.lit")].map((box) => box.getBoundingClientRect());
-    if (!places.length || panel.hidden) return;
+  /** Scroll the last of the bright nodes into the sheet; the page itself stays where it is. */
+  function show(mesh, name) {
+    const box = [...mesh.querySelectorAll("g.box.lit")].find((lit) => lit.dataset.node === name);
+    if (!box || panel.hidden) return;
     const sheet = mesh.parentElement;
     const seen = sheet.getBoundingClientRect();
-    const left = Math.min(...places.map((place) => place.left));
-    const right = Math.max(...places.map((place) => place.right));
-    const top = Math.min(...places.map((place) => place.top));
-    const bottom = Math.max(...places.map((place) => place.bottom));
-    if (right > seen.right || left < seen.left) sheet.scrollLeft += (left + right) / 2 - (seen.left + seen.right) / 2;
-    if (bottom > seen.bottom || top < seen.top) sheet.scrollTop += Math.min(top - seen.top - 20, (top + bottom) / 2 - (seen.top + seen.bottom) / 2);
+    const place = box.getBoundingClientRect();
+    if (place.left < seen.left || place.right > seen.right) sheet.scrollLeft += place.right - seen.right + 40;
+    if (place.top < seen.top || place.bottom > seen.bottom) sheet.scrollTop += place.top - seen.top - seen.height / 3;
   }
 
   // The filters

@@ -29,6 +29,9 @@ _GROUP_GAP = 26.0
 _COLUMN_GAP = 80.0
 _CENTRED_BELOW = 900.0
 """Columns of a higher drawing begin at its top: what is centred would be far from where a reader begins."""
+_ACROSS = ((14, 1), (40, 2))
+"""Numbers of nodes up to which so many of them stand beside each other."""
+_MOST_ACROSS = 3
 _TIP = 8.0
 """The length of the tip of an arrow, which is drawn between the line and the box."""
 _LANE = 4.0
@@ -97,22 +100,30 @@ def wide(graph: Graph) -> Drawing:
 
 def _column(nodes: Sequence[Node], x: float) -> _Column:
     width = wanted_width(nodes)
-    outer = width + 2 * GROUP_PADDING
+    across = _across_of(len(nodes))
+    outer = across * (width + _NODE_GAP) - _NODE_GAP + 2 * GROUP_PADDING
     groups: list[Group] = []
     boxes: list[Box] = []
     y = MARGIN + _HEADING
     heading = Heading(HEADINGS[nodes[0].kind], x + 2, y - 8)
     for name, members in groupby(nodes, key=lambda node: node.group):
         top, y = y, y + GROUP_HEAD
-        for node in members:
-            box = Box(node, x + GROUP_PADDING, y, width, height_of(node, width), tuple(texts_of(node, width)))
-            boxes.append(box)
-            y = box.bottom + _NODE_GAP
+        found = list(members)
+        for row in (found[place : place + across] for place in range(0, len(found), across)):
+            for number, node in enumerate(row):
+                left = x + GROUP_PADDING + number * (width + _NODE_GAP)
+                boxes.append(Box(node, left, y, width, height_of(node, width), tuple(texts_of(node, width))))
+            y = max(box.bottom for box in boxes[-len(row) :]) + _NODE_GAP
         y += GROUP_PADDING - _NODE_GAP
         head = fitted(name, outer - 2 * GROUP_PADDING, CHARACTER)
         groups.append(Group(head, name, x, top, outer, y - top))
         y += _GROUP_GAP
     return _Column(x, outer, heading, tuple(groups), tuple(boxes), y - _GROUP_GAP - MARGIN)
+
+
+def _across_of(nodes: int) -> int:
+    """Return how many nodes of a column stand beside each other; else that of a large mesh would be too high."""
+    return next((across for most, across in _ACROSS if nodes <= most), _MOST_ACROSS)
 
 
 def _bulge(graph: Graph, columns: Sequence[_Column]) -> float:
