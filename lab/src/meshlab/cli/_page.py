@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["write_diff_page", "write_reach_page", "write_test_page"]
 
+_MOST_WITH_CHANGES = 5
+"""Up to so many failed cases, changes are looked for that would let in those that were refused. Each takes seconds."""
+
 
 def write_test_page(bench: Bench, run: Run, code: int, file: Path, manifests: Sequence[str]) -> None:
     """Write a run of case files as a report.
@@ -107,7 +110,13 @@ def _explanations(bench: Bench, run: Run) -> Explanations:
 
     if not (isinstance(bench, LocalBench) and isinstance(run.loaded, LocalMesh)):
         return {}
-    pairs = list(explain_outcomes(bench, run.loaded, run.case_files, run.outcomes))
+    failed = run.having("failed")
+    few = failed if len(failed) <= _MOST_WITH_CHANGES else []
+    pairs = list(
+        explain_outcomes(
+            bench, run.loaded, run.case_files, run.outcomes, with_changes=lambda outcome: outcome in few
+        )
+    )
     document = explanations_as_json([explanation for _, explanation in pairs])
     return {
         (outcome.case.place.file, outcome.case.name): explained(written)
