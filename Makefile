@@ -32,7 +32,7 @@ test-beam: $(READY) $(BEAM_READY) ## run the tests of beam/ in its own environme
 mutants: $(READY) ## ask every mutant of the policies in infra/mesh; `make test` asks one of each operator
 	@MUTANTS=all $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/infra/test_every_egress_condition_counts.py \
 		tests/infra/test_every_bridge_condition_counts.py tests/infra/test_every_condition_counts.py \
-		tests/infra/test_keyless.py
+		tests/infra/test_keyless.py tests/infra/test_diff_of_one_line.py
 
 lint: $(READY) $(BEAM_READY) ## ruff and mypy --strict
 	@$(BIN)/ruff check

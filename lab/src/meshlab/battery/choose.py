@@ -156,20 +156,22 @@ def chosen(way: Way) -> list[Chosen]:
     """Return the requests of one way: those that satisfy its clauses first, then those that miss a condition."""
     table = _Table(way)
     bases = _bases(way, table)
+    # The request that asks for nothing of all this comes last: what almost meets a condition says more.
+    usual = _Base(dict.fromkeys(way.values, 0), way.stages[0].target, frozenset(way.values))
     atoms = _atoms(way)
     found: dict[tuple[object, ...], Chosen] = {}
     for base in bases:
         _keep(found, way, table, atoms, base.numbers, base, is_base=True)
-    small = _classes(table, _atoms(way, swept=True))
-    small[CHANGED] = [0] if CHANGED in small else []
-    small = {name: numbers for name, numbers in small.items() if numbers}
-    if prod(len(numbers) for numbers in small.values()) <= _SMALL_PRODUCT:
-        for combined in product(*small.values()):
-            _keep(found, way, table, atoms, dict(zip(small, combined, strict=True)), bases[0], is_base=False)
     seen = _Seen(set(), set())
-    for base in bases:
+    small = _classes(table, _atoms(way, swept=True), [*bases, usual])
+    if prod(map(len, small.values())) <= _SMALL_PRODUCT:
+        for combined in product(*small.values()):
+            numbers = dict(zip(small, combined, strict=True))
+            _keep(found, way, table, atoms, numbers, (bases or [usual])[0], is_base=False)
+    for base in (*bases, usual):
         for numbers in _deviations(way, table, base, seen):
             _keep(found, way, table, atoms, numbers, base, is_base=False)
+        _keep(found, way, table, atoms, base.numbers, base, is_base=True)
     return list(found.values())
 
 
@@ -189,15 +191,18 @@ def _keep(
     key: tuple[object, ...] = (
         ("refused", refused)
         if refused
-        else tuple(
-            (_vector(table, atoms.get(name, ()), number), table.values[name][number].trait)
-            for name, number in numbers.items()
-        )
+        else tuple(_kind(table, atoms.get(name, ()), name, number) for name, number in numbers.items())
     )
     # What a route does to headers is seen with them alone, though no condition looks at them.
     key = (*key, numbers.get(CHANGED, 0))
     if key not in found:
         found[key] = Chosen(values, base.target, is_base, base.answerers)
+
+
+def _kind(table: _Table, atoms: Sequence[Atom], name: str, number: int) -> tuple[object, ...]:
+    """Return what tells a value from others: which conditions it meets, and how it is spelt."""
+    value = table.values[name][number]
+    return _vector(table, atoms, number), value.trait, value.trait and value.origin
 
 
 def _atoms(way: Way, *, swept: bool = False) -> dict[str, list[Atom]]:
@@ -215,13 +220,20 @@ def _vector(table: _Table, atoms: Iterable[Atom], number: int) -> tuple[bool, ..
     return tuple(bool(table.bits(atom) >> number & 1) for atom in atoms)
 
 
-def _classes(table: _Table, atoms: Mapping[str, Sequence[Atom]]) -> dict[str, list[int]]:
-    """Return the first value of each class, by dimension."""
+def _classes(
+    table: _Table, atoms: Mapping[str, Sequence[Atom]], bases: Sequence[_Base]
+) -> dict[str, list[int]]:
+    """Return one value of each class by dimension: that of a base, one that looks like a word, or the first."""
     found: dict[str, list[int]] = {}
     for name, values in table.values.items():
+        if name == CHANGED:
+            found[name] = [0]
+            continue
         kept: dict[object, int] = {}
-        for number, value in enumerate(values):
-            if not value.trait:
+        usual = [base.numbers[name] for base in bases[:-1]]
+        near = [number for number, value in enumerate(values) if value.origin]
+        for number in (*usual, *near, *range(len(values))):
+            if not values[number].trait:
                 kept.setdefault(_vector(table, atoms.get(name, ()), number), number)
         found[name] = list(kept.values())
     return found
@@ -229,7 +241,6 @@ def _classes(table: _Table, atoms: Mapping[str, Sequence[Atom]]) -> dict[str, li
 
 def _bases(way: Way, table: _Table) -> list[_Base]:
     found: dict[tuple[object, ...], _Base] = {}
-    usual = dict.fromkeys(way.values, 0)
     for first in way.stages:
         chains = list(_chains(first))[:_MOST_CHAINS]
         for stage, clause in _elements(first):
@@ -242,7 +253,6 @@ def _bases(way: Way, table: _Table) -> list[_Base]:
                 )
                 looks |= {CHANGED} if clause.headers and stage.swept else set()
                 found[key] = replace(known, dimensions=known.dimensions | looks)
-        found.setdefault(tuple(usual.items()), _Base(usual, first.target, frozenset(way.values)))
     return list(found.values())
 
 
@@ -369,24 +379,23 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
             continue
         clauses = _relevant(way, table, base.numbers, name)
         watched = _watched(way, name)
-        kept = {(_ways_to_meet(table, clauses, name, usual)[0], _absorbed(way, table, base.numbers))}
+        kept = {_ways_to_meet(table, clauses, name, usual)[0]}
         seen.watched.add((name, _vector(table, watched, usual)))
-        # A value that misses one condition alone is better than one that misses several.
-        order = sorted(
-            range(len(values)), key=lambda number: (_ways_to_meet(table, clauses, name, number)[1], number)
-        )
-        for number in order:
+        for number in _ordered(table, clauses, name):
             value = values[number]
             if value.trait:
-                atoms = [atom for clause in clauses for atom in clause.atoms if atom.name == value.origin]
-                near = any(table.bits(atom) >> usual & 1 for atom in atoms)
+                near = any(
+                    atom.name == value.origin
+                    and (table.bits(atom) >> usual & 1 or atom in requirement.none_of)
+                    for clause in clauses
+                    for requirement in clause.requirements
+                    for atom in requirement.atoms
+                )
                 if near and name in base.dimensions and (name, value) not in seen.spelt:
                     seen.spelt.add((name, value))
                     yield {**base.numbers, name: number}
                 continue
-            # What is refused before a condition is looked at does not stand for what misses that condition.
-            refused = _absorbed(way, table, {**base.numbers, name: number})
-            found = _ways_to_meet(table, clauses, name, number)[0], refused
+            found = _ways_to_meet(table, clauses, name, number)[0]
             kind = (name, _vector(table, watched, number))
             missed = name in base.dimensions and found not in kept
             if missed or kind not in seen.watched:
@@ -395,8 +404,15 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
                 yield {**base.numbers, name: number}
 
 
-def _absorbed(way: Way, table: _Table, numbers: Assignment) -> str:
-    return way.absorbed({name: table.values[name][number] for name, number in numbers.items()})
+def _ordered(table: _Table, clauses: Sequence[Clause], name: str) -> list[int]:
+    """Return the values of a dimension, first those that miss one condition alone and look like what it names."""
+    own = {atom.name for clause in clauses for atom in clause.atoms if atom.dimension == name}
+    values = table.values[name]
+    ranks = [
+        (_ways_to_meet(table, clauses, name, number)[1], value.origin not in own, number)
+        for number, value in enumerate(values)
+    ]
+    return [number for *_, number in sorted(ranks)]
 
 
 def _ways_to_meet(

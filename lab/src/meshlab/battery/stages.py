@@ -195,7 +195,7 @@ class Stages:
         ]
         routes: list[tuple[Clause, Stage | None]] = []
         watched: list[Atom] = list(_tokens_watched(rules)) if http else []
-        watched += _peers_watched(peer)
+        watched += _peers_watched(peer, [server for _, server in servers])
         for gateway, server in servers:
             entry = list(_entry(server, asks=peer is None))
             watched += [atom for requirement in entry for atom in requirement.atoms]
@@ -464,13 +464,21 @@ def _certificate(authority: str, name: str, *, optional: bool) -> Atom:
     return Atom(PEER, words, holds, None, name)
 
 
-def _peers_watched(peer: Peer | None) -> Iterator[Atom]:
-    """Yield what tells peers apart whatever the policies are: how they connect, and who signed."""
+def _peers_watched(peer: Peer | None, servers: Sequence[Server] = ()) -> Iterator[Atom]:
+    """Yield what tells peers apart whatever the policies are: how they connect, who signed, whose identity it is."""
     if peer is not None:
         return
-    for mode in ("plaintext", "tls"):
+    for mode in ("plaintext", "tls", "open"):
         yield Atom(PEER, f"mode {mode}", _in_mode(mode))
-    yield Atom(PEER, "mesh", lambda value: isinstance(value, Peer) and value.authority == MESH)
+    authorities = {client_ca_resource(each.tls) for each in servers if each.tls is not None}
+    signers = {MESH, *(each.credential for each in authorities if each is not None)}
+    for signer in sorted(signers):
+        yield Atom(PEER, f"signed by {signer}", _signed_by(signer))
+    yield Atom(PEER, "a workload", lambda value: isinstance(value, Peer) and value.workload is not None)
+
+
+def _signed_by(signer: str) -> Callable[[Value], bool]:
+    return lambda value: isinstance(value, Peer) and value.authority == signer
 
 
 def _in_mode(mode: str) -> Callable[[Value], bool]:

@@ -264,7 +264,7 @@ def _spelt(stages: Sequence[Stage], entrance: Entrance) -> list[Atom]:
             for clause in clauses
             for requirement in clause.requirements
             if requirement.dimension == PATH
-            for atom in requirement.any_of
+            for atom in requirement.atoms
         }
         if found:
             return list(found)

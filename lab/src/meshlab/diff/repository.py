@@ -162,7 +162,7 @@ def _git(directory: Path, arguments: Sequence[str], asked: bytes = b"") -> subpr
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("GIT_")}
     try:
         return subprocess.run(  # noqa: S603 - a program of this machine, without a shell
-            [program, *_OPTIONS, *arguments],
+            [os.path.abspath(program), *_OPTIONS, *arguments],  # noqa: PTH100 - PATH may hold a relative directory
             cwd=directory,
             input=asked,
             capture_output=True,

@@ -2,7 +2,7 @@
 
 Each changed object is set back alone. Where that leaves a workload's configuration as it is, the object does not
 concern it. Where several objects concern the way of a request, the request is sent again with each of them set back:
-those count with which it ends as before.
+those count without which the change is gone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["attributed"]
 
-_MOST_OBJECTS = 40
+_MOST_OBJECTS = 20
 """How many changed objects are set back in the configurations; each costs a reading of the manifests."""
 _MOST_SENT = 6
 """How many are set back on the running mesh; each costs a change of it."""
@@ -91,12 +91,17 @@ def _on_the_way(difference: Difference, concerns: Sequence[_Concern]) -> tuple[i
 
 
 def _narrowed(findings: Sequence[Finding], set_back: dict[int, Side], asker: Asker) -> list[Finding]:
-    """Return findings with those of several objects with which set back alone the request ends as before."""
+    """Return findings with those of several objects without which the change is gone."""
     groups: dict[object, list[int]] = defaultdict(list)
     for index, finding in enumerate(findings):
         if len(finding.because) > 1:
-            old, new = finding.difference.old, finding.difference.new
-            groups[finding.because, finding.kind, old.answerer, old.reason, new.answerer].append(index)
+            old, new, caller = (
+                finding.difference.old,
+                finding.difference.new,
+                finding.difference.question.caller,
+            )
+            alike = (finding.because, finding.kind, caller, old.answerer, old.reason, new.answerer)
+            groups[alike].append(index)
     first = [indices[0] for indices in groups.values()]
     numbers = sorted({number for index in first for number in findings[index].because})
     if not numbers or len(numbers) > _MOST_SENT:
@@ -106,7 +111,9 @@ def _narrowed(findings: Sequence[Finding], set_back: dict[int, Side], asker: Ask
         asked = [index for index in first if number in findings[index].because]
         questions = [findings[index].difference.question for index in asked]
         for index, effect in zip(asked, asker.ask(set_back[number], questions), strict=True):
-            if not effect.unknown and change_of(findings[index].difference.old, effect) is None:
+            left = change_of(findings[index].difference.old, effect)
+            # What is refused once more counts, be it refused in another way than before.
+            if not effect.unknown and (left is None or left.kind is not findings[index].kind):
                 decisive[index].append(number)
     result = list(findings)
     for indices in groups.values():

@@ -57,22 +57,16 @@ def compare(
     after = LocalMesh(bench, new.inputs, new.settings)
     check_names(case_files, before.names, after.names)
     changes = tuple(object_changes(old.inputs.manifests, new.inputs.manifests))
-    battery = derive([before.mesh, after.mesh])
-    groups = groups_of(battery, case_files)
-    result = Result(
-        old.name,
-        new.name,
-        objects=changes,
-        compared=sum(len(group.questions) for group in groups),
-        not_covered=battery.not_covered,
-        notes=tuple(dict.fromkeys((*old.notes, *new.notes))),
-        mesh=after.mesh,
-    )
+    notes = tuple(dict.fromkeys((*old.notes, *new.notes)))
+    result = Result(old.name, new.name, objects=changes, notes=notes, mesh=after.mesh)
     if not changes and before.mesh.settings == after.mesh.settings:
         return replace(result, is_same=True, duration_s=time.monotonic() - began_at)
+    battery = derive([before.mesh, after.mesh])
+    groups = groups_of(battery, case_files)
+    compared_count = sum(len(group.questions) for group in groups)
+    began(compared_count)
     found: list[Compared] = []
     findings: list[Finding] = []
-    began(result.compared)
     for group in groups or [Group(battery.setup, ())]:
         baseline = Baseline(
             bench, before, group.questions, group.setup, others=(after,), jobs=jobs, happened=happened
@@ -84,6 +78,8 @@ def compare(
     return replace(
         result,
         is_same=not found,
+        compared=compared_count,
+        not_covered=battery.not_covered,
         findings=_sorted(findings),
         not_known=tuple(each for compared in found for each in compared.differences if each.change is None),
         sent_again=sum(compared.sent_again for compared in found),
