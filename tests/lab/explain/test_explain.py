@@ -46,8 +46,14 @@ cases:
 - {name: tampered, token: {use: alice, flaw: tampered}, request: GET https://shop.example/cart, expect: 401}
 - {name: key, token: {use: alice, flaw: unknown key}, request: GET https://shop.example/cart, expect: 401}
 - {name: none, token: {use: alice, flaw: alg none}, request: GET https://shop.example/cart, expect: 401}
-- {name: HMAC, token: {use: alice, flaw: HS256 with the public key}, request: GET https://shop.example/cart, expect: 401}
-- {name: key id, token: {use: alice, flaw: other key under the known kid}, request: GET https://shop.example/cart, expect: 401}
+- name: HMAC
+  token: {use: alice, flaw: HS256 with the public key}
+  request: GET https://shop.example/cart
+  expect: 401
+- name: key id
+  token: {use: alice, flaw: other key under the known kid}
+  request: GET https://shop.example/cart
+  expect: 401
 - {name: no issuer, token: {use: alice, flaw: no issuer}, request: GET https://shop.example/cart, expect: 401}
 - {name: no audience, token: {use: alice, flaw: no audience}, request: GET https://shop.example/cart, expect: 403}
 - {name: a literal, token: {literal: x.y.z}, request: GET https://shop.example/cart, expect: 401}

@@ -52,7 +52,7 @@ def _tree(explanation: Explanation, *, verbose: bool) -> Tree:
         word = "allowed" if decision.allowed else "refused"
         tree.add(_line(f"{word}: {decision.text}", "bold green" if decision.allowed else "bold red"))
     for doubt in explanation.doubts:
-        tree.add(_line(f"not judged: {doubt}", "yellow"))
+        tree.add(_line(f"{'not judged' if decision else 'not sent'}: {doubt}", "yellow"))
     for number, hop in enumerate(explanation.hops, start=1):
         _add_hop(tree, number, hop, verbose=verbose)
     if explanation.changes:

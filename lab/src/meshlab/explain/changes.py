@@ -10,7 +10,7 @@ from meshlab.errors import LabError
 from meshlab.explain.build import contexts, explain
 from meshlab.explain.edits import edited
 from meshlab.explain.explanation import SuggestedChange
-from meshlab.explain.proposals import Proposal, proposals
+from meshlab.explain.proposals import proposals
 from meshlab.explain.widening import widening_of
 from meshlab.manifest import ManifestError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.explain.explanation import Widening
+    from meshlab.explain.proposal import Proposal
     from meshlab.istio import Mesh
 
 __all__ = ["suggested_changes"]
@@ -65,7 +66,7 @@ def suggested_changes(
             short.append(tried)
         if len(found) == _SHOWN:
             break
-    return tuple(sorted(found, key=lambda each: len(each.parts))) or tuple(
+    return tuple(sorted(found, key=lambda each: (len(each.parts), len(each.widens)))) or tuple(
         sorted(short, key=lambda each: -len(each.parts))[:1]
     )
 

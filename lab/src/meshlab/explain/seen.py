@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.evidence.condition_probes import SECRET_HEADERS, seen_key
+from meshlab.bench.evidence.condition_probes import SECRET_HEADERS, missing_key, seen_key
 from meshlab.explain.places import safe
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ class SeenValues:
         if attribute.startswith("request.headers") and self._is_secret(attribute):
             return "a header that is not shown"
         value = self.value(attribute, stage)
+        if value is None and attribute.startswith("request.headers"):
+            return self._no_header(attribute, stage)
         if value is not None:
             return json.dumps(safe(value), ensure_ascii=False)
         if attribute in _PEER or attribute.startswith("source."):
@@ -111,6 +113,14 @@ class SeenValues:
         if attribute == "destination.ip":
             return "an address that is not stated"
         return "none"
+
+    def _no_header(self, attribute: str, stage: int) -> str:
+        (name,) = _brackets(attribute.removeprefix("request.headers"))[:1] or ("",)
+        seen = self._hop.line.seen_headers
+        if not any(key.startswith(seen_key(stage, "")) for key in seen):
+            return "not seen"
+        is_missing = missing_key(stage, name) in seen
+        return "none" if is_missing else "an empty value, or one of more than 8 KiB"
 
     def _is_secret(self, attribute: str) -> bool:
         names = _brackets(attribute.removeprefix("request.headers"))

@@ -30,6 +30,7 @@ __all__ = [
     "ConditionKey",
     "ProbedRule",
     "condition_results",
+    "missing_key",
     "probed_rules",
     "seen_key",
     "with_condition_probes",
@@ -130,6 +131,11 @@ def seen_key(stage: int, header: str) -> str:
     return f"{stage} {header.lower()}"
 
 
+def missing_key(stage: int, header: str) -> str:
+    """Return the key that says that the request did not have a header; an empty or very long one has no key at all."""
+    return f"{seen_key(stage, header)} is missing"
+
+
 def _groups(filters: Sequence[Json]) -> Iterator[tuple[int | None, list[Json]]]:
     """Yield neighbouring RBAC filters with their stage, and the filters between them with `None`."""
     stage = 0
@@ -225,6 +231,12 @@ def _header_recorder(stage: int, policies: Sequence[Json], secret: frozenset[str
             "onHeaderPresent": {
                 "metadataNamespace": SEEN_HEADERS,
                 "key": seen_key(stage, name),
+                "type": "STRING",
+            },
+            "onHeaderMissing": {
+                "metadataNamespace": SEEN_HEADERS,
+                "key": missing_key(stage, name),
+                "value": "yes",
                 "type": "STRING",
             },
         }

@@ -118,7 +118,7 @@ class PolicyResult:
     @property
     def name(self) -> str:
         """`NAMESPACE/NAME`."""
-        return f"{self.policy.attachment.namespace}/{self.policy.attachment.name}"
+        return _name(self.policy)
 
     @property
     def matched(self) -> bool | None:
@@ -143,14 +143,21 @@ def policy_results(hop: Hop, mesh: Mesh, bootstrap: Mapping[str, Any]) -> list[P
     over_tcp = manager_of(configured) is None
     probed = {(rule.policy, rule.index): rule for rule in probed_rules(policy_filters_of(configured))}
     results = hop.conditions
-    reached = bool(results) or hop.policy is not None or hop.passed_on
     policies = mesh.attached_to(mesh.workload(hop.workload), mesh.authorization_policies)
+    asked = {_name(policy) for policy in policies if policy.action == "CUSTOM"}
+    own = [rule.key for rule in probed.values() if rule.policy not in asked]
+    decided = hop.policy is not None and hop.line.details != "ext_authz_denied"
+    reached = hop.passed_on or decided or any(key in results for key in own)
     return [
         _policy_result(policy, probed, results, over_tcp=over_tcp, reached=reached)
         for action in _ORDER
         for policy in policies
         if policy.action == action
     ]
+
+
+def _name(policy: AuthorizationPolicy) -> str:
+    return f"{policy.attachment.namespace}/{policy.attachment.name}"
 
 
 def _policy_result(
@@ -163,7 +170,10 @@ def _policy_result(
 ) -> PolicyResult:
     attachment = policy.attachment
     manifest = Where(attachment.where.manifest)
-    name = f"{attachment.namespace}/{attachment.name}"
+    name = _name(policy)
+    keys = [rule.key for rule in probed.values() if rule.policy == name]
+    if keys:
+        reached = any(key in results for key in keys)
     rules = []
     for index, rule in enumerate(policy.rules):
         where = manifest.key("spec", "rules").item(index)
