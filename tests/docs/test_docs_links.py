@@ -53,8 +53,17 @@ def test_every_test_that_is_named_exists(page: str) -> None:
 
 
 def test_every_picture_is_drawn_in_the_repository_and_used() -> None:
-    used = {Path(link).name for page in PAGES for link in links(page) if link.endswith(".svg")}
+    used = {Path(link).name for page in PAGES for link in links(page) if link.endswith((".svg", ".png"))}
     assert used == {path.name for path in (ROOT / "docs/images").iterdir()}
+
+
+def test_a_picture_is_loaded_fast() -> None:
+    large = {
+        path.name: path.stat().st_size
+        for path in (ROOT / "docs/images").iterdir()
+        if path.stat().st_size > 200_000
+    }
+    assert large == {}
 
 
 def test_every_make_target_is_in_the_readme() -> None:

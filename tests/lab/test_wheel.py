@@ -136,9 +136,14 @@ def test_nothing_of_the_lab_is_installed_and_the_lab_says_how_to_get_it(run: Run
 def test_cases_run_in_a_directory_without_a_checkout(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mesh.yaml").write_text(MESH)
     (tmp_path / "cases.yaml").write_text(CASES)
-    done = run("meshlab", "test", "-f", "mesh.yaml", "cases.yaml")
+    done = run("meshlab", "test", "-f", "mesh.yaml", "cases.yaml", "--html", "report.html")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("2 passed in ")
+    # The style sheet and the script of a report are shipped, too.
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h1>" in page
+    assert "prefers-color-scheme" in page
+    assert "keydown" in page
     (tmp_path / "mesh.yaml").write_text(MESH.replace("[GET]", "[GET, POST]"))
     done = run("meshlab", "test", "-f", "mesh.yaml", "cases.yaml")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -13,6 +13,7 @@ from meshlab.bench.survey import Survey
 from meshlab.bench.verdicts.compare import compare
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
+from meshlab.istio import load_mesh
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.protocol import Setup, Sources
+    from meshlab.istio import Mesh
 
 GATEWAY = WorkloadRef("istio-ingress", "gateway")
 CART = WorkloadRef("shop", "cart")
@@ -75,6 +77,7 @@ class FakeMesh:
 
     verdicts: Mapping[str, Verdict | str] = field(default_factory=dict)
     names: MeshNames = NAMES
+    mesh: Mesh = field(default_factory=lambda: load_mesh([]))
     notes: Sequence[str] = ()
     refusals: Sequence[str] = ()
     files: Sequence[Path] = ()
@@ -117,7 +120,7 @@ class FakeBench:
     closed: ClassVar[int] = 0
 
     def __init__(self, *, condition_probes: bool = False) -> None:
-        del condition_probes
+        self.condition_probes = condition_probes
 
     def load(self, sources: Sources) -> FakeMesh:
         FakeBench.loaded.append(sources)

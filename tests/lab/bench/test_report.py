@@ -312,7 +312,8 @@ def test_json_has_stable_keys() -> None:
     by_name = {case["name"]: case for case in document["cases"]}
     failed = by_name["alice reads an order"]
     assert set(failed) == {
-        "name", "file", "line", "state", "request", "expected", "got", "mismatches", "reasons", "hops", "duration_s",
+        "name", "file", "line", "state", "from", "request", "tokens", "expected", "got", "mismatches", "reasons",
+        "hops", "duration_s",
     }  # fmt: skip
     assert (failed["file"], failed["line"], failed["state"]) == ("tests/orders.yaml", 4, "failed")
     assert failed["expected"] == {"status": 200, "app": "orders/orders"}
@@ -324,9 +325,42 @@ def test_json_has_stable_keys() -> None:
     assert failed["hops"][0]["listener"] == "0.0.0.0_8443"
     assert by_name["over an EnvoyFilter"] | {"duration_s": 0} == {
         "name": "over an EnvoyFilter", "file": "tests/orders.yaml", "line": 10, "state": "not_judged",
-        "request": "GET http://a.example/", "expected": {"status": 200}, "got": None, "mismatches": [],
-        "reasons": [FILTER], "hops": [], "duration_s": 0,
+        "from": {"outside": "istio-ingress/gateway"}, "request": "GET http://a.example/", "tokens": [],
+        "expected": {"status": 200}, "got": None, "mismatches": [], "reasons": [FILTER], "hops": [], "duration_s": 0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        {"outside": "istio-ingress/gateway", "address": "203.0.113.9"},
+        {"workload": "shop/cart"},
+        {"bypass": "shop/cart", "to": "orders/orders", "port": 8080, "mode": "mtls"},
+        {"bypass": "none", "to": "orders/orders", "mode": "plaintext"},
+        {"mesh": "spiffe://other/ns/a/sa/b", "authority": "internet", "to": "orders/orders"},
+    ],
+)
+def test_json_names_the_sender_as_a_case_file_does(sender: dict[str, object]) -> None:
+    text = f"cases: [{{name: a, from: {json.dumps(sender)}, request: 'http://a.example/', expect: 200}}]"
+    run = run_cases(FakeMesh(), [parse_case_file(text, "f.yaml")], Choice())
+    assert json.loads(run_as_json(run, 0))["cases"][0]["from"] == sender
+
+
+def test_json_says_how_a_token_is_made_and_never_the_token() -> None:
+    text = """\
+defaults: {from: {workload: shop/cart}}
+cases:
+  - name: a
+    token: [{issuer: https://idp.example, claims: {sub: alice}, flaw: expired}, {literal: s3cret, in: cookie}]
+    request: http://a.example/
+    expect: 200
+"""
+    document = run_as_json(run_cases(FakeMesh(), [parse_case_file(text, "f.yaml")], Choice()), 0)
+    assert json.loads(document)["cases"][0]["tokens"] == [
+        {"issuer": "https://idp.example", "claims": {"sub": "alice"}, "flaw": "expired", "in": "header"},
+        {"literal": True, "in": "cookie"},
+    ]
+    assert "s3cret" not in document
 
 
 def test_json_keeps_a_rule_with_the_index_zero() -> None:

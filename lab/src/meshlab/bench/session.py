@@ -91,6 +91,7 @@ def run_cases(
         notes=mesh.notes,
         files=mesh.files,
         duration_s=time.monotonic() - began_at,
+        loaded=mesh,
     )
 
 

@@ -73,6 +73,14 @@ def diff(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write a report to look at: one HTML file that needs no server and no network.",
+            show_default=False,
+        ),
+    ] = None,
     fail_on: Annotated[
         FailOn,
         typer.Option(
@@ -100,6 +108,7 @@ def diff(
       meshlab diff main...my-branch overlays/production --markdown
       meshlab diff v1.2:overlays/production overlays/production --cases tests/ --fail-on allowed
       helm template . | meshlab diff main:rendered.yaml -
+      meshlab diff main.. overlays/production --html changes.html
 
     The requests are derived from the manifests of both sides and taken from case files. They are sent through real
     Envoys, first with the one configuration, then with the other.
@@ -113,6 +122,10 @@ def diff(
         )
         code = _exit_code(result, fail_on, allow_not_judged=allow_not_judged)
         _print(result, code, markdown=markdown, as_json=as_json, verbose=verbose)
+        if html:
+            from meshlab.cli._page import write_diff_page
+
+            write_diff_page(result, code, html)
     raise typer.Exit(code)
 
 

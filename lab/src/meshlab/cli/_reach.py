@@ -47,6 +47,14 @@ def reach(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write a report to look at: one HTML file that needs no server and no network.",
+            show_default=False,
+        ),
+    ] = None,
     cases: Annotated[
         Path | None,
         typer.Option(
@@ -76,13 +84,15 @@ def reach(
       meshlab reach -f manifests/
       meshlab reach -f manifests/ --to shop/cart
       meshlab reach -f manifests/ --from outside --json
+      meshlab reach -f manifests/ --html reach.html
 
     The requests name each identity, token, host, path, method, header and certificate of the manifests, values that
     almost match, and strangers. Requests that no condition tells apart are sent once.
     """  # noqa: D301 - typer's mark for lines to keep
-    with reported(as_json=as_json), open_bench() as bench:
+    with reported(as_json=as_json), open_bench(condition_probes=html is not None) as bench:
         from meshlab.battery.derive import derive
         from meshlab.bench.report.progress import Progress
+        from meshlab.reach.as_json import reach_as_json
         from meshlab.reach.matrix import matrices
         from meshlab.reach.run import ask
         from meshlab.reach.selection import selected
@@ -98,19 +108,20 @@ def reach(
         if cases is not None:
             _write_cases(cases, battery, run, answers)
         found = matrices(answers)
+        document = reach_as_json(
+            found, code, not_covered=battery.not_covered, refusals=run.refusals, notes=run.notes
+        )
         if as_json:
-            from meshlab.reach.as_json import reach_as_json
-
-            say(
-                reach_as_json(
-                    found, code, not_covered=battery.not_covered, refusals=run.refusals, notes=run.notes
-                )
-            )
+            say(document)
         else:
             from meshlab.bench.report.terminal import console
             from meshlab.reach.report import print_reach
 
             print_reach(found, console(), not_covered=battery.not_covered, verbose=verbose)
+        if html:
+            from meshlab.cli._page import write_reach_page
+
+            write_reach_page(bench, document, run, code, html, files)
     raise typer.Exit(code)
 
 

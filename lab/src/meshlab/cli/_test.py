@@ -51,6 +51,14 @@ def run_tests(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write JUnit XML.", show_default=False)
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write a report to look at: one HTML file that needs no server and no network.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
     ] = False,
@@ -106,6 +114,7 @@ def run_tests(
       meshlab test -f manifests/ tests/
       meshlab test -f base/ -f overlay/ tests/orders.yaml -k "alice and not write"
       kubectl get vs,gw,ap,ra,pa,dr,se,svc,deploy -A -o yaml | meshlab test -f - tests/ --junit out.xml
+      meshlab test -f manifests/ tests/ --html report.html
       meshlab test -f manifests/ tests/ --app orders/orders='python app.py'
       meshlab test -f manifests/ tests/ --coverage-min 90
 
@@ -115,7 +124,8 @@ def run_tests(
     The environment variable MESHLAB_ENVOY names the path of another Envoy than the installed one.
     """  # noqa: D301 - typer's mark for lines to keep
     counted = with_coverage or coverage_min is not None
-    with reported(as_json=as_json), open_bench(condition_probes=counted) as bench:
+    probes = counted or html is not None
+    with reported(as_json=as_json), open_bench(condition_probes=probes) as bench:
         from meshlab.bench.session import Choice
 
         if watch and as_json:
@@ -139,6 +149,7 @@ def run_tests(
                 variables=variables,
                 verbose=verbose,
                 junit=junit,
+                html=html,
                 allow_not_judged=allow_not_judged,
             )
         run = run_once(
@@ -146,6 +157,10 @@ def run_tests(
         )
         code = exit_code(run, allow_not_judged=allow_not_judged, coverage_min=coverage_min)
         _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
+        if html:
+            from meshlab.cli._page import write_test_page
+
+            write_test_page(bench, run, code, html, files)
     raise typer.Exit(code)
 
 

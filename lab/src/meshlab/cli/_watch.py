@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 from meshlab.bench.protocol import BenchError
 from meshlab.bench.report import terminal
 from meshlab.cli._errors import explain
+from meshlab.cli._exit import exit_code
+from meshlab.cli._page import write_test_page
 from meshlab.cli._test import run_once, write_junit
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
@@ -38,6 +40,7 @@ def watch_cases(
     variables: Mapping[str, str],
     verbose: bool,
     junit: Path | None,
+    html: Path | None = None,
     allow_not_judged: bool,
 ) -> NoReturn:
     """Run the cases, then again after every change, until the user interrupts.
@@ -51,6 +54,7 @@ def watch_cases(
         variables: Values for `${NAME}` in case files.
         verbose: Show every case of the first run.
         junit: Where to write JUnit XML after each run.
+        html: Where to write a report to look at after each run.
         allow_not_judged: As on the command line.
     """
     on = terminal.console()
@@ -70,6 +74,10 @@ def watch_cases(
                 terminal.changes(before, run, on)
             before = run
             write_junit(run, junit, allow_not_judged=allow_not_judged)
+            if html:
+                write_test_page(
+                    bench, run, exit_code(run, allow_not_judged=allow_not_judged), html, given.paths
+                )
         on.print("watching for changes; Ctrl-C ends", style="dim")
         while snapshot(given, cases, files) == seen:
             wait()

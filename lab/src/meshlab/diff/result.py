@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from meshlab.battery.battery import Question
     from meshlab.diff.compare import Difference
     from meshlab.diff.objects import ObjectChange
+    from meshlab.istio import Mesh
 
 __all__ = ["Finding", "Result"]
 
@@ -54,6 +55,7 @@ class Result:
         not_covered: What was not asked, one sentence each.
         notes: What is to be known about the inputs.
         duration_s: Seconds that the comparison took.
+        mesh: The new mesh, for a drawing; `None` where it is not known.
     """
 
     old: str
@@ -69,6 +71,7 @@ class Result:
     not_covered: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
+    mesh: Mesh | None = None
 
     def of(self, kind: Kind) -> list[Finding]:
         """Return the requests whose gravest change is of a kind."""

@@ -57,7 +57,8 @@ def compare(
     after = LocalMesh(bench, new.inputs, new.settings)
     check_names(case_files, before.names, after.names)
     changes = tuple(object_changes(old.inputs.manifests, new.inputs.manifests))
-    result = Result(old.name, new.name, objects=changes, notes=tuple(dict.fromkeys((*old.notes, *new.notes))))
+    notes = tuple(dict.fromkeys((*old.notes, *new.notes)))
+    result = Result(old.name, new.name, objects=changes, notes=notes, mesh=after.mesh)
     if not changes and before.mesh.settings == after.mesh.settings:
         return replace(result, is_same=True, duration_s=time.monotonic() - began_at)
     battery = derive([before.mesh, after.mesh])

@@ -11,13 +11,14 @@ from meshlab.explain.build import explain
 from meshlab.explain.changes import suggested_changes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from meshlab.bench.case import Case, CaseFile
     from meshlab.bench.local_bench import LocalBench, LocalMesh
+    from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.explain.explanation import Explanation
 
-__all__ = ["cases_of", "explain_cases"]
+__all__ = ["cases_of", "explain_cases", "explain_outcomes"]
 
 
 def cases_of(case_files: Sequence[CaseFile], expression: str = "") -> list[Case]:
@@ -70,3 +71,38 @@ def explain_cases(
                 )
                 found = replace(found, changes=changes)
             yield found
+
+
+def explain_outcomes(
+    bench: LocalBench,
+    loaded: LocalMesh,
+    case_files: Sequence[CaseFile],
+    outcomes: Sequence[Outcome],
+    *,
+    with_changes: Callable[[Outcome], bool] = lambda _outcome: False,
+) -> Iterator[tuple[Outcome, Explanation]]:
+    """Yield outcomes that this bench has just had, each with its explanation. Without changes, no request is sent.
+
+    Args:
+        bench: The bench, with `condition_probes`. Its proxies still run with the configurations of the outcomes.
+        loaded: The mesh that was run.
+        case_files: The files of the cases.
+        outcomes: The outcomes.
+        with_changes: Whether changes are looked for that would let a refused request in.
+
+    Raises:
+        BenchError: Something that had ended did not start again.
+    """
+    for setup, files in by_setup(case_files):
+        own = [outcome for outcome in outcomes if outcome.case.place.file in files]
+        if not own:
+            continue
+        with bench.running(loaded, setup, [outcome.case for outcome in own], 0) as engine:
+            mesh, under_test = engine.mesh, engine.under_test
+        for outcome in own:
+            found = explain(outcome, mesh, under_test)
+            refused = found.decision is not None and not found.decision.allowed
+            if refused and not found.doubts and with_changes(outcome):
+                changes = suggested_changes(bench, loaded, setup, outcome, mesh, under_test)
+                found = replace(found, changes=changes)
+            yield outcome, found

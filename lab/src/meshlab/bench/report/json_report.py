@@ -13,9 +13,11 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 | `notes` | what was passed over or is old in the inputs |
 | `coverage` | with `--coverage`: what the cases exercised, see `bench/case_coverage/as_json.py` |
 
-Each case has `name`, `file`, `line`, `state` (as in `counts`), `request`, `expected`, `got` (status or ending, `app`,
-`proxy`, `subset`, `policy`, `rule`, `reason`, `body`), `mismatches` (`part`, `expected`, `got`), `reasons`, `hops` and
-`duration_s`. `expected` and `got` hold only what was written or seen.
+Each case has `name`, `file`, `line`, `state` (as in `counts`), `from` (as case files write it, without names of
+`callers`), `request`, `tokens`, `expected`, `got` (status or ending, `app`, `proxy`, `subset`, `policy`, `rule`,
+`reason`, `body`), `mismatches` (`part`, `expected`, `got`), `reasons`, `hops` and `duration_s`. `expected` and `got`
+hold only what was written or seen. A token has `issuer`, `claims`, `flaw` and `in`; one that the case itself writes has
+`literal: true`, and its text is left out.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.case_coverage.as_json import coverage_as_json
 from meshlab.bench.case_file import CaseProblem
 from meshlab.bench.report.words import request
@@ -32,11 +35,12 @@ from meshlab.visible_text import json_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from meshlab.bench.case import Sender, TokenSpec
     from meshlab.bench.report.run import Run
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome, Verdict
 
-__all__ = ["error_as_json", "run_as_json"]
+__all__ = ["error_as_json", "run_as_json", "sender_as_json"]
 
 _VERSION = 1
 _MAX_BODY = 2000
@@ -89,7 +93,9 @@ def _case(outcome: Outcome) -> dict[str, Any]:
         "file": case.place.file,
         "line": case.place.line,
         "state": _key(outcome.state),
+        "from": sender_as_json(case.sender),
         "request": request(case),
+        "tokens": [_token(token) for token in case.tokens],
         "expected": _plain(case.expect),
         "got": _got(outcome.verdict) if outcome.verdict else None,
         "mismatches": [_plain(mismatch) for mismatch in outcome.mismatches],
@@ -97,6 +103,35 @@ def _case(outcome: Outcome) -> dict[str, Any]:
         "hops": [_hop(hop) for hop in outcome.verdict.hops] if outcome.verdict else [],
         "duration_s": round(outcome.duration_s, 4),
     }
+
+
+def sender_as_json(sender: Sender) -> dict[str, Any]:
+    """Return who sends, as `from` of a case file says it."""
+    match sender:
+        case FromOutside():
+            found: dict[str, object] = {
+                "outside": sender.gateway,
+                "address": sender.address,
+                "certificate": sender.certificate,
+            }
+        case FromWorkload():
+            found = {"workload": sender.workload}
+        case FromBypass():
+            found = {"bypass": sender.workload or "none", "to": sender.to, "port": sender.port}
+            found["mode"] = sender.mode
+        case FromForeignMesh():
+            found = {"mesh": sender.identity, "authority": sender.authority}
+            found |= {"to": sender.to, "port": sender.port}
+    return _set_only(found)
+
+
+def _token(token: TokenSpec) -> dict[str, Any]:
+    """Return how a token is made. A literal one may be real, and is left out."""
+    if token.literal is not None:
+        return {"literal": True, "in": token.placement}
+    return _set_only(
+        {"issuer": token.issuer, "claims": dict(token.claims), "flaw": token.flaw, "in": token.placement}
+    )
 
 
 def _got(verdict: Verdict) -> dict[str, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import CaseFile
     from meshlab.bench.case_coverage.coverage import Coverage
+    from meshlab.bench.protocol import LoadedMesh
     from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["STATES", "Run"]
@@ -32,6 +33,7 @@ class Run:
         files: The files of manifests that were read, for a watch.
         duration_s: Seconds from the first start to the last outcome.
         coverage: What the cases exercised; `None` where that was not asked for.
+        loaded: The manifests that were run; `None` where they are not known.
     """
 
     case_files: Sequence[CaseFile]
@@ -42,6 +44,7 @@ class Run:
     files: Sequence[Path] = ()
     duration_s: float = 0.0
     coverage: Coverage | None = None
+    loaded: LoadedMesh | None = None
 
     def having(self, state: str) -> list[Outcome]:
         """Return the outcomes of one state."""

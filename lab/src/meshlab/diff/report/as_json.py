@@ -19,21 +19,23 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 An object has `what` (`added`, `removed` or `changed`), `object`, `old_place` and `new_place` (`FILE:LINE` or null) and
 `fields`, each with `path`, `old`, `new` and `place`.
 
-A difference has `name`, `caller`, `target`, `request_class`, `request`, `kind` (`now allowed`, `now refused`,
-`answered by another workload`, `now without mTLS`, `now with mTLS`, `refused differently`, `reaches the application
-differently`, `answered differently`), `kinds` with all of them, `details`, `chance`, `old` and `new` (effects), and
-`because`: indices of `objects`. One of `not_known` has no kind, details and because, but `failed`.
+A difference has `name`, `from` (as case files write it), `caller`, `target`, `request_class`, `request`, `kind` (`now
+allowed`, `now refused`, `answered by another workload`, `now without mTLS`, `now with mTLS`, `refused differently`,
+`reaches the application differently`, `answered differently`), `kinds` with all of them, `details`, `chance`, `old` and
+`new` (effects), and `because`: indices of `objects`. One of `not_known` has no kind, details and because, but `failed`.
 
 An effect has `summary`, `ending` (the status, `answered`, `refused` or `not there`), `allowed`, `answerer`, `status`,
 `mtls` (`receiver`, `identity`), `policy`, `reason`, `received` (`method`, `path`, `host`, `headers`, `sni`), `returned`
-(response headers), `absent` and `unknown`. Headers are lists of name and value. Values of one run alone, such as tokens
-and ids, stand there as words in angle brackets.
+(response headers), `absent`, `unknown` and `way` (the workloads whose proxies it met; the first is its sender, or what
+it was sent to). Headers are lists of name and value. Values of one run alone, such as tokens and ids, stand there as
+words in angle brackets.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.report.json_report import sender_as_json
 from meshlab.bench.report.words import request
 from meshlab.visible_text import json_text
 
@@ -123,6 +125,7 @@ def _asked(difference: Difference) -> dict[str, Any]:
     question = difference.question
     return {
         "name": question.case.name,
+        "from": sender_as_json(question.case.sender),
         "caller": question.caller,
         "target": question.target,
         "request_class": question.request_class,
@@ -157,4 +160,5 @@ def _effect(effect: Effect) -> dict[str, Any]:
         "returned": [list(header) for header in effect.returned],
         "absent": effect.absent,
         "unknown": list(effect.unknown),
+        "way": [str(ref) for ref in effect.way],
     }

@@ -1,0 +1,103 @@
+"""Reports of the real commands on real Envoys: what a click shows is what Envoy recorded."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.kube import app, mesh_of, namespace, service
+
+POLICY = """\
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: readers, namespace: shop}
+spec:
+  selector: {matchLabels: {app: cart}}
+  rules: [{to: [{operation: {methods: [GET]}}]}]
+"""
+MESH = mesh_of(namespace("shop"), app("cart", "shop"), service("cart", "shop"), POLICY)
+CASES = """\
+workloads: {shop/caller: {labels: {app: caller}}}
+defaults: {from: {workload: shop/caller}}
+cases:
+  - {name: a read, request: GET http://cart.shop/, expect: 200 shop/cart}
+  - {name: a write, request: POST http://cart.shop/, expect: 200 shop/cart}
+"""
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("meshes")
+    (found / "mesh.yaml").write_text(MESH)
+    (found / "wider.yaml").write_text(MESH.replace("[GET]", "[GET, POST]"))
+    (found / "cases.yaml").write_text(CASES)
+    return found
+
+
+def report(directory: Path, *arguments: str, code: int) -> tuple[str, dict[str, Any]]:
+    """Run a command with `--html`, and return its report and the panels of it, by their titles, as one text each."""
+    meshlab = Path(sys.executable).parent / "meshlab"
+    done = subprocess.run(
+        [meshlab, *arguments, "--html", "report.html"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    page = (directory / "report.html").read_text(encoding="utf-8")
+    (text,) = re.findall(r'id="data">(.*?)</script>', page)
+    data = json.loads(text)
+    return page, {
+        panel["title"]: json.dumps(panel) for panel in (written(entry, data) for entry in data["entries"])
+    }
+
+
+def written(value: object, data: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Return an entry as the script of the page reads it: with its texts and steps in place of their numbers."""
+    if isinstance(value, dict):
+        steps = {"steps": [written(data["steps"][number], data) for number in value.get("steps", ())]}
+        return {name: written(item, data) for name, item in value.items() if name != "steps"} | steps
+    if isinstance(value, list):
+        return [written(item, data) for item in value]
+    return data["texts"][value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def test_a_case_is_explained_by_what_envoy_recorded(directory: Path) -> None:
+    page, panels = report(directory, "test", "-f", "mesh.yaml", "cases.yaml", code=1)
+    assert "<title>1 of 2 cases failed" in page
+    refused = panels["a write"]
+    for words in (
+        "ALLOW shop/readers",
+        "rule 0",
+        "mesh.yaml:",
+        '["wants one of", "GET"]',
+        '["saw", "\\"POST\\""]',
+    ):
+        assert words in refused
+    assert '"heading": "what would let it in"' in refused
+    assert "ALLOW shop/readers" in panels["a read"]
+    assert "what would let it in" not in panels["a read"]
+
+
+def test_who_reaches_what_is_explained_in_the_same_way(directory: Path) -> None:
+    page, panels = report(directory, "reach", "-f", "mesh.yaml", "--to", "shop/cart", code=0)
+    assert re.search(r"<title>\d+ of \d+ requests get in", page)
+    assert any("ALLOW shop/readers" in panel and '["saw"' in panel for panel in panels.values())
+    assert re.search(r'class="cell allowed".*?allowed 200', page)
+    assert re.search(r'class="cell refused".*?refused 403', page)
+
+
+def test_a_comparison_shows_what_is_now_allowed_and_why(directory: Path) -> None:
+    page, panels = report(directory, "diff", "mesh.yaml", "wider.yaml", code=1)
+    assert re.search(r"<title>\d+ requests? (is|are) now allowed", page)
+    opened = [panel for panel in panels.values() if '"tone": "opened"' in panel]
+    assert opened
+    assert all("changed AuthorizationPolicy shop/readers" in panel for panel in opened)
+    assert 'class="line passed' in page
