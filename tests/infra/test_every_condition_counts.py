@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from meshlab.mutate.mutants import mutants_of
+from meshlab.mutate.run import MutationRun, mutation_run
 
 from tests.infra.mutation.equivalents import (
     Equivalent,
@@ -19,8 +21,6 @@ from tests.infra.mutation.equivalents import (
     route_only_refuses,
     serves_its_own_namespaces,
 )
-from tests.infra.mutation.mutants import mutants_of
-from tests.infra.mutation.run import MutationRun, mutation_run
 from tests.infra.mutation.tally import tally
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def run() -> Iterator[MutationRun]:
 def test_no_mutant_survives(run: MutationRun) -> None:
     found = tally(run, run.mutants(), EQUIVALENTS)
     assert run.failures() == []  # nothing that a mutant left behind killed the next ones
-    print(found)
+    print(found, *run.failed_once, sep="\n")
     assert (found.survivors, found.disproved, found.unused) == ([], [], [])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize import build
+from meshlab.mutate.run import mutation_run
 
 from tests.infra.mutation.equivalents import (
     Equivalent,
@@ -23,12 +24,12 @@ from tests.infra.mutation.equivalents import (
     speaks_http,
     tls_has_its_own_port,
 )
-from tests.infra.mutation.run import mutation_run
 from tests.infra.mutation.tally import tally
 
 if TYPE_CHECKING:
+    from meshlab.mutate.mutants import Mutant
+
     from tests.infra.mutation.equivalents import Objects
-    from tests.infra.mutation.mutants import Mutant
 
 INFRA = Path(__file__).parents[2] / "infra"
 OBJECTS = build(INFRA / "mesh/egress/overlays/example")
@@ -133,7 +134,7 @@ def test_no_mutant_survives() -> None:
         assert {mutant.kind for mutant in mutants} == KINDS
         found = tally(run, mutants, EQUIVALENTS)
         assert run.failures() == []  # nothing that a mutant left behind killed the next ones
-    print(found)
+    print(found, *run.failed_once, sep="\n")
     assert (found.survivors, found.disproved, found.unused) == ([], [], [])
 
 

@@ -9,8 +9,8 @@ import pytest
 from meshlab.kustomize import build
 from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
+from meshlab.mutate.run import MutationRun, mutation_run
 
-from tests.infra.mutation.run import MutationRun, mutation_run
 from tests.infra.mutation.tally import ALL, tally
 from tests.infra.test_every_condition_counts import EQUIVALENTS
 
@@ -68,5 +68,5 @@ def test_no_mutant_of_what_the_overlay_changes_survives(run: MutationRun) -> Non
         if (one.kind, one.namespace, one.name) in changed and (ALL or ".to." not in one.path)
     ]
     found = tally(run, mutants, EQUIVALENTS)
-    print(found)
+    print(found, *run.failed_once, sep="\n")
     assert (found.survivors, found.disproved) == ([], [])

@@ -15,10 +15,10 @@ from meshlab.lint.rules import BY_CODE, examples
 from meshlab.lint.run import lint
 from meshlab.lint.sources import text_of
 from meshlab.manifest import to_manifest
+from meshlab.mutate.mesh_settings import MESH_CONFIG, as_object
 
 from tests.infra.defects import bridge, egress, ingress
 from tests.infra.defects.model import MESHES, ROOT, Objects
-from tests.infra.mutation.mesh_settings import MESH_CONFIG, as_object
 
 if TYPE_CHECKING:
     from meshlab.inputs import Inputs

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.infra.mutation.mutants import mutants_of
-from tests.infra.mutation.run import mutation_run
+from meshlab.mutate.mutants import mutants_of
+from meshlab.mutate.run import mutation_run
 
 INFRA = Path(__file__).parents[2] / "infra"
 

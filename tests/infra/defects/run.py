@@ -14,10 +14,10 @@ from meshlab.env_file import read_env_file
 from meshlab.inputs import read_inputs
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.manifest import to_manifest
+from meshlab.mutate.mesh_settings import MESH_CONFIG, as_object
+from meshlab.mutate.run import without_outlier_detection
 
 from tests.infra.defects.model import MESHES, Objects
-from tests.infra.mutation.mesh_settings import MESH_CONFIG, as_object
-from tests.infra.mutation.run import without_outlier_detection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

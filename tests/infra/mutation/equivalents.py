@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.infra.mutation.mutants import Mutant
+    from meshlab.mutate.mutants import Mutant
 
 Objects = Sequence[Mapping[str, Any]]
 

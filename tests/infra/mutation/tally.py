@@ -11,14 +11,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.infra.mutation.run import likeness
+from meshlab.mutate.run import likeness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.run import MutationRun
+
     from tests.infra.mutation.equivalents import Equivalent
-    from tests.infra.mutation.mutants import Mutant
-    from tests.infra.mutation.run import MutationRun
 
 ALL = os.environ.get("MUTANTS") == "all"
 

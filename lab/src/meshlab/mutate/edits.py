@@ -6,6 +6,8 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+__all__ = ["ANOTHER", "Body", "Changes", "Path", "selector", "with_value", "without"]
+
 Body = dict[str, Any]
 Path = tuple[str | int, ...]
 Changes = Iterator[tuple[Path, str, Body | None]]

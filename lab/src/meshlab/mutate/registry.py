@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.edits import ANOTHER, with_value, without
+from meshlab.mutate.edits import ANOTHER, with_value, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.infra.mutation.edits import Body, Changes, Path
+    from meshlab.mutate.edits import Body, Changes, Path
+
+__all__ = ["destination_rule_changes", "service_entry_changes", "sidecar_changes"]
 
 
 def destination_rule_changes(body: Body) -> Changes:

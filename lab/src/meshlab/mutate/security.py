@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.edits import selector, with_value, without
+from meshlab.mutate.edits import selector, with_value, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tests.infra.mutation.edits import Body, Changes, Path
+    from meshlab.mutate.edits import Body, Changes, Path
+
+__all__ = ["authorization_policy_changes", "peer_authentication_changes", "request_authentication_changes"]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.edits import with_value, without
+from meshlab.mutate.edits import with_value, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.infra.mutation.edits import Body, Changes, Path
+    from meshlab.mutate.edits import Body, Changes, Path
+
+__all__ = ["MESH_CONFIG", "as_object", "mesh_config_changes"]
 
 MESH_CONFIG = "MeshConfig"
 _NORMALIZATIONS = ("NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES")

@@ -6,10 +6,10 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.mesh_settings import mesh_config_changes
-from tests.infra.mutation.registry import destination_rule_changes, service_entry_changes, sidecar_changes
-from tests.infra.mutation.routing import gateway_changes, virtual_service_changes
-from tests.infra.mutation.security import (
+from meshlab.mutate.mesh_settings import mesh_config_changes
+from meshlab.mutate.registry import destination_rule_changes, service_entry_changes, sidecar_changes
+from meshlab.mutate.routing import gateway_changes, virtual_service_changes
+from meshlab.mutate.security import (
     authorization_policy_changes,
     peer_authentication_changes,
     request_authentication_changes,
@@ -18,7 +18,9 @@ from tests.infra.mutation.security import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tests.infra.mutation.edits import Body, Changes
+    from meshlab.mutate.edits import Body, Changes
+
+__all__ = ["Mutant", "mutants_of"]
 
 
 @dataclass(frozen=True)
