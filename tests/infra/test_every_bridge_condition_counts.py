@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from meshlab.mutate.run import mutation_run
 
 from tests.infra.mutation.equivalents import (
     Equivalent,
@@ -17,6 +16,7 @@ from tests.infra.mutation.equivalents import (
     only_subsets,
     sidecars_reach_any_host,
 )
+from tests.infra.mutation.own import mutation_run
 from tests.infra.mutation.tally import tally
 
 INFRA = Path(__file__).parents[2] / "infra"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize import build
-from meshlab.mutate.run import mutation_run
 
 from tests.infra.mutation.equivalents import (
     Equivalent,
@@ -24,6 +23,7 @@ from tests.infra.mutation.equivalents import (
     speaks_http,
     tls_has_its_own_port,
 )
+from tests.infra.mutation.own import mutation_run
 from tests.infra.mutation.tally import tally
 
 if TYPE_CHECKING:

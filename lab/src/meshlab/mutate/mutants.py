@@ -1,24 +1,20 @@
-"""Changes of one object: each condition removed, and each made wider. Pure; the objects are plain mappings."""
+"""Mutants of an object: each condition removed, and each made wider. Pure; nothing is started."""
 
 from __future__ import annotations
 
-import copy
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from meshlab.mutate.mesh_settings import mesh_config_changes
-from meshlab.mutate.registry import destination_rule_changes, service_entry_changes, sidecar_changes
-from meshlab.mutate.routing import gateway_changes, virtual_service_changes
-from meshlab.mutate.security import (
-    authorization_policy_changes,
-    peer_authentication_changes,
-    request_authentication_changes,
-)
+from meshlab.mutate.edits import REMOVED, edited
+from meshlab.mutate.operators import OPERATORS
+from meshlab.mutate.written import at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator
 
-    from meshlab.mutate.edits import Body, Changes
+    from meshlab.manifest import Manifest
+    from meshlab.mutate.edits import Body, Change
 
 __all__ = ["Mutant", "mutants_of"]
 
@@ -28,46 +24,73 @@ class Mutant:
     """One object with one change.
 
     Attributes:
-        kind: Its kind.
-        namespace: Its namespace.
-        name: Its name.
-        path: The field, such as `spec.rules.0.from.0.source.principals`.
-        change: What was done to it.
-        body: The object as it is then; `None` where it is gone.
+        manifest: The object as it is written.
+        made: The change.
     """
 
-    kind: str
-    namespace: str
-    name: str
-    path: str
-    change: str
-    body: Body | None
+    manifest: Manifest
+    made: Change
 
     def __str__(self) -> str:
+        """`KIND NAMESPACE/NAME: FIELD: CHANGE`."""
         return f"{self.kind} {self.namespace}/{self.name}: {self.path}: {self.change}"
 
+    @property
+    def kind(self) -> str:
+        """The kind of the object."""
+        return self.manifest.kind
 
-def mutants_of(body: Mapping[str, Any]) -> list[Mutant]:
-    """Return the mutants of an object; none for a kind that decides no request."""
-    kind = body["kind"]
-    if kind not in _CHANGES:
-        return []
-    found = []
-    metadata = body["metadata"]
-    for path, change, changed in _CHANGES[kind](copy.deepcopy(dict(body))):
-        place = ".".join(map(str, path)) or "the object"
-        found.append(Mutant(kind, metadata.get("namespace", ""), metadata["name"], place, change, changed))
-    return found
+    @property
+    def namespace(self) -> str:
+        """The namespace of the object."""
+        return self.manifest.namespace
+
+    @property
+    def name(self) -> str:
+        """The name of the object."""
+        return self.manifest.name
+
+    @cached_property
+    def path(self) -> str:
+        """The field, such as `spec.rules.0.from.0.source.principals`; `the object` for the whole of it."""
+        return ".".join(map(str, self.made.path)) or "the object"
+
+    @property
+    def change(self) -> str:
+        """What was done to the field."""
+        return self.made.words
+
+    @property
+    def weakens(self) -> bool:
+        """Whether it may let in what was refused, or leave out a protection."""
+        return self.made.weakens
+
+    @property
+    def line(self) -> int:
+        """The line of the field in the object's file; 0 where it is not known."""
+        return self.manifest.line_of(self.made.path)
+
+    @property
+    def body(self) -> Body | None:
+        """The object with the change; `None` where it is gone."""
+        return None if self.made.edits is None else edited(self.manifest.body, self.made.edits)
+
+    @property
+    def changed(self) -> Manifest | None:
+        """The manifest with the change; `None` where it is gone."""
+        body = self.body
+        return None if body is None else replace(self.manifest, body=body)
 
 
-_CHANGES: dict[str, Callable[[Body], Changes]] = {
-    "AuthorizationPolicy": authorization_policy_changes,
-    "DestinationRule": destination_rule_changes,
-    "Gateway": gateway_changes,
-    "MeshConfig": mesh_config_changes,
-    "PeerAuthentication": peer_authentication_changes,
-    "RequestAuthentication": request_authentication_changes,
-    "ServiceEntry": service_entry_changes,
-    "Sidecar": sidecar_changes,
-    "VirtualService": virtual_service_changes,
-}
+def mutants_of(manifest: Manifest) -> Iterator[Mutant]:
+    """Yield the mutants of an object; none for a kind that decides no request."""
+    operator = OPERATORS.get((manifest.group, manifest.kind))
+    if operator is None:
+        return
+    for made in operator(dict(manifest.body)):
+        if made.edits is None or any(_differs(manifest.body, edit.path, edit.value) for edit in made.edits):
+            yield Mutant(manifest, made)
+
+
+def _differs(body: object, path: tuple[str | int, ...], value: object) -> bool:
+    return value is REMOVED or at(body, *path) != value

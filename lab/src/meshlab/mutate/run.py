@@ -1,278 +1,172 @@
-"""Mutants against policy tests: the mesh changes as it runs, and the cases that touch the change are sent.
+"""Mutants against cases: the mesh changes as it runs, and the cases that meet the change are sent.
 
-Nothing is restarted but what a change makes restart. The cases that found out a like change of another object come
-first, so most mutants meet few cases. A mutant that leaves the configuration of every Envoy as it was meets none.
+Nothing is restarted but what a change makes restart. The cases that caught a like change of another object come first,
+so most mutants meet few cases. A mutant that leaves the configuration of every Envoy as it was meets none.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import count, pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
-import yaml
-
-from meshlab.bench.case import FromOutside, FromWorkload
-from meshlab.bench.case_file.collect import collect
-from meshlab.bench.declared import declared_manifests
-from meshlab.bench.local_bench import LocalBench, LocalMesh
 from meshlab.bench.protocol import BenchError, Setup
-from meshlab.env_file import read_env_file
 from meshlab.errors import LabError
-from meshlab.inputs import Inputs, read_inputs
-from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket, load_mesh
-from meshlab.istio.read.mesh_config import read_mesh_settings
-from meshlab.mutate.mesh_settings import MESH_CONFIG, as_object
-from meshlab.mutate.mutants import Mutant, mutants_of
+from meshlab.manifest import ManifestError
+from meshlab.mutate.group import Group
+from meshlab.mutate.order import Order
+from meshlab.mutate.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.bench.case import Case, CaseFile
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.istio import MeshSettings, WorkloadRef
-    from meshlab.manifest import Manifest
+    from meshlab.mutate.group import ChangedMesh
+    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.objects import Objects
 
-    Configurations = Mapping[WorkloadRef, Mapping[str, Any]]
-
-__all__ = ["MutationRun", "Result", "State", "likeness", "mutation_run", "without_outlier_detection"]
-
-_STEPS = (0, 8, 24)
-"""Where the cases are cut: few at first, since most mutants fail one of those that found out their like."""
-
-State = Literal["killed", "refused", "same configuration", "survived"]
+__all__ = ["CasesFailError", "MutationRun", "mutation_run"]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What became of a mutant.
+class CasesFailError(LabError):
+    """Cases fail before anything is changed.
 
     Attributes:
-        mutant: The mutant.
-        state: `killed` by a case; `refused` as a mesh that meshlab does not judge; `same configuration` where every
-            Envoy is configured as without the change, so no request can tell; `survived` otherwise.
-        killer: The case that failed; of a refused mesh the reason.
+        outcomes: What became of them.
     """
 
-    mutant: Mutant
-    state: State
-    killer: str = ""
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self.outcomes = tuple(outcomes)
+        names = "\n".join(
+            f"{outcome.case.place}: {outcome.case.name}: {outcome.state}" for outcome in outcomes
+        )
+        super().__init__(f"{names}\nthese cases do not pass before anything is changed")
 
 
 class MutationRun:
-    """A running mesh whose objects are changed one at a time.
+    """A running mesh whose objects are changed one at a time. `close` ends it.
 
     Args:
-        manifests: The directory of a kustomization.
-        cases: Case files, or directories of them. Those with other workloads or servers around them run apart.
-        env_file: Values for `${NAME}` in the cases.
-        mesh_config: A MeshConfig, which is changed like an object.
+        objects: The mesh without a change.
+        case_files: The cases. Those with other workloads or servers around them run apart.
 
     Raises:
-        LabError: A case fails before anything is changed.
+        CasesFailError: A case does not pass before anything is changed.
+        BenchError: Something did not start.
     """
 
-    def __init__(
-        self, manifests: Path, cases: Sequence[Path], env_file: Path, mesh_config: Path | None = None
-    ) -> None:
-        self._bench = LocalBench()
-        self._inputs = without_outlier_detection(read_inputs((str(manifests),)))
-        self._mesh_config = as_object(yaml.safe_load(mesh_config.read_text())) if mesh_config else None
-        self._killers: dict[str, Counter[str]] = defaultdict(Counter)
+    def __init__(self, objects: Objects, case_files: Sequence[CaseFile]) -> None:
+        self.objects = objects
+        self.failed_once: tuple[str, ...] = ()
+        self._order = Order()
+        self._groups: list[Group] = []
+        self._known: dict[tuple[str, ...], Result] = {}
         try:
-            self._groups = [
-                _Group(self._bench, self._inputs, self._settings(self._mesh_config), setup, found)
-                for setup, found in _by_setup(collect(list(cases), read_env_file(env_file)))
-            ]
+            for setup, cases in _by_setup(case_files):
+                self._groups.append(Group(objects, setup, cases))
+            self._check_cases()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """End everything."""
-        self._bench.close()
+        for group in self._groups:
+            group.close()
 
     @property
-    def failed_once(self) -> list[str]:
-        """The cases that failed before anything was changed, and passed when they were sent again."""
-        return [name for group in self._groups for name in group.failed_once]
-
-    @property
-    def objects(self) -> list[Mapping[str, Any]]:
-        """The objects as they are without a change."""
-        found = [manifest.body for manifest in self._inputs.manifests]
-        return [*found, *([self._mesh_config] if self._mesh_config else [])]
+    def cases(self) -> int:
+        """How many cases there are."""
+        return sum(len(group.cases) for group in self._groups)
 
     def mutants(self) -> list[Mutant]:
         """Return the mutants of all objects."""
-        return [mutant for body in self.objects for mutant in mutants_of(body)]
+        return list(self.objects.mutants())
 
     def run(self, mutants: Iterable[Mutant]) -> Iterator[Result]:
         """Yield what becomes of each mutant."""
         for mutant in mutants:
             yield self._result(mutant)
 
-    def _result(self, mutant: Mutant) -> Result:
-        settings = self._settings(mutant.body if mutant.kind == MESH_CONFIG else self._mesh_config)
-        met = False
-        for group in self._groups:
-            try:
-                changed = group.changed(mutant, settings)
-                if not changed.proxies:
-                    continue
-                met = True
-                if missing := group.unknown_servers(changed):
-                    return Result(mutant, "killed", f"the case file: the mesh does not know {missing}")
-                cases = self._ordered(mutant, group.touching(changed.proxies))
-                failure = group.first_failure(changed, cases)
-            except LabError as error:
-                return Result(mutant, "refused", str(error))
-            except BenchError as error:
-                group.failures(self._settings(self._mesh_config))  # starts everything anew
-                return Result(mutant, "killed", f"the run itself: {error}")
-            if failure is not None:
-                self._killers[likeness(mutant)][_role(failure.case.name)] += 1
-                if failure.state == "not judged":
-                    return Result(mutant, "refused", "; ".join(failure.reasons))
-                return Result(mutant, "killed", failure.case.name)
-        return Result(mutant, "survived" if met else "same configuration")
-
-    def _ordered(self, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
-        """Return the cases with those first that found out the like."""
-        roles = self._killers[likeness(mutant)]
-        words = _words(mutant)
-
-        def rank(case: Case) -> tuple[int, int]:
-            return (-roles[_role(case.name)], -sum(word in case.name for word in words))
-
-        return sorted(cases, key=rank)
-
-    def failures(self) -> list[str]:
-        """Send every case through the mesh without a change, and return the names of those that fail."""
-        settings = self._settings(self._mesh_config)
-        return [name for group in self._groups for name in group.failures(settings)]
-
-    @staticmethod
-    def _settings(mesh_config: Mapping[str, Any] | None) -> MeshSettings | None:
-        return read_mesh_settings(mesh_config["spec"]) if mesh_config else None
-
-
-@dataclass(frozen=True)
-class _Changed:
-    """A mesh with one change: what to run, and the proxies whose configuration is another one."""
-
-    mesh: LocalMesh
-    proxies: frozenset[WorkloadRef]
-
-
-class _Group:
-    """Cases with one setup, and the mesh that they run on."""
-
-    def __init__(
-        self,
-        bench: LocalBench,
-        inputs: Inputs,
-        settings: MeshSettings | None,
-        setup: Setup,
-        cases: Sequence[Case],
-    ) -> None:
-        self._bench = bench
-        # What the case files declare is read with the manifests, once for each mutant and not twice.
-        self._inputs = replace(inputs, manifests=(*inputs.manifests, *declared_manifests(setup.workloads)))
-        self._setup = replace(setup, workloads={})
-        self._cases = cases
-        self._from_addresses = [
-            case for case in cases if isinstance(case.sender, FromOutside) and case.sender.address is not None
+    def failures(self) -> list[Outcome]:
+        """Send every case through the mesh without a change, and return what does not pass."""
+        return [
+            outcome
+            for group in self._groups
+            for outcome in group.unchanged(group.cases)
+            if outcome.state != "passed"
         ]
-        self._addresses: dict[object, Address] = {}
-        self._ports = count(1)
-        self._original = self._configurations(self._inputs, settings)
-        self._proxies_of: dict[str, frozenset[WorkloadRef]] = {}
-        self.failed_once: tuple[str, ...] = ()
-        if failed := self.failures(settings):
+
+    def _check_cases(self) -> None:
+        if failed := self.failures():
             # Once in many runs, on a machine with much else to do, one of 1,500 requests ended otherwise. What is wrong
             # with the mesh is so the second time as well; what was not is kept, for the next one to be explained.
-            self.failed_once = tuple(failed)
-            failed = self.failures(settings)
+            self.failed_once = tuple(f"{outcome.case.name}: {outcome.state}" for outcome in failed)
+            failed = self.failures()
         if failed:
-            raise LabError("these cases fail before anything is changed:\n" + "\n".join(failed))
+            raise CasesFailError(failed)
 
-    def failures(self, settings: MeshSettings | None) -> list[str]:
-        """Send every case without a change, note which proxies it meets, and return what fails."""
-        mesh = LocalMesh(self._bench, self._inputs, settings)
-        failed = []
-        with self._bench.running(mesh, self._setup, self._cases, 0) as engine:
-            for outcome in engine.run(self._cases):
-                if outcome.state != "passed":
-                    failed.append(f"{outcome.case.name}: {outcome}")
-                self._proxies_of[_key(outcome.case)] = _proxies(outcome)
-        return failed
+    def _result(self, mutant: Mutant) -> Result:
+        try:
+            objects = self.objects.changed(mutant)
+            meshes = [(group, group.changed(objects)) for group in self._groups]
+            if refused := next((changed.refused for _, changed in meshes if changed.refused), ""):
+                return Result(mutant, "refused", reason=refused)
+            digests = tuple(changed.digest for _, changed in meshes)
+            if (known := self._known.get(digests)) is None:
+                known = self._known[digests] = self._asked(mutant, meshes)
+            return Result(mutant, known.state, known.caught_by, known.reason)
+        except (LabError, ManifestError) as error:
+            return Result(mutant, "refused", reason=str(error))
+        except BenchError as error:
+            self.failures()  # starts everything anew
+            return Result(mutant, "caught", f"the run itself: {error}")
 
-    def changed(self, mutant: Mutant, settings: MeshSettings | None) -> _Changed:
-        """Return the mesh with a change."""
-        inputs = _changed(self._inputs, mutant)
-        now = self._configurations(inputs, settings)
-        refs = self._original.keys() | now.keys()
-        others = frozenset(ref for ref in refs if self._original.get(ref) != now.get(ref))
-        return _Changed(LocalMesh(self._bench, inputs, settings), others)
-
-    def touching(self, proxies: frozenset[WorkloadRef]) -> list[Case]:
-        """Return the cases whose requests meet one of these proxies; another case cannot tell the difference."""
-        return [case for case in self._cases if self._proxies_of[_key(case)] & proxies]
-
-    def unknown_servers(self, changed: _Changed) -> str:
-        """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
-        names = changed.mesh.names
-        known = names.hosts | names.workloads | names.gateways
-        return ", ".join(app.target for app in self._setup.apps if app.target not in known)
-
-    def first_failure(self, changed: _Changed, cases: Sequence[Case]) -> Outcome | None:
-        """Send cases until one fails; `None` where all pass. One that is not judged counts where none fails."""
-        doubtful = None
-        # All proxies that a case can touch have run since the first run: no case has to be followed again.
-        with self._bench.running(changed.mesh, self._setup, self._from_addresses, 0) as engine:
-            for begin, end in pairwise((*_STEPS, len(cases))):
-                for outcome in engine.run(cases[begin:end]):
-                    if outcome.state == "not judged":
-                        doubtful = doubtful or outcome
-                    elif outcome.state != "passed":
-                        return outcome
-        return doubtful
-
-    def _configurations(self, inputs: Inputs, settings: MeshSettings | None) -> Configurations:
-        """Return the configuration of every Envoy. What is the same in two meshes has one address in both."""
-        mesh = load_mesh(inputs.manifests, settings, inject_unknown_namespaces=True)
-        placement = Placement.plan(mesh, lambda: next(self._ports), known=self._addresses)
-        compiler = ProxyCompiler(mesh, placement, SecretSocket())
-        return {
-            workload.ref: compiler.compile(workload.ref) for workload in mesh.workloads if workload.injected
-        }
+    def _asked(self, mutant: Mutant, meshes: Sequence[tuple[Group, ChangedMesh]]) -> Result:
+        met = False
+        for group, changed in meshes:
+            if changed.same:
+                continue
+            met = True
+            if missing := group.unknown_servers(changed):
+                return Result(mutant, "caught", f"the case file: the mesh does not know {missing}")
+            cases = self._order.of(mutant, group.meeting(changed, group.cases))
+            if refused := group.take(changed):
+                return Result(mutant, "refused", reason=refused)
+            outcome = _first_failure(group, cases)
+            if outcome is None:
+                continue
+            if outcome.state == "not judged":
+                return Result(mutant, "refused", reason="; ".join(outcome.reasons))
+            self._order.caught(mutant, outcome.case)
+            return Result(mutant, "caught", outcome.case.name)
+        return Result(mutant, "survived" if met else "same configuration")
 
 
 @contextmanager
-def mutation_run(
-    manifests: Path, cases: Sequence[Path], env_file: Path, mesh_config: Path | None = None
-) -> Iterator[MutationRun]:
+def mutation_run(objects: Objects, case_files: Sequence[CaseFile]) -> Iterator[MutationRun]:
     """Run a mesh for mutants, and end it."""
-    run = MutationRun(manifests, cases, env_file, mesh_config)
+    run = MutationRun(objects, case_files)
     try:
         yield run
     finally:
         run.close()
 
 
-def likeness(mutant: Mutant) -> str:
-    """Return what a mutant has in common with those of other objects."""
-    change = mutant.change if mutant.path.endswith("methods") else re.sub(r"[^*{} ]+", "x", mutant.change)
-    return f"{mutant.kind} {re.sub('[0-9]+', 'N', mutant.path)} {change}"
+def _first_failure(group: Group, cases: Sequence[Case]) -> Outcome | None:
+    """Send cases until one fails; `None` where all pass. One that is not judged counts where none fails."""
+    doubtful = None
+    with closing(group.send(cases)) as arriving:
+        for outcome in arriving:
+            if outcome.state == "not judged":
+                doubtful = doubtful or outcome
+            elif outcome.state != "passed":
+                return outcome
+    return doubtful
 
 
 def _by_setup(files: Sequence[CaseFile]) -> list[tuple[Setup, list[Case]]]:
-    """Return the cases that run in one mesh, by its setup; the largest first, which kills most."""
+    """Return the cases that run in one mesh, by its setup; the largest first, which catches most."""
     found: list[tuple[Setup, list[Case]]] = []
     for file in files:
         setup = Setup(file.workloads, file.apps, file.authorizers, file.authorities, file.addresses)
@@ -281,79 +175,3 @@ def _by_setup(files: Sequence[CaseFile]) -> list[tuple[Setup, list[Case]]]:
             found.append((setup, cases := []))
         cases += file.cases
     return sorted(found, key=lambda group: -len(group[1]))
-
-
-def without_outlier_detection(inputs: Inputs) -> Inputs:
-    """Return the manifests without what outlives a mutant: a server that one mutant makes fail stays ejected."""
-    return replace(
-        inputs,
-        manifests=tuple(
-            replace(manifest, body=_pruned(manifest.body)) if manifest.kind == "DestinationRule" else manifest
-            for manifest in inputs.manifests
-        ),
-    )
-
-
-def _pruned(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, dict):
-        return {key: _pruned(inner) for key, inner in value.items() if key != "outlierDetection"}
-    return [_pruned(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _changed(inputs: Inputs, mutant: Mutant) -> Inputs:
-    found: list[Manifest] = []
-    for manifest in inputs.manifests:
-        if (manifest.kind, manifest.namespace, manifest.name) != (mutant.kind, mutant.namespace, mutant.name):
-            found.append(manifest)
-        elif mutant.body is not None:
-            found.append(replace(manifest, body=mutant.body))
-    return replace(inputs, manifests=tuple(found))
-
-
-def _proxies(outcome: Outcome) -> frozenset[WorkloadRef]:
-    """Return the proxies that a case met, and the one that it began at."""
-    sender = outcome.case.sender
-    if isinstance(sender, FromOutside):
-        entry = sender.gateway
-    else:
-        entry = sender.workload if isinstance(sender, FromWorkload) else sender.to
-    hops = outcome.verdict.hops if outcome.verdict else ()
-    return frozenset((entry, *(hop.workload for hop in hops)))
-
-
-def _key(case: Case) -> str:
-    return f"{case.place} {case.name}"
-
-
-_HINTS = {
-    "hosts": ("Host",),
-    "paths": ("segment", "word", "slash"),
-    "notPaths": ("dot segment", "%2e%2e;"),
-    "principals": ("neighbour", "identity like"),
-    "requestPrincipals": ("subject",),
-    "request.auth.audiences": ("audience",),
-    "request.headers[upgrade]": ("WebSocket",),
-    "audiences": ("audience",),
-    "fromParams": ("query",),
-    "fromHeaders": ("query",),
-    "fromCookies": ("cookie",),
-    "remove": ("without the headers",),
-    "regex": ("parameter",),
-    "queryParams": ("query",),
-}
-"""Words of cases that are about a field."""
-
-
-def _words(mutant: Mutant) -> list[str]:
-    """Return words by which cases about a mutant may be known: of its object, its field and its change."""
-    fields = [*mutant.path.split("."), *mutant.change.split()]
-    hints = [word for field in fields for word in _HINTS.get(field, ())]
-    changed = [
-        word for word in mutant.change.split() if len(word) > 2 and word not in ("removed", "for", "added")
-    ]
-    return [*mutant.name.split("-"), *hints, *hints, *hints, *changed]
-
-
-def _role(name: str) -> str:
-    """Return what a case has in common with those of other callers and services."""
-    return name.partition(": ")[2] or name

@@ -1,0 +1,248 @@
+"""Cases that need the same around them, on one mesh that changes as it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import FromOutside, FromWorkload
+from meshlab.bench.declared import declared_manifests
+from meshlab.bench.mesh_run import MeshRun
+from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.run_secrets import client_authorities
+from meshlab.errors import LabError
+from meshlab.istio import load_mesh
+from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.mutate.edits import ANOTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from meshlab.bench.case import Case
+    from meshlab.bench.mesh_run import PlannedMesh
+    from meshlab.bench.protocol import Setup
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio import Mesh
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.mutate.objects import Objects
+
+__all__ = ["ChangedMesh", "Group", "case_key"]
+
+_STEPS = (0, 2, 8, 24)
+"""Where the cases are cut: few at first, since most mutants fail one of those that found out their like."""
+_JOBS = 8
+
+Way = frozenset["WorkloadRef"]
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """What a client asks its DNS, or which port of a gateway's Service it uses."""
+
+    host: str
+    port: int
+    namespace: str = ""
+    gateway: WorkloadRef | None = None
+
+
+@dataclass(frozen=True)
+class ChangedMesh:
+    """A mesh with one change, planned on a group's run.
+
+    Attributes:
+        planned: The mesh with its addresses.
+        proxies: The workloads whose proxies are configured in another way than without the change.
+        senders: Cases whose client connects to another address than without the change.
+        digest: Equal where two changes make the same configurations.
+        refused: What is not taken of the changed object, in words; empty where all is.
+    """
+
+    planned: PlannedMesh
+    proxies: Way
+    senders: frozenset[str]
+    digest: str
+    refused: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether no request can tell it from the mesh without the change."""
+        return not self.proxies and not self.senders
+
+
+class Group:
+    """A mesh and the cases of one setup. `close` ends what runs.
+
+    Args:
+        objects: The mesh without a change.
+        setup: What the cases need around them.
+        cases: The cases.
+
+    Raises:
+        BenchError: Something did not start.
+    """
+
+    def __init__(self, objects: Objects, setup: Setup, cases: Sequence[Case]) -> None:
+        self.cases = tuple(cases)
+        self.setup = setup
+        # What the case files declare is read with the manifests.
+        self._declared = tuple(declared_manifests(setup.workloads))
+        self._ways: dict[str, Way] = {}
+        mesh = self.mesh(objects)
+        self._problems = _problems(mesh)
+        authorities = client_authorities(mesh)
+        self._run = MeshRun(
+            replace(setup, workloads={}), (*authorities, *(f"{ANOTHER}-{name}" for name in authorities))
+        )
+        self._old = self._run.plan(mesh, self.cases)
+        self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
+        self._looked_up: dict[_Lookup, set[str]] = {}
+        for case in self.cases:
+            if lookup := _lookup_of(case):
+                self._looked_up.setdefault(lookup, set()).add(case_key(case))
+        self._found = {lookup: _answer(self._old, lookup) for lookup in self._looked_up}
+        self._wanted: Way = frozenset()
+
+    def close(self) -> None:
+        """End what runs."""
+        self._run.close()
+
+    def mesh(self, objects: Objects) -> Mesh:
+        """Return the mesh that objects describe, with what the case files declare.
+
+        Raises:
+            ManifestError: The file of the MeshConfig holds what is not known.
+        """
+        manifests = [*objects.manifests, *self._declared]
+        mesh = load_mesh(manifests, objects.settings(), inject_unknown_namespaces=True)
+        unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in objects.unreadable)
+        return replace(
+            mesh,
+            refusals=(*unreadable, *mesh.refusals),
+            stated_addresses={**mesh.stated_addresses, **self.setup.addresses},
+        )
+
+    def unchanged(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Send cases through the mesh without a change, and return their outcomes; note which proxies each meets."""
+        self._run.take(self._old, cases, self._wanted)
+        found = list(self._run.run(cases, _JOBS))
+        self._wanted = self._run.running
+        for outcome in found:
+            self._ways[case_key(outcome.case)] = _way(outcome)
+        return found
+
+    def changed(self, objects: Objects) -> ChangedMesh:
+        """Return the mesh of changed objects, and what differs from the one without a change.
+
+        Raises:
+            LabError: The mesh cannot be run.
+            ManifestError: The file of the MeshConfig holds what is not known.
+        """
+        mesh = self.mesh(objects)
+        if missing := set(client_authorities(mesh)) - set(self._run.authority_names):
+            raise LabError(f"the bench has no certificate authority {', '.join(sorted(missing))}")
+        planned = self._run.plan(mesh, self.cases)
+        now = dict(planned.under_test.bootstraps)
+        refs = self._configurations.keys() | now.keys()
+        proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
+        senders = frozenset(
+            key
+            for lookup, keys in self._looked_up.items()
+            if _answer(planned, lookup) != self._found[lookup]
+            for key in keys
+        )
+        # Equal configurations as one object: the proxies then see at once that nothing changed.
+        same = {ref: self._configurations[ref] for ref in now if ref not in proxies}
+        planned = replace(planned, under_test=replace(planned.under_test, bootstraps={**now, **same}))
+        text = json.dumps([[str(ref), now.get(ref)] for ref in sorted(proxies)])
+        digest = hashlib.sha256(f"{text}{sorted(senders)}".encode()).hexdigest()
+        refused = "; ".join(sorted(_problems(mesh) - self._problems))
+        return ChangedMesh(planned, proxies, senders, digest, refused)
+
+    def meeting(self, changed: ChangedMesh, cases: Sequence[Case]) -> list[Case]:
+        """Return the cases that meet what a change made; no other can tell the difference."""
+        return [
+            case
+            for case in cases
+            if self._ways.get(case_key(case), frozenset()) & changed.proxies
+            or case_key(case) in changed.senders
+        ]
+
+    def unknown_servers(self, changed: ChangedMesh) -> str:
+        """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
+        addresses = changed.planned.under_test.addresses
+        known = {str(ref) for ref, _ in addresses.apps} | {host for host, _ in addresses.external}
+        unknown = [app.target for app in self.setup.apps if app.target not in known]
+        unknown += [
+            one.provider for one in self.setup.authorizers if one.provider not in addresses.authorizers
+        ]
+        return ", ".join(unknown)
+
+    def take(self, changed: ChangedMesh) -> str:
+        """Give the running proxies a change; return why one of them refuses it, empty where all take it.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        addressed = [case for case in self.cases if _from_address(case)]
+        self._run.take(changed.planned, addressed, self._wanted)
+        return "; ".join(self._run.refused.values())
+
+    def send(self, cases: Sequence[Case]) -> Generator[Outcome]:
+        """Send cases through what runs, few at first, and yield their outcomes."""
+        ends = [step for step in _STEPS if step < len(cases)]
+        for begin, end in pairwise((*ends, len(cases))):
+            part = cases[begin:end]
+            yield from self._run.run(part, min(_JOBS, len(part)))
+
+
+def case_key(case: Case) -> str:
+    """Return what no other case has."""
+    return f"{case.place} {case.name}"
+
+
+def _problems(mesh: Mesh) -> frozenset[str]:
+    return frozenset(str(problem) for refusal in mesh.refusals for problem in refusal.problems)
+
+
+def _from_address(case: Case) -> bool:
+    return isinstance(case.sender, FromOutside) and case.sender.address is not None
+
+
+def _way(outcome: Outcome) -> Way:
+    """Return the proxies that a case met, and the one that it began at."""
+    sender = outcome.case.sender
+    if isinstance(sender, FromOutside):
+        entry = sender.gateway
+    else:
+        entry = sender.workload if isinstance(sender, FromWorkload) else sender.to
+    hops = outcome.verdict.hops if outcome.verdict else ()
+    return frozenset((entry, *(hop.workload for hop in hops)))
+
+
+def _lookup_of(case: Case) -> _Lookup | None:
+    """Return what the client of a case has to find out before it connects; `None` for nothing."""
+    try:
+        to = destination_of(case.request)
+    except LabError:
+        return None
+    match case.sender:
+        case FromOutside(gateway=gateway):
+            return _Lookup("", to.port, gateway=gateway)
+        case FromWorkload(workload=workload):
+            return _Lookup(to.host, to.port, namespace=workload.namespace)
+    return None
+
+
+def _answer(planned: PlannedMesh, lookup: _Lookup) -> object:
+    addresses = planned.under_test.addresses
+    try:
+        if lookup.gateway is not None:
+            return addresses.target_port(lookup.gateway, lookup.port)
+        found = addresses.resolve(lookup.host, lookup.port, lookup.namespace)
+        return found and (found, addresses.without_proxy(*found))
+    except (LookupError, ValueError) as error:
+        return str(error)
