@@ -112,6 +112,10 @@ class LocalMesh:
         """Return the mesh with the workloads that a case file declares."""
         return self._read(declared) if declared else self._mesh
 
+    def with_inputs(self, inputs: Inputs) -> LocalMesh:
+        """Return another mesh of the same bench, with other manifests and the same settings."""
+        return LocalMesh(self._bench, inputs, self._settings)
+
     def _read(self, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
         manifests = [*self._inputs.manifests, *declared_manifests(declared)]
         mesh = load_mesh(manifests, self._settings, inject_unknown_namespaces=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["TouchedProxies", "cluster_endpoints", "route_clusters", "touched_proxies"]
+__all__ = ["TouchedProxies", "cluster_endpoints", "route_clusters", "touched_proxies", "virtual_hosts"]
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _CLUSTER_KEYS = ("cluster", "clusterName", "cluster_name")
@@ -77,19 +77,33 @@ def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
     )
 
 
-def route_clusters(bootstrap: Json, listener: str, host: str) -> set[str]:
+def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]:
     """The names of the clusters that a listener may choose for a host, whether they exist or not.
 
     Args:
         bootstrap: The configuration of a proxy.
         listener: The listener's name.
-        host: The host asked for.
+        host: The host asked for; `None` for any.
     """
     listeners = bootstrap.get("staticResources", {}).get("listeners", [])
     found: set[str] = set()
     for config in (each for entry in listeners if entry.get("name") == listener for each in _filters(entry)):
         found |= _clusters(config, host)[0]
     return found
+
+
+def virtual_hosts(routes: Json, host: str | None) -> list[Json]:
+    """The virtual hosts of a route configuration that may take a host.
+
+    Args:
+        routes: The route configuration.
+        host: The host in lower case; `None` for any.
+    """
+    return [
+        virtual_host
+        for virtual_host in routes.get("virtualHosts", [])
+        if host is None or any(_matches(domain, host) for domain in virtual_host.get("domains", []))
+    ]
 
 
 class TouchedProxies:
@@ -211,11 +225,7 @@ def _clusters(config: Json, host: str | None) -> tuple[set[str], bool]:
     if routes is None:
         return set(_named(config)), False
     rest = {name: value for name, value in config.items() if name != "routeConfig"}
-    matching = [
-        virtual_host
-        for virtual_host in routes.get("virtualHosts", [])
-        if host is None or any(_matches(domain, host) for domain in virtual_host.get("domains", []))
-    ]
+    matching = virtual_hosts(routes, host)
     return set(_named(rest)) | set(_named(matching)), any(map(_rewrites, matching))
 
 

@@ -1,0 +1,76 @@
+"""What chance has a say in on a request's way: weights, percentages and several servers behind one cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from meshlab.bench.planning.reach import cluster_endpoints, route_clusters, virtual_hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshlab.diff.effect import Effect
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["odds"]
+
+_DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
+
+
+def odds(configurations: Mapping[WorkloadRef, Json], effect: Effect, host: str | None) -> str:
+    """Return what chance has a say in, as a text to compare; empty where nothing is left to it.
+
+    Args:
+        configurations: The configurations of the proxies.
+        effect: What became of the request: the listeners that took it count, and no others.
+        host: The Host in lower case, which counts for the first proxy; those behind it may get another.
+    """
+    found: list[str] = []
+    for number, (ref, listener) in enumerate(effect.listeners):
+        if ref in configurations:
+            parts = _chances(configurations[ref], listener, host if number == 0 else None)
+            found += (f"{ref}: {text}" for text in parts)
+    return "\n".join(sorted(found))
+
+
+def _chances(configuration: Json, listener: str, host: str | None) -> Iterator[str]:
+    """Yield each part of a proxy's configuration by which chance decides about requests that a listener takes."""
+    listeners = configuration.get("staticResources", {}).get("listeners", [])
+    for described in listeners:
+        if described.get("name") == listener:
+            yield from _random_parts(_without_other_hosts(described, host))
+    for cluster in sorted(route_clusters(configuration, listener, host)):
+        servers = sorted(cluster_endpoints(configuration, cluster))
+        if len(servers) > 1:
+            yield f"{cluster} has {', '.join(servers)}"
+
+
+def _without_other_hosts(value: Any, host: str | None) -> Any:  # noqa: ANN401 - any value of a JSON document
+    """Return a part of a configuration without the virtual hosts that do not take a host."""
+    if isinstance(value, dict):
+        kept = {
+            name: _without_other_hosts(inner, host) for name, inner in value.items() if name != "virtualHosts"
+        }
+        return {**kept, "virtualHosts": virtual_hosts(value, host)} if "virtualHosts" in value else kept
+    return [_without_other_hosts(inner, host) for inner in value] if isinstance(value, list) else value
+
+
+def _random_parts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
+    """Yield each list of weights and each percentage that leaves more than one outcome."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from _random_parts(inner)
+    if not isinstance(value, dict):
+        return
+    clusters = value.get("weightedClusters", {}).get("clusters", [])
+    weights = {str(entry.get("name")): entry.get("weight", 0) for entry in clusters}
+    if sum(weight > 0 for weight in weights.values()) > 1:
+        yield json.dumps(weights, sort_keys=True)
+    if "numerator" in value and 0 < value["numerator"] < _DENOMINATORS.get(
+        value.get("denominator", "HUNDRED"), 100
+    ):
+        yield f"{value['numerator']} of {value.get('denominator', 'HUNDRED')}"
+    for inner in value.values():
+        yield from _random_parts(inner)

@@ -1,0 +1,197 @@
+"""One of the two meshes that are compared: its proxies' configurations, and what of it a request can meet.
+
+Nothing runs here. Addresses are invented, and what is the same in two meshes has one address in both, so that their
+configurations can be compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import replace
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
+from meshlab.bench.mesh_addresses import MeshUnderTest
+from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.planning.reach import TouchedProxies
+from meshlab.bench.run_addresses import PlacedAddresses
+from meshlab.bench.verdicts.places import Places
+from meshlab.errors import LabError
+from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
+
+if TYPE_CHECKING:
+    from meshlab.bench.case import Case
+    from meshlab.bench.local_bench import LocalMesh
+    from meshlab.bench.protocol import Setup
+    from meshlab.istio import Mesh
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["Addresses", "Side"]
+
+_FIRST_PORT = 1
+
+
+class Addresses:
+    """Addresses by what they are for, the same in every mesh that uses them."""
+
+    def __init__(self) -> None:
+        self.known: MutableMapping[object, Address] = {}
+        self._ports = count(_FIRST_PORT)
+
+    def placement(self, mesh: Mesh) -> Placement:
+        """Return where everything of a mesh would be."""
+        return Placement.plan(mesh, lambda: next(self._ports), known=self.known)
+
+
+class Side:
+    """A mesh that is compared with others.
+
+    Args:
+        loaded: The mesh as read.
+        setup: What the questions need around them.
+        addresses: The addresses that all sides share.
+    """
+
+    def __init__(self, loaded: LocalMesh, setup: Setup, addresses: Addresses) -> None:
+        self.loaded = loaded
+        mesh = loaded.with_workloads(setup.workloads)
+        self.mesh = replace(mesh, stated_addresses={**mesh.stated_addresses, **setup.addresses})
+        self._addresses = addresses
+        self._workloads = {workload.ref: workload for workload in self.mesh.workloads}
+        self._texts: dict[WorkloadRef, str] = {}
+        self._foreseen: dict[object, frozenset[WorkloadRef]] = {}
+
+    @property
+    def proxies(self) -> frozenset[WorkloadRef]:
+        """The workloads that have a proxy."""
+        return frozenset(ref for ref, workload in self._workloads.items() if workload.injected)
+
+    @property
+    def workloads(self) -> frozenset[WorkloadRef]:
+        """All workloads."""
+        return frozenset(self._workloads)
+
+    @property
+    def configurations(self) -> Mapping[WorkloadRef, Json]:
+        """The configurations of the proxies, each compiled when it is first asked for."""
+        return self._under_test.bootstraps
+
+    def text(self, ref: WorkloadRef) -> str:
+        """Return all that decides about requests at a workload, as a text to compare; empty where it is not there.
+
+        Args:
+            ref: A workload, with or without a proxy.
+        """
+        if ref not in self._texts:
+            workload = self._workloads.get(ref)
+            self._texts[ref] = (
+                ""
+                if workload is None
+                else json.dumps(
+                    {
+                        "configuration": self.configurations.get(ref),
+                        "identity": workload.identity(self.mesh.trust_domain),
+                        "ports": sorted(port.number for port in workload.ports),
+                        "targets": sorted(workload.port_targets.items()),
+                    },
+                    sort_keys=True,
+                )
+            )
+        return self._texts[ref]
+
+    def missing(self, case: Case) -> str:
+        """Return which workload that a case names is not there, in words; empty where all are."""
+        match case.sender:
+            case FromOutside(gateway=gateway):
+                named: tuple[WorkloadRef | None, ...] = (gateway,)
+            case FromWorkload(workload=workload):
+                named = (workload,)
+            case FromBypass(workload=bypassing, to=to):
+                named = (bypassing, to)
+            case FromForeignMesh(to=to):
+                named = (to,)
+        lacking = [str(ref) for ref in named if ref is not None and ref not in self._workloads]
+        return f"there is no workload {' and no workload '.join(lacking)}" if lacking else ""
+
+    def resolved(self, case: Case) -> object:
+        """Return what the sender's own name resolution says about a case's host; `None` where it asks none."""
+        if not isinstance(case.sender, FromWorkload):
+            return None
+        try:
+            to = destination_of(case.request)
+        except LabError:
+            return None
+        resolved = self._under_test.addresses.resolve(to.host, to.port, case.sender.workload.namespace)
+        if resolved is None or case.sender.workload in self.proxies:
+            return resolved
+        return resolved, self._under_test.addresses.without_proxy(*resolved)
+
+    def foreseen(self, case: Case) -> frozenset[WorkloadRef]:
+        """Return the workloads whose proxies a case can meet, as far as the configurations say; hardly ever too few."""
+        try:
+            key = (case.sender, _hosts(case))
+            if key not in self._foreseen:
+                touched = TouchedProxies(self._under_test, self._places)
+                touched.follow(case)
+                self._foreseen[key] = frozenset(touched.found)
+            return self._foreseen[key]
+        except (LabError, LookupError, ValueError):
+            return frozenset()  # what is wrong with a case is said when it is sent
+
+    @cached_property
+    def _placement(self) -> Placement:
+        return self._addresses.placement(self.mesh)
+
+    @cached_property
+    def _under_test(self) -> MeshUnderTest:
+        return MeshUnderTest(
+            bootstraps=_Configurations(
+                self.proxies, ProxyCompiler(self.mesh, self._placement, SecretSocket())
+            ),
+            addresses=PlacedAddresses(self.mesh, self._placement),
+            identities={},
+            relay=str(self._placement.relay),
+        )
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places(self._under_test.addresses)
+
+
+class _Configurations(Mapping["WorkloadRef", "Json"]):
+    """Configurations of proxies, each compiled when it is first asked for."""
+
+    def __init__(self, proxies: frozenset[WorkloadRef], compiler: ProxyCompiler) -> None:
+        self._proxies = proxies
+        self._compiler = compiler
+        self._compiled: dict[WorkloadRef, Json] = {}
+
+    def __getitem__(self, ref: WorkloadRef) -> Json:
+        if ref not in self._proxies:
+            raise KeyError(ref)
+        if ref not in self._compiled:
+            self._compiled[ref] = self._compiler.compile(ref)
+        return self._compiled[ref]
+
+    def __contains__(self, ref: object) -> bool:
+        return ref in self._proxies
+
+    def __iter__(self) -> Iterator[WorkloadRef]:
+        return iter(self._proxies)
+
+    def __len__(self) -> int:
+        return len(self._proxies)
+
+
+def _hosts(case: Case) -> object:
+    """Return all of a request that decides which proxies it can meet."""
+    request, to = case.request, destination_of(case.request)
+    if not isinstance(request, HttpRequest):
+        return type(request), to
+    written = tuple(value for name, value in request.headers if name.lower() == "host")
+    is_absolute = request.target is not None and not request.target.startswith("/")
+    return type(request), to, written, is_absolute
