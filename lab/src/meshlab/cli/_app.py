@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from meshlab.cli import _check, _coverage, _errors, _exit, _init, _lab, _lint, _render, _schema, _test
+from meshlab.cli import (
+    _check,
+    _coverage,
+    _errors,
+    _exit,
+    _init,
+    _lab,
+    _lint,
+    _mutate,
+    _render,
+    _schema,
+    _test,
+)
 from meshlab.cli._output import say
 
 __all__ = ["app", "run"]
@@ -21,6 +33,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   helm template . | meshlab test -f - tests/   test what a chart makes
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
+  meshlab mutate -f manifests/ tests/          find conditions that no case would miss
   meshlab render -f manifests/ --workload shop/cart
                                                see how a proxy is set up
 
@@ -59,6 +72,7 @@ app.command("test", epilog=_exit.HELP)(_test.run_tests)
 app.command()(_init.init)
 app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
+app.command("mutate", epilog=_mutate.EXIT_CODES)(_mutate.mutate)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)

@@ -13,7 +13,8 @@
 
 A mutant has `file`, `line`, `kind`, `namespace`, `name`, `field`, `change`, `weakens` (whether it may let more in),
 `state` (as in `counts`), and where there is one `caught_by` (the name of a case), `reason`, `effect` (what a survivor
-makes of the request that shows it) and `case`, the missing case as an entry of `cases` in a case file.
+makes of the request that shows it), `case`, the missing case as an entry of `cases` in a case file, and `needs`, what
+that file must hold beside it.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ def _mutant(result: Result) -> dict[str, Any]:
         "weakens": mutant.weakens,
         "state": _key(result.state),
     }
-    further = {"caught_by": result.caught_by, "reason": result.reason}
+    further = {"caught_by": result.caught_by, "reason": result.reason, "effect": result.effect}
     if result.missing:
-        further |= {"effect": result.missing.effect, "case": result.missing.text}
+        further |= {"case": result.missing.text, "needs": result.missing.needs}
     return found | {name: value for name, value in further.items() if value}
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "Edit",
     "Path",
     "edited",
+    "fits",
     "gone",
     "removed",
     "replaced",
@@ -108,6 +109,24 @@ def edited(body: Mapping[str, Any], edits: tuple[Edit, ...]) -> Body:
     return found
 
 
+def fits(body: object, edit: Edit) -> bool:
+    """Return whether an edit can be made: mappings and lists lead to its place."""
+    node: Any = body
+    for number, key in enumerate(edit.path):
+        is_last = number == len(edit.path) - 1
+        if node is None:
+            return edit.value is not REMOVED  # what is missing on the way is made
+        if isinstance(node, dict):
+            if is_last and edit.value is REMOVED:
+                return key in node
+            node = node.get(key)
+        elif isinstance(node, list) and isinstance(key, int) and key < len(node):
+            node = node[key]
+        else:
+            return False
+    return True
+
+
 def with_value(body: Body, path: Path, value: object) -> Body:
     """Return the object with another value in a field."""
     return edited(body, (Edit(path, value),))
@@ -124,7 +143,8 @@ def _edited(node: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - any 
     key, *rest = path
     changed = copy.copy(node)
     if rest:
-        inner = {} if isinstance(changed, dict) and changed.get(key) is None else changed[key]
+        inner = changed.get(key) if isinstance(changed, dict) else changed[key]
+        inner = {} if inner is None else inner
         changed[key] = _edited(inner, tuple(rest), value)
     elif value is REMOVED:
         del changed[key]

@@ -40,7 +40,7 @@ Way = frozenset["WorkloadRef"]
 
 
 @dataclass(frozen=True)
-class _Lookup:
+class Lookup:
     """What a client asks its DNS, or which port of a gateway's Service it uses."""
 
     host: str
@@ -56,21 +56,21 @@ class ChangedMesh:
     Attributes:
         planned: The mesh with its addresses.
         proxies: The workloads whose proxies are configured in another way than without the change.
-        senders: Cases whose client connects to another address than without the change.
+        moved: What clients find at another address than without the change.
         digest: Equal where two changes make the same configurations.
         refused: What is not taken of the changed object, in words; empty where all is.
     """
 
     planned: PlannedMesh
     proxies: Way
-    senders: frozenset[str]
+    moved: frozenset[Lookup]
     digest: str
     refused: str = ""
 
     @property
     def same(self) -> bool:
         """Whether no request can tell it from the mesh without the change."""
-        return not self.proxies and not self.senders
+        return not self.proxies and not self.moved
 
 
 class Group:
@@ -99,11 +99,8 @@ class Group:
         )
         self._old = self._run.plan(mesh, self.cases)
         self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
-        self._looked_up: dict[_Lookup, set[str]] = {}
-        for case in self.cases:
-            if lookup := _lookup_of(case):
-                self._looked_up.setdefault(lookup, set()).add(case_key(case))
-        self._found = {lookup: _answer(self._old, lookup) for lookup in self._looked_up}
+        self._lookups: dict[str, Lookup | None] = {}
+        self._found: dict[Lookup, object] = {}
         self._wanted: Way = frozenset()
 
     def close(self) -> None:
@@ -131,8 +128,14 @@ class Group:
         found = list(self._run.run(cases, _JOBS))
         self._wanted = self._run.running
         for outcome in found:
-            self._ways[case_key(outcome.case)] = _way(outcome)
+            self._note(case_key(outcome.case), outcome)
         return found
+
+    def _note(self, key: str, outcome: Outcome) -> None:
+        self._ways[key] = _way(outcome)
+        lookup = self._lookups[key] = _lookup_of(outcome.case)
+        if lookup is not None and lookup not in self._found:
+            self._found[lookup] = _answer(self._old, lookup)
 
     def changed(self, objects: Objects) -> ChangedMesh:
         """Return the mesh of changed objects, and what differs from the one without a change.
@@ -148,27 +151,23 @@ class Group:
         now = dict(planned.under_test.bootstraps)
         refs = self._configurations.keys() | now.keys()
         proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
-        senders = frozenset(
-            key
-            for lookup, keys in self._looked_up.items()
-            if _answer(planned, lookup) != self._found[lookup]
-            for key in keys
+        moved = frozenset(
+            lookup for lookup, found in self._found.items() if _answer(planned, lookup) != found
         )
         # Equal configurations as one object: the proxies then see at once that nothing changed.
         same = {ref: self._configurations[ref] for ref in now if ref not in proxies}
         planned = replace(planned, under_test=replace(planned.under_test, bootstraps={**now, **same}))
         text = json.dumps([[str(ref), now.get(ref)] for ref in sorted(proxies)])
-        digest = hashlib.sha256(f"{text}{sorted(senders)}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{text}{sorted(map(str, moved))}".encode()).hexdigest()
         refused = "; ".join(sorted(_problems(mesh) - self._problems))
-        return ChangedMesh(planned, proxies, senders, digest, refused)
+        return ChangedMesh(planned, proxies, moved, digest, refused)
 
     def meeting(self, changed: ChangedMesh, cases: Sequence[Case]) -> list[Case]:
         """Return the cases that meet what a change made; no other can tell the difference."""
         return [
             case
-            for case in cases
-            if self._ways.get(case_key(case), frozenset()) & changed.proxies
-            or case_key(case) in changed.senders
+            for case, key in ((case, case_key(case)) for case in cases)
+            if self._ways[key] & changed.proxies or self._lookups[key] in changed.moved
         ]
 
     def unknown_servers(self, changed: ChangedMesh) -> str:
@@ -200,8 +199,8 @@ class Group:
 
 
 def case_key(case: Case) -> str:
-    """Return what no other case has."""
-    return f"{case.place} {case.name}"
+    """Return what two cases have in common that send the same."""
+    return repr((case.sender, case.request, case.tokens))
 
 
 def _problems(mesh: Mesh) -> frozenset[str]:
@@ -223,7 +222,7 @@ def _way(outcome: Outcome) -> Way:
     return frozenset((entry, *(hop.workload for hop in hops)))
 
 
-def _lookup_of(case: Case) -> _Lookup | None:
+def _lookup_of(case: Case) -> Lookup | None:
     """Return what the client of a case has to find out before it connects; `None` for nothing."""
     try:
         to = destination_of(case.request)
@@ -231,13 +230,13 @@ def _lookup_of(case: Case) -> _Lookup | None:
         return None
     match case.sender:
         case FromOutside(gateway=gateway):
-            return _Lookup("", to.port, gateway=gateway)
+            return Lookup("", to.port, gateway=gateway)
         case FromWorkload(workload=workload):
-            return _Lookup(to.host, to.port, namespace=workload.namespace)
+            return Lookup(to.host, to.port, namespace=workload.namespace)
     return None
 
 
-def _answer(planned: PlannedMesh, lookup: _Lookup) -> object:
+def _answer(planned: PlannedMesh, lookup: Lookup) -> object:
     addresses = planned.under_test.addresses
     try:
         if lookup.gateway is not None:

@@ -1,14 +1,25 @@
-"""Cases that would have caught a survivor."""
+"""Cases that would have caught a survivor: what to expect, and the words of a case file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from meshlab.bench.case import Case
+from meshlab.bench.case import Case, Expectation, Received
+from meshlab.bench.case_file import CaseFileError, parse_case_file
+from meshlab.bench.case_file.write_case import written_case
+from meshlab.bench.verdicts.compare import compare
 
-__all__ = ["MissingCase"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshlab.bench.protocol import Setup
+    from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
+    from meshlab.diff.effect import Effect
+
+__all__ = ["MissingCase", "expectation_of", "needs", "readable"]
+
+_RECEIVED = ("method", "path", "host", "identity", "sni")
 
 
 @dataclass(frozen=True)
@@ -19,8 +30,133 @@ class MissingCase:
         case: The case, with today's verdict as its expectation.
         text: The same in the words of a case file, as an entry of `cases`.
         effect: What the mutant makes of its request, such as `now allowed`.
+        needs: What the case file must hold beside it, as YAML; empty for nothing.
     """
 
     case: Case
     text: str
     effect: str
+    needs: str = ""
+
+
+def expectation_of(today: Verdict, then: Verdict | None, old: Effect, new: Effect) -> Expectation | None:
+    """Return an expectation that a verdict of today meets and one on a mutant does not.
+
+    Args:
+        today: The verdict on the unchanged mesh.
+        then: The verdict on the mutant; `None` where nothing was sent.
+        old: What became of the request today, without what differs from run to run.
+        new: The same on the mutant.
+
+    Returns:
+        The expectation; `None` where no word of a case file says the difference.
+    """
+    base = _ending(today)
+    if then is None or compare(base, then):
+        return base
+    further = replace(
+        base,
+        headers=_headers(dict(old.returned), dict(new.returned)),
+        subset=today.subset if today.app and today.subset != then.subset else None,
+        received=_received(today.received, then.received, old, new),
+    )
+    return further if not compare(further, today) and compare(further, then) else None
+
+
+def readable(case: Case, needed: str) -> str | None:
+    """Return a case as the entry of a case file; `None` where the reader would make another case of it.
+
+    Args:
+        case: The case.
+        needed: What the file must hold beside it.
+    """
+    text = written_case(case)
+    try:
+        (found,) = parse_case_file(f"{needed}cases:\n{text}", case.place.file).cases
+    except (CaseFileError, ValueError):
+        return None
+    return text if replace(found, place=case.place) == case else None
+
+
+def needs(setup: Setup, present: Setup) -> str:
+    """Return what a case file must hold for a case, beyond what the files at hand hold.
+
+    Args:
+        setup: What the case needs around it.
+        present: What the case files have.
+    """
+    lines = []
+    workloads = {ref: one for ref, one in setup.workloads.items() if ref not in present.workloads}
+    if workloads:
+        lines.append("workloads:")
+    for ref, one in sorted(workloads.items()):
+        labels = ", ".join(f"{name}: {_quoted(value)}" for name, value in one.labels.items())
+        ports = ", ".join(f"{number}: {protocol}" for number, protocol in one.ports.items())
+        parts = [f"serviceAccount: {_quoted(one.service_account)}", f"proxy: {one.proxy}"]
+        parts += [f"labels: {{{labels}}}"] if labels else []
+        parts += [f"ports: {{{ports}}}"] if ports else []
+        lines.append(f"  {ref}: {{{', '.join(parts)}}}")
+    if authorities := [name for name in setup.authorities if name not in present.authorities]:
+        lines.append(f"authorities: [{', '.join(map(_quoted, authorities))}]")
+    addresses = {ref: ip for ref, ip in setup.addresses.items() if ref not in present.addresses}
+    if addresses:
+        lines.append("addresses:")
+    lines += [f"  {ref}: {_quoted(ip)}" for ref, ip in sorted(addresses.items())]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _ending(today: Verdict) -> Expectation:
+    status, answered = today.reply.status, today.reply.answered
+    app = today.app or None
+    proxy = None if app else today.proxy
+    if status is not None:
+        return Expectation(status=status, app=app, proxy=proxy)
+    if answered:
+        return Expectation(answered=True, app=app)
+    return Expectation(refused=True, proxy=today.proxy)
+
+
+def _received(
+    today: ReceivedByApp | None, then: ReceivedByApp | None, old: Effect, new: Effect
+) -> Received | None:
+    if today is None or then is None or old.received is None or new.received is None:
+        return None
+    parts: dict[str, str] = {}
+    for name in _RECEIVED:
+        was, now = _part(today, name), _part(then, name)
+        if was and was != now:
+            parts[name] = was
+    headers = _headers(dict(old.received.headers), dict(new.received.headers))
+    if not _part(today, "identity") and _part(then, "identity"):
+        headers["x-forwarded-client-cert"] = None
+    if not parts and not headers:
+        return None
+    return Received(
+        method=parts.get("method"),
+        path=parts.get("path"),
+        host=parts.get("host"),
+        identity=parts.get("identity"),
+        sni=parts.get("sni"),
+        headers=headers,
+    )
+
+
+def _part(received: ReceivedByApp, name: str) -> str:
+    value = received.target if name == "path" else getattr(received, name)
+    return str(value)
+
+
+def _headers(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the headers that differ, as they are today. What belongs to one run cannot be written down."""
+    found: dict[str, str | None] = {}
+    for name in (*old, *(name for name in new if name not in old)):
+        was = old.get(name)
+        if was != new.get(name) and (was is None or "<" not in was) and name != "x-forwarded-client-cert":
+            found[name] = was
+    return found
+
+
+def _quoted(text: str) -> str:
+    from meshlab.bench.case_file.scalar import scalar
+
+    return scalar(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from meshlab.mutate.edits import REMOVED, edited
+from meshlab.mutate.edits import REMOVED, edited, fits
 from meshlab.mutate.operators import OPERATORS
 from meshlab.mutate.written import at
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.manifest import Manifest
-    from meshlab.mutate.edits import Body, Change
+    from meshlab.mutate.edits import Body, Change, Edit
 
 __all__ = ["Mutant", "mutants_of"]
 
@@ -88,9 +88,11 @@ def mutants_of(manifest: Manifest) -> Iterator[Mutant]:
     if operator is None:
         return
     for made in operator(dict(manifest.body)):
-        if made.edits is None or any(_differs(manifest.body, edit.path, edit.value) for edit in made.edits):
+        if made.edits is None or _counts(manifest.body, made.edits):
             yield Mutant(manifest, made)
 
 
-def _differs(body: object, path: tuple[str | int, ...], value: object) -> bool:
-    return value is REMOVED or at(body, *path) != value
+def _counts(body: object, edits: tuple[Edit, ...]) -> bool:
+    """Return whether edits can be made, and make a difference."""
+    fit = all(fits(body, edit) for edit in edits)
+    return fit and any(edit.value is REMOVED or at(body, *edit.path) != edit.value for edit in edits)

@@ -91,13 +91,13 @@ def _print_result(result: Result, on: Console) -> None:
     line = Text.assemble((f"  {mutant.line or '-':>6}  ", style), what, f"  ({note})" if note else "")
     print_on(on, line, soft_wrap=True)
     if result.missing:
-        for text in result.missing.text.rstrip("\n").split("\n"):
+        for text in (result.missing.needs + result.missing.text).rstrip("\n").split("\n"):
             print_on(on, Text(f"          {text}", style="cyan"), soft_wrap=True)
 
 
 def _note(result: Result) -> str:
-    if result.missing:
-        return result.missing.effect
+    if result.state == "survived":
+        return result.reason or result.effect
     return f"by {result.caught_by}" if result.caught_by else result.reason
 
 

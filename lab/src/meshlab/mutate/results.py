@@ -29,6 +29,7 @@ class Result:
         caught_by: The case that failed.
         reason: Why it is refused, or why a survivor has no case.
         missing: The case that would have caught a survivor.
+        effect: What a survivor makes of some request, such as `now allowed`.
     """
 
     mutant: Mutant
@@ -36,3 +37,4 @@ class Result:
     caught_by: str = ""
     reason: str = ""
     missing: MissingCase | None = None
+    effect: str = ""

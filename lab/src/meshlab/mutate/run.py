@@ -7,11 +7,16 @@ so most mutants meet few cases. A mutant that leaves the configuration of every 
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
+from meshlab.bench.local_bench import names_of
 from meshlab.bench.protocol import BenchError, Setup
 from meshlab.errors import LabError
+from meshlab.istio import load_mesh
 from meshlab.manifest import ManifestError
+from meshlab.mutate.finder import Finder
 from meshlab.mutate.group import Group
 from meshlab.mutate.order import Order
 from meshlab.mutate.results import Result
@@ -25,7 +30,10 @@ if TYPE_CHECKING:
     from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.objects import Objects
 
-__all__ = ["CasesFailError", "MutationRun", "mutation_run"]
+__all__ = ["CasesFailError", "MutationRun", "check_names", "mutation_run"]
+
+
+_MOST_SHOWN = 20
 
 
 class CasesFailError(LabError):
@@ -37,10 +45,10 @@ class CasesFailError(LabError):
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
         self.outcomes = tuple(outcomes)
-        names = "\n".join(
-            f"{outcome.case.place}: {outcome.case.name}: {outcome.state}" for outcome in outcomes
-        )
-        super().__init__(f"{names}\nthese cases do not pass before anything is changed")
+        shown = [f"{one.case.place}: {one.case.name}: {one.state}" for one in outcomes[:_MOST_SHOWN]]
+        more = [f"and {len(outcomes) - _MOST_SHOWN} more"] if len(outcomes) > _MOST_SHOWN else []
+        what = "these cases do not pass before anything is changed; see why with meshlab test, and mend them first"
+        super().__init__("\n".join([*shown, *more, what]))
 
 
 class MutationRun:
@@ -49,22 +57,26 @@ class MutationRun:
     Args:
         objects: The mesh without a change.
         case_files: The cases. Those with other workloads or servers around them run apart.
+        find: Whether to look for the request that shows what no case caught.
 
     Raises:
         CasesFailError: A case does not pass before anything is changed.
         BenchError: Something did not start.
     """
 
-    def __init__(self, objects: Objects, case_files: Sequence[CaseFile]) -> None:
+    def __init__(self, objects: Objects, case_files: Sequence[CaseFile], *, find: bool = False) -> None:
         self.objects = objects
         self.failed_once: tuple[str, ...] = ()
         self._order = Order()
         self._groups: list[Group] = []
+        self._finder: Finder | None = None
         self._known: dict[tuple[str, ...], Result] = {}
         try:
             for setup, cases in _by_setup(case_files):
                 self._groups.append(Group(objects, setup, cases))
             self._check_cases()
+            if find and self._groups:
+                self._finder = Finder(objects, self._groups[0])
         except BaseException:
             self.close()
             raise
@@ -73,6 +85,13 @@ class MutationRun:
         """End everything."""
         for group in self._groups:
             group.close()
+        if self._finder:
+            self._finder.close()
+
+    @property
+    def not_covered(self) -> list[str]:
+        """What the battery of requests does not ask, one sentence each."""
+        return list(self._finder.not_covered) if self._finder else []
 
     @property
     def cases(self) -> int:
@@ -114,8 +133,8 @@ class MutationRun:
                 return Result(mutant, "refused", reason=refused)
             digests = tuple(changed.digest for _, changed in meshes)
             if (known := self._known.get(digests)) is None:
-                known = self._known[digests] = self._asked(mutant, meshes)
-            return Result(mutant, known.state, known.caught_by, known.reason)
+                known = self._known[digests] = self._shown(self._asked(mutant, meshes), objects)
+            return replace(known, mutant=mutant)
         except (LabError, ManifestError) as error:
             return Result(mutant, "refused", reason=str(error))
         except BenchError as error:
@@ -142,11 +161,39 @@ class MutationRun:
             return Result(mutant, "caught", outcome.case.name)
         return Result(mutant, "survived" if met else "same configuration")
 
+    def _shown(self, result: Result, objects: Objects) -> Result:
+        """Return the result of a survivor with the request that shows it; equivalent where there is none."""
+        if result.state != "survived" or self._finder is None:
+            return result
+        found = self._finder.find(objects, lambda cases: self._order.of(result.mutant, cases))
+        if not found.differs:
+            return replace(result, state="equivalent", reason=found.reason)
+        return replace(result, missing=found.missing, reason=found.reason, effect=found.effect)
+
+
+def check_names(objects: Objects, case_files: Sequence[CaseFile]) -> None:
+    """Check that the mesh holds what the case files name.
+
+    Raises:
+        CaseFileError: It does not; holds the problems of all files.
+    """
+    names = names_of(load_mesh(objects.manifests, objects.settings(), inject_unknown_namespaces=True))
+    problems: list[CaseProblem] = []
+    for case_file in case_files:
+        try:
+            check_against(case_file, names)
+        except CaseFileError as error:
+            problems += error.problems
+    if problems:
+        raise CaseFileError(problems)
+
 
 @contextmanager
-def mutation_run(objects: Objects, case_files: Sequence[CaseFile]) -> Iterator[MutationRun]:
+def mutation_run(
+    objects: Objects, case_files: Sequence[CaseFile], *, find: bool = False
+) -> Iterator[MutationRun]:
     """Run a mesh for mutants, and end it."""
-    run = MutationRun(objects, case_files)
+    run = MutationRun(objects, case_files, find=find)
     try:
         yield run
     finally:
