@@ -149,8 +149,7 @@ class MeshRun:
         yield from self._running.run(cases, jobs=jobs or _DEFAULT_JOBS)
 
     def _plan(self, mesh: Mesh, cases: Sequence[Case]) -> PlannedMesh:
-        self._issuers.update(_audiences(mesh))
-        mesh = replace(mesh, issuer_keys=self._issuers.jwks)
+        mesh = replace(mesh, issuer_keys=self._issuers.keys_of(_audiences(mesh)))
         placement = Placement.plan(
             mesh, lambda: next(self._ports), known=self._known, clients=_client_addresses(cases)
         )
@@ -180,7 +179,6 @@ class MeshRun:
         return PlannedMesh(mesh, placement, under_test)
 
     def _take(self, planned: PlannedMesh, cases: Sequence[Case], also: Iterable[WorkloadRef]) -> None:
-        # Another mesh may have been planned in the meantime.
         self._issuers.update(_audiences(planned.mesh))
         self._placement = planned.placement
         if self._running is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.effect import Change, Effect
     from meshlab.mutate.group import ChangedMesh
+    from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.objects import Objects
 
 __all__ = ["Finder", "Found"]
@@ -75,11 +76,12 @@ class Finder:
         for side in self._sides:
             side.group.close()
 
-    def find(self, objects: Objects, first: Callable[[Sequence[Case]], list[Case]]) -> Found:
+    def find(self, mutant: Mutant, objects: Objects, first: Callable[[Sequence[Case]], list[Case]]) -> Found:
         """Return what a battery of both meshes says about a change.
 
         Args:
-            objects: The mesh with the change.
+            mutant: The change.
+            objects: The mesh with it.
             first: Puts requests first that are likely to show it.
 
         Raises:
@@ -99,7 +101,7 @@ class Finder:
         side.learn(questions)
         if refused := side.group.take(changed):
             return Found(differs=True, reason=refused)
-        differences, unjudged = side.differences(changed, questions, first)
+        differences, unjudged = side.differences(mutant, changed, questions, first)
         if not differences:
             reason = f"{unjudged} requests of the battery were not judged" if unjudged else ""
             return Found(differs=False, reason=reason)
@@ -161,6 +163,7 @@ class _Side:
 
     def differences(
         self,
+        mutant: Mutant,
         changed: ChangedMesh,
         questions: Sequence[Question],
         first: Callable[[Sequence[Case]], list[Case]],
@@ -170,7 +173,7 @@ class _Side:
         The rest is not sent once a request is let in that was refused.
         """
         by_key = {case_key(each.case): each for each in questions}
-        cases = first(self.group.meeting(changed, [each.case for each in by_key.values()]))
+        cases = first(self.group.meeting(changed, mutant, [each.case for each in by_key.values()]))
         found: list[_Difference] = []
         unjudged = 0
         for outcome in self.group.send(cases):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromOutside, FromWorkload
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun
 from meshlab.bench.planning.destination import destination_of
@@ -16,10 +16,11 @@ from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
 from meshlab.istio import load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.mutate.concern import Seen, concerns, met
 from meshlab.mutate.edits import ANOTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_run import PlannedMesh
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
+    from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.objects import Objects
 
 __all__ = ["ChangedMesh", "Group", "case_key"]
 
-_STEPS = (0, 2, 8, 24)
+_STEPS = (0, 2, 8, 32)
 """Where the cases are cut: few at first, since most mutants fail one of those that found out their like."""
-_JOBS = 8
+_JOBS = 32
+"""How many cases are under way at once at most: each waits for evidence longer than it works."""
 
 Way = frozenset["WorkloadRef"]
 
@@ -90,7 +93,10 @@ class Group:
         self.setup = setup
         # What the case files declare is read with the manifests.
         self._declared = tuple(declared_manifests(setup.workloads))
-        self._ways: dict[str, Way] = {}
+        self._keys: dict[int, str] = {}
+        self._entries: dict[str, WorkloadRef] = {}
+        self._seen: dict[str, tuple[Seen, ...]] = {}
+        self._refusing: dict[str, WorkloadRef | None] = {}
         mesh = self.mesh(objects)
         self._problems = _problems(mesh)
         authorities = client_authorities(mesh)
@@ -131,8 +137,15 @@ class Group:
             self._note(case_key(outcome.case), outcome)
         return found
 
+    def refused_by(self, case: Case) -> WorkloadRef | None:
+        """Return the workload whose proxy refuses a case on the mesh without a change; `None` for no proxy."""
+        return self._refusing.get(self._key(case))
+
     def _note(self, key: str, outcome: Outcome) -> None:
-        self._ways[key] = _way(outcome)
+        hops = outcome.verdict.hops if outcome.verdict else ()
+        self._entries[key] = _entry(outcome.case)
+        self._seen[key] = tuple(map(Seen.of, hops))
+        self._refusing[key] = outcome.verdict.proxy if outcome.verdict else None
         lookup = self._lookups[key] = _lookup_of(outcome.case)
         if lookup is not None and lookup not in self._found:
             self._found[lookup] = _answer(self._old, lookup)
@@ -162,13 +175,29 @@ class Group:
         refused = "; ".join(sorted(_problems(mesh) - self._problems))
         return ChangedMesh(planned, proxies, moved, digest, refused)
 
-    def meeting(self, changed: ChangedMesh, cases: Sequence[Case]) -> list[Case]:
-        """Return the cases that meet what a change made; no other can tell the difference."""
-        return [
-            case
-            for case, key in ((case, case_key(case)) for case in cases)
-            if self._ways[key] & changed.proxies or self._lookups[key] in changed.moved
-        ]
+    def meeting(self, changed: ChangedMesh, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
+        """Return the cases that a change may concern; no other can tell the difference.
+
+        Args:
+            changed: The mesh with the change.
+            mutant: The change.
+            cases: Cases that were sent to the mesh without it.
+        """
+        concerned = concerns(mutant)
+        return [case for case in cases if self._may_differ(self._key(case), changed, concerned)]
+
+    def _may_differ(self, key: str, changed: ChangedMesh, concerned: Callable[[Seen], bool]) -> bool:
+        seen, entry = self._seen[key], self._entries[key]
+        if self._lookups[key] in changed.moved:
+            return True
+        if entry in changed.proxies and not any(one.proxy == entry for one in seen):
+            return True  # the proxy that it began at left no word of it
+        return met(seen, changed.proxies, concerned)
+
+    def _key(self, case: Case) -> str:
+        if id(case) not in self._keys and any(case is own for own in self.cases):
+            self._keys[id(case)] = case_key(case)
+        return self._keys.get(id(case)) or case_key(case)
 
     def unknown_servers(self, changed: ChangedMesh) -> str:
         """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
@@ -211,15 +240,13 @@ def _from_address(case: Case) -> bool:
     return isinstance(case.sender, FromOutside) and case.sender.address is not None
 
 
-def _way(outcome: Outcome) -> Way:
-    """Return the proxies that a case met, and the one that it began at."""
-    sender = outcome.case.sender
-    if isinstance(sender, FromOutside):
-        entry = sender.gateway
-    else:
-        entry = sender.workload if isinstance(sender, FromWorkload) else sender.to
-    hops = outcome.verdict.hops if outcome.verdict else ()
-    return frozenset((entry, *(hop.workload for hop in hops)))
+def _entry(case: Case) -> WorkloadRef:
+    """Return the workload that a case begins at: its sender, or the one that it goes straight to."""
+    match case.sender:
+        case FromOutside(gateway=entry) | FromWorkload(workload=entry):
+            return entry
+        case FromBypass(to=entry) | FromForeignMesh(to=entry):
+            return entry
 
 
 def _lookup_of(case: Case) -> Lookup | None:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.mutate.mutants import Mutant
@@ -40,23 +40,38 @@ class Order:
 
     def __init__(self) -> None:
         self._roles: dict[str, Counter[str]] = defaultdict(Counter)
-        self._cases: dict[object, Counter[str]] = defaultdict(Counter)
+        self._kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        self._here: dict[object, Counter[str]] = defaultdict(Counter)
 
     def caught(self, mutant: Mutant, case: Case) -> None:
         """Note that a case caught a mutant."""
-        self._roles[likeness(mutant)][_role(case.name)] += 1
-        self._cases[_field(mutant)][case.name] += 1
+        alike = likeness(mutant)
+        self._roles[alike][_role(case.name)] += 1
+        self._kinds[alike][_general(case.name)] += 1
+        self._here[_field(mutant)][case.name] += 1
 
-    def of(self, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
-        """Return cases with those first that caught the like."""
-        roles, here = self._roles[likeness(mutant)], self._cases[_field(mutant)]
+    def of(
+        self, mutant: Mutant, cases: Sequence[Case], refused: Callable[[Case], bool] = lambda _case: False
+    ) -> list[Case]:
+        """Return cases with those first that are likely to catch a mutant.
+
+        Args:
+            mutant: The mutant.
+            cases: The cases.
+            refused: Whether a case is refused by a proxy that the mutant changes. What lets more in shows in those.
+        """
+        alike = likeness(mutant)
+        roles, kinds, here = self._roles[alike], self._kinds[alike], self._here[_field(mutant)]
         words = _words(mutant)
+        own = [word for word in mutant.name.split("-") if len(word) > 2]
 
-        def rank(case: Case) -> tuple[int, int, int]:
+        def score(case: Case) -> float:
+            learned = 8 * _some(roles[_role(case.name)]) + 6 * _some(kinds[_general(case.name)])
+            known = learned + 6 * _some(here[case.name]) + 4 * (refused(case) is mutant.weakens)
             hints = sum(word in case.name for word in words)
-            return (-roles[_role(case.name)], -here[case.name], -hints)
+            return -(known + 3 * sum(word in case.name for word in own) + hints)
 
-        return sorted(cases, key=rank)
+        return sorted(cases, key=score)
 
 
 def likeness(mutant: Mutant) -> str:
@@ -75,9 +90,19 @@ def _words(mutant: Mutant) -> list[str]:
     fields = [*mutant.path.split("."), *written]
     hints = [word for field in fields for word in _HINTS.get(field, ())]
     changed = [word for word in written if len(word) > 2 and word not in _NO_HINT]
-    return [*mutant.name.split("-"), *hints, *hints, *hints, *changed]
+    return [*hints, *changed]
 
 
 def _role(name: str) -> str:
     """Return what a case has in common with those of other callers and services."""
     return name.partition(": ")[2] or name
+
+
+def _general(name: str) -> str:
+    """Return what a case has in common with those of other paths and names."""
+    return re.sub(r"\S*[/0-9.:]\S*", "x", _role(name))
+
+
+def _some(count: int) -> float:
+    """Return how much a count says: the first says most."""
+    return count / (count + 1)

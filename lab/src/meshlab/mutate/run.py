@@ -149,7 +149,11 @@ class MutationRun:
             met = True
             if missing := group.unknown_servers(changed):
                 return Result(mutant, "caught", f"the case file: the mesh does not know {missing}")
-            cases = self._order.of(mutant, group.meeting(changed, group.cases))
+            cases = self._order.of(
+                mutant,
+                group.meeting(changed, mutant, group.cases),
+                lambda case, proxies=changed.proxies, of=group: of.refused_by(case) in proxies,
+            )
             if refused := group.take(changed):
                 return Result(mutant, "refused", reason=refused)
             outcome = _first_failure(group, cases)
@@ -165,7 +169,7 @@ class MutationRun:
         """Return the result of a survivor with the request that shows it; equivalent where there is none."""
         if result.state != "survived" or self._finder is None:
             return result
-        found = self._finder.find(objects, lambda cases: self._order.of(result.mutant, cases))
+        found = self._finder.find(result.mutant, objects, lambda cases: self._order.of(result.mutant, cases))
         if not found.differs:
             return replace(result, state="equivalent", reason=found.reason)
         return replace(result, missing=found.missing, reason=found.reason, effect=found.effect)

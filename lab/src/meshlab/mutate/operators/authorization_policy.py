@@ -36,7 +36,8 @@ def authorization_policy(body: Body) -> Iterator[Change]:
         yield replaced(("spec", "rules"), [{}], "every request", weakens=True)
         return
     for place, rule in entries(body, "spec", "rules"):
-        yield removed(place, weakens=not allows)
+        if allows or several(body, "spec", "rules"):
+            yield removed(place, weakens=not allows)
         yield from _rule(body, place, rule, allows=allows)
 
 

@@ -31,10 +31,11 @@ def virtual_service(body: Body) -> Iterator[Change]:
     yield from _gateways(body)
     for protocol in ("http", "tls", "tcp"):
         for place, route in entries(body, "spec", protocol):
+            # A route that answers by itself refuses; the next one takes what it leaves.
+            refuses = not any(name in route for name in ("route", "delegate"))
             if several(body, "spec", protocol):
-                # A route may be there to refuse, and the next one takes what it leaves.
-                yield removed(place, weakens=True)
-            yield from _route(body, place, route)
+                yield removed(place, weakens=refuses)
+            yield from _route(body, place, route, opens=not refuses)
 
 
 def _hosts(body: Body) -> Iterator[Change]:
@@ -54,7 +55,7 @@ def _gateways(body: Body) -> Iterator[Change]:
         yield replaced(("spec", "gateways"), [*names, _MESH], "mesh added", weakens=True)
 
 
-def _route(body: Body, here: Path, route: Mapping[str, Any]) -> Iterator[Change]:
+def _route(body: Body, here: Path, route: Mapping[str, Any], *, opens: bool) -> Iterator[Change]:
     for name in (*_GUARDS, *_ACTIONS):
         if name in route and (name not in _GUARDS or "route" in route):
             yield removed((*here, name), weakens=name in _GUARDS)
@@ -64,23 +65,23 @@ def _route(body: Body, here: Path, route: Mapping[str, Any]) -> Iterator[Change]
         if text(target, "destination", "subset"):
             yield removed((*place, "destination", "subset"), weakens=True)
     if "match" in route and here[1] != "tls":
-        yield removed((*here, "match"), weakens=True)
+        yield removed((*here, "match"), weakens=opens)
     for place, match in entries(body, *here, "match"):
         if several(body, *here, "match"):
-            yield removed(place, weakens=False)
-        yield from _match(body, place, match)
+            yield removed(place, weakens=not opens)
+        yield from _match(body, place, match, opens=opens)
     for direction in ("request", "response"):
         yield from _headers(body, (*here, "headers", direction))
 
 
-def _match(body: Body, place: Path, match: Mapping[str, Any]) -> Iterator[Change]:
+def _match(body: Body, place: Path, match: Mapping[str, Any], *, opens: bool) -> Iterator[Change]:
     for name in match:
         if len(match) > 1 and name not in ("sniHosts", "name", "statPrefix"):
-            yield removed((*place, name), weakens=True)
+            yield removed((*place, name), weakens=opens)
     for at_host, host in texts(body, *place, "sniHosts"):
         if several(body, *place, "sniHosts"):
             yield removed(at_host, f"{host} removed", weakens=False)
-    yield from http_match(body, place)
+    yield from http_match(body, place, opens=opens)
 
 
 def _headers(body: Body, here: Path) -> Iterator[Change]:
