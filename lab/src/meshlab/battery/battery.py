@@ -23,12 +23,14 @@ class Question:
             `outside edge/public, token of https://idp.example`.
         target: The workload (`NAMESPACE/NAME`) or the host that it is for.
         request_class: What is sent, as a column of a matrix, such as `GET /profile/1`.
+        alike: Further workloads that no condition tells apart from the caller, so that they are not asked.
     """
 
     case: Case
     caller: str
     target: str
     request_class: str
+    alike: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

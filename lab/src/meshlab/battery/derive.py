@@ -1,0 +1,97 @@
+"""Derivation of a battery from meshes: the requests that tell apart everything that their manifests say.
+
+Two requests are equivalent where every condition of every policy, route and server on their way treats them alike; one
+of them is kept. Of the rest those are sent that decide about something: a request that satisfies each clause, and for
+each of its conditions one that misses this condition alone (`choose`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.battery.battery import Battery, Question
+from meshlab.battery.choose import chosen
+from meshlab.battery.clients import clients_of
+from meshlab.battery.ways import Ways
+from meshlab.bench.case import Case, CasePlace
+from meshlab.bench.protocol import Setup
+from meshlab.bench.run_secrets import client_authorities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meshlab.battery.choose import Chosen
+    from meshlab.battery.entrances import Entrance
+    from meshlab.istio import Mesh
+
+__all__ = ["LIMIT", "derive"]
+
+LIMIT = 5000
+"""How many requests a battery has at most, unless asked otherwise."""
+
+_FILE = "battery"
+
+
+def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
+    """Return the requests that ask for everything that meshes mention.
+
+    The same meshes give the same battery in the same order. Of two meshes, such as one before and one after a change,
+    the words of both are asked for at each entrance of either.
+
+    Args:
+        meshes: The meshes.
+        limit: How many requests there are at most. What is cut is named in `not_covered`.
+    """
+    if not meshes:
+        return Battery()
+    clients, declared = clients_of(meshes)
+    stranger = _stranger(meshes)
+    unread: dict[str, None] = {}
+    bases: list[tuple[Entrance, Chosen]] = []
+    misses: list[tuple[Entrance, Chosen]] = []
+    for entrance, way in Ways(meshes, clients, stranger, unread).all():
+        for found in chosen(way):
+            (bases if found.base else misses).append((entrance, found))
+    kept = [*bases, *misses][:limit]
+    if len(bases) + len(misses) > limit:
+        unread[f"{len(bases) + len(misses) - limit} more requests, beyond the limit of {limit}"] = None
+    questions = tuple(_questions(kept))
+    setup = Setup(workloads=declared, authorities=(stranger,))
+    return Battery(questions, setup, tuple(_sentence(each) for each in unread))
+
+
+def _questions(kept: Sequence[tuple[Entrance, Chosen]]) -> Iterator[Question]:
+    names: set[str] = set()
+    for entrance, found in kept:
+        caller, asked = entrance.caller(found.values), entrance.request_class(found.values)
+        where = f" to {entrance.ref}" if entrance.kind == "pod" else ""
+        name = _unique(f"{caller}{where}: {asked}", names)
+        case = Case(
+            name,
+            entrance.sender(found.values),
+            entrance.request(found.values),
+            None,
+            CasePlace(_FILE, len(names)),
+            entrance.tokens(found.values),
+        )
+        yield Question(case, caller, found.target, asked)
+
+
+def _unique(name: str, names: set[str]) -> str:
+    found, number = name, 2
+    while found in names:
+        found, number = f"{name} ({number})", number + 1
+    names.add(found)
+    return found
+
+
+def _stranger(meshes: Sequence[Mesh]) -> str:
+    known = {name for mesh in meshes for name in client_authorities(mesh)}
+    name = "stranger"
+    while name in known:
+        name += "-ca"
+    return name
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

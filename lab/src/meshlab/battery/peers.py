@@ -1,0 +1,122 @@
+"""Who may connect: workloads of the meshes, identities that policies name, near misses of both, and strangers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.battery.values import Peer
+from meshlab.bench.authorities import MESH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from meshlab.battery.clauses import Atom
+    from meshlab.istio.read.names import WorkloadRef
+
+__all__ = ["certificates", "identities_of", "mesh_peers"]
+
+_MOST = 80
+_ACCOUNT = "default"
+
+
+def mesh_peers(
+    known: Mapping[str, WorkloadRef], atoms: Sequence[Atom], trust_domain: str, stranger: str
+) -> tuple[Peer, ...]:
+    """Return the clients of a proxy that takes the mesh's own mTLS; the first has no identity.
+
+    Args:
+        known: The identities of workloads, each with the first workload that has it.
+        atoms: The conditions on peers.
+        trust_domain: The mesh's.
+        stranger: An authority that signs no certificate of the mesh.
+    """
+    named = list(dict.fromkeys(each for atom in atoms for each in identities_of(atom, trust_domain)))
+    near = [other for identity in named for other in _beside(identity)]
+    unknown = f"spiffe://{trust_domain}/ns/stranger/sa/stranger"
+    everyone = dict.fromkeys((*named, *known, unknown, *near))
+    peers = [Peer("mtls", identity, MESH, workload=known.get(identity)) for identity in everyone]
+    foreign = next(iter(everyone))
+    return (
+        Peer("plaintext"),
+        *peers[:_MOST],
+        Peer("mtls", foreign, stranger),
+        Peer("tls"),
+    )
+
+
+def identities_of(atom: Atom, trust_domain: str) -> Iterator[str]:
+    """Yield SPIFFE ids that meet a condition on peers."""
+    kind, _, _ = atom.name.partition(" ")
+    word = atom.word
+    local = f"spiffe://{trust_domain}/ns"
+    match kind:
+        case "principal":
+            filled = f"{trust_domain}/ns/any/sa/{_ACCOUNT}" if word == "*" else _filled(word, trust_domain)
+            yield f"spiffe://{filled}"
+        case "namespace":
+            yield f"{local}/{word.replace('*', 'any')}/sa/{_ACCOUNT}"
+        case "account" if "/" in word:
+            namespace, _, account = word.partition("/")
+            yield f"{local}/{namespace}/sa/{account}"
+        case "trust":
+            yield f"spiffe://{word.replace('*', 'any')}/ns/default/sa/{_ACCOUNT}"
+
+
+def certificates(
+    authorities: Iterable[str], names: Iterable[str], identities: Iterable[str], stranger: str
+) -> tuple[Peer, ...]:
+    """Return the clients outside of a gateway that asks for certificates; the first shows none.
+
+    Args:
+        authorities: The authorities that it checks clients with.
+        names: The names of which a certificate must have one.
+        identities: SPIFFE ids that policies name.
+        stranger: An authority that it does not know.
+    """
+    wanted = list(dict.fromkeys((*names, *identities))) or ["client.example"]
+    near = [each for name in wanted for each in (f"{name}x", name[:-1])]
+    trusted = list(dict.fromkeys(authorities))
+    found = [Peer("open")]
+    found += [_with_name(name, authority) for authority in trusted for name in (*wanted, *near)]
+    found.append(_with_name(wanted[0], stranger))
+    return tuple(found[:_MOST])
+
+
+def _with_name(name: str, authority: str) -> Peer:
+    if "://" in name:
+        return Peer("mtls", name, authority)
+    return Peer("mtls", "", authority, dns=name.replace("*", "any"))
+
+
+def _filled(word: str, trust_domain: str) -> str:
+    """Return a principal that a wildcard stands for."""
+    if word.startswith("*"):
+        rest = word[1:]
+        # What is left of `*/ns/shop/sa/cart` begins in the middle of an identity.
+        for start in ("/ns/", "/sa/"):
+            if rest.startswith(start):
+                return f"{trust_domain}{rest}" if start == "/ns/" else f"{trust_domain}/ns/any{rest}"
+        return f"{trust_domain}/ns/any/sa/any{rest}"
+    if word.endswith("*"):
+        stem = word[:-1]
+        if "/sa/" in stem:
+            return f"{stem}{_ACCOUNT}"
+        if "/ns/" in stem:
+            whole = stem.endswith("/") and not stem.endswith("/ns/")
+            return f"{stem}sa/{_ACCOUNT}" if whole else f"{stem}any/sa/{_ACCOUNT}"
+        return f"{stem.rstrip('/')}/ns/any/sa/{_ACCOUNT}" if stem else f"{trust_domain}/ns/any/sa/{_ACCOUNT}"
+    return word
+
+
+def _beside(identity: str) -> tuple[str, ...]:
+    """Return identities that look like one: another end of the account, the namespace and the trust domain."""
+    domain, slash, rest = identity.removeprefix("spiffe://").partition("/ns/")
+    namespace, middle, account = rest.partition("/sa/")
+    if not (slash and middle):
+        return (f"{identity}x",)
+    return (
+        f"spiffe://{domain}/ns/{namespace}/sa/{account}x",
+        f"spiffe://{domain}/ns/{namespace}x/sa/{account}",
+        f"spiffe://x{domain}/ns/{namespace}/sa/{account}",
+        f"spiffe://{domain}/ns/{namespace}/sa/x{account}",
+    )

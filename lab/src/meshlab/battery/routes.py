@@ -1,0 +1,171 @@
+"""Matches of VirtualServices as clauses, for one port of one proxy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
+from meshlab.battery.policies import text_atom
+from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.values import METHOD, NAME, PATH, TOKEN, Name, Token, header, query
+from meshlab.istio.read.virtual_service import claim_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from meshlab.battery.text import Kind
+    from meshlab.battery.values import Value
+    from meshlab.istio.read.virtual_service import HttpMatch, TextMatch, VirtualService
+
+__all__ = ["Proxy", "http_clauses", "route_host", "server_name"]
+
+_PSEUDO = {":method": METHOD, ":path": PATH}
+_KINDS: Mapping[str, Kind] = {"exact": "exact", "prefix": "prefix", "regex": "regex", "present": "present"}
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """The proxy whose routes are read.
+
+    Attributes:
+        port: The port that the client connected to.
+        gateway: The Gateway's full name, or `mesh`.
+        labels: The labels of its workload.
+        namespace: The namespace of its workload.
+        unread: Receives what is not asked about.
+    """
+
+    port: int
+    gateway: str
+    labels: Mapping[str, str]
+    namespace: str
+    unread: dict[str, None]
+
+    def is_for(self, match: HttpMatch) -> bool:
+        """Return whether a match counts here at all (`istio.envoy.routes.route_match.is_for`)."""
+        if match.port not in (None, self.port):
+            return False
+        if match.gateways:
+            return self.gateway in match.gateways
+        labels = match.source_labels or {}
+        return labels.items() <= self.labels.items() and match.source_namespace in ("", self.namespace)
+
+
+def http_clauses(
+    service: VirtualService, hosts: Iterable[Requirement], proxy: Proxy
+) -> Iterator[tuple[Clause, int]]:
+    """Yield the clauses of the HTTP rules of a VirtualService, each with the number of its rule.
+
+    Args:
+        service: The VirtualService.
+        hosts: What must hold before its rules are looked at.
+        proxy: The proxy.
+    """
+    before = tuple(hosts)
+    for number, route in enumerate(service.http):
+        name = f"route {service.namespace}/{service.name}, rule {number}"
+        if not route.matches:
+            yield Clause(name, before), number
+        for match in route.matches:
+            if proxy.is_for(match):
+                found = _requirements(match, name, proxy, segments=service.gateway_api)
+                yield Clause(name, (*before, *found), _demand(match)), number
+
+
+def route_host(host: str) -> Atom:
+    """Return the atom of a route's host, which takes a Host with any port."""
+    pattern = wildcard(host, ignore_case=True)
+
+    def holds(name: Value) -> bool:
+        return isinstance(name, Name) and pattern.meets(name.host.partition(":")[0])
+
+    return Atom(NAME, f"route host {host}", holds, pattern, host)
+
+
+def server_name(host: str) -> Atom:
+    """Return the atom of a server name, as a Gateway's server or a route for TLS asks for it."""
+    pattern = wildcard(host, ignore_case=True)
+
+    def holds(name: Value) -> bool:
+        return isinstance(name, Name) and pattern.meets(name.server_name)
+
+    return Atom(NAME, f"server name {host}", holds, pattern, host)
+
+
+def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) -> Iterator[Requirement]:
+    if match.uri is not None and match.uri.kind != "present":
+        pattern = Pattern(
+            _KINDS[match.uri.kind],
+            match.uri.value,
+            ignore_case=match.ignore_uri_case,
+            segments=segments and match.uri.kind == "prefix" and match.uri.value != "/",
+        )
+        yield from _readable(Requirement(PATH, (text_atom(PATH, pattern),)), name, proxy)
+    if match.method is not None:
+        yield from _readable(Requirement(METHOD, (text_atom(METHOD, _pattern(match.method)),)), name, proxy)
+    if match.authority is not None:
+        yield from _readable(Requirement(NAME, (_authority(_pattern(match.authority)),)), name, proxy)
+    for headers, wanted in ((match.headers, True), (match.without_headers, False)):
+        for header_name, text in (headers or {}).items():
+            atom = _header_atom(header_name, text)
+            if atom is None:
+                proxy.unread[f"the header {header_name} of {name}"] = None
+                continue
+            found = (
+                Requirement(atom.dimension, (atom,)) if wanted else Requirement(atom.dimension, (), (atom,))
+            )
+            yield from _readable(found, name, proxy)
+    for parameter, text in (match.query_params or {}).items():
+        dimension = query(parameter)
+        # `.*` and a missing pattern both ask that the parameter is there.
+        asked = Pattern("present") if text.value == ".*" else _pattern(text)
+        yield from _readable(Requirement(dimension, (text_atom(dimension, asked),)), name, proxy)
+
+
+def _readable(requirement: Requirement, name: str, proxy: Proxy) -> Iterator[Requirement]:
+    for atom in requirement.atoms:
+        if atom.pattern is not None and not atom.pattern.readable():
+            proxy.unread[f"the expression {atom.pattern.value!r} of {name}"] = None
+            return
+    yield requirement
+
+
+def _header_atom(name: str, text: TextMatch) -> Atom | None:
+    path = claim_path(name)
+    if path is not None:
+        return _claim_atom(path, _pattern(text))
+    if name == ":authority":
+        return _authority(_pattern(text))
+    if name in _PSEUDO:
+        return text_atom(_PSEUDO[name], _pattern(text))
+    return None if name.startswith(":") else text_atom(header(name), _pattern(text))
+
+
+def _authority(pattern: Pattern) -> Atom:
+    def holds(name: Value) -> bool:
+        return isinstance(name, Name) and pattern.meets(name.host)
+
+    return Atom(NAME, f"authority {pattern.kind} {pattern.value}", holds, pattern, pattern.value)
+
+
+def _claim_atom(path: tuple[str, ...], pattern: Pattern) -> Atom:
+    def holds(token: Value) -> bool:
+        found = token.claim(path) if isinstance(token, Token) and token.issuer and not token.flaw else None
+        texts = (found,) if isinstance(found, str) else found or ()
+        return any(pattern.meets(text) for text in texts)
+
+    return Atom(TOKEN, f"route claim {path} {pattern.kind} {pattern.value}", holds, pattern, pattern.value)
+
+
+def _demand(match: HttpMatch) -> TokenDemand:
+    claims = [
+        (path, (text.value,))
+        for name, text in {**(match.headers or {}), **(match.without_headers or {})}.items()
+        if (path := claim_path(name)) is not None and text.kind == "exact"
+    ]
+    return TokenDemand(claims=tuple(claims))
+
+
+def _pattern(text: TextMatch) -> Pattern:
+    return Pattern(_KINDS[text.kind], text.value)

@@ -1,0 +1,444 @@
+"""The proxies behind each entrance of one mesh, with the conditions of each.
+
+A route leads to the next proxy, so a gateway in the way of another one has the conditions of both. Rewrites are not
+followed: a condition behind one is asked with the words that it has, and what comes of it is Envoy's to say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
+from meshlab.battery.policies import Here, accepted, clauses_of, refused, verifies
+from meshlab.battery.routes import Proxy, http_clauses, route_host, server_name
+from meshlab.battery.tokens import FLAWS, STRANGER
+from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token
+from meshlab.bench.authorities import MESH
+from meshlab.istio.model.credentials import client_ca_resource
+from meshlab.istio.model.mtls import mtls_mode
+from meshlab.istio.model.virtual_services import for_gateway
+from meshlab.istio.read.hosts import full_name, is_subset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from meshlab.battery.values import Value
+    from meshlab.istio import Mesh, Workload
+    from meshlab.istio.model.registry import MeshService
+    from meshlab.istio.read.gateway import Gateway, Server
+    from meshlab.istio.read.request_authentication import JwtRule
+    from meshlab.istio.read.virtual_service import VirtualService
+    from meshlab.istio.read.virtual_service.l4 import TcpRoute, TlsRoute
+
+__all__ = ["HTTP", "Stages", "pod_mode"]
+
+HTTP = ("http", "http2", "auto")
+_MOST_DEPTH = 3
+
+
+def pod_mode(mesh: Mesh, workload: Workload, port: int) -> str:
+    """Return the mTLS mode of a workload's port."""
+    reached = mesh.attached_to(workload, mesh.peer_authentications)
+    namespace, root = workload.ref.namespace, mesh.root_namespace
+    return mtls_mode(reached, namespace=namespace, root_namespace=root, port=port)
+
+
+def _always(_token: Token) -> bool:
+    return True
+
+
+class Stages:
+    """The stages of one mesh.
+
+    Args:
+        mesh: The mesh.
+        unread: Receives what is not asked about.
+    """
+
+    def __init__(self, mesh: Mesh, unread: dict[str, None]) -> None:
+        self._mesh = mesh
+        self._unread = unread
+        self._pods: dict[tuple[object, ...], Stage] = {}
+        self._workloads = {workload.ref: workload for workload in mesh.workloads}
+        settings = mesh.settings
+        self._domains = (settings.trust_domain, *settings.trust_domain_aliases)
+
+    def token_rules(self, workload: Workload) -> tuple[JwtRule, ...]:
+        """Return the rules that verify tokens at a workload's proxy."""
+        policies = self._mesh.attached_to(workload, self._mesh.request_authentications)
+        return tuple(rule for policy in policies for rule in policy.rules)
+
+    def gateway(self, workload: Workload, port: int, *, http: bool) -> Stage:
+        """Return a gateway as clients outside meet it.
+
+        Args:
+            workload: The gateway workload.
+            port: The port that they connect to.
+            http: Whether they speak HTTP inside of what the gateway takes.
+        """
+        return self._gateway(workload, port, None, http=http, forwarded=_always, depth=0)
+
+    def pod(self, workload: Workload, port: int, *, http: bool) -> Stage:
+        """Return a workload's proxy as those meet it who connect to the pod."""
+        if workload.is_gateway:
+            own = next((own for own, pod in workload.port_targets.items() if pod == port), port)
+            return self._gateway(workload, own, None, http=http, forwarded=_always, depth=0)
+        return self._pod(workload, port, None, http=http, forwarded=_always, swept=True)
+
+    def client(self, workload: Workload, service: MeshService, host: str, port: int, *, http: bool) -> Stage:
+        """Return the sidecar of a client that asks for a host and port.
+
+        Args:
+            workload: The client.
+            service: The service that has the host.
+            host: The host, without wildcard.
+            port: The service's port.
+            http: Whether the client speaks HTTP.
+        """
+        peer = self._peer(workload)
+        routes = list(self._mesh_routes(workload, host, port, http=http))
+        if not routes:
+            behind = self._behind(host, port, peer, http=http, forwarded=_always, depth=1, swept=False)
+            routes = [(Clause("no route"), stage) for stage in behind] or [(Clause("no route"), None)]
+        own = next((each.workload for each in service.endpoints.get(port, ()) if each.workload), None)
+        return Stage(f"sidecar of {workload.ref}", str(own) if own else host, routes=tuple(routes))
+
+    def _peer(self, workload: Workload) -> Peer:
+        if not workload.injected:
+            return Peer("plaintext")
+        return Peer("mtls", workload.identity(self._mesh.trust_domain), MESH, workload=workload.ref)
+
+    def _pod(
+        self,
+        workload: Workload,
+        port: int,
+        peer: Peer | None,
+        *,
+        http: bool,
+        forwarded: Callable[[Token], bool],
+        swept: bool,
+    ) -> Stage:
+        # Several routes may lead to one pod, and it is one place to be reached.
+        key = (workload.ref, port, peer, http, forwarded, swept)
+        if key not in self._pods:
+            self._pods[key] = self._new_pod(workload, port, peer, http=http, forwarded=forwarded, swept=swept)
+        return self._pods[key]
+
+    def _new_pod(
+        self,
+        workload: Workload,
+        port: int,
+        peer: Peer | None,
+        *,
+        http: bool,
+        forwarded: Callable[[Token], bool],
+        swept: bool,
+    ) -> Stage:
+        name = f"{workload.ref}:{port}"
+        if not workload.injected:
+            return Stage(name, str(workload.ref), swept=swept)
+        rules = self.token_rules(workload)
+        here = Here(port, http, self._domains, rules, forwarded, peer, self._unread)
+        allow, deny = self._policies(workload, here)
+        watched = [*_peers_watched(peer), *(_tokens_watched(rules) if http else ())]
+        return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), swept, rules)
+
+    def _gateway(
+        self,
+        workload: Workload,
+        port: int,
+        peer: Peer | None,
+        *,
+        http: bool,
+        forwarded: Callable[[Token], bool],
+        depth: int,
+        swept: bool = True,
+    ) -> Stage:
+        name = f"{workload.ref}:{port}"
+        rules = self.token_rules(workload)
+        target = self._mesh.target_port(workload, port)
+        here = Here(target, http, self._domains, rules, forwarded, peer, self._unread)
+        allow, deny = self._policies(workload, here)
+
+        def onward(token: Token) -> bool:
+            kept = [rule for rule in rules if rule.forward_original_token]
+            return forwarded(token) and (not accepted(token, rules) or accepted(token, tuple(kept)))
+
+        servers = [
+            (gateway, server)
+            for gateway, server in self._mesh.servers(workload)
+            if server.port in (port, target) and _speaks(server, http=http)
+        ]
+        routes: list[tuple[Clause, Stage | None]] = []
+        watched: list[Atom] = list(_tokens_watched(rules)) if http else []
+        watched += _peers_watched(peer)
+        for gateway, server in servers:
+            entry = list(_entry(server, asks=peer is None))
+            watched += [atom for requirement in entry for atom in requirement.atoms]
+            watched += [server_name(host.name) for host in server.hosts if server.is_tls]
+            routes += self._server_routes(
+                workload,
+                gateway,
+                server,
+                entry,
+                onward,
+                http=http,
+                depth=depth,
+                # What the gateway does not ask for is asked for behind it, so near misses come that far.
+                swept=swept and allow is None,
+            )
+        return Stage(name, str(workload.ref), allow, deny, tuple(watched), tuple(routes), swept, rules)
+
+    def _policies(
+        self, workload: Workload, here: Here
+    ) -> tuple[tuple[Clause, ...] | None, tuple[Clause, ...]]:
+        allow: list[Clause] | None = None
+        deny: list[Clause] = []
+        for policy in self._mesh.attached_to(workload, self._mesh.authorization_policies):
+            if policy.dry_run or policy.action == "AUDIT":
+                continue
+            if policy.action == "ALLOW":
+                allow = [*(allow or []), *clauses_of(policy, here)]
+            else:
+                deny += clauses_of(policy, here)
+        if allow is not None:
+            allow.sort(key=lambda clause: not clause.open)
+        return None if allow is None else tuple(allow), tuple(deny)
+
+    def _server_routes(
+        self,
+        workload: Workload,
+        gateway: Gateway,
+        server: Server,
+        entry: Sequence[Requirement],
+        forwarded: Callable[[Token], bool],
+        *,
+        http: bool,
+        depth: int,
+        swept: bool,
+    ) -> Iterator[tuple[Clause, Stage | None]]:
+        mesh = self._mesh
+        name = f"{gateway.namespace}/{gateway.name}"
+        proxy = Proxy(server.port, name, workload.labels, workload.ref.namespace, self._unread)
+        default = mesh.settings.virtual_service_export_to
+        for service in for_gateway(mesh, workload, name, default_export_to=default):
+            shared = [
+                common
+                for host in service.hosts
+                for server_host in server.hosts
+                if (common := server_host.shares(service.namespace, host))
+            ]
+            if not shared:
+                continue
+            if http:
+                atoms = tuple(map(route_host, dict.fromkeys(shared)))
+                before = [*entry, Requirement(NAME, atoms)]
+                found = [
+                    (clause, _places(service, number))
+                    for clause, number in http_clauses(service, before, proxy)
+                ]
+            else:
+                found = list(_l4_clauses(service, entry, proxy))
+            for clause, places in found:
+                yield from self._led(
+                    clause, places, service, workload, forwarded, http=http, depth=depth, swept=swept
+                )
+
+    def _led(
+        self,
+        clause: Clause,
+        places: Sequence[tuple[str, int | None]],
+        service: VirtualService,
+        workload: Workload,
+        forwarded: Callable[[Token], bool],
+        *,
+        http: bool,
+        depth: int,
+        swept: bool = False,
+    ) -> Iterator[tuple[Clause, Stage | None]]:
+        """Yield a clause once for each place that its route leads to."""
+        stages = [
+            stage
+            for host, port in places
+            for stage in self._behind(
+                full_name(host, service.namespace),
+                port,
+                self._peer(workload),
+                http=http,
+                forwarded=forwarded,
+                depth=depth + 1,
+                swept=swept,
+            )
+        ]
+        if not stages:
+            yield clause, None
+        for stage in stages:
+            yield clause, stage
+
+    def _behind(
+        self,
+        host: str,
+        port: int | None,
+        peer: Peer,
+        *,
+        http: bool,
+        forwarded: Callable[[Token], bool],
+        depth: int,
+        swept: bool,
+    ) -> list[Stage]:
+        """Return the proxies behind a host, or the host itself where it is outside."""
+        known = self._mesh.registry.named(host)
+        for service in known:
+            number = (
+                port if port is not None else service.ports[0].number if len(service.ports) == 1 else None
+            )
+            endpoints = service.endpoints.get(number, ()) if number is not None else ()
+            inside = {each.workload: each.port for each in endpoints if each.workload in self._workloads}
+            found: list[Stage] = []
+            for ref, target in inside.items():
+                workload = self._workloads[ref] if ref else None
+                if workload is None or depth > _MOST_DEPTH:
+                    continue
+                if workload.is_gateway and number is not None:
+                    found.append(
+                        self._gateway(
+                            workload, number, peer, http=http, forwarded=forwarded, depth=depth, swept=swept
+                        )
+                    )
+                else:
+                    found.append(
+                        self._pod(workload, target, peer, http=http, forwarded=forwarded, swept=swept)
+                    )
+            if found:
+                return found
+        return [Stage(host, host, swept=False)]
+
+    def _mesh_routes(
+        self, workload: Workload, host: str, port: int, *, http: bool
+    ) -> Iterator[tuple[Clause, Stage | None]]:
+        if not workload.injected:
+            return
+        scope = self._mesh.visibility.scope_of(workload).egress_for(port)
+        proxy = Proxy(port, "mesh", workload.labels, workload.ref.namespace, self._unread)
+        for each in scope.virtual_services if scope else ():
+            hosts = [full_name(name, each.namespace) for name in each.hosts]
+            if not any(is_subset(host, name) for name in hosts):
+                continue
+            if http:
+                found = [(clause, _places(each, number)) for clause, number in http_clauses(each, (), proxy)]
+            else:
+                found = list(_l4_clauses(each, (), proxy))
+            for clause, places in found:
+                yield from self._led(clause, places, each, workload, _always, http=http, depth=0)
+
+
+def _speaks(server: Server, *, http: bool) -> bool:
+    return (server.is_plain_http or server.is_https) == http
+
+
+def _places(service: VirtualService, number: int) -> list[tuple[str, int | None]]:
+    """Return where an HTTP rule leads; nowhere where it answers itself."""
+    route = service.http[number]
+    if route.redirect is not None or route.direct_response is not None:
+        return []
+    return [
+        (each.destination.host, each.destination.port)
+        for each in route.destinations
+        if each.weight or len(route.destinations) == 1
+    ]
+
+
+def _l4_clauses(
+    service: VirtualService, before: Sequence[Requirement], proxy: Proxy
+) -> Iterator[tuple[Clause, list[tuple[str, int | None]]]]:
+    rules: dict[str, Sequence[TlsRoute | TcpRoute]] = {"tls": service.tls, "tcp": service.tcp}
+    for kind, routes in rules.items():
+        for number, route in enumerate(routes):
+            places = [(each.destination.host, each.destination.port) for each in route.destinations]
+            name = f"{kind} route {service.namespace}/{service.name}, rule {number}"
+            if not route.matches:
+                yield Clause(name, tuple(before)), places
+            for match in route.matches:
+                if match.port not in (None, proxy.port) or (
+                    match.gateways and proxy.gateway not in match.gateways
+                ):
+                    continue
+                atoms = tuple(map(server_name, match.sni_hosts))
+                named = (Requirement(NAME, atoms),) if atoms else ()
+                yield Clause(name, (*before, *named)), places
+
+
+def _entry(server: Server, *, asks: bool) -> Iterator[Requirement]:
+    """Yield what a server asks of a connection: a server name, and a certificate."""
+    tls = server.tls
+    if tls is None or not server.is_tls:
+        return
+    named = tuple(server_name(host.name) for host in server.hosts if host.name != "*")
+    if named and len(named) == len(server.hosts):
+        yield Requirement(NAME, (_one_of(named),))
+    if not asks or not tls.asks_for_certificate:
+        return
+    if tls.mode == "ISTIO_MUTUAL":
+        yield Requirement(PEER, (_certificate(MESH, "", optional=False),))
+        return
+    authority = client_ca_resource(tls)
+    if authority is not None:
+        optional = tls.mode == "OPTIONAL_MUTUAL"
+        signer = authority.credential
+        names = tls.subject_alt_names or ("",)
+        yield Requirement(PEER, tuple(_certificate(signer, name, optional=optional) for name in names))
+
+
+def _one_of(atoms: tuple[Atom, ...]) -> Atom:
+    """Return the atom that one of several holds: a server takes each of its names alike."""
+    name = " or ".join(atom.name for atom in atoms)
+    return Atom(atoms[0].dimension, name, lambda value: any(atom.holds(value) for atom in atoms))
+
+
+def _certificate(authority: str, name: str, *, optional: bool) -> Atom:
+    def holds(peer: Value) -> bool:
+        if not isinstance(peer, Peer):
+            return False
+        if peer.mode != "mtls":
+            return optional
+        return peer.authority == authority and (not name or name in (peer.identity, peer.dns))
+
+    words = f"certificate of {authority} for {name or 'any name'}" + (", or none" if optional else "")
+    return Atom(PEER, words, holds, None, name)
+
+
+def _peers_watched(peer: Peer | None) -> Iterator[Atom]:
+    """Yield what tells peers apart whatever the policies are: how they connect, and who signed."""
+    if peer is not None:
+        return
+    for mode in ("plaintext", "tls"):
+        yield Atom(PEER, f"mode {mode}", _in_mode(mode))
+    yield Atom(PEER, "mesh", lambda value: isinstance(value, Peer) and value.authority == MESH)
+
+
+def _in_mode(mode: str) -> Callable[[Value], bool]:
+    return lambda value: isinstance(value, Peer) and value.mode == mode
+
+
+def _tokens_watched(rules: Sequence[JwtRule]) -> Iterator[Atom]:
+    """Yield what tells tokens apart whatever the policies are: which rule verifies one, and why none does."""
+    known = tuple(rules)
+    for rule in known:
+        yield Atom(TOKEN, f"verified by {rule.issuer} {rule.audiences}", _verified(rule))
+        for flaw in FLAWS:
+            yield Atom(TOKEN, f"{flaw}, of {rule.issuer}", _flawed(rule.issuer, flaw))
+        yield Atom(TOKEN, f"refused, of {rule.issuer}", _refused(rule.issuer, known))
+    if known:
+        yield Atom(TOKEN, "refused, of a stranger", _refused(STRANGER, known))
+
+
+def _verified(rule: JwtRule) -> Callable[[Value], bool]:
+    return lambda value: isinstance(value, Token) and value.issuer == rule.issuer and verifies(value, rule)
+
+
+def _flawed(issuer: str, flaw: str) -> Callable[[Value], bool]:
+    return lambda value: isinstance(value, Token) and (value.issuer, value.flaw) == (issuer, flaw)
+
+
+def _refused(issuer: str, rules: tuple[JwtRule, ...]) -> Callable[[Value], bool]:
+    return lambda value: isinstance(value, Token) and value.issuer == issuer and refused(value, rules)

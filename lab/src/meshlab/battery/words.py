@@ -1,0 +1,162 @@
+"""Texts that the conditions of a way name: members, near misses, unusual spellings and strangers."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+
+from meshlab.battery.text import joined
+from meshlab.battery.values import Name, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from meshlab.battery.clauses import Atom
+
+__all__ = ["STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
+
+_PATH = re.compile(r"/[!-\"$->@-~]*")
+"""A path that a request line can carry: ASCII without spaces, `#` and `?` (RFC 9112, section 3)."""
+
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,250}[A-Za-z0-9])?")
+_VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
+_MOST = 160
+_MOST_JOINED = 12
+_USUAL_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS")
+STRANGER = "stranger.example"
+"""A host that no manifest names."""
+
+
+
+def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
+    """Return the paths to try.
+
+    Args:
+        atoms: The conditions on paths.
+        spelt: Those whose texts are also sent in unusual spellings.
+    """
+    found = ["/"]
+    patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
+    found += [member for pattern in patterns for member in pattern.members()]
+    prefixes = tuple(pattern for pattern in patterns if pattern.kind in ("exact", "prefix"))
+    suffixes = tuple(pattern for pattern in patterns if pattern.kind == "suffix")
+    found += joined(prefixes, suffixes, _MOST_JOINED)
+    for pattern in patterns:
+        for member in pattern.members():
+            found += [f"{member.rstrip('/')}/x", member.rpartition("/")[0]]
+        found += pattern.near_misses()
+    found += ["/stranger"]
+    usual = [Text(path) for path in dict.fromkeys(found) if _PATH.fullmatch(path)]
+    unusual = [each for atom in spelt for each in _spellings(atom)]
+    return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
+
+
+def _spellings(atom: Atom) -> Iterator[Text]:
+    """Yield unusual spellings of a path that a condition names, each of which a proxy may or may not undo."""
+    pattern = atom.pattern
+    if pattern is None:
+        return
+    for path in pattern.members()[:1]:
+        first = path[1:2]
+        spelt = {
+            "trailing slash": f"{path}/",
+            "double slash": f"/{path}",
+            "dots": f"/x/..{path}",
+            "encoded dots": f"/x/%2e%2e{path}",
+            "parameter": f"{path};x",
+        }
+        if first.isalnum():
+            spelt["encoded"] = f"/%{ord(first):02x}{path[2:]}"
+            spelt["case"] = f"/{first.swapcase()}{path[2:]}"
+        before, slash, last = path.rpartition("/")
+        if before and slash and last:
+            spelt["encoded slash"] = f"{before}%2f{last}"
+        for trait, text in spelt.items():
+            if path != "/" and _PATH.fullmatch(text):
+                yield Text(text, trait, atom.name)
+
+
+def methods(atoms: Sequence[Atom]) -> tuple[Text, ...]:
+    """Return the methods to try."""
+    patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
+    found = ["GET", *(member for pattern in patterns for member in pattern.members("X"))]
+    found += _USUAL_METHODS if patterns else ()
+    found += [near for pattern in patterns for near in pattern.near_misses("X")]
+    # CONNECT has a target of another form, which cases do not write.
+    sendable = (
+        text for text in dict.fromkeys(found) if _METHOD.fullmatch(text) and text.upper() != "CONNECT"
+    )
+    return tuple(Text(text) for text in sendable)[:_MOST]
+
+
+def names(
+    usual: str, atoms: Sequence[Atom], port: int, *, sni: bool, others: bool = True
+) -> tuple[Name, ...]:
+    """Return the hosts and server names to try.
+
+    Args:
+        usual: The host of a request that asks for nothing else.
+        atoms: The conditions on hosts and server names.
+        port: The port that the client connects to.
+        sni: Whether the client speaks TLS, so that its server name may differ from its Host.
+        others: Whether hosts may be asked for that no condition names.
+    """
+    patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
+    found = [usual, *(member for pattern in patterns for member in pattern.members("any"))]
+    found = [text for text in dict.fromkeys(found) if is_host(text)]
+    hosts = [text for text in found if ":" not in text]
+    literal = [pattern.value for pattern in patterns if pattern.kind == "exact" and is_host(pattern.value)]
+    near = [f"{host}:{port}" for host in hosts]
+    near += [f"{host}:{port + 1}" for host in literal if ":" not in host]
+    if others:
+        near += [f"x.{host}" for host in literal] + [f"{host}.x" for host in literal if ":" not in host]
+        near.append(STRANGER)
+    chosen = [Name(text) for text in dict.fromkeys((*found, *near)) if is_host(text)]
+    chosen += [
+        Name(host.upper(), None, "case", atom.name)
+        for atom in atoms
+        if atom.pattern is not None and atom.pattern.kind == "exact" and is_host(host := atom.pattern.value)
+        if ":" not in host
+    ]
+    if sni:
+        # A server name that is served, and a Host that is not: only the routes and policies can tell.
+        bare = [host for host in literal if ":" not in host]
+        chosen += [Name(near, host) for host in bare for near in (f"x.{host}", f"{host}.x")]
+        chosen += [
+            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], STRANGER) if other != host
+        ]
+    return tuple(dict.fromkeys(chosen))[:_MOST]
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text can be a Host: a name or an IPv4 address, with a port or without."""
+    name, colon, port = text.partition(":")
+    return bool(_HOST.fullmatch(name)) and (not colon or (port.isdecimal() and 0 < int(port) < 65536))
+
+
+def texts(atoms: Sequence[Atom], filling: str = "x") -> tuple[Text, ...]:
+    """Return the values of a header or a parameter to try; the first is none."""
+    patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
+    found = [member for pattern in patterns for member in pattern.members(filling)]
+    found += [near for pattern in patterns for near in pattern.near_misses(filling)]
+    found.append("stranger")
+    return (Text(""), *(Text(text) for text in dict.fromkeys(found) if _VALUE.fullmatch(text)))[:_MOST]
+
+
+def addresses(atoms: Sequence[Atom]) -> tuple[Text, ...]:
+    """Return the client addresses to try: one in each range, those beside it, and one of none."""
+    if not atoms:
+        return (Text(""),)
+    inside: list[str] = []
+    beside: list[str] = []
+    for atom in atoms:
+        network = ipaddress.ip_network(atom.word)
+        first, last = int(network.network_address), int(network.broadcast_address)
+        kind = type(network.network_address)
+        inside.append(str(kind(min(first + 1, last))))
+        beside += [
+            str(kind(each)) for each in (first - 1, last + 1) if 0 < each < 2**network.max_prefixlen - 1
+        ]
+    return tuple(Text(text) for text in dict.fromkeys(("192.0.2.1", *inside, *beside)))[:_MOST]
