@@ -29,7 +29,6 @@ STRANGER = "stranger.example"
 """A host that no manifest names."""
 
 
-
 def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
     """Return the paths to try.
 

@@ -7,18 +7,19 @@ takes fewer nothing for a request that they refused. Beyond that only methods an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.written import at, entries, mapping, text, texts, values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.mutate.mutants import Mutant
 
-__all__ = ["Seen", "concerns", "met"]
+__all__ = ["Seen", "concerns"]
 
 _RULES = ("spec", "rules")
 
@@ -55,9 +56,9 @@ class Seen:
 def concerns(mutant: Mutant) -> Callable[[Seen], bool]:
     """Return whether a request may end otherwise for a change, by what a changed proxy saw of it."""
     if mutant.kind == "AuthorizationPolicy":
-        return _of_policy(mutant)
+        return cache(_of_policy(mutant))
     if mutant.kind == "VirtualService":
-        return _of_routes(mutant)
+        return cache(_of_routes(mutant))
     return _anything
 
 
@@ -72,29 +73,41 @@ def _of_policy(mutant: Mutant) -> Callable[[Seen], bool]:
         return _anything
     # What turns over is taken by the wider form of the rule, and not by the narrower one.
     body = new if mutant.weakens is (action == "ALLOW") else old
-    rule = at(body, *path[:3])
+    operations = _operations(at(body, *path[:3]))
 
     def concerned(seen: Seen) -> bool:
-        return seen.denied is mutant.weakens and _may_match(rule, seen)
+        return seen.denied is mutant.weakens and _may_match(operations, seen)
 
     return concerned
 
 
-def _may_match(rule: object, seen: Seen) -> bool:
-    operations = [mapping(entry, "operation") for _, entry in entries(rule, "to")]
-    if not seen.method or not operations or len(operations) != len(values(rule, "to")):
+_Operation = tuple[tuple[str, ...], tuple[str, ...]]
+"""The methods and the hosts that one operation asks for; empty for any."""
+
+
+def _operations(rule: object) -> tuple[_Operation, ...]:
+    """Return what a rule asks of methods and hosts; empty where it asks nothing, or that is not sure."""
+    found = [mapping(entry, "operation") for _, entry in entries(rule, "to")]
+    if len(found) != len(values(rule, "to")):
+        return ()
+    return tuple((_all(each, "methods"), _all(each, "hosts")) for each in found)
+
+
+def _all(operation: object, field: str) -> tuple[str, ...]:
+    return tuple(value for _, value in texts(operation, field))
+
+
+def _may_match(operations: tuple[_Operation, ...], seen: Seen) -> bool:
+    if not seen.method or not operations:
         return True
     return any(
-        _may_hold(operation, "methods", seen.method, _same_text)
-        and _may_hold(operation, "hosts", seen.host, _same_host)
-        for operation in operations
+        _may_hold(methods, seen.method, _same_text) and _may_hold(hosts, seen.host, _same_host)
+        for methods, hosts in operations
     )
 
 
-def _may_hold(operation: object, field: str, found: str, same: Callable[[str, str], bool]) -> bool:
-    if not values(operation, field):
-        return True
-    return any(same(value, found) for _, value in texts(operation, field))
+def _may_hold(patterns: tuple[str, ...], found: str, same: Callable[[str, str], bool]) -> bool:
+    return not patterns or any(same(pattern, found) for pattern in patterns)
 
 
 def _same_text(pattern: str, found: str) -> bool:
@@ -119,8 +132,3 @@ def _of_routes(mutant: Mutant) -> Callable[[Seen], bool]:
         return not seen.host or any(_same_host(host, seen.host) for host in hosts)
 
     return concerned
-
-
-def met(seen: Iterable[Seen], proxies: frozenset[WorkloadRef], concerned: Callable[[Seen], bool]) -> bool:
-    """Return whether a request met one of some proxies in a way that a change may concern."""
-    return any(one.proxy in proxies and concerned(one) for one in seen)

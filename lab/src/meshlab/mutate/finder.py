@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meshlab.battery.derive import derive
 from meshlab.bench.case import CasePlace
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
@@ -88,8 +89,6 @@ class Finder:
             BenchError: Something did not start.
             LabError: The changed mesh cannot be run.
         """
-        from meshlab.battery.derive import derive
-
         changed_mesh = self._base.mesh(objects)
         battery = derive([self._mesh, changed_mesh])
         self.not_covered |= dict.fromkeys(battery.not_covered)
@@ -134,7 +133,7 @@ class Finder:
         question = difference.question
         name = f"{question.caller}: {question.request_class}"
         case = replace(question.case, name=name, place=CasePlace(_FILE, 1), expect=expect)
-        needed = needs(side.group.setup, self._base.setup)
+        needed = needs(case, side.group.setup, self._base.setup)
         text = readable(case, needed)
         if text is None:
             return None

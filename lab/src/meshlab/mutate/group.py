@@ -16,11 +16,11 @@ from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
 from meshlab.istio import load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.mutate.concern import Seen, concerns, met
+from meshlab.mutate.concern import Seen, concerns
 from meshlab.mutate.edits import ANOTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_run import PlannedMesh
@@ -93,7 +93,7 @@ class Group:
         self.setup = setup
         # What the case files declare is read with the manifests.
         self._declared = tuple(declared_manifests(setup.workloads))
-        self._keys: dict[int, str] = {}
+        self._keys = {id(case): case_key(case) for case in self.cases}
         self._entries: dict[str, WorkloadRef] = {}
         self._seen: dict[str, tuple[Seen, ...]] = {}
         self._refusing: dict[str, WorkloadRef | None] = {}
@@ -103,7 +103,8 @@ class Group:
         self._run = MeshRun(
             replace(setup, workloads={}), (*authorities, *(f"{ANOTHER}-{name}" for name in authorities))
         )
-        self._old = self._run.plan(mesh, self.cases)
+        self._addressed = [case for case in self.cases if _from_address(case)]
+        self._old = self._run.plan(mesh, self._addressed)
         self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
         self._lookups: dict[str, Lookup | None] = {}
         self._found: dict[Lookup, object] = {}
@@ -160,7 +161,7 @@ class Group:
         mesh = self.mesh(objects)
         if missing := set(client_authorities(mesh)) - set(self._run.authority_names):
             raise LabError(f"the bench has no certificate authority {', '.join(sorted(missing))}")
-        planned = self._run.plan(mesh, self.cases)
+        planned = self._run.plan(mesh, self._addressed)
         now = dict(planned.under_test.bootstraps)
         refs = self._configurations.keys() | now.keys()
         proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
@@ -184,19 +185,19 @@ class Group:
             cases: Cases that were sent to the mesh without it.
         """
         concerned = concerns(mutant)
-        return [case for case in cases if self._may_differ(self._key(case), changed, concerned)]
+        # Few requests look different to a proxy, so each look is judged once.
+        looks = {one for seen in self._seen.values() for one in seen if one.proxy in changed.proxies}
+        met = {one for one in looks if concerned(one)}
+        return [case for case in cases if self._may_differ(self._key(case), changed, met)]
 
-    def _may_differ(self, key: str, changed: ChangedMesh, concerned: Callable[[Seen], bool]) -> bool:
+    def _may_differ(self, key: str, changed: ChangedMesh, met: set[Seen]) -> bool:
         seen, entry = self._seen[key], self._entries[key]
-        if self._lookups[key] in changed.moved:
+        if not met.isdisjoint(seen) or self._lookups[key] in changed.moved:
             return True
-        if entry in changed.proxies and not any(one.proxy == entry for one in seen):
-            return True  # the proxy that it began at left no word of it
-        return met(seen, changed.proxies, concerned)
+        # A proxy that a request began at and that left no word of it may have refused the connection.
+        return entry in changed.proxies and all(one.proxy != entry for one in seen)
 
     def _key(self, case: Case) -> str:
-        if id(case) not in self._keys and any(case is own for own in self.cases):
-            self._keys[id(case)] = case_key(case)
         return self._keys.get(id(case)) or case_key(case)
 
     def unknown_servers(self, changed: ChangedMesh) -> str:
@@ -215,8 +216,7 @@ class Group:
         Raises:
             BenchError: Something did not start.
         """
-        addressed = [case for case in self.cases if _from_address(case)]
-        self._run.take(changed.planned, addressed, self._wanted)
+        self._run.take(changed.planned, self._addressed, self._wanted)
         return "; ".join(self._run.refused.values())
 
     def send(self, cases: Sequence[Case]) -> Generator[Outcome]:

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import Case, Expectation, Received
+from meshlab.bench.case import (
+    Case,
+    Expectation,
+    FromBypass,
+    FromForeignMesh,
+    FromOutside,
+    FromWorkload,
+    Received,
+)
 from meshlab.bench.case_file import CaseFileError, parse_case_file
+from meshlab.bench.case_file.scalar import scalar
 from meshlab.bench.case_file.write_case import written_case
 from meshlab.bench.verdicts.compare import compare
 
@@ -78,31 +87,51 @@ def readable(case: Case, needed: str) -> str | None:
     return text if replace(found, place=case.place) == case else None
 
 
-def needs(setup: Setup, present: Setup) -> str:
+def needs(case: Case, setup: Setup, present: Setup) -> str:
     """Return what a case file must hold for a case, beyond what the files at hand hold.
 
     Args:
-        setup: What the case needs around it.
+        case: The case.
+        setup: What there is around it.
         present: What the case files have.
     """
     lines = []
-    workloads = {ref: one for ref, one in setup.workloads.items() if ref not in present.workloads}
+    named = _named(case)
+    workloads = {
+        ref: one for ref, one in setup.workloads.items() if ref in named and ref not in present.workloads
+    }
     if workloads:
         lines.append("workloads:")
     for ref, one in sorted(workloads.items()):
-        labels = ", ".join(f"{name}: {_quoted(value)}" for name, value in one.labels.items())
+        labels = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in one.labels.items())
         ports = ", ".join(f"{number}: {protocol}" for number, protocol in one.ports.items())
-        parts = [f"serviceAccount: {_quoted(one.service_account)}", f"proxy: {one.proxy}"]
+        parts = [f"serviceAccount: {scalar(one.service_account)}", f"proxy: {one.proxy}"]
         parts += [f"labels: {{{labels}}}"] if labels else []
         parts += [f"ports: {{{ports}}}"] if ports else []
         lines.append(f"  {ref}: {{{', '.join(parts)}}}")
-    if authorities := [name for name in setup.authorities if name not in present.authorities]:
-        lines.append(f"authorities: [{', '.join(map(_quoted, authorities))}]")
-    addresses = {ref: ip for ref, ip in setup.addresses.items() if ref not in present.addresses}
+    authorities = [name for name in setup.authorities if name in named and name not in present.authorities]
+    if authorities:
+        lines.append(f"authorities: [{', '.join(map(scalar, authorities))}]")
+    addresses = {
+        ref: ip for ref, ip in setup.addresses.items() if ref in named and ref not in present.addresses
+    }
     if addresses:
         lines.append("addresses:")
-    lines += [f"  {ref}: {_quoted(ip)}" for ref, ip in sorted(addresses.items())]
+    lines += [f"  {ref}: {scalar(ip)}" for ref, ip in sorted(addresses.items())]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _named(case: Case) -> set[object]:
+    """Return the workloads and certificate authorities that a case names."""
+    match case.sender:
+        case FromOutside(gateway=gateway, certificate=certificate):
+            return {gateway, certificate.authority if certificate else None}
+        case FromWorkload(workload=workload):
+            return {workload}
+        case FromBypass(workload=bypassing, to=to):
+            return {bypassing, to}
+        case FromForeignMesh(authority=authority, to=to):
+            return {authority, to}
 
 
 def _ending(today: Verdict) -> Expectation:
@@ -154,9 +183,3 @@ def _headers(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str | 
         if was != new.get(name) and (was is None or "<" not in was) and name != "x-forwarded-client-cert":
             found[name] = was
     return found
-
-
-def _quoted(text: str) -> str:
-    from meshlab.bench.case_file.scalar import scalar
-
-    return scalar(text)

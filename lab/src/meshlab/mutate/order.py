@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ _HINTS = {
     "mtls": ("plaintext",),
 }
 """Words of cases that are about a field."""
+_KEEP_OUT = ("PeerAuthentication", "Gateway")
+"""Kinds whose weaker form lets in what they refused; other kinds may also answer otherwise."""
 _NO_HINT = ("removed", "for", "added", "another", "any", "value")
 
 
@@ -58,7 +61,7 @@ class Order:
         Args:
             mutant: The mutant.
             cases: The cases.
-            refused: Whether a case is refused by a proxy that the mutant changes. What lets more in shows in those.
+            refused: Whether a case is refused by a proxy that the mutant changes.
         """
         alike = likeness(mutant)
         roles, kinds, here = self._roles[alike], self._kinds[alike], self._here[_field(mutant)]
@@ -67,11 +70,16 @@ class Order:
 
         def score(case: Case) -> float:
             learned = 8 * _some(roles[_role(case.name)]) + 6 * _some(kinds[_general(case.name)])
-            known = learned + 6 * _some(here[case.name]) + 4 * (refused(case) is mutant.weakens)
-            hints = sum(word in case.name for word in words)
-            return -(known + 3 * sum(word in case.name for word in own) + hints)
+            hints = sum(word in case.name for word in words) + 3 * sum(word in case.name for word in own)
+            return -(learned + 6 * _some(here[case.name]) + hints)
 
-        return sorted(cases, key=score)
+        kept_out = sorted((case for case in cases if refused(case)), key=score)
+        let_in = sorted((case for case in cases if not refused(case)), key=score)
+        if mutant.kind in _KEEP_OUT:
+            return [*kept_out, *let_in] if mutant.weakens else [*let_in, *kept_out]
+        taken_in_turn = (case for pair in zip_longest(let_in, kept_out) for case in pair if case is not None)
+        # Of equal scores those stay in turn.
+        return sorted(taken_in_turn, key=lambda case: -int(-score(case) / 6))
 
 
 def likeness(mutant: Mutant) -> str:

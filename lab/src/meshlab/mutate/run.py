@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
@@ -149,11 +150,8 @@ class MutationRun:
             met = True
             if missing := group.unknown_servers(changed):
                 return Result(mutant, "caught", f"the case file: the mesh does not know {missing}")
-            cases = self._order.of(
-                mutant,
-                group.meeting(changed, mutant, group.cases),
-                lambda case, proxies=changed.proxies, of=group: of.refused_by(case) in proxies,
-            )
+            meeting = group.meeting(changed, mutant, group.cases)
+            cases = self._order.of(mutant, meeting, partial(_keeps_out, group, changed))
             if refused := group.take(changed):
                 return Result(mutant, "refused", reason=refused)
             outcome = _first_failure(group, cases)
@@ -202,6 +200,11 @@ def mutation_run(
         yield run
     finally:
         run.close()
+
+
+def _keeps_out(group: Group, changed: ChangedMesh, case: Case) -> bool:
+    """Return whether a proxy that a change reconfigures refuses a case without the change."""
+    return group.refused_by(case) in changed.proxies
 
 
 def _first_failure(group: Group, cases: Sequence[Case]) -> Outcome | None:
