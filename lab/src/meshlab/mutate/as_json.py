@@ -4,7 +4,7 @@
 |---|---|
 | `version` | 1 |
 | `exit_code` | the exit code of the command |
-| `counts` | `survived`, `caught`, `equivalent`, `same_configuration`, `refused` |
+| `counts` | `survived`, `caught`, `equivalent`, `same_configuration`, `not_judged` |
 | `cases` | how many cases there are |
 | `duration_s`, `per_second` | seconds that the mutants took, and mutants a second |
 | `left_out` | `only_break`, `sampled_out`, and the `seed` of the sample |

@@ -64,12 +64,14 @@ class Change:
         edits: How; `None` where the whole object is removed.
         weakens: Whether it may let in what was refused before, or leave out a protection. A change that does not can
             only refuse more, or break what worked.
+        unseen: Why no request of the bench can show it; empty where one may.
     """
 
     path: Path
     words: str
     edits: tuple[Edit, ...] | None
     weakens: bool
+    unseen: str = ""
 
 
 def gone(*, weakens: bool = True) -> Change:
@@ -77,9 +79,9 @@ def gone(*, weakens: bool = True) -> Change:
     return Change((), "removed", None, weakens)
 
 
-def removed(path: Path, words: str = "removed", *, weakens: bool) -> Change:
+def removed(path: Path, words: str = "removed", *, weakens: bool, unseen: str = "") -> Change:
     """Return the change that removes a field or an entry."""
-    return Change(path, words, (Edit(path),), weakens)
+    return Change(path, words, (Edit(path),), weakens, unseen)
 
 
 def replaced(path: Path, value: object, words: str, *, weakens: bool, about: Path | None = None) -> Change:

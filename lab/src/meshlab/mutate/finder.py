@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
 from meshlab.bench.case import CasePlace
+from meshlab.bench.case_file.write_case import written_case
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
 from meshlab.mutate.group import Group, case_key
-from meshlab.mutate.missing import MissingCase, expectation_of, needs, readable
+from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from meshlab.battery.battery import Battery, Question
     from meshlab.bench.case import Case
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Finder", "Found"]
 
 _GRAVE = (Kind.NOW_ALLOWED, Kind.WITHOUT_MTLS)
-_MOST_TRIED = 5
+_MOST_TRIED = 8
 _FILE = "missing-cases.yaml"
 
 
@@ -93,25 +94,26 @@ class Finder:
         battery = derive([self._mesh, changed_mesh])
         self.not_covered |= dict.fromkeys(battery.not_covered)
         side = self._side(battery)
-        changed = side.group.changed(objects)
+        changed = side.group.changed(objects, mutant)
         if changed.same:
             return Found(differs=False)
         questions = pinned(battery.questions, (self._mesh, changed_mesh))
         side.learn(questions)
         if refused := side.group.take(changed):
             return Found(differs=True, reason=refused)
-        differences, unjudged = side.differences(mutant, changed, questions, first)
-        if not differences:
-            reason = f"{unjudged} requests of the battery were not judged" if unjudged else ""
-            return Found(differs=False, reason=reason)
-        for difference in differences[:_MOST_TRIED]:
-            if missing := self._case(side, changed, difference):
-                return Found(differs=True, missing=missing, effect=missing.effect)
-        change = differences[0].change
-        request = f"{differences[0].question.caller}: {differences[0].question.request_class}"
-        details = "; ".join(change.details) or change.kind.value
+        found: list[_Difference] = []
+        unjudged = 0
+        for differences, unknown in side.differences(mutant, changed, questions, first):
+            unjudged += unknown
+            found += differences
+            # The rest is not sent once a request is let in that was refused.
+            grave = [each for each in differences if each.change.kind in _GRAVE]
+            if shown := self._shown(side, changed, grave):
+                return shown
+        if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
+            return shown
         return Found(
-            differs=True, reason=f"no word of a case says it: {request}: {details}", effect=change.kind.value
+            differs=False, reason=f"{unjudged} requests of the battery were not judged" if unjudged else ""
         )
 
     def _side(self, battery: Battery) -> _Side:
@@ -122,27 +124,40 @@ class Finder:
         self._sides.append(_Side(Group(self._objects, setup, ())))
         return self._sides[-1]
 
-    def _case(self, side: _Side, changed: ChangedMesh, difference: _Difference) -> MissingCase | None:
-        """Return the case that shows a difference, once it has passed without the change and failed with it."""
+    def _shown(self, side: _Side, changed: ChangedMesh, differences: Sequence[_Difference]) -> Found | None:
+        """Return the first difference that is there again when it is asked for again, as a case where words say it."""
+        without_words = None
+        order = list(Kind)
+        for difference in sorted(differences, key=lambda each: order.index(each.change.kind))[:_MOST_TRIED]:
+            case = self._case(side, difference)
+            (today,) = side.group.unchanged([case or difference.question.case])
+            side.group.take(changed)
+            ((then,),) = side.group.send([case or difference.question.case])
+            again = change_of(effect_of(today), effect_of(then))
+            if again is None or again.kind is not difference.change.kind:
+                continue  # chance, and no change
+            kind = again.kind.value
+            if case and today.state == "passed" and then.state not in ("passed", "not judged"):
+                needed = needs(case, side.group.setup, self._base.setup)
+                return Found(
+                    differs=True, missing=MissingCase(case, written_case(case), kind, needed), effect=kind
+                )
+            request = f"{difference.question.caller}: {difference.question.request_class}"
+            details = "; ".join(again.details) or kind
+            why = f"no word of a case says it: {request}: {details}"
+            without_words = without_words or Found(differs=True, reason=why, effect=kind)
+        return without_words
+
+    def _case(self, side: _Side, difference: _Difference) -> Case | None:
+        """Return the case that says a difference; `None` where no word of a case file does."""
         today, then = difference.old.verdict, difference.new.verdict
-        if today is None:
-            return None
-        expect = expectation_of(today, then, *difference.effects)
+        expect = expectation_of(today, then, *difference.effects) if today else None
         if expect is None:
             return None
         question = difference.question
         name = f"{question.caller}: {question.request_class}"
         case = replace(question.case, name=name, place=CasePlace(_FILE, 1), expect=expect)
-        needed = needs(case, side.group.setup, self._base.setup)
-        text = readable(case, needed)
-        if text is None:
-            return None
-        (passed,) = side.group.unchanged([case])
-        side.group.take(changed)
-        (failed,) = side.group.send([case])
-        if passed.state != "passed" or failed.state in ("passed", "not judged"):
-            return None
-        return MissingCase(case, text, difference.change.kind.value, needed)
+        return case if is_readable(case, needs(case, side.group.setup, self._base.setup)) else None
 
 
 class _Side:
@@ -166,26 +181,19 @@ class _Side:
         changed: ChangedMesh,
         questions: Sequence[Question],
         first: Callable[[Sequence[Case]], list[Case]],
-    ) -> tuple[list[_Difference], int]:
-        """Return what ends otherwise, the gravest first, and how many requests could not be judged.
-
-        The rest is not sent once a request is let in that was refused.
-        """
+    ) -> Iterator[tuple[list[_Difference], int]]:
+        """Yield what ends otherwise of requests that are sent together, and how many could not be judged."""
         by_key = {case_key(each.case): each for each in questions}
         cases = first(self.group.meeting(changed, mutant, [each.case for each in by_key.values()]))
-        found: list[_Difference] = []
-        unjudged = 0
-        for outcome in self.group.send(cases):
-            key = case_key(outcome.case)
-            old, new = effect_of(self._today[key]), effect_of(outcome)
-            unjudged += bool(old.unknown or new.unknown)
-            change = change_of(old, new)
-            if change is not None:
-                found.append(_Difference(by_key[key], self._today[key], outcome, (old, new), change))
-                if change.kind in _GRAVE:
-                    break
-        order = list(Kind)
-        return sorted(found, key=lambda each: order.index(each.change.kind)), unjudged
+        for outcomes in self.group.send(cases):
+            found, unjudged = [], 0
+            for outcome in outcomes:
+                key = case_key(outcome.case)
+                effects = effect_of(self._today[key]), effect_of(outcome)
+                unjudged += any(effect.unknown for effect in effects)
+                if change := change_of(*effects):
+                    found.append(_Difference(by_key[key], self._today[key], outcome, effects, change))
+            yield found, unjudged
 
 
 def _joined(own: Setup, battery: Setup) -> Setup:

@@ -14,13 +14,13 @@ from meshlab.bench.mesh_run import MeshRun
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
-from meshlab.istio import load_mesh
+from meshlab.istio.model.load import KnownReads, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.mutate.concern import Seen, concerns
 from meshlab.mutate.edits import ANOTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_run import PlannedMesh
@@ -97,6 +97,7 @@ class Group:
         self._entries: dict[str, WorkloadRef] = {}
         self._seen: dict[str, tuple[Seen, ...]] = {}
         self._refusing: dict[str, WorkloadRef | None] = {}
+        self._known = KnownReads((*objects.manifests, *self._declared))
         mesh = self.mesh(objects)
         self._problems = _problems(mesh)
         authorities = client_authorities(mesh)
@@ -121,7 +122,7 @@ class Group:
             ManifestError: The file of the MeshConfig holds what is not known.
         """
         manifests = [*objects.manifests, *self._declared]
-        mesh = load_mesh(manifests, objects.settings(), inject_unknown_namespaces=True)
+        mesh = load_mesh(manifests, objects.settings(), inject_unknown_namespaces=True, known=self._known)
         unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in objects.unreadable)
         return replace(
             mesh,
@@ -151,8 +152,12 @@ class Group:
         if lookup is not None and lookup not in self._found:
             self._found[lookup] = _answer(self._old, lookup)
 
-    def changed(self, objects: Objects) -> ChangedMesh:
+    def changed(self, objects: Objects, mutant: Mutant) -> ChangedMesh:
         """Return the mesh of changed objects, and what differs from the one without a change.
+
+        Args:
+            objects: The objects.
+            mutant: What was changed of them.
 
         Raises:
             LabError: The mesh cannot be run.
@@ -162,7 +167,7 @@ class Group:
         if missing := set(client_authorities(mesh)) - set(self._run.authority_names):
             raise LabError(f"the bench has no certificate authority {', '.join(sorted(missing))}")
         planned = self._run.plan(mesh, self._addressed)
-        now = dict(planned.under_test.bootstraps)
+        now = self._compiled(planned, mutant)
         refs = self._configurations.keys() | now.keys()
         proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
         moved = frozenset(
@@ -175,6 +180,24 @@ class Group:
         digest = hashlib.sha256(f"{text}{sorted(map(str, moved))}".encode()).hexdigest()
         refused = "; ".join(sorted(_problems(mesh) - self._problems))
         return ChangedMesh(planned, proxies, moved, digest, refused)
+
+    def _compiled(self, planned: PlannedMesh, mutant: Mutant) -> dict[WorkloadRef, Json]:
+        """Return the configuration of every proxy. What a policy does not reach is not compiled again."""
+        bootstraps = planned.under_test.bootstraps
+        if mutant.kind != "AuthorizationPolicy":
+            return dict(bootstraps)
+        old, new = self._old.mesh, planned.mesh
+        before = {workload.ref: workload for workload in old.workloads}
+        reached = {
+            workload.ref
+            for workload in new.workloads
+            if workload.ref not in before
+            or new.attached_to(workload, new.authorization_policies)
+            != old.attached_to(before[workload.ref], old.authorization_policies)
+        }
+        return {
+            ref: self._configurations[ref] if ref not in reached else bootstraps[ref] for ref in bootstraps
+        }
 
     def meeting(self, changed: ChangedMesh, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
         """Return the cases that a change may concern; no other can tell the difference.
@@ -219,12 +242,12 @@ class Group:
         self._run.take(changed.planned, self._addressed, self._wanted)
         return "; ".join(self._run.refused.values())
 
-    def send(self, cases: Sequence[Case]) -> Generator[Outcome]:
-        """Send cases through what runs, few at first, and yield their outcomes."""
+    def send(self, cases: Sequence[Case]) -> Iterator[list[Outcome]]:
+        """Send cases through what runs, few at first; yield the outcomes of those that were sent together."""
         ends = [step for step in _STEPS if step < len(cases)]
         for begin, end in pairwise((*ends, len(cases))):
             part = cases[begin:end]
-            yield from self._run.run(part, min(_JOBS, len(part)))
+            yield list(self._run.run(part, min(_JOBS, len(part))))
 
 
 def case_key(case: Case) -> str:

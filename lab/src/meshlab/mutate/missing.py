@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
     from meshlab.diff.effect import Effect
 
-__all__ = ["MissingCase", "expectation_of", "needs", "readable"]
+__all__ = ["MissingCase", "expectation_of", "is_readable", "needs"]
 
 _RECEIVED = ("method", "path", "host", "identity", "sni")
 
@@ -72,19 +72,18 @@ def expectation_of(today: Verdict, then: Verdict | None, old: Effect, new: Effec
     return further if not compare(further, today) and compare(further, then) else None
 
 
-def readable(case: Case, needed: str) -> str | None:
-    """Return a case as the entry of a case file; `None` where the reader would make another case of it.
+def is_readable(case: Case, needed: str) -> bool:
+    """Return whether a case file can hold a case, so that the reader makes the same case of it.
 
     Args:
         case: The case.
         needed: What the file must hold beside it.
     """
-    text = written_case(case)
     try:
-        (found,) = parse_case_file(f"{needed}cases:\n{text}", case.place.file).cases
+        (found,) = parse_case_file(f"{needed}cases:\n{written_case(case)}", case.place.file).cases
     except (CaseFileError, ValueError):
-        return None
-    return text if replace(found, place=case.place) == case else None
+        return False
+    return replace(found, place=case.place) == case
 
 
 def needs(case: Case, setup: Setup, present: Setup) -> str:

@@ -25,12 +25,12 @@ _STYLES: dict[State, str] = {
     "caught": "green",
     "equivalent": "cyan",
     "same configuration": "cyan",
-    "refused": "yellow",
+    "not judged": "yellow",
 }
 _TITLES: dict[State, str] = {
     "equivalent": "no request of the battery ends otherwise",
     "same configuration": "no Envoy is configured otherwise",
-    "refused": "not judged: Istio, Envoy or meshlab does not take it",
+    "not judged": "Istio, Envoy or meshlab does not take it, or no request of the bench can show it",
 }
 _MAX_REASON = 200
 
@@ -41,12 +41,12 @@ def print_mutated(mutated: Mutated, on: Console, *, verbose: bool = False) -> No
     Args:
         mutated: The run.
         on: Where to.
-        verbose: Also print what was caught and by which case, what changed no configuration, and what was refused.
+        verbose: Also print what was caught and by which case, and what changed no configuration.
     """
     if survivors := mutated.having("survived"):
         print_on(on, Text("No case notices:", style="bold"))
         _print_objects(survivors, on)
-    shown: tuple[State, ...] = ("equivalent", *(("same configuration", "refused") if verbose else ()))
+    shown: tuple[State, ...] = ("equivalent", "not judged", *(("same configuration",) if verbose else ()))
     for state in shown:
         if found := mutated.having(state):
             print_on(on, Text(f"{state}: {_TITLES[state]}", style="bold"))

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["STATES", "Result", "State"]
 
-State = Literal["caught", "same configuration", "equivalent", "refused", "survived"]
+State = Literal["caught", "same configuration", "equivalent", "not judged", "survived"]
 
-STATES: tuple[State, ...] = ("survived", "caught", "equivalent", "same configuration", "refused")
+STATES: tuple[State, ...] = ("survived", "caught", "equivalent", "same configuration", "not judged")
 """What may become of a mutant, the gravest first."""
 
 
@@ -23,11 +23,12 @@ class Result:
 
     Attributes:
         mutant: The mutant.
-        state: `caught` by a case; `same configuration` where every Envoy is configured as without the change, so that
-            no request can tell; `equivalent` where no request of the battery ended otherwise; `refused` where Istio,
-            Envoy or meshlab does not take the object; `survived` where no case failed.
+        state: `survived` where no case failed; `caught` by a case; `equivalent` where no request of the battery ended
+            otherwise; `same configuration` where every Envoy is configured as without the change, so that no request
+            can tell; `not judged` where Istio, Envoy or meshlab does not take the object, or no request of the bench
+            can show the change.
         caught_by: The case that failed.
-        reason: Why it is refused, or why a survivor has no case.
+        reason: Why it is not judged, or why a survivor has no case.
         missing: The case that would have caught a survivor.
         effect: What a survivor makes of some request, such as `now allowed`.
     """

@@ -6,9 +6,10 @@ so most mutants meet few cases. A mutant that leaves the configuration of every 
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import CaseFileError, CaseProblem, check_against
@@ -129,15 +130,15 @@ class MutationRun:
     def _result(self, mutant: Mutant) -> Result:
         try:
             objects = self.objects.changed(mutant)
-            meshes = [(group, group.changed(objects)) for group in self._groups]
+            meshes = [(group, group.changed(objects, mutant)) for group in self._groups]
             if refused := next((changed.refused for _, changed in meshes if changed.refused), ""):
-                return Result(mutant, "refused", reason=refused)
+                return Result(mutant, "not judged", reason=refused)
             digests = tuple(changed.digest for _, changed in meshes)
             if (known := self._known.get(digests)) is None:
                 known = self._known[digests] = self._shown(self._asked(mutant, meshes), objects)
             return replace(known, mutant=mutant)
         except (LabError, ManifestError) as error:
-            return Result(mutant, "refused", reason=str(error))
+            return Result(mutant, "not judged", reason=str(error))
         except BenchError as error:
             self.failures()  # starts everything anew
             return Result(mutant, "caught", f"the run itself: {error}")
@@ -153,12 +154,12 @@ class MutationRun:
             meeting = group.meeting(changed, mutant, group.cases)
             cases = self._order.of(mutant, meeting, partial(_keeps_out, group, changed))
             if refused := group.take(changed):
-                return Result(mutant, "refused", reason=refused)
+                return Result(mutant, "not judged", reason=refused)
             outcome = _first_failure(group, cases)
             if outcome is None:
                 continue
             if outcome.state == "not judged":
-                return Result(mutant, "refused", reason="; ".join(outcome.reasons))
+                return Result(mutant, "not judged", reason="; ".join(outcome.reasons))
             self._order.caught(mutant, outcome.case)
             return Result(mutant, "caught", outcome.case.name)
         return Result(mutant, "survived" if met else "same configuration")
@@ -168,6 +169,8 @@ class MutationRun:
         if result.state != "survived" or self._finder is None:
             return result
         found = self._finder.find(result.mutant, objects, lambda cases: self._order.of(result.mutant, cases))
+        if not found.differs and result.mutant.made.unseen:
+            return replace(result, state="not judged", reason=result.mutant.made.unseen)
         if not found.differs:
             return replace(result, state="equivalent", reason=found.reason)
         return replace(result, missing=found.missing, reason=found.reason, effect=found.effect)
@@ -210,12 +213,11 @@ def _keeps_out(group: Group, changed: ChangedMesh, case: Case) -> bool:
 def _first_failure(group: Group, cases: Sequence[Case]) -> Outcome | None:
     """Send cases until one fails; `None` where all pass. One that is not judged counts where none fails."""
     doubtful = None
-    with closing(group.send(cases)) as arriving:
-        for outcome in arriving:
-            if outcome.state == "not judged":
-                doubtful = doubtful or outcome
-            elif outcome.state != "passed":
-                return outcome
+    for outcome in chain.from_iterable(group.send(cases)):
+        if outcome.state == "not judged":
+            doubtful = doubtful or outcome
+        elif outcome.state != "passed":
+            return outcome
     return doubtful
 
 

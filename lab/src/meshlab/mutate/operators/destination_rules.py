@@ -61,7 +61,8 @@ def _client_tls(place: Path, tls: Mapping[str, Any]) -> Iterator[Change]:
     for name in _FIELDS:
         # Istio refuses mutual TLS without a certificate.
         if name in tls and (name != "credentialName" or mode != "MUTUAL"):
-            yield removed((*place, name), weakens=name not in ("sni", "credentialName"))
+            unseen = "the bench has no revoked certificates" if name == "caCrl" else ""
+            yield removed((*place, name), weakens=name not in ("sni", "credentialName"), unseen=unseen)
         for here, value in texts(tls, name):
             if several(tls, name):
                 yield removed((*place, *here), f"{value} removed", weakens=False)
@@ -74,5 +75,7 @@ def _client_tls(place: Path, tls: Mapping[str, Any]) -> Iterator[Change]:
 
 def _unverified(place: Path, tls: Mapping[str, Any]) -> Change:
     edits = [Edit((*place, "insecureSkipVerify"), True)]
-    edits += [Edit((*place, name)) for name in ("subjectAltNames",) if name in tls]
+    # Istio refuses it beside what says how to verify. With mutual TLS the credential is also the client's own.
+    own = () if text(tls, "mode") == "MUTUAL" else ("caCertificates", "credentialName")
+    edits += [Edit((*place, name)) for name in ("subjectAltNames", *own) if name in tls]
     return Change((*place, "insecureSkipVerify"), "set", tuple(edits), weakens=True)

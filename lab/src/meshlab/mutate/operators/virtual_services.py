@@ -21,6 +21,12 @@ _MESH = "mesh"
 _GUARDS = ("fault", "redirect", "directResponse")
 """What answers in place of an application."""
 _ACTIONS = ("rewrite", "delegate", "mirror", "mirrors", "corsPolicy", "timeout", "retries")
+_UNSEEN = {
+    "timeout": "applications of the bench answer at once",
+    "retries": "servers of the bench are reached at once",
+    "mirror": "the bench compares no copies of requests",
+    "mirrors": "the bench compares no copies of requests",
+}
 
 
 def virtual_service(body: Body) -> Iterator[Change]:
@@ -58,7 +64,7 @@ def _gateways(body: Body) -> Iterator[Change]:
 def _route(body: Body, here: Path, route: Mapping[str, Any], *, opens: bool) -> Iterator[Change]:
     for name in (*_GUARDS, *_ACTIONS):
         if name in route and (name not in _GUARDS or "route" in route):
-            yield removed((*here, name), weakens=name in _GUARDS)
+            yield removed((*here, name), weakens=name in _GUARDS, unseen=_UNSEEN.get(name, ""))
     for place, target in entries(body, *here, "route"):
         if several(body, *here, "route"):
             yield removed(place, weakens=False)
