@@ -24,6 +24,7 @@ class Question:
         target: The workload (`NAMESPACE/NAME`) or the host that it is for.
         request_class: What is sent, as a column of a matrix, such as `GET /profile/1`.
         alike: Further workloads that no condition tells apart from the caller, so that they are not asked.
+        answerers: Who may answer in place of the target: the other servers behind the same route or host.
     """
 
     case: Case
@@ -31,6 +32,7 @@ class Question:
     target: str
     request_class: str
     alike: tuple[str, ...] = ()
+    answerers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
+from meshlab.battery.values import CHANGED
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -38,11 +40,13 @@ class Chosen:
         values: Dimension to value.
         target: What it is for.
         base: Whether it satisfies a clause, rather than missing one.
+        answerers: Who may answer in place of the target.
     """
 
     values: dict[str, Value]
     target: str
     base: bool
+    answerers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class _Chain:
 
     stages: tuple[Stage, ...]
     routes: tuple[Clause, ...]
+
+    @property
+    def answerers(self) -> tuple[str, ...]:
+        """Who may answer at its end: one of several workloads behind a route, or of several servers behind a host."""
+        last = self.stages[-1]
+        found = dict.fromkeys(last.servers)
+        if len(self.stages) > 1 and self.routes:
+            for clause, stage in self.stages[-2].routes:
+                if clause is self.routes[-1] and stage is not None:
+                    found[stage.target] = None
+        return tuple(name for name in found if name != last.target)
 
 
 @dataclass(frozen=True)
@@ -61,11 +76,13 @@ class _Base:
         numbers: Its values.
         target: What it is for.
         dimensions: What the clause looks at, so that each of its conditions is missed once from here.
+        answerers: Who may answer in place of the target.
     """
 
     numbers: Assignment
     target: str
     dimensions: frozenset[str] = frozenset()
+    answerers: tuple[str, ...] = ()
 
 
 class _Table:
@@ -139,20 +156,22 @@ def chosen(way: Way) -> list[Chosen]:
     """Return the requests of one way: those that satisfy its clauses first, then those that miss a condition."""
     table = _Table(way)
     bases = _bases(way, table)
+    # The request that asks for nothing of all this comes last: what almost meets a condition says more.
+    usual = _Base(dict.fromkeys(way.values, 0), way.stages[0].target, frozenset(way.values))
     atoms = _atoms(way)
     found: dict[tuple[object, ...], Chosen] = {}
     for base in bases:
-        _keep(found, way, table, atoms, base.numbers, base.target, is_base=True)
-    small = _classes(table, atoms)
-    target = bases[0].target if bases else ""
-    if prod(len(numbers) for numbers in small.values()) <= _SMALL_PRODUCT:
-        for combined in product(*small.values()):
-            _keep(found, way, table, atoms, dict(zip(small, combined, strict=True)), target, is_base=False)
-        return list(found.values())
+        _keep(found, way, table, atoms, base.numbers, base, is_base=True)
     seen = _Seen(set(), set())
-    for base in bases:
+    small = _classes(table, _atoms(way, swept=True), [*bases, usual])
+    if prod(map(len, small.values())) <= _SMALL_PRODUCT:
+        for combined in product(*small.values()):
+            numbers = dict(zip(small, combined, strict=True))
+            _keep(found, way, table, atoms, numbers, (bases or [usual])[0], is_base=False)
+    for base in (*bases, usual):
         for numbers in _deviations(way, table, base, seen):
-            _keep(found, way, table, atoms, numbers, base.target, is_base=False)
+            _keep(found, way, table, atoms, numbers, base, is_base=False)
+        _keep(found, way, table, atoms, base.numbers, base, is_base=True)
     return list(found.values())
 
 
@@ -162,7 +181,7 @@ def _keep(
     table: _Table,
     atoms: Mapping[str, Sequence[Atom]],
     numbers: Assignment,
-    target: str,
+    base: _Base,
     *,
     is_base: bool,
 ) -> None:
@@ -172,19 +191,25 @@ def _keep(
     key: tuple[object, ...] = (
         ("refused", refused)
         if refused
-        else tuple(
-            (_vector(table, atoms.get(name, ()), number), table.values[name][number].trait)
-            for name, number in numbers.items()
-        )
+        else tuple(_kind(table, atoms.get(name, ()), name, number) for name, number in numbers.items())
     )
+    # What a route does to headers is seen with them alone, though no condition looks at them.
+    key = (*key, numbers.get(CHANGED, 0))
     if key not in found:
-        found[key] = Chosen(values, target, is_base)
+        found[key] = Chosen(values, base.target, is_base, base.answerers)
 
 
-def _atoms(way: Way) -> dict[str, list[Atom]]:
-    """Return all atoms of a way by dimension, each once."""
+def _kind(table: _Table, atoms: Sequence[Atom], name: str, number: int) -> tuple[object, ...]:
+    """Return what tells a value from others: which conditions it meets, and how it is spelt."""
+    value = table.values[name][number]
+    return _vector(table, atoms, number), value.trait, value.trait and value.origin
+
+
+def _atoms(way: Way, *, swept: bool = False) -> dict[str, list[Atom]]:
+    """Return all atoms of a way by dimension, each once; or those whose conditions are missed on this way."""
     found: dict[str, dict[Atom, None]] = {name: {} for name in way.values}
-    for stage in (each for first in way.stages for each in first.walk()):
+    stages = [each for first in way.stages for each in first.walk()]
+    for stage in stages if not swept else [each for each in stages if each.swept]:
         for atom in (*stage.watched, *(atom for clause in stage.clauses for atom in clause.atoms)):
             if atom.dimension in found:
                 found[atom.dimension][atom] = None
@@ -195,20 +220,27 @@ def _vector(table: _Table, atoms: Iterable[Atom], number: int) -> tuple[bool, ..
     return tuple(bool(table.bits(atom) >> number & 1) for atom in atoms)
 
 
-def _classes(table: _Table, atoms: Mapping[str, Sequence[Atom]]) -> dict[str, list[int]]:
-    """Return the first value of each class, by dimension."""
+def _classes(
+    table: _Table, atoms: Mapping[str, Sequence[Atom]], bases: Sequence[_Base]
+) -> dict[str, list[int]]:
+    """Return one value of each class by dimension: that of a base, one that looks like a word, or the first."""
     found: dict[str, list[int]] = {}
     for name, values in table.values.items():
+        if name == CHANGED:
+            found[name] = [0]
+            continue
         kept: dict[object, int] = {}
-        for number, value in enumerate(values):
-            kept.setdefault((_vector(table, atoms.get(name, ()), number), value.trait), number)
+        usual = [base.numbers[name] for base in bases[:-1]]
+        near = [number for number, value in enumerate(values) if value.origin]
+        for number in (*usual, *near, *range(len(values))):
+            if not values[number].trait:
+                kept.setdefault(_vector(table, atoms.get(name, ()), number), number)
         found[name] = list(kept.values())
     return found
 
 
 def _bases(way: Way, table: _Table) -> list[_Base]:
     found: dict[tuple[object, ...], _Base] = {}
-    usual = dict.fromkeys(way.values, 0)
     for first in way.stages:
         chains = list(_chains(first))[:_MOST_CHAINS]
         for stage, clause in _elements(first):
@@ -219,8 +251,8 @@ def _bases(way: Way, table: _Table) -> list[_Base]:
                 looks = (
                     frozenset(each.dimension for each in clause.requirements) if stage.swept else frozenset()
                 )
+                looks |= {CHANGED} if clause.headers and stage.swept else set()
                 found[key] = replace(known, dimensions=known.dimensions | looks)
-        found.setdefault(tuple(usual.items()), _Base(usual, first.target, frozenset(way.values)))
     return list(found.values())
 
 
@@ -266,7 +298,8 @@ def _base_for(table: _Table, chains: Sequence[_Chain], stage: Stage, clause: Cla
         # A way that ends at an application shows more than one that ends at a proxy.
         met += len(chain.stages)
         if best is None or met > best[0]:
-            best = met, _Base(_repaired(table, chain, clause, bits), target)
+            numbers = _repaired(table, chain, clause, bits)
+            best = met, _Base(numbers, target, answerers=chain.answerers)
     return best[1] if best else _Base(_lowest(table, alone), stage.target)
 
 
@@ -340,19 +373,24 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
     """
     for name, values in table.values.items():
         usual = base.numbers[name]
+        if name == CHANGED:
+            if name in base.dimensions:
+                yield {**base.numbers, name: len(values) - 1}
+            continue
         clauses = _relevant(way, table, base.numbers, name)
         watched = _watched(way, name)
         kept = {_ways_to_meet(table, clauses, name, usual)[0]}
         seen.watched.add((name, _vector(table, watched, usual)))
-        # A value that misses one condition alone is better than one that misses several.
-        order = sorted(
-            range(len(values)), key=lambda number: (_ways_to_meet(table, clauses, name, number)[1], number)
-        )
-        for number in order:
+        for number in _ordered(table, clauses, name):
             value = values[number]
             if value.trait:
-                atoms = [atom for clause in clauses for atom in clause.atoms if atom.name == value.origin]
-                near = any(table.bits(atom) >> usual & 1 for atom in atoms)
+                near = any(
+                    atom.name == value.origin
+                    and (table.bits(atom) >> usual & 1 or atom in requirement.none_of)
+                    for clause in clauses
+                    for requirement in clause.requirements
+                    for atom in requirement.atoms
+                )
                 if near and name in base.dimensions and (name, value) not in seen.spelt:
                     seen.spelt.add((name, value))
                     yield {**base.numbers, name: number}
@@ -364,6 +402,17 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
                 kept.add(found)
                 seen.watched.add(kind)
                 yield {**base.numbers, name: number}
+
+
+def _ordered(table: _Table, clauses: Sequence[Clause], name: str) -> list[int]:
+    """Return the values of a dimension, first those that miss one condition alone and look like what it names."""
+    own = {atom.name for clause in clauses for atom in clause.atoms if atom.dimension == name}
+    values = table.values[name]
+    ranks = [
+        (_ways_to_meet(table, clauses, name, number)[1], value.origin not in own, number)
+        for number, value in enumerate(values)
+    ]
+    return [number for *_, number in sorted(ranks)]
 
 
 def _ways_to_meet(

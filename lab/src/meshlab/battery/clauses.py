@@ -83,12 +83,14 @@ class Clause:
         requirements: What must hold.
         token: The token that it asks for.
         open: Whether the proxy that connects here always is one that it takes.
+        headers: For a route, the headers that it changes.
     """
 
     name: str
     requirements: tuple[Requirement, ...] = ()
     token: TokenDemand = field(default_factory=TokenDemand)
     open: bool = True
+    headers: tuple[str, ...] = ()
 
     @property
     def atoms(self) -> tuple[Atom, ...]:
@@ -109,6 +111,7 @@ class Stage:
         routes: The routes in order, each with where it leads; `None` for an answer of the proxy itself.
         swept: Whether each condition of this proxy is missed once on this way.
         token_rules: The rules that verify tokens here.
+        servers: For a host outside, the names of the servers behind it.
     """
 
     name: str
@@ -119,6 +122,7 @@ class Stage:
     routes: tuple[tuple[Clause, Stage | None], ...] = ()
     swept: bool = True
     token_rules: tuple[JwtRule, ...] = ()
+    servers: tuple[str, ...] = ()
 
     def walk(self) -> list[Stage]:
         """Return this stage and all behind it, each once."""

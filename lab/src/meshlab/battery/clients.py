@@ -1,48 +1,48 @@
-"""Workloads that send: those of the meshes, and declared ones for identities and namespaces that have none."""
+"""Workloads that send: those of the meshes, and declared ones for identities and namespaces that have none.
+
+A declared workload has a sidecar, a port, and a label of its own. So it is also what a policy for a whole namespace or
+for the whole mesh is seen at, where the manifests have no workload of their own for that.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import DeclaredWorkload
-from meshlab.istio.model.workload import Workload
+from meshlab.bench.declared import declared_manifests
+from meshlab.istio.model.workload import workload_of
 from meshlab.istio.read.names import WorkloadRef
+from meshlab.istio.read.pods import read_pod
+from meshlab.istio.read.services import read_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.istio import Mesh
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
 
-__all__ = ["clients_of"]
+__all__ = ["declared_clients", "with_declared"]
 
 _DEFAULT, _STRANGER = "default", "stranger"
 _MOST_DECLARED = 24
 _EVERYWHERE = ("*", "~", ".")
+_PORTS = {8080: "http"}
 
 
-def clients_of(
-    meshes: Sequence[Mesh],
-) -> tuple[tuple[Workload, ...], dict[WorkloadRef, DeclaredWorkload]]:
-    """Return the workloads that send requests, and those of them that no manifest holds.
-
-    A declared workload has a sidecar, no port and a label of its own, so nothing but what is for its whole namespace
-    applies to it, and nothing that others send can meet it.
-    """
-    real: dict[WorkloadRef, Workload] = {}
-    for mesh in meshes:
-        for workload in mesh.workloads:
-            if not workload.is_gateway:
-                real.setdefault(workload.ref, workload)
-    taken = {workload.ref for mesh in meshes for workload in mesh.workloads}
-    accounts = {(workload.ref.namespace, workload.service_account) for workload in real.values()}
-    closed = {workload.ref.namespace for mesh in meshes for workload in mesh.workloads if workload.is_gateway}
+def declared_clients(meshes: Sequence[Mesh]) -> dict[WorkloadRef, DeclaredWorkload]:
+    """Return the workloads to declare: one for each identity and namespace without one, and a stranger."""
+    real = [workload for mesh in meshes for workload in mesh.workloads]
+    taken = {workload.ref for workload in real}
+    accounts = {
+        (workload.ref.namespace, workload.service_account) for workload in real if not workload.is_gateway
+    }
+    closed = {workload.ref.namespace for workload in real if workload.is_gateway}
     closed |= {mesh.root_namespace for mesh in meshes}
     senders = {namespace for namespace, _ in accounts}
     declared: dict[WorkloadRef, DeclaredWorkload] = {}
-    clients = list(real.values())
     wanted = dict.fromkeys(pair for mesh in meshes for pair in _wanted(mesh))
-    for namespace, account in (*wanted, (_STRANGER, _STRANGER)):
+    for namespace, account in ((_STRANGER, _STRANGER), *wanted):
         known = (namespace, account) in accounts or (not account and namespace in senders)
         if known or namespace in closed or len(declared) >= _MOST_DECLARED:
             continue
@@ -52,15 +52,33 @@ def clients_of(
         accounts.add((namespace, own))
         senders.add(namespace)
         labels = {"app": f"{ref.name}-of-the-battery"}
-        declared[ref] = DeclaredWorkload(labels, own)
-        clients.append(Workload(ref, labels, own, "sidecar", (), {}, assumed=True))
-    return tuple(clients), declared
+        declared[ref] = DeclaredWorkload(labels, own, ports=_PORTS)
+    return declared
+
+
+def with_declared(mesh: Mesh, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:
+    """Return a mesh that has the declared workloads and their Services."""
+    manifests = list(declared_manifests(declared))
+    services = [read_service(manifest) for manifest in manifests if manifest.kind == "Service"]
+    pods = [read_pod(manifest) for manifest in manifests if manifest.kind == "Pod"]
+    workloads = [workload_of(pod, pod.own_proxy or "sidecar", services, ()) for pod in pods]
+    return replace(
+        mesh,
+        workloads=tuple(sorted((*mesh.workloads, *workloads), key=lambda workload: workload.ref)),
+        services=(*mesh.services, *services),
+    )
 
 
 def _wanted(mesh: Mesh) -> Iterator[tuple[str, str]]:
     """Yield the namespaces that manifests mention as clients, with a service account where one is named."""
     for policy in mesh.authorization_policies:
         yield from _named(policy, mesh.trust_domain)
+    attachments = [policy.attachment for policy in mesh.authorization_policies]
+    attachments += [policy.attachment for policy in mesh.request_authentications]
+    attachments += [policy.attachment for policy in mesh.peer_authentications]
+    for attachment in attachments:
+        if not attachment.selector and not attachment.target_refs:
+            yield attachment.namespace, ""
     for service in mesh.virtual_services:
         if "mesh" in service.gateways:
             yield service.namespace, ""

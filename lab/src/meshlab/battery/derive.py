@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery, Question
 from meshlab.battery.choose import chosen
-from meshlab.battery.clients import clients_of
+from meshlab.battery.clients import declared_clients, with_declared
+from meshlab.battery.limits import never_asked
 from meshlab.battery.ways import Ways
 from meshlab.bench.case import Case, CasePlace
 from meshlab.bench.protocol import Setup
@@ -44,12 +45,13 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
     """
     if not meshes:
         return Battery()
-    clients, declared = clients_of(meshes)
+    declared = declared_clients(meshes)
+    meshes = [with_declared(mesh, declared) for mesh in meshes]
     stranger = _stranger(meshes)
-    unread: dict[str, None] = {}
+    unread: dict[str, None] = dict.fromkeys(sentence for mesh in meshes for sentence in never_asked(mesh))
     bases: list[tuple[Entrance, Chosen]] = []
     misses: list[tuple[Entrance, Chosen]] = []
-    for entrance, way in Ways(meshes, clients, stranger, unread).all():
+    for entrance, way in Ways(meshes, stranger, unread).all():
         for found in chosen(way):
             (bases if found.base else misses).append((entrance, found))
     kept = [*bases, *misses][:limit]
@@ -62,19 +64,24 @@ def derive(meshes: Sequence[Mesh], *, limit: int = LIMIT) -> Battery:
 
 def _questions(kept: Sequence[tuple[Entrance, Chosen]]) -> Iterator[Question]:
     names: set[str] = set()
+    sent: set[str] = set()
     for entrance, found in kept:
+        what = entrance.sender(found.values), entrance.request(found.values), entrance.tokens(found.values)
+        if repr(what) in sent:
+            continue
+        sent.add(repr(what))
         caller, asked = entrance.caller(found.values), entrance.request_class(found.values)
         where = f" to {entrance.ref}" if entrance.kind == "pod" else ""
         name = _unique(f"{caller}{where}: {asked}", names)
         case = Case(
             name,
-            entrance.sender(found.values),
-            entrance.request(found.values),
+            what[0],
+            what[1],
             None,
             CasePlace(_FILE, len(names)),
-            entrance.tokens(found.values),
+            what[2],
         )
-        yield Question(case, caller, found.target, asked)
+        yield Question(case, caller, found.target, asked, answerers=found.answerers)
 
 
 def _unique(name: str, names: set[str]) -> str:

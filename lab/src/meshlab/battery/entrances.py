@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery.values import (
     ADDRESS,
+    CHANGED,
     METHOD,
     NAME,
     PATH,
@@ -52,6 +53,7 @@ UNSENDABLE = frozenset(
 )
 """Headers that belong to the connection or to the message, so that a case does not choose them."""
 
+_HEADER_VALUES = {"x-forwarded-for": "192.0.2.77", "x-forwarded-proto": "https", "x-real-ip": "192.0.2.77"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -125,6 +127,8 @@ class Entrance:
             if key == "upgrade":
                 headers.append(("connection", "Upgrade"))
             headers.append((key, value.text))
+        if changed := _text(values, CHANGED):
+            headers += [(each, _HEADER_VALUES.get(each, "x")) for each in changed.split(",")]
         asked = f"?{'&'.join(parameters)}" if parameters else ""
         sni = None if name.sni is None else name.sni
         if self.tls and sni is None and resolved.lower() != name.server_name:
@@ -173,6 +177,8 @@ class Entrance:
         return f"{method} {name.host}{path}{extras}"
 
     def _extras(self, values: dict[str, Value]) -> Iterator[str]:
+        if changed := _text(values, CHANGED):
+            yield f", with {changed.count(',') + 1} headers that routes change"
         for dimension, value in values.items():
             kind, colon, key = dimension.partition(":")
             if colon and isinstance(value, Text) and value.text:

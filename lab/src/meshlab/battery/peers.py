@@ -46,20 +46,22 @@ def mesh_peers(
 
 def identities_of(atom: Atom, trust_domain: str) -> Iterator[str]:
     """Yield SPIFFE ids that meet a condition on peers."""
-    kind, _, _ = atom.name.partition(" ")
-    word = atom.word
+    kind, _, words = atom.name.partition(" ")
     local = f"spiffe://{trust_domain}/ns"
-    match kind:
-        case "principal":
-            filled = f"{trust_domain}/ns/any/sa/{_ACCOUNT}" if word == "*" else _filled(word, trust_domain)
-            yield f"spiffe://{filled}"
-        case "namespace":
-            yield f"{local}/{word.replace('*', 'any')}/sa/{_ACCOUNT}"
-        case "account" if "/" in word:
-            namespace, _, account = word.partition("/")
-            yield f"{local}/{namespace}/sa/{account}"
-        case "trust":
-            yield f"spiffe://{word.replace('*', 'any')}/ns/default/sa/{_ACCOUNT}"
+    for word in words.split(" "):
+        match kind:
+            case "principal":
+                filled = (
+                    f"{trust_domain}/ns/any/sa/{_ACCOUNT}" if word == "*" else _filled(word, trust_domain)
+                )
+                yield f"spiffe://{filled}"
+            case "namespace":
+                yield f"{local}/{word.replace('*', 'any')}/sa/{_ACCOUNT}"
+            case "account":
+                namespace, _, account = word.partition("/")
+                yield f"{local}/{namespace}/sa/{account}"
+            case "trust-domain":
+                yield f"spiffe://{word.replace('*', 'any')}/ns/default/sa/{_ACCOUNT}"
 
 
 def certificates(

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
+from meshlab.battery.paths import normalized
 from meshlab.battery.text import Pattern, wildcard
 from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text, Token, header
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy, Rule, Values
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Here", "accepted", "claim_names", "clauses_of", "refused", "text_atom", "verifies"]
+__all__ = ["Here", "accepted", "claim_names", "clauses_of", "refused", "signature", "text_atom", "verifies"]
 
 _SPACE_DELIMITED = ("scope", "permission")
 _HTTP_ONLY = ("hosts", "methods", "paths", "requestPrincipals", "request.")
@@ -41,6 +42,7 @@ class Here:
         trust_domains: The mesh's trust domain, then its aliases.
         token_rules: The rules that verify tokens here.
         forwarded: Whether a token that an earlier proxy verified comes here.
+        token_way: What decides about that, as a text.
         peer: Who connects, where that is always the same proxy; `None` for the client itself.
         unread: Receives what is not asked about.
     """
@@ -50,6 +52,7 @@ class Here:
     trust_domains: tuple[str, ...]
     token_rules: tuple[JwtRule, ...] = ()
     forwarded: Callable[[Token], bool] = field(default=lambda _: True, compare=False)
+    token_way: str = ""
     peer: Peer | None = None
     unread: dict[str, None] = field(default_factory=dict, compare=False)
 
@@ -72,6 +75,12 @@ def clauses_of(policy: AuthorizationPolicy, here: Here) -> Iterator[Clause]:
 def accepted(token: Token, rules: tuple[JwtRule, ...]) -> bool:
     """Return whether one of the rules verifies a token."""
     return any(rule.issuer in ("", token.issuer) and verifies(token, rule) for rule in rules)
+
+
+def signature(rule: JwtRule) -> str:
+    """Return what tells a rule's tokens from those of another one: two rules with one signature verify the same."""
+    where = (rule.from_headers, rule.from_params, rule.from_cookies)
+    return f"{rule.issuer} {rule.audiences} {where} {rule.space_delimited_claims}"
 
 
 def refused(token: Token, rules: tuple[JwtRule, ...]) -> bool:
@@ -118,7 +127,11 @@ def text_atom(dimension: str, pattern: Pattern) -> Atom:
     def holds(value: Value) -> bool:
         return isinstance(value, Text) and pattern.meets(value.text)
 
-    return Atom(dimension, _named(pattern), holds, pattern, pattern.value)
+    def holds_normalized(value: Value) -> bool:
+        return isinstance(value, Text) and pattern.meets(normalized(value.text))
+
+    decides = holds_normalized if dimension == PATH else holds
+    return Atom(dimension, _named(pattern), decides, pattern, pattern.value)
 
 
 def _named(pattern: Pattern) -> str:
@@ -196,13 +209,13 @@ def _maker(key: str, namespace: str, here: Here) -> Callable[[str], Atom] | None
         case "ipBlocks" | "source.ip" | "remoteIpBlocks" | "remote.ip":
             return _block
         case "principals" | "source.principal":
-            return lambda value: _peer_atom("principal", value, _principal(value, here))
+            return lambda value: _principal(value, here)
         case "namespaces" | "source.namespace":
             return lambda value: _peer_atom("namespace", value, lambda peer: _glob(value, _part(peer, "ns")))
         case "serviceAccounts" | "source.serviceAccount":
-            return lambda value: _peer_atom("account", value, _account(value, namespace))
+            return lambda value: _account(value, namespace)
         case "trustDomains" | "source.trustDomain":
-            return lambda value: _peer_atom("trust domain", value, _domain(value, here))
+            return lambda value: _domain(value, here)
         case "requestPrincipals" | "request.auth.principal":
             return lambda value: _token_atom(here, "principal", value, _request_principal(value))
         case "request.auth.audiences":
@@ -259,23 +272,36 @@ def _peer_atom(kind: str, value: str, holds: Callable[[str], bool]) -> Atom:
     return Atom(PEER, f"{kind} {value}", met, None, value)
 
 
-def _principal(value: str, here: Here) -> Callable[[str], bool]:
-    patterns = [wildcard(each) for each in with_aliases_of_principals([value], here.trust_domains)]
-    return lambda identity: any(pattern.meets(identity.removeprefix("spiffe://")) for pattern in patterns)
-
-
-def _domain(value: str, here: Here) -> Callable[[str], bool]:
-    names = with_aliases_of_domains([value], here.trust_domains)
-    return lambda identity: any(
-        _glob(name, identity.removeprefix("spiffe://").partition("/")[0]) for name in names
+def _principal(value: str, here: Here) -> Atom:
+    names = list(dict.fromkeys(with_aliases_of_principals([value], here.trust_domains)))
+    patterns = [wildcard(each) for each in names]
+    return _peer_atom(
+        "principal",
+        " ".join(names),
+        lambda identity: any(pattern.meets(identity.removeprefix("spiffe://")) for pattern in patterns),
     )
 
 
-def _account(value: str, namespace: str) -> Callable[[str], bool]:
+def _domain(value: str, here: Here) -> Atom:
+    names = with_aliases_of_domains([value], here.trust_domains)
+    return _peer_atom(
+        "trust-domain",
+        " ".join(names),
+        lambda identity: any(
+            _glob(name, identity.removeprefix("spiffe://").partition("/")[0]) for name in names
+        ),
+    )
+
+
+def _account(value: str, namespace: str) -> Atom:
     wanted, slash, account = value.partition("/")
     if not slash:
         wanted, account = namespace, value
-    return lambda identity: (_part(identity, "ns"), _part(identity, "sa")) == (wanted, account)
+    return _peer_atom(
+        "account",
+        f"{wanted}/{account}",
+        lambda identity: (_part(identity, "ns"), _part(identity, "sa")) == (wanted, account),
+    )
 
 
 def _part(identity: str, name: str) -> str:
@@ -309,7 +335,7 @@ def _token_atom(here: Here, kind: str, value: str, holds: Callable[[Token], bool
             and holds(token)
         )
 
-    known = ",".join(sorted(f"{rule.issuer}|{'|'.join(rule.audiences)}" for rule in here.token_rules))
+    known = f"{here.token_way} {' '.join(map(signature, here.token_rules))}"
     return Atom(TOKEN, f"{kind} {value} ({known})", met, None, value)
 
 

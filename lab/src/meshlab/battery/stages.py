@@ -6,10 +6,11 @@ followed: a condition behind one is asked with the words that it has, and what c
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
-from meshlab.battery.policies import Here, accepted, clauses_of, refused, verifies
+from meshlab.battery.policies import Here, accepted, clauses_of, refused, signature, verifies
 from meshlab.battery.routes import Proxy, http_clauses, route_host, server_name
 from meshlab.battery.tokens import FLAWS, STRANGER
 from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token
@@ -18,6 +19,7 @@ from meshlab.istio.model.credentials import client_ca_resource
 from meshlab.istio.model.mtls import mtls_mode
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset
+from meshlab.istio.read.virtual_service.headers import is_authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +45,33 @@ def pod_mode(mesh: Mesh, workload: Workload, port: int) -> str:
     return mtls_mode(reached, namespace=namespace, root_namespace=root, port=port)
 
 
-def _always(_token: Token) -> bool:
-    return True
+@dataclass(frozen=True)
+class _Forwarding:
+    """Which tokens come to a proxy: those that no proxy before it verified and took away.
+
+    Attributes:
+        before: The rules of each proxy before it.
+    """
+
+    before: tuple[tuple[JwtRule, ...], ...] = ()
+
+    def passes(self, token: Token) -> bool:
+        """Return whether a token comes."""
+        return all(
+            not accepted(token, rules)
+            or accepted(token, tuple(rule for rule in rules if rule.forward_original_token))
+            for rules in self.before
+        )
+
+    def __str__(self) -> str:
+        """Return what decides."""
+        return " then ".join(
+            " ".join(f"{signature(rule)} {rule.forward_original_token}" for rule in rules)
+            for rules in self.before
+        )
+
+
+_ALL = _Forwarding()
 
 
 class Stages:
@@ -76,14 +103,14 @@ class Stages:
             port: The port that they connect to.
             http: Whether they speak HTTP inside of what the gateway takes.
         """
-        return self._gateway(workload, port, None, http=http, forwarded=_always, depth=0)
+        return self._gateway(workload, port, None, http=http, forwarded=_ALL, depth=0)
 
     def pod(self, workload: Workload, port: int, *, http: bool) -> Stage:
         """Return a workload's proxy as those meet it who connect to the pod."""
         if workload.is_gateway:
             own = next((own for own, pod in workload.port_targets.items() if pod == port), port)
-            return self._gateway(workload, own, None, http=http, forwarded=_always, depth=0)
-        return self._pod(workload, port, None, http=http, forwarded=_always, swept=True)
+            return self._gateway(workload, own, None, http=http, forwarded=_ALL, depth=0)
+        return self._pod(workload, port, None, http=http, forwarded=_ALL, swept=True)
 
     def client(self, workload: Workload, service: MeshService, host: str, port: int, *, http: bool) -> Stage:
         """Return the sidecar of a client that asks for a host and port.
@@ -98,7 +125,7 @@ class Stages:
         peer = self._peer(workload)
         routes = list(self._mesh_routes(workload, host, port, http=http))
         if not routes:
-            behind = self._behind(host, port, peer, http=http, forwarded=_always, depth=1, swept=False)
+            behind = self._behind(host, port, peer, http=http, forwarded=_ALL, depth=1, swept=False)
             routes = [(Clause("no route"), stage) for stage in behind] or [(Clause("no route"), None)]
         own = next((each.workload for each in service.endpoints.get(port, ()) if each.workload), None)
         return Stage(f"sidecar of {workload.ref}", str(own) if own else host, routes=tuple(routes))
@@ -115,7 +142,7 @@ class Stages:
         peer: Peer | None,
         *,
         http: bool,
-        forwarded: Callable[[Token], bool],
+        forwarded: _Forwarding,
         swept: bool,
     ) -> Stage:
         # Several routes may lead to one pod, and it is one place to be reached.
@@ -131,14 +158,14 @@ class Stages:
         peer: Peer | None,
         *,
         http: bool,
-        forwarded: Callable[[Token], bool],
+        forwarded: _Forwarding,
         swept: bool,
     ) -> Stage:
         name = f"{workload.ref}:{port}"
         if not workload.injected:
             return Stage(name, str(workload.ref), swept=swept)
         rules = self.token_rules(workload)
-        here = Here(port, http, self._domains, rules, forwarded, peer, self._unread)
+        here = Here(port, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
         allow, deny = self._policies(workload, here)
         watched = [*_peers_watched(peer), *(_tokens_watched(rules) if http else ())]
         return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), swept, rules)
@@ -150,20 +177,17 @@ class Stages:
         peer: Peer | None,
         *,
         http: bool,
-        forwarded: Callable[[Token], bool],
+        forwarded: _Forwarding,
         depth: int,
         swept: bool = True,
     ) -> Stage:
         name = f"{workload.ref}:{port}"
         rules = self.token_rules(workload)
         target = self._mesh.target_port(workload, port)
-        here = Here(target, http, self._domains, rules, forwarded, peer, self._unread)
+        here = Here(target, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
         allow, deny = self._policies(workload, here)
 
-        def onward(token: Token) -> bool:
-            kept = [rule for rule in rules if rule.forward_original_token]
-            return forwarded(token) and (not accepted(token, rules) or accepted(token, tuple(kept)))
-
+        onward = _Forwarding((*forwarded.before, rules))
         servers = [
             (gateway, server)
             for gateway, server in self._mesh.servers(workload)
@@ -171,7 +195,7 @@ class Stages:
         ]
         routes: list[tuple[Clause, Stage | None]] = []
         watched: list[Atom] = list(_tokens_watched(rules)) if http else []
-        watched += _peers_watched(peer)
+        watched += _peers_watched(peer, [server for _, server in servers])
         for gateway, server in servers:
             entry = list(_entry(server, asks=peer is None))
             watched += [atom for requirement in entry for atom in requirement.atoms]
@@ -205,23 +229,26 @@ class Stages:
             allow.sort(key=lambda clause: not clause.open)
         return None if allow is None else tuple(allow), tuple(deny)
 
+    def _bound(self, workload: Workload, gateway: Gateway) -> list[VirtualService]:
+        name = f"{gateway.namespace}/{gateway.name}"
+        default = self._mesh.settings.virtual_service_export_to
+        return for_gateway(self._mesh, workload, name, default_export_to=default)
+
     def _server_routes(
         self,
         workload: Workload,
         gateway: Gateway,
         server: Server,
         entry: Sequence[Requirement],
-        forwarded: Callable[[Token], bool],
+        forwarded: _Forwarding,
         *,
         http: bool,
         depth: int,
         swept: bool,
     ) -> Iterator[tuple[Clause, Stage | None]]:
-        mesh = self._mesh
         name = f"{gateway.namespace}/{gateway.name}"
         proxy = Proxy(server.port, name, workload.labels, workload.ref.namespace, self._unread)
-        default = mesh.settings.virtual_service_export_to
-        for service in for_gateway(mesh, workload, name, default_export_to=default):
+        for service in self._bound(workload, gateway):
             shared = [
                 common
                 for host in service.hosts
@@ -234,7 +261,7 @@ class Stages:
                 atoms = tuple(map(route_host, dict.fromkeys(shared)))
                 before = [*entry, Requirement(NAME, atoms)]
                 found = [
-                    (clause, _places(service, number))
+                    (_changing(clause, service, number), _places(service, number))
                     for clause, number in http_clauses(service, before, proxy)
                 ]
             else:
@@ -250,7 +277,7 @@ class Stages:
         places: Sequence[tuple[str, int | None]],
         service: VirtualService,
         workload: Workload,
-        forwarded: Callable[[Token], bool],
+        forwarded: _Forwarding,
         *,
         http: bool,
         depth: int,
@@ -282,7 +309,7 @@ class Stages:
         peer: Peer,
         *,
         http: bool,
-        forwarded: Callable[[Token], bool],
+        forwarded: _Forwarding,
         depth: int,
         swept: bool,
     ) -> list[Stage]:
@@ -311,25 +338,55 @@ class Stages:
                     )
             if found:
                 return found
-        return [Stage(host, host, swept=False)]
+        outside = {
+            each.address
+            for service in known
+            for endpoints in service.endpoints.values()
+            for each in endpoints
+            if each.workload is None
+        }
+        return [Stage(host, host, swept=False, servers=tuple(sorted(outside)))]
+
+    def _for_host(self, workload: Workload, host: str, port: int) -> list[VirtualService]:
+        """Return the VirtualServices that a sidecar follows for a host."""
+        scope = self._mesh.visibility.scope_of(workload).egress_for(port) if workload.injected else None
+        return [
+            each
+            for each in (scope.virtual_services if scope else ())
+            if any(is_subset(host, full_name(name, each.namespace)) for name in each.hosts)
+        ]
 
     def _mesh_routes(
         self, workload: Workload, host: str, port: int, *, http: bool
     ) -> Iterator[tuple[Clause, Stage | None]]:
-        if not workload.injected:
-            return
-        scope = self._mesh.visibility.scope_of(workload).egress_for(port)
         proxy = Proxy(port, "mesh", workload.labels, workload.ref.namespace, self._unread)
-        for each in scope.virtual_services if scope else ():
-            hosts = [full_name(name, each.namespace) for name in each.hosts]
-            if not any(is_subset(host, name) for name in hosts):
-                continue
+        for each in self._for_host(workload, host, port):
             if http:
-                found = [(clause, _places(each, number)) for clause, number in http_clauses(each, (), proxy)]
+                found = [
+                    (_changing(clause, each, number), _places(each, number))
+                    for clause, number in http_clauses(each, (), proxy)
+                ]
             else:
                 found = list(_l4_clauses(each, (), proxy))
             for clause, places in found:
-                yield from self._led(clause, places, each, workload, _always, http=http, depth=0)
+                yield from self._led(clause, places, each, workload, _ALL, http=http, depth=0)
+
+
+def _changing(clause: Clause, service: VirtualService, number: int) -> Clause:
+    return replace(clause, headers=_headers_changed(service, number))
+
+
+def _headers_changed(service: VirtualService, number: int) -> tuple[str, ...]:
+    """Return the headers that a rule changes on their way to the application."""
+    route = service.http[number]
+    changes = [route.headers, *(each.headers for each in route.destinations)]
+    found = {
+        name.lower(): None
+        for request in (each.request for each in changes if each is not None)
+        for name in (*request.remove, *request.set, *request.add)
+        if not is_authority(name)
+    }
+    return tuple(found)
 
 
 def _speaks(server: Server, *, http: bool) -> bool:
@@ -407,13 +464,21 @@ def _certificate(authority: str, name: str, *, optional: bool) -> Atom:
     return Atom(PEER, words, holds, None, name)
 
 
-def _peers_watched(peer: Peer | None) -> Iterator[Atom]:
-    """Yield what tells peers apart whatever the policies are: how they connect, and who signed."""
+def _peers_watched(peer: Peer | None, servers: Sequence[Server] = ()) -> Iterator[Atom]:
+    """Yield what tells peers apart whatever the policies are: how they connect, who signed, whose identity it is."""
     if peer is not None:
         return
-    for mode in ("plaintext", "tls"):
+    for mode in ("plaintext", "tls", "open"):
         yield Atom(PEER, f"mode {mode}", _in_mode(mode))
-    yield Atom(PEER, "mesh", lambda value: isinstance(value, Peer) and value.authority == MESH)
+    authorities = {client_ca_resource(each.tls) for each in servers if each.tls is not None}
+    signers = {MESH, *(each.credential for each in authorities if each is not None)}
+    for signer in sorted(signers):
+        yield Atom(PEER, f"signed by {signer}", _signed_by(signer))
+    yield Atom(PEER, "a workload", lambda value: isinstance(value, Peer) and value.workload is not None)
+
+
+def _signed_by(signer: str) -> Callable[[Value], bool]:
+    return lambda value: isinstance(value, Peer) and value.authority == signer
 
 
 def _in_mode(mode: str) -> Callable[[Value], bool]:
@@ -423,13 +488,14 @@ def _in_mode(mode: str) -> Callable[[Value], bool]:
 def _tokens_watched(rules: Sequence[JwtRule]) -> Iterator[Atom]:
     """Yield what tells tokens apart whatever the policies are: which rule verifies one, and why none does."""
     known = tuple(rules)
+    every = " ".join(map(signature, known))
     for rule in known:
-        yield Atom(TOKEN, f"verified by {rule.issuer} {rule.audiences}", _verified(rule))
+        yield Atom(TOKEN, f"verified by {signature(rule)}", _verified(rule))
         for flaw in FLAWS:
             yield Atom(TOKEN, f"{flaw}, of {rule.issuer}", _flawed(rule.issuer, flaw))
-        yield Atom(TOKEN, f"refused, of {rule.issuer}", _refused(rule.issuer, known))
+        yield Atom(TOKEN, f"refused, of {rule.issuer}, by {every}", _refused(rule.issuer, known))
     if known:
-        yield Atom(TOKEN, "refused, of a stranger", _refused(STRANGER, known))
+        yield Atom(TOKEN, f"refused, of a stranger, by {every}", _refused(STRANGER, known))
 
 
 def _verified(rule: JwtRule) -> Callable[[Value], bool]:

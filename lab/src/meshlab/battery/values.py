@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDRESS",
+    "CHANGED",
     "METHOD",
     "NAME",
     "PATH",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 PEER, TOKEN, NAME, METHOD, PATH, ADDRESS = "peer", "token", "name", "method", "path", "address"
+CHANGED = "changed headers"
+"""All headers that routes change, at once, as their names with commas; or none of them."""
 
 
 def header(name: str) -> str:
@@ -172,7 +175,9 @@ class Token:
         """The token in a few words."""
         if not self.issuer:
             return "no token"
-        who = f"{self.subject or 'no subject'} of {self.issuer}"
+        who = self.issuer
+        if self.subject != self.issuer:
+            who = f"{self.subject or 'no subject'}, issued by {self.issuer}"
         return f"token of {who}" + (f" ({self.note})" if self.note else "")
 
 

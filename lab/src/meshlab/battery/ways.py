@@ -11,7 +11,7 @@ from meshlab.battery.peers import certificates, identities_of, mesh_peers
 from meshlab.battery.policies import refused
 from meshlab.battery.stages import HTTP, Stages, pod_mode
 from meshlab.battery.tokens import tokens
-from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Peer, Token
+from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text, Token
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 
@@ -37,20 +37,18 @@ class Ways:
 
     Args:
         meshes: The meshes.
-        clients: The workloads that send through their sidecars.
         stranger: A certificate authority that no mesh knows.
         unread: Receives what is not asked about.
     """
 
-    def __init__(
-        self, meshes: Sequence[Mesh], clients: Sequence[Workload], stranger: str, unread: dict[str, None]
-    ) -> None:
+    def __init__(self, meshes: Sequence[Mesh], stranger: str, unread: dict[str, None]) -> None:
         self._meshes = meshes
         self._stages = [Stages(mesh, unread) for mesh in meshes]
-        self._clients = clients
         self._stranger = stranger
         self._unread = unread
-        self._known = _identities(meshes, clients)
+        self._known = _identities(meshes)
+        found = {workload.ref: workload for mesh in reversed(meshes) for workload in mesh.workloads}
+        self._clients = [found[ref] for ref in sorted(found) if not found[ref].is_gateway]
 
     def all(self) -> Iterator[tuple[Entrance, Way]]:
         """Yield every entrance with its way."""
@@ -181,6 +179,15 @@ class Ways:
                 rules += [rule for rule in stage.token_rules if rule not in rules]
             values[TOKEN] = tokens((clause.token for stage in every for clause in stage.clauses), rules)
             values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)
+            if entrance.kind == "client" and not any(
+                atom.dimension == NAME
+                for stage in every
+                if stage.swept
+                for clause in stage.clauses
+                for atom in clause.atoms
+            ):
+                # What a Host of another name does is asked past the sidecar.
+                values[NAME] = (Name(usual),)
             values[METHOD] = words.methods(atoms.get(METHOD, ()))
             values[PATH] = words.paths(atoms.get(PATH, ()), _spelt(every, entrance))
             for dimension, found in atoms.items():
@@ -191,6 +198,15 @@ class Ways:
                     self._unread[f"the header {name}, which belongs to the connection"] = None
                     continue
                 values[dimension] = words.texts(found, "websocket" if name == "upgrade" else "x")
+            changed = dict.fromkeys(
+                name
+                for stage in every
+                for clause, _ in stage.routes
+                for name in clause.headers
+                if name not in (*UNSENDABLE, "authorization", "upgrade")
+            )
+            if changed:
+                values[CHANGED] = (Text(""), Text(",".join(sorted(changed))))
         if atoms.get(ADDRESS) and entrance.kind == "gateway":
             values[ADDRESS] = words.addresses(atoms[ADDRESS])
         elif atoms.get(ADDRESS):
@@ -207,10 +223,10 @@ def _to_strangers(client: Workload) -> Iterator[tuple[Entrance, Way]]:
         yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
 
 
-def _identities(meshes: Sequence[Mesh], clients: Sequence[Workload]) -> dict[str, WorkloadRef]:
+def _identities(meshes: Sequence[Mesh]) -> dict[str, WorkloadRef]:
     found: dict[str, WorkloadRef] = {}
     for mesh in meshes:
-        for workload in (*mesh.workloads, *clients):
+        for workload in mesh.workloads:
             if workload.injected:
                 found.setdefault(workload.identity(mesh.trust_domain), workload.ref)
     return found
@@ -248,7 +264,7 @@ def _spelt(stages: Sequence[Stage], entrance: Entrance) -> list[Atom]:
             for clause in clauses
             for requirement in clause.requirements
             if requirement.dimension == PATH
-            for atom in requirement.any_of
+            for atom in requirement.atoms
         }
         if found:
             return list(found)

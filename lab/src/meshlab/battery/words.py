@@ -6,6 +6,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING
 
+from meshlab.battery.paths import disguised
 from meshlab.battery.text import joined
 from meshlab.battery.values import Name, Text
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.battery.clauses import Atom
+    from meshlab.battery.text import Pattern
 
 __all__ = ["STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
 
@@ -36,20 +38,38 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
         atoms: The conditions on paths.
         spelt: Those whose texts are also sent in unusual spellings.
     """
-    found = ["/"]
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
-    found += [member for pattern in patterns for member in pattern.members()]
+    found = ["/", *(disguised(member) for pattern in patterns for member in pattern.members())]
+    found += _filled(patterns)
     prefixes = tuple(pattern for pattern in patterns if pattern.kind in ("exact", "prefix"))
     suffixes = tuple(pattern for pattern in patterns if pattern.kind == "suffix")
     found += joined(prefixes, suffixes, _MOST_JOINED)
-    for pattern in patterns:
-        for member in pattern.members():
-            found += [f"{member.rstrip('/')}/x", member.rpartition("/")[0]]
-        found += pattern.near_misses()
-    found += ["/stranger"]
-    usual = [Text(path) for path in dict.fromkeys(found) if _PATH.fullmatch(path)]
+    near: dict[str, str] = {}
+    for atom in atoms:
+        for member in atom.pattern.members() if atom.pattern is not None else ():
+            near.setdefault(member.rpartition("/")[0], atom.name)
+            near.setdefault(f"{member.rstrip('/')}/x", atom.name)
+        for text in atom.pattern.near_misses() if atom.pattern is not None else ():
+            near.setdefault(text, atom.name)
+    texts = dict.fromkeys((*found, *near, "/stranger", *(m for each in patterns for m in each.members())))
+    usual = [Text(path, origin=near.get(path, "")) for path in texts if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
     return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
+
+
+def _filled(patterns: Sequence[Pattern]) -> Iterator[str]:
+    """Yield members of templates that also meet the beginning or the text of another condition."""
+    templates = [pattern.value.split("/") for pattern in patterns if pattern.kind == "template"]
+    others = [pattern for pattern in patterns if pattern.kind in ("exact", "prefix")]
+    for template in templates[:_MOST_JOINED]:
+        for other in others[:_MOST_JOINED]:
+            member = other.members()[0].split("/")
+            if len(member) > len(template):
+                continue
+            both = list(zip(member, template, strict=False))
+            if all(wanted in ("{*}", "{**}", segment) for segment, wanted in both):
+                path = "/".join((*member, *template[len(member) :]))
+                yield disguised(path.replace("{**}", "1").replace("{*}", "1"))
 
 
 def _spellings(atom: Atom) -> Iterator[Text]:
@@ -58,6 +78,9 @@ def _spellings(atom: Atom) -> Iterator[Text]:
     if pattern is None:
         return
     for path in pattern.members()[:1]:
+        if ";" in path:
+            # It is an unusual spelling itself.
+            return
         first = path[1:2]
         spelt = {
             "trailing slash": f"{path}/",
@@ -70,6 +93,8 @@ def _spellings(atom: Atom) -> Iterator[Text]:
             spelt["encoded"] = f"/%{ord(first):02x}{path[2:]}"
             spelt["case"] = f"/{first.swapcase()}{path[2:]}"
         before, slash, last = path.rpartition("/")
+        if before and pattern.kind != "exact" and pattern.value[len(before) :].startswith("/"):
+            spelt["without its slash"] = before
         if before and slash and last:
             spelt["encoded slash"] = f"{before}%2f{last}"
         for trait, text in spelt.items():
@@ -149,13 +174,14 @@ def addresses(atoms: Sequence[Atom]) -> tuple[Text, ...]:
     if not atoms:
         return (Text(""),)
     inside: list[str] = []
-    beside: list[str] = []
+    beside: dict[str, str] = {}
     for atom in atoms:
         network = ipaddress.ip_network(atom.word)
         first, last = int(network.network_address), int(network.broadcast_address)
         kind = type(network.network_address)
         inside.append(str(kind(min(first + 1, last))))
-        beside += [
-            str(kind(each)) for each in (first - 1, last + 1) if 0 < each < 2**network.max_prefixlen - 1
-        ]
-    return tuple(Text(text) for text in dict.fromkeys(("192.0.2.1", *inside, *beside)))[:_MOST]
+        for number in (last + 1, first - 1):
+            if 0 < number < 2**network.max_prefixlen - 1:
+                beside.setdefault(str(kind(number)), atom.name)
+    every = dict.fromkeys(("192.0.2.1", *inside, *beside))
+    return tuple(Text(text, origin=beside.get(text, "")) for text in every)[:_MOST]

@@ -6,11 +6,13 @@ file, so the reader checks it before anything is started.
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file import parse_case_file
-from meshlab.bench.case_file.scalar import scalar
+from meshlab.bench.case_file.nodes import compose
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
@@ -153,15 +155,15 @@ def _tokens(survey: Survey) -> dict[str, str]:
 
 
 def _token(issuer: str, claims: Mapping[str, str]) -> str:
-    written = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in claims.items())
-    return f"{{issuer: {scalar(issuer)}, claims: {{{written}}}}}"
+    written = ", ".join(f"{_scalar(name)}: {_scalar(value)}" for name, value in claims.items())
+    return f"{{issuer: {_scalar(issuer)}, claims: {{{written}}}}}"
 
 
 def _entrance_tables(survey: Survey, tokens: Mapping[str, str], left_out: list[str]) -> Iterator[_Table]:
     rows = {"no token": "{token: none}"}
     for name in tokens:
-        rows[name] = f"{{token: {scalar(name)}}}"
-        rows[f"{name} expired"] = f"{{token: {{use: {scalar(name)}, flaw: expired}}}}"
+        rows[name] = f"{{token: {_scalar(name)}}}"
+        rows[f"{name} expired"] = f"{{token: {{use: {_scalar(name)}, flaw: expired}}}}"
     gateways = list(dict.fromkeys(entrance.gateway for entrance in survey.entrances))
     for gateway in gateways[:_MAX_GATEWAYS]:
         entrances = [entrance for entrance in survey.entrances if entrance.gateway == gateway]
@@ -201,8 +203,8 @@ def _entrance_table(
 
 def _certificate(certificate: ClientCertificate) -> str:
     names = {"uris": certificate.uris, "dns": certificate.dns}
-    written = [f"{word}: [{', '.join(map(scalar, found))}]" for word, found in names.items() if found]
-    return f"{{{', '.join([f'authority: {scalar(certificate.authority)}', *written])}}}"
+    written = [f"{word}: [{', '.join(map(_scalar, found))}]" for word, found in names.items() if found]
+    return f"{{{', '.join([f'authority: {_scalar(certificate.authority)}', *written])}}}"
 
 
 def _entrance_columns(survey: Survey, entrance: Entrance) -> Iterator[tuple[str, str]]:
@@ -308,16 +310,16 @@ def _text(draft: Draft, cell: Callable[[str], str], unanswered: Mapping[str, str
 
 
 def _table_text(table: _Table, cell: Callable[[str], str], unanswered: Mapping[str, str]) -> str:
-    lines = [f"  # {one_line(table.about)}", f"  - name: {scalar(table.name)}"]
+    lines = [f"  # {one_line(table.about)}", f"  - name: {_scalar(table.name)}"]
     if table.sender:
         lines.append(f"    from: {table.sender}")
     lines.append("    columns:")
-    lines += [f"      {scalar(name)}: {_request_text(request)}" for name, request in table.columns.items()]
+    lines += [f"      {_scalar(name)}: {_request_text(request)}" for name, request in table.columns.items()]
     lines.append("    rows:")
-    lines += [f"      {scalar(name)}: {words}" for name, words in table.rows.items()]
+    lines += [f"      {_scalar(name)}: {words}" for name, words in table.rows.items()]
     lines.append("    expect:")
     cells = {row: [cell(f"{table.name}: {row} / {column}") for column in table.columns] for row in table.rows}
-    width = max(len(scalar(row)) for row in table.rows) + 1
+    width = max(len(_scalar(row)) for row in table.rows) + 1
     widths = [max(len(found[index]) for found in cells.values()) for index in range(len(table.columns))]
     lines.append(f"      # {' ' * (width - 1)} {one_line(', '.join(table.columns))}")
     for row, found in cells.items():
@@ -326,7 +328,7 @@ def _table_text(table: _Table, cell: Callable[[str], str], unanswered: Mapping[s
             if why:
                 lines.append(f"      # {one_line(f'{row} / {column}')}: {why}")
         padded = [f"{text},".ljust(wide + 2) for text, wide in zip(found, widths, strict=True)]
-        lines.append(f"      {(scalar(row) + ':').ljust(width)} [{''.join(padded).rstrip().rstrip(',')}]")
+        lines.append(f"      {(_scalar(row) + ':').ljust(width)} [{''.join(padded).rstrip().rstrip(',')}]")
     return "\n".join(lines) + "\n"
 
 
@@ -335,7 +337,7 @@ def _single_text(single: _Single, cell: Callable[[str], str], unanswered: Mappin
     if request.startswith("{request: "):
         request = request.removeprefix("{request: ").removesuffix("}")
     lines = [
-        f"  - name: {scalar(single.name)}",
+        f"  - name: {_scalar(single.name)}",
         f"    from: {single.sender}",
         f"    request: {request}",
         f"    expect: {cell(single.name)}",
@@ -347,7 +349,7 @@ def _single_text(single: _Single, cell: Callable[[str], str], unanswered: Mappin
 
 
 def _request_text(request: str) -> str:
-    return request if request.startswith("{") else scalar(request)
+    return request if request.startswith("{") else _scalar(request)
 
 
 def _cell(outcome: Outcome, alike: Mapping[str, tuple[str, ...]]) -> str:
@@ -399,3 +401,23 @@ def _why_not(outcome: Outcome) -> str:
         reasons = "; ".join(outcome.reasons) or "no reason was given"
         return f"{outcome.state}: {one_line(reasons, _MAX_REASON)}"
     return ""
+
+
+def _scalar(text: str) -> str:
+    """Return a text as a YAML scalar, in quotes only where it needs them."""
+    if (
+        text.isprintable()
+        and re.search(r"^[A-Za-z0-9/]", text)
+        and not re.search(r"[\[\]{},\x00-\x1f]|: |:$| #", text)
+    ):
+        root, problems = compose(f"key: {text}", "")
+        if root is not None and not problems:
+            value = root.by_key().get("key")
+            if value is not None and value.is_text and value.text() == text:
+                return text
+    return "".join(map(_escaped, json.dumps(text, ensure_ascii=False)))
+
+
+def _escaped(character: str) -> str:
+    """Return a character as it may stand between a YAML scalar's double quotes."""
+    return character if character.isprintable() else f"\\U{ord(character):08x}"

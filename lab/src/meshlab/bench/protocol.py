@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import AppSpec, Authorizer, Case, DeclaredWorkload
     from meshlab.bench.survey import Survey
     from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio import Mesh
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Bench", "BenchError", "Engine", "LoadedMesh", "MeshNames", "Setup", "Sources"]
@@ -98,6 +99,11 @@ class LoadedMesh(Protocol):
     @property
     def names(self) -> MeshNames:
         """The names that case files may use."""
+        ...
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh that the manifests describe."""
         ...
 
     @property

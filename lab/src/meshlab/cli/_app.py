@@ -14,6 +14,7 @@ from meshlab.cli import (
     _lab,
     _lint,
     _mutate,
+    _reach,
     _render,
     _schema,
     _test,
@@ -34,6 +35,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
   meshlab mutate -f manifests/ tests/          find conditions that no case would miss
+  meshlab reach -f manifests/                  see who can reach what
   meshlab render -f manifests/ --workload shop/cart
                                                see how a proxy is set up
 
@@ -73,6 +75,7 @@ app.command()(_init.init)
 app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
 app.command("mutate", epilog=_mutate.EXIT_CODES)(_mutate.mutate)
+app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command()(_render.render)
 app.command()(_coverage.coverage)
 app.command()(_schema.schema)

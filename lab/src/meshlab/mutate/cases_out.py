@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case_file.scalar import scalar
+from meshlab.bench.case_file.write_expect import case_lines
+from meshlab.bench.protocol import Setup
+from meshlab.mutate.missing import setup_text
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshlab.bench.case import DeclaredWorkload
+    from meshlab.istio.read.names import WorkloadRef
     from meshlab.mutate.mutated import Mutated
     from meshlab.mutate.results import Result
 
@@ -27,15 +34,24 @@ def missing_cases(mutated: Mutated) -> str:
             shown.setdefault(result.missing.text, []).append(result)
     if not shown:
         return ""
-    needs = dict.fromkeys(
-        result.missing.needs for found in shown.values() for result in found if result.missing
-    )
-    parts = [_HEADER, *needs, "cases:\n"]
+    setups = [result.missing.setup for found in shown.values() for result in found if result.missing]
+    parts = [_HEADER, setup_text(_joined(setups)), "cases:\n"]
     names: dict[str, int] = {}
     for text, results in shown.items():
         parts += (f"  # {_about(result)}\n" for result in results)
         parts.append(_named(text, results[0], names))
     return "".join(parts)
+
+
+def _joined(setups: Iterable[Setup]) -> Setup:
+    workloads: dict[WorkloadRef, DeclaredWorkload] = {}
+    authorities: dict[str, None] = {}
+    addresses: dict[WorkloadRef, str] = {}
+    for setup in setups:
+        workloads |= setup.workloads
+        authorities |= dict.fromkeys(setup.authorities)
+        addresses |= setup.addresses
+    return Setup(workloads=workloads, authorities=tuple(authorities), addresses=addresses)
 
 
 def _about(result: Result) -> str:
@@ -52,4 +68,4 @@ def _named(text: str, result: Result, names: dict[str, int]) -> str:
     names[name] = names.get(name, 0) + 1
     if names[name] == 1:
         return text
-    return text.replace(f"- name: {scalar(name)}", f"- name: {scalar(f'{name} ({names[name]})')}", 1)
+    return case_lines(replace(result.missing.case, name=f"{name} ({names[name]})"))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
 from meshlab.bench.case import CasePlace
-from meshlab.bench.case_file.write_case import written_case
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
 from meshlab.mutate.group import Group, case_key
-from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, needs
+from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -138,10 +137,8 @@ class Finder:
                 continue  # chance, and no change
             kind = again.kind.value
             if case and today.state == "passed" and then.state not in ("passed", "not judged"):
-                needed = needs(case, side.group.setup, self._base.setup)
-                return Found(
-                    differs=True, missing=MissingCase(case, written_case(case), kind, needed), effect=kind
-                )
+                needed = lacking(case, side.group.setup, self._base.setup)
+                return Found(differs=True, missing=MissingCase(case, kind, needed), effect=kind)
             request = f"{difference.question.caller}: {difference.question.request_class}"
             details = "; ".join(again.details) or kind
             why = f"no word of a case says it: {request}: {details}"
@@ -157,7 +154,7 @@ class Finder:
         question = difference.question
         name = f"{question.caller}: {question.request_class}"
         case = replace(question.case, name=name, place=CasePlace(_FILE, 1), expect=expect)
-        return case if is_readable(case, needs(case, side.group.setup, self._base.setup)) else None
+        return case if is_readable(case, lacking(case, side.group.setup, self._base.setup)) else None
 
 
 class _Side:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import (
@@ -15,18 +15,18 @@ from meshlab.bench.case import (
     Received,
 )
 from meshlab.bench.case_file import CaseFileError, parse_case_file
-from meshlab.bench.case_file.scalar import scalar
-from meshlab.bench.case_file.write_case import written_case
+from meshlab.bench.case_file.write_case import setup_words
+from meshlab.bench.case_file.write_expect import case_lines, flow_text
+from meshlab.bench.protocol import Setup
 from meshlab.bench.verdicts.compare import compare
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
     from meshlab.diff.effect import Effect
 
-__all__ = ["MissingCase", "expectation_of", "is_readable", "needs"]
+__all__ = ["MissingCase", "expectation_of", "is_readable", "lacking", "setup_text"]
 
 _RECEIVED = ("method", "path", "host", "identity", "sni")
 
@@ -37,15 +37,23 @@ class MissingCase:
 
     Attributes:
         case: The case, with today's verdict as its expectation.
-        text: The same in the words of a case file, as an entry of `cases`.
         effect: What the mutant makes of its request, such as `now allowed`.
-        needs: What the case file must hold beside it, as YAML; empty for nothing.
+        setup: What the case file must hold beside it.
     """
 
     case: Case
-    text: str
     effect: str
-    needs: str = ""
+    setup: Setup = field(default_factory=Setup)
+
+    @property
+    def text(self) -> str:
+        """The case in the words of a case file, as an entry of `cases`."""
+        return case_lines(self.case)
+
+    @property
+    def needs(self) -> str:
+        """What the case file must hold beside it, as YAML; empty for nothing."""
+        return setup_text(self.setup)
 
 
 def expectation_of(today: Verdict, then: Verdict | None, old: Effect, new: Effect) -> Expectation | None:
@@ -72,7 +80,7 @@ def expectation_of(today: Verdict, then: Verdict | None, old: Effect, new: Effec
     return further if not compare(further, today) and compare(further, then) else None
 
 
-def is_readable(case: Case, needed: str) -> bool:
+def is_readable(case: Case, needed: Setup) -> bool:
     """Return whether a case file can hold a case, so that the reader makes the same case of it.
 
     Args:
@@ -80,13 +88,18 @@ def is_readable(case: Case, needed: str) -> bool:
         needed: What the file must hold beside it.
     """
     try:
-        (found,) = parse_case_file(f"{needed}cases:\n{written_case(case)}", case.place.file).cases
+        (found,) = parse_case_file(f"{setup_text(needed)}cases:\n{case_lines(case)}", case.place.file).cases
     except (CaseFileError, ValueError):
         return False
     return replace(found, place=case.place) == case
 
 
-def needs(case: Case, setup: Setup, present: Setup) -> str:
+def setup_text(setup: Setup) -> str:
+    """Return what a case file holds for a setup, as YAML."""
+    return "".join(f"{word}: {flow_text(value)}\n" for word, value in setup_words(setup).items())
+
+
+def lacking(case: Case, setup: Setup, present: Setup) -> Setup:
     """Return what a case file must hold for a case, beyond what the files at hand hold.
 
     Args:
@@ -94,30 +107,16 @@ def needs(case: Case, setup: Setup, present: Setup) -> str:
         setup: What there is around it.
         present: What the case files have.
     """
-    lines = []
     named = _named(case)
-    workloads = {
-        ref: one for ref, one in setup.workloads.items() if ref in named and ref not in present.workloads
-    }
-    if workloads:
-        lines.append("workloads:")
-    for ref, one in sorted(workloads.items()):
-        labels = ", ".join(f"{scalar(name)}: {scalar(value)}" for name, value in one.labels.items())
-        ports = ", ".join(f"{number}: {protocol}" for number, protocol in one.ports.items())
-        parts = [f"serviceAccount: {scalar(one.service_account)}", f"proxy: {one.proxy}"]
-        parts += [f"labels: {{{labels}}}"] if labels else []
-        parts += [f"ports: {{{ports}}}"] if ports else []
-        lines.append(f"  {ref}: {{{', '.join(parts)}}}")
-    authorities = [name for name in setup.authorities if name in named and name not in present.authorities]
-    if authorities:
-        lines.append(f"authorities: [{', '.join(map(scalar, authorities))}]")
-    addresses = {
-        ref: ip for ref, ip in setup.addresses.items() if ref in named and ref not in present.addresses
-    }
-    if addresses:
-        lines.append("addresses:")
-    lines += [f"  {ref}: {scalar(ip)}" for ref, ip in sorted(addresses.items())]
-    return "".join(f"{line}\n" for line in lines)
+    return Setup(
+        workloads={
+            ref: one for ref, one in setup.workloads.items() if ref in named - present.workloads.keys()
+        },
+        authorities=tuple(
+            name for name in setup.authorities if name in named.difference(present.authorities)
+        ),
+        addresses={ref: ip for ref, ip in setup.addresses.items() if ref in named - present.addresses.keys()},
+    )
 
 
 def _named(case: Case) -> set[object]:

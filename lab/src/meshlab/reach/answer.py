@@ -42,7 +42,8 @@ class Answer:
     @property
     def elsewhere(self) -> bool:
         """Whether another application answered than the one that the request is for."""
-        return self.access == "allowed" and self.by != self.question.target
+        expected = (self.question.target, *self.question.answerers)
+        return self.access == "allowed" and self.by not in expected
 
 
 def answer_of(question: Question, outcome: Outcome) -> Answer:

@@ -1,231 +1,153 @@
-"""A case in the words of a case file: what the reader makes of the text is the case again."""
+"""Cases as the words of a case file, the reverse of reading them."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.case import (
-    FromBypass,
-    FromForeignMesh,
-    FromOutside,
-    FromWorkload,
-    HttpRequest,
-    TcpRequest,
-    TlsRequest,
-)
-from meshlab.bench.case_file import words
-from meshlab.bench.case_file.scalar import scalar
+import yaml
+
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest, TcpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from meshlab.bench.case import Case, Certificate, Expectation, Received, Sender, TokenSpec
+    from meshlab.bench.case import Case, Certificate, DeclaredWorkload, Sender, TlsRequest, TokenSpec
+    from meshlab.bench.protocol import Setup
 
-__all__ = ["written_case", "written_certificate"]
+__all__ = ["case_file_text", "case_text", "case_words", "setup_words"]
 
-_HELLO = "hello\n"
-_DEFAULT_PREFIX = "Bearer "
+_WIDTH = 110
 
 
-def written_case(case: Case) -> str:
-    """Return an entry of `cases`, with an indentation of two.
+def case_words(case: Case, expect: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a case as a case file has it.
 
-    A case without an expectation has no `expect`, which the reader asks for.
+    Args:
+        case: The case.
+        expect: What must happen, in the words of `expect`.
     """
-    lines = [
-        f"- name: {scalar(case.name)}",
-        f"  from: {_sender(case.sender)}",
-        f"  token: {_tokens(case.tokens)}",
-        f"  request: {_request(case.request)}",
-    ]
-    if case.expect is not None:
-        lines.append(f"  expect: {_expect(case.expect)}")
-    return "".join(f"  {line}\n" for line in lines)
+    tokens = [_token(token) for token in case.tokens]
+    found: dict[str, Any] = {"name": case.name, "from": _sender(case.sender)}
+    if tokens:
+        found["token"] = tokens[0] if len(tokens) == 1 else tokens
+    return {**found, "request": _request(case.request), "expect": dict(expect)}
 
 
-def written_certificate(certificate: Certificate) -> str:
-    """Return the words of a certificate."""
-    return _flow(
-        {
-            "authority": scalar(certificate.authority),
-            "uris": _texts(certificate.uris),
-            "dns": _texts(certificate.dns),
-        }
-    )
+def case_text(case: Case, expect: Mapping[str, Any]) -> str:
+    """Return a case as one item of the list `cases`, ready to paste."""
+    return _dumped([case_words(case, expect)])
 
 
-def _sender(sender: Sender) -> str:
+def setup_words(setup: Setup) -> dict[str, Any]:
+    """Return what cases need around them, as a case file has it: declared workloads, authorities, addresses."""
+    found: dict[str, Any] = {}
+    if setup.workloads:
+        found["workloads"] = {str(ref): _workload(declared) for ref, declared in setup.workloads.items()}
+    if setup.authorities:
+        found["authorities"] = list(setup.authorities)
+    if setup.addresses:
+        found["addresses"] = {str(ref): address for ref, address in setup.addresses.items()}
+    return found
+
+
+def case_file_text(setup: Setup, cases: Iterable[tuple[Case, Mapping[str, Any]]]) -> str:
+    """Return a whole case file.
+
+    Args:
+        setup: What the cases need around them.
+        cases: The cases, each with what must happen.
+    """
+    written = [case_words(case, expect) for case, expect in cases]
+    return _dumped({**setup_words(setup), "cases": written})
+
+
+def _dumped(document: object) -> str:
+    # Characters beyond ASCII are escaped, so that no text of a manifest can change how the file looks.
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=_WIDTH)
+    return text
+
+
+def _sender(sender: Sender) -> dict[str, Any]:
     match sender:
         case FromOutside():
-            return _flow(
-                {
-                    "outside": str(sender.gateway),
-                    "address": scalar(sender.address) if sender.address else "",
-                    "certificate": written_certificate(sender.certificate) if sender.certificate else "",
-                }
-            )
+            found: dict[str, Any] = {"outside": str(sender.gateway)}
+            if sender.address is not None:
+                found["address"] = sender.address
+            if sender.certificate is not None:
+                found["certificate"] = _certificate(sender.certificate)
+            return found
         case FromWorkload():
-            return _flow({"workload": str(sender.workload)})
+            return {"workload": str(sender.workload)}
         case FromBypass():
-            return _flow(
-                {
-                    "bypass": str(sender.workload or words.NONE),
-                    "to": str(sender.to),
-                    "port": str(sender.port or ""),
-                    "mode": "" if sender.mode == "plaintext" else sender.mode,
-                }
-            )
+            found = {"bypass": str(sender.workload) if sender.workload else "none", "to": str(sender.to)}
+            if sender.port is not None:
+                found["port"] = sender.port
+            return found | ({"mode": sender.mode} if sender.mode != "plaintext" else {})
         case FromForeignMesh():
-            return _flow(
-                {
-                    "mesh": scalar(sender.identity),
-                    "authority": scalar(sender.authority),
-                    "to": str(sender.to),
-                    "port": str(sender.port or ""),
-                }
-            )
+            found = {"mesh": sender.identity, "authority": sender.authority, "to": str(sender.to)}
+            return found | ({"port": sender.port} if sender.port is not None else {})
 
 
-def _tokens(tokens: tuple[TokenSpec, ...]) -> str:
-    if not tokens:
-        return words.NONE
-    written = [_token(token) for token in tokens]
-    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+def _certificate(certificate: Certificate) -> dict[str, Any]:
+    found: dict[str, Any] = {"authority": certificate.authority}
+    if certificate.uris:
+        found["uris"] = list(certificate.uris)
+    if certificate.dns:
+        found["dns"] = list(certificate.dns)
+    return found
 
 
-def _token(token: TokenSpec) -> str:
-    prefix = _DEFAULT_PREFIX if token.placement == "header" else ""
-    return _flow(
-        {
-            "issuer": scalar(token.issuer) if token.issuer else "",
-            "claims": _value(token.claims) if token.claims else "",
-            "flaw": scalar(token.flaw) if token.flaw else "",
-            "in": "" if token.placement == "header" else token.placement,
-            "name": scalar(token.name) if token.name else "",
-            "prefix": "" if token.prefix == prefix else scalar(token.prefix),
-            "literal": "" if token.literal is None else scalar(token.literal),
+def _token(token: TokenSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if token.literal is not None:
+        found["literal"] = token.literal
+    else:
+        if token.issuer is not None:
+            found["issuer"] = token.issuer
+        if token.claims:
+            found["claims"] = dict(token.claims)
+        if token.flaw:
+            found["flaw"] = token.flaw
+    if token.placement != "header":
+        found["in"] = token.placement
+    elif token.prefix != "Bearer ":
+        found["prefix"] = token.prefix
+    return found | ({"name": token.name} if token.name else {})
+
+
+def _request(request: HttpRequest | TcpRequest | TlsRequest) -> object:
+    if not isinstance(request, HttpRequest):
+        kind = "tcp" if isinstance(request, TcpRequest) else "tls"
+        found: dict[str, Any] = {kind: f"{request.host}:{request.port}"}
+        if not isinstance(request, TcpRequest) and request.sni is not None:
+            found["sni"] = request.sni
+        return found | ({"send": request.send} if request.send != "hello\n" else {})
+    usual = HttpRequest(request.url, method=request.method)
+    if request == usual:
+        return f"{request.method} {request.url}"
+    found = {"method": request.method, "url": request.url}
+    if request.headers:
+        headers: dict[str, list[str]] = {}
+        for name, value in request.headers:
+            headers.setdefault(name, []).append(value)
+        found["headers"] = {
+            name: values[0] if len(values) == 1 else values for name, values in headers.items()
         }
-    )
+    if request.body:
+        found["body"] = request.body
+    if request.version != "1.1":
+        found["http"] = request.version
+    if request.target is not None:
+        found["target"] = request.target
+    return found | ({"sni": request.sni} if request.sni is not None else {})
 
 
-def _request(request: HttpRequest | TcpRequest | TlsRequest) -> str:
-    if isinstance(request, HttpRequest):
-        return _http(request)
-    kind = "tls" if isinstance(request, TlsRequest) else "tcp"
-    sni = request.sni if isinstance(request, TlsRequest) else None
-    return _flow(
-        {
-            kind: scalar(f"{request.host}:{request.port}"),
-            "sni": "" if sni is None else scalar(sni),
-            "send": "" if request.send == _HELLO else scalar(request.send),
-        }
-    )
-
-
-def _http(request: HttpRequest) -> str:
-    short = f"{request.method} {request.url}"
-    if request == HttpRequest(request.url, request.method) and re.search(words.SHORT_REQUEST, short):
-        return scalar(short)
-    return _flow(
-        {
-            "method": "" if request.method == "GET" else scalar(request.method),
-            "url": scalar(request.url),
-            "headers": _headers(request.headers),
-            "body": scalar(request.body) if request.body else "",
-            "http": "" if request.version == "1.1" else scalar(request.version),
-            "target": "" if request.target is None else scalar(request.target),
-            "sni": "" if request.sni is None else scalar(request.sni),
-        }
-    )
-
-
-def _headers(headers: tuple[tuple[str, str], ...]) -> str:
-    found: dict[str, list[str]] = {}
-    for name, value in headers:
-        found.setdefault(name, []).append(value)
-    written = {
-        scalar(name): scalar(values[0]) if len(values) == 1 else _texts(tuple(values))
-        for name, values in found.items()
-    }
-    return _flow(written) if written else ""
-
-
-def _expect(expect: Expectation) -> str:
-    ending = str(expect.status or ("refused" if expect.refused else "answered"))
-    who = expect.app if isinstance(expect.app, str) else expect.proxy
-    short = ending if who is None else f"{ending} {'proxy' if expect.proxy else 'app'} {who}"
-    if expect.refused and expect.proxy:
-        short = f"{ending} {who}"
-    if _is_short(expect) and re.search(words.SHORT_EXPECT, short):
-        return _shortest(short)
-    app = expect.app
-    return _flow(
-        {
-            "status": str(expect.status or ""),
-            "refused": "true" if expect.refused else "",
-            "answered": "true" if expect.answered else "",
-            "app": _texts(app) if isinstance(app, tuple) else scalar(app) if app else "",
-            "proxy": str(expect.proxy or ""),
-            "subset": scalar(expect.subset) if expect.subset else "",
-            "policy": scalar(expect.policy) if expect.policy else "",
-            "rule": "" if expect.rule is None else str(expect.rule),
-            "says": scalar(expect.says) if expect.says else "",
-            "headers": _optional(expect.headers),
-            "received": _received(expect.received) if expect.received else "",
-            "certificate": scalar(expect.certificate) if expect.certificate else "",
-        }
-    )
-
-
-def _is_short(expect: Expectation) -> bool:
-    further = (expect.subset, expect.policy, expect.rule, expect.received, expect.certificate)
-    one = not isinstance(expect.app, tuple)
-    return one and all(value is None for value in further) and not (expect.says or expect.headers)
-
-
-def _shortest(short: str) -> str:
-    """Return a verdict without the word that says who gives it, where the status says so."""
-    bare = re.sub(r"^(2[0-9][0-9]|answered) app ", r"\1 ", short)
-    bare = re.sub(r"^([45][0-9][0-9]) proxy ", r"\1 ", bare)
-    return bare if re.search(words.SHORT_EXPECT, bare) else short
-
-
-def _received(received: Received) -> str:
-    parts = {
-        name: scalar(value)
-        for name in ("method", "path", "host", "identity", "sni")
-        if (value := getattr(received, name))
-    }
-    return _flow({**parts, "headers": _optional(received.headers)})
-
-
-def _optional(headers: Mapping[str, str | None]) -> str:
-    written = {scalar(name): "null" if value is None else scalar(value) for name, value in headers.items()}
-    return _flow(written) if written else ""
-
-
-def _texts(values: tuple[str, ...]) -> str:
-    return f"[{', '.join(map(scalar, values))}]" if values else ""
-
-
-def _flow(parts: Mapping[str, str]) -> str:
-    return f"{{{', '.join(f'{name}: {text}' for name, text in parts.items() if text)}}}"
-
-
-def _value(value: object) -> str:
-    """Return any value of JSON."""
-    if isinstance(value, str):
-        return scalar(value)
-    if isinstance(value, dict):
-        return f"{{{', '.join(_pairs(value))}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
-
-
-def _pairs(value: Mapping[str, object]) -> Iterator[str]:
-    for name, inner in value.items():
-        yield f"{scalar(name)}: {_value(inner)}"
+def _workload(declared: DeclaredWorkload) -> dict[str, Any]:
+    found: dict[str, Any] = {"serviceAccount": declared.service_account}
+    if declared.labels:
+        found["labels"] = dict(declared.labels)
+    if declared.proxy != "sidecar":
+        found["proxy"] = declared.proxy
+    if declared.ports:
+        found["ports"] = dict(declared.ports)
+    return found

@@ -1,0 +1,44 @@
+"""What no request of a battery can ask about, as far as a mesh has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.istio import Mesh
+
+__all__ = ["never_asked"]
+
+
+def never_asked(mesh: Mesh) -> Iterator[str]:
+    """Yield what the manifests of a mesh say that a battery does not ask about, a few words each."""
+    routes = [route for service in mesh.virtual_services for route in service.http]
+    if any(route.timeout_s is not None or route.retries is not None for route in routes):
+        yield "timeouts and retries of routes"
+    if any(route.fault is not None or route.mirror is not None or route.mirrors for route in routes):
+        yield "faults and mirrors of routes"
+    if any(sum(bool(each.weight) for each in route.destinations) > 1 for route in routes):
+        yield "the shares of weighted routes: one of their destinations answers each request"
+    if any(route.cors is not None for route in routes):
+        yield "CORS preflights"
+    if any(_checks_servers(mesh)):
+        yield "whether servers outside are refused that show a certificate of another name or authority"
+    tls = [server.tls for gateway in mesh.gateways for server in gateway.servers if server.tls is not None]
+    if any(each.minimum != "TLS_AUTO" or each.maximum != "TLS_AUTO" or each.ciphers for each in tls):
+        yield "TLS versions and ciphers of gateways"
+    if any(each.certificate_spkis or each.certificate_hashes for each in tls):
+        yield "client certificates that a gateway takes by their hash"
+    if any(policy.action == "CUSTOM" for policy in mesh.authorization_policies):
+        yield "the answers of external authorizers, which are those of a server that has no script"
+
+
+def _checks_servers(mesh: Mesh) -> Iterator[bool]:
+    for rule in mesh.destination_rules:
+        for policy in (rule.policy, *(subset.policy for subset in rule.subsets)):
+            if policy is not None:
+                levels = (policy, *policy.ports.values())
+                yield any(
+                    level.tls is not None and level.tls.mode in ("SIMPLE", "MUTUAL") for level in levels
+                )

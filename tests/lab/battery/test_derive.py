@@ -1,0 +1,295 @@
+"""What a battery asks: every condition is met once and missed once, nothing twice, and all of it can be sent."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from meshlab.battery.derive import derive
+from meshlab.battery.paths import normalized
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload, HttpRequest
+from meshlab.bench.case_file import parse_case_file
+from meshlab.bench.case_file.write_case import case_file_text
+from meshlab.istio.read.names import WorkloadRef
+
+from tests.lab.battery.meshes import ISSUER, ROUTE, mesh, policy, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshlab.battery.battery import Question
+    from meshlab.bench.case import Case
+
+CART = WorkloadRef("shop", "cart")
+
+METHODS = st.sampled_from(["GET", "POST", "PUT*", "*D", "PURGE"])
+PATHS = st.sampled_from(["/cart", "/cart/*", "*.json", "/a/{*}", "/a/{**}", "/a/{*}/b", "/"])
+HOSTS = st.sampled_from(["shop.example", "*.shop.example", "shop.*", "shop.example:8080"])
+PRINCIPALS = st.sampled_from(
+    ["cluster.local/ns/edge/sa/door", "cluster.local/ns/shop/*", "*/sa/door", "other.example/ns/a/sa/b"]
+)
+SUBJECTS = st.sampled_from([f"{ISSUER}/alice", f"{ISSUER}/al*", "*/bob"])
+SCOPES = st.sampled_from(["read", "write*", "*all"])
+
+
+def some(values: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(values, min_size=1, max_size=2, unique=True)
+
+
+OPERATIONS = st.fixed_dictionaries(
+    {}, optional={"methods": some(METHODS), "paths": some(PATHS), "hosts": some(HOSTS)}
+)
+SOURCES = st.fixed_dictionaries(
+    {}, optional={"principals": some(PRINCIPALS), "requestPrincipals": some(SUBJECTS)}
+)
+RULES = st.builds(
+    lambda source, operation, scopes: {
+        **({"from": [{"source": source}]} if source else {}),
+        **({"to": [{"operation": operation}]} if operation else {}),
+        **({"when": [{"key": "request.auth.claims[scope]", "values": scopes}]} if scopes else {}),
+    },
+    SOURCES,
+    OPERATIONS,
+    st.one_of(st.just([]), some(SCOPES)),
+)
+
+
+def glob(pattern: str, text: str) -> bool:
+    """Whether a text is what a pattern says, written another way than the battery's own."""
+    if pattern == "*":
+        return text != ""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text) is not None
+
+
+def fits(template: str, path: str) -> bool:
+    words = re.escape(template).replace(r"\{\*\*\}", ".*").replace(r"\{\*\}", "[^/]+")
+    return re.fullmatch(words, path) is not None if "{" in template else glob(template, path)
+
+
+def identity(case: Case) -> str:
+    match case.sender:
+        case FromForeignMesh(identity=name, authority="mesh"):
+            return name.removeprefix("spiffe://")
+        case FromBypass(workload=WorkloadRef() as ref, mode="mtls"):
+            account = {"door": "door", "cart": "cart"}.get(ref.name, ref.name)
+            return f"cluster.local/ns/{ref.namespace}/sa/{account}"
+    return ""
+
+
+def request_of(case: Case) -> HttpRequest:
+    assert isinstance(case.request, HttpRequest)
+    return case.request
+
+
+def path(case: Case) -> str:
+    return normalized(urlsplit(request_of(case).url).path)
+
+
+def host(case: Case) -> str:
+    request = request_of(case)
+    return next((value for name, value in request.headers if name == "host"), urlsplit(request.url).netloc)
+
+
+def principal(case: Case) -> str:
+    return next((f"{token.issuer}/{token.claims.get('sub', '')}" for token in case.tokens), "")
+
+
+def scope(case: Case) -> list[str]:
+    found = case.tokens[0].claims.get("scope", "") if case.tokens else ""
+    return found.split(" ") if isinstance(found, str) else found
+
+
+CHECKS: Mapping[str, Callable[[str, Case], bool]] = {
+    "methods": lambda value, case: glob(value, request_of(case).method),
+    "paths": lambda value, case: fits(value, path(case)),
+    "hosts": lambda value, case: glob(value.lower(), host(case).lower()),
+    "principals": lambda value, case: glob(value, identity(case)),
+    "requestPrincipals": lambda value, case: glob(value, principal(case)),
+    "scopes": lambda value, case: any(glob(value, text) for text in scope(case)),
+}
+
+
+def values_of(rule: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = [
+        (name, value)
+        for entries, inner in (("from", "source"), ("to", "operation"))
+        for entry in rule.get(entries, ())
+        for name, values in entry[inner].items()
+        for value in values
+    ]
+    return found + [("scopes", value) for when in rule.get("when", ()) for value in when["values"]]
+
+
+def at_cart(questions: tuple[Question, ...]) -> list[Case]:
+    """The requests to the pod itself, which nothing before it refuses."""
+    return [
+        question.case
+        for question in questions
+        if isinstance(question.case.sender, FromBypass | FromForeignMesh) and question.case.sender.to == CART
+    ]
+
+
+@given(RULES, st.sampled_from(["ALLOW", "DENY"]))
+@settings(max_examples=60, deadline=None)
+def test_each_value_of_a_rule_is_met_by_one_request_and_missed_by_another(
+    rule: dict[str, Any], action: str
+) -> None:
+    asked = at_cart(derive([mesh(tokens("shop"), policy(rule, action=action))]).questions)
+    for name, value in values_of(rule):
+        check = CHECKS[name]
+        assert any(check(value, case) for case in asked), f"{name} {value} is met by none of {len(asked)}"
+        assert any(not check(value, case) for case in asked), f"{name} {value} is missed by none"
+
+
+@given(RULES)
+@settings(max_examples=60, deadline=None)
+def test_some_request_meets_the_whole_rule_and_for_each_part_one_misses_that_alone(
+    rule: dict[str, Any],
+) -> None:
+    asked = at_cart(derive([mesh(tokens("shop"), policy(rule))]).questions)
+    parts: dict[str, list[str]] = {}
+    for name, value in values_of(rule):
+        parts.setdefault(name, []).append(value)
+
+    def met(case: Case) -> frozenset[str]:
+        return frozenset(
+            name for name, values in parts.items() if any(CHECKS[name](value, case) for value in values)
+        )
+
+    found = {met(case) for case in asked}
+    assert frozenset(parts) in found
+    for name in parts:
+        assert frozenset(parts) - {name} in found, f"nothing but {name} is missed by none of {len(asked)}"
+
+
+@given(RULES, RULES)
+@settings(max_examples=25, deadline=None)
+def test_a_changed_rule_meets_a_request_of_the_battery_of_both(
+    old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    before, after = mesh(tokens("shop"), policy(old)), mesh(tokens("shop"), policy(new))
+    asked = at_cart(derive([before, after]).questions)
+
+    def allowed(rule: Mapping[str, Any], case: Case) -> bool:
+        parts: dict[str, bool] = {}
+        for name, value in values_of(rule):
+            parts[name] = parts.get(name, False) or CHECKS[name](value, case)
+        return all(parts.values())
+
+    def whole(rule: Mapping[str, Any]) -> bool:
+        return any(allowed(rule, case) for case in asked)
+
+    assert whole(old)
+    assert whole(new)
+
+
+def test_the_same_manifests_give_the_same_battery() -> None:
+    one = mesh(ROUTE, tokens("shop"), policy({"to": [{"operation": {"paths": ["/a/*"]}}]}))
+    other = mesh(ROUTE, tokens("shop"), policy({"to": [{"operation": {"paths": ["/a/*"]}}]}))
+    assert derive([one]) == derive([other])
+    assert derive([one, one]) == derive([one])
+
+
+def test_no_request_is_there_twice_and_each_has_a_name_of_its_own() -> None:
+    battery = derive(
+        [mesh(ROUTE, tokens("shop"), policy({"to": [{"operation": {"paths": ["/a/*", "/b"]}}]}))]
+    )
+    names = Counter(question.case.name for question in battery.questions)
+    sent = Counter(
+        repr((question.case.sender, question.case.request, question.case.tokens))
+        for question in battery.questions
+    )
+    assert max(names.values()) == 1
+    assert max(sent.values()) == 1
+
+
+def test_every_kind_of_caller_is_there() -> None:
+    battery = derive([mesh(ROUTE, tokens("shop"), policy({"from": [{"source": {"namespaces": ["team"]}}]}))])
+    senders = [question.case.sender for question in battery.questions if question.target == "shop/cart"]
+    assert any(isinstance(sender, FromOutside) for sender in senders)
+    assert any(sender == FromBypass(None, CART, 8080, "plaintext") for sender in senders)
+    assert any(sender == FromBypass(None, CART, 8080, "tls") for sender in senders)
+    assert any(isinstance(sender, FromForeignMesh) and sender.authority == "stranger" for sender in senders)
+    # No manifest has a workload of this namespace or of a stranger's, so the battery declares them.
+    assert FromWorkload(WorkloadRef("team", "default")) in senders
+    assert FromWorkload(WorkloadRef("stranger", "stranger")) in senders
+    assert WorkloadRef("team", "default") in battery.setup.workloads
+
+
+def test_a_case_file_of_a_battery_can_be_read_and_is_the_battery() -> None:
+    rule = {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/alice"]}}]}
+    battery = derive([mesh(ROUTE, tokens("shop", audiences=("cart",)), policy(rule))])
+    # The expectation is a placeholder that fits every kind of request.
+    text = case_file_text(
+        battery.setup, [(question.case, {"refused": True}) for question in battery.questions]
+    )
+    read = parse_case_file(text, "battery.yaml")
+    assert [(case.name, case.sender, case.request, case.tokens) for case in read.cases] == [
+        (question.case.name, question.case.sender, question.case.request, question.case.tokens)
+        for question in battery.questions
+    ]
+    assert read.workloads == battery.setup.workloads
+    assert read.authorities == battery.setup.authorities
+
+
+HOSTILE = ["(a+)+$", "(" * 30 + "a" + ")*" * 30, "a{1000}{1000}", "\u202e/evil", "/a b", "/\x00", "x" * 1000]
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_hostile_words_are_never_sent_and_named_where_they_cannot_be_read(word: str) -> None:
+    route = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "cart", "namespace": "shop"},
+        "spec": {
+            "hosts": ["shop.example"],
+            "gateways": ["edge/door"],
+            "http": [
+                {
+                    "match": [{"uri": {"regex": word}}, {"headers": {"x-user": {"exact": word}}}],
+                    "route": [{"destination": {"host": "cart.shop.svc.cluster.local"}}],
+                }
+            ],
+        },
+    }
+    gateway = ROUTE.partition("---")[0]
+    found = derive(
+        [mesh(gateway, route, policy({"to": [{"operation": {"methods": [word], "hosts": [word]}}]}))]
+    )
+    assert found.questions
+    for question in found.questions:
+        request = question.case.request
+        if isinstance(request, HttpRequest):
+            assert re.fullmatch(r"https?://[!-~]+", request.url)
+            assert re.fullmatch(r"[!-~]+", request.method)
+            assert all(re.fullmatch(r"[ -~]*", value) for _, value in request.headers)
+
+
+def test_a_long_list_is_cut_and_the_cut_is_named() -> None:
+    rules = [{"to": [{"operation": {"paths": [f"/a{number}" for number in range(200)]}}]} for _ in range(20)]
+    battery = derive([mesh(ROUTE, policy(*rules))], limit=100)
+    assert len(battery.questions) == 100
+    assert any("beyond the limit of 100" in sentence for sentence in battery.not_covered)
+
+
+def test_no_mesh_and_an_empty_mesh_ask_nothing_that_could_fail() -> None:
+    assert derive([]).questions == ()
+
+
+def test_what_cannot_be_asked_is_named() -> None:
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: slow, namespace: shop}
+spec:
+  hosts: [cart.shop.svc.cluster.local]
+  http: [{timeout: 3s, route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+"""
+    found = derive([mesh(route, policy({"when": [{"key": "destination.ip", "values": ["10.0.0.1"]}]}))])
+    assert "Timeouts and retries of routes" in found.not_covered
+    assert any("destination.ip" in sentence for sentence in found.not_covered)
