@@ -107,9 +107,9 @@ def mutate(
         except CasesFailError as error:
             raise typer.Exit(_refused(error, as_json=as_json)) from None
         code = Exit.FAILED if mutated.having("survived") else Exit.OK
-        _show(mutated, code, as_json=as_json, verbose=verbose)
         if cases_out:
             _write(mutated, cases_out)
+        _show(mutated, code, as_json=as_json, verbose=verbose)
     raise typer.Exit(code)
 
 
