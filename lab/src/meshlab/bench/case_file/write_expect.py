@@ -9,6 +9,7 @@ import yaml
 
 from meshlab.bench.case_file import words
 from meshlab.bench.case_file.write_case import case_words
+from meshlab.yaml_reader import AMBIGUOUS, StrictLoader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,10 +35,28 @@ def case_lines(case: Case) -> str:
 
 def flow_text(value: object) -> str:
     """Return a value as YAML on one line, all of it in ASCII."""
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, sort_keys=False, allow_unicode=False, width=_NO_LIMIT
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, allow_unicode=False, width=_NO_LIMIT
     )
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the reader of case files would not take as it stands, such as `y`."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write what stands in several places in each of them."""
+        del data
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    plain = StrictLoader("").resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+    return dumper.represent_scalar(_STRING, text, style="'" if plain == AMBIGUOUS else None)
+
+
+_STRING = "tag:yaml.org,2002:str"
+_Dumper.add_representer(str, _text)
 
 
 def expect_words(expect: Expectation) -> str | int | dict[str, Any]:
