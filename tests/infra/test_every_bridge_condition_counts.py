@@ -16,7 +16,7 @@ from tests.infra.mutation.equivalents import (
     only_subsets,
     sidecars_reach_any_host,
 )
-from tests.infra.mutation.run import mutation_run
+from tests.infra.mutation.own import mutation_run
 from tests.infra.mutation.tally import tally
 
 INFRA = Path(__file__).parents[2] / "infra"
@@ -99,5 +99,5 @@ def test_no_mutant_survives(side: str, kinds: set[str]) -> None:
         assert {mutant.kind for mutant in mutants} == kinds
         found = tally(run, mutants, EQUIVALENTS[side])
         assert run.failures() == []  # nothing that a mutant left behind killed the next ones
-    print(found)
+    print(found, *run.failed_once, sep="\n")
     assert (found.survivors, found.disproved, found.unused) == ([], [], [])

@@ -10,7 +10,7 @@ from meshlab.kustomize import build
 from meshlab.lab.policy_tests import run_policy_tests
 from meshlab.lab.project import Project
 
-from tests.infra.mutation.run import MutationRun, mutation_run
+from tests.infra.mutation.own import OwnRun, mutation_run
 from tests.infra.mutation.tally import ALL, tally
 from tests.infra.test_every_condition_counts import EQUIVALENTS
 
@@ -44,13 +44,13 @@ def test_both_proxies_trust_google_alone_and_hold_its_keys_inline() -> None:
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[MutationRun]:
+def run() -> Iterator[OwnRun]:
     cases = [KEYLESS.policy_tests]
     with mutation_run(KEYLESS.overlay, cases, ROOT / "infra/contract.env") as started:
         yield started
 
 
-def test_no_mutant_of_what_the_overlay_changes_survives(run: MutationRun) -> None:
+def test_no_mutant_of_what_the_overlay_changes_survives(run: OwnRun) -> None:
     """Hosts, methods, paths and the other objects are those of the example overlay, which has mutants of its own."""
     shared = {str(one): one.body for one in build(ROOT / "infra/mesh/overlays/example")}
     changed = {
@@ -68,5 +68,5 @@ def test_no_mutant_of_what_the_overlay_changes_survives(run: MutationRun) -> Non
         if (one.kind, one.namespace, one.name) in changed and (ALL or ".to." not in one.path)
     ]
     found = tally(run, mutants, EQUIVALENTS)
-    print(found)
+    print(found, *run.failed_once, sep="\n")
     assert (found.survivors, found.disproved) == ([], [])

@@ -15,10 +15,10 @@ from meshlab.lint.rules import BY_CODE, examples
 from meshlab.lint.run import lint
 from meshlab.lint.sources import text_of
 from meshlab.manifest import to_manifest
+from meshlab.mutate.objects import MESH_CONFIG, as_object
 
 from tests.infra.defects import bridge, egress, ingress
 from tests.infra.defects.model import MESHES, ROOT, Objects
-from tests.infra.mutation.mesh_settings import MESH_CONFIG, as_object
 
 if TYPE_CHECKING:
     from meshlab.inputs import Inputs
@@ -93,7 +93,7 @@ def changed(defect: Defect, inputs: Inputs) -> Linted:
     mesh = MESHES[defect.mesh]
     bodies = [manifest.body for manifest in inputs.manifests]
     if mesh.mesh_config:
-        bodies.append(as_object(yaml.safe_load(mesh.mesh_config.read_text())))
+        bodies.append(dict(as_object(yaml.safe_load(mesh.mesh_config.read_text())).body))
     objects = Objects(bodies)
     defect.change(objects)
     settings = [body["spec"] for body in objects.bodies if body["kind"] == MESH_CONFIG]

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from tests.infra.mutation.mutants import mutants_of
-from tests.infra.mutation.run import mutation_run
+from meshlab.manifest import to_manifest
+from meshlab.mutate.mutants import mutants_of
+
+from tests.infra.mutation.own import mutation_run
 
 INFRA = Path(__file__).parents[2] / "infra"
 
@@ -25,7 +27,7 @@ POLICY = {
 
 
 def test_every_condition_of_a_policy_is_removed_and_made_wider() -> None:
-    found = {(mutant.path, mutant.change) for mutant in mutants_of(POLICY)}
+    found = {(mutant.path, mutant.change) for mutant in mutants_of(to_manifest(POLICY, "p.yaml"))}
     rule = "spec.rules.0"
     assert found >= {
         ("the object", "removed"),
@@ -43,11 +45,12 @@ def test_every_condition_of_a_policy_is_removed_and_made_wider() -> None:
         ("spec.selector", "every workload"),
         ("spec.selector.matchLabels.app", "selects nothing"),
     }
-    assert all(mutant.body != POLICY for mutant in mutants_of(POLICY))
+    assert all(mutant.body != POLICY for mutant in mutants_of(to_manifest(POLICY, "p.yaml")))
 
 
 def test_an_object_that_decides_no_request_has_no_mutants() -> None:
-    assert mutants_of({"kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}) == []
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {}}
+    assert list(mutants_of(to_manifest(deployment, "d.yaml"))) == []
 
 
 def test_a_condition_that_no_case_keeps_is_a_survivor_and_one_that_a_case_keeps_is_not(
@@ -74,9 +77,9 @@ cases:
             and mutant.path.endswith("methods")
             and mutant.change in ("POST added", "PUT added")
         ]
-        assert [(result.mutant.change, result.killer) for result in run.run(asked)] == [
+        assert [(result.mutant.change, result.caught_by) for result in run.run(asked)] == [
             ("POST added", "POST"),
             ("PUT added", ""),
         ]
         removed = next(mutant for mutant in run.mutants() if mutant.name == "caller-enrichment")
-        assert [result.killer for result in run.run([removed])] == ["the known caller reads a profile"]
+        assert [result.caught_by for result in run.run([removed])] == ["the known caller reads a profile"]

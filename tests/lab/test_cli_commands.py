@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Command = Callable[..., Done]
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["test", "init", "check", "render", "coverage", "schema", "demo", "up", "run"]
+COMMANDS = ["test", "init", "check", "mutate", "render", "coverage", "schema", "demo", "up", "run"]
 
 SURVEYED = FakeMesh(
     surveyed=Survey(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.infra.mutation.edits import with_value, without
+from meshlab.mutate.edits import with_value, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,10 +14,9 @@ from meshlab.env_file import read_env_file
 from meshlab.inputs import read_inputs
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.manifest import to_manifest
+from meshlab.mutate.objects import MESH_CONFIG, as_object, without_outlier_detection
 
 from tests.infra.defects.model import MESHES, Objects
-from tests.infra.mutation.mesh_settings import MESH_CONFIG, as_object
-from tests.infra.mutation.run import without_outlier_detection
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -42,7 +41,7 @@ class RunningMesh:
         self._inputs = read_inputs((str(mesh.manifests),))
         self._written = {_key(found.body): found for found in self._inputs.manifests}
         config = mesh.mesh_config
-        self._config = as_object(yaml.safe_load(config.read_text())) if config else None
+        self._config = dict(as_object(yaml.safe_load(config.read_text())).body) if config else None
         self._files = collect(list(mesh.cases), read_env_file(mesh.values))
 
     def close(self) -> None:
@@ -65,7 +64,7 @@ class RunningMesh:
             else:
                 manifests.append(self._manifest(body))
         # A server that one defect makes fail would stay left out when the next one comes.
-        inputs = without_outlier_detection(replace(self._inputs, manifests=tuple(manifests)))
+        inputs = replace(self._inputs, manifests=without_outlier_detection(manifests))
         mesh = LocalMesh(self._bench, inputs, settings)
         chosen = [
             replace(file, cases=tuple(case for case in file.cases if case.name in cases))

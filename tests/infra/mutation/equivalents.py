@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.infra.mutation.mutants import Mutant
+    from meshlab.mutate.mutants import Mutant
 
 Objects = Sequence[Mapping[str, Any]]
 
@@ -234,14 +234,23 @@ def leads_to_exact_servers(mutant: Mutant, objects: Objects) -> bool:
     return bool(hosts) and not any("*" in host for host in hosts)
 
 
-def a_route_leads_there(mutant: Mutant, objects: Objects) -> bool:
-    """Return whether a VirtualService of the namespace leads to the Service that a Sidecar names."""
-    number, index = (int(part) for part in mutant.path.split(".")[2::2])
-    service = _original(mutant, objects)["spec"]["egress"][number]["hosts"][index].partition("/")[2]
-    return any(
-        service in str(one["spec"])
+def policies_name_whole_servers(mutant: Mutant, objects: Objects) -> bool:
+    """Return whether the rules for TCP, in the gateway's namespace, let in whole server names alone."""
+    rules = [
+        rule
         for one in objects
-        if one["kind"] == "VirtualService" and _namespace(one) == mutant.namespace
+        if one["kind"] == "AuthorizationPolicy" and _namespace(one) == mutant.namespace
+        for rule in one["spec"].get("rules", ())
+        if not any("methods" in entry["operation"] for entry in rule.get("to", ()))
+    ]
+    named = [
+        condition.get("values", ())
+        for rule in rules
+        for condition in rule.get("when", ())
+        if condition["key"] == "connection.sni"
+    ]
+    return (
+        bool(named) and len(named) == len(rules) and not any("*" in name for names in named for name in names)
     )
 
 

@@ -11,14 +11,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.infra.mutation.run import likeness
+from meshlab.mutate.order import likeness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshlab.mutate.mutants import Mutant
+
     from tests.infra.mutation.equivalents import Equivalent
-    from tests.infra.mutation.mutants import Mutant
-    from tests.infra.mutation.run import MutationRun
+    from tests.infra.mutation.own import OwnRun
 
 ALL = os.environ.get("MUTANTS") == "all"
 
@@ -40,14 +41,14 @@ class Tally:
     unused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Return the counts, such as `9 mutants: 7 killed, 2 equivalent`."""
+        """Return the counts, such as `9 mutants: 7 caught, 2 equivalent`."""
         counts = ", ".join(f"{number} {state}" for state, number in sorted(self.counts.items()))
         return f"{self.counts.total()} mutants: {counts}"
 
 
-def tally(run: MutationRun, mutants: Sequence[Mutant], equivalents: Sequence[Equivalent]) -> Tally:
+def tally(run: OwnRun, mutants: Sequence[Mutant], equivalents: Sequence[Equivalent]) -> Tally:
     """Ask the mutants of a mesh, all or a part of them, and count."""
-    objects, found = run.objects, Tally()
+    objects, found = run.bodies, Tally()
     proven = {str(mutant): any(known.covers(mutant, objects) for known in equivalents) for mutant in mutants}
     found.unused = [
         known.mutants for known in equivalents if not any(known.covers(mutant, objects) for mutant in mutants)
@@ -57,8 +58,8 @@ def tally(run: MutationRun, mutants: Sequence[Mutant], equivalents: Sequence[Equ
     for result in run.run(mutants):
         name, equivalent = str(result.mutant), proven[str(result.mutant)]
         found.counts["equivalent" if equivalent else result.state] += 1
-        if equivalent and result.state == "killed":
-            found.disproved.append(f"{name}: {result.killer}")
+        if equivalent and result.state == "caught":
+            found.disproved.append(f"{name}: {result.caught_by}")
         elif not equivalent and result.state == "survived":
             found.survivors.append(name)
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.signing_keys import SigningKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = ["Issuers"]
 
@@ -36,9 +36,7 @@ class Issuers:
         """Follow changed manifests; issuers that were known before keep their keys."""
         with self._lock:
             self._audiences = {issuer: tuple(names) for issuer, names in audiences.items()}
-            for issuer in self._audiences:
-                if issuer not in self._keys:
-                    self._keys[issuer] = SigningKey.generate()
+        self.keys_of(audiences)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +46,17 @@ class Issuers:
     @property
     def jwks(self) -> dict[str, str]:
         """Issuer to its public keys (RFC 7517), as the compiler takes them."""
-        return {issuer: self._keys[issuer].jwks for issuer in self._audiences}
+        return self.keys_of(self._audiences)
+
+    def keys_of(self, issuers: Iterable[str]) -> dict[str, str]:
+        """Return the public keys of issuers, as `jwks` does. A new issuer gets a key; no token changes by that."""
+        found = {}
+        with self._lock:
+            for issuer in issuers:
+                if issuer not in self._keys:
+                    self._keys[issuer] = SigningKey.generate()
+                found[issuer] = self._keys[issuer].jwks
+        return found
 
     def audiences(self, issuer: str) -> tuple[str, ...]:
         """The audiences that the issuer's rules name."""

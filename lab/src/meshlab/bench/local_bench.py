@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.manifest import Manifest
 
-__all__ = ["LocalBench", "LocalEngine", "LocalMesh"]
+__all__ = ["LocalBench", "LocalEngine", "LocalMesh", "names_of"]
 
 _FIRST_EXAMPLE_PORT = 21_001
 
@@ -156,14 +156,7 @@ class LocalMesh:
     @property
     def names(self) -> MeshNames:
         """The names that case files may use."""
-        mesh = self._mesh
-        return MeshNames(
-            workloads=frozenset(str(found.ref) for found in mesh.workloads if not found.is_gateway),
-            gateways=frozenset(str(found.ref) for found in mesh.workloads if found.is_gateway),
-            issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
-            hosts=frozenset(_external_names(mesh)),
-            authorities=frozenset(client_authorities(mesh)),
-        )
+        return names_of(self._mesh)
 
     @property
     def notes(self) -> Sequence[str]:
@@ -215,6 +208,17 @@ class LocalMesh:
     def _example_placement(self) -> Placement:
         ports = count(_FIRST_EXAMPLE_PORT)
         return Placement.plan(self._mesh, lambda: next(ports))
+
+
+def names_of(mesh: Mesh) -> MeshNames:
+    """Return the names of a mesh that case files may use."""
+    return MeshNames(
+        workloads=frozenset(str(found.ref) for found in mesh.workloads if not found.is_gateway),
+        gateways=frozenset(str(found.ref) for found in mesh.workloads if found.is_gateway),
+        issuers=frozenset(rule.issuer for found in mesh.request_authentications for rule in found.rules),
+        hosts=frozenset(_external_names(mesh)),
+        authorities=frozenset(client_authorities(mesh)),
+    )
 
 
 def _external_names(mesh: Mesh) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -27,7 +27,7 @@ from meshlab.processes.ports import free_ports, has_address
 from meshlab.processes.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import Direction
@@ -37,9 +37,24 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["MeshRun"]
+__all__ = ["MeshRun", "PlannedMesh"]
 
 _DEFAULT_JOBS = 8
+
+
+@dataclass(frozen=True)
+class PlannedMesh:
+    """A mesh with its addresses on this machine, ready to be run.
+
+    Attributes:
+        mesh: The mesh, with the keys of the run's issuers.
+        placement: Where everything listens.
+        under_test: The same for the engine; configurations are compiled when they are first asked for.
+    """
+
+    mesh: Mesh
+    placement: Placement
+    under_test: MeshUnderTest
 
 
 class MeshRun:
@@ -86,6 +101,11 @@ class MeshRun:
             raise BenchError("the mesh is not running")
         return self._under_test
 
+    @property
+    def refused(self) -> Mapping[WorkloadRef, str]:
+        """The workloads whose proxies refused their configuration, each with what was said."""
+        return self._running.refused if self._running else {}
+
     def close(self) -> None:
         """End everything and delete what was written."""
         self._ends.close()
@@ -96,8 +116,38 @@ class MeshRun:
         Raises:
             BenchError: Something did not start.
         """
+        self.take(self.plan(mesh, cases), cases)
+
+    def plan(self, mesh: Mesh, cases: Sequence[Case]) -> PlannedMesh:
+        """Give a mesh its addresses on this machine; nothing that runs is changed.
+
+        What is the same in two plans has one address in both, so that their configurations can be compared.
+
+        Args:
+            mesh: The mesh.
+            cases: The cases that will be sent.
+
+        Raises:
+            BenchError: There is no address left.
+        """
         try:
-            self._follow(mesh, cases)
+            return self._plan(mesh, cases)
+        except (LabError, OSError) as error:
+            raise BenchError(str(error)) from error
+
+    def take(self, planned: PlannedMesh, cases: Sequence[Case], also: Iterable[WorkloadRef] = ()) -> None:
+        """Make what runs fit a plan and the cases that will be sent.
+
+        Args:
+            planned: The plan, of this run.
+            cases: The cases.
+            also: Workloads whose proxies shall run, whether these cases touch them or not.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        try:
+            self._take(planned, cases, also)
         except (LabError, OSError) as error:
             raise BenchError(str(error)) from error
 
@@ -112,22 +162,21 @@ class MeshRun:
             raise BenchError("the mesh is not running")
         yield from self._running.run(cases, jobs=jobs or _DEFAULT_JOBS)
 
-    def _follow(self, mesh: Mesh, cases: Sequence[Case]) -> None:
-        self._issuers.update(_audiences(mesh))
-        mesh = replace(mesh, issuer_keys=self._issuers.jwks)
-        self._placement = Placement.plan(
+    def _plan(self, mesh: Mesh, cases: Sequence[Case]) -> PlannedMesh:
+        mesh = replace(mesh, issuer_keys=self._issuers.keys_of(_audiences(mesh)))
+        placement = Placement.plan(
             mesh, lambda: next(self._ports), known=self._known, clients=_client_addresses(cases)
         )
-        if not all(map(has_address, self._placement.sources.values())):
+        if not all(map(has_address, placement.sources.values())):
             # Nothing can stand for a stated address then, so no policy that asks for one is judged.
-            self._placement = replace(self._placement, sources={})
+            placement = replace(placement, sources={})
         if self._relay is None:
-            self._relay = self._ends.enter_context(Relay(self._placement.relay, self._beyond_relay))
-        under_test = self._under_test = MeshUnderTest(
+            self._relay = self._ends.enter_context(Relay(placement.relay, self._beyond_relay))
+        under_test = MeshUnderTest(
             bootstraps=_Bootstraps(
-                mesh, ProxyCompiler(mesh, self._placement, RunSecrets.of(mesh, self._authorities))
+                mesh, ProxyCompiler(mesh, placement, RunSecrets.of(mesh, self._authorities))
             ),
-            addresses=PlacedAddresses(mesh, self._placement),
+            addresses=PlacedAddresses(mesh, placement),
             identities={workload.ref: workload.identity(mesh.trust_domain) for workload in mesh.workloads},
             versions={
                 workload.ref: workload.labels["version"]
@@ -135,16 +184,21 @@ class MeshRun:
                 if "version" in workload.labels
             },
             untrusted=_untrusted(mesh),
-            relay=str(self._placement.relay),
+            relay=str(placement.relay),
             relayed=self._relay.onward,
-            sources=self._placement.sources,
-            stated=self._placement.stated,
+            sources=placement.sources,
+            stated=placement.stated,
             address_conditions=cache(lambda ref: tuple(address_conditions(mesh, mesh.workload(ref)))),
         )
+        return PlannedMesh(mesh, placement, under_test)
+
+    def _take(self, planned: PlannedMesh, cases: Sequence[Case], also: Iterable[WorkloadRef]) -> None:
+        self._issuers.update(_audiences(planned.mesh))
+        self._placement, self._under_test = planned.placement, planned.under_test
         if self._running is None:
             self._running = RunningMesh(
                 self._supervisor,
-                under_test,
+                planned.under_test,
                 self._authorities,
                 self._issuers,
                 apps=self.setup.apps,
@@ -152,9 +206,9 @@ class MeshRun:
                 condition_probes=self._condition_probes,
             )
             self._ends.callback(self._running.close)
-            self._running.start(cases)
+            self._running.start(cases, also)
         else:
-            self._running.update(under_test, cases)
+            self._running.update(planned.under_test, cases, also)
 
     def _beyond_relay(self, ip: str, port: int) -> Address | None:
         return self._placement.without_proxy(ip, port) if self._placement else None

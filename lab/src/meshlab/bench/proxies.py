@@ -11,7 +11,7 @@ from meshlab.processes.envoy import Envoy
 from meshlab.processes.envoy_binary import envoy_binary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from meshlab.bench.evidence.follow import LineFollower
@@ -55,6 +55,7 @@ class Proxies:
         self._condition_probes = condition_probes
         self._running: dict[WorkloadRef, Envoy] = {}
         self._refused: dict[WorkloadRef, str] = {}
+        self._given: dict[WorkloadRef, tuple[Json, bool]] = {}
         self._lock = threading.RLock()
 
     @property
@@ -73,6 +74,12 @@ class Proxies:
             if ref not in self._running:
                 raise LookupError(f"the proxy of {ref} does not run")
             return self._running[ref]
+
+    @property
+    def refused(self) -> Mapping[WorkloadRef, str]:
+        """The workloads whose proxies refused their configuration, each with what was said."""
+        with self._lock:
+            return dict(self._refused)
 
     def failure(self, ref: WorkloadRef) -> str:
         """Why a workload's proxy cannot run; empty where it can."""
@@ -115,6 +122,8 @@ class Proxies:
             wanted = frozenset(wanted) | self.running
             updated = {}
             for ref, proxy in list(self._running.items()):
+                if self._given.get(ref) == self._wanted(ref) and not proxy.ended:
+                    continue
                 try:
                     proxy.update(self._configuration(ref))
                     updated[ref] = proxy
@@ -142,17 +151,21 @@ class Proxies:
             ready()
         except LabError as error:
             self._refused[ref] = f"the proxy of {ref} does not run: {error}"
+            self._given.pop(ref, None)
             self._running.pop(ref).stop()
 
     def _configuration(self, ref: WorkloadRef) -> Json:
-        accepting = ref in self.accepting
+        bootstrap, accepting = self._given[ref] = self._wanted(ref)
         return instrument(
-            self._mesh.bootstraps[ref],
+            bootstrap,
             self._log(ref),
             accept_client_addresses=accepting,
             condition_probes=self._condition_probes,
             envoy=envoy_binary().version,
         )
+
+    def _wanted(self, ref: WorkloadRef) -> tuple[Json, bool]:
+        return self._mesh.bootstraps[ref], ref in self.accepting
 
     def _log(self, ref: WorkloadRef) -> Path:
         return self._supervisor.directory / f"{_name(ref)}.evidence"

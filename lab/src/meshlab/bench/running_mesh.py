@@ -26,7 +26,7 @@ from meshlab.errors import LabError
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from meshlab.bench.authorities import Authorities
@@ -106,11 +106,20 @@ class RunningMesh:
         """
         return self._proxies.proxy(ref)
 
-    def start(self, cases: Iterable[Case]) -> None:
+    @property
+    def refused(self) -> Mapping[WorkloadRef, str]:
+        """The workloads whose proxies refused their configuration, each with what was said."""
+        return self._proxies.refused
+
+    def start(self, cases: Iterable[Case], also: Iterable[WorkloadRef] = ()) -> None:
         """Start the applications and the proxies that the cases can touch, and wait until all serve.
 
         May be called again with other cases. A proxy that refuses its configuration is no error: the cases that meet it
         are not judged.
+
+        Args:
+            cases: The cases that will be run.
+            also: Workloads whose proxies shall run, whether these cases touch them or not.
 
         Raises:
             LabError: An application did not get ready, or one is named that the mesh does not have.
@@ -130,10 +139,10 @@ class RunningMesh:
             for case in cases
             if isinstance(case.sender, FromOutside) and case.sender.address is not None
         )
-        self._proxies.update(self._mesh, self._touched(cases))
+        self._proxies.update(self._mesh, self._touched(cases) | frozenset(also))
         self._applications.wait_ready()
 
-    def update(self, mesh: MeshUnderTest, cases: Iterable[Case]) -> None:
+    def update(self, mesh: MeshUnderTest, cases: Iterable[Case], also: Iterable[WorkloadRef] = ()) -> None:
         """Follow a changed mesh, and wait until no connection is left that knows the old one.
 
         Proxies take new listeners and clusters as they run; one whose other configuration changed starts anew.
@@ -141,6 +150,7 @@ class RunningMesh:
         Args:
             mesh: The mesh as it is now. Addresses of what did not change must be the same.
             cases: The cases that will be run.
+            also: Workloads whose proxies shall run, whether these cases touch them or not.
 
         Raises:
             LabError: An application did not get ready.
@@ -150,7 +160,7 @@ class RunningMesh:
         self._evidence.drop(lambda line: line.scope == "http")
         self._records.drop(lambda record: bool(record["mark"]))
         self._prepare()
-        self.start(cases)
+        self.start(cases, also)
 
     def run(
         self, cases: Iterable[Case], *, jobs: int = 8, stop_after_failure: bool = False

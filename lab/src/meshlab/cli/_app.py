@@ -15,6 +15,7 @@ from meshlab.cli import (
     _init,
     _lab,
     _lint,
+    _mutate,
     _reach,
     _render,
     _schema,
@@ -36,6 +37,7 @@ Point it at any manifests: files, directories, kustomizations, or - for standard
   meshlab explain -f manifests/ tests/ -k NAME say why a request is let in or refused
   meshlab check -f manifests/                  see what is read and refused, before anything starts
   meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
+  meshlab mutate -f manifests/ tests/          find conditions that no case would miss
   meshlab reach -f manifests/                  see who can reach what
   meshlab diff main.. manifests/               see which requests a change lets in or keeps out
   meshlab render -f manifests/ --workload shop/cart
@@ -76,6 +78,7 @@ app.command("test", epilog=_exit.HELP)(_test.run_tests)
 app.command()(_init.init)
 app.command("check", epilog=_check.EXIT_CODES)(_check.check)
 app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
+app.command("mutate", epilog=_mutate.EXIT_CODES)(_mutate.mutate)
 app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
 app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
 app.command("explain", epilog=_explain.EXIT_CODES)(_explain.explain)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.bench.report.run import Run
     from meshlab.bench.session import Choice
 
-__all__ = ["run_once", "run_tests", "write_junit"]
+__all__ = ["run_once", "run_tests", "variables_of", "write_junit"]
 
 
 def run_tests(
@@ -135,7 +135,7 @@ def run_tests(
         given = sources(files, namespace, mesh_config)
         choice = Choice(expression, stop, jobs)
         apps = _apps(app or [])
-        variables = _variables(env_file or [])
+        variables = variables_of(env_file or [])
         if watch:
             from meshlab.cli._watch import watch_cases
 
@@ -232,7 +232,7 @@ def _refuse_streams(names: "Sequence[str | Path]") -> None:
             raise LabError(f"{name}: --watch cannot watch a pipe; name a file")
 
 
-def _variables(files: "Sequence[Path]") -> dict[str, str]:
+def variables_of(files: "Sequence[Path]") -> dict[str, str]:
     from meshlab.env_file import read_env_file
 
     return {name: value for file in files for name, value in read_env_file(file).items()}

@@ -38,7 +38,11 @@ def team_cases(gateway: Gateway, team: Team, teams: Sequence[Team]) -> Object:
         team: The team.
         teams: All teams.
     """
-    cases = [*_own_pods(team), *_outside_the_registry(team)]
+    cases = [
+        *_own_pods(team),
+        *_outside_the_registry(team),
+        *_at_the_gateway_itself(gateway, team, teams),
+    ]
     for access in team.hosts:
         probe = Probe(gateway, team, access)
         if not access.service_accounts or account_of(team) in access.service_accounts:
@@ -109,6 +113,25 @@ def _own_pods(team: Team) -> Iterator[Case]:
         {"status": 403, "proxy": client, "policy": NO_POLICY},
         sender("mtls"),
     )
+    yield case(
+        "a workload of no team, at a pod of the team, by its own sidecar",
+        f"GET http://{name}.{namespace}:{CLIENT_PORT}/",
+        {"status": 403, "proxy": client, "policy": NO_POLICY},
+        {"workload": OUTSIDER},
+    )
+
+
+def _at_the_gateway_itself(gateway: Gateway, team: Team, teams: Sequence[Team]) -> Iterator[Case]:
+    """Return what the team gets that asks for the gateway by the gateway's own name."""
+    client = client_of(team)
+    yield case("the gateway by its own name", f"GET http://{gateway.host}/", {"status": 503, "proxy": client})
+    passed = [host for host, access in host_access(teams).items() if access.tls == "passthrough"]
+    for host in passed[:1]:
+        yield case(
+            f"the gateway by its own name, over TLS, with the server name {host}",
+            {"tls": f"{gateway.host}:443", "sni": host},
+            {"refused": True, "proxy": client},
+        )
 
 
 def _outside_the_registry(team: Team) -> Iterator[Case]:

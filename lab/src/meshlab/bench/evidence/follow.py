@@ -31,6 +31,7 @@ class LineFollower(Generic[_Line]):
         self._keys = keys
         self._files: dict[str, _GrowingFile] = {}
         self._lines: dict[str, list[_Line]] = {}
+        self._fresh: set[str] = set()
         self._lock = threading.Lock()
 
     def follow(self, label: str, path: Path) -> None:
@@ -62,10 +63,19 @@ class LineFollower(Generic[_Line]):
             time.sleep(_POLL_S)
 
     def drop(self, unneeded: Callable[[_Line], bool]) -> None:
-        """Drop lines read so far; a long run must not keep all of them."""
+        """Drop lines read since the last call; a long run must not keep all of them.
+
+        Args:
+            unneeded: Whether a line can go. What it kept once is not looked at again.
+        """
         with self._lock:
-            kept = {key: [line for line in lines if not unneeded(line)] for key, lines in self._lines.items()}
-            self._lines = {key: lines for key, lines in kept.items() if lines}
+            for key in self._fresh:
+                kept = [line for line in self._lines[key] if not unneeded(line)]
+                if kept:
+                    self._lines[key] = kept
+                else:
+                    del self._lines[key]
+            self._fresh.clear()
 
     def close(self) -> None:
         """Close the files."""
@@ -83,6 +93,7 @@ class LineFollower(Generic[_Line]):
                         for key in self._keys(line):
                             if key:
                                 self._lines.setdefault(key, []).append(line)
+                                self._fresh.add(key)
 
 
 class _GrowingFile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshlab.istio.model.assumed import assumed_gateways
 from meshlab.istio.model.gateway_api import Converted, GatewayApi, convert
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from meshlab.istio.read.services import Service
     from meshlab.manifest import Manifest, Problem
 
-__all__ = ["load_mesh"]
+__all__ = ["KnownReads", "load_mesh"]
 
 _Object = TypeVar("_Object")
 
@@ -71,6 +71,7 @@ def load_mesh(
     settings: MeshSettings | None = None,
     *,
     inject_unknown_namespaces: bool = False,
+    known: KnownReads | None = None,
 ) -> Mesh:
     """Read the manifests of a mesh.
 
@@ -78,6 +79,7 @@ def load_mesh(
         manifests: Everything that would be applied.
         settings: The mesh-wide settings; by default those of a MeshConfig among the manifests, else Istio's defaults.
         inject_unknown_namespaces: Whether pods of a namespace that the manifests do not hold get a sidecar.
+        known: What became of some of the objects before, and is not read again.
 
     Returns:
         The mesh. What is not known is in its `refusals`, with the traffic that it could change.
@@ -88,7 +90,7 @@ def load_mesh(
     if settings is None:
         settings = _settings_among(every, refusals)
     rest = [manifest for manifest in every if not is_mesh_config(manifest)]
-    reader = _Reader(rest, settings, refusals, has_settings=has_settings)
+    reader = _Reader(rest, settings, refusals, known or KnownReads(()), has_settings=has_settings)
     return reader.mesh(inject_unknown_namespaces=inject_unknown_namespaces)
 
 
@@ -108,15 +110,56 @@ def _settings_among(manifests: list[Manifest], refusals: list[Refusal]) -> MeshS
     return found[0][1] if found else MeshSettings()
 
 
+class KnownReads:
+    """What became of objects that are read many times, each beside others: a reader looks at one object alone.
+
+    Args:
+        manifests: These objects. Those that are read beside them are read anew each time.
+    """
+
+    def __init__(self, manifests: Iterable[Manifest]) -> None:
+        self._manifests = {id(manifest): manifest for manifest in manifests}
+        self._found: dict[tuple[int, object], tuple[list[Any], list[Problem]]] = {}
+
+    def read(
+        self, manifest: Manifest, read: Callable[[Manifest], _Object]
+    ) -> tuple[list[_Object], list[Problem]]:
+        """Return what a reader makes of an object, and what is wrong with it.
+
+        Args:
+            manifest: The object.
+            read: The reader.
+        """
+        key = (id(manifest), read)
+        if key not in self._found:
+            made = _read(manifest, read)
+            if id(manifest) not in self._manifests:
+                return made
+            self._found[key] = made
+        return self._found[key]
+
+
+def _read(manifest: Manifest, read: Callable[[Manifest], _Object]) -> tuple[list[_Object], list[Problem]]:
+    if unreadable := list(_unreadable_metadata(manifest)):
+        return [], unreadable
+    found: list[_Object] = []
+    with collected_problems() as problems:
+        problems += _duplicate_keys(manifest)
+        found.append(read(manifest))
+    return found, problems
+
+
 class _Reader:
     def __init__(
         self,
         manifests: list[Manifest],
         settings: MeshSettings,
         refusals: list[Refusal],
+        known: KnownReads,
         *,
         has_settings: bool,
     ) -> None:
+        self._known = known
         self._manifests = manifests
         self._settings = settings
         self._has_settings = has_settings
@@ -327,13 +370,7 @@ class _Reader:
 
     def _one(self, manifest: Manifest, read: Callable[[Manifest], _Object]) -> Iterator[_Object]:
         """Read one object; what is refused is not yielded, and is kept."""
-        if unreadable := list(_unreadable_metadata(manifest)):
-            self._refuse(manifest, unreadable)
-            return
-        found: list[_Object] = []
-        with collected_problems() as problems:
-            problems += _duplicate_keys(manifest)
-            found.append(read(manifest))
+        found, problems = self._known.read(manifest, read)
         if problems:
             self._refuse(manifest, problems)
         else:

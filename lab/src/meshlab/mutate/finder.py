@@ -1,0 +1,203 @@
+"""Requests that show a mutant: a battery is sent to both meshes, and one that ends otherwise becomes a case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meshlab.battery.derive import derive
+from meshlab.bench.case import CasePlace
+from meshlab.diff.effect import Kind, change_of, effect_of
+from meshlab.diff.steady import pinned
+from meshlab.mutate.group import Group, case_key
+from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from meshlab.battery.battery import Battery, Question
+    from meshlab.bench.case import Case
+    from meshlab.bench.protocol import Setup
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.diff.effect import Change, Effect
+    from meshlab.mutate.group import ChangedMesh
+    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.objects import Objects
+
+__all__ = ["Finder", "Found"]
+
+_GRAVE = (Kind.NOW_ALLOWED, Kind.WITHOUT_MTLS)
+_MOST_TRIED = 8
+_FILE = "missing-cases.yaml"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a battery says about a mutant.
+
+    Attributes:
+        differs: Whether some request ends otherwise.
+        missing: The case that shows it.
+        reason: Why there is no case although a request differs, or what could not be judged.
+        effect: What changes, where a request differs.
+    """
+
+    differs: bool
+    missing: MissingCase | None = None
+    reason: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True)
+class _Difference:
+    question: Question
+    old: Outcome
+    new: Outcome
+    effects: tuple[Effect, Effect]
+    change: Change
+
+
+class Finder:
+    """Finds a request that ends otherwise on a changed mesh. `close` ends what runs.
+
+    Args:
+        objects: The mesh without a change.
+        base: The group of cases whose applications, authorizers and declared workloads the requests meet.
+    """
+
+    def __init__(self, objects: Objects, base: Group) -> None:
+        self.not_covered: dict[str, None] = {}
+        self._objects = objects
+        self._base = base
+        self._mesh = base.mesh(objects)
+        self._sides: list[_Side] = []
+
+    def close(self) -> None:
+        """End what runs."""
+        for side in self._sides:
+            side.group.close()
+
+    def find(self, mutant: Mutant, objects: Objects, first: Callable[[Sequence[Case]], list[Case]]) -> Found:
+        """Return what a battery of both meshes says about a change.
+
+        Args:
+            mutant: The change.
+            objects: The mesh with it.
+            first: Puts requests first that are likely to show it.
+
+        Raises:
+            BenchError: Something did not start.
+            LabError: The changed mesh cannot be run.
+        """
+        changed_mesh = self._base.mesh(objects)
+        battery = derive([self._mesh, changed_mesh])
+        self.not_covered |= dict.fromkeys(battery.not_covered)
+        side = self._side(battery)
+        changed = side.group.changed(objects, mutant)
+        if changed.same:
+            return Found(differs=False)
+        questions = pinned(battery.questions, (self._mesh, changed_mesh))
+        side.learn(questions)
+        if refused := side.group.take(changed):
+            return Found(differs=True, reason=refused)
+        found: list[_Difference] = []
+        unjudged = 0
+        for differences, unknown in side.differences(mutant, changed, questions, first):
+            unjudged += unknown
+            found += differences
+            # The rest is not sent once a request is let in that was refused.
+            grave = [each for each in differences if each.change.kind in _GRAVE]
+            if shown := self._shown(side, changed, grave):
+                return shown
+        if shown := self._shown(side, changed, [each for each in found if each.change.kind not in _GRAVE]):
+            return shown
+        return Found(
+            differs=False, reason=f"{unjudged} requests of the battery were not judged" if unjudged else ""
+        )
+
+    def _side(self, battery: Battery) -> _Side:
+        setup = _joined(self._base.setup, battery.setup)
+        for side in self._sides:
+            if side.group.setup == setup:
+                return side
+        self._sides.append(_Side(Group(self._objects, setup, ())))
+        return self._sides[-1]
+
+    def _shown(self, side: _Side, changed: ChangedMesh, differences: Sequence[_Difference]) -> Found | None:
+        """Return the first difference that is there again when it is asked for again, as a case where words say it."""
+        without_words = None
+        order = list(Kind)
+        for difference in sorted(differences, key=lambda each: order.index(each.change.kind))[:_MOST_TRIED]:
+            case = self._case(side, difference)
+            (today,) = side.group.unchanged([case or difference.question.case])
+            side.group.take(changed)
+            ((then,),) = side.group.send([case or difference.question.case])
+            again = change_of(effect_of(today), effect_of(then))
+            if again is None or again.kind is not difference.change.kind:
+                continue  # chance, and no change
+            kind = again.kind.value
+            if case and today.state == "passed" and then.state not in ("passed", "not judged"):
+                needed = lacking(case, side.group.setup, self._base.setup)
+                return Found(differs=True, missing=MissingCase(case, kind, needed), effect=kind)
+            request = f"{difference.question.caller}: {difference.question.request_class}"
+            details = "; ".join(again.details) or kind
+            why = f"no word of a case says it: {request}: {details}"
+            without_words = without_words or Found(differs=True, reason=why, effect=kind)
+        return without_words
+
+    def _case(self, side: _Side, difference: _Difference) -> Case | None:
+        """Return the case that says a difference; `None` where no word of a case file does."""
+        today, then = difference.old.verdict, difference.new.verdict
+        expect = expectation_of(today, then, *difference.effects) if today else None
+        if expect is None:
+            return None
+        question = difference.question
+        name = f"{question.caller}: {question.request_class}"
+        case = replace(question.case, name=name, place=CasePlace(_FILE, 1), expect=expect)
+        return case if is_readable(case, lacking(case, side.group.setup, self._base.setup)) else None
+
+
+class _Side:
+    """A group that batteries are sent to, with what became of their requests without a change."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self._today: dict[str, Outcome] = {}
+
+    def learn(self, questions: Sequence[Question]) -> None:
+        """Send what has not been sent to the mesh without a change."""
+        unknown = {case_key(each.case): each.case for each in questions}
+        unknown = {key: case for key, case in unknown.items() if key not in self._today}
+        if unknown:
+            for outcome in self.group.unchanged(list(unknown.values())):
+                self._today[case_key(outcome.case)] = outcome
+
+    def differences(
+        self,
+        mutant: Mutant,
+        changed: ChangedMesh,
+        questions: Sequence[Question],
+        first: Callable[[Sequence[Case]], list[Case]],
+    ) -> Iterator[tuple[list[_Difference], int]]:
+        """Yield what ends otherwise of requests that are sent together, and how many could not be judged."""
+        by_key = {case_key(each.case): each for each in questions}
+        cases = first(self.group.meeting(changed, mutant, [each.case for each in by_key.values()]))
+        for outcomes in self.group.send(cases):
+            found, unjudged = [], 0
+            for outcome in outcomes:
+                key = case_key(outcome.case)
+                effects = effect_of(self._today[key]), effect_of(outcome)
+                unjudged += any(effect.unknown for effect in effects)
+                if change := change_of(*effects):
+                    found.append(_Difference(by_key[key], self._today[key], outcome, effects, change))
+            yield found, unjudged
+
+
+def _joined(own: Setup, battery: Setup) -> Setup:
+    """Return the setup of case files with what a battery needs beside it."""
+    return replace(
+        own,
+        workloads={**battery.workloads, **own.workloads},
+        authorities=tuple(dict.fromkeys((*own.authorities, *battery.authorities))),
+        addresses={**battery.addresses, **own.addresses},
+    )

@@ -1,0 +1,297 @@
+"""Cases that need the same around them, on one mesh that changes as it runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
+from meshlab.bench.declared import declared_manifests
+from meshlab.bench.mesh_run import MeshRun
+from meshlab.bench.planning.destination import destination_of
+from meshlab.bench.run_secrets import client_authorities
+from meshlab.errors import LabError
+from meshlab.istio.model.load import KnownReads, load_mesh
+from meshlab.istio.model.trust import Refusal, Scope
+from meshlab.mutate.concern import Seen, concerns
+from meshlab.mutate.edits import ANOTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from meshlab.bench.case import Case
+    from meshlab.bench.mesh_run import PlannedMesh
+    from meshlab.bench.protocol import Setup
+    from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.istio import Mesh
+    from meshlab.istio.envoy.config import Json
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.objects import Objects
+
+__all__ = ["ChangedMesh", "Group", "case_key"]
+
+_STEPS = (0, 2, 8, 32)
+"""Where the cases are cut: few at first, since most mutants fail one of those that found out their like."""
+_JOBS = 32
+"""How many cases are under way at once at most: each waits for evidence longer than it works."""
+
+Way = frozenset["WorkloadRef"]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What a client asks its DNS, or which port of a gateway's Service it uses."""
+
+    host: str
+    port: int
+    namespace: str = ""
+    gateway: WorkloadRef | None = None
+
+
+@dataclass(frozen=True)
+class ChangedMesh:
+    """A mesh with one change, planned on a group's run.
+
+    Attributes:
+        planned: The mesh with its addresses.
+        proxies: The workloads whose proxies are configured in another way than without the change.
+        moved: What clients find at another address than without the change.
+        digest: Equal where two changes make the same configurations.
+        refused: What is not taken of the changed object, in words; empty where all is.
+    """
+
+    planned: PlannedMesh
+    proxies: Way
+    moved: frozenset[Lookup]
+    digest: str
+    refused: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether no request can tell it from the mesh without the change."""
+        return not self.proxies and not self.moved
+
+
+class Group:
+    """A mesh and the cases of one setup. `close` ends what runs.
+
+    Args:
+        objects: The mesh without a change.
+        setup: What the cases need around them.
+        cases: The cases.
+
+    Raises:
+        BenchError: Something did not start.
+    """
+
+    def __init__(self, objects: Objects, setup: Setup, cases: Sequence[Case]) -> None:
+        self.cases = tuple(cases)
+        self.setup = setup
+        # What the case files declare is read with the manifests.
+        self._declared = tuple(declared_manifests(setup.workloads))
+        self._keys = {id(case): case_key(case) for case in self.cases}
+        self._entries: dict[str, WorkloadRef] = {}
+        self._seen: dict[str, tuple[Seen, ...]] = {}
+        self._refusing: dict[str, WorkloadRef | None] = {}
+        self._known = KnownReads((*objects.manifests, *self._declared))
+        mesh = self.mesh(objects)
+        self._problems = _problems(mesh)
+        authorities = client_authorities(mesh)
+        self._run = MeshRun(
+            replace(setup, workloads={}), (*authorities, *(f"{ANOTHER}-{name}" for name in authorities))
+        )
+        self._addressed = [case for case in self.cases if _from_address(case)]
+        self._old = self._run.plan(mesh, self._addressed)
+        self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
+        self._lookups: dict[str, Lookup | None] = {}
+        self._found: dict[Lookup, object] = {}
+        self._wanted: Way = frozenset()
+
+    def close(self) -> None:
+        """End what runs."""
+        self._run.close()
+
+    def mesh(self, objects: Objects) -> Mesh:
+        """Return the mesh that objects describe, with what the case files declare.
+
+        Raises:
+            ManifestError: The file of the MeshConfig holds what is not known.
+        """
+        manifests = [*objects.manifests, *self._declared]
+        mesh = load_mesh(manifests, objects.settings(), inject_unknown_namespaces=True, known=self._known)
+        unreadable = tuple(Refusal((problem,), (Scope(),)) for problem in objects.unreadable)
+        return replace(
+            mesh,
+            refusals=(*unreadable, *mesh.refusals),
+            stated_addresses={**mesh.stated_addresses, **self.setup.addresses},
+        )
+
+    def unchanged(self, cases: Sequence[Case]) -> list[Outcome]:
+        """Send cases through the mesh without a change, and return their outcomes; note which proxies each meets."""
+        self._run.take(self._old, cases, self._wanted)
+        found = list(self._run.run(cases, _JOBS))
+        self._wanted = self._run.running
+        for outcome in found:
+            self._note(case_key(outcome.case), outcome)
+        return found
+
+    def refused_by(self, case: Case) -> WorkloadRef | None:
+        """Return the workload whose proxy refuses a case on the mesh without a change; `None` for no proxy."""
+        return self._refusing.get(self._key(case))
+
+    def _note(self, key: str, outcome: Outcome) -> None:
+        hops = outcome.verdict.hops if outcome.verdict else ()
+        self._entries[key] = _entry(outcome.case)
+        self._seen[key] = tuple(map(Seen.of, hops))
+        self._refusing[key] = outcome.verdict.proxy if outcome.verdict else None
+        lookup = self._lookups[key] = _lookup_of(outcome.case)
+        if lookup is not None and lookup not in self._found:
+            self._found[lookup] = _answer(self._old, lookup)
+
+    def changed(self, objects: Objects, mutant: Mutant) -> ChangedMesh:
+        """Return the mesh of changed objects, and what differs from the one without a change.
+
+        Args:
+            objects: The objects.
+            mutant: What was changed of them.
+
+        Raises:
+            LabError: The mesh cannot be run.
+            ManifestError: The file of the MeshConfig holds what is not known.
+        """
+        mesh = self.mesh(objects)
+        if missing := set(client_authorities(mesh)) - set(self._run.authority_names):
+            raise LabError(f"the bench has no certificate authority {', '.join(sorted(missing))}")
+        planned = self._run.plan(mesh, self._addressed)
+        now = self._compiled(planned, mutant)
+        refs = self._configurations.keys() | now.keys()
+        proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
+        moved = frozenset(
+            lookup for lookup, found in self._found.items() if _answer(planned, lookup) != found
+        )
+        # Equal configurations as one object: the proxies then see at once that nothing changed.
+        same = {ref: self._configurations[ref] for ref in now if ref not in proxies}
+        planned = replace(planned, under_test=replace(planned.under_test, bootstraps={**now, **same}))
+        text = json.dumps([[str(ref), now.get(ref)] for ref in sorted(proxies)])
+        digest = hashlib.sha256(f"{text}{sorted(map(str, moved))}".encode()).hexdigest()
+        refused = "; ".join(sorted(_problems(mesh) - self._problems))
+        return ChangedMesh(planned, proxies, moved, digest, refused)
+
+    def _compiled(self, planned: PlannedMesh, mutant: Mutant) -> dict[WorkloadRef, Json]:
+        """Return the configuration of every proxy. What a policy does not reach is not compiled again."""
+        bootstraps = planned.under_test.bootstraps
+        if mutant.kind != "AuthorizationPolicy":
+            return dict(bootstraps)
+        old, new = self._old.mesh, planned.mesh
+        before = {workload.ref: workload for workload in old.workloads}
+        reached = {
+            workload.ref
+            for workload in new.workloads
+            if workload.ref not in before
+            or new.attached_to(workload, new.authorization_policies)
+            != old.attached_to(before[workload.ref], old.authorization_policies)
+        }
+        return {
+            ref: self._configurations[ref] if ref not in reached else bootstraps[ref] for ref in bootstraps
+        }
+
+    def meeting(self, changed: ChangedMesh, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
+        """Return the cases that a change may concern; no other can tell the difference.
+
+        Args:
+            changed: The mesh with the change.
+            mutant: The change.
+            cases: Cases that were sent to the mesh without it.
+        """
+        concerned = concerns(mutant)
+        # Few requests look different to a proxy, so each look is judged once.
+        looks = {one for seen in self._seen.values() for one in seen if one.proxy in changed.proxies}
+        met = {one for one in looks if concerned(one)}
+        return [case for case in cases if self._may_differ(self._key(case), changed, met)]
+
+    def _may_differ(self, key: str, changed: ChangedMesh, met: set[Seen]) -> bool:
+        seen, entry = self._seen[key], self._entries[key]
+        if not met.isdisjoint(seen) or self._lookups[key] in changed.moved:
+            return True
+        # A proxy that a request began at and that left no word of it may have refused the connection.
+        return entry in changed.proxies and all(one.proxy != entry for one in seen)
+
+    def _key(self, case: Case) -> str:
+        return self._keys.get(id(case)) or case_key(case)
+
+    def unknown_servers(self, changed: ChangedMesh) -> str:
+        """Return what the case files put a server behind and a changed mesh does not name; empty for nothing."""
+        addresses = changed.planned.under_test.addresses
+        known = {str(ref) for ref, _ in addresses.apps} | {host for host, _ in addresses.external}
+        unknown = [app.target for app in self.setup.apps if app.target not in known]
+        unknown += [
+            one.provider for one in self.setup.authorizers if one.provider not in addresses.authorizers
+        ]
+        return ", ".join(unknown)
+
+    def take(self, changed: ChangedMesh) -> str:
+        """Give the running proxies a change; return why one of them refuses it, empty where all take it.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        self._run.take(changed.planned, self._addressed, self._wanted)
+        return "; ".join(self._run.refused.values())
+
+    def send(self, cases: Sequence[Case]) -> Iterator[list[Outcome]]:
+        """Send cases through what runs, few at first; yield the outcomes of those that were sent together."""
+        ends = [step for step in _STEPS if step < len(cases)]
+        for begin, end in pairwise((*ends, len(cases))):
+            part = cases[begin:end]
+            yield list(self._run.run(part, min(_JOBS, len(part))))
+
+
+def case_key(case: Case) -> str:
+    """Return what two cases have in common that send the same."""
+    return repr((case.sender, case.request, case.tokens))
+
+
+def _problems(mesh: Mesh) -> frozenset[str]:
+    return frozenset(str(problem) for refusal in mesh.refusals for problem in refusal.problems)
+
+
+def _from_address(case: Case) -> bool:
+    return isinstance(case.sender, FromOutside) and case.sender.address is not None
+
+
+def _entry(case: Case) -> WorkloadRef:
+    """Return the workload that a case begins at: its sender, or the one that it goes straight to."""
+    match case.sender:
+        case FromOutside(gateway=entry) | FromWorkload(workload=entry):
+            return entry
+        case FromBypass(to=entry) | FromForeignMesh(to=entry):
+            return entry
+
+
+def _lookup_of(case: Case) -> Lookup | None:
+    """Return what the client of a case has to find out before it connects; `None` for nothing."""
+    try:
+        to = destination_of(case.request)
+    except LabError:
+        return None
+    match case.sender:
+        case FromOutside(gateway=gateway):
+            return Lookup("", to.port, gateway=gateway)
+        case FromWorkload(workload=workload):
+            return Lookup(to.host, to.port, namespace=workload.namespace)
+    return None
+
+
+def _answer(planned: PlannedMesh, lookup: Lookup) -> object:
+    addresses = planned.under_test.addresses
+    try:
+        if lookup.gateway is not None:
+            return addresses.target_port(lookup.gateway, lookup.port)
+        found = addresses.resolve(lookup.host, lookup.port, lookup.namespace)
+        return found and (found, addresses.without_proxy(*found))
+    except (LookupError, ValueError) as error:
+        return str(error)

@@ -1,0 +1,130 @@
+"""Reports of mutants: what a person reads, and the file of missing cases."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from meshlab.bench.case import Case, CasePlace, DeclaredWorkload, Expectation, FromWorkload, HttpRequest
+from meshlab.bench.case_file import parse_case_file
+from meshlab.bench.protocol import Setup
+from meshlab.bench.report.terminal import console
+from meshlab.istio import WorkloadRef
+from meshlab.mutate.cases_out import missing_cases
+from meshlab.mutate.choose import Chosen
+from meshlab.mutate.missing import MissingCase
+from meshlab.mutate.mutated import Mutated
+from meshlab.mutate.progress import MutationProgress
+from meshlab.mutate.report import print_mutated, summary
+from meshlab.mutate.results import Result
+
+from tests.lab.mutate.shop import shop
+
+if TYPE_CHECKING:
+    from meshlab.mutate.mutants import Mutant
+
+STRANGER, CART = WorkloadRef("stranger", "stranger"), WorkloadRef("shop", "cart")
+MUTANTS = [mutant for mutant in shop().mutants() if mutant.kind == "AuthorizationPolicy"]
+CASE = Case(
+    "a stranger",
+    FromWorkload(STRANGER),
+    HttpRequest("http://cart.shop/"),
+    Expectation(status=403, proxy=CART),
+    CasePlace("missing-cases.yaml", 1),
+)
+MISSING = MissingCase(CASE, "now allowed", Setup(workloads={STRANGER: DeclaredWorkload()}))
+
+
+def survivor(mutant: Mutant, missing: MissingCase = MISSING) -> Result:
+    return Result(mutant, "survived", missing=missing, effect=missing.effect)
+
+
+def mutated(*results: Result, chosen: Chosen | None = None) -> Mutated:
+    return Mutated(results, chosen or Chosen(tuple(MUTANTS)), 3, 0.5)
+
+
+def printed(found: Mutated, *, verbose: bool = False) -> str:
+    stream = io.StringIO()
+    print_mutated(found, console(stream), verbose=verbose)
+    return stream.getvalue()
+
+
+def test_survivors_stand_below_their_object_each_with_its_line_and_case() -> None:
+    text = printed(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1])))
+    assert text.count("AuthorizationPolicy shop/cart") == 1
+    assert f"{MUTANTS[1].line}  {MUTANTS[1].path}: {MUTANTS[1].change}  (now allowed)" in text
+    assert "workloads: {stranger/stranger:" in text
+    assert "expect: 403 shop/cart" in text
+
+
+def test_what_was_caught_is_shown_on_request() -> None:
+    found = mutated(Result(MUTANTS[0], "caught", "open"), Result(MUTANTS[1], "equivalent"))
+    assert "by open" not in printed(found)
+    assert "equivalent: no request of the battery ends otherwise" in printed(found)
+    assert "(by open)" in printed(found, verbose=True)
+
+
+def test_the_summary_counts_states_speed_and_what_was_not_asked() -> None:
+    found = mutated(
+        survivor(MUTANTS[0]),
+        Result(MUTANTS[1], "caught", "open"),
+        chosen=Chosen(tuple(MUTANTS), only_break=2, sampled_out=7),
+    )
+    assert summary(found) == (
+        "2 mutants: 1 survived, 1 caught; 4 a second; 2 that only break were not asked (--all);"
+        " 7 were not drawn (--seed 14)"
+    )
+
+
+def test_words_of_manifests_cannot_move_the_cursor() -> None:
+    hostile = replace(MUTANTS[0].manifest, name="x\x1b[2Jy", source="m\x1b]0;\x07.yaml")
+    result = Result(replace(MUTANTS[0], manifest=hostile), "not judged", reason="a\x1b[31m\nb")
+    text = printed(mutated(result), verbose=True)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_missing_cases_are_a_case_file_with_each_request_once_and_each_name_once() -> None:
+    other = MissingCase(
+        replace(CASE, request=HttpRequest("http://cart.shop/b")), "now allowed", MISSING.setup
+    )
+    text = missing_cases(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1]), survivor(MUTANTS[2], other)))
+    file = parse_case_file(text, "missing.yaml")
+    assert [case.name for case in file.cases] == ["a stranger", "a stranger (2)"]
+    assert set(file.workloads) == {STRANGER}
+    assert f"# {MUTANTS[1].manifest.source}:{MUTANTS[1].line}: {MUTANTS[1]}: now allowed" in text
+
+
+def test_a_comment_of_a_hostile_name_stays_one_line() -> None:
+    hostile = replace(MUTANTS[0].manifest, name="x\ncases: []")
+    text = missing_cases(mutated(survivor(replace(MUTANTS[0], manifest=hostile))))
+    assert len(parse_case_file(text, "missing.yaml").cases) == 1
+
+
+def test_without_survivors_there_is_no_file() -> None:
+    assert missing_cases(mutated(Result(MUTANTS[0], "caught", "open"))) == ""
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_says_how_many_and_how_fast() -> None:
+    times = iter([0.0, 2.0, 2.0])
+    stream = Terminal()
+    with MutationProgress(stream, now=lambda: next(times)) as bar:
+        bar.began(4)
+        bar.happened(Result(MUTANTS[0], "caught", "open"))
+        bar.happened(survivor(MUTANTS[1]))
+    assert "1 of 4 mutants, 0 a second: 1 caught" in stream.getvalue()
+    assert "2 of 4 mutants, 1 a second: 1 caught, 1 survived" in stream.getvalue()
+
+
+def test_progress_is_silent_where_no_person_watches() -> None:
+    stream = io.StringIO()
+    with MutationProgress(stream) as bar:
+        bar.began(1)
+        bar.happened(Result(MUTANTS[0], "caught", "open"))
+    assert stream.getvalue() == ""

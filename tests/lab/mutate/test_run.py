@@ -1,0 +1,114 @@
+"""Mutants on running Envoys: caught, survived with the case that is missing, equivalent, refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from meshlab.bench.case_file import CaseFileError, parse_case_file
+from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
+
+from tests.lab.mutate.shop import CASES, cases, shop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.results import Result
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[MutationRun]:
+    with mutation_run(shop(), cases(), find=True) as started:
+        yield started
+
+
+def mutant(run: MutationRun, kind: str, path: str, change: str) -> Mutant:
+    (found,) = (
+        one for one in run.objects.mutants() if (one.kind, one.path, one.change) == (kind, path, change)
+    )
+    return found
+
+
+def result(run: MutationRun, kind: str, path: str, change: str) -> Result:
+    (found,) = run.run([mutant(run, kind, path, change)])
+    return found
+
+
+OPERATION = "spec.rules.0.to.0.operation"
+
+
+def test_a_condition_that_a_case_asks_for_is_caught_by_it(run: MutationRun) -> None:
+    found = result(run, "AuthorizationPolicy", f"{OPERATION}.paths", "any value")
+    assert (found.state, found.caught_by) == ("caught", "closed")
+
+
+def test_what_only_breaks_is_caught_by_a_case_that_is_let_in(run: MutationRun) -> None:
+    found = result(run, "AuthorizationPolicy", "spec.rules.0", "removed")
+    assert (found.state, found.caught_by) == ("caught", "open")
+
+
+def test_mutual_tls_that_a_case_asks_for_is_caught(run: MutationRun) -> None:
+    found = result(run, "PeerAuthentication", "spec.mtls.mode", "DISABLE")
+    assert found.state == "caught"
+
+
+def test_a_survivor_has_a_case_that_the_reader_takes_that_passes_today_and_fails_on_the_mutant(
+    run: MutationRun,
+) -> None:
+    found = result(run, "AuthorizationPolicy", f"{OPERATION}.methods", "PUT added")
+    assert (found.state, found.effect) == ("survived", "now allowed")
+    assert found.missing is not None
+    assert "request: PUT http://" in found.missing.text
+    assert found.missing.needs == ""
+    assert "expect: 403 shop/cart" in found.missing.text
+    pasted = f"{found.missing.needs}{CASES}{found.missing.text}"
+    (added,) = parse_case_file(pasted, "cases.yaml").cases[3:]
+    with mutation_run(run.objects, [parse_case_file(pasted, "cases.yaml")]) as again:
+        (caught,) = again.run([found.mutant])
+    assert (caught.state, caught.caught_by) == ("caught", added.name)
+
+
+def test_a_mutant_that_no_request_can_tell_is_equivalent(run: MutationRun) -> None:
+    # The rule takes /open alone, which is not /secret.
+    found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
+    assert (found.state, found.missing) == ("equivalent", None)
+
+
+def test_a_mutant_that_changes_no_proxy_sends_nothing() -> None:
+    nothing_selected = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: nowhere, namespace: empty}
+spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}
+"""
+    with mutation_run(shop(nothing_selected), cases()) as run:
+        mutants = [one for one in run.objects.mutants() if one.name == "nowhere"]
+        assert {found.state for found in run.run(mutants)} == {"same configuration"}
+
+
+def test_what_istio_refuses_is_not_judged(run: MutationRun) -> None:
+    # A DENY policy without a rule is no object that a cluster takes.
+    from meshlab.mutate.edits import Change, Edit
+    from meshlab.mutate.mutants import Mutant
+
+    policy = mutant(run, "AuthorizationPolicy", "spec.rules.0", "removed").manifest
+    edits = (Edit(("spec", "rules"), []), Edit(("spec", "action"), "DENY"))
+    (found,) = run.run([Mutant(policy, Change(("spec", "rules"), "emptied", edits, weakens=True))])
+    assert found.state == "not judged"
+    assert "Istio refuses DENY without rules" in found.reason
+
+
+def test_nothing_that_a_mutant_did_is_left(run: MutationRun) -> None:
+    assert run.failures() == []
+
+
+def test_cases_that_fail_before_anything_is_changed_end_the_run() -> None:
+    wrong = CASES.replace("200 shop/cart", "404 shop/cart")
+    with pytest.raises(CasesFailError, match=r"cases\.yaml:4.*: open: failed"):
+        MutationRun(shop(), cases(wrong))
+
+
+def test_a_case_file_that_names_what_the_mesh_does_not_have_is_refused() -> None:
+    with pytest.raises(CaseFileError, match="no gateway edge/gate"):
+        check_names(shop(), cases(CASES.replace("edge/door", "edge/gate")))
