@@ -110,16 +110,16 @@ class Ways:
             )
             atoms = _atoms(stages)
             mesh = self._meshes[places[0][0]]
-            if places[0][1].injected:
-                peers = mesh_peers(self._known, atoms.get(PEER, ()), mesh.trust_domain, self._stranger)
-            else:
-                peers = (Peer("plaintext"),)
-            values = self._values(entrance, atoms, stages, _usual(atoms) or entrance.host, peers)
-            rules = [self._stages[number].token_rules(workload) for number, workload in places]
             strict = all(
                 workload.is_gateway or pod_mode(self._meshes[number], workload, entrance.port) == "STRICT"
                 for number, workload in places
             )
+            peers: tuple[Peer, ...] = (Peer("plaintext"),)
+            if places[0][1].injected:
+                domain = mesh.trust_domain
+                peers = mesh_peers(self._known, atoms.get(PEER, ()), domain, self._stranger, strict=strict)
+            values = self._values(entrance, atoms, stages, _usual(atoms) or entrance.host, peers)
+            rules = [self._stages[number].token_rules(workload) for number, workload in places]
             yield entrance, Way(entrance.key, stages, values, _absorbing_pod(rules, strict=strict))
 
     def _from_clients(self) -> Iterator[tuple[Entrance, Way]]:
