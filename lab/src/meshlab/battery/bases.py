@@ -106,7 +106,7 @@ def _base_for(table: Table, chains: Sequence[_Chain], stage: Stage, clause: Clau
             or any(clause is each for each in chain.routes)
         )
     ]
-    alone = table.both({}, clause)
+    alone = table.both({}, clause, tolerant=True)
     if alone is None:
         return None
     best: tuple[int, Base] | None = None

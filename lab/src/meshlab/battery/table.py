@@ -58,14 +58,22 @@ class Table:
             found[name] = found.get(name, self.everything[name]) & bits
         return found
 
-    def both(self, known: Mapping[str, int], clause: Clause) -> dict[str, int] | None:
-        """Return the values that meet a clause and what is known; `None` where a dimension has none."""
+    def both(
+        self, known: Mapping[str, int], clause: Clause, *, tolerant: bool = False
+    ) -> dict[str, int] | None:
+        """Return the values that meet a clause and what is known; `None` where a dimension has none.
+
+        Args:
+            known: What is left of each dimension.
+            clause: The clause.
+            tolerant: Whether a dimension with one value is left as it is: that value is not ours to choose.
+        """
         found = dict(known)
-        for name, bits in self.of(clause).items():
-            found[name] = found.get(name, self.everything[name]) & bits
-            # A dimension with one value is not ours to choose.
-            if not found[name] and len(self.values[name]) > 1:
+        for name, bits in self.of_cached(clause).items():
+            left = found.get(name, self.everything[name]) & bits
+            if not left and not (tolerant and len(self.values[name]) == 1):
                 return None
+            found[name] = left or self.everything[name]
         return found
 
     def holds(self, clause: Clause, numbers: Assignment, *, without: str = "") -> bool:

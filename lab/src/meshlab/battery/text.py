@@ -105,13 +105,13 @@ class Pattern:
     def _with_excluded(self) -> list[str]:
         """Return members with a character in each segment that the expression leaves out."""
         chars = expression(self.value).excluded() if self.readable() else ()
-        found = []
-        for member in self.members()[:1]:
-            segments = member.split("/")
-            for at, segment in enumerate(segments):
-                for char in chars if segment else ():
-                    found.append("/".join((*segments[:at], f"{segment}{char}", *segments[at + 1 :])))
-        return found
+        return [
+            "/".join((*segments[:at], f"{segment}{char}", *segments[at + 1 :]))
+            for segments in (member.split("/") for member in self.members()[:1])
+            for at, segment in enumerate(segments)
+            if segment
+            for char in chars
+        ]
 
 
 def wildcard(value: str, *, ignore_case: bool = False) -> Pattern:
