@@ -73,6 +73,9 @@ class Asker:
             for outcome in engine.run(waiting):
                 happened(outcome)
                 effects[id(outcome.case)] = effect_of(outcome)
+            # On a busy machine a line of evidence may come too late. What fails for another reason fails again.
+            for outcome in engine.run([case for case in waiting if effects[id(case)].failed]):
+                effects[id(outcome.case)] = effect_of(outcome)
         return [
             effect or effects[id(question.case)] for question, effect in zip(questions, found, strict=True)
         ]

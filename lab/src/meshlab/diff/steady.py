@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from meshlab.battery.battery import Question
-    from meshlab.bench.case import Case, TokenSpec
+    from meshlab.bench.case import TokenSpec
     from meshlab.bench.local_bench import LocalMesh
     from meshlab.bench.protocol import Setup
     from meshlab.istio import Mesh
@@ -29,11 +29,16 @@ def pinned(questions: Iterable[Question], meshes: Sequence[Mesh]) -> list[Questi
         questions: The questions.
         meshes: The meshes, the old one first.
     """
-    audiences = _audiences(meshes)
-    return [
-        replace(question, case=replace(question.case, tokens=_tokens(question.case, audiences), expect=None))
-        for question in questions
-    ]
+    by_mesh = [_audiences(mesh) for mesh in meshes]
+    # A token without an issuer has the only one of the first mesh that knows any.
+    issuers = next((tuple(known) for known in by_mesh if known), ())
+    only = issuers[0] if len(issuers) == 1 else None
+    audiences = {issuer: audience for known in reversed(by_mesh) for issuer, audience in known.items()}
+    found = []
+    for question in questions:
+        tokens = tuple(_pinned_token(spec, only, audiences) for spec in question.case.tokens)
+        found.append(replace(question, case=replace(question.case, tokens=tokens, expect=None)))
+    return found
 
 
 def shared_setup(setup: Setup, meshes: Iterable[Mesh]) -> Setup:
@@ -62,27 +67,19 @@ def setup_for(setup: Setup, loaded: LocalMesh, mesh: Mesh) -> Setup:
     return replace(setup, apps=apps, authorizers=authorizers)
 
 
-def _audiences(meshes: Iterable[Mesh]) -> dict[str, str]:
-    """Return the audience that a token of each issuer gets; empty for none."""
+def _audiences(mesh: Mesh) -> dict[str, str]:
+    """Return the audience that a token of each issuer gets by itself; empty for none."""
     found: dict[str, str] = {}
-    for mesh in meshes:
-        here: dict[str, str] = {}
-        for policy in mesh.request_authentications:
-            for rule in policy.rules:
-                first = next(iter(rule.audiences), "")
-                here[rule.issuer] = here.get(rule.issuer) or first
-        found = {**here, **found}
+    for policy in mesh.request_authentications:
+        for rule in policy.rules:
+            found[rule.issuer] = found.get(rule.issuer) or next(iter(rule.audiences), "")
     return found
 
 
-def _tokens(case: Case, audiences: Mapping[str, str]) -> tuple[TokenSpec, ...]:
-    return tuple(_pinned_token(spec, audiences) for spec in case.tokens)
-
-
-def _pinned_token(spec: TokenSpec, audiences: Mapping[str, str]) -> TokenSpec:
+def _pinned_token(spec: TokenSpec, only: str | None, audiences: Mapping[str, str]) -> TokenSpec:
     if spec.literal is not None:
         return spec
-    issuer = next(iter(audiences)) if spec.issuer is None and len(audiences) == 1 else spec.issuer
+    issuer = only if spec.issuer is None else spec.issuer
     if issuer is None or "aud" in spec.claims or issuer not in audiences:
         return replace(spec, issuer=issuer)
     # `None` leaves the claim out, as a token without a rule that names audiences has it.
