@@ -9,6 +9,7 @@ import pytest
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.evidence.condition_probes import (
     condition_results,
+    has_policies,
     probed_rules,
     seen_key,
     with_condition_probes,
@@ -87,6 +88,12 @@ def test_rules_have_the_names_of_their_probes() -> None:
         "istio_dry_run_allow_shadow_engine_result": "denied",
     }
     assert condition_results(metadata) == {first.key: False, first.operations[0][0]: True}
+
+
+def test_a_chain_without_policies_has_no_probe() -> None:
+    assert with_condition_probes([OTHER]) == [OTHER]
+    assert not has_policies([OTHER])
+    assert has_policies(with_condition_probes([OTHER, rbac("a", METHOD)]))
 
 
 def test_headers_that_conditions_name_are_recorded_and_secrets_are_not() -> None:

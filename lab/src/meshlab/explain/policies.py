@@ -42,6 +42,9 @@ def policies_step(context: HopContext, state: State) -> Step | None:
         return Step("policies", state, _refusal(context, policies), places, (), evidence, policies)
     if state == "not reached":
         return Step("policies", state, "no policy was evaluated", places, (), "", policies)
+    attached = context.mesh.attached_to(context.workload, context.mesh.authorization_policies)
+    if attached and not policies:
+        return Step("policies", state, "no policy decides on TLS that AUTO_PASSTHROUGH passes on")
     return Step("policies", state, _passage(policies), places, (), "", policies)
 
 
@@ -107,7 +110,7 @@ def _words(result: PolicyResult) -> str:
 def _rule(seen: SeenValues, result: RuleResult) -> RuleExplanation:
     note = ""
     if not result.written:
-        note = "istiod drops this rule: it asks for what cannot be expressed here, such as HTTP of a TCP connection"
+        note = "istiod drops it here, as a rule on HTTP for a connection that is passed on as it is"
     failing = [
         condition
         for side in (result.operations, result.sources)

@@ -30,6 +30,7 @@ __all__ = [
     "ConditionKey",
     "ProbedRule",
     "condition_results",
+    "has_policies",
     "missing_key",
     "probed_rules",
     "seen_key",
@@ -108,6 +109,15 @@ def probed_rules(filters: Sequence[Json]) -> list[ProbedRule]:
     return [
         rule for stage, group in _groups(kept) if stage is not None for rule in _rules_of_group(stage, group)
     ]
+
+
+def has_policies(filters: Sequence[Json]) -> bool:
+    """Return whether any policy decides in a chain: Istio lets none do so where TLS is passed on by AUTO_PASSTHROUGH.
+
+    Args:
+        filters: HTTP filters or network filters, with probes or without.
+    """
+    return any(_is_rbac(each) for each in filters if each.get("name") != _NAME)
 
 
 def condition_results(metadata: Mapping[str, Any]) -> dict[ConditionKey, bool]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from meshlab.bench.evidence.condition_probes import probed_rules
+from meshlab.bench.evidence.condition_probes import has_policies, probed_rules
 from meshlab.bench.verdicts.configured import chain_of, manager_of, policy_filters_of
 from meshlab.istio.envoy.rbac import RuleContext, written_rule
 from meshlab.istio.read.fields import Where
@@ -140,8 +140,11 @@ def policy_results(hop: Hop, mesh: Mesh, bootstrap: Mapping[str, Any]) -> list[P
     """
     if hop.direction == "outbound" or not (configured := chain_of(bootstrap, hop.line)):
         return []
+    filters = policy_filters_of(configured)
+    if not has_policies(filters):
+        return []
     over_tcp = manager_of(configured) is None
-    probed = {(rule.policy, rule.index): rule for rule in probed_rules(policy_filters_of(configured))}
+    probed = {(rule.policy, rule.index): rule for rule in probed_rules(filters)}
     results = hop.conditions
     policies = mesh.attached_to(mesh.workload(hop.workload), mesh.authorization_policies)
     asked = {_name(policy) for policy in policies if policy.action == "CUSTOM"}
