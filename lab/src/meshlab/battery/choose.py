@@ -371,6 +371,7 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
 
     An unusual spelling, and what only the proxies themselves tell apart, is tried from the first base that shows it.
     """
+    values_now = {name: table.values[name][number] for name, number in base.numbers.items()}
     for name, values in table.values.items():
         usual = base.numbers[name]
         if name == CHANGED:
@@ -395,8 +396,14 @@ def _deviations(way: Way, table: _Table, base: _Base, seen: _Seen) -> Iterator[A
                     seen.spelt.add((name, value))
                     yield {**base.numbers, name: number}
                 continue
-            found = _ways_to_meet(table, clauses, name, number)[0]
             kind = (name, _vector(table, watched, number))
+            if way.absorbed({**values_now, name: value}):
+                # It is refused for another reason, so it is no example of what misses a condition.
+                if kind not in seen.watched:
+                    seen.watched.add(kind)
+                    yield {**base.numbers, name: number}
+                continue
+            found = _ways_to_meet(table, clauses, name, number)[0]
             missed = name in base.dimensions and found not in kept
             if missed or kind not in seen.watched:
                 kept.add(found)

@@ -68,6 +68,7 @@ class Entrance:
         speaks: What the client speaks inside of what the entrance takes.
         host: The host that a client resolves; for other entrances the usual Host.
         tls: Whether a client outside or in the mesh speaks TLS of its own.
+        alike: Further clients that are treated as this one.
     """
 
     kind: Literal["gateway", "pod", "client"]
@@ -76,6 +77,7 @@ class Entrance:
     speaks: Literal["http", "tcp"]
     host: str
     tls: bool = False
+    alike: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

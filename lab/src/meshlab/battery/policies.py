@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy, Rule, Values
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Here", "accepted", "claim_names", "clauses_of", "refused", "signature", "text_atom", "verifies"]
+__all__ = [
+    "Here",
+    "accepted",
+    "claim_names",
+    "clauses_of",
+    "peer_atoms",
+    "refused",
+    "signature",
+    "text_atom",
+    "verifies",
+]
 
 _SPACE_DELIMITED = ("scope", "permission")
 _HTTP_ONLY = ("hosts", "methods", "paths", "requestPrincipals", "request.")
@@ -81,6 +91,18 @@ def signature(rule: JwtRule) -> str:
     """Return what tells a rule's tokens from those of another one: two rules with one signature verify the same."""
     where = (rule.from_headers, rule.from_params, rule.from_cookies)
     return f"{rule.issuer} {rule.audiences} {where} {rule.space_delimited_claims}"
+
+
+def peer_atoms(policy: AuthorizationPolicy, trust_domains: tuple[str, ...]) -> Iterator[Atom]:
+    """Yield the conditions of a policy on who connects."""
+    here = Here(0, http=True, trust_domains=trust_domains)
+    for rule in policy.rules:
+        keyed = [pair for source in rule.sources for pair in source.items()]
+        keyed += [(condition.key, condition.values) for condition in rule.conditions]
+        for key, values in keyed:
+            found = _requirement(key, values, policy.attachment.namespace, here)
+            if found is not None and found.dimension == PEER:
+                yield from found.atoms
 
 
 def refused(token: Token, rules: tuple[JwtRule, ...]) -> bool:

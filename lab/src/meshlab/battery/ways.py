@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import words
+from meshlab.battery.alike import client_classes
 from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.entrances import UNSENDABLE, Entrance
 from meshlab.battery.peers import certificates, identities_of, mesh_peers
@@ -109,39 +110,45 @@ class Ways:
             )
             atoms = _atoms(stages)
             mesh = self._meshes[places[0][0]]
-            if places[0][1].injected:
-                peers = mesh_peers(self._known, atoms.get(PEER, ()), mesh.trust_domain, self._stranger)
-            else:
-                peers = (Peer("plaintext"),)
-            values = self._values(entrance, atoms, stages, _usual(atoms) or entrance.host, peers)
-            rules = [self._stages[number].token_rules(workload) for number, workload in places]
             strict = all(
                 workload.is_gateway or pod_mode(self._meshes[number], workload, entrance.port) == "STRICT"
                 for number, workload in places
             )
+            peers: tuple[Peer, ...] = (Peer("plaintext"),)
+            if places[0][1].injected:
+                domain = mesh.trust_domain
+                peers = mesh_peers(self._known, atoms.get(PEER, ()), domain, self._stranger, strict=strict)
+            values = self._values(entrance, atoms, stages, _usual(atoms) or entrance.host, peers)
+            rules = [self._stages[number].token_rules(workload) for number, workload in places]
             yield entrance, Way(entrance.key, stages, values, _absorbing_pod(rules, strict=strict))
 
     def _from_clients(self) -> Iterator[tuple[Entrance, Way]]:
-        for client in self._clients:
+        for alike in client_classes(self._meshes, self._clients):
             asked: dict[Entrance, list[tuple[int, MeshService]]] = {}
             for number, mesh in enumerate(self._meshes):
                 for service in mesh.registry.services:
                     for port in service.ports if service.resolution != "alias" else ():
-                        if port.protocol == "udp":
-                            continue
                         own = {each.workload for each in service.endpoints.get(port.number, ())}
-                        if own == {client.ref}:
+                        client = next((each for each in alike if own != {each.ref}), None)
+                        if client is None or port.protocol == "udp":
                             continue
                         host = service.hostname.replace("*", "any", 1)
-                        http = port.protocol in HTTP
-                        tls = port.protocol in ("tls", "https")
                         entrance = Entrance(
-                            "client", client.ref, port.number, "http" if http else "tcp", host, tls=tls
+                            "client",
+                            client.ref,
+                            port.number,
+                            "http" if port.protocol in HTTP else "tcp",
+                            host,
+                            tls=port.protocol in ("tls", "https"),
+                            alike=tuple(
+                                str(each.ref) for each in alike if each is not client and own != {each.ref}
+                            ),
                         )
                         asked.setdefault(entrance, []).append((number, service))
+            by_ref = {client.ref: client for client in alike}
             for entrance, services in asked.items():
-                yield entrance, self._client_way(client, entrance, services)
-            yield from _to_strangers(client)
+                yield entrance, self._client_way(by_ref[entrance.ref], entrance, services)
+            yield from _to_strangers(alike)
 
     def _client_way(
         self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService]]
@@ -214,11 +221,13 @@ class Ways:
         return values
 
 
-def _to_strangers(client: Workload) -> Iterator[tuple[Entrance, Way]]:
+def _to_strangers(alike: Sequence[Workload]) -> Iterator[tuple[Entrance, Way]]:
     """Yield the ways to servers that no manifest names, which only the mesh's settings and a Sidecar decide about."""
-    http = Entrance("client", client.ref, 80, "http", words.STRANGER)
-    tls = Entrance("client", client.ref, 443, "tcp", words.STRANGER, tls=True)
-    tcp = Entrance("client", client.ref, 5432, "tcp", _UNKNOWN_ADDRESS)
+    ref, *more = (client.ref for client in alike)
+    others = tuple(map(str, more))
+    http = Entrance("client", ref, 80, "http", words.STRANGER, alike=others)
+    tls = Entrance("client", ref, 443, "tcp", words.STRANGER, tls=True, alike=others)
+    tcp = Entrance("client", ref, 5432, "tcp", _UNKNOWN_ADDRESS, alike=others)
     for entrance in (http, tls, tcp):
         yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
 
