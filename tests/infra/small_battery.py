@@ -46,7 +46,6 @@ TOKENS = {
     "enrichment in the query": (TokenSpec(ENRICHMENT, _enrichment().claims, placement="query"),),
     "reports": (_google(REPORTS, "reports"),),
     "reports with another email": (_google(REPORTS, "reports", email="another@example.org"),),
-    "reports for another audience": (_google(REPORTS, "reports", aud="another"),),
     "storefront": (_google(STOREFRONT, "storefront"),),
 }
 _INSIDE_TOKENS = ("no token", "enrichment", "enrichment for another audience", "reports")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Edited
 
-EXAMPLES = 50 if os.environ.get("MUTANTS") == "all" else 3
+EXAMPLES = 50 if os.environ.get("MUTANTS") == "all" else 2
 
 Path = tuple[str | int, ...]
 
