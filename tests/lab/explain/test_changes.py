@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 CASES = """
+apps:
+  partner.example: {certificate: {authority: internet, dns: [partner.example]}}
 callers:
   internet: {outside: edge/door}
 tokens:
@@ -48,7 +50,19 @@ cases:
   request: {url: "https://shop.example/other", headers: {x-tier: gold}}
   expect: 404
 - {name: a connection, from: {workload: shop/cart}, request: {tcp: "db.bank:6379"}, expect: refused}
+- name: another host
+  token: alice
+  request: {url: "https://empty.example/cart/1", headers: {x-tier: gold}}
+  expect: 404
+- name: another server name
+  token: alice
+  request: {url: "https://shop.example/cart/1", sni: stranger.example, headers: {x-tier: gold}}
+  expect: refused
+- name: no certificate
+  request: GET https://mutual.example/
+  expect: refused
 - {name: an unknown host, from: {workload: shop/web}, request: GET http://stranger.example/, expect: 502}
+- {name: the server's certificate, from: {workload: shop/web}, request: GET http://partner.example/, expect: 503}
 - {name: let in, from: {workload: shop/web}, request: GET http://ledger.bank/, expect: 200}
 """
 
@@ -154,4 +168,38 @@ def test_what_nothing_was_found_for_and_what_is_let_in_has_no_change(
     changes: dict[str, tuple[SuggestedChange, ...]],
 ) -> None:
     assert changes["let in"] == ()
-    assert changes["an unknown host"] == ()
+    assert changes["the server's certificate"] == ()
+
+
+def test_a_host_without_a_route_gets_into_the_virtual_service(
+    changes: dict[str, tuple[SuggestedChange, ...]],
+) -> None:
+    first, *_ = changes["another host"]
+    assert first.verified
+    assert parts(first) == [("spec.hosts", "- empty.example")]
+
+
+def test_a_server_name_or_a_certificate_is_up_to_the_caller(
+    changes: dict[str, tuple[SuggestedChange, ...]],
+) -> None:
+    (name,) = changes["another server name"]
+    assert (name.verified, [part.text for part in name.parts]) == (
+        True,
+        ["the caller asks for the server name shop.example"],
+    )
+    certificate, *_ = changes["no certificate"]
+    # The server has no route, so the certificate alone is not enough.
+    assert certificate.parts[0].text == (
+        "the caller shows a client certificate of the authority partner-tls with the name partner.example"
+    )
+    assert "404" in certificate.next_obstacle
+
+
+def test_a_host_that_no_object_names_gets_a_service_entry(
+    changes: dict[str, tuple[SuggestedChange, ...]],
+) -> None:
+    (entry,) = changes["an unknown host"]
+    assert entry.verified
+    ((text, value),) = parts(entry)
+    assert text == "add the ServiceEntry shop/stranger-example"
+    assert "hosts:\n  - stranger.example" in value

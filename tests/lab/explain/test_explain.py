@@ -218,8 +218,12 @@ def test_of_a_connection_that_no_filter_chain_takes_the_names_there_are_are_name
     assert found.state == "refused"
     assert found.details == (
         "filter chain 0 takes server name empty.example or shop.example; the client asked for stranger.example",
+        "filter chain 1 takes server name mutual.example; the client asked for stranger.example",
     )
-    assert written(mesh, found.places) == ["- port: {number: 443, name: https, protocol: HTTPS}"]
+    assert written(mesh, found.places) == [
+        "- port: {number: 443, name: https, protocol: HTTPS}",
+        "- port: {number: 443, name: https-mutual, protocol: HTTPS}",
+    ]
     plaintext = step(explained["plaintext"], "filter chain")
     assert "filter chain 0 takes TLS; the client spoke plaintext" in plaintext.details
     assert [(each.subject, each.path) for each in plaintext.places] == [

@@ -42,6 +42,9 @@ spec:
       tls: {mode: SIMPLE, credentialName: shop-tls}
       hosts: [shop.example, empty.example]
     - {port: {number: 80, name: http, protocol: HTTP}, hosts: [plain.example]}
+    - port: {number: 443, name: https-mutual, protocol: HTTPS}
+      tls: {mode: MUTUAL, credentialName: partner-tls, subjectAltNames: [partner.example]}
+      hosts: [mutual.example]
 """,
     """\
 apiVersion: networking.istio.io/v1

@@ -10,6 +10,7 @@ from meshlab.errors import LabError
 from meshlab.explain.build import contexts, explain
 from meshlab.explain.edits import edited
 from meshlab.explain.explanation import SuggestedChange
+from meshlab.explain.places import safe
 from meshlab.explain.proposals import proposals
 from meshlab.explain.widening import widening_of
 from meshlab.manifest import ManifestError
@@ -55,6 +56,7 @@ def suggested_changes(
         under_test: The configurations that it ran on.
         with_widening: Whether the battery is sent through both meshes, to say what else a change would let in.
     """
+    refusal = safe(outcome.verdict.summary) if outcome.verdict else ""
     trial = _Trial(bench, loaded, setup, with_widening=with_widening)
     found: list[SuggestedChange] = []
     short: list[SuggestedChange] = []
@@ -67,7 +69,7 @@ def suggested_changes(
         if len(found) == _SHOWN:
             break
     return tuple(sorted(found, key=lambda each: (len(each.parts), len(each.widens)))) or tuple(
-        sorted(short, key=lambda each: -len(each.parts))[:1]
+        sorted(short, key=lambda each: (each.next_obstacle == refusal, len(each.parts)))[:1]
     )
 
 

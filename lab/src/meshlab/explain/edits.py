@@ -26,19 +26,23 @@ class Edit:
 
     Attributes:
         where: The field. A list or mapping on the way to it that is missing is made.
-        kind: `append` to the list that stands there, `remove` from it, `set` the field, or `delete` it.
+        kind: `append` to the list that stands there, `remove` from it, `set` the field, `delete` it, or `create` the
+            object.
         value: The value.
         reason: Why it helps, in words that follow on the edit.
     """
 
     where: Where
-    kind: Literal["append", "remove", "set", "delete"]
+    kind: Literal["append", "remove", "set", "delete", "create"]
     value: Any = None
     reason: str = ""
 
     @property
     def part(self) -> ChangePart:
         """The edit as a part of a suggested change."""
+        if self.kind == "create":
+            text = yaml.safe_dump(self.value, sort_keys=False, allow_unicode=True, width=1000).rstrip("\n")
+            return ChangePart("manifest", f"add the {self.where.manifest.subject}", None, text)
         path = place_of(self.where).path
         verb = {"append": "add to", "remove": "remove from", "set": "write", "delete": "delete"}[self.kind]
         because = f", {self.reason}" if self.reason else ""
@@ -58,6 +62,9 @@ def edited(inputs: Inputs, edits: Iterable[Edit]) -> Inputs:
     manifests = list(inputs.manifests)
     for edit in edits:
         target = edit.where.manifest
+        if edit.kind == "create":
+            manifests.append(target)
+            continue
         names = (target.kind, target.namespace, target.name)
         for index, manifest in enumerate(manifests):
             if (manifest.kind, manifest.namespace, manifest.name) == names:
@@ -102,7 +109,7 @@ def _changed(value: Any, edit: Edit) -> Any:  # noqa: ANN401 - any value of a ma
             items = _list_like(value)
             items.remove(edit.value)
             return items
-        case "set" | "delete":
+        case _:
             return edit.value
 
 

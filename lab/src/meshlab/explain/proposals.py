@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import FromBypass, HttpRequest
 from meshlab.explain.build import stop_of
-from meshlab.explain.caller_proposals import valid_token, with_identity
-from meshlab.explain.connections import mode_of, mode_place
-from meshlab.explain.edits import Edit
-from meshlab.explain.missed_parts import missed_parts
+from meshlab.explain.caller_proposals import valid_token
+from meshlab.explain.connection_proposals import accepted_connection
 from meshlab.explain.policies import results_at
-from meshlab.explain.policy_proposals import not_to_be_denied, to_be_allowed, written_value
-from meshlab.explain.proposal import Proposal
-from meshlab.explain.routed import route_where, virtual_host_of
-from meshlab.istio.read.fields import Where
+from meshlab.explain.policy_proposals import not_to_be_denied, to_be_allowed
+from meshlab.explain.route_proposals import known_host, matching_route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshlab.explain.context import HopContext
+    from meshlab.explain.proposal import Proposal
 
 __all__ = ["proposals"]
 
@@ -43,40 +39,12 @@ def proposals(context: HopContext) -> Iterator[Proposal]:
         case "token":
             yield from valid_token(context)
         case "filter chain" | "TLS":
-            yield from _mutual_tls(context)
+            yield from accepted_connection(context)
         case "route":
-            yield from _route(context)
+            unknown = context.hop.direction == "outbound" and _is_unknown(context)
+            yield from known_host(context) if unknown else matching_route(context)
 
 
-def _mutual_tls(context: HopContext) -> Iterator[Proposal]:
-    if context.hop.direction != "inbound":
-        return
-    sender = context.case.sender
-    if found := with_identity(context):
-        yield found
-    mode = mode_of(context)
-    if mode.mode == "STRICT" and not (isinstance(sender, FromBypass) and sender.mode == "mtls"):
-        where = mode_place(mode, context.hop.port)
-        if where:
-            yield Proposal((Edit(where, "set", "PERMISSIVE", "so that plaintext is taken, too"),))
-
-
-def _route(context: HopContext) -> Iterator[Proposal]:
-    """Yield a further match of the route that comes closest, for exactly this path and method."""
-    request = context.case.request
-    if context.manager is None or not isinstance(request, HttpRequest):
-        return
-    host = virtual_host_of(context, context.line.authority)
-    path = written_value(context, "paths", 0) or context.line.path.partition("?")[0]
-    found: list[tuple[list[str], Where]] = []
-    for route in host.get("routes", []) if host else []:
-        where = route_where(context, host, route)
-        if "route" in route and where and where.keys[-2:-1] == ("match",):
-            missed = list(missed_parts(context, route))
-            if missed and all(each.startswith(("path", "method")) for each in missed):
-                found.append((missed, where))
-    for missed, where in sorted(found, key=lambda each: len(each[0]))[:1]:
-        match: dict[str, object] = {"uri": {"exact": path}}
-        if any(each.startswith("method") for each in missed):
-            match["method"] = {"exact": context.line.method}
-        yield Proposal((Edit(Where(where.manifest, where.keys[:-1]), "append", match),))
+def _is_unknown(context: HopContext) -> bool:
+    """Return whether a sidecar lets only known hosts through, and does not know this one."""
+    return context.line.cluster == "BlackHoleCluster" or context.line.route == "block_all"
