@@ -65,6 +65,23 @@ def test_a_document_has_the_chosen_case_alone(folder: Path) -> None:
     assert condition["place"]["line"] > 0
 
 
+def test_conditions_that_fail_stand_once_in_a_document(folder: Path) -> None:
+    done = run(
+        folder,
+        "--from",
+        "workload: shop/cart",
+        "--request",
+        "{tcp: 'db.bank:6379'}",
+        "--json",
+        "--no-changes",
+    )
+    assert done.returncode == 0
+    (found,) = json.loads(done.stdout)["explanations"]
+    policies = next(step for step in found["hops"][-1]["steps"] if step["name"] == "policies")
+    rule = policies["policies"][0]["rules"][0]
+    assert [rule["conditions"][index]["attribute"] for index in rule["failing"]] == ["principals"]
+
+
 def test_one_request_of_the_command_line_is_explained(folder: Path) -> None:
     done = run(folder, "--from", "workload: shop/cart", "--request", "GET http://ledger.bank/")
     assert (done.returncode, done.stderr) == (0, "")

@@ -14,7 +14,7 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 | hop | `workload`, `direction`, `port`, `steps` |
 | step | `name`, `state` (`passed`, `refused`, `not reached`), `text`, `places`, `details`, `evidence`, `policies` |
 | policy | `place`, `name`, `action`, `dry_run`, `matched` (`null` where it was not reached), `text`, `rules` |
-| rule | `place`, `index`, `matched`, `note`, `failing`, `conditions` |
+| rule | `place`, `index`, `matched`, `note`, `conditions`, `failing` (indices of `conditions`) |
 | condition | `place`, `attribute`, `negated`, `wants`, `saw`, `holds` |
 | place | `file`, `line`, `subject`, `path` |
 | change | `parts`, `verified`, `next_obstacle`, `widens`, `widening_note` |
@@ -27,10 +27,13 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshlab.explain.explanation import RuleExplanation
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import DataclassInstance
 
     from meshlab.explain.explanation import Explanation
 
@@ -51,10 +54,17 @@ def explanations_as_text(explanations: Sequence[Explanation]) -> str:
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, RuleExplanation):
+        failing = tuple(value.conditions.index(condition) for condition in value.failing)
+        return _fields(value) | ({"failing": list(failing)} if failing else {})
     if is_dataclass(value) and not isinstance(value, type):
-        found = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: _plain(inner) for name, inner in found if name in _ALWAYS or not _is_unset(inner)}
+        return _fields(value)
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _fields(value: DataclassInstance) -> dict[str, Any]:
+    found = ((field.name, getattr(value, field.name)) for field in fields(value) if field.name != "failing")
+    return {name: _plain(inner) for name, inner in found if name in _ALWAYS or not _is_unset(inner)}
 
 
 def _is_unset(value: object) -> bool:
