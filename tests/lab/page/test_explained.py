@@ -109,6 +109,24 @@ def test_policies_rules_and_conditions_say_what_they_wanted_and_saw() -> None:
     ]
 
 
+def test_the_conditions_that_fail_come_first_and_their_rule_is_open() -> None:
+    found = explanation()
+    policy = found["hops"][1]["steps"][1]["policies"][0]
+    met = policy["rules"][0]["conditions"][0]
+    missed = {
+        **met,
+        "attribute": "methods",
+        "negated": False,
+        "wants": ["GET"],
+        "saw": "POST",
+        "holds": False,
+    }
+    policy["rules"] = [{**policy["rules"][0], "matched": False, "conditions": [met, missed], "failing": [1]}]
+    (rule,) = explained(found)[1].steps[1].steps[1].steps[0].steps
+    assert (rule.tone, rule.opened) == ("misses", True)
+    assert [(step.title, step.tone) for step in rule.steps] == [("methods", "lacks"), ("principals", "holds")]
+
+
 def test_a_change_says_where_what_and_what_else_it_would_let_in() -> None:
     (change,) = explained(explanation())[2].steps
     assert (change.title, change.tone) == ("add its identity", "passed")

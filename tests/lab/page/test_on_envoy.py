@@ -72,6 +72,7 @@ def written(value: object, data: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
 def test_a_case_is_explained_by_what_envoy_recorded(directory: Path) -> None:
     page, panels = report(directory, "test", "-f", "mesh.yaml", "cases.yaml", code=1)
     assert "<title>1 of 2 cases failed" in page
+    assert 'aria-label="workload shop/caller: mTLS PERMISSIVE"' in page
     refused = panels["a write"]
     for words in (
         "ALLOW shop/readers",

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from meshlab.bench.protocol import Bench, LoadedMesh
+    from meshlab.bench.protocol import Bench
     from meshlab.bench.report.run import Run
     from meshlab.diff.result import Result
     from meshlab.page.drawing.graph import Graph
@@ -44,7 +44,7 @@ def write_test_page(bench: Bench, run: Run, code: int, file: Path, manifests: Se
     report = report_of_run(
         json.loads(run_as_json(run, code)),
         matrices_as_json(run.case_files),
-        _graph(run.loaded),
+        _graph(run),
         about=_about("meshlab test", manifests),
         explanations=_explanations(bench, run),
     )
@@ -74,7 +74,7 @@ def write_reach_page(
     report = report_of_reach(
         json.loads(document),
         json.loads(run_as_json(run, code)),
-        _graph(run.loaded),
+        _graph(run),
         about=_about("meshlab reach", manifests),
         explanations={name: said for (_, name), said in _explanations(bench, run).items()},
     )
@@ -124,10 +124,16 @@ def _explanations(bench: Bench, run: Run) -> Explanations:
     }
 
 
-def _graph(loaded: LoadedMesh | None) -> Graph | None:
+def _graph(run: Run) -> Graph | None:
+    """Return the mesh of a run, with the workloads that its case files declare: policies select them, too."""
+    from meshlab.bench.local_bench import LocalMesh
     from meshlab.page.drawing.of_mesh import graph_of
 
-    return graph_of(loaded.mesh) if loaded else None
+    if run.loaded is None:
+        return None
+    declared = {ref: found for file in run.case_files for ref, found in file.workloads.items()}
+    loaded = run.loaded
+    return graph_of(loaded.with_workloads(declared) if isinstance(loaded, LocalMesh) else loaded.mesh)
 
 
 def _write(file: Path, report: Report) -> None:

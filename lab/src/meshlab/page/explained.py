@@ -79,13 +79,14 @@ def _policy(policy: Json) -> Step:
 
 def _rule(rule: Json) -> Step:
     note = f": {rule['note']}" if rule.get("note") else ""
+    conditions = list(rule.get("conditions", ()))
     failing = list(rule.get("failing", ()))
-    others = [condition for condition in rule.get("conditions", ()) if condition not in failing]
+    others = [number for number in range(len(conditions)) if number not in failing]
     return Step(
         f"rule {rule['index']}{note}",
         _matched(rule["matched"]),
         (Fact("at", _place(rule["place"])),),
-        tuple(_conditions([*failing, *others])),
+        tuple(_conditions(conditions[number] for number in (*failing, *others))),
         opened=bool(failing) or bool(rule["matched"]),
     )
 

@@ -28,7 +28,7 @@ def section(found: Section, entries: Sequence[Entry]) -> Markup:
 
 def _table(table: Table, entries: Sequence[Entry]) -> Markup:
     names = ["verdict", table.corner] if table.listed else [table.corner]
-    heads = [element("th", {"scope": "col"}, _name(name)) for name in (*names, *table.columns)]
+    heads = [_head(name) for name in (*names, *table.columns)]
     return element(
         "div",
         {"class": "scroll list" if table.listed else "scroll"},
@@ -47,6 +47,10 @@ def _row(row: Row, table: Table, entries: Sequence[Entry]) -> Markup:
     cells = list(_cells(row, entries))
     first = [cells.pop(0)] if table.listed and cells else []
     return element("tr", {}, *first, head, *cells)
+
+
+def _head(text: str) -> Markup:
+    return element("th", {"scope": "col"}, _name(text)) if text else element("td")
 
 
 def _name(text: str) -> Markup:
