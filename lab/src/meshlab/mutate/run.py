@@ -140,7 +140,9 @@ class MutationRun:
         except (LabError, ManifestError) as error:
             return Result(mutant, "not judged", reason=str(error))
         except BenchError as error:
-            self.failures()  # starts everything anew
+            for group in self._groups:
+                group.restart()
+            self.failures()
             return Result(mutant, "caught", f"the run itself: {error}")
 
     def _asked(self, mutant: Mutant, meshes: Sequence[tuple[Group, ChangedMesh]]) -> Result:
@@ -168,7 +170,14 @@ class MutationRun:
         """Return the result of a survivor with the request that shows it; equivalent where there is none."""
         if result.state != "survived" or self._finder is None:
             return result
-        found = self._finder.find(result.mutant, objects, lambda cases: self._order.of(result.mutant, cases))
+        try:
+            found = self._finder.find(
+                result.mutant, objects, lambda cases: self._order.of(result.mutant, cases)
+            )
+        except BenchError as error:
+            self._finder.close()
+            why = f"no request was found that shows it, because the bench failed: {error}"
+            return replace(result, reason=why)
         if not found.differs and result.mutant.made.unseen:
             return replace(result, state="not judged", reason=result.mutant.made.unseen)
         if not found.differs:
