@@ -18,6 +18,7 @@ from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.mutate.concern import Seen, concerns
 from meshlab.mutate.edits import ANOTHER
 from meshlab.mutate.lookups import Lookup, answer, lookup_of
+from meshlab.mutate.objects import MESH_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
+    from meshlab.manifest import Problem
     from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.objects import Objects
 
@@ -62,7 +64,7 @@ class ChangedMesh:
 
     @property
     def same(self) -> bool:
-        """Whether no request can tell it from the mesh without the change."""
+        """Whether every request ends as on the mesh without the change."""
         return not self.proxies and not self.moved
 
 
@@ -181,7 +183,13 @@ class Group:
         planned = replace(planned, under_test=replace(planned.under_test, bootstraps={**now, **same}))
         text = json.dumps([[str(ref), now.get(ref)] for ref in sorted(proxies)])
         digest = hashlib.sha256(f"{text}{sorted(map(str, moved))}".encode()).hexdigest()
-        refused = "; ".join(sorted(_problems(mesh) - self._problems))
+        # What is unclear about other objects covers a part of the traffic, and the cases there say so.
+        new = [
+            str(problem)
+            for problem in sorted(_problems(mesh) - self._problems, key=str)
+            if problem.subject == mutant.manifest.subject or mutant.kind == MESH_CONFIG
+        ]
+        refused = "; ".join(new)
         return ChangedMesh(planned, proxies, moved, digest, refused)
 
     def _compiled(self, planned: PlannedMesh, mutant: Mutant) -> dict[WorkloadRef, Json]:
@@ -203,7 +211,7 @@ class Group:
         }
 
     def meeting(self, changed: ChangedMesh, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
-        """Return the cases that a change may concern; no other can tell the difference.
+        """Return the cases that a change may concern; all others end as before.
 
         Args:
             changed: The mesh with the change.
@@ -258,8 +266,8 @@ def case_key(case: Case) -> str:
     return repr((case.sender, case.request, case.tokens))
 
 
-def _problems(mesh: Mesh) -> frozenset[str]:
-    return frozenset(str(problem) for refusal in mesh.refusals for problem in refusal.problems)
+def _problems(mesh: Mesh) -> frozenset[Problem]:
+    return frozenset(problem for refusal in mesh.refusals for problem in refusal.problems)
 
 
 def _from_address(case: Case) -> bool:
