@@ -1,4 +1,4 @@
-"""Mutants that no request can tell from the original, each with its proof.
+"""Mutants under which every request ends as under the original, each with its proof.
 
 A proof that rests on the manifests is a check of them, so an equivalent that is none any more fails its test.
 """

@@ -1,4 +1,4 @@
-"""Manifests that nobody means well with: operators pass over what has another shape, and never raise."""
+"""Hostile manifests: operators pass over what has another shape than Istio's, and never raise."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_a_survivor_has_a_case_that_the_reader_takes_that_passes_today_and_fails
     assert (caught.state, caught.caught_by) == ("caught", added.name)
 
 
-def test_a_mutant_that_no_request_can_tell_is_equivalent(run: MutationRun) -> None:
+def test_a_mutant_under_which_every_request_ends_as_before_is_equivalent(run: MutationRun) -> None:
     # The rule takes /open alone, which is not /secret.
     found = result(run, "AuthorizationPolicy", f"{OPERATION}.notPaths", "removed")
     assert (found.state, found.missing) == ("equivalent", None)

@@ -32,7 +32,7 @@ class Seen:
         proxy: The workload whose proxy it is.
         method: The method; empty where it saw no HTTP.
         host: The Host without its port, in lower case; empty where it saw no HTTP.
-        denied: Whether a policy of this proxy refused it.
+        denied: Whether a policy of this proxy refused it; without HTTP, whether the proxy refused it for any reason.
     """
 
     proxy: WorkloadRef
@@ -49,7 +49,7 @@ class Seen:
             hop.workload,
             hop.line.method if is_http else "",
             host.lower() if is_http else "",
-            denied=hop.policy is not None,
+            denied=hop.policy is not None if is_http else not hop.passed_on,
         )
 
 

@@ -73,9 +73,9 @@ class Finder:
         self._sides: list[_Side] = []
 
     def close(self) -> None:
-        """End what runs."""
-        for side in self._sides:
-            side.group.close()
+        """End what runs. Where it is used again, all of it starts anew."""
+        while self._sides:
+            self._sides.pop().group.close()
 
     def find(self, mutant: Mutant, objects: Objects, first: Callable[[Sequence[Case]], list[Case]]) -> Found:
         """Return what a battery of both meshes says about a change.

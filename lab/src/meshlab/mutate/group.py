@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.declared import declared_manifests
 from meshlab.bench.mesh_run import MeshRun
-from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
 from meshlab.istio.model.load import KnownReads, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
 from meshlab.mutate.concern import Seen, concerns
 from meshlab.mutate.edits import ANOTHER
+from meshlab.mutate.lookups import Lookup, answer, lookup_of
+from meshlab.mutate.objects import MESH_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from meshlab.istio import Mesh
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
+    from meshlab.manifest import Problem
     from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.objects import Objects
 
@@ -40,16 +42,6 @@ _JOBS = 32
 """How many cases are under way at once at most: each waits for evidence longer than it works."""
 
 Way = frozenset["WorkloadRef"]
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """What a client asks its DNS, or which port of a gateway's Service it uses."""
-
-    host: str
-    port: int
-    namespace: str = ""
-    gateway: WorkloadRef | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ class ChangedMesh:
 
     @property
     def same(self) -> bool:
-        """Whether no request can tell it from the mesh without the change."""
+        """Whether every request ends as on the mesh without the change."""
         return not self.proxies and not self.moved
 
 
@@ -98,15 +90,10 @@ class Group:
         self._seen: dict[str, tuple[Seen, ...]] = {}
         self._refusing: dict[str, WorkloadRef | None] = {}
         self._known = KnownReads((*objects.manifests, *self._declared))
-        mesh = self.mesh(objects)
-        self._problems = _problems(mesh)
-        authorities = client_authorities(mesh)
-        self._run = MeshRun(
-            replace(setup, workloads={}), (*authorities, *(f"{ANOTHER}-{name}" for name in authorities))
-        )
+        self._mesh = self.mesh(objects)
+        self._problems = _problems(self._mesh)
         self._addressed = [case for case in self.cases if _from_address(case)]
-        self._old = self._run.plan(mesh, self._addressed)
-        self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
+        self._start()
         self._lookups: dict[str, Lookup | None] = {}
         self._found: dict[Lookup, object] = {}
         self._wanted: Way = frozenset()
@@ -114,6 +101,22 @@ class Group:
     def close(self) -> None:
         """End what runs."""
         self._run.close()
+
+    def restart(self) -> None:
+        """End what runs, and start all of it anew.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        self.close()
+        self._start()
+
+    def _start(self) -> None:
+        authorities = client_authorities(self._mesh)
+        others = (f"{ANOTHER}-{name}" for name in authorities)
+        self._run = MeshRun(replace(self.setup, workloads={}), (*authorities, *others))
+        self._old = self._run.plan(self._mesh, self._addressed)
+        self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
 
     def mesh(self, objects: Objects) -> Mesh:
         """Return the mesh that objects describe, with what the case files declare.
@@ -148,9 +151,9 @@ class Group:
         self._entries[key] = _entry(outcome.case)
         self._seen[key] = tuple(map(Seen.of, hops))
         self._refusing[key] = outcome.verdict.proxy if outcome.verdict else None
-        lookup = self._lookups[key] = _lookup_of(outcome.case)
+        lookup = self._lookups[key] = lookup_of(outcome.case)
         if lookup is not None and lookup not in self._found:
-            self._found[lookup] = _answer(self._old, lookup)
+            self._found[lookup] = answer(self._old.under_test.addresses, lookup)
 
     def changed(self, objects: Objects, mutant: Mutant) -> ChangedMesh:
         """Return the mesh of changed objects, and what differs from the one without a change.
@@ -171,14 +174,22 @@ class Group:
         refs = self._configurations.keys() | now.keys()
         proxies = frozenset(ref for ref in refs if self._configurations.get(ref) != now.get(ref))
         moved = frozenset(
-            lookup for lookup, found in self._found.items() if _answer(planned, lookup) != found
+            lookup
+            for lookup, found in self._found.items()
+            if answer(planned.under_test.addresses, lookup) != found
         )
         # Equal configurations as one object: the proxies then see at once that nothing changed.
         same = {ref: self._configurations[ref] for ref in now if ref not in proxies}
         planned = replace(planned, under_test=replace(planned.under_test, bootstraps={**now, **same}))
         text = json.dumps([[str(ref), now.get(ref)] for ref in sorted(proxies)])
         digest = hashlib.sha256(f"{text}{sorted(map(str, moved))}".encode()).hexdigest()
-        refused = "; ".join(sorted(_problems(mesh) - self._problems))
+        # What is unclear about other objects covers a part of the traffic, and the cases there say so.
+        new = [
+            str(problem)
+            for problem in sorted(_problems(mesh) - self._problems, key=str)
+            if problem.subject == mutant.manifest.subject or mutant.kind == MESH_CONFIG
+        ]
+        refused = "; ".join(new)
         return ChangedMesh(planned, proxies, moved, digest, refused)
 
     def _compiled(self, planned: PlannedMesh, mutant: Mutant) -> dict[WorkloadRef, Json]:
@@ -200,7 +211,7 @@ class Group:
         }
 
     def meeting(self, changed: ChangedMesh, mutant: Mutant, cases: Sequence[Case]) -> list[Case]:
-        """Return the cases that a change may concern; no other can tell the difference.
+        """Return the cases that a change may concern; all others end as before.
 
         Args:
             changed: The mesh with the change.
@@ -255,8 +266,8 @@ def case_key(case: Case) -> str:
     return repr((case.sender, case.request, case.tokens))
 
 
-def _problems(mesh: Mesh) -> frozenset[str]:
-    return frozenset(str(problem) for refusal in mesh.refusals for problem in refusal.problems)
+def _problems(mesh: Mesh) -> frozenset[Problem]:
+    return frozenset(problem for refusal in mesh.refusals for problem in refusal.problems)
 
 
 def _from_address(case: Case) -> bool:
@@ -270,28 +281,3 @@ def _entry(case: Case) -> WorkloadRef:
             return entry
         case FromBypass(to=entry) | FromForeignMesh(to=entry):
             return entry
-
-
-def _lookup_of(case: Case) -> Lookup | None:
-    """Return what the client of a case has to find out before it connects; `None` for nothing."""
-    try:
-        to = destination_of(case.request)
-    except LabError:
-        return None
-    match case.sender:
-        case FromOutside(gateway=gateway):
-            return Lookup("", to.port, gateway=gateway)
-        case FromWorkload(workload=workload):
-            return Lookup(to.host, to.port, namespace=workload.namespace)
-    return None
-
-
-def _answer(planned: PlannedMesh, lookup: Lookup) -> object:
-    addresses = planned.under_test.addresses
-    try:
-        if lookup.gateway is not None:
-            return addresses.target_port(lookup.gateway, lookup.port)
-        found = addresses.resolve(lookup.host, lookup.port, lookup.namespace)
-        return found and (found, addresses.without_proxy(*found))
-    except (LookupError, ValueError) as error:
-        return str(error)

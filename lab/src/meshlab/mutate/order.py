@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -101,11 +102,13 @@ def _words(mutant: Mutant) -> list[str]:
     return [*hints, *changed]
 
 
+@cache
 def _role(name: str) -> str:
     """Return what a case has in common with those of other callers and services."""
     return name.partition(": ")[2] or name
 
 
+@cache
 def _general(name: str) -> str:
     """Return what a case has in common with those of other paths and names."""
     return re.sub(r"\S*[/0-9.:]\S*", "x", _role(name))

@@ -25,7 +25,7 @@ class Result:
         mutant: The mutant.
         state: `survived` where no case failed; `caught` by a case; `equivalent` where no request of the battery ended
             otherwise; `same configuration` where every Envoy is configured as without the change, so that no request
-            can tell; `not judged` where Istio, Envoy or meshlab does not take the object, or no request of the bench
+            differs; `not judged` where Istio, Envoy or meshlab does not take the object, or no request of the bench
             can show the change.
         caught_by: The case that failed.
         reason: Why it is not judged, or why a survivor has no case.

@@ -6,8 +6,9 @@ so most mutants meet few cases. A mutant that leaves the configuration of every 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from meshlab.mutate.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from meshlab.bench.case import Case, CaseFile
     from meshlab.bench.verdicts.verdict import Outcome
@@ -53,6 +55,21 @@ class CasesFailError(LabError):
         super().__init__("\n".join([*shown, *more, what]))
 
 
+@dataclass(frozen=True)
+class _Meshes:
+    """The meshes of a mutant, compiled for what runs.
+
+    Attributes:
+        objects: The changed objects.
+        changed: Each group with its mesh.
+        start: How often everything had started anew by then.
+    """
+
+    objects: Objects
+    changed: Sequence[tuple[Group, ChangedMesh]]
+    start: int
+
+
 class MutationRun:
     """A running mesh whose objects are changed one at a time. `close` ends it.
 
@@ -72,6 +89,7 @@ class MutationRun:
         self._order = Order()
         self._groups: list[Group] = []
         self._finder: Finder | None = None
+        self._starts = 0
         self._known: dict[tuple[str, ...], Result] = {}
         try:
             for setup, cases in _by_setup(case_files):
@@ -105,9 +123,14 @@ class MutationRun:
         return list(self.objects.mutants())
 
     def run(self, mutants: Iterable[Mutant]) -> Iterator[Result]:
-        """Yield what becomes of each mutant."""
-        for mutant in mutants:
-            yield self._result(mutant)
+        """Yield what becomes of each mutant. The next one is compiled while the proxies take this one."""
+        waiting = iter(mutants)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="mutant") as compiler:
+            following = self._begun(compiler, waiting)
+            while following is not None:
+                mutant, meshes = following
+                following = self._begun(compiler, waiting)
+                yield self._result(mutant, meshes)
 
     def failures(self) -> list[Outcome]:
         """Send every case through the mesh without a change, and return what does not pass."""
@@ -127,21 +150,41 @@ class MutationRun:
         if failed:
             raise CasesFailError(failed)
 
-    def _result(self, mutant: Mutant) -> Result:
+    def _begun(
+        self, compiler: ThreadPoolExecutor, waiting: Iterator[Mutant]
+    ) -> tuple[Mutant, Future[_Meshes]] | None:
+        mutant = next(waiting, None)
+        return None if mutant is None else (mutant, compiler.submit(self._meshes, mutant))
+
+    def _meshes(self, mutant: Mutant) -> _Meshes:
+        objects = self.objects.changed(mutant)
+        found = [(group, group.changed(objects, mutant)) for group in self._groups]
+        return _Meshes(objects, found, self._starts)
+
+    def _result(self, mutant: Mutant, compiled: Future[_Meshes]) -> Result:
         try:
-            objects = self.objects.changed(mutant)
-            meshes = [(group, group.changed(objects, mutant)) for group in self._groups]
-            if refused := next((changed.refused for _, changed in meshes if changed.refused), ""):
+            meshes = compiled.result()
+            if meshes.start != self._starts:
+                meshes = self._meshes(mutant)  # for what runs since the proxies started anew
+            if refused := next((changed.refused for _, changed in meshes.changed if changed.refused), ""):
                 return Result(mutant, "not judged", reason=refused)
-            digests = tuple(changed.digest for _, changed in meshes)
+            digests = tuple(changed.digest for _, changed in meshes.changed)
             if (known := self._known.get(digests)) is None:
-                known = self._known[digests] = self._shown(self._asked(mutant, meshes), objects)
+                known = self._known[digests] = self._shown(
+                    self._asked(mutant, meshes.changed), meshes.objects
+                )
             return replace(known, mutant=mutant)
         except (LabError, ManifestError) as error:
             return Result(mutant, "not judged", reason=str(error))
         except BenchError as error:
-            self.failures()  # starts everything anew
+            self._start_anew()
             return Result(mutant, "caught", f"the run itself: {error}")
+
+    def _start_anew(self) -> None:
+        self._starts += 1
+        for group in self._groups:
+            group.restart()
+        self.failures()
 
     def _asked(self, mutant: Mutant, meshes: Sequence[tuple[Group, ChangedMesh]]) -> Result:
         met = False
@@ -168,7 +211,14 @@ class MutationRun:
         """Return the result of a survivor with the request that shows it; equivalent where there is none."""
         if result.state != "survived" or self._finder is None:
             return result
-        found = self._finder.find(result.mutant, objects, lambda cases: self._order.of(result.mutant, cases))
+        try:
+            found = self._finder.find(
+                result.mutant, objects, lambda cases: self._order.of(result.mutant, cases)
+            )
+        except BenchError as error:
+            self._finder.close()
+            why = f"no request was found that shows it, because the bench failed: {error}"
+            return replace(result, reason=why)
         if not found.differs and result.mutant.made.unseen:
             return replace(result, state="not judged", reason=result.mutant.made.unseen)
         if not found.differs:

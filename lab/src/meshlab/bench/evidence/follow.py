@@ -32,6 +32,7 @@ class LineFollower(Generic[_Line]):
         self._files: dict[str, _GrowingFile] = {}
         self._lines: dict[str, list[_Line]] = {}
         self._fresh: set[str] = set()
+        self._read_at = 0.0
         self._lock = threading.Lock()
 
     def follow(self, label: str, path: Path) -> None:
@@ -56,9 +57,12 @@ class LineFollower(Generic[_Line]):
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            self._read()
+            now = time.monotonic()
+            # Of many threads that wait, one reads for all: each reading of every file takes longer than its look.
+            if now - self._read_at > _POLL_S / 2 or now > deadline:
+                self._read()
             found = look()
-            if found is not None or time.monotonic() > deadline:
+            if found is not None or now > deadline:
                 return found
             time.sleep(_POLL_S)
 
@@ -85,6 +89,7 @@ class LineFollower(Generic[_Line]):
             self._files.clear()
 
     def _read(self) -> None:
+        self._read_at = time.monotonic()
         with self._lock:
             for label, file in self._files.items():
                 for text in file.new_lines():
