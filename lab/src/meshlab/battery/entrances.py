@@ -133,7 +133,7 @@ class Entrance:
             headers += [(each, _HEADER_VALUES.get(each, "x")) for each in changed.split(",")]
         asked = f"?{'&'.join(parameters)}" if parameters else ""
         sni = None if name.sni is None else name.sni
-        if self.tls and sni is None and resolved.lower() != name.server_name:
+        if (self.tls or self.kind == "pod") and sni is None and resolved.lower() != name.server_name:
             sni = name.server_name
         return HttpRequest(
             f"{scheme}://{authority}{_text(values, PATH) or '/'}{asked}",

@@ -26,6 +26,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,250}[A-Za-z0-9])?")
 _VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
 _MOST = 160
 _MOST_JOINED = 12
+_MOST_SNI = 6
 _USUAL_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS")
 STRANGER = "stranger.example"
 """A host that no manifest names."""
@@ -150,8 +151,12 @@ def names(
         # A server name that is served, and a Host that is not: only the routes and policies can tell.
         bare = [host for host in literal if ":" not in host]
         chosen += [Name(near, host) for host in bare for near in (f"x.{host}", f"{host}.x")]
+        chosen += [Name(text, usual) for text in found if text.partition(":")[0] not in literal]
         chosen += [
-            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], STRANGER) if other != host
+            Name(host, other)
+            for host in hosts[:_MOST_SNI]
+            for other in (*hosts[:_MOST_SNI], STRANGER)
+            if other != host
         ]
     return tuple(dict.fromkeys(chosen))[:_MOST]
 
