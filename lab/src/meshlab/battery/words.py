@@ -131,7 +131,9 @@ def names(
         others: Whether hosts may be asked for that no condition names.
     """
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
-    found = [usual, *(member for pattern in patterns for member in pattern.members("any"))]
+    # Behind a colon only digits can follow.
+    fillings = ("any", "1")
+    found = [usual, *(each for pattern in patterns for word in fillings for each in pattern.members(word))]
     found = [text for text in dict.fromkeys(found) if is_host(text)]
     hosts = [text for text in found if ":" not in text]
     literal = [pattern.value for pattern in patterns if pattern.kind == "exact" and is_host(pattern.value)]
