@@ -47,6 +47,7 @@ class Proxies:
         self._mesh = mesh
         self._evidence = evidence
         self._running: dict[WorkloadRef, Envoy] = {}
+        self._given: dict[WorkloadRef, tuple[Json, bool]] = {}
         self._refused: dict[WorkloadRef, str] = {}
         self._lock = threading.RLock()
 
@@ -108,6 +109,8 @@ class Proxies:
             wanted = frozenset(wanted) | self.running
             updated = {}
             for ref, proxy in list(self._running.items()):
+                if self._given[ref] == self._wanted(ref) and not proxy.ended:
+                    continue  # it runs as it shall
                 try:
                     proxy.update(self._configuration(ref))
                     updated[ref] = proxy
@@ -137,10 +140,14 @@ class Proxies:
             self._refused[ref] = f"the proxy of {ref} does not run: {error}"
             self._running.pop(ref).stop()
 
+    def _wanted(self, ref: WorkloadRef) -> tuple[Json, bool]:
+        """All that its configuration depends on."""
+        return self._mesh.bootstraps[ref], ref in self.accepting
+
     def _configuration(self, ref: WorkloadRef) -> Json:
-        accepting = ref in self.accepting
+        self._given[ref] = bootstrap, accepting = self._wanted(ref)
         return instrument(
-            self._mesh.bootstraps[ref],
+            bootstrap,
             self._log(ref),
             accept_client_addresses=accepting,
             envoy=envoy_binary().version,

@@ -171,8 +171,7 @@ class Cursor:
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.error(f"expected a list, found {self.said}")
         return [
-            Cursor(item, self.file, f"{self.path}[{index}]")
-            for index, item in enumerate(self.node.value)
+            Cursor(item, self.file, f"{self.path}[{index}]") for index, item in enumerate(self.node.value)
         ]
 
     def fields(self, problems: Problems, known: Sequence[str], what: str) -> dict[str, Cursor]:
