@@ -129,23 +129,23 @@ def written(page: str, made: Mapping[str, str]) -> str:
 
 
 def measured(bench: Run) -> str | None:
-    """Return docs/measured.toml as a run of `scale` has it, or None without one. What was not run is kept as it is."""
-    if "scale" not in bench.benches:
-        return None
-    rates, times, *_ = bench.benches["scale"]
-    found = {
-        name: (
-            rates.median(contender, "events_per_s"),
-            rates.median(contender, "cpu_ms"),
-            times.median(contender, "peak_mib"),
-        )
-        for name, contender in _MEASURED.items()
-    }
+    """Return docs/measured.toml as a run of `scale` or `beam` has it; None without either. The rest of it stays."""
     text = MEASURED.read_text()
+    found: dict[str, tuple[float, float, float]] = {}
+    if "scale" in bench.benches:
+        rates, times, *_ = bench.benches["scale"]
+        for name, contender in _MEASURED.items():
+            found[name] = (
+                rates.median(contender, "events_per_s"),
+                rates.median(contender, "cpu_ms"),
+                times.median(contender, "peak_mib"),
+            )
     if "beam" in bench.benches:
         first, *_ = bench.benches["beam"]
         rate, cpu = (first.median(_BEAM, metric) for metric in ("events_per_s", "cpu_ms"))
         found["beam"] = (rate, cpu, float(tomllib.loads(text)["beam"]["peak_mib"]))
+    if not found:
+        return None
     for name, (events_per_s, cpu_ms, peak_mib) in found.items():
         section = (
             f'[{name}]\nrun = "{bench.name}"\nevents_per_s = {events_per_s:.0f}.0\n'
@@ -307,7 +307,7 @@ def main(arguments: list[str]) -> int:
             MEASURED.write_text(text)
             subprocess.run([sys.executable, ROOT / "docs/cost.py", "--write"], check=True)
     for kind in _KINDS:
-        print(f"{kind:<12}{runs[kind].file.relative_to(ROOT) if kind in runs else 'no results'}")
+        print(f"{kind:<12}{runs[kind].file if kind in runs else 'no results'}")
     print(f"{'parts':<12}{', '.join(made) or 'none'}")
     return 0
 
