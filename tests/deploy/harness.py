@@ -103,6 +103,7 @@ class Gcloud:
             if " ".join(command[1:]).startswith(start):
                 code, answer = found.pop(0) if len(found) > 1 else found[0]
                 self._write_answers(answers)
+                assert isinstance(code, int), "a signal goes to a process: start the executable"
                 out, error = ("", f"{answer}\n") if code else (f"{answer}\n", "")
                 return subprocess.CompletedProcess(command, code, out, error)
         return subprocess.CompletedProcess(command, 0, "", "")
