@@ -39,7 +39,7 @@ def gcloud(tmp_path: Path) -> Gcloud:
     executable = folder / "gcloud"
     executable.write_text(FAKE_GCLOUD.format(python=sys.executable))
     executable.chmod(0o755)
-    (folder / "answers.json").write_text("{}")
+    (folder / "answers").write_text("{}")
     fake = Gcloud(folder)
     fake.answers("version", "560.0.0")
     fake.has_function()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import os
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = ROOT / "infra" / "contract.env"
@@ -20,23 +24,29 @@ OF_EVENTARC = "projects/acme-mesh/subscriptions/eventarc-europe-west1-meshpass-e
 TRIGGER_ACCOUNT = "serviceAccount:meshpass-trigger@acme-mesh.iam.gserviceaccount.com"
 MISSING = "ERROR: (gcloud) NOT_FOUND: Resource not found."
 
+# A test starts it dozens of times, so it imports only what Python has loaded: json, pathlib and signal would take more
+# time than all the rest. Its files hold literals of Python for the same reason.
 FAKE_GCLOUD = """\
 #!{python} -IS
-import json, os, pathlib, signal, sys
+import os, sys
 if "GCLOUD_READS_INPUT" in os.environ:
     sys.stdin.read()
-home = pathlib.Path(__file__).parent
-with (home / "calls.jsonl").open("a") as calls:
-    print(json.dumps(sys.argv[1:]), file=calls)
+home = os.path.dirname(__file__)
+with open(home + "/calls", "a") as calls:
+    print(ascii(sys.argv[1:]), file=calls)
 for flag in sys.argv:
     if flag.startswith("--env-vars-file="):
-        (home / "env.yaml").write_text(pathlib.Path(flag.partition("=")[2]).read_text())
-answers = json.loads((home / "answers.json").read_text())
+        with open(flag.partition("=")[2]) as given, open(home + "/env.yaml", "w") as kept:
+            kept.write(given.read())
+with open(home + "/answers") as file:
+    answers = eval(file.read())
 for start, found in answers.items():
     if " ".join(sys.argv[1:]).startswith(start):
         code, answer = found.pop(0) if len(found) > 1 else found[0]
-        (home / "answers.json").write_text(json.dumps(answers))
+        with open(home + "/answers", "w") as file:
+            file.write(ascii(answers))
         if isinstance(code, str):
+            import signal
             os.kill(os.getppid(), getattr(signal, code))
             sys.exit(0)
         print(answer, file=sys.stderr if code else sys.stdout)
@@ -56,15 +66,13 @@ class Gcloud:
 
     def signals(self, command: str, signal: str) -> None:
         """From now on a command that starts like this sends a signal to the script that runs it."""
-        file = self.folder / "answers.json"
-        file.write_text(json.dumps({command: [(signal, "")], **json.loads(file.read_text())}))
+        self._write_answers({command: [(signal, "")], **self._answers()})
 
     def answers_in_turn(self, command: str, *answers: tuple[int, str]) -> None:
         """From now on a command that starts like this prints these, one for each call; the last one goes on."""
-        file = self.folder / "answers.json"
-        earlier = json.loads(file.read_text())
+        earlier = self._answers()
         earlier.pop(command, None)
-        file.write_text(json.dumps({command: answers, **earlier}))
+        self._write_answers({command: list(answers), **earlier})
 
     def has_function(self, *, trigger: str = "", exists: bool = True) -> None:
         """From now on the function exists, by this Eventarc trigger if one is named; or only after its deployment."""
@@ -88,27 +96,39 @@ class Gcloud:
 
     def take(self, command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         """Do in this process what the executable does, in place of `subprocess.run`: a process costs 30 ms."""
-        with (self.folder / "calls.jsonl").open("a") as calls:
-            calls.write(f"{json.dumps(command[1:])}\n")
-        file = self.folder / "answers.json"
-        answers = json.loads(file.read_text())
+        with (self.folder / "calls").open("a") as calls:
+            calls.write(f"{command[1:]!a}\n")
+        answers = self._answers()
         for start, found in answers.items():
             if " ".join(command[1:]).startswith(start):
                 code, answer = found.pop(0) if len(found) > 1 else found[0]
-                file.write_text(json.dumps(answers))
+                self._write_answers(answers)
+                assert isinstance(code, int), "a signal goes to a process: start the executable"
                 out, error = ("", f"{answer}\n") if code else (f"{answer}\n", "")
                 return subprocess.CompletedProcess(command, code, out, error)
         return subprocess.CompletedProcess(command, 0, "", "")
 
     def calls(self) -> list[list[str]]:
         """The arguments of every call so far."""
-        file = self.folder / "calls.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        file = self.folder / "calls"
+        return [ast.literal_eval(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def forget_calls(self) -> None:
+        """Forget every call so far."""
+        (self.folder / "calls").unlink()
 
     def call(self, *words: str) -> list[str]:
         """The arguments of the one call that starts with these words."""
         (found,) = [call for call in self.calls() if call[: len(words)] == list(words)]
         return found
+
+    def _answers(self) -> dict[str, list[tuple[int | str, str]]]:
+        file = self.folder / "answers"
+        found: dict[str, list[tuple[int | str, str]]] = ast.literal_eval(file.read_text())
+        return found
+
+    def _write_answers(self, answers: Mapping[str, Sequence[tuple[int | str, str]]]) -> None:
+        (self.folder / "answers").write_text(ascii(answers))
 
 
 @dataclass(frozen=True)

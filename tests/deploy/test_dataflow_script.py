@@ -366,7 +366,7 @@ def test_an_image_is_built_once_for_the_same_bytes(gcloud: Gcloud, dataflow: Dat
     assert [call[3].rpartition("/")[2] for call in specifications] == ["stream.json", "backfill.json"]
     assert all(f"--image={IMAGE}@{IMAGE_DIGEST}" in call for call in specifications)
 
-    (gcloud.folder / "calls.jsonl").unlink()
+    gcloud.forget_calls()
     dataflow("build")
     assert changes(gcloud) == ["dataflow flex-template build"] * 2
 

@@ -91,10 +91,13 @@ def test_the_demo_of_the_egress_mesh_shows_who_got_where_and_why_not(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_demo_of_a_mesh_refuses_options_that_are_for_events() -> None:
-    done = meshlab("demo", "egress", "--overlay", "plain-http")
+@pytest.mark.parametrize("option", [("--overlay", "plain-http"), ("--no-policy-tests",)])
+def test_the_demo_of_a_mesh_refuses_options_that_are_for_events(option: tuple[str, ...]) -> None:
+    done = meshlab("demo", "egress", *option)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "--events and --overlay are for the demo of events, not for egress" in done.stderr
+    assert (
+        "--events, --overlay and --no-policy-tests are for the demo of events, not for egress" in done.stderr
+    )
 
 
 PIPELINE = """
@@ -225,12 +228,14 @@ def test_the_demo_takes_a_users_own_events_and_uses_a_pubsub_server_that_is_alre
     with Supervisor() as supervisor:
         other = supervisor.spawn("other", [sys.executable, "-m", "meshlab.cloud.pubsub"])
         address = f"127.0.0.1:{other.listening_port()}"
-        done = meshlab("demo", "--events", str(events), PUBSUB_EMULATOR_HOST=address)
-        again = meshlab("demo", "--events", str(events), PUBSUB_EMULATOR_HOST=address)
+        command = ("demo", "--no-policy-tests", "--events", str(events))
+        done = meshlab(*command, PUBSUB_EMULATOR_HOST=address)
+        again = meshlab(*command, PUBSUB_EMULATOR_HOST=address)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "demo: 3 events, 1 rows, 2 dead-lettered, 0 lost"
     assert address in done.stdout
     assert "eventarc" in done.stdout
+    assert "Access matrix" not in done.stdout
     assert again.returncode == 0, again.stdout + again.stderr
 
 

@@ -54,8 +54,8 @@ class Proxies:
         self._evidence = evidence
         self._condition_probes = condition_probes
         self._running: dict[WorkloadRef, Envoy] = {}
-        self._refused: dict[WorkloadRef, str] = {}
         self._given: dict[WorkloadRef, tuple[Json, bool]] = {}
+        self._refused: dict[WorkloadRef, str] = {}
         self._lock = threading.RLock()
 
     @property
@@ -154,6 +154,10 @@ class Proxies:
             self._given.pop(ref, None)
             self._running.pop(ref).stop()
 
+    def _wanted(self, ref: WorkloadRef) -> tuple[Json, bool]:
+        """All that its configuration depends on."""
+        return self._mesh.bootstraps[ref], ref in self.accepting
+
     def _configuration(self, ref: WorkloadRef) -> Json:
         bootstrap, accepting = self._given[ref] = self._wanted(ref)
         return instrument(
@@ -163,9 +167,6 @@ class Proxies:
             condition_probes=self._condition_probes,
             envoy=envoy_binary().version,
         )
-
-    def _wanted(self, ref: WorkloadRef) -> tuple[Json, bool]:
-        return self._mesh.bootstraps[ref], ref in self.accepting
 
     def _log(self, ref: WorkloadRef) -> Path:
         return self._supervisor.directory / f"{_name(ref)}.evidence"

@@ -133,6 +133,14 @@ def demo(
             show_default="function",
         ),
     ] = None,
+    policy_tests: Annotated[
+        bool,
+        typer.Option(
+            "--policy-tests/--no-policy-tests",
+            help="Whether to run the policy tests after the events. Without them the demo is several seconds faster."
+            " For events alone.",
+        ),
+    ] = True,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show every policy test, and not only those that fail.")
     ] = False,
@@ -159,8 +167,10 @@ def demo(
         found = Project.find(root=project, overlay=overlay)
         own = (pipeline, table, profiles, app)
         given = (events, attribute, driver, *own)
-        if mesh is not _Mesh.EVENTS and (overlay is not None or any(given)):
-            raise LabError(f"--events and --overlay are for the demo of events, not for {mesh}")
+        if mesh is not _Mesh.EVENTS and (overlay is not None or any(given) or not policy_tests):
+            raise LabError(
+                f"--events, --overlay and --no-policy-tests are for the demo of events, not for {mesh}"
+            )
         if mesh is _Mesh.EGRESS:
             from meshlab.demo import story_show
             from meshlab.demo.story_demo import run_story_demo
@@ -193,6 +203,7 @@ def demo(
                 attributes=attributes,
                 own=wanted,
                 driver=driver or "function",
+                policy_tests=policy_tests,
                 verbose=verbose,
             )
     raise typer.Exit(0 if good else 1)

@@ -14,9 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.cloud.secretmanager_v1 import types
 
 from meshlab.cloud import serving
+from meshlab.cloud.lean import leave_out_clients
+
+if __name__ == "__main__":
+    leave_out_clients("google.cloud.secretmanager_v1")
+
+# The lines above make these quick in a process of their own.
+from google.cloud.secretmanager_v1 import types
+
 from meshlab.cloud.secret_store import SecretError, SecretStore
 
 if TYPE_CHECKING:

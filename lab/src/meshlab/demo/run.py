@@ -42,6 +42,7 @@ def run_demo(
     attributes: Mapping[str, str] | None = None,
     own: Own | None = None,
     driver: str = "function",
+    policy_tests: bool = True,
     verbose: bool = False,
 ) -> bool:
     """Run the demo and show it.
@@ -53,6 +54,7 @@ def run_demo(
         attributes: The attributes of every message.
         own: A pipeline, a table or a service of the user; None for the shipped ones.
         driver: What receives the events: `function` or `work`.
+        policy_tests: Whether to run the policy tests after the events.
         verbose: Whether to show every policy test, and not only those that failed.
 
     Returns:
@@ -98,7 +100,8 @@ def run_demo(
             complaints.append(f"the end of the function's log:\n{lab.function.log_tail()}")
         if access:
             complaints += _call_function(access, console)
-        complaints += _run_policy_tests(ready.own.mesh if ready else project, console, verbose=verbose)
+        if policy_tests:
+            complaints += _run_policy_tests(ready.own.mesh if ready else project, console, verbose=verbose)
     _show_remarks(ready, ledger, console)
     for complaint in complaints:
         console.print(f"[red]broken:[/] {complaint}", highlight=False)

@@ -65,8 +65,10 @@ class Envoy:
         self._clusters = supervisor.directory / f"{name}.clusters.json" if changing_clusters else None
         self._bootstrap, files = self._split(config)
         _write_private(self._config, json.dumps(self._bootstrap))
+        # The version of each file that Envoy watches: the files are large, so none is read for it.
+        self._written: dict[Path, str] = {}
         for path, document in files.items():
-            _write_private(path, json.dumps(document))
+            self._replace(path, document)
         self._child: Child | None = None
         self._rejected = 0
         self._pending: dict[str, Any] | None = None
@@ -124,14 +126,16 @@ class Envoy:
         if bootstrap != self._bootstrap:
             kinds = "listeners and clusters" if self._clusters else "listeners"
             raise ValueError(f"more than the {kinds} of {self.name} changed; start it anew")
-        changed = [path for path, document in files.items() if _differs(path, document)]
+        changed = [
+            path for path, document in files.items() if self._written[path] != document["version_info"]
+        ]
         if self._clusters in changed:
             # Envoy refuses a route to a cluster that it does not know yet, so the listeners wait for the clusters.
             self._pending = files.pop(self._listeners)
-            _replace(self._clusters, files[self._clusters])
+            self._replace(self._clusters, files[self._clusters])
         elif changed:
             self._pending = None
-            _replace(self._listeners, files[self._listeners])
+            self._replace(self._listeners, files[self._listeners])
 
     def wait_updated(self) -> None:
         """Wait until it serves by the latest listeners alone: no connection is left that knows those of before.
@@ -216,13 +220,22 @@ class Envoy:
 
     def _write_pending(self) -> None:
         if self._pending is not None:
-            _replace(self._listeners, self._pending)
+            self._replace(self._listeners, self._pending)
             self._pending = None
 
     def _versions(self) -> dict[str, str]:
         """The version of each file that Envoy watches, by the name of the statistic that reports it."""
         files = {_LISTENER_VERSION: self._listeners, _CLUSTER_VERSION: self._clusters}
-        return {name: json.loads(path.read_text())["version_info"] for name, path in files.items() if path}
+        return {name: self._written[path] for name, path in files.items() if path}
+
+    def _replace(self, path: Path, document: dict[str, Any]) -> None:
+        """Move a file into another's place: Envoy looks at it then."""
+        new = path.with_suffix(".new")
+        _write_private(new, json.dumps(document))
+        # ext4 writes a file to the disk before it replaces another, which takes longer than Envoy needs to read it.
+        path.unlink(missing_ok=True)
+        new.rename(path)
+        self._written[path] = document["version_info"]
 
     def _takes(self, versions: Mapping[str, str], *, drained: bool = False) -> bool:
         """Whether it has these versions and, if wanted, no connection that knows those of before.
@@ -303,20 +316,6 @@ def split_clusters(bootstrap: dict[str, Any], file: Path) -> tuple[dict[str, Any
 def _discovery_response(resources: list[dict[str, Any]]) -> dict[str, Any]:
     version = hashlib.sha256(json.dumps(resources).encode()).hexdigest()[:16]
     return {"version_info": version, "resources": resources}
-
-
-def _differs(path: Path, document: dict[str, Any]) -> bool:
-    """Whether a discovery response is another than the one in the file."""
-    return bool(json.loads(path.read_text())["version_info"] != document["version_info"])
-
-
-def _replace(path: Path, document: dict[str, Any]) -> None:
-    """Move a file into another's place: Envoy looks at it then."""
-    new = path.with_suffix(".new")
-    _write_private(new, json.dumps(document))
-    # ext4 writes a file to the disk before it replaces another, which takes longer than all that Envoy does with it.
-    path.unlink(missing_ok=True)
-    new.rename(path)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -139,7 +139,7 @@ class Cursor:
         if not isinstance(self.node, yaml.MappingNode):
             raise self.error(f"expected a mapping, found {self.said}")
         return [
-            (str(key.value), replace(self, node=value, path=f"{self.path}.{key.value}".lstrip(".")))
+            (str(key.value), Cursor(value, self.file, f"{self.path}.{key.value}".lstrip(".")))
             for key, value in self.node.value
             if isinstance(key, yaml.ScalarNode)
         ]
@@ -157,7 +157,7 @@ class Cursor:
         if not isinstance(self.node, yaml.MappingNode):
             return []
         return [
-            replace(self, node=key, path=f"{self.path}.{key.value}".lstrip("."))
+            Cursor(key, self.file, f"{self.path}.{key.value}".lstrip("."))
             for key, _ in self.node.value
             if isinstance(key, yaml.ScalarNode)
         ]
@@ -171,8 +171,7 @@ class Cursor:
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.error(f"expected a list, found {self.said}")
         return [
-            replace(self, node=item, path=f"{self.path}[{index}]")
-            for index, item in enumerate(self.node.value)
+            Cursor(item, self.file, f"{self.path}[{index}]") for index, item in enumerate(self.node.value)
         ]
 
     def fields(self, problems: Problems, known: Sequence[str], what: str) -> dict[str, Cursor]:

@@ -8,9 +8,9 @@ import logging
 import signal
 import sys
 
-from .lean import leave_out_clients
+from meshlab.cloud.lean import leave_out_clients
 
-leave_out_clients()
+leave_out_clients("google.pubsub_v1")
 
 from .server import DEFAULT_PUSH_CONCURRENCY, Server  # noqa: E402 - the line above is what makes this one quick
 
