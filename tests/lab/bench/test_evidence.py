@@ -160,6 +160,31 @@ def test_lines_are_found_by_their_key_once_they_are_complete(tmp_path: Path) -> 
     lines.close()
 
 
+def test_a_line_that_was_kept_is_not_asked_about_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    lines = follower()
+    lines.follow("one", path)
+    asked: list[str] = []
+
+    def unneeded(line: str) -> bool:
+        asked.append(line)
+        return False
+
+    for text in ("a1\n", "a2\n"):
+        with path.open("a") as log:
+            log.write(text)
+        assert lines.wait(
+            lambda text=text: [one for one in lines.lines("a") if text.strip() in one] or None, 10
+        )  # type: ignore[misc]
+        lines.drop(unneeded)
+    # Its key is looked through once more when another line comes under it, and no other key is.
+    assert asked == ["one:a1", "one:a1", "one:a2"]
+    lines.drop(unneeded)
+    assert len(asked) == 3
+    assert lines.lines("a") == ["one:a1", "one:a2"]
+    lines.close()
+
+
 def test_waiting_ends_with_what_is_found_or_with_the_time(tmp_path: Path) -> None:
     path = tmp_path / "log"
     lines = follower()
