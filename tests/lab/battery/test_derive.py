@@ -18,6 +18,7 @@ from meshlab.bench.case_file.write_case import case_file_text
 from meshlab.istio.read.names import WorkloadRef
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, mesh, policy, tokens
+from tests.lab.kube import app, service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -219,6 +220,28 @@ def test_every_kind_of_caller_is_there() -> None:
     assert FromWorkload(WorkloadRef("team", "default")) in senders
     assert FromWorkload(WorkloadRef("stranger", "stranger")) in senders
     assert WorkloadRef("team", "default") in battery.setup.workloads
+
+
+def test_workloads_that_nothing_tells_apart_are_asked_once_and_named() -> None:
+    twins = [app(name, "shop") for name in ("one", "two", "three")]
+    known = {"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/cart"]}}]}
+    battery = derive([mesh(*twins, service("one", "shop"), policy(known))])
+    asked = [question for question in battery.questions if question.target == "shop/one"]
+    through = {
+        str(question.case.sender.workload): question.alike
+        for question in asked
+        if isinstance(question.case.sender, FromWorkload)
+    }
+    # One cannot be asked for by itself, cart is named, and the stranger is of another namespace that sees the same.
+    assert through["shop/cart"] == ()
+    assert {
+        name for caller, others in through.items() if caller != "shop/cart" for name in (caller, *others)
+    } == {
+        "shop/two",
+        "shop/three",
+        "stranger/stranger",
+    }
+    assert len(through) <= 3
 
 
 def test_a_case_file_of_a_battery_can_be_read_and_is_the_battery() -> None:

@@ -79,6 +79,12 @@ def test_a_path_is_compared_as_envoy_does(path: str, as_compared: str) -> None:
     assert normalized(path) == as_compared
 
 
+def test_an_expression_is_missed_by_each_character_that_it_leaves_out() -> None:
+    near = Pattern("regex", "/orders/[^/;]+/items").near_misses()
+    assert "/orders/a;/items" in near
+    assert not Pattern("regex", "/orders/[^/;]+/items").meets("/orders/a;/items")
+
+
 def test_a_dot_segment_with_parameters_is_encoded_so_that_it_stays() -> None:
     assert disguised("/a/..;x/b") == "/a/%2e%2e;x/b"
     assert normalized(disguised("/a/..;x/b")) == "/a/..;x/b"

@@ -81,6 +81,7 @@ class FakeMesh:
     proxies: Sequence[WorkloadRef] = (GATEWAY, CART)
     configs: Mapping[str, Any] = field(default_factory=dict)
     surveyed: Survey = field(default_factory=Survey)
+    mesh: Any = None
     fails: BaseException | None = None
     started: list[tuple[Setup, list[str], int]] = field(default_factory=list)
     running: int = 0

@@ -81,7 +81,7 @@ def _questions(kept: Sequence[tuple[Entrance, Chosen]]) -> Iterator[Question]:
             CasePlace(_FILE, len(names)),
             what[2],
         )
-        yield Question(case, caller, found.target, asked, answerers=found.answerers)
+        yield Question(case, caller, found.target, asked, alike=entrance.alike, answerers=found.answerers)
 
 
 def _unique(name: str, names: set[str]) -> str:

@@ -68,6 +68,7 @@ class Entrance:
         speaks: What the client speaks inside of what the entrance takes.
         host: The host that a client resolves; for other entrances the usual Host.
         tls: Whether a client outside or in the mesh speaks TLS of its own.
+        alike: Further clients that are treated as this one.
     """
 
     kind: Literal["gateway", "pod", "client"]
@@ -76,6 +77,7 @@ class Entrance:
     speaks: Literal["http", "tcp"]
     host: str
     tls: bool = False
+    alike: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -131,7 +133,7 @@ class Entrance:
             headers += [(each, _HEADER_VALUES.get(each, "x")) for each in changed.split(",")]
         asked = f"?{'&'.join(parameters)}" if parameters else ""
         sni = None if name.sni is None else name.sni
-        if self.tls and sni is None and resolved.lower() != name.server_name:
+        if (self.tls or self.kind == "pod") and sni is None and resolved.lower() != name.server_name:
             sni = name.server_name
         return HttpRequest(
             f"{scheme}://{authority}{_text(values, PATH) or '/'}{asked}",

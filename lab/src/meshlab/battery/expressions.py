@@ -10,6 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from meshlab.battery.expression_nodes import (
+    Characters,
+    Edge,
+    Either,
+    ExpressionError,
+    Node,
+    Repeat,
+    Sequence,
+)
+from meshlab.battery.expression_reader import read
 from meshlab.istio.read.re2 import regex_problem
 
 __all__ = ["Expression", "ExpressionError", "expression"]
@@ -17,67 +27,10 @@ __all__ = ["Expression", "ExpressionError", "expression"]
 _BUDGET = 40_000
 """Steps of one match."""
 
-_MAX_DEPTH = 40
 _MOST_SAMPLES = 4
+_FEW = 8
 _MAX_SAMPLE = 200
 _PREFERRED = "a1-/_.A@ "
-_DIGITS, _SPACES = frozenset("0123456789"), frozenset("\t\n\f\r ")
-_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-_CLASSES = {"d": _DIGITS, "s": _SPACES, "w": _WORD}
-_POSIX = {
-    "alnum": _WORD - {"_"},
-    "alpha": _WORD - {"_"} - _DIGITS,
-    "digit": _DIGITS,
-    "lower": frozenset("abcdefghijklmnopqrstuvwxyz"),
-    "upper": frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
-    "space": _SPACES,
-    "word": _WORD,
-    "xdigit": frozenset("0123456789abcdefABCDEF"),
-}
-_ESCAPES = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-class ExpressionError(Exception):
-    """An expression that this module does not read, or that takes too long."""
-
-
-@dataclass(frozen=True)
-class _Characters:
-    members: frozenset[str]
-    negated: bool = False
-
-    def has(self, char: str, *, ignore_case: bool) -> bool:
-        found = char in self.members
-        if ignore_case and not found:
-            found = char.lower() in self.members or char.upper() in self.members
-        return found != self.negated
-
-
-@dataclass(frozen=True)
-class _Sequence:
-    parts: tuple[_Node, ...]
-
-
-@dataclass(frozen=True)
-class _Either:
-    branches: tuple[_Node, ...]
-
-
-@dataclass(frozen=True)
-class _Repeat:
-    what: _Node
-    least: int
-    most: int | None
-
-
-@dataclass(frozen=True)
-class _Edge:
-    """The beginning or the end of the text."""
-
-    end: bool
-
-
-_Node = _Characters | _Sequence | _Either | _Repeat | _Edge
 
 
 @lru_cache(maxsize=512)
@@ -89,7 +42,7 @@ def expression(pattern: str) -> Expression:
     """
     if problem := regex_problem(pattern):
         raise ExpressionError(problem)
-    return _Reader(pattern).read()
+    return Expression(*read(pattern))
 
 
 @dataclass(frozen=True)
@@ -101,7 +54,7 @@ class Expression:
         ignore_case: Whether it begins with `(?i)`.
     """
 
-    root: _Node
+    root: Node
     ignore_case: bool = False
 
     def matches(self, text: str) -> bool:
@@ -111,6 +64,22 @@ class Expression:
             ExpressionError: It takes too long to say.
         """
         return len(text) in _Match(text, ignore_case=self.ignore_case).ends(self.root, 0)
+
+    def excluded(self) -> tuple[str, ...]:
+        """Return the characters that its classes leave out, such as `/` of `[^/]`."""
+        found: set[str] = set()
+        waiting: list[Node] = [self.root]
+        while waiting:
+            match waiting.pop():
+                case Characters(members=members, negated=True):
+                    found |= members if len(members) <= _FEW else set()
+                case Sequence(parts=parts):
+                    waiting += parts
+                case Either(branches=branches):
+                    waiting += branches
+                case Repeat(what=what):
+                    waiting.append(what)
+        return tuple(sorted(char for char in found if char.isprintable()))
 
     def samples(self) -> tuple[str, ...]:
         """Return a few texts that match, the plainest first."""
@@ -125,7 +94,7 @@ class _Match:
     left: int = _BUDGET
     known: dict[tuple[int, int], frozenset[int]] = field(default_factory=dict)
 
-    def ends(self, node: _Node, start: int) -> frozenset[int]:
+    def ends(self, node: Node, start: int) -> frozenset[int]:
         """Return where a match that begins at a position may end."""
         key = (id(node), start)
         if key not in self.known:
@@ -135,28 +104,28 @@ class _Match:
             self.known[key] = self._ends(node, start)
         return self.known[key]
 
-    def _ends(self, node: _Node, start: int) -> frozenset[int]:
+    def _ends(self, node: Node, start: int) -> frozenset[int]:
         match node:
-            case _Characters():
+            case Characters():
                 at_char = start < len(self.text)
                 fits = at_char and node.has(self.text[start], ignore_case=self.ignore_case)
                 return frozenset((start + 1,)) if fits else frozenset()
-            case _Edge(end=end):
+            case Edge(end=end):
                 return frozenset((start,)) if start == (len(self.text) if end else 0) else frozenset()
-            case _Sequence(parts=parts):
+            case Sequence(parts=parts):
                 here = frozenset((start,))
                 for part in parts:
                     here = self._after(part, here)
                 return here
-            case _Either(branches=branches):
+            case Either(branches=branches):
                 return frozenset(end for branch in branches for end in self.ends(branch, start))
-            case _Repeat():
+            case Repeat():
                 return self._repeated(node, start)
 
-    def _after(self, node: _Node, starts: frozenset[int]) -> frozenset[int]:
+    def _after(self, node: Node, starts: frozenset[int]) -> frozenset[int]:
         return frozenset(end for start in starts for end in self.ends(node, start))
 
-    def _repeated(self, node: _Repeat, start: int) -> frozenset[int]:
+    def _repeated(self, node: Repeat, start: int) -> frozenset[int]:
         here = frozenset((start,))
         for _ in range(node.least):
             there = self._after(node.what, here)
@@ -173,14 +142,14 @@ class _Match:
         return frozenset(found)
 
 
-def _samples(node: _Node, depth: int) -> tuple[str, ...]:
+def _samples(node: Node, depth: int) -> tuple[str, ...]:
     match node:
-        case _Characters():
+        case Characters():
             pool = _PREFERRED if node.negated else [*_PREFERRED, *sorted(node.members)]
             return next(((char,) for char in pool if node.has(char, ignore_case=False)), ())
-        case _Edge():
+        case Edge():
             return ("",)
-        case _Sequence(parts=parts):
+        case Sequence(parts=parts):
             choices = [_samples(part, depth + 1) for part in parts]
             if not all(choices):
                 return ()
@@ -191,10 +160,10 @@ def _samples(node: _Node, depth: int) -> tuple[str, ...]:
                 for other in alternatives[1:]
             ]
             return tuple(dict.fromkeys((first, *others)))[:_MOST_SAMPLES]
-        case _Either(branches=branches):
+        case Either(branches=branches):
             found = [text for branch in branches for text in _samples(branch, depth + 1)[:2]]
             return tuple(dict.fromkeys(found))[:_MOST_SAMPLES]
-        case _Repeat(what=what, least=least, most=most):
+        case Repeat(what=what, least=least, most=most):
             inner = _samples(what, depth + 1)
             if not inner:
                 return ("",) if least == 0 else ()
@@ -206,152 +175,3 @@ def _samples(node: _Node, depth: int) -> tuple[str, ...]:
             ]
             # A count may be a thousand; such a text would be cut anyway.
             return tuple(inner[0] * count for count in counts if len(inner[0]) * count <= _MAX_SAMPLE)
-
-
-class _Reader:
-    def __init__(self, pattern: str) -> None:
-        self._text, self._at, self._depth = pattern, 0, 0
-
-    def read(self) -> Expression:
-        ignore_case = self._text.startswith("(?i)")
-        self._at = 4 if ignore_case else 0
-        root = self._either()
-        if self._at < len(self._text):
-            raise ExpressionError(f"{self._text!r} cannot be taken apart")
-        return Expression(root, ignore_case)
-
-    def _either(self) -> _Node:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise ExpressionError("its groups are nested too deeply")
-        branches = [self._sequence()]
-        while self._peek() == "|":
-            self._at += 1
-            branches.append(self._sequence())
-        self._depth -= 1
-        return branches[0] if len(branches) == 1 else _Either(tuple(branches))
-
-    def _sequence(self) -> _Node:
-        parts: list[_Node] = []
-        while self._peek() not in ("", "|", ")"):
-            part = self._repeated(self._one())
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else _Sequence(tuple(parts))
-
-    def _repeated(self, node: _Node) -> _Node:
-        least, most = 1, 1
-        char = self._peek()
-        if char in ("*", "+", "?"):
-            self._at += 1
-            least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}[char]  # type: ignore[assignment]
-        elif char == "{" and (count := self._count()):
-            least, most = count  # type: ignore[assignment]
-        else:
-            return node
-        if self._peek() == "?":
-            self._at += 1
-        return _Repeat(node, least, most)
-
-    def _count(self) -> tuple[int, int | None] | None:
-        end = self._text.find("}", self._at)
-        low, comma, high = self._text[self._at + 1 : end].partition(",")
-        if end < 0 or not low.isdecimal() or (high and not high.isdecimal()):
-            return None
-        self._at = end + 1
-        if not comma:
-            return int(low), int(low)
-        return int(low), int(high) if high else None
-
-    def _one(self) -> _Node:
-        char = self._take()
-        match char:
-            case ".":
-                return _Characters(frozenset("\n"), negated=True)
-            case "^":
-                return _Edge(end=False)
-            case "$":
-                return _Edge(end=True)
-            case "(":
-                return self._group()
-            case "[":
-                return self._class()
-            case "\\":
-                return self._escape()
-            case _:
-                return _Characters(frozenset(char))
-
-    def _group(self) -> _Node:
-        if self._peek() == "?":
-            if self._text.startswith("?:", self._at):
-                self._at += 2
-            elif (end := self._text.find(">", self._at)) > 0 and self._text.startswith(
-                ("?P<", "?<"), self._at
-            ):
-                self._at = end + 1
-            else:
-                raise ExpressionError(f"{self._text!r} sets flags within")
-        inner = self._either()
-        if self._take() != ")":
-            raise ExpressionError(f"{self._text!r} cannot be taken apart")
-        return inner
-
-    def _escape(self) -> _Node:
-        char = self._take()
-        if char.lower() in _CLASSES:
-            return _Characters(_CLASSES[char.lower()], negated=char.isupper())
-        if char in _ESCAPES:
-            return _Characters(frozenset(_ESCAPES[char]))
-        if char == "A":
-            return _Edge(end=False)
-        if char == "z":
-            return _Edge(end=True)
-        if char.isalnum() or not char:
-            raise ExpressionError(f"{self._text!r}: \\{char} is not read here")
-        return _Characters(frozenset(char))
-
-    def _class(self) -> _Node:
-        negated = self._peek() == "^"
-        self._at += negated
-        members: set[str] = set()
-        first = True
-        while first or self._peek() != "]":
-            first = False
-            low = self._member(members)
-            if low and self._peek() == "-" and self._text[self._at + 1 : self._at + 2] not in ("]", ""):
-                self._at += 1
-                high = self._member(set())
-                if not high or ord(high) - ord(low) > 0xFFF:
-                    raise ExpressionError(f"{self._text!r}: a range is not read here")
-                members.update(map(chr, range(ord(low), ord(high) + 1)))
-        self._at += 1
-        return _Characters(frozenset(members), negated)
-
-    def _member(self, members: set[str]) -> str:
-        """Read one member of a class into a set; return it where it is a single character."""
-        if self._text.startswith("[:", self._at):
-            end = self._text.find(":]", self._at)
-            name = self._text[self._at + 2 : end]
-            if name not in _POSIX:
-                raise ExpressionError(f"{self._text!r}: [:{name}:] is not read here")
-            members |= _POSIX[name]
-            self._at = end + 2
-            return ""
-        char = self._take()
-        if char == "\\":
-            escaped = self._escape()
-            if not isinstance(escaped, _Characters) or escaped.negated:
-                raise ExpressionError(f"{self._text!r}: a class within a class is not read here")
-            members |= escaped.members
-            return next(iter(escaped.members)) if len(escaped.members) == 1 else ""
-        if not char:
-            raise ExpressionError(f"{self._text!r} cannot be taken apart")
-        members.add(char)
-        return char
-
-    def _peek(self) -> str:
-        return self._text[self._at : self._at + 1]
-
-    def _take(self) -> str:
-        char = self._peek()
-        self._at += 1
-        return char

@@ -24,7 +24,7 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
     if any(route.cors is not None for route in routes):
         yield "CORS preflights"
     if any(_checks_servers(mesh)):
-        yield "whether servers outside are refused that show a certificate of another name or authority"
+        yield "servers outside that show a certificate of another name or authority"
     tls = [server.tls for gateway in mesh.gateways for server in gateway.servers if server.tls is not None]
     if any(each.minimum != "TLS_AUTO" or each.maximum != "TLS_AUTO" or each.ciphers for each in tls):
         yield "TLS versions and ciphers of gateways"

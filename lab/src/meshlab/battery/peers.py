@@ -20,15 +20,21 @@ _ACCOUNT = "default"
 
 
 def mesh_peers(
-    known: Mapping[str, WorkloadRef], atoms: Sequence[Atom], trust_domain: str, stranger: str
+    known: Mapping[str, WorkloadRef],
+    atoms: Sequence[Atom],
+    trust_domain: str,
+    stranger: str,
+    *,
+    strict: bool,
 ) -> tuple[Peer, ...]:
-    """Return the clients of a proxy that takes the mesh's own mTLS; the first has no identity.
+    """Return the clients of a proxy that takes the mesh's own mTLS; the first is one that it may let in.
 
     Args:
         known: The identities of workloads, each with the first workload that has it.
         atoms: The conditions on peers.
         trust_domain: The mesh's.
         stranger: An authority that signs no certificate of the mesh.
+        strict: Whether it takes mTLS alone.
     """
     named = list(dict.fromkeys(each for atom in atoms for each in identities_of(atom, trust_domain)))
     near = [other for identity in named for other in _beside(identity)]
@@ -36,12 +42,9 @@ def mesh_peers(
     everyone = dict.fromkeys((*named, *known, unknown, *near))
     peers = [Peer("mtls", identity, MESH, workload=known.get(identity)) for identity in everyone]
     foreign = next(iter(everyone))
-    return (
-        Peer("plaintext"),
-        *peers[:_MOST],
-        Peer("mtls", foreign, stranger),
-        Peer("tls"),
-    )
+    plain = (Peer("plaintext"),)
+    others = (*plain, *peers[:_MOST]) if not strict else (*peers[:_MOST], *plain)
+    return (*others, Peer("mtls", foreign, stranger), Peer("tls"))
 
 
 def identities_of(atom: Atom, trust_domain: str) -> Iterator[str]:
@@ -67,7 +70,7 @@ def identities_of(atom: Atom, trust_domain: str) -> Iterator[str]:
 def certificates(
     authorities: Iterable[str], names: Iterable[str], identities: Iterable[str], stranger: str
 ) -> tuple[Peer, ...]:
-    """Return the clients outside of a gateway that asks for certificates; the first shows none.
+    """Return the clients outside of a gateway that asks for certificates; the first has a good one, the last none.
 
     Args:
         authorities: The authorities that it checks clients with.
@@ -78,10 +81,8 @@ def certificates(
     wanted = list(dict.fromkeys((*names, *identities))) or ["client.example"]
     near = [each for name in wanted for each in (f"{name}x", name[:-1])]
     trusted = list(dict.fromkeys(authorities))
-    found = [Peer("open")]
-    found += [_with_name(name, authority) for authority in trusted for name in (*wanted, *near)]
-    found.append(_with_name(wanted[0], stranger))
-    return tuple(found[:_MOST])
+    found = [_with_name(name, authority) for authority in trusted for name in (*wanted, *near)]
+    return (*found[:_MOST], _with_name(wanted[0], stranger), Peer("open"))
 
 
 def _with_name(name: str, authority: str) -> Peer:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
-from meshlab.battery.policies import text_atom
+from meshlab.battery.policy_atoms import text_atom
 from meshlab.battery.text import Pattern, wildcard
 from meshlab.battery.values import METHOD, NAME, PATH, TOKEN, Name, Token, header, query
 from meshlab.istio.read.virtual_service import claim_path
+from meshlab.istio.read.virtual_service.headers import is_authority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshlab.battery.text import Kind
     from meshlab.battery.values import Value
     from meshlab.istio.read.virtual_service import HttpMatch, TextMatch, VirtualService
+    from meshlab.istio.read.virtual_service.l4 import TcpRoute, TlsRoute
 
-__all__ = ["Proxy", "http_clauses", "route_host", "server_name"]
+__all__ = ["Proxy", "changing", "http_clauses", "l4_clauses", "places_of", "route_host", "server_name"]
 
 _PSEUDO = {":method": METHOD, ":path": PATH}
 _KINDS: Mapping[str, Kind] = {"exact": "exact", "prefix": "prefix", "regex": "regex", "present": "present"}
@@ -169,3 +171,54 @@ def _demand(match: HttpMatch) -> TokenDemand:
 
 def _pattern(text: TextMatch) -> Pattern:
     return Pattern(_KINDS[text.kind], text.value)
+
+
+def changing(clause: Clause, service: VirtualService, number: int) -> Clause:
+    """Return a clause with the headers that its rule changes."""
+    return replace(clause, headers=_headers_changed(service, number))
+
+
+def _headers_changed(service: VirtualService, number: int) -> tuple[str, ...]:
+    """Return the headers that a rule changes on their way to the application."""
+    route = service.http[number]
+    changes = [route.headers, *(each.headers for each in route.destinations)]
+    found = {
+        name.lower(): None
+        for request in (each.request for each in changes if each is not None)
+        for name in (*request.remove, *request.set, *request.add)
+        if not is_authority(name)
+    }
+    return tuple(found)
+
+
+def places_of(service: VirtualService, number: int) -> list[tuple[str, int | None]]:
+    """Return where an HTTP rule leads; nowhere where it answers itself."""
+    route = service.http[number]
+    if route.redirect is not None or route.direct_response is not None:
+        return []
+    return [
+        (each.destination.host, each.destination.port)
+        for each in route.destinations
+        if each.weight or len(route.destinations) == 1
+    ]
+
+
+def l4_clauses(
+    service: VirtualService, before: Sequence[Requirement], proxy: Proxy
+) -> Iterator[tuple[Clause, list[tuple[str, int | None]]]]:
+    """Yield the clauses of the rules for TLS and TCP of a VirtualService, each with where it leads."""
+    rules: dict[str, Sequence[TlsRoute | TcpRoute]] = {"tls": service.tls, "tcp": service.tcp}
+    for kind, routes in rules.items():
+        for number, route in enumerate(routes):
+            places = [(each.destination.host, each.destination.port) for each in route.destinations]
+            name = f"{kind} route {service.namespace}/{service.name}, rule {number}"
+            if not route.matches:
+                yield Clause(name, tuple(before)), places
+            for match in route.matches:
+                if match.port not in (None, proxy.port) or (
+                    match.gateways and proxy.gateway not in match.gateways
+                ):
+                    continue
+                atoms = tuple(map(server_name, match.sni_hosts))
+                named = (Requirement(NAME, atoms),) if atoms else ()
+                yield Clause(name, (*before, *named)), places

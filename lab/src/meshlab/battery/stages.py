@@ -6,31 +6,36 @@ followed: a condition behind one is asked with the words that it has, and what c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
-from meshlab.battery.policies import Here, accepted, clauses_of, refused, signature, verifies
-from meshlab.battery.routes import Proxy, http_clauses, route_host, server_name
-from meshlab.battery.tokens import FLAWS, STRANGER
-from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token
+from meshlab.battery.entry import entry, peers_watched, tokens_watched
+from meshlab.battery.policies import clauses_of
+from meshlab.battery.policy_atoms import Here
+from meshlab.battery.routes import (
+    Proxy,
+    changing,
+    http_clauses,
+    l4_clauses,
+    places_of,
+    route_host,
+    server_name,
+)
+from meshlab.battery.token_rules import Forwarding
+from meshlab.battery.values import NAME, Peer
 from meshlab.bench.authorities import MESH
-from meshlab.istio.model.credentials import client_ca_resource
 from meshlab.istio.model.mtls import mtls_mode
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset
-from meshlab.istio.read.virtual_service.headers import is_authority
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from meshlab.battery.values import Value
     from meshlab.istio import Mesh, Workload
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.read.gateway import Gateway, Server
     from meshlab.istio.read.request_authentication import JwtRule
     from meshlab.istio.read.virtual_service import VirtualService
-    from meshlab.istio.read.virtual_service.l4 import TcpRoute, TlsRoute
 
 __all__ = ["HTTP", "Stages", "pod_mode"]
 
@@ -45,33 +50,7 @@ def pod_mode(mesh: Mesh, workload: Workload, port: int) -> str:
     return mtls_mode(reached, namespace=namespace, root_namespace=root, port=port)
 
 
-@dataclass(frozen=True)
-class _Forwarding:
-    """Which tokens come to a proxy: those that no proxy before it verified and took away.
-
-    Attributes:
-        before: The rules of each proxy before it.
-    """
-
-    before: tuple[tuple[JwtRule, ...], ...] = ()
-
-    def passes(self, token: Token) -> bool:
-        """Return whether a token comes."""
-        return all(
-            not accepted(token, rules)
-            or accepted(token, tuple(rule for rule in rules if rule.forward_original_token))
-            for rules in self.before
-        )
-
-    def __str__(self) -> str:
-        """Return what decides."""
-        return " then ".join(
-            " ".join(f"{signature(rule)} {rule.forward_original_token}" for rule in rules)
-            for rules in self.before
-        )
-
-
-_ALL = _Forwarding()
+_ALL = Forwarding()
 
 
 class Stages:
@@ -142,7 +121,7 @@ class Stages:
         peer: Peer | None,
         *,
         http: bool,
-        forwarded: _Forwarding,
+        forwarded: Forwarding,
         swept: bool,
     ) -> Stage:
         # Several routes may lead to one pod, and it is one place to be reached.
@@ -158,7 +137,7 @@ class Stages:
         peer: Peer | None,
         *,
         http: bool,
-        forwarded: _Forwarding,
+        forwarded: Forwarding,
         swept: bool,
     ) -> Stage:
         name = f"{workload.ref}:{port}"
@@ -167,7 +146,7 @@ class Stages:
         rules = self.token_rules(workload)
         here = Here(port, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
         allow, deny = self._policies(workload, here)
-        watched = [*_peers_watched(peer), *(_tokens_watched(rules) if http else ())]
+        watched = [*peers_watched(peer), *(tokens_watched(rules) if http else ())]
         return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), swept, rules)
 
     def _gateway(
@@ -177,7 +156,7 @@ class Stages:
         peer: Peer | None,
         *,
         http: bool,
-        forwarded: _Forwarding,
+        forwarded: Forwarding,
         depth: int,
         swept: bool = True,
     ) -> Stage:
@@ -187,24 +166,24 @@ class Stages:
         here = Here(target, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
         allow, deny = self._policies(workload, here)
 
-        onward = _Forwarding((*forwarded.before, rules))
+        onward = Forwarding((*forwarded.before, rules))
         servers = [
             (gateway, server)
             for gateway, server in self._mesh.servers(workload)
             if server.port in (port, target) and _speaks(server, http=http)
         ]
         routes: list[tuple[Clause, Stage | None]] = []
-        watched: list[Atom] = list(_tokens_watched(rules)) if http else []
-        watched += _peers_watched(peer, [server for _, server in servers])
+        watched: list[Atom] = list(tokens_watched(rules)) if http else []
+        watched += peers_watched(peer, [server for _, server in servers])
         for gateway, server in servers:
-            entry = list(_entry(server, asks=peer is None))
-            watched += [atom for requirement in entry for atom in requirement.atoms]
+            asked = list(entry(server, asks=peer is None))
+            watched += [atom for requirement in asked for atom in requirement.atoms]
             watched += [server_name(host.name) for host in server.hosts if server.is_tls]
             routes += self._server_routes(
                 workload,
                 gateway,
                 server,
-                entry,
+                asked,
                 onward,
                 http=http,
                 depth=depth,
@@ -239,8 +218,8 @@ class Stages:
         workload: Workload,
         gateway: Gateway,
         server: Server,
-        entry: Sequence[Requirement],
-        forwarded: _Forwarding,
+        asked: Sequence[Requirement],
+        forwarded: Forwarding,
         *,
         http: bool,
         depth: int,
@@ -259,13 +238,13 @@ class Stages:
                 continue
             if http:
                 atoms = tuple(map(route_host, dict.fromkeys(shared)))
-                before = [*entry, Requirement(NAME, atoms)]
+                before = [*asked, Requirement(NAME, atoms)]
                 found = [
-                    (_changing(clause, service, number), _places(service, number))
+                    (changing(clause, service, number), places_of(service, number))
                     for clause, number in http_clauses(service, before, proxy)
                 ]
             else:
-                found = list(_l4_clauses(service, entry, proxy))
+                found = list(l4_clauses(service, asked, proxy))
             for clause, places in found:
                 yield from self._led(
                     clause, places, service, workload, forwarded, http=http, depth=depth, swept=swept
@@ -277,7 +256,7 @@ class Stages:
         places: Sequence[tuple[str, int | None]],
         service: VirtualService,
         workload: Workload,
-        forwarded: _Forwarding,
+        forwarded: Forwarding,
         *,
         http: bool,
         depth: int,
@@ -309,7 +288,7 @@ class Stages:
         peer: Peer,
         *,
         http: bool,
-        forwarded: _Forwarding,
+        forwarded: Forwarding,
         depth: int,
         swept: bool,
     ) -> list[Stage]:
@@ -363,148 +342,14 @@ class Stages:
         for each in self._for_host(workload, host, port):
             if http:
                 found = [
-                    (_changing(clause, each, number), _places(each, number))
+                    (changing(clause, each, number), places_of(each, number))
                     for clause, number in http_clauses(each, (), proxy)
                 ]
             else:
-                found = list(_l4_clauses(each, (), proxy))
+                found = list(l4_clauses(each, (), proxy))
             for clause, places in found:
                 yield from self._led(clause, places, each, workload, _ALL, http=http, depth=0)
 
 
-def _changing(clause: Clause, service: VirtualService, number: int) -> Clause:
-    return replace(clause, headers=_headers_changed(service, number))
-
-
-def _headers_changed(service: VirtualService, number: int) -> tuple[str, ...]:
-    """Return the headers that a rule changes on their way to the application."""
-    route = service.http[number]
-    changes = [route.headers, *(each.headers for each in route.destinations)]
-    found = {
-        name.lower(): None
-        for request in (each.request for each in changes if each is not None)
-        for name in (*request.remove, *request.set, *request.add)
-        if not is_authority(name)
-    }
-    return tuple(found)
-
-
 def _speaks(server: Server, *, http: bool) -> bool:
     return (server.is_plain_http or server.is_https) == http
-
-
-def _places(service: VirtualService, number: int) -> list[tuple[str, int | None]]:
-    """Return where an HTTP rule leads; nowhere where it answers itself."""
-    route = service.http[number]
-    if route.redirect is not None or route.direct_response is not None:
-        return []
-    return [
-        (each.destination.host, each.destination.port)
-        for each in route.destinations
-        if each.weight or len(route.destinations) == 1
-    ]
-
-
-def _l4_clauses(
-    service: VirtualService, before: Sequence[Requirement], proxy: Proxy
-) -> Iterator[tuple[Clause, list[tuple[str, int | None]]]]:
-    rules: dict[str, Sequence[TlsRoute | TcpRoute]] = {"tls": service.tls, "tcp": service.tcp}
-    for kind, routes in rules.items():
-        for number, route in enumerate(routes):
-            places = [(each.destination.host, each.destination.port) for each in route.destinations]
-            name = f"{kind} route {service.namespace}/{service.name}, rule {number}"
-            if not route.matches:
-                yield Clause(name, tuple(before)), places
-            for match in route.matches:
-                if match.port not in (None, proxy.port) or (
-                    match.gateways and proxy.gateway not in match.gateways
-                ):
-                    continue
-                atoms = tuple(map(server_name, match.sni_hosts))
-                named = (Requirement(NAME, atoms),) if atoms else ()
-                yield Clause(name, (*before, *named)), places
-
-
-def _entry(server: Server, *, asks: bool) -> Iterator[Requirement]:
-    """Yield what a server asks of a connection: a server name, and a certificate."""
-    tls = server.tls
-    if tls is None or not server.is_tls:
-        return
-    named = tuple(server_name(host.name) for host in server.hosts if host.name != "*")
-    if named and len(named) == len(server.hosts):
-        yield Requirement(NAME, (_one_of(named),))
-    if not asks or not tls.asks_for_certificate:
-        return
-    if tls.mode == "ISTIO_MUTUAL":
-        yield Requirement(PEER, (_certificate(MESH, "", optional=False),))
-        return
-    authority = client_ca_resource(tls)
-    if authority is not None:
-        optional = tls.mode == "OPTIONAL_MUTUAL"
-        signer = authority.credential
-        names = tls.subject_alt_names or ("",)
-        yield Requirement(PEER, tuple(_certificate(signer, name, optional=optional) for name in names))
-
-
-def _one_of(atoms: tuple[Atom, ...]) -> Atom:
-    """Return the atom that one of several holds: a server takes each of its names alike."""
-    name = " or ".join(atom.name for atom in atoms)
-    return Atom(atoms[0].dimension, name, lambda value: any(atom.holds(value) for atom in atoms))
-
-
-def _certificate(authority: str, name: str, *, optional: bool) -> Atom:
-    def holds(peer: Value) -> bool:
-        if not isinstance(peer, Peer):
-            return False
-        if peer.mode != "mtls":
-            return optional
-        return peer.authority == authority and (not name or name in (peer.identity, peer.dns))
-
-    words = f"certificate of {authority} for {name or 'any name'}" + (", or none" if optional else "")
-    return Atom(PEER, words, holds, None, name)
-
-
-def _peers_watched(peer: Peer | None, servers: Sequence[Server] = ()) -> Iterator[Atom]:
-    """Yield what tells peers apart whatever the policies are: how they connect, who signed, whose identity it is."""
-    if peer is not None:
-        return
-    for mode in ("plaintext", "tls", "open"):
-        yield Atom(PEER, f"mode {mode}", _in_mode(mode))
-    authorities = {client_ca_resource(each.tls) for each in servers if each.tls is not None}
-    signers = {MESH, *(each.credential for each in authorities if each is not None)}
-    for signer in sorted(signers):
-        yield Atom(PEER, f"signed by {signer}", _signed_by(signer))
-    yield Atom(PEER, "a workload", lambda value: isinstance(value, Peer) and value.workload is not None)
-
-
-def _signed_by(signer: str) -> Callable[[Value], bool]:
-    return lambda value: isinstance(value, Peer) and value.authority == signer
-
-
-def _in_mode(mode: str) -> Callable[[Value], bool]:
-    return lambda value: isinstance(value, Peer) and value.mode == mode
-
-
-def _tokens_watched(rules: Sequence[JwtRule]) -> Iterator[Atom]:
-    """Yield what tells tokens apart whatever the policies are: which rule verifies one, and why none does."""
-    known = tuple(rules)
-    every = " ".join(map(signature, known))
-    for rule in known:
-        yield Atom(TOKEN, f"verified by {signature(rule)}", _verified(rule))
-        for flaw in FLAWS:
-            yield Atom(TOKEN, f"{flaw}, of {rule.issuer}", _flawed(rule.issuer, flaw))
-        yield Atom(TOKEN, f"refused, of {rule.issuer}, by {every}", _refused(rule.issuer, known))
-    if known:
-        yield Atom(TOKEN, f"refused, of a stranger, by {every}", _refused(STRANGER, known))
-
-
-def _verified(rule: JwtRule) -> Callable[[Value], bool]:
-    return lambda value: isinstance(value, Token) and value.issuer == rule.issuer and verifies(value, rule)
-
-
-def _flawed(issuer: str, flaw: str) -> Callable[[Value], bool]:
-    return lambda value: isinstance(value, Token) and (value.issuer, value.flaw) == (issuer, flaw)
-
-
-def _refused(issuer: str, rules: tuple[JwtRule, ...]) -> Callable[[Value], bool]:
-    return lambda value: isinstance(value, Token) and value.issuer == issuer and refused(value, rules)

@@ -94,11 +94,24 @@ class Pattern:
         found: list[str] = []
         for member in self.members(filling)[:2]:
             found += [f"{member}x", f"x{member}", member[:-1], member.swapcase()]
+        if self.kind == "regex":
+            found = [*self._with_excluded(), *found]
         if self.kind == "prefix":
             found.insert(0, self.value[:-1])
         if self.kind == "suffix":
             found.insert(0, self.value[1:])
         return tuple(dict.fromkeys(text for text in found if text))
+
+    def _with_excluded(self) -> list[str]:
+        """Return members with a character in each segment that the expression leaves out."""
+        chars = expression(self.value).excluded() if self.readable() else ()
+        return [
+            "/".join((*segments[:at], f"{segment}{char}", *segments[at + 1 :]))
+            for segments in (member.split("/") for member in self.members()[:1])
+            for at, segment in enumerate(segments)
+            if segment
+            for char in chars
+        ]
 
 
 def wildcard(value: str, *, ignore_case: bool = False) -> Pattern:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import words
+from meshlab.battery.absorption import absorbed_at_pod, absorbed_outside
+from meshlab.battery.alike import ClientClasses
 from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.entrances import UNSENDABLE, Entrance
 from meshlab.battery.peers import certificates, identities_of, mesh_peers
-from meshlab.battery.policies import refused
 from meshlab.battery.stages import HTTP, Stages, pod_mode
 from meshlab.battery.tokens import tokens
-from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text, Token
-from meshlab.bench.authorities import MESH
+from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text
 from meshlab.istio.model.credentials import client_ca_resource
+from meshlab.istio.read.hosts import full_name, is_subset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshlab.battery.clauses import Atom
     from meshlab.battery.values import Value
@@ -92,7 +93,7 @@ class Ways:
             peers = _outside_peers([server for _, _, server in servers], identities, self._stranger)
             values = self._values(entrance, atoms, found, usual, peers)
             asks = [server for _, _, server in servers]
-            yield entrance, Way(entrance.key, found, values, _absorbing_outside(rules, asks, atoms))
+            yield entrance, Way(entrance.key, found, values, absorbed_outside(rules, asks, atoms))
 
     def _pods(self) -> Iterator[tuple[Entrance, Way]]:
         seen: dict[Entrance, list[tuple[int, Workload]]] = {}
@@ -109,39 +110,62 @@ class Ways:
             )
             atoms = _atoms(stages)
             mesh = self._meshes[places[0][0]]
-            if places[0][1].injected:
-                peers = mesh_peers(self._known, atoms.get(PEER, ()), mesh.trust_domain, self._stranger)
-            else:
-                peers = (Peer("plaintext"),)
-            values = self._values(entrance, atoms, stages, _usual(atoms) or entrance.host, peers)
-            rules = [self._stages[number].token_rules(workload) for number, workload in places]
             strict = all(
                 workload.is_gateway or pod_mode(self._meshes[number], workload, entrance.port) == "STRICT"
                 for number, workload in places
             )
-            yield entrance, Way(entrance.key, stages, values, _absorbing_pod(rules, strict=strict))
+            peers: tuple[Peer, ...] = (Peer("plaintext"),)
+            if places[0][1].injected:
+                domain = mesh.trust_domain
+                peers = mesh_peers(self._known, atoms.get(PEER, ()), domain, self._stranger, strict=strict)
+            values = self._values(entrance, atoms, stages, _usual(atoms) or entrance.host, peers)
+            rules = [self._stages[number].token_rules(workload) for number, workload in places]
+            yield entrance, Way(entrance.key, stages, values, absorbed_at_pod(rules, strict=strict))
 
     def _from_clients(self) -> Iterator[tuple[Entrance, Way]]:
-        for client in self._clients:
-            asked: dict[Entrance, list[tuple[int, MeshService]]] = {}
-            for number, mesh in enumerate(self._meshes):
-                for service in mesh.registry.services:
-                    for port in service.ports if service.resolution != "alias" else ():
-                        if port.protocol == "udp":
-                            continue
-                        own = {each.workload for each in service.endpoints.get(port.number, ())}
-                        if own == {client.ref}:
-                            continue
+        classes = ClientClasses(self._meshes, self._clients)
+        by_ref = {client.ref: client for client in self._clients}
+        for (host, port, protocol), services in self._hosts().items():
+            for alike in classes.of(self._servers(host, port, services)):
+                own = {each.workload for _, found in services for each in found.endpoints.get(port, ())}
+                asking = [each.ref for each in alike if own != {each.ref}]
+                if not asking:
+                    continue
+                client, *more = asking
+                entrance = Entrance(
+                    "client",
+                    client,
+                    port,
+                    "http" if protocol in HTTP else "tcp",
+                    host,
+                    tls=protocol in ("tls", "https"),
+                    alike=tuple(map(str, more)),
+                )
+                yield entrance, self._client_way(by_ref[client], entrance, services)
+        for alike in classes.of(()):
+            yield from _to_strangers(alike)
+
+    def _hosts(self) -> dict[tuple[str, int, str], list[tuple[int, MeshService]]]:
+        """Return what clients may ask for: host, port and protocol, with the services of each mesh that have it."""
+        found: dict[tuple[str, int, str], list[tuple[int, MeshService]]] = {}
+        for number, mesh in enumerate(self._meshes):
+            for service in mesh.registry.services:
+                for port in service.ports if service.resolution != "alias" else ():
+                    if port.protocol != "udp":
                         host = service.hostname.replace("*", "any", 1)
-                        http = port.protocol in HTTP
-                        tls = port.protocol in ("tls", "https")
-                        entrance = Entrance(
-                            "client", client.ref, port.number, "http" if http else "tcp", host, tls=tls
-                        )
-                        asked.setdefault(entrance, []).append((number, service))
-            for entrance, services in asked.items():
-                yield entrance, self._client_way(client, entrance, services)
-            yield from _to_strangers(client)
+                        found.setdefault((host, port.number, port.protocol), []).append((number, service))
+        return found
+
+    def _servers(
+        self, host: str, port: int, services: Sequence[tuple[int, MeshService]]
+    ) -> set[WorkloadRef] | None:
+        """Return the workloads behind a host; `None` where a route of a sidecar may lead elsewhere."""
+        for mesh in self._meshes:
+            for each in mesh.virtual_services:
+                if any(is_subset(host, full_name(name, each.namespace)) for name in each.hosts):
+                    return None
+        endpoints = (each for _, service in services for each in service.endpoints.get(port, ()))
+        return {each.workload for each in endpoints if each.workload is not None}
 
     def _client_way(
         self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService]]
@@ -178,7 +202,9 @@ class Ways:
             for stage in every:
                 rules += [rule for rule in stage.token_rules if rule not in rules]
             values[TOKEN] = tokens((clause.token for stage in every for clause in stage.clauses), rules)
-            values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)
+            # A client with mTLS of the mesh names a server, too; a sidecar does not look at it, a gateway does.
+            sni = entrance.tls or (entrance.kind == "pod" and any(stage.routes for stage in every))
+            values[NAME] = words.names(usual, named, entrance.port, sni=sni, others=others)
             if entrance.kind == "client" and not any(
                 atom.dimension == NAME
                 for stage in every
@@ -214,11 +240,13 @@ class Ways:
         return values
 
 
-def _to_strangers(client: Workload) -> Iterator[tuple[Entrance, Way]]:
+def _to_strangers(alike: Sequence[Workload]) -> Iterator[tuple[Entrance, Way]]:
     """Yield the ways to servers that no manifest names, which only the mesh's settings and a Sidecar decide about."""
-    http = Entrance("client", client.ref, 80, "http", words.STRANGER)
-    tls = Entrance("client", client.ref, 443, "tcp", words.STRANGER, tls=True)
-    tcp = Entrance("client", client.ref, 5432, "tcp", _UNKNOWN_ADDRESS)
+    ref, *more = (client.ref for client in alike)
+    others = tuple(map(str, more))
+    http = Entrance("client", ref, 80, "http", words.STRANGER, alike=others)
+    tls = Entrance("client", ref, 443, "tcp", words.STRANGER, tls=True, alike=others)
+    tcp = Entrance("client", ref, 5432, "tcp", _UNKNOWN_ADDRESS, alike=others)
     for entrance in (http, tls, tcp):
         yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
 
@@ -306,41 +334,3 @@ def _outside_peers(servers: Sequence[Server], identities: Sequence[str], strange
                 authorities.append(authority.credential)
                 names += tls.subject_alt_names
     return certificates(authorities, names, identities, stranger) if authorities else (Peer("open"),)
-
-
-def _absorbing_outside(
-    rules: Sequence[tuple[JwtRule, ...]], servers: Sequence[Server], atoms: Mapping[str, Sequence[Atom]]
-) -> Callable[[dict[str, Value]], str]:
-    needed = all(
-        server.tls is not None and server.is_tls and server.tls.mode == "MUTUAL" for server in servers
-    )
-    asked = [atom for atom in atoms.get(PEER, ()) if atom.name.startswith("certificate of ")]
-
-    def absorbed(values: dict[str, Value]) -> str:
-        peer = values.get(PEER)
-        if needed and isinstance(peer, Peer) and not any(atom.holds(peer) for atom in asked):
-            return f"certificate {peer}"
-        return _refused_token(values, rules)
-
-    return absorbed
-
-
-def _absorbing_pod(
-    rules: Sequence[tuple[JwtRule, ...]], *, strict: bool
-) -> Callable[[dict[str, Value]], str]:
-    def absorbed(values: dict[str, Value]) -> str:
-        peer = values.get(PEER)
-        if isinstance(peer, Peer) and peer.mode == "mtls" and peer.authority != MESH:
-            return "a foreign authority"
-        if strict and isinstance(peer, Peer) and peer.mode != "mtls":
-            return f"no mTLS: {peer.mode}"
-        return _refused_token(values, rules)
-
-    return absorbed
-
-
-def _refused_token(values: dict[str, Value], rules: Sequence[tuple[JwtRule, ...]]) -> str:
-    token = values.get(TOKEN)
-    if isinstance(token, Token) and rules and all(refused(token, known) for known in rules):
-        return f"token {token.issuer} {token.flaw} {token.audience} {token.placement} {token.name}"
-    return ""

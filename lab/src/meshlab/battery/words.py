@@ -26,6 +26,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,250}[A-Za-z0-9])?")
 _VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
 _MOST = 160
 _MOST_JOINED = 12
+_MOST_SNI = 6
 _USUAL_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS")
 STRANGER = "stranger.example"
 """A host that no manifest names."""
@@ -51,8 +52,10 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
             near.setdefault(f"{member.rstrip('/')}/x", atom.name)
         for text in atom.pattern.near_misses() if atom.pattern is not None else ():
             near.setdefault(text, atom.name)
-    texts = dict.fromkeys((*found, *near, "/stranger", *(m for each in patterns for m in each.members())))
-    usual = [Text(path, origin=near.get(path, "")) for path in texts if _PATH.fullmatch(path)]
+    members = [member for pattern in patterns for member in pattern.members()]
+    # The end of a path alone is no path.
+    rooted = (text if text.startswith("/") else f"/{text}" for text in (*found, *near, "/stranger", *members))
+    usual = [Text(path, origin=near.get(path, "")) for path in dict.fromkeys(rooted) if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
     return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
 
@@ -128,7 +131,9 @@ def names(
         others: Whether hosts may be asked for that no condition names.
     """
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
-    found = [usual, *(member for pattern in patterns for member in pattern.members("any"))]
+    # Behind a colon only digits can follow.
+    fillings = ("any", "1")
+    found = [usual, *(each for pattern in patterns for word in fillings for each in pattern.members(word))]
     found = [text for text in dict.fromkeys(found) if is_host(text)]
     hosts = [text for text in found if ":" not in text]
     literal = [pattern.value for pattern in patterns if pattern.kind == "exact" and is_host(pattern.value)]
@@ -148,8 +153,12 @@ def names(
         # A server name that is served, and a Host that is not: only the routes and policies can tell.
         bare = [host for host in literal if ":" not in host]
         chosen += [Name(near, host) for host in bare for near in (f"x.{host}", f"{host}.x")]
+        chosen += [Name(text, usual) for text in found if text.partition(":")[0] not in literal]
         chosen += [
-            Name(host, other) for host in hosts[:6] for other in (*hosts[:6], STRANGER) if other != host
+            Name(host, other)
+            for host in hosts[:_MOST_SNI]
+            for other in (*hosts[:_MOST_SNI], STRANGER)
+            if other != host
         ]
     return tuple(dict.fromkeys(chosen))[:_MOST]
 

@@ -26,7 +26,7 @@ class Block:
     Attributes:
         title: The way, such as `outside shop/gateway`.
         answers: The answers.
-        rows: The callers, those that are treated alike together.
+        rows: The callers, those that are treated alike together; those that get in first.
         columns: The requests, those that are treated alike together.
     """
 
@@ -45,6 +45,10 @@ class Block:
             ),
             None,
         )
+
+    def everyone(self, row: Sequence[str]) -> tuple[str, ...]:
+        """Return the callers of a row, and those that no condition tells apart from one of them."""
+        return _callers(answer for answer in self.answers if answer.question.caller in row)
 
     def short(self, caller: str) -> str:
         """Return the name of a caller without what the title says."""
@@ -114,6 +118,8 @@ def _blocks(answers: Sequence[Answer]) -> Iterable[Block]:
         callers = list(dict.fromkeys(caller for caller, _ in cells))
         requests = list(dict.fromkeys(request for _, request in cells))
         rows = _alike(callers, {name: [cells.get((name, each)) for each in requests] for name in callers})
+        let_in = {answer.question.caller for answer in found if answer.access == "allowed"}
+        rows = tuple(sorted(rows, key=lambda row: not let_in.intersection(row)))
         columns = _alike(requests, {name: [cells.get((row[0], name)) for row in rows] for name in requests})
         yield Block(title, tuple(found), rows, columns)
 

@@ -104,7 +104,10 @@ def _print_matrix(matrix: Matrix, on: Console, *, verbose: bool) -> None:
 
 
 def _print_block(block: Block, on: Console, *, verbose: bool) -> None:
-    names = [_group([block.short(each) for each in row], "callers", verbose=verbose) for row in block.rows]
+    names = [
+        _group([block.short(each) for each in block.everyone(row)], "callers", verbose=verbose)
+        for row in block.rows
+    ]
     cells = [[_cell(block.at(row, column), on) for column in block.columns] for row in block.rows]
     widths = [
         max(len(str(index + 1)), *(len(row[index]) for row in cells)) for index in range(len(block.columns))

@@ -1,0 +1,76 @@
+"""Rules that verify tokens: which tokens each of them finds and takes, and which come to a proxy at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshlab.battery.values import Token
+    from meshlab.istio.read.request_authentication import JwtRule
+
+__all__ = ["Forwarding", "accepted", "refused", "signature", "verifies"]
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """Which tokens come to a proxy: those that no proxy before it verified and took away.
+
+    Attributes:
+        before: The rules of each proxy before it.
+    """
+
+    before: tuple[tuple[JwtRule, ...], ...] = ()
+
+    def passes(self, token: Token) -> bool:
+        """Return whether a token comes."""
+        return all(
+            not accepted(token, rules)
+            or accepted(token, tuple(rule for rule in rules if rule.forward_original_token))
+            for rules in self.before
+        )
+
+    def __str__(self) -> str:
+        """Return what decides."""
+        return " then ".join(
+            " ".join(f"{signature(rule)} {rule.forward_original_token}" for rule in rules)
+            for rules in self.before
+        )
+
+
+def accepted(token: Token, rules: tuple[JwtRule, ...]) -> bool:
+    """Return whether one of the rules verifies a token."""
+    return any(rule.issuer in ("", token.issuer) and verifies(token, rule) for rule in rules)
+
+
+def signature(rule: JwtRule) -> str:
+    """Return what tells a rule's tokens from those of another one: two rules with one signature verify the same."""
+    where = (rule.from_headers, rule.from_params, rule.from_cookies)
+    return f"{rule.issuer} {rule.audiences} {where} {rule.space_delimited_claims}"
+
+
+def refused(token: Token, rules: tuple[JwtRule, ...]) -> bool:
+    """Return whether a proxy with these rules answers 401 for a token, whatever else the request is."""
+    return bool(token.issuer) and any(found_by(token, rule) for rule in rules) and not accepted(token, rules)
+
+
+def verifies(token: Token, rule: JwtRule) -> bool:
+    """Return whether a rule finds a token of its issuer and takes it."""
+    good = bool(token.issuer) and token.flaw in ("", "expired a moment ago") and found_by(token, rule)
+    return good and (not rule.audiences or token.audience in rule.audiences)
+
+
+def found_by(token: Token, rule: JwtRule) -> bool:
+    """Return whether a rule looks where a token is."""
+    match token.placement:
+        case "header" if not rule.from_headers and not rule.from_params and not rule.from_cookies:
+            return token.name in ("", "authorization") and token.prefix == "Bearer "
+        case "header":
+            known = ((name.lower(), prefix) for name, prefix in rule.from_headers)
+            return (token.name.lower() or "authorization", token.prefix) in known
+        case "query" if not rule.from_headers and not rule.from_params and not rule.from_cookies:
+            return token.name in ("", "access_token")
+        case "query":
+            return token.name in rule.from_params
+        case "cookie":
+            return token.name in rule.from_cookies
