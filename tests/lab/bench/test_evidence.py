@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,33 @@ def test_lines_are_found_by_their_key_once_they_are_complete(tmp_path: Path) -> 
         assert lines.wait(lambda: lines.lines("a")[1:], 0) == ["one:a2"]
     lines.drop(lambda line: line.endswith("1"))
     assert lines.lines("a") == ["one:a2"]
+    lines.close()
+
+
+def later_lines(lines: LineFollower[str], number: int) -> list[str] | None:
+    return lines.lines("a")[number:] or None
+
+
+def test_a_line_that_was_kept_is_not_asked_about_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    lines = follower()
+    lines.follow("one", path)
+    asked: list[str] = []
+
+    def unneeded(line: str) -> bool:
+        asked.append(line)
+        return False
+
+    for number, text in enumerate(("a1\n", "a2\n")):
+        with path.open("a") as log:
+            log.write(text)
+        assert lines.wait(partial(later_lines, lines, number), 10)
+        lines.drop(unneeded)
+    # Its key is looked through once more when another line comes under it, and no other key is.
+    assert asked == ["one:a1", "one:a1", "one:a2"]
+    lines.drop(unneeded)
+    assert len(asked) == 3
+    assert lines.lines("a") == ["one:a1", "one:a2"]
     lines.close()
 
 

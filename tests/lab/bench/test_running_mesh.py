@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from meshlab.bench.case import (
@@ -23,6 +23,7 @@ from meshlab.bench.case import (
 from meshlab.bench.running_mesh import RunningMesh
 from meshlab.errors import LabError
 from meshlab.istio import WorkloadRef
+from meshlab.processes.envoy import Envoy
 from meshlab.processes.ports import free_ports
 from meshlab.processes.supervisor import Supervisor
 
@@ -151,6 +152,35 @@ def test_a_changed_policy_decides_once_the_update_is_over(own: tuple[Supervisor,
         assert [status(mesh, OUTSIDE, each.request) for each in (opened, posted)] == [403, 200]
         mesh.update(world.mesh(), [opened, posted])
         assert [status(mesh, OUTSIDE, each.request) for each in (opened, posted)] == [403, 403]
+
+
+def test_only_proxies_with_another_configuration_are_given_one(
+    own: tuple[Supervisor, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, world = own
+    given: list[str] = []
+    update = Envoy.update
+
+    def noted(proxy: Envoy, config: dict[str, Any]) -> None:
+        given.append(proxy.name)
+        update(proxy, config)
+
+    monkeypatch.setattr(Envoy, "update", noted)
+    posted = case(OUTSIDE, HttpRequest("http://cart.example/", method="POST"))
+    with start(own) as mesh:
+        mesh.start([posted])
+        mesh.update(world.mesh(), [posted])
+        assert given == []
+        mesh.update(world.mesh(("methods: [GET]", "methods: [POST]")), [posted])
+        assert given == ["envoy-shop.cart"]
+        assert status(mesh, OUTSIDE, posted.request) == 200
+
+
+def test_proxies_that_no_case_touches_run_on_request(own: tuple[Supervisor, World]) -> None:
+    with start(own) as mesh:
+        mesh.start([], also=[CART])
+        assert mesh.running == {CART}
+        assert mesh.refused == {}
 
 
 def test_changed_clusters_and_identities_are_followed_too(own: tuple[Supervisor, World]) -> None:

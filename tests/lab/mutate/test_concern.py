@@ -5,6 +5,9 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from meshlab.bench.case import Case, CasePlace, FromWorkload, HttpRequest, TcpRequest, TokenSpec
+from meshlab.bench.evidence.line import EvidenceLine
+from meshlab.bench.verdicts.hop import Hop
 from meshlab.istio import WorkloadRef
 from meshlab.manifest import parse_manifests
 from meshlab.mutate.concern import Seen, concerns
@@ -37,8 +40,10 @@ def mutant(text: str, path: str, change: str) -> Mutant:
     return found
 
 
-def seen(method: str = "GET", host: str = "shop.example", *, denied: bool = True) -> Seen:
-    return Seen(PROXY, method, host, denied)
+def seen(
+    method: str = "GET", host: str = "shop.example", principal: str | None = None, *, denied: bool = True
+) -> Seen:
+    return Seen(PROXY, method, host, principal, denied)
 
 
 def test_a_wider_allow_rule_concerns_what_was_denied_and_may_meet_its_methods_and_hosts() -> None:
@@ -100,3 +105,83 @@ def test_routes_concern_their_hosts_alone_short_names_included() -> None:
     assert concerned(seen(host="cart.shop.svc.cluster.local"))
     assert concerned(seen("", ""))
     assert not concerned(seen(host="ledger.bank"))
+
+
+TOKENS = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: shop}
+spec:
+  rules:
+  - from: [{source: {requestPrincipals: [i/alice, "j/*"], principals: [x]}}]
+    to: [{operation: {paths: [/a]}}]
+"""
+OF = "spec.rules.0.from.0.source"
+
+
+def test_a_rule_for_tokens_concerns_those_of_its_subjects_and_those_that_are_not_sure() -> None:
+    concerned = concerns(mutant(TOKENS, "spec.rules.0.to", "removed"))
+    assert concerned(seen(principal="i/alice"))
+    assert concerned(seen(principal="j/bob"))
+    assert concerned(seen(principal=None))
+    assert concerns(mutant(TOKENS, f"{OF}.requestPrincipals", "removed"))(seen(principal="i/bob"))
+
+
+def test_without_a_wildcard_another_subject_and_no_token_are_left_out() -> None:
+    text = TOKENS.replace(', "j/*"', "")
+    concerned = concerns(mutant(text, "spec.rules.0.to", "removed"))
+    assert not concerned(seen(principal="i/bob"))
+    assert not concerned(seen(principal=""))
+    wider = concerns(mutant(text, f"{OF}.requestPrincipals.0", "*i/alice for i/alice"))
+    assert wider(seen(principal="evil-i/alice"))
+
+
+def test_a_source_without_tokens_leaves_nothing_out() -> None:
+    text = TOKENS.replace("from: [", "from: [{source: {principals: [y]}}, ")
+    assert concerns(mutant(text, "spec.rules.0.to", "removed"))(seen(principal="i/bob"))
+
+
+URL = "http://a.example/"
+ALICE = TokenSpec("i", {"sub": "alice"})
+
+
+@pytest.mark.parametrize(
+    ("request_", "tokens", "principal"),
+    [
+        (HttpRequest(URL), (ALICE,), "i/alice"),
+        (HttpRequest(URL), (), ""),
+        (HttpRequest(URL), (ALICE, ALICE), None),
+        (HttpRequest(URL), (TokenSpec("i", {"sub": "alice", "iss": "j"}),), "j/alice"),
+        (HttpRequest(URL), (TokenSpec("i", {"sub": "alice"}, flaw="tampered"),), None),
+        (HttpRequest(URL), (TokenSpec("i"),), None),
+        (HttpRequest(URL), (TokenSpec(None, {"sub": "alice"}),), None),
+        (HttpRequest(URL), (TokenSpec(literal="x"),), None),
+        (HttpRequest(URL, headers=(("authorization", "Bearer x"),)), (), None),
+        (HttpRequest(f"{URL}?access_token=x"), (), None),
+        (TcpRequest("h", 1), (), None),
+    ],
+)
+def test_whose_token_a_case_shows_is_known_or_not_sure(
+    request_: HttpRequest | TcpRequest, tokens: tuple[TokenSpec, ...], principal: str | None
+) -> None:
+    case = Case("c", FromWorkload(PROXY), request_, None, CasePlace("c", 1), tokens)
+    hop = Hop(PROXY, "inbound", 80, EvidenceLine(PROXY, "http", method="GET", authority="A.example:80"))
+    found = Seen.of(hop, case)
+    assert (found.principal, found.method, found.host) == (principal, "GET", "a.example")
+
+
+@pytest.mark.parametrize(
+    ("line", "denied"),
+    [
+        (EvidenceLine(PROXY, "http", details="rbac_access_denied_matched_policy[none]"), True),
+        (EvidenceLine(PROXY, "http", details="jwt_authn_access_denied{Jwt_is_expired}"), False),
+        (EvidenceLine(PROXY, "http", details="via_upstream"), False),
+        (EvidenceLine(PROXY, "tcp", upstream="127.0.0.1:1"), False),
+        (EvidenceLine(PROXY, "connection", details="filter_chain_not_found"), True),
+    ],
+)
+def test_a_refusal_by_a_policy_is_seen_and_one_without_http_is_taken_for_it(
+    line: EvidenceLine, *, denied: bool
+) -> None:
+    case = Case("c", FromWorkload(PROXY), HttpRequest(URL), None, CasePlace("c", 1))
+    assert Seen.of(Hop(PROXY, "inbound", 80, line), case).denied is denied

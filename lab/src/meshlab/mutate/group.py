@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
@@ -36,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ChangedMesh", "Group", "case_key"]
 
-_STEPS = (0, 2, 8, 32)
-"""Where the cases are cut: few at first, since most mutants fail one of those that found out their like."""
+_FIRST_STEP, _LONGEST_STEP = 2, 48
+"""How many cases are sent together: few at first, since most mutants fail one of those that caught their like."""
 _JOBS = 32
 """How many cases are under way at once at most: each waits for evidence longer than it works."""
 
@@ -149,7 +148,7 @@ class Group:
     def _note(self, key: str, outcome: Outcome) -> None:
         hops = outcome.verdict.hops if outcome.verdict else ()
         self._entries[key] = _entry(outcome.case)
-        self._seen[key] = tuple(map(Seen.of, hops))
+        self._seen[key] = tuple(Seen.of(hop, outcome.case) for hop in hops)
         self._refusing[key] = outcome.verdict.proxy if outcome.verdict else None
         lookup = self._lookups[key] = lookup_of(outcome.case)
         if lookup is not None and lookup not in self._found:
@@ -255,10 +254,11 @@ class Group:
 
     def send(self, cases: Sequence[Case]) -> Iterator[list[Outcome]]:
         """Send cases through what runs, few at first; yield the outcomes of those that were sent together."""
-        ends = [step for step in _STEPS if step < len(cases)]
-        for begin, end in pairwise((*ends, len(cases))):
-            part = cases[begin:end]
+        begin, step = 0, _FIRST_STEP
+        while begin < len(cases):
+            part = cases[begin : begin + step]
             yield list(self._run.run(part, min(_JOBS, len(part))))
+            begin, step = begin + step, min(2 * step, _LONGEST_STEP)
 
 
 def case_key(case: Case) -> str:
