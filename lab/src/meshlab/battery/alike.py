@@ -30,6 +30,10 @@ class ClientClasses:
         self._views = [_View(mesh) for mesh in meshes]
         self._sights = {client.ref: tuple(view.sight(client) for view in self._views) for client in clients}
 
+    def sight(self, client: Workload) -> tuple[object, ...]:
+        """Return what a client knows in each mesh, whatever it asks for."""
+        return self._sights[client.ref]
+
     def of(self, servers: Collection[WorkloadRef] | None) -> list[list[Workload]]:
         """Return the classes for what leads to some servers.
 

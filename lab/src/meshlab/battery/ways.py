@@ -126,9 +126,13 @@ class Ways:
         classes = ClientClasses(self._meshes, self._clients)
         by_ref = {client.ref: client for client in self._clients}
         for (host, port, protocol), services in self._hosts().items():
-            for alike in classes.of(self._servers(host, port, services)):
-                own = {each.workload for _, found in services for each in found.endpoints.get(port, ())}
-                asking = [each.ref for each in alike if own != {each.ref}]
+            found = classes.of(self._servers(host, port, services))
+            own = {each.workload for _, service in services for each in service.endpoints.get(port, ())}
+            # What a policy makes of a server's own identity is asked past the sidecar. Its routes are not.
+            seen = {classes.sight(each) for alike in found for each in alike if own != {each.ref}}
+            for alike in found:
+                others = [each.ref for each in alike if own != {each.ref}]
+                asking = others or [each.ref for each in alike if classes.sight(each) not in seen]
                 if not asking:
                     continue
                 client, *more = asking
@@ -194,6 +198,11 @@ class Ways:
         named = atoms.get(NAME, ())
         others = entrance.kind != "client"
         values: dict[str, tuple[Value, ...]] = {PEER: peers}
+        for dimension, conditions in atoms.items():
+            if len(conditions) > words.MOST_NAMED:
+                self._unread[
+                    f"{len(conditions) - words.MOST_NAMED} more values of the {dimension} at {entrance.ref}"
+                ] = None
         if entrance.speaks == "tcp":
             if entrance.tls or named:
                 values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)
