@@ -166,7 +166,7 @@ def _samples(node: Node, depth: int) -> tuple[str, ...]:
         case Edge():
             return ("",)
         case Sequence(parts=parts):
-            choices = [_samples(part, depth + 1) for part in parts]
+            choices = [_in_sequence(part, depth) for part in parts]
             if not all(choices):
                 return ()
             first = "".join(choice[0] for choice in choices)
@@ -193,6 +193,13 @@ def _samples(node: Node, depth: int) -> tuple[str, ...]:
             return tuple(inner[0] * count for count in counts if len(inner[0]) * count <= _MAX_SAMPLE)
 
 
+def _in_sequence(node: Node, depth: int) -> tuple[str, ...]:
+    """Return samples of a part; a dot between other parts is mostly a dot that its author did not escape."""
+    if isinstance(node, Characters) and node.negated and len(node.members) <= 1 and "." not in node.members:
+        return (".",)
+    return _samples(node, depth + 1)
+
+
 def _plainest(node: Node) -> str:
     return next(iter(_samples(node, 0)), "")
 
@@ -205,7 +212,7 @@ def _borders(node: Node) -> Iterator[str]:
         case Edge():
             return
         case Sequence(parts=parts):
-            plain = [_plainest(part) for part in parts]
+            plain = ["".join(_in_sequence(part, 0)[:1]) for part in parts]
             for at, part in enumerate(parts):
                 before, after = "".join(plain[:at]), "".join(plain[at + 1 :])
                 if len(before) + len(after) <= _MAX_SAMPLE:

@@ -90,6 +90,9 @@ def _near(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
             member = wildcard(values[0]).members()[0]
             both = as_claims({**good, path: (member, "other")})
             yield Token(issuer, both, audience, note=f"{name} is a list")
+        for value in demand.audiences[:_MOST_VALUES]:
+            for other in wildcard(value).near_misses()[:2]:
+                yield Token(issuer, as_claims(good), other, note="another audience")
         for rule in rules:
             for other in rule.audiences if rule.issuer == issuer else ():
                 if other != audience:
