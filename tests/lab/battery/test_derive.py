@@ -324,9 +324,49 @@ def test_the_last_value_of_a_long_list_is_sent(rule: dict[str, Any], sent: str) 
 
 
 def test_values_of_a_list_that_is_too_long_are_named() -> None:
-    rule = {"to": [{"operation": {"paths": numbered("/p{}", 1005)}}]}
+    rule = {"to": [{"operation": {"paths": numbered("/p{}", 405)}}]}
     found = derive([mesh(policy(rule))], limit=10)
     assert "5 more values of the path at shop/cart" in found.not_covered
+
+
+def test_of_very_many_values_the_one_that_only_one_mesh_has_is_sent() -> None:
+    old, new = (
+        mesh(policy({"to": [{"operation": {"paths": numbered("/p{}", count)}}]})) for count in (450, 451)
+    )
+    assert any("/p450'" in repr(each.case.request) for each in derive([old, new]).questions)
+
+
+def test_an_audience_is_sent_that_only_a_wildcard_takes() -> None:
+    exact, wide = (
+        mesh(tokens("shop"), policy({"when": [{"key": "request.auth.audiences", "values": [value]}]}))
+        for value in ("x1", "x*")
+    )
+    sent = {spec.claims["aud"] for each in derive([exact, wide]).questions for spec in each.case.tokens}
+    assert {"x1"} < {each for each in sent if each and each.startswith("x")}
+
+
+def test_a_condition_on_metadata_of_a_filter_is_no_header_and_named() -> None:
+    key = "experimental.envoy.filters.network.mysql_proxy[orders]"
+    found = derive([mesh(policy({"when": [{"key": key, "values": ["[select]"]}]}))])
+    assert any(key in sentence for sentence in found.not_covered)
+    assert not any("experimental" in repr(each.case.request) for each in found.questions)
+
+
+def test_clients_that_a_source_namespace_distinguishes_ask_each() -> None:
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: own, namespace: edge}
+spec:
+  hosts: [cart.shop.svc.cluster.local]
+  http: [{match: [{sourceNamespace: other}], route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+"""
+    asking = {
+        each.case.sender.workload.namespace
+        for each in derive([mesh(route)]).questions
+        if isinstance(each.case.sender, FromWorkload) and each.target == "shop/cart"
+    }
+    assert {"other", "stranger"} <= asking
 
 
 def test_a_workload_asks_for_itself_where_no_other_one_sees_the_same_routes() -> None:

@@ -127,7 +127,7 @@ def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) 
 
 def _readable(requirement: Requirement, name: str, proxy: Proxy) -> Iterator[Requirement]:
     for atom in requirement.atoms:
-        if atom.pattern is not None and not atom.pattern.readable():
+        if atom.pattern is not None and not (atom.pattern.readable() and atom.pattern.members()):
             proxy.unread[f"the expression {atom.pattern.value!r} of {name}"] = None
             return
     yield requirement

@@ -186,6 +186,18 @@ class Ways:
         values = self._values(entrance, atoms, found, entrance.host, (Peer("open"),))
         return Way(entrance.key, found, values)
 
+    def _first(
+        self, entrance: Entrance, dimension: str, found: Sequence[Atom], stages: Sequence[Stage]
+    ) -> Sequence[Atom]:
+        """Return conditions; of very many, those that only one of the meshes has come first, and the cut is named."""
+        if len(found) <= words.MOST_NAMED:
+            return found
+        self._unread[f"{len(found) - words.MOST_NAMED} more values of the {dimension} at {entrance.ref}"] = (
+            None
+        )
+        shared = set.intersection(*(set(_atoms([stage]).get(dimension, ())) for stage in stages))
+        return sorted(found, key=lambda atom: atom in shared)
+
     def _values(
         self,
         entrance: Entrance,
@@ -195,14 +207,12 @@ class Ways:
         peers: tuple[Peer, ...],
     ) -> dict[str, tuple[Value, ...]]:
         every = [each for first in stages for each in first.walk()]
-        named = atoms.get(NAME, ())
         others = entrance.kind != "client"
         values: dict[str, tuple[Value, ...]] = {PEER: peers}
-        for dimension, conditions in atoms.items():
-            if len(conditions) > words.MOST_NAMED:
-                self._unread[
-                    f"{len(conditions) - words.MOST_NAMED} more values of the {dimension} at {entrance.ref}"
-                ] = None
+        atoms = {
+            dimension: self._first(entrance, dimension, found, stages) for dimension, found in atoms.items()
+        }
+        named = atoms.get(NAME, ())
         if entrance.speaks == "tcp":
             if entrance.tls or named:
                 values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)

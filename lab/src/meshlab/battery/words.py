@@ -24,7 +24,7 @@ _PATH = re.compile(r"/[!-\"$->@-~]*")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,250}[A-Za-z0-9])?")
 _VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
-MOST_NAMED = 1000
+MOST_NAMED = 400
 """How many conditions of one dimension get values of their own."""
 
 _MOST = 160
