@@ -401,3 +401,18 @@ spec:
     assert "Timeouts and retries of routes" in found.not_covered
     assert "What stands behind a rewrite in other words" in found.not_covered
     assert any("destination.ip" in sentence for sentence in found.not_covered)
+
+
+def test_routes_that_no_known_caller_or_service_shows_are_named() -> None:
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: unseen, namespace: shop}
+spec:
+  hosts: [nowhere.example]
+  http: [{match: [{sourceLabels: {tier: gold}}], route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+"""
+    found = derive([mesh(route)]).not_covered
+    assert "Hosts of routes of sidecars that no service has" in found
+    assert "Callers with labels that a route asks for and no workload has" in found
+    assert derive([mesh(ROUTE)]).not_covered == ()
