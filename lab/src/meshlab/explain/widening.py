@@ -56,7 +56,7 @@ def widening_of(
         for each in found
         if each.change and each.change.kind is Kind.NOW_ALLOWED and not _is_same(each.question.case, case)
     )
-    note = f"of {len(battery.questions)} requests that were sent to the mesh with and without the change"
+    note = f"compared: {len(battery.questions)} requests, each sent to the mesh with and without the change"
     if unknown := sum(each.change is None for each in found):
         note += f"; {unknown} of them have no verdict"
     if battery.not_covered:
