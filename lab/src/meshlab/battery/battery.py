@@ -34,6 +34,12 @@ class Question:
     alike: tuple[str, ...] = ()
     answerers: tuple[str, ...] = ()
 
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The caller, and each workload that is like it with the same token."""
+        with_what = self.caller.removeprefix(self.caller.partition(", ")[0])
+        return (self.caller, *(f"{workload}{with_what}" for workload in self.alike))
+
 
 @dataclass(frozen=True)
 class Battery:

@@ -101,8 +101,7 @@ def matrices(answers: Iterable[Answer]) -> tuple[Matrix, ...]:
 def _callers(answers: Iterable[Answer]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for answer in answers:
-        found[answer.question.caller] = None
-        found |= dict.fromkeys(answer.question.alike)
+        found |= dict.fromkeys(answer.question.callers)
     return tuple(found)
 
 
