@@ -53,9 +53,24 @@ def printed(found: Mutated, *, verbose: bool = False) -> str:
 def test_survivors_stand_below_their_object_each_with_its_line_and_case() -> None:
     text = printed(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1])))
     assert text.count("AuthorizationPolicy shop/cart") == 1
-    assert f"{MUTANTS[1].line}  {MUTANTS[1].path}: {MUTANTS[1].change}  (now allowed)" in text
+    assert f"{MUTANTS[1].line}  {MUTANTS[1].field}: {MUTANTS[1].change}  (now allowed)" in text
     assert "workloads: {stranger/stranger:" in text
     assert "expect: 403 shop/cart" in text
+
+
+def test_survivors_of_one_field_have_one_case_unless_all_are_asked_for() -> None:
+    by_field: dict[str, list[Mutant]] = {}
+    for mutant in MUTANTS:
+        by_field.setdefault(mutant.field, []).append(mutant)
+    of_one_field = max(by_field.values(), key=len)
+    assert len(of_one_field) > 1
+    found = mutated(*map(survivor, of_one_field))
+    text, whole = printed(found), printed(found, verbose=True)
+    assert [text.count(mutant.change) for mutant in of_one_field] == [1] * len(of_one_field)
+    assert text.count("expect: 403 shop/cart") == 1
+    assert "left out: -v shows all, --cases-out FILE writes them" in text
+    assert whole.count("expect: 403 shop/cart") == len(of_one_field)
+    assert "left out: -v" not in whole
 
 
 def test_what_was_caught_is_shown_on_request() -> None:
@@ -72,7 +87,7 @@ def test_the_summary_counts_states_speed_and_what_was_not_asked() -> None:
         chosen=Chosen(tuple(MUTANTS), only_break=2, sampled_out=7),
     )
     assert summary(found) == (
-        "2 mutants: 1 survived, 1 caught; 4 a second; 2 that only break were not asked (--all);"
+        "2 mutants: 1 survived, 1 caught; 4 a second; 2 that can let nothing more in were left out (--all asks them);"
         " 7 were not drawn (--seed 14)"
     )
 
