@@ -176,7 +176,11 @@ class Token:
         if not self.issuer:
             return "no token"
         who = f"with sub {self.subject}" if self.subject else "without sub"
-        what = f"token {who}, issued by {self.issuer}" if self.subject != self.issuer else f"token of {self.issuer}"
+        what = (
+            f"token {who}, issued by {self.issuer}"
+            if self.subject != self.issuer
+            else f"token of {self.issuer}"
+        )
         return f"{what} ({self.note})" if self.note else what
 
 
