@@ -167,8 +167,10 @@ def test_the_version_is_printed(command: Command) -> None:
 
 def test_help_shows_examples_and_exit_codes(command: Command) -> None:
     done = command("--help")
-    assert "meshlab test -f manifests/ tests/" in done.out
+    assert "meshlab test -f mesh/ cases/" in done.out
     assert "130 interrupted" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert not any(line.endswith("...") for line in done.out.splitlines())
     assert all(name in done.out for name in COMMANDS)
 
 
