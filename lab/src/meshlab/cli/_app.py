@@ -85,7 +85,9 @@ def _options(
 
 
 # The order is that of the help: tests, questions, checks, then the rest.
-app.command("init", short_help="Write first cases: requests with the verdict of today.")(_init.init)
+app.command(
+    "init", epilog=_init.EXIT_CODES, short_help="Write first cases: requests with the verdict of today."
+)(_init.init)
 app.command("test", epilog=_exit.HELP, short_help="Run case files on real Envoys.")(_test.run_tests)
 app.command("explain", epilog=_explain.EXIT_CODES, short_help="Say why a request is let in or refused.")(
     _explain.explain
