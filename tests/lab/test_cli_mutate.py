@@ -68,7 +68,7 @@ def test_json_is_one_document(command: Command, shop: tuple[Path, Path]) -> None
         "shop",
         "cart",
     )
-    assert survivor["field"] == "spec.rules.0.to.0.operation.methods"
+    assert survivor["field"] == "spec.rules[0].to[0].operation.methods"
     assert survivor["line"] > 0
     assert survivor["effect"] == "now allowed"
     assert survivor["case"].startswith("  - name:")
