@@ -182,7 +182,7 @@ def _excluding(
             continue
         if condition.negated and condition.holds:
             found.append(
-                Edit(condition.where, "append", value, "so that the DENY rule does not match this request")
+                Edit(condition.where, "append", value, "so that the DENY rule does not match")
             )
         elif not condition.negated and value in condition.values and len(condition.values) > 1:
             found.append(Edit(condition.where, "remove", value))
@@ -198,13 +198,13 @@ def _excluding(
         if alternative.where.keys == rule.where.keys:
             where, value_to_write = rule.where.key(outer), {inner: {negation: [value]}}
             found.append(
-                Edit(where, "append", value_to_write, "so that the DENY rule does not match this request")
+                Edit(where, "append", value_to_write, "so that the DENY rule does not match")
             )
         else:
             where = alternative.where.key(inner, negation)
             if not any(condition.where.keys == where.keys for condition in alternative.conditions):
                 found.append(
-                    Edit(where, "append", value, "so that the DENY rule does not match this request")
+                    Edit(where, "append", value, "so that the DENY rule does not match")
                 )
     return found
 
