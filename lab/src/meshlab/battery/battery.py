@@ -23,7 +23,7 @@ class Question:
             `outside edge/public, token of https://idp.example`.
         target: The workload (`NAMESPACE/NAME`) or the host that it is for.
         request_class: What is sent, as a column of a matrix, such as `GET /profile/1`.
-        alike: Further workloads that no condition tells apart from the caller, so that they are not asked.
+        alike: Further workloads that no condition distinguishes from the caller, so that they are not asked.
         answerers: Who may answer in place of the target: the other servers behind the same route or host.
     """
 

@@ -87,7 +87,7 @@ def reach(
       meshlab reach -f manifests/ --html reach.html
 
     The requests name each identity, token, host, path, method, header and certificate of the manifests, values that
-    almost match, and strangers. Requests that no condition tells apart are sent once.
+    almost match, and strangers. Requests that no condition distinguishes are sent once.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench(condition_probes=html is not None) as bench:
         from meshlab.battery.derive import derive

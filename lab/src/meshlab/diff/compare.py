@@ -145,7 +145,7 @@ class Baseline:
         return self.asker.ask(self._old, self.questions, happened=self._happened)
 
     def can_differ(self, new: LocalMesh) -> bool:
-        """Return whether a request could tell another mesh from this one, by the configurations; nothing is started.
+        """Return whether a request could end otherwise on another mesh, by the configurations; nothing is started.
 
         Args:
             new: The mesh to compare.

@@ -1,4 +1,4 @@
-"""One comparison of two inputs: what differs in the objects, and which requests tell."""
+"""One comparison of two inputs: what differs in the objects, and which requests show it."""
 
 from __future__ import annotations
 

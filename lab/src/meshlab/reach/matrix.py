@@ -47,7 +47,7 @@ class Block:
         )
 
     def everyone(self, row: Sequence[str]) -> tuple[str, ...]:
-        """Return the callers of a row, and those that no condition tells apart from one of them."""
+        """Return the callers of a row, and those that no condition distinguishes from one of them."""
         return _callers(answer for answer in self.answers if answer.question.caller in row)
 
     def short(self, caller: str) -> str:
