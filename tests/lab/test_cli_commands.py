@@ -173,7 +173,7 @@ def test_help_shows_examples_and_exit_codes(command: Command) -> None:
     assert "meshlab test -f mesh/ cases/" in done.out
     assert "130 interrupted" in " ".join(done.out.split())
     assert max(map(len, done.out.splitlines())) <= 80
-    assert not any(line.endswith("...") for line in done.out.splitlines())
+    assert "..." not in done.out.partition("Commands:")[2]
     assert all(name in done.out for name in COMMANDS)
 
 
