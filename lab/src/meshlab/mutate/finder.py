@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
 from meshlab.bench.case import CasePlace
+from meshlab.diff.chance import host_of, odds
 from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
@@ -29,6 +31,7 @@ __all__ = ["Finder", "Found"]
 
 _GRAVE = (Kind.NOW_ALLOWED, Kind.WITHOUT_MTLS)
 _MOST_TRIED = 8
+"""How many differences of one kind are asked for again."""
 _MORE = 6
 """How often a difference is asked for that no case says, because no expectation confirms it."""
 _FILE = "missing-cases.yaml"
@@ -130,34 +133,29 @@ class Finder:
         """Return the first difference that is there again when it is asked for again, as a case where words say it."""
         without_words = None
         order = list(Kind)
-        for difference in sorted(differences, key=lambda each: order.index(each.change.kind))[:_MOST_TRIED]:
+        tried: Counter[Kind] = Counter()
+        for difference in sorted(differences, key=lambda each: order.index(each.change.kind)):
+            tried[difference.change.kind] += 1
+            if tried[difference.change.kind] > _MOST_TRIED:
+                continue
             case = self._case(side, difference)
-            (today,) = side.group.unchanged([case or difference.question.case])
-            side.group.take(changed)
-            ((then,),) = side.group.send([case or difference.question.case])
-            again = change_of(effect_of(today), effect_of(then))
+            trial = _Trial(side.group, changed, difference, case or difference.question.case)
+            trial.ask(trial.answers.repeats)
+            again = trial.answers.judgement.change
             if again is None or again.kind is not difference.change.kind:
                 continue  # chance, and no change
             kind = again.kind.value
-            if case and today.state == "passed" and then.state not in ("passed", "not judged"):
+            if case and trial.shows_it:
                 needed = lacking(case, side.group.setup, self._base.setup)
                 return Found(differs=True, missing=MissingCase(case, kind, needed), effect=kind)
-            if not self._lasts(side, changed, difference):
+            trial.ask(_MORE)
+            if trial.answers.judgement.change is None:
                 continue
             request = f"{difference.question.caller}: {difference.question.request_class}"
             details = "; ".join(again.details) or kind
             why = f"no word of a case says it: {request}: {details}"
             without_words = without_words or Found(differs=True, reason=why, effect=kind)
         return without_words
-
-    def _lasts(self, side: _Side, changed: ChangedMesh, difference: _Difference) -> bool:
-        """Return whether many requests show a difference that no case says, and none of them denies it."""
-        copies = [replace(difference.question.case) for _ in range(_MORE)]
-        old, new = difference.effects
-        now = [effect_of(outcome) for part in side.group.send(copies) for outcome in part]
-        before = [effect_of(outcome) for outcome in side.group.unchanged(copies)]
-        side.group.take(changed)
-        return Answers([old, *before], [new, *now]).judgement.change is not None
 
     def _case(self, side: _Side, difference: _Difference) -> Case | None:
         """Return the case that says a difference; `None` where no word of a case file does."""
@@ -169,6 +167,38 @@ class Finder:
         name = f"{question.caller}: {question.request_class}"
         case = replace(question.case, name=name, place=CasePlace(_FILE, 1), expect=expect)
         return case if is_readable(case, lacking(case, side.group.setup, self._base.setup)) else None
+
+
+class _Trial:
+    """A request that is asked again on both meshes, as often as chance has a say in it."""
+
+    def __init__(self, group: Group, changed: ChangedMesh, difference: _Difference, asked: Case) -> None:
+        old, new = difference.effects
+        host = host_of(asked)
+        now = odds(changed.planned.under_test.bootstraps, new, host)
+        self.answers = Answers([old], [new], (odds(group.configurations, old, host), now))
+        self._group, self._changed, self._asked = group, changed, asked
+        self._today: list[Outcome] = []
+        self._then: list[Outcome] = []
+
+    def ask(self, times: int) -> None:
+        """Send the request so often to both meshes; the changed one runs afterwards."""
+        copies = [replace(self._asked) for _ in range(times)]
+        today = self._group.unchanged(copies)
+        self._group.take(self._changed)
+        then = [outcome for part in self._group.send(copies) for outcome in part]
+        self._today += today
+        self._then += then
+        for outcome in today:
+            self.answers.add(effect_of(outcome), is_new=False)
+        for outcome in then:
+            self.answers.add(effect_of(outcome), is_new=True)
+
+    @property
+    def shows_it(self) -> bool:
+        """Whether the case passed each time today, and failed on the changed mesh."""
+        passes = all(outcome.state == "passed" for outcome in self._today)
+        return passes and any(outcome.state not in ("passed", "not judged") for outcome in self._then)
 
 
 class _Side:
