@@ -9,12 +9,11 @@ from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
 from tests.lab.kube import app
-from tests.lab.mutate.shop import CASES, cases, shop
+from tests.lab.mutate.shop import CASES, cases, mutant, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.results import Result
 
 
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 def run() -> Iterator[MutationRun]:
     with mutation_run(shop(), cases(), find=True) as started:
         yield started
-
-
-def mutant(run: MutationRun, kind: str, path: str, change: str) -> Mutant:
-    (found,) = (
-        one for one in run.objects.mutants() if (one.kind, one.path, one.change) == (kind, path, change)
-    )
-    return found
 
 
 def result(run: MutationRun, kind: str, path: str, change: str) -> Result:

@@ -59,6 +59,7 @@ class Compared:
         differences: What ends otherwise, and what is not known, in the order of the questions.
         asked: How many questions there were.
         sent_again: How many were sent to the new mesh; all others meet nothing that differs.
+        answered: Those of them that an application or a host outside answered on the old mesh.
         nowhere: The questions that neither mesh has the sender or the target for.
         by_chance: The questions whose effects vary in the same way on both sides.
         sides: The two meshes, with their configurations.
@@ -69,6 +70,7 @@ class Compared:
     differences: tuple[Difference, ...] = ()
     asked: int = 0
     sent_again: int = 0
+    answered: tuple[Question, ...] = ()
     nowhere: tuple[Question, ...] = ()
     by_chance: tuple[Question, ...] = ()
 
@@ -184,6 +186,7 @@ class Baseline:
             tuple(differing),
             len(self.questions),
             len(again),
+            tuple(self.questions[index] for index in again if self.effects[index].allowed),
             tuple(nowhere),
             tuple(by_chance),
         )

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
+from meshlab.battery.impostors import impostors
 from meshlab.bench.case import CasePlace
-from meshlab.diff.chance import host_of, odds
-from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
 from meshlab.mutate.group import Group, case_key
 from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
+from meshlab.mutate.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -95,20 +95,40 @@ class Finder:
             BenchError: Something did not start.
             LabError: The changed mesh cannot be run.
         """
-        changed_mesh = self._base.mesh(objects)
-        battery = derive([self._mesh, changed_mesh])
+        meshes = (self._mesh, self._base.mesh(objects))
+        battery = derive(meshes)
         self.not_covered |= dict.fromkeys(battery.not_covered)
-        side = self._side(battery)
+        battery = replace(battery, questions=tuple(pinned(battery.questions, meshes)))
+        found = self._asked(mutant, objects, battery, first)
+        if found.differs or not impostors(meshes, battery):
+            return found
+        side = self._side(battery.setup)
+        changed = side.group.changed(objects, mutant)
+        answered = [] if changed.same else side.answered(mutant, changed, battery.questions)
+        for other in impostors(meshes, replace(battery, questions=tuple(answered))):
+            shown = self._asked(mutant, objects, other, first)
+            if shown.differs:
+                return shown
+        return found
+
+    def _asked(
+        self,
+        mutant: Mutant,
+        objects: Objects,
+        battery: Battery,
+        first: Callable[[Sequence[Case]], list[Case]],
+    ) -> Found:
+        """Return what the requests of a battery say about a change."""
+        side = self._side(battery.setup)
         changed = side.group.changed(objects, mutant)
         if changed.same:
             return Found(differs=False)
-        questions = pinned(battery.questions, (self._mesh, changed_mesh))
-        side.learn(questions)
+        side.learn(battery.questions)
         if refused := side.group.take(changed):
             return Found(differs=True, reason=refused)
         found: list[_Difference] = []
         unjudged = 0
-        for differences, unknown in side.differences(mutant, changed, questions, first):
+        for differences, unknown in side.differences(mutant, changed, battery.questions, first):
             unjudged += unknown
             found += differences
             # The rest is not sent once a request is let in that was refused.
@@ -121,8 +141,8 @@ class Finder:
             differs=False, reason=f"{unjudged} requests of the battery were not judged" if unjudged else ""
         )
 
-    def _side(self, battery: Battery) -> _Side:
-        setup = _joined(self._base.setup, battery.setup)
+    def _side(self, needed: Setup) -> _Side:
+        setup = _joined(self._base.setup, needed)
         for side in self._sides:
             if side.group.setup == setup:
                 return side
@@ -139,7 +159,7 @@ class Finder:
             if tried[difference.change.kind] > _MOST_TRIED:
                 continue
             case = self._case(side, difference)
-            trial = _Trial(side.group, changed, difference, case or difference.question.case)
+            trial = Trial(side.group, changed, difference.effects, case or difference.question.case)
             trial.ask(trial.answers.repeats)
             again = trial.answers.judgement.change
             if again is None or again.kind is not difference.change.kind:
@@ -169,38 +189,6 @@ class Finder:
         return case if is_readable(case, lacking(case, side.group.setup, self._base.setup)) else None
 
 
-class _Trial:
-    """A request that is asked again on both meshes, as often as chance has a say in it."""
-
-    def __init__(self, group: Group, changed: ChangedMesh, difference: _Difference, asked: Case) -> None:
-        old, new = difference.effects
-        host = host_of(asked)
-        now = odds(changed.planned.under_test.bootstraps, new, host)
-        self.answers = Answers([old], [new], (odds(group.configurations, old, host), now))
-        self._group, self._changed, self._asked = group, changed, asked
-        self._today: list[Outcome] = []
-        self._then: list[Outcome] = []
-
-    def ask(self, times: int) -> None:
-        """Send the request so often to both meshes; the changed one runs afterwards."""
-        copies = [replace(self._asked) for _ in range(times)]
-        today = self._group.unchanged(copies)
-        self._group.take(self._changed)
-        then = [outcome for part in self._group.send(copies) for outcome in part]
-        self._today += today
-        self._then += then
-        for outcome in today:
-            self.answers.add(effect_of(outcome), is_new=False)
-        for outcome in then:
-            self.answers.add(effect_of(outcome), is_new=True)
-
-    @property
-    def shows_it(self) -> bool:
-        """Whether the case passed each time today, and failed on the changed mesh."""
-        passes = all(outcome.state == "passed" for outcome in self._today)
-        return passes and any(outcome.state not in ("passed", "not judged") for outcome in self._then)
-
-
 class _Side:
     """A group that batteries are sent to, with what became of their requests without a change."""
 
@@ -215,6 +203,12 @@ class _Side:
         if unknown:
             for outcome in self.group.unchanged(list(unknown.values())):
                 self._today[case_key(outcome.case)] = outcome
+
+    def answered(self, mutant: Mutant, changed: ChangedMesh, questions: Sequence[Question]) -> list[Question]:
+        """Return the questions that a change may concern and that an application or a host answered without it."""
+        by_key = {case_key(each.case): each for each in questions}
+        meeting = self.group.meeting(changed, mutant, [each.case for each in by_key.values()])
+        return [by_key[key] for key in map(case_key, meeting) if effect_of(self._today[key]).allowed]
 
     def differences(
         self,
@@ -238,9 +232,11 @@ class _Side:
 
 
 def _joined(own: Setup, battery: Setup) -> Setup:
-    """Return the setup of case files with what a battery needs beside it."""
+    """Return the setup of case files with what a battery needs beside it; its servers take the place of theirs."""
+    taken = {app.target for app in battery.apps}
     return replace(
         own,
+        apps=(*(app for app in own.apps if app.target not in taken), *battery.apps),
         workloads={**battery.workloads, **own.workloads},
         authorities=tuple(dict.fromkeys((*own.authorities, *battery.authorities))),
         addresses={**battery.addresses, **own.addresses},
