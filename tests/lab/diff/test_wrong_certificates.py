@@ -52,7 +52,7 @@ def test_a_certificate_that_is_no_longer_checked_is_a_request_that_is_now_allowe
     }
     assert classes == shown
     assert {finding.because for finding in found.findings} == {(0,)}
-    assert found.not_known == ()
+    assert (found.not_known, found.not_covered) == ((), ())
 
 
 def test_nothing_is_asked_there_where_the_change_does_not_meet_such_a_server(bench: LocalBench) -> None:

@@ -6,13 +6,16 @@ Each is a battery of its own, because a host has one certificate in a run.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery
+from meshlab.battery.limits import WRONG_CERTIFICATES
 from meshlab.bench.authorities import INTERNET
 from meshlab.bench.case import AppSpec, Certificate
 from meshlab.bench.planning.destination import destination_of
 from meshlab.errors import LabError
+from meshlab.istio import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from meshlab.battery.battery import Question
     from meshlab.istio import Mesh
 
-__all__ = ["impostors"]
+__all__ = ["impostors", "not_covered_with_impostors"]
 
 _CHECKED = ("SIMPLE", "MUTUAL")
 _MOST_FOR_A_HOST = 4
@@ -61,6 +64,12 @@ def impostors(meshes: Sequence[Mesh], battery: Battery) -> tuple[Battery, ...]:
     )
 
 
+def not_covered_with_impostors(battery: Battery) -> tuple[str, ...]:
+    """Return what neither a battery nor its impostors ask, one sentence each."""
+    asked = WRONG_CERTIFICATES.casefold()
+    return tuple(sentence for sentence in battery.not_covered if asked not in sentence.casefold())
+
+
 def _at_impostor(question: Question, words: str) -> Question:
     """Return a question that says which certificate the server shows, so that it is not taken for the usual one."""
     where = f"at a server with a certificate {words}"
@@ -93,7 +102,5 @@ def _checked_hosts(mesh: Mesh) -> Iterator[str]:
 
 def _names(mesh: Mesh) -> set[str]:
     """Return the names that a server of a run can be put behind."""
-    found = {host for entry in mesh.service_entries for host in entry.hosts}
-    return found | {
-        each.address for entry in mesh.service_entries for each in entry.endpoints if each.address
-    }
+    ports = count(1)
+    return {host for host, _ in Placement.plan(mesh, lambda: next(ports)).external}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors
+from meshlab.battery.impostors import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
@@ -90,7 +90,7 @@ def compare(
         result,
         is_same=not found,
         compared=count,
-        not_covered=battery.not_covered,
+        not_covered=not_covered_with_impostors(battery),
         findings=_sorted(findings),
         not_known=tuple(each for compared in found for each in compared.differences if each.change is None),
         sent_again=sum(compared.sent_again for compared in found),

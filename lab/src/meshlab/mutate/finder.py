@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors
+from meshlab.battery.impostors import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
@@ -97,7 +97,7 @@ class Finder:
         """
         meshes = (self._mesh, self._base.mesh(objects))
         battery = derive(meshes)
-        self.not_covered |= dict.fromkeys(battery.not_covered)
+        self.not_covered |= dict.fromkeys(not_covered_with_impostors(battery))
         battery = replace(battery, questions=tuple(pinned(battery.questions, meshes)))
         found = self._asked(mutant, objects, battery, first)
         if found.differs or not impostors(meshes, battery):
