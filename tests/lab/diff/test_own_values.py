@@ -55,6 +55,7 @@ def test_names_are_in_lower_case_and_sorted_and_the_values_of_one_name_keep_thei
         (str(int(time.time())), str(int(time.time()) + 100)),
         (payload(iss=ISSUER, iat=1, exp=2, jti="a"), payload(iss=ISSUER, iat=3, exp=4, jti="b")),
     ],
+    ids=["request id", "port", "address", "time", "claims"],
 )
 def test_values_of_one_run_become_the_same_word(one: str, other: str) -> None:
     assert without_own_values(one) == without_own_values(other)
