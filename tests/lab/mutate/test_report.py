@@ -6,7 +6,16 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import Case, CasePlace, DeclaredWorkload, Expectation, FromWorkload, HttpRequest
+from meshlab.bench.case import (
+    AppSpec,
+    Case,
+    CasePlace,
+    Certificate,
+    DeclaredWorkload,
+    Expectation,
+    FromWorkload,
+    HttpRequest,
+)
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.protocol import Setup
 from meshlab.bench.report.terminal import console
@@ -104,21 +113,30 @@ def test_missing_cases_are_a_case_file_with_each_request_once_and_each_name_once
     other = MissingCase(
         replace(CASE, request=HttpRequest("http://cart.shop/b")), "now allowed", MISSING.setup
     )
-    text = missing_cases(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1]), survivor(MUTANTS[2], other)))
+    (text,) = missing_cases(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1]), survivor(MUTANTS[2], other)))
     file = parse_case_file(text, "missing.yaml")
     assert [case.name for case in file.cases] == ["a stranger", "a stranger (2)"]
     assert set(file.workloads) == {STRANGER}
     assert f"# {MUTANTS[1].manifest.source}:{MUTANTS[1].line}: {MUTANTS[1]}: now allowed" in text
 
 
+def test_cases_with_another_server_around_them_stand_in_a_file_of_their_own() -> None:
+    server = AppSpec("api.example", certificate=Certificate("internet", dns=("impostor.example",)))
+    other = MissingCase(CASE, "now allowed", replace(MISSING.setup, apps=(server,)))
+    texts = missing_cases(mutated(survivor(MUTANTS[0], other), survivor(MUTANTS[1])))
+    files = [parse_case_file(text, "missing.yaml") for text in texts]
+    assert [file.apps for file in files] == [(), (server,)]
+    assert [[case.name for case in file.cases] for file in files] == [["a stranger"], ["a stranger"]]
+
+
 def test_a_comment_of_a_hostile_name_stays_one_line() -> None:
     hostile = replace(MUTANTS[0].manifest, name="x\ncases: []")
-    text = missing_cases(mutated(survivor(replace(MUTANTS[0], manifest=hostile))))
+    (text,) = missing_cases(mutated(survivor(replace(MUTANTS[0], manifest=hostile))))
     assert len(parse_case_file(text, "missing.yaml").cases) == 1
 
 
 def test_without_survivors_there_is_no_file() -> None:
-    assert missing_cases(mutated(Result(MUTANTS[0], "caught", "open"))) == ""
+    assert missing_cases(mutated(Result(MUTANTS[0], "caught", "open"))) == []
 
 
 class Terminal(io.StringIO):

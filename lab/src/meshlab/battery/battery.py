@@ -24,7 +24,9 @@ class Question:
         target: The workload (`NAMESPACE/NAME`) or the host that it is for.
         request_class: What is sent, as a column of a matrix, such as `GET /profile/1`.
         alike: Further workloads that no condition distinguishes from the caller, so that they are not asked.
-        answerers: Who may answer in place of the target: the other servers behind the same route or host.
+        answerers: Who may answer in place of the target: the other servers behind the same route or host, of any of the
+            meshes. It is for a matrix of one mesh; whether two meshes differ by more than chance is said by
+            `diff.chance.odds` of both.
     """
 
     case: Case
