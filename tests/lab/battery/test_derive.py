@@ -311,6 +311,90 @@ def test_a_long_list_is_cut_and_the_cut_is_named() -> None:
     assert any("beyond the limit of 100" in sentence for sentence in battery.not_covered)
 
 
+def numbered(form: str, count: int) -> list[str]:
+    return [form.format(number) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "sent"),
+    [
+        ({"to": [{"operation": {"paths": numbered("/p{}", 201)}}]}, "/p200'"),
+        ({"to": [{"operation": {"hosts": numbered("h{}.example", 201)}}]}, "h200.example"),
+        ({"to": [{"operation": {"methods": numbered("M{}", 201)}}]}, "'M200'"),
+        ({"from": [{"source": {"principals": numbered("cluster.local/ns/a/sa/n{}", 101)}}]}, "/sa/n100'"),
+        ({"from": [{"source": {"requestPrincipals": numbered(ISSUER + "/u{}", 31)}}]}, "'u30'"),
+        ({"when": [{"key": "request.headers[x-a]", "values": numbered("c{}", 201)}]}, "'c200'"),
+        ({"when": [{"key": "request.auth.claims[group]", "values": numbered("g{}", 31)}]}, "'g30'"),
+    ],
+)
+def test_the_last_value_of_a_long_list_is_sent(rule: dict[str, Any], sent: str) -> None:
+    battery = derive([mesh(tokens("shop"), policy(rule))])
+    assert any(
+        sent in repr((each.case.sender, each.case.request, each.case.tokens)) for each in battery.questions
+    )
+
+
+def test_values_of_a_list_that_is_too_long_are_named() -> None:
+    rule = {"to": [{"operation": {"paths": numbered("/p{}", 405)}}]}
+    found = derive([mesh(policy(rule))], limit=10)
+    assert "5 more values of the path at shop/cart" in found.not_covered
+
+
+def test_of_very_many_values_the_one_that_only_one_mesh_has_is_sent() -> None:
+    old, new = (
+        mesh(policy({"to": [{"operation": {"paths": numbered("/p{}", count)}}]})) for count in (450, 451)
+    )
+    assert any("/p450'" in repr(each.case.request) for each in derive([old, new]).questions)
+
+
+def test_an_audience_is_sent_that_only_a_wildcard_takes() -> None:
+    exact, wide = (
+        mesh(tokens("shop"), policy({"when": [{"key": "request.auth.audiences", "values": [value]}]}))
+        for value in ("x1", "x*")
+    )
+    sent = {spec.claims["aud"] for each in derive([exact, wide]).questions for spec in each.case.tokens}
+    assert {"x1"} < {each for each in sent if each and each.startswith("x")}
+
+
+def test_a_condition_on_metadata_of_a_filter_is_no_header_and_named() -> None:
+    key = "experimental.envoy.filters.network.mysql_proxy[orders]"
+    found = derive([mesh(policy({"when": [{"key": key, "values": ["[select]"]}]}))])
+    assert any(key in sentence for sentence in found.not_covered)
+    assert not any("experimental" in repr(each.case.request) for each in found.questions)
+
+
+def test_clients_that_a_source_namespace_distinguishes_ask_each() -> None:
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: own, namespace: edge}
+spec:
+  hosts: [cart.shop.svc.cluster.local]
+  http: [{match: [{sourceNamespace: other}], route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+"""
+    asking = {
+        each.case.sender.workload.namespace
+        for each in derive([mesh(route)]).questions
+        if isinstance(each.case.sender, FromWorkload) and each.target == "shop/cart"
+    }
+    assert {"other", "stranger"} <= asking
+
+
+def test_a_workload_asks_for_itself_where_no_other_one_sees_the_same_routes() -> None:
+    route = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: own, namespace: shop}
+spec:
+  hosts: [cart.shop.svc.cluster.local]
+  http: [{match: [{sourceNamespace: shop}], route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+"""
+    battery = derive([mesh(route)])
+    assert any(
+        each.target == "shop/cart" and each.case.sender == FromWorkload(CART) for each in battery.questions
+    )
+
+
 def test_no_mesh_and_an_empty_mesh_ask_nothing_that_could_fail() -> None:
     assert derive([]).questions == ()
 
@@ -322,8 +406,9 @@ kind: VirtualService
 metadata: {name: slow, namespace: shop}
 spec:
   hosts: [cart.shop.svc.cluster.local]
-  http: [{timeout: 3s, route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+  http: [{timeout: 3s, rewrite: {uri: /}, route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
 """
     found = derive([mesh(route, policy({"when": [{"key": "destination.ip", "values": ["10.0.0.1"]}]}))])
     assert "Timeouts and retries of routes" in found.not_covered
+    assert "What stands behind a rewrite in other words" in found.not_covered
     assert any("destination.ip" in sentence for sentence in found.not_covered)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meshlab.battery import words
 from meshlab.battery.paths import disguised, normalized
+from meshlab.battery.policy_atoms import text_atom
 from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.values import PATH, header
 
 WORDS = st.text("ab/.-", min_size=1, max_size=8)
 TEMPLATES = st.lists(st.sampled_from(["a", "b", "{*}"]), min_size=1, max_size=4).map("/".join)
@@ -89,3 +92,36 @@ def test_a_dot_segment_with_parameters_is_encoded_so_that_it_stays() -> None:
     assert disguised("/a/..;x/b") == "/a/%2e%2e;x/b"
     assert normalized(disguised("/a/..;x/b")) == "/a/..;x/b"
     assert disguised("/a/b.json") == "/a/b.json"
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (Pattern("exact", "v1"), Pattern("regex", "v[0-9]")),
+        (Pattern("regex", "v[0-5]"), Pattern("regex", "v[0-9]")),
+        (Pattern("regex", "[1-46-9]"), Pattern("regex", "[1-9]")),
+        (Pattern("regex", "[a-z]+"), Pattern("regex", "[a-z_]+")),
+        (Pattern("regex", "[1-9][0-9]*"), Pattern("regex", "[0-9]+")),
+        (Pattern("regex", "[0-9]{1,3}"), Pattern("regex", "[0-9]{1,4}")),
+        (Pattern("regex", "(a|b|c|d|e|f)x"), Pattern("regex", "(a|b|c|d|e|f|g)x")),
+    ],
+)
+def test_a_header_is_sent_that_the_wider_of_two_conditions_alone_takes(
+    narrow: Pattern, wide: Pattern
+) -> None:
+    sent = [each.text for each in words.texts([text_atom(header("x"), each) for each in (narrow, wide)])]
+    assert any(wide.meets(text) and not narrow.meets(text) for text in sent)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (Pattern("exact", "/a/1/c"), Pattern("template", "/a/{*}/c")),
+        (Pattern("template", "/a/1/{*}"), Pattern("template", "/a/{*}/{*}")),
+        (Pattern("exact", "/a/1"), Pattern("regex", "/a/[0-9]")),
+        (Pattern("prefix", "/api/v1"), Pattern("regex", "/api/v[0-9]+.*")),
+    ],
+)
+def test_a_path_is_sent_that_the_wider_of_two_conditions_alone_takes(narrow: Pattern, wide: Pattern) -> None:
+    sent = [each.text for each in words.paths([text_atom(PATH, each) for each in (narrow, wide)], ())]
+    assert any(wide.meets(text) and not narrow.meets(text) for text in sent)

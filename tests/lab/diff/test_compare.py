@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from meshlab.battery.battery import Question
 from meshlab.bench.case import (
     AppSpec,
@@ -370,6 +371,22 @@ def test_what_is_not_judged_is_listed_and_never_dropped(compare: Compare) -> Non
     assert listed["read"].change is None
     assert "EnvoyFilter" in listed["read"].new.unknown[0]
     assert not listed["read"].new.failed
+
+
+def test_a_workload_that_cannot_be_read_is_not_judged_and_never_taken_for_gone(compare: Compare) -> None:
+    objects = list(yaml.safe_load_all(MESH))
+    cart = next(
+        each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == "cart"
+    )
+    cart["spec"]["template"]["metadata"]["annotations"] = {
+        "traffic.sidecar.istio.io/excludeInboundPorts": "8080"
+    }
+    listed = {
+        each.question.case.name: each for each in compare(MESH, yaml.safe_dump_all(objects)).differences
+    }
+    assert listed["plaintext"].change is None
+    assert "excludeInboundPorts" in listed["plaintext"].new.unknown[0]
+    assert not listed["plaintext"].new.failed
 
 
 def test_what_is_not_judged_on_both_sides_is_listed_only_where_something_that_it_meets_differs(

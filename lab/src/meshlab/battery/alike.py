@@ -9,7 +9,7 @@ from meshlab.battery.values import Peer
 from meshlab.bench.authorities import MESH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from meshlab.battery.clauses import Atom
     from meshlab.istio import Mesh, Workload, WorkloadRef
@@ -29,6 +29,10 @@ class ClientClasses:
         self._clients = clients
         self._views = [_View(mesh) for mesh in meshes]
         self._sights = {client.ref: tuple(view.sight(client) for view in self._views) for client in clients}
+
+    def sight(self, client: Workload) -> tuple[object, ...]:
+        """Return what a client knows in each mesh, whatever it asks for."""
+        return self._sights[client.ref]
 
     def of(self, servers: Collection[WorkloadRef] | None) -> list[list[Workload]]:
         """Return the classes for what leads to some servers.
@@ -71,6 +75,7 @@ class _View:
             *(each.namespace for each in mesh.virtual_services),
             *(each.namespace for each in mesh.service_entries),
             *(each.namespace for each in mesh.sidecars),
+            *_source_namespaces(mesh),
         }
 
     def atoms(self, servers: Collection[WorkloadRef] | None) -> tuple[Atom, ...]:
@@ -105,3 +110,12 @@ class _View:
                 self._taken[key] = atom.holds(peer)
             found.append(self._taken[key])
         return tuple(found)
+
+
+def _source_namespaces(mesh: Mesh) -> Iterator[str]:
+    """Yield the namespaces that matches of routes ask for."""
+    for service in mesh.virtual_services:
+        found = [match.source_namespace for route in service.http for match in route.matches]
+        found += [match.source_namespace for route in service.tls for match in route.matches]
+        found += [match.source_namespace for route in service.tcp for match in route.matches]
+        yield from filter(None, found)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from meshlab.battery.expression_nodes import (
     Characters,
@@ -22,6 +24,9 @@ from meshlab.battery.expression_nodes import (
 from meshlab.battery.expression_reader import read
 from meshlab.istio.read.re2 import regex_problem
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["Expression", "ExpressionError", "expression"]
 
 _BUDGET = 40_000
@@ -30,6 +35,8 @@ _BUDGET = 40_000
 _MOST_SAMPLES = 4
 _FEW = 8
 _MAX_SAMPLE = 200
+_MOST_BORDERS = 48
+_MOST_RUNS = 8
 _PREFERRED = "a1-/_.A@ "
 
 
@@ -85,6 +92,15 @@ class Expression:
         """Return a few texts that match, the plainest first."""
         found = dict.fromkeys(_samples(self.root, 0))
         return tuple(text for text in found if len(text) <= _MAX_SAMPLE and self.matches(text))
+
+    def borders(self) -> tuple[str, ...]:
+        """Return texts at the borders of what matches, inside and outside.
+
+        Another expression often differs there alone: by one more branch, a longer range of characters or one more
+        repetition. Each text differs from the plainest match in one part.
+        """
+        found = (text for text in _borders(self.root) if len(text) <= _MAX_SAMPLE)
+        return tuple(dict.fromkeys(islice(found, _MOST_BORDERS)))
 
 
 @dataclass
@@ -150,7 +166,7 @@ def _samples(node: Node, depth: int) -> tuple[str, ...]:
         case Edge():
             return ("",)
         case Sequence(parts=parts):
-            choices = [_samples(part, depth + 1) for part in parts]
+            choices = [_in_sequence(part, depth) for part in parts]
             if not all(choices):
                 return ()
             first = "".join(choice[0] for choice in choices)
@@ -175,3 +191,53 @@ def _samples(node: Node, depth: int) -> tuple[str, ...]:
             ]
             # A count may be a thousand; such a text would be cut anyway.
             return tuple(inner[0] * count for count in counts if len(inner[0]) * count <= _MAX_SAMPLE)
+
+
+def _in_sequence(node: Node, depth: int) -> tuple[str, ...]:
+    """Return samples of a part; a dot between other parts is mostly a dot that its author did not escape."""
+    if isinstance(node, Characters) and node.negated and len(node.members) <= 1 and "." not in node.members:
+        return (".",)
+    return _samples(node, depth + 1)
+
+
+def _plainest(node: Node) -> str:
+    return next(iter(_samples(node, 0)), "")
+
+
+def _borders(node: Node) -> Iterator[str]:
+    match node:
+        case Characters():
+            yield from _ends_of_runs(node.members)
+            yield from (char for char in _PREFERRED if node.has(char, ignore_case=False))
+        case Edge():
+            return
+        case Sequence(parts=parts):
+            plain = ["".join(_in_sequence(part, 0)[:1]) for part in parts]
+            for at, part in enumerate(parts):
+                before, after = "".join(plain[:at]), "".join(plain[at + 1 :])
+                if len(before) + len(after) <= _MAX_SAMPLE:
+                    yield from (f"{before}{text}{after}" for text in _borders(part))
+        case Either(branches=branches):
+            yield from map(_plainest, branches)
+            for branch in branches:
+                yield from _borders(branch)
+        case Repeat(what=what, least=least, most=most):
+            plain_one = _plainest(what)
+            counts = [least - 1, *([] if most is None else [most, most + 1])]
+            yield from (
+                plain_one * count for count in counts if count >= 0 and len(plain_one) * count <= _MAX_SAMPLE
+            )
+            others = plain_one * max(least - 1, 0)
+            if len(others) <= _MAX_SAMPLE:
+                yield from (f"{text}{others}" for text in _borders(what))
+
+
+def _ends_of_runs(members: frozenset[str]) -> Iterator[str]:
+    """Yield the first and last character of each run of neighbours, and the characters beside it."""
+    codes = sorted(map(ord, members))
+    starts = [code for code in codes if chr(code - 1 if code else 0) not in members or code == 0]
+    for start in starts[:_MOST_RUNS]:
+        end = start
+        while chr(end + 1) in members:
+            end += 1
+        yield from (chr(code) for code in (start, end, start - 1, end + 1) if chr(max(code, 0)).isprintable())

@@ -24,6 +24,8 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
         yield "faults and mirrors of routes"
     if any(sum(bool(each.weight) for each in route.destinations) > 1 for route in routes):
         yield "the shares of weighted routes: one of their destinations answers each request"
+    if any(route.rewrite is not None for route in routes):
+        yield "what stands behind a rewrite in other words"
     if any(route.cors is not None for route in routes):
         yield "CORS preflights"
     if any(_checks_servers(mesh)):

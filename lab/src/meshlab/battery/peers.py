@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["certificates", "identities_of", "mesh_peers"]
 
 _MOST = 80
+"""How many identities there are beside those that policies name."""
+
+_MOST_NAMED = 1000
 _ACCOUNT = "default"
 
 
@@ -39,11 +42,11 @@ def mesh_peers(
     named = list(dict.fromkeys(each for atom in atoms for each in identities_of(atom, trust_domain)))
     near = [other for identity in named for other in _beside(identity)]
     unknown = f"spiffe://{trust_domain}/ns/stranger/sa/stranger"
-    everyone = dict.fromkeys((*named, *known, unknown, *near))
+    everyone = dict.fromkeys((*named[:_MOST_NAMED], *[*known, unknown, *near][:_MOST]))
     peers = [Peer("mtls", identity, MESH, workload=known.get(identity)) for identity in everyone]
     foreign = next(iter(everyone))
     plain = (Peer("plaintext"),)
-    others = (*plain, *peers[:_MOST]) if not strict else (*peers[:_MOST], *plain)
+    others = (*plain, *peers) if not strict else (*peers, *plain)
     return (*others, Peer("mtls", foreign, stranger), Peer("tls"))
 
 
@@ -81,8 +84,9 @@ def certificates(
     wanted = list(dict.fromkeys((*names, *identities))) or ["client.example"]
     near = [each for name in wanted for each in (f"{name}x", name[:-1])]
     trusted = list(dict.fromkeys(authorities))
-    found = [_with_name(name, authority) for authority in trusted for name in (*wanted, *near)]
-    return (*found[:_MOST], _with_name(wanted[0], stranger), Peer("open"))
+    found = [_with_name(name, authority) for authority in trusted for name in wanted][:_MOST_NAMED]
+    found += [_with_name(name, authority) for authority in trusted for name in near][:_MOST]
+    return (*dict.fromkeys(found), _with_name(wanted[0], stranger), Peer("open"))
 
 
 def _with_name(name: str, authority: str) -> Peer:

@@ -126,10 +126,12 @@ def _maker(key: str, namespace: str, here: Here) -> Callable[[str], Atom] | None
             return lambda value: _token_atom(here, "audience", value, _claim(("aud",), value, here))
     if (path := claim_names(key)) is not None:
         return lambda value: _token_atom(here, f"claim {path}", value, _claim(path, value, here))
+    if not key.startswith("request.headers["):
+        return None
     name = key.removeprefix("request.headers[").removesuffix("]")
-    if name != key and name.lower() in _PSEUDO:
+    if name.lower() in _PSEUDO:
         return _maker(_PSEUDO[name.lower()], namespace, here)
-    if name != key and not name.startswith(":"):
+    if not name.startswith(":"):
         return lambda value: text_atom(header(name), wildcard(value))
     return None
 

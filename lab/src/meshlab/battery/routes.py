@@ -127,7 +127,7 @@ def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) 
 
 def _readable(requirement: Requirement, name: str, proxy: Proxy) -> Iterator[Requirement]:
     for atom in requirement.atoms:
-        if atom.pattern is not None and not atom.pattern.readable():
+        if atom.pattern is not None and not (atom.pattern.readable() and atom.pattern.members()):
             proxy.unread[f"the expression {atom.pattern.value!r} of {name}"] = None
             return
     yield requirement
@@ -162,11 +162,22 @@ def _claim_atom(path: tuple[str, ...], pattern: Pattern) -> Atom:
 
 def _demand(match: HttpMatch) -> TokenDemand:
     claims = [
-        (path, (text.value,))
-        for name, text in {**(match.headers or {}), **(match.without_headers or {})}.items()
-        if (path := claim_path(name)) is not None and text.kind == "exact"
+        (path, values)
+        for asked in (match.headers or {}, match.without_headers or {})
+        for name, text in asked.items()
+        if (path := claim_path(name)) is not None and (values := _claim_values(text))
     ]
     return TokenDemand(claims=tuple(claims))
+
+
+def _claim_values(text: TextMatch) -> tuple[str, ...]:
+    """Return values of a claim as a policy would name them, near misses of all but exact texts included."""
+    if text.kind in ("exact", "prefix"):
+        return (f"{text.value}*" if text.kind == "prefix" else text.value,)
+    pattern = _pattern(text)
+    # A star at an end would stand for any text.
+    found = dict.fromkeys((*pattern.members(), *pattern.near_misses()))
+    return tuple(each for each in found if each and "*" not in each)
 
 
 def _pattern(text: TextMatch) -> Pattern:

@@ -95,12 +95,20 @@ class Pattern:
         for member in self.members(filling)[:2]:
             found += [f"{member}x", f"x{member}", member[:-1], member.swapcase()]
         if self.kind == "regex":
-            found = [*self._with_excluded(), *found]
+            borders = expression(self.value).borders() if self.readable() else ()
+            found = [*self._with_excluded(), *borders, *found]
+        if self.kind == "template":
+            found = [*self._other_segments(), *found]
         if self.kind == "prefix":
             found.insert(0, self.value[:-1])
         if self.kind == "suffix":
             found.insert(0, self.value[1:])
         return tuple(dict.fromkeys(text for text in found if text))
+
+    def _other_segments(self) -> list[str]:
+        """Return members with another segment than the usual one, and paths without what a template stands for."""
+        other = self.value.replace(_ANY, "other").replace(_SOME, "other")
+        return [other, self.value.replace(f"/{_ANY}", "").replace(_SOME, "1") or "/"]
 
     def _with_excluded(self) -> list[str]:
         """Return members with a character in each segment that the expression leaves out."""

@@ -23,7 +23,12 @@ FLAWS = ("expired", "other key under the known kid")
 """The flaws that are tried. The others of `bench.flaws` are for who tests an implementation of tokens."""
 
 _SUBJECT = "someone"
+_MOST_NAMED = 1000
+"""How many values of a list get a token of their own."""
+
 _MOST_VALUES = 12
+"""Of how many values there are tokens that almost have them."""
+
 _Claims = dict[tuple[str, ...], "str | tuple[str, ...]"]
 
 
@@ -51,7 +56,7 @@ def tokens(demands: Iterable[TokenDemand], rules: Sequence[JwtRule]) -> tuple[To
 def _good(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -> Iterator[Token]:
     """Yield a token that meets a demand, then one for each further value that it names."""
     claims = _claims(demand)
-    for issuer, subject in _who(demand, known)[:_MOST_VALUES]:
+    for issuer, subject in _who(demand, known)[:_MOST_NAMED]:
         for audience in dict.fromkeys(_audiences(demand, issuer, rules)):
             yield Token(issuer, as_claims({("sub",): subject, **claims}), audience)
     if not (whose := _who(demand, known)):
@@ -59,7 +64,7 @@ def _good(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
     issuer, subject = whose[0]
     audience = _audience(demand.audiences, issuer, rules)
     for path, values in demand.claims:
-        for value in values[1:_MOST_VALUES]:
+        for value in values[1:_MOST_NAMED]:
             changed: _Claims = {("sub",): subject, **claims, path: wildcard(value).members()[0]}
             yield Token(issuer, as_claims(changed), audience)
 
@@ -76,13 +81,18 @@ def _near(demand: TokenDemand, known: Sequence[str], rules: Sequence[JwtRule]) -
             yield Token(issuer, as_claims({**good, ("sub",): other}), audience, note="another subject")
         for path, values in demand.claims:
             name = "/".join(path)
-            for near in wildcard(values[0]).near_misses()[:4]:
+            misses = wildcard(values[0]).near_misses()[:4]
+            others = (wildcard(value).near_misses()[:1] for value in values[1:_MOST_VALUES])
+            for near in dict.fromkeys((*misses, *(each for found in others for each in found))):
                 yield Token(issuer, as_claims({**good, path: near}), audience, note=f"another {name}")
             without = {key: value for key, value in good.items() if key != path}
             yield Token(issuer, as_claims(without), audience, note=f"no {name}")
             member = wildcard(values[0]).members()[0]
             both = as_claims({**good, path: (member, "other")})
             yield Token(issuer, both, audience, note=f"{name} is a list")
+        for value in demand.audiences[:_MOST_VALUES]:
+            for other in wildcard(value).near_misses()[:2]:
+                yield Token(issuer, as_claims(good), other, note="another audience")
         for rule in rules:
             for other in rule.audiences if rule.issuer == issuer else ():
                 if other != audience:
@@ -138,7 +148,7 @@ def _claims(demand: TokenDemand) -> _Claims:
 
 def _audiences(demand: TokenDemand, issuer: str, rules: Sequence[JwtRule]) -> Iterator[str]:
     yield _audience(demand.audiences, issuer, rules)
-    for value in demand.audiences[:_MOST_VALUES]:
+    for value in demand.audiences[:_MOST_NAMED]:
         yield wildcard(value).members()[0]
 
 

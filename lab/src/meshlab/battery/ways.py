@@ -126,9 +126,13 @@ class Ways:
         classes = ClientClasses(self._meshes, self._clients)
         by_ref = {client.ref: client for client in self._clients}
         for (host, port, protocol), services in self._hosts().items():
-            for alike in classes.of(self._servers(host, port, services)):
-                own = {each.workload for _, found in services for each in found.endpoints.get(port, ())}
-                asking = [each.ref for each in alike if own != {each.ref}]
+            found = classes.of(self._servers(host, port, services))
+            own = {each.workload for _, service in services for each in service.endpoints.get(port, ())}
+            # What a policy makes of a server's own identity is asked past the sidecar. Its routes are not.
+            seen = {classes.sight(each) for alike in found for each in alike if own != {each.ref}}
+            for alike in found:
+                others = [each.ref for each in alike if own != {each.ref}]
+                asking = others or [each.ref for each in alike if classes.sight(each) not in seen]
                 if not asking:
                     continue
                 client, *more = asking
@@ -182,6 +186,18 @@ class Ways:
         values = self._values(entrance, atoms, found, entrance.host, (Peer("open"),))
         return Way(entrance.key, found, values)
 
+    def _first(
+        self, entrance: Entrance, dimension: str, found: Sequence[Atom], stages: Sequence[Stage]
+    ) -> Sequence[Atom]:
+        """Return conditions; of very many, those that only one of the meshes has come first, and the cut is named."""
+        if len(found) <= words.MOST_NAMED:
+            return found
+        self._unread[f"{len(found) - words.MOST_NAMED} more values of the {dimension} at {entrance.ref}"] = (
+            None
+        )
+        shared = set.intersection(*(set(_atoms([stage]).get(dimension, ())) for stage in stages))
+        return sorted(found, key=lambda atom: atom in shared)
+
     def _values(
         self,
         entrance: Entrance,
@@ -191,9 +207,12 @@ class Ways:
         peers: tuple[Peer, ...],
     ) -> dict[str, tuple[Value, ...]]:
         every = [each for first in stages for each in first.walk()]
-        named = atoms.get(NAME, ())
         others = entrance.kind != "client"
         values: dict[str, tuple[Value, ...]] = {PEER: peers}
+        atoms = {
+            dimension: self._first(entrance, dimension, found, stages) for dimension, found in atoms.items()
+        }
+        named = atoms.get(NAME, ())
         if entrance.speaks == "tcp":
             if entrance.tls or named:
                 values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshlab.battery.clauses import Atom
     from meshlab.battery.text import Pattern
 
-__all__ = ["STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
+__all__ = ["MOST_NAMED", "STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
 
 _PATH = re.compile(r"/[!-\"$->@-~]*")
 """A path that a request line can carry: ASCII without spaces, `#` and `?` (RFC 9112, section 3)."""
@@ -24,7 +24,12 @@ _PATH = re.compile(r"/[!-\"$->@-~]*")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,250}[A-Za-z0-9])?")
 _VALUE = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
+MOST_NAMED = 400
+"""How many conditions of one dimension get values of their own."""
+
 _MOST = 160
+"""How many values there are beside those that conditions name."""
+
 _MOST_JOINED = 12
 _MOST_SNI = 6
 _USUAL_METHODS = ("GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS")
@@ -39,6 +44,7 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
         atoms: The conditions on paths.
         spelt: Those whose texts are also sent in unusual spellings.
     """
+    atoms = atoms[:MOST_NAMED]
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
     found = ["/", *(disguised(member) for pattern in patterns for member in pattern.members())]
     found += _filled(patterns)
@@ -54,10 +60,11 @@ def paths(atoms: Sequence[Atom], spelt: Iterable[Atom]) -> tuple[Text, ...]:
             near.setdefault(text, atom.name)
     members = [member for pattern in patterns for member in pattern.members()]
     # The end of a path alone is no path.
-    rooted = (text if text.startswith("/") else f"/{text}" for text in (*found, *near, "/stranger", *members))
+    beside = ("/stranger", *list(near)[:_MOST])
+    rooted = (text if text.startswith("/") else f"/{text}" for text in (*found, *beside, *members))
     usual = [Text(path, origin=near.get(path, "")) for path in dict.fromkeys(rooted) if _PATH.fullmatch(path)]
     unusual = [each for atom in spelt for each in _spellings(atom)]
-    return tuple(dict.fromkeys((*usual[:_MOST], *unusual[:_MOST])))
+    return tuple(dict.fromkeys((*usual, *unusual[:_MOST])))
 
 
 def _filled(patterns: Sequence[Pattern]) -> Iterator[str]:
@@ -107,15 +114,15 @@ def _spellings(atom: Atom) -> Iterator[Text]:
 
 def methods(atoms: Sequence[Atom]) -> tuple[Text, ...]:
     """Return the methods to try."""
-    patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
+    patterns = [atom.pattern for atom in atoms[:MOST_NAMED] if atom.pattern is not None]
     found = ["GET", *(member for pattern in patterns for member in pattern.members("X"))]
     found += _USUAL_METHODS if patterns else ()
-    found += [near for pattern in patterns for near in pattern.near_misses("X")]
+    found += [near for pattern in patterns for near in pattern.near_misses("X")][:_MOST]
     # CONNECT has a target of another form, which cases do not write.
     sendable = (
         text for text in dict.fromkeys(found) if _METHOD.fullmatch(text) and text.upper() != "CONNECT"
     )
-    return tuple(Text(text) for text in sendable)[:_MOST]
+    return tuple(Text(text) for text in sendable)
 
 
 def names(
@@ -130,6 +137,7 @@ def names(
         sni: Whether the client speaks TLS, so that its server name may differ from its Host.
         others: Whether hosts may be asked for that no condition names.
     """
+    atoms = atoms[:MOST_NAMED]
     patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
     # Behind a colon only digits can follow.
     fillings = ("any", "1")
@@ -137,12 +145,14 @@ def names(
     found = [text for text in dict.fromkeys(found) if is_host(text)]
     hosts = [text for text in found if ":" not in text]
     literal = [pattern.value for pattern in patterns if pattern.kind == "exact" and is_host(pattern.value)]
-    near = [f"{host}:{port}" for host in hosts]
+    near = [each for pattern in patterns if pattern.kind == "regex" for each in pattern.near_misses()]
+    near += [f"{host}:{port}" for host in hosts]
     near += [f"{host}:{port + 1}" for host in literal if ":" not in host]
     if others:
         near += [f"x.{host}" for host in literal] + [f"{host}.x" for host in literal if ":" not in host]
         near.append(STRANGER)
-    chosen = [Name(text) for text in dict.fromkeys((*found, *near)) if is_host(text)]
+    named = [Name(text) for text in found]
+    chosen = [Name(text) for text in dict.fromkeys(near) if is_host(text)]
     chosen += [
         Name(host.upper(), None, "case", atom.name)
         for atom in atoms
@@ -160,7 +170,7 @@ def names(
             for other in (*hosts[:_MOST_SNI], STRANGER)
             if other != host
         ]
-    return tuple(dict.fromkeys(chosen))[:_MOST]
+    return tuple(dict.fromkeys((*named, *list(dict.fromkeys(chosen))[:_MOST])))
 
 
 def is_host(text: str) -> bool:
@@ -171,11 +181,11 @@ def is_host(text: str) -> bool:
 
 def texts(atoms: Sequence[Atom], filling: str = "x") -> tuple[Text, ...]:
     """Return the values of a header or a parameter to try; the first is none."""
-    patterns = [atom.pattern for atom in atoms if atom.pattern is not None]
+    patterns = [atom.pattern for atom in atoms[:MOST_NAMED] if atom.pattern is not None]
     found = [member for pattern in patterns for member in pattern.members(filling)]
-    found += [near for pattern in patterns for near in pattern.near_misses(filling)]
+    found += [near for pattern in patterns for near in pattern.near_misses(filling)][:_MOST]
     found.append("stranger")
-    return (Text(""), *(Text(text) for text in dict.fromkeys(found) if _VALUE.fullmatch(text)))[:_MOST]
+    return (Text(""), *(Text(text) for text in dict.fromkeys(found) if _VALUE.fullmatch(text)))
 
 
 def addresses(atoms: Sequence[Atom]) -> tuple[Text, ...]:
@@ -184,7 +194,7 @@ def addresses(atoms: Sequence[Atom]) -> tuple[Text, ...]:
         return (Text(""),)
     inside: list[str] = []
     beside: dict[str, str] = {}
-    for atom in atoms:
+    for atom in atoms[:MOST_NAMED]:
         network = ipaddress.ip_network(atom.word)
         first, last = int(network.network_address), int(network.broadcast_address)
         kind = type(network.network_address)
@@ -192,5 +202,5 @@ def addresses(atoms: Sequence[Atom]) -> tuple[Text, ...]:
         for number in (last + 1, first - 1):
             if 0 < number < 2**network.max_prefixlen - 1:
                 beside.setdefault(str(kind(number)), atom.name)
-    every = dict.fromkeys(("192.0.2.1", *inside, *beside))
-    return tuple(Text(text, origin=beside.get(text, "")) for text in every)[:_MOST]
+    every = dict.fromkeys(("192.0.2.1", *inside, *list(beside)[:_MOST]))
+    return tuple(Text(text, origin=beside.get(text, "")) for text in every)

@@ -83,6 +83,9 @@ class Asker:
 
 def _unsent(case: Case, side: Side) -> Effect | None:
     """Return the effect of a request that cannot be sent; `None` where it can."""
+    if refused := side.not_read(case):
+        # It is there, and what it would do is not known.
+        return Effect(unknown=(refused,))
     if missing := side.missing(case):
         return not_there(missing)
     if any(spec.issuer is None and spec.literal is None for spec in case.tokens):

@@ -22,6 +22,7 @@ from meshlab.bench.verdicts.places import Places
 from meshlab.diff.chance import odds
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket
+from meshlab.istio.read.pods import TEMPLATES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Addresses", "Side"]
 
 _FIRST_PORT = 1
+_WORKLOADS = frozenset(kind for _, kind in TEMPLATES)
 
 
 class Addresses:
@@ -139,6 +141,20 @@ class Side:
 
     def missing(self, case: Case) -> str:
         """Return which workload that a case names is not there, in words; empty where all are."""
+        lacking = list(map(str, self._lacking(case)))
+        return f"there is no workload {' and no workload '.join(lacking)}" if lacking else ""
+
+    def not_read(self, case: Case) -> str:
+        """Return why a workload that a case names was refused, so that it is there and not known; empty for none."""
+        lacking = set(map(str, self._lacking(case)))
+        for refusal in self.mesh.refusals:
+            for problem in refusal.problems:
+                kind, _, name = problem.subject.partition(" ")
+                if name in lacking and kind in _WORKLOADS:
+                    return str(problem)
+        return ""
+
+    def _lacking(self, case: Case) -> list[WorkloadRef]:
         match case.sender:
             case FromOutside(gateway=gateway):
                 named: tuple[WorkloadRef | None, ...] = (gateway,)
@@ -148,8 +164,7 @@ class Side:
                 named = (bypassing, to)
             case FromForeignMesh(to=to):
                 named = (to,)
-        lacking = [str(ref) for ref in named if ref is not None and ref not in self._workloads]
-        return f"there is no workload {' and no workload '.join(lacking)}" if lacking else ""
+        return [ref for ref in named if ref is not None and ref not in self._workloads]
 
     def resolved(self, case: Case) -> object:
         """Return what the sender's own name resolution says about a case's host; `None` where it asks none."""

@@ -129,8 +129,9 @@ class Tracer:
             since = began - _CLOCK_S if own else 0.0
             # A TCP proxy logs its first line before its policies decide, and only the last says what they looked at.
             ended = ended or (own and self._records_policies(place.workload))
+            key = evidence_key(place.workload, client, address)
             line = self._line(
-                evidence_key(place.workload, client, address),
+                key,
                 mark,
                 first=number == 0,
                 ended=ended,
@@ -141,6 +142,10 @@ class Tracer:
                     f"the proxy of {place.workload} logged nothing about the request in {_TIMEOUT_S:g} s"
                 )
                 return _Trail(tuple(hops), missing=missing)
+            if line.connected and own and not line.peer:
+                # Its first line may be older than the end of the TLS handshake; the last one names the client.
+                last = self._line(key, mark, first=number == 0, ended=True, since=since)
+                line = replace(line, peer=last.peer) if last else line
             port = place.port or _port(line.destination)
             hops.append(Hop(place.workload, place.direction, port, line, self._places.describe(line)))
             address, client = self._beyond_relay(line.upstream, line.upstream_client)
