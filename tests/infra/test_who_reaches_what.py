@@ -37,7 +37,7 @@ def test_user_profile_is_reached_by_its_callers_and_by_the_gateway_with_their_to
     found: dict[str, Matrix],
 ) -> None:
     issuer = read_env_file(ROOT / "infra/contract.env")["JWT_ISSUER"]
-    callers = (f"token of {issuer}", f"token of 100000000000000000001, {GOOGLE}")
+    callers = (f"token of {issuer}", f"token with sub 100000000000000000001, {GOOGLE}")
     places = (f"outside {GATEWAY}", f"{GATEWAY} past its sidecar")
     assert set(found["user-profile/user-profile"].reached_by) == {
         f"{place}, {caller}" for place in places for caller in callers
@@ -49,7 +49,7 @@ def test_user_profile_is_reached_by_its_callers_and_by_the_gateway_with_their_to
 
 
 def test_orders_is_reached_by_its_two_callers(found: dict[str, Matrix]) -> None:
-    callers = [f"token of 10000000000000000000{number}, {GOOGLE}" for number in (1, 2)]
+    callers = [f"token with sub 10000000000000000000{number}, {GOOGLE}" for number in (1, 2)]
     assert {name for name in found["orders/orders"].reached_by if name.startswith("outside")} == {
         f"outside {GATEWAY}, {caller}" for caller in callers
     }

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     Command = Callable[..., Done]
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["test", "init", "check", "mutate", "render", "coverage", "schema", "demo", "up", "run"]
+COMMANDS = [
+    "init", "test", "explain", "reach", "diff", "mutate", "lint", "check", "render", "coverage", "schema", "demo", "up",
+    "run",
+]  # fmt: skip
 
 SURVEYED = FakeMesh(
     surveyed=Survey(
@@ -167,8 +170,10 @@ def test_the_version_is_printed(command: Command) -> None:
 
 def test_help_shows_examples_and_exit_codes(command: Command) -> None:
     done = command("--help")
-    assert "meshlab test -f manifests/ tests/" in done.out
-    assert "130 interrupted" in done.out
+    assert "meshlab test -f mesh/ cases/" in done.out
+    assert "130 interrupted" in " ".join(done.out.split())
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert "..." not in done.out.partition("Commands:")[2]
     assert all(name in done.out for name in COMMANDS)
 
 

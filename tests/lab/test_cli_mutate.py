@@ -40,7 +40,7 @@ def test_a_survivor_fails_the_command_and_its_case_mends_that(
     assert "No case notices:" in done.out
     assert f"{mesh}:" in done.out
     assert "AuthorizationPolicy shop/cart" in done.out
-    assert "spec.rules.0.to.0.operation.methods: PUT added  (now allowed)" in done.out
+    assert "spec.rules[0].to[0].operation.methods: PUT added  (now allowed)" in done.out
     assert "1 mutant: 1 survived" in done.out
     assert f"wrote the missing cases to {missing}" in done.err
     assert "methods: PUT added: now allowed" in missing.read_text()
@@ -68,7 +68,7 @@ def test_json_is_one_document(command: Command, shop: tuple[Path, Path]) -> None
         "shop",
         "cart",
     )
-    assert survivor["field"] == "spec.rules.0.to.0.operation.methods"
+    assert survivor["field"] == "spec.rules[0].to[0].operation.methods"
     assert survivor["line"] > 0
     assert survivor["effect"] == "now allowed"
     assert survivor["case"].startswith("  - name:")

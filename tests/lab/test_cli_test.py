@@ -51,6 +51,7 @@ def test_a_failed_case_ends_with_one(command: Command, cases: Path) -> None:
     assert done.code == 1
     assert done.out.startswith("✗ one\n")
     assert "1 failed, 1 passed" in done.out
+    assert done.out.endswith(f"why: meshlab explain -f manifests {cases} -k 'words of its name'\n")
 
 
 def test_a_case_that_is_not_judged_ends_with_three_unless_it_is_allowed(

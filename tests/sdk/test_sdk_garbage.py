@@ -1,18 +1,20 @@
-"""The memory of a failed call is freed with its error, and not when the garbage collector runs."""
+"""Memory of a failed call, and of a closed connection, which is freed at once and not when the collector runs."""
 
 import asyncio
 import gc
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 import meshpass
 import pytest
+import uvloop
 from meshpass._call.service import ClientOptions
+from meshpass._http import async_connection
 
-from .conftest import Answer, Seen, Server
+from .conftest import Answer, Authority, Seen, Server
 
 _URL = "http://user-profile.internal"
 _MESH = {"server": "istio-envoy"}
@@ -141,3 +143,89 @@ def test_a_source_without_a_token_leaves_nothing_to_the_collector(kind: str) -> 
     for _ in range(2):  # the first loads what is loaded once
         found = failing_now() if kind == "sync" else asyncio.run(failing())
     assert found == []
+
+
+_LOOPS = pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+# By name, for each loop has classes of its own.
+_OF_TLS = {"AsyncConnection", "SSLProtocol", "_SSLProtocolTransport"}
+
+
+async def _tls_left(expected: int = 0) -> list[str]:
+    """Return what exists of TLS connections, once it is of so many or has had the time to be."""
+    for _ in range(10):  # the loop ends a connection in a few turns
+        await asyncio.sleep(0.01)
+        left = sorted(type(one).__name__ for one in gc.get_objects() if type(one).__name__ in _OF_TLS)
+        if len(left) <= expected * len(_OF_TLS):
+            break
+    return left
+
+
+@_LOOPS
+def test_a_connection_that_grew_old_is_freed_without_the_collector(
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    auth: meshpass.SignedJWT,
+    serve: Callable[..., Server],
+    ca: Authority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(async_connection, "KEEPALIVE_S", 0)
+    server = serve(ca.context("user-profile.internal"))
+
+    async def scene() -> list[str]:
+        client = meshpass.AsyncClient(
+            "https://user-profile.internal", auth=auth, address=server.address, ca_file=ca.file
+        )
+        async with client:
+            for _ in range(5):
+                await client.get("/")
+            return await _tls_left(expected=1)
+
+    assert _without_collector(scene, new_loop) == sorted(_OF_TLS)
+    assert server.connections == 5
+
+
+@_LOOPS
+@pytest.mark.parametrize("end", ["by the client", "by the server", "after a timeout", "without trust"])
+def test_a_closed_connection_is_freed_without_the_collector(
+    end: str,
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    auth: meshpass.SignedJWT,
+    serve: Callable[..., Server],
+    ca: Authority,
+) -> None:
+    server = serve(ca.context("user-profile.internal"))
+    if end == "by the server":
+        server.answer = lambda _: (200, {"connection": "close"}, b"{}")
+    elif end == "after a timeout":
+        server.answer = _slow
+    timeout_s = 0.1 if end == "after a timeout" else 10
+    ca_file = None if end == "without trust" else ca.file
+
+    async def scene() -> list[str]:
+        client = meshpass.AsyncClient(
+            "https://user-profile.internal",
+            auth=auth,
+            address=server.address,
+            ca_file=ca_file,
+            timeout_s=timeout_s,
+            retry=meshpass.RetryPolicy(attempts=1),
+        )
+        async with client:
+            with suppress(meshpass.MeshError):
+                await client.get("/")
+        return await _tls_left()
+
+    assert _without_collector(scene, new_loop) == []
+    assert server.connections
+
+
+def _without_collector(
+    scene: Callable[[], Coroutine[None, None, list[str]]], new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> list[str]:
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(scene())
+    finally:
+        gc.enable()

@@ -244,6 +244,17 @@ def test_workloads_that_nothing_tells_apart_are_asked_once_and_named() -> None:
     assert len(through) <= 3
 
 
+def test_workloads_that_are_alike_are_named_with_the_token_of_the_one_that_is_asked() -> None:
+    twins = [app(name, "shop") for name in ("one", "two")]
+    rule = {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/alice"]}}]}
+    battery = derive([mesh(*twins, service("one", "shop"), tokens("shop"), policy(rule))])
+    named = [question.callers for question in battery.questions if question.alike]
+    assert any(len(callers) > 1 and "token" in callers[0] for callers in named)
+    for caller, *others in named:
+        token = caller.removeprefix(caller.partition(", ")[0])
+        assert all(other.endswith(token) and ", " not in other.removesuffix(token) for other in others)
+
+
 def test_a_case_file_of_a_battery_can_be_read_and_is_the_battery() -> None:
     rule = {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/alice"]}}]}
     battery = derive([mesh(ROUTE, tokens("shop", audiences=("cart",)), policy(rule))])

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors
+from meshlab.battery.impostors import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 
@@ -49,6 +49,7 @@ def test_a_wrong_certificate_is_refused_and_reached_where_it_is_not_checked(tmp_
     meshes = [mesh(OUTSIDE), mesh(UNCHECKED)]
     battery = derive(meshes)
     stranger, other_name = impostors(meshes, battery)
+    assert len(battery.not_covered) == len(not_covered_with_impostors(battery)) + 1
     file = tmp_path / "mesh.yaml"
     with closing(LocalBench()) as bench:
         assert reached(bench, file, OUTSIDE, stranger) == set()
@@ -60,3 +61,20 @@ def test_a_wrong_certificate_is_refused_and_reached_where_it_is_not_checked(tmp_
 def test_there_is_none_where_no_proxy_speaks_tls_to_a_server_outside() -> None:
     meshes = [mesh()]
     assert impostors(meshes, derive(meshes)) == ()
+
+
+def test_a_request_to_an_impostor_says_so_in_its_name_and_its_class() -> None:
+    meshes = [mesh(OUTSIDE)]
+    asked = [question for found in impostors(meshes, derive(meshes)) for question in found.questions]
+    assert asked
+    assert all("at a server with a certificate" in question.case.name for question in asked)
+    assert all("at a server with a certificate" in question.request_class for question in asked)
+
+
+def test_a_server_behind_a_service_of_the_mesh_is_none_that_a_run_can_replace() -> None:
+    behind = OUTSIDE.replace(
+        "  resolution: DNS\n", "  resolution: DNS\n  endpoints: [{address: cart.shop.svc.cluster.local}]\n"
+    )
+    meshes = [mesh(behind)]
+    servers = {app.target for found in impostors(meshes, derive(meshes)) for app in found.setup.apps}
+    assert "cart.shop.svc.cluster.local" not in servers

@@ -195,8 +195,8 @@ def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest
 
 
 def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    def shown_on(stream: StringIO, **options: bool) -> list[str]:
-        with Progress(stream, **options) as bar:
+    def shown_on(stream: StringIO, *, shown: bool = True) -> list[str]:
+        with Progress(stream, shown=shown) as bar:
             run_cases(
                 FakeMesh({**GOOD, **{name.replace("_", " "): found for name, found in BROKEN.items()}}),
                 [FILE],
@@ -210,7 +210,7 @@ def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: p
     terminal_stream = StringIO()
     monkeypatch.setattr(terminal_stream, "isatty", lambda: True, raising=False)
     lines = shown_on(terminal_stream)
-    assert lines[1:4] == ["starting the mesh", "starting what 6 cases touch", "1 of 6 cases"]
+    assert lines[1:4] == ["starting the mesh", "starting the proxies that 6 cases touch", "1 of 6 cases"]
     assert lines[-2:] == ["6 of 6 cases, 1 failed", ""]
     quiet = StringIO()
     monkeypatch.setattr(quiet, "isatty", lambda: True, raising=False)

@@ -66,6 +66,13 @@ def test_the_table_names_each_object_and_what_is_missed_has_its_place_and_reason
     ]
 
 
+def test_a_narrow_table_has_the_place_below_the_object_and_breaks_no_word() -> None:
+    lines = printed(Coverage(ITEMS, ()), width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    (at,) = (index for index, line in enumerate(lines) if line.startswith("  mesh.yaml:11"))
+    assert lines[at - 1].startswith(POLICY)
+
+
 def test_nothing_is_listed_where_nothing_is_missed() -> None:
     text = printed(ALL)
     assert "no case exercises" not in text

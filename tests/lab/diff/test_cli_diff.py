@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -136,7 +137,9 @@ def test_a_name_in_a_case_file_that_neither_side_has_ends_with_two(
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "meshlab", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    # pytest imports readline, which puts COLUMNS into the environment of its process behind Python's back.
+    environment = dict(os.environ)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
 
 
 def test_the_same_manifests_in_another_place_start_nothing(tmp_path: Path, inputs: tuple[Path, Path]) -> None:

@@ -75,6 +75,12 @@ MESH = mesh_of(
 )
 WEIGHTS = "{route: [{destination: {host: cart}, weight: 50}, {destination: {host: other}, weight: 50}]}"
 WEIGHTED = MESH.replace("{route: [{destination: {host: cart}}]}", WEIGHTS)
+TWINS = mesh_of(
+    MESH,
+    app("left", "shop", labels="twin: a"),
+    app("right", "shop", labels="twin: a"),
+    service("twins", "shop", selector="twin: a"),
+)
 PLAINTEXT = """\
 ---
 apiVersion: networking.istio.io/v1
@@ -97,6 +103,21 @@ apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
 metadata: {name: lua, namespace: shop}
 spec: {workloadSelector: {labels: {app: cart}}, priority: 1, configPatches: []}
+"""
+PARTNER = """\
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partner, namespace: shop}
+spec:
+  hosts: [partner.example]
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 443}]
+  resolution: DNS
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: partner, namespace: shop}
+spec: {host: partner.example, trafficPolicy: {tls: {mode: SIMPLE, sni: partner.example}}}
 """
 FAULT = "{fault: {abort: {httpStatus: 429, percentage: {value: 50}}}, route: [{destination: {host: cart}}]}"
 
@@ -203,6 +224,20 @@ def test_mtls_that_is_lost_and_gained_is_named(compare: Compare) -> None:
     assert kinds(compare(without, with_mtls))["read"] is Kind.WITH_MTLS
 
 
+def test_tls_to_a_host_outside_that_is_no_longer_begun_is_named(compare: Compare) -> None:
+    asked = question("partner", "http://partner.example/")
+    found = only(
+        compare(
+            MESH + PARTNER,
+            MESH + PARTNER.replace("mode: SIMPLE, sni: partner.example", "mode: DISABLE"),
+            asked,
+        )
+    )
+    assert found.change is not None
+    assert found.change.kind is Kind.REACHES_DIFFERENTLY
+    assert found.change.details == ("the server name: partner.example, now none",)
+
+
 def test_plaintext_that_is_permitted_is_refused_differently_where_a_policy_still_refuses_it(
     compare: Compare,
 ) -> None:
@@ -279,6 +314,16 @@ def test_what_neither_side_has_is_counted_and_no_change(compare: Compare) -> Non
 def test_weights_that_both_sides_have_are_chance_and_no_change(compare: Compare) -> None:
     found = compare(WEIGHTED, WEIGHTED.replace("hosts: [cart]", "hosts: [cart, cart.shop]"), QUESTIONS[0])
     assert found.differences == ()
+
+
+def test_one_of_several_workloads_behind_a_service_answers_by_chance_and_that_is_no_change(
+    compare: Compare,
+) -> None:
+    # The caller's proxy differs, so each question is sent again.
+    other = TWINS.replace("hosts: [cart]", "hosts: [cart, cart.shop]")
+    asked = [question(f"number {number}", "http://twins/") for number in range(12)]
+    found = compare(TWINS, other, *asked)
+    assert (found.differences, found.sent_again) == ((), 12)
 
 
 def test_a_destination_that_is_new_by_weight_is_a_change_with_its_frequency(compare: Compare) -> None:

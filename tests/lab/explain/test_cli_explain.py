@@ -87,7 +87,7 @@ def test_one_request_of_the_command_line_is_explained(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "add to spec.rules[0].from[0].source.notPrincipals" in done.stdout
     assert "with it the request gets in" in done.stdout
-    assert "requests that were sent to the mesh with and without the change" in done.stdout
+    assert "requests, each sent to the mesh with and without the change" in done.stdout
 
 
 @pytest.mark.parametrize(

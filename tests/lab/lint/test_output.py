@@ -187,7 +187,9 @@ def test_the_rules_are_listed(command: Run) -> None:
 
 def test_json_has_each_finding(command: Run, tmp_path: Path) -> None:
     (tmp_path / "mesh.yaml").write_text(bad("ML306"))
-    (finding,) = json.loads(command("lint", "-f", tmp_path, "--format", "json").out)["findings"]
+    done = command("lint", "-f", tmp_path, "--format", "json")
+    assert command("lint", "-f", tmp_path, "--json") == done
+    (finding,) = json.loads(done.out)["findings"]
     assert (finding["rule"], finding["severity"], finding["line"] > 1) == ("ML306", "error", True)
     assert finding["suppressed"] is None
 

@@ -12,6 +12,8 @@ from tests.lab.door_and_cart import DOOR_AND_CART
 
 if TYPE_CHECKING:
     from meshlab.bench.case import CaseFile
+    from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.run import MutationRun
 
 POLICIES = """---
 apiVersion: networking.istio.io/v1
@@ -67,3 +69,11 @@ def shop(more: str = "") -> Objects:
 def cases(text: str = CASES) -> list[CaseFile]:
     """Return cases as a file."""
     return [parse_case_file(text, "cases.yaml")]
+
+
+def mutant(run: MutationRun, kind: str, path: str, change: str) -> Mutant:
+    """Return one mutant of a run's objects."""
+    (found,) = (
+        one for one in run.objects.mutants() if (one.kind, one.path, one.change) == (kind, path, change)
+    )
+    return found

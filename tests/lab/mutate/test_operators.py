@@ -52,14 +52,18 @@ def test_an_allow_policy_lets_more_in_without_a_condition_and_less_without_a_rul
         (f"{rule}.from", "removed", True),
         (f"{rule}.from.0.source.notNamespaces", "removed", True),
         (f"{rule}.from.0.source.principals", "any value", True),
-        (f"{rule}.from.0.source.principals.0", "cluster.local/ns/a/sa/b* for cluster.local/ns/a/sa/b", True),
+        (
+            f"{rule}.from.0.source.principals.0",
+            "cluster.local/ns/a/sa/b becomes cluster.local/ns/a/sa/b*",
+            True,
+        ),
         (f"{rule}.to.0", "removed", False),
         (f"{rule}.to.0.operation.methods", "POST added", True),
         (f"{rule}.to.0.operation.ports", "removed", True),
         (f"{rule}.to.1.operation.paths", "any value", True),
         (f"{rule}.when.0", "source.ip removed", True),
         (f"{rule}.when.0.values", "any value", True),
-        (f"{rule}.when.0.values.0", "10.0.0.0/7 for 10.0.0.0/8", True),
+        (f"{rule}.when.0.values.0", "10.0.0.0/8 becomes 10.0.0.0/7", True),
     }
 
 
@@ -71,7 +75,7 @@ def test_a_deny_policy_lets_more_in_without_a_rule_or_a_value_and_less_without_a
         ("spec.rules.0", "removed", True),
         ("spec.rules.0.to", "removed", False),
         (f"{rule}.paths.0", "/admin* removed", True),
-        (f"{rule}.paths.0", "/admin for /admin*", True),
+        (f"{rule}.paths.0", "/admin* becomes /admin", True),
         (f"{rule}.notMethods", "removed", False),
         (f"{rule}.notMethods.0", "GET removed", False),
     }
@@ -123,8 +127,8 @@ spec:
         (f"{rule}.issuer", "another issuer", False),
         (f"{rule}.audiences", "removed", True),
         (f"{rule}.audiences.1", "b removed", False),
-        (f"{rule}.audiences.0", "a for another", False),
-        (f"{rule}.forwardOriginalToken", "turned over", False),
+        (f"{rule}.audiences.0", "a becomes another", False),
+        (f"{rule}.forwardOriginalToken", "becomes false", False),
         (f"{rule}.fromHeaders", "removed", True),
         (f"{rule}.fromParams", "access_token", True),
     }
@@ -168,7 +172,7 @@ def test_a_gateway_takes_more_hosts_and_checks_its_clients_less() -> None:
         ("spec.selector.istio", "selects nothing", False),
         ("spec.selector", "every gateway", True),
         (f"{server}.hosts.0", "shop/a.example.com from every namespace", True),
-        (f"{server}.hosts.0", "*.example.com for shop/a.example.com", True),
+        (f"{server}.hosts.0", "shop/a.example.com becomes *.example.com", True),
         (f"{server}.hosts", "any host", True),
         (server, "plaintext", True),
         (f"{server}.tls.minProtocolVersion", "removed", True),
@@ -201,14 +205,14 @@ def test_routes_match_more_and_are_seen_by_more() -> None:
     ) == {
         ("the object", "removed", True),
         ("spec.exportTo", "every namespace", True),
-        ("spec.hosts.0", "*.example.com for a.example.com", True),
+        ("spec.hosts.0", "a.example.com becomes *.example.com", True),
         ("spec.gateways", "mesh added", True),
         (route, "removed", False),
         (f"{route}.route.0.destination.subset", "removed", True),
         (f"{route}.match", "removed", True),
         (f"{route}.match.0.uri", "removed", True),
         (f"{route}.match.0.headers", "removed", True),
-        (f"{route}.match.0.uri.prefix", "/api/ for /api/v1", True),
+        (f"{route}.match.0.uri.prefix", "/api/v1 becomes /api/", True),
         (f"{route}.match.0.headers.x", "removed", True),
         (f"{route}.match.0.headers.x", "any value", True),
         (f"{route}.match.0.headers.y", "removed", True),
@@ -216,7 +220,7 @@ def test_routes_match_more_and_are_seen_by_more() -> None:
         ("spec.http.1", "removed", True),
         # This route only refuses: what it takes more is refused more.
         ("spec.http.1.match", "removed", False),
-        ("spec.http.1.match.0.uri", "the prefix /a", False),
+        ("spec.http.1.match.0.uri", "/a becomes a prefix", False),
     }
 
 
@@ -272,10 +276,10 @@ def test_a_sidecar_sees_more() -> None:
         ("spec.egress", "removed", True),
         ("spec.egress.0.hosts", "every host", True),
         ("spec.egress.0.hosts.0", "./a removed", False),
-        ("spec.egress.0.hosts.0", "./* for ./a", True),
-        ("spec.egress.0.hosts.0", "*/a for ./a", True),
+        ("spec.egress.0.hosts.0", "./a becomes ./*", True),
+        ("spec.egress.0.hosts.0", "./a becomes */a", True),
         ("spec.egress.0.hosts.1", "b/* removed", False),
-        ("spec.egress.0.hosts.1", "*/* for b/*", True),
+        ("spec.egress.0.hosts.1", "b/* becomes */*", True),
     }
 
 
@@ -300,7 +304,7 @@ def test_mesh_wide_settings_are_loosened() -> None:
             {
                 ("the object", "removed", False),
                 ("spec.listeners.0.hostname", "any host", True),
-                ("spec.listeners.0.hostname", "*.example.com for a.example.com", True),
+                ("spec.listeners.0.hostname", "a.example.com becomes *.example.com", True),
                 ("spec.listeners.0.allowedRoutes.namespaces", "every namespace", True),
             },
         ),
@@ -313,7 +317,7 @@ def test_mesh_wide_settings_are_loosened() -> None:
 """,
             {
                 ("the object", "removed", True),
-                ("spec.hostnames.0", "*.example.com for a.example.com", True),
+                ("spec.hostnames.0", "a.example.com becomes *.example.com", True),
                 ("spec.parentRefs.0.sectionName", "every listener", True),
                 ("spec.rules.0.matches", "removed", True),
                 ("spec.rules.0.matches.0.path", "removed", True),

@@ -6,7 +6,16 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import Case, CasePlace, DeclaredWorkload, Expectation, FromWorkload, HttpRequest
+from meshlab.bench.case import (
+    AppSpec,
+    Case,
+    CasePlace,
+    Certificate,
+    DeclaredWorkload,
+    Expectation,
+    FromWorkload,
+    HttpRequest,
+)
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.protocol import Setup
 from meshlab.bench.report.terminal import console
@@ -53,9 +62,24 @@ def printed(found: Mutated, *, verbose: bool = False) -> str:
 def test_survivors_stand_below_their_object_each_with_its_line_and_case() -> None:
     text = printed(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1])))
     assert text.count("AuthorizationPolicy shop/cart") == 1
-    assert f"{MUTANTS[1].line}  {MUTANTS[1].path}: {MUTANTS[1].change}  (now allowed)" in text
+    assert f"{MUTANTS[1].line}  {MUTANTS[1].field}: {MUTANTS[1].change}  (now allowed)" in text
     assert "workloads: {stranger/stranger:" in text
     assert "expect: 403 shop/cart" in text
+
+
+def test_survivors_of_one_field_have_one_case_unless_all_are_asked_for() -> None:
+    by_field: dict[str, list[Mutant]] = {}
+    for mutant in MUTANTS:
+        by_field.setdefault(mutant.field, []).append(mutant)
+    of_one_field = max(by_field.values(), key=len)
+    assert len(of_one_field) > 1
+    found = mutated(*map(survivor, of_one_field))
+    text, whole = printed(found), printed(found, verbose=True)
+    assert [text.count(mutant.change) for mutant in of_one_field] == [1] * len(of_one_field)
+    assert text.count("expect: 403 shop/cart") == 1
+    assert "left out: -v shows all, --cases-out FILE writes them" in text
+    assert whole.count("expect: 403 shop/cart") == len(of_one_field)
+    assert "left out: -v" not in whole
 
 
 def test_what_was_caught_is_shown_on_request() -> None:
@@ -72,7 +96,7 @@ def test_the_summary_counts_states_speed_and_what_was_not_asked() -> None:
         chosen=Chosen(tuple(MUTANTS), only_break=2, sampled_out=7),
     )
     assert summary(found) == (
-        "2 mutants: 1 survived, 1 caught; 4 a second; 2 that only break were not asked (--all);"
+        "2 mutants: 1 survived, 1 caught; 4 a second; 2 that can let nothing more in were left out (--all asks them);"
         " 7 were not drawn (--seed 14)"
     )
 
@@ -89,21 +113,30 @@ def test_missing_cases_are_a_case_file_with_each_request_once_and_each_name_once
     other = MissingCase(
         replace(CASE, request=HttpRequest("http://cart.shop/b")), "now allowed", MISSING.setup
     )
-    text = missing_cases(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1]), survivor(MUTANTS[2], other)))
+    (text,) = missing_cases(mutated(survivor(MUTANTS[0]), survivor(MUTANTS[1]), survivor(MUTANTS[2], other)))
     file = parse_case_file(text, "missing.yaml")
     assert [case.name for case in file.cases] == ["a stranger", "a stranger (2)"]
     assert set(file.workloads) == {STRANGER}
     assert f"# {MUTANTS[1].manifest.source}:{MUTANTS[1].line}: {MUTANTS[1]}: now allowed" in text
 
 
+def test_cases_with_another_server_around_them_stand_in_a_file_of_their_own() -> None:
+    server = AppSpec("api.example", certificate=Certificate("internet", dns=("impostor.example",)))
+    other = MissingCase(CASE, "now allowed", replace(MISSING.setup, apps=(server,)))
+    texts = missing_cases(mutated(survivor(MUTANTS[0], other), survivor(MUTANTS[1])))
+    files = [parse_case_file(text, "missing.yaml") for text in texts]
+    assert [file.apps for file in files] == [(), (server,)]
+    assert [[case.name for case in file.cases] for file in files] == [["a stranger"], ["a stranger"]]
+
+
 def test_a_comment_of_a_hostile_name_stays_one_line() -> None:
     hostile = replace(MUTANTS[0].manifest, name="x\ncases: []")
-    text = missing_cases(mutated(survivor(replace(MUTANTS[0], manifest=hostile))))
+    (text,) = missing_cases(mutated(survivor(replace(MUTANTS[0], manifest=hostile))))
     assert len(parse_case_file(text, "missing.yaml").cases) == 1
 
 
 def test_without_survivors_there_is_no_file() -> None:
-    assert missing_cases(mutated(Result(MUTANTS[0], "caught", "open"))) == ""
+    assert missing_cases(mutated(Result(MUTANTS[0], "caught", "open"))) == []
 
 
 class Terminal(io.StringIO):

@@ -8,12 +8,12 @@ import pytest
 from meshlab.bench.case_file import CaseFileError, parse_case_file
 from meshlab.mutate.run import CasesFailError, MutationRun, check_names, mutation_run
 
-from tests.lab.mutate.shop import CASES, cases, shop
+from tests.lab.kube import app
+from tests.lab.mutate.shop import CASES, cases, mutant, shop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.mutate.mutants import Mutant
     from meshlab.mutate.results import Result
 
 
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 def run() -> Iterator[MutationRun]:
     with mutation_run(shop(), cases(), find=True) as started:
         yield started
-
-
-def mutant(run: MutationRun, kind: str, path: str, change: str) -> Mutant:
-    (found,) = (
-        one for one in run.objects.mutants() if (one.kind, one.path, one.change) == (kind, path, change)
-    )
-    return found
 
 
 def result(run: MutationRun, kind: str, path: str, change: str) -> Result:
@@ -85,6 +78,23 @@ spec: {rules: [{to: [{operation: {methods: [GET]}}]}]}
     with mutation_run(shop(nothing_selected), cases()) as run:
         mutants = [one for one in run.objects.mutants() if one.name == "nowhere"]
         assert {found.state for found in run.run(mutants)} == {"same configuration"}
+
+
+def test_another_workload_of_the_same_service_answers_by_chance_and_shows_no_mutant() -> None:
+    from meshlab.mutate.edits import Change, Edit
+    from meshlab.mutate.mutants import Mutant
+
+    twin = f"---\n{app('twin', 'shop', '{name: web, containerPort: 8080}', account='cart')}".replace(
+        "app: twin", "app: cart"
+    )
+    asked = [
+        parse_case_file(CASES.replace("200 shop/cart", "200").replace("403 shop/cart", "403"), "cases.yaml")
+    ]
+    with mutation_run(shop(twin), asked, find=True) as run:
+        (route,) = (one for one in run.objects.manifests if one.kind == "VirtualService")
+        slower = Edit(("spec", "http", 0, "timeout"), "77s")
+        (found,) = run.run([Mutant(route, Change(slower.path, "set", (slower,), weakens=True))])
+    assert (found.state, found.reason) == ("equivalent", "")
 
 
 def test_what_istio_refuses_is_not_judged(run: MutationRun) -> None:

@@ -15,7 +15,18 @@ from meshlab.page.markup import Markup, element, joined
 from meshlab.page.of_test import report_of_run
 from meshlab.page.texts import embedded_json, shortened
 
-from tests.lab.page.samples import HOSTILE, TOKEN, case, graph, hop, many, refused, run_of, shop_report
+from tests.lab.page.samples import (
+    HOSTILE,
+    TOKEN,
+    case,
+    coverage,
+    graph,
+    hop,
+    many,
+    refused,
+    run_of,
+    shop_report,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +82,7 @@ def hostile_report() -> str:
     )
     run = run_of(bad)
     run["notes"] = run["refusals"] = [evil]
+    run["coverage"] = coverage(evil)
     matrix = {"name": evil, "file": evil, "rows": [evil], "columns": [evil], "cells": [[evil, evil, evil]]}
     return document(report_of_run(run, [matrix], graph(), about=(evil,)))
 
@@ -236,3 +248,17 @@ def test_the_title_is_the_result(cases: list[dict[str, object]], title: str) -> 
 def test_a_long_name_keeps_both_of_its_ends() -> None:
     assert shortened("a-very-long-name-of-a-service", 11) == "a-ver…rvice"
     assert shortened("short", 11) == "short"
+
+
+def test_coverage_is_a_table_of_objects_and_one_of_what_no_case_exercises() -> None:
+    page = document(shop_report())
+    assert "<h2>Coverage of the cases: 50 %, 1 of 2</h2>" in page
+    assert "<caption>By object</caption>" in page
+    assert '<td class="text">1 of 2</td>' in page
+    assert "<caption>What no case exercises</caption>" in page
+    assert '<td class="text">rule spec.rules[1]: methods: readers</td>' in page
+    assert "no request matched it: readers" in page
+
+
+def test_a_run_without_coverage_says_nothing_of_it() -> None:
+    assert "Coverage" not in document(report_of_run(run_of(case("one"))))

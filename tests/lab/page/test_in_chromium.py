@@ -140,7 +140,7 @@ def test_a_filter_shows_only_what_fits(opened: Open) -> None:
     assert page.value(SHOWN) == "9 of 9 cases shown"
     page.click(".chip.failed")
     assert page.value(SHOWN) == "2 of 9 cases shown"
-    assert page.value("document.querySelectorAll('tbody tr:not([hidden])').length") == 2
+    assert page.value("document.querySelectorAll('.results tbody tr:not([hidden])').length") == 2
     page.value("document.getElementById('search').focus()")
     page.write("LEDGER orders reads")
     assert page.value(SHOWN) == "1 of 9 cases shown"

@@ -102,3 +102,10 @@ def test_a_comparison_shows_what_is_now_allowed_and_why(directory: Path) -> None
     assert opened
     assert all("changed AuthorizationPolicy shop/readers" in panel for panel in opened)
     assert 'class="line passed' in page
+
+
+def test_the_coverage_of_the_cases_is_in_the_report(directory: Path) -> None:
+    page, _ = report(directory, "test", "-f", "mesh.yaml", "cases.yaml", "-k", "write", "--coverage", code=1)
+    assert "<h2>Coverage of the cases: 0 %, 0 of 2</h2>" in page
+    assert '<td class="text">condition spec.rules[0].to[0].operation.methods: GET</td>' in page
+    assert "mesh.yaml:" in page

@@ -40,7 +40,7 @@ def fake(decide: Callable[[Question], Verdict | str]) -> FakeMesh:
 def as_alice(question: Question) -> Verdict | str:
     if not isinstance(question.case.request, HttpRequest):
         return refused(None, CART)
-    good = "token of alice" in question.caller and "(" not in question.caller
+    good = "token with sub alice" in question.caller and "(" not in question.caller
     return answered(200, "shop/cart") if good and question.target == "shop/cart" else refused(403, CART)
 
 
@@ -52,7 +52,7 @@ def test_the_summary_names_who_gets_in_and_the_matrix_how_each_request_ended(com
     summary = next(line for line in lines if line.startswith("shop/cart"))
     assert " callers" in summary
     assert "stranger.example  reached by 0 of 2 callers" in lines
-    assert any("✓ outside edge/door, token of alice" in line for line in lines)
+    assert any("✓ outside edge/door, token with sub alice" in line for line in lines)
     assert any("✓ 200" in line for line in lines)
     assert any("✗ 403" in line for line in lines)
     assert max(map(len, lines)) <= 80

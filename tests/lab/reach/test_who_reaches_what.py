@@ -126,7 +126,7 @@ def test_a_claim_is_missed_by_another_value_and_by_none(asked: Asked) -> None:
         "when": [{"key": "request.auth.claims[role]", "values": ["admin*"]}],
     }
     found = asked(ROUTE, tokens("shop"), policy(rule))
-    words = f"token of alice, issued by {ISSUER}"
+    words = f"token with sub alice, issued by {ISSUER}"
     let_in = {
         caller for caller, request in found.let_in() if caller.startswith(OUTSIDE) and request.endswith("/")
     }

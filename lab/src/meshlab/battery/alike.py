@@ -1,4 +1,4 @@
-"""Clients that nothing tells apart: they know the same services and routes, and no policy takes one and not another."""
+"""Clients that are treated alike: they know the same services and routes, and no policy takes only some of them."""
 
 from __future__ import annotations
 

@@ -23,8 +23,10 @@ class Question:
             `outside edge/public, token of https://idp.example`.
         target: The workload (`NAMESPACE/NAME`) or the host that it is for.
         request_class: What is sent, as a column of a matrix, such as `GET /profile/1`.
-        alike: Further workloads that no condition tells apart from the caller, so that they are not asked.
-        answerers: Who may answer in place of the target: the other servers behind the same route or host.
+        alike: Further workloads that no condition distinguishes from the caller, so that they are not asked.
+        answerers: Who may answer in place of the target: the other servers behind the same route or host, of any of the
+            meshes. It is for a matrix of one mesh; whether two meshes differ by more than chance is said by
+            `diff.chance.odds` of both.
     """
 
     case: Case
@@ -33,6 +35,12 @@ class Question:
     request_class: str
     alike: tuple[str, ...] = ()
     answerers: tuple[str, ...] = ()
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The caller, and each workload that is like it with the same token."""
+        with_what = self.caller.removeprefix(self.caller.partition(", ")[0])
+        return (self.caller, *(f"{workload}{with_what}" for workload in self.alike))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def _keep(
 
 
 def _kind(table: Table, atoms: Sequence[Atom], name: str, number: int) -> tuple[object, ...]:
-    """Return what tells a value from others: which conditions it meets, and how it is spelt."""
+    """Return what distinguishes a value from others: which conditions it meets, and how it is spelt."""
     value = table.values[name][number]
     return _vector(table, atoms, number), value.trait, value.trait and value.origin
 
@@ -144,7 +144,7 @@ class _Seen:
 def _deviations(way: Way, table: Table, base: Base, seen: _Seen) -> Iterator[Assignment]:
     """Yield the base with one dimension changed, one value for each class.
 
-    An unusual spelling, and what only the proxies themselves tell apart, is tried from the first base that shows it.
+    An unusual spelling, and what only the proxies themselves distinguish, is tried from the first base that shows it.
     """
     values_now = {name: table.values[name][number] for name, number in base.numbers.items()}
     for name, values in table.values.items():
@@ -198,7 +198,7 @@ def _ordered(table: Table, clauses: Sequence[Clause], name: str) -> list[int]:
 
 
 def _watched(way: Way, name: str) -> list[Atom]:
-    """Return what the proxies of a way tell apart in a dimension whatever their policies are."""
+    """Return what the proxies of a way distinguish in a dimension whatever their policies are."""
     found: dict[Atom, None] = {}
     for stage in (each for first in way.stages for each in first.walk()):
         if stage.swept:

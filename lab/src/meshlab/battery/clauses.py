@@ -107,7 +107,7 @@ class Stage:
         target: `NAMESPACE/NAME` of the workload, or the host.
         allow: The clauses of ALLOW rules; `None` where no ALLOW policy applies.
         deny: The clauses of DENY and CUSTOM rules.
-        watched: What else tells requests apart.
+        watched: What else distinguishes requests.
         routes: The routes in order, each with where it leads; `None` for an answer of the proxy itself.
         swept: Whether each condition of this proxy is missed once on this way.
         token_rules: The rules that verify tokens here.

@@ -1,4 +1,4 @@
-"""Derivation of a battery from meshes: the requests that tell apart everything that their manifests say.
+"""Derivation of a battery from meshes: the requests that distinguish everything that their manifests say.
 
 Two requests are equivalent where every condition of every policy, route and server on their way treats them alike; one
 of them is kept. Of the rest those are sent that decide about something: a request that satisfies each clause, and for

@@ -62,7 +62,7 @@ def _certificate(authority: str, name: str, *, optional: bool) -> Atom:
 
 
 def peers_watched(peer: Peer | None, servers: Sequence[Server] = ()) -> Iterator[Atom]:
-    """Yield what tells peers apart whatever the policies are: how they connect, who signed, whose identity it is."""
+    """Yield what distinguishes peers whatever the policies are: how they connect, who signed, whose identity it is."""
     if peer is not None:
         return
     for mode in ("plaintext", "tls", "open"):
@@ -83,7 +83,7 @@ def _in_mode(mode: str) -> Callable[[Value], bool]:
 
 
 def tokens_watched(rules: Sequence[JwtRule]) -> Iterator[Atom]:
-    """Yield what tells tokens apart whatever the policies are: which rule verifies one, and why none does."""
+    """Yield what distinguishes tokens whatever the policies are: which rule verifies one, and why none does."""
     known = tuple(rules)
     every = " ".join(map(signature, known))
     for rule in known:

@@ -6,11 +6,16 @@ Each is a battery of its own, because a host has one certificate in a run.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from meshlab.battery.battery import Battery
+from meshlab.battery.limits import WRONG_CERTIFICATES
 from meshlab.bench.authorities import INTERNET
 from meshlab.bench.case import AppSpec, Certificate
+from meshlab.bench.planning.destination import destination_of
+from meshlab.errors import LabError
+from meshlab.istio import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,11 +23,13 @@ if TYPE_CHECKING:
     from meshlab.battery.battery import Question
     from meshlab.istio import Mesh
 
-__all__ = ["impostors"]
+__all__ = ["impostors", "not_covered_with_impostors"]
 
 _CHECKED = ("SIMPLE", "MUTUAL")
-_MOST_FOR_A_HOST = 3
+_MOST_FOR_A_HOST = 4
 _OTHER_NAME = "impostor.example"
+_STRANGER = "of an authority that no client trusts"
+_MISNAMED = "for another name"
 
 
 def impostors(meshes: Sequence[Mesh], battery: Battery) -> tuple[Battery, ...]:
@@ -30,29 +37,58 @@ def impostors(meshes: Sequence[Mesh], battery: Battery) -> tuple[Battery, ...]:
 
     Args:
         meshes: The meshes of the battery.
-        battery: Its requests to these hosts are sent again. Its last authority is one that no client trusts.
+        battery: Its requests to these hosts are sent again, a few to each host. Only one that a server answers shows
+            anything. Its last authority is one that no client trusts.
     """
     hosts = {host for mesh in meshes for host in _checked_hosts(mesh)}
-    asked: dict[str, list[Question]] = {}
+    asked: dict[str, dict[object, Question]] = {}
     for question in battery.questions:
-        if question.target in hosts and len(asked.setdefault(question.target, [])) < _MOST_FOR_A_HOST:
-            asked[question.target].append(question)
-    names = {name for found in asked.values() for each in found for name in (each.target, *each.answerers)}
-    known = sorted(names.intersection(*(_names(mesh) for mesh in meshes)))
+        found = asked.setdefault(question.target, {})
+        if len(found) < _MOST_FOR_A_HOST and any(_covers(host, question.target) for host in hosts):
+            found.setdefault(_way_in(question), question)
+    questions = [question for found in asked.values() for question in found.values()]
+    names = {name for question in questions for name in (question.target, *question.answerers)}
+    known = tuple(sorted(names.intersection(*(_names(mesh) for mesh in meshes))))
     if not known or not battery.setup.authorities:
         return ()
-    questions = tuple(question for found in asked.values() for question in found)
-    shown = (
-        Certificate(battery.setup.authorities[-1], dns=tuple(known)),
-        Certificate(INTERNET, dns=(_OTHER_NAME,)),
-    )
+    shown = {
+        _STRANGER: Certificate(battery.setup.authorities[-1], dns=known),
+        _MISNAMED: Certificate(INTERNET, dns=(_OTHER_NAME,)),
+    }
     return tuple(
         Battery(
-            questions,
+            tuple(_at_impostor(question, words) for question in questions),
             replace(battery.setup, apps=tuple(AppSpec(name, certificate=certificate) for name in known)),
         )
-        for certificate in shown
+        for words, certificate in shown.items()
     )
+
+
+def not_covered_with_impostors(battery: Battery) -> tuple[str, ...]:
+    """Return what neither a battery nor its impostors ask, one sentence each."""
+    asked = WRONG_CERTIFICATES.casefold()
+    return tuple(sentence for sentence in battery.not_covered if asked not in sentence.casefold())
+
+
+def _at_impostor(question: Question, words: str) -> Question:
+    """Return a question that says which certificate the server shows, so that it is not taken for the usual one."""
+    where = f"at a server with a certificate {words}"
+    case = replace(question.case, name=f"{question.case.name}, {where}")
+    return replace(question, case=case, request_class=f"{question.request_class}, {where}")
+
+
+def _way_in(question: Question) -> object:
+    """Return what decides which proxy speaks to the server, as far as the request says it."""
+    try:
+        to = destination_of(question.case.request)
+    except LabError:
+        return question.case.sender
+    return question.case.sender, to.port, to.tls
+
+
+def _covers(host: str, name: str) -> bool:
+    """Return whether the host of a DestinationRule, which may be a wildcard, is that of a server."""
+    return host == name or (host.startswith("*") and name.endswith(host[1:]))
 
 
 def _checked_hosts(mesh: Mesh) -> Iterator[str]:
@@ -66,7 +102,5 @@ def _checked_hosts(mesh: Mesh) -> Iterator[str]:
 
 def _names(mesh: Mesh) -> set[str]:
     """Return the names that a server of a run can be put behind."""
-    found = {host for entry in mesh.service_entries for host in entry.hosts}
-    return found | {
-        each.address for entry in mesh.service_entries for each in entry.endpoints if each.address
-    }
+    ports = count(1)
+    return {host for host, _ in Placement.plan(mesh, lambda: next(ports)).external}

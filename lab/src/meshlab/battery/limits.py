@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from meshlab.istio import Mesh
 
-__all__ = ["never_asked"]
+__all__ = ["WRONG_CERTIFICATES", "never_asked"]
+
+WRONG_CERTIFICATES = "servers outside that show a certificate of another name or authority"
+"""A battery of `impostors` asks there."""
 
 
 def never_asked(mesh: Mesh) -> Iterator[str]:
@@ -32,7 +35,7 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
     if any(route.cors is not None for route in routes):
         yield "CORS preflights"
     if any(_checks_servers(mesh)):
-        yield "servers outside that show a certificate of another name or authority"
+        yield WRONG_CERTIFICATES
     tls = [server.tls for gateway in mesh.gateways for server in gateway.servers if server.tls is not None]
     if any(each.minimum != "TLS_AUTO" or each.maximum != "TLS_AUTO" or each.ciphers for each in tls):
         yield "TLS versions and ciphers of gateways"

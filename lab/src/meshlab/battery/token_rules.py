@@ -44,7 +44,7 @@ def accepted(token: Token, rules: tuple[JwtRule, ...]) -> bool:
 
 
 def signature(rule: JwtRule) -> str:
-    """Return what tells a rule's tokens from those of another one: two rules with one signature verify the same."""
+    """Return what distinguishes a rule's tokens from another's: two rules with one signature verify the same."""
     where = (rule.from_headers, rule.from_params, rule.from_cookies)
     return f"{rule.issuer} {rule.audiences} {where} {rule.space_delimited_claims}"
 

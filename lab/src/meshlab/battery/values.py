@@ -175,10 +175,13 @@ class Token:
         """The token in a few words."""
         if not self.issuer:
             return "no token"
-        who = self.issuer
-        if self.subject != self.issuer:
-            who = f"{self.subject or 'no subject'}, issued by {self.issuer}"
-        return f"token of {who}" + (f" ({self.note})" if self.note else "")
+        who = f"with sub {self.subject}" if self.subject else "without sub"
+        what = (
+            f"token {who}, issued by {self.issuer}"
+            if self.subject != self.issuer
+            else f"token of {self.issuer}"
+        )
+        return f"{what} ({self.note})" if self.note else what
 
 
 Value = Text | Name | Peer | Token

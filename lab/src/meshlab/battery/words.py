@@ -160,7 +160,7 @@ def names(
         if ":" not in host
     ]
     if sni:
-        # A server name that is served, and a Host that is not: only the routes and policies can tell.
+        # A server name that is served, and a Host that is not: only the routes and policies can distinguish them.
         bare = [host for host in literal if ":" not in host]
         chosen += [Name(near, host) for host in bare for near in (f"x.{host}", f"{host}.x")]
         chosen += [Name(text, usual) for text in found if text.partition(":")[0] not in literal]

@@ -44,7 +44,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CasePlace:
-    """Where something stands in a case file: the file, the line (from 1) and the path of keys."""
+    """Where something stands in a case file: the file, the line (from 1; 0 for none) and the path of keys."""
 
     file: str
     line: int

@@ -25,27 +25,37 @@ from meshlab.cli._output import say
 
 __all__ = ["app", "run"]
 
+_EXIT_CODES = """Exit codes: 0 all is as expected · 1 a case failed, a verdict changed, a mutant survived or lint found
+a mistake · 2 wrong input · 3 not judged, because the bench does not know a setting · 4 the bench failed ·
+130 interrupted. The help of each command has its own."""
+
 _HELP = f"""Test what an Istio mesh does with requests, on this machine, with real Envoys and no cluster.
 
 Point it at any manifests: files, directories, kustomizations, or - for standard input.
 
 \b
-  meshlab init -f manifests/ tests/            write first cases from today's verdicts
-  meshlab test -f manifests/ tests/            run them
-  meshlab test -f manifests/ tests/ --watch    run them again after every change
-  helm template . | meshlab test -f - tests/   test what a chart makes
-  meshlab explain -f manifests/ tests/ -k NAME say why a request is let in or refused
-  meshlab check -f manifests/                  see what is read and refused, before anything starts
-  meshlab lint -f manifests/                   find mistakes that Istio accepts in silence
-  meshlab mutate -f manifests/ tests/          find conditions that no case would miss
-  meshlab reach -f manifests/                  see who can reach what
-  meshlab diff main.. manifests/               see which requests a change lets in or keeps out
-  meshlab render -f manifests/ --workload shop/cart
-                                               see how a proxy is set up
+  Write tests
+    meshlab init -f mesh/ cases/             write today's verdicts as cases
+    meshlab test -f mesh/ cases/             run them; --watch: at each save
+    meshlab test -f mesh/ cases/ --html FILE and a report to look at, too
+    helm template . | meshlab test -f - cases/
+
+\b
+  Ask questions
+    meshlab explain -f mesh/ cases/ -k NAME  why is it let in or refused?
+    meshlab reach -f mesh/ --to shop/cart    who can reach this workload?
+    meshlab diff main.. mesh/                what does a change let in?
+
+\b
+  Find what is missing or wrong
+    meshlab test -f mesh/ cases/ --coverage  which rules has no case met?
+    meshlab mutate -f mesh/ cases/           what could be lost unnoticed?
+    meshlab lint -f mesh/                    what does Istio not report?
+    meshlab check -f mesh/                   what is read or refused?
 
 demo, up and run start this project's own lab; they need the extra `lab`.
 
-{_exit.HELP}
+{_EXIT_CODES}
 """
 
 app = typer.Typer(
@@ -74,20 +84,37 @@ def _options(
     pass
 
 
-app.command("test", epilog=_exit.HELP)(_test.run_tests)
-app.command()(_init.init)
-app.command("check", epilog=_check.EXIT_CODES)(_check.check)
-app.command("lint", epilog=_lint.EXIT_CODES)(_lint.lint)
-app.command("mutate", epilog=_mutate.EXIT_CODES)(_mutate.mutate)
-app.command("reach", epilog=_reach.EXIT_CODES)(_reach.reach)
-app.command("diff", epilog=_diff.EXIT_CODES)(_diff.diff)
-app.command("explain", epilog=_explain.EXIT_CODES)(_explain.explain)
-app.command()(_render.render)
-app.command()(_coverage.coverage)
-app.command()(_schema.schema)
-app.command()(_lab.demo)
-app.command()(_lab.up)
-app.command(context_settings={"ignore_unknown_options": True})(_lab.run)
+# The order is that of the help: tests, questions, checks, then the rest.
+app.command(
+    "init", epilog=_init.EXIT_CODES, short_help="Write first cases: requests with the verdict of today."
+)(_init.init)
+app.command("test", epilog=_exit.HELP, short_help="Run case files on real Envoys.")(_test.run_tests)
+app.command("explain", epilog=_explain.EXIT_CODES, short_help="Say why a request is let in or refused.")(
+    _explain.explain
+)
+app.command("reach", epilog=_reach.EXIT_CODES, short_help="Show who can reach what.")(_reach.reach)
+app.command("diff", epilog=_diff.EXIT_CODES, short_help="Show what a change lets in or keeps out.")(
+    _diff.diff
+)
+app.command("mutate", epilog=_mutate.EXIT_CODES, short_help="List the conditions that no case would miss.")(
+    _mutate.mutate
+)
+app.command("lint", epilog=_lint.EXIT_CODES, short_help="List mistakes that Istio accepts in silence.")(
+    _lint.lint
+)
+app.command("check", epilog=_check.EXIT_CODES, short_help="Show what of the manifests is read and refused.")(
+    _check.check
+)
+app.command("render", short_help="Print the Envoy configuration of a proxy.")(_render.render)
+app.command("coverage", short_help="Print which fields of Istio are read (of cases: test --coverage).")(
+    _coverage.coverage
+)
+app.command("schema", short_help="Print the JSON schema of case files.")(_schema.schema)
+app.command("demo", short_help="Show one of the project's meshes at work.")(_lab.demo)
+app.command("up", short_help="Start the lab and stay up.")(_lab.up)
+app.command(
+    "run", context_settings={"ignore_unknown_options": True}, short_help="Run a command inside the lab."
+)(_lab.run)
 
 
 def run() -> None:

@@ -154,7 +154,7 @@ def _compared(
     )
     bench = LocalBench()
     try:
-        with Progress(sys.stderr, shown=progress) as bar:
+        with Progress(sys.stderr, shown=progress, what="requests") as bar:
             return compare(
                 bench, before, after, case_files, jobs=jobs, began=bar.began, happened=bar.happened
             )

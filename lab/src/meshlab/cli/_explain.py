@@ -117,9 +117,9 @@ def explain(
             found.append(explanation)
             if not as_json:
                 _print(explanation, verbose=verbose)
-        if as_json:
-            say(explanations_as_text(found))
         code = _exit_code(found)
+        if as_json:
+            say(explanations_as_text(found, code))
     raise typer.Exit(code)
 
 

@@ -14,8 +14,9 @@ from meshlab.errors import LabError
 if TYPE_CHECKING:
     from meshlab.bench.report.run import Run
 
-__all__ = ["FILE_NAME", "init"]
+__all__ = ["EXIT_CODES", "FILE_NAME", "init"]
 
+EXIT_CODES = "Exit codes: 0 the file is written · 2 wrong input: manifests or usage · 4 the bench failed."
 FILE_NAME = "first-cases.yaml"
 
 

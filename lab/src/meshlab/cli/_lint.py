@@ -40,6 +40,7 @@ def lint(
     form: Annotated[
         Format, typer.Option("--format", help="Print text, one JSON document, or SARIF 2.1.0.")
     ] = Format.TEXT,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     fail_on: Annotated[
         FailOn, typer.Option("--fail-on", help="The least grave finding that fails the command.")
     ] = FailOn.WARNING,
@@ -57,6 +58,8 @@ def lint(
     A comment suppresses a finding of its line, or of the next one where it stands alone, and has to give a reason:
     # meshlab: ignore=ML306 the gateway checks the audience
     """  # noqa: D301 - typer's mark for lines to keep
+    if json:
+        form = Format.JSON
     with reported(as_json=form is Format.JSON):
         if rules:
             _list_rules()

@@ -63,7 +63,11 @@ def mutate(
     seed: Annotated[int, typer.Option(metavar="N", help="What a sample is drawn with.")] = 14,
     cases_out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the missing cases into a case file.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Write the missing cases into a case file; those that need other servers into FILE-2 and so on.",
+            show_default=False,
+        ),
     ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Also show what was caught, and by which case.")
@@ -164,12 +168,13 @@ def _run(
 def _write(mutated: "Mutated", file: Path) -> None:
     from meshlab.mutate.cases_out import missing_cases
 
-    text = missing_cases(mutated)
-    if not text:
+    texts = missing_cases(mutated)
+    if not texts:
         explain(f"no case is missing, so {file} is not written")
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise LabError(f"{file}: the cases cannot be written: {error.strerror}") from None
-    explain(f"wrote the missing cases to {file}")
+    for number, text in enumerate(texts, start=1):
+        part = file if number == 1 else file.with_stem(f"{file.stem}-{number}")
+        try:
+            part.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise LabError(f"{part}: the cases cannot be written: {error.strerror}") from None
+        explain(f"wrote the missing cases to {part}")

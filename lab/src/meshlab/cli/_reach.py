@@ -87,7 +87,7 @@ def reach(
       meshlab reach -f manifests/ --html reach.html
 
     The requests name each identity, token, host, path, method, header and certificate of the manifests, values that
-    almost match, and strangers. Requests that no condition tells apart are sent once.
+    almost match, and strangers. Requests that no condition distinguishes are sent once.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench(condition_probes=html is not None) as bench:
         from meshlab.battery.derive import derive
@@ -102,7 +102,7 @@ def reach(
         if not battery.questions:
             raise LabError(f"{', '.join(files)}: there is no gateway and no workload to ask for")
         battery = selected(battery, to=to, sender=sender)
-        with Progress(sys.stderr, shown=not as_json) as bar:
+        with Progress(sys.stderr, shown=not as_json, what="requests") as bar:
             run, answers = ask(mesh, battery, jobs=jobs, began=bar.began, happened=bar.happened)
         code = exit_code(run, allow_not_judged=allow_not_judged)
         if cases is not None:

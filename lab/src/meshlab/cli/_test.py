@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["run_once", "run_tests", "variables_of", "write_junit"]
 
 
+_MOST_OF_A_COMMAND = 2000
+
+
 def run_tests(
     cases: Annotated[
         list[Path],
@@ -157,6 +160,8 @@ def run_tests(
         )
         code = exit_code(run, allow_not_judged=allow_not_judged, coverage_min=coverage_min)
         _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
+        if run.having("failed") and not as_json:
+            _point_to_explain(given, cases, env_file or [])
         if html:
             from meshlab.cli._page import write_test_page
 
@@ -219,6 +224,20 @@ def _write(
 
             print_coverage(run.coverage, on)
     write_junit(run, junit, allow_not_judged=allow_not_judged)
+
+
+def _point_to_explain(given: "Sources", cases: "Sequence[Path]", env_files: "Sequence[Path]") -> None:
+    """Name the command that says why a case failed."""
+    import shlex
+
+    from meshlab.bench.report.words import printable
+
+    words = [word for path in given.paths for word in ("-f", path)]
+    words += map(str, cases)
+    words += [word for file in env_files for word in ("--env-file", str(file))]
+    words += ["--mesh-config", str(given.mesh_config)] if given.mesh_config else []
+    words += ["--namespace", given.namespace] if given.namespace != "default" else []
+    say(f"why: meshlab explain {printable(shlex.join(words), _MOST_OF_A_COMMAND)} -k 'words of its name'")
 
 
 def _refuse_streams(names: "Sequence[str | Path]") -> None:

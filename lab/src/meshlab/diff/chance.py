@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.case import HttpRequest
+from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.reach import cluster_endpoints, route_clusters, virtual_hosts
+from meshlab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from meshlab.bench.case import Case
     from meshlab.diff.effect import Effect
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["odds"]
+__all__ = ["host_of", "odds"]
 
 _DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 
@@ -33,6 +37,20 @@ def odds(configurations: Mapping[WorkloadRef, Json], effect: Effect, host: str |
             parts = _chances(configurations[ref], listener, host if number == 0 else None)
             found += (f"{ref}: {text}" for text in parts)
     return "\n".join(sorted(found))
+
+
+def host_of(case: Case) -> str | None:
+    """Return the Host of a request in lower case, `None` where it has none or writes it in another place."""
+    request = case.request
+    if not isinstance(request, HttpRequest) or (
+        request.target is not None and not request.target.startswith("/")
+    ):
+        return None
+    written = [value for name, value in request.headers if name.lower() == "host"]
+    try:
+        return (written[0] if written else destination_of(request).host).lower()
+    except LabError:
+        return None
 
 
 def _chances(configuration: Json, listener: str, host: str | None) -> Iterator[str]:

@@ -10,19 +10,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from meshlab.bench.case import HttpRequest
-from meshlab.bench.planning.destination import destination_of
 from meshlab.diff.ask import Asker
+from meshlab.diff.chance import host_of
 from meshlab.diff.confirm import Answers
 from meshlab.diff.side import Addresses, Side
 from meshlab.diff.steady import pinned, shared_setup
-from meshlab.errors import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from meshlab.battery.battery import Question
-    from meshlab.bench.case import Case
     from meshlab.bench.local_bench import LocalBench, LocalMesh
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
@@ -62,6 +59,7 @@ class Compared:
         differences: What ends otherwise, and what is not known, in the order of the questions.
         asked: How many questions there were.
         sent_again: How many were sent to the new mesh; all others meet nothing that differs.
+        answered: Those of them that an application or a host outside answered on the old mesh.
         nowhere: The questions that neither mesh has the sender or the target for.
         by_chance: The questions whose effects vary in the same way on both sides.
         sides: The two meshes, with their configurations.
@@ -72,6 +70,7 @@ class Compared:
     differences: tuple[Difference, ...] = ()
     asked: int = 0
     sent_again: int = 0
+    answered: tuple[Question, ...] = ()
     nowhere: tuple[Question, ...] = ()
     by_chance: tuple[Question, ...] = ()
 
@@ -145,7 +144,7 @@ class Baseline:
         return self.asker.ask(self._old, self.questions, happened=self._happened)
 
     def can_differ(self, new: LocalMesh) -> bool:
-        """Return whether a request could tell another mesh from this one, by the configurations; nothing is started.
+        """Return whether a request could end otherwise on another mesh, by the configurations; nothing is started.
 
         Args:
             new: The mesh to compare.
@@ -187,6 +186,7 @@ class Baseline:
             tuple(differing),
             len(self.questions),
             len(again),
+            tuple(self.questions[index] for index in again if self.effects[index].allowed),
             tuple(nowhere),
             tuple(by_chance),
         )
@@ -214,7 +214,7 @@ class Baseline:
 
     def _odds(self, index: int, new: Side, effect: Effect) -> tuple[str, str]:
         """Return what chance has a say in on both sides."""
-        host = _host(self.questions[index].case)
+        host = host_of(self.questions[index].case)
         return self._old.odds(self.effects[index], host), new.odds(effect, host)
 
     def _ask_again(self, new: Side, doubtful: Sequence[int], answers: Mapping[int, Answers]) -> None:
@@ -230,17 +230,3 @@ class Baseline:
 def _copy(question: Question) -> Question:
     """Return the same question with a case of its own, so that each of its outcomes is found by its case."""
     return replace(question, case=replace(question.case))
-
-
-def _host(case: Case) -> str | None:
-    """Return the Host of a request in lower case, `None` where it has none or writes it in another place."""
-    request = case.request
-    if not isinstance(request, HttpRequest) or (
-        request.target is not None and not request.target.startswith("/")
-    ):
-        return None
-    written = [value for name, value in request.headers if name.lower() == "host"]
-    try:
-        return (written[0] if written else destination_of(request).host).lower()
-    except LabError:
-        return None

@@ -81,7 +81,10 @@ class Repository:
         """
         done = _git(directory, ["rev-parse", "--show-toplevel"])
         if done.returncode != 0:
-            raise LabError(f"{directory}: git finds no working tree there: {_words(done)}")
+            raise LabError(
+                f"{directory}: git finds no working tree there: {_words(done)}. "
+                "Name a path in a repository, or two paths without a revision"
+            )
         return cls(Path(os.fsdecode(done.stdout.removesuffix(b"\n"))))
 
     def tree(self, revision: str) -> str:

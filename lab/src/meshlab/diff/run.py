@@ -1,4 +1,4 @@
-"""One comparison of two inputs: what differs in the objects, and which requests tell."""
+"""One comparison of two inputs: what differs in the objects, and which requests show it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
+from meshlab.battery.impostors import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
@@ -45,7 +46,8 @@ def compare(
         new: The input now.
         case_files: Case files whose requests are sent, too. Their expectations do not count.
         jobs: How many requests may be under way at once; 0 for a default.
-        began: Called with the number of requests, before the first.
+        began: Called with the number of requests, before the first, and again where more are to be sent: those to
+            servers that show a wrong certificate.
         happened: Called with each outcome, as soon as it is known.
 
     Raises:
@@ -61,25 +63,34 @@ def compare(
     result = Result(old.name, new.name, objects=changes, notes=notes, mesh=after.mesh)
     if not changes and before.mesh.settings == after.mesh.settings:
         return replace(result, is_same=True, duration_s=time.monotonic() - began_at)
-    battery = derive([before.mesh, after.mesh])
-    groups = groups_of(battery, case_files)
-    compared_count = sum(len(group.questions) for group in groups)
-    began(compared_count)
+    meshes = (before.mesh, after.mesh)
+    battery = derive(meshes)
+    waiting = groups_of(battery, case_files) or [Group(battery.setup, ())]
+    count = sum(len(group.questions) for group in waiting)
+    began(count)
     found: list[Compared] = []
     findings: list[Finding] = []
-    for group in groups or [Group(battery.setup, ())]:
+    while waiting:
+        group = waiting.pop(0)
         baseline = Baseline(
             bench, before, group.questions, group.setup, others=(after,), jobs=jobs, happened=happened
         )
-        if baseline.can_differ(after):
-            compared = baseline.against(after)
-            found.append(compared)
-            findings += attributed(compared, changes, baseline.asker)
+        if not baseline.can_differ(after):
+            continue
+        compared = baseline.against(after)
+        found.append(compared)
+        findings += attributed(compared, changes, baseline.asker)
+        if group.setup == battery.setup:
+            answered = replace(battery, questions=compared.answered)
+            more = [Group(each.setup, each.questions) for each in impostors(meshes, answered)]
+            count += sum(len(each.questions) for each in more)
+            began(count)
+            waiting += more
     return replace(
         result,
         is_same=not found,
-        compared=compared_count,
-        not_covered=battery.not_covered,
+        compared=count,
+        not_covered=not_covered_with_impostors(battery),
         findings=_sorted(findings),
         not_known=tuple(each for compared in found for each in compared.differences if each.change is None),
         sent_again=sum(compared.sent_again for compared in found),

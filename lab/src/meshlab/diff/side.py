@@ -118,7 +118,7 @@ class Side:
         return self._texts[ref]
 
     def differs_from(self, other: Side) -> bool:
-        """Return whether a request could tell the two meshes apart, as far as their configurations say."""
+        """Return whether a request could distinguish the two meshes, as far as their configurations say."""
         if self.refused != other.refused or self._unaided_names != other._unaided_names:
             return True
         refs = self.workloads | other.workloads

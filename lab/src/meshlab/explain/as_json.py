@@ -5,6 +5,7 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 | key | value |
 |---|---|
 | `version` | 1 |
+| `exit_code` | the exit code of the command; not in the document of a report |
 | `explanations` | one object for each request, in order |
 
 | object | keys |
@@ -48,9 +49,10 @@ def explanations_as_json(explanations: Sequence[Explanation]) -> dict[str, Any]:
     return {"version": _VERSION, "explanations": [_plain(each) for each in explanations]}
 
 
-def explanations_as_text(explanations: Sequence[Explanation]) -> str:
-    """Return the document as text."""
-    return json_text(explanations_as_json(explanations))
+def explanations_as_text(explanations: Sequence[Explanation], exit_code: int = 0) -> str:
+    """Return the document of a command as text, with its exit code."""
+    document = explanations_as_json(explanations)
+    return json_text({"version": document.pop("version"), "exit_code": exit_code} | document)
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON

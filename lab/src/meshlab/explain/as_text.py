@@ -50,7 +50,8 @@ def _tree(explanation: Explanation, *, verbose: bool) -> Tree:
     decision = explanation.decision
     if decision:
         word = "allowed" if decision.allowed else "refused"
-        tree.add(_line(f"{word}: {decision.text}", "bold green" if decision.allowed else "bold red"))
+        text = decision.text if decision.text.startswith(f"{word} ") else f"{word}: {decision.text}"
+        tree.add(_line(text, "bold green" if decision.allowed else "bold red"))
     for doubt in explanation.doubts:
         tree.add(_line(f"{'not judged' if decision else 'not sent'}: {doubt}", "yellow"))
     for number, hop in enumerate(explanation.hops, start=1):

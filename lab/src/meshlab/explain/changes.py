@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,17 +13,17 @@ from meshlab.explain.edits import edited
 from meshlab.explain.explanation import SuggestedChange
 from meshlab.explain.places import safe
 from meshlab.explain.proposals import proposals
-from meshlab.explain.widening import widening_of
+from meshlab.explain.widening import widenings_of
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from meshlab.bench.case import Case
     from meshlab.bench.local_bench import LocalBench, LocalMesh
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.explain.explanation import Widening
     from meshlab.explain.proposal import Proposal
     from meshlab.istio import Mesh
 
@@ -57,20 +58,49 @@ def suggested_changes(
         with_widening: Whether the battery is sent through both meshes, to say what else a change would let in.
     """
     refusal = safe(outcome.verdict.summary) if outcome.verdict else ""
-    trial = _Trial(bench, loaded, setup, with_widening=with_widening)
-    found: list[SuggestedChange] = []
+    trial = _Trial(bench, loaded, setup)
+    found: list[_Tried] = []
     short: list[SuggestedChange] = []
     for proposal in islice(_proposals(outcome, mesh, under_test), _TRIED):
         tried = trial.change(outcome, proposal, 1)
-        if tried.verified:
+        if tried.change.verified:
             found.append(tried)
         elif not proposal.alone:
-            short.append(tried)
+            short.append(tried.change)
         if len(found) == _SHOWN:
             break
-    return tuple(sorted(found, key=lambda each: (len(each.parts), len(each.widens)))) or tuple(
+    shown = _with_widenings(bench, loaded, setup, found) if with_widening else [each.change for each in found]
+    return tuple(sorted(shown, key=lambda each: (len(each.parts), len(each.widens)))) or tuple(
         sorted(short, key=lambda each: (each.next_obstacle == refusal, len(each.parts)))[:1]
     )
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A change that was tried.
+
+    Attributes:
+        change: The change.
+        case: The request that was sent.
+        mesh: The mesh with the change, where it lets the request in; `None` where the manifests stay.
+    """
+
+    change: SuggestedChange
+    case: Case
+    mesh: LocalMesh | None = None
+
+
+def _with_widenings(
+    bench: LocalBench, loaded: LocalMesh, setup: Setup, found: Sequence[_Tried]
+) -> list[SuggestedChange]:
+    """Return changes with what else they would let in."""
+    meshes = [(each.mesh, each.case) for each in found if each.mesh is not None]
+    known = iter(widenings_of(bench, loaded, meshes, setup))
+    shown: list[SuggestedChange] = []
+    for each in found:
+        widens, note = next(known) if each.mesh is not None else ((), "")
+        shown.append(replace(each.change, widens=widens, widening_note=note))
+    return shown
 
 
 def _proposals(outcome: Outcome, mesh: Mesh, under_test: MeshUnderTest) -> Iterator[Proposal]:
@@ -83,40 +113,37 @@ def _proposals(outcome: Outcome, mesh: Mesh, under_test: MeshUnderTest) -> Itera
 
 
 class _Trial:
-    def __init__(self, bench: LocalBench, loaded: LocalMesh, setup: Setup, *, with_widening: bool) -> None:
-        self._with_widening = with_widening
+    def __init__(self, bench: LocalBench, loaded: LocalMesh, setup: Setup) -> None:
         self._bench = bench
         self._loaded = loaded
         self._setup = setup
 
-    def change(self, outcome: Outcome, proposal: Proposal, number: int) -> SuggestedChange:
+    def change(self, outcome: Outcome, proposal: Proposal, number: int) -> _Tried:
         """Make a change and send the request again; go on with the next obstacle where there is one."""
         case = proposal.case or outcome.case
         try:
             changed = self._loaded.with_inputs(edited(self._loaded.inputs, proposal.edits))
             lost = [problem for problem in changed.refusals if problem not in self._loaded.refusals]
             if lost:
-                return SuggestedChange(proposal.all_parts, next_obstacle=lost[0])
+                return _Tried(SuggestedChange(proposal.all_parts, next_obstacle=lost[0]), case)
             with self._bench.running(changed, self._setup, [case], 1) as engine:
                 again = next(iter(engine.run([case])))
                 mesh, under_test = engine.mesh, engine.under_test
         except (LabError, BenchError, ManifestError, LookupError, ValueError) as error:
-            return SuggestedChange(proposal.all_parts, next_obstacle=str(error))
+            return _Tried(SuggestedChange(proposal.all_parts, next_obstacle=str(error)), case)
         explained = explain(again, mesh, under_test)
         decision = explained.decision
         if decision and decision.allowed and not explained.doubts:
-            widens: tuple[Widening, ...] = ()
-            note = ""
-            if proposal.edits and self._with_widening:
-                widens, note = widening_of(self._bench, self._loaded, changed, self._setup, case)
-            return SuggestedChange(proposal.all_parts, True, "", widens, note)
+            return _Tried(
+                SuggestedChange(proposal.all_parts, True), case, changed if proposal.edits else None
+            )
         obstacle = decision.text if decision else "; ".join(explained.doubts)
         if number < _MAX_OBSTACLES and not proposal.alone and _is_other(outcome, again):
             # The steps behind an obstacle are known only when it is gone. Of what helps next, the smallest is taken.
             following = next(_proposals(again, mesh, under_test), None)
             if following and (farther := proposal.then(following)) != proposal:
                 return self.change(again, farther, number + 1)
-        return SuggestedChange(proposal.all_parts, next_obstacle=obstacle)
+        return _Tried(SuggestedChange(proposal.all_parts, next_obstacle=obstacle), case)
 
 
 def _is_other(before: Outcome, after: Outcome) -> bool:

@@ -181,7 +181,7 @@ def _excluding(
         if value is None:
             continue
         if condition.negated and condition.holds:
-            found.append(Edit(condition.where, "append", value, "so that the rule leaves it out"))
+            found.append(Edit(condition.where, "append", value, "so that the DENY rule does not match"))
         elif not condition.negated and value in condition.values and len(condition.values) > 1:
             found.append(Edit(condition.where, "remove", value))
     written = {condition.attribute for condition in alternative.conditions}
@@ -195,11 +195,11 @@ def _excluding(
         outer, inner = ("from", "source") if names is _OF_CALLER else ("to", "operation")
         if alternative.where.keys == rule.where.keys:
             where, value_to_write = rule.where.key(outer), {inner: {negation: [value]}}
-            found.append(Edit(where, "append", value_to_write, "so that the rule leaves it out"))
+            found.append(Edit(where, "append", value_to_write, "so that the DENY rule does not match"))
         else:
             where = alternative.where.key(inner, negation)
             if not any(condition.where.keys == where.keys for condition in alternative.conditions):
-                found.append(Edit(where, "append", value, "so that the rule leaves it out"))
+                found.append(Edit(where, "append", value, "so that the DENY rule does not match"))
     return found
 
 

@@ -1,6 +1,7 @@
-"""What a change would let in beside the request that it was made for.
+"""What changes would let in beside the request that they were made for.
 
-The battery of both meshes is sent to both; what was refused before and is let in now is listed.
+One battery for the mesh and all changes is sent to the mesh, and to each change; what was refused before and is let in
+then is listed.
 """
 
 from __future__ import annotations
@@ -13,32 +14,39 @@ from meshlab.battery.derive import derive
 from meshlab.bench.case import HttpRequest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import BenchError
-from meshlab.diff.compare import differences
+from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
 from meshlab.errors import LabError
 from meshlab.explain.explanation import Widening
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshlab.battery.battery import Battery
     from meshlab.bench.case import Case
     from meshlab.bench.local_bench import LocalBench, LocalMesh
     from meshlab.bench.protocol import Setup
 
-__all__ = ["widening_of"]
+__all__ = ["widenings_of"]
 
 
-def widening_of(
-    bench: LocalBench, old: LocalMesh, new: LocalMesh, setup: Setup, case: Case
-) -> tuple[tuple[Widening, ...], str]:
-    """Return the requests that get in with a change and did not without, and what that does not say.
+def widenings_of(
+    bench: LocalBench, old: LocalMesh, changes: Sequence[tuple[LocalMesh, Case]], setup: Setup
+) -> list[tuple[tuple[Widening, ...], str]]:
+    """Return for each change the requests that get in with it and did not without, and what that does not say.
+
+    The mesh without a change is asked once, for all of them.
 
     Args:
         bench: The bench.
         old: The mesh.
-        new: The mesh with the change.
-        setup: What the explained case needs around it.
-        case: The explained case, which is left out.
+        changes: The mesh with each change, and the case that it lets in, which is left out.
+        setup: What the explained cases need around them.
     """
-    battery = derive([old.mesh, new.mesh])
+    meshes = [mesh for mesh, _ in changes]
+    if not meshes:
+        return []
+    battery = derive([old.mesh, *(mesh.mesh for mesh in meshes)])
     joined = replace(
         battery.setup,
         workloads={**battery.setup.workloads, **setup.workloads},
@@ -47,8 +55,15 @@ def widening_of(
         authorities=tuple(dict.fromkeys((*battery.setup.authorities, *setup.authorities))),
         addresses={**battery.setup.addresses, **setup.addresses},
     )
+    baseline = Baseline(bench, old, battery.questions, joined, others=meshes)
+    return [_widening_of(baseline, battery, mesh, case) for mesh, case in changes]
+
+
+def _widening_of(
+    baseline: Baseline, battery: Battery, new: LocalMesh, case: Case
+) -> tuple[tuple[Widening, ...], str]:
     try:
-        found = differences(bench, old, new, battery.questions, joined)
+        found = baseline.against(new).differences
     except (BenchError, LabError) as error:
         return (), f"what else it would let in is not known: {error}"
     opened = tuple(
@@ -56,7 +71,7 @@ def widening_of(
         for each in found
         if each.change and each.change.kind is Kind.NOW_ALLOWED and not _is_same(each.question.case, case)
     )
-    note = f"of {len(battery.questions)} requests that were sent to the mesh with and without the change"
+    note = f"compared: {len(battery.questions)} requests, each sent to the mesh with and without the change"
     if unknown := sum(each.change is None for each in found):
         note += f"; {unknown} of them have no verdict"
     if battery.not_covered:

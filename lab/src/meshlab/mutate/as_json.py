@@ -59,7 +59,7 @@ def _mutant(result: Result) -> dict[str, Any]:
         "kind": mutant.kind,
         "namespace": mutant.namespace,
         "name": mutant.name,
-        "field": mutant.path,
+        "field": mutant.field,
         "change": mutant.change,
         "weakens": mutant.weakens,
         "state": _key(result.state),

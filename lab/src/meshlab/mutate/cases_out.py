@@ -1,4 +1,4 @@
-"""The missing cases of a run as one case file."""
+"""The missing cases of a run as case files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from meshlab.mutate.missing import setup_text
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meshlab.bench.case import DeclaredWorkload
     from meshlab.istio.read.names import WorkloadRef
@@ -26,16 +26,23 @@ _HEADER = """\
 """
 
 
-def missing_cases(mutated: Mutated) -> str:
-    """Return the case file; empty where no case is missing. One request that shows several mutants stands once."""
-    shown: dict[str, list[Result]] = {}
+def missing_cases(mutated: Mutated) -> list[str]:
+    """Return the case files, most often one; none where no case is missing.
+
+    Cases with other servers around them stand in a file of their own, since a host has one server in a file. One
+    request that shows several mutants stands once.
+    """
+    files: dict[str, dict[str, list[Result]]] = {}
     for result in mutated.having("survived"):
         if result.missing:
+            shown = files.setdefault(setup_text(Setup(apps=result.missing.setup.apps)), {})
             shown.setdefault(result.missing.text, []).append(result)
-    if not shown:
-        return ""
+    return [_case_file(apps, files[apps]) for apps in sorted(files, key=len)]
+
+
+def _case_file(apps: str, shown: Mapping[str, Sequence[Result]]) -> str:
     setups = [result.missing.setup for found in shown.values() for result in found if result.missing]
-    parts = [_HEADER, setup_text(_joined(setups)), "cases:\n"]
+    parts = [_HEADER, apps, setup_text(_joined(setups)), "cases:\n"]
     names: dict[str, int] = {}
     for text, results in shown.items():
         parts += (f"  # {_about(result)}\n" for result in results)

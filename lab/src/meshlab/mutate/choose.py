@@ -67,7 +67,8 @@ def choose(mutants: Iterable[Mutant], wanted: Wanted) -> Chosen:
     named = [
         mutant
         for mutant in found
-        if (not kinds or mutant.kind.lower() in kinds) and matches(f"{mutant} {mutant.manifest.source}")
+        if (not kinds or mutant.kind.lower() in kinds)
+        and matches(f"{mutant} {mutant.field} {mutant.manifest.source}")
     ]
     if found and not named:
         known = ", ".join(sorted({mutant.kind for mutant in found}))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
+from meshlab.battery.impostors import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
-from meshlab.diff.confirm import Answers
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
 from meshlab.mutate.group import Group, case_key
 from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
+from meshlab.mutate.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +31,7 @@ __all__ = ["Finder", "Found"]
 
 _GRAVE = (Kind.NOW_ALLOWED, Kind.WITHOUT_MTLS)
 _MOST_TRIED = 8
+"""How many differences of one kind are asked for again."""
 _MORE = 6
 """How often a difference is asked for that no case says, because no expectation confirms it."""
 _FILE = "missing-cases.yaml"
@@ -92,20 +95,40 @@ class Finder:
             BenchError: Something did not start.
             LabError: The changed mesh cannot be run.
         """
-        changed_mesh = self._base.mesh(objects)
-        battery = derive([self._mesh, changed_mesh])
-        self.not_covered |= dict.fromkeys(battery.not_covered)
-        side = self._side(battery)
+        meshes = (self._mesh, self._base.mesh(objects))
+        battery = derive(meshes)
+        self.not_covered |= dict.fromkeys(not_covered_with_impostors(battery))
+        battery = replace(battery, questions=tuple(pinned(battery.questions, meshes)))
+        found = self._asked(mutant, objects, battery, first)
+        if found.differs or not impostors(meshes, battery):
+            return found
+        side = self._side(battery.setup)
+        changed = side.group.changed(objects, mutant)
+        answered = [] if changed.same else side.answered(mutant, changed, battery.questions)
+        for other in impostors(meshes, replace(battery, questions=tuple(answered))):
+            shown = self._asked(mutant, objects, other, first)
+            if shown.differs:
+                return shown
+        return found
+
+    def _asked(
+        self,
+        mutant: Mutant,
+        objects: Objects,
+        battery: Battery,
+        first: Callable[[Sequence[Case]], list[Case]],
+    ) -> Found:
+        """Return what the requests of a battery say about a change."""
+        side = self._side(battery.setup)
         changed = side.group.changed(objects, mutant)
         if changed.same:
             return Found(differs=False)
-        questions = pinned(battery.questions, (self._mesh, changed_mesh))
-        side.learn(questions)
+        side.learn(battery.questions)
         if refused := side.group.take(changed):
             return Found(differs=True, reason=refused)
         found: list[_Difference] = []
         unjudged = 0
-        for differences, unknown in side.differences(mutant, changed, questions, first):
+        for differences, unknown in side.differences(mutant, changed, battery.questions, first):
             unjudged += unknown
             found += differences
             # The rest is not sent once a request is let in that was refused.
@@ -118,8 +141,8 @@ class Finder:
             differs=False, reason=f"{unjudged} requests of the battery were not judged" if unjudged else ""
         )
 
-    def _side(self, battery: Battery) -> _Side:
-        setup = _joined(self._base.setup, battery.setup)
+    def _side(self, needed: Setup) -> _Side:
+        setup = _joined(self._base.setup, needed)
         for side in self._sides:
             if side.group.setup == setup:
                 return side
@@ -130,34 +153,29 @@ class Finder:
         """Return the first difference that is there again when it is asked for again, as a case where words say it."""
         without_words = None
         order = list(Kind)
-        for difference in sorted(differences, key=lambda each: order.index(each.change.kind))[:_MOST_TRIED]:
+        tried: Counter[Kind] = Counter()
+        for difference in sorted(differences, key=lambda each: order.index(each.change.kind)):
+            tried[difference.change.kind] += 1
+            if tried[difference.change.kind] > _MOST_TRIED:
+                continue
             case = self._case(side, difference)
-            (today,) = side.group.unchanged([case or difference.question.case])
-            side.group.take(changed)
-            ((then,),) = side.group.send([case or difference.question.case])
-            again = change_of(effect_of(today), effect_of(then))
+            trial = Trial(side.group, changed, difference.effects, case or difference.question.case)
+            trial.ask(trial.answers.repeats)
+            again = trial.answers.judgement.change
             if again is None or again.kind is not difference.change.kind:
                 continue  # chance, and no change
             kind = again.kind.value
-            if case and today.state == "passed" and then.state not in ("passed", "not judged"):
+            if case and trial.shows_it:
                 needed = lacking(case, side.group.setup, self._base.setup)
                 return Found(differs=True, missing=MissingCase(case, kind, needed), effect=kind)
-            if not self._lasts(side, changed, difference):
+            trial.ask(_MORE)
+            if trial.answers.judgement.change is None:
                 continue
             request = f"{difference.question.caller}: {difference.question.request_class}"
             details = "; ".join(again.details) or kind
             why = f"no word of a case says it: {request}: {details}"
             without_words = without_words or Found(differs=True, reason=why, effect=kind)
         return without_words
-
-    def _lasts(self, side: _Side, changed: ChangedMesh, difference: _Difference) -> bool:
-        """Return whether many requests show a difference that no case says, and none of them denies it."""
-        copies = [replace(difference.question.case) for _ in range(_MORE)]
-        old, new = difference.effects
-        now = [effect_of(outcome) for part in side.group.send(copies) for outcome in part]
-        before = [effect_of(outcome) for outcome in side.group.unchanged(copies)]
-        side.group.take(changed)
-        return Answers([old, *before], [new, *now]).judgement.change is not None
 
     def _case(self, side: _Side, difference: _Difference) -> Case | None:
         """Return the case that says a difference; `None` where no word of a case file does."""
@@ -186,6 +204,12 @@ class _Side:
             for outcome in self.group.unchanged(list(unknown.values())):
                 self._today[case_key(outcome.case)] = outcome
 
+    def answered(self, mutant: Mutant, changed: ChangedMesh, questions: Sequence[Question]) -> list[Question]:
+        """Return the questions that a change may concern and that an application or a host answered without it."""
+        by_key = {case_key(each.case): each for each in questions}
+        meeting = self.group.meeting(changed, mutant, [each.case for each in by_key.values()])
+        return [by_key[key] for key in map(case_key, meeting) if effect_of(self._today[key]).allowed]
+
     def differences(
         self,
         mutant: Mutant,
@@ -208,9 +232,11 @@ class _Side:
 
 
 def _joined(own: Setup, battery: Setup) -> Setup:
-    """Return the setup of case files with what a battery needs beside it."""
+    """Return the setup of case files with what a battery needs beside it; its servers take the place of theirs."""
+    taken = {app.target for app in battery.apps}
     return replace(
         own,
+        apps=(*(app for app in own.apps if app.target not in taken), *battery.apps),
         workloads={**battery.workloads, **own.workloads},
         authorities=tuple(dict.fromkeys((*own.authorities, *battery.authorities))),
         addresses={**battery.addresses, **own.addresses},

@@ -117,6 +117,11 @@ class Group:
         self._old = self._run.plan(self._mesh, self._addressed)
         self._configurations: Mapping[WorkloadRef, Json] = dict(self._old.under_test.bootstraps)
 
+    @property
+    def configurations(self) -> Mapping[WorkloadRef, Json]:
+        """The configurations of the proxies of the mesh without a change."""
+        return self._configurations
+
     def mesh(self, objects: Objects) -> Mesh:
         """Return the mesh that objects describe, with what the case files declare.
 

@@ -107,8 +107,10 @@ def lacking(case: Case, setup: Setup, present: Setup) -> Setup:
         setup: What there is around it.
         present: What the case files have.
     """
-    named = _named(case)
+    apps = tuple(app for app in setup.apps if app not in present.apps)
+    named = _named(case) | {app.certificate.authority for app in apps if app.certificate}
     return Setup(
+        apps=apps,
         workloads={
             ref: one for ref, one in setup.workloads.items() if ref in named - present.workloads.keys()
         },

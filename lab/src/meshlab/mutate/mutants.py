@@ -56,6 +56,14 @@ class Mutant:
         return ".".join(map(str, self.made.path)) or "the object"
 
     @property
+    def field(self) -> str:
+        """The field as a person writes it, such as `spec.rules[0].from[0].source.principals`."""
+        return (
+            "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in self.made.path).lstrip(".")
+            or self.path
+        )
+
+    @property
     def change(self) -> str:
         """What was done to the field."""
         return self.made.words

@@ -17,7 +17,7 @@ from meshlab.mutate.written import at, mapping, text
 from meshlab.named_files import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from meshlab.mutate.edits import Path as Keys
     from meshlab.mutate.mutants import Mutant
 
-__all__ = ["MESH_CONFIG", "Objects", "as_object", "read_objects", "without_outlier_detection"]
+__all__ = ["MESH_CONFIG", "Objects", "as_object", "read_objects"]
 
 MESH_CONFIG = "MeshConfig"
 _ROOT_NAMESPACE = "istio-system"
@@ -98,7 +98,7 @@ def read_objects(sources: Sources) -> Objects:
     """
     inputs = read_inputs(sources.paths, namespace=sources.namespace, stdin=sys.stdin)
     config = _read_config(sources.mesh_config) if sources.mesh_config else None
-    return Objects(without_outlier_detection(inputs.manifests), config, inputs.unreadable)
+    return Objects(inputs.manifests, config, inputs.unreadable)
 
 
 def as_object(settings: Mapping[str, Any], source: str = MESH_CONFIG) -> Manifest:
@@ -161,25 +161,3 @@ def _plain(value: object) -> object:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return str(value) if isinstance(value, str) else value
-
-
-def without_outlier_detection(manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
-    """Return the objects without what outlives a mutant: a server that one mutant makes fail stays ejected."""
-    return tuple(
-        replace(manifest, body=edited(manifest.body, tuple(map(Edit, _outlier_detections(manifest.body)))))
-        if manifest.kind == "DestinationRule"
-        else manifest
-        for manifest in manifests
-    )
-
-
-def _outlier_detections(value: object, path: Keys = ()) -> Iterator[Keys]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "outlierDetection":
-                yield (*path, key)
-            else:
-                yield from _outlier_detections(inner, (*path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from _outlier_detections(inner, (*path, index))

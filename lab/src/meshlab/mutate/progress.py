@@ -47,7 +47,7 @@ class MutationProgress:
 
     def starting(self, cases: int) -> None:
         """Say that the mesh starts."""
-        self._write(f"starting what {cases} cases touch, and sending them once")
+        self._write(f"starting the proxies that {cases} cases touch, and sending the cases once")
 
     def began(self, total: int) -> None:
         """Take the number of mutants."""

@@ -41,11 +41,20 @@ def print_mutated(mutated: Mutated, on: Console, *, verbose: bool = False) -> No
     Args:
         mutated: The run.
         on: Where to.
-        verbose: Also print what was caught and by which case, and what changed no configuration.
+        verbose: Also print what was caught and by which case, what changed no configuration, and the case of every
+            survivor. Without it, survivors of one field have one case.
     """
     if survivors := mutated.having("survived"):
         print_on(on, Text("No case notices:", style="bold"))
-        _print_objects(survivors, on)
+        left_out = _print_objects(survivors, on, every_case=verbose)
+        if left_out:
+            print_on(
+                on,
+                Text(
+                    f"  {_count(left_out, 'case')} left out: -v shows all, --cases-out FILE writes them",
+                    "dim",
+                ),
+            )
     shown: tuple[State, ...] = ("equivalent", "not judged", *(("same configuration",) if verbose else ()))
     for state in shown:
         if found := mutated.having(state):
@@ -68,29 +77,38 @@ def summary(mutated: Mutated) -> str:
     if number:
         parts.append(f"{mutated.per_second:.0f} a second")
     if mutated.chosen.only_break:
-        parts.append(f"{mutated.chosen.only_break} that only break were not asked (--all)")
+        parts.append(
+            f"{mutated.chosen.only_break} that can let nothing more in were left out (--all asks them)"
+        )
     if mutated.chosen.sampled_out:
         parts.append(f"{mutated.chosen.sampled_out} were not drawn (--seed {mutated.chosen.seed})")
     return "; ".join(parts)
 
 
-def _print_objects(results: Iterable[Result], on: Console) -> None:
+def _print_objects(results: Iterable[Result], on: Console, *, every_case: bool = True) -> int:
+    """Print results by object; return how many cases were left out, because another one of their field is shown."""
+    left_out = 0
     for _, group in groupby(results, key=lambda result: id(result.mutant.manifest)):
         found = list(group)
         manifest = found[0].mutant.manifest
         place = f"{manifest.source}:{manifest.line}" if manifest.line else manifest.source
         print_on(on, Text(f"  {one_line(place)}: {one_line(manifest.subject)}"), soft_wrap=True)
+        fields: set[str] = set()
         for result in found:
-            _print_result(result, on)
+            shown = every_case or result.mutant.field not in fields
+            fields.add(result.mutant.field)
+            left_out += bool(result.missing and not shown)
+            _print_result(result, on, with_case=shown)
+    return left_out
 
 
-def _print_result(result: Result, on: Console) -> None:
+def _print_result(result: Result, on: Console, *, with_case: bool = True) -> None:
     mutant, style = result.mutant, _STYLES[result.state]
-    what = one_line(f"{mutant.path}: {mutant.change}")
+    what = one_line(f"{mutant.field}: {mutant.change}")
     note = one_line(_note(result), _MAX_REASON)
     line = Text.assemble((f"  {mutant.line or '-':>6}  ", style), what, f"  ({note})" if note else "")
     print_on(on, line, soft_wrap=True)
-    if result.missing:
+    if result.missing and with_case:
         for text in (result.missing.needs + result.missing.text).rstrip("\n").split("\n"):
             print_on(on, Text(f"          {text}", style="cyan"), soft_wrap=True)
 

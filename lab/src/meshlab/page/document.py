@@ -20,7 +20,7 @@ from meshlab.page.drawing.wide import wide
 from meshlab.page.drawing.words import KINDS, sentences
 from meshlab.page.markup import Attributes, Markup, element, joined
 from meshlab.page.report import TONES, Block, Cell, Entry, Fact
-from meshlab.page.tables import section
+from meshlab.page.tables import plain_section, section
 from meshlab.page.texts import embedded_json
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def _body(report: Report, entries: Sequence[Entry], places: dict[str, int]) -> M
                 {},
                 *([_drawing(report.graph, places)] if report.graph and report.graph.nodes else []),
                 _results(report, entries),
+                *map(plain_section, report.further),
                 *(_remarks(heading, texts) for heading, texts in report.remarks if texts),
             ),
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.page.drawing.ways import with_ways
 from meshlab.page.of_case import cell_text, entry_of, outcome_text, way_of
+from meshlab.page.of_coverage import coverage_section
 from meshlab.page.report import TONES, Block, Cell, Count, Report, Row, Section, Table
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def report_of_run(
         entries=tuple(entries),
         sections=tuple(_sections(cases, matrices)),
         graph=with_ways(graph, map(way_of, cases)) if graph else None,
+        further=(coverage_section(run["coverage"]),) if run.get("coverage") else (),
         remarks=(
             ("Not understood in the manifests", tuple(run.get("refusals", ()))),
             ("Notes", tuple(run.get("notes", ()))),

@@ -221,6 +221,7 @@ class Report:
         entries: What clicks show.
         sections: The tables.
         graph: The drawing; `None` for none.
+        further: Tables below the results, which no filter concerns and whose cells open nothing.
         remarks: Headings to sentences, such as what is not covered.
         unit: What the cells of its tables are.
     """
@@ -232,5 +233,6 @@ class Report:
     entries: tuple[Entry, ...] = ()
     sections: tuple[Section, ...] = ()
     graph: Graph | None = None
+    further: tuple[Section, ...] = ()
     remarks: tuple[tuple[str, tuple[str, ...]], ...] = ()
     unit: str = "cases"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from meshlab.page.report import Entry, Row, Section, Table
 
-__all__ = ["section"]
+__all__ = ["plain_section", "section"]
 
 
 def section(found: Section, entries: Sequence[Entry]) -> Markup:
@@ -24,6 +24,39 @@ def section(found: Section, entries: Sequence[Entry]) -> Markup:
     """
     heading = element("h3", {}, found.heading)
     return element("div", {"class": "file"}, heading, *(_table(table, entries) for table in found.tables))
+
+
+def plain_section(found: Section) -> Markup:
+    """Return tables under a heading of their own, whose cells are texts and open nothing.
+
+    Args:
+        found: The tables.
+    """
+    tables = (_plain_table(table) for table in found.tables)
+    return element("section", {"class": "remarks further"}, element("h2", {}, found.heading), *tables)
+
+
+def _plain_table(table: Table) -> Markup:
+    rows = (
+        element(
+            "tr",
+            {},
+            element("th", {"scope": "row"}, _name(row.name)),
+            *(element("td", {"class": "text"}, cell) for cell in row.cells if isinstance(cell, str)),
+        )
+        for row in table.rows
+    )
+    return element(
+        "div",
+        {"class": "scroll"},
+        element(
+            "table",
+            {},
+            element("caption", {}, table.name),
+            element("thead", {}, element("tr", {}, *map(_head, (table.corner, *table.columns)))),
+            element("tbody", {}, *rows),
+        ),
+    )
 
 
 def _table(table: Table, entries: Sequence[Entry]) -> Markup:

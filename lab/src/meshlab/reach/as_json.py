@@ -15,7 +15,7 @@ Each target has `target` (`NAMESPACE/NAME` or a host), `reached_by` (the callers
 which that could not be judged), `blocks` and `questions`. A block is one way into the mesh: its `title`, and `rows` and
 `columns`, which are the callers and the requests in groups that are treated alike.
 
-Each question has `name`, `block` (the title of its block), `caller`, `also` (workloads that no condition tells apart
+Each question has `name`, `block` (the title of its block), `caller`, `also` (workloads that no condition distinguishes
 from the caller), `request`, `access` (`allowed`, `refused`, `not judged` or `error`), `word` (the status, `refused` or
 `answered`), `by` (who answered or refused), `elsewhere` (whether that is another application than the target's),
 `policy` (who refused it; `none` where no ALLOW rule matched) and `reason`.

@@ -47,7 +47,7 @@ class Block:
         )
 
     def everyone(self, row: Sequence[str]) -> tuple[str, ...]:
-        """Return the callers of a row, and those that no condition tells apart from one of them."""
+        """Return the callers of a row, and those that no condition distinguishes from one of them."""
         return _callers(answer for answer in self.answers if answer.question.caller in row)
 
     def short(self, caller: str) -> str:
@@ -101,8 +101,7 @@ def matrices(answers: Iterable[Answer]) -> tuple[Matrix, ...]:
 def _callers(answers: Iterable[Answer]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for answer in answers:
-        found[answer.question.caller] = None
-        found |= dict.fromkeys(answer.question.alike)
+        found |= dict.fromkeys(answer.question.callers)
     return tuple(found)
 
 

@@ -27,6 +27,8 @@ _MOST_CALLERS = 8
 _MOST_REASONS = 5
 _MOST_NAMES = 2
 _BLANKS = ("·", "-")
+_STRANGER = "stranger"
+_STRANGERS = "stranger/stranger, stranger.example, 203.0.113.9: a workload and hosts that no manifest names"
 _GAP = 2
 _LEAST_NAME = 24
 
@@ -44,18 +46,28 @@ def print_reach(
     """
     asked = sum(len(matrix.answers) for matrix in matrices)
     targets = "1 target" if len(matrices) == 1 else f"{len(matrices)} targets"
-    print_on(on, Text(f"{asked} requests for {targets}", style="bold"))
+    requests = "1 request" if asked == 1 else f"{asked} requests"
+    print_on(on, Text(f"{requests} for {targets}{_doubtful(matrices)}", style="bold"))
     on.print()
     for matrix in matrices:
         _print_summary(matrix, on, verbose=verbose)
     for matrix in matrices:
         _print_matrix(matrix, on, verbose=verbose)
     print_on(on, Text(_legend(on), style="dim"))
+    if any(_STRANGER in name for matrix in matrices for name in (matrix.target, *matrix.callers)):
+        print_on(on, Text(_STRANGERS, style="dim"))
     if not_covered:
         on.print()
         print_on(on, Text("Not asked:", style="bold"))
         for sentence in not_covered:
             print_on(on, Text(f"  {printable(sentence)}"))
+
+
+def _doubtful(matrices: Sequence[Matrix]) -> str:
+    """Return how many requests have no verdict, for the first line."""
+    states = [answer.access for matrix in matrices for answer in matrix.answers]
+    parts = ((states.count("not judged"), "not judged"), (states.count("error"), "could not be run"))
+    return "".join(f"; {count} {what}" for count, what in parts if count)
 
 
 def _print_summary(matrix: Matrix, on: Console, *, verbose: bool) -> None:
@@ -82,7 +94,8 @@ def _print_summary(matrix: Matrix, on: Console, *, verbose: bool) -> None:
             key = f"{what}: {printable(answer.reason)}"
             doubts[key] = doubts.get(key, 0) + 1
     for text, number in list(doubts.items())[: None if verbose else _MOST_REASONS]:
-        print_on(on, Text(f"  {number} requests {text}", style="yellow"))
+        noun = "request" if number == 1 else "requests"
+        print_on(on, Text(f"  {number} {noun} {text}", style="yellow"))
     on.print()
 
 

@@ -42,6 +42,10 @@ class _Input(threading.local):
 
 
 _input = _Input()
+# Takes the place of a closed connection in its TLS transport. `SSLProtocol`, of asyncio and of uvloop, keeps methods of
+# its protocol after the end. With them the connection and its transport would be a cycle, which holds 256 KiB and the
+# state of OpenSSL until the garbage collector runs: a program that makes few cycles may not run it for hours.
+_CLOSED = asyncio.BufferedProtocol()
 # Reading of a streamed body pauses while its reader has this much, which was not taken yet.
 _MOST_BUFFERED_BYTES = 256 * 1024
 
@@ -235,6 +239,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
             self._end(from_exchange(self._service, exc or ConnectionResetError()))
         if not self._closed.done():
             self._closed.set_result(None)
+        if self._tcp is not self._transport:
+            self._transport.set_protocol(_CLOSED)
 
     def pause_writing(self) -> None:
         """See asyncio."""

@@ -32,7 +32,6 @@ async def connect(
     except OSError as exc:  # TimeoutError is one: ours, or the kernel's
         # What went wrong with TLS says more than that the other addresses could not be reached either.
         address, failure = failures[-1] if failures else (None, exc)
-    failures.clear()
     try:
         if isinstance(failure, TimeoutError) and (limit.expired() or failure.errno is None):
             return unreachable(service, f"no connection within {timeout_s:g} s")
@@ -43,7 +42,12 @@ async def connect(
             )
         return from_connect(service, failure, names)
     finally:
-        del failure  # its traceback holds this frame: only the garbage collector would free both
+        # Their tracebacks hold this frame, and those of asyncio's TLS with the connection, which in turn holds the
+        # error that ended it: only the garbage collector would free them.
+        for error in (failure, *(error for _, error in failures)):
+            error.__traceback__ = None
+        failures.clear()
+        del failure, error
 
 
 async def _dial(

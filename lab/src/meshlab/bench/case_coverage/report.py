@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_coverage"]
 
+_WIDE = 100
 _HEADS = {"rule": "rules", "condition": "conditions", "route": "routes", "server": "servers"}
 
 
@@ -33,7 +34,7 @@ def print_coverage(coverage: Coverage, on: Console) -> None:
     if not coverage.items:
         print_on(on, Text("coverage: the manifests have no rule, route or server that a case can exercise"))
         return
-    print_on(on, _table(coverage))
+    print_on(on, _table(coverage, narrow=on.width < _WIDE))
     if coverage.missed:
         on.print()
         print_on(on, Text("no case exercises:", style="bold yellow"))
@@ -44,20 +45,24 @@ def print_coverage(coverage: Coverage, on: Console) -> None:
     print_on(on, Text(f"coverage {total.percent:g} %: {total.exercised} of {total.total}", style=style))
 
 
-def _table(coverage: Coverage) -> Table:
+def _table(coverage: Coverage, *, narrow: bool) -> Table:
+    """Return a line for each object; a narrow one has the place below the object."""
     table = Table(
         box=None, pad_edge=False, title="coverage of the cases", title_justify="left", title_style="bold",
         header_style="bold",
     )  # fmt: skip
     table.add_column("object", overflow="fold")
-    table.add_column("at", overflow="fold", style="cyan")
+    if not narrow:
+        table.add_column("at", overflow="fold", style="cyan")
     for kind in KINDS:
         table.add_column(_HEADS[kind], justify="right", no_wrap=True)
     for owner in coverage.objects:
         place = one_line(f"{owner.file}:{owner.line}")
         cells = (_cell(coverage.of(kind, owner)) for kind in KINDS)
-        table.add_row(printable(owner.object), place, *cells)
-    table.add_row("all", "", *(_cell(count, percent=True) for count in coverage.kinds.values()), style="bold")
+        what = (f"{printable(owner.object)}\n  {place}",) if narrow else (printable(owner.object), place)
+        table.add_row(*what, *cells)
+    head = ("all",) if narrow else ("all", "")
+    table.add_row(*head, *(_cell(count, percent=True) for count in coverage.kinds.values()), style="bold")
     return table
 
 

@@ -51,7 +51,7 @@ def read_question(sender: str, request: str, token: str = words.NONE) -> CaseFil
     problems += context.problems.found
     if problems or read_from is None or sent is None:
         raise CaseFileError(problems)
-    place = CasePlace("command line", 1)
+    place = CasePlace("command line", 0)
     case = Case("the request", read_from, sent, None, place, tokens)
     return CaseFile(Path(place.file), (case,), {}, mentions=tuple(context.mentions))
 

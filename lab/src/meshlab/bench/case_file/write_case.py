@@ -11,12 +11,13 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from meshlab.bench.case import Case, Certificate, DeclaredWorkload, Sender, TlsRequest, TokenSpec
+    from meshlab.bench.case import AppSpec, Case, Certificate, DeclaredWorkload, Sender, TlsRequest, TokenSpec
     from meshlab.bench.protocol import Setup
 
 __all__ = ["case_file_text", "case_text", "case_words", "setup_words"]
 
 _WIDTH = 110
+_USUAL_STATUS = 200
 
 
 def case_words(case: Case, expect: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,10 +40,12 @@ def case_text(case: Case, expect: Mapping[str, Any]) -> str:
 
 
 def setup_words(setup: Setup) -> dict[str, Any]:
-    """Return what cases need around them, as a case file has it: declared workloads, authorities, addresses."""
+    """Return what cases need around them, as a case file has it: workloads, applications, authorities, addresses."""
     found: dict[str, Any] = {}
     if setup.workloads:
         found["workloads"] = {str(ref): _workload(declared) for ref, declared in setup.workloads.items()}
+    if setup.apps:
+        found["apps"] = {app.target: _app(app) for app in setup.apps}
     if setup.authorities:
         found["authorities"] = list(setup.authorities)
     if setup.addresses:
@@ -86,6 +89,21 @@ def _sender(sender: Sender) -> dict[str, Any]:
         case FromForeignMesh():
             found = {"mesh": sender.identity, "authority": sender.authority, "to": str(sender.to)}
             return found | ({"port": sender.port} if sender.port is not None else {})
+
+
+def _app(app: AppSpec) -> dict[str, Any]:
+    if app.command:
+        return {"command": list(app.command)}
+    found: dict[str, Any] = {}
+    if app.status != _USUAL_STATUS:
+        found["status"] = app.status
+    if app.headers:
+        found["headers"] = dict(app.headers)
+    if app.body is not None:
+        found["body"] = app.body
+    if app.certificate is not None:
+        found["certificate"] = _certificate(app.certificate)
+    return found or {"status": app.status}
 
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:

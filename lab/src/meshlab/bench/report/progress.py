@@ -21,10 +21,12 @@ class Progress:
     Args:
         stream: Where to, such as stderr.
         shown: Whether to show it at all.
+        what: What is counted, such as `requests`.
     """
 
-    def __init__(self, stream: TextIO, *, shown: bool = True) -> None:
+    def __init__(self, stream: TextIO, *, shown: bool = True, what: str = "cases") -> None:
         self._stream = stream
+        self._what = what
         self._shown = shown and stream.isatty()
         self._total = 0
         self._done = 0
@@ -42,14 +44,14 @@ class Progress:
     def began(self, total: int) -> None:
         """Take the number of cases."""
         self._total = total
-        self._write(f"starting what {total} cases touch")
+        self._write(f"starting the proxies that {total} {self._what} touch")
 
     def happened(self, outcome: Outcome) -> None:
         """Count an outcome."""
         self._done += 1
         self._failed += outcome.state in ("failed", "error")
         failed = f", {self._failed} failed" if self._failed else ""
-        self._write(f"{self._done} of {self._total} cases{failed}")
+        self._write(f"{self._done} of {self._total} {self._what}{failed}")
 
     def _write(self, text: str) -> None:
         if self._shown:

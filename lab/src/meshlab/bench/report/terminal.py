@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -30,6 +31,7 @@ __all__ = ["SafeConsole", "block", "changes", "console", "counts", "full", "prin
 # Without a terminal there is no width to fit into; logs of CI systems show about this much.
 _PIPE_WIDTH = 100
 _LABEL_WIDTH = 10
+_HOP_INDENT = 3
 _FILLING = re.compile(r"[ ]+((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 _EVIDENT = ("status", "refused", "answered", "app", "proxy", "subset", "policy", "rule", "says")
 """Parts of an expectation that the lines `expected` and `got` show."""
@@ -159,7 +161,7 @@ def block(outcome: Outcome, on: Console, *, named: bool = True) -> RenderableTyp
     return Group(head, grid, "") if named else grid
 
 
-def _lines(outcome: Outcome) -> Iterator[tuple[str, Text]]:
+def _lines(outcome: Outcome) -> Iterator[tuple[str, RenderableType]]:
     """Yield the lines of one case that has not passed, each with its label."""
     yield "at", Text(place(outcome.case), style="cyan")
     yield "request", Text(request(outcome.case))
@@ -178,7 +180,7 @@ def _lines(outcome: Outcome) -> Iterator[tuple[str, Text]]:
         first, *more = hop_lines(hop)
         yield "hops" if number == 1 else "", Text(f"{number}. {first}")
         for line in more:
-            yield "", Text(f"   {line}", style="dim")
+            yield "", Padding(Text(line, style="dim"), (0, 0, 0, _HOP_INDENT))
 
 
 def _labelled(label: str, texts: Sequence[str], style: str) -> Iterator[tuple[str, Text]]:

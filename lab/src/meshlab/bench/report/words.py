@@ -82,8 +82,8 @@ def request(case: Case) -> str:
 
 
 def place(case: Case) -> str:
-    """Return `FILE:LINE` of a case."""
-    return one_line(f"{case.place.file}:{case.place.line}")
+    """Return `FILE:LINE` of a case; `FILE` alone for one without a line."""
+    return one_line(f"{case.place.file}:{case.place.line}" if case.place.line else case.place.file)
 
 
 def hop_lines(hop: Hop) -> list[str]:

@@ -65,7 +65,7 @@ def print_result(result: Result, on: Console, *, verbose: bool = False) -> None:
             ("ends by chance, in the same way on both sides:", [each.case.name for each in result.by_chance]),
         ):
             _print_lines(heading, lines, on)
-    print_on(on, Text(printable(summary(result)), style="bold"))
+    print_on(on, Text(printable(summary(result)), style="bold"), soft_wrap=True)
 
 
 def _print_objects(objects: Sequence[ObjectChange], numbers: Sequence[int], count: int, on: Console) -> None:

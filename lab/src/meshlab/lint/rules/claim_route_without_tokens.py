@@ -55,7 +55,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="a route on a claim at a gateway that checks no token",
     why="No claim is known there, so the condition never holds and the request takes another route.",
-    fix="Add a RequestAuthentication for the gateway\\'s pods.",
+    fix="Add a RequestAuthentication for the gateway's pods.",
     source="istio/istio pkg/config/analysis: IST0149",
     check=_check,
 )

@@ -45,7 +45,7 @@ RULE = Rule(
         "Rules of a VirtualService for mesh count at sidecars. A gateway that routes to the service does "
         "not apply them, so its requests go to every version."
     ),
-    fix="Name the subset in the gateway\\'s route, or add the gateway to the other VirtualService.",
+    fix="Name the subset in the gateway's route, or add the gateway to the other VirtualService.",
     source="istio/istio pkg/config/analysis: IST0113",
     check=_check,
 )

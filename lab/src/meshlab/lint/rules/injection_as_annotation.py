@@ -35,7 +35,7 @@ RULE = Rule(
     code="ML504",
     name="injection-as-annotation",
     severity=Severity.WARNING,
-    summary="sidecar.istio.io/inject as an annotation alone",
+    summary="an annotation sidecar.istio.io/inject without the label",
     why=(
         "Istio's webhook selects pods by labels. Where the namespace does not ask for injection, the "
         "annotation has no effect."

@@ -47,7 +47,7 @@ RULE = Rule(
         "istiod fetches each jwksUri. An author of a RequestAuthentication can make it ask addresses of "
         "the cluster or of a metadata server."
     ),
-    fix="Set BLOCKED_CIDRS_IN_JWKS_URIS in istiod\\'s environment.",
+    fix="Set BLOCKED_CIDRS_IN_JWKS_URIS in istiod's environment.",
     source="istio/istio pkg/config/analysis: JwksUriFetchUnrestricted",
     check=_check,
 )

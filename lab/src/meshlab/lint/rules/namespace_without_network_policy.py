@@ -46,8 +46,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     summary="a namespace without NetworkPolicies beside others that deny by default",
     why=(
-        "Its pods reach everything and are reached by everything, past the walls that the other "
-        "namespaces have."
+        "Its pods reach everything and are reached by everything, although the other namespaces are isolated."
     ),
     fix="Add a NetworkPolicy with an empty podSelector, both policyTypes and no rules.",
     source="Kubernetes: default deny policies",

@@ -54,7 +54,7 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="plaintext between sidecars and a gateway",
     why=(
-        "Nothing says who the caller is, so the gateway's policies cannot tell one namespace from another, "
+        "Nothing says who the caller is, so the gateway's policies cannot distinguish one namespace from another, "
         "and the network can read the requests."
     ),
     fix=(

@@ -8,7 +8,7 @@ RULE = Rule(
     code="ML405",
     name="server-name-not-verified",
     severity=Severity.ERROR,
-    summary="sni without subjectAltNames",
+    summary="a server name (sni) without subjectAltNames",
     why=(
         "Istio checks the server's name by itself only where sni is not set. With sni alone any certificate "
         "of the CA passes."

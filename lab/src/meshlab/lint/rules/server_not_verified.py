@@ -8,8 +8,8 @@ RULE = Rule(
     code="ML404",
     name="server-not-verified",
     severity=Severity.ERROR,
-    summary="insecureSkipVerify",
-    why="A server that answers in the server's place is believed.",
+    summary="a server whose certificate is not checked (insecureSkipVerify)",
+    why="The client accepts any server that answers at the address, whatever certificate it shows.",
     fix="Remove it, and name the CA of the server.",
     source="istio/istio api: ClientTLSSettings",
 )

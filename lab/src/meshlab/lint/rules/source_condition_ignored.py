@@ -27,7 +27,7 @@ RULE = Rule(
     code="ML212",
     name="source-condition-ignored",
     severity=Severity.ERROR,
-    summary="sourceLabels or sourceNamespace beside gateways",
+    summary="a condition on sourceLabels or sourceNamespace beside gateways",
     why=(
         "Where a match names gateways, Istio ignores what it says about the caller, so the route is for "
         "every caller."

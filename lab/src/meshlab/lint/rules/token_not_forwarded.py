@@ -44,7 +44,7 @@ RULE = Rule(
         "A proxy that verified a token removes it. The workload behind then sees no token, and refuses "
         "the request."
     ),
-    fix="Set forwardOriginalToken: true in the gateway\\'s jwtRules.",
+    fix="Set forwardOriginalToken: true in the gateway's jwtRules.",
     source="Envoy's jwt_authn: forward",
     check=_check,
 )

@@ -77,9 +77,9 @@ def _values(body: Body, place: Path, name: str, *, allows: bool, negative: bool)
             yield removed(here, f"{value} removed", weakens=not opens)
         # Of what shall not match, only the way that lets more in is worth a request.
         for other in wider(name, value) if opens or not negative else ():
-            yield replaced(here, other, f"{other} for {value}", weakens=opens)
+            yield replaced(here, other, f"{value} becomes {other}", weakens=opens)
         for other in () if opens else narrower(name, value):
-            yield replaced(here, other, f"{other} for {value}", weakens=True)
+            yield replaced(here, other, f"{value} becomes {other}", weakens=True)
     if negative:
         return
     known = list(values(body, *place))

@@ -41,7 +41,7 @@ def _hostname(place: Path, listener: Mapping[str, Any]) -> Iterator[Change]:
     if host := text(listener, "hostname"):
         yield removed((*place, "hostname"), "any host", weakens=True)
         if wide := wider_host(host):
-            yield replaced((*place, "hostname"), wide, f"{wide} for {host}", weakens=True)
+            yield replaced((*place, "hostname"), wide, f"{host} becomes {wide}", weakens=True)
 
 
 def route(body: Body) -> Iterator[Change]:
@@ -51,7 +51,7 @@ def route(body: Body) -> Iterator[Change]:
         if several(body, "spec", "hostnames"):
             yield removed(place, f"{host} removed", weakens=False)
         if wide := wider_host(host):
-            yield replaced(place, wide, f"{wide} for {host}", weakens=True)
+            yield replaced(place, wide, f"{host} becomes {wide}", weakens=True)
     for place, parent in entries(body, "spec", "parentRefs"):
         if several(body, "spec", "parentRefs"):
             yield removed(place, weakens=False)

@@ -61,7 +61,7 @@ def _hosts(body: Body, here: Path) -> Iterator[Change]:
         if namespace not in ("", "*"):
             yield replaced(place, f"*/{name}", f"{host} from every namespace", weakens=True)
         if wide := wider_host(name):
-            yield replaced(place, f"{namespace}{slash}{wide}", f"{wide} for {host}", weakens=True)
+            yield replaced(place, f"{namespace}{slash}{wide}", f"{host} becomes {wide}", weakens=True)
     hosts = list(values(body, *here, "hosts"))
     if hosts and "*" not in hosts and _EVERYTHING not in hosts:
         yield replaced((*here, "hosts"), [*hosts, _EVERYTHING], "any host", weakens=True)

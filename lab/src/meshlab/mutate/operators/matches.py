@@ -27,7 +27,7 @@ def http_match(body: Body, place: Path, *, opens: bool) -> Iterator[Change]:
     """
     yield from _uri(body, (*place, "uri"), opens=opens)
     if name := text(body, *place, "authority", "exact"):
-        yield replaced((*place, "authority"), {"regex": ".*"}, f"any host for {name}", weakens=opens)
+        yield replaced((*place, "authority"), {"regex": ".*"}, f"{name} becomes any host", weakens=opens)
     for field in ("headers", "queryParams", "withoutHeaders", "sourceLabels"):
         names = mapping(body, *place, field)
         for name in names:
@@ -39,11 +39,11 @@ def http_match(body: Body, place: Path, *, opens: bool) -> Iterator[Change]:
 
 def _uri(body: Body, place: Path, *, opens: bool) -> Iterator[Change]:
     if path := text(body, *place, "exact"):
-        yield replaced(place, {"prefix": path}, f"the prefix {path}", weakens=opens)
+        yield replaced(place, {"prefix": path}, f"{path} becomes a prefix", weakens=opens)
     if path := text(body, *place, "prefix"):
         parent = path.rstrip("/").rpartition("/")[0] + "/"
         if parent != path:
-            yield replaced((*place, "prefix"), parent, f"{parent} for {path}", weakens=opens)
+            yield replaced((*place, "prefix"), parent, f"{path} becomes {parent}", weakens=opens)
     if regex := text(body, *place, "regex"):
         if _ONE_SEGMENT in regex:
             wide = regex.replace(_ONE_SEGMENT, "[^/]+")

@@ -28,7 +28,7 @@ def service_entry(body: Body) -> Iterator[Change]:
         if several(body, "spec", "hosts"):
             yield removed(place, f"{host} removed", weakens=False)
         if (wide := wider_host(host)) and at(body, "spec", "endpoints"):
-            yield replaced(place, wide, f"{wide} for {host}", weakens=True)
+            yield replaced(place, wide, f"{host} becomes {wide}", weakens=True)
     for name in ("addresses", "endpoints"):
         if values(body, "spec", name) and not wildcard:
             yield removed(("spec", name), weakens=False)

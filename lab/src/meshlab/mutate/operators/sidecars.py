@@ -50,6 +50,6 @@ def _hosts(body: Body, here: Path) -> Iterator[Change]:
         if not slash:
             continue
         if name != "*":
-            yield replaced(place, f"{namespace}/*", f"{namespace}/* for {host}", weakens=True)
+            yield replaced(place, f"{namespace}/*", f"{host} becomes {namespace}/*", weakens=True)
         if namespace != "*":
-            yield replaced(place, f"*/{name}", f"*/{name} for {host}", weakens=True)
+            yield replaced(place, f"*/{name}", f"{host} becomes */{name}", weakens=True)

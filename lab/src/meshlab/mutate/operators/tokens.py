@@ -35,11 +35,16 @@ def _rule(body: Body, here: Path, rule: Mapping[str, Any]) -> Iterator[Change]:
     for place, audience in texts(body, *here, "audiences"):
         if several(body, *here, "audiences"):
             yield removed(place, f"{audience} removed", weakens=False)
-        yield replaced(place, f"{audience}.{ANOTHER}", f"{audience} for another", weakens=False)
+        yield replaced(place, f"{audience}.{ANOTHER}", f"{audience} becomes another", weakens=False)
     forward = rule.get("forwardOriginalToken", False)
     if isinstance(forward, bool):
         # The application gets the caller's token, or the next proxy gets none.
-        yield replaced((*here, "forwardOriginalToken"), not forward, "turned over", weakens=not forward)
+        yield replaced(
+            (*here, "forwardOriginalToken"),
+            not forward,
+            f"becomes {str(not forward).lower()}",
+            weakens=not forward,
+        )
     yield from _token_places(body, here, rule)
     for name in ("outputPayloadToHeader", "outputClaimToHeaders"):
         if name in rule:

@@ -49,7 +49,7 @@ def _hosts(body: Body) -> Iterator[Change]:
         if several(body, "spec", "hosts"):
             yield removed(place, f"{host} removed", weakens=False)
         if wide := wider_host(host):
-            yield replaced(place, wide, f"{wide} for {host}", weakens=True)
+            yield replaced(place, wide, f"{host} becomes {wide}", weakens=True)
 
 
 def _gateways(body: Body) -> Iterator[Change]:
