@@ -45,13 +45,13 @@ EQUIVALENTS = [
         audience_of_one_caller,
     ),
     Equivalent(
-        rf"{_POLICY}\.when\.\d+\.values\.0: (\*\S+ for \S+|\S+\* for \S+)$",
+        rf"{_POLICY}\.when\.\d+\.values\.0: \S+ becomes (\*\S+|\S+\*)$",
         "the issuer's rule at this proxy admits tokens of listed audiences alone, and none of them begins or ends with"
         " another",
         no_audience_holds_another,
     ),
     Equivalent(
-        rf"{_POLICY}\.from\.0\.source\.requestPrincipals\.0: \*",
+        rf"{_POLICY}\.from\.0\.source\.requestPrincipals\.0: \S+ becomes \*",
         "a token counts only with an issuer that has a rule at this proxy, and none of them ends with another",
         no_issuer_ends_with_another,
     ),

@@ -27,7 +27,7 @@ def found() -> dict[str, Matrix]:
     with closing(LocalBench()) as bench:
         mesh = bench.load(Sources((str(ROOT / "infra/mesh/overlays/example"),)))
         battery = derive([mesh.mesh])
-        assert len(battery.questions) <= 330
+        assert len(battery.questions) <= 340
         run, answers = ask(mesh, battery)
         assert {outcome.state for outcome in run.outcomes} == {"seen"}
         return {matrix.target: matrix for matrix in matrices(answers)}

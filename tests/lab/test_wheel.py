@@ -104,7 +104,7 @@ def run(installed: Path, tmp_path: Path) -> Run:
 def test_the_command_explains_itself(run: Run) -> None:
     done = run("meshlab", "--help")
     assert done.returncode == 0, done.stderr
-    assert "meshlab test -f manifests/ tests/" in done.stdout
+    assert "meshlab test -f mesh/ cases/" in done.stdout
 
 
 def test_the_schema_is_shipped(run: Run) -> None:

@@ -48,7 +48,7 @@ def test_the_report_holds_the_run_its_tables_and_the_mesh(
     command: Command, cases: Path, tmp_path: Path
 ) -> None:
     done = command("test", "-f", "manifests", cases, "--html", tmp_path / "report.html", mesh=failing())
-    assert (done.code, done.out.splitlines()[-1][:18]) == (1, "1 failed, 1 passed")
+    assert (done.code, "1 failed, 1 passed" in done.out) == (1, True)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<title>1 of 2 cases failed · meshlab</title>" in page
     assert "<caption>reads</caption>" in page
