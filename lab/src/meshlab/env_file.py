@@ -9,9 +9,10 @@ from meshlab.errors import LabError
 from meshlab.named_files import read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["read_env_file"]
+__all__ = ["read_env_file", "read_env_files"]
 
 
 def read_env_file(path: Path) -> dict[str, str]:
@@ -37,6 +38,15 @@ def read_env_file(path: Path) -> dict[str, str]:
         values[key] = value
     _check(path, values)
     return values
+
+
+def read_env_files(paths: Iterable[Path]) -> dict[str, str]:
+    """Read several files as `read_env_file` does; of a key that several have, the last file's value holds.
+
+    Raises:
+        LabError: As `read_env_file`.
+    """
+    return {name: value for path in paths for name, value in read_env_file(path).items()}
 
 
 def _check(path: Path, values: dict[str, str]) -> None:

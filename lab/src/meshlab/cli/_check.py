@@ -6,7 +6,7 @@ import typer
 
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
-from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import AsJson, Files, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -37,9 +37,7 @@ def check(
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Let notes fail the check, too.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
-    ] = False,
+    as_json: AsJson = False,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
-from meshlab.cli._options import MeshConfigFile, Namespace
+from meshlab.cli._options import AsJson, EnvFiles, HtmlReport, MeshConfigFile, Namespace
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -59,28 +59,12 @@ def diff(
             show_default=False,
         ),
     ] = None,
-    env_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    env_file: EnvFiles = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown for a pull request's comment.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
-    ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Also write a report to look at: one HTML file that needs no server and no network.",
-            show_default=False,
-        ),
-    ] = None,
+    as_json: AsJson = False,
+    html: HtmlReport = None,
     fail_on: Annotated[
         FailOn,
         typer.Option(
@@ -145,9 +129,9 @@ def _compared(
     from meshlab.bench.report.progress import Progress
     from meshlab.diff.run import compare
     from meshlab.diff.sources import places, read_both
-    from meshlab.env_file import read_env_file
+    from meshlab.env_file import read_env_files
 
-    variables = {name: value for file in env_files for name, value in read_env_file(file).items()}
+    variables = read_env_files(env_files)
     case_files = collect(cases, variables) if cases else []
     before, after = read_both(
         *places(old, new), namespace=namespace, mesh_config=mesh_config, stdin=sys.stdin

@@ -9,7 +9,7 @@ import typer
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit
 from meshlab.cli._open import open_bench
-from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import AsJson, EnvFiles, Files, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -79,17 +79,8 @@ def explain(
         bool,
         typer.Option("-v", "--verbose", help="Show every condition, and Envoy's own words for every step."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
-    ] = False,
-    env_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    as_json: AsJson = False,
+    env_file: EnvFiles = None,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:
@@ -136,10 +127,9 @@ def _case_files(
 
         return [read_question(sender, request, token or words.NONE)]
     from meshlab.bench.case_file.collect import collect
-    from meshlab.env_file import read_env_file
+    from meshlab.env_file import read_env_files
 
-    variables = {name: value for file in env_files for name, value in read_env_file(file).items()}
-    return collect(cases, variables)
+    return collect(cases, read_env_files(env_files))
 
 
 def _print(explanation: "Explanation", *, verbose: bool) -> None:

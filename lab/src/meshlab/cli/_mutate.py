@@ -9,7 +9,7 @@ import typer
 
 from meshlab.cli._errors import explain, reported
 from meshlab.cli._exit import Exit
-from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import AsJson, EnvFiles, Files, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -72,17 +72,8 @@ def mutate(
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Also show what was caught, and by which case.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
-    ] = False,
-    env_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    as_json: AsJson = False,
+    env_file: EnvFiles = None,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:
@@ -98,14 +89,14 @@ def mutate(
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json):
         from meshlab.bench.case_file.collect import collect
-        from meshlab.cli._test import variables_of
+        from meshlab.env_file import read_env_files
         from meshlab.mutate.choose import Wanted
         from meshlab.mutate.objects import read_objects
         from meshlab.mutate.run import CasesFailError
 
         wanted = Wanted(tuple(kinds or ()), expression, every, limit, seed)
         objects = read_objects(sources(files, namespace, mesh_config))
-        case_files = collect(cases, variables_of(env_file or []))
+        case_files = collect(cases, read_env_files(env_file or []))
         try:
             mutated = _run(objects, case_files, wanted, progress=not as_json)
         except CasesFailError as error:

@@ -7,7 +7,16 @@ import typer
 
 from meshlab.bench.protocol import Sources
 
-__all__ = ["Files", "FilesIfAny", "MeshConfigFile", "Namespace", "sources"]
+__all__ = [
+    "AsJson",
+    "EnvFiles",
+    "Files",
+    "FilesIfAny",
+    "HtmlReport",
+    "MeshConfigFile",
+    "Namespace",
+    "sources",
+]
 
 _FILES = typer.Option(
     "-f",
@@ -28,6 +37,26 @@ MeshConfigFile = Annotated[
         "--mesh-config",
         metavar="FILE",
         help="A MeshConfig, an IstioOperator or the ConfigMap istio; without it, the one among the manifests.",
+        show_default=False,
+    ),
+]
+
+EnvFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--env-file",
+        metavar="FILE",
+        help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
+        show_default=False,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")]
+HtmlReport = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help="Also write a report to look at: one HTML file that needs no server and no network.",
         show_default=False,
     ),
 ]

@@ -9,7 +9,7 @@ import typer
 from meshlab.cli._errors import explain, reported
 from meshlab.cli._exit import exit_code
 from meshlab.cli._open import open_bench
-from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import AsJson, Files, HtmlReport, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -44,17 +44,8 @@ def reach(
             show_default=False,
         ),
     ] = "",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
-    ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Also write a report to look at: one HTML file that needs no server and no network.",
-            show_default=False,
-        ),
-    ] = None,
+    as_json: AsJson = False,
+    html: HtmlReport = None,
     cases: Annotated[
         Path | None,
         typer.Option(

@@ -9,7 +9,7 @@ import typer
 from meshlab.cli._errors import reported
 from meshlab.cli._exit import Exit, exit_code
 from meshlab.cli._open import open_bench
-from meshlab.cli._options import Files, MeshConfigFile, Namespace, sources
+from meshlab.cli._options import AsJson, EnvFiles, Files, HtmlReport, MeshConfigFile, Namespace, sources
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshlab.bench.report.run import Run
     from meshlab.bench.session import Choice
 
-__all__ = ["run_once", "run_tests", "variables_of", "write_junit"]
+__all__ = ["run_once", "run_tests", "write_junit"]
 
 
 _MOST_OF_A_COMMAND = 2000
@@ -54,17 +54,8 @@ def run_tests(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write JUnit XML.", show_default=False)
     ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Also write a report to look at: one HTML file that needs no server and no network.",
-            show_default=False,
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document, and nothing else, on stdout.")
-    ] = False,
+    html: HtmlReport = None,
+    as_json: AsJson = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Run again after every change, and show what it changed.")
     ] = False,
@@ -84,14 +75,7 @@ def run_tests(
             show_default=False,
         ),
     ] = None,
-    env_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="KEY=VALUE lines; ${KEY} in case files is replaced by the value. May be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    env_file: EnvFiles = None,
     with_coverage: Annotated[
         bool,
         typer.Option(
@@ -130,6 +114,7 @@ def run_tests(
     probes = counted or html is not None
     with reported(as_json=as_json), open_bench(condition_probes=probes) as bench:
         from meshlab.bench.session import Choice
+        from meshlab.env_file import read_env_files
 
         if watch and as_json:
             raise LabError("--watch shows changes to a person; use it without --json")
@@ -138,7 +123,7 @@ def run_tests(
         given = sources(files, namespace, mesh_config)
         choice = Choice(expression, stop, jobs)
         apps = _apps(app or [])
-        variables = variables_of(env_file or [])
+        variables = read_env_files(env_file or [])
         if watch:
             from meshlab.cli._watch import watch_cases
 
@@ -249,12 +234,6 @@ def _refuse_streams(names: "Sequence[str | Path]") -> None:
             raise LabError("--watch cannot watch standard input; name files in place of -")
         if is_stream(Path(name)):
             raise LabError(f"{name}: --watch cannot watch a pipe; name a file")
-
-
-def variables_of(files: "Sequence[Path]") -> dict[str, str]:
-    from meshlab.env_file import read_env_file
-
-    return {name: value for file in files for name, value in read_env_file(file).items()}
 
 
 def _apps(written: "Sequence[str]") -> "list[AppSpec]":
