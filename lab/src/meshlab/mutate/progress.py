@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
+
+from meshlab.bench.report.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import TextIO
 
     from meshlab.mutate.results import Result
 
 __all__ = ["MutationProgress"]
 
-_CLEAR_LINE = "\r\x1b[K"
 
-
-class MutationProgress:
+class MutationProgress(StatusLine):
     """One line that says how many mutants are done and how fast; nothing where no person watches.
 
     Args:
@@ -30,29 +29,20 @@ class MutationProgress:
     def __init__(
         self, stream: TextIO, *, shown: bool = True, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._stream = stream
-        self._shown = shown and stream.isatty()
+        super().__init__(stream, shown=shown)
         self._now = now
         self._began = 0.0
         self._total = 0
         self._counts: Counter[str] = Counter()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._write("")
-
     def starting(self, cases: int) -> None:
         """Say that the mesh starts."""
-        self._write(f"starting the proxies that {cases} cases touch, and sending the cases once")
+        self.write(f"starting the proxies that {cases} cases touch, and sending the cases once")
 
     def began(self, total: int) -> None:
         """Take the number of mutants."""
         self._began, self._total = self._now(), total
-        self._write(f"{total} mutants")
+        self.write(f"{total} mutants")
 
     def happened(self, result: Result) -> None:
         """Count a result."""
@@ -60,9 +50,4 @@ class MutationProgress:
         done, passed = self._counts.total(), self._now() - self._began
         rate = f", {done / passed:.0f} a second" if passed else ""
         counts = ", ".join(f"{count} {state}" for state, count in self._counts.most_common())
-        self._write(f"{done} of {self._total} mutants{rate}: {counts}")
-
-    def _write(self, text: str) -> None:
-        if self._shown:
-            self._stream.write(f"{_CLEAR_LINE}{text}")
-            self._stream.flush()
+        self.write(f"{done} of {self._total} mutants{rate}: {counts}")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from meshlab.bench.report.status_line import StatusLine
+
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import TextIO
 
     from meshlab.bench.verdicts.verdict import Outcome
 
 __all__ = ["Progress"]
 
-_CLEAR_LINE = "\r\x1b[K"
 
-
-class Progress:
+class Progress(StatusLine):
     """One line that says how many cases are done; nothing where no person watches.
 
     Args:
@@ -25,35 +24,24 @@ class Progress:
     """
 
     def __init__(self, stream: TextIO, *, shown: bool = True, what: str = "cases") -> None:
-        self._stream = stream
+        super().__init__(stream, shown=shown)
         self._what = what
-        self._shown = shown and stream.isatty()
         self._total = 0
         self._done = 0
         self._failed = 0
 
     def __enter__(self) -> Self:
-        self._write("starting the mesh")
+        self.write("starting the mesh")
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._write("")
 
     def began(self, total: int) -> None:
         """Take the number of cases."""
         self._total = total
-        self._write(f"starting the proxies that {total} {self._what} touch")
+        self.write(f"starting the proxies that {total} {self._what} touch")
 
     def happened(self, outcome: Outcome) -> None:
         """Count an outcome."""
         self._done += 1
         self._failed += outcome.state in ("failed", "error")
         failed = f", {self._failed} failed" if self._failed else ""
-        self._write(f"{self._done} of {self._total} {self._what}{failed}")
-
-    def _write(self, text: str) -> None:
-        if self._shown:
-            self._stream.write(f"{_CLEAR_LINE}{text}")
-            self._stream.flush()
+        self.write(f"{self._done} of {self._total} {self._what}{failed}")
