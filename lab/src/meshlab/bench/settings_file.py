@@ -10,10 +10,12 @@ from meshlab.named_files import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
     from meshlab.istio.read.mesh_config import MeshSettings
+    from meshlab.manifest import Manifest
 
-__all__ = ["read_settings_file"]
+__all__ = ["read_settings_document", "read_settings_file"]
 
 
 def read_settings_file(file: Path) -> MeshSettings:
@@ -23,12 +25,20 @@ def read_settings_file(file: Path) -> MeshSettings:
         FileReadError: The file cannot be read.
         ManifestError: It holds something that the bench does not know.
     """
+    return read_mesh_settings(read_settings_document(file), str(file))
+
+
+def read_settings_document(file: Path) -> Manifest | dict[str, Any]:
+    """Return what such a file holds: the object, or the MeshConfig alone.
+
+    Raises:
+        FileReadError: The file cannot be read.
+        ManifestError: It is not one mapping.
+    """
     documents = [document for document, _ in documents_of(read_text(file), str(file))]
     document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict):
         raise ManifestError(
             f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
         )
-    if "apiVersion" in document and "kind" in document:
-        return read_mesh_settings(to_manifest(document, str(file)))
-    return read_mesh_settings(document, str(file))
+    return to_manifest(document, str(file)) if "apiVersion" in document and "kind" in document else document

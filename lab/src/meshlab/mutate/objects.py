@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from meshlab.bench.settings_file import read_settings_document
 from meshlab.inputs import read_inputs
 from meshlab.istio.read.mesh_config import is_mesh_config, read_mesh_settings
-from meshlab.manifest import Manifest, ManifestError, documents_of, to_manifest
+from meshlab.manifest import Manifest
 from meshlab.mutate.edits import Edit, edited
 from meshlab.mutate.mutants import mutants_of
 from meshlab.mutate.written import at, mapping, text
-from meshlab.named_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,15 +109,8 @@ def as_object(settings: Mapping[str, Any], source: str = MESH_CONFIG) -> Manifes
 
 
 def _read_config(file: Path) -> Manifest:
-    documents = [document for document, _ in documents_of(read_text(file), str(file))]
-    document = documents[0] if len(documents) == 1 else None
-    if not isinstance(document, dict):
-        raise ManifestError(
-            f"{file}: expected one mapping: a MeshConfig, an IstioOperator or the ConfigMap istio"
-        )
-    if "apiVersion" in document and "kind" in document:
-        return to_manifest(document, str(file))
-    return as_object(document, str(file))
+    found = read_settings_document(file)
+    return found if isinstance(found, Manifest) else as_object(found, str(file))
 
 
 def _config_in(manifest: Manifest) -> Manifest | None:
