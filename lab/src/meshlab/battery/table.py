@@ -29,6 +29,8 @@ class Table:
         self.values: Mapping[str, Sequence[Value]] = way.values
         self.everything = {name: (1 << len(values)) - 1 for name, values in way.values.items()}
         self._bits: dict[Atom, int] = {}
+        # By identity, with the clause beside it, which keeps the identity from being given to another one.
+        self._clauses: dict[int, tuple[Clause, dict[str, int]]] = {}
 
     def bits(self, atom: Atom) -> int:
         """Return the values that meet an atom."""
@@ -90,11 +92,6 @@ class Table:
         if key not in self._clauses:
             self._clauses[key] = (clause, self.of(clause))
         return self._clauses[key][1]
-
-    @property
-    def _clauses(self) -> dict[int, tuple[Clause, dict[str, int]]]:
-        found: dict[int, tuple[Clause, dict[str, int]]] = self.__dict__.setdefault("_kept", {})
-        return found
 
 
 def ways_to_meet(
