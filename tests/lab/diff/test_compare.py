@@ -306,9 +306,9 @@ def test_a_service_that_is_gone_does_not_resolve(compare: Compare) -> None:
 
 
 def test_what_neither_side_has_is_counted_and_no_change(compare: Compare) -> None:
-    stranger = question("nobody", sender=FromWorkload(WorkloadRef("shop", "absent")))
+    stranger = question("an absent caller", sender=FromWorkload(WorkloadRef("shop", "absent")))
     found = compare(MESH, MESH.replace("[GET]", "[PUT]"), stranger)
-    assert (found.differences, [each.case.name for each in found.nowhere]) == ((), ["nobody"])
+    assert (found.differences, [each.case.name for each in found.nowhere]) == ((), ["an absent caller"])
 
 
 def test_weights_that_both_sides_have_are_chance_and_no_change(compare: Compare) -> None:
