@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -134,11 +135,68 @@ def test_without_a_wildcard_another_subject_and_no_token_are_left_out() -> None:
     assert not concerned(seen(principal=""))
     wider = concerns(mutant(text, f"{OF}.requestPrincipals.0", "i/alice becomes *i/alice"))
     assert wider(seen(principal="evil-i/alice"))
+    assert not wider(seen(principal="i/alice"))  # the rule takes it with and without the change
+    assert not wider(seen(principal="i/alice-2"))
+    longer = concerns(mutant(text, f"{OF}.requestPrincipals.0", "i/alice becomes i/alice*"))
+    assert longer(seen(principal="i/alice-2"))
+    assert not longer(seen(principal="evil-i/alice"))
+    assert not longer(seen(principal="i/alice"))
+    anyone = concerns(mutant(text, f"{OF}.requestPrincipals", "any value"))
+    assert anyone(seen(principal="i/bob"))
+    assert not anyone(seen(principal="i/alice"))
+
+
+def test_another_rule_for_the_same_subject_leaves_what_is_widened() -> None:
+    wider = concerns(mutant(TOKENS, f"{OF}.requestPrincipals", "any value"))
+    assert wider(seen(principal="j/bob"))  # a wildcard is not decided here
+    assert not wider(seen(principal="i/alice"))
 
 
 def test_a_source_without_tokens_leaves_nothing_out() -> None:
     text = TOKENS.replace("from: [", "from: [{source: {principals: [y]}}, ")
     assert concerns(mutant(text, "spec.rules.0.to", "removed"))(seen(principal="i/bob"))
+
+
+NAMED_ROUTES = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: v, namespace: shop}
+spec:
+  hosts: [cart]
+  http:
+  - {name: first, match: [{uri: {exact: /a}, method: {exact: GET}}], route: [{destination: {host: cart}}]}
+  - {name: second, match: [{uri: {exact: /b}, method: {exact: GET}}], route: [{destination: {host: cart}}]}
+  - {name: third, route: [{destination: {host: cart}}]}
+"""
+
+
+def routed(route: str) -> Seen:
+    return replace(seen(host="cart", denied=False), route=route)
+
+
+def test_a_change_of_a_route_concerns_no_request_that_an_earlier_route_takes() -> None:
+    concerned = concerns(mutant(NAMED_ROUTES, "spec.http.1.match.0.method", "removed"))
+    assert not concerned(routed("first"))
+    for route in ("second", "third", "", "unknown"):
+        assert concerned(routed(route))
+    assert concerns(mutant(NAMED_ROUTES, "spec.http.0.match.0.method", "removed"))(routed("first"))
+
+
+def test_routes_of_one_name_and_routes_that_others_are_joined_with_are_not_sure() -> None:
+    change = ("spec.http.1.match.0.method", "removed")
+    twice = mutant(NAMED_ROUTES.replace("name: third", "name: first"), *change)
+    assert concerns(twice)(routed("first"))
+    once = mutant(NAMED_ROUTES, *change)
+    for hosts, is_joined in (
+        ("[cart]", True),
+        ("['*']", True),
+        ("[cart.shop.svc.cluster.local]", True),
+        ("[till]", False),
+    ):
+        (other,) = parse_manifests(
+            NAMED_ROUTES.replace("name: v", "name: w").replace("[cart]", hosts), "w.yaml"
+        )
+        assert concerns(once, [once.manifest, other])(routed("first")) is is_joined
 
 
 URL = "http://a.example/"
@@ -155,6 +213,7 @@ ALICE = TokenSpec("i", {"sub": "alice"})
         (HttpRequest(URL), (TokenSpec("i", {"sub": "alice"}, flaw="tampered"),), None),
         (HttpRequest(URL), (TokenSpec("i"),), None),
         (HttpRequest(URL), (TokenSpec(None, {"sub": "alice"}),), None),
+        (HttpRequest(URL), (TokenSpec("i", {"sub": "a/b"}),), None),
         (HttpRequest(URL), (TokenSpec(literal="x"),), None),
         (HttpRequest(URL, headers=(("authorization", "Bearer x"),)), (), None),
         (HttpRequest(f"{URL}?access_token=x"), (), None),

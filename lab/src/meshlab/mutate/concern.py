@@ -2,7 +2,7 @@
 
 A rule of a policy that takes more requests changes nothing for a request that passed the policies before, and one that
 takes fewer nothing for a request that they refused. Beyond that methods, hosts and the subjects of tokens are compared,
-as written.
+as written. A change of a route changes nothing for a request that a route before it takes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from meshlab.bench.case import HttpRequest
 from meshlab.mutate.written import at, entries, mapping, text, texts, values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from meshlab.bench.case import Case
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.istio.read.names import WorkloadRef
+    from meshlab.manifest import Manifest
+    from meshlab.mutate.edits import Path
     from meshlab.mutate.mutants import Mutant
 
 __all__ = ["Seen", "concerns"]
 
 _RULES = ("spec", "rules")
+_HTTP = ("spec", "http")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Seen:
         host: The Host without its port, in lower case; empty where it saw no HTTP.
         principal: Issuer and subject of its token; empty for no token, `None` where that is not sure.
         denied: Whether a policy of this proxy refused it; without HTTP, whether the proxy refused it for any reason.
+        route: The name of the route that took it; empty for none.
     """
 
     proxy: WorkloadRef
@@ -44,6 +48,7 @@ class Seen:
     host: str
     principal: str | None
     denied: bool
+    route: str = ""
 
     @classmethod
     def of(cls, hop: Hop, case: Case) -> Seen:
@@ -56,15 +61,21 @@ class Seen:
             host.lower() if is_http else "",
             _principal(case) if is_http else None,
             denied=hop.policy is not None if is_http else not hop.passed_on,
+            route=hop.line.route if is_http else "",
         )
 
 
-def concerns(mutant: Mutant) -> Callable[[Seen], bool]:
-    """Return whether a request may end otherwise for a change, by what a changed proxy saw of it."""
+def concerns(mutant: Mutant, beside: Iterable[Manifest] = ()) -> Callable[[Seen], bool]:
+    """Return whether a request may end otherwise for a change, by what a changed proxy saw of it.
+
+    Args:
+        mutant: The change.
+        beside: The objects of the mesh.
+    """
     if mutant.kind == "AuthorizationPolicy":
         return cache(_of_policy(mutant))
     if mutant.kind == "VirtualService":
-        return cache(_of_routes(mutant))
+        return cache(_of_routes(mutant, beside))
     return _anything
 
 
@@ -81,10 +92,11 @@ def _of_policy(mutant: Mutant) -> Callable[[Seen], bool]:
     body = new if mutant.weakens is (action == "ALLOW") else old
     rule = at(body, *path[:3])
     operations, principals = _operations(rule), _principals(rule)
+    taken_before = _principals_taken_before(mutant)
 
     def concerned(seen: Seen) -> bool:
         fits = _may_match(operations, seen) and _may_be_of(principals, seen)
-        return fits and seen.denied is mutant.weakens
+        return fits and seen.denied is mutant.weakens and seen.principal not in taken_before
 
     return concerned
 
@@ -123,10 +135,30 @@ def _principals(rule: object) -> tuple[str, ...]:
     return tuple(value for found in named for value in found)
 
 
+def _principals_taken_before(mutant: Mutant) -> tuple[str, ...]:
+    """Return whose tokens a field takes with and without a change that takes more; empty for other changes."""
+    edits = mutant.made.edits or ()
+    if not mutant.weakens or len(edits) != 1 or edits[0].path[6:7] != ("requestPrincipals",):
+        return ()
+    return tuple(
+        value
+        for value in _all(at(mutant.manifest.body, *edits[0].path[:6]), "requestPrincipals")
+        if "*" not in value
+    )
+
+
 def _may_be_of(principals: tuple[str, ...], seen: Seen) -> bool:
     if seen.principal is None or not principals:
         return True
-    return any(_same_text(pattern, seen.principal) for pattern in principals)
+    return any(_may_be_principal(pattern, seen.principal) for pattern in principals)
+
+
+def _may_be_principal(pattern: str, principal: str) -> bool:
+    if pattern.startswith("*"):
+        return principal.endswith(pattern[1:])
+    if pattern.endswith("*"):
+        return principal.startswith(pattern[:-1])
+    return pattern == principal
 
 
 def _principal(case: Case) -> str | None:
@@ -141,10 +173,10 @@ def _principal(case: Case) -> str | None:
         return None
     (token,) = case.tokens
     issuer, subject = token.claims.get("iss", token.issuer), token.claims.get("sub")
-    is_sure = (
-        token.literal is None and not token.flaw and isinstance(issuer, str) and isinstance(subject, str)
-    )
-    return f"{issuer}/{subject}" if is_sure else None
+    if token.literal is not None or token.flaw or not isinstance(issuer, str) or not isinstance(subject, str):
+        return None
+    # A pattern is parted at its last slash, so with another one in the subject the text alone decides nothing.
+    return None if "/" in subject else f"{issuer}/{subject}"
 
 
 def _may_hold(patterns: tuple[str, ...], found: str, same: Callable[[str, str], bool]) -> bool:
@@ -163,13 +195,41 @@ def _same_host(pattern: str, found: str) -> bool:
     return bare == found or bare.startswith(f"{found}.") or found.startswith(f"{bare}.")
 
 
-def _of_routes(mutant: Mutant) -> Callable[[Seen], bool]:
+def _of_routes(mutant: Mutant, beside: Iterable[Manifest]) -> Callable[[Seen], bool]:
     bodies: list[Any] = [mutant.manifest.body, mutant.body]
     hosts = [host for body in bodies for _, host in texts(body, "spec", "hosts")]
     if not hosts:
         return _anything  # a delegate
+    earlier = _earlier_routes(mutant)
+    if earlier and any(_share_hosts(mutant.manifest, other) for other in beside):
+        earlier = frozenset()  # routes of one host are joined, and may have the same names
 
     def concerned(seen: Seen) -> bool:
-        return not seen.host or any(_same_host(host, seen.host) for host in hosts)
+        if seen.host and not any(_same_host(host, seen.host) for host in hosts):
+            return False
+        return seen.route not in earlier
 
     return concerned
+
+
+def _earlier_routes(mutant: Mutant) -> frozenset[str]:
+    """Return the names of routes that are tried before what is changed; empty where that is not sure."""
+    changed = [_http_index(edit.path) for edit in mutant.made.edits or ()]
+    if not changed:
+        return frozenset()
+    names = [text(rule, "name") for rule in values(mutant.manifest.body, *_HTTP)]
+    return frozenset(name for name in names[: min(changed)] if name and names.count(name) == 1)
+
+
+def _http_index(path: Path) -> int:
+    """Return the number of the route that a path leads to; 0, before which there is none, for any other path."""
+    index = path[2] if path[:2] == _HTTP and len(path) > 2 else 0
+    return index if isinstance(index, int) else 0
+
+
+def _share_hosts(manifest: Manifest, other: Manifest) -> bool:
+    """Return whether another VirtualService may have a host of this one."""
+    if other is manifest or other.kind != "VirtualService":
+        return False
+    hosts, others = ([host for _, host in texts(one.body, "spec", "hosts")] for one in (manifest, other))
+    return not others or any(_same_host(a, b) or _same_host(b, a) for a in hosts for b in others)

@@ -88,7 +88,8 @@ class Group:
         self._entries: dict[str, WorkloadRef] = {}
         self._seen: dict[str, tuple[Seen, ...]] = {}
         self._refusing: dict[str, WorkloadRef | None] = {}
-        self._known = KnownReads((*objects.manifests, *self._declared))
+        self._manifests = (*objects.manifests, *self._declared)
+        self._known = KnownReads(self._manifests)
         self._mesh = self.mesh(objects)
         self._problems = _problems(self._mesh)
         self._addressed = [case for case in self.cases if _from_address(case)]
@@ -222,7 +223,7 @@ class Group:
             mutant: The change.
             cases: Cases that were sent to the mesh without it.
         """
-        concerned = concerns(mutant)
+        concerned = concerns(mutant, self._manifests)
         # Few requests look different to a proxy, so each look is judged once.
         looks = {one for seen in self._seen.values() for one in seen if one.proxy in changed.proxies}
         met = {one for one in looks if concerned(one)}

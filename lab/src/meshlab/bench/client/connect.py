@@ -159,6 +159,7 @@ def _context(tls: ClientTls) -> ssl.SSLContext:
     return context
 
 
+@lru_cache(maxsize=256)
 def _names(der: bytes) -> tuple[str, ...]:
     try:
         extension = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
