@@ -8,6 +8,8 @@ from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from meshlab.mutate.written import text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -95,11 +97,26 @@ def _field(mutant: Mutant) -> object:
 
 def _words(mutant: Mutant) -> list[str]:
     """Return words by which cases about a mutant may be known: of its object, its field and its change."""
-    written = mutant.change.split()
+    written = [*_keys(mutant), *mutant.change.split()]
     fields = [*mutant.path.split("."), *written]
     hints = [word for field in fields for word in _HINTS.get(field, ())]
     changed = [word for word in written if len(word) > 2 and word not in _NO_HINT]
-    return [*hints, *changed]
+    return [*hints, *changed, *_near_misses(mutant.change.rpartition(" becomes ")[2])]
+
+
+def _near_misses(pattern: str) -> list[str]:
+    """Return words of cases about values that only a pattern takes."""
+    return ["begins like"] * pattern.endswith("*") + ["ends like"] * pattern.startswith("*")
+
+
+def _keys(mutant: Mutant) -> list[str]:
+    """Return what the condition of a policy looks at, such as `request.auth.claims[email]` and `email`."""
+    path = mutant.made.path
+    if "when" not in path:
+        return []
+    end = path.index("when") + 2
+    found = [text(mutant.manifest.body, *path[:end], "key")] if len(path) >= end else []
+    return [word for key in found for word in (key, *re.findall(r"[^.\[\]]+(?=\]*$)", key))]
 
 
 @cache
