@@ -177,15 +177,28 @@ def routed(route: str) -> Seen:
 def test_a_change_of_a_route_concerns_no_request_that_an_earlier_route_takes() -> None:
     concerned = concerns(mutant(NAMED_ROUTES, "spec.http.1.match.0.method", "removed"))
     assert not concerned(routed("first"))
-    for route in ("second", "third", "", "unknown"):
+    for route in ("third", "", "unknown", "second.match"):
         assert concerned(routed(route))
-    assert concerns(mutant(NAMED_ROUTES, "spec.http.0.match.0.method", "removed"))(routed("first"))
+    gone = concerns(mutant(NAMED_ROUTES, "spec.http.1", "removed"))
+    assert [gone(routed(route)) for route in ("first", "second", "third")] == [False, True, True]
+
+
+def test_a_wider_match_concerns_no_request_that_its_own_route_takes_unless_the_path_is_rewritten() -> None:
+    change = ("spec.http.1.match.0.method", "removed")
+    assert not concerns(mutant(NAMED_ROUTES, *change))(routed("second"))
+    for action in ("rewrite: {uri: /x}", "redirect: {uri: /x}"):
+        rewritten = NAMED_ROUTES.replace("name: second,", f"name: second, {action},")
+        assert concerns(mutant(rewritten, *change))(routed("second"))
+    without = NAMED_ROUTES.replace("method: {exact: GET}", "withoutHeaders: {x: {exact: a}}")
+    narrower = concerns(mutant(without, "spec.http.1.match.0.withoutHeaders.x", "any value"))
+    assert narrower(routed("second"))
 
 
 def test_routes_of_one_name_and_routes_that_others_are_joined_with_are_not_sure() -> None:
     change = ("spec.http.1.match.0.method", "removed")
     twice = mutant(NAMED_ROUTES.replace("name: third", "name: first"), *change)
     assert concerns(twice)(routed("first"))
+    assert not concerns(twice)(routed("second"))
     once = mutant(NAMED_ROUTES, *change)
     for hosts, is_joined in (
         ("[cart]", True),

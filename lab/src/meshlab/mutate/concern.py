@@ -28,6 +28,10 @@ __all__ = ["Seen", "concerns"]
 
 _RULES = ("spec", "rules")
 _HTTP = ("spec", "http")
+_WIDENED_FIELDS = tuple(
+    (field,) for field in ("uri", "method", "authority", "scheme", "headers", "queryParams")
+)
+"""The fields of a match that mutants only make wider."""
 
 
 @dataclass(frozen=True)
@@ -200,25 +204,40 @@ def _of_routes(mutant: Mutant, beside: Iterable[Manifest]) -> Callable[[Seen], b
     hosts = [host for body in bodies for _, host in texts(body, "spec", "hosts")]
     if not hosts:
         return _anything  # a delegate
-    earlier = _earlier_routes(mutant)
-    if earlier and any(_share_hosts(mutant.manifest, other) for other in beside):
-        earlier = frozenset()  # routes of one host are joined, and may have the same names
+    unchanged = _unchanged_routes(mutant)
+    if unchanged and any(_share_hosts(mutant.manifest, other) for other in beside):
+        unchanged = frozenset()  # routes of one host are joined, and may have the same names
 
     def concerned(seen: Seen) -> bool:
         if seen.host and not any(_same_host(host, seen.host) for host in hosts):
             return False
-        return seen.route not in earlier
+        return seen.route not in unchanged
 
     return concerned
 
 
-def _earlier_routes(mutant: Mutant) -> frozenset[str]:
-    """Return the names of routes that are tried before what is changed; empty where that is not sure."""
-    changed = [_http_index(edit.path) for edit in mutant.made.edits or ()]
-    if not changed:
+def _unchanged_routes(mutant: Mutant) -> frozenset[str]:
+    """Return the names of routes that take with a change what they took without it; empty where that is not sure.
+
+    They are those that are tried before what is changed. Where only a match is widened, its own route is one of them.
+    """
+    paths = [edit.path for edit in mutant.made.edits or ()]
+    if not paths:
         return frozenset()
-    names = [text(rule, "name") for rule in values(mutant.manifest.body, *_HTTP)]
-    return frozenset(name for name in names[: min(changed)] if name and names.count(name) == 1)
+    first = min(map(_http_index, paths))
+    rules = values(mutant.manifest.body, *_HTTP)
+    names = [text(rule, "name") for rule in rules]
+    if all(_only_widens(path, at(mutant.manifest.body, *path[:3])) for path in paths):
+        first += 1
+    return frozenset(name for name in names[:first] if name and names.count(name) == 1)
+
+
+def _only_widens(path: Path, rule: object) -> bool:
+    """Return whether a change makes a match take more, and leaves what its route does with a request."""
+    if path[:2] != _HTTP or path[3:4] != ("match",) or path[5:6] not in _WIDENED_FIELDS:
+        return False
+    # What is written in place of the path depends on how it is matched.
+    return not mapping(rule, "rewrite") and not mapping(rule, "redirect")
 
 
 def _http_index(path: Path) -> int:
