@@ -11,8 +11,9 @@ from meshlab.bench.evidence.line import EvidenceLine
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.istio import WorkloadRef
 from meshlab.manifest import parse_manifests
-from meshlab.mutate.concern import Seen, concerns
+from meshlab.mutate.concern import concerns
 from meshlab.mutate.mutants import Mutant, mutants_of
+from meshlab.mutate.seen import PRINCIPALS, Seen
 
 PROXY = WorkloadRef("shop", "cart")
 POLICY = """
@@ -44,7 +45,8 @@ def mutant(text: str, path: str, change: str) -> Mutant:
 def seen(
     method: str = "GET", host: str = "shop.example", principal: str | None = None, *, denied: bool = True
 ) -> Seen:
-    return Seen(PROXY, method, host, principal, denied)
+    token = frozenset({(PRINCIPALS, principal)} if principal else ())
+    return Seen(PROXY, method, host, principal, denied, token=token)
 
 
 def test_a_wider_allow_rule_concerns_what_was_denied_and_may_meet_its_methods_and_hosts() -> None:
@@ -157,6 +159,44 @@ def test_a_source_without_tokens_leaves_nothing_out() -> None:
     assert concerns(mutant(text, "spec.rules.0.to", "removed"))(seen(principal="i/bob"))
 
 
+AUDIENCE = "request.auth.audiences"
+CONDITIONS = """
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: shop}
+spec:
+  rules:
+  - when:
+    - {key: request.auth.audiences, values: [api]}
+    - {key: "request.auth.claims[email]", values: [a@example], notValues: [b@example]}
+"""
+
+
+def says(*token: tuple[str, str]) -> Seen:
+    return replace(seen(), token=frozenset(token))
+
+
+def test_wider_values_of_a_condition_concern_no_token_whose_value_it_takes_already() -> None:
+    for change in ("api becomes api*", "api becomes *api"):
+        wider = concerns(mutant(CONDITIONS, "spec.rules.0.when.0.values.0", change))
+        assert not wider(says((AUDIENCE, "api")))
+        assert wider(says((AUDIENCE, "api-2")))
+        assert wider(says(("request.auth.claims[email]", "api")))
+        assert wider(says())
+
+
+def test_a_condition_that_is_gone_or_has_exceptions_concerns_every_token() -> None:
+    gone = concerns(mutant(CONDITIONS, "spec.rules.0.when.0", f"{AUDIENCE} removed"))
+    assert gone(says((AUDIENCE, "api")))  # which may not have been verified
+    email = "request.auth.claims[email]"
+    excepted = concerns(mutant(CONDITIONS, "spec.rules.0.when.1.values.0", "a@example becomes a@example*"))
+    assert excepted(says((email, "a@example")))
+    denying = CONDITIONS.replace("  rules:", "  action: DENY\n  rules:")
+    assert concerns(mutant(denying, "spec.rules.0.when.0.values", "any value"))(
+        replace(says((AUDIENCE, "api")), denied=False)
+    )
+
+
 NAMED_ROUTES = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -240,6 +280,32 @@ def test_whose_token_a_case_shows_is_known_or_not_sure(
     hop = Hop(PROXY, "inbound", 80, EvidenceLine(PROXY, "http", method="GET", authority="A.example:80"))
     found = Seen.of(hop, case)
     assert (found.principal, found.method, found.host) == (principal, "GET", "a.example")
+
+
+API = {(AUDIENCE, "api"), ("request.auth.claims[aud]", "api")}
+OF_ALICE = {(PRINCIPALS, "i/alice"), ("request.auth.claims[sub]", "alice")}
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        (ALICE, API | OF_ALICE),
+        (TokenSpec(None, {"sub": "alice"}), API | OF_ALICE),
+        (TokenSpec("i", {"aud": "web"}), {(AUDIENCE, "web"), ("request.auth.claims[aud]", "web")}),
+        (TokenSpec("i", {"aud": None}), set()),
+        (TokenSpec("i", {"aud": ["api"]}), set()),
+        (TokenSpec("i", {"aud": None, "scope": "read"}), {("request.auth.claims[scope]", "read")}),
+        (TokenSpec("i", {"aud": None, "scope": "read write"}), set()),
+    ],
+)
+def test_what_a_token_says_to_conditions_is_known_where_it_has_one_value(
+    token: TokenSpec, said: set[tuple[str, str]]
+) -> None:
+    case = Case("c", FromWorkload(PROXY), HttpRequest(URL), None, CasePlace("c", 1), (token,))
+    hop = Hop(PROXY, "inbound", 80, EvidenceLine(PROXY, "http"))
+    assert Seen.of(hop, case, {"i": ("api", "web")}).token == said | {("request.auth.claims[iss]", "i")}
+    flawed = replace(case, tokens=(replace(token, flaw="wrong audience"),))
+    assert Seen.of(hop, flawed, {"i": ("api", "web")}).token == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["MeshRun", "PlannedMesh"]
+__all__ = ["MeshRun", "PlannedMesh", "audiences_of"]
 
 _DEFAULT_JOBS = 8
 
@@ -163,7 +163,7 @@ class MeshRun:
         yield from self._running.run(cases, jobs=jobs or _DEFAULT_JOBS)
 
     def _plan(self, mesh: Mesh, cases: Sequence[Case]) -> PlannedMesh:
-        mesh = replace(mesh, issuer_keys=self._issuers.keys_of(_audiences(mesh)))
+        mesh = replace(mesh, issuer_keys=self._issuers.keys_of(audiences_of(mesh)))
         placement = Placement.plan(
             mesh, lambda: next(self._ports), known=self._known, clients=_client_addresses(cases)
         )
@@ -193,7 +193,7 @@ class MeshRun:
         return PlannedMesh(mesh, placement, under_test)
 
     def _take(self, planned: PlannedMesh, cases: Sequence[Case], also: Iterable[WorkloadRef]) -> None:
-        self._issuers.update(_audiences(planned.mesh))
+        self._issuers.update(audiences_of(planned.mesh))
         self._placement, self._under_test = planned.placement, planned.under_test
         if self._running is None:
             self._running = RunningMesh(
@@ -245,7 +245,8 @@ def _client_addresses(cases: Sequence[Case]) -> Iterator[str]:
             yield case.sender.address
 
 
-def _audiences(mesh: Mesh) -> dict[str, tuple[str, ...]]:
+def audiences_of(mesh: Mesh) -> dict[str, tuple[str, ...]]:
+    """Return the issuers of a mesh, each with the audiences that its rules name."""
     found: dict[str, dict[str, None]] = {}
     for policy in mesh.request_authentications:
         for rule in policy.rules:

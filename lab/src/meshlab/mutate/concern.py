@@ -7,24 +7,22 @@ as written. A change of a route changes nothing for a request that a route befor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from meshlab.bench.case import HttpRequest
+from meshlab.mutate.edits import REMOVED
+from meshlab.mutate.seen import PRINCIPALS
 from meshlab.mutate.written import at, entries, mapping, text, texts, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from meshlab.bench.case import Case
-    from meshlab.bench.verdicts.hop import Hop
-    from meshlab.istio.read.names import WorkloadRef
     from meshlab.manifest import Manifest
     from meshlab.mutate.edits import Path
     from meshlab.mutate.mutants import Mutant
+    from meshlab.mutate.seen import Seen
 
-__all__ = ["Seen", "concerns"]
+__all__ = ["concerns"]
 
 _RULES = ("spec", "rules")
 _HTTP = ("spec", "http")
@@ -32,41 +30,6 @@ _WIDENED_FIELDS = tuple(
     (field,) for field in ("uri", "method", "authority", "scheme", "headers", "queryParams")
 )
 """The fields of a match that mutants only make wider."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What one proxy saw of a request on the mesh without a change.
-
-    Attributes:
-        proxy: The workload whose proxy it is.
-        method: The method; empty where it saw no HTTP.
-        host: The Host without its port, in lower case; empty where it saw no HTTP.
-        principal: Issuer and subject of its token; empty for no token, `None` where that is not sure.
-        denied: Whether a policy of this proxy refused it; without HTTP, whether the proxy refused it for any reason.
-        route: The name of the route that took it; empty for none.
-    """
-
-    proxy: WorkloadRef
-    method: str
-    host: str
-    principal: str | None
-    denied: bool
-    route: str = ""
-
-    @classmethod
-    def of(cls, hop: Hop, case: Case) -> Seen:
-        """Return what the proxy of a hop saw of a case."""
-        is_http = hop.line.scope == "http"
-        host = hop.line.authority.rpartition(":")[0] or hop.line.authority
-        return cls(
-            hop.workload,
-            hop.line.method if is_http else "",
-            host.lower() if is_http else "",
-            _principal(case) if is_http else None,
-            denied=hop.policy is not None if is_http else not hop.passed_on,
-            route=hop.line.route if is_http else "",
-        )
 
 
 def concerns(mutant: Mutant, beside: Iterable[Manifest] = ()) -> Callable[[Seen], bool]:
@@ -96,11 +59,11 @@ def _of_policy(mutant: Mutant) -> Callable[[Seen], bool]:
     body = new if mutant.weakens is (action == "ALLOW") else old
     rule = at(body, *path[:3])
     operations, principals = _operations(rule), _principals(rule)
-    taken_before = _principals_taken_before(mutant)
+    taken_before = _taken_before(mutant) if action == "ALLOW" and mutant.weakens else frozenset()
 
     def concerned(seen: Seen) -> bool:
         fits = _may_match(operations, seen) and _may_be_of(principals, seen)
-        return fits and seen.denied is mutant.weakens and seen.principal not in taken_before
+        return fits and seen.denied is mutant.weakens and taken_before.isdisjoint(seen.token)
 
     return concerned
 
@@ -133,22 +96,28 @@ def _may_match(operations: tuple[_Operation, ...], seen: Seen) -> bool:
 def _principals(rule: object) -> tuple[str, ...]:
     """Return whose tokens a rule takes; empty where it also takes others, or that is not sure."""
     sources = [mapping(entry, "source") for _, entry in entries(rule, "from")]
-    named = [_all(source, "requestPrincipals") for source in sources]
+    named = [_all(source, PRINCIPALS) for source in sources]
     if not all(named) or len(named) != len(values(rule, "from")):
         return ()
     return tuple(value for found in named for value in found)
 
 
-def _principals_taken_before(mutant: Mutant) -> tuple[str, ...]:
-    """Return whose tokens a field takes with and without a change that takes more; empty for other changes."""
+def _taken_before(mutant: Mutant) -> frozenset[tuple[str, str]]:
+    """Return what tokens say that a field takes with and without a change of its values; empty where not sure.
+
+    A field that is gone also takes what has no token, or none that was verified.
+    """
     edits = mutant.made.edits or ()
-    if not mutant.weakens or len(edits) != 1 or edits[0].path[6:7] != ("requestPrincipals",):
-        return ()
-    return tuple(
-        value
-        for value in _all(at(mutant.manifest.body, *edits[0].path[:6]), "requestPrincipals")
-        if "*" not in value
-    )
+    if len(edits) != 1 or edits[0].value is REMOVED:
+        return frozenset()
+    path, old = edits[0].path, mutant.manifest.body
+    if path[6:7] == (PRINCIPALS,):
+        key, taken = PRINCIPALS, _all(at(old, *path[:6]), PRINCIPALS)
+    elif path[3:4] == ("when",) and path[5:6] == ("values",) and not values(old, *path[:5], "notValues"):
+        key, taken = text(old, *path[:5], "key"), _all(at(old, *path[:5]), "values")
+    else:
+        return frozenset()
+    return frozenset((key, value) for value in taken if "*" not in value)
 
 
 def _may_be_of(principals: tuple[str, ...], seen: Seen) -> bool:
@@ -163,24 +132,6 @@ def _may_be_principal(pattern: str, principal: str) -> bool:
     if pattern.endswith("*"):
         return principal.startswith(pattern[:-1])
     return pattern == principal
-
-
-def _principal(case: Case) -> str | None:
-    request = case.request
-    if not isinstance(request, HttpRequest):
-        return None
-    if not case.tokens:
-        # A header or the query may hold a token that is written out.
-        written = request.headers or "?" in request.url or "?" in (request.target or "")
-        return None if written else ""
-    if len(case.tokens) > 1:
-        return None
-    (token,) = case.tokens
-    issuer, subject = token.claims.get("iss", token.issuer), token.claims.get("sub")
-    if token.literal is not None or token.flaw or not isinstance(issuer, str) or not isinstance(subject, str):
-        return None
-    # A pattern is parted at its last slash, so with another one in the subject the text alone decides nothing.
-    return None if "/" in subject else f"{issuer}/{subject}"
 
 
 def _may_hold(patterns: tuple[str, ...], found: str, same: Callable[[str, str], bool]) -> bool:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.declared import declared_manifests
-from meshlab.bench.mesh_run import MeshRun
+from meshlab.bench.mesh_run import MeshRun, audiences_of
 from meshlab.bench.run_secrets import client_authorities
 from meshlab.errors import LabError
 from meshlab.istio.model.load import KnownReads, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.mutate.concern import Seen, concerns
+from meshlab.mutate.concern import concerns
 from meshlab.mutate.edits import ANOTHER
 from meshlab.mutate.lookups import Lookup, answer, lookup_of
 from meshlab.mutate.objects import MESH_CONFIG
+from meshlab.mutate.seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,6 +93,7 @@ class Group:
         self._known = KnownReads(self._manifests)
         self._mesh = self.mesh(objects)
         self._problems = _problems(self._mesh)
+        self._audiences = audiences_of(self._mesh)
         self._addressed = [case for case in self.cases if _from_address(case)]
         self._start()
         self._lookups: dict[str, Lookup | None] = {}
@@ -154,7 +156,7 @@ class Group:
     def _note(self, key: str, outcome: Outcome) -> None:
         hops = outcome.verdict.hops if outcome.verdict else ()
         self._entries[key] = _entry(outcome.case)
-        self._seen[key] = tuple(Seen.of(hop, outcome.case) for hop in hops)
+        self._seen[key] = tuple(Seen.of(hop, outcome.case, self._audiences) for hop in hops)
         self._refusing[key] = outcome.verdict.proxy if outcome.verdict else None
         lookup = self._lookups[key] = lookup_of(outcome.case)
         if lookup is not None and lookup not in self._found:
