@@ -72,7 +72,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         )
 
 
-class DeadLetters(Protocol):
+class DeadLetterSink(Protocol):
     """Destination of bad events."""
 
     async def publish(self, dead_letter: DeadLetter, deadline: "meshpass.Deadline") -> None:

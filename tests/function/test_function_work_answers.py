@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from enrichment.drivers.work.answers import BATCH_S, MAX_CALLS, MAX_IDS, Answers
+from enrichment.drivers.work.acknowledgements import BATCH_S, MAX_CALLS, MAX_IDS, Acknowledgements
 from enrichment.drivers.work.api import CallError
 from enrichment.drivers.work.leased_message import LeasedMessage
 
@@ -20,7 +20,7 @@ class Sender:
         self.lines = Lines()
         self.settled: list[str] = []
         self.refused: list[tuple[int, str]] = []
-        self.answers = Answers(
+        self.answers = Acknowledgements(
             self.api, 30, self.lines.counters, self._settled, lambda *refused: self.refused.append(refused)
         )
 

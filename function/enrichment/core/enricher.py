@@ -12,7 +12,7 @@ from enrichment.core.gravity import GRAVEST_FIRST, concluded, gather_all
 from enrichment.core.plan import PlannedRow
 from enrichment.core.received import Received
 from enrichment.core.transform import Transform
-from enrichment.dead_letter import DeadLetters
+from enrichment.dead_letter import DeadLetterSink
 from enrichment.deadline import EventTime, TimeBudget
 from enrichment.errors import (
     BadEventError,
@@ -58,7 +58,7 @@ class Enricher:
 
     transform: Transform
     sink: Sink
-    dead_letters: DeadLetters
+    dead_letters: DeadLetterSink
     budget: TimeBudget
     log: Log
     version: str

@@ -49,7 +49,7 @@ class _Batch:
     calls: set[asyncio.Task[None]] = field(default_factory=set)
 
 
-class Answers:
+class Acknowledgements:
     """Sends answers.
 
     Acks and nacks are given once for each message; a second one is a defect, and is dropped and counted. Where nothing

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from enrichment.core.received import Received
-from enrichment.drivers.work.answers import Answers
+from enrichment.drivers.work.acknowledgements import Acknowledgements
 from enrichment.drivers.work.api import Api
 from enrichment.drivers.work.flow import Admission, Window, nack_delay_s
 from enrichment.drivers.work.leased_message import LeasedMessage
@@ -72,7 +72,7 @@ class Worker:
         self._handle = handle
         self._limits = limits
         self._count = count
-        self.answers = Answers(api, limits.lease_s, count, self._settled, report.acks_refused)
+        self.answers = Acknowledgements(api, limits.lease_s, count, self._settled, report.acks_refused)
         self._report = report
         self.server_waits = False
         self._leases = Leases(limits.lease_s, limits.event_s + EVENT_MARGIN_S, MAX_WAIT_S)

@@ -28,9 +28,7 @@ def path_problem(pattern: str) -> str:
         if character in pattern:
             return f"{pattern!r}: a policy compares the path alone; remove the {what}."
     if "%" in pattern:
-        return (
-            f"{pattern!r}: Envoy decodes what it can before the policy sees it; write the characters themselves."
-        )
+        return f"{pattern!r}: Envoy decodes what it can before the policy sees it; write the characters themselves."
     if pattern == "/":
         return ""
     *segments, last = pattern[1:].split("/")
