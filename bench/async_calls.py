@@ -121,7 +121,7 @@ def measuring(runner: asyncio.Runner, get: Get, calls: int) -> Callable[[], Samp
 
     async def all_calls() -> list[float]:
         taken_ms: list[float] = []
-        share = iter([None] * calls)  # whoever is free takes the next one
+        share = iter([None] * calls)  # a task that is free takes the next one
         await asyncio.gather(*(caller_of(share, taken_ms) for _ in range(IN_FLIGHT)))
         return taken_ms
 

@@ -114,13 +114,13 @@ def compare(
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     for number in range(rounds):
         for contender in turn(contenders, number):
-            gc.collect()  # nobody pays for the garbage of the one before
+            gc.collect()  # no contender pays for the garbage of the one before
             samples[contender.name].append(contender.measure())
     return Comparison(title, peer, setup, samples)
 
 
 def turn(items: Sequence[_T], number: int) -> list[_T]:
-    """The order of one round: each round starts with the next item, so that nobody always follows the same one."""
+    """The order of one round: each round starts with the next item, so that none always follows the same one."""
     start = number % len(items)
     return [*items[start:], *items[:start]]
 

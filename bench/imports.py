@@ -82,7 +82,7 @@ def run(effort: Effort) -> Iterator[Comparison]:
                 ),
             ],
             rounds=rounds,
-            setup=f"{_PLAIN_HTTPX}; HTTP without TLS, and nobody loads CAs",
+            setup=f"{_PLAIN_HTTPX}; HTTP without TLS, and no contender loads CAs",
             peer="httpx and PyJWT by hand",
         )
     yield compare(

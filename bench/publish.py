@@ -224,12 +224,12 @@ def _of_chaos(chaos: Run | None) -> str:
     if chaos is None:
         return "What becomes of events while everything breaks: [chaos](#a-million-events-while-everything-breaks)."
     found = chaos.content["chaos"]
-    letters = sum(found["dead_letters"].values())
+    dead_letters = sum(found["dead_letters"].values())
     if found["complaints"]:
         return f"Of {found['events']:,} events while everything broke in turn, not all ended as they must."
     return (
         f"While everything broke in turn, each of {found['events']:,} events ended in exactly one place: "
-        f"{found['view_rows']:,} rows in the view that removes duplicates, and {letters:,} dead letters."
+        f"{found['view_rows']:,} rows in the view that removes duplicates, and {dead_letters:,} dead letters."
     )
 
 

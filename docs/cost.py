@@ -253,7 +253,7 @@ _PER = {
 """Seconds of Cloud Run's prices, hours of Dataflow's."""
 
 
-def way_bills(numbers: Mapping[str, Any], usd: Prices) -> dict[str, dict[str, float]]:
+def bills_of_all_ways(numbers: Mapping[str, Any], usd: Prices) -> dict[str, dict[str, float]]:
     """Return the bill of each way, by its title.
 
     Raises:
@@ -368,7 +368,7 @@ def _sources(numbers: Mapping[str, Any]) -> str:
 
 
 def _ways(numbers: Mapping[str, Any]) -> str:
-    bills = way_bills(numbers, prices(numbers))
+    bills = bills_of_all_ways(numbers, prices(numbers))
     rows = [
         (title, *map(_cents, found.values()), f"**{_cents(sum(found.values()))}**")
         for title, found in bills.items()
@@ -437,7 +437,7 @@ def _cents(usd: float) -> str:
 def _ways_report(numbers: Mapping[str, Any], settings: Iterable[str]) -> str:
     shared = {name: value for name, value in numbers["ways"].items() if not isinstance(value, Mapping)}
     own, usd = with_own(shared, settings, prices(numbers))
-    bills = way_bills({**numbers, "ways": {**numbers["ways"], **own}}, usd)
+    bills = bills_of_all_ways({**numbers, "ways": {**numbers["ways"], **own}}, usd)
     width = max(map(len, bills))
     lines = [f"{'USD for a million events':<{width}} {'all':>8}  of it"]
     for title, found in bills.items():

@@ -10,7 +10,7 @@ PACKAGES = ("meshpass", "meshpass.keys", "meshpass.testing")
 PAGE = Path(__file__).with_name("sdk-reference.md")
 _SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises")
 _WIDTH = 100
-# How httpx asks its `auth`; nobody else calls them.
+# How httpx asks its `auth`; no other code calls them.
 _NOT_SHOWN = frozenset({"sync_auth_flow", "async_auth_flow"})
 
 

@@ -81,8 +81,8 @@ class _Kept:
     async def write(self, row: Row, deadline: object) -> None:
         self.rows.append(row)
 
-    async def publish(self, letter: DeadLetter, deadline: object) -> None:
-        self.dead.append(letter)
+    async def publish(self, dead_letter: DeadLetter, deadline: object) -> None:
+        self.dead.append(dead_letter)
 
 
 def of_function(settings: WorkerSettings, messages: list[PubsubMessage]) -> _Kept:

@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401 - grpcio and protobuf have no types
-"""The table that rows go to, at BigQuery's pace: insertAll, and AppendRows of a default stream where a port is named.
+"""The table that rows go to, as fast as BigQuery: insertAll, and AppendRows of a default stream where a port is named.
 
 It keeps what a check needs: which event each row is of, and whether it was joined with its own user's profile.
 """

@@ -170,7 +170,7 @@ class _Load:
 
     async def _keep_in_flight(self, started: float) -> None:
         async def one_after_the_other() -> None:
-            for number, key in self._events:  # whoever is free takes the next one
+            for number, key in self._events:  # a task that is free takes the next one
                 await self._deliver(number, key, time.perf_counter())
                 if self._plan.seconds and time.perf_counter() >= started + self._plan.seconds:
                     break

@@ -214,7 +214,7 @@ def standing(python: Path = Path(sys.executable), *, tls: bool = False) -> Itera
             "JWT_SCOPE": caller.SCOPE,
             "SECRET_MANAGER_EMULATOR_HOST": secrets,
             "DEAD_LETTER_TOPIC": f"projects/{workload.PROJECT}/topics/dead-letters",
-            "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:1",  # no event of these is bad, and nobody listens there
+            "PUBSUB_EMULATOR_HOST": f"{LOOPBACK}:1",  # no event of these is bad, and no server listens there
             "BIGQUERY_TABLE": workload.TABLE,
             "BIGQUERY_EMULATOR_HOST": f"http://{LOOPBACK}:{table.listening_port()}",
             "BIGQUERY_WRITE_EMULATOR_HOST": f"{LOOPBACK}:{write_port}",

@@ -220,7 +220,7 @@ def _zipf(stage: Stage, effort: Effort) -> Comparison:
         rounds=effort.rounds(3),
         setup=(
             f"keys drawn from {workload.ZIPF_KEYS}, the n-th most frequent with weight 1/n; textbook keeps no "
-            "profiles, and nobody has any at the beginning of a round"
+            "profiles, and no contender has any at the beginning of a round"
         ),
         peer=TUNED.name,
     )

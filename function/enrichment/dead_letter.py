@@ -72,10 +72,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
         )
 
 
-class DeadLetters(Protocol):
+class DeadLetterSink(Protocol):
     """Destination of bad events."""
 
-    async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
+    async def publish(self, dead_letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         """Return once the dead letter is durable, or raise TransientError or FaultError, by the deadline."""
 
 
@@ -112,22 +112,22 @@ def compose(
     }
     ours = {name: _fit(value) for name, value in ours.items()}
     theirs = {name: value for name, value in message.attributes.items() if name not in OUR_ATTRIBUTES}
-    letter = _letter(message, theirs, ours)
+    dead_letter = _dead_letter(message, theirs, ours)
     for fewer in (ours.keys() - {DETAIL}, ESSENTIAL):
-        if letter.size_bytes <= MAX_REQUEST_BYTES:
+        if dead_letter.size_bytes <= MAX_REQUEST_BYTES:
             break
         ours = {name: ours[name] for name in ours if name in fewer}
-        letter = _letter(message, theirs, ours)
-    while letter.size_bytes > MAX_REQUEST_BYTES and theirs:
+        dead_letter = _dead_letter(message, theirs, ours)
+    while dead_letter.size_bytes > MAX_REQUEST_BYTES and theirs:
         theirs.popitem()
-        letter = _letter(message, theirs, ours)
-    return letter
+        dead_letter = _dead_letter(message, theirs, ours)
+    return dead_letter
 
 
 def refuse_loop(message: Message, error: BadEventError, source: str, topic: str) -> None:
     """Refuse to dead-letter what would come back as an event, or has: one bad event would go round without an end.
 
-    The event is handed back and not acknowledged: the trigger's subscription may be the only one that holds it. It
+    The event is nacked and not acknowledged: the trigger's subscription may be the only one that holds it. It
     comes again with the subscription's backoff and ends in `UNDELIVERED_TOPIC`, so nothing is lost.
 
     Args:
@@ -155,7 +155,7 @@ def refuse_loop(message: Message, error: BadEventError, source: str, topic: str)
     )
 
 
-def _letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
+def _dead_letter(message: Message, theirs: Mapping[str, str], ours: Mapping[str, str]) -> DeadLetter:
     kept = dict(theirs)
     if len(kept) + len(ours) > MAX_ATTRIBUTES:
         most = MAX_ATTRIBUTES - len(ours) - 1

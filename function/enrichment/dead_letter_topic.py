@@ -39,27 +39,27 @@ class PubSubDeadLetters:
         # The client blocks. Threads of its own keep the loop's shared ones free to resolve names.
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="dead-letters")
 
-    async def publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
+    async def publish(self, dead_letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         """Publish one dead letter.
 
         Args:
-            letter: The dead letter.
+            dead_letter: The dead letter.
             deadline: When this must have returned.
 
         Raises:
             TransientError: Pub/Sub is unavailable, or the time is over. The dead letter may still arrive, so an event
                 that is delivered again can have two equal ones.
             FaultError: The topic does not exist, a permission or credentials are missing, or Pub/Sub refuses the dead
-                letter; `dead_letter_too_large` if the data alone fills a request.
+                dead letter; `dead_letter_too_large` if the data alone fills a request.
         """
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(min(self._cap_s, deadline.left_s())):
-                await loop.run_in_executor(self._threads, self._publish, letter, deadline)
+                await loop.run_in_executor(self._threads, self._publish, dead_letter, deadline)
         except TimeoutError:
             raise _out_of_time(self._topic) from None
         except Exception as error:
-            if getattr(error, "code", None) == 400 and letter.size_bytes > MAX_REQUEST_BYTES:
+            if getattr(error, "code", None) == 400 and dead_letter.size_bytes > MAX_REQUEST_BYTES:
                 raise failure(
                     "dead_letter_too_large",
                     f"the event leaves no space for a reason beside it within the {MAX_REQUEST_BYTES} bytes "
@@ -77,7 +77,7 @@ class PubSubDeadLetters:
         if self._client is not None:
             self._client.transport.close()
 
-    def _publish(self, letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
+    def _publish(self, dead_letter: DeadLetter, deadline: "meshpass.Deadline") -> None:
         # One thread at a time: two that import Google's packages at once may each wait for a module of the other's.
         with self._lock:
             # Imported here because most instances never see a bad event.
@@ -93,7 +93,9 @@ class PubSubDeadLetters:
             topic=self._topic,
             messages=[
                 PubsubMessage(
-                    data=letter.data, attributes=letter.attributes, ordering_key=letter.ordering_key
+                    data=dead_letter.data,
+                    attributes=dead_letter.attributes,
+                    ordering_key=dead_letter.ordering_key,
                 )
             ],
             retry=retry.Retry(

@@ -1,4 +1,4 @@
-"""What the benchmarks promise about how they measure, and that they run; what they find is not tested."""
+"""What the benchmarks guarantee about how they measure, and that they run; what they find is not tested."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What the comparison of functions promises: the same work for all, done by real clients, and every row checked."""
+"""What the comparison of functions guarantees: the same work for all, done by real clients, and every row checked."""
 
 import json
 import os
@@ -101,7 +101,7 @@ def test_repeating_keys_are_the_same_in_every_process() -> None:
     assert 1_000 < len(set(keys)) < 2_000
 
 
-# the stand-ins
+# the fakes
 
 
 def test_the_service_answers_with_the_profile_that_was_asked_for(key: ec.EllipticCurvePrivateKey) -> None:
@@ -125,7 +125,7 @@ def test_the_service_refuses_a_token_that_a_mesh_would_refuse(
     assert service.report()["lookups"] == 0
 
 
-def test_the_service_refuses_a_token_that_somebody_else_signed(key: ec.EllipticCurvePrivateKey) -> None:
+def test_the_service_refuses_a_token_of_another_signer(key: ec.EllipticCurvePrivateKey) -> None:
     assert status(Service(key.public_key()).answer(asked(caller.new_key()), b"")) == 401
 
 

@@ -56,7 +56,7 @@ for start, found in answers.items():
 
 @dataclass(frozen=True)
 class Gcloud:
-    """A stand-in for gcloud that answers from a table and records its calls."""
+    """A fake gcloud that answers from a table and records its calls."""
 
     folder: Path
 

@@ -1,4 +1,4 @@
-"""What deploy/dataflow guarantees: nothing is launched before its surroundings are right, and workers stay private."""
+"""What deploy/dataflow guarantees: nothing is launched before its environment is right, and workers stay private."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ PREFIX = "meshpass-enrichment-dataflow"
         ("dataflow jobs list", JOB, f"a job {PREFIX} runs already ({JOB}); use `update`"),
     ],
 )
-def test_nothing_is_launched_where_its_surroundings_are_wrong(
+def test_nothing_is_launched_where_its_environment_is_wrong(
     gcloud: Gcloud, dataflow: Dataflow, command: str, answer: str | None, complaint: str
 ) -> None:
     gcloud.answers(command, MISSING if answer is None else answer, code=1 if answer is None else 0)

@@ -1,4 +1,4 @@
-"""What deploy/deploy promises."""
+"""What deploy/deploy guarantees."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_a_stale_package_is_refused_by_the_name_of_what_changed(
     assert "the package is older than function/main.py; run deploy/package" in done.stderr
 
 
-def test_without_gcloud_the_user_is_told_where_to_get_it(
+def test_without_gcloud_the_error_says_where_to_get_it(
     script: Script, contract: Contract, package: Path, tmp_path: Path
 ) -> None:
     done = script("deploy", *arguments(contract, package), path=str(tmp_path))
@@ -263,7 +263,7 @@ def test_without_gcloud_the_user_is_told_where_to_get_it(
     assert "gcloud is not on PATH; install the Google Cloud CLI" in done.stderr
 
 
-def test_a_gcloud_too_old_for_direct_egress_is_told_apart_before_anything_is_uploaded(
+def test_a_gcloud_too_old_for_direct_egress_is_recognised_before_anything_is_uploaded(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
     gcloud.answers("version", "528.0.0")
@@ -282,7 +282,7 @@ def test_an_old_gcloud_will_do_for_a_connector(
     assert done.returncode == 0, done.stderr
 
 
-def test_nothing_is_deployed_while_nobody_reads_the_dead_letters(
+def test_nothing_is_deployed_while_nothing_reads_the_dead_letters(
     script: Script, gcloud: Gcloud, contract: Contract, package: Path
 ) -> None:
     gcloud.answers("pubsub topics list-subscriptions projects/acme-mesh/topics/user-events-dead-letter", "")

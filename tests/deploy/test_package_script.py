@@ -1,4 +1,4 @@
-"""What deploy/package promises about the folder that is uploaded."""
+"""What deploy/package guarantees about the folder that is uploaded."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ PROJECT = "example-project"
 
 @contextlib.contextmanager
 def stand_in(name: str) -> Iterator[str]:
-    """Runs one of the lab's stand-ins; its HOST:PORT."""
+    """Runs one of the lab's fakes; its HOST:PORT."""
     process = subprocess.Popen(
         [sys.executable, "-m", f"meshlab.cloud.{name}"], stdout=subprocess.PIPE, text=True
     )
@@ -94,7 +94,7 @@ def gateway(public_key: ec.EllipticCurvePublicKey) -> Iterator[str]:
 
 
 class Cloud:
-    """The function's surroundings: where it is, and what it left in the table and the topic."""
+    """The function's environment: where it is, and what it left in the table and the topic."""
 
     def __init__(self, address: str, tables: bigquery.Client) -> None:
         self.address = address

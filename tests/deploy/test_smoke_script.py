@@ -46,7 +46,7 @@ def bq_too(gcloud: Gcloud) -> Gcloud:
     return gcloud
 
 
-def letter(reason: str, detail: str = "") -> str:
+def dead_letter(reason: str, detail: str = "") -> str:
     attributes = {"dead_letter_reason": reason, "dead_letter_detail": detail}
     return json.dumps([{"message": {"attributes": attributes}}])
 
@@ -69,10 +69,12 @@ def test_a_row_ends_the_test_and_the_subscription_is_gone(
 def test_only_the_dead_letter_of_this_run_is_read_and_no_other_readers_subscription(
     script: Script, bq_too: Gcloud, contract: Contract
 ) -> None:
-    bq_too.answers("pubsub subscriptions pull", letter("profile_not_found", "the service knows no such user"))
+    bq_too.answers(
+        "pubsub subscriptions pull", dead_letter("profile_not_found", "the service does not know the user")
+    )
     done = script("smoke", f"--contract={contract.path}")
     assert done.returncode == 0, done.stderr
-    assert "is a dead letter (profile_not_found: the service knows no such user)" in done.stdout
+    assert "is a dead letter (profile_not_found: the service does not know the user)" in done.stdout
     published = bq_too.call("pubsub", "topics", "publish")
     (event,) = (json.loads(word.partition("=")[2]) for word in published if word.startswith("--message="))
     run_id = event["event_id"]

@@ -1,4 +1,4 @@
-"""What deploy/subscription promises."""
+"""What deploy/subscription guarantees."""
 
 from __future__ import annotations
 
@@ -64,19 +64,16 @@ def test_what_does_not_exist_is_named(script: Script, gcloud: Gcloud, contract: 
 
 
 @pytest.mark.parametrize("key", ["DEAD_LETTER_TOPIC", "UNDELIVERED_TOPIC"])
-def test_a_last_stop_that_nobody_reads_is_refused(
+def test_a_last_stop_without_a_reader_is_refused(
     script: Script, gcloud: Gcloud, contract: Contract, key: str
 ) -> None:
-    topic = "projects/acme-mesh/topics/nobody-reads-this"
+    topic = "projects/acme-mesh/topics/not-read"
     contract.set(**{key: topic})
     gcloud.answers(f"pubsub topics list-subscriptions {topic}", "")
     done = script("subscription", f"--contract={contract.path}")
     assert done.returncode == 1
     assert f"{key} ({topic}) has no subscription" in done.stderr
-    assert (
-        f"gcloud pubsub subscriptions create nobody-reads-this --project=acme-mesh --topic={topic}"
-        in done.stderr
-    )
+    assert f"gcloud pubsub subscriptions create not-read --project=acme-mesh --topic={topic}" in done.stderr
     assert not [call for call in gcloud.calls() if "update" in call]
 
 

@@ -84,9 +84,9 @@ def test_every_price_is_used_and_says_where_and_when_it_was_read(
         # Each price changes some bill: none stands in the table for nothing.
         everything = dict.fromkeys(numbers["examples"]["million"], 0.5)
         usd = cost.prices(numbers)
-        before = cost.bill(everything, usd), cost.way_bills(numbers, usd)
+        before = cost.bill(everything, usd), cost.bills_of_all_ways(numbers, usd)
         dearer = {**usd, name: usd[name] + 1}
-        assert (cost.bill(everything, dearer), cost.way_bills(numbers, dearer)) != before, name
+        assert (cost.bill(everything, dearer), cost.bills_of_all_ways(numbers, dearer)) != before, name
 
 
 def test_a_way_is_the_arithmetic_that_a_reader_can_do_by_hand(

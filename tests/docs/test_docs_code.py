@@ -38,7 +38,7 @@ def runnable(page: str) -> list[Block]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_of_a_known_kind_and_runs_or_says_why_not(page: str) -> None:
     for block in blocks(page):
-        assert block.language in (*_PICTURES, *_DATA, *_RUN), f"{block.where}: nobody checks this language"
+        assert block.language in (*_PICTURES, *_DATA, *_RUN), f"{block.where}: no test checks this language"
         if block.not_run:
             assert len(block.not_run.split()) >= 3, f"{block.where}: the reason says too little"
             assert block.language in _RUN, f"{block.where}: only code can be left unrun"
@@ -80,7 +80,7 @@ def test_every_block_of_data_can_be_read(page: str, tmp_path: Path) -> None:
 
 
 def checkout(directory: Path) -> Path:
-    """A stand-in for a fresh checkout, in which commands may leave files."""
+    """A fake of a fresh checkout, in which commands may leave files."""
     directory.mkdir()
     for entry in ROOT.iterdir():
         if entry.name in _COPIED:

@@ -27,7 +27,7 @@ PROFILES = 4000
 
 
 class Blow(enum.Enum):
-    """Something that is broken in mid-flight; the value names it in pictures."""
+    """Something that is broken in the middle of a run; the value names it in pictures."""
 
     GATEWAY_RESTARTED = "the gateway is killed and started again"
     BIGQUERY_UNAVAILABLE = "BigQuery answers 503 for 5 s"

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     long_run.add_driver(parser)
     options = parser.parse_args(arguments)
     if options.events < 1_000:
-        parser.error("--events must be 1000 or more: with fewer, not every fault strikes")
+        parser.error("--events must be 1000 or more: with fewer, not every fault is injected")
     started, load = long_run.now(), os.getloadavg()[0]
     plan = chaos.draw(options.seed, options.events)
     progress = long_run.Progress(plan.messages, "messages settled")

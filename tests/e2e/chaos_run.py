@@ -58,7 +58,7 @@ class Findings:
         dead_letters: Messages with a dead letter, by its reason.
         dead_letters_repeated: Dead letters beyond the first of each message.
         undelivered: Messages that Pub/Sub gave up on.
-        injected: How often each fault of BigQuery and of the dead-letter topic struck.
+        injected: How often each fault of BigQuery and of the dead-letter topic was injected.
         peaks_mib: The most memory that each process has held, in MiB.
         cpu_s: Processor time of each process, in seconds.
         complaints: What is not as it must be, one sentence each.
@@ -154,11 +154,11 @@ class Run:
             if blows and self._settled >= blows[0][0] and now.outstanding:
                 _, blow = blows.pop(0)
                 self._note(f"with {now.outstanding} in flight {blow.value}")
-                self._strike(blow)
+                self._inject(blow)
             time.sleep(0.05)
         assert not blows, f"it was over before {blows}{self.picture()}"
 
-    def _strike(self, blow: Blow) -> None:
+    def _inject(self, blow: Blow) -> None:
         match blow:
             case Blow.GATEWAY_RESTARTED:
                 self._lab.mesh.gateway.restart()
@@ -200,13 +200,13 @@ class Run:
 
     def _look(self, seconds: float, watch: Watch) -> Findings:
         """Wait for the last dead letters, and compare what there is with the plan."""
-        letters = self._lab.resources.dead_letter_subscription
+        dead_letters = self._lab.resources.dead_letter_subscription
         deadline = time.monotonic() + _PATIENCE_S
-        while backlog(self._pubsub, letters).unacked and time.monotonic() < deadline:
+        while backlog(self._pubsub, dead_letters).unacked and time.monotonic() < deadline:
             time.sleep(0.05)
         reasons: dict[int, list[str]] = {}
-        for letter in self._clients.dead_letters():
-            reasons.setdefault(int(letter.message_id), []).append(letter.reason)
+        for dead_letter in self._clients.dead_letters():
+            reasons.setdefault(int(dead_letter.message_id), []).append(dead_letter.reason)
         table = _Table(self._lab, self._bigquery)
         rows, complaints = table.compare(self.plan, self._published)
         view_rows, view_events = table.view()
@@ -223,7 +223,9 @@ class Run:
         injected["dead_letters_refused"] = fail_publish(
             self._pubsub, self._lab.resources.dead_letter_topic, 0
         )
-        complaints += [f"a fault that never struck: {name}" for name, times in injected.items() if not times]
+        complaints += [
+            f"a fault that was never injected: {name}" for name, times in injected.items() if not times
+        ]
         return Findings(
             events=self.plan.events,
             messages=self.plan.messages,

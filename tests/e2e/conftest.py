@@ -43,7 +43,7 @@ def reach(mesh: ProjectMesh, project: Project) -> Reach:
 
 
 def alerts(lab: Lab) -> list[str]:
-    """The messages of the log lines that page somebody."""
+    """The messages of the log lines that page a person."""
     log = (lab.directory / "function.log").read_text(errors="replace")
     lines = [json.loads(line) for line in log.splitlines() if line.startswith("{") and line.endswith("}")]
     return [line["message"] for line in lines if line.get("severity") == "CRITICAL"]

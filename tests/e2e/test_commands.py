@@ -201,7 +201,7 @@ def test_the_demo_refuses_a_file_without_events(
     assert str(file) in done.stderr
 
 
-def test_the_demo_fails_and_says_so_when_a_promise_of_the_mesh_is_broken(tmp_path: Path) -> None:
+def test_the_demo_fails_and_says_so_when_a_guarantee_of_the_mesh_is_broken(tmp_path: Path) -> None:
     for part in ("infra", "function"):
         shutil.copytree(ROOT / part, tmp_path / part, symlinks=True)
     policy = tmp_path / "infra/mesh/services/user-profile/generated/caller-enrichment.yaml"

@@ -99,8 +99,8 @@ def test_a_redelivered_push_makes_no_second_row(lab: Lab, clients: EventClients,
 def test_a_bad_event_is_dead_lettered_with_its_reason(
     clients: EventClients, settled: Settled, data: bytes, reason: str
 ) -> None:
-    (letter,) = settled(clients.publish([data])).dead_letters
-    assert letter.reason == reason
+    (dead_letter,) = settled(clients.publish([data])).dead_letters
+    assert dead_letter.reason == reason
 
 
 def test_a_gateway_that_stops_in_mid_run_loses_nothing(

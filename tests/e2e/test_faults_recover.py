@@ -1,4 +1,4 @@
-"""Faults of ours: no event pays for them, somebody hears of them once, and mending them is enough."""
+"""Faults of ours: no event pays for them, one alert reports them, and mending them is enough."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def refused(lab: Lab) -> set[str]:
-    """The messages that the function handed back as a fault, as Pub/Sub tells it."""
+    """The messages that the function nacked as a fault, as Pub/Sub reports it."""
     log = (lab.directory / "pubsub.log").read_text(errors="replace")
     return set(re.findall(r"push of message (\d+), .* was not acknowledged: status 500", log))
 
@@ -70,7 +70,7 @@ def signing_key_expired(lab: Lab, edited: Edited, project: Project) -> Iterator[
 
 @contextmanager
 def policy_denies(lab: Lab, edited: Edited, project: Project) -> Iterator[None]:
-    """The gateway's policy lets nobody read profiles."""
+    """The gateway's policy lets no caller read profiles."""
     lab.mesh.apply(edited((POLICY, "              - GET\n", "              - PUT\n")))
     yield
     lab.mesh.apply(project)

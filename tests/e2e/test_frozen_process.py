@@ -41,15 +41,15 @@ async def main():
         answers = [blocking.get("/profile/{user_id}", user_id="u-1001")]
         answers += [await concurrent.get("/profile/{user_id}", user_id="u-1001")]
         token = auth.token()
-        told = {"statuses": [answer.status_code for answer in answers], "expires_at": token.expires_at + 58}
-        print(json.dumps(told), flush=True)
+        reported = {"statuses": [answer.status_code for answer in answers], "expires_at": token.expires_at + 58}
+        print(json.dumps(reported), flush=True)
 
 asyncio.run(main())
 """
 
 
 class Program:
-    """The program as a child process, told by a line to call once with each client."""
+    """The program as a child process, which calls once for each line,  with each client."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -65,8 +65,8 @@ class Program:
         assert self._process.stdout is not None
         self._process.stdin.write("call\n")
         self._process.stdin.flush()
-        told: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return told
+        reported: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return reported
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

@@ -151,7 +151,9 @@ def test_hostile_keys_reach_their_own_places_or_are_not_sent() -> None:
     # Strict JSON stops a lone surrogate, and the bound on a key the longest ones.
     values = [value for value in HOSTILE if len(value) <= 2_000 and "\ud800" not in value]
     for value, found in zip(values, ends(BY_PATH, *values), strict=True):
-        in_no_path = value in (".", "..") or any(letter < " " or letter == "\x7f" for letter in value)
+        in_no_path = value in (".", "..") or any(
+            character < " " or character == "\x7f" for character in value
+        )
         assert found == ("key_invalid" if in_no_path else {"key": value, "query": []})
     assert ends(BY_QUERY, *values) == [{"found": True, "query": [["id", value]]} for value in values]
     assert ends(SEARCH, *values) == [{"body": {"where": {"id": value}}} for value in values]

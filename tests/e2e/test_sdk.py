@@ -24,7 +24,7 @@ PROFILE = "/profile/{user_id}"
 
 
 @dataclass(frozen=True)
-class Fate:
+class Failure:
     """The error that a refusal must become."""
 
     error: type[meshpass.MeshError]
@@ -35,12 +35,12 @@ class Fate:
     retryable: bool = False
 
 
-def token_refused(status: int, says: str, by: str = "gateway") -> Fate:
-    return Fate(meshpass.TokenRefused, "token_refused", status, by, says)
+def token_refused(status: int, says: str, by: str = "gateway") -> Failure:
+    return Failure(meshpass.TokenRefused, "token_refused", status, by, says)
 
 
-def not_allowed(by: str) -> Fate:
-    return Fate(meshpass.NotAllowed, "not_allowed", 403, by, "RBAC: access denied")
+def not_allowed(by: str) -> Failure:
+    return Failure(meshpass.NotAllowed, "not_allowed", 403, by, "RBAC: access denied")
 
 
 class FlawedToken:
@@ -60,21 +60,21 @@ class FlawedToken:
         """Nothing is kept."""
 
 
-def assert_fate(call: Call, fate: Fate) -> None:
+def assert_failure(call: Call, failure: Failure) -> None:
     with pytest.raises(meshpass.MeshError) as caught:
         call(PROFILE, user_id="u-1001")
     error = caught.value
-    found = Fate(
+    found = Failure(
         type(error), error.code, error.status, error.answered_by, error.detail or "", error.retryable
     )
-    assert fate.says in found.says
-    assert found == Fate(**{**vars(fate), "says": found.says})
+    assert failure.says in found.says
+    assert found == Failure(**{**vars(failure), "says": found.says})
     assert error.service == "user-profile.internal"
     assert error.hint
 
 
 @pytest.mark.parametrize(
-    ("token", "fate"),
+    ("token", "failure"),
     [
         ("wrong issuer", token_refused(401, "Jwt issuer is not configured")),
         ("wrong audience", token_refused(403, "Audiences in Jwt are not allowed")),
@@ -90,9 +90,9 @@ def assert_fate(call: Call, fate: Fate) -> None:
     ],
 )
 def test_a_flawed_token_is_refused_by_the_gateway_for_its_own_reason(
-    mesh: ProjectMesh, project: Project, connect: Connect, token: str, fate: Fate
+    mesh: ProjectMesh, project: Project, connect: Connect, token: str, failure: Failure
 ) -> None:
-    assert_fate(connect(mesh, FlawedToken(mesh, project, token)), fate)
+    assert_failure(connect(mesh, FlawedToken(mesh, project, token)), failure)
 
 
 _WORKLOAD = "infra/mesh/services/user-profile/generated"
@@ -112,14 +112,14 @@ _HEADER_ONLY = """\
         - name: Authorization
           prefix: 'Bearer '
 """
-_OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
+_OTHER_MESHES: dict[str, tuple[Edit, Failure]] = {
     "the route leads elsewhere": (
         (
             f"{_WORKLOAD}/virtual-service.yaml",
             "regex: /profile/[^/;]+\n          method",
             "regex: /profiles/[^/;]+\n          method",
         ),
-        Fate(meshpass.NoRoute, "no_route", 404, "gateway", ""),
+        Failure(meshpass.NoRoute, "no_route", 404, "gateway", ""),
     ),
     "the workload expects another issuer": (
         _left_as_written("RequestAuthentication", "spec.jwtRules.0.issuer", "user-profile-tokens"),
@@ -147,17 +147,17 @@ _OTHER_MESHES: dict[str, tuple[Edit, Fate]] = {
 @pytest.fixture(scope="module", params=_OTHER_MESHES, ids=str)
 def other_mesh(
     request: pytest.FixtureRequest, edited: Edited, run_mesh: RunMesh
-) -> Iterator[tuple[ProjectMesh, Fate]]:
-    edit, fate = _OTHER_MESHES[request.param]
+) -> Iterator[tuple[ProjectMesh, Failure]]:
+    edit, failure = _OTHER_MESHES[request.param]
     with run_mesh(edited(edit)) as running:
-        yield running, fate
+        yield running, failure
 
 
 def test_a_mesh_that_disagrees_with_itself_says_which_proxy_refused(
-    other_mesh: tuple[ProjectMesh, Fate], caller: Caller, connect: Connect
+    other_mesh: tuple[ProjectMesh, Failure], caller: Caller, connect: Connect
 ) -> None:
-    mesh, fate = other_mesh
-    assert_fate(connect(mesh, caller(mesh)), fate)
+    mesh, failure = other_mesh
+    assert_failure(connect(mesh, caller(mesh)), failure)
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +167,8 @@ def frail_mesh(project: Project, run_mesh: RunMesh) -> Iterator[ProjectMesh]:
         yield running
 
 
-def unavailable(by: str, says: str, status: int = 503, code: str = "upstream_unavailable") -> Fate:
-    return Fate(meshpass.UpstreamUnavailable, code, status, by, says, retryable=True)
+def unavailable(by: str, says: str, status: int = 503, code: str = "upstream_unavailable") -> Failure:
+    return Failure(meshpass.UpstreamUnavailable, code, status, by, says, retryable=True)
 
 
 def test_a_gateway_that_is_down_is_unreachable_until_it_is_back(
@@ -178,8 +178,8 @@ def test_a_gateway_that_is_down_is_unreachable_until_it_is_back(
     assert call(PROFILE, user_id="u-1001").status_code == 200
     frail_mesh.gateway.stop()
     try:
-        assert_fate(
-            call, Fate(meshpass.GatewayUnreachable, "gateway_unreachable", None, None, "", retryable=True)
+        assert_failure(
+            call, Failure(meshpass.GatewayUnreachable, "gateway_unreachable", None, None, "", retryable=True)
         )
     finally:
         frail_mesh.gateway.start()
@@ -193,7 +193,9 @@ def test_a_workload_that_is_down_is_unavailable_by_the_gateways_word(
     call = connect(frail_mesh, caller(frail_mesh))
     frail_mesh.sidecar.stop()
     try:
-        assert_fate(call, unavailable("gateway", "upstream connect error or disconnect/reset before headers"))
+        assert_failure(
+            call, unavailable("gateway", "upstream connect error or disconnect/reset before headers")
+        )
     finally:
         frail_mesh.sidecar.start()
         frail_mesh.sidecar.wait_ready()
@@ -207,7 +209,7 @@ def test_a_workload_that_hangs_is_an_upstream_timeout_by_the_gateways_word(
     (app,) = frail_mesh.apps
     app.signal(signal.SIGSTOP)
     try:
-        assert_fate(call, unavailable("gateway", "upstream request timeout", 504, "upstream_timeout"))
+        assert_failure(call, unavailable("gateway", "upstream request timeout", 504, "upstream_timeout"))
     finally:
         app.signal(signal.SIGCONT)
     assert call(PROFILE, user_id="u-1001").status_code == 200
@@ -219,7 +221,7 @@ def test_an_application_that_is_gone_is_unavailable_by_the_workloads_word(
     with run_mesh(project) as mesh:
         (app,) = mesh.apps
         app.end()
-        assert_fate(
+        assert_failure(
             connect(mesh, caller(mesh)),
             unavailable("workload", "upstream connect error or disconnect/reset before headers"),
         )

@@ -66,7 +66,7 @@ def test_an_event_becomes_a_row_and_a_bad_one_a_dead_letter(
 ) -> None:
     good, bad = clients.publish([event(user_id="zoë-å", page="/preise"), b'{"event_id": "broken"'])
     ledger = settled([good, bad])
-    assert (ledger.rows, [letter.reason for letter in ledger.dead_letters]) == (1, ["json_invalid"])
+    assert (ledger.rows, [dead_letter.reason for dead_letter in ledger.dead_letters]) == (1, ["json_invalid"])
     (row,) = clients.row(good.event_id or "")
     assert row["profile"]["name"] == "Zoë Ångström"
     assert row["message_id"] == good.message_id

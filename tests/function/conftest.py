@@ -98,7 +98,7 @@ def gateway() -> Iterator[Gateway]:
 
 @dataclass(frozen=True)
 class Tables:
-    """BigQuery's stand-in behind the official client."""
+    """BigQuery's fake behind the official client."""
 
     host: str
     client: bigquery.Client
@@ -130,7 +130,7 @@ def tables() -> Iterator[Tables]:
 
 @dataclass(frozen=True)
 class Topic:
-    """The dead-letter topic in Pub/Sub's stand-in, behind the official client."""
+    """The dead-letter topic in Pub/Sub's fake, behind the official client."""
 
     host: str
     publisher: PublisherClient
@@ -144,17 +144,17 @@ class Topic:
         self.subscriber.delete_subscription(subscription=SUBSCRIPTION)
         self.publisher.delete_topic(topic=TOPIC)
 
-    def letters(self) -> list[PubsubMessage]:
+    def dead_letters(self) -> list[PubsubMessage]:
         """Everything on the topic, taken off it. A message of our own marks the end, so that nothing is waited for."""
         self.publisher.publish(topic=TOPIC, messages=[PubsubMessage(data=b"the end")])
-        letters: list[PubsubMessage] = []
+        dead_letters: list[PubsubMessage] = []
         while True:
             pulled = self.subscriber.pull(subscription=SUBSCRIPTION, max_messages=100).received_messages
             self.subscriber.acknowledge(subscription=SUBSCRIPTION, ack_ids=[found.ack_id for found in pulled])
             for found in pulled:
                 if found.message.data == b"the end":
-                    return letters
-                letters.append(found.message)
+                    return dead_letters
+                dead_letters.append(found.message)
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +169,7 @@ def topic() -> Iterator[Topic]:
 
 @pytest.fixture(scope="session")
 def settings(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The function's settings, without the stand-ins' addresses."""
+    """The function's settings, without the fakes' addresses."""
     key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -244,7 +244,7 @@ class Function:
 
 @pytest.fixture(scope="session")
 def metadata() -> Iterator[str]:
-    """The metadata server's stand-in, where the function's clients find credentials; its HOST:PORT."""
+    """The metadata server's fake, where the function's clients find credentials; its HOST:PORT."""
     with metadata_running(PROJECT) as host:
         yield host
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from enrichment.core.received import Received
 from enrichment.drivers.work.api import CallError, PullStream
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 from enrichment.drivers.work.messages import Proto
 from enrichment.drivers.work.report import Report
 from enrichment.event.message import Message
@@ -84,7 +84,7 @@ class Lines:
         return [one[one.lastindex or 0] for one in found if one]
 
 
-def held(name: str, key: str = "", *, size_bytes: int = 10, attempt: int = 0) -> Held:
+def leased(name: str, key: str = "", *, size_bytes: int = 10, attempt: int = 0) -> LeasedMessage:
     """A message whose data, id and ack id are its name."""
     known = Message(name.encode(), {}, name, None, key)
-    return Held(name, name, key, size_bytes, attempt, Received(known.data, known, {}))
+    return LeasedMessage(name, name, key, size_bytes, attempt, Received(known.data, known, {}))

@@ -90,7 +90,7 @@ def test_attributes_and_every_type_of_field_are_tried(tmp_path: Path) -> None:
         (json.dumps(EVENT).encode(), b'{"user_id": "u-2"}', "the profile would be refused: profile_mismatch"),
     ],
 )
-def test_a_sample_that_would_not_be_written_is_told_why(
+def test_a_sample_that_would_not_be_written_is_reported_with_the_reason(
     event: bytes, profile: bytes | None, said: str
 ) -> None:
     (problem,) = check.check(PIPELINE_FILE, TABLE_FILE, event, profile).problems
@@ -123,7 +123,7 @@ def test_an_event_from_a_file_is_shown_as_text_and_never_as_a_terminals_commands
     assert command("--event", str(event), "--attribute", "a=b=c") == 0
     printed = capsys.readouterr().out
     assert "[red]\\x9b2J\\u202e" in printed
-    assert printed.isascii() or all(letter.isprintable() or letter == "\n" for letter in printed)
+    assert printed.isascii() or all(character.isprintable() or character == "\n" for character in printed)
 
 
 def test_a_file_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

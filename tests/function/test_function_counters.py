@@ -104,7 +104,7 @@ def test_an_instrument_is_described(reader: InMemoryMetricReader) -> None:
 
 def test_a_provider_set_up_later_is_counted_with_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     counters, first, second = Counters(), InMemoryMetricReader(), InMemoryMetricReader()
-    counters("insert_rows")  # the API is loaded here, but nobody has set a provider
+    counters("insert_rows")  # the API is loaded here, but no provider is set
     for reader, amount in ((first, 2), (second, 3)):
         provider = MeterProvider([reader])
         monkeypatch.setattr(metrics, "get_meter_provider", lambda provider=provider: provider)

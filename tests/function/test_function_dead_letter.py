@@ -33,21 +33,21 @@ LARGE_TOPIC = f"projects/{PROJECT}/topics/large-letters"
 TRACE = Trace("t" * 32, "")
 
 
-def letter(attributes: dict[str, str], detail: str = "why", data: bytes = b"data") -> DeadLetter:
+def dead_letter(attributes: dict[str, str], detail: str = "why", data: bytes = b"data") -> DeadLetter:
     message = Message(data, attributes, "m-1", datetime(2026, 3, 1, tzinfo=UTC), "key", attempt=3)
     return compose(message, BadEventError(Stage.WRITE, "row_invalid", detail), TRACE, "v", "enrich")
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=90))
 def test_the_original_stays_untouched_where_there_is_room(attributes: dict[str, str]) -> None:
-    composed = letter(attributes)
+    composed = dead_letter(attributes)
     assert (composed.data, composed.ordering_key) == (b"data", "key")
     assert attributes.items() <= composed.attributes.items()
     assert composed.attributes.keys() - attributes.keys() == set(OUR_ATTRIBUTES) - {ATTRIBUTES_DROPPED}
 
 
-def test_a_letter_says_why_where_which_delivery_and_what_code() -> None:
-    assert letter({}).attributes == {
+def test_a_dead_letter_says_why_where_which_delivery_and_what_code() -> None:
+    assert dead_letter({}).attributes == {
         "dead_letter_reason": "row_invalid",
         "dead_letter_stage": "write",
         "dead_letter_detail": "why",
@@ -61,7 +61,7 @@ def test_a_letter_says_why_where_which_delivery_and_what_code() -> None:
     }
 
 
-def test_a_letter_of_a_redriven_event_keeps_the_original_identity_and_says_how_often() -> None:
+def test_a_dead_letter_of_a_redriven_event_keeps_the_original_identity_and_says_how_often() -> None:
     delivery = {
         "data": "",
         "messageId": "the-second",
@@ -91,17 +91,18 @@ def test_what_an_unreadable_delivery_does_not_say_is_empty() -> None:
 @pytest.mark.parametrize("count", [92, 99, 100])
 def test_the_reason_finds_room_among_a_hundred_attributes_and_says_what_gave_way(count: int) -> None:
     attributes = {f"a{number}": "v" for number in range(count)}
-    composed = letter(attributes).attributes
+    composed = dead_letter(attributes).attributes
     assert len(composed) == MAX_ATTRIBUTES
     kept = attributes.items() & composed.items()
     assert composed["dead_letter_attributes_dropped"] == str(count - len(kept))
 
 
-def test_a_letter_of_an_earlier_life_gets_the_new_reason() -> None:
-    again = letter(
-        letter({"a": "v"}).attributes | {"dead_letter_reason": "old", "dead_letter_attributes_dropped": "3"}
+def test_a_dead_letter_of_an_earlier_life_gets_the_new_reason() -> None:
+    again = dead_letter(
+        dead_letter({"a": "v"}).attributes
+        | {"dead_letter_reason": "old", "dead_letter_attributes_dropped": "3"}
     )
-    assert again == letter({"a": "v"})
+    assert again == dead_letter({"a": "v"})
 
 
 THEIRS = {f"a{number}": "v" * 1024 for number in range(20)}
@@ -121,14 +122,14 @@ THEIRS = {f"a{number}": "v" * 1024 for number in range(20)}
 def test_of_a_large_event_the_detail_gives_way_first_and_then_what_redriving_does_not_need(
     data_bytes: int, gone: set[str]
 ) -> None:
-    composed = letter(THEIRS, "d" * 1024, b"x" * data_bytes)
+    composed = dead_letter(THEIRS, "d" * 1024, b"x" * data_bytes)
     assert len(composed.data) == data_bytes
     assert THEIRS.items() <= composed.attributes.items()
     assert set(OUR_ATTRIBUTES) - {ATTRIBUTES_DROPPED} - composed.attributes.keys() == gone
 
 
 def test_of_a_very_large_event_the_last_attributes_give_way_and_are_counted() -> None:
-    composed = letter(THEIRS, data=b"x" * 9_990_000)
+    composed = dead_letter(THEIRS, data=b"x" * 9_990_000)
     kept = THEIRS.keys() & composed.attributes.keys()
     assert kept == {f"a{number}" for number in range(len(kept))}
     assert composed.attributes[ATTRIBUTES_DROPPED] == str(20 - len(kept))
@@ -146,20 +147,20 @@ def test_a_request_is_never_larger_than_reckoned(attributes: dict[str, str], key
 
 @given(st.text())
 def test_a_detail_is_one_line_that_fits_into_an_attribute(detail: str) -> None:
-    found = letter({}, detail * 300).attributes["dead_letter_detail"]
+    found = dead_letter({}, detail * 300).attributes["dead_letter_detail"]
     assert len(found.encode()) <= 1024
     assert len(found.splitlines()) <= 1
 
 
 @pytest.fixture(scope="module")
-def letters() -> Iterator[PubSubDeadLetters]:
-    with closing(PubSubDeadLetters(TOPIC)) as letters:
-        yield letters
+def dead_letters() -> Iterator[PubSubDeadLetters]:
+    with closing(PubSubDeadLetters(TOPIC)) as dead_letters:
+        yield dead_letters
 
 
-def send(letters: PubSubDeadLetters, letter: DeadLetter, within_s: float = 10.0) -> None:
+def send(dead_letters: PubSubDeadLetters, dead_letter: DeadLetter, within_s: float = 10.0) -> None:
     async def call() -> None:
-        await letters.publish(letter, meshpass.Deadline.after(within_s))
+        await dead_letters.publish(dead_letter, meshpass.Deadline.after(within_s))
 
     asyncio.run(call())
 
@@ -168,17 +169,17 @@ def send(letters: PubSubDeadLetters, letter: DeadLetter, within_s: float = 10.0)
 ODD = DeadLetter(b"data", {"topic": "t", "timeout": "0", "retry": "r", "data": "d", "self": "s"}, "")
 
 
-def test_a_published_letter_is_on_the_topic(topic: Topic, letters: PubSubDeadLetters) -> None:
-    topic.letters()
-    send(letters, ODD)
-    (found,) = topic.letters()
+def test_a_published_dead_letter_is_on_the_topic(topic: Topic, dead_letters: PubSubDeadLetters) -> None:
+    topic.dead_letters()
+    send(dead_letters, ODD)
+    (found,) = topic.dead_letters()
     assert found.data == b"data"
     assert found.attributes["timeout"] == "0"
 
 
 @pytest.fixture
-def large_letters(topic: Topic) -> Iterator[Callable[[], list[PubsubMessage]]]:
-    """Gives what a topic of its own holds, letters beyond the 4 MiB that a plain channel receives among it."""
+def large_dead_letters(topic: Topic) -> Iterator[Callable[[], list[PubsubMessage]]]:
+    """Gives what a topic of its own holds, dead letters beyond the 4 MiB that a plain channel receives among it."""
     subscription = LARGE_TOPIC.replace("/topics/", "/subscriptions/")
     channel = grpc.insecure_channel(topic.host, options=[("grpc.max_receive_message_length", -1)])
     topic.publisher.create_topic(name=LARGE_TOPIC)
@@ -195,40 +196,40 @@ def large_letters(topic: Topic) -> Iterator[Callable[[], list[PubsubMessage]]]:
 
 
 def test_an_event_that_nearly_fills_a_request_is_published_whole_with_its_reason(
-    large_letters: Callable[[], list[PubsubMessage]],
+    large_dead_letters: Callable[[], list[PubsubMessage]],
 ) -> None:
     original = PubsubMessage(data=b"x" * 9_990_000, attributes={"a": "v"})
     request = PublishRequest(topic="projects/a-project/topics/t", messages=[original])
     original.data += b"x" * (MAX_REQUEST_BYTES - PublishRequest.pb(request).ByteSize() - 700)
-    with closing(PubSubDeadLetters(LARGE_TOPIC)) as letters:
-        send(letters, letter({"a": "v"}, "d" * 1024, original.data))
-    (found,) = large_letters()
+    with closing(PubSubDeadLetters(LARGE_TOPIC)) as dead_letters:
+        send(dead_letters, dead_letter({"a": "v"}, "d" * 1024, original.data))
+    (found,) = large_dead_letters()
     assert found.data == original.data
     assert found.attributes["dead_letter_reason"] == "row_invalid"
     assert found.attributes["a"] == "v"
 
 
-def test_an_event_that_fills_a_whole_request_is_kept_and_told_about(
-    topic: Topic, letters: PubSubDeadLetters
+def test_an_event_that_fills_a_whole_request_is_kept_and_reported(
+    topic: Topic, dead_letters: PubSubDeadLetters
 ) -> None:
-    topic.letters()
+    topic.dead_letters()
     with pytest.raises(FaultError, match="dead_letter_too_large"):
-        send(letters, letter({}, data=b"x" * (MAX_REQUEST_BYTES - 100)))
-    assert topic.letters() == []
+        send(dead_letters, dead_letter({}, data=b"x" * (MAX_REQUEST_BYTES - 100)))
+    assert topic.dead_letters() == []
 
 
-def test_a_missing_topic_is_our_fault_and_once_there_is_one_letters_go_there(
-    topic: Topic, letters: PubSubDeadLetters
+def test_a_missing_topic_is_our_fault_and_once_there_is_one_dead_letters_go_there(
+    topic: Topic, dead_letters: PubSubDeadLetters
 ) -> None:
-    send(letters, ODD)
+    send(dead_letters, ODD)
     topic.drop()
     try:
         with pytest.raises(FaultError, match="pubsub_not_found"):
-            send(letters, ODD)
+            send(dead_letters, ODD)
     finally:
         topic.create()
-    send(letters, ODD)
-    assert [found.data for found in topic.letters()] == [b"data"]
+    send(dead_letters, ODD)
+    assert [found.data for found in topic.dead_letters()] == [b"data"]
 
 
 def test_a_pubsub_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,26 +237,28 @@ def test_a_pubsub_out_of_reach_is_transient(monkeypatch: pytest.MonkeyPatch) -> 
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{closed.getsockname()[1]}")
         with (
-            closing(PubSubDeadLetters(TOPIC)) as letters,
+            closing(PubSubDeadLetters(TOPIC)) as dead_letters,
             pytest.raises(TransientError, match="pubsub_unavailable"),
         ):
-            send(letters, ODD, within_s=0.2)
+            send(dead_letters, ODD, within_s=0.2)
 
 
-def test_a_letter_out_of_time_is_not_published(topic: Topic, letters: PubSubDeadLetters) -> None:
-    topic.letters()
+def test_a_dead_letter_out_of_time_is_not_published(topic: Topic, dead_letters: PubSubDeadLetters) -> None:
+    topic.dead_letters()
     with pytest.raises(TransientError, match="pubsub_unavailable"):
-        send(letters, ODD, within_s=0)
-    assert topic.letters() == []
+        send(dead_letters, ODD, within_s=0)
+    assert topic.dead_letters() == []
 
 
-def test_more_letters_at_once_than_threads_are_all_published(
-    topic: Topic, letters: PubSubDeadLetters
+def test_more_dead_letters_at_once_than_threads_are_all_published(
+    topic: Topic, dead_letters: PubSubDeadLetters
 ) -> None:
     async def all_at_once() -> None:
         deadline = meshpass.Deadline.after(10)
-        await asyncio.gather(*(letters.publish(DeadLetter(b"%d" % n, {}, ""), deadline) for n in range(40)))
+        await asyncio.gather(
+            *(dead_letters.publish(DeadLetter(b"%d" % n, {}, ""), deadline) for n in range(40))
+        )
 
-    topic.letters()
+    topic.dead_letters()
     asyncio.run(all_at_once())
-    assert sorted(int(found.data) for found in topic.letters()) == list(range(40))
+    assert sorted(int(found.data) for found in topic.dead_letters()) == list(range(40))

@@ -249,11 +249,11 @@ def test_nothing_is_acknowledged_before_its_row_or_its_dead_letter_is_safe(
     assert (outcome.disposition.status == 200) == (
         disposition in (Disposition.WRITTEN, Disposition.DEAD_LETTERED)
     )
-    assert len(world.rows) + len(world.letters) == (outcome.disposition.status == 200)
+    assert len(world.rows) + len(world.dead_letters) == (outcome.disposition.status == 200)
 
 
 @pytest.mark.parametrize(
-    ("on_miss", "disposition", "rows", "letters"),
+    ("on_miss", "disposition", "rows", "dead_letters"),
     [
         ("dead-letter", Disposition.DEAD_LETTERED, 0, 1),
         ("write", Disposition.WRITTEN, 1, 0),
@@ -261,12 +261,12 @@ def test_nothing_is_acknowledged_before_its_row_or_its_dead_letter_is_safe(
     ],
 )
 def test_what_becomes_of_an_event_with_an_unknown_key_is_a_setting(
-    on_miss: str, disposition: Disposition, rows: int, letters: int
+    on_miss: str, disposition: Disposition, rows: int, dead_letters: int
 ) -> None:
     world = World()
     outcome = asyncio.run(pipeline(world, on_miss).handle(delivery(user_id="nobody")))
     assert outcome.disposition is disposition
-    assert (len(world.rows), len(world.letters)) == (rows, letters)
+    assert (len(world.rows), len(world.dead_letters)) == (rows, dead_letters)
     assert all("profile" not in row.columns for row in world.rows)
 
 
@@ -303,7 +303,7 @@ def test_a_bad_event_that_would_come_back_as_an_event_is_kept_and_not_dead_lette
     bad = with_attributes(delivery(event_id=""), attributes, extensions)
     outcome = asyncio.run(enricher.handle(bad))
     assert outcome.disposition is disposition
-    assert len(world.letters) == (disposition is Disposition.DEAD_LETTERED)
+    assert len(world.dead_letters) == (disposition is Disposition.DEAD_LETTERED)
     if disposition is Disposition.FAULT:
         assert outcome.reason == "event_is_dead_letter"
         assert "event_invalid" in outcome.detail

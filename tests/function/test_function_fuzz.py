@@ -1,7 +1,7 @@
 """Whatever is delivered: no crash, no silent acknowledgement, every event accounted for.
 
 Deliveries go through the framework's own application, which refuses some, and hands others over in shapes that no
-schema promises: malformed JSON arrives as bytes, and would be answered with 200.
+schema describes: malformed JSON arrives as bytes, and would be answered with 200.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ errors: st.SearchStrategy[Exception] = st.sampled_from(
         TransientError(Stage.LOOKUP, "service_unavailable", ""),
         FaultError(Stage.LOOKUP, "not_allowed", ""),
         BadEventError(Stage.WRITE, "row_invalid", ""),
-        RuntimeError("nobody planned for this"),
+        RuntimeError("not planned for"),
     ]
 )
 failures: st.SearchStrategy[dict[str, Exception]] = st.one_of(
@@ -161,11 +161,11 @@ def test_whatever_is_delivered_is_written_or_dead_lettered_or_comes_again(
     content_type: str,
 ) -> None:
     world.rows.clear()
-    world.letters.clear()
+    world.dead_letters.clear()
     world.failures = failing
     headers = {**HEADERS, "content-type": content_type}
     answer = runner.run(client.post("/", content=envelope, headers=headers))
-    ends = len(world.rows) + len(world.letters)
+    ends = len(world.rows) + len(world.dead_letters)
     assert answer.status_code in (200, 500, 503)
     assert "x-google-status" not in answer.headers, "the framework calls this a crash"
     assert ends == (1 if answer.status_code == 200 else 0)
@@ -177,7 +177,7 @@ def test_a_bad_event_keeps_its_bytes_and_a_good_one_its_own_name(
     client: httpx.AsyncClient, world: World, runner: asyncio.Runner, data: bytes, attributes: dict[str, str]
 ) -> None:
     world.rows.clear()
-    world.letters.clear()
+    world.dead_letters.clear()
     world.failures = {}
     message = {
         "messageId": "7",
@@ -191,10 +191,10 @@ def test_a_bad_event_keeps_its_bytes_and_a_good_one_its_own_name(
         assert row.columns["event_id"] == event["event_id"]
         assert row.insert_id == insert_id(event["event_id"], ContentDigest(event).hexdigest())
         assert row.columns["event"] == data.decode()
-    for letter in world.letters:
-        assert letter.data == data
+    for dead_letter in world.dead_letters:
+        assert dead_letter.data == data
         assert {
-            name: letter.attributes[name] for name in attributes if not name.startswith("dead_letter_")
+            name: dead_letter.attributes[name] for name in attributes if not name.startswith("dead_letter_")
         } == {name: value for name, value in attributes.items() if not name.startswith("dead_letter_")}
 
 

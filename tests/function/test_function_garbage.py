@@ -103,7 +103,7 @@ def test_no_event_is_left_to_the_garbage_collector_however_it_ends(
     requests["envelope"] = (_HEADERS, "{")
     requests["refused"] = ([("content-type", "application/cloudevents+json")], "{")
     found = _left(requests, environment)
-    topic.letters()  # taken off, for other tests count them
+    topic.dead_letters()  # taken off, for other tests count them
     assert {status for status, _ in found.values()} == {200, 400, 500, 503}
     assert {name: garbage for name, (_, garbage) in found.items() if garbage} == {}
 

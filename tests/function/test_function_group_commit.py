@@ -1,4 +1,4 @@
-"""Group commit: which rows are written together, when, and who is told what."""
+"""Group commit: which rows are written together, when, and what each caller learns."""
 
 import asyncio
 import logging
@@ -347,7 +347,7 @@ async def test_a_row_with_a_passing_error_goes_again_after_a_growing_delay_and_i
 
 
 @in_a_loop
-async def test_stopped_rows_with_nobody_to_blame_go_again_after_a_delay_and_not_for_ever_at_once() -> None:
+async def test_stopped_rows_without_a_culprit_go_again_after_a_delay_and_not_for_ever_at_once() -> None:
     bench = Bench()
     written = bench.write("a"), bench.write("b")
     (await bench.back.request()).say(STOPPED, STOPPED)
@@ -357,7 +357,7 @@ async def test_stopped_rows_with_nobody_to_blame_go_again_after_a_delay_and_not_
 
 
 @in_a_loop
-async def test_who_cannot_wait_for_the_next_attempt_is_told_now_what_was_wrong() -> None:
+async def test_a_caller_that_cannot_wait_for_the_next_attempt_gets_the_error_now() -> None:
     bench = Bench(delay_s=3600.0)
     written = bench.write("a")
     (await bench.back.request()).say(BUSY)
@@ -472,7 +472,7 @@ def test_the_outcome_of_a_row_whose_caller_has_left_is_dropped_without_noise(
         stopped, request = await bench.under_way()
         stopped.cancel()
         await turns()
-        request.say(BUSY)  # nobody waits for it: it is not sent again
+        request.say(BUSY)  # no caller waits for it: it is not sent again
         await turns()
         assert bench.back.arrived.empty()
         assert left.cancelled()
@@ -510,7 +510,7 @@ async def test_a_caller_out_of_time_is_released_while_its_row_is_under_way_and_i
 
 
 @in_a_loop
-async def test_a_caller_without_time_is_told_at_once() -> None:
+async def test_a_caller_without_time_gets_the_error_at_once() -> None:
     bench = Bench()
     assert await failures(bench.write("a", within_s=0.0)) == ["write_timeout"]
     await turns()

@@ -79,16 +79,16 @@ turns = st.builds(Turn)
 
 
 @dataclass
-class Held:
+class HeldWrite:
     rows: Sequence[Row]
     luck: "asyncio.Future[Luck]"
 
 
 @dataclass
 class Back:
-    """A back end that answers when it is told to, and by the nature of the rows."""
+    """A back end that answers when the test says so, and by the nature of the rows."""
 
-    held: list[Held] = field(default_factory=list)
+    held: list[HeldWrite] = field(default_factory=list)
     sent: Counter[int] = field(default_factory=Counter)
     durable: set[int] = field(default_factory=set)
 
@@ -96,7 +96,7 @@ class Back:
         assert len(rows) <= LIMITS.max_rows
         assert len(rows) == 1 or sum(row.size_bytes for row in rows) <= LIMITS.max_bytes
         assert len({row.insert_id for row in rows}) == len(rows)
-        held = Held(rows, asyncio.get_running_loop().create_future())
+        held = HeldWrite(rows, asyncio.get_running_loop().create_future())
         self.held.append(held)
         assert len(self.held) <= MAX_WRITES
         luck = await held.luck
@@ -189,10 +189,10 @@ def run(steps: Sequence[Arrive | LookupResult | Leave | Turn], sharing: Sharing)
     return asyncio.run(bounded())
 
 
-paces = st.sampled_from([Sharing(few_rows=0, many_rows=1_000), Sharing(few_rows=1, many_rows=4), SHARING])
+sharings = st.sampled_from([Sharing(few_rows=0, many_rows=1_000), Sharing(few_rows=1, many_rows=4), SHARING])
 
 
-@given(st.lists(st.one_of(arrivals, arrivals, turns, answers, lucky_answers, leaves), max_size=60), paces)
+@given(st.lists(st.one_of(arrivals, arrivals, turns, answers, lucky_answers, leaves), max_size=60), sharings)
 def test_every_caller_is_released_with_a_verdict_of_its_own(
     steps: list[Arrive | LookupResult | Leave | Turn],
     sharing: Sharing,
@@ -211,7 +211,7 @@ def test_every_caller_is_released_with_a_verdict_of_its_own(
             assert reason in ("outage", "fault", "unexpected_error")
 
 
-@given(st.lists(st.one_of(arrivals, arrivals, turns, lucky_answers), max_size=60), paces)
+@given(st.lists(st.one_of(arrivals, arrivals, turns, lucky_answers), max_size=60), sharings)
 def test_without_an_outage_every_good_row_is_written_and_every_bad_one_is_called_so(
     steps: list[Arrive | LookupResult | Leave | Turn],
     sharing: Sharing,

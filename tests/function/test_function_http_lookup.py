@@ -54,7 +54,7 @@ async def answered(entry: HttpLookup, request: Request) -> Response:
 
 
 class Profiles:
-    """A lookup that knows every key, or fails as it is told."""
+    """A lookup that knows every key, or fails as the test says."""
 
     def __init__(self, error: Exception | None = None, answer: LookupResult | None = None) -> None:
         self.error = error
@@ -177,7 +177,7 @@ def test_the_profile_comes_as_the_service_gave_it(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "told"),
+    ("event", "reported"),
     [
         (CacheEvent.HIT, "meshpass; hit"),
         (CacheEvent.NEGATIVE_HIT, "meshpass; hit; detail=negative"),
@@ -187,8 +187,8 @@ def test_the_profile_comes_as_the_service_gave_it(service: Service) -> None:
     ],
     ids=str,
 )
-def test_how_the_cache_answered_is_told_in_its_standard_header(event: CacheEvent, told: str) -> None:
-    assert of_answer(LookupResult(None, event), "k", RULES).headers["cache-status"] == told
+def test_how_the_cache_answered_is_in_its_standard_header(event: CacheEvent, reported: str) -> None:
+    assert of_answer(LookupResult(None, event), "k", RULES).headers["cache-status"] == reported
 
 
 @pytest.mark.parametrize(
@@ -511,8 +511,8 @@ def test_under_the_real_server_the_service_sees_exactly_the_key_asked_for(
 
 def test_under_the_real_server_a_second_request_comes_from_the_cache(deployed: str, gateway: Gateway) -> None:
     gateway.seen.clear()
-    told = [get(deployed, "/lookup/u-3")[1]["cache-status"] for _ in range(2)]
-    assert told == ["meshpass; fwd=miss", "meshpass; hit"]
+    reported = [get(deployed, "/lookup/u-3")[1]["cache-status"] for _ in range(2)]
+    assert reported == ["meshpass; fwd=miss", "meshpass; hit"]
     assert len(gateway.seen) == 1
 
 
@@ -527,7 +527,7 @@ def test_under_the_real_server_a_second_request_comes_from_the_cache(deployed: s
         ("odd", 500, {"error": "fault", "reason": "service_answer_unexpected"}),
     ],
 )
-def test_under_the_real_server_each_trouble_of_the_mesh_has_its_answer(
+def test_under_the_real_server_each_failure_of_the_mesh_has_its_answer(
     deployed: str, key: str, status: int, body: dict[str, str]
 ) -> None:
     found, _, text = get(deployed, f"/lookup/{key}")

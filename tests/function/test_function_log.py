@@ -200,7 +200,7 @@ def test_a_gateway_that_is_down_for_minutes_alerts_once_a_minute(
 ) -> None:
     found = alerts(log, lines, clock, *[RETRY] * 300, every_s=1)
     assert [at for at, _ in found] == [120, 180, 240]
-    assert found[0][1] == "No event has got through for 120 s: 121 were handed back."
+    assert found[0][1] == "No event has got through for 120 s: 121 were nacked."
 
 
 def test_dead_lettering_every_event_alerts_once_a_minute(log: Log, lines: Lines, clock: Clock) -> None:
@@ -212,7 +212,7 @@ def test_dead_lettering_every_event_alerts_once_a_minute(log: Log, lines: Lines,
 def test_each_state_alerts_for_itself(log: Log, lines: Lines, clock: Clock) -> None:
     found = alerts(log, lines, clock, *[RETRY, DEAD_LETTERED, FAULT] * 60, every_s=1)
     assert [(at, text.rpartition(" ")[2]) for at, text in found] == [
-        (2, "corrected."), (61, "dead-lettered."), (62, "corrected."), (120, "back."), (121, "dead-lettered."),
+        (2, "corrected."), (61, "dead-lettered."), (62, "corrected."), (120, "nacked."), (121, "dead-lettered."),
         (122, "corrected."),
     ]  # fmt: skip
 
@@ -280,7 +280,7 @@ def test_without_a_project_the_trace_stands_alone(lines: Lines) -> None:
     assert line["logging.googleapis.com/trace"] == TRACE_ID
 
 
-def test_nothing_of_the_payload_is_told(log: Log, lines: Lines) -> None:
+def test_nothing_of_the_payload_is_logged(log: Log, lines: Lines) -> None:
     for outcome in (WRITTEN, DEAD_LETTERED, RETRY, FAULT):
         log.delivery(outcome, delivery(message=MESSAGE, event=EVENT))
     assert b"s3cret" not in b"".join(lines.written)
@@ -307,16 +307,16 @@ def test_an_event_does_not_fail_for_want_of_its_line(clock: Clock) -> None:
 def test_counters_are_one_line_a_minute_when_an_event_ends(lines: Lines, clock: Clock) -> None:
     counters = Counters()
     log = Log("p", counters=counters, clock=clock, write=lines)
-    told = []
+    reported = []
     for _ in range(5):
         clock.now += 29
         counters("lookups", cache="hit")
         if clock.now > 1100:
             counters("insert_rows", 7)
         log.delivery(WRITTEN, delivery())
-        told.append(lines.new()[1:])
+        reported.append(lines.new()[1:])
     line = {"severity": "INFO", "message": "counters", "added_in_s": 87.0}
-    assert told == [
+    assert reported == [
         [],
         [],
         [line | {"counters": {"lookups/hit": 3}, "added": {"lookups/hit": 3}}],
@@ -332,7 +332,7 @@ def test_counters_are_one_line_a_minute_when_an_event_ends(lines: Lines, clock: 
     }
 
 
-def test_counters_are_told_also_where_each_events_own_line_is_an_alert(lines: Lines, clock: Clock) -> None:
+def test_counters_are_logged_also_where_each_events_own_line_is_an_alert(lines: Lines, clock: Clock) -> None:
     log = Log("p", counters=Counters(), clock=clock, write=lines)
     clock.now += 60
     log.delivery(FAULT, delivery())
@@ -381,7 +381,7 @@ def test_under_the_framework_each_execution_has_one_whole_line_with_its_id(
     assert output.read_text().count("execution_id") == len(ids)
 
 
-def test_under_the_framework_an_execution_nobody_named_has_an_id_as_well(tmp_path: Path) -> None:
+def test_under_the_framework_an_unnamed_execution_has_an_id_as_well(tmp_path: Path) -> None:
     output = tmp_path / "output"
     with serving(PROBE, "probe", output) as address:
         assert ask(address, "") == 200

@@ -85,7 +85,7 @@ def test_an_answer_too_large_to_keep_throws_nothing_else_out() -> None:
 
 
 class Model:
-    """What the cache promises, said slowly: every put that can still be had, the most recent use last."""
+    """What the cache guarantees, said slowly: every put that can still be had, the most recent use last."""
 
     def __init__(self, limits: CacheLimits) -> None:
         self.limits = limits
@@ -193,7 +193,7 @@ def _profiles(kind: str, count: int) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", ["small", "usual", "wide", "large"])
 def test_the_memory_that_it_takes_is_what_it_says_within_a_factor_of_three(kind: str) -> None:
-    # `max_bytes` is a promise about the process's memory; the estimate may err on the safe side alone.
+    # `max_bytes` is a guarantee about the process's memory; the estimate may err on the safe side alone.
     limits = CacheLimits(max_entries=10_000, max_bytes=1 << 30)
     answers = list(_profiles(kind, 200 if kind == "large" else 2000))
     gc.collect()

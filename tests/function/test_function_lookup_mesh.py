@@ -172,7 +172,7 @@ def without(part: str) -> Callable[[FakeGateway], None]:
         ),
     ],
 )
-def test_each_refusal_is_told_from_the_others_and_none_is_the_events_fault(
+def test_each_refusal_is_distinguished_from_the_others_and_none_is_the_events_fault(
     gateway: FakeGateway,
     arrange: Callable[[FakeGateway], None],
     kind: type[EnrichmentError],
@@ -190,7 +190,7 @@ def test_each_refusal_is_told_from_the_others_and_none_is_the_events_fault(
 
 
 @pytest.mark.parametrize("header", ["7", "Wed, 21 Oct 2026 07:28:00 GMT"])
-def test_when_the_service_asks_to_come_back_later_than_there_is_time_it_is_told_on(
+def test_when_the_service_asks_to_come_back_later_than_there_is_time_it_is_passed_on(
     gateway: FakeGateway, header: str
 ) -> None:
     gateway.service = lambda _: Reply(429, b"{}", {"content-type": "application/json", "retry-after": header})
@@ -204,7 +204,7 @@ def test_when_the_service_asks_to_come_back_later_than_there_is_time_it_is_told_
     play(scene())
 
 
-def test_when_the_gateway_asks_to_come_back_later_than_there_is_time_it_is_told_on(
+def test_when_the_gateway_asks_to_come_back_later_than_there_is_time_it_is_passed_on(
     gateway: FakeGateway,
 ) -> None:
     gateway.fail(status=503, retry_after_s=7)

@@ -267,7 +267,7 @@ def test_who_waits_too_long_for_a_place_is_sent_away_and_the_next_one_gets_it() 
 
 
 @pytest.mark.parametrize("leaves", ["in the queue", "as it is admitted", "in its call"])
-def test_whoever_is_cancelled_takes_no_place_along(leaves: str) -> None:
+def test_a_cancelled_caller_takes_no_place_along(leaves: str) -> None:
     async def scene() -> None:
         throttle, desk = Throttle(1), Desk()
         first = asyncio.create_task(throttle.call(desk.call(0), late()))
@@ -342,8 +342,8 @@ def failing(error: BaseException, clock: Clock, took_s: float = 0.0) -> Callable
         (OverloadError("service_unavailable", ""), 0.0, True),
         (TransientError(Stage.LOOKUP, "timeout_read", ""), 5.0, True),
         (TransientError(Stage.LOOKUP, "connection_lost", ""), 0.0, False),  # says nothing of the load
-        (asyncio.CancelledError(), 5.0, True),  # nobody had the time to wait any longer
-        (asyncio.CancelledError(), 0.0, False),  # somebody thought better of it
+        (asyncio.CancelledError(), 5.0, True),  # no caller had the time to wait any longer
+        (asyncio.CancelledError(), 0.0, False),  # the caller changed its mind
         (FaultError(Stage.LOOKUP, "not_allowed", ""), 5.0, False),
     ],
     ids=["refused", "no answer", "connection lost", "given up", "cancelled", "not allowed"],

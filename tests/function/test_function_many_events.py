@@ -98,17 +98,20 @@ def test_each_event_of_a_message_ends_for_itself() -> None:
         scene.deliver(one("a"), b"no json", one("b"), one("c", user_id="nobody")) is Disposition.DEAD_LETTERED
     )
     assert scene.written() == ["a", "b"]
-    letters = scene.world.letters
-    assert [letter.data for letter in letters] == [
+    dead_letters = scene.world.dead_letters
+    assert [dead_letter.data for dead_letter in dead_letters] == [
         b"no json",
         json.dumps(one("c", user_id="nobody")).encode(),
     ]
-    assert [letter.attributes["dead_letter_reason"] for letter in letters] == [
+    assert [dead_letter.attributes["dead_letter_reason"] for dead_letter in dead_letters] == [
         "json_invalid",
         "profile_not_found",
     ]
-    assert [letter.attributes["dead_letter_message_id"] for letter in letters] == ["m-1:1", "m-1:3"]
-    assert all(letter.attributes["k"] == "v" for letter in letters)
+    assert [dead_letter.attributes["dead_letter_message_id"] for dead_letter in dead_letters] == [
+        "m-1:1",
+        "m-1:3",
+    ]
+    assert all(dead_letter.attributes["k"] == "v" for dead_letter in dead_letters)
     assert (scene.count("written"), scene.count("dead-lettered")) == (2, 2)
     assert [line["logging.googleapis.com/labels"]["outcome"] for line in scene.lines] == [
         "written", "dead-lettered", "written", "dead-lettered",
@@ -136,13 +139,13 @@ def test_a_message_that_comes_again_doubles_no_dead_letter_and_no_row() -> None:
     scene = Scene(LINES, world)
     events = (one("a"), b"no json", one("b"))
     assert scene.deliver(*events) is Disposition.RETRY
-    assert (scene.written(), world.letters) == (["a"], [])
+    assert (scene.written(), world.dead_letters) == (["a"], [])
     assert scene.count("retry") == 2
     reasons = {line["logging.googleapis.com/labels"].get("reason") for line in scene.lines}
     assert reasons == {None, "busy", "message_incomplete"}
     world.fails.clear()
     assert scene.deliver(*events) is Disposition.DEAD_LETTERED
-    assert len(world.letters) == 1
+    assert len(world.dead_letters) == 1
     assert len({row.insert_id for row in world.rows}) == 2
 
 
@@ -163,9 +166,9 @@ def test_a_second_event_of_one_id_is_dead_lettered_and_counted() -> None:
     scene = conflicting(OnConflict.DEAD_LETTER)
     assert scene.deliver(one("e", n=1)) is Disposition.WRITTEN
     assert scene.deliver(one("e", n=2), message_id="m-2") is Disposition.DEAD_LETTERED
-    (letter,) = scene.world.letters
-    assert letter.attributes["dead_letter_reason"] == "identity_conflict"
-    assert json.loads(letter.data)["n"] == 2
+    (dead_letter,) = scene.world.dead_letters
+    assert dead_letter.attributes["dead_letter_reason"] == "identity_conflict"
+    assert json.loads(dead_letter.data)["n"] == 2
     assert scene.counters.total("identity_conflicts", on_conflict="dead-letter") == 1
 
 
@@ -183,7 +186,7 @@ def test_a_conflict_may_be_a_row_of_its_own(on_conflict: OnConflict) -> None:
         scene.deliver(one("e", n=1)) is scene.deliver(one("e", n=2), message_id="m-2") is Disposition.WRITTEN
     )
     assert len({row.insert_id for row in scene.world.rows}) == 2
-    assert scene.world.letters == []
+    assert scene.world.dead_letters == []
     # Where every content has a name of its own there is no conflict to count.
     counted = scene.counters.total("identity_conflicts", on_conflict=on_conflict.value)
     assert counted == (1 if on_conflict is OnConflict.LAST_WINS else 0)
@@ -225,18 +228,18 @@ def test_a_row_that_waits_to_be_written_holds_its_id() -> None:
 def test_a_conflict_inside_one_message_is_found_in_the_order_of_its_events() -> None:
     scene = Scene(LINES, Moody())
     assert scene.deliver(one("e", n=1), one("e", n=2), one("f")) is Disposition.DEAD_LETTERED
-    assert [json.loads(letter.data)["n"] for letter in scene.world.letters] == [2]
+    assert [json.loads(dead_letter.data)["n"] for dead_letter in scene.world.dead_letters] == [2]
 
 
 # --- drop, each, tables ---
 
 
-def test_a_dropped_event_is_acknowledged_counted_and_told_in_one_line_for_debugging() -> None:
+def test_a_dropped_event_is_acknowledged_counted_and_logged_in_one_line_for_debugging() -> None:
     drop = (compile_expression("event.type == 'ping'", ("event",)),)
     scene = Scene(replace(SHIPPED, event=replace(SHIPPED.event, drop=drop)), World())
     assert scene.deliver(one("e", type="ping")) is Disposition.DROPPED
     assert Disposition.DROPPED.status == 200
-    assert (scene.world.rows, scene.world.letters) == ([], [])
+    assert (scene.world.rows, scene.world.dead_letters) == ([], [])
     assert scene.count("dropped") == 1
     (line,) = scene.lines
     assert (line["severity"], line["event_id"]) == ("DEBUG", "e")
@@ -265,7 +268,7 @@ def test_nothing_of_an_event_is_written_before_all_of_its_rows_can_be_built() ->
     world = Unknown()
     assert Scene(with_items(), world).deliver(one("e", items=[1, 2, 3])) is Disposition.DEAD_LETTERED
     assert world.rows == []
-    assert len(world.letters) == 1
+    assert len(world.dead_letters) == 1
 
 
 @pytest.mark.parametrize(
@@ -305,8 +308,8 @@ def test_the_events_of_one_message_share_a_limit_of_rows(monkeypatch: pytest.Mon
     events = [one("e-1", items=[1, 2, 3]), one("e-2", items=[1, 2, 3]), one("e-3", items=[1, 2])]
     assert scene.deliver(*events) is Disposition.DEAD_LETTERED
     assert scene.written() == ["e-1", "e-1", "e-1", "e-3", "e-3"]
-    (letter,) = scene.world.letters
-    assert "more than 5 rows" in letter.attributes["dead_letter_detail"]
+    (dead_letter,) = scene.world.dead_letters
+    assert "more than 5 rows" in dead_letter.attributes["dead_letter_detail"]
     assert scene.deliver(events[1]) is Disposition.WRITTEN
 
 
@@ -323,9 +326,9 @@ def test_rows_that_repeat_their_event_have_a_limit_together(monkeypatch: pytest.
     scene = Scene(with_items(), World())
     assert scene.deliver(one("e-1", items=[1] * 100, more="x" * 1_000)) is Disposition.DEAD_LETTERED
     assert scene.world.rows == []
-    (letter,) = scene.world.letters
-    assert letter.attributes["dead_letter_reason"] == "event_invalid"
-    assert "more than 5000 bytes" in letter.attributes["dead_letter_detail"]
+    (dead_letter,) = scene.world.dead_letters
+    assert dead_letter.attributes["dead_letter_reason"] == "event_invalid"
+    assert "more than 5000 bytes" in dead_letter.attributes["dead_letter_detail"]
     assert len(built) < 5  # the others are not even built
     assert scene.deliver(one("e-2", items=[1], more="x" * 1_000)) is Disposition.WRITTEN
 
@@ -338,7 +341,9 @@ def test_a_second_delivery_that_fails_does_not_make_the_process_forget_what_the_
     assert scene.deliver(one("a")) is Disposition.RETRY
     world.fails.clear()
     assert scene.deliver(one("a", user_id="other")) is Disposition.DEAD_LETTERED
-    assert [letter.attributes["dead_letter_reason"] for letter in world.letters] == ["identity_conflict"]
+    assert [dead_letter.attributes["dead_letter_reason"] for dead_letter in world.dead_letters] == [
+        "identity_conflict"
+    ]
 
 
 def test_what_depends_on_the_event_alone_is_evaluated_once_for_all_of_its_rows(
@@ -385,4 +390,4 @@ def test_an_event_whose_rows_take_longer_than_its_time_is_handed_back(
     monkeypatch.setattr(row, "build", build)
     scene = Scene(with_items(), World())
     assert scene.deliver(one("e", items=[1] * 100)) is Disposition.RETRY
-    assert (len(built), scene.world.rows, scene.world.letters) == (1, [], [])
+    assert (len(built), scene.world.rows, scene.world.dead_letters) == (1, [], [])

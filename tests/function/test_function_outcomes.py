@@ -35,7 +35,7 @@ def test_a_good_event_becomes_one_row_and_is_acknowledged(
     assert path == f"/profile/{event['user_id']}"
     assert headers["host"].partition(":")[0] == "user-profile.internal"
     assert headers["traceparent"] == TRACEPARENT
-    assert topic.letters() == []
+    assert topic.dead_letters() == []
 
 
 def test_a_redelivered_event_makes_no_second_row(function: Function, tables: Tables, event: Event) -> None:
@@ -64,9 +64,9 @@ def test_a_written_event_leaves_one_quiet_line_in_the_log(function: Function, ev
 def test_a_malformed_event_is_dead_lettered_as_it_came(function: Function, topic: Topic) -> None:
     data, attributes = b'{"event_id": "\xff', {"kind": "order", "timeout": "3", "topic": "t"}
     assert function.deliver(data, attributes, traceparent=TRACEPARENT) == 200
-    (letter,) = topic.letters()
-    assert letter.data == data
-    found = dict(letter.attributes)
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.data == data
+    found = dict(dead_letter.attributes)
     assert found.pop("dead_letter_detail").startswith("the message is not JSON")
     assert found == {
         **attributes,
@@ -89,23 +89,23 @@ def test_a_delivery_that_is_no_message_is_dead_lettered_with_its_bytes(
     function: Function, topic: Topic, body: bytes
 ) -> None:
     assert function.deliver_raw(body) == 200
-    (letter,) = topic.letters()
-    assert letter.data == body
-    assert letter.attributes["dead_letter_reason"] == "envelope_invalid"
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.data == body
+    assert dead_letter.attributes["dead_letter_reason"] == "envelope_invalid"
 
 
 @pytest.mark.parametrize(
     ("user_id", "reason"),
     [("nobody", "profile_not_found"), (".", "key_invalid"), ("..", "key_invalid")],
 )
-def test_an_event_about_nobody_is_dead_lettered_with_the_reason(
+def test_an_event_about_an_unknown_user_is_dead_lettered_with_the_reason(
     function: Function, topic: Topic, tables: Tables, event: Event, user_id: str, reason: str
 ) -> None:
     assert function.deliver({**event, "user_id": user_id}) == 200
-    (letter,) = topic.letters()
-    assert json.loads(letter.data)["event_id"] == event["event_id"]
-    assert letter.attributes["dead_letter_reason"] == reason
-    assert letter.attributes["dead_letter_stage"] == "lookup"
+    (dead_letter,) = topic.dead_letters()
+    assert json.loads(dead_letter.data)["event_id"] == event["event_id"]
+    assert dead_letter.attributes["dead_letter_reason"] == reason
+    assert dead_letter.attributes["dead_letter_stage"] == "lookup"
     assert tables.rows(event["event_id"]) == []
 
 
@@ -118,11 +118,11 @@ def test_a_user_id_with_a_slash_stays_one_segment_of_the_path(
 
 
 @pytest.mark.parametrize("user_id", ["no-upstream", "broken"])
-def test_trouble_that_will_pass_is_handed_back_and_nothing_is_dead_lettered(
+def test_a_transient_error_is_nacked_and_nothing_is_dead_lettered(
     function: Function, topic: Topic, tables: Tables, event: Event, user_id: str
 ) -> None:
     assert function.deliver({**event, "user_id": user_id}) == 503
-    assert topic.letters() == []
+    assert topic.dead_letters() == []
     assert tables.rows(event["event_id"]) == []
 
 
@@ -138,7 +138,7 @@ def test_a_fault_of_ours_is_handed_back_with_one_loud_line_and_nothing_is_dead_l
     assert line["message_id"] == "m-1"
     assert line["logging.googleapis.com/trace"] == f"projects/meshpass-lab/traces/{TRACE_ID}"
     assert line["logging.googleapis.com/labels"]["outcome"] == "fault"
-    assert topic.letters() == []
+    assert topic.dead_letters() == []
     assert tables.rows(event["event_id"]) == []
 
 
@@ -151,7 +151,7 @@ def test_a_missing_table_is_a_fault_and_the_event_is_written_once_the_table_is_t
         assert function.deliver(event) == 500
         (line,) = function.new_log()
         assert line["logging.googleapis.com/labels"]["reason"] == "bigquery_not_found"
-        assert topic.letters() == []
+        assert topic.dead_letters() == []
     finally:
         tables.create()
     assert function.deliver(event) == 200
@@ -167,7 +167,7 @@ def test_a_bad_event_is_handed_back_while_its_dead_letter_cannot_be_kept(
     finally:
         topic.create()
     assert function.deliver(b"not json") == 200
-    assert [letter.data for letter in topic.letters()] == [b"not json"]
+    assert [dead_letter.data for dead_letter in topic.dead_letters()] == [b"not json"]
 
 
 def test_hostile_text_reaches_the_log_as_one_short_json_line_and_the_payload_never(
@@ -182,7 +182,7 @@ def test_hostile_text_reaches_the_log_as_one_short_json_line_and_the_payload_nev
     assert line["event_id"] == hostile["event_id"]
     assert "4111" not in text
     assert "nobody" not in text
-    assert len(topic.letters()) == 1
+    assert len(topic.dead_letters()) == 1
 
 
 def test_the_loud_line_survives_the_frameworks_own_logging_of_execution_ids(

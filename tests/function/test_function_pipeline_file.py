@@ -1,4 +1,4 @@
-"""What `pipeline.toml` may say, and that all that is wrong with it is told at once."""
+"""What `pipeline.toml` may say, and that all that is wrong with it is reported at once."""
 
 import json
 import re
@@ -493,7 +493,7 @@ def test_a_required_column_that_is_not_written_is_a_mistake_and_any_other_is_not
     ]
 
 
-def test_a_mistake_in_a_field_is_told_once_and_not_again_wherever_the_field_is_used(
+def test_a_mistake_in_a_field_is_reported_once_and_not_again_wherever_the_field_is_used(
     problems: Problems,
 ) -> None:
     edits = (
@@ -503,7 +503,7 @@ def test_a_mistake_in_a_field_is_told_once_and_not_again_wherever_the_field_is_u
     assert [problem.split()[0] for problem in problems(*edits)] == ["event.fields.id", "event.fields.user"]
 
 
-def test_all_mistakes_are_told_at_once(problems: Problems) -> None:
+def test_all_mistakes_are_reported_at_once(problems: Problems) -> None:
     found = problems(
         ('id = "event.id"\n[e', 'id = "event.idd"\n[e'),
         ("/users/{user}", "users"),

@@ -67,7 +67,7 @@ def test_an_event_becomes_a_row_whichever_way_it_is_pushed(
     else:
         assert row["message_id"] == message_id
     assert row["event"] == event
-    assert topic.letters() == []
+    assert topic.dead_letters() == []
 
 
 @pytest.mark.parametrize("publish", ["wrapped", "unwrapped"], indirect=True, ids=str)
@@ -83,11 +83,11 @@ def test_a_bad_event_is_dead_lettered_with_its_bytes_and_attributes(
         return any(line.get("message_id") == message_id for line in lines)
 
     until(dead_lettered)
-    (letter,) = topic.letters()
-    assert letter.data == b"\x00\xff"
-    assert letter.attributes["kind"] == "order"
-    assert letter.attributes["dead_letter_message_id"] == message_id
-    assert not {"authorization", "host", "user-agent"} & letter.attributes.keys()
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.data == b"\x00\xff"
+    assert dead_letter.attributes["kind"] == "order"
+    assert dead_letter.attributes["dead_letter_message_id"] == message_id
+    assert not {"authorization", "host", "user-agent"} & dead_letter.attributes.keys()
 
 
 def answered(function: Function, method: str, body: bytes | None, **headers: str) -> int:
@@ -127,4 +127,4 @@ def test_what_is_no_delivery_is_refused_with_a_line_of_ours(
     assert line["severity"] == "WARNING"
     assert line["status"] == status
     assert line["logging.googleapis.com/labels"]["reason"] == reason
-    assert topic.letters() == []
+    assert topic.dead_letters() == []

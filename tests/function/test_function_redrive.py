@@ -45,7 +45,7 @@ FUNCTION_NAME = "enrich-user-events"
 _numbers = count(1)
 
 
-def letter(
+def a_dead_letter(
     event: str, reason: str = "profile_not_found", ordering_key: str = "", **attributes: str
 ) -> DeadLetter:
     came = Message(
@@ -73,9 +73,9 @@ class Scene:
     def event_subscription(self) -> str:
         return self.events.replace("/topics/", "/subscriptions/")
 
-    def add(self, *letters: DeadLetter) -> None:
+    def add(self, *dead_letters: DeadLetter) -> None:
         """Publish dead letters, as the service takes them: one ordering key in a request."""
-        for key, group in groupby(letters, lambda one: one.ordering_key):
+        for key, group in groupby(dead_letters, lambda one: one.ordering_key):
             messages = [
                 PubsubMessage(data=one.data, attributes=one.attributes, ordering_key=key) for one in group
             ]
@@ -105,15 +105,17 @@ class Scene:
                 found.append(received.message)
 
     @property
-    def letters(self) -> Backlog:
+    def backlog(self) -> Backlog:
         return backlog(self.topic.host, self.dead_letter_subscription)
 
 
 @pytest.fixture
 def scene(topic: Topic, tmp_path: Path) -> Iterator[Scene]:
     number = next(_numbers)
-    letters, events = (f"projects/{PROJECT}/topics/{name}-{number}" for name in ("letters", "events"))
-    scene = Scene(topic, letters, events, tmp_path / "journal.jsonl")
+    dead_letters, events = (
+        f"projects/{PROJECT}/topics/{name}-{number}" for name in ("dead-letters", "events")
+    )
+    scene = Scene(topic, dead_letters, events, tmp_path / "journal.jsonl")
     pairs = ((scene.dead_letters, scene.dead_letter_subscription), (scene.events, scene.event_subscription))
     for name, subscription in pairs:
         topic.publisher.create_topic(name=name)
@@ -124,8 +126,10 @@ def scene(topic: Topic, tmp_path: Path) -> Iterator[Scene]:
         topic.publisher.delete_topic(topic=name)
 
 
-def test_events_come_again_as_they_came_first_and_their_letters_are_gone(scene: Scene) -> None:
-    scene.add(letter("a", ordering_key="k", shop="s-1", timeout="0"), letter("b", "row_invalid"))
+def test_events_come_again_as_they_came_first_and_their_dead_letters_are_gone(scene: Scene) -> None:
+    scene.add(
+        a_dead_letter("a", ordering_key="k", shop="s-1", timeout="0"), a_dead_letter("b", "row_invalid")
+    )
     assert scene.redrive() == 0
     first, second = sorted(scene.published(), key=lambda found: bytes(found.data))
     assert (first.data, first.ordering_key, second.data) == (b"a", "k", b"b")
@@ -136,26 +140,29 @@ def test_events_come_again_as_they_came_first_and_their_letters_are_gone(scene: 
         "redrive_publish_time": "2026-03-01T00:00:00Z",
         "redrive_count": "1",
     }
-    assert (scene.letters.acked, scene.letters.unacked) == (2, 0)
+    assert (scene.backlog.acked, scene.backlog.unacked) == (2, 0)
 
 
-def test_many_letters_are_all_redriven_and_once(scene: Scene) -> None:
+def test_many_dead_letters_are_all_redriven_and_once(scene: Scene) -> None:
     events = [f"e{number}" for number in range(350)]
-    scene.add(*map(letter, events))
+    scene.add(*map(a_dead_letter, events))
     assert scene.redrive("--rate", "0") == 0
     assert sorted(found.data.decode() for found in scene.published()) == sorted(events)
-    assert scene.letters.unacked == 0
+    assert scene.backlog.unacked == 0
 
 
 def test_only_the_reasons_asked_for_are_redriven_and_the_others_are_given_back(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene.add(
-        letter("a"), letter("b", "row_invalid"), letter("c", "json_invalid"), letter("d", "json_invalid")
+        a_dead_letter("a"),
+        a_dead_letter("b", "row_invalid"),
+        a_dead_letter("c", "json_invalid"),
+        a_dead_letter("d", "json_invalid"),
     )
     assert scene.redrive("--reason", "profile_not_found", "--reason", "row_invalid") == 0
     assert {found.data for found in scene.published()} == {b"a", b"b"}
-    assert (scene.letters.undelivered, scene.letters.outstanding) == (2, 0)
+    assert (scene.backlog.undelivered, scene.backlog.outstanding) == (2, 0)
     printed = capsys.readouterr().out.split("\n")
     assert [line.split() for line in printed[:4]] == [
         ["reason", "redriven", "left", "failed"],
@@ -166,8 +173,8 @@ def test_only_the_reasons_asked_for_are_redriven_and_the_others_are_given_back(
     assert printed[4] == "left as they are, dead-lettered for another reason: 2"
 
 
-def test_letters_are_redriven_by_when_they_were_dead_lettered(scene: Scene) -> None:
-    scene.add(letter("a"))
+def test_dead_letters_are_redriven_by_when_they_were_dead_lettered(scene: Scene) -> None:
+    scene.add(a_dead_letter("a"))
     assert scene.redrive("--until", "2026-03-01") == 0
     assert scene.redrive("--since", "9999-01-01T00:00:00Z") == 0
     assert scene.published() == []
@@ -178,10 +185,10 @@ def test_letters_are_redriven_by_when_they_were_dead_lettered(scene: Scene) -> N
 def test_what_is_no_dead_letter_of_ours_is_left_and_counted(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene.add(DeadLetter(b"foreign", {}, ""), letter("a"))
+    scene.add(DeadLetter(b"foreign", {}, ""), a_dead_letter("a"))
     assert scene.redrive() == 0
     assert [found.data for found in scene.published()] == [b"a"]
-    assert scene.letters.undelivered == 1
+    assert scene.backlog.undelivered == 1
     assert "left as they are, not a dead letter of such a function: 1" in capsys.readouterr().out
 
 
@@ -190,10 +197,10 @@ def test_what_is_no_dead_letter_of_ours_is_left_and_counted(
     [{dead_letter.MESSAGE_ID: ""}, {dead_letter.ATTRIBUTES_DROPPED: "3"}],
     ids=["no-message", "dropped"],
 )
-def test_a_letter_that_is_asked_for_and_cannot_be_redriven_is_told_by_the_exit_code(
+def test_a_dead_letter_that_is_asked_for_and_cannot_be_redriven_sets_the_exit_code(
     scene: Scene, capsys: pytest.CaptureFixture[str], crippled: dict[str, str]
 ) -> None:
-    whole = letter("a")
+    whole = a_dead_letter("a")
     scene.add(whole, replace(whole, data=b"b", attributes=whole.attributes | crippled))
     assert scene.redrive("--dry-run") == 0
     assert scene.redrive("--reason", "row_invalid") == 0
@@ -201,16 +208,21 @@ def test_a_letter_that_is_asked_for_and_cannot_be_redriven_is_told_by_the_exit_c
     assert scene.redrive() == 1
     assert "1 dead letter that was asked for cannot be redriven" in capsys.readouterr().err
     assert [found.data for found in scene.published()] == [b"a"]
-    assert scene.letters.undelivered == 1
+    assert scene.backlog.undelivered == 1
 
 
 def test_a_dry_run_shows_what_there_is_and_changes_nothing(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene.add(letter("a"), letter("b"), letter("c", "row_invalid"), DeadLetter(b"foreign", {}, ""))
+    scene.add(
+        a_dead_letter("a"),
+        a_dead_letter("b"),
+        a_dead_letter("c", "row_invalid"),
+        DeadLetter(b"foreign", {}, ""),
+    )
     assert scene.redrive("--dry-run") == 0
     assert scene.published() == []
-    assert scene.letters == Backlog(undelivered=4, outstanding=0, acked=0, dead_lettered=0)
+    assert scene.backlog == Backlog(undelivered=4, outstanding=0, acked=0, dead_lettered=0)
     head, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert head == ["reason", "function", "stage", "version", "count", "oldest", "newest"]
     assert [row[:5] for row in rows[:2]] == [
@@ -221,11 +233,11 @@ def test_a_dry_run_shows_what_there_is_and_changes_nothing(
 
 
 def test_a_limit_is_kept_and_the_next_run_goes_on(scene: Scene) -> None:
-    scene.add(*(letter(f"e{number}") for number in range(5)))
+    scene.add(*(a_dead_letter(f"e{number}") for number in range(5)))
     assert scene.redrive("--limit", "2") == 0
-    assert (len(scene.published()), scene.letters.undelivered) == (2, 3)
+    assert (len(scene.published()), scene.backlog.undelivered) == (2, 3)
     assert scene.redrive() == 0
-    assert (len(scene.published()), scene.letters.unacked) == (3, 0)
+    assert (len(scene.published()), scene.backlog.unacked) == (3, 0)
 
 
 def test_an_empty_subscription_is_soon_done(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,12 +246,14 @@ def test_an_empty_subscription_is_soon_done(scene: Scene, capsys: pytest.Capture
     assert scene.published() == []
 
 
-def test_a_missing_trigger_topic_loses_no_letter(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    scene.add(letter("a"), letter("b"))
+def test_a_missing_trigger_topic_loses_no_dead_letter(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.add(a_dead_letter("a"), a_dead_letter("b"))
     missing = f"projects/{PROJECT}/topics/nowhere"
     assert scene.redrive("--topic", missing) == 1
     assert f"{missing} does not exist: create it, or correct --topic." in capsys.readouterr().err
-    assert (scene.letters.undelivered, scene.letters.outstanding) == (2, 0)
+    assert (scene.backlog.undelivered, scene.backlog.outstanding) == (2, 0)
 
 
 def test_a_missing_subscription_is_named(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,22 +284,22 @@ def test_a_push_subscription_is_refused(scene: Scene, capsys: pytest.CaptureFixt
     assert "takes a pull subscription" in capsys.readouterr().err
 
 
-def test_letters_are_never_redriven_into_their_own_topic(
+def test_dead_letters_are_never_redriven_into_their_own_topic(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     assert scene.redrive("--topic", scene.dead_letters) == 2
     assert "is the dead-letter topic itself" in capsys.readouterr().err
-    assert scene.letters == Backlog(undelivered=1, outstanding=0, acked=0, dead_lettered=0)
+    assert scene.backlog == Backlog(undelivered=1, outstanding=0, acked=0, dead_lettered=0)
 
 
-def test_an_account_that_may_not_see_the_subscription_is_told_what_cannot_be_checked(
+def test_an_account_that_may_not_see_the_subscription_is_warned_what_cannot_be_checked(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def forbidden(*_: object, **__: object) -> None:
         raise exceptions.PermissionDenied("not for a mere subscriber")
 
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     monkeypatch.setattr(SubscriberClient, "get_subscription", forbidden)
     assert scene.redrive() == 0
     assert f"{scene.events} must not be the dead-letter topic" in capsys.readouterr().err
@@ -295,7 +309,7 @@ def test_an_account_that_may_not_see_the_subscription_is_told_what_cannot_be_che
 def test_without_a_terminal_nothing_is_coloured_and_the_bar_is_left_out(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     assert scene.redrive() == 0
     printed = capsys.readouterr()
     assert "\x1b" not in printed.out + printed.err
@@ -337,17 +351,17 @@ def target(scene: Scene) -> Iterator[EventTarget]:
 
 
 def test_one_event_that_pubsub_refuses_does_not_hold_up_the_others(scene: Scene, target: EventTarget) -> None:
-    scene.add(*map(letter, "abcd"))
+    scene.add(*map(a_dead_letter, "abcd"))
     report = run(scene, Recorder(target, refused=b"c"))
     assert sorted(found.data for found in scene.published()) == [b"a", b"b", b"d"]
     assert (report.redriven.total(), dict(report.failed)) == (3, {"profile_not_found": 1})
-    assert (scene.letters.undelivered, scene.letters.outstanding) == (1, 0)
+    assert (scene.backlog.undelivered, scene.backlog.outstanding) == (1, 0)
 
 
 def test_a_request_holds_one_ordering_key_and_its_messages_keep_their_order(
     scene: Scene, target: EventTarget
 ) -> None:
-    scene.add(*(letter(f"{number}", ordering_key=f"k{number % 3}") for number in range(9)))
+    scene.add(*(a_dead_letter(f"{number}", ordering_key=f"k{number % 3}") for number in range(9)))
     recorder = Recorder(target)
     run(scene, recorder)
     assert [{one.ordering_key for one in request} for request in recorder.requests] == [
@@ -365,7 +379,7 @@ def test_a_request_holds_one_ordering_key_and_its_messages_keep_their_order(
 def test_large_events_share_no_request(scene: Scene, target: EventTarget) -> None:
     large = "x" * 3_000_000
     for event in (large, large, "small"):
-        scene.add(DeadLetter(event.encode(), letter("a").attributes, ""))
+        scene.add(DeadLetter(event.encode(), a_dead_letter("a").attributes, ""))
     recorder = Recorder(target)
     # It ends with the third, and not with a pull that a busy machine answered too late.
     assert run(scene, recorder, limit=3, timing=Timing()).redriven.total() == 3
@@ -386,24 +400,24 @@ def test_an_event_that_fails_again_at_once_is_not_redriven_in_a_circle(
                 error = BadEventError(Stage.LOOKUP, "profile_not_found", "why")
                 scene.add(dead_letter.compose(again, error, Trace("t" * 32, ""), "v1"))
 
-    scene.add(*map(letter, "abc"))
+    scene.add(*map(a_dead_letter, "abc"))
     report = run(scene, FailsAgain(target))
     assert report.redriven.total() == 3
     assert len(scene.published()) == 3
-    assert (scene.letters.undelivered, scene.letters.outstanding) == (3, 0)
+    assert (scene.backlog.undelivered, scene.backlog.outstanding) == (3, 0)
 
 
 def test_a_clock_that_is_slow_leaves_no_dead_letter_that_was_there_before(
     scene: Scene, target: EventTarget
 ) -> None:
-    scene.add(letter("a"), letter("b"))
+    scene.add(a_dead_letter("a"), a_dead_letter("b"))
     report = Report()
     job = Job(Selection(PUBLISHED_AT, any_function=True), rate=0, timing=QUICK)
     with (
         Journal(scene.journal) as journal,
         closing(DeadLetterSource(scene.dead_letter_subscription, QUICK.pull_wait_s)) as source,
     ):
-        Redrive(job, source, target, journal, report, lambda _: scene.add(letter("later"))).run()
+        Redrive(job, source, target, journal, report, lambda _: scene.add(a_dead_letter("later"))).run()
     assert {bytes(found.data) for found in scene.published()} == {b"a", b"b"}
     assert [verdict for _, verdict in report.left] == [Verdict.LATER]
 
@@ -418,10 +432,10 @@ def test_ctrl_c_between_publication_and_acknowledgement_waits_for_the_latter(
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(EventTarget, "publish", interrupted)
-    scene.add(*map(letter, "abc"))
+    scene.add(*map(a_dead_letter, "abc"))
     assert scene.redrive("--rate", "1") == 130
     assert [found.data for found in scene.published()] == [b"a"]
-    assert (scene.letters.acked, scene.letters.undelivered, scene.letters.outstanding) == (1, 2, 0)
+    assert (scene.backlog.acked, scene.backlog.undelivered, scene.backlog.outstanding) == (1, 2, 0)
     printed = capsys.readouterr()
     assert printed.out.splitlines()[1].split() == ["profile_not_found", "1", "0", "0"]
     assert "run the same command again" in printed.err
@@ -455,12 +469,12 @@ def kill_a_run(scene: Scene, where: str, *options: str) -> None:
     """Run the command in a process of its own, which is killed at that place of its first batch of ten."""
     command = [sys.executable, "-c", COMMAND, where, *scene.options("--rate", "100", *options)]
     assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == -signal.SIGKILL
-    assert scene.letters.outstanding == 20
+    assert scene.backlog.outstanding == 20
 
 
 def twenty(scene: Scene) -> list[bytes]:
     events = [f"e{number:02}" for number in range(20)]
-    scene.add(*map(letter, events))
+    scene.add(*map(a_dead_letter, events))
     return [event.encode() for event in events]
 
 
@@ -471,7 +485,7 @@ def test_after_a_kill_before_the_acknowledgement_no_event_is_published_twice_and
     kill_a_run(scene, "killed-before-the-acknowledgement")
     assert scene.redrive(timing=AFTER_A_KILL) == 0
     assert sorted(found.data for found in scene.published()) == events
-    assert (scene.letters.acked, scene.letters.unacked) == (20, 0)
+    assert (scene.backlog.acked, scene.backlog.unacked) == (20, 0)
     printed = capsys.readouterr()
     assert "published by an earlier run, acknowledged now: 10" in printed.out
     assert "waiting 2 s for what it may hold" in printed.err
@@ -487,13 +501,13 @@ def test_what_may_have_been_published_is_left_until_it_is_said_what_to_do(
     events = twenty(scene)
     kill_a_run(scene, where)
     assert scene.redrive(timing=AFTER_A_KILL) == 1
-    assert scene.letters.undelivered == 10
+    assert scene.backlog.undelivered == 10
     asked = capsys.readouterr().err
     assert "10 dead letters may have been published by a run that was killed" in asked
     assert "m-e00" in asked
     assert scene.redrive("--in-doubt", answer) == 0
     assert sorted(found.data for found in scene.published()) == events
-    assert scene.letters.unacked == 0
+    assert scene.backlog.unacked == 0
 
 
 def test_what_a_run_on_another_machine_held_is_waited_for(scene: Scene) -> None:
@@ -502,7 +516,7 @@ def test_what_a_run_on_another_machine_held_is_waited_for(scene: Scene) -> None:
     options = [option for option in scene.options() if option != "--no-wait"]
     assert redrive.run(_parsed(*options), AFTER_A_KILL) == 0
     assert sorted(found.data for found in scene.published()) == events
-    assert scene.letters.unacked == 0
+    assert scene.backlog.unacked == 0
 
 
 def test_a_dead_letter_that_comes_again_after_its_acknowledgement_is_not_published_again(
@@ -517,10 +531,10 @@ def test_a_dead_letter_that_comes_again_after_its_acknowledgement_is_not_publish
         self.extend(ack_ids, 0)
 
     monkeypatch.setattr(DeadLetterSource, "acknowledge", lose_once)
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     assert scene.redrive() == 0
     assert [found.data for found in scene.published()] == [b"a"]
-    assert scene.letters.unacked == 0
+    assert scene.backlog.unacked == 0
 
 
 def test_where_pubsub_gives_no_answer_the_events_are_in_doubt_and_where_it_refuses_they_are_not(
@@ -529,10 +543,10 @@ def test_where_pubsub_gives_no_answer_the_events_are_in_doubt_and_where_it_refus
     def unavailable(*_: object, **__: object) -> None:
         raise exceptions.ServiceUnavailable("")
 
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     assert scene.redrive("--topic", f"projects/{PROJECT}/topics/nowhere") == 1
     assert scene.redrive() == 0
-    scene.add(letter("b"))
+    scene.add(a_dead_letter("b"))
     monkeypatch.setattr("enrichment.redrive.pubsub._ANSWER_S", 0.1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PublisherClient, "publish", unavailable)
@@ -549,7 +563,7 @@ def test_where_pubsub_falls_silent_nothing_found_is_not_reported_as_nothing_left
         monkeypatch.setattr(SubscriberClient, "get_subscription", silent)
         raise exceptions.DeadlineExceeded("")
 
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     monkeypatch.setattr(SubscriberClient, "pull", silent)
     assert scene.redrive() == 1
     printed = capsys.readouterr()
@@ -567,22 +581,22 @@ def test_a_disk_that_is_full_after_the_publication_leaves_nothing_in_doubt(
             raise RedriveError("The disk is full.")
         record(self, state, keys)
 
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Journal, "record", full)
         assert scene.redrive() == 1
     assert "The disk is full." in capsys.readouterr().err
-    assert (scene.letters.acked, scene.letters.unacked) == (1, 0)
+    assert (scene.backlog.acked, scene.backlog.unacked) == (1, 0)
     assert scene.redrive() == 0
     assert [found.data for found in scene.published()] == [b"a"]
 
 
 def test_two_runs_do_not_share_a_journal(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     with Journal(scene.journal):
         assert scene.redrive() == 1
     assert "Another redrive with the journal" in capsys.readouterr().err
-    assert scene.letters.undelivered == 1
+    assert scene.backlog.undelivered == 1
 
 
 def test_a_line_of_the_journal_that_was_cut_off_is_named(
@@ -600,7 +614,7 @@ def test_a_line_of_the_journal_that_was_cut_off_is_named(
 def test_only_the_dead_letters_of_the_named_function_are_redriven(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ours = letter("ours")
+    ours = a_dead_letter("ours")
     other = {**ours.attributes, dead_letter.FUNCTION: "enrich-orders"}
     old = {name: value for name, value in ours.attributes.items() if name != dead_letter.FUNCTION}
     scene.add(ours, replace(ours, data=b"other", attributes=other))
@@ -621,7 +635,7 @@ def test_a_run_that_names_no_function_says_which_there_are(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("FUNCTION_NAME", raising=False)
-    scene.add(letter("a"))
+    scene.add(a_dead_letter("a"))
     options = [option for option in scene.options() if option not in ("--function", FUNCTION_NAME)]
     assert redrive.run(_parsed(*options), QUICK) == 1
     assert (
@@ -670,7 +684,7 @@ def test_what_pubsub_gave_up_is_redriven_and_keeps_its_identity(scene: Scene, un
     assert identities[0] == identities[1]
     published = first.publish_time.isoformat(timespec="milliseconds").replace("+00:00", "")
     assert identities[0][1].startswith(published)
-    assert scene.letters.unacked == 0
+    assert scene.backlog.unacked == 0
 
 
 def test_what_a_subscription_of_another_topic_could_not_deliver_is_left(
@@ -694,7 +708,7 @@ def test_what_a_subscription_of_another_topic_could_not_deliver_is_left(
 
 
 def test_ctrl_c_gives_back_what_is_not_done(scene: Scene) -> None:
-    scene.add(*(letter(f"e{number}") for number in range(60)))
+    scene.add(*(a_dead_letter(f"e{number}") for number in range(60)))
     command = [sys.executable, "-c", COMMAND, "", *scene.options("--rate", "10")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert scene.topic.subscriber.pull(
@@ -704,14 +718,14 @@ def test_ctrl_c_gives_back_what_is_not_done(scene: Scene) -> None:
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
-    left = scene.letters
+    left = scene.backlog
     assert (left.undelivered + left.acked, left.outstanding) == (60, 0)
     assert out.splitlines()[1].split() == ["profile_not_found", str(left.acked), "0", "0"]
 
 
 @pytest.mark.parametrize("no_color", [True, False], ids=["no-color", "color"])
 def test_a_person_at_a_terminal_sees_how_far_it_is(scene: Scene, no_color: bool) -> None:
-    scene.add(letter("a"), letter("b"))
+    scene.add(a_dead_letter("a"), a_dead_letter("b"))
     ours, theirs = os.openpty()
     colors = {"NO_COLOR": "1"} if no_color else {"TERM": "xterm-256color"}
     env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")} | colors
@@ -742,7 +756,7 @@ def test_leases_are_extended_as_long_as_the_block_lasts_and_then_given_back() ->
     assert last == (["a-2"], 0)
 
 
-def test_a_letter_whose_lease_ran_out_is_not_new_when_it_comes_again() -> None:
+def test_a_dead_letter_whose_lease_ran_out_is_not_new_when_it_comes_again() -> None:
     with Leases(lambda *_: None, lease_s=60) as leases:
         assert leases.take({"m-1": "a-1"}) == {"m-1"}
         assert leases.take({"m-1": "a-2", "m-2": "a-3"}) == {"m-2"}
@@ -785,7 +799,7 @@ def test_an_error_of_googles_client_becomes_one_sentence_that_names_the_resource
     ],
     ids=lambda value: "=".join(value).removeprefix("--") if isinstance(value, list) else "",
 )
-def test_a_mistaken_option_is_told_with_what_it_takes(
+def test_a_mistaken_option_is_refused_with_what_it_takes(
     options: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -799,7 +813,7 @@ def test_a_span_of_time_that_is_none_is_refused(scene: Scene, capsys: pytest.Cap
     assert "--since must be earlier than --until" in capsys.readouterr().err
 
 
-def test_where_giving_letters_back_fails_it_is_told() -> None:
+def test_a_failed_nack_of_dead_letters_is_reported() -> None:
     def refuse(_: list[str], seconds: int) -> None:
         if seconds == 0:
             raise RedriveError("the-subscription does not answer")
@@ -811,7 +825,7 @@ def test_where_giving_letters_back_fails_it_is_told() -> None:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # how Linux says that nobody writes there any more
+    except OSError:  # how Linux says that no process writes there any more
         return b""
 
 

@@ -22,7 +22,7 @@ PUBLISHED_AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def letter_of(came: Message, reason: str = "profile_not_found", **changes: str) -> DeadLetter:
+def dead_letter_of(came: Message, reason: str = "profile_not_found", **changes: str) -> DeadLetter:
     error = BadEventError(Stage.LOOKUP, reason, "why")
     composed = dead_letter.compose(came, error, Trace("t" * 32, ""), "v1", "enrich")
     return DeadLetter(
@@ -34,7 +34,7 @@ def came(**attributes: str) -> Message:
     return Message(b"data", attributes, "m-1", datetime(2026, 3, 1, tzinfo=UTC), "key", delivery_id="m-1")
 
 
-LETTER = letter_of(came(a="v"))
+DEAD_LETTER = dead_letter_of(came(a="v"))
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,12 @@ LETTER = letter_of(came(a="v"))
         "any-function",
     ],
 )
-def test_letters_are_chosen_by_reason_and_by_when_they_were_dead_lettered(
+def test_dead_letters_are_chosen_by_reason_and_by_when_they_were_dead_lettered(
     selection: dict[str, Any], verdict: Verdict
 ) -> None:
-    assert Selection(**{"began_at": BEGAN_AT, "function": "enrich", **selection}).decide(LETTER) is verdict
+    assert (
+        Selection(**{"began_at": BEGAN_AT, "function": "enrich", **selection}).decide(DEAD_LETTER) is verdict
+    )
 
 
 def test_a_message_without_a_reason_is_not_ours() -> None:
@@ -78,21 +80,21 @@ def test_a_message_without_a_reason_is_not_ours() -> None:
 
 
 def test_a_delivery_that_held_no_message_is_left_even_if_it_is_asked_for() -> None:
-    letter = letter_of(message.unreadable(b"{"), "envelope_invalid")
+    composed = dead_letter_of(message.unreadable(b"{"), "envelope_invalid")
     assert (
-        Selection(BEGAN_AT, function="enrich", reasons=frozenset({"envelope_invalid"})).decide(letter)
+        Selection(BEGAN_AT, function="enrich", reasons=frozenset({"envelope_invalid"})).decide(composed)
         is Verdict.NO_MESSAGE
     )
 
 
-def test_a_letter_that_lost_attributes_of_the_original_is_left() -> None:
-    letter = letter_of(came(**{f"a{number}": "v" for number in range(100)}))
-    assert Selection(BEGAN_AT, function="enrich").decide(letter) is Verdict.INCOMPLETE
+def test_a_dead_letter_that_lost_attributes_of_the_original_is_left() -> None:
+    composed = dead_letter_of(came(**{f"a{number}": "v" for number in range(100)}))
+    assert Selection(BEGAN_AT, function="enrich").decide(composed) is Verdict.INCOMPLETE
 
 
-def redelivered(letter: DeadLetter) -> Message:
-    """The message that the function reads once the letter's original is published again."""
-    again = original(letter)
+def redelivered(composed: DeadLetter) -> Message:
+    """The message that the function reads once the dead letter's original is published again."""
+    again = original(composed)
     attributes, published_at = dict(again.attributes), "2026-03-02T00:00:00Z"
     return message.of_parts(again.data, attributes, "m-2", published_at, again.ordering_key)
 
@@ -100,7 +102,7 @@ def redelivered(letter: DeadLetter) -> Message:
 @given(st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=9), max_size=90), st.binary())
 def test_the_event_comes_again_as_it_came_first(attributes: dict[str, str], data: bytes) -> None:
     first = Message(data, attributes, "m-1", datetime(2026, 3, 1, tzinfo=UTC), "key", delivery_id="m-1")
-    again = original(letter_of(first))
+    again = original(dead_letter_of(first))
     assert (again.data, again.ordering_key) == (data, "key")
     assert attributes.items() <= again.attributes.items()
     assert again.attributes.keys() - attributes.keys() == set(message.REDRIVE_ATTRIBUTES)
@@ -108,28 +110,28 @@ def test_the_event_comes_again_as_it_came_first(attributes: dict[str, str], data
 
 def test_a_redriven_event_has_its_first_identity_and_knows_how_often_it_was_redriven() -> None:
     first = came(a="v")
-    once = redelivered(letter_of(first))
-    twice = redelivered(letter_of(once))
+    once = redelivered(dead_letter_of(first))
+    twice = redelivered(dead_letter_of(once))
     for again, redriven in ((once, 1), (twice, 2)):
         assert (again.message_id, again.publish_time) == (first.message_id, first.publish_time)
         assert (again.attributes, again.redriven, again.delivery_id) == ({"a": "v"}, redriven, "m-2")
 
 
 def test_redrive_attributes_that_a_publisher_wrote_do_not_survive_a_redrive() -> None:
-    again = redelivered(letter_of(came(redrive_message_id="forged", redrive_count="7")))
+    again = redelivered(dead_letter_of(came(redrive_message_id="forged", redrive_count="7")))
     assert (again.message_id, again.redriven, again.attributes) == ("m-1", 1, {})
 
 
 @pytest.mark.parametrize("count", ["", "x", "-1", "9" * 5000, "100"])
 def test_a_count_that_no_redrive_wrote_or_the_highest_one_does_not_break_the_next(count: str) -> None:
-    letter = letter_of(came(), dead_letter_redrive_count=count)
-    assert redelivered(letter).redriven == (100 if count == "100" else 1)
+    composed = dead_letter_of(came(), dead_letter_redrive_count=count)
+    assert redelivered(composed).redriven == (100 if count == "100" else 1)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=40), st.text(max_size=40), max_size=90))
-def test_what_is_published_again_is_never_larger_than_the_letter(attributes: dict[str, str]) -> None:
-    letter = letter_of(Message(b"", attributes, "m" * 19, datetime(2026, 3, 1, tzinfo=UTC)))
-    essential = {name: letter.attributes[name] for name in dead_letter.ESSENTIAL}
+def test_what_is_published_again_is_never_larger_than_the_dead_letter(attributes: dict[str, str]) -> None:
+    composed = dead_letter_of(Message(b"", attributes, "m" * 19, datetime(2026, 3, 1, tzinfo=UTC)))
+    essential = {name: composed.attributes[name] for name in dead_letter.ESSENTIAL}
     smallest = DeadLetter(b"", attributes | essential, "", "l-1", PUBLISHED_AT)
 
     def size(attributes: dict[str, str]) -> int:
@@ -157,7 +159,9 @@ def test_a_batch_is_what_a_tenth_of_a_second_may_carry(rate: float, batch: int) 
 def test_what_any_publisher_can_write_is_shown_as_one_short_line_of_few_kinds() -> None:
     report = Report()
     for number in range(300):
-        report.add(letter_of(came(), dead_letter_reason=f"{number}\x1b[2J\n" + "x" * 900), Verdict.REDRIVE)
+        report.add(
+            dead_letter_of(came(), dead_letter_reason=f"{number}\x1b[2J\n" + "x" * 900), Verdict.REDRIVE
+        )
     assert len(report.kinds) == 201
     assert report.kinds[Kind("(others)", "", "", "")].count == 100
     assert all(kind.reason.isprintable() and len(kind.reason) <= 64 for kind in report.kinds)

@@ -345,7 +345,7 @@ def test_a_row_is_refused_by_its_bytes_in_utf_8(character: str) -> None:
     assert refused(lambda: of_length(fits + 2_000)).reason == "row_too_large"
 
 
-def test_4_mb_of_accented_letters_are_8_mb_and_fit() -> None:
+def test_4_mb_of_accented_characters_are_8_mb_and_fit() -> None:
     build(*shipped(), event=replace(EVENT, text="é" * 4_000_000))
 
 

@@ -36,7 +36,7 @@ def both(
             stack.enter_context(running(environment, tmp_path_factory.mktemp("both") / "output", command))
             for command in (framework_command, serve_command)
         ]
-    topic.letters()  # which other modules do not expect
+    topic.dead_letters()  # which other modules do not expect
 
 
 @pytest.fixture(scope="module")

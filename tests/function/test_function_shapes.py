@@ -111,10 +111,10 @@ def test_one_message_makes_rows_in_several_tables_and_each_bad_event_a_dead_lett
         {"id": f"{source}|1|1", "source": source, "sku": "b", "number": 1, "plan": "pro"},
     ]
     assert [float(row["amount"]) for row in rows(tables, "refunds", source)] == [1.5]
-    (letter,) = topic.letters()
-    assert letter.attributes["dead_letter_reason"] == "json_invalid"
-    assert gzip.decompress(letter.data) == b"no json"
-    assert letter.attributes["dead_letter_message_id"] == "m-1:1"
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.attributes["dead_letter_reason"] == "json_invalid"
+    assert gzip.decompress(dead_letter.data) == b"no json"
+    assert dead_letter.attributes["dead_letter_message_id"] == "m-1:1"
 
 
 def test_a_message_that_comes_again_doubles_nothing(
@@ -125,7 +125,7 @@ def test_a_message_that_comes_again_doubles_nothing(
     assert shaped.deliver(lines(order, b"no json", later)) == 503
     assert shaped.deliver(lines(order, b"no json", {**later, "user": "u-2"})) == 200
     assert len(rows(tables, "orders", source)) == 2
-    assert len(topic.letters()) == 1
+    assert len(topic.dead_letters()) == 1
 
 
 def test_two_events_of_one_id_are_a_row_and_a_dead_letter_and_none_is_lost(
@@ -135,14 +135,14 @@ def test_two_events_of_one_id_are_a_row_and_a_dead_letter_and_none_is_lost(
     assert shaped.deliver(lines(one)) == 200
     assert shaped.deliver(lines({**one, "items": [{"sku": "b"}]})) == 200
     assert [row["sku"] for row in rows(tables, "orders", source)] == ["a"]
-    (letter,) = topic.letters()
-    assert letter.attributes["dead_letter_reason"] == "identity_conflict"
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.attributes["dead_letter_reason"] == "identity_conflict"
 
 
 def test_data_in_no_such_encoding_is_dead_lettered_with_what_the_setting_says(
     shaped: Function, topic: Topic
 ) -> None:
     assert shaped.deliver(b'{"a": 1}') == 200
-    (letter,) = topic.letters()
-    assert letter.attributes["dead_letter_reason"] == "data_undecodable"
-    assert "is not gzip" in letter.attributes["dead_letter_detail"]
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.attributes["dead_letter_reason"] == "data_undecodable"
+    assert "is not gzip" in dead_letter.attributes["dead_letter_detail"]

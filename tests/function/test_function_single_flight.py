@@ -1,4 +1,4 @@
-"""One call for all who ask for the same at once; nobody's end is another's."""
+"""One call for all who ask for the same at once; the end of one is not another's."""
 
 import asyncio
 import traceback
@@ -43,40 +43,40 @@ class Calls:
 
 
 def join(
-    flights: SingleFlight[str, str], calls: Calls, deadline: meshpass.Deadline | None = None
+    single_flight: SingleFlight[str, str], calls: Calls, deadline: meshpass.Deadline | None = None
 ) -> "asyncio.Task[tuple[str, bool]]":
-    return asyncio.create_task(flights.join("k", lambda: calls.make("k"), deadline or late()))
+    return asyncio.create_task(single_flight.join("k", lambda: calls.make("k"), deadline or late()))
 
 
 def test_a_thousand_who_ask_at_once_share_one_call() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
-        asking = [join(flights, calls) for _ in range(1000)]
+        single_flight, calls = SingleFlight[str, str](), Calls()
+        asking = [join(single_flight, calls) for _ in range(1000)]
         await calls.under_way.wait()
         calls.answer.set_result("value")
         answers = await asyncio.gather(*asking)
         assert answers == [("value", False)] + [("value", True)] * 999
         assert calls.begun == ["k"]
-        assert len(flights) == 0
+        assert len(single_flight) == 0
 
     asyncio.run(scene())
 
 
 def test_who_asks_after_the_answer_begins_a_new_call() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
+        single_flight, calls = SingleFlight[str, str](), Calls()
         calls.answer.set_result("value")
-        assert await join(flights, calls) == ("value", False)
-        assert await join(flights, calls) == ("value", False)
+        assert await join(single_flight, calls) == ("value", False)
+        assert await join(single_flight, calls) == ("value", False)
         assert calls.begun == ["k", "k"]
 
     asyncio.run(scene())
 
 
-def test_a_caller_that_is_cancelled_takes_nobody_along_not_even_the_first_one() -> None:
+def test_a_caller_that_is_cancelled_cancels_no_other_not_even_the_first_one() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
-        asking = [join(flights, calls) for _ in range(3)]
+        single_flight, calls = SingleFlight[str, str](), Calls()
+        asking = [join(single_flight, calls) for _ in range(3)]
         await calls.under_way.wait()
         asking[0].cancel()
         asking[2].cancel()
@@ -89,10 +89,10 @@ def test_a_caller_that_is_cancelled_takes_nobody_along_not_even_the_first_one() 
     asyncio.run(scene())
 
 
-def test_a_caller_that_runs_out_of_time_takes_nobody_along() -> None:
+def test_a_caller_that_runs_out_of_time_cancels_no_other() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
-        first, second = join(flights, calls, soon()), join(flights, calls)
+        single_flight, calls = SingleFlight[str, str](), Calls()
+        first, second = join(single_flight, calls, soon()), join(single_flight, calls)
         with pytest.raises(TimeoutError):
             await first
         assert not calls.cancelled
@@ -104,10 +104,10 @@ def test_a_caller_that_runs_out_of_time_takes_nobody_along() -> None:
 
 def test_who_has_no_time_left_begins_nothing() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
+        single_flight, calls = SingleFlight[str, str](), Calls()
         with pytest.raises(TimeoutError):
-            await join(flights, calls, meshpass.Deadline.after(0))
-        assert (calls.begun, len(flights)) == ([], 0)
+            await join(single_flight, calls, meshpass.Deadline.after(0))
+        assert (calls.begun, len(single_flight)) == ([], 0)
 
     asyncio.run(scene())
 
@@ -115,8 +115,8 @@ def test_who_has_no_time_left_begins_nothing() -> None:
 @pytest.mark.parametrize("how", ["cancelled", "timed out"])
 def test_when_the_last_caller_leaves_the_call_ends_and_the_next_one_is_new(how: str) -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
-        asking = [join(flights, calls, soon() if how == "timed out" else late()) for _ in range(2)]
+        single_flight, calls = SingleFlight[str, str](), Calls()
+        asking = [join(single_flight, calls, soon() if how == "timed out" else late()) for _ in range(2)]
         await calls.under_way.wait()
         if how == "cancelled":
             for task in asking:
@@ -125,8 +125,10 @@ def test_when_the_last_caller_leaves_the_call_ends_and_the_next_one_is_new(how: 
         assert [type(end) for end in ends] == [
             TimeoutError if how == "timed out" else asyncio.CancelledError
         ] * 2
-        assert len(flights) == 0  # forgotten at once, though the call has yet to see that it is cancelled
-        again = join(flights, calls)
+        assert (
+            len(single_flight) == 0
+        )  # forgotten at once, though the call has yet to see that it is cancelled
+        again = join(single_flight, calls)
         calls.answer.set_result("value")
         assert await again == ("value", False)
         assert calls.cancelled == ["k"]
@@ -137,16 +139,16 @@ def test_when_the_last_caller_leaves_the_call_ends_and_the_next_one_is_new(how: 
 
 def test_a_caller_cancelled_before_the_call_has_begun_leaves_nothing_behind() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
+        single_flight, calls = SingleFlight[str, str](), Calls()
 
         async def ask_and_leave() -> None:
-            asking = asyncio.create_task(flights.join("k", lambda: calls.make("k"), late()))
+            asking = asyncio.create_task(single_flight.join("k", lambda: calls.make("k"), late()))
             asyncio.get_running_loop().call_soon(asking.cancel)
             await asking
 
         with pytest.raises(asyncio.CancelledError):
             await ask_and_leave()
-        assert len(flights) == 0
+        assert len(single_flight) == 0
 
     asyncio.run(scene())
 
@@ -163,13 +165,13 @@ class _OddError(Exception):
 @pytest.mark.parametrize("kind", ["enrichment", "odd", "os"])
 def test_everybody_gets_an_exception_of_their_own_that_tells_the_same(kind: str) -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
+        single_flight, calls = SingleFlight[str, str](), Calls()
         raised: Exception = {
             "enrichment": FaultError(Stage.LOOKUP, "no_route", "mend it"),
             "odd": _OddError(7, hint="look"),
             "os": ConnectionResetError(104, "reset"),
         }[kind]
-        asking = [join(flights, calls) for _ in range(50)]
+        asking = [join(single_flight, calls) for _ in range(50)]
         await calls.under_way.wait()
         calls.answer.set_exception(raised)
         ends = await asyncio.gather(*asking, return_exceptions=True)
@@ -181,36 +183,36 @@ def test_everybody_gets_an_exception_of_their_own_that_tells_the_same(kind: str)
             assert end.__cause__ is raised
             depths.add(len(traceback.extract_tb(end.__traceback__)))
         assert len({id(end) for end in ends}) == 50
-        assert len(depths) == 1  # nobody's traceback holds another caller's frames
+        assert len(depths) == 1  # no traceback holds another caller's frames
 
     asyncio.run(scene())
 
 
-def test_a_failure_that_nobody_waits_for_any_more_is_not_reported_as_lost() -> None:
+def test_a_failure_that_no_caller_waits_for_any_more_is_not_reported_as_lost() -> None:
     reports: list[dict[str, Any]] = []
 
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
-        flights = SingleFlight[str, str]()
+        single_flight = SingleFlight[str, str]()
         asking: list[asyncio.Task[tuple[str, bool]]] = []
 
         async def fail_as_the_caller_leaves() -> str:
             asking[0].cancel()
             raise ValueError
 
-        asking.append(asyncio.create_task(flights.join("k", fail_as_the_caller_leaves, late())))
+        asking.append(asyncio.create_task(single_flight.join("k", fail_as_the_caller_leaves, late())))
         with pytest.raises(asyncio.CancelledError):
             await asking[0]
-        assert len(flights) == 0
+        assert len(single_flight) == 0
 
     asyncio.run(scene())
     assert not reports
 
 
-def test_the_end_of_the_loop_ends_flights_and_callers_without_a_word() -> None:
+def test_the_end_of_the_loop_ends_calls_and_callers_without_a_word() -> None:
     async def scene() -> None:
-        flights, calls = SingleFlight[str, str](), Calls()
-        left_behind.append(join(flights, calls))
+        single_flight, calls = SingleFlight[str, str](), Calls()
+        left_behind.append(join(single_flight, calls))
         await calls.under_way.wait()
 
     left_behind: list[asyncio.Task[tuple[str, bool]]] = []
@@ -228,7 +230,7 @@ _act = st.tuples(
 @given(st.lists(_act, max_size=40))
 def test_everybody_gets_the_end_of_one_call_for_their_own_key(acts: list[tuple[str, str, int]]) -> None:
     async def scene() -> None:
-        flights = SingleFlight[str, tuple[str, int]]()
+        single_flight = SingleFlight[str, tuple[str, int]]()
         held: dict[tuple[str, int], asyncio.Future[None]] = {}  # calls under way
         begun: dict[str, int] = {"a": 0, "b": 0}
 
@@ -246,7 +248,7 @@ def test_everybody_gets_the_end_of_one_call_for_their_own_key(acts: list[tuple[s
             return name
 
         def asking_for(key: str) -> Coroutine[Any, Any, tuple[tuple[str, int], bool]]:
-            return flights.join(key, lambda: call(key), late())
+            return single_flight.join(key, lambda: call(key), late())
 
         asked: list[tuple[str, asyncio.Task[tuple[tuple[str, int], bool]]]] = []
         cancelled = set()
@@ -271,7 +273,7 @@ def test_everybody_gets_the_end_of_one_call_for_their_own_key(acts: list[tuple[s
         firsts = 0
         for number, (key, task) in enumerate(asked):
             if task.cancelled():
-                assert number in cancelled  # nobody else's cancellation
+                assert number in cancelled  # no other caller's cancellation
                 continue
             error = task.exception()
             if error is not None:
@@ -282,6 +284,6 @@ def test_everybody_gets_the_end_of_one_call_for_their_own_key(acts: list[tuple[s
             assert answered == key
             firsts += not joined
         assert firsts <= sum(begun.values()) <= len(asked)
-        assert len(flights) == 0
+        assert len(single_flight) == 0
 
     asyncio.run(scene())

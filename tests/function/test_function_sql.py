@@ -51,7 +51,7 @@ def at(text: str) -> datetime.datetime:
 
 @dataclass
 class Warehouse:
-    """BigQuery's stand-in with the function's tables, and its clock."""
+    """BigQuery's fake with the function's tables, and its clock."""
 
     client: Client
     clock: list[float]
@@ -73,14 +73,14 @@ class Warehouse:
         assert self.client.insert_rows_json(TABLE, [row], row_ids=[event_id]) == []
         self.clock[0] += INSERT_ID_FORGOTTEN_S
 
-    def file(self, letter_id: str, published: str, letter: dead_letter.DeadLetter) -> None:
+    def file(self, dead_letter_id: str, published: str, composed: dead_letter.DeadLetter) -> None:
         """Adds a row as a BigQuery subscription that writes metadata does."""
         row = {
             "subscription_name": "projects/acme-mesh/subscriptions/dead-letters-to-bigquery",
-            "message_id": letter_id,
+            "message_id": dead_letter_id,
             "publish_time": at(published).isoformat(),
-            "data": base64.b64encode(letter.data).decode(),
-            "attributes": json.dumps(letter.attributes),
+            "data": base64.b64encode(composed.data).decode(),
+            "attributes": json.dumps(composed.attributes),
         }
         assert self.client.insert_rows_json(DEAD_LETTERS, [row]) == []
 
@@ -110,11 +110,11 @@ def warehouse(shared: Warehouse) -> Warehouse:
     for name in TABLES.values():
         shared.client.delete_table(name, not_found_ok=True)
     shared.client.create_table(shipped_table(TABLE))
-    letters = client_library.Table(
+    dead_letters = client_library.Table(
         DEAD_LETTERS, shared.client.schema_from_json(FUNCTION / "sql" / "dead_letters_table.json")
     )
-    letters.time_partitioning = client_library.TimePartitioning(field="publish_time")
-    shared.client.create_table(letters)
+    dead_letters.time_partitioning = client_library.TimePartitioning(field="publish_time")
+    shared.client.create_table(dead_letters)
     return shared
 
 
@@ -160,7 +160,7 @@ def test_the_view_shows_the_event_that_was_published_last_where_the_pipeline_say
     assert row["event"] == {"n": 2}
 
 
-def test_rows_are_told_apart_by_the_column_of_row_id_where_there_is_one(tmp_path: Path) -> None:
+def test_rows_are_distinguished_by_the_column_of_row_id_where_there_is_one(tmp_path: Path) -> None:
     pipeline = tmp_path / "pipeline.toml"
     pipeline.write_text(
         '[event]\nid = ["cloudevent.source", "cloudevent.id"]\n[columns]\n'
@@ -210,7 +210,7 @@ def test_a_row_that_the_view_has_shown_stays_whatever_comes_later(warehouse: War
 
 
 @pytest.mark.parametrize("order", [("1", "2"), ("2", "1")], ids=["written-1-2", "written-2-1"])
-def test_rows_of_the_same_microsecond_are_told_apart_the_same_way_always(
+def test_rows_of_the_same_microsecond_are_ordered_the_same_way_always(
     warehouse: Warehouse, order: tuple[str, str]
 ) -> None:
     warehouse.ask("deduplicated_view")
@@ -293,7 +293,7 @@ def test_freshness_tells_rows_events_and_lags_by_the_hour_and_in_all(warehouse: 
     assert (whole["behind_s"], ten["behind_s"]) == (1800, 1860)
 
 
-def test_freshness_looks_at_the_last_day_unless_told_otherwise(warehouse: Warehouse) -> None:
+def test_freshness_looks_at_the_last_day_unless_asked_otherwise(warehouse: Warehouse) -> None:
     now = datetime.datetime.now(UTC)
     for name, hours in (("old", 25), ("new", 1)):
         published = (now - datetime.timedelta(hours=hours)).isoformat()
@@ -354,7 +354,9 @@ def test_what_no_column_holds_is_named(tmp_path: Path, columns: str, said: str) 
 # --- dead letters ---
 
 
-def test_the_report_counts_letters_and_messages_by_day_reason_stage_and_version(warehouse: Warehouse) -> None:
+def test_the_report_counts_dead_letters_and_messages_by_day_reason_stage_and_version(
+    warehouse: Warehouse,
+) -> None:
     warehouse.file("l-1", "09:00", bad("m-1", "profile_not_found", Stage.LOOKUP))
     warehouse.file("l-2", "12:00", bad("m-2", "profile_not_found", Stage.LOOKUP))
     warehouse.file("l-3", "13:00", bad("m-2", "profile_not_found", Stage.LOOKUP))
@@ -368,7 +370,7 @@ def test_the_report_counts_letters_and_messages_by_day_reason_stage_and_version(
             "reason": "profile_not_found",
             "stage": "lookup",
             "version": "r-1",
-            "letters": 3,
+            "dead_letters": 3,
             "messages": 2,
             "oldest": at("09:00"),
             "newest": at("13:00"),
@@ -379,7 +381,7 @@ def test_the_report_counts_letters_and_messages_by_day_reason_stage_and_version(
             "reason": "json_invalid",
             "stage": "decode",
             "version": "r-1",
-            "letters": 1,
+            "dead_letters": 1,
             "messages": 1,
             "oldest": at("10:00"),
             "newest": at("10:00"),
@@ -390,7 +392,7 @@ def test_the_report_counts_letters_and_messages_by_day_reason_stage_and_version(
             "reason": "profile_not_found",
             "stage": "lookup",
             "version": "r-0",
-            "letters": 1,
+            "dead_letters": 1,
             "messages": 1,
             "oldest": at("19 10:00"),
             "newest": at("19 10:00"),
@@ -399,12 +401,12 @@ def test_the_report_counts_letters_and_messages_by_day_reason_stage_and_version(
     ]
 
 
-def test_a_letter_that_the_subscription_wrote_twice_is_one(warehouse: Warehouse) -> None:
+def test_a_dead_letter_that_the_subscription_wrote_twice_is_one(warehouse: Warehouse) -> None:
     for _ in range(2):
         warehouse.file("l-1", "09:00", bad("m-1", "json_invalid", Stage.DECODE))
 
     (line,) = warehouse.ask("dead_letter_report", "00:00", "23:00")
-    assert (line["letters"], line["messages"]) == (1, 1)
+    assert (line["dead_letters"], line["messages"]) == (1, 1)
 
 
 def test_at_most_three_messages_are_named(warehouse: Warehouse) -> None:
@@ -493,8 +495,8 @@ def test_the_names_follow_the_function_s_table_unless_others_are_given() -> None
     other = printed("deduplicated_view", "--table=acme-mesh.a.b", "--view=other-one.c.d", table="").stdout
     assert "CREATE OR REPLACE VIEW `other-one.c.d`" in other
     assert "FROM `acme-mesh.a.b`" in other
-    letters = printed("dead_letter_report", "--dead-letters=example.com:acme-mesh.a.b c-d", table="")
-    assert "FROM `example.com:acme-mesh.a.b c-d`" in letters.stdout, letters.stderr
+    dead_letters = printed("dead_letter_report", "--dead-letters=example.com:acme-mesh.a.b c-d", table="")
+    assert "FROM `example.com:acme-mesh.a.b c-d`" in dead_letters.stdout, dead_letters.stderr
 
 
 def test_what_is_printed_is_what_runs(warehouse: Warehouse) -> None:
@@ -569,8 +571,8 @@ def test_where_the_queries_are_not_the_command_says_so(
         sql.render("freshness", TABLES)
 
 
-def test_the_dead_letters_table_takes_every_byte_that_a_letter_may_hold() -> None:
-    """A data column of STRING or JSON would leave a letter that is neither in the subscription for ever."""
+def test_the_dead_letters_table_takes_every_byte_that_a_dead_letter_may_hold() -> None:
+    """A data column of STRING or JSON would leave a dead letter that is neither in the subscription for ever."""
     fields = {
         item["name"]: item["type"]
         for item in json.loads((sql.FOLDER / "dead_letters_table.json").read_text())

@@ -79,7 +79,7 @@ def test_the_parts_of_an_event_are_children_of_the_whole(spans: InMemorySpanExpo
         assert found[part].kind is SpanKind.INTERNAL
 
 
-def test_a_trace_that_began_here_has_a_root_that_somebody_recorded(spans: InMemorySpanExporter) -> None:
+def test_a_trace_that_began_here_has_a_recorded_root(spans: InMemorySpanExporter) -> None:
     with telemetry.span("enrich", find({}, {})) as span:
         onward = span.trace
     enrich = named(spans)["enrich"]

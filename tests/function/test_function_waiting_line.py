@@ -1,4 +1,4 @@
-"""The line of rows that wait to be written: how full it is, whoever comes and goes."""
+"""The line of rows that wait to be written: how full it is while callers come and go."""
 
 import asyncio
 

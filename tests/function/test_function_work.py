@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from enrichment.core.received import Received
 from enrichment.drivers.work.api import CallError
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 from enrichment.drivers.work.worker import EVENT_MARGIN_S, MAX_WAIT_S, Limits, Worker
 from enrichment.errors import Disposition, Outcome
 from enrichment.event.message import Message
@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from . import virtual_time
-from .scripted_pubsub import Lines, ScriptedApi, held
+from .scripted_pubsub import Lines, ScriptedApi, leased
 
 Handle = Callable[[str], Awaitable[Disposition]]
 GOOD = (Disposition.WRITTEN, Disposition.DEAD_LETTERED, Disposition.DROPPED)
@@ -67,8 +67,8 @@ async def written(_: str) -> Disposition:
     return Disposition.WRITTEN
 
 
-def numbered(count: int, **fields: object) -> list[Held]:
-    return [held(f"{number:04}", **fields) for number in range(count)]  # type: ignore[arg-type]
+def numbered(count: int, **fields: object) -> list[LeasedMessage]:
+    return [leased(f"{number:04}", **fields) for number in range(count)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("disposition", Disposition)
@@ -141,7 +141,7 @@ def test_messages_in_the_process_are_bounded_and_reading_waits() -> None:
 def test_bytes_in_the_process_are_bounded() -> None:
     async def work() -> None:
         bench = Bench(written, size_bytes=100)
-        await bench.worker.take([*numbered(9, size_bytes=30), held("large", size_bytes=5000)])
+        await bench.worker.take([*numbered(9, size_bytes=30), leased("large", size_bytes=5000)])
         await asyncio.sleep(2)
         assert bench.most_under_way == 3
         assert len(bench.api.acked) == 10
@@ -159,7 +159,7 @@ def test_messages_of_a_key_are_handled_one_after_the_other_and_keys_beside_each_
             return Disposition.WRITTEN
 
         bench = Bench(handle)
-        messages = [held(f"{key}{number}", key) for number in range(10) for key in "abc"]
+        messages = [leased(f"{key}{number}", key) for number in range(10) for key in "abc"]
         await bench.worker.take([*messages, *numbered(5)])
         await asyncio.sleep(60)
         for key in "abc":
@@ -179,13 +179,13 @@ def test_a_failed_message_takes_those_of_its_key_with_it_in_one_request_and_in_o
             return Disposition.RETRY if name in fails else Disposition.WRITTEN
 
         bench = Bench(handle)
-        await bench.worker.take([held(f"a{number}", "a") for number in range(5)])
+        await bench.worker.take([leased(f"a{number}", "a") for number in range(5)])
         await asyncio.sleep(5)
         assert list(bench.api.acked) == ["a0"]
         assert bench.api.of_kind("nack") == [["a1", "a2", "a3", "a4"]]
         assert bench.began == ["a0", "a1"]
         fails.clear()
-        await bench.worker.take([held(f"a{number}", "a") for number in range(1, 6)])
+        await bench.worker.take([leased(f"a{number}", "a") for number in range(1, 6)])
         await asyncio.sleep(5)
         assert sorted(bench.api.acked) == [f"a{number}" for number in range(6)]
         assert bench.began[2:] == ["a1", "a2", "a3", "a4", "a5"]
@@ -200,13 +200,13 @@ def test_what_comes_for_a_key_before_pubsub_knows_of_a_failure_is_nacked_too() -
 
         bench = Bench(handle)
         bench.api.answer_s = 2.0
-        await bench.worker.take([held("a0", "a")])
+        await bench.worker.take([leased("a0", "a")])
         await asyncio.sleep(1)  # the nack is under way
-        await bench.worker.take([held("a1", "a"), held("b0", "b")])
+        await bench.worker.take([leased("a1", "a"), leased("b0", "b")])
         await asyncio.sleep(10)
         assert sorted(bench.api.nacked) == ["a0", "a1"]
         assert bench.began == ["a0", "b0"]
-        await bench.worker.take([held("a1", "a")])
+        await bench.worker.take([leased("a1", "a")])
         await asyncio.sleep(10)
         assert bench.began == ["a0", "b0", "a1"]
 
@@ -223,7 +223,7 @@ def test_without_a_retry_policy_a_failed_message_rests_before_its_nack_and_longe
         for _ in range(6):
             began_at_s = asyncio.get_running_loop().time()
             before = len(bench.api.of_kind("nack"))
-            await bench.worker.take([held("a")])
+            await bench.worker.take([leased("a")])
             await asyncio.sleep(100)
             assert len(bench.api.of_kind("nack")) == before + 1
             waits.append(bench.api.requests[-1][2] - began_at_s)
@@ -239,7 +239,7 @@ def test_the_attempt_of_pubsub_counts_where_it_is_known() -> None:
             return Disposition.RETRY
 
         bench = Bench(handle, server_waits=False)
-        await bench.worker.take([held("a", attempt=4)])
+        await bench.worker.take([leased("a", attempt=4)])
         await asyncio.sleep(7.9)
         assert not bench.api.nacked
         await asyncio.sleep(0.2)
@@ -259,7 +259,7 @@ def test_where_every_event_fails_few_are_tried_and_one_success_brings_all_back()
         bench = Bench(handle)
         await bench.worker.take(numbered(256))
         await asyncio.sleep(1)
-        left = [held(f"x{number}") for number in range(300)]
+        left = [leased(f"x{number}") for number in range(300)]
         await bench.worker.take(left)
         before = len(bench.began)
         await asyncio.sleep(100)
@@ -330,14 +330,16 @@ def test_messages_that_wait_too_long_go_to_others_whatever_they_wait_for() -> No
 
         bench = Bench(handle, messages=4)
         bench.worker._leases._event_s = 1e9
-        await bench.worker.take([held("k0", "k"), held("k1", "k"), held("k2", "k"), held("a"), held("line")])
+        await bench.worker.take(
+            [leased("k0", "k"), leased("k1", "k"), leased("k2", "k"), leased("a"), leased("line")]
+        )
         bench.worker._leases._wait_s = 20
         await asyncio.sleep(32)
         assert sorted(bench.api.nacked) == ["k1", "k2", "line"]
         assert set(bench.api.of_kind("nack")[0]) == {"k1", "k2", "line"}
         await asyncio.sleep(20)
         assert list(bench.api.acked) == ["k0"]
-        await bench.worker.take([held("k1", "k")])
+        await bench.worker.take([leased("k1", "k")])
         await asyncio.sleep(1)
         assert "k1" in bench.began
         gate.set()
@@ -384,7 +386,7 @@ def test_a_message_that_is_lost_while_it_waits_does_not_begin_and_is_not_overtak
         bench.worker.answers.exactly_once = True
         lost = CallError("INVALID_ARGUMENT", "", {"b": "PERMANENT_FAILURE_INVALID_ACK_ID"})
         bench.api.failures = [None, lost]  # the confirmation, and the first extension
-        await bench.worker.take([held(name, key) for name in "abc"])
+        await bench.worker.take([leased(name, key) for name in "abc"])
         await asyncio.sleep(100)
         assert bench.began == began
         assert (sorted(bench.api.acked), sorted(bench.api.nacked)) == (began, nacked)
@@ -393,9 +395,9 @@ def test_a_message_that_is_lost_while_it_waits_does_not_begin_and_is_not_overtak
     virtual_time.run(work())
 
 
-def copy_of(one: Held, ack_id: str) -> Held:
+def copy_of(one: LeasedMessage, ack_id: str) -> LeasedMessage:
     """A later delivery of the same message."""
-    copy = held(one.message_id, one.ordering_key)
+    copy = leased(one.message_id, one.ordering_key)
     copy.ack_id = ack_id
     return copy
 
@@ -459,9 +461,9 @@ def test_a_drain_nacks_all_deliveries_of_what_has_not_begun() -> None:
 def test_room_that_a_lost_message_leaves_is_used_although_nothing_is_under_way() -> None:
     async def work() -> None:
         bench = Bench(written, messages=1)
-        lost = held("lost")
+        lost = leased("lost")
         bench.worker._window._resume_at_s = asyncio.get_running_loop().time() + 10
-        await bench.worker.take([lost, held("next")])
+        await bench.worker.take([lost, leased("next")])
         lost.is_lost = True
         await asyncio.sleep(11)
         assert bench.began == ["next"]
@@ -476,7 +478,7 @@ def test_a_message_whose_lease_is_confirmed_for_too_long_is_given_up_and_leases_
         bench.worker.answers.exactly_once = True
         bench.worker._leases._wait_s = 20
         bench.api.answer_s = 50.0
-        taking = asyncio.ensure_future(bench.worker.take([held("a")]))
+        taking = asyncio.ensure_future(bench.worker.take([leased("a")]))
         await asyncio.sleep(200)
         await taking
         assert bench.began == []
@@ -484,7 +486,7 @@ def test_a_message_whose_lease_is_confirmed_for_too_long_is_given_up_and_leases_
         assert bench.worker.in_process == 0
         bench.worker._leases._wait_s = 600
         bench.api.answer_s = 0.01
-        await bench.worker.take([held("b")])
+        await bench.worker.take([leased("b")])
         await asyncio.sleep(5)
         assert list(bench.api.acked) == ["b"]
 
@@ -499,11 +501,11 @@ def test_messages_that_rest_leave_half_of_the_bounds_to_others(count: int, size_
 
         bench = Bench(handle, messages=10, size_bytes=3000, server_waits=False)
         await bench.worker.take(
-            [held(f"bad{number}", attempt=30, size_bytes=size_bytes) for number in range(count)]
+            [leased(f"bad{number}", attempt=30, size_bytes=size_bytes) for number in range(count)]
         )
         await asyncio.sleep(1)
         assert 0 < len(bench.api.nacked) <= count // 2 + 1
-        await bench.worker.take([held(f"good{number}", size_bytes=size_bytes) for number in range(5)])
+        await bench.worker.take([leased(f"good{number}", size_bytes=size_bytes) for number in range(5)])
         await asyncio.sleep(20)
         assert len(bench.api.acked) == 5
         await asyncio.sleep(20)
@@ -519,7 +521,7 @@ def test_a_single_message_rests_however_large_it_is() -> None:
             return Disposition.RETRY
 
         bench = Bench(handle, messages=1, size_bytes=100, server_waits=False)
-        await bench.worker.take([held("large", attempt=30, size_bytes=1000)])
+        await bench.worker.take([leased("large", attempt=30, size_bytes=1000)])
         await asyncio.sleep(29)
         assert not bench.api.nacked
 
@@ -561,7 +563,7 @@ def test_a_drain_finishes_what_is_under_way_and_gives_back_the_rest_at_once() ->
         draining = asyncio.ensure_future(bench.worker.drain(within_s=8, flush_s=1))
         await asyncio.sleep(0.1)
         assert sorted(bench.api.nacked) == ["0004", "0005", "0006", "0007", "0008"]
-        await bench.worker.take([held("late")])  # was on its way in the stream
+        await bench.worker.take([leased("late")])  # was on its way in the stream
         await asyncio.sleep(0.1)
         assert "late" in bench.api.nacked
         assert await draining == 1
@@ -581,9 +583,9 @@ def test_a_drain_keeps_the_order_of_a_key_and_gives_back_what_rests() -> None:
             return Disposition.RETRY if name == "r" else Disposition.WRITTEN
 
         bench = Bench(handle, server_waits=False)
-        await bench.worker.take([held("r", attempt=30)])
+        await bench.worker.take([leased("r", attempt=30)])
         await asyncio.sleep(3)
-        await bench.worker.take([held("a0", "a"), held("a1", "a"), held("a2", "a")])
+        await bench.worker.take([leased("a0", "a"), leased("a1", "a"), leased("a2", "a")])
         assert await bench.worker.drain(within_s=8, flush_s=1) == 0
         assert list(bench.api.acked) == ["a0"]
         assert bench.api.of_kind("nack") == [["r"], ["a1", "a2"]]
@@ -616,7 +618,7 @@ def test_every_message_gets_exactly_one_answer_whatever_happens(seed: int) -> No
         for _ in range(chance.randrange(1, 12)):
             batch = []
             for _ in range(chance.randrange(12)):
-                batch.append(held(f"{names:04}", chance.choice(("", "", "a", "b"))))
+                batch.append(leased(f"{names:04}", chance.choice(("", "", "a", "b"))))
                 if names and chance.random() < 0.2:  # an earlier message again
                     batch[-1].message_id = f"{chance.randrange(names):04}"
                 names += 1

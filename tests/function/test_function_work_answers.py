@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from enrichment.drivers.work.answers import BATCH_S, MAX_CALLS, MAX_IDS, Answers
+from enrichment.drivers.work.acknowledgements import BATCH_S, MAX_CALLS, MAX_IDS, Acknowledgements
 from enrichment.drivers.work.api import CallError
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 
 from . import virtual_time
-from .scripted_pubsub import Lines, ScriptedApi, held
+from .scripted_pubsub import Lines, ScriptedApi, leased
 
 
 class Sender:
@@ -20,11 +20,11 @@ class Sender:
         self.lines = Lines()
         self.settled: list[str] = []
         self.refused: list[tuple[int, str]] = []
-        self.answers = Answers(
+        self.answers = Acknowledgements(
             self.api, 30, self.lines.counters, self._settled, lambda *refused: self.refused.append(refused)
         )
 
-    def _settled(self, messages: Sequence[Held]) -> None:
+    def _settled(self, messages: Sequence[LeasedMessage]) -> None:
         self.settled += [one.ack_id for one in messages]
 
     def total(self, kind: str, result: str) -> int:
@@ -35,10 +35,10 @@ def test_answers_of_some_milliseconds_share_a_request() -> None:
     async def work() -> None:
         sender = Sender()
         for number in range(50):
-            sender.answers.ack(held(f"a{number}"))
-            sender.answers.nack(held(f"n{number}"))
+            sender.answers.ack(leased(f"a{number}"))
+            sender.answers.nack(leased(f"n{number}"))
         await asyncio.sleep(BATCH_S / 2)
-        sender.answers.ack(held("late"))
+        sender.answers.ack(leased("late"))
         await asyncio.sleep(1)
         (acks,), (nacks,) = sender.api.of_kind("ack"), sender.api.of_kind("nack")
         assert acks == [*(f"a{number}" for number in range(50)), "late"]
@@ -52,7 +52,7 @@ def test_answers_of_some_milliseconds_share_a_request() -> None:
 def test_no_timer_runs_where_nothing_is_to_be_sent() -> None:
     async def work() -> None:
         sender = Sender()
-        sender.answers.ack(held("a"))
+        sender.answers.ack(leased("a"))
         await sender.answers.flush()
         await asyncio.sleep(0)
         scheduled = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
@@ -66,7 +66,7 @@ def test_a_request_has_at_most_a_thousand_ids_and_does_not_wait_once_it_is_full(
         sender = Sender()
         began_at_s = asyncio.get_running_loop().time()
         for number in range(MAX_IDS * 2 + 1):
-            sender.answers.ack(held(str(number)))
+            sender.answers.ack(leased(str(number)))
         await sender.answers.flush()
         assert [len(ids) for ids in sender.api.of_kind("ack")] == [MAX_IDS, MAX_IDS, 1]
         assert sender.api.requests[0][2] - began_at_s < BATCH_S
@@ -80,7 +80,7 @@ def test_requests_under_way_are_bounded_while_pubsub_is_slow() -> None:
         sender = Sender()
         sender.api.answer_s = 5.0
         for number in range(100):
-            sender.answers.ack(held(str(number)))
+            sender.answers.ack(leased(str(number)))
             await asyncio.sleep(BATCH_S * 2)
         assert len(sender.api.requests) == MAX_CALLS
         assert sender.answers.waiting == 100 - MAX_CALLS
@@ -94,7 +94,7 @@ def test_requests_under_way_are_bounded_while_pubsub_is_slow() -> None:
 def test_a_message_gets_one_answer() -> None:
     async def work() -> None:
         sender = Sender()
-        one = held("a")
+        one = leased("a")
         sender.answers.ack(one)
         sender.answers.nack(one)
         sender.answers.ack(one)
@@ -109,7 +109,7 @@ def test_an_answer_is_sent_again_after_a_transient_error() -> None:
     async def work() -> None:
         sender = Sender()
         sender.api.failures = [CallError("UNAVAILABLE"), CallError("UNKNOWN"), None]
-        sender.answers.ack(held("a"))
+        sender.answers.ack(leased("a"))
         await sender.answers.flush()
         assert sender.api.of_kind("ack") == [["a"]] * 3
         assert (sender.settled, sender.refused) == (["a"], [])
@@ -121,7 +121,7 @@ def test_an_answer_is_given_up_after_a_minute_of_transient_errors() -> None:
     async def work() -> None:
         sender = Sender()
         sender.api.failures = [CallError("UNAVAILABLE")] * 1000
-        sender.answers.ack(held("a"))
+        sender.answers.ack(leased("a"))
         await sender.answers.flush()
         spent_s = sender.api.requests[-1][2] - sender.api.requests[0][2]
         assert 40 < spent_s <= 60
@@ -134,7 +134,7 @@ def test_an_answer_that_is_refused_is_not_sent_again() -> None:
     async def work() -> None:
         sender = Sender()
         sender.api.failures = [CallError("PERMISSION_DENIED")]
-        sender.answers.ack(held("a"))
+        sender.answers.ack(leased("a"))
         await sender.answers.flush()
         assert len(sender.api.requests) == 1
         assert sender.refused == [(1, "PERMISSION_DENIED")]
@@ -156,7 +156,7 @@ def test_of_an_exactly_once_subscription_only_what_is_named_has_failed(code: str
         }
         sender.api.failures = [CallError(code, "", by_ack_id), None]
         for name in ("again", "gone", "taken"):
-            sender.answers.ack(held(name))
+            sender.answers.ack(leased(name))
         await sender.answers.flush()
         assert sender.api.of_kind("ack") == [["again", "gone", "taken"], ["again"]]
         assert sender.refused == [(1, "PERMANENT_FAILURE_INVALID_ACK_ID")]
@@ -172,7 +172,7 @@ def test_an_error_that_names_other_things_than_ids_is_one_of_all_ids() -> None:
     async def work() -> None:
         sender = Sender()
         sender.api.failures = [CallError("RESOURCE_EXHAUSTED", "", {"quota_metric": "x"}), None]
-        sender.answers.ack(held("a"))
+        sender.answers.ack(leased("a"))
         await sender.answers.flush()
         assert sender.api.of_kind("ack") == [["a"], ["a"]]
         assert sender.refused == []
@@ -185,7 +185,7 @@ def test_an_exactly_once_answer_is_sent_for_ten_minutes() -> None:
         sender = Sender()
         sender.answers.exactly_once = True
         sender.api.failures = [CallError("UNAVAILABLE")] * 1000
-        sender.answers.ack(held("a"))
+        sender.answers.ack(leased("a"))
         await sender.answers.flush()
         assert 560 < sender.api.requests[-1][2] - sender.api.requests[0][2] <= 600
 
@@ -195,7 +195,7 @@ def test_an_exactly_once_answer_is_sent_for_ten_minutes() -> None:
 def test_a_lease_that_an_exactly_once_subscription_has_taken_back_is_lost() -> None:
     async def work() -> None:
         sender = Sender()
-        one, other = held("one"), held("other")
+        one, other = leased("one"), leased("other")
         sender.api.failures = [
             CallError(
                 "FAILED_PRECONDITION", "", {"one": "PERMANENT_FAILURE_INVALID_ACK_ID", "other": "TRANSIENT_X"}
@@ -212,7 +212,7 @@ def test_a_lease_that_an_exactly_once_subscription_has_taken_back_is_lost() -> N
 def test_a_lease_is_not_extended_again_after_its_message_was_answered() -> None:
     async def work() -> None:
         sender = Sender()
-        one = held("one")
+        one = leased("one")
         sender.api.failures = [CallError("UNAVAILABLE"), None, None]
         sender.answers.extend([one])
         await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from .conftest import FUNCTION
-from .scripted_pubsub import held
+from .scripted_pubsub import leased
 
 TOPIC = "projects/p/topics/events"
 
@@ -66,7 +66,7 @@ def names(messages: list) -> list[str]:  # type: ignore[type-arg]
 
 def test_a_lease_is_extended_when_half_of_it_is_over_and_again_after_that() -> None:
     leases = Leases(30, event_s=65, wait_s=600)
-    first, second = held("first"), held("second")
+    first, second = leased("first"), leased("second")
     leases.take([first], 0)
     leases.take([second], 5)
     assert leases.next_s() == 15
@@ -79,7 +79,7 @@ def test_a_lease_is_extended_when_half_of_it_is_over_and_again_after_that() -> N
 
 def test_a_lease_is_not_extended_once_the_event_has_had_its_time() -> None:
     leases = Leases(30, event_s=65, wait_s=600)
-    begun, waiting = held("begun"), held("waiting")
+    begun, waiting = leased("begun"), leased("waiting")
     leases.take([begun, waiting], 0)
     begun.began_at_s = 10
     for now_s in (15, 30, 45, 60):
@@ -91,7 +91,7 @@ def test_a_lease_is_not_extended_once_the_event_has_had_its_time() -> None:
 
 def test_a_message_that_waits_too_long_is_given_up() -> None:
     leases = Leases(30, event_s=65, wait_s=600)
-    leases.take([held("waiting")], 0)
+    leases.take([leased("waiting")], 0)
     for now_s in range(15, 600, 15):
         assert names(leases.due(now_s).overdue) == []
     assert names(leases.due(600).overdue) == ["waiting"]
@@ -100,7 +100,7 @@ def test_a_message_that_waits_too_long_is_given_up() -> None:
 
 def test_an_answer_that_is_under_way_keeps_its_lease() -> None:
     leases = Leases(30, event_s=65, wait_s=600)
-    answered = held("answered")
+    answered = leased("answered")
     leases.take([answered], 0)
     answered.began_at_s, answered.is_answered = 0, True
     assert names(leases.due(300).extend) == ["answered"]
@@ -123,7 +123,7 @@ def test_no_lease_ends_before_it_is_extended(steps: list[tuple[float, bool]]) ->
         now_s = until_s
         assert all(end_s > now_s for end_s in ends.values())
         if comes:
-            leases.take([held(str(number))], now_s)
+            leases.take([leased(str(number))], now_s)
             ends[str(number)] = now_s + 30
 
 
@@ -132,12 +132,12 @@ def test_no_lease_ends_before_it_is_extended(steps: list[tuple[float, bool]]) ->
 
 def test_messages_of_one_key_are_under_way_one_after_the_other() -> None:
     keys = OrderingKeys()
-    assert keys.enter(held("1", "a"))
-    assert keys.enter(held("b1", "b"))
-    assert not keys.enter(held("2", "a"))
-    assert not keys.enter(held("3", "a"))
+    assert keys.enter(leased("1", "a"))
+    assert keys.enter(leased("b1", "b"))
+    assert not keys.enter(leased("2", "a"))
+    assert not keys.enter(leased("3", "a"))
     assert [keys.ended("a"), keys.ended("a"), keys.ended("a")] == [*map(_named, ("2", "3")), None]
-    assert keys.enter(held("4", "a"))
+    assert keys.enter(leased("4", "a"))
 
 
 class _named:  # noqa: N801 - reads as a value
@@ -153,31 +153,31 @@ class _named:  # noqa: N801 - reads as a value
 def test_a_key_whose_message_failed_is_closed_until_pubsub_knows() -> None:
     keys = OrderingKeys()
     for name in "123":
-        keys.enter(held(name, "a"))
+        keys.enter(leased(name, "a"))
     assert names(keys.close("a")) == ["2", "3"]
     assert keys.is_closed("a")
     assert not keys.is_closed("b")
     keys.open("a")
     assert not keys.is_closed("a")
-    assert keys.enter(held("1", "a"))
+    assert keys.enter(leased("1", "a"))
     assert len(keys) == 1
 
 
 def test_what_waits_behind_a_message_can_be_taken_away_while_that_goes_on() -> None:
     keys = OrderingKeys()
     for name in "123":
-        keys.enter(held(name, "a"))
+        keys.enter(leased(name, "a"))
     assert names(keys.cut("a")) == ["2", "3"]
     assert keys.is_closed("a")
     keys.open("a")
-    assert not keys.enter(held("2", "a"))  # the first one is still under way
+    assert not keys.enter(leased("2", "a"))  # the first one is still under way
     assert keys.ended("a") == _named("2")
 
 
 def test_a_key_that_was_closed_twice_is_opened_twice() -> None:
     keys = OrderingKeys()
     for name in "123":
-        keys.enter(held(name, "a"))
+        keys.enter(leased(name, "a"))
     keys.cut("a")
     keys.close("a")
     keys.open("a")

@@ -117,9 +117,9 @@ def test_events_are_written_and_a_signal_ends_it_in_order(
         assert running.process.wait(20) == 0
     (row,) = tables.rows(event["event_id"])
     assert row["trace_id"] == "a" * 32
-    (letter,) = topic.letters()
-    assert letter.attributes["dead_letter_reason"] == "event_invalid"
-    assert letter.attributes["dead_letter_function"] == "enrich-user-events"
+    (dead_letter,) = topic.dead_letters()
+    assert dead_letter.attributes["dead_letter_reason"] == "event_invalid"
+    assert dead_letter.attributes["dead_letter_function"] == "enrich-user-events"
     lines = running.lines()
     outcomes = [line["logging.googleapis.com/labels"]["outcome"] for line in lines if "total_ms" in line]
     assert sorted(outcomes) == ["dead-lettered", "written"]

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class World:
-    """All that the pipeline reaches, in memory; each part fails as it is told to."""
+    """All that the pipeline reaches, in memory; each part fails as the test says."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.letters: list[DeadLetter] = []
+        self.dead_letters: list[DeadLetter] = []
         self.failures: Mapping[str, Exception] = {}
 
     def _fail(self, part: str) -> None:
@@ -41,6 +41,6 @@ class World:
         self._fail("write")
         self.rows.append(row)
 
-    async def publish(self, letter: DeadLetter, deadline: meshpass.Deadline) -> None:
+    async def publish(self, dead_letter: DeadLetter, deadline: meshpass.Deadline) -> None:
         self._fail("publish")
-        self.letters.append(letter)
+        self.dead_letters.append(dead_letter)

@@ -100,19 +100,19 @@ def test_other_answers_of_the_lookup(
         f"/lookup/{'a' * 257}",
     ],
 )
-def test_a_path_that_holds_no_key_asks_nobody(lookup: Lookup, service: Server, path: str) -> None:
+def test_a_path_that_holds_no_key_asks_no_service(lookup: Lookup, service: Server, path: str) -> None:
     assert lookup.answer(path, 10).status == 400
     assert service.seen == []
 
 
-def test_a_query_asks_nobody(lookup: Lookup, service: Server) -> None:
+def test_a_query_asks_no_service(lookup: Lookup, service: Server) -> None:
     asked = event("lookup") | {"queryStringParameters": {"a": "b"}}
     routes = Routes(connect=lambda: lookup)
     assert routes.answer(read_event(asked), 10).status == 400
     assert service.seen == []
 
 
-def test_a_function_that_is_about_to_end_asks_nobody(lookup: Lookup, service: Server) -> None:
+def test_a_function_that_is_about_to_end_asks_no_service(lookup: Lookup, service: Server) -> None:
     found = lookup.answer("/lookup/u-1", 0.4)
     assert (found.status, json.loads(found.body)["reason"]) == (504, "deadline")
     assert service.seen == []

@@ -152,11 +152,11 @@ def test_two_teams_share_a_host_each_with_its_own_paths(generate: Callable[..., 
         a=team(ORIGINATE.replace("[/]", "[/a]"), namespace="team-a"),
         b=team(ORIGINATE.replace("[/]", "[/b]"), namespace="team-b"),
     )
-    for letter in "ab":
-        (rule,) = found(documents, "AuthorizationPolicy", f"egress-team-{letter}", "istio-egress")["rules"]
-        assert rule["from"][0]["source"]["principals"] == [f"cluster.local/ns/team-{letter}/sa/*"]
-        assert rule["to"][0]["operation"]["paths"] == [f"/{letter}"]
-        found(documents, "ServiceEntry", "example.com", f"team-{letter}")
+    for name in "ab":
+        (rule,) = found(documents, "AuthorizationPolicy", f"egress-team-{name}", "istio-egress")["rules"]
+        assert rule["from"][0]["source"]["principals"] == [f"cluster.local/ns/team-{name}/sa/*"]
+        assert rule["to"][0]["operation"]["paths"] == [f"/{name}"]
+        found(documents, "ServiceEntry", "example.com", f"team-{name}")
     found(documents, "ServiceEntry", "example.com", "istio-egress")  # one, for both
 
 

@@ -107,7 +107,7 @@ EQUIVALENTS = [
     ),
     Equivalent(
         r"ServiceEntry team-\S+/metadata-server: spec\.resolution: NONE",
-        "the bench names a server outside the mesh by the host asked for, so no verdict can tell its addresses apart;"
+        "the bench names a server outside the mesh by the host asked for, so no verdict can distinguish its addresses;"
         " test_the_metadata_server_is_one_address compares them",
         one_static_address,
     ),

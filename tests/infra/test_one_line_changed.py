@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Edit, Edited
 
-BreakPromises = Callable[..., set[str]]
+BreakExpectations = Callable[..., set[str]]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def bench() -> Iterator[LocalBench]:
 
 
 @pytest.fixture
-def broken_promises(edited: Edited, bench: LocalBench) -> BreakPromises:
+def broken_expectations(edited: Edited, bench: LocalBench) -> BreakExpectations:
     """Change a copy of infra/, one line at a time, and return the names of the expectations that then break."""
 
     def change(*edits: Edit) -> set[str]:
@@ -52,33 +52,35 @@ def broken_promises(edited: Edited, bench: LocalBench) -> BreakPromises:
 
 
 @pytest.mark.parametrize("line", WEAKER, ids=lambda line: line.name)
-def test_a_weaker_line_breaks_the_case_that_it_kept(broken_promises: BreakPromises, line: OneLine) -> None:
-    assert line.broken <= broken_promises(*line.edits)
+def test_a_weaker_line_breaks_the_case_that_it_kept(
+    broken_expectations: BreakExpectations, line: OneLine
+) -> None:
+    assert line.broken <= broken_expectations(*line.edits)
 
 
 @pytest.mark.parametrize(
     "file", [f"{GATEWAY}/request-authentication.yaml", f"{WORKLOAD}/request-authentication.yaml"]
 )
 def test_removing_audiences_alone_stops_the_build_and_names_the_field(
-    broken_promises: BreakPromises, file: str
+    broken_expectations: BreakExpectations, file: str
 ) -> None:
     with pytest.raises(ManifestError, match=r"spec\.jwtRules\.0\.audiences\.0"):
-        broken_promises((file, AUDIENCES, ""))
+        broken_expectations((file, AUDIENCES, ""))
 
 
 @pytest.mark.parametrize("line", AUDIENCES_REMOVED, ids=lambda line: line.name)
 def test_removing_audiences_and_what_fills_them_in_is_noticed_although_the_policies_ask_for_them_too(
-    broken_promises: BreakPromises, line: OneLine
+    broken_expectations: BreakExpectations, line: OneLine
 ) -> None:
-    assert line.broken <= broken_promises(*line.edits)
+    assert line.broken <= broken_expectations(*line.edits)
 
 
 def test_dropping_the_workloads_request_authentication_locks_every_caller_out(
-    broken_promises: BreakPromises,
+    broken_expectations: BreakExpectations,
 ) -> None:
-    assert broken_promises(*TOKENS_REMOVED.edits) >= TOKENS_REMOVED.broken
+    assert broken_expectations(*TOKENS_REMOVED.edits) >= TOKENS_REMOVED.broken
 
 
-def test_without_a_change_nothing_breaks_after_all_of_these(broken_promises: BreakPromises) -> None:
+def test_without_a_change_nothing_breaks_after_all_of_these(broken_expectations: BreakExpectations) -> None:
     """Nothing that one mesh left in the proxies broke a case of the next."""
-    assert broken_promises() == set()
+    assert broken_expectations() == set()

@@ -34,7 +34,7 @@ def write(directory: Path, tree: Tree) -> Path:
 
 
 def by_identity(bodies: list[Any]) -> dict[tuple[str, str, str, str], Any]:
-    """Index objects by what tells them apart, so that their order does not count."""
+    """Index objects by what distinguishes them, so that their order does not count."""
     return {
         (
             body["apiVersion"],

@@ -88,12 +88,12 @@ def test_what_is_no_set_of_public_keys_is_refused_and_changes_nothing(mesh: Proj
 
 def test_no_call_is_lost_while_keys_are_published(mesh: ProjectMesh, send: Send) -> None:
     """New connections all the time; the SDK's tests have the pooled ones."""
-    fates: set[int | None] = set()
+    statuses: set[int | None] = set()
     done = threading.Event()
 
     def call() -> None:
         while not done.is_set():
-            fates.add(send()[0])
+            statuses.add(send()[0])
 
     caller = threading.Thread(target=call)
     caller.start()
@@ -101,7 +101,7 @@ def test_no_call_is_lost_while_keys_are_published(mesh: ProjectMesh, send: Send)
         mesh.publish_keys(together(mesh.key, SigningKey.generate()))
     done.set()
     caller.join()
-    assert fates == {200}
+    assert statuses == {200}
 
 
 def test_a_proxy_that_starts_anew_has_the_keys_published_before(mesh: ProjectMesh, send: Send) -> None:

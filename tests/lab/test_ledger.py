@@ -3,12 +3,12 @@
 from meshlab.demo.ledger import DeadLetter, Published, Row, balance, content_of, event_id_of
 
 
-def letter(message_id: str) -> DeadLetter:
+def dead_letter(message_id: str) -> DeadLetter:
     return DeadLetter(message_id, "event_invalid", "decode", "")
 
 
 def test_every_event_in_one_place_balances() -> None:
-    ledger = balance([Published("1", "a"), Published("2", None)], [Row("1", "a")], [letter("2")])
+    ledger = balance([Published("1", "a"), Published("2", None)], [Row("1", "a")], [dead_letter("2")])
     assert ledger.balanced
     assert str(ledger) == "2 events, 1 rows, 1 dead-lettered, 0 lost"
     assert ledger.complaints == []
@@ -59,7 +59,7 @@ def test_two_events_with_one_id_may_each_have_a_row_that_names_only_the_id() -> 
 
 def test_a_row_that_a_dead_lettered_event_of_the_same_id_cannot_have_is_one_too_many() -> None:
     published = [Published("1", "a", b"one"), Published("2", "a", b"two")]
-    assert balance(published, [Row(None, "a")] * 2, [letter("2")]).doubled == ["a"]
+    assert balance(published, [Row(None, "a")] * 2, [dead_letter("2")]).doubled == ["a"]
 
 
 def test_of_two_events_with_one_id_a_row_of_an_earlier_run_can_stand_for_one_alone() -> None:
@@ -70,7 +70,7 @@ def test_of_two_events_with_one_id_a_row_of_an_earlier_run_can_stand_for_one_alo
 
 def test_another_event_with_the_same_id_that_is_dead_lettered_is_not_lost() -> None:
     published = [Published("1", "a", b"one"), Published("2", "a", b"two")]
-    assert balance(published, [Row("1", "a")], [letter("2")]).balanced
+    assert balance(published, [Row("1", "a")], [dead_letter("2")]).balanced
 
 
 def test_a_message_that_is_nowhere_is_lost_and_named() -> None:
@@ -93,13 +93,13 @@ def test_a_second_row_is_noticed_where_rows_name_only_the_message_or_only_the_ev
 
 
 def test_an_event_both_written_and_dead_lettered_does_not_balance() -> None:
-    ledger = balance([Published("1", "a")], [Row("1", "a")], [letter("1")])
+    ledger = balance([Published("1", "a")], [Row("1", "a")], [dead_letter("1")])
     assert not ledger.balanced
     assert ledger.complaints == ["both a row and a dead letter: message 1"]
 
 
 def test_dead_letters_of_other_messages_do_not_count() -> None:
-    assert balance([Published("1", "a")], [Row("1", "a")], [letter("9")]).balanced
+    assert balance([Published("1", "a")], [Row("1", "a")], [dead_letter("9")]).balanced
 
 
 def test_what_the_pipeline_drops_is_neither_lost_nor_written() -> None:
@@ -117,9 +117,9 @@ def test_one_message_may_make_many_rows() -> None:
 
 def test_rows_that_name_no_origin_are_only_counted() -> None:
     published = [Published("1", "a"), Published("2", "b"), Published("3", "b"), Published("4", None)]
-    ledger = balance(published, [Row(None, None)] * 2, [letter("4")])
+    ledger = balance(published, [Row(None, None)] * 2, [dead_letter("4")])
     assert (ledger.is_counted_alone, ledger.balanced, ledger.repeats) == (True, True, 1)
-    assert not balance(published, [Row(None, None)], [letter("4")]).balanced
+    assert not balance(published, [Row(None, None)], [dead_letter("4")]).balanced
 
 
 def test_an_event_without_a_usable_id_has_none() -> None:
@@ -137,13 +137,13 @@ def test_two_texts_of_one_value_say_the_same() -> None:
 def test_events_of_one_message_are_found_by_the_names_of_its_parts() -> None:
     published = [Published("1", None), Published("2", None), Published("3", None)]
     rows = [Row("1:0", "a"), Row("1:2", "b")]
-    ledger = balance(published, rows, [letter("1:1"), letter("2:0")], ["3:0"], makes_many_rows=True)
+    ledger = balance(published, rows, [dead_letter("1:1"), dead_letter("2:0")], ["3:0"], makes_many_rows=True)
     assert (ledger.lost, ledger.contradicted, ledger.complaints) == ([], [], [])
     assert str(ledger) == "3 events, 2 rows, 2 dead-lettered, 1 dropped, 0 lost"
 
 
 def test_a_part_of_a_message_that_is_written_and_dead_lettered_does_not_balance() -> None:
-    ledger = balance([Published("1", None)], [Row("1:0", "a")], [letter("1:0")], makes_many_rows=True)
+    ledger = balance([Published("1", None)], [Row("1:0", "a")], [dead_letter("1:0")], makes_many_rows=True)
     assert ledger.complaints == ["both a row and a dead letter: message 1:0"]
 
 
@@ -151,6 +151,6 @@ def test_rows_that_name_the_event_alone_belong_to_the_message_that_the_function_
     published = [Published("1", None), Published("2", None)]
     rows = [Row(None, "a"), Row(None, "b")]
     logged = {"1:0": "a", "1:1": "b"}
-    ledger = balance(published, rows, [letter("2:0")], makes_many_rows=True, event_ids=logged)
+    ledger = balance(published, rows, [dead_letter("2:0")], makes_many_rows=True, event_ids=logged)
     assert ledger.complaints == []
     assert balance(published, rows, [], makes_many_rows=True, event_ids=logged).lost == ["2"]

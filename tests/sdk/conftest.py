@@ -63,7 +63,7 @@ RawServer = Callable[[Callable[[socket.socket], None]], str]
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """An HTTP server on 127.0.0.1 that keeps what it saw and answers as told."""
+    """An HTTP server on 127.0.0.1 that keeps what it saw and answers as the test says."""
 
     daemon_threads = True
     block_on_close = False

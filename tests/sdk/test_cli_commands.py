@@ -103,11 +103,11 @@ def test_colours_are_for_a_terminal_that_wants_them(environ: dict[str, str]) -> 
 
 
 def test_token_as_json_holds_the_claims_and_the_token_only_when_asked(run: Run) -> None:
-    told = json.loads(run("token", "--json").stdout)
-    assert told["source"] == "SignedJWT"
-    assert {"iss", "sub", "aud", "scope", "exp", "kid", "alg"} <= told["claims"].keys()
-    assert told["expires_at"] == told["claims"]["exp"]
-    assert "token" not in told
+    reported = json.loads(run("token", "--json").stdout)
+    assert reported["source"] == "SignedJWT"
+    assert {"iss", "sub", "aud", "scope", "exp", "kid", "alg"} <= reported["claims"].keys()
+    assert reported["expires_at"] == reported["claims"]["exp"]
+    assert "token" not in reported
 
     assert (
         claims(json.loads(run("token", "--json", "--show").stdout)["token"])["iss"] == "https://issuer.test"
@@ -229,11 +229,11 @@ def test_call_sends_a_body_from_a_file_or_stdin(
 
 
 def test_call_as_json_holds_status_headers_and_body(run: Run) -> None:
-    told = json.loads(run("call", "/", "--json").stdout)
+    reported = json.loads(run("call", "/", "--json").stdout)
 
-    assert told["status"] == 200
-    assert told["body"] == {"name": "Ada"}
-    assert told["headers"]["server"] == "istio-envoy"
+    assert reported["status"] == 200
+    assert reported["body"] == {"name": "Ada"}
+    assert reported["headers"]["server"] == "istio-envoy"
 
 
 def test_an_error_of_the_service_is_printed_and_exits_1(run: Run, server: Server) -> None:
@@ -249,13 +249,17 @@ def test_a_refusal_of_the_mesh_is_a_message_or_json_with_its_own_exit_code(run: 
     done = run("call", "/")
     assert (done.exit_code, done.stdout) == (Exit.POLICY, "")
     assert done.stderr.startswith("meshpass: GET / on user-profile.internal")
-    told = json.loads(run("call", "/", "--json").stdout)["error"]
+    reported = json.loads(run("call", "/", "--json").stdout)["error"]
 
-    assert (told["code"], told["status"], told["detail"]) == ("not_allowed", 403, "RBAC: access denied")
-    assert told["hint"]
+    assert (reported["code"], reported["status"], reported["detail"]) == (
+        "not_allowed",
+        403,
+        "RBAC: access denied",
+    )
+    assert reported["hint"]
 
 
-def test_missing_settings_are_told_and_exit_3(run: Run) -> None:
+def test_missing_settings_are_reported_and_exit_3(run: Run) -> None:
     done = run("call", "/", "--json", JWT_SCOPE="", JWT_AUDIENCE="")
 
     assert done.exit_code == Exit.SETTINGS
@@ -325,8 +329,8 @@ def test_a_whole_rotation_by_command(keys: Run, tmp_path: Path) -> None:
     assert refused.exit_code == Exit.KEYS
     assert "not proven that the mesh accepts the key" in refused.stderr
     assert "Apply the JWKS" in refused.stderr
-    told = json.loads(keys("status", "--json", "--jwks", out, *CALL).stdout)["versions"]
-    assert [(row["state"], row["in_jwks"], row["accepted"]) for row in told] == [
+    reported = json.loads(keys("status", "--json", "--jwks", out, *CALL).stdout)["versions"]
+    assert [(row["state"], row["in_jwks"], row["accepted"]) for row in reported] == [
         ("active", True, True),
         ("next", False, False),
     ]

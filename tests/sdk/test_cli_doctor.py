@@ -67,10 +67,10 @@ def doctor(environ: dict[str, str | None]) -> Doctor:
         path = () if "--no-path" in arguments else ("/profile/{user_id}", "--value", "user_id=u-1001")
         given = [each for each in arguments if each != "--no-path"]
         command = ["doctor", *path, "--timeout", "2", *given]
-        told = CliRunner().invoke(app, [*command, "--json"], env=settings)
+        reported = CliRunner().invoke(app, [*command, "--json"], env=settings)
         shown = CliRunner().invoke(app, command, env=settings)
-        assert shown.exit_code == told.exit_code
-        return Report(told.exit_code, json.loads(told.stdout), shown.stdout)
+        assert shown.exit_code == reported.exit_code
+        return Report(reported.exit_code, json.loads(reported.stdout), shown.stdout)
 
     return run
 
@@ -300,7 +300,7 @@ MESH: list[tuple[Answer, Exit, str, str, str]] = [
 
 
 @pytest.mark.parametrize(("answer", "code", "step", "words", "fix"), MESH)
-def test_what_the_mesh_refuses_is_told_in_its_own_words(
+def test_what_the_mesh_refuses_is_reported_in_its_own_words(
     doctor: Doctor, server: Server, answer: Answer, code: Exit, step: str, words: str, fix: str
 ) -> None:
     server.answer = lambda _: answer
@@ -331,13 +331,13 @@ def test_a_connection_that_breaks_under_the_call(doctor: Doctor, server: Server)
     assert "broke" in report.broken["says"]
 
 
-def test_who_refused_is_told(doctor: Doctor, server: Server) -> None:
+def test_who_refused_is_reported(doctor: Doctor, server: Server) -> None:
     server.answer = lambda _: (401, SIDECAR, b"Jwt verification fails")
 
     assert "The workload does not accept the token" in doctor(f"http://{server.address}").broken["says"]
 
 
-def test_a_clock_that_is_off_is_told_with_the_refusal(doctor: Doctor, server: Server) -> None:
+def test_a_clock_that_is_off_is_reported_with_the_refusal(doctor: Doctor, server: Server) -> None:
     date = formatdate(time.time() - 3600, usegmt=True)
     server.answer = lambda _: (401, {**ENVOY, "date": date}, b"Jwt is not yet valid")
     report = doctor(f"http://{server.address}")

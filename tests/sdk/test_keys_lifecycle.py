@@ -99,7 +99,7 @@ def test_every_key_is_new_and_named_by_its_thumbprint(ring: KeyRing, store: KeyS
     assert all(set(key) == {"kty", "crv", "x", "y", "alg", "use", "kid"} for key in keys.jwks()["keys"])
 
 
-def test_retire_waits_for_the_last_token_when_told_to(ring: KeyRing, clock: Clock) -> None:
+def test_retire_waits_for_the_last_token_when_asked_to(ring: KeyRing, clock: Clock) -> None:
     ring.create()
     ring.next()
     ring.promote(accepted)

@@ -1,4 +1,4 @@
-"""What each store promises on its own."""
+"""What each store guarantees on its own."""
 
 import json
 import sys
@@ -155,7 +155,7 @@ def test_callers_name_a_version_by_its_alias(client: "SecretManagerServiceClient
     assert client.get_secret_version(name=f"{SECRET}/versions/1").state.name == "DISABLED"
 
 
-def test_the_public_half_is_told_without_reading_a_private_key(backend: Recording) -> None:
+def test_the_public_half_is_given_without_reading_a_private_key(backend: Recording) -> None:
     ring = KeyRing(SecretManagerKeyStore(SECRET))
     ring.create()
     ring.next()

@@ -68,7 +68,7 @@ def test_a_call_that_gives_up_its_wait_for_a_connection_takes_none_away(
     assert [seen.target for seen in server.seen] == ["/first", "/third"]
 
 
-def test_a_connection_that_says_what_nobody_asked_is_closed(
+def test_a_connection_that_says_what_no_call_asked_is_closed(
     auth: meshpass.SignedJWT, raw_server: RawServer
 ) -> None:
     closed_by_the_client = threading.Event()

@@ -209,7 +209,7 @@ def test_many_audiences_do_not_pile_up(issuer: Issuer) -> None:
     assert sum(1 for entry in cache._entries.values()) <= cache._KEPT + 50
 
 
-def test_a_cancelled_task_harms_nobody(issuer: Issuer) -> None:
+def test_a_cancelled_task_harms_no_other(issuer: Issuer) -> None:
     source = Source(issuer)
     issuer.gate.clear()
 
@@ -230,7 +230,7 @@ def test_a_cancelled_task_harms_nobody(issuer: Issuer) -> None:
     assert issuer.fetches == 1
 
 
-def test_an_event_loop_that_ends_harms_nobody(issuer: Issuer) -> None:
+def test_an_event_loop_that_ends_harms_no_other(issuer: Issuer) -> None:
     source = Source(issuer)
     issuer.gate.clear()
 
@@ -302,7 +302,7 @@ def test_an_interrupted_fetch_is_taken_over_by_another_who_waits(issuer: Issuer)
     assert (len(interrupted), tokens, issuer.fetches) == (1, {"token-2"}, 2)
 
 
-def test_a_thread_that_cannot_be_started_leaves_nobody_waiting(
+def test_a_thread_that_cannot_be_started_leaves_no_caller_waiting(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source(issuer)

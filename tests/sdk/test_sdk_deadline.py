@@ -158,7 +158,7 @@ def test_an_attempt_has_a_limit_of_its_own_so_that_there_is_time_for_another(con
     assert (caught.value.code, caught.value.attempts) == ("timeout_read", 3)
 
 
-def test_the_service_is_told_what_is_left(connect: Connect, server: Server) -> None:
+def test_the_service_learns_what_is_left(connect: Connect, server: Server) -> None:
     connect(address=server.address, timeout_s=7).get("/")
     connect(address=server.address, deadline_header="x-left").get("/", timeout_s=3)
     connect(address=server.address, deadline_header=None).get("/")

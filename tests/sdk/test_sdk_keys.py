@@ -178,14 +178,14 @@ def test_secret_manager_out_of_reach_is_retryable(monkeypatch: pytest.MonkeyPatc
 def _answering(
     status: grpc.StatusCode | None, response: secretmanager_v1.AccessSecretVersionResponse
 ) -> Iterator[str]:
-    """Serve AccessSecretVersion with one answer, for what the stand-in never does."""
+    """Serve AccessSecretVersion with one answer, for what the fake never does."""
     from concurrent.futures import ThreadPoolExecutor
 
     def access(
         request: object, context: grpc.ServicerContext
     ) -> secretmanager_v1.AccessSecretVersionResponse:
         if status is not None:
-            context.abort(status, "as told")
+            context.abort(status, "as the test says")
         return response
 
     method = grpc.unary_unary_rpc_method_handler(

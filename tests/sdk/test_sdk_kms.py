@@ -1,5 +1,5 @@
 # ruff: noqa: ANN401
-"""A signing key that never leaves Cloud KMS, here in a stand-in that keeps to KMS's REST API over real HTTP."""
+"""A signing key that never leaves Cloud KMS, here in a fake that keeps to KMS's REST API over real HTTP."""
 
 import asyncio
 import base64

@@ -120,7 +120,7 @@ def test_the_services_own_failures_are_retried_when_asked_for(connect: Connect, 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("headers", [_ENVOY, _SERVICE], ids=["mesh", "service"])
-def test_a_retry_after_is_honoured_whoever_answered(
+def test_a_retry_after_is_honoured_from_mesh_and_service(
     connect: Connect, server: Server, status: int, headers: dict[str, str]
 ) -> None:
     server.answer = answers((status, {**headers, "retry-after": "0"}, b""), _FINE)
@@ -280,7 +280,7 @@ def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> Non
 
 
 class StaleServer:
-    """Answers one request on each connection, and then closes it in the way it is told."""
+    """Answers one request on each connection, and then closes it in the way that the test says."""
 
     def __init__(self, way: str) -> None:
         self.way = way
@@ -306,7 +306,7 @@ class StaleServer:
             connection.recv(65536)
             connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
             if self.way != "while idle":
-                # The next request is on its way, or here, when the connection closes: nobody can see it coming.
+                # The next request is on its way, or here, when the connection closes: no client can see it coming.
                 if not connection.recv(65536 if self.way == "with FIN, request read" else 1):
                     return
                 if "RST" in self.way:

@@ -117,9 +117,9 @@ class CollectingSink:
 class CollectingDeadLetters:
     """Dead letters kept for a step that comes after."""
 
-    async def publish(self, letter: DeadLetter, deadline: meshpass.Deadline) -> None:
+    async def publish(self, dead_letter: DeadLetter, deadline: meshpass.Deadline) -> None:
         """Keep one dead letter."""
-        current.get().dead_letters.append(letter)
+        current.get().dead_letters.append(dead_letter)
 
 
 def is_final(outcome: Outcome) -> bool:

@@ -118,7 +118,7 @@ def stream(values: Mapping[str, str], launch: Run, digest: str, *, update: bool)
             (f"a job {name} runs already (", Value("job"), "); use `update`, or `drain` it first"),
         )
     )
-    parts = (*_surroundings(values, "stream", launch, digest), _subscription(values))
+    parts = (*_environment_of_the_job(values, "stream", launch, digest), _subscription(values))
     return (*_checked(*parts), find(values, name), Check((running,)), launch)
 
 
@@ -128,7 +128,7 @@ def backfill(values: Mapping[str, str], launch: Run, job: str, digest: str) -> t
         present("job"), (f"a job {job} runs already (", Value("job"), "); wait for it, or `cancel` it")
     )
     return (
-        *_checked(*_surroundings(values, "backfill", launch, digest)),
+        *_checked(*_environment_of_the_job(values, "backfill", launch, digest)),
         find(values, job),
         Check((running,)),
         launch,
@@ -231,7 +231,7 @@ def _checked(*parts: _Part) -> tuple[Step, ...]:
     return (*(part.read for part in parts), missing, *((wrong,) if wrong.refusals else ()))
 
 
-def _surroundings(values: Mapping[str, str], mode: str, run: Run, digest: str) -> tuple[_Part, ...]:
+def _environment_of_the_job(values: Mapping[str, str], mode: str, run: Run, digest: str) -> tuple[_Part, ...]:
     return (
         _bucket(values),
         *_template_is_there(values, run, mode, digest),

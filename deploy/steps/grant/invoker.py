@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from meshcontract.cloud_types import MEMBER
 
 from .. import RefusalError
-from ..cloud import actions, policies, questions
+from ..cloud import actions, iam_policies, questions
 from ..cloud.actions import Changes, required
 from ..rollout.function import ENRICH, LOOKUP
 from ..verify.findings import printable
@@ -55,7 +55,7 @@ def bind(
     Raises:
         RefusalError: the policy cannot be read or written, or the function takes no other caller.
     """
-    if entry is ENRICH and member != policies.service_account(values["TRIGGER_SERVICE_ACCOUNT"]):
+    if entry is ENRICH and member != iam_policies.service_account(values["TRIGGER_SERVICE_ACCOUNT"]):
         raise RefusalError(
             f"{values['FUNCTION_NAME']} takes events from Pub/Sub alone, as TRIGGER_SERVICE_ACCOUNT. "
             "Callers are let in to the other function: --entry-point=lookup."
@@ -63,7 +63,9 @@ def bind(
     condition = conditions.flag(expression, title)
     policy = required(reader, _policy(values, entry))
     _warn_of_public(policy, values, entry)
-    granted = [grant for grant in policies.grants(policy) if grant.member == member and grant.role == ROLE]
+    granted = [
+        grant for grant in iam_policies.grants(policy) if grant.member == member and grant.role == ROLE
+    ]
     if title and any(not grant.condition for grant in granted):
         raise RefusalError(
             f"{member} may call {values[entry.deployed_as]} without a condition, so a second grant would limit "
@@ -103,7 +105,7 @@ def unbind(
         RefusalError: the policy cannot be read or written.
     """
     policy = required(reader, _policy(values, entry))
-    found = [grant for grant in policies.grants(policy) if grant.member == member and grant.role == ROLE]
+    found = [grant for grant in iam_policies.grants(policy) if grant.member == member and grant.role == ROLE]
     if not found:
         actions.say(f"{printable(member)} has no grant on {values[entry.deployed_as]}", dry_run=dry_run)
     else:
@@ -115,7 +117,7 @@ def unbind(
             _confirm(changes.look(reader, _policy(values, entry)), member, bound=False)
             sys.stdout.write(f"{member} may not call {values[entry.deployed_as]} any more\n")
     inherited = reader(_project_policy(values))
-    if inherited.ok and member in policies.members(inherited.data, ROLE):
+    if inherited.ok and member in iam_policies.members(inherited.data, ROLE):
         sys.stderr.write(
             f"deploy/grant: {printable(member)} has {ROLE} on the whole project, and still gets in. "
             "Remove that grant too.\n"
@@ -129,9 +131,9 @@ def show(values: Mapping[str, str], entry: EntryPoint, reader: Reader, *, as_jso
     Raises:
         RefusalError: the policy cannot be read.
     """
-    service = list(policies.grants(required(reader, _policy(values, entry))))
+    service = list(iam_policies.grants(required(reader, _policy(values, entry))))
     answer = reader(_project_policy(values))
-    project = list(policies.grants(answer.data)) if answer.ok else []
+    project = list(iam_policies.grants(answer.data)) if answer.ok else []
     wanted = expected(values, entry)
     rows: list[dict[str, Any]] = [
         {
@@ -177,7 +179,7 @@ def show(values: Mapping[str, str], entry: EntryPoint, reader: Reader, *, as_jso
 def expected(values: Mapping[str, str], entry: EntryPoint) -> list[str]:
     """Return the members that the contract lets call a function."""
     if entry is ENRICH:
-        return [policies.service_account(values["TRIGGER_SERVICE_ACCOUNT"])]
+        return [iam_policies.service_account(values["TRIGGER_SERVICE_ACCOUNT"])]
     return [member for member in values["LOOKUP_INVOKERS"].split(",") if member]
 
 
@@ -206,7 +208,7 @@ def _command(values: Mapping[str, str], entry: EntryPoint, verb: str) -> tuple[s
 
 
 def _confirm(policy: Any, member: str, *, bound: bool) -> None:  # noqa: ANN401 - JSON
-    if (member in policies.members(policy, ROLE)) != bound:
+    if (member in iam_policies.members(policy, ROLE)) != bound:
         word = "does not show" if bound else "still shows"
         raise RefusalError(
             f"gcloud reported success, but the policy {word} {member}. Another change may have overwritten it: "
@@ -215,7 +217,7 @@ def _confirm(policy: Any, member: str, *, bound: bool) -> None:  # noqa: ANN401 
 
 
 def _warn_of_public(policy: Any, values: Mapping[str, str], entry: EntryPoint) -> None:  # noqa: ANN401 - JSON
-    for member in sorted(policies.PUBLIC & set(policies.members(policy, ROLE))):
+    for member in sorted(iam_policies.PUBLIC & set(iam_policies.members(policy, ROLE))):
         sys.stderr.write(
             f"deploy/grant: {member} may call {values[entry.deployed_as]}, which is everyone on the internet. "
             f"Remove it: deploy/grant unbind --entry-point={entry.name} --member={member}\n"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from .. import RefusalError
-from ..cloud.policies import PUBLIC
+from ..cloud.iam_policies import PUBLIC
 
 _PROJECT = r"[a-z][a-z0-9-]{4,28}[a-z0-9]"
 _EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"

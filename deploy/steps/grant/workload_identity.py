@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import RefusalError
-from ..cloud import actions, policies, questions
+from ..cloud import actions, iam_policies, questions
 from ..cloud.actions import Changes, required
 from ..cloud.answers import Question
 
@@ -70,7 +70,7 @@ def apply(values: Mapping[str, str], link: Link, reader: Reader, *, remove: bool
         )
     policy = _question(link)
     words = (link.google, link.owner, f"--member={link.member}", f"--role={ROLE}")
-    bound = link.member in policies.members(required(reader, policy), ROLE)
+    bound = link.member in iam_policies.members(required(reader, policy), ROLE)
     changes = Changes(dry_run=dry_run)
     if bound == (not remove):
         state = "acts" if bound else "does not act"
@@ -80,7 +80,10 @@ def apply(values: Mapping[str, str], link: Link, reader: Reader, *, remove: bool
         changes.run(
             "the link", ("gcloud", "iam", "service-accounts", f"{verb}-iam-policy-binding", *words, condition)
         )
-        if not dry_run and (link.member in policies.members(changes.look(reader, policy), ROLE)) == remove:
+        if (
+            not dry_run
+            and (link.member in iam_policies.members(changes.look(reader, policy), ROLE)) == remove
+        ):
             raise RefusalError(
                 "gcloud reported success, but the policy does not show the change. Run this again."
             )
@@ -96,7 +99,7 @@ def apply(values: Mapping[str, str], link: Link, reader: Reader, *, remove: bool
     )
     command = shlex.join((*kubectl, *(() if remove else ("--overwrite",))))
     actions.say(f"then, with the cluster's credentials:\n  {command}", dry_run=dry_run)
-    member = policies.service_account(link.google)
+    member = iam_policies.service_account(link.google)
     if not remove and member not in values["LOOKUP_INVOKERS"].split(","):
         actions.say(
             f"to let it call the lookup:\n  deploy/grant bind {shlex.quote(f'--member={member}')}",

@@ -172,4 +172,4 @@ def _short(text: str) -> str:
 
 def _visible(text: str) -> str:
     """Return the text with everything that a terminal would act on, or hide, written as an escape."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -35,7 +35,7 @@ _COLUMN = re.compile(r"\w{1,300}")
 
 _SOURCES = {"publish_time": "message.publish_time", "enriched_at": "now"}
 _ORDER = ("now", "message.publish_time", "message.id", "trace.id")
-"""What orders the rows of one event: the time at which each was built, and then what tells them apart."""
+"""What orders the rows of one event: the time at which each was built, and then what distinguishes them."""
 _LAST_WINS_ORDER = ("message.publish_time", "now", "message.id", "trace.id")
 """What orders them, the last first, where `on_conflict = "last-wins"`. The event that was published last stays."""
 _ROW_ID = "row.id"

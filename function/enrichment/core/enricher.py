@@ -12,7 +12,7 @@ from enrichment.core.gravity import GRAVEST_FIRST, concluded, gather_all
 from enrichment.core.plan import PlannedRow
 from enrichment.core.received import Received
 from enrichment.core.transform import Transform
-from enrichment.dead_letter import DeadLetters
+from enrichment.dead_letter import DeadLetterSink
 from enrichment.deadline import EventTime, TimeBudget
 from enrichment.errors import (
     BadEventError,
@@ -58,7 +58,7 @@ class Enricher:
 
     transform: Transform
     sink: Sink
-    dead_letters: DeadLetters
+    dead_letters: DeadLetterSink
     budget: TimeBudget
     log: Log
     version: str
@@ -152,8 +152,8 @@ class Enricher:
             original = bad if isinstance(bad, Message) else bad()
             source = received.extensions.get("source", "")
             dead_letter.refuse_loop(original, ended, source, self.dead_letter_topic)
-            letter = dead_letter.compose(original, ended, delivery.trace, self.version, self.function)
-            await self.dead_letters.publish(letter, time_left.end)
+            composed = dead_letter.compose(original, ended, delivery.trace, self.version, self.function)
+            await self.dead_letters.publish(composed, time_left.end)
         except (TransientError, FaultError) as error:
             return release_frames(error).outcome()
         except Exception as error:  # noqa: BLE001 - the last line of defence: a defect must not lose an event

@@ -71,7 +71,7 @@ def hashed(data: bytes) -> str:
 class ContentDigest:
     """A digest of parsed JSON, the same whatever the order of keys and the white space were.
 
-    An event is read once for it, however many items of it are to be told apart: with 10,000 items in 10 MB, an event
+    An event is read once for it, however many items of it are to be distinguished: with 10,000 items in 10 MB, an event
     for each would be 100 GB.
 
     Args:

@@ -39,7 +39,7 @@ class DeadLetterSource:
 
     Args:
         name: `projects/P/subscriptions/S`.
-        pull_wait_s: How long one pull waits for a first letter, in seconds.
+        pull_wait_s: How long one pull waits for a first dead letter, in seconds.
     """
 
     def __init__(self, name: str, pull_wait_s: float) -> None:

@@ -182,5 +182,5 @@ def _check_table(
     ]
     if declared.id_is_good and not any(name in table and table[name].type == "STRING" for name in carriers):
         section.problem(
-            "", f'has no STRING column for the event id: COLUMN = "{row_id}". Rows are told apart by it.'
+            "", f'has no STRING column for the event id: COLUMN = "{row_id}". It distinguishes rows.'
         )

@@ -132,7 +132,7 @@ class EventShape:
 
     @property
     def row_id_source(self) -> str:
-        """The source of the column that tells rows apart: the id's own where that does, else `row.id`."""
+        """The source of the column that distinguishes rows: the id's own where that does, else `row.id`."""
         plain = len(self.id) == 1 and self.each is None and self.on_conflict is not OnConflict.WRITE
         return self.id[0].text if plain else "row.id"
 

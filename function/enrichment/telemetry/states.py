@@ -4,7 +4,7 @@
 state            when
 ===============  ===================================================================
 fault            a delivery ended as a fault
-retry            for two minutes nothing got through, and three deliveries or more were handed back
+retry            for two minutes nothing got through, and three deliveries or more were nacked
 dead-lettered    for one minute nothing got through, and ten deliveries or more were dead-lettered
 ===============  ===================================================================
 """
@@ -34,7 +34,7 @@ class Rule(msgspec.Struct, frozen=True):
 
 RULES = {
     "fault": Rule(1, 0.0, "Events with this fault are held up until it is corrected."),
-    "retry": Rule(3, 120.0, "No event has got through for {for_s} s: {count} were handed back."),
+    "retry": Rule(3, 120.0, "No event has got through for {for_s} s: {count} were nacked."),
     "dead-lettered": Rule(10, 60.0, "No event has got through for {for_s} s: {count} were dead-lettered."),
 }
 """By the name of the end. Any other end shows that events get through."""

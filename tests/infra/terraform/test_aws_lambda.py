@@ -47,7 +47,7 @@ def test_the_function_may_write_its_own_log_and_nothing_else() -> None:
     )
 
 
-def test_the_function_is_told_its_target_group() -> None:
+def test_the_function_knows_its_target_group() -> None:
     function = one("aws_lambda_function")
     assert function["environment"][0]["variables"] == {
         "TARGET_GROUP_ARN": Reference("module.lambda.aws_lb_target_group.this.arn")

@@ -1,4 +1,4 @@
-"""The front door of Cloud Run's fake as real Envoy: who gets in, what the container sees, and every way around it."""
+"""The front door of Cloud Run's fake as real Envoy: accepted callers, what the container sees, every way around it."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def segment(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-# Who gets in, and what the container sees.
+# Which callers are accepted, and what the container sees.
 
 
 def test_an_invoker_gets_in_and_the_container_reads_who_it_is_but_cannot_use_the_token(

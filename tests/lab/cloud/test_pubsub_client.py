@@ -384,10 +384,10 @@ def test_after_five_attempts_a_message_is_a_dead_letter_that_names_its_origin(la
         attempts.append(received[0].delivery_attempt)
         lab.nack(received)
     assert attempts == [1, 2, 3, 4, 5]
-    (letter,) = lab.pull(DEAD_SUB)
-    assert letter.message.data == b"poison"
-    assert letter.message.message_id != message_id
-    attributes = dict(letter.message.attributes)
+    (dead_letter,) = lab.pull(DEAD_SUB)
+    assert dead_letter.message.data == b"poison"
+    assert dead_letter.message.message_id != message_id
+    attributes = dict(dead_letter.message.attributes)
     published = attributes.pop("CloudPubSubDeadLetterSourceTopicPublishTime")
     assert published == received[0].message.publish_time.isoformat(timespec="milliseconds")
     assert attributes == {

@@ -280,9 +280,9 @@ def test_the_attempt_is_shown_under_a_dead_letter_policy_and_the_fifth_is_the_la
         fast_lab.publish(b"poison")
         fast_lab.until_settled()
     assert [request.envelope["deliveryAttempt"] for request in endpoint.requests] == [1, 2, 3, 4, 5]
-    (letter,) = fast_lab.subscriber.pull(subscription=DEAD_SUB, max_messages=1).received_messages
-    assert letter.message.data == b"poison"
-    assert letter.message.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
+    (dead_letter,) = fast_lab.subscriber.pull(subscription=DEAD_SUB, max_messages=1).received_messages
+    assert dead_letter.message.data == b"poison"
+    assert dead_letter.message.attributes["CloudPubSubDeadLetterSourceDeliveryCount"] == "5"
 
 
 def test_eventarc_s_endpoint_gets_a_cloud_event_in_binary_mode(lab: Lab) -> None:

@@ -103,7 +103,7 @@ def test_a_reason_that_another_proxys_body_gives_is_no_change() -> None:
     assert change_of(REFUSED, effect(refused(body=b"RBAC: other words"))) is None
 
 
-def test_all_that_changed_is_told_with_the_gravest_first() -> None:
+def test_all_that_changed_is_reported_with_the_gravest_first() -> None:
     new = allowed("shop/other", peer="", target="/v2/", returned=(("x-a", "1"),))
     found = change(ALLOWED, effect(new))
     assert found.kinds == (

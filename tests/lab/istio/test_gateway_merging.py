@@ -236,7 +236,7 @@ def test_a_gateway_without_privileges_opens_no_low_port(
     assert any("cannot open ports below 1024" in str(note) for note in notes) is not opened
 
 
-def test_names_in_other_letters_are_one_name_and_close_the_port(small: SmallMesh) -> None:
+def test_names_in_another_case_are_one_name_and_close_the_port(small: SmallMesh) -> None:
     texts = (
         gateway("a", server("HTTPS", "[A.example]", more=SIMPLE)),
         gateway("b", server("HTTPS", "[a.example]", more=SIMPLE)),

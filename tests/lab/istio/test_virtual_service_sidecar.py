@@ -220,7 +220,7 @@ def test_an_external_name_is_served_as_an_alias_only() -> None:
     assert list(at_sidecar(services=[alias, routed_service("cart")])) == [CART]
 
 
-def test_letters_of_a_host_make_no_difference() -> None:
+def test_the_case_of_a_host_makes_no_difference() -> None:
     assert names(at_sidecar(named("a", "[API.Example]"), services=[routed_service("api.example")])) == {
         "api.example": "a"
     }

@@ -19,7 +19,7 @@ def test_only_what_may_let_more_in_is_asked_and_the_rest_is_counted() -> None:
     assert weaker.only_break == len(MUTANTS) - len(weaker.mutants) > 0
 
 
-def test_kinds_are_named_in_any_case_of_letters() -> None:
+def test_kinds_are_named_in_upper_and_lower_case() -> None:
     found = choose(MUTANTS, Wanted(kinds=("gateway", "PeerAuthentication"), all=True))
     assert {mutant.kind for mutant in found.mutants} == {"Gateway", "PeerAuthentication"}
 

@@ -66,7 +66,7 @@ def drawn(request: pytest.FixtureRequest) -> Graph:
 
 
 def texts(box: Box) -> Iterator[Rectangle]:
-    """The rectangles that the texts of a box take: a badge with its frame, another text with its letters."""
+    """The rectangles that the texts of a box take: a badge with its frame, another text with its characters."""
     for text in box.texts:
         top, bottom = (13.0, 5.0) if text.role not in ("name", "detail") else (11.0, 3.5)
         x, y = box.x + text.x, box.y + text.y

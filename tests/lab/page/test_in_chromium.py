@@ -208,7 +208,7 @@ def test_the_page_is_never_wider_than_the_screen(opened: Open, width: int, drawn
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_real_letters_take_no_more_room_than_the_drawing_plans_for_them(opened: Open, width: int) -> None:
+def test_real_characters_take_no_more_room_than_the_drawing_plans_for_them(opened: Open, width: int) -> None:
     page = opened(width=width)
     assert page.value("document.querySelectorAll('.mesh .box text').length") > 10
     assert page.value(OUTSIDE_OF_BOXES) == []

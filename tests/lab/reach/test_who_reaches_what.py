@@ -1,4 +1,4 @@
-"""Who gets in and who does not, by real Envoys on small meshes: each hole beside what is not one."""
+"""Which callers are accepted and which are not, by real Envoys on small meshes: each hole beside what is not one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Found:
         )
 
     def let_in(self, target: str = "shop/cart") -> set[tuple[str, str]]:
-        """Who got in with what."""
+        """Which caller was accepted with what."""
         return {
             (answer.question.caller, answer.question.request_class)
             for answer in self.answers

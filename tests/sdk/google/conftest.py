@@ -212,7 +212,7 @@ def federation_file(google: Google, tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def aws_file(google: Google, federation_file: dict[str, Any]) -> dict[str, Any]:
-    """Workload identity federation of AWS, as gcloud makes it; its addresses are the stand-in's."""
+    """Workload identity federation of AWS, as gcloud makes it; its addresses are the fake's."""
     return {
         **federation_file,
         "subject_token_type": "urn:ietf:params:aws:token-type:aws4_request",

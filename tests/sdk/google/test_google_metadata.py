@@ -196,7 +196,7 @@ def test_a_token_for_another_audience_is_refused(on_google: Google) -> None:
         meshpass.GoogleIDToken(AUDIENCE).token()
 
 
-def test_origin_says_what_was_found_and_why_and_asks_nobody(on_google: Google) -> None:
+def test_origin_says_what_was_found_and_why_and_sends_no_request(on_google: Google) -> None:
     origin = meshpass.GoogleIDToken(AUDIENCE).origin()
 
     assert origin.kind == "metadata_server"

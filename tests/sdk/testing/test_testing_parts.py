@@ -56,7 +56,7 @@ def test_a_source_forgets_a_refused_token_and_counts_it() -> None:
     assert (source.issued, source.invalidated) == (2, 1)
 
 
-def test_a_source_fails_as_told() -> None:
+def test_a_source_fails_as_the_test_says() -> None:
     source = InMemorySource()
     source.error = meshpass.SigningKeyError("No key.")
 

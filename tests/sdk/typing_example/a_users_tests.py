@@ -80,5 +80,5 @@ def test_a_source(meshpass_clock: FakeClock) -> None:
     assert JWKSVerifier("us", ["them"], key.jwks, clock=meshpass_clock).verify(source.token().value).accepted
     assert not JWKSVerifier("us", ["them"], key.jwks, strict=True).verify("a.b.c").accepted
     made_up = InMemorySource()
-    made_up.error = meshpass.IdentityError("Nobody is here.")
+    made_up.error = meshpass.IdentityError("No identity is here.")
     assert made_up.issued == made_up.invalidated == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...cloud import fields, policies, questions
+from ...cloud import fields, iam_policies, questions
 from ...rollout.function import ENRICH, LOOKUP
 from .. import table_commands
 from ..deployment import finding
@@ -13,7 +13,7 @@ from . import secrets
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ...cloud.policies import Grant
+    from ...cloud.iam_policies import Grant
     from ..deployment import Deployment
     from ..findings import Finding
 
@@ -119,12 +119,12 @@ def needed(
     if not member or not deployment.ok(policy):
         return
     everywhere = [deployment.data(policy), deployment.data("project-policy")]
-    if any(policies.holds(found, member, roles) for found in everywhere):
+    if any(iam_policies.holds(found, member, roles) for found in everywhere):
         return
     role = next(iter(roles))
     command = addition(deployment, policy, member, role)
     for found in everywhere:
-        if condition := policies.holds_conditionally(found, member, roles):
+        if condition := iam_policies.holds_conditionally(found, member, roles):
             yield finding(
                 "grant-conditional",
                 f"{subject}: {member}",
@@ -144,16 +144,16 @@ def _policies(deployment: Deployment) -> list[str]:
 def _public(deployment: Deployment) -> Iterator[Finding]:
     for policy in _policies(deployment):
         about = deployment.asked[policy].about
-        for grant in policies.grants(deployment.data(policy)):
-            if grant.member in policies.PUBLIC:
+        for grant in iam_policies.grants(deployment.data(policy)):
+            if grant.member in iam_policies.PUBLIC:
                 command = removal(deployment, policy, grant)
                 yield finding(
                     "public-access", about, f"{grant.member} has {grant.role}", "no such grant", command
                 )
     for entry in fields.items(deployment.data("dataset"), "access"):
         public = {fields.text(entry, "specialGroup"), fields.text(entry, "iamMember")}
-        if public & policies.PUBLIC:
-            who = min(public & policies.PUBLIC)
+        if public & iam_policies.PUBLIC:
+            who = min(public & iam_policies.PUBLIC)
             role = fields.text(entry, "role")
             yield finding(
                 "public-access",
@@ -170,8 +170,8 @@ def _invokers(deployment: Deployment, entry: str) -> Iterator[Finding]:
         return
     subject = deployment.asked[f"service-{entry}"].about
     wanted = invokers(deployment, entry)
-    for grant in policies.grants(deployment.data(policy)):
-        if grant.role in INVOKING and grant.member not in {*wanted, *policies.PUBLIC}:
+    for grant in iam_policies.grants(deployment.data(policy)):
+        if grant.role in INVOKING and grant.member not in {*wanted, *iam_policies.PUBLIC}:
             yield finding(
                 "extra-invoker",
                 subject,
@@ -252,8 +252,8 @@ def _secret_readers(deployment: Deployment) -> Iterator[Finding]:
         subject = f"the secret {secret_id}"
         wanted = secret_readers(deployment, name)
         # The CA is no secret in itself: who reads it besides harms nothing.
-        for grant in policies.grants(deployment.data(policy)) if name != "gateway-ca" else ():
-            if grant.role in READING and grant.member not in {*wanted, *policies.PUBLIC}:
+        for grant in iam_policies.grants(deployment.data(policy)) if name != "gateway-ca" else ():
+            if grant.role in READING and grant.member not in {*wanted, *iam_policies.PUBLIC}:
                 yield finding(
                     "extra-secret-reader",
                     subject,
@@ -273,7 +273,7 @@ def _lookup(deployment: Deployment) -> Iterator[Finding]:
     for policy in _policies(deployment):
         if not policy.startswith(("topic-policy-", "table-policy", "subscription-policy")):
             continue
-        for grant in policies.grants(deployment.data(policy)):
+        for grant in iam_policies.grants(deployment.data(policy)):
             if grant.member == member:
                 yield finding(
                     "lookup-reaches-data",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...cloud import fields, names, policies, questions
+from ...cloud import fields, iam_policies, names, questions
 from ...rollout.function import ENRICH
 from ..deployment import finding
 from . import access
@@ -116,11 +116,11 @@ def _keys(deployment: Deployment, name: str) -> Iterator[Finding]:
 def _impersonation(deployment: Deployment, name: str) -> Iterator[Finding]:
     email = deployment.values[questions.ACCOUNTS[name]]
     policy = f"account-policy-{name}"
-    for grant in policies.grants(deployment.data(policy)):
+    for grant in iam_policies.grants(deployment.data(policy)):
         # Projects older than April 2021 need this grant for pushes with a token.
         # https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions#configure_for_push_authentication
         agent = grant.member == deployment.pubsub_agent and name == "trigger"
-        if grant.role in _ACTING and grant.member not in policies.PUBLIC and not agent:
+        if grant.role in _ACTING and grant.member not in iam_policies.PUBLIC and not agent:
             yield finding(
                 "account-impersonation",
                 f"the service account {email}",
@@ -134,17 +134,17 @@ def _project(deployment: Deployment) -> Iterator[Finding]:
     own = deployment.own_accounts
     policy = "project-policy"
     secrets = set(questions.secret_names(deployment.values)) - {"gateway-ca"}
-    for grant in policies.grants(deployment.data(policy)):
+    for grant in iam_policies.grants(deployment.data(policy)):
         command = access.removal(deployment, policy, grant)
         subject = deployment.asked["project"].about
         found = f"{grant.member} has {grant.role}"
         if grant.member in own:
             key = own[grant.member]
-            if grant.role in policies.BASIC_ROLES:
+            if grant.role in iam_policies.BASIC_ROLES:
                 yield finding("account-basic-role", subject, found, "no basic role", command)
             elif grant.role not in _PROJECT_ROLES.get(key, frozenset()):
                 yield finding("account-project-role", subject, found, "roles on single resources", command)
-        elif grant.member in policies.PUBLIC:
+        elif grant.member in iam_policies.PUBLIC:
             continue  # reported as public access
         elif grant.role in access.INVOKING:
             yield finding("project-invoker", subject, found, f"{grant.role} on single services", command)

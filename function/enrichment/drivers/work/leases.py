@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -15,8 +15,8 @@ class Due(msgspec.Struct, frozen=True):
         overdue: Messages whose leases are not extended any more.
     """
 
-    extend: list[Held]
-    overdue: list[Held]
+    extend: list[LeasedMessage]
+    overdue: list[LeasedMessage]
 
 
 class Leases:
@@ -35,43 +35,43 @@ class Leases:
         self.lease_s = lease_s
         self._event_s = event_s
         self._wait_s = wait_s
-        self._held: dict[str, tuple[Held, float]] = {}
+        self._leased: dict[str, tuple[LeasedMessage, float]] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._leased)
 
-    def take(self, messages: Iterable[Held], now_s: float) -> None:
+    def take(self, messages: Iterable[LeasedMessage], now_s: float) -> None:
         """Note messages that have just arrived."""
-        for held in messages:
-            held.arrived_at_s = now_s
-            self._held[held.ack_id] = held, now_s
+        for leased in messages:
+            leased.arrived_at_s = now_s
+            self._leased[leased.ack_id] = leased, now_s
 
-    def drop(self, messages: Iterable[Held]) -> None:
+    def drop(self, messages: Iterable[LeasedMessage]) -> None:
         """Forget messages: they are answered, or lost."""
-        for held in messages:
-            self._held.pop(held.ack_id, None)
+        for leased in messages:
+            self._leased.pop(leased.ack_id, None)
 
     def due(self, now_s: float) -> Due:
         """Return what is to be done now. What is to be extended counts as extended, what is overdue is forgotten."""
-        extend: list[Held] = []
-        overdue: list[Held] = []
-        for held, since_s in self._held.values():
+        extend: list[LeasedMessage] = []
+        overdue: list[LeasedMessage] = []
+        for leased, since_s in self._leased.values():
             if since_s + self.lease_s / 2 > now_s:
                 break
-            (overdue if self._is_overdue(held, now_s) else extend).append(held)
+            (overdue if self._is_overdue(leased, now_s) else extend).append(leased)
         self.drop(overdue)
-        for held in extend:
-            del self._held[held.ack_id]
-            self._held[held.ack_id] = held, now_s
+        for leased in extend:
+            del self._leased[leased.ack_id]
+            self._leased[leased.ack_id] = leased, now_s
         return Due(extend, overdue)
 
     def next_s(self) -> float | None:
         """Return when something is to be done next; None where nothing is held."""
-        return next((since_s + self.lease_s / 2 for _, since_s in self._held.values()), None)
+        return next((since_s + self.lease_s / 2 for _, since_s in self._leased.values()), None)
 
-    def _is_overdue(self, held: Held, now_s: float) -> bool:
-        if held.is_answered:  # its answer has a time limit of its own
+    def _is_overdue(self, leased: LeasedMessage, now_s: float) -> bool:
+        if leased.is_answered:  # its answer has a time limit of its own
             return False
-        if held.began_at_s is None:
-            return now_s - held.arrived_at_s >= self._wait_s
-        return now_s - held.began_at_s >= self._event_s
+        if leased.began_at_s is None:
+            return now_s - leased.arrived_at_s >= self._wait_s
+        return now_s - leased.began_at_s >= self._event_s

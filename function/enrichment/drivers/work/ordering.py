@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 
 
 class OrderingKeys:
@@ -14,7 +14,7 @@ class OrderingKeys:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[Held]] = {}
+        self._waiting: dict[str, deque[LeasedMessage]] = {}
         self._closed: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -24,20 +24,20 @@ class OrderingKeys:
         """Return whether messages of the key are to be nacked."""
         return key in self._closed
 
-    def enter(self, held: Held) -> bool:
+    def enter(self, leased: LeasedMessage) -> bool:
         """Note a message of a key that is not closed; return whether it may begin now, or waits for those before it."""
-        waiting = self._waiting.get(held.ordering_key)
+        waiting = self._waiting.get(leased.ordering_key)
         if waiting is None:
-            self._waiting[held.ordering_key] = deque()
+            self._waiting[leased.ordering_key] = deque()
             return True
-        waiting.append(held)
+        waiting.append(leased)
         return False
 
-    def has_waiting(self, held: Held) -> bool:
+    def has_waiting(self, leased: LeasedMessage) -> bool:
         """Return whether a message waits for one before it."""
-        return held in self._waiting.get(held.ordering_key, ())
+        return leased in self._waiting.get(leased.ordering_key, ())
 
-    def ended(self, key: str) -> Held | None:
+    def ended(self, key: str) -> LeasedMessage | None:
         """Note that the message under way has ended well; return the next one of its key, which is under way then."""
         waiting = self._waiting[key]
         if waiting:
@@ -45,7 +45,7 @@ class OrderingKeys:
         del self._waiting[key]
         return None
 
-    def close(self, key: str) -> list[Held]:
+    def close(self, key: str) -> list[LeasedMessage]:
         """Note that the message under way has failed; return those that waited for it, in their order.
 
         Each call needs one of `open`.
@@ -54,7 +54,7 @@ class OrderingKeys:
         del self._waiting[key]
         return following
 
-    def cut(self, key: str) -> list[Held]:
+    def cut(self, key: str) -> list[LeasedMessage]:
         """Close a key whose message under way goes on; return those that waited for it, in their order.
 
         Each call needs one of `open`.

@@ -9,7 +9,7 @@ import msgspec
 
 from enrichment.core.received import Received
 from enrichment.drivers.work.api import Api, CallError, PullStream
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 from enrichment.drivers.work.messages import Proto, StreamRequest
 from enrichment.drivers.work.report import Report
 from enrichment.drivers.work.worker import Worker
@@ -180,7 +180,7 @@ class Stream:
         )
 
 
-def held_messages(received: Iterable[Proto], source: str, *, keeps_order: bool) -> Sequence[Held]:
+def held_messages(received: Iterable[Proto], source: str, *, keeps_order: bool) -> Sequence[LeasedMessage]:
     """Return received messages as the core takes them.
 
     Args:
@@ -189,7 +189,7 @@ def held_messages(received: Iterable[Proto], source: str, *, keeps_order: bool) 
         keeps_order: Whether the subscription keeps the order of messages of one key.
     """
     extensions = {"source": source} if source else {}
-    found: list[Held] = []
+    found: list[LeasedMessage] = []
     for one in received:
         inner = one.message
         published = inner.publish_time
@@ -202,7 +202,7 @@ def held_messages(received: Iterable[Proto], source: str, *, keeps_order: bool) 
             one.delivery_attempt,
         )
         found.append(
-            Held(
+            LeasedMessage(
                 one.ack_id,
                 inner.message_id,
                 inner.ordering_key if keeps_order else "",

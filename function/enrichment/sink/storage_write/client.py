@@ -17,9 +17,9 @@ from enrichment.settings.model import Column, TableField, WriteStreamKind
 from enrichment.sink.answer import InsertErrors
 from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S, AccessTokens, retry_delays_s
-from enrichment.sink.storage_write.answers import Answer, Step, refused, step_after
 from enrichment.sink.storage_write.connection import Metadata, unary
 from enrichment.sink.storage_write.messages import GetWriteStreamRequest, Message, WriteStream
+from enrichment.sink.storage_write.responses import AppendResponse, Step, refused, step_after
 from enrichment.sink.storage_write.schema import RowSchema, RowValueError
 from enrichment.sink.storage_write.streams import CommittedStream, DefaultStream, Stream, Transport
 
@@ -125,7 +125,7 @@ class StorageWriteClient:
         name = f"{path_of(table)}/streams/_default"
         request = GetWriteStreamRequest(name=name)
         found = await self._transport.call("GetWriteStream", request, WriteStream, f"name={name}", left_s)
-        if isinstance(found, Answer) or not found.create_time.seconds:
+        if isinstance(found, AppendResponse) or not found.create_time.seconds:
             return None
         return float(found.create_time.seconds + found.create_time.nanos / 1e9)
 
@@ -141,7 +141,7 @@ class StorageWriteClient:
 
     async def _append(
         self, stream: Stream, rows: Sequence[bytes], size: int, deadline: meshpass.Deadline
-    ) -> Answer | None:
+    ) -> AppendResponse | None:
         """Append rows until they are written, no further attempt helps, or time is over."""
         delays_s = retry_delays_s()
         answer = None
@@ -191,7 +191,7 @@ class StorageWriteClient:
             stream = self._streams[table] = self._make_stream(path_of(table), descriptor, self._transport)
         return stream
 
-    def _decided(self, answer: Answer, table: str) -> Exception:
+    def _decided(self, answer: AppendResponse, table: str) -> Exception:
         if answer.code == "UNAUTHENTICATED" and (said := self._transport.no_token):
             return failure("bigquery_no_credentials", f"no access token for {table}: {said}")
         return refused(answer, table)
@@ -242,7 +242,7 @@ class _Transport:
                 )
         return self._channel
 
-    async def metadata(self, parameters: str, wait_s: float) -> "Metadata | Answer":
+    async def metadata(self, parameters: str, wait_s: float) -> "Metadata | AppendResponse":
         """Return the metadata of one call, or why there is no token for it."""
         routing = ("x-goog-request-params", quote(parameters, safe="/="))
         if not self._takes_tokens:
@@ -255,13 +255,13 @@ class _Transport:
             async with asyncio.timeout(wait_s):
                 token = await self._tokens.atoken()
         except TimeoutError:
-            return Answer("UNAVAILABLE", message="there was no access token in time")
+            return AppendResponse("UNAVAILABLE", message="there was no access token in time")
         except meshpass.MeshError as error:
             release_frames(error)
             if error.retryable:
-                return Answer("UNAVAILABLE", message=str(error))
+                return AppendResponse("UNAVAILABLE", message=str(error))
             self.no_token = str(error)
-            return Answer("UNAUTHENTICATED", message=self.no_token)
+            return AppendResponse("UNAUTHENTICATED", message=self.no_token)
         self._used, self.no_token = token, ""
         return (routing, ("authorization", f"Bearer {token.value}"), *token.further.items())
 
@@ -275,13 +275,13 @@ class _Transport:
 
     async def call(
         self, method: str, request: Message, response: type[Message], parameters: str, wait_s: float
-    ) -> "Message | Answer":
+    ) -> "Message | AppendResponse":
         """Make one call of one message. See `Transport`."""
         metadata = await self.metadata(parameters, wait_s)
-        if isinstance(metadata, Answer):
+        if isinstance(metadata, AppendResponse):
             return metadata
         found = await unary(await self.channel(), method, request, response, metadata, wait_s)
-        if isinstance(found, Answer) and found.code == "UNAUTHENTICATED":
+        if isinstance(found, AppendResponse) and found.code == "UNAUTHENTICATED":
             self.refuse(metadata)
         return found
 

@@ -12,8 +12,14 @@ from grpc import aio
 from msgspec import structs
 
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S
-from enrichment.sink.storage_write.answers import NO_ANSWER, UNREADABLE, Answer, read_response, read_status
 from enrichment.sink.storage_write.messages import SERVICE, Message, Status
+from enrichment.sink.storage_write.responses import (
+    NO_ANSWER,
+    UNREADABLE,
+    AppendResponse,
+    read_response,
+    read_status,
+)
 
 MAX_IDLE_S = 60.0
 """How long a connection may have been unused, in seconds. The next append on one that was idle for minutes fails with
@@ -34,7 +40,7 @@ class _Waiting(NamedTuple):
         hung_at_s: When the connection counts as hung if there is none, in seconds of the clock.
     """
 
-    answer: "asyncio.Future[Answer]"
+    answer: "asyncio.Future[AppendResponse]"
     hung_at_s: float
 
 
@@ -56,7 +62,7 @@ class Connection:
         self._opened_s = self._used_s = clock()
         self._waiting: deque[_Waiting] = deque()
         self._turn = asyncio.Lock()
-        self._end: Answer | None = None
+        self._end: AppendResponse | None = None
         self._retired = False
         self._reader = asyncio.get_running_loop().create_task(self._read())
         self.carried_schema = False
@@ -81,14 +87,14 @@ class Connection:
         """Whether an append had no answer for longer than an attempt may take."""
         return bool(self._waiting) and self._clock() > self._waiting[0].hung_at_s
 
-    async def append(self, make_request: Callable[[bool], bytes], wait_s: float) -> Answer:
+    async def append(self, make_request: Callable[[bool], bytes], wait_s: float) -> AppendResponse:
         """Send rows and wait for their answer.
 
         Args:
             make_request: Gives the request, with the schema if it is the first one of the connection.
             wait_s: How long it may take, in seconds. Without an answer by then it is not known what became of them.
         """
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[AppendResponse] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(wait_s):
                 async with self._turn:  # gRPC sends one message at a time
@@ -133,7 +139,7 @@ class Connection:
         await asyncio.wait([self._reader])
 
     async def _read(self) -> None:
-        end = Answer("UNAVAILABLE", message="the connection was closed", answered=False)
+        end = AppendResponse("UNAVAILABLE", message="the connection was closed", answered=False)
         try:
             while (response := await self._call.read()) is not aio.EOF:
                 self._used_s = self._clock()
@@ -149,7 +155,7 @@ class Connection:
         except grpc.RpcError as error:
             end = _failed(error)
         except asyncio.CancelledError:  # of the call: gRPC raises it in place of an error
-            end = Answer("CANCELLED", message="the connection was broken off", answered=False)
+            end = AppendResponse("CANCELLED", message="the connection was broken off", answered=False)
         finally:
             self._end = end
             while self._waiting:
@@ -171,7 +177,7 @@ async def unary(
     response: type[Message],
     metadata: Metadata,
     timeout_s: float,
-) -> Message | Answer:
+) -> Message | AppendResponse:
     """Make one call and return its response, or an `Answer` that says why there is none.
 
     An error is returned and not raised, because its frames hold the access token.
@@ -187,12 +193,12 @@ async def unary(
         return UNREADABLE
 
 
-def _resolve(waiting: _Waiting, answer: Answer) -> None:
+def _resolve(waiting: _Waiting, answer: AppendResponse) -> None:
     if not waiting.answer.done():  # its append may have run out of time
         waiting.answer.set_result(answer)
 
 
-async def _ended(call: aio.StreamStreamCall) -> Answer | None:
+async def _ended(call: aio.StreamStreamCall) -> AppendResponse | None:
     """Return why a call ended that the server closed; None where it gave no error."""
     code = await call.code()
     if code is grpc.StatusCode.OK:
@@ -200,13 +206,13 @@ async def _ended(call: aio.StreamStreamCall) -> Answer | None:
     return _answer(code, await call.details(), await call.trailing_metadata())
 
 
-def _failed(error: grpc.RpcError) -> Answer:
+def _failed(error: grpc.RpcError) -> AppendResponse:
     if not isinstance(error, aio.AioRpcError):
-        return Answer("UNKNOWN", message=type(error).__name__, answered=False)
+        return AppendResponse("UNKNOWN", message=type(error).__name__, answered=False)
     return _answer(error.code(), error.details(), error.trailing_metadata())
 
 
-def _answer(code: grpc.StatusCode, details: str | None, trailing: aio.Metadata | None) -> Answer:
+def _answer(code: grpc.StatusCode, details: str | None, trailing: aio.Metadata | None) -> AppendResponse:
     for name, value in trailing or ():
         if name == "grpc-status-details-bin":
             try:
@@ -215,4 +221,4 @@ def _answer(code: grpc.StatusCode, details: str | None, trailing: aio.Metadata |
                 break
             # The details are no reason to take another code than that of the call.
             return structs.replace(found, code=code.name)
-    return Answer(code.name, message=details or "", answered=False)
+    return AppendResponse(code.name, message=details or "", answered=False)

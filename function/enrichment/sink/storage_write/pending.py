@@ -9,7 +9,6 @@ from enrichment.row import Row
 from enrichment.sink.answer import InsertErrors
 from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, AccessTokens, retry_delays_s
-from enrichment.sink.storage_write.answers import LOST, Answer, Step, step_after, storage_code
 from enrichment.sink.storage_write.client import Columns, StorageWriteClient, path_of
 from enrichment.sink.storage_write.messages import (
     BatchCommitWriteStreamsRequest,
@@ -18,6 +17,7 @@ from enrichment.sink.storage_write.messages import (
     FinalizeWriteStreamResponse,
     Message,
 )
+from enrichment.sink.storage_write.responses import LOST, AppendResponse, Step, step_after, storage_code
 from enrichment.sink.storage_write.streams import PendingStream
 
 
@@ -79,7 +79,7 @@ class PendingRows(StorageWriteClient):
             code = storage_code(error.code)
             # An attempt whose answer was lost may have committed it: the stream is ours alone.
             if code != "STREAM_ALREADY_COMMITTED":
-                raise self._error(Answer("FAILED_PRECONDITION", code))
+                raise self._error(AppendResponse("FAILED_PRECONDITION", code))
         return int(finalized.row_count)
 
     async def _call(
@@ -92,12 +92,12 @@ class PendingRows(StorageWriteClient):
     ) -> Message:
         """Make a call, and try again while that may help: each of these may be carried out twice."""
         delays_s = retry_delays_s()
-        found: Message | Answer | None = None
+        found: Message | AppendResponse | None = None
         renewed = False
         while (left_s := deadline.left_s()) > 0:
             wait_s = min(ATTEMPT_TIMEOUT_S, left_s)
             found = await self._transport.call(method, request, response, parameters, wait_s)
-            if not isinstance(found, Answer):
+            if not isinstance(found, AppendResponse):
                 return found
             step = step_after(found, replaceable=False)
             if step is Step.NEW_TOKEN and not renewed and not self._transport.no_token:
@@ -107,11 +107,11 @@ class PendingRows(StorageWriteClient):
             if step is not Step.RETRY or delay_s >= deadline.left_s():
                 break
             await asyncio.sleep(delay_s)
-        if isinstance(found, Answer):
+        if isinstance(found, AppendResponse):
             raise self._error(found)
         raise failure("bigquery_unavailable", f"no answer for {self._table} in time")
 
-    def _error(self, answer: Answer) -> Exception:
+    def _error(self, answer: AppendResponse) -> Exception:
         """Return the error that a call ends with. No smaller call would find out more, as it does of an append."""
         decided = self._decided(answer, self._table)
         return decided.verdict if isinstance(decided, RefusedError) else decided

@@ -8,15 +8,6 @@ from typing import Protocol
 from grpc import aio
 from msgspec import structs
 
-from enrichment.sink.storage_write.answers import (
-    LOST,
-    NOT_SENT,
-    UNREADABLE,
-    WRITTEN,
-    Answer,
-    Step,
-    step_after,
-)
 from enrichment.sink.storage_write.connection import Connection, Metadata, open_call
 from enrichment.sink.storage_write.messages import (
     COMMITTED,
@@ -31,6 +22,15 @@ from enrichment.sink.storage_write.messages import (
     ProtoSchema,
     WriteStream,
 )
+from enrichment.sink.storage_write.responses import (
+    LOST,
+    NOT_SENT,
+    UNREADABLE,
+    WRITTEN,
+    AppendResponse,
+    Step,
+    step_after,
+)
 
 TRACE_ID = "meshpass-function"
 """What Google's support sees of a connection."""
@@ -42,7 +42,7 @@ class Transport(Protocol):
     async def channel(self) -> aio.Channel:
         """Return the channel of the running event loop."""
 
-    async def metadata(self, parameters: str, wait_s: float) -> "Metadata | Answer":
+    async def metadata(self, parameters: str, wait_s: float) -> "Metadata | AppendResponse":
         """Return the metadata of one call, or why there is no token for it.
 
         Args:
@@ -55,7 +55,7 @@ class Transport(Protocol):
 
     async def call(
         self, method: str, request: Message, response: type[Message], parameters: str, wait_s: float
-    ) -> Message | Answer:
+    ) -> Message | AppendResponse:
         """Make one call of one message, and return its response, or why there is none.
 
         Args:
@@ -76,7 +76,7 @@ class Stream(Protocol):
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Return the context of one request's attempts, which all append the same rows."""
 
-    async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
+    async def append(self, rows: Sequence[bytes], wait_s: float) -> AppendResponse:
         """Append rows once."""
 
     async def aclose(self) -> None:
@@ -93,11 +93,13 @@ class _Connected:
         self._opening = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def append(self, stream: str, rows: Sequence[bytes], offset: int | None, wait_s: float) -> Answer:
+    async def append(
+        self, stream: str, rows: Sequence[bytes], offset: int | None, wait_s: float
+    ) -> AppendResponse:
         """Append rows once, on the connection that is kept or on a new one."""
         deadline_s = asyncio.get_running_loop().time() + wait_s
         connection = await self._connect(stream, wait_s)
-        if isinstance(connection, Answer):
+        if isinstance(connection, AppendResponse):
             return connection
         left_s = deadline_s - asyncio.get_running_loop().time()
         if left_s <= 0:
@@ -118,14 +120,14 @@ class _Connected:
         if connection is not None:
             await connection.aclose()
 
-    async def _connect(self, stream: str, wait_s: float) -> "Connection | Answer":
+    async def _connect(self, stream: str, wait_s: float) -> "Connection | AppendResponse":
         async with self._opening:
             found = self._connection
             if found is not None and found.usable:
                 return found
             self._retire()
             metadata = await self._transport.metadata(f"write_stream={stream}", wait_s)
-            if isinstance(metadata, Answer):
+            if isinstance(metadata, AppendResponse):
                 return metadata
             self._connection = Connection(open_call(await self._transport.channel(), metadata), metadata)
             return self._connection
@@ -171,7 +173,7 @@ class DefaultStream:
         """Do nothing: requests go side by side."""
         yield
 
-    async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
+    async def append(self, rows: Sequence[bytes], wait_s: float) -> AppendResponse:
         """Append rows once. See `Stream`."""
         return await self._connected.append(self._name, rows, None, wait_s)
 
@@ -215,13 +217,13 @@ class OwnStream:
                 if self._unsure:
                     await self._lose()
 
-    async def append(self, rows: Sequence[bytes], wait_s: float) -> Answer:
+    async def append(self, rows: Sequence[bytes], wait_s: float) -> AppendResponse:
         """Append rows once. See `Stream`."""
         if self._lost:
             return LOST
         if not self._name:
             made = await create_stream(self._transport, self._table, self.kind, wait_s)
-            if isinstance(made, Answer):
+            if isinstance(made, AppendResponse):
                 return made
             self._name, self._offset = made, 0
         sent_before, self._unsure = self._unsure, True  # until there is an answer, should this be cancelled
@@ -274,7 +276,7 @@ class PendingStream(OwnStream):
         return self._lost
 
 
-async def create_stream(transport: Transport, table: str, kind: int, wait_s: float) -> str | Answer:
+async def create_stream(transport: Transport, table: str, kind: int, wait_s: float) -> str | AppendResponse:
     """Make a stream and return its name, or why there is none.
 
     Args:
@@ -285,12 +287,12 @@ async def create_stream(transport: Transport, table: str, kind: int, wait_s: flo
     """
     request = CreateWriteStreamRequest(parent=table, write_stream=WriteStream(type=kind))
     made = await transport.call("CreateWriteStream", request, WriteStream, f"parent={table}", wait_s)
-    if isinstance(made, Answer):
+    if isinstance(made, AppendResponse):
         return made
     return str(made.name) or UNREADABLE
 
 
-def _ends_connection(answer: Answer) -> bool:
+def _ends_connection(answer: AppendResponse) -> bool:
     """Return whether a connection takes no further append after an answer.
 
     Its token was refused, and a connection has but one. Or the append was refused for good: it may have been the one
@@ -301,5 +303,5 @@ def _ends_connection(answer: Answer) -> bool:
     return step_after(answer, replaceable=False) in (Step.NEW_TOKEN, Step.FAIL)
 
 
-def _is_duplicate(answer: Answer) -> bool:
+def _is_duplicate(answer: AppendResponse) -> bool:
     return answer.code == "ALREADY_EXISTS" or answer.storage_code == "OFFSET_ALREADY_EXISTS"

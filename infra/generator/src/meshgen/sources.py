@@ -29,7 +29,7 @@ __all__ = [
 Key = str | int
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# Part of file names, of directories and of names of objects, which may have 63 letters.
+# Part of file names, of directories and of names of objects, which may have 63 characters.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 _RESERVED_PREFIXES = ("kube-", "gke-", "istio-")
 _INTEGERS = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(

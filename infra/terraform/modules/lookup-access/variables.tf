@@ -92,7 +92,7 @@ variable "ca_pool" {
   }
 }
 
-# --- who gets in ---
+# --- which callers are accepted ---
 
 variable "invokers" {
   description = "Members of other projects that may call lookup: `serviceAccount:`, `group:`, `user:`, `principal://`, `principalSet://`. Those of LOOKUP_INVOKERS are granted by deploy/deploy, and do not belong here."

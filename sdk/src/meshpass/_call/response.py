@@ -191,7 +191,7 @@ def _without(token: Token, body: bytes) -> bytes:
 
     After the cut, half a token would not be found.
     """
-    # No payload or signature is shorter; what a test puts in its place may be a letter of the mesh's own words.
+    # No payload or signature is shorter; what a test puts in its place may be a character of the mesh's own words.
     # So much that the line is cut from whole tokens, and no more: a body may have ten megabytes.
     body = body[: 4 * MAX_DETAIL_CHARS * (len(token.value) + 1)]
     parts = (part for part in token.value.split(".")[1:] if len(part) >= _SHORTEST_PART_CHARS)

@@ -156,7 +156,7 @@ def _gateway(gateway: Gateway, hosts: Sequence[Access]) -> Object:
         # HTTPS: the mesh's own mTLS around plain HTTP.
         servers.append(_server(gateway, gateway.originate, ORIGINATE, "HTTPS", originated))
     servers += [
-        # One server for each host: a TCP route cannot tell hosts apart, the server name of the mTLS can.
+        # One server for each host: a TCP route cannot distinguish hosts, the server name of the mTLS can.
         _server(gateway, gateway.passthrough, label_of(access.host), "TLS", [access.host])
         for access in hosts
         if access.tls == "passthrough"

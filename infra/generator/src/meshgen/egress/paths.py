@@ -24,13 +24,11 @@ def path_problem(pattern: str) -> str:
     """Return what is wrong with a pattern; empty for nothing."""
     if not pattern.startswith("/"):
         return f"{pattern!r} does not begin with /."
-    for letter, what in (("?", "query"), ("#", "fragment")):
-        if letter in pattern:
+    for character, what in (("?", "query"), ("#", "fragment")):
+        if character in pattern:
             return f"{pattern!r}: a policy compares the path alone; remove the {what}."
     if "%" in pattern:
-        return (
-            f"{pattern!r}: Envoy decodes what it can before the policy sees it; write the letters themselves."
-        )
+        return f"{pattern!r}: Envoy decodes what it can before the policy sees it; write the characters themselves."
     if pattern == "/":
         return ""
     *segments, last = pattern[1:].split("/")
@@ -107,4 +105,4 @@ def _segment_problem(pattern: str, segment: str, *, templated: bool) -> str:
 
 
 def _first_odd(segment: str) -> str:
-    return next(letter for letter in segment if not _SEGMENT.fullmatch(letter))
+    return next(one for one in segment if not _SEGMENT.fullmatch(one))

@@ -89,7 +89,7 @@ def _same_callers(callers: tuple[Caller, ...], contract: Mapping[str, str]) -> I
     for first, second in combinations(callers, 2):
         if _identity(first, contract) == _identity(second, contract):
             problem = (
-                f"has the issuer, audience and claims of {first.source.file}: no proxy can tell the two apart; "
+                f"has the issuer, audience and claims of {first.source.file}: no proxy can distinguish the two; "
                 "give each caller a subject of its own."
             )
             yield second.source.problem(problem, "subject")

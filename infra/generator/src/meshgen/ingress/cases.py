@@ -8,12 +8,12 @@ from meshgen.generated import objects_file
 from meshgen.ingress.model import GATEWAY, Call
 from meshgen.ingress.near_misses import (
     Miss,
+    allowed_requests,
     other_callers,
     other_hosts,
     other_requests,
     other_tokens,
     request,
-    requests,
 )
 from meshgen.ingress.routes import REMOVED_HEADERS
 
@@ -89,7 +89,7 @@ def _strangers(ingress: Ingress, calls: list[Call]) -> list[Caller]:
 
 
 def _cases(ingress: Ingress, call: Call) -> Iterator[Case]:
-    for method, path in requests(call):
+    for method, path in allowed_requests(call):
         sent = request(call.service, method, path)
         on_port = {**sent, "headers": {"host": f"{call.service.host}:{GATEWAY.port}"}}
         yield from _allowed(call, f"{method} {path}", sent)
@@ -103,7 +103,7 @@ def _cases(ingress: Ingress, call: Call) -> Iterator[Case]:
         yield from _refused(call, miss)
     if not call.service.websocket:
         yield from _refused(call, _websocket(call))
-    for method, path in requests(call):
+    for method, path in allowed_requests(call):
         yield from _at_gateway_alone(call, method, path)
 
 
@@ -176,7 +176,7 @@ def _template(call: Call, method: str, path: str) -> str:
 
 
 def _websocket(call: Call) -> Miss:
-    method, path = next(requests(call))
+    method, path = next(allowed_requests(call))
     headers = {"upgrade": "websocket", "connection": "Upgrade"}
     return Miss("an upgrade to WebSocket", {**request(call.service, method, path), "headers": headers})
 
@@ -217,7 +217,7 @@ def _neighbour(call: Call) -> Iterator[Case]:
             "name": f"{_title(call)}: {what}, at {call.service.name}",
             "from": sender,
             "token": call.caller.name,
-            "request": request(call.service, *next(requests(call))),
+            "request": request(call.service, *next(allowed_requests(call))),
             "expect": {"status": 403, "proxy": workload, "says": _DENIED},
         }
 
@@ -226,7 +226,7 @@ def _past_the_gateway(call: Call) -> Iterator[Case]:
     """Yield what the workload's own proxy refuses although the token is good."""
     service = call.service
     workload = f"{service.namespace}/{service.name}"
-    method, path = next(requests(call))
+    method, path = next(allowed_requests(call))
     common = {"token": call.caller.name, "request": request(service, method, path)}
     name = f"{service.name}, past the gateway"
     gateway_id = f"spiffe://{GATEWAY.principal}"

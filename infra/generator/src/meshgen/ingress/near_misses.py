@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
     from meshgen.ingress.model import Call, Ingress, Service
 
-__all__ = ["Miss", "other_callers", "other_hosts", "other_requests", "other_tokens", "request", "requests"]
+__all__ = [
+    "Miss",
+    "allowed_requests",
+    "other_callers",
+    "other_hosts",
+    "other_requests",
+    "other_tokens",
+    "request",
+]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _DENIED = "RBAC: access denied"
@@ -44,7 +52,7 @@ def request(service: Service, method: str, path: str) -> dict[str, Any]:
     return {"method": method, "url": f"https://{service.host}{path}"}
 
 
-def requests(call: Call) -> Iterator[tuple[str, str]]:
+def allowed_requests(call: Call) -> Iterator[tuple[str, str]]:
     """Yield method and path of one request for each thing that a caller may do."""
     for route in call.routes:
         for template in route.paths:
@@ -131,7 +139,7 @@ def _other_custom_methods(part: str) -> Iterator[tuple[str, str]]:
 def other_hosts(call: Call) -> Iterator[Miss]:
     """Yield Host headers that only look like the service's."""
     host, port = call.service.host, GATEWAY.port
-    for method, path in requests(call):
+    for method, path in allowed_requests(call):
         for other in (
             "evil.internal",
             f"{host}.evil.internal",
@@ -152,7 +160,7 @@ def other_hosts(call: Call) -> Iterator[Miss]:
 def other_tokens(call: Call) -> Iterator[Miss]:
     """Yield tokens of the caller with one thing wrong, and tokens where none is read."""
     caller = call.caller
-    sent = request(call.service, *next(requests(call)))
+    sent = request(call.service, *next(allowed_requests(call)))
     own = {"use": caller.name}
     yield Miss("no token", sent, "none")
     yield Miss("a token in the query string", sent, {**own, "in": "query"})
@@ -185,7 +193,7 @@ def other_tokens(call: Call) -> Iterator[Miss]:
 def other_callers(ingress: Ingress, call: Call) -> Iterator[Miss]:
     """Yield tokens of other callers where they may not go, and mixtures of two callers."""
     caller = call.caller
-    sent = request(call.service, *next(requests(call)))
+    sent = request(call.service, *next(allowed_requests(call)))
     here = [found.caller for found in ingress.calls() if found.service == call.service]
     for other in ingress.callers:
         if other.issuer == caller.issuer and other.audience != caller.audience:

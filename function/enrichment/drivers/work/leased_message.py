@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from enrichment.errors import Outcome
 
 
-class Held:
+class LeasedMessage:
     """A message from its arrival until its answer is confirmed.
 
     Args:
@@ -55,7 +55,7 @@ class Held:
         self.is_answered = False
         self.is_lost = False
         self.closes_key = False
-        self.copies: tuple[Held, ...] = ()
+        self.copies: tuple[LeasedMessage, ...] = ()
         self.task: asyncio.Task[Outcome | None] | None = None
 
     @property
@@ -64,6 +64,6 @@ class Held:
         return self.is_answered or self.is_lost
 
     @property
-    def open_deliveries(self) -> "list[Held]":
+    def open_deliveries(self) -> "list[LeasedMessage]":
         """Those of itself and its copies that still need an answer."""
         return [one for one in (self, *self.copies) if not one.is_over]

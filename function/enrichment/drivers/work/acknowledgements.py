@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from enrichment.drivers.work.api import Api, CallError
-from enrichment.drivers.work.held import Held
+from enrichment.drivers.work.leased_message import LeasedMessage
 from enrichment.telemetry.counters import Count
 
 MAX_IDS = 1000
@@ -44,12 +44,12 @@ class _Batch:
 
     kind: str
     send: Send
-    waiting: dict[str, Held] = field(default_factory=dict)
+    waiting: dict[str, LeasedMessage] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
     calls: set[asyncio.Task[None]] = field(default_factory=set)
 
 
-class Answers:
+class Acknowledgements:
     """Sends answers.
 
     Acks and nacks are given once for each message; a second one is a defect, and is dropped and counted. Where nothing
@@ -68,7 +68,7 @@ class Answers:
         api: Api,
         lease_s: int,
         count: Count,
-        settled: Callable[[Sequence[Held]], None],
+        settled: Callable[[Sequence[LeasedMessage]], None],
         refused: Callable[[int, str], None],
     ) -> None:
         self._api = api
@@ -86,22 +86,22 @@ class Answers:
         """How many answers wait for their request."""
         return len(self._acks.waiting) + len(self._nacks.waiting)
 
-    def ack(self, held: Held) -> None:
+    def ack(self, leased: LeasedMessage) -> None:
         """Acknowledge a message, soon."""
-        self._answer(self._acks, held)
+        self._answer(self._acks, leased)
 
-    def nack(self, held: Held) -> None:
+    def nack(self, leased: LeasedMessage) -> None:
         """Ask for a message again, soon."""
-        self._answer(self._nacks, held)
+        self._answer(self._nacks, leased)
 
-    def extend(self, messages: Sequence[Held]) -> None:
+    def extend(self, messages: Sequence[LeasedMessage]) -> None:
         """Extend leases, in the background."""
-        for chunk in _chunks([held for held in messages if not held.is_lost]):
+        for chunk in _chunks([leased for leased in messages if not leased.is_lost]):
             task = asyncio.create_task(self._extend(chunk))
             self._extensions.add(task)
             task.add_done_callback(self._extensions.discard)
 
-    async def confirm(self, messages: Sequence[Held]) -> None:
+    async def confirm(self, messages: Sequence[LeasedMessage]) -> None:
         """Extend the leases of messages that have just arrived; mark as lost those that Pub/Sub has taken back.
 
         An exactly-once subscription wants that before a message is processed: where it succeeds, no other subscriber
@@ -128,12 +128,12 @@ class Answers:
         for task in (*self._acks.calls, *self._nacks.calls, *self._extensions):
             task.cancel()
 
-    def _answer(self, batch: _Batch, held: Held) -> None:
-        if held.is_answered:
+    def _answer(self, batch: _Batch, leased: LeasedMessage) -> None:
+        if leased.is_answered:
             self._count("answers", kind=batch.kind, result="repeated")
             return
-        held.is_answered = True
-        batch.waiting[held.ack_id] = held
+        leased.is_answered = True
+        batch.waiting[leased.ack_id] = leased
         if len(batch.waiting) >= MAX_IDS:
             self._start(batch)
         elif batch.timer is None and len(batch.calls) < MAX_CALLS:
@@ -157,7 +157,7 @@ class Answers:
         if batch.waiting and batch.timer is None and not task.cancelled():
             self._start(batch)
 
-    async def _deliver(self, batch: _Batch, messages: Sequence[Held]) -> None:
+    async def _deliver(self, batch: _Batch, messages: Sequence[LeasedMessage]) -> None:
         retry_s = EXACTLY_ONCE_RETRY_S if self.exactly_once else RETRY_S
         try:
             refused = await self._send(batch.send, messages, retry_s)
@@ -170,7 +170,7 @@ class Answers:
             if batch is self._acks:
                 self._refused(len(refused), next(iter(refused.values())))
 
-    async def _extend(self, messages: Sequence[Held]) -> None:
+    async def _extend(self, messages: Sequence[LeasedMessage]) -> None:
         refused = await self._send(
             lambda ack_ids: self._api.modify(ack_ids, self._lease_s), messages, self._lease_s / 2, ends=True
         )
@@ -178,14 +178,18 @@ class Answers:
             self._count("lease_extensions", taken, result="taken")
         if refused:
             self._count("lease_extensions", len(refused), result="refused")
-        lost = [held for held in messages if refused.get(held.ack_id) == _INVALID_ID and not held.is_answered]
-        for held in lost:
-            held.is_lost = True
+        lost = [
+            leased
+            for leased in messages
+            if refused.get(leased.ack_id) == _INVALID_ID and not leased.is_answered
+        ]
+        for leased in lost:
+            leased.is_lost = True
         if lost:
             self._settled(lost)
 
     async def _send(
-        self, send: Send, messages: Sequence[Held], retry_s: float, *, ends: bool = False
+        self, send: Send, messages: Sequence[LeasedMessage], retry_s: float, *, ends: bool = False
     ) -> dict[str, str]:
         """Send one request, again while that may help.
 
@@ -204,40 +208,44 @@ class Answers:
         left = list(messages)
         for delay_s in _delays_s():
             try:
-                await send([held.ack_id for held in left])
+                await send([leased.ack_id for leased in left])
             except CallError as error:
                 results = _results(error, left)
             else:
                 return refused
             again = {ack_id for ack_id, result in results.items() if _is_transient(result)}
             if ends:
-                again -= {held.ack_id for held in left if held.is_answered}
+                again -= {leased.ack_id for leased in left if leased.is_answered}
             if loop.time() + delay_s >= until_s:
                 again.clear()
             refused |= {ack_id: result for ack_id, result in results.items() if ack_id not in again}
-            left = [held for held in left if held.ack_id in again]
+            left = [leased for leased in left if leased.ack_id in again]
             if not left:
                 return refused
             await asyncio.sleep(delay_s)
         raise AssertionError("the delays have no end")
 
 
-def _results(error: CallError, messages: Sequence[Held]) -> dict[str, str]:
+def _results(error: CallError, messages: Sequence[LeasedMessage]) -> dict[str, str]:
     """Return by ack id why it failed.
 
     Where an error names ids, it was taken for all others: to send those again, or to count them as refused, would be
     wrong. The official client for Python does so; that for Java does not. If Pub/Sub did not take one of them after
     all, its lease ends, and it is delivered again.
     """
-    named = {held.ack_id: error.by_ack_id[held.ack_id] for held in messages if held.ack_id in error.by_ack_id}
-    return named or {held.ack_id: error.code for held in messages}
+    named = {
+        leased.ack_id: error.by_ack_id[leased.ack_id]
+        for leased in messages
+        if leased.ack_id in error.by_ack_id
+    }
+    return named or {leased.ack_id: error.code for leased in messages}
 
 
 def _is_transient(result: str) -> bool:
     return result in _TRANSIENT or result.startswith(_TRANSIENT_ID)
 
 
-def _chunks(messages: Sequence[Held]) -> Iterable[Sequence[Held]]:
+def _chunks(messages: Sequence[LeasedMessage]) -> Iterable[Sequence[LeasedMessage]]:
     return (messages[begin : begin + MAX_IDS] for begin in range(0, len(messages), MAX_IDS))
 
 

@@ -39,7 +39,7 @@ _COLUMN = re.compile(r"(?:[Ff]ield|[Cc]olumn) '?(?:root\.)?(?P<column>[A-Za-z_]\
 _NAMES = tuple(GRPC_STATUSES)  # by the code's number, behind OK
 
 
-class Answer(msgspec.Struct, frozen=True):
+class AppendResponse(msgspec.Struct, frozen=True):
     """What became of one append.
 
     Args:
@@ -70,11 +70,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 _OFFSETS = {"ALREADY_EXISTS": "OFFSET_ALREADY_EXISTS", "OUT_OF_RANGE": "OFFSET_OUT_OF_RANGE"}
 
-WRITTEN = Answer("OK")
-LOST = Answer("DATA_LOSS", message="the stream was given up, and its rows with it")
-NO_ANSWER = Answer("DEADLINE_EXCEEDED", message="there was no answer in time", answered=False)
-NOT_SENT = Answer("DEADLINE_EXCEEDED", message="its time was over before it was sent")
-UNREADABLE = Answer("UNKNOWN", message="the answer cannot be read", answered=False)
+WRITTEN = AppendResponse("OK")
+LOST = AppendResponse("DATA_LOSS", message="the stream was given up, and its rows with it")
+NO_ANSWER = AppendResponse("DEADLINE_EXCEEDED", message="there was no answer in time", answered=False)
+NOT_SENT = AppendResponse("DEADLINE_EXCEEDED", message="its time was over before it was sent")
+UNREADABLE = AppendResponse("UNKNOWN", message="the answer cannot be read", answered=False)
 
 
 class Step(enum.Enum):
@@ -86,7 +86,7 @@ class Step(enum.Enum):
     NEW_STREAM = enum.auto()
 
 
-def read_response(data: bytes) -> Answer:
+def read_response(data: bytes) -> AppendResponse:
     """Read an AppendRowsResponse. Rows count as written only where the response says so.
 
     Args:
@@ -111,16 +111,16 @@ def read_response(data: bytes) -> Answer:
             }
             for found in row_errors
         ]
-        return Answer("INVALID_ARGUMENT", message=error.message, rows=rows)
+        return AppendResponse("INVALID_ARGUMENT", message=error.message, rows=rows)
     if response.HasField("error"):
         return read_status(error, answered=True)
     result = response.append_result
     if result.HasField("offset"):
-        return Answer("OK", offset=result.offset.value)
+        return AppendResponse("OK", offset=result.offset.value)
     return WRITTEN if response.HasField("append_result") or response.write_stream else UNREADABLE
 
 
-def read_status(status: Message, *, answered: bool) -> Answer:
+def read_status(status: Message, *, answered: bool) -> AppendResponse:
     """Read a `google.rpc.Status` that stands in the place of a result. The code OK in it is an unknown error.
 
     Args:
@@ -136,7 +136,7 @@ def read_status(status: Message, *, answered: bool) -> Answer:
                 reasons.append(ErrorInfo.FromString(detail.value).reason)
         except DecodeError:  # the code and the message are left
             continue
-    return Answer(_grpc_name(status.code), storage, status.message, tuple(reasons), answered=answered)
+    return AppendResponse(_grpc_name(status.code), storage, status.message, tuple(reasons), answered=answered)
 
 
 def storage_code(number: int) -> str:
@@ -149,7 +149,7 @@ def _grpc_name(code: int) -> str:
     return _NAMES[code - 1] if 1 <= code <= len(_NAMES) else "UNKNOWN"
 
 
-def step_after(answer: Answer, *, replaceable: bool) -> Step:
+def step_after(answer: AppendResponse, *, replaceable: bool) -> Step:
     """Decide what to do after an append that was refused or not answered.
 
     Args:
@@ -166,7 +166,7 @@ def step_after(answer: Answer, *, replaceable: bool) -> Step:
     return Step.RETRY if answer.code in RETRIED_GRPC_CODES else Step.FAIL
 
 
-def refused(answer: Answer, table: str) -> EnrichmentError | RefusedError:
+def refused(answer: AppendResponse, table: str) -> EnrichmentError | RefusedError:
     """Return the error that an append ends with.
 
     Args:
