@@ -126,7 +126,9 @@ def _kind_problems(section: Section) -> list[str]:
     if kinds == [kind for kind in KINDS if kind in kinds]:
         return []
     allowed = ", ".join(KINDS)
-    return [f"{section.version} in CHANGELOG.md has {', '.join(kinds)}; allowed, once each, in this order: {allowed}"]
+    return [
+        f"{section.version} in CHANGELOG.md has {', '.join(kinds)}; allowed, once each, in this order: {allowed}"
+    ]
 
 
 def _is_date(text: str) -> bool:

@@ -95,7 +95,9 @@ def problems(found: Iterable[Dependency], at_runtime: Iterable[str]) -> list[str
     wrong = []
     for one in found:
         if not one.licence:
-            wrong.append(f"{one.name} {one.version} has the licence {one.said!r}, which is in no list of this program")
+            wrong.append(
+                f"{one.name} {one.version} has the licence {one.said!r}, which is in no list of this program"
+            )
         elif one.name in users and not _one_branch_is_in(one.licence, RUNTIME_PERMISSIVE):
             wrong.append(f"{one.name} {one.version} has the licence {one.licence}, and users install it")
     return wrong
