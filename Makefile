@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-scale test test-beam mutants lint format manifests checkov bench bench-docs chaos soak clean
+.PHONY: help setup demo demo-scale test test-beam check mutants lint format profile dist release licences manifests checkov bench bench-docs chaos soak clean
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ test: $(READY) $(BEAM_READY) ## run every test (PYTEST_ARGS="-k words" for some)
 test-beam: $(READY) $(BEAM_READY) ## run the tests of beam/ in its own environment
 	@cd beam && .venv/bin/python -m pytest -q $(PYTEST_ARGS_BEAM)
 
+check: $(READY) ## lint, types and the tests of what changed since the branch left main (CHECK_ARGS=--list shows which)
+	@$(BIN)/python -m tools.check $(CHECK_ARGS)
+
 mutants: $(READY) ## ask every mutant of the policies in infra/mesh; `make test` asks one of each operator
 	@MUTANTS=all $(BIN)/python -m pytest -n 2 --dist loadfile -rP tests/infra/test_every_egress_condition_counts.py \
 		tests/infra/test_every_bridge_condition_counts.py tests/infra/test_every_condition_counts.py \
@@ -43,6 +46,18 @@ lint: $(READY) $(BEAM_READY) ## ruff and mypy --strict
 format: $(READY) ## rewrite the code as ruff wants it
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+profile: $(READY) ## where the time of an event and of an import goes, as tables
+	@$(BIN)/python -m tools.cost
+
+dist: $(READY) ## build and check what a release consists of: wheels, source distributions, the bundle, bills of materials
+	@$(BIN)/python -m tools.release.dist
+
+release: $(READY) ## check that VERSION=X.Y.Z can be released, then make its commit and tag; pushes nothing
+	@$(BIN)/python -m tools.release.prepare $(VERSION)
+
+licences: $(READY) ## write docs/licences.md from what is installed; an unknown licence is refused
+	@$(BIN)/python -m tools.release.licences
 
 manifests: $(READY) ## write what follows from the descriptions of callers, services and teams in infra/mesh, and the tables of infra/terraform
 	@$(BIN)/meshgen

@@ -72,7 +72,7 @@ def edit(old: str, new: str) -> Callable[[Path], None]:
 
 
 def other_wheel(folder: Path) -> None:
-    (wheel,) = folder.glob("meshcontract-*.whl")
+    (wheel,) = folder.glob("meshpass_contract-*.whl")
     shutil.copy(wheel, wheel.with_suffix(".old"))
     with wheel.open("ab") as file:
         file.write(b"\0")

@@ -90,7 +90,7 @@ def test_the_folder_of_the_template_has_its_wheels_by_their_hashes_and_what_its_
     requirements = (folder / "requirements.txt").read_text()
     wheels = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.whl")}
     assert {name.partition("-")[0] for name in wheels} == {
-        "meshpass", "meshcontract", "meshpass_function", "meshpass_beam"
+        "meshpass", "meshpass_contract", "meshpass_function", "meshpass_beam"
     }  # fmt: skip
     for name, digest in wheels.items():
         assert f"./{name} \\\n    --hash=sha256:{digest}\n" in requirements

@@ -35,9 +35,10 @@ def test_the_package_holds_the_function_the_sdk_and_the_requirements(package: Pa
         "requirements.txt",
         ".gcloudignore",
     } <= names(package)
-    assert set(wheels(package)) == {"meshpass", "meshcontract"}
+    modules = {"meshpass": "meshpass", "meshpass_contract": "meshcontract"}
+    assert set(wheels(package)) == set(modules)
     for name, contents in wheels(package).items():
-        assert {f"{name}/__init__.py", f"{name}/py.typed"} <= set(contents)
+        assert {f"{modules[name]}/__init__.py", f"{modules[name]}/py.typed"} <= set(contents)
 
 
 def test_a_package_that_was_stopped_at_its_last_step_can_be_made_again(
@@ -107,12 +108,12 @@ def test_every_requirement_is_pinned_and_hashed(package: Path) -> None:
     requirements = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert len(requirements) > 30
     for requirement in requirements:
-        pinned = r"(\./(?:meshpass|meshcontract)-[\w.-]+\.whl|[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+)( |;)"
+        pinned = r"(\./(?:meshpass|meshpass_contract)-[\w.-]+\.whl|[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+)( |;)"
         assert re.match(pinned, requirement), requirement
         assert "--hash=sha256:" in requirement, requirement
 
 
-@pytest.mark.parametrize("own", ["meshpass", "meshcontract"])
+@pytest.mark.parametrize("own", ["meshpass", "meshpass_contract"])
 def test_a_package_of_this_project_is_installed_from_its_own_wheel_by_its_hash(
     package: Path, own: str
 ) -> None:

@@ -31,7 +31,7 @@ def test_the_requirements_are_complete_and_install_nothing_else(app: Path) -> No
     wanted = set(
         re.findall(r"^([a-z0-9-]+)==", (app / "function/requirements.txt").read_text(), re.MULTILINE)
     )
-    assert installed - {"pip", "setuptools", "wheel"} <= wanted | {"meshpass", "meshcontract"}
+    assert installed - {"pip", "setuptools", "wheel"} <= wanted | {"meshpass", "meshpass-contract"}
     assert "meshpass" in installed
 
 

@@ -36,6 +36,7 @@ def test_its_components_are_the_packages_that_pip_installs(document: dict[str, A
     requirements = (package / "requirements.txt").read_text()
     pinned = set(re.findall(r"^([a-z0-9-]+)==(\S+)", requirements, re.MULTILINE))
     wheels = set(re.findall(r"^\./([a-z_]+)-([\w.]+)-", requirements, re.MULTILINE))
+    wheels = {(name.replace("_", "-"), version) for name, version in wheels}
     assert {(one["name"], one["version"]) for one in document["components"]} == pinned | wheels
 
 

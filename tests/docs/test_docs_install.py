@@ -15,7 +15,7 @@ FOLDERS = {
     "meshpass": "sdk",
     "meshpass-function": "function",
     "meshlab": "lab",
-    "meshcontract": "infra/contract",
+    "meshpass-contract": "infra/contract",
     "meshgen": "infra/generator",
 }
 

@@ -167,7 +167,8 @@ def _inputs_text(kind: Kind) -> str:
         *_function_files(),
         *(path for _, path in kind.files),
         *(path for folder in folders for path in _sources_under(folder / "src")),
-        *(folder / "pyproject.toml" for folder in folders),
+        # README and LICENSE are in the metadata of a wheel.
+        *(folder / name for folder in folders for name in ("pyproject.toml", "README.md", "LICENSE")),
         ROOT / "function" / "pyproject.toml",
         kind.lock / "uv.lock",
         ROOT / "deploy" / "build-constraints.txt",

@@ -45,7 +45,7 @@ class Kind:
     lock: Path = ROOT
     wheels: tuple[tuple[str, Path], ...] = (
         ("meshpass", ROOT / "sdk"),
-        ("meshcontract", ROOT / "infra" / "contract"),
+        ("meshpass-contract", ROOT / "infra" / "contract"),
     )
     files: tuple[tuple[str, Path], ...] = ()
     sources: str | None = ""
@@ -95,7 +95,7 @@ DATAFLOW = Kind(
     extras=("dataflow",),
     wheels=(
         ("meshpass", ROOT / "sdk"),
-        ("meshcontract", ROOT / "infra" / "contract"),
+        ("meshpass-contract", ROOT / "infra" / "contract"),
         ("meshpass-function", ROOT / "function"),
         ("meshpass-beam", ROOT / "beam"),
     ),

@@ -1,0 +1,114 @@
+"""`make check` chooses the tests that a change can break, and says what it leaves out."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import ROOT
+from tools.check import __main__ as command
+from tools.check import changes, choose, imports
+from tools.release import git
+
+FILES = {
+    "sdk/src/meshpass/__init__.py": "",
+    "sdk/src/meshpass/_base.py": "VALUE = 1\n",
+    "sdk/src/meshpass/_middle.py": "from meshpass._base import (\n    VALUE,\n)\n",
+    "sdk/src/meshpass/_top.py": "def f():\n    import meshpass._middle\n",
+    "tests/__init__.py": "",
+    "tests/sdk/conftest.py": "from meshpass import _top\n",
+    "tests/sdk/test_base.py": "from meshpass._base import VALUE\n",
+    "tests/sdk/test_middle.py": "from meshpass import _middle\n",
+    "tests/e2e/test_all.py": "import meshpass._base\n",
+    "deploy/steps/__init__.py": "",
+    "deploy/steps/one.py": "from . import two\n",
+    "deploy/steps/two.py": '"""Text: import nothing that is no module.\n\nfrom here on there is prose.\n"""\n',
+}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "."],
+        [*who, "commit", "--quiet", "-m", "x"],
+    ):
+        git.run(tmp_path, *arguments)
+    return tmp_path
+
+
+def test_a_changed_module_runs_the_tests_that_import_it_or_what_imports_it(repository: Path) -> None:
+    choice = choose.choose(repository, ["sdk/src/meshpass/_base.py"])
+    assert choice.tests == {
+        "tests/sdk/test_base.py": "imports sdk/src/meshpass/_base.py",
+        "tests/sdk/test_middle.py": "imports what imports sdk/src/meshpass/_base.py",
+    }
+    assert choice.left == ["tests/e2e/test_all.py"]
+    assert choice.unknown == []
+
+
+def test_a_changed_conftest_runs_all_tests_below_it_and_a_changed_test_itself(repository: Path) -> None:
+    choice = choose.choose(repository, ["tests/sdk/conftest.py", "tests/e2e/test_all.py"])
+    assert set(choice.tests) == {
+        "tests/sdk/test_base.py",
+        "tests/sdk/test_middle.py",
+        "tests/e2e/test_all.py",
+    }
+    assert choice.tests["tests/e2e/test_all.py"] == "changed"
+
+
+def test_imports_are_read_wherever_they_stand_and_prose_is_none(repository: Path) -> None:
+    map_ = imports.importers(repository)
+    assert map_["sdk/src/meshpass/_middle.py"] == {"sdk/src/meshpass/_top.py", "tests/sdk/test_middle.py"}
+    assert map_["deploy/steps/two.py"] == {"deploy/steps/one.py"}
+
+
+def test_a_file_without_a_known_test_is_named(repository: Path) -> None:
+    choice = choose.choose(repository, ["deploy/steps/two.py", "some.bin"])
+    assert choice.tests == {}
+    assert choice.unknown == ["deploy/steps/two.py", "some.bin"]
+    text = command.report("0" * 40, ["some.bin"], choice)
+    assert "No test is known for these; run `make test`:\n  deploy/steps/two.py\n  some.bin\n" in text
+
+
+def test_what_is_committed_changed_and_new_counts(repository: Path) -> None:
+    git.run(repository, "switch", "--quiet", "-c", "work")
+    (repository / "sdk/src/meshpass/_base.py").write_text("VALUE = 2\n")
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    git.run(repository, *who, "commit", "--quiet", "--all", "-m", "y")
+    (repository / "new file.py").write_text("")
+    (repository / "deploy/steps/two.py").unlink()
+    assert changes.since(repository, changes.base(repository)) == [
+        "deploy/steps/two.py", "new file.py", "sdk/src/meshpass/_base.py"
+    ]  # fmt: skip
+
+
+def test_the_map_of_this_project_names_only_tests_that_exist() -> None:
+    named = [test for tests in choose._READ.values() for test in tests]
+    assert [test for test in named if not (ROOT / test).exists()] == []
+
+
+def test_types_and_tests_run_only_where_there_is_something_to_run() -> None:
+    nothing = command.commands(["README.md"], choose.Choice())
+    assert [Path(words[0]).name for words in nothing] == ["ruff", "ruff"]
+    some = command.commands(
+        ["sdk/src/meshpass/_token.py"], choose.Choice(tests={"tests/sdk/test_sdk_words.py": "x"})
+    )
+    assert some[2][1:] == ["sdk/src/meshpass/_token.py"]
+    assert some[3][-1] == "tests/sdk/test_sdk_words.py"
+
+
+def test_a_failure_of_one_part_is_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = iter([0, 1, 0])
+    monkeypatch.setattr(changes, "base", lambda _: "0" * 40)
+    monkeypatch.setattr(changes, "since", lambda *_: [])
+    monkeypatch.setattr(choose, "choose", lambda *_: choose.Choice())
+    monkeypatch.setattr(command, "commands", lambda *_: [["a"], ["b"], ["c"]])
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], next(ended)))
+    assert command.main([]) == 1

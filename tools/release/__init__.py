@@ -1,0 +1,1 @@
+"""Parts of a release: versions, artefacts and their checks, changelog, licences (docs/release.md)."""
