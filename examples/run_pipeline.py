@@ -2,9 +2,9 @@
 
     meshlab run -- python ../run_pipeline.py pipeline.toml table.json messages.jsonl
 
-Each line of the messages is an object with `data`, and optionally `attributes` and a `name` for people. `data` is a JSON
-value, or a text that is sent as it is. `meshlab demo` takes plain events, which all have the same attributes; here each
-message has its own, as webhooks and notifications do.
+Each line of the messages is an object with `data`, and optionally `attributes` and a `name` for people. `data` is a
+JSON value, or a text that is sent as it is. `meshlab demo` takes plain events, which all have the same attributes; here
+each message has its own, as webhooks and notifications do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 _START_S = 60
 _CALL_S = 60
@@ -66,10 +66,10 @@ class Names:
 class BigQuery:
     """BigQuery of the lab, over its REST API."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, address: str) -> None:
         self._names = names
         self._http = httpx.Client(
-            base_url=f"{os.environ['BIGQUERY_EMULATOR_HOST']}/bigquery/v2/projects/{names.project}",
+            base_url=f"{address}/bigquery/v2/projects/{names.project}",
             timeout=_CALL_S,
             trust_env=False,
         )
@@ -84,6 +84,10 @@ class BigQuery:
             "tableId": self._names.table,
         }
         self._http.post(tables, json={**definition, "tableReference": reference}).raise_for_status()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def rows(self) -> list[dict[str, Any]]:
         """Return all rows, by the names of their columns; without columns that are empty."""
@@ -124,27 +128,34 @@ class DeadLetters:
         return found
 
 
-def main() -> int:
-    """Run the pipeline; return 1 where a message was not acknowledged."""
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the pipeline; return 1 where a message was not acknowledged.
+
+    Args:
+        arguments: The pipeline, its table and the messages.
+        environ: The environment of `meshlab run`.
+    """
     parser = argparse.ArgumentParser(description="Run a pipeline in a running lab.")
     for name in ("pipeline", "table", "messages"):
         parser.add_argument(name, type=Path)
-    given = parser.parse_args()
-    project, dataset, _ = os.environ["BIGQUERY_TABLE"].split(".")
+    given = parser.parse_args(arguments)
+    project, dataset, _ = environ["BIGQUERY_TABLE"].split(".")
     names = Names(project, dataset, given.pipeline.resolve().parent.name)
     messages = [json.loads(line) for line in given.messages.read_text().splitlines() if line.strip()]
-    bigquery = BigQuery(names)
-    bigquery.make_table(json.loads(given.table.read_text()))
-    with grpc.insecure_channel(os.environ["PUBSUB_EMULATOR_HOST"]) as channel:
+    with (
+        closing(BigQuery(names, environ["BIGQUERY_EMULATOR_HOST"])) as bigquery,
+        grpc.insecure_channel(environ["PUBSUB_EMULATOR_HOST"]) as channel,
+    ):
+        bigquery.make_table(json.loads(given.table.read_text()))
         dead_letters = DeadLetters(names, channel)
-        with serving(names, given.pipeline, given.table) as (url, log):
+        with serving(names, given.pipeline, given.table, environ) as (url, log):
             statuses = [push(url, number, message) for number, message in enumerate(messages, 1)]
             outcomes = _outcomes(log)
         reasons = dead_letters.pull(list(outcomes.values()).count(_DEAD_LETTERED))
+        rows = bigquery.rows()
     for number, message in enumerate(messages, 1):
         outcome, reason = outcomes[f"m-{number}"], reasons.get(f"m-{number}")
         print(f"{message.get('name', number)}: {f'{outcome}, {reason}' if reason else outcome}")
-    rows = bigquery.rows()
     print(f"\n{len(rows)} rows")
     for row in rows:
         print(json.dumps(row, ensure_ascii=False))
@@ -167,7 +178,9 @@ def push(url: str, number: int, message: dict[str, Any]) -> int:
 
 
 @contextmanager
-def serving(names: Names, pipeline: Path, table: Path) -> Iterator[tuple[str, Path]]:
+def serving(
+    names: Names, pipeline: Path, table: Path, environ: Mapping[str, str]
+) -> Iterator[tuple[str, Path]]:
     """Serve the pipeline on loopback; give its URL, and the file of its log."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -183,7 +196,7 @@ def serving(names: Names, pipeline: Path, table: Path) -> Iterator[tuple[str, Pa
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"
         with log.open("w") as out:
-            process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=out, stderr=out)  # noqa: S603
+            process = subprocess.Popen(command, env={**environ, **settings}, stdout=out, stderr=out)  # noqa: S603
         try:
             _wait_for(port, process, log)
             yield f"http://127.0.0.1:{port}/", log
@@ -206,7 +219,9 @@ def _outcomes(log: Path) -> dict[str, str]:
     """Return how each message ended, by its id. The log has one line of JSON for each."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     labels = "logging.googleapis.com/labels"
-    return {line["message_id"]: line[labels]["outcome"] for line in lines if "outcome" in line.get(labels, {})}
+    return {
+        line["message_id"]: line[labels]["outcome"] for line in lines if "outcome" in line.get(labels, {})
+    }
 
 
 def _plain(value: Any, kind: str) -> Any:  # noqa: ANN401 - a cell of BigQuery's API
@@ -218,4 +233,4 @@ def _plain(value: Any, kind: str) -> Any:  # noqa: ANN401 - a cell of BigQuery's
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:], os.environ))

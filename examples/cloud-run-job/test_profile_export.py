@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import profile_export
 import pytest
 from meshpass.testing import FakeGateway, MeshRequest, Reply
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 USERS = [f"u-{number}" for number in range(7)]
 
@@ -34,7 +32,7 @@ def environ(meshpass_gateway: FakeGateway, tmp_path: Path, monkeypatch: pytest.M
 
 
 def files(environ: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
-    directory = profile_export.Path(environ["OUTPUT_DIR"])
+    directory = Path(environ["OUTPUT_DIR"])
     return {
         file.name: [json.loads(line) for line in file.read_text().splitlines()]
         for file in sorted(directory.iterdir())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = float(os.environ.get("PROFILE_TIMEOUT_S", "2"))
 USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-PAGE = "<!doctype html><title>{{ name }}</title><h1>{{ name }}</h1><p>{{ segment }}</p>\n"
+PAGE = "<!doctype html><title>{{ name }}</title><h1>{{ name }}</h1><p>{{ segment }}</p>"
 
 log = logging.getLogger("profile_page")
 

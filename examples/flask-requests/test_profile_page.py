@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def page(meshpass_gateway: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+def page(
+    meshpass_gateway: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FlaskClient]:
     """A client of the service."""
     for name, value in meshpass_gateway.environ(tmp_path).items():
         monkeypatch.setenv(name, value)

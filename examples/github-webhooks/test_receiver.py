@@ -34,7 +34,11 @@ def test_the_signature_of_githubs_example_is_right() -> None:
 
 def test_a_signed_webhook_is_published_with_its_headers() -> None:
     body = json.dumps({"action": "opened"}).encode()
-    headers = {"x_github_event": "pull_request", "x_github_delivery": "d-1", "x_other": "not for the pipeline"}
+    headers = {
+        "x_github_event": "pull_request",
+        "x_github_delivery": "d-1",
+        "x_other": "not for the pipeline",
+    }
     attributes = {"x-github-event": "pull_request", "x-github-delivery": "d-1"}
     assert post(body, x_hub_signature_256=sign(body), **headers) == (204, [(body, attributes)])
 

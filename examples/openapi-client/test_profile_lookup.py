@@ -27,16 +27,16 @@ def client(meshpass_gateway: FakeGateway) -> Iterator[Client]:
         yield client
 
 
-def test_a_profile_is_an_object_of_the_generated_class(
-    client: Client, meshpass_gateway: FakeGateway
-) -> None:
+def test_a_profile_is_an_object_of_the_generated_class(client: Client, meshpass_gateway: FakeGateway) -> None:
     meshpass_gateway.service = lambda request: Reply.json({"user_id": "u-1", "name": "Ada"})
     assert profile_lookup.lookup(client, "u-1") == "u-1: Ada, no segment"
     assert meshpass_gateway.requests[0].headers["authorization"].startswith("Bearer ")
 
 
 def test_a_described_404_is_an_object_too(client: Client, meshpass_gateway: FakeGateway) -> None:
-    meshpass_gateway.service = lambda request: Reply.json({"error": "profile_not_found", "user_id": "u-9"}, 404)
+    meshpass_gateway.service = lambda request: Reply.json(
+        {"error": "profile_not_found", "user_id": "u-9"}, 404
+    )
     assert profile_lookup.lookup(client, "u-9") == "u-9: unknown"
 
 
@@ -52,7 +52,9 @@ def test_an_id_stays_one_segment_of_the_path(client: Client, meshpass_gateway: F
     assert meshpass_gateway.requests[0].path == "/profile/a%2Fb"
 
 
-def test_a_refusal_of_the_mesh_is_the_error_of_the_mesh(client: Client, meshpass_gateway: FakeGateway) -> None:
+def test_a_refusal_of_the_mesh_is_the_error_of_the_mesh(
+    client: Client, meshpass_gateway: FakeGateway
+) -> None:
     meshpass_gateway.allow = lambda request: request.method == "GET"
     with pytest.raises(meshpass.NotAllowed):
         delete_profile.sync_detailed("u-1", client=client)

@@ -58,7 +58,11 @@ def test_the_token_is_for_this_service(meshpass_gateway: FakeGateway, visit_host
 def test_a_busy_mesh_is_asked_again(meshpass_gateway: FakeGateway, visit_host: FakeHost) -> None:
     meshpass_gateway.fail(1, status=503, retry_after_s=0)
     assert visits.greeting("u-1") == "Welcome, Ada"
-    assert [request.path for request in meshpass_gateway.requests] == ["/profile/u-1", "/profile/u-1", "/visits"]
+    assert [request.path for request in meshpass_gateway.requests] == [
+        "/profile/u-1",
+        "/profile/u-1",
+        "/visits",
+    ]
 
 
 def test_a_visit_is_not_sent_twice(visit_host: FakeHost) -> None:
