@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-scale test test-beam check mutants lint format profile dist release licences manifests checkov bench bench-docs chaos soak clean
+.PHONY: help setup demo demo-scale test test-beam check mutants lint format profile dist release licences manifests checkov bench bench-docs chaos soak clean examples
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(READY) ## send events through the whole system and show what became of e
 
 demo-scale: $(READY) $(BEAM_READY) ## a backfill on Dask workers through real Envoys, and the function's rows beside it (EVENTS=1000 for fewer)
 	@$(BIN)/python beam/demo/scale.py $(if $(EVENTS),--events=$(EVENTS))
+
+examples: $(READY) ## run every project in examples/ as its README says, and print a line for each
+	@$(BIN)/python -m pytest -v --no-header --no-summary -p no:cacheprovider tests/examples/test_readmes.py -k runs_as | sed -n 's/.*\[\(.*\)\] \([A-Z]*\) .*/\2 \1/p; /^=.*in /p'
 
 test: $(READY) $(BEAM_READY) ## run every test (PYTEST_ARGS="-k words" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     {
         path.relative_to(ROOT).as_posix()
-        for pattern in ("*.md", "docs/**/*.md", "*/README.md")
+        for pattern in ("*.md", "docs/**/*.md", "*/README.md", "examples/*/README.md")
         for path in ROOT.glob(pattern)
     }
 )

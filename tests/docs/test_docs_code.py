@@ -25,6 +25,7 @@ _RUN = ("python", "sh")
 _ELSEWHERE = {
     "docs/deploy.md": "needs a Google Cloud project; tests/deploy checks it against the scripts",
     "docs/benchmarks.md": "its one command takes minutes and keeps every core busy",
+    **{page: "tests/examples runs it in its own folder" for page in PAGES if page.startswith("examples/")},
 }
 # Changed by a page's commands, so a page gets its own; the rest of the checkout is linked.
 _COPIED = ("infra", "function")
