@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from meshlab.bench.case import HttpRequest, TlsRequest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.hosts import spellings
+from meshlab.explain.chosen_route import route_where, virtual_host_of, virtual_hosts
 from meshlab.explain.connections import servers_of
 from meshlab.explain.edits import Edit
 from meshlab.explain.missed_parts import missed_parts
 from meshlab.explain.policy_proposals import written_value
 from meshlab.explain.proposal import Proposal
-from meshlab.explain.routed import route_where, virtual_host_of, virtual_hosts
 from meshlab.istio.read.fields import Where
 from meshlab.istio.read.hosts import is_address, is_subset
 from meshlab.manifest import to_manifest
