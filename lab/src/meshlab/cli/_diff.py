@@ -107,9 +107,9 @@ def diff(
         code = _exit_code(result, fail_on, allow_not_judged=allow_not_judged)
         _print(result, code, markdown=markdown, as_json=as_json, verbose=verbose)
         if html:
-            from meshlab.cli._page import write_diff_page
+            from meshlab.cli._html_report import write_diff_report
 
-            write_diff_page(result, code, html)
+            write_diff_report(result, code, html)
     raise typer.Exit(code)
 
 

@@ -110,9 +110,9 @@ def reach(
 
             print_reach(found, console(), not_covered=battery.not_covered, verbose=verbose)
         if html:
-            from meshlab.cli._page import write_reach_page
+            from meshlab.cli._html_report import write_reach_report
 
-            write_reach_page(bench, document, run, code, html, files)
+            write_reach_report(bench, document, run, code, html, files)
     raise typer.Exit(code)
 
 

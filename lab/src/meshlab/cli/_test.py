@@ -148,9 +148,9 @@ def run_tests(
         if run.having("failed") and not as_json:
             _point_to_explain(given, cases, env_file or [])
         if html:
-            from meshlab.cli._page import write_test_page
+            from meshlab.cli._html_report import write_test_report
 
-            write_test_page(bench, run, code, html, files)
+            write_test_report(bench, run, code, html, files)
     raise typer.Exit(code)
 
 
