@@ -1,7 +1,7 @@
 """A report as plain values, before it becomes HTML.
 
-Entries are what a click shows. They stand in the page as JSON, and `data/html_report/report.js` renders them. Tables and
-the drawing stand in the page as HTML, so that they can be read without a script.
+Entries are what a click shows. They stand in the page as JSON, and `data/html_report/report.js` renders them. Tables
+and the drawing stand in the page as HTML, so that they can be read without a script.
 """
 
 from __future__ import annotations
