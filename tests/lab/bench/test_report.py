@@ -194,7 +194,9 @@ def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest
     assert "\x1b[3" not in painted()
 
 
-def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_one_line_on_a_terminal_and_nothing_of_a_short_run_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def shown_on(stream: StringIO, *, shown: bool = True) -> list[str]:
         with Progress(stream, shown=shown) as bar:
             run_cases(
@@ -212,9 +214,26 @@ def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: p
     lines = shown_on(terminal_stream)
     assert lines[1:4] == ["starting the mesh", "starting the proxies that 6 cases touch", "1 of 6 cases"]
     assert lines[-2:] == ["6 of 6 cases, 1 failed", ""]
+    monkeypatch.setenv("TERM", "dumb")
+    assert shown_on(terminal_stream)[1:] == lines[1:]  # nothing new: a terminal that cannot move its cursor
     quiet = StringIO()
     monkeypatch.setattr(quiet, "isatty", lambda: True, raising=False)
     assert shown_on(quiet, shown=False) == [""]
+
+
+def test_a_pipe_gets_a_plain_line_of_progress_every_ten_seconds() -> None:
+    time_s = 0.0
+    stream = StringIO()
+    with Progress(stream, what="requests", now=lambda: time_s) as bar:
+        bar.began(400)
+        for _ in range(30):
+            time_s += 1
+            bar.step()
+    assert stream.getvalue().splitlines() == [
+        "10 of 400 requests, about 6 min left",
+        "20 of 400 requests, about 6 min left",
+        "30 of 400 requests, about 6 min left",
+    ]
 
 
 def test_a_pipe_gets_a_width_of_its_own_and_columns_sets_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,7 @@ def explain(
     smallest change is looked for that would let it in; each is tried before it is shown.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench(condition_probes=True) as bench:
+        from meshlab.bench.report.progress import Progress
         from meshlab.explain.as_json import explanations_as_text
         from meshlab.explain.run import cases_of, explain_cases
 
@@ -104,10 +105,14 @@ def explain(
         found = []
         chosen = cases_of(case_files, expression)
         looked_for = len(chosen) <= _FEW if changes is None else changes
-        for explanation in explain_cases(bench, loaded, case_files, chosen, with_changes=looked_for):
-            found.append(explanation)
-            if not as_json:
-                _print(explanation, verbose=verbose)
+        with Progress(sys.stderr, what="requests") as bar:
+            bar.began(len(chosen))
+            for explanation in explain_cases(bench, loaded, case_files, chosen, with_changes=looked_for):
+                found.append(explanation)
+                if not as_json:
+                    bar.clear()
+                    _print(explanation, verbose=verbose)
+                bar.step()
         code = _exit_code(found)
         if as_json:
             say(explanations_as_text(found, code))
