@@ -194,7 +194,7 @@ def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest
     assert "\x1b[3" not in painted()
 
 
-def test_progress_is_one_line_on_a_terminal_and_nothing_of_a_short_run_elsewhere(
+def test_progress_is_one_line_on_a_terminal_and_none_of_a_short_run_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def shown_on(stream: StringIO, *, shown: bool = True) -> list[str]:

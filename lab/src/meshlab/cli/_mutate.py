@@ -2,7 +2,6 @@
 
 import sys
 import time
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

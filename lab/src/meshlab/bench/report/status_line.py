@@ -23,8 +23,8 @@ _LONG_S = 100
 class StatusLine:
     """The line. Use it as a context manager.
 
-    A terminal shows the last text alone, and nothing of it at the end. A file, a pipe or a terminal that cannot move its
-    cursor (`TERM=dumb`) gets whole lines without control characters, at most one in `PLAIN_INTERVAL_S`.
+    A terminal shows the last text alone, and nothing of it at the end. A file, a pipe or a terminal that cannot move
+    its cursor (`TERM=dumb`) gets whole lines without control characters, at most one in `PLAIN_INTERVAL_S`.
 
     Args:
         stream: Where to, such as stderr.

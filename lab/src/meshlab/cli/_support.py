@@ -1,10 +1,10 @@
-"""`meshlab coverage`: what of Istio and Kubernetes is read, passed over and refused."""
+"""`meshlab support`: what of Istio and Kubernetes is read, passed over and refused."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from meshlab.cli._errors import reported
+from meshlab.cli._errors import explain, reported
 from meshlab.cli._output import say
 from meshlab.errors import LabError
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from meshlab.bench.coverage import CoverageRow
 
-__all__ = ["coverage"]
+__all__ = ["coverage", "support"]
 
 
-def coverage(
+def support(
     kind: Annotated[
         str, typer.Argument(metavar="[KIND]", help="Show the fields of one kind, such as VirtualService.")
     ] = "",
@@ -25,8 +25,8 @@ def coverage(
     """Print which kinds and fields are read, which are passed over, and which are refused, with the reasons.
 
     \b
-      meshlab coverage
-      meshlab coverage DestinationRule
+      meshlab support
+      meshlab support DestinationRule
 
     What is refused makes the proxies that it can touch untrusted: cases that cross them are not judged. A field that
     is not listed is refused, too.
@@ -38,9 +38,21 @@ def coverage(
         if kind:
             chosen = [row for row in rows if row.kind.partition(" ")[0].lower() == kind.lower()]
             if not chosen:
-                raise LabError(f"{kind} is not in the table; `meshlab coverage` shows all of it")
+                raise LabError(f"{kind} is not in the table; `meshlab support` shows all of it")
             rows = chosen
         say(markdown_table(rows) if markdown else _plain(rows), nl=False)
+
+
+def coverage(
+    kind: Annotated[str, typer.Argument(metavar="[KIND]")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown tables.")] = False,
+) -> None:
+    """Print what `meshlab support` prints, under its old name."""
+    explain(
+        "`meshlab coverage` is called `meshlab support` now, and the old name will go;"
+        " what cases exercise is `meshlab test --coverage`"
+    )
+    support(kind, markdown=markdown)
 
 
 def _plain(rows: "list[CoverageRow]") -> str:
