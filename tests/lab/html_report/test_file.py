@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,6 @@ from meshlab.html_report.file import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,16 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     write_report(tmp_path / "pipe", "text")
     assert os.read(reader, 10) == b"text"
     os.close(reader)
+
+
+def test_a_file_that_is_open_as_stdout_keeps_what_was_printed_into_it(tmp_path: Path) -> None:
+    with (tmp_path / "out.txt").open("w+") as out:
+        out.write("printed before, ")
+        out.flush()
+        write_report(Path(f"/dev/fd/{out.fileno()}"), "the report")
+        out.seek(0)
+        assert out.read() == "printed before, the report"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
 
 
 @pytest.mark.parametrize("name", ["missing/a.html", "."])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from meshlab.errors import LabError
 
 __all__ = ["write_report"]
+
+
+_OPEN_ALREADY = re.compile(r"/dev/(stdout|stderr|fd/\d+)|/proc/(self|\d+)/fd/\d+")
 
 
 def write_report(path: Path, text: str) -> None:
@@ -32,6 +36,11 @@ def write_report(path: Path, text: str) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    if _OPEN_ALREADY.fullmatch(str(path)):
+        # What is open already, such as /dev/stdout: a file behind it keeps what the command has printed into it.
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+        return
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
         path.write_text(text, encoding="utf-8")
