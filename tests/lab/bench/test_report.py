@@ -14,6 +14,7 @@ from meshlab.bench.report.json_report import run_as_json
 from meshlab.bench.report.junit import run_as_junit
 from meshlab.bench.report.progress import Progress
 from meshlab.bench.report.words import expected, printable
+from meshlab.bench.report.words import request as request_words
 from meshlab.bench.session import Choice, run_cases
 from rich.console import Console
 
@@ -178,6 +179,14 @@ def test_what_a_response_holds_does_not_command_the_terminal() -> None:
     assert "\x1b" not in text
     assert "\x07" not in text
     assert printable("a\x1b[2Jb\nc") == "a�[2Jb c"
+
+
+def test_a_token_in_a_url_is_not_shown() -> None:
+    token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2ln"
+    for name, value in (("access_token", "opaque"), ("jwt", token)):
+        case = f"cases: [{{name: a, from: {{workload: a/b}}, request: 'GET http://a/?{name}={value}', expect: 200}}]"
+        (found,) = parse_case_file(case, "cases.yaml").cases
+        assert request_words(found) == f"GET http://a/?{name}=<token>"
 
 
 def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
