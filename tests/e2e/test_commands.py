@@ -385,7 +385,7 @@ def test_outside_a_project_every_command_says_where_to_go(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["test"], ["init"], ["render"], ["coverage"], ["schema"], ["demo"], ["up"], ["run"]]
+    "command", [[], ["test"], ["init"], ["render"], ["support"], ["schema"], ["demo"], ["up"], ["run"]]
 )
 def test_every_command_explains_itself(command: list[str]) -> None:
     done = meshlab(*command, "--help")

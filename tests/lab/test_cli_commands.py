@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
-    "init", "test", "explain", "reach", "diff", "mutate", "lint", "check", "render", "coverage", "schema", "demo", "up",
+    "init", "test", "explain", "reach", "diff", "mutate", "lint", "check", "render", "support", "schema", "demo", "up",
     "run",
 ]  # fmt: skip
 
@@ -138,20 +138,27 @@ def test_render_says_that_an_input_cannot_be_read(command: Command) -> None:
     assert (done.code, done.err) == (2, "meshlab: m: there is no such file.\n")
 
 
-def test_coverage_is_a_list_for_people_and_a_table_for_pages(command: Command) -> None:
-    done = command("coverage")
+def test_support_is_a_list_for_people_and_a_table_for_pages(command: Command) -> None:
+    done = command("support")
     assert done.code == 0
     assert "Kinds that are read:\n" in done.out
     assert "EnvoyFilter (networking.istio.io): " in done.out
     assert max(map(len, done.out.splitlines())) <= 80
-    assert command("coverage", "--markdown").out == markdown_table(coverage_rows())
+    assert command("support", "--markdown").out == markdown_table(coverage_rows())
 
 
-def test_coverage_shows_the_fields_of_one_kind(command: Command) -> None:
-    done = command("coverage", "virtualservice")
+def test_the_old_name_of_support_still_works_and_names_the_new_one(command: Command) -> None:
+    old, new = command("coverage", "Gateway", "--markdown"), command("support", "Gateway", "--markdown")
+    assert (old.code, old.out) == (0, new.out)
+    assert old.err.startswith("meshlab: `meshlab coverage` is called `meshlab support` now")
+    assert "  coverage" not in command("--help").out
+
+
+def test_support_shows_the_fields_of_one_kind(command: Command) -> None:
+    done = command("support", "virtualservice")
     assert "spec.http[].retries: read: attempts" in done.out
     assert "DestinationRule" not in done.out
-    unknown = command("coverage", "Surprise")
+    unknown = command("support", "Surprise")
     assert unknown.code == 2
     assert "Surprise is not in the table" in unknown.err
 
@@ -261,6 +268,6 @@ def test_help_and_schema_load_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_render_and_coverage_load_nothing_of_the_lab() -> None:
-    assert heavy(loaded_by("coverage"), LAB) == []
+    assert heavy(loaded_by("support"), LAB) == []
     overlay = "infra/mesh/overlays/example"
     assert heavy(loaded_by("render", "-f", overlay, "--workload", "user-profile/user-profile"), LAB) == []

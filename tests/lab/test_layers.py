@@ -33,7 +33,7 @@ LAYERS = (
     ("meshlab.diff",),
     ("meshlab.reach", "meshlab.mutate"),
     ("meshlab.explain",),
-    ("meshlab.page",),
+    ("meshlab.html_report",),
     ("meshlab.pytest_plugin",),
     ("meshlab.cloud",),
     ("meshlab.lab",),

@@ -219,7 +219,13 @@ def test_init_prints_visible_text_and_writes_the_values_as_they_are(command: Com
 
 
 def test_wrong_usage_is_visible_text(command: Command) -> None:
-    for arguments in (["check", f"--{HOSTILE}"], ["schema", HOSTILE], ["coverage", HOSTILE], [HOSTILE]):
+    for arguments in (
+        ["check", f"--{HOSTILE}"],
+        ["schema", HOSTILE],
+        ["support", HOSTILE],
+        ["coverage", HOSTILE],
+        [HOSTILE],
+    ):
         done = command(*arguments)
         assert done.code == 2
         assert is_safe(done.err)

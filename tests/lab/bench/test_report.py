@@ -14,6 +14,7 @@ from meshlab.bench.report.json_report import run_as_json
 from meshlab.bench.report.junit import run_as_junit
 from meshlab.bench.report.progress import Progress
 from meshlab.bench.report.words import expected, printable
+from meshlab.bench.report.words import request as request_words
 from meshlab.bench.session import Choice, run_cases
 from rich.console import Console
 
@@ -180,6 +181,14 @@ def test_what_a_response_holds_does_not_command_the_terminal() -> None:
     assert printable("a\x1b[2Jb\nc") == "a�[2Jb c"
 
 
+def test_a_token_in_a_url_is_not_shown() -> None:
+    token = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSJ9.c2ln"
+    for name, value in (("access_token", "opaque"), ("jwt", token)):
+        case = f"cases: [{{name: a, from: {{workload: a/b}}, request: 'GET http://a/?{name}={value}', expect: 200}}]"
+        (found,) = parse_case_file(case, "cases.yaml").cases
+        assert request_words(found) == f"GET http://a/?{name}=<token>"
+
+
 def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     def painted() -> str:
         out = StringIO()
@@ -194,7 +203,9 @@ def test_colours_go_to_a_terminal_only_and_not_with_no_color(monkeypatch: pytest
     assert "\x1b[3" not in painted()
 
 
-def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_one_line_on_a_terminal_and_none_of_a_short_run_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def shown_on(stream: StringIO, *, shown: bool = True) -> list[str]:
         with Progress(stream, shown=shown) as bar:
             run_cases(
@@ -212,9 +223,26 @@ def test_progress_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch: p
     lines = shown_on(terminal_stream)
     assert lines[1:4] == ["starting the mesh", "starting the proxies that 6 cases touch", "1 of 6 cases"]
     assert lines[-2:] == ["6 of 6 cases, 1 failed", ""]
+    monkeypatch.setenv("TERM", "dumb")
+    assert shown_on(terminal_stream)[1:] == lines[1:]  # nothing new: a terminal that cannot move its cursor
     quiet = StringIO()
     monkeypatch.setattr(quiet, "isatty", lambda: True, raising=False)
     assert shown_on(quiet, shown=False) == [""]
+
+
+def test_a_pipe_gets_a_plain_line_of_progress_every_ten_seconds() -> None:
+    time_s = 0.0
+    stream = StringIO()
+    with Progress(stream, what="requests", now=lambda: time_s) as bar:
+        bar.began(400)
+        for _ in range(30):
+            time_s += 1
+            bar.step()
+    assert stream.getvalue().splitlines() == [
+        "10 of 400 requests, about 6 min left",
+        "20 of 400 requests, about 6 min left",
+        "30 of 400 requests, about 6 min left",
+    ]
 
 
 def test_a_pipe_gets_a_width_of_its_own_and_columns_sets_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,7 @@ cases:
   request: GET https://mutual.example/
   expect: refused
 - {name: an unknown host, from: {workload: shop/web}, request: GET http://stranger.example/, expect: 502}
+- {name: a slip in a host, from: {workload: shop/web}, request: GET http://ledgr.bank/, expect: 502}
 - {name: the server's certificate, from: {workload: shop/web}, request: GET http://partner.example/, expect: 503}
 - {name: let in, from: {workload: shop/web}, request: GET http://ledger.bank/, expect: 200}
 """
@@ -203,3 +204,11 @@ def test_a_host_that_no_object_names_gets_a_service_entry(
     ((text, value),) = parts(entry)
     assert text == "add the ServiceEntry shop/stranger-example"
     assert "hosts:\n  - stranger.example" in value
+
+
+def test_a_host_that_is_almost_one_of_the_mesh_is_that_one(
+    changes: dict[str, tuple[SuggestedChange, ...]],
+) -> None:
+    (meant,) = changes["a slip in a host"]
+    assert meant.verified
+    assert [part.text for part in meant.parts] == ["the caller asks for ledger.bank, a host of the mesh"]

@@ -1,6 +1,7 @@
 """The explanation of every case of every policy test file has the real verdict, and Envoy's results fit together.
 
-The cases of `lambda-bridge/both` need two meshes that are joined, which the lab's own run of them makes.
+The cases of `lambda-bridge/both` need two meshes that are joined, which the lab's own run of them makes. `explain`
+takes one mesh: a request is explained from one set of manifests and one authority of workloads.
 """
 
 from __future__ import annotations

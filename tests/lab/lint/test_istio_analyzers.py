@@ -67,7 +67,7 @@ CODES: dict[str, tuple[str, ...]] = {
     "PortNameIsNotUnderNamingConvention": ("ML506",),
     "ReferencedInternalGateway": ("ML217",),
     "ReferencedResourceNotFound authz.AuthorizationPoliciesAnalyzer": ("ML313",),
-    "ReferencedResourceNotFound gateway.IngressGatewayPortAnalyzer": ("ML101",),
+    "ReferencedResourceNotFound gateway.IngressGatewayPortAnalyzer": ("ML101", "ML114"),
     "ReferencedResourceNotFound gateway.SecretAnalyzer": ("ML107",),
     "ReferencedResourceNotFound sidecar.SelectorAnalyzer": ("ML208",),
     "ReferencedResourceNotFound telemetry.SelectorAnalyzer": ("ML302",),

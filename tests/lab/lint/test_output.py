@@ -194,6 +194,23 @@ def test_json_has_each_finding(command: Run, tmp_path: Path) -> None:
     assert finding["suppressed"] is None
 
 
+def test_many_copies_of_an_object_are_one_line_and_each_has_its_own_in_documents(
+    command: Run, tmp_path: Path
+) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: "
+    for number in range(6):
+        ports = f"{{selector: {{app: cart}}, ports: [{{name: http, port: 8{number}}}]}}\n"
+        (tmp_path / f"{number}.yaml").write_text(service + ports)
+    done = command("lint", "-f", tmp_path)
+    (line,) = (line for line in done.out.splitlines() if "ML000" in line and "times" in line)
+    assert line.startswith("     5 times  error  ML000  another file has the same object")
+    assert f"{tmp_path}/1.yaml:3; -v shows each" in line
+    assert done.out.count("keep one.") == 0
+    assert done.out.splitlines()[-1].endswith("5 errors")
+    assert command("lint", "-v", "-f", tmp_path).out.replace("\n", " ").count("ML000  Service shop/cart") == 5
+    assert len(json.loads(command("lint", "--json", "-f", tmp_path).out)["findings"]) == 5
+
+
 def test_sarif_is_valid_and_names_files_below_the_working_directory(
     command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,19 +145,21 @@ class Terminal(io.StringIO):
 
 
 def test_progress_says_how_many_and_how_fast() -> None:
-    times = iter([0.0, 2.0, 2.0])
+    times = iter([0.0, 0.0, 2.0, 2.0])
     stream = Terminal()
     with MutationProgress(stream, now=lambda: next(times)) as bar:
         bar.began(4)
         bar.happened(Result(MUTANTS[0], "caught", "open"))
         bar.happened(survivor(MUTANTS[1]))
-    assert "1 of 4 mutants, 0 a second: 1 caught" in stream.getvalue()
-    assert "2 of 4 mutants, 1 a second: 1 caught, 1 survived" in stream.getvalue()
+    assert "1 of 4 mutants, 1 caught, 0.5 a second, about 6 s left" in stream.getvalue()
+    assert "2 of 4 mutants, 1 caught, 1 survived, 1 a second, about 2 s left" in stream.getvalue()
 
 
-def test_progress_is_silent_where_no_person_watches() -> None:
+def test_a_pipe_gets_a_plain_line_of_progress_every_ten_seconds() -> None:
+    times = iter([0.0, 0.0, 0.0, 9.9, 9.9, 10.0, 10.0, 12.0, 12.0])
     stream = io.StringIO()
-    with MutationProgress(stream) as bar:
-        bar.began(1)
-        bar.happened(Result(MUTANTS[0], "caught", "open"))
-    assert stream.getvalue() == ""
+    with MutationProgress(stream, now=lambda: next(times)) as bar:
+        bar.began(8)
+        for _ in range(3):
+            bar.happened(Result(MUTANTS[0], "caught", "open"))
+    assert stream.getvalue() == "2 of 8 mutants, 2 caught, 0.2 a second, about 30 s left\n"

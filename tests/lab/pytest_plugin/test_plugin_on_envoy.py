@@ -21,6 +21,7 @@ SETTINGS = (
     "[pytest]\nmeshlab_cases = cases.yaml\nmeshlab_manifests = mesh.yaml\naddopts = -p no:cacheprovider\n"
     "filterwarnings = error\n"
 )
+COVERED = "coverage 100 %: 2 of 2"
 _TIMEOUT_S = 300
 """So long that only a run that hangs takes it."""
 
@@ -61,8 +62,14 @@ def left_behind(repository: Path) -> list[Path]:
     return [path for path in (repository / "runs").iterdir() if not path.name.startswith("pytest-of-")]
 
 
+def covered(printed: str) -> str:
+    """Return the last line of the section on coverage."""
+    assert "= coverage of the cases of meshlab =" in printed, printed
+    return next(line for line in printed.splitlines() if line.startswith("coverage ") and "%" in line)
+
+
 def test_cases_pass_and_fail_on_real_envoys(repository: Path) -> None:
-    code, printed = run(repository, "-v")
+    code, printed = run(repository, "-v", "--meshlab-coverage")
     assert code == 1, printed
     assert "cases.yaml::a read PASSED" in printed
     assert "cases.yaml::a write PASSED" in printed
@@ -74,17 +81,28 @@ def test_cases_pass_and_fail_on_real_envoys(repository: Path) -> None:
     assert "  hops      1. shop/caller outbound 80: 403 passed on to the proxy of shop/cart\n" in printed
     assert "            2. shop/cart inbound 8080: 403 no ALLOW policy matched\n" in printed
     assert "FAILED cases.yaml::a wrong one - status: expected 200, got 403" in printed
+    assert covered(printed) == COVERED
     assert left_behind(repository) == []
 
 
 def test_each_process_of_xdist_has_a_mesh_of_its_own(repository: Path) -> None:
-    code, printed = run(repository, "-n", "2", "-v")
-    assert code == 1, printed
-    assert "1 failed, 2 passed" in printed
+    (repository / "cases.yaml").write_text(CASES)
+    code, printed = run(repository, "-n", "2", "-v", "--meshlab-coverage-min", "100")
+    assert "2 passed" in printed
+    # The cases of each process alone exercise less.
+    assert covered(printed) == COVERED
+    assert code == 0, printed
     assert "[gw0]" in printed
     assert "[gw1]" in printed
-    assert "  got       403 by the proxy of shop/cart" in printed
     assert left_behind(repository) == []
+
+
+def test_a_run_that_passes_fails_below_the_least_coverage(repository: Path) -> None:
+    code, printed = run(repository, "-k", "read", "--meshlab-coverage-min", "60")
+    assert "1 passed" in printed
+    assert covered(printed) == "coverage 50 %: 1 of 2"
+    assert "FAIL: the coverage is below the least of 60 %" in printed
+    assert code == 1, printed
 
 
 def test_an_interrupt_ends_the_mesh(repository: Path) -> None:

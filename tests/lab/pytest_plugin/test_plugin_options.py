@@ -165,6 +165,8 @@ def test_names_of_cases_become_node_ids_that_choose_them(run: Run, pytester: pyt
         (["--meshlab", "absent.yaml", *MANIFESTS], "absent.yaml: no such file or directory"),
         (["--meshlab", "policy", "--meshlab-manifests", "-"], "pytest has no standard input"),
         (["--meshlab", "policy", *MANIFESTS, "--meshlab-env-file", "absent"], "absent"),
+        (["--meshlab", "policy", *MANIFESTS, "--meshlab-coverage-min", "101"], "a percentage from 0 to 100"),
+        (["--meshlab", "policy", *MANIFESTS, "--meshlab-coverage-min", "nan"], "a percentage from 0 to 100"),
     ],
 )
 def test_wrong_options_end_the_run_with_a_sentence(run: Run, arguments: list[str], message: str) -> None:

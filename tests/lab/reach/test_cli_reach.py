@@ -117,8 +117,11 @@ def test_to_and_from_send_only_what_they_are_about(command: Command) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--to", "shop/nothing"), "--to 'shop/nothing': there is none of that name; known are"),
-        (("--from", "nowhere"), "--from 'nowhere': there is none of that name; known are"),
+        (
+            ("--to", "shop/nothing"),
+            "--to 'shop/nothing': there is no workload and no host of that name; there are",
+        ),
+        (("--from", "nowhere"), "--from 'nowhere': there is no caller of that name; there are"),
         (
             ("--to", "stranger.example", "--from", "outside"),
             "--from outside sends nothing to stranger.example",

@@ -371,6 +371,7 @@ class CaseFile:
         mentions: The names that must exist in the mesh.
         declared_at: Where each workload of `workloads` stands.
         addresses: The stated IP addresses of pods, by workload.
+        of_options: Whether it was made from options of a command line, which cannot declare anything.
     """
 
     path: Path
@@ -383,6 +384,7 @@ class CaseFile:
     mentions: tuple[Mention, ...] = ()
     declared_at: Mapping[WorkloadRef, CasePlace] = field(default_factory=dict)
     addresses: Mapping[WorkloadRef, str] = field(default_factory=dict)
+    of_options: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 from meshlab.errors import LabError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SelectionError", "select", "selector"]
 
+_SHOWN = 3
+_LONGEST = 80
 _OPERATORS = ("and", "or", "not", "(", ")")
 
 
@@ -30,9 +33,21 @@ def select(cases: Sequence[Case], expression: str) -> list[Case]:
     found = [case for case in cases if matches(f"{case.place.file} {case.name}")]
     if not found:
         raise SelectionError(
-            f"-k {expression!r} selects none of the {len(cases)} cases; use words of their names"
+            f"-k {expression!r} selects none of the {len(cases)} cases;"
+            f" {_names_for(expression, [case.name for case in cases])}"
         )
     return found
+
+
+def _names_for(expression: str, names: Sequence[str]) -> str:
+    """Return what to write in place of an expression that selects nothing."""
+    words = [word.lower() for word in expression.replace("(", " ").replace(")", " ").split()]
+    words = [word for word in words if word not in _OPERATORS]
+    close = [name for name in names if any(word in name.lower() for word in words)]
+    close = close or difflib.get_close_matches(" ".join(words), names, n=_SHOWN, cutoff=0.4)
+    shown = (close or list(names))[:_SHOWN]
+    quoted = ", ".join(repr(" ".join(name.split())[:_LONGEST]) for name in shown)
+    return f"use words of their names, such as those of {quoted}" if quoted else "there is no case"
 
 
 def selector(expression: str) -> Callable[[str], bool]:

@@ -7,7 +7,6 @@ import typer
 
 from meshlab.cli import (
     _check,
-    _coverage,
     _diff,
     _errors,
     _exit,
@@ -19,6 +18,7 @@ from meshlab.cli import (
     _reach,
     _render,
     _schema,
+    _support,
     _test,
 )
 from meshlab.cli._output import say
@@ -106,9 +106,8 @@ app.command("check", epilog=_check.EXIT_CODES, short_help="Show what of the mani
     _check.check
 )
 app.command("render", short_help="Print the Envoy configuration of a proxy.")(_render.render)
-app.command("coverage", short_help="Print which fields of Istio are read (of cases: test --coverage).")(
-    _coverage.coverage
-)
+app.command("support", short_help="Print which kinds and fields of Istio are read.")(_support.support)
+app.command("coverage", hidden=True)(_support.coverage)
 app.command("schema", short_help="Print the JSON schema of case files.")(_schema.schema)
 app.command("demo", short_help="Show one of the project's meshes at work.")(_lab.demo)
 app.command("up", short_help="Start the lab and stay up.")(_lab.up)

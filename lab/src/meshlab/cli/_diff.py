@@ -100,16 +100,13 @@ def diff(
     with reported(as_json=as_json):
         if markdown and as_json:
             raise LabError("--markdown and --json print different documents; choose one")
-        quiet = markdown or as_json
-        result = _compared(
-            old, new, cases or [], env_file or [], namespace, mesh_config, jobs=jobs, progress=not quiet
-        )
+        result = _compared(old, new, cases or [], env_file or [], namespace, mesh_config, jobs=jobs)
         code = _exit_code(result, fail_on, allow_not_judged=allow_not_judged)
         _print(result, code, markdown=markdown, as_json=as_json, verbose=verbose)
         if html:
-            from meshlab.cli._page import write_diff_page
+            from meshlab.cli._html_report import write_diff_report
 
-            write_diff_page(result, code, html)
+            write_diff_report(result, code, html)
     raise typer.Exit(code)
 
 
@@ -122,7 +119,6 @@ def _compared(
     mesh_config: Path | None,
     *,
     jobs: int,
-    progress: bool,
 ) -> "Result":
     from meshlab.bench.case_file.collect import collect
     from meshlab.bench.local_bench import LocalBench
@@ -138,7 +134,7 @@ def _compared(
     )
     bench = LocalBench()
     try:
-        with Progress(sys.stderr, shown=progress, what="requests") as bar:
+        with Progress(sys.stderr, what="requests") as bar:
             return compare(
                 bench, before, after, case_files, jobs=jobs, began=bar.began, happened=bar.happened
             )

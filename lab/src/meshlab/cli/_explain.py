@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import CaseFile
+    from meshlab.bench.local_bench import LocalMesh
     from meshlab.explain.explanation import Explanation
 
 __all__ = ["EXIT_CODES", "explain"]
@@ -96,36 +97,54 @@ def explain(
     smallest change is looked for that would let it in; each is tried before it is shown.
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json), open_bench(condition_probes=True) as bench:
+        from meshlab.bench.report.progress import Progress
         from meshlab.explain.as_json import explanations_as_text
         from meshlab.explain.run import cases_of, explain_cases
 
-        case_files = _case_files(cases or [], sender, request, token, env_file or [])
+        _check_usage(cases or [], sender, request)
         loaded = bench.load(sources(files, namespace, mesh_config))
+        case_files = _case_files(cases or [], sender, request, token, env_file or [], loaded)
         found = []
         chosen = cases_of(case_files, expression)
         looked_for = len(chosen) <= _FEW if changes is None else changes
-        for explanation in explain_cases(bench, loaded, case_files, chosen, with_changes=looked_for):
-            found.append(explanation)
-            if not as_json:
-                _print(explanation, verbose=verbose)
+        with Progress(sys.stderr, what="requests") as bar:
+            bar.began(len(chosen))
+            for explanation in explain_cases(bench, loaded, case_files, chosen, with_changes=looked_for):
+                found.append(explanation)
+                if not as_json:
+                    bar.clear()
+                    _print(explanation, verbose=verbose)
+                bar.step()
         code = _exit_code(found)
         if as_json:
             say(explanations_as_text(found, code))
     raise typer.Exit(code)
 
 
-def _case_files(
-    cases: "Sequence[Path]", sender: str, request: str, token: str, env_files: "Sequence[Path]"
-) -> "list[CaseFile]":
+def _check_usage(cases: "Sequence[Path]", sender: str, request: str) -> None:
     if bool(sender) != bool(request):
         raise LabError("--from and --request belong together; give both, or name case files")
     if bool(cases) == bool(sender):
         raise LabError("name case files, or one request with --from and --request")
+
+
+def _case_files(
+    cases: "Sequence[Path]",
+    sender: str,
+    request: str,
+    token: str,
+    env_files: "Sequence[Path]",
+    loaded: "LocalMesh",
+) -> "list[CaseFile]":
     if sender:
         from meshlab.bench.case_file import words
         from meshlab.bench.case_file.read_question import read_question
 
-        return [read_question(sender, request, token or words.NONE)]
+        names = loaded.names
+        asked = read_question(
+            sender, request, token or words.NONE, workloads=names.workloads, gateways=names.gateways
+        )
+        return [asked]
     from meshlab.bench.case_file.collect import collect
     from meshlab.env_file import read_env_files
 

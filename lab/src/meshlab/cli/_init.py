@@ -1,5 +1,6 @@
 """`meshlab init`: a first case file for manifests."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ def init(
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(), open_bench() as bench:
         from meshlab.bench.first_cases import draft_of, questions, written
+        from meshlab.bench.report.progress import Progress
         from meshlab.bench.session import Choice, run_cases
 
         file = _free(directory, force=force)
@@ -49,7 +51,9 @@ def init(
             raise LabError(
                 f"{', '.join(files)}: there is no gateway with a host and no workload with a Service to ask about"
             )
-        run = run_cases(mesh, [questions(draft, str(file))], Choice(jobs=jobs))
+        asked = questions(draft, str(file))
+        with Progress(sys.stderr, what="requests") as bar:
+            run = run_cases(mesh, [asked], Choice(jobs=jobs), began=bar.began, happened=bar.happened)
         text = written(draft, run.outcomes)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

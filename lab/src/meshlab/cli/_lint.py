@@ -45,6 +45,10 @@ def lint(
         FailOn, typer.Option("--fail-on", help="The least grave finding that fails the command.")
     ] = FailOn.WARNING,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules, and look at nothing.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", "--verbose", help="Show each object that is not read, also many for one reason."),
+    ] = False,
     namespace: Namespace = "default",
     mesh_config: MeshConfigFile = None,
 ) -> None:
@@ -85,7 +89,7 @@ def lint(
                 from meshlab.bench.report.terminal import console
                 from meshlab.lint.report import print_linted
 
-                print_linted(linted, console())
+                print_linted(linted, console(), verbose=verbose)
     raise typer.Exit(code)
 
 

@@ -103,7 +103,7 @@ def mutate(
         objects = read_objects(sources(files, namespace, mesh_config))
         case_files = collect(cases, read_env_files(env_file or []))
         try:
-            mutated = _run(objects, case_files, wanted, progress=not as_json)
+            mutated = _run(objects, case_files, wanted)
         except CasesFailError as error:
             raise typer.Exit(_refused(error, as_json=as_json)) from None
         code = Exit.FAILED if mutated.having("survived") else Exit.OK
@@ -138,9 +138,7 @@ def _refused(error: "CasesFailError", *, as_json: bool) -> Exit:
     return code
 
 
-def _run(
-    objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted", *, progress: bool
-) -> "Mutated":
+def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted") -> "Mutated":
     from meshlab.mutate.choose import choose
     from meshlab.mutate.mutated import Mutated
     from meshlab.mutate.progress import MutationProgress
@@ -149,7 +147,7 @@ def _run(
     chosen = choose(objects.mutants(), wanted)
     check_names(objects, case_files)
     results = []
-    with MutationProgress(sys.stderr, shown=progress) as bar:
+    with MutationProgress(sys.stderr) as bar:
         bar.starting(sum(len(file.cases) for file in case_files))
         lanes = _lanes(len(chosen.mutants))
         with mutation_run(objects, case_files, find=True, lanes=lanes) as run:

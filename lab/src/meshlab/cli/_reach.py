@@ -93,7 +93,7 @@ def reach(
         if not battery.questions:
             raise LabError(f"{', '.join(files)}: there is no gateway and no workload to ask for")
         battery = selected(battery, to=to, sender=sender)
-        with Progress(sys.stderr, shown=not as_json, what="requests") as bar:
+        with Progress(sys.stderr, what="requests") as bar:
             run, answers = ask(mesh, battery, jobs=jobs, began=bar.began, happened=bar.happened)
         code = exit_code(run, allow_not_judged=allow_not_judged)
         if cases is not None:
@@ -110,9 +110,9 @@ def reach(
 
             print_reach(found, console(), not_covered=battery.not_covered, verbose=verbose)
         if html:
-            from meshlab.cli._page import write_reach_page
+            from meshlab.cli._html_report import write_reach_report
 
-            write_reach_page(bench, document, run, code, html, files)
+            write_reach_report(bench, document, run, code, html, files)
     raise typer.Exit(code)
 
 

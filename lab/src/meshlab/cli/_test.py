@@ -140,17 +140,15 @@ def run_tests(
                 html=html,
                 allow_not_judged=allow_not_judged,
             )
-        run = run_once(
-            bench, given, cases, choice, apps, variables, progress=not as_json, with_coverage=counted
-        )
+        run = run_once(bench, given, cases, choice, apps, variables, with_coverage=counted)
         code = exit_code(run, allow_not_judged=allow_not_judged, coverage_min=coverage_min)
         _write(run, code, verbose=verbose, junit=junit, as_json=as_json, allow_not_judged=allow_not_judged)
         if run.having("failed") and not as_json:
             _point_to_explain(given, cases, env_file or [])
         if html:
-            from meshlab.cli._page import write_test_page
+            from meshlab.cli._html_report import write_test_report
 
-            write_test_page(bench, run, code, html, files)
+            write_test_report(bench, run, code, html, files)
     raise typer.Exit(code)
 
 
@@ -162,7 +160,6 @@ def run_once(
     apps: "Sequence[AppSpec]",
     variables: "Mapping[str, str]",
     *,
-    progress: bool = True,
     with_coverage: bool = False,
 ) -> "Run":
     """Read everything and run the cases once; the coverage needs a bench with probes of conditions."""
@@ -172,7 +169,7 @@ def run_once(
 
     case_files = [with_apps(case_file, apps) for case_file in collect(cases, variables)]
     mesh = bench.load(given)
-    with Progress(sys.stderr, shown=progress) as bar:
+    with Progress(sys.stderr) as bar:
         if with_coverage:
             from meshlab.bench.case_coverage.run import run_with_coverage
 

@@ -10,7 +10,7 @@ from meshlab.bench.protocol import BenchError
 from meshlab.bench.report import terminal
 from meshlab.cli._errors import explain
 from meshlab.cli._exit import exit_code
-from meshlab.cli._page import write_test_page
+from meshlab.cli._html_report import write_test_report
 from meshlab.cli._test import run_once, write_junit
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
@@ -75,7 +75,7 @@ def watch_cases(
             before = run
             write_junit(run, junit, allow_not_judged=allow_not_judged)
             if html:
-                write_test_page(
+                write_test_report(
                     bench, run, exit_code(run, allow_not_judged=allow_not_judged), html, given.paths
                 )
         on.print("watching for changes; Ctrl-C ends", style="dim")

@@ -13,7 +13,7 @@ from meshlab.explain.destinations import destination_step, upstream_tls_step
 from meshlab.explain.explanation import Decision, Explanation, HopExplanation, Step
 from meshlab.explain.places import safe
 from meshlab.explain.policies import policies_step
-from meshlab.explain.routes import route_step
+from meshlab.explain.route_step import route_step
 from meshlab.explain.tokens import token_step
 
 if TYPE_CHECKING:

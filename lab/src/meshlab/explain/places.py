@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from meshlab.explain.explanation import Place
+from meshlab.visible_text import without_tokens
 
 if TYPE_CHECKING:
     from meshlab.istio.read.fields import Where
@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["place_of", "place_of_manifest", "safe"]
 
-# The compact form of a JWT (RFC 7515, section 3.1): its header is a JSON object.
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]*\.[\w-]*")
-# The query parameter in which Istio looks for a token unless a rule names others.
-_TOKEN_PARAMETER = re.compile(r"([?&]access_token=)[^&#\s]*", re.IGNORECASE)
 _MAX_VALUE = 200
 
 
@@ -33,5 +29,5 @@ def place_of_manifest(manifest: Manifest) -> Place:
 
 def safe(value: object) -> str:
     """Return a value as text without tokens, cut where it is long. It may still hold control characters."""
-    text = _TOKEN_PARAMETER.sub(r"\1<token>", _TOKEN.sub("<token>", str(value)))
+    text = without_tokens(str(value))
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"

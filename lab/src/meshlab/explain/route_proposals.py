@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from meshlab.bench.case import HttpRequest, TlsRequest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.hosts import spellings
+from meshlab.explain.chosen_route import route_where, virtual_host_of, virtual_hosts
 from meshlab.explain.connections import servers_of
 from meshlab.explain.edits import Edit
+from meshlab.explain.explanation import ChangePart
 from meshlab.explain.missed_parts import missed_parts
+from meshlab.explain.places import safe
 from meshlab.explain.policy_proposals import written_value
 from meshlab.explain.proposal import Proposal
-from meshlab.explain.routed import route_where, virtual_host_of, virtual_hosts
 from meshlab.istio.read.fields import Where
 from meshlab.istio.read.hosts import is_address, is_subset
 from meshlab.manifest import to_manifest
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["known_host", "matching_route"]
 
+_ALMOST = 0.85
+"""How alike two names are when one is a slip for the other; 1 for the same."""
 _UNUSABLE = re.compile(r"[^a-z0-9]+")
 
 
@@ -40,7 +47,11 @@ def matching_route(context: HopContext) -> Iterator[Proposal]:
 
 
 def known_host(context: HopContext) -> Iterator[Proposal]:
-    """Yield what could make a host known to a sidecar that has no Service or ServiceEntry of it."""
+    """Yield the one smallest change for a host that a sidecar does not know.
+
+    That is the import of the Sidecar which leaves the host out, or else the host of the mesh whose name is almost the
+    same, which the caller may have meant, or else a ServiceEntry for the host.
+    """
     request = context.case.request
     to = destination_of(request)
     authority = context.line.authority.rpartition(":")[0] if ":" in context.line.authority else ""
@@ -59,12 +70,40 @@ def known_host(context: HopContext) -> Iterator[Proposal]:
                 hosts = sidecar.where.key("egress").item(index).key("hosts")
                 imported = f"{service.namespace}/{service.hostname}"
                 yield Proposal((Edit(hosts, "append", imported, "which the Sidecar leaves out"),))
+                return
     if any(service.is_kubernetes for service in named):
+        return
+    if meant := _meant(context, host):
+        yield meant
         return
     protocol = "HTTP" if isinstance(request, HttpRequest) else "TCP"
     if to.tls or isinstance(request, TlsRequest):
         protocol = "TLS"
     yield Proposal((_service_entry(context.workload.ref.namespace, host, to.port, protocol),))
+
+
+def _meant(context: HopContext, host: str) -> Proposal | None:
+    """Return the request for the known host that has almost the same name; `None` where none has."""
+    request = context.case.request
+    if not isinstance(request, HttpRequest) or any(name.lower() == "host" for name, _ in request.headers):
+        return None
+    known = {
+        name
+        for service in context.mesh.registry.services
+        for name in (service.hostname, service.hostname.removesuffix(".svc.cluster.local"))
+        if not name.startswith("*")
+    }
+    close = difflib.get_close_matches(host, known, n=1, cutoff=_ALMOST)
+    if not close:
+        return None
+    url = urlsplit(request.url)
+    port = f":{url.port}" if url.port else ""
+    case = replace(
+        context.case, request=replace(request, url=urlunsplit(url._replace(netloc=close[0] + port)))
+    )
+    return Proposal(
+        (), case, (ChangePart("caller", f"the caller asks for {safe(close[0])}, a host of the mesh"),)
+    )
 
 
 def _further_match(context: HopContext, host: dict[str, Any]) -> Iterator[Proposal]:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from meshlab.battery.derive import derive
-from meshlab.bench.case import HttpRequest
-from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.protocol import BenchError
 from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
 from meshlab.errors import LabError
 from meshlab.explain.explanation import Widening
+from meshlab.explain.same_request import is_same_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +67,9 @@ def _widening_of(
     opened = tuple(
         Widening(each.question.caller, each.question.target, each.question.request_class, each.new.summary)
         for each in found
-        if each.change and each.change.kind is Kind.NOW_ALLOWED and not _is_same(each.question.case, case)
+        if each.change
+        and each.change.kind is Kind.NOW_ALLOWED
+        and not is_same_request(each.question.case, case, new.mesh)
     )
     note = f"compared: {len(battery.questions)} requests, each sent to the mesh with and without the change"
     if unknown := sum(each.change is None for each in found):
@@ -77,19 +77,3 @@ def _widening_of(
     if battery.not_covered:
         note += f"; not covered: {'; '.join(battery.not_covered)}"
     return opened, note
-
-
-def _is_same(one: Case, other: Case) -> bool:
-    return _key(one) == _key(other)
-
-
-def _key(case: Case) -> tuple[object, ...]:
-    """Return what makes a request this one, whichever claims beside the subject its tokens have."""
-    to = destination_of(case.request)
-    tokens = tuple(
-        (token.issuer, token.claims.get("sub"), token.flaw, token.literal) for token in case.tokens
-    )
-    if not isinstance(case.request, HttpRequest):
-        return (case.sender, to, tokens)
-    target = case.request.target or urlsplit(case.request.url).path
-    return (case.sender, to, case.request.method, target, case.request.headers, tokens)

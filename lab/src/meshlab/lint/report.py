@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from meshlab.bench.report.terminal import print_on
+from meshlab.lint.folding import folds_of
 from meshlab.lint.rule import Severity
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from meshlab.lint.folding import Fold
     from meshlab.lint.rule import Finding, Rule
     from meshlab.lint.run import Linted
 
@@ -23,16 +25,31 @@ __all__ = ["print_linted", "print_rule", "summary"]
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-def print_linted(linted: Linted, on: Console) -> None:
-    """Print the findings that count, then what each of their rules is about, then the counts."""
+def print_linted(linted: Linted, on: Console, *, verbose: bool = False) -> None:
+    """Print the findings that count, then what each of their rules is about, then the counts.
+
+    Args:
+        linted: What was found.
+        on: Where to.
+        verbose: Whether objects that are not read, many of them for one reason, are printed one by one.
+    """
+    folds = [] if verbose else folds_of(linted.counted)
+    folded = {id(finding) for fold in folds for finding in fold.findings}
     file = None
     for finding in linted.counted:
+        if id(finding) in folded:
+            continue
         if finding.problem.source != file:
             if file is not None:
                 on.print()
             file = finding.problem.source
             print_on(on, Text(one_line(file), style="bold"), soft_wrap=True)
         _print_finding(finding, on)
+    for fold in folds:
+        if file is not None:
+            on.print()
+        file = fold.text
+        _print_fold(fold, on)
     rules = {finding.rule.code: finding.rule for finding in linted.counted}
     if rules:
         on.print()
@@ -68,6 +85,15 @@ def _print_finding(finding: Finding, on: Console) -> None:
     print_on(on, Text.assemble((head, style), body[0]), soft_wrap=True)
     for line in body[1:]:
         print_on(on, Text(" " * len(head) + line), soft_wrap=True)
+
+
+def _print_fold(fold: Fold, on: Console) -> None:
+    first = fold.findings[0].problem
+    rule = fold.findings[0].rule
+    place = f"{first.source}:{first.line}" if first.line else first.source
+    text = one_line(f"{fold.text} The first is {first.subject}, {place}; -v shows each.")
+    head = f"  {len(fold.findings):>4} times  {rule.severity.value}  {rule.code}  "
+    print_on(on, Text.assemble((head, _STYLES[rule.severity]), text), soft_wrap=True)
 
 
 def _wrapped(text: str, on: Console, indent: int) -> Text:

@@ -6,10 +6,11 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshlab.bench.close_names import known_names
 from meshlab.bench.selection import SelectionError, selector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from meshlab.mutate.mutants import Mutant
 
@@ -71,11 +72,20 @@ def choose(mutants: Iterable[Mutant], wanted: Wanted) -> Chosen:
         and matches(f"{mutant} {mutant.field} {mutant.manifest.source}")
     ]
     if found and not named:
-        known = ", ".join(sorted({mutant.kind for mutant in found}))
-        raise SelectionError(f"no mutant is selected; there are {len(found)}, of the kinds {known}")
+        raise SelectionError(_none_selected(found, wanted))
     asked = named if wanted.all else [mutant for mutant in named if mutant.weakens]
     kept = asked
     if 0 < wanted.limit < len(asked):
         drawn = random.Random(wanted.seed).sample(range(len(asked)), wanted.limit)  # noqa: S311 - no secret
         kept = [asked[index] for index in sorted(drawn)]
     return Chosen(tuple(kept), len(named) - len(asked), len(asked) - len(kept), wanted.seed)
+
+
+def _none_selected(found: Sequence[Mutant], wanted: Wanted) -> str:
+    kinds = {mutant.kind for mutant in found}
+    unknown = [kind for kind in wanted.kinds if kind.lower() not in {each.lower() for each in kinds}]
+    if unknown:
+        return f"--kind {unknown[0]!r} selects no mutant; {known_names(unknown[0], kinds)}"
+    objects = list(dict.fromkeys(mutant.manifest.subject for mutant in found))[:3]
+    words = f"-k {wanted.expression!r}{' and --kind' if wanted.kinds else ''}"
+    return f"{words} selects none of the {len(found)} mutants; use words of an object, such as {', '.join(objects)}"

@@ -1,39 +1,23 @@
-"""Progress of a run of mutants, on a terminal."""
+"""Progress of a run of mutants."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from meshlab.bench.report.status_line import StatusLine
+from meshlab.bench.report.status_line import StatusLine, time_left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TextIO
-
     from meshlab.mutate.results import Result
 
 __all__ = ["MutationProgress"]
 
 
 class MutationProgress(StatusLine):
-    """One line that says how many mutants are done and how fast; nothing where no person watches.
+    """How many mutants are done, what became of them, how fast, and how long the rest takes."""
 
-    Args:
-        stream: Where to, such as stderr.
-        shown: Whether to show it at all.
-        now: The time in seconds.
-    """
-
-    def __init__(
-        self, stream: TextIO, *, shown: bool = True, now: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(stream, shown=shown)
-        self._now = now
-        self._began = 0.0
-        self._total = 0
-        self._counts: Counter[str] = Counter()
+    _began = 0.0
+    _total = 0
 
     def starting(self, cases: int) -> None:
         """Say that the mesh starts."""
@@ -42,12 +26,14 @@ class MutationProgress(StatusLine):
     def began(self, total: int) -> None:
         """Take the number of mutants."""
         self._began, self._total = self._now(), total
+        self._counts: Counter[str] = Counter()
         self.write(f"{total} mutants")
 
     def happened(self, result: Result) -> None:
         """Count a result."""
         self._counts[result.state] += 1
         done, passed = self._counts.total(), self._now() - self._began
-        rate = f", {done / passed:.0f} a second" if passed else ""
-        counts = ", ".join(f"{count} {state}" for state, count in self._counts.most_common())
-        self.write(f"{done} of {self._total} mutants{rate}: {counts}")
+        per_second = done / passed if passed else 0
+        rate = f", {per_second:.{0 if per_second >= 1 else 1}f} a second" if passed else ""
+        counts = "".join(f", {count} {state}" for state, count in self._counts.most_common())
+        self.write(f"{done} of {self._total} mutants{counts}{rate}{time_left(done, self._total, passed)}")

@@ -52,12 +52,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="skip cases that cross a proxy with settings that the compiler does not know; they fail otherwise.",
     )
+    group.addoption(
+        "--meshlab-coverage",
+        action="store_true",
+        help="also show which rules, conditions, routes and servers no case exercised.",
+    )
+    group.addoption(
+        "--meshlab-coverage-min",
+        type=float,
+        metavar="PERCENT",
+        help="fail where the cases exercise less; implies --meshlab-coverage.",
+    )
     parser.addini("meshlab_cases", "case files and directories of them", "paths", default=[])
     parser.addini("meshlab_manifests", "as --meshlab-manifests", "paths", default=[])
     parser.addini("meshlab_env_files", "as --meshlab-env-file", "paths", default=[])
     parser.addini("meshlab_mesh_config", "as --meshlab-mesh-config", "paths", default=[])
     parser.addini("meshlab_namespace", "as --meshlab-namespace", default="default")
     parser.addini("meshlab_allow_not_judged", "as --meshlab-allow-not-judged", "bool", default=False)
+    parser.addini("meshlab_coverage", "as --meshlab-coverage", "bool", default=False)
+    parser.addini("meshlab_coverage_min", "as --meshlab-coverage-min", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -33,6 +33,8 @@ class Asked:
         sources: The manifests.
         variables: Values for `${NAME}` in case files.
         allow_not_judged: Whether cases that are not judged are skipped.
+        coverage: Whether it is recorded what the cases exercise.
+        coverage_min: The percentage that they must exercise; `None` for any.
     """
 
     files: Mapping[Path, tuple[Path, ...]]
@@ -40,6 +42,8 @@ class Asked:
     sources: Sources
     variables: Mapping[str, str]
     allow_not_judged: bool
+    coverage: bool
+    coverage_min: float | None
 
 
 def read_asked(config: pytest.Config) -> Asked:
@@ -70,6 +74,7 @@ def read_asked(config: pytest.Config) -> Asked:
         variables = read_env_files(_paths(config, "meshlab_env_file", "meshlab_env_files"))
     except LabError as error:
         raise pytest.UsageError(visible(str(error))) from error
+    least = _coverage_min(config)
     return Asked(
         files=files,
         from_command_line=bool(config.getoption("meshlab")),
@@ -78,7 +83,27 @@ def read_asked(config: pytest.Config) -> Asked:
         allow_not_judged=bool(
             config.getoption("meshlab_allow_not_judged") or config.getini("meshlab_allow_not_judged")
         ),
+        coverage=bool(
+            least is not None or config.getoption("meshlab_coverage") or config.getini("meshlab_coverage")
+        ),
+        coverage_min=least,
     )
+
+
+def _coverage_min(config: pytest.Config) -> float | None:
+    given = config.getoption("meshlab_coverage_min")
+    written = config.getini("meshlab_coverage_min") if given is None else given
+    if written == "":
+        return None
+    try:
+        least = float(written)
+    except ValueError:
+        least = -1
+    if not 0 <= least <= 100:
+        raise pytest.UsageError(
+            f"the least coverage of meshlab is {visible(str(written))!r}; write a percentage from 0 to 100"
+        )
+    return least
 
 
 def add_case_files(config: pytest.Config, asked: Asked) -> None:

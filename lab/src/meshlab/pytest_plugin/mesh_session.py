@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshlab.bench.case import Case, CaseFile
+    from meshlab.bench.case_coverage.recorder import CoverageRecorder
     from meshlab.bench.protocol import Bench, Engine, LoadedMesh, Setup, Sources
     from meshlab.bench.verdicts.verdict import Outcome
 
@@ -51,13 +52,22 @@ class MeshSession:
         variables: Values for `${NAME}` in case files.
         ahead: Whether all chosen cases are sent as soon as the first one is asked for, several at a time. Without it
             each case is sent when it is asked for.
+        recorder: Takes what cases that are asked for exercise; `None` to record nothing.
     """
 
-    def __init__(self, sources: Sources, variables: Mapping[str, str], *, ahead: bool) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        variables: Mapping[str, str],
+        *,
+        ahead: bool,
+        recorder: CoverageRecorder | None = None,
+    ) -> None:
         self._sources = sources
         self._variables = variables
         self._ahead = ahead
-        self._bench: Bench = LocalBench()
+        self._recorder = recorder
+        self._bench: Bench = LocalBench(condition_probes=recorder is not None)
         self._ends = ExitStack()
         self._ends.callback(self._bench.close)
         self._mesh: LoadedMesh | None = None
@@ -89,10 +99,28 @@ class MeshSession:
         Raises:
             BenchError: The mesh did not start.
         """
+        running = self._run_for(case)
+        outcome = self._arrived(case, running)
+        if self._recorder is not None:
+            self._recorder.started(running.engine)
+            self._recorder.happened(outcome)
+        return outcome
+
+    def mesh(self) -> LoadedMesh:
+        """Return the mesh of the manifests; nothing is started.
+
+        Raises:
+            LabError: The manifests cannot be read.
+            ManifestError: The manifests cannot be read.
+        """
+        if self._mesh is None:
+            self._mesh = self._bench.load(self._sources)
+        return self._mesh
+
+    def _arrived(self, case: Case, running: _Running) -> Outcome:
         key = _key(case)
         if key in self._outcomes:
             return self._outcomes.pop(key)
-        running = self._run_for(case)
         if self._ahead and key in running.expected:
             for outcome in running.arriving:
                 arrived = _key(outcome.case)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshlab.bench.case_coverage.recorder import CoverageRecorder
 from meshlab.pytest_plugin.asked import add_case_files, read_asked
 from meshlab.pytest_plugin.mesh_session import MeshSession
 from meshlab.pytest_plugin.nodes import MARK, CaseFileCollector, CaseItem
@@ -32,10 +33,17 @@ def register(config: pytest.Config) -> None:
     add_case_files(config, asked)
     config.addinivalue_line("markers", f"{MARK}: a case of a case file, run by meshlab.")
     # A process of pytest-xdist does not know beforehand which of the cases it will get.
-    mesh = MeshSession(asked.sources, asked.variables, ahead=not hasattr(config, "workerinput"))
+    is_worker = hasattr(config, "workerinput")
+    recorder = CoverageRecorder() if asked.coverage else None
+    mesh = MeshSession(asked.sources, asked.variables, ahead=not is_worker, recorder=recorder)
     # Called however the run ends: after -x, an interrupt, or an error of pytest itself.
     config.add_cleanup(mesh.close)
     config.pluginmanager.register(CasePlugin(asked, mesh), _NAME)
+    if recorder is not None:
+        from meshlab.pytest_plugin.coverage import CoveragePlugin, CoverageSender
+
+        sender = CoverageSender(recorder) if is_worker else CoveragePlugin(recorder, mesh, asked.coverage_min)
+        config.pluginmanager.register(sender, f"{_NAME}-coverage")
 
 
 class CasePlugin:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromOutside, FromWorkload
+from meshlab.bench.close_names import known_names
 from meshlab.errors import LabError
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["selected"]
 
-_MOST_SHOWN = 12
 _OUTSIDE = "outside"
 
 
@@ -32,10 +32,15 @@ def selected(battery: Battery, *, to: str = "", sender: str = "") -> Battery:
     """
     questions = battery.questions
     if to:
-        _check("--to", to, (question.target for question in questions))
+        _check("--to", "no workload and no host", to, (question.target for question in questions))
         questions = tuple(question for question in questions if question.target == to)
     if sender:
-        _check("--from", sender, (name for question in battery.questions for name in _senders(question)))
+        _check(
+            "--from",
+            "no caller",
+            sender,
+            (name for question in battery.questions for name in _senders(question)),
+        )
         questions = tuple(question for question in questions if sender in _senders(question))
     if battery.questions and not questions:
         raise LabError(f"--from {sender} sends nothing to {to}; leave one of the options out")
@@ -54,9 +59,7 @@ def _senders(question: Question) -> tuple[str, ...]:
     return ()
 
 
-def _check(option: str, wanted: str, names: Iterable[str]) -> None:
-    known = sorted(set(names))
+def _check(option: str, what: str, wanted: str, names: Iterable[str]) -> None:
+    known = set(names)
     if wanted not in known:
-        more = f" and {len(known) - _MOST_SHOWN} more" if len(known) > _MOST_SHOWN else ""
-        shown = ", ".join(known[:_MOST_SHOWN]) or "none"
-        raise LabError(f"{option} {wanted!r}: there is none of that name; known are {shown}{more}")
+        raise LabError(f"{option} {wanted!r}: there is {what} of that name; {known_names(wanted, known)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.case_coverage.coverage import Coverage, Missed
-from meshlab.bench.case_coverage.items import items_of, place_of
+from meshlab.bench.case_coverage.items import ItemPlace, items_of, place_of
 from meshlab.bench.case_coverage.policies import exercised_by
 from meshlab.bench.case_coverage.routes import route_taken
 from meshlab.bench.case_coverage.servers import gateway_chain_of, servers_met
@@ -13,9 +14,9 @@ from meshlab.bench.local_bench import LocalEngine
 from meshlab.bench.verdicts.policy_results import policy_results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from meshlab.bench.case_coverage.items import Item, ItemPlace, Kind
+    from meshlab.bench.case_coverage.items import Item, Kind
     from meshlab.bench.protocol import Engine
     from meshlab.bench.verdicts.hop import Hop
     from meshlab.bench.verdicts.verdict import Outcome
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoverageRecorder"]
 
+_EXERCISED, _REACHED, _DROPPED = "exercised", "reached", "dropped"
 _JUDGED = ("passed", "failed", "seen")
 _WHY = {
     "rule": "no case matches it",
@@ -52,6 +54,23 @@ class CoverageRecorder:
         if outcome.state in _JUDGED and outcome.verdict:
             for hop in outcome.verdict.hops:
                 self._take(hop)
+
+    def written(self) -> list[list[object]]:
+        """Return what was recorded as plain values, for another process that reads the same manifests."""
+        return [
+            *([_EXERCISED, kind, *astuple(place)] for kind, place in sorted(self._exercised, key=repr)),
+            *([_REACHED, "", *astuple(place)] for place in sorted(self._reached, key=repr)),
+            *([_DROPPED, "", *astuple(place)] for place in sorted(self._dropped, key=repr)),
+        ]
+
+    def join(self, written: Iterable[Sequence[Any]]) -> None:
+        """Add what another recorder has written."""
+        for what, kind, *place in written:
+            found = ItemPlace(*place)
+            if what == _EXERCISED:
+                self._exercised.add((kind, found))
+            else:
+                (self._reached if what == _REACHED else self._dropped).add(found)
 
     def coverage(self, mesh: Mesh) -> Coverage:
         """Return the coverage of what was taken.

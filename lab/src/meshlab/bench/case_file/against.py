@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem, near_miss
 from meshlab.bench.case_file.words import AUTHORITIES
+from meshlab.bench.close_names import known_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,7 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
     declared = {str(ref): workload.proxy for ref, workload in case_file.workloads.items()}
     gateways = names.gateways | {name for name, proxy in declared.items() if proxy == "gateway"}
     workloads = names.workloads | (set(declared) - gateways)
+    can_declare = not case_file.of_options
     for mention in case_file.mentions:
         match mention.kind:
             case "issuer":
@@ -45,9 +47,9 @@ def _unknown(case_file: CaseFile, names: MeshNames) -> Iterator[CaseProblem]:
                 message = _gateway(mention, gateways, workloads)
             case "workload":
                 # A gateway may send, too: requests that its own pod makes.
-                message = _workload(mention, workloads | gateways)
+                message = _workload(mention, workloads | gateways, can_declare)
             case "proxy":
-                message = _workload(mention, workloads | gateways)
+                message = _workload(mention, workloads | gateways, can_declare)
             case "app":
                 message = _app(mention, workloads, names)
             case "authority":
@@ -77,9 +79,11 @@ def _gateway(
     return f"no gateway {mention.name}{near_miss(mention.name, gateways) or _known('gateway', gateways)}"
 
 
-def _workload(mention: Mention, known: frozenset[str] | set[str]) -> str:
+def _workload(mention: Mention, known: frozenset[str] | set[str], can_declare: bool = True) -> str:
     if mention.name in known:
         return ""
+    if not can_declare:
+        return f"no workload {mention.name}; {known_names(mention.name, known)}"
     hint = near_miss(mention.name, known) or f"{_known('workload', known)}."
     return f"no workload {mention.name}{hint} Declare a workload that the manifests lack under `workloads:`"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import HttpRequest, TlsRequest
-from meshlab.visible_text import one_line
+from meshlab.visible_text import one_line, without_tokens
 
 if TYPE_CHECKING:
     from meshlab.bench.case import Case, Expectation
@@ -76,7 +76,7 @@ def request(case: Case) -> str:
     """Return what is sent, in one line."""
     sent = case.request
     if isinstance(sent, HttpRequest):
-        return printable(f"{sent.method} {sent.url}")
+        return printable(without_tokens(f"{sent.method} {sent.url}"))
     scheme = "tls" if isinstance(sent, TlsRequest) else "tcp"
     return printable(f"{scheme} {sent.host}:{sent.port}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshlab.istio.model.assumed import INSTALLED
 from meshlab.istio.model.gateway_chains import PRIVILEGED, envoy_refuses, gateway_chains
 from meshlab.istio.model.outbound_notes import outbound_notes
 from meshlab.istio.model.route_notes import route_notes
@@ -95,7 +96,8 @@ def _on_gateways(mesh: Mesh) -> Iterator[Problem]:
             names = ", ".join(str(workload.ref) for workload in found)
             problem = f"selects no workload of the manifests; the gateway {names} is assumed."
             where = gateway.where.key("selector" if gateway.services is None else "addresses")
-            yield _note(where, "ML101", problem)
+            is_standard = all(workload.ref in INSTALLED.values() for workload in found)
+            yield _note(where, "ML114" if is_standard else "ML101", problem)
     for workload in mesh.workloads:
         if not workload.is_gateway or workload.assumed:
             continue
