@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from meshlab.battery.clauses import Atom, Requirement
-from meshlab.battery.paths import normalized
+from meshlab.battery.clauses import Atom, Requirement, comparison
 from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.texts_read import asked_server_name, host_with_port, normalized_path, plain_text
 from meshlab.battery.token_rules import accepted, signature
-from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Name, Peer, Text, Token, header
+from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, PEER, TOKEN, Peer, Text, Token, header
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
 
 if TYPE_CHECKING:
@@ -84,15 +84,8 @@ def requirement_of(key: str, values: Values, namespace: str, here: Here) -> Requ
 
 def text_atom(dimension: str, pattern: Pattern) -> Atom:
     """Return the atom of a condition on a text."""
-
-    def holds(value: Value) -> bool:
-        return isinstance(value, Text) and pattern.meets(value.text)
-
-    def holds_normalized(value: Value) -> bool:
-        return isinstance(value, Text) and pattern.meets(normalized(value.text))
-
-    decides = holds_normalized if dimension == PATH else holds
-    return Atom(dimension, _named(pattern), decides, pattern, pattern.value)
+    reads = normalized_path if dimension == PATH else plain_text
+    return comparison(dimension, _named(pattern), reads, pattern, pattern.value)
 
 
 def _named(pattern: Pattern) -> str:
@@ -138,20 +131,12 @@ def _maker(key: str, namespace: str, here: Here) -> Callable[[str], Atom] | None
 
 def _host(value: str) -> Atom:
     pattern = wildcard(value, ignore_case=True)
-
-    def holds(name: Value) -> bool:
-        return isinstance(name, Name) and pattern.meets(name.host)
-
-    return Atom(NAME, f"host {_named(pattern)}", holds, pattern, value)
+    return comparison(NAME, f"host {_named(pattern)}", host_with_port, pattern, value)
 
 
 def _sni(value: str) -> Atom:
     pattern = wildcard(value)
-
-    def holds(name: Value) -> bool:
-        return isinstance(name, Name) and pattern.meets(name.server_name)
-
-    return Atom(NAME, f"sni {_named(pattern)}", holds, pattern, value)
+    return comparison(NAME, f"sni {_named(pattern)}", asked_server_name, pattern, value)
 
 
 def _path(value: str) -> Pattern:
