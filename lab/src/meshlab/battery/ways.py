@@ -12,7 +12,8 @@ from meshlab.battery.clauses import Stage, Way
 from meshlab.battery.entrances import Entrance
 from meshlab.battery.peers import identities_of, mesh_peers, outside_peers
 from meshlab.battery.pod_ports import is_for_the_mesh, pod_ports
-from meshlab.battery.stages import HTTP, Stages, pod_mode
+from meshlab.battery.pod_stages import pod_mode
+from meshlab.battery.stages import HTTP, Stages
 from meshlab.battery.values import PEER, Peer
 from meshlab.battery.way_values import atoms_of, usual_host, values_of
 
