@@ -146,7 +146,11 @@ def test_a_path_that_is_gone_from_the_working_tree_is_an_empty_side(repository: 
         ("main..", "absent", "^absent: neither main nor the working tree has this path. Check its spelling"),
         ("main..main", "absent", "^absent: neither main nor main has this path"),
         ("main...", "absent", "^absent: neither [0-9a-f]{12} nor the working tree has this path"),
-        ("main:absent", "main:missing", "^main:absent and main:missing: neither is there. Check its spelling"),
+        (
+            "main:absent",
+            "main:missing",
+            "^main:absent and main:missing: neither is there. Check its spelling",
+        ),
         ("main", "mesh", "^main: there is no such file or directory. A git revision is written as `main..`"),
         ("mesh", "main", "^main: there is no such file or directory. A git revision is written as `main..`"),
         ("main:../mesh", "mesh", "lies outside of the repository"),

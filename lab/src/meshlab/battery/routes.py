@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshlab.battery.text import Kind
     from meshlab.battery.values import Value
     from meshlab.istio.read.virtual_service import HttpMatch, TextMatch, VirtualService
-    from meshlab.istio.read.virtual_service.l4 import TcpRoute, TlsRoute
+    from meshlab.istio.read.virtual_service.l4 import L4Match, TcpRoute, TlsRoute
 
 __all__ = ["Proxy", "changing", "http_clauses", "l4_clauses", "places_of", "route_host", "server_name"]
 
@@ -45,7 +45,7 @@ class Proxy:
     namespace: str
     unread: dict[str, None]
 
-    def is_for(self, match: HttpMatch) -> bool:
+    def is_for(self, match: HttpMatch | L4Match) -> bool:
         """Return whether a match counts here at all (`istio.envoy.routes.route_match.is_for`)."""
         if match.port not in (None, self.port):
             return False
@@ -215,9 +215,7 @@ def l4_clauses(
             if not route.matches:
                 yield Clause(name, tuple(before)), places
             for match in route.matches:
-                if match.port not in (None, proxy.port) or (
-                    match.gateways and proxy.gateway not in match.gateways
-                ):
+                if not proxy.is_for(match):
                     continue
                 atoms = tuple(map(server_name, match.sni_hosts))
                 named = (Requirement(NAME, atoms),) if atoms else ()

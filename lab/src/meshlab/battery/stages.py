@@ -77,12 +77,14 @@ class Stages:
             return self._gateway(workload, own, None, http=http, forwarded=_ALL, depth=0)
         return self._pods.pod(workload, port, None, http=http, forwarded=_ALL, swept=True)
 
-    def client(self, workload: Workload, service: MeshService, host: str, port: int, *, http: bool) -> Stage:
+    def client(
+        self, workload: Workload, service: MeshService | None, host: str, port: int, *, http: bool
+    ) -> Stage:
         """Return the sidecar of a client that asks for a host and port.
 
         Args:
             workload: The client.
-            service: The service that has the host.
+            service: The service that has the host; `None` where a route alone has it.
             host: The host, without wildcard.
             port: The service's port.
             http: Whether the client speaks HTTP.
@@ -92,7 +94,8 @@ class Stages:
         if not routes:
             behind = self._behind(host, port, peer, http=http, forwarded=_ALL, depth=1, swept=False)
             routes = [(Clause("no route"), stage) for stage in behind] or [(Clause("no route"), None)]
-        own = next((each.workload for each in service.endpoints.get(port, ()) if each.workload), None)
+        endpoints = service.endpoints.get(port, ()) if service else ()
+        own = next((each.workload for each in endpoints if each.workload), None)
         return Stage(f"sidecar of {workload.ref}", str(own) if own else host, routes=tuple(routes))
 
     def _peer(self, workload: Workload) -> Peer:

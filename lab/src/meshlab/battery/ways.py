@@ -127,7 +127,12 @@ class Ways:
         by_ref = {client.ref: client for client in self._clients}
         for (host, port, protocol), services in asked_hosts(self._meshes).items():
             found = classes.of(servers_behind(self._meshes, host, port, services))
-            own = {each.workload for _, service in services for each in service.endpoints.get(port, ())}
+            own = {
+                each.workload
+                for _, service in services
+                if service
+                for each in service.endpoints.get(port, ())
+            }
             # What a policy makes of a server's own identity is asked past the sidecar. Its routes are not.
             seen = {classes.sight(each) for alike in found for each in alike if own != {each.ref}}
             for alike in found:
@@ -150,7 +155,7 @@ class Ways:
             yield from _to_strangers(alike)
 
     def _client_way(
-        self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService]]
+        self, client: Workload, entrance: Entrance, services: Sequence[tuple[int, MeshService | None]]
     ) -> Way:
         stages: dict[int, Stage] = {}
         for number, service in services:
