@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshlab.istio import Mesh, Workload
+    from meshlab.istio.read.virtual_service import HttpMatch
+    from meshlab.istio.read.virtual_service.l4 import L4Match
 
 __all__ = ["LabelledSource", "labelled_sources"]
 
@@ -45,9 +47,10 @@ def labelled_sources(mesh: Mesh) -> Iterator[LabelledSource]:
     for service in mesh.virtual_services:
         if "mesh" not in service.gateways:
             continue
-        matches = [match for http in service.http for match in http.matches]
-        matches_of_connections = [match for route in (*service.tls, *service.tcp) for match in route.matches]
-        for match in (*matches, *matches_of_connections):
+        matches: list[HttpMatch | L4Match] = [match for route in service.http for match in route.matches]
+        matches += [match for route in service.tls for match in route.matches]
+        matches += [match for route in service.tcp for match in route.matches]
+        for match in matches:
             # A match that names gateways does not look at labels.
             if match.source_labels and not match.gateways:
                 namespace = match.source_namespace
