@@ -414,16 +414,52 @@ spec:
     assert any("destination.ip" in sentence for sentence in found.not_covered)
 
 
-def test_routes_that_no_known_caller_or_service_shows_are_named() -> None:
-    route = """
+UNSEEN = """
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {name: unseen, namespace: shop}
 spec:
   hosts: [nowhere.example]
-  http: [{match: [{sourceLabels: {tier: gold}}], route: [{destination: {host: cart.shop.svc.cluster.local}}]}]
+  gateways: [mesh, edge/door]
+  http:
+  - match: [{sourceLabels: {tier: gold}, uri: {exact: /gold}}]
+    route: [{destination: {host: cart.shop.svc.cluster.local}}]
 """
+
+
+def test_a_host_that_a_route_alone_has_is_asked_for_by_clients_in_the_mesh() -> None:
+    outside = UNSEEN.replace("[mesh, edge/door]", "[edge/door]")
+    for meshes in ([mesh(UNSEEN)], [mesh(outside), mesh(UNSEEN)], [mesh(UNSEEN), mesh(outside)]):
+        asked = [
+            each
+            for each in derive(meshes).questions
+            if isinstance(each.case.sender, FromWorkload) and "nowhere.example" in each.request_class
+        ]
+        assert {"GET nowhere.example:80/", "GET nowhere.example:80/gold"} <= {
+            each.request_class for each in asked
+        }
+    silent = derive([mesh(outside)]).questions
+    assert not any("nowhere.example" in each.request_class for each in silent)
+
+
+def test_labels_that_a_route_asks_for_and_no_workload_has_get_a_workload() -> None:
+    battery = derive([mesh(UNSEEN)])
+    (labelled,) = [ref for ref, each in battery.setup.workloads.items() if each.labels == {"tier": "gold"}]
+    senders = {each.case.sender for each in battery.questions if each.request_class.endswith("/gold")}
+    assert FromWorkload(labelled) in senders
+    assert battery.not_covered == ()
+
+
+def test_routes_that_no_known_caller_or_service_shows_are_named() -> None:
+    # A workload with the label `app: cart` would answer for the Service that selects it.
+    route = UNSEEN.replace("tier: gold", "app: cart, tier: gold").replace(
+        "  http:",
+        "  tls: [{match: [{sniHosts: [nowhere.example]}], route: [{destination: {host: cart}}]}]\n  http:",
+    )
     found = derive([mesh(route)]).not_covered
-    assert "Hosts of routes of sidecars that no service has" in found
-    assert "Callers with labels that a route asks for and no workload has" in found
+    assert "Hosts of routes of sidecars for TLS or TCP that no service has" in found
+    assert (
+        "Callers with the labels app=cart, tier=gold of the VirtualService shop/unseen, which no workload has"
+        in found
+    )
     assert derive([mesh(ROUTE)]).not_covered == ()

@@ -115,7 +115,8 @@ def test_a_bench_that_fails_ends_with_four(
 
 def test_wrong_input_ends_with_two_and_says_what(command: Command, inputs: tuple[Path, Path]) -> None:
     done = command("diff", "absent", inputs[1])
-    assert (done.code, done.err) == (2, "meshlab: absent: there is no such file or directory.\n")
+    assert done.code == 2
+    assert done.err.startswith("meshlab: absent: there is no such file or directory.")
     done = command("diff", *inputs, "--markdown", "--json")
     assert done.code == 2
     assert "choose one" in json.loads(done.out)["error"]["message"]

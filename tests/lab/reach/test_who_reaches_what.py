@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.battery.derive import derive
+from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
+from meshlab.reach.cases import cases_text
 from meshlab.reach.run import ask
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, policy, tokens, written
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from meshlab.battery.battery import Battery
+    from meshlab.bench.report.run import Run
     from meshlab.reach.answer import Answer
 
     Asked = Callable[..., "Found"]
@@ -28,8 +32,8 @@ PERMISSIVE_BUT_KNOWN = {"from": [{"source": {"principals": ["cluster.local/ns/ed
 class Found:
     """The answers of one mesh, by what a person looks for."""
 
-    def __init__(self, answers: tuple[Answer, ...]) -> None:
-        self.answers = answers
+    def __init__(self, battery: Battery, run: Run, answers: tuple[Answer, ...]) -> None:
+        self.battery, self.outcomes, self.answers = battery, run.outcomes, answers
 
     def at(self, caller: str, request: str, target: str = "shop/cart") -> str:
         """How the one request ended whose caller and class begin so: `200 app` or `403 shop/cart`."""
@@ -68,8 +72,8 @@ def asked(bench: LocalBench, tmp_path: Path) -> Asked:
         file = tmp_path / "mesh.yaml"
         file.write_text(written(*objects))
         mesh = bench.load(Sources((str(file),)))
-        _, answers = ask(mesh, derive([mesh.mesh]))
-        return Found(answers)
+        battery = derive([mesh.mesh])
+        return Found(battery, *ask(mesh, battery))
 
     return run
 
@@ -227,3 +231,31 @@ def test_addresses_are_stated_where_a_policy_of_a_gateway_looks_at_them(asked: A
     # The address of a pod is not known, so whether it gets in through the gateway's Service cannot be judged.
     inside = [answer for answer in found.answers if answer.question.request_class.startswith("GET door.edge")]
     assert {answer.access for answer in inside} == {"not judged"}
+
+
+TLS_TWICE = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partner, namespace: shop}
+spec: {hosts: [partner.example], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: partner, namespace: shop}
+spec: {host: partner.example, trafficPolicy: {tls: {mode: SIMPLE}}}
+"""
+
+
+def test_a_host_outside_that_ends_the_connection_without_an_answer_is_no_way_in(asked: Asked) -> None:
+    # The sidecar begins TLS in which the client begins TLS once more, and the server does not speak that.
+    found = asked(TLS_TWICE)
+    assert found.at("shop/cart", "TLS partner.example:443", "partner.example") == "refused partner.example"
+    assert found.let_in("partner.example") == set()
+    (text,) = {
+        cases_text(found.battery, found.outcomes, [answer])
+        for answer in found.answers
+        if answer.question.target == "partner.example" and answer.question.caller == "shop/cart"
+    }
+    (case,) = parse_case_file(text, "cases.yaml").cases
+    assert case.expect is not None
+    assert case.expect.refused

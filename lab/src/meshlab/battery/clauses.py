@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshlab.battery.values import Value
     from meshlab.istio.read.request_authentication import JwtRule
 
-__all__ = ["Atom", "Clause", "Requirement", "Stage", "TokenDemand", "Way"]
+__all__ = ["Atom", "Clause", "Requirement", "Stage", "TokenDemand", "Way", "comparison"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Atom:
         holds: Whether a value meets it.
         pattern: The condition on a text, for those who look for texts that meet it.
         word: What is written in the manifest, for those who look for values.
+        reads: Return the text of a value that the pattern decides about, `None` for a value of another kind. `holds`
+            decides by this text alone. `None` where more than one text decides.
     """
 
     dimension: str
@@ -32,6 +34,28 @@ class Atom:
     holds: Callable[[Value], bool] = field(compare=False, repr=False)
     pattern: Pattern | None = field(default=None, compare=False, repr=False)
     word: str = field(default="", compare=False, repr=False)
+    reads: Callable[[Value], str | None] | None = field(default=None, compare=False, repr=False)
+
+
+def comparison(
+    dimension: str, name: str, reads: Callable[[Value], str | None], pattern: Pattern, word: str
+) -> Atom:
+    """Return the atom that compares a text of a value with a pattern.
+
+    Args:
+        dimension: What it looks at.
+        name: The name of the atom.
+        reads: Return the text of a value, `None` for a value of another kind. A function of a module, and not one that
+            is made for each atom: texts are read once for all atoms that have the same one.
+        pattern: The condition on the text.
+        word: What is written in the manifest.
+    """
+
+    def holds(value: Value) -> bool:
+        text = reads(value)
+        return text is not None and pattern.meets(text)
+
+    return Atom(dimension, name, holds, pattern, word, reads)
 
 
 @dataclass(frozen=True)
@@ -146,7 +170,8 @@ class Way:
         key: What it is; ways of several meshes with one key are one.
         stages: The first proxy, in each mesh that has it.
         values: Dimension to the values that are tried. The first one is the usual one.
-        absorbed: Return why the first proxy refuses a request whatever else is in it; empty where it does not.
+        absorbed: Return why the first proxy refuses a request whatever else is in it; empty where it does not. It looks
+            at the peer and the token alone.
     """
 
     key: str

@@ -1,7 +1,8 @@
 """Workloads that send: those of the meshes, and declared ones for identities and namespaces that have none.
 
 A declared workload has a sidecar, a port, and a label of its own. So it is also what a policy for a whole namespace or
-for the whole mesh is seen at, where the manifests have no workload of their own for that.
+for the whole mesh is seen at, where the manifests have no workload of their own for that. Where a route asks for labels
+that no workload has, one is declared with these labels, and without a port.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshlab.battery.route_sources import labelled_sources
 from meshlab.bench.case import DeclaredWorkload
 from meshlab.bench.declared import declared_manifests
 from meshlab.istio.model.workload import workload_of
@@ -17,14 +19,14 @@ from meshlab.istio.read.pods import read_pod
 from meshlab.istio.read.services import read_service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from meshlab.istio import Mesh
     from meshlab.istio.read.authorization_policy import AuthorizationPolicy
 
 __all__ = ["declared_clients", "with_declared"]
 
-_DEFAULT, _STRANGER = "default", "stranger"
+_DEFAULT, _STRANGER, _LABELLED = "default", "stranger", "labelled"
 _MOST_DECLARED = 24
 _EVERYWHERE = ("*", "~", ".")
 _PORTS = {8080: "http"}
@@ -53,7 +55,40 @@ def declared_clients(meshes: Sequence[Mesh]) -> dict[WorkloadRef, DeclaredWorklo
         senders.add(namespace)
         labels = {"app": f"{ref.name}-of-the-battery"}
         declared[ref] = DeclaredWorkload(labels, own, ports=_PORTS)
+    _declare_labelled(meshes, declared, closed, taken)
     return declared
+
+
+def _declare_labelled(
+    meshes: Sequence[Mesh],
+    declared: dict[WorkloadRef, DeclaredWorkload],
+    closed: Collection[str],
+    taken: set[WorkloadRef],
+) -> None:
+    """Declare a workload for labels that a route asks for and no workload has.
+
+    It has no port and so no Service. Where a Service selects the labels it would answer for that one, so there is none.
+    """
+    known = [each for mesh in meshes for each in mesh.workloads]
+    sources = dict.fromkeys(
+        (source.namespace, tuple(sorted(source.labels.items())))
+        for mesh in meshes
+        for source in labelled_sources(mesh)
+        if not any(map(source.takes, known))
+    )
+    for namespace, wanted in sources:
+        labels = dict(wanted)
+        selected = any(
+            service.selector and service.selector.items() <= labels.items()
+            for mesh in meshes
+            for service in mesh.services
+            if service.namespace == namespace
+        )
+        if selected or namespace in closed or len(declared) >= _MOST_DECLARED:
+            continue
+        ref = _free(WorkloadRef(namespace, _LABELLED), taken)
+        taken.add(ref)
+        declared[ref] = DeclaredWorkload(labels, _DEFAULT, ports={})
 
 
 def with_declared(mesh: Mesh, declared: Mapping[WorkloadRef, DeclaredWorkload]) -> Mesh:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.hosts import full_name, is_subset
+from meshlab.battery.asked_hosts import hosts_without_service
+from meshlab.battery.route_sources import labelled_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,10 +29,11 @@ def never_asked(mesh: Mesh) -> Iterator[str]:
         yield "the shares of weighted routes: one of their destinations answers each request"
     if any(route.rewrite is not None for route in routes):
         yield "what stands behind a rewrite in other words"
-    if any(_hosts_without_service(mesh)):
-        yield "hosts of routes of sidecars that no service has"
-    if any(_unknown_labels(mesh)):
-        yield "callers with labels that a route asks for and no workload has"
+    if any(_connections_without_service(mesh)):
+        yield "hosts of routes of sidecars for TLS or TCP that no service has"
+    for source in labelled_sources(mesh):
+        if not any(map(source.takes, mesh.workloads)):
+            yield f"callers with the labels {source}, which no workload has"
     if any(route.cors is not None for route in routes):
         yield "CORS preflights"
     if any(_checks_servers(mesh)):
@@ -55,18 +57,5 @@ def _checks_servers(mesh: Mesh) -> Iterator[bool]:
                 )
 
 
-def _hosts_without_service(mesh: Mesh) -> Iterator[bool]:
-    known = [service.hostname for service in mesh.registry.services]
-    for each in mesh.virtual_services:
-        if "mesh" in each.gateways:
-            for host in each.hosts:
-                name = full_name(host, each.namespace)
-                yield not any(is_subset(service, name) or is_subset(name, service) for service in known)
-
-
-def _unknown_labels(mesh: Mesh) -> Iterator[bool]:
-    for service in mesh.virtual_services:
-        for route in service.http:
-            for match in route.matches:
-                wanted = (match.source_labels or {}).items()
-                yield not any(wanted <= workload.labels.items() for workload in mesh.workloads)
+def _connections_without_service(mesh: Mesh) -> Iterator[bool]:
+    return (bool(each.tls or each.tcp) for each, _ in hosts_without_service(mesh))

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.values import Peer
 from meshlab.bench.authorities import MESH
+from meshlab.istio.model.credentials import client_ca_resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshlab.battery.clauses import Atom
+    from meshlab.istio.read.gateway import Server
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["certificates", "identities_of", "mesh_peers"]
+__all__ = ["identities_of", "mesh_peers", "outside_peers"]
 
 _MOST = 80
 """How many identities there are beside those that policies name."""
@@ -70,7 +72,27 @@ def identities_of(atom: Atom, trust_domain: str) -> Iterator[str]:
                 yield f"spiffe://{word.replace('*', 'any')}/ns/default/sa/{_ACCOUNT}"
 
 
-def certificates(
+def outside_peers(servers: Sequence[Server], identities: Sequence[str], stranger: str) -> tuple[Peer, ...]:
+    """Return the clients outside of the servers of a gateway; the first is one that they may let in.
+
+    Args:
+        servers: The servers on one port.
+        identities: SPIFFE ids that policies name.
+        stranger: An authority that they do not know.
+    """
+    authorities: list[str] = []
+    names: list[str] = []
+    for server in servers:
+        tls = server.tls
+        if tls is not None and server.is_tls and tls.asks_for_certificate:
+            authority = client_ca_resource(tls)
+            if authority is not None and authority.credential:
+                authorities.append(authority.credential)
+                names += tls.subject_alt_names
+    return _certificates(authorities, names, identities, stranger) if authorities else (Peer("open"),)
+
+
+def _certificates(
     authorities: Iterable[str], names: Iterable[str], identities: Iterable[str], stranger: str
 ) -> tuple[Peer, ...]:
     """Return the clients outside of a gateway that asks for certificates; the first has a good one, the last none.

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
-from meshlab.battery.policy_atoms import Here, claim_names, requirement_of
+from meshlab.battery.here import Here
+from meshlab.battery.policy_atoms import requirement_of
+from meshlab.battery.token_atoms import claim_names
 from meshlab.battery.values import PEER
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
+from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand, comparison
 from meshlab.battery.policy_atoms import text_atom
 from meshlab.battery.text import Pattern, wildcard
-from meshlab.battery.values import METHOD, NAME, PATH, TOKEN, Name, Token, header, query
+from meshlab.battery.texts_read import asked_server_name, host_with_port, host_without_port
+from meshlab.battery.values import METHOD, NAME, PATH, TOKEN, Token, header, query
 from meshlab.istio.read.virtual_service import claim_path
 from meshlab.istio.read.virtual_service.headers import is_authority
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from meshlab.battery.text import Kind
     from meshlab.battery.values import Value
     from meshlab.istio.read.virtual_service import HttpMatch, TextMatch, VirtualService
-    from meshlab.istio.read.virtual_service.l4 import TcpRoute, TlsRoute
+    from meshlab.istio.read.virtual_service.l4 import L4Match, TcpRoute, TlsRoute
 
 __all__ = ["Proxy", "changing", "http_clauses", "l4_clauses", "places_of", "route_host", "server_name"]
 
@@ -44,7 +45,7 @@ class Proxy:
     namespace: str
     unread: dict[str, None]
 
-    def is_for(self, match: HttpMatch) -> bool:
+    def is_for(self, match: HttpMatch | L4Match) -> bool:
         """Return whether a match counts here at all (`istio.envoy.routes.route_match.is_for`)."""
         if match.port not in (None, self.port):
             return False
@@ -77,22 +78,12 @@ def http_clauses(
 
 def route_host(host: str) -> Atom:
     """Return the atom of a route's host, which takes a Host with any port."""
-    pattern = wildcard(host, ignore_case=True)
-
-    def holds(name: Value) -> bool:
-        return isinstance(name, Name) and pattern.meets(name.host.partition(":")[0])
-
-    return Atom(NAME, f"route host {host}", holds, pattern, host)
+    return comparison(NAME, f"route host {host}", host_without_port, wildcard(host, ignore_case=True), host)
 
 
 def server_name(host: str) -> Atom:
     """Return the atom of a server name, as a Gateway's server or a route for TLS asks for it."""
-    pattern = wildcard(host, ignore_case=True)
-
-    def holds(name: Value) -> bool:
-        return isinstance(name, Name) and pattern.meets(name.server_name)
-
-    return Atom(NAME, f"server name {host}", holds, pattern, host)
+    return comparison(NAME, f"server name {host}", asked_server_name, wildcard(host, ignore_case=True), host)
 
 
 def _requirements(match: HttpMatch, name: str, proxy: Proxy, *, segments: bool) -> Iterator[Requirement]:
@@ -145,10 +136,8 @@ def _header_atom(name: str, text: TextMatch) -> Atom | None:
 
 
 def _authority(pattern: Pattern) -> Atom:
-    def holds(name: Value) -> bool:
-        return isinstance(name, Name) and pattern.meets(name.host)
-
-    return Atom(NAME, f"authority {pattern.kind} {pattern.value}", holds, pattern, pattern.value)
+    name = f"authority {pattern.kind} {pattern.value}"
+    return comparison(NAME, name, host_with_port, pattern, pattern.value)
 
 
 def _claim_atom(path: tuple[str, ...], pattern: Pattern) -> Atom:
@@ -226,9 +215,7 @@ def l4_clauses(
             if not route.matches:
                 yield Clause(name, tuple(before)), places
             for match in route.matches:
-                if match.port not in (None, proxy.port) or (
-                    match.gateways and proxy.gateway not in match.gateways
-                ):
+                if not proxy.is_for(match):
                     continue
                 atoms = tuple(map(server_name, match.sni_hosts))
                 named = (Requirement(NAME, atoms),) if atoms else ()

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
 from meshlab.battery.entry import entry, peers_watched, tokens_watched
-from meshlab.battery.policies import clauses_of
-from meshlab.battery.policy_atoms import Here
+from meshlab.battery.pod_stages import PodStages
 from meshlab.battery.routes import (
     Proxy,
     changing,
@@ -24,7 +23,6 @@ from meshlab.battery.routes import (
 from meshlab.battery.token_rules import Forwarding
 from meshlab.battery.values import NAME, Peer
 from meshlab.bench.authorities import MESH
-from meshlab.istio.model.mtls import mtls_mode
 from meshlab.istio.model.virtual_services import for_gateway
 from meshlab.istio.read.hosts import full_name, is_subset
 
@@ -37,19 +35,10 @@ if TYPE_CHECKING:
     from meshlab.istio.read.request_authentication import JwtRule
     from meshlab.istio.read.virtual_service import VirtualService
 
-__all__ = ["HTTP", "Stages", "pod_mode"]
+__all__ = ["HTTP", "Stages"]
 
 HTTP = ("http", "http2", "auto")
 _MOST_DEPTH = 3
-
-
-def pod_mode(mesh: Mesh, workload: Workload, port: int) -> str:
-    """Return the mTLS mode of a workload's port."""
-    reached = mesh.attached_to(workload, mesh.peer_authentications)
-    namespace, root = workload.ref.namespace, mesh.root_namespace
-    return mtls_mode(reached, namespace=namespace, root_namespace=root, port=port)
-
-
 _ALL = Forwarding()
 
 
@@ -64,15 +53,12 @@ class Stages:
     def __init__(self, mesh: Mesh, unread: dict[str, None]) -> None:
         self._mesh = mesh
         self._unread = unread
-        self._pods: dict[tuple[object, ...], Stage] = {}
+        self._pods = PodStages(mesh, unread)
         self._workloads = {workload.ref: workload for workload in mesh.workloads}
-        settings = mesh.settings
-        self._domains = (settings.trust_domain, *settings.trust_domain_aliases)
 
     def token_rules(self, workload: Workload) -> tuple[JwtRule, ...]:
         """Return the rules that verify tokens at a workload's proxy."""
-        policies = self._mesh.attached_to(workload, self._mesh.request_authentications)
-        return tuple(rule for policy in policies for rule in policy.rules)
+        return self._pods.token_rules(workload)
 
     def gateway(self, workload: Workload, port: int, *, http: bool) -> Stage:
         """Return a gateway as clients outside meet it.
@@ -89,14 +75,16 @@ class Stages:
         if workload.is_gateway:
             own = next((own for own, pod in workload.port_targets.items() if pod == port), port)
             return self._gateway(workload, own, None, http=http, forwarded=_ALL, depth=0)
-        return self._pod(workload, port, None, http=http, forwarded=_ALL, swept=True)
+        return self._pods.pod(workload, port, None, http=http, forwarded=_ALL, swept=True)
 
-    def client(self, workload: Workload, service: MeshService, host: str, port: int, *, http: bool) -> Stage:
+    def client(
+        self, workload: Workload, service: MeshService | None, host: str, port: int, *, http: bool
+    ) -> Stage:
         """Return the sidecar of a client that asks for a host and port.
 
         Args:
             workload: The client.
-            service: The service that has the host.
+            service: The service that has the host; `None` where a route alone has it.
             host: The host, without wildcard.
             port: The service's port.
             http: Whether the client speaks HTTP.
@@ -106,48 +94,14 @@ class Stages:
         if not routes:
             behind = self._behind(host, port, peer, http=http, forwarded=_ALL, depth=1, swept=False)
             routes = [(Clause("no route"), stage) for stage in behind] or [(Clause("no route"), None)]
-        own = next((each.workload for each in service.endpoints.get(port, ()) if each.workload), None)
+        endpoints = service.endpoints.get(port, ()) if service else ()
+        own = next((each.workload for each in endpoints if each.workload), None)
         return Stage(f"sidecar of {workload.ref}", str(own) if own else host, routes=tuple(routes))
 
     def _peer(self, workload: Workload) -> Peer:
         if not workload.injected:
             return Peer("plaintext")
         return Peer("mtls", workload.identity(self._mesh.trust_domain), MESH, workload=workload.ref)
-
-    def _pod(
-        self,
-        workload: Workload,
-        port: int,
-        peer: Peer | None,
-        *,
-        http: bool,
-        forwarded: Forwarding,
-        swept: bool,
-    ) -> Stage:
-        # Several routes may lead to one pod, and it is one place to be reached.
-        key = (workload.ref, port, peer, http, forwarded, swept)
-        if key not in self._pods:
-            self._pods[key] = self._new_pod(workload, port, peer, http=http, forwarded=forwarded, swept=swept)
-        return self._pods[key]
-
-    def _new_pod(
-        self,
-        workload: Workload,
-        port: int,
-        peer: Peer | None,
-        *,
-        http: bool,
-        forwarded: Forwarding,
-        swept: bool,
-    ) -> Stage:
-        name = f"{workload.ref}:{port}"
-        if not workload.injected:
-            return Stage(name, str(workload.ref), swept=swept)
-        rules = self.token_rules(workload)
-        here = Here(port, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
-        allow, deny = self._policies(workload, here)
-        watched = [*peers_watched(peer), *(tokens_watched(rules) if http else ())]
-        return Stage(name, str(workload.ref), allow, deny, tuple(watched), (), swept, rules)
 
     def _gateway(
         self,
@@ -163,8 +117,8 @@ class Stages:
         name = f"{workload.ref}:{port}"
         rules = self.token_rules(workload)
         target = self._mesh.target_port(workload, port)
-        here = Here(target, http, self._domains, rules, forwarded.passes, str(forwarded), peer, self._unread)
-        allow, deny = self._policies(workload, here)
+        here = self._pods.here(target, peer, rules, forwarded, http=http)
+        allow, deny = self._pods.policies(workload, here)
 
         onward = Forwarding((*forwarded.before, rules))
         servers = [
@@ -191,22 +145,6 @@ class Stages:
                 swept=swept and allow is None,
             )
         return Stage(name, str(workload.ref), allow, deny, tuple(watched), tuple(routes), swept, rules)
-
-    def _policies(
-        self, workload: Workload, here: Here
-    ) -> tuple[tuple[Clause, ...] | None, tuple[Clause, ...]]:
-        allow: list[Clause] | None = None
-        deny: list[Clause] = []
-        for policy in self._mesh.attached_to(workload, self._mesh.authorization_policies):
-            if policy.dry_run or policy.action == "AUDIT":
-                continue
-            if policy.action == "ALLOW":
-                allow = [*(allow or []), *clauses_of(policy, here)]
-            else:
-                deny += clauses_of(policy, here)
-        if allow is not None:
-            allow.sort(key=lambda clause: not clause.open)
-        return None if allow is None else tuple(allow), tuple(deny)
 
     def _bound(self, workload: Workload, gateway: Gateway) -> list[VirtualService]:
         name = f"{gateway.namespace}/{gateway.name}"
@@ -313,7 +251,7 @@ class Stages:
                     )
                 else:
                     found.append(
-                        self._pod(workload, target, peer, http=http, forwarded=forwarded, swept=swept)
+                        self._pods.pod(workload, target, peer, http=http, forwarded=forwarded, swept=swept)
                     )
             if found:
                 return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from meshlab.battery.clauses import Atom, Clause, Way
     from meshlab.battery.values import Value
 
-__all__ = ["Assignment", "Table", "ways_to_meet"]
+__all__ = ["Assignment", "Table"]
 
 Assignment = dict[str, int]
 """Dimension to the number of its value."""
@@ -29,18 +29,48 @@ class Table:
         self.values: Mapping[str, Sequence[Value]] = way.values
         self.everything = {name: (1 << len(values)) - 1 for name, values in way.values.items()}
         self._bits: dict[Atom, int] = {}
+        self._texts: dict[tuple[object, ...], dict[str, int]] = {}
         # By identity, with the clause beside it, which keeps the identity from being given to another one.
         self._clauses: dict[int, tuple[Clause, dict[str, int]]] = {}
 
     def bits(self, atom: Atom) -> int:
         """Return the values that meet an atom."""
-        if atom not in self._bits:
-            found = 0
+        found = self._bits.get(atom)
+        if found is None:
+            found = self._bits[atom] = self._new_bits(atom)
+        return found
+
+    def _new_bits(self, atom: Atom) -> int:
+        found = 0
+        pattern = atom.pattern
+        if atom.reads is None or pattern is None:
             for number, value in enumerate(self.values.get(atom.dimension, ())):
                 if atom.holds(value):
                     found |= 1 << number
-            self._bits[atom] = found
-        return self._bits[atom]
+            return found
+        ignores_case = pattern.ignore_case and pattern.kind != "regex"
+        texts = self._texts_read(atom.dimension, atom.reads, lower=ignores_case)
+        if pattern.kind == "exact":
+            return texts.get(pattern.value.lower() if ignores_case else pattern.value, 0)
+        for text, bits in texts.items():
+            if pattern.meets(text):
+                found |= bits
+        return found
+
+    def _texts_read(
+        self, dimension: str, reads: Callable[[Value], str | None], *, lower: bool
+    ) -> dict[str, int]:
+        """Return each text that conditions read from the values of a dimension, with the values that have it."""
+        key = (dimension, reads, lower)
+        if key not in self._texts:
+            found: dict[str, int] = {}
+            for number, value in enumerate(self.values.get(dimension, ())):
+                text = reads(value)
+                if text is not None:
+                    text = text.lower() if lower else text
+                    found[text] = found.get(text, 0) | 1 << number
+            self._texts[key] = found
+        return self._texts[key]
 
     def of(self, clause: Clause) -> dict[str, int]:
         """Return the values that meet a clause, by dimension; dimensions that it does not look at are left out."""
@@ -92,26 +122,3 @@ class Table:
         if key not in self._clauses:
             self._clauses[key] = (clause, self.of(clause))
         return self._clauses[key][1]
-
-
-def ways_to_meet(
-    table: Table, clauses: Sequence[Clause], name: str, number: int
-) -> tuple[tuple[object, ...], int]:
-    """Return how a value meets each clause or which condition it misses first, and how many it misses beyond one."""
-    found: list[object] = []
-    more = 0
-    for clause in clauses:
-        missed: list[object] = []
-        met: list[object] = []
-        for index, requirement in enumerate(clause.requirements):
-            if requirement.dimension != name:
-                continue
-            some = [at for at, atom in enumerate(requirement.any_of) if table.bits(atom) >> number & 1]
-            none = [at for at, atom in enumerate(requirement.none_of) if table.bits(atom) >> number & 1]
-            if requirement.any_of and not some:
-                missed.append(("none of", index))
-            missed += [("one of", index, at) for at in none]
-            met.append((index, tuple(some)))
-        found.append(missed[0] if missed else tuple(met))
-        more += max(0, len(missed) - 1)
-    return tuple(found), more

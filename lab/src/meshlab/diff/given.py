@@ -51,9 +51,11 @@ class Given:
         inputs: The manifests; none where the revision does not have the path.
         settings: The MeshConfig of its own file, if one is named.
         notes: What is to be known about it, one sentence each.
+        lacks_path: Whether the path is not there, so that there are no manifests.
     """
 
     name: str
     inputs: Inputs
     settings: MeshSettings | None = None
     notes: tuple[str, ...] = ()
+    lacks_path: bool = False

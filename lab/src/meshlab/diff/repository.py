@@ -155,7 +155,9 @@ class Repository:
         return name
 
 
-_SHALLOW = "Fetch it first, with its history: in CI a clone often holds the newest commit alone"
+_SHALLOW = (
+    "Check its spelling, or fetch it with its history: in CI a clone often holds the newest commit alone"
+)
 
 
 def _git(directory: Path, arguments: Sequence[str], asked: bytes = b"") -> subprocess.CompletedProcess[bytes]:

@@ -63,7 +63,7 @@ def read_revision(place: InputPlace, *, namespace: str = "default", mesh_config:
             if not target.exists():
                 _refuse_left_out(path, written)
                 note = f"{label} does not have {path}: that side is empty."
-                return Given(f"{label}:{path}", NOTHING, settings, (note,))
+                return Given(f"{label}:{path}", NOTHING, settings, (note,), lacks_path=True)
             _refuse_left_out_below(path, target, written)
             inputs = read_inputs([str(target)], namespace=namespace)
             return Given(f"{label}:{path}", _relabelled(inputs, directory, label), settings)

@@ -13,6 +13,7 @@ from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
 __all__ = ["places", "read_both"]
@@ -67,16 +68,29 @@ def read_both(
     """
     if old.path == new.path == "-":
         raise LabError("standard input can be one of the two inputs, not both")
-    if not any(map(_may_exist, (old, new))):
-        raise LabError(f"{old}: there is no such file or directory.")
     read = [_read(place, namespace, mesh_config, stdin) for place in (old, new)]
+    if all(given.lacks_path for given in read):
+        raise LabError(_missing_on_both_sides(old, new, read))
     if not any(given.inputs.manifests or given.inputs.unreadable for given in read):
         raise LabError(f"{old} and {new}: neither holds a Kubernetes object")
     return read[0], read[1]
 
 
-def _may_exist(place: InputPlace) -> bool:
-    return bool(place.revision) or place.path == "-" or Path(place.path).exists()
+def _missing_on_both_sides(old: InputPlace, new: InputPlace, read: Sequence[Given]) -> str:
+    """Return what to say where neither side has its path."""
+    if old.from_root or new.from_root:
+        missing = f"{read[0].name} and {read[1].name}: neither is there"
+    else:
+        sides = [_side(place, given) for place, given in zip((old, new), read, strict=True)]
+        missing = f"{new.path}: neither {sides[0]} nor {sides[1]} has this path"
+    return (
+        f"{missing}. Check its spelling: REVISION:PATH counts from the root of the repository, "
+        "any other path from the current directory"
+    )
+
+
+def _side(place: InputPlace, given: Given) -> str:
+    return given.name.partition(":")[0] if place.revision else "the working tree"
 
 
 def _range(text: str) -> tuple[str, str, str] | None:
@@ -117,6 +131,15 @@ def _read(place: InputPlace, namespace: str, mesh_config: Path | None, stdin: Te
     settings = read_settings_file(mesh_config) if mesh_config else None
     if place.may_lack and not Path(place.path).exists():
         return Given(
-            place.path, NOTHING, settings, (f"{place.path} is not there any more: that side is empty.",)
+            place.path,
+            NOTHING,
+            settings,
+            (f"{place.path} is not there any more: that side is empty.",),
+            lacks_path=True,
+        )
+    if place.path != "-" and not Path(place.path).exists():
+        raise LabError(
+            f"{place.path}: there is no such file or directory. "
+            f"A git revision is written as `{place.path}..` before a path, or as `{place.path}:PATH`"
         )
     return Given(place.path, read_inputs([place.path], namespace=namespace, stdin=stdin), settings)

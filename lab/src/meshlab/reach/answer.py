@@ -15,7 +15,8 @@ __all__ = ["Access", "Answer", "answer_of"]
 
 Access = Literal["allowed", "refused", "not judged", "error"]
 """`allowed` where an application or a host outside answered, with whatever status. A proxy that answers itself, with
-404 or a redirection, has not let the request in."""
+404 or a redirection, has not let the request in. A server that ends the connection without an answer has refused it,
+too."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Answer:
         question: The question.
         access: Whether the request got in.
         word: How it ended: the status, `refused` or `answered`.
-        by: Who answered or refused: a workload or a host; empty where that is not known.
+        by: Who answered or refused: a workload or a host; empty where that is not known. Of a refusal it is the
+            workload of the proxy, or the server that ended the connection.
         policy: `NAMESPACE/NAME` of the policy that refused it; `none` where no ALLOW rule matched; empty for another
             reason.
         reason: Why it was refused, or could not be judged or run, in words.
@@ -54,14 +56,14 @@ def answer_of(question: Question, outcome: Outcome) -> Answer:
     if outcome.state == "error" or verdict is None:
         return Answer(question, "error", "error", reason="; ".join(reasons(outcome)))
     word = ending(verdict)
-    if verdict.app:
+    if verdict.app and verdict.reply.answered:
         return Answer(question, "allowed", word, verdict.app)
     policy = verdict.decisive.policy if verdict.decisive else None
     return Answer(
         question,
         "refused",
         word,
-        str(verdict.proxy or ""),
+        str(verdict.proxy or verdict.app or ""),
         policy.name if policy else "",
         verdict.reason or verdict.reply.failure,
     )

@@ -53,7 +53,7 @@ def expected_again(answer: Answer, outcome: Outcome) -> dict[str, Any]:
         found["status"] = int(answer.word)
     if verdict is None:
         return found
-    if verdict.app:
+    if verdict.app and verdict.reply.answered:
         others = answer.question.answerers
         found["app"] = sorted({verdict.app, answer.question.target, *others}) if others else verdict.app
     elif verdict.proxy:

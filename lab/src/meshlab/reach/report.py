@@ -179,8 +179,8 @@ def _legend(on: Console) -> str:
     blank = "·" if marks is _MARKS else "-"
     return (
         f"{marks['allowed']} an application or a host outside answered, * another one than the target\n"
-        f"{marks['refused']} a proxy answered or ended the connection  {marks['not judged']} not judged "
-        f" {marks['error']} could not be run  {blank} not asked"
+        f"{marks['refused']} a proxy answered, or the connection ended without an answer\n"
+        f"{marks['not judged']} not judged  {marks['error']} could not be run  {blank} not asked"
     )
 
 

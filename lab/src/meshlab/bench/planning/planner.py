@@ -12,6 +12,7 @@ from meshlab.bench.client.connect import Connector, ProxyHeader
 from meshlab.bench.client.send import send_bytes, send_http
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.http_request import wire_request
+from meshlab.bench.planning.reach import bound_addresses
 from meshlab.bench.planning.tls import application_tls, mesh_tls
 from meshlab.errors import LabError
 
@@ -132,7 +133,7 @@ class Planner:
                 f"no Service of the gateway {gateway} has port {to.port}; add it or change the URL"
             )
         address = self._addresses.ports.get((gateway, target))
-        if address is None:
+        if address is None or not self._is_bound(gateway, address):
             raise LabError(f"the gateway {gateway} has no listener for port {to.port} (targetPort {target})")
         header, source = None, None
         if sender.address is not None:
@@ -186,6 +187,11 @@ class Planner:
                 root = self._authorities.certificate(MESH)
                 tls = mesh_tls(request, to, trusted=root, certificate=certificate)
                 return Connector(address, tls=tls, source=source)
+
+    def _is_bound(self, gateway: WorkloadRef, address: Address) -> bool:
+        """Return whether a gateway has a listener at its address: a server for TCP without a route has none."""
+        bootstrap = self._mesh.bootstraps.get(gateway)
+        return bootstrap is None or str(address) in bound_addresses(bootstrap)
 
     def _inbound(self, ref: WorkloadRef, port: int | None) -> Address:
         listeners = {number: at for (to, number), at in self._addresses.apps.items() if to == ref}

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["TouchedProxies", "cluster_endpoints", "route_clusters", "touched_proxies", "virtual_hosts"]
+__all__ = [
+    "TouchedProxies",
+    "bound_addresses",
+    "cluster_endpoints",
+    "route_clusters",
+    "touched_proxies",
+    "virtual_hosts",
+]
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _CLUSTER_KEYS = ("cluster", "clusterName", "cluster_name")
@@ -75,6 +82,16 @@ def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
     return frozenset(
         address for cluster in clusters if cluster["name"] == name for address in _sockets(cluster)
     )
+
+
+def bound_addresses(bootstrap: Json) -> frozenset[str]:
+    """The addresses, `HOST:PORT`, that the listeners of a proxy have a socket at.
+
+    Args:
+        bootstrap: The configuration of the proxy.
+    """
+    listeners = bootstrap.get("staticResources", {}).get("listeners", [])
+    return frozenset(_address(listener) for listener in listeners if listener.get("bindToPort", True))
 
 
 def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]:

@@ -1,0 +1,67 @@
+"""Hosts that clients in the mesh may ask for, and the workloads behind each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshlab.istio.read.hosts import full_name, is_subset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meshlab.istio import Mesh
+    from meshlab.istio.model.registry import MeshService
+    from meshlab.istio.read.names import WorkloadRef
+    from meshlab.istio.read.virtual_service import VirtualService
+
+__all__ = ["asked_hosts", "hosts_without_service", "servers_behind"]
+
+_USUAL_PORT = 80
+"""The port whose routes a sidecar has for a host that no service has (Istio's `buildSidecarOutboundVirtualHosts`)."""
+
+
+def asked_hosts(
+    meshes: Sequence[Mesh],
+) -> dict[tuple[str, int, str], list[tuple[int, MeshService | None]]]:
+    """Return what clients may ask for: host, port and protocol, with the services of each mesh that have it.
+
+    `None` stands for a mesh in which a route alone has the host.
+    """
+    found: dict[tuple[str, int, str], list[tuple[int, MeshService | None]]] = {}
+    for number, mesh in enumerate(meshes):
+        for service in mesh.registry.services:
+            for port in service.ports if service.resolution != "alias" else ():
+                if port.protocol != "udp":
+                    host = service.hostname.replace("*", "any", 1)
+                    found.setdefault((host, port.number, port.protocol), []).append((number, service))
+    for number, mesh in enumerate(meshes):
+        for route, host in hosts_without_service(mesh):
+            if route.http:
+                key = (host.replace("*", "any", 1), _USUAL_PORT, "http")
+                places = found.setdefault(key, [])
+                if all(number != known for known, _ in places):
+                    places.append((number, None))
+    return found
+
+
+def hosts_without_service(mesh: Mesh) -> Iterator[tuple[VirtualService, str]]:
+    """Yield the hosts of routes of sidecars that no service has, each with its VirtualService."""
+    known = [service.hostname for service in mesh.registry.services]
+    for each in mesh.virtual_services:
+        if "mesh" in each.gateways:
+            for host in each.hosts:
+                name = full_name(host, each.namespace)
+                if not any(is_subset(service, name) or is_subset(name, service) for service in known):
+                    yield each, name
+
+
+def servers_behind(
+    meshes: Sequence[Mesh], host: str, port: int, services: Sequence[tuple[int, MeshService | None]]
+) -> set[WorkloadRef] | None:
+    """Return the workloads behind a host; `None` where a route of a sidecar may lead elsewhere."""
+    for mesh in meshes:
+        for each in mesh.virtual_services:
+            if any(is_subset(host, full_name(name, each.namespace)) for name in each.hosts):
+                return None
+    endpoints = (each for _, service in services if service for each in service.endpoints.get(port, ()))
+    return {each.workload for each in endpoints if each.workload is not None}
