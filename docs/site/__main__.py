@@ -14,7 +14,9 @@ def main() -> None:
     """Build the site, and serve it if asked to."""
     parser = argparse.ArgumentParser(prog="python -m docs.site", description="Build the documentation site.")
     parser.add_argument("--serve", action="store_true", help="serve it on 127.0.0.1 until Ctrl-C")
-    parser.add_argument("--port", type=int, default=8000, metavar="N", help="the port of --serve; 0 takes a free one")
+    parser.add_argument(
+        "--port", type=int, default=8000, metavar="N", help="the port of --serve; 0 takes a free one"
+    )
     options = parser.parse_args()
     try:
         build()

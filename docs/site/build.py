@@ -37,8 +37,8 @@ def build(site: Path = SITE, *, root: Path = ROOT) -> None:
     Raises:
         SiteError: A link or an anchor leads nowhere, or MkDocs warns of something else. The message has all of it.
     """
-    from mkdocs.commands import build as mkdocs  # noqa: PLC0415 - only a build needs it
-    from mkdocs.config import load_config  # noqa: PLC0415
+    from mkdocs.commands import build as mkdocs
+    from mkdocs.config import load_config
 
     sources = site.with_name(f"{site.name}-sources")
     write_sources(sources, root=root, repository=os.environ.get(REPOSITORY_VARIABLE, ""))

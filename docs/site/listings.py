@@ -53,7 +53,9 @@ class Listings:
 
     def _folder(self, path: str, inside: list[str]) -> str:
         own = [file for file in inside if posixpath.dirname(file) == path]
-        folders = sorted({file[len(path) + 1 :].partition("/")[0] for file in inside} - {Path(file).name for file in own})
+        folders = sorted(
+            {file[len(path) + 1 :].partition("/")[0] for file in inside} - {Path(file).name for file in own}
+        )
         parts = [f"{_HEAD}# {path}/\n"]
         for folder in folders:
             target = posixpath.relpath(self.page_of(f"{path}/{folder}"), f"files/{posixpath.dirname(path)}")

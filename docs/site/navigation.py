@@ -48,9 +48,13 @@ def navigation(home: str, pages: list[str]) -> list[Group]:
                 groups[-1].entries.append((row["title"], page))
     listed = {page for group in groups for _, page in group.entries} | {HOME}
     beside = [page for page in pages if page not in listed and not page.startswith("docs/")]
-    groups.append(Group("Beside the code", [(posixpath.dirname(page), page) for page in beside if "/" in page]))
+    groups.append(
+        Group("Beside the code", [(posixpath.dirname(page), page) for page in beside if "/" in page])
+    )
     own = {"README.md": "README", "CONTRIBUTING.md": "Contributing", "CHANGELOG.md": "Changes"}
-    project = [(own.get(page, page.removesuffix(".md").capitalize()), page) for page in beside if "/" not in page]
+    project = [
+        (own.get(page, page.removesuffix(".md").capitalize()), page) for page in beside if "/" not in page
+    ]
     groups.append(Group("The project", project))
     return [group for group in groups if group.entries]
 

@@ -8,8 +8,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from docs.site.build import build
 
+from docs.site.build import build
 from tests.docs.site.built import BuiltPage, read_site
 from tests.lab.page.conftest import browser  # noqa: F401 - a fixture for the tests beside this file
 
