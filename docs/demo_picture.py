@@ -16,8 +16,8 @@ from terminal_picture import drawn
 PICTURE = Path(__file__).with_name("images") / "demo.svg"
 COLUMNS = 118
 _TITLE = (
-    "make demo: the parts that start, 244 messages of which none is lost, dead letters by reason, rows read back, and a "
-    "table of who gets into the mesh"
+    "make demo: the parts that start, 244 messages of which none is lost, dead letters by reason, rows read back, "
+    "and a table of who gets into the mesh"
 )
 # Notes on the manifests fill a screen and say nothing about the run.
 _NOTE = "only a cluster enforces"

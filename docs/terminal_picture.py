@@ -1,6 +1,7 @@
 """A terminal as an SVG that writes itself: one line after the other, light or dark as the reader's system is.
 
-Nothing is loaded from elsewhere. Where motion is not wanted, and where a viewer knows no animation, all lines are there.
+Nothing is loaded from elsewhere. Where motion is not wanted, and where a viewer knows no animation, all lines are
+there.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def drawn(command: str, lines: list[str], *, title: str) -> str:
     shown = [f"$ {command}", *lines]
     width = round(max(map(_cells, shown)) * _CELL_PX + 2 * _MARGIN_PX)
     height = len(shown) * _LINE_PX + 2 * _MARGIN_PX
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-labelledby="title">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="title">',
         f'<title id="title">{escape(title)}</title>',
         f"<style>{_STYLE}</style>",
         f'<rect class="ground" x="0.5" y="0.5" width="{width - 1}" height="{height - 1}" rx="8"/>',

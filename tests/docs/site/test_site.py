@@ -23,7 +23,7 @@ WIDTHS = (1280, 390)
 MAIN_PAGES = {
     "index": "meshpass",
     "start-own-a-mesh": "Start: own a mesh",
-    "sdk-reference": "The SDK, name by name",
+    "architecture": "Architecture",
     "decisions/index": "Decisions",
 }
 ENTRANCES = ("start-call-a-service.html", "start-own-the-events.html", "start-own-a-mesh.html")
