@@ -14,7 +14,7 @@ __all__ = ["plain_pipes", "rewritten"]
 
 # A fenced block, or code within a line. What stands there is no link.
 _CODE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
-# Pictures stand in texts of links, so a text may have one pair of brackets inside.
+# Only the target is looked for, because a link's text may hold code or a picture.
 _LINK = re.compile(r"(?P<before>\]\(|<(?:img|a)\b[^>]*?(?:src|href)=\")(?P<target>[^)\s\"]+)")
 _EXTERNAL = re.compile(r"[a-z][a-z+.-]*:")
 
