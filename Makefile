@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 test mutants: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-scale test test-beam check mutants lint format profile dist release licences manifests checkov bench bench-docs chaos soak clean examples
+.PHONY: help setup demo demo-scale test test-beam check mutants lint format profile dist release licences manifests checkov bench bench-docs chaos soak clean examples docs docs-serve
 
 help: ## show this
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,12 @@ bench: $(READY) ## the project against its peers, side by side in one run (ONLY=
 
 bench-docs: $(READY) ## put the newest results into docs/benchmarks.md, its charts and docs/cost.md
 	@$(BIN)/python -m bench.publish
+
+docs: $(READY) ## build the documentation site into build/site, links and anchors checked
+	@$(BIN)/python -m docs.site
+
+docs-serve: $(READY) ## build the site and show it on http://127.0.0.1:8000 (PORT=0 takes a free port)
+	@$(BIN)/python -m docs.site --serve $(if $(PORT),--port=$(PORT))
 
 chaos: $(READY) ## break everything while EVENTS=1000000 events flow, and account for each of them
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m tests.e2e.chaos_at_scale --events=$(or $(EVENTS),100000) --driver=$(or $(DRIVER),function)

@@ -22,7 +22,7 @@ def page() -> str:
         module = importlib.import_module(package)
         parts += [f"## {package}\n", *_prose(_doc(module))]
         for name in module.__all__:
-            parts += _entry(package, name, getattr(module, name), shown)
+            parts += entry(package, name, getattr(module, name), shown)
         if package == "meshpass":
             tree = _doc(importlib.import_module("meshpass._errors"))
             parts += [
@@ -32,7 +32,8 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _entry(package: str, name: str, value: object, shown: dict[object, str]) -> Iterator[str]:
+def entry(package: str, name: str, value: object, shown: dict[object, str]) -> Iterator[str]:
+    """Return a public name as Markdown: heading, signature, meaning and members. `shown` has what stands elsewhere."""
     yield f"### {package}.{name}\n"
     if isinstance(value, type) and issubclass(value, Exception):
         yield from _prose(_doc(value))
@@ -64,7 +65,11 @@ def _members(cls: type, shown: dict[object, str]) -> Iterator[str]:
     again: dict[str, list[str]] = {}
     for name, member in inspect.getmembers_static(cls):
         owner = next((base for base in cls.__mro__ if name in vars(base)), object)
-        if name.startswith("_") or name in _NOT_SHOWN or not owner.__module__.startswith("meshpass"):
+        if (
+            name.startswith("_")
+            or name in _NOT_SHOWN
+            or not owner.__module__.startswith(("meshpass", "meshlab"))
+        ):
             continue
         function = member.__func__ if isinstance(member, staticmethod | classmethod) else member
         if isinstance(member, property):

@@ -19,6 +19,8 @@ from meshlab.processes.supervisor import Supervisor
 from meshpass import Settings
 from meshpass.keys import GatewayProof, KeyLifecycleError, KeyRing, open_store
 
+from docs.terminal_picture import lines_of
+
 ROOT = Path(__file__).parents[2]
 MESHLAB = str(Path(sys.executable).parent / "meshlab")
 ENVOY = str(Path(sys.executable).parent / "envoy")
@@ -74,6 +76,14 @@ def test_the_demo_accounts_for_every_event_of_the_shipped_sample(tmp_path: Path)
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
     assert processes_of(str(tmp_path)) == []
+    # Lines of the README's picture, but for those with times, rows in their order, and what depends on these.
+    varies = re.compile(r"\d m?s\b|\d\d:\d\d:\d\d|^e-\d|lookups in the mesh|writes to BigQuery|make demo")
+    printed = {" ".join(re.sub("[│┃]", " ", line).split()) for line in done.stdout.splitlines()}
+    pictured = [
+        line for line in lines_of((ROOT / "docs/images/demo.svg").read_text()) if not varies.search(line)
+    ]
+    assert "dead-lettered 18" in pictured
+    assert [line for line in pictured if line not in printed] == [], "Run `python docs/demo_picture.py`."
 
 
 def test_the_demo_of_the_egress_mesh_shows_who_got_where_and_why_not(tmp_path: Path) -> None:

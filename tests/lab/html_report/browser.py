@@ -37,8 +37,8 @@ _FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
     "--password-store=basic",
-    # Whatever the page or the browser asks for, no name leads to an address.
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    # Whatever the page or the browser asks for, no name leads to an address. A test may serve pages on loopback.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 _KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "Home": 36, "End": 35, " ": 32}
 _KEYS |= {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
@@ -221,6 +221,13 @@ class Page:
     def requests(self) -> list[str]:
         """The addresses that were asked for."""
         return [str(found["params"]["request"]["url"]) for found in self._events("Network.requestWillBeSent")]
+
+    @property
+    def failures(self) -> list[str]:
+        """Requests without an answer, and answers that report an error."""
+        lost = [str(found["params"]["errorText"]) for found in self._events("Network.loadingFailed")]
+        answers = [found["params"]["response"] for found in self._events("Network.responseReceived")]
+        return lost + [f"{found['url']}: {found['status']}" for found in answers if found["status"] >= 400]
 
     @property
     def complaints(self) -> list[str]:
