@@ -24,7 +24,7 @@ demo-scale: $(READY) $(BEAM_READY) ## a backfill on Dask workers through real En
 	@$(BIN)/python beam/demo/scale.py $(if $(EVENTS),--events=$(EVENTS))
 
 examples: $(READY) ## run every project in examples/ as its README says, and print a line for each
-	@$(BIN)/python -m pytest -v --no-header --no-summary -p no:cacheprovider tests/examples/test_readmes.py -k runs_as | sed -n 's/.*\[\(.*\)\] \([A-Z]*\) .*/\2 \1/p; /^=.*in /p'
+	@$(BIN)/python -m pytest -v --no-header tests/examples/test_readmes.py -k runs_as
 
 test: $(READY) $(BEAM_READY) ## run every test (PYTEST_ARGS="-k words" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
