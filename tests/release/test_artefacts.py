@@ -14,8 +14,8 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.docs.pages import anchors
 from deploy.steps import RefusalError
+from tests.docs.pages import anchors
 from tools import ROOT
 from tools.release import artefacts, bill, contents, dist, installed
 from tools.release.artefacts import Built
