@@ -8,11 +8,12 @@ import pytest
 
 from deploy.steps import RefusalError
 from tools.release import artefacts
-from tools.release.artefacts import Built
 from tools.release.packages import PUBLISHED
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tools.release.artefacts import Built
 
 _OFFLINE = ("error sending request", "failed to fetch", "dns error", "not found in the cache", "timed out")
 

@@ -8,17 +8,21 @@ import re
 import shutil
 import tarfile
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from deploy.steps import RefusalError
 from tests.docs.pages import anchors
 from tools import ROOT
 from tools.release import artefacts, bill, contents, dist, installed
 from tools.release.artefacts import Built
 from tools.release.packages import OWN_NAMES, PUBLISHED, project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = [package.name for package in PUBLISHED]
 
@@ -157,7 +161,7 @@ def test_only_what_is_published_may_be_uploaded() -> None:
 
 def test_a_folder_with_other_files_is_not_cleared(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("x")
-    with pytest.raises(dist.RefusalError, match="has files that are not of `make dist`"):
+    with pytest.raises(RefusalError, match="has files that are not of `make dist`"):
         dist._clear(tmp_path)
     (tmp_path / dist.SUMS).write_text("")
     dist._clear(tmp_path)

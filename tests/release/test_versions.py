@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from deploy.steps import RefusalError
 from tools import ROOT
 from tools.release import changelog, git, licences, prepare, state, tagged, version
 from tools.release.packages import LOCKS, PROJECTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = (
     *(f"{folder}/pyproject.toml".lstrip("/") for folder in PROJECTS),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 STEPS = 2
 """Imports between a changed file and a test that still runs: the test imports it, or what imports it."""
 
-# What no import shows, by the beginning of a path, the longest first: files that tests read, and the tests that read them.
+# What no import shows: the beginning of a path, and the tests that read such files. The longest beginning counts.
 _READ = {
     ".ci/": ("tests/release",),
     ".devcontainer/": ("tests/release",),

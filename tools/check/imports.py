@@ -33,11 +33,11 @@ _STATEMENT = re.compile(
 def importers(root: Path) -> Mapping[str, set[str]]:
     """Return for each file the files that import it, or a name from it.
 
-    Imports for type checkers and inside functions count. A file also depends on the ``conftest.py`` of its folder and of
-    those above it.
+    Imports for type checkers and inside functions count. A file also depends on the ``conftest.py`` of its
+    folder and of those above it.
     """
-    files = [name for name in git.run(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "*.py").split("\0")
-             if name and not name.startswith("beam/") and (root / name).is_file()]  # fmt: skip
+    listed = git.run(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "*.py").split("\0")
+    files = [name for name in listed if name and not name.startswith("beam/") and (root / name).is_file()]
     by_module = {module_of(name): name for name in files}
     found: dict[str, set[str]] = defaultdict(set)
     for name in files:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "licences.md"
 
 KNOWN = frozenset({
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "HPND", "ISC", "LGPL-2.1-or-later", "MIT",
-    "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Python-2.0", "Unlicense", "ZPL-2.1", "Zlib",
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "HPND", "ISC", "LGPL-2.1-or-later",
+    "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Python-2.0", "Unlicense", "ZPL-2.1", "Zlib",
 })  # fmt: skip
 """Licences (SPDX) that a dependency may have: all may be used beside code under Apache-2.0, none of them changes it."""
 
@@ -145,14 +145,17 @@ def normalized(name: str) -> str:
 
 
 def _said(fields: metadata.PackageMetadata) -> str:
-    expression = fields.get("License-Expression")
-    if expression:
+    """Return the licence in the words of a package: its expression, or what older metadata have in its place."""
+    for expression in fields.get_all("License-Expression") or []:
         return str(expression)
-    classifiers = [str(each).rpartition(" :: ")[2] for each in fields.get_all("Classifier") or []
-                   if str(each).startswith("License :: OSI Approved :: ")]  # fmt: skip
-    text = str(fields.get("License") or "")
-    if text and len(text) < 60 and (spdx(text) or not classifiers):
-        return text
+    classifiers = [
+        str(each).rpartition(" :: ")[2]
+        for each in fields.get_all("Classifier") or []
+        if str(each).startswith("License :: OSI Approved :: ")
+    ]
+    for text in map(str, fields.get_all("License") or []):
+        if text and len(text) < 60 and (spdx(text) or not classifiers):
+            return text
     return classifiers[0] if len(classifiers) == 1 else " OR ".join(filter(None, map(spdx, classifiers)))
 
 

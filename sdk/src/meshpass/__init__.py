@@ -4,6 +4,7 @@ Importing this package loads none of its parts: each public name is imported fro
 used, and an HTTP stack, cryptography or a Google client only when a call needs it.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -163,3 +164,7 @@ def _installed() -> list[str]:
 
     missing = {package for package in _NEEDS.values() if find_spec(package) is None}
     return [name for name in _PUBLIC if _NEEDS.get(name) not in missing]
+
+
+if os.environ.get("MESHPASS_LOG"):
+    import_module("meshpass._debug_log").enable(os.environ["MESHPASS_LOG"])

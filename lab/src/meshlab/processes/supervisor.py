@@ -5,6 +5,7 @@ its children in order. Should the lab be killed, `meshlab.processes.reaper` ends
 """
 
 import contextlib
+import logging
 import os
 import re
 import selectors
@@ -23,6 +24,8 @@ from typing import Self
 from meshlab.errors import LabError
 from meshlab.processes import reaper
 from meshlab.processes.ports import LOOPBACK
+
+_log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 20.0
 _STOP_GRACE_S = 3.0
@@ -205,6 +208,7 @@ class Supervisor:
                 start_new_session=True,
             )
         self._tell_reaper(f"+{process.pid}")
+        _log.debug("started %s as process %d; it writes to %s", name, process.pid, log)
         child = Child(name, process, log)
         self._children.append(child)
         return child
@@ -215,6 +219,7 @@ class Supervisor:
             child.end()
             self._children.remove(child)
             self._tell_reaper(f"-{child.pid}")
+            _log.debug("stopped %s, process %d", child.name, child.pid)
 
     def close(self) -> None:
         """End every child, delete the directory, and let the reaper go."""
