@@ -59,13 +59,13 @@ def bench() -> Iterator[LocalBench]:
 
 def only(bench: LocalBench, old: str, new: str) -> Difference:
     """Return how one TCP connection from outside ends on both sides."""
-    meshes = [
+    before, after = (
         LocalMesh(bench, Inputs(tuple(parse_manifests(text, "mesh.yaml")), (), (), ()), None)
         for text in (old, new)
-    ]
+    )
     sender, request = FromOutside(WorkloadRef("edge", "door")), TcpRequest("any.example", 443)
     question = Question(Case("it", sender, request, None, CasePlace("questions", 1)), "a", "b", "c")
-    (found,) = differences(bench, *meshes, [question], Setup())
+    (found,) = differences(bench, before, after, [question], Setup())
     return found
 
 

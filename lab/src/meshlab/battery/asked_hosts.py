@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["asked_hosts", "hosts_without_service", "servers_behind"]
 
 _USUAL_PORT = 80
-"""The port whose routes a sidecar has for a host that no service has (Istio's `buildSidecarOutboundVirtualHosts`)."""
+"""The port whose routes a sidecar has for a host that no service has (`istio.envoy.routes.sidecar_hosts`)."""
 
 
 def asked_hosts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from meshlab.battery.answering_host import answering_host
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.diff.change import Change, Kind, change_of
 from meshlab.diff.own_values import Headers, of_every_run, without_own_values
@@ -140,7 +141,7 @@ def effect_of(outcome: Outcome) -> Effect:
     answers_itself = decisive is not None and decisive.line.details == "direct_response"
     return Effect(
         allowed=allowed,
-        answerer=(verdict.app or "") if allowed else str(verdict.proxy or ""),
+        answerer=answering_host(verdict.app or "", case) if allowed else str(verdict.proxy or ""),
         status=verdict.reply.status,
         mtls=tuple(_peers(verdict, allowed=allowed)),
         received=_arrival(verdict, secrets) if allowed else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from meshlab.battery.answering_host import answering_host
 from meshlab.bench.report.words import ending, reasons
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def answer_of(question: Question, outcome: Outcome) -> Answer:
         return Answer(question, "error", "error", reason="; ".join(reasons(outcome)))
     word = ending(verdict)
     if verdict.app and verdict.reply.answered:
-        return Answer(question, "allowed", word, verdict.app)
+        return Answer(question, "allowed", word, answering_host(verdict.app, question.case))
     policy = verdict.decisive.policy if verdict.decisive else None
     return Answer(
         question,
