@@ -8,6 +8,7 @@ ENRICHMENT = Path(__file__).parents[2] / "function" / "enrichment"
 
 FOUNDATION = {
     "__init__",
+    "backoff",
     "deadline",
     "documents",
     "errors",

@@ -200,7 +200,7 @@ STATED = [
     Stated(SDK, r"identity takes at most (\d+) seconds", "meshpass._tokens.cache:FETCH_LIMIT_S"),
     Stated(SDK, r"A fetch takes (\d+) seconds at most", "meshpass._tokens.cache:FETCH_LIMIT_S"),
     Stated(SDK, r"as Envoy would: (\d+) s of skew", "meshpass.testing._verifier:CLOCK_SKEW_S"),
-    Stated(SDK, r"at most (\w+) minutes early", "meshpass._tokens.lifetime:_WINDOW_MAX_S", MINUTE_S),
+    Stated(SDK, r"at most (\w+) minutes early", "meshpass._tokens.cached_token:_WINDOW_MAX_S", MINUTE_S),
     Stated(
         "docs/keys.md", r"\| (\d+) minutes later \| `retire`", "meshpass.keys._ring:DEFAULT_DRAIN_S", MINUTE_S
     ),

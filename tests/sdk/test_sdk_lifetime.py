@@ -3,7 +3,7 @@
 import meshpass
 from hypothesis import given
 from hypothesis import strategies as st
-from meshpass._tokens.lifetime import back_off_s, cached_token
+from meshpass._tokens.cached_token import back_off_s, cached_token
 
 _NOW, _MONOTONIC = 1_800_000_000.0, 1000.0
 

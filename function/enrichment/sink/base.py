@@ -6,7 +6,7 @@ from typing import Protocol
 import meshpass
 
 from enrichment.row import Row
-from enrichment.sink.answer import InsertErrors
+from enrichment.sink.insert_all_response import InsertErrors
 
 
 class Sink(Protocol):

@@ -1,11 +1,11 @@
 """Decisions of the group commit: when a group may be written, and what follows for each row. Pure."""
 
-import random
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from enrichment import backoff
 from enrichment.errors import BadEventError, EnrichmentError, TransientError
 from enrichment.sink.waiting import Entry
 
@@ -100,13 +100,10 @@ def may_resend(writing: int, resending: int) -> bool:
 def jittered_delay_s(attempt: int) -> float:
     """Return how long rows with an error of their own wait before they are sent again, in seconds.
 
-    Exponential with full jitter, so that instances which failed together do not come back together
-    (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
-
     Args:
         attempt: How often they have been sent, from 1.
     """
-    return random.uniform(0, min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** (attempt - 1)))  # noqa: S311 - no secret
+    return backoff.delay_s(attempt, FIRST_DELAY_S, MAX_DELAY_S)
 
 
 class Partition(NamedTuple):

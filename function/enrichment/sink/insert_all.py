@@ -8,7 +8,6 @@ See https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
 
 import asyncio
 import os
-import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +15,7 @@ import meshpass
 import msgspec
 from meshpass._address import parse_origin
 
+from enrichment import backoff
 from enrichment.errors import (
     EnrichmentError,
     Stage,
@@ -25,8 +25,8 @@ from enrichment.errors import (
     release_frames,
 )
 from enrichment.row import Row
-from enrichment.sink.answer import InsertErrors, Refusal, read_answer
 from enrichment.sink.decisions import RefusedError
+from enrichment.sink.insert_all_response import InsertErrors, Refusal, read_answer
 
 if TYPE_CHECKING:
     import ssl
@@ -222,11 +222,8 @@ class _Table(msgspec.Struct, rename="camel"):
 
 
 def retry_delays_s() -> Iterator[float]:
-    """Give the delays between attempts, in seconds: exponential with full jitter, without an end."""
-    longest_s = FIRST_DELAY_S
-    while True:
-        yield random.uniform(0, longest_s)  # noqa: S311 - no secret
-        longest_s = min(longest_s * 2, MAX_DELAY_S)
+    """Return the delays between attempts, in seconds, without an end."""
+    return backoff.delays_s(FIRST_DELAY_S, MAX_DELAY_S)
 
 
 def refused(refusal: Refusal, table: str) -> EnrichmentError | RefusedError:

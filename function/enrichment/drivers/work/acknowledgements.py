@@ -1,10 +1,10 @@
 """Answers to Pub/Sub: acks, nacks and extensions of leases, in batches, and sent again while that may help."""
 
 import asyncio
-import random
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from enrichment import backoff
 from enrichment.drivers.work.api import Api, CallError
 from enrichment.drivers.work.leased_message import LeasedMessage
 from enrichment.telemetry.counters import Count
@@ -206,7 +206,7 @@ class Acknowledgements:
         until_s = loop.time() + retry_s
         refused: dict[str, str] = {}
         left = list(messages)
-        for delay_s in _delays_s():
+        for delay_s in backoff.delays_s(_FIRST_DELAY_S, _MAX_DELAY_S):
             try:
                 await send([leased.ack_id for leased in left])
             except CallError as error:
@@ -247,11 +247,3 @@ def _is_transient(result: str) -> bool:
 
 def _chunks(messages: Sequence[LeasedMessage]) -> Iterable[Sequence[LeasedMessage]]:
     return (messages[begin : begin + MAX_IDS] for begin in range(0, len(messages), MAX_IDS))
-
-
-def _delays_s() -> Iterator[float]:
-    """Give the delays between tries, in seconds: exponential with full jitter, without an end."""
-    longest_s = _FIRST_DELAY_S
-    while True:
-        yield random.uniform(0, longest_s)  # noqa: S311 - no secret
-        longest_s = min(longest_s * 2, _MAX_DELAY_S)

@@ -14,9 +14,9 @@ from meshpass._address import parse_origin, plaintext_problem
 from enrichment.errors import Stage, failure, of_unexpected_error, release_frames
 from enrichment.row import Row
 from enrichment.settings.model import Column, TableField, WriteStreamKind
-from enrichment.sink.answer import InsertErrors
 from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, UPLOAD_BYTES_PER_S, AccessTokens, retry_delays_s
+from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.connection import Metadata, unary
 from enrichment.sink.storage_write.messages import GetWriteStreamRequest, Message, WriteStream
 from enrichment.sink.storage_write.responses import AppendResponse, Step, refused, step_after

@@ -6,9 +6,9 @@ import meshpass
 
 from enrichment.errors import failure
 from enrichment.row import Row
-from enrichment.sink.answer import InsertErrors
 from enrichment.sink.decisions import RefusedError
 from enrichment.sink.insert_all import ATTEMPT_TIMEOUT_S, AccessTokens, retry_delays_s
+from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.client import Columns, StorageWriteClient, path_of
 from enrichment.sink.storage_write.messages import (
     BatchCommitWriteStreamsRequest,

@@ -21,8 +21,8 @@ from enrichment.errors.external import (
     RETRIED_GRPC_CODES,
     AppendError,
 )
-from enrichment.sink.answer import InsertErrors
 from enrichment.sink.decisions import RefusedError
+from enrichment.sink.insert_all_response import InsertErrors
 from enrichment.sink.storage_write.messages import (
     ROW_ERROR_CODES,
     STORAGE_ERROR_CODES,

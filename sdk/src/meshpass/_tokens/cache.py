@@ -20,7 +20,7 @@ from meshpass._errors import MeshError, MeshTimeout
 from meshpass._frames import seal
 from meshpass._token import Token
 from meshpass._tokens.bearer_auth import BearerAuth
-from meshpass._tokens.lifetime import CachedToken, back_off_s, cached_token
+from meshpass._tokens.cached_token import CachedToken, back_off_s, cached_token
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
