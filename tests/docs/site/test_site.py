@@ -14,8 +14,9 @@ from tests.docs.site.built import is_external, within
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.docs.site.built import BuiltPage
     from tests.lab.page.browser import Browser
+
+    from tests.docs.site.built import BuiltPage
 
 PICTURES = ROOT / "build/screenshots"
 """Where the browser's pictures of the main pages are kept."""
