@@ -3,7 +3,7 @@
 import gc
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,10 +53,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without looking for garbage: it takes a sixth of that time, and finds next to nothing."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """Take what the collection of the tests made out of the garbage collector's sight.
 
-    Some tests collect garbage themselves, many times. Each time would look at every object of 14,000 tests.
+    Some tests collect garbage themselves, many times. Each time would look at every object of 18,000 tests.
     """
     gc.collect()
     gc.freeze()
