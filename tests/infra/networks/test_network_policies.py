@@ -7,11 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshgen.networks import generate_networks
 from meshgen.sources import DescriptionError
 from meshlab.kustomize import build
 
+from tests import yaml_text
 from tests.infra.networks import world
 from tests.infra.networks.network_policies import DIRECTIONS, Connection, Pod, allowed, allows
 from tests.infra.networks.world import (
@@ -373,7 +373,7 @@ def test_the_example_names_every_namespace_whose_proxies_need_istiod() -> None:
     for file in (ROOT / "infra/mesh").rglob("*.yaml"):
         if file.is_relative_to(ROOT / "infra/mesh/lambda-bridge"):
             continue  # clusters of their own
-        for body in yaml.safe_load_all(file.read_text()):
+        for body in yaml_text.read_all(file.read_text()):
             if isinstance(body, dict) and body.get("kind") == "Namespace":
                 labels = body["metadata"].get("labels", {})
                 if labels.keys() & {"istio-injection", "istio.io/rev"}:
@@ -395,7 +395,7 @@ def test_a_team_that_is_added_gets_its_policies_and_the_gateways(tmp_path: Path)
 
 
 def _bodies(root: Path) -> list[dict[str, Any]]:
-    return [body for file in generate_networks(root) for body in yaml.safe_load_all(file.text)]
+    return [body for file in generate_networks(root) for body in yaml_text.read_all(file.text)]
 
 
 def test_the_gateway_leaves_on_the_ports_of_the_teams_hosts_alone(tmp_path: Path) -> None:
@@ -559,7 +559,7 @@ def test_namespace_labels_and_ports_of_the_gateway_are_those_of_its_service(tmp_
         text = text.replace(old, new)
     service.write_text(text)
     written = {
-        file.path.relative_to(tmp_path / "infra/mesh").as_posix(): list(yaml.safe_load_all(file.text))
+        file.path.relative_to(tmp_path / "infra/mesh").as_posix(): list(yaml_text.read_all(file.text))
         for file in generate_networks(tmp_path)
     }
     policies = [body for name, found in written.items() if "network-policies" in name for body in found]

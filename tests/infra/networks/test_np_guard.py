@@ -12,9 +12,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshlab.kustomize import build
 
+from tests import yaml_text
 from tests.infra.networks import world
 from tests.infra.networks.network_policies import Connection, Pod, allowed
 from tests.infra.networks.world import ADDRESSES, DNS_SERVICE, PODS, ROOT, generated, policies_of
@@ -147,7 +147,7 @@ def test_np_guard_agrees_about_other_environments(changes: dict[str, object], tm
 
 def test_np_guard_agrees_about_issuers_elsewhere(tmp_path: Path) -> None:
     control_plane = {
-        **yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())["controlPlane"],
+        **yaml_text.read((ROOT / "infra/mesh/environments/example.yaml").read_text())["controlPlane"],
         "jwksRanges": {"idp.example": ["93.184.215.0/28"], "in.example": ["10.9.0.0/28"]},
     }
     callers = {"a": "https://idp.example:8443/keys", "b": "https://in.example/keys"}

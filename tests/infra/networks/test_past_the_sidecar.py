@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from meshlab.kustomize import build
 
+from tests import yaml_text
 from tests.infra.networks.network_policies import Connection, Pod, allowed
 from tests.infra.networks.world import GATEWAY, ROOT
 
@@ -23,7 +23,7 @@ def _bypasses() -> list[Any]:
     """Return sender, receiver and port of every case of the egress mesh that goes past a sidecar."""
     found = []
     for file in sorted((ROOT / "infra/policy-tests/egress").rglob("*.yaml")):
-        documents = [found for found in yaml.safe_load_all(file.read_text()) if isinstance(found, dict)]
+        documents = [found for found in yaml_text.read_all(file.read_text()) if isinstance(found, dict)]
         for case in (case for document in documents for case in document.get("cases", ())):
             sender = case.get("from")
             if isinstance(sender, dict) and "bypass" in sender:

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from meshgen.networks import generate_networks
 
+from tests import yaml_text
 from tests.infra.networks.network_policies import Connection, Pod
 
 if TYPE_CHECKING:
@@ -135,15 +135,15 @@ def generated(root: Path, callers: Mapping[str, str] | None = None, /, **changes
         shutil.copytree(ROOT / "infra/mesh/callers", mesh / "callers", dirs_exist_ok=True)
     for name, address in (callers or {}).items():
         keys = {"jwksUri": address} if address else {"jwks": f"{name}.json"}
-        (mesh / "callers" / f"{name}.yaml").write_text(yaml.safe_dump({"keys": keys}))
-    value = yaml.safe_load((ROOT / "infra/mesh/environments/example.yaml").read_text())
+        (mesh / "callers" / f"{name}.yaml").write_text(yaml_text.write({"keys": keys}))
+    value = yaml_text.read((ROOT / "infra/mesh/environments/example.yaml").read_text())
     value = {key: found for key, found in {**value, **changes}.items() if found is not None}
     (mesh / "environments").mkdir()
-    (mesh / "environments/tried.yaml").write_text(yaml.safe_dump(value))
+    (mesh / "environments/tried.yaml").write_text(yaml_text.write(value))
     (root / "infra/contract.env").write_text(f"GOOGLE_APIS_HOST={value.get('googleApis')}.googleapis.com\n")
     found = {}
     for file in generate_networks(root):
-        for body in yaml.safe_load_all(file.text):
+        for body in yaml_text.read_all(file.text):
             metadata = body.get("metadata", {"name": file.path.name})
             place = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
             found[f"{body['kind']} {place}"] = body

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from meshlab.istio import load_mesh
 from meshlab.manifest import parse_manifests
 
+from tests import yaml_text
 from tests.lab.door_and_cart import DOOR_AND_CART
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ spec:
 
 def written(*objects: str | Mapping[str, Any]) -> str:
     """Return the gateway and the service with further objects, as one text."""
-    texts = [each if isinstance(each, str) else yaml.safe_dump(dict(each)) for each in objects]
+    texts = [each if isinstance(each, str) else yaml_text.write(dict(each)) for each in objects]
     return "\n---\n".join((DOOR_AND_CART, *texts))
 
 

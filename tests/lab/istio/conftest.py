@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshlab.istio import Mesh, MeshSettings, Placement, SecretSocket, WorkloadRef, compile_proxy, load_mesh
 from meshlab.manifest import ManifestError, parse_manifests
 
+from tests import yaml_text
 from tests.lab.door_and_cart import DOOR_AND_CART
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ spec: {mtls: {mode: STRICT}}
 
 GATEWAY = WorkloadRef("edge", "door")
 APP = WorkloadRef("shop", "cart")
+
+
+@cache
+def base_manifests() -> tuple[Manifest, ...]:
+    """The base's manifests, which no test may change: hundreds of tests read them."""
+    return tuple(parse_manifests(BASE, "base.yaml"))
 
 
 class Compiled:
@@ -109,7 +116,7 @@ class SmallMesh:
         taken = {(manifest.kind, manifest.namespace, manifest.name) for manifest in added}
         kept = [
             manifest
-            for manifest in parse_manifests(BASE, "base.yaml")
+            for manifest in base_manifests()
             if (manifest.kind, manifest.namespace, manifest.name) not in taken
             and f"{manifest.kind}/{manifest.name}" not in without
         ]
@@ -137,20 +144,20 @@ class SmallMesh:
         """The text of one of the base's manifests."""
         (found,) = [
             document
-            for document in yaml.safe_load_all(BASE)
+            for document in yaml_text.read_all(BASE)
             if (document["kind"], document["metadata"]["name"]) == (kind, name)
         ]
-        return str(yaml.safe_dump(found))
+        return yaml_text.write(found)
 
     def changed(self, text: str, path: str, value: object) -> str:
         """A one-document manifest with another value at a dotted path."""
-        document = yaml.safe_load(text)
+        document = yaml_text.read(text)
         *way, last = path.split(".")
         place = document
         for part in way:
             place = place[int(part)] if part.isdigit() else place.setdefault(part, {})
         place[int(last) if last.isdigit() else last] = value
-        return str(yaml.safe_dump(document))
+        return yaml_text.write(document)
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import jwt
-import yaml
 from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.manifest import to_manifest
 
+from tests import yaml_text
 from tests.lab.istio.one_proxy import PolicySet, Request, Workload
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def read_tables(folder: Path, authorizers: Mapping[str, tuple[str, int]]) -> lis
     return [
         _table(written, keys, authorizers)
         for path in sorted(folder.glob("*.yaml"))
-        for written in yaml.safe_load(path.read_text())
+        for written in yaml_text.read(path.read_text())
     ]
 
 
@@ -124,7 +124,7 @@ def titles(folder: Path) -> list[str]:
     return [
         written["title"]
         for path in sorted(folder.glob("*.yaml"))
-        for written in yaml.safe_load(path.read_text())
+        for written in yaml_text.read(path.read_text())
     ]
 
 

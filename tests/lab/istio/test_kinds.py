@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
 from meshlab.istio import WorkloadRef, load_mesh
@@ -13,6 +12,7 @@ from meshlab.istio.read.ingress import IngressSettings
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import parse_manifests
 
+from tests import yaml_text
 from tests.lab.kube import app, gateway_app, mesh_of, namespace, service
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def mesh(
 ) -> Mesh:
     it: dict[str, Any] = {"apiVersion": api, "kind": kind, "spec": spec or {}}
     it["metadata"] = {"name": "it", "namespace": "shop", **metadata}
-    return load_mesh(parse_manifests(f"{MESH}---\n{yaml.safe_dump(it)}", "mesh.yaml"), settings)
+    return load_mesh(parse_manifests(f"{MESH}---\n{yaml_text.write(it)}", "mesh.yaml"), settings)
 
 
 def silenced(found: Mesh, ref: WorkloadRef, host: str) -> bool:
@@ -107,7 +107,7 @@ def test_an_ingress_that_istio_serves_silences_its_gateways(
     spec = {"ingressClassName": name} if name else {}
     it = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "spec": spec}
     it["metadata"] = {"name": "it", "namespace": "shop", "annotations": annotations}
-    text = f"{MESH}---{ingress_class or chr(10)}---\n{yaml.safe_dump(it)}".replace(
+    text = f"{MESH}---{ingress_class or chr(10)}---\n{yaml_text.write(it)}".replace(
         "app: door", "istio: ingressgateway"
     )
     found = load_mesh(parse_manifests(text, "mesh.yaml"), MeshSettings(ingress=config))

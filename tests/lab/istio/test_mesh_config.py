@@ -6,19 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import yaml
 from meshlab.istio.read.ingress import IngressSettings
 from meshlab.istio.read.mesh_config import MeshSettings, RetryPolicy, is_mesh_config, read_mesh_settings
 from meshlab.manifest import Manifest, ManifestError, parse_manifests, to_manifest
 
+from tests import yaml_text
+
 
 def plain(text: str) -> MeshSettings:
-    return read_mesh_settings(yaml.safe_load(text) or {}, "mesh.yaml")
+    return read_mesh_settings(yaml_text.read(text) or {}, "mesh.yaml")
 
 
 def operator(spec: str) -> Manifest:
     body = {"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "metadata": {"name": "i"}}
-    return to_manifest({**body, "spec": yaml.safe_load(spec)}, "op.yaml")
+    return to_manifest({**body, "spec": yaml_text.read(spec)}, "op.yaml")
 
 
 def config_map(text: str, name: str = "istio") -> Manifest:
@@ -289,5 +290,5 @@ extensionProviders:
 )
 def test_proxies_answer_dns_where_their_metadata_says_so(written: str, captures: bool) -> None:
     text = f"defaultConfig: {{proxyMetadata: {{ISTIO_META_DNS_CAPTURE: {written}}}}}"
-    assert read_mesh_settings(yaml.safe_load(text)).dns_capture is captures
+    assert read_mesh_settings(yaml_text.read(text)).dns_capture is captures
     assert read_mesh_settings({}).dns_capture is False

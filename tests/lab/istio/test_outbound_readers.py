@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 from meshlab.istio.read.destination_rule import read_destination_rule
 from meshlab.istio.read.service_entry import read_service_entry
 from meshlab.istio.read.sidecar import read_sidecar
 from meshlab.istio.read.workload_entry import read_workload_entry
 from meshlab.manifest import Manifest, ManifestError, parse_manifests
+
+from tests import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +31,9 @@ def manifest(kind: str, spec: str, namespace: str = "shop", **metadata: object) 
         "apiVersion": "networking.istio.io/v1",
         "kind": kind,
         "metadata": {"name": "it", "namespace": namespace, **metadata},
-        "spec": yaml.safe_load(spec),
+        "spec": yaml_text.read(spec),
     }
-    (found,) = parse_manifests(yaml.safe_dump(document), "test.yaml")
+    (found,) = parse_manifests(yaml_text.write(document), "test.yaml")
     return found
 
 
@@ -152,7 +153,7 @@ def test_a_server_in_another_network_is_refused() -> None:
 
 
 def test_a_workload_group_is_passed_over(small: SmallMesh) -> None:
-    group = yaml.safe_dump(
+    group = yaml_text.write(
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": "WorkloadGroup",

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
-import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio.read.mesh_config import MeshSettings
 from meshlab.manifest import to_manifest
 from meshlab.processes.ports import free_ports
 
+from tests import yaml_text
 from tests.lab.istio.one_proxy import OneProxy, PolicySet, Request, Workload
 from tests.lab.istio.oracle.evaluator import verdict
 from tests.lab.istio.oracle.strategies import CALLERS, HTTP_PORTS, ISSUERS, TCP_PORTS, Example, examples
@@ -94,7 +94,7 @@ def compared(chosen: Sequence[Example]) -> Iterator[str]:
                 expected = verdict(example.policies, facts, example.mesh, example.place)
                 met = judged(proxy, index, facts)
                 if met != expected:
-                    policies = yaml.safe_dump_all(example.policies, sort_keys=False)
+                    policies = yaml_text.write_all(example.policies, sort_keys=False)
                     yield f"Envoy: {met}, rules: {expected}\n{facts}\n{example.mesh}\n{example.place}\n{policies}"
 
 

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshlab.istio.envoy.jwt_authn import jwt_filter
 from meshlab.istio.envoy.unheld_key import UNHELD_JWKS
 from meshlab.istio.read.fields import Where
 from meshlab.istio.read.jwks import check_jwks
 from meshlab.manifest import parse_manifests
+
+from tests import yaml_text
 
 if TYPE_CHECKING:
     from meshlab.istio.read.request_authentication import RequestAuthentication
@@ -129,7 +130,7 @@ def keys_of(filter_: dict[str, Any] | None) -> list[str]:
     ],
 )
 def test_keys_behind_an_address_verify_nothing_until_the_run_gives_some(small: SmallMesh, rule: str) -> None:
-    policies = rules_of(small, small.changed(policy(small), "spec.jwtRules", [yaml.safe_load(rule)]))
+    policies = rules_of(small, small.changed(policy(small), "spec.jwtRules", [yaml_text.read(rule)]))
 
     assert keys_of(jwt_filter(policies, clear_route_cache=False)) == [UNHELD_JWKS]
     assert keys_of(jwt_filter(policies, clear_route_cache=False, keys={"me": "run", "you": "x"})) == ["run"]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
-import yaml
 from meshlab.bench.signing_keys import SigningKey
 from meshlab.istio.envoy.routes import allow_any, block_all
 
+from tests import yaml_text
 from tests.lab.istio.route_walk import RouteWalk, route_walk
 from tests.lab.istio.virtual_services import (
     DOOR,
@@ -44,7 +44,7 @@ def walk(small: SmallMesh) -> Iterator[RouteWalk]:
         "metadata": {"name": "tokens", "namespace": "edge"},
         "spec": {"jwtRules": [{"issuer": "me", "jwks": KEY.jwks, "forwardOriginalToken": True}]},
     }
-    filters = small.gateway(yaml.safe_dump(tokens)).filters(8443)
+    filters = small.gateway(yaml_text.write(tokens)).filters(8443)
     checks = [entry for entry in filters if "jwt_authn" in entry["name"]]
     with route_walk((CART, PAY, COPY), checks) as running:
         yield running

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from meshlab.istio.envoy.routes import (
     ProxyView,
     RoutedPort,
@@ -23,6 +22,8 @@ from meshlab.istio.model.virtual_services import visible_to
 from meshlab.istio.read.gateway import ServerHost
 from meshlab.istio.read.virtual_service import HttpRoute, VirtualService, read_virtual_service
 from meshlab.manifest import ManifestError, parse_manifests
+
+from tests import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def virtual_service(
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": yaml.safe_load(f"{{{spec}}}"),
+        "spec": yaml_text.read(f"{{{spec}}}"),
     }
     (manifest,) = parse_manifests(json.dumps(body), "test.yaml")
     return read_virtual_service(manifest)
