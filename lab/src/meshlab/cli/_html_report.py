@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def write_diff_report(result: Result, code: int, file: Path) -> None:
 
     Raises:
         LabError: The file cannot be written.
+        BenchError: The bench failed that the changed requests are sent to once more.
     """
     from meshlab.diff.report.as_json import result_as_json
     from meshlab.html_report.drawing.of_mesh import graph_of
@@ -98,7 +100,22 @@ def write_diff_report(result: Result, code: int, file: Path) -> None:
 
     found = json.loads(result_as_json(result, code))
     graph = graph_of(result.mesh) if result.mesh else None
-    _write(file, report_of_diff(found, graph, about=_about("meshlab diff")))
+    explanations = _explanations_of_both_sides(result)
+    _write(file, report_of_diff(found, graph, about=_about("meshlab diff"), explanations=explanations))
+
+
+def _explanations_of_both_sides(result: Result) -> list[tuple[Block, ...]]:
+    """Return why the first changed requests ended as they did, on both sides."""
+    from meshlab.bench.report.progress import Progress
+    from meshlab.cli._open import open_bench
+    from meshlab.diff.explain_sides import MOST_EXPLAINED, explain_both_sides
+    from meshlab.html_report.both_sides import both_sides
+
+    if not result.findings:
+        return []
+    with open_bench(condition_probes=True) as bench, Progress(sys.stderr, what="explanations") as bar:
+        bar.began(2 * min(len(result.findings), MOST_EXPLAINED))
+        return [both_sides(each) for each in explain_both_sides(bench, result, stepped=bar.step)]
 
 
 def _explanations(bench: Bench, run: Run) -> Explanations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromOutside
@@ -9,11 +10,11 @@ from meshlab.diff.effect import Effect, effect_of, not_there
 from meshlab.diff.steady import setup_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from meshlab.battery.battery import Question
     from meshlab.bench.case import Case
-    from meshlab.bench.local_bench import LocalBench
+    from meshlab.bench.local_bench import LocalBench, LocalEngine
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.side import Side
@@ -64,12 +65,8 @@ class Asker:
         waiting = [question.case for question, effect in zip(questions, found, strict=True) if effect is None]
         if not waiting:
             return [effect or not_there("nothing was sent") for effect in found]
-        # A gateway that shows the addresses of clients is set up so whether these questions need it or not.
-        from_addresses = [case for case in self._from_addresses if not side.missing(case)]
         effects: dict[int, Effect] = {}
-        setup = setup_for(self._setup, side.loaded, side.mesh)
-        jobs = 1 if in_turn else self._jobs
-        with self._bench.running(side.loaded, setup, [*waiting, *from_addresses], jobs) as engine:
+        with self.running(side, waiting, in_turn=in_turn) as engine:
             for outcome in engine.run(waiting):
                 happened(outcome)
                 effects[id(outcome.case)] = effect_of(outcome)
@@ -79,6 +76,29 @@ class Asker:
         return [
             effect or effects[id(question.case)] for question, effect in zip(questions, found, strict=True)
         ]
+
+    @contextmanager
+    def running(
+        self, side: Side, cases: Sequence[Case], *, in_turn: bool = False, bench: LocalBench | None = None
+    ) -> Iterator[LocalEngine]:
+        """Run a mesh for cases that can be sent to it.
+
+        Args:
+            side: The mesh.
+            cases: The cases.
+            in_turn: Whether they are sent one after the other.
+            bench: Runs it in place of the bench of all other requests.
+
+        Raises:
+            BenchError: Something did not start.
+        """
+        # A gateway that shows the addresses of clients is set up so whether these questions need it or not.
+        from_addresses = [case for case in self._from_addresses if not side.missing(case)]
+        setup = setup_for(self._setup, side.loaded, side.mesh)
+        jobs = 1 if in_turn else self._jobs
+        runner = bench or self._bench
+        with runner.running(side.loaded, setup, [*cases, *from_addresses], jobs) as engine:
+            yield engine
 
 
 def _unsent(case: Case, side: Side) -> Effect | None:

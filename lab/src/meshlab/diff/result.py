@@ -10,7 +10,8 @@ from meshlab.diff.effect import Kind
 
 if TYPE_CHECKING:
     from meshlab.battery.battery import Question
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.ask import Asker
+    from meshlab.diff.compare import Compared, Difference
     from meshlab.diff.objects import ObjectChange
     from meshlab.istio import Mesh
 
@@ -56,6 +57,7 @@ class Result:
         notes: What is to be known about the inputs.
         duration_s: Seconds that the comparison took.
         mesh: The new mesh, for a drawing; `None` where it is not known.
+        comparisons: The comparisons that it is made of, each with what sent its requests, to send them once more.
     """
 
     old: str
@@ -72,6 +74,7 @@ class Result:
     notes: tuple[str, ...] = ()
     duration_s: float = 0.0
     mesh: Mesh | None = None
+    comparisons: tuple[tuple[Compared, Asker], ...] = ()
 
     def of(self, kind: Kind) -> list[Finding]:
         """Return the requests whose gravest change is of a kind."""

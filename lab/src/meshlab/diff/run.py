@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import CaseFile
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.verdicts.verdict import Outcome
+    from meshlab.diff.ask import Asker
     from meshlab.diff.compare import Compared
     from meshlab.diff.given import Given
 
@@ -68,7 +69,7 @@ def compare(
     waiting = groups_of(battery, case_files) or [Group(battery.setup, ())]
     count = sum(len(group.questions) for group in waiting)
     began(count)
-    found: list[Compared] = []
+    comparisons: list[tuple[Compared, Asker]] = []
     findings: list[Finding] = []
     while waiting:
         group = waiting.pop(0)
@@ -78,7 +79,7 @@ def compare(
         if not baseline.can_differ(after):
             continue
         compared = baseline.against(after)
-        found.append(compared)
+        comparisons.append((compared, baseline.asker))
         findings += attributed(compared, changes, baseline.asker)
         if group.setup == battery.setup:
             answered = replace(battery, questions=compared.answered)
@@ -86,6 +87,7 @@ def compare(
             count += sum(len(each.questions) for each in more)
             began(count)
             waiting += more
+    found = [compared for compared, _ in comparisons]
     return replace(
         result,
         is_same=not found,
@@ -97,6 +99,7 @@ def compare(
         nowhere=tuple(question for compared in found for question in compared.nowhere),
         by_chance=tuple(question for compared in found for question in compared.by_chance),
         duration_s=time.monotonic() - began_at,
+        comparisons=tuple(comparisons),
     )
 
 

@@ -1,6 +1,6 @@
 """A comparison of two meshes as a report.
 
-It reads the JSON document that `diff.report.as_json` describes.
+It reads the JSON document that `diff.report.as_json` describes. Explanations of both sides come beside it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,25 @@ _PARTS = ("ending", "answerer", "policy", "reason")
 _NOTHING = "–"  # noqa: RUF001 - a dash for nothing
 
 
-def report_of_diff(found: Json, graph: Graph | None = None, *, about: Sequence[str] = ()) -> Report:
+def report_of_diff(
+    found: Json,
+    graph: Graph | None = None,
+    *,
+    about: Sequence[str] = (),
+    explanations: Sequence[Sequence[Block]] = (),
+) -> Report:
     """Return a comparison as a report.
 
     Args:
         found: The JSON document.
         graph: The new mesh.
         about: The command and its time, in short texts.
+        explanations: What explanations say of the first differences, in their order; of the others none is there.
     """
     objects = found.get("objects", ())
     differing, unknown = list(found["differences"]), list(found["not_known"])
-    entries = [_entry(each, objects) for each in (*differing, *unknown)]
+    said = [*explanations, *_not_explained(len(explanations), len(differing)), *((),) * len(unknown)]
+    entries = [_entry(each, objects, parts) for each, parts in zip((*differing, *unknown), said, strict=True)]
     tones = [entry.tone for entry in entries]
     counts = tuple(Count(tone, tones.count(tone)) for tone in _ORDER if tone in tones)
     compared = found["counts"]["compared"]
@@ -47,6 +55,7 @@ def report_of_diff(found: Json, graph: Graph | None = None, *, about: Sequence[s
             *about,
             f"{found['old']} → {found['new']}",
             f"{compared} request{'' if compared == 1 else 's'} compared",
+            *_bound(len(explanations), len(differing)),
             f"{found['duration_s']:.1f} s",
         ),
         counts=counts,
@@ -79,7 +88,20 @@ def _headline(found: Json) -> str:
     return "Nothing changes"
 
 
-def _entry(each: Json, objects: Sequence[Json]) -> Entry:
+def _bound(explained: int, changed: int) -> list[str]:
+    """Return in a sentence how many changes are explained, where not all are."""
+    return [f"the first {explained} of {changed} changes are explained"] if 0 < explained < changed else []
+
+
+def _not_explained(explained: int, changed: int) -> list[Sequence[Block]]:
+    """Return what the panels of the changes say that are not explained."""
+    bound = _bound(explained, changed)
+    line = f"Only {', '.join(bound)}; meshlab explain does it for any request."
+    parts = (Block("step by step", lines=(line,)),) if bound else ()
+    return [parts] * (changed - explained)
+
+
+def _entry(each: Json, objects: Sequence[Json], explanation: Sequence[Block] = ()) -> Entry:
     old, new = each["old"], each["new"]
     asked = [
         ("from", each["caller"]),
@@ -93,6 +115,7 @@ def _entry(each: Json, objects: Sequence[Json]) -> Entry:
         Block("before and now", heads=("before", "now"), rows=tuple(_compared(old, new))),
         Block("what changed", lines=tuple(map(str, each.get("details", ())))),
         Block("because of", steps=tuple(_object(objects[number]) for number in each.get("because", ()))),
+        *explanation,
         Block("not known", lines=tuple(map(str, (*old.get("unknown", ()), *new.get("unknown", ()))))),
     )
     return Entry(
