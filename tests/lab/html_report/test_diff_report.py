@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from meshlab.html_report.document import document
 from meshlab.html_report.of_diff import report_of_diff
+from meshlab.html_report.report import Block
 
 from tests.lab.html_report.samples import HOSTILE, graph
 
@@ -134,6 +135,24 @@ def test_the_drawing_shows_the_ways_of_the_requests_that_end_otherwise() -> None
     assert report.graph is not None
     passed = [(edge.source, edge.target) for edge in report.graph.edges if edge.tone == "passed"]
     assert passed == [("edge/door", "shop/cart"), ("outside", "edge/door")]
+
+
+def test_where_not_all_changes_are_explained_the_page_and_the_panels_of_the_others_say_so() -> None:
+    explained = (Block("now, step by step", lines=("200 by the application of shop/cart",)),)
+    found = comparison(OPENED, OPENED, CLOSED, not_known=[UNKNOWN])
+    report = report_of_diff(found, explanations=[explained])
+    assert "the first 1 of 3 changes are explained" in report.subtitle
+    said = [[block.heading for block in entry.blocks if "step" in block.heading] for entry in report.entries]
+    assert said == [["now, step by step"], ["step by step"], ["step by step"], []]
+    (block,) = (block for block in report.entries[1].blocks if block.heading == "step by step")
+    assert block.lines == (
+        "Only the first 1 of 3 changes are explained; meshlab explain does it for any request.",
+    )
+
+
+def test_where_all_changes_are_explained_nothing_is_said_of_a_bound() -> None:
+    report = report_of_diff(comparison(OPENED), explanations=[()])
+    assert not any("explained" in text for text in report.subtitle)
 
 
 def test_a_hostile_comparison_stays_text() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.diff.git_repository import GitRepository
 from tests.lab.kube import app, mesh_of, namespace, service
 
 POLICY = """\
@@ -35,7 +36,6 @@ cases:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = tmp_path_factory.mktemp("meshes")
     (found / "mesh.yaml").write_text(MESH)
-    (found / "wider.yaml").write_text(MESH.replace("[GET]", "[GET, POST]"))
     (found / "cases.yaml").write_text(CASES)
     return found
 
@@ -95,13 +95,35 @@ def test_who_reaches_what_is_explained_in_the_same_way(directory: Path) -> None:
     assert re.search(r'class="cell refused".*?refused 403', page)
 
 
-def test_a_comparison_shows_what_is_now_allowed_and_why(directory: Path) -> None:
-    page, panels = report(directory, "diff", "mesh.yaml", "wider.yaml", code=1)
+def test_a_comparison_shows_what_is_now_allowed_and_explains_both_sides(tmp_path: Path) -> None:
+    repository = GitRepository.new(tmp_path / "repository")
+    repository.commit({"mesh.yaml": MESH})
+    repository.write({"mesh.yaml": MESH.replace("[GET]", "[GET, POST]")})
+    page, panels = report(repository.root, "diff", "main..", "mesh.yaml", code=1)
     assert re.search(r"<title>\d+ requests? (is|are) now allowed", page)
     opened = [panel for panel in panels.values() if '"tone": "opened"' in panel]
     assert opened
     assert all("changed AuthorizationPolicy shop/readers" in panel for panel in opened)
     assert 'class="line passed' in page
+    line = MESH[: MESH.index("kind: AuthorizationPolicy")].count("\n")
+    for panel in opened:
+        before, now = panel.split('"heading": "before, step by step"')[1].split(
+            '"heading": "now, step by step"'
+        )
+        for words in (
+            "403 by the proxy of shop/cart: no ALLOW policy matched",
+            "ALLOW shop/readers: no rule matches",
+            f"(main:mesh.yaml:{line})",
+            '["wants one of", "GET"], ["saw", "\\"POST\\""]',
+        ):
+            assert words in before
+        for words in (
+            "200 by the application of shop/cart",
+            "allowed by shop/readers, rule 0",
+            f"(mesh.yaml:{line})",
+            '["wants one of", "GET, POST"], ["saw", "\\"POST\\""]',
+        ):
+            assert words in now
 
 
 def test_the_coverage_of_the_cases_is_in_the_report(directory: Path) -> None:

@@ -85,7 +85,7 @@ def explain_both_sides(
         )
         for difference, old, new in zip(own, *sides, strict=True):
             found[numbers[id(difference)]] = BothSides(old, new)
-    return [found[number] for number in sorted(found)]
+    return [found[number] for number in range(len(first))]
 
 
 def _before(difference: Difference) -> Effect:
