@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.diff.explain_sides import BothSides, OneSide
+from meshlab.explain.as_json import sides_as_json
+from meshlab.explain.changed_requests import BothSides, OneSide
 from meshlab.explain.explanation import (
     ConditionExplanation,
     Decision,
@@ -81,13 +82,16 @@ def side(file: str, methods: str, *, allowed: bool, saw: str = "POST", more_poli
     )
 
 
+def panel_of(old: OneSide, new: OneSide) -> tuple[Block, ...]:
+    (sides,) = sides_as_json([BothSides(old, new)])
+    return both_sides(sides)
+
+
 def opened(saw: str = "POST", more_policies: int = 1) -> tuple[Block, ...]:
     """The explanations of a request that is now allowed."""
-    return both_sides(
-        BothSides(
-            side("main:mesh/shop.yaml", "GET", allowed=False, saw=saw, more_policies=more_policies),
-            side("mesh/shop.yaml", "POST", allowed=True, saw=saw, more_policies=more_policies),
-        )
+    return panel_of(
+        side("main:mesh/shop.yaml", "GET", allowed=False, saw=saw, more_policies=more_policies),
+        side("mesh/shop.yaml", "POST", allowed=True, saw=saw, more_policies=more_policies),
     )
 
 
@@ -114,11 +118,8 @@ def test_what_both_sides_have_alike_is_folded_although_their_files_differ() -> N
 
 
 def test_a_side_without_an_explanation_says_why() -> None:
-    before, _ = both_sides(
-        BothSides(
-            OneSide(note="not there: there is no workload shop/cart"), side("mesh.yaml", "POST", allowed=True)
-        )
-    )
+    lacking = OneSide(note="not there: there is no workload shop/cart")
+    before, _ = panel_of(lacking, side("mesh.yaml", "POST", allowed=True))
     assert (before.lines, before.steps) == (("not there: there is no workload shop/cart",), ())
 
 

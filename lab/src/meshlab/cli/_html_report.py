@@ -108,14 +108,16 @@ def _explanations_of_both_sides(result: Result) -> list[tuple[Block, ...]]:
     """Return why the first changed requests ended as they did, on both sides."""
     from meshlab.bench.report.progress import Progress
     from meshlab.cli._open import open_bench
-    from meshlab.diff.explain_sides import MOST_EXPLAINED, explain_both_sides
+    from meshlab.explain.as_json import sides_as_json
+    from meshlab.explain.changed_requests import MOST_EXPLAINED, explain_both_sides
     from meshlab.html_report.both_sides import both_sides
 
     if not result.findings:
         return []
-    with open_bench(condition_probes=True) as bench, Progress(sys.stderr, what="explanations") as bar:
+    with open_bench(condition_probes=True) as bench, Progress(sys.stderr, what="requests") as bar:
         bar.began(2 * min(len(result.findings), MOST_EXPLAINED))
-        return [both_sides(each) for each in explain_both_sides(bench, result, stepped=bar.step)]
+        found = explain_both_sides(bench, result, stepped=bar.step)
+    return [both_sides(each) for each in sides_as_json(found)]
 
 
 def _explanations(bench: Bench, run: Run) -> Explanations:

@@ -10,6 +10,8 @@ Keys are stable: new ones may be added, and `version` counts changes that are no
 
 | object | keys |
 |---|---|
+| both sides, in a report of `diff` | `old`, `new` |
+| side | `explanation`, `note` (why there is none, or how it ended otherwise) |
 | explanation | `name`, `case` (`FILE:LINE`), `sender`, `request`, `decision`, `hops`, `doubts`, `changes` |
 | decision | `allowed`, `status`, `by`, `proxy`, `step`, `policy`, `rule`, `text` |
 | hop | `workload`, `direction`, `port`, `steps` |
@@ -36,9 +38,10 @@ if TYPE_CHECKING:
 
     from _typeshed import DataclassInstance
 
+    from meshlab.explain.changed_requests import BothSides
     from meshlab.explain.explanation import Explanation
 
-__all__ = ["explanations_as_json", "explanations_as_text"]
+__all__ = ["explanations_as_json", "explanations_as_text", "sides_as_json"]
 
 _VERSION = 1
 _ALWAYS = ("matched", "holds", "allowed", "status", "index", "verified")
@@ -53,6 +56,11 @@ def explanations_as_text(explanations: Sequence[Explanation], exit_code: int = 0
     """Return the document of a command as text, with its exit code."""
     document = explanations_as_json(explanations)
     return json_text({"version": document.pop("version"), "exit_code": exit_code} | document)
+
+
+def sides_as_json(sides: Sequence[BothSides]) -> list[dict[str, Any]]:
+    """Return the explanations of changed requests as data, one object for each request."""
+    return [_plain(each) for each in sides]
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON

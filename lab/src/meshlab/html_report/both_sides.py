@@ -1,50 +1,49 @@
-"""The explanations of a changed request, of the old side and of the new one, as parts of a panel."""
+"""The explanations of a changed request, of the old side and of the new one, as parts of a panel.
+
+It reads an object of both sides, as `explain.as_json` describes it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshlab.explain.as_json import explanations_as_json
 from meshlab.html_report.explained import explained
 from meshlab.html_report.report import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from meshlab.diff.explain_sides import BothSides, OneSide
     from meshlab.html_report.report import Step
+
+    Json = Mapping[str, Any]
 
 __all__ = ["both_sides"]
 
 _PLACE = "at"
 
 
-def both_sides(sides: BothSides) -> tuple[Block, ...]:
+def both_sides(sides: Json) -> tuple[Block, ...]:
     """Return what the proxies did on both sides, step by step; what both sides have alike is folded.
 
     Args:
         sides: The explanations.
     """
-    old, new = _steps(sides.old), _steps(sides.new)
+    old, new = _steps(sides["old"]), _steps(sides["new"])
     return (
-        Block("before, step by step", lines=_lines(sides.old), steps=_folded_alike(old, new)),
-        Block("now, step by step", lines=_lines(sides.new), steps=_folded_alike(new, old)),
+        Block("before, step by step", lines=_lines(sides["old"]), steps=_folded_alike(old, new)),
+        Block("now, step by step", lines=_lines(sides["new"]), steps=_folded_alike(new, old)),
     )
 
 
-def _lines(side: OneSide) -> tuple[str, ...]:
-    found = side.explanation
-    decided = [found.decision.text] if found and found.decision else []
-    lines = (side.note, *decided, *(found.doubts if found else ()))
-    return tuple(dict.fromkeys(filter(None, lines)))
+def _lines(side: Json) -> tuple[str, ...]:
+    found = side.get("explanation") or {}
+    lines = (side.get("note"), (found.get("decision") or {}).get("text"), *found.get("doubts", ()))
+    return tuple(dict.fromkeys(str(line) for line in lines if line))
 
 
-def _steps(side: OneSide) -> tuple[Step, ...]:
-    if side.explanation is None:
-        return ()
-    (written,) = explanations_as_json([side.explanation])["explanations"]
-    return tuple(step for block in explained(written) for step in block.steps)
+def _steps(side: Json) -> tuple[Step, ...]:
+    return tuple(step for block in explained(side.get("explanation") or {}) for step in block.steps)
 
 
 def _folded_alike(hops: Iterable[Step], others: Iterable[Step]) -> tuple[Step, ...]:

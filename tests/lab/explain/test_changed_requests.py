@@ -13,9 +13,9 @@ from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.diff.ask import Asker
 from meshlab.diff.compare import Compared
 from meshlab.diff.effect import not_there
-from meshlab.diff.explain_sides import BothSides, explain_both_sides
 from meshlab.diff.result import Finding, Result
 from meshlab.diff.side import Addresses, Side
+from meshlab.explain.changed_requests import BothSides, explain_both_sides
 from meshlab.inputs import Inputs
 
 from tests.lab.diff.results import difference
