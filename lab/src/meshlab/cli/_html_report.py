@@ -92,7 +92,7 @@ def write_diff_report(result: Result, code: int, file: Path) -> None:
 
     Raises:
         LabError: The file cannot be written.
-        BenchError: The bench failed that the changed requests are sent to once more.
+        BenchError: The changed requests could not be sent once more.
     """
     from meshlab.diff.report.as_json import result_as_json
     from meshlab.html_report.drawing.of_mesh import graph_of

@@ -79,21 +79,12 @@ def explain_both_sides(
     for compared, asker in result.comparisons:
         # By identity: a request of another setup can be equal.
         own = [difference for difference in compared.differences if id(difference) in numbers]
-        sides = (
-            _of_one_side(_Sender(bench, asker, side), own, [effect(each) for each in own], stepped)
-            for side, effect in zip(compared.sides, (_before, _now), strict=True)
-        )
-        for difference, old, new in zip(own, *sides, strict=True):
+        before, now = (_Sender(bench, asker, side) for side in compared.sides)
+        olds = _of_one_side(before, own, [each.old for each in own], stepped)
+        news = _of_one_side(now, own, [each.new for each in own], stepped)
+        for difference, old, new in zip(own, olds, news, strict=True):
             found[numbers[id(difference)]] = BothSides(old, new)
     return [found[number] for number in range(len(first))]
-
-
-def _before(difference: Difference) -> Effect:
-    return difference.old
-
-
-def _now(difference: Difference) -> Effect:
-    return difference.new
 
 
 def _of_one_side(

@@ -39,7 +39,7 @@ def report_of_diff(
         found: The JSON document.
         graph: The new mesh.
         about: The command and its time, in short texts.
-        explanations: What explanations say of the first differences, in their order; of the others none is there.
+        explanations: What explanations say of the first differences, in their order. The others have none.
     """
     objects = found.get("objects", ())
     differing, unknown = list(found["differences"]), list(found["not_known"])
