@@ -117,7 +117,7 @@ class Table:
         )
 
     def of_cached(self, clause: Clause) -> dict[str, int]:
-        """The same as `of`, kept."""
+        """Return the same as `of`, and keep it for the next call."""
         key = id(clause)
         if key not in self._clauses:
             self._clauses[key] = (clause, self.of(clause))

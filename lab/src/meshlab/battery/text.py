@@ -145,7 +145,7 @@ def joined(prefixes: tuple[Pattern, ...], suffixes: tuple[Pattern, ...], limit: 
 
 
 def _fits(template: list[str], segments: list[str]) -> bool:
-    """Whether the segments of a path fit a template (Envoy's `uri_template`): `{*}` is never empty, `{**}` may be."""
+    """Return whether a path's segments fit a template (Envoy's `uri_template`): `{*}` is never empty, `{**}` may be."""
     for index, wanted in enumerate(template):
         if wanted == _ANY:
             # istiod lets nothing but text follow; what follows is compared from the end.

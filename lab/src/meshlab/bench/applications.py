@@ -97,7 +97,7 @@ class Applications:
                 raise LabError(f"{problem}\n{hint}") from error
 
     def ended(self, place: Place) -> str:
-        """Why the program at a place does not run any more; empty where it runs.
+        """Return why the program at a place does not run any more; empty where it runs.
 
         Args:
             place: An application or an external host.
@@ -177,7 +177,7 @@ class Applications:
 
 
 def _named_addresses(mesh: MeshUnderTest) -> dict[Address, tuple[str, str]]:
-    """Address to name and version, of every application and external host."""
+    """Return name and version by address, of every application and external host."""
     workloads = {
         address: (str(ref), mesh.versions.get(ref, "")) for (ref, _), address in mesh.addresses.apps.items()
     }

@@ -391,7 +391,7 @@ def _refused_by_any(verdict: Verdict) -> str:
 
 
 def _shared(outcome: Outcome) -> bool:
-    """Whether a proxy chose the application among the servers of a Service."""
+    """Return whether a proxy chose the application among the servers of a Service."""
     verdict = outcome.verdict
     return verdict is not None and len(verdict.hops) > 1
 

@@ -61,10 +61,10 @@ class MeshAddresses(Protocol):
         """
 
     def without_proxy(self, ip: str, port: int) -> Address | None:
-        """Where a connection to an address of the cluster ends for a client without a sidecar; `None` for nowhere."""
+        """Return where a connection to an address ends for a client without a sidecar; `None` for nowhere."""
 
     def target_port(self, gateway: WorkloadRef, port: int) -> int | None:
-        """The pod's port behind that port of the gateway's Service; `None` where the Service has no such port."""
+        """Return the pod's port behind that port of the gateway's Service; `None` where it has no such port."""
 
 
 def _trust_everything(ref: WorkloadRef, direction: Direction, host: str, port: int) -> list[str]:

@@ -99,7 +99,7 @@ class RunningMesh:
         return self._proxies.running
 
     def proxy(self, ref: WorkloadRef) -> Envoy:
-        """The proxy of a workload.
+        """Return the proxy of a workload.
 
         Raises:
             LookupError: It does not run.
@@ -229,7 +229,7 @@ class RunningMesh:
         return self._places.at(entry), _with_host_of(case, sending, verdict)
 
     def _behind(self, verdict: Verdict) -> frozenset[WorkloadRef]:
-        """Proxies behind the chosen clusters that can run: a failed attempt at one may hide behind a retry."""
+        """Return the proxies behind the chosen clusters that can run: a retry may hide a failed attempt at one."""
         addresses = {
             address
             for hop in verdict.hops
@@ -246,7 +246,7 @@ class RunningMesh:
         return frozenset(ref for ref in found if not self._proxies.failure(ref))
 
     def _ended(self, place: Place) -> str:
-        """Why nothing answers at a place although it was started; empty where it runs."""
+        """Return why nothing answers at a place although it was started; empty where it runs."""
         if place.kind != "proxy":
             return self._applications.ended(place)
         return self._proxies.ended(place.workload) if place.workload else ""

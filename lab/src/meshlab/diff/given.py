@@ -35,7 +35,7 @@ class InputPlace:
     may_lack: bool = False
 
     def __str__(self) -> str:
-        """As a user would write it, such as `main:overlays/production`."""
+        """Return it as a user would write it, such as `main:overlays/production`."""
         if not self.revision:
             return self.path
         revision = f"{self.revision}...{self.base_of}" if self.base_of else self.revision

@@ -14,7 +14,7 @@ _OPERATIONS = ("add", "replace", "remove", "move", "copy", "test")
 
 
 def json_patch(body: dict[str, Any], operations: list[object], where: str) -> None:
-    """Carry out operations on an object, in place and in their order.
+    """Apply operations on an object, in place and in their order.
 
     Raises:
         ManifestError: An unknown operation, a path that leads nowhere, or a test that fails.

@@ -20,7 +20,7 @@ _NAME = "metadata.name"
 
 
 def replace(entry: object, resources: list[Resource], where: str) -> None:
-    """Carry out one replacement, in place.
+    """Apply one replacement, in place.
 
     Args:
         entry: The replacement as written.

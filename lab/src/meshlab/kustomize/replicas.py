@@ -19,7 +19,7 @@ __all__ = ["set_replicas"]
 
 
 def set_replicas(entry: object, resources: list[Resource], specs: Iterable[FieldSpec], where: str) -> None:
-    """Carry out one entry of `replicas`, in place.
+    """Apply one entry of `replicas`, in place.
 
     Raises:
         ManifestError: An unknown field, or no workload has or had that name.

@@ -23,7 +23,7 @@ __all__ = ["transform"]
 
 
 def transform(accumulator: Accumulator, kustomization: Kustomization, schema_of: SchemaOf) -> None:
-    """Carry out every transformer of a kustomization, in place.
+    """Apply every transformer of a kustomization, in place.
 
     Args:
         accumulator: The objects so far and what configures the transformers.

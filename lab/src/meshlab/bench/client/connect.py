@@ -41,7 +41,7 @@ class ProxyHeader:
     destination_port: int
 
     def encode(self, source_port: int) -> bytes:
-        """The header's bytes.
+        """Return the header's bytes.
 
         Raises:
             ValueError: An address is no IP address, or the two are of different families.

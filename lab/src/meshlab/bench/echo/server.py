@@ -131,7 +131,7 @@ class EchoServer:
 
 
 def _sniff(stream: Stream) -> str:
-    """The protocol of the client's first bytes; bytes that stop within an undecided beginning are bare TCP."""
+    """Return the protocol of the client's first bytes, bare TCP where they stop before it is decided."""
     with contextlib.suppress(TimeoutError):
         seen = stream.peek_at_least(1)
         while len(seen) < len(_PREFACE) and seen and _PREFACE.startswith(seen):

@@ -72,7 +72,7 @@ def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) 
 
 
 def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
-    """The addresses, `HOST:PORT`, of a cluster's endpoints.
+    """Return the addresses, `HOST:PORT`, of a cluster's endpoints.
 
     Args:
         bootstrap: The configuration of a proxy.
@@ -85,7 +85,7 @@ def cluster_endpoints(bootstrap: Json, name: str) -> frozenset[str]:
 
 
 def bound_addresses(bootstrap: Json) -> frozenset[str]:
-    """The addresses, `HOST:PORT`, that the listeners of a proxy have a socket at.
+    """Return the addresses, `HOST:PORT`, that the listeners of a proxy have a socket at.
 
     Args:
         bootstrap: The configuration of the proxy.
@@ -95,7 +95,7 @@ def bound_addresses(bootstrap: Json) -> frozenset[str]:
 
 
 def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]:
-    """The names of the clusters that a listener may choose for a host, whether they exist or not.
+    """Return the names of the clusters that a listener may choose for a host, whether they exist or not.
 
     Args:
         bootstrap: The configuration of a proxy.
@@ -110,7 +110,7 @@ def route_clusters(bootstrap: Json, listener: str, host: str | None) -> set[str]
 
 
 def virtual_hosts(routes: Json, host: str | None) -> list[Json]:
-    """The virtual hosts of a route configuration that may take a host.
+    """Return the virtual hosts of a route configuration that may take a host.
 
     Args:
         routes: The route configuration.
@@ -171,7 +171,7 @@ class TouchedProxies:
         return [_Visit(place.workload, self._bound(place.workload), host)]
 
     def _bound(self, ref: WorkloadRef, address: str = "") -> frozenset[str]:
-        """The listeners that have a socket, or the one at an address."""
+        """Return the listeners that have a socket, or the one at an address."""
         return frozenset(
             listener["name"]
             for listener in self._listeners(ref)
@@ -235,7 +235,7 @@ def _filters(listener: Json) -> Iterator[Json]:
 
 
 def _clusters(config: Json, host: str | None) -> tuple[set[str], bool]:
-    """The clusters that a network filter may choose for a host, and whether it may change the host."""
+    """Return the clusters that a network filter may choose for a host, and whether it may change the host."""
     if "rds" in config:
         return {_EVERY_CLUSTER}, True  # its routes stand elsewhere
     routes = config.get("routeConfig")
@@ -256,7 +256,7 @@ def _matches(domain: str, host: str) -> bool:
 
 
 def _named(value: Any) -> Iterator[str]:  # noqa: ANN401 - any value of a JSON document
-    """Every cluster name in a part of a configuration."""
+    """Return every cluster name in a part of a configuration."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in _CLUSTER_KEYS and isinstance(inner, str):

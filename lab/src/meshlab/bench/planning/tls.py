@@ -41,7 +41,7 @@ def application_tls(
     trusted: Path | None,
     certificate: CertificateFiles | None = None,
 ) -> ClientTls:
-    """TLS of an application or a client outside the mesh.
+    """Return the TLS of an application or a client outside the mesh.
 
     Args:
         request: The request.
@@ -60,7 +60,7 @@ def mesh_tls(
     trusted: Path | None,
     certificate: CertificateFiles,
 ) -> ClientTls:
-    """Mutual TLS as the proxies of a mesh speak it; arguments as for `application_tls`."""
+    """Return the mutual TLS of the proxies of a mesh speak it; arguments as for `application_tls`."""
     alpn = _MESH_ALPN[request.version] if isinstance(request, HttpRequest) else _MESH_TCP_ALPN
     return ClientTls(_server_name(request, to), alpn, trusted, certificate)
 

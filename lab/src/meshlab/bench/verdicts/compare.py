@@ -114,6 +114,6 @@ def _headers(
 
 
 def _covers(names: tuple[str, ...], wanted: str) -> bool:
-    """Whether a certificate has the name, by itself or by a wildcard for its first label (RFC 9525, section 6.3)."""
+    """Return whether a certificate has the name, itself or as a wildcard for its first label (RFC 9525, 6.3)."""
     _, _, parent = wanted.partition(".")
     return wanted in names or (bool(parent) and f"*.{parent}" in names)

@@ -71,7 +71,7 @@ def judge(
 def _dead(
     entry: Place | None, verdict: Verdict, places: Places, ended: Callable[[Place], str]
 ) -> tuple[str, ...]:
-    """Why the request could not meet what it was sent to. Such a refusal is of no policy, so it proves nothing."""
+    """Return why the request could not reach its destination. Such a refusal is of no policy, so it proves nothing."""
     tried = (places.at(hop.line.upstream) for hop in verdict.hops)
     reasons = [reason for place in (entry, *tried) if place and (reason := ended(place))]
     if not reasons and not verdict.reply.client_address:
@@ -81,7 +81,7 @@ def _dead(
 
 
 def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
-    """Reasons why the first proxy of a case is untrusted, for a case that could not be sent.
+    """Return the reasons why the first proxy of a case is untrusted, for a case that could not be sent.
 
     Args:
         case: The case.
@@ -104,7 +104,7 @@ def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
 
 
 def _met(case: Case, entry: Place | None, verdict: Verdict, places: Places, mesh: MeshUnderTest) -> list[Met]:
-    """The proxies that the request met, and those that it was sent to without their taking it; for each host."""
+    """Return the proxies that the request met, and those that it was sent to without their taking it; for each host."""
     hops = [
         (hop.workload, hop.direction, host, hop.port)
         for hop in verdict.hops

@@ -54,11 +54,11 @@ class Places:
         self._found = found
 
     def at(self, address: str) -> Place | None:
-        """What listens at `HOST:PORT`; `None` for what the mesh does not know."""
+        """Return what listens at `HOST:PORT`; `None` for what the mesh does not know."""
         return self._found.get(address)
 
     def describe(self, line: EvidenceLine) -> str:
-        """What a proxy connected to, such as `the application of orders/orders`; empty for nothing."""
+        """Return what a proxy connected to, such as `the application of orders/orders`; empty for nothing."""
         place = self.at(line.upstream)
         if place is None:
             return line.upstream
@@ -67,7 +67,7 @@ class Places:
 
 
 def external_host(place: Place, line: EvidenceLine) -> str:
-    """The name of the external host that a proxy connected to.
+    """Return the name of the external host that a proxy connected to.
 
     Args:
         place: The place of an external host.
@@ -83,6 +83,6 @@ def external_host(place: Place, line: EvidenceLine) -> str:
 
 
 def subset_of(line: EvidenceLine) -> str:
-    """The subset in the name of the cluster that a proxy chose; empty for none."""
+    """Return the subset in the name of the cluster that a proxy chose; empty for none."""
     parts = line.cluster.split("|")
     return parts[2] if len(parts) == 4 and parts[0] == "outbound" else ""

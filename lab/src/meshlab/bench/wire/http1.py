@@ -63,7 +63,7 @@ def read_body(stream: Stream, headers: Iterable[tuple[str, str]], *, until_close
 
 
 def header_value(headers: Iterable[tuple[str, str]], name: str) -> str:
-    """The first value of a header, or nothing."""
+    """Return the first value of a header, or nothing."""
     return next((value for key, value in headers if key.lower() == name), "")
 
 

@@ -125,7 +125,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
 
 
 def _is_base64(headers: Sequence[tuple[str, str]]) -> bool:
-    """Whether the body goes along in base64: one that is encoded, or whose type is none of the known text types."""
+    """Return whether the body is sent in base64: it is encoded, or its type is none of the known text types."""
     known = dict(headers)
     if known.get("content-encoding"):
         return True

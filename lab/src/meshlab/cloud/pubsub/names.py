@@ -19,22 +19,22 @@ _SUBSCRIPTION = re.compile(rf"projects/[^/\s]+/subscriptions/{_ID}")
 
 
 def check_project(name: str) -> str:
-    """Returns `name` if it is `projects/P`, else raises InvalidArgumentError."""
+    """Return `name` if it is `projects/P`, else raise InvalidArgumentError."""
     return _check(_PROJECT, name)
 
 
 def check_topic(name: str) -> str:
-    """Returns `name` if it is a full topic name, else raises InvalidArgumentError."""
+    """Return `name` if it is a full topic name, else raise InvalidArgumentError."""
     return _check(_TOPIC, name)
 
 
 def check_subscription(name: str) -> str:
-    """Returns `name` if it is a full subscription name, else raises InvalidArgumentError."""
+    """Return `name` if it is a full subscription name, else raise InvalidArgumentError."""
     return _check(_SUBSCRIPTION, name)
 
 
 def split(name: str) -> tuple[str, str]:
-    """Splits a checked name into its project and its last part: `projects/p/topics/t` gives `("p", "t")`."""
+    """Split a checked name into its project and its last part: `projects/p/topics/t` gives `("p", "t")`."""
     parts = name.split("/")
     return parts[1], parts[-1]
 

@@ -219,7 +219,7 @@ class SubscriberService:
 
 
 def _page(items: Sequence[Proto], request: Proto) -> tuple[Sequence[Proto], str]:
-    """Returns one page of a list, and the token of the next: simply where that begins."""
+    """Return one page of a list, and the token of the next, which is where that begins."""
     if not (request.page_token or "0").isdecimal():
         raise InvalidArgumentError(f"Invalid page_token given (page_token={request.page_token}).")
     begin = int(request.page_token or 0)

@@ -27,7 +27,7 @@ class Address:
     port: int
 
     def __str__(self) -> str:
-        """`host:port`."""
+        """Return `host:port`."""
         return f"{self.host}:{self.port}"
 
     @property

@@ -27,5 +27,5 @@ class WorkloadRef:
         return cls(namespace, name)
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"

@@ -41,11 +41,11 @@ class BridgeCertificates:
         return str(done.stdout)
 
     def secret(self, side: str) -> Path:
-        """Directory with what the gateway of a side gets: `tls.crt`, `tls.key`, `ca.crt` and `ca.crl`."""
+        """Return the directory with what the gateway of a side gets: `tls.crt`, `tls.key`, `ca.crt` and `ca.crl`."""
         return self.directory / "secrets" / side
 
     def authority(self, side: str) -> Path:
-        """Directory with `ca.pem` and `ca-key.pem` of the only intermediate of a side.
+        """Return the directory with `ca.pem` and `ca-key.pem` of the only intermediate of a side.
 
         Raises:
             LabError: It has several.

@@ -129,7 +129,7 @@ class BridgeRun:
         return self._running.run(self._cases if cases is None else cases, jobs=_JOBS)
 
     def proxy(self, ref: WorkloadRef) -> Envoy:
-        """The proxy of a workload.
+        """Return the proxy of a workload.
 
         Raises:
             LookupError: It does not run.

@@ -119,7 +119,7 @@ class KubernetesGateway:
     where: Where
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 

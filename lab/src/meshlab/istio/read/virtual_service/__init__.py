@@ -178,7 +178,7 @@ class VirtualService:
         return not self.hosts
 
     def __str__(self) -> str:
-        """`namespace/name`."""
+        """Return `namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
 
