@@ -150,7 +150,7 @@ def demo(
     """Show one of the project's meshes at work, on real Envoys.
 
     \b
-      meshlab demo                 send events through the whole system; show the outcome of each, and who gets in
+      meshlab demo                 send events through the whole system; show the outcome of each and the access matrix
       meshlab demo --driver work   the same with the pull worker in place of the function
       meshlab demo --overlay keyless   the same, and the function has no key: it calls with Google's identity
       meshlab demo egress          build the egress mesh step by step; show who gets out after each, and why not

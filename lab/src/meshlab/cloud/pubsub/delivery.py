@@ -67,8 +67,8 @@ class Policy:
     def push_pause(self) -> Backoff:
         """How long to leave an endpoint alone that answers nothing but failures.
 
-        With a retry policy the service paces each message by that alone. The short pause that is left keeps
-        an endpoint that is down, under a retry policy of zero, from being asked in a busy loop.
+        With a retry policy the service delays each message by that alone. A short pause remains: under a retry
+        policy of zero, an endpoint that is down would else be called in a busy loop.
         """
         return PUSH_BACKOFF if self.retry is None else Backoff(PUSH_BACKOFF.minimum_s, PUSH_BACKOFF.minimum_s)
 

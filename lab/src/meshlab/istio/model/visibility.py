@@ -80,7 +80,7 @@ class ProxyScope:
 
     @cached_property
     def label_keys(self) -> frozenset[str]:
-        """The labels by which conditions tell workloads apart; those with the same values are treated alike."""
+        """The labels that conditions compare; workloads with the same values of them are treated alike."""
         found = set(self.rules.selector_keys)
         for scope in self.egress:
             for service in scope.virtual_services:

@@ -1,7 +1,8 @@
 """Which services share an outbound listener of a sidecar, and who is left out where they cannot.
 
-HTTP services share `0.0.0.0_PORT`, because host headers tell them apart. Others have a listener on their own address,
-or take a whole port where they have none (`pilot/pkg/networking/core/listener.go#buildSidecarOutboundListeners`).
+HTTP services share `0.0.0.0_PORT`, because the host header selects the service. Others have a listener on their own
+address, or take a whole port where they have none. Source:
+`pilot/pkg/networking/core/listener.go#buildSidecarOutboundListeners`.
 """
 
 from __future__ import annotations
