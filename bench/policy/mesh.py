@@ -1,11 +1,6 @@
 """A generated mesh and its cases: gateways, workloads with routes, tokens and policies, and requests through them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 __all__ = ["cases_of", "mesh_of", "write"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 import tomllib
 from importlib.metadata import packages_distributions, version
@@ -29,6 +30,9 @@ def declared(name: str) -> list[Requirement]:
     return [Requirement(text) for texts in (project["dependencies"], *extras.values()) for text in texts]
 
 
+_distributions = functools.cache(packages_distributions)
+
+
 def imported(folder: Path) -> set[str]:
     """Return the distributions that the code of a folder imports."""
     modules: set[str] = set()
@@ -39,7 +43,7 @@ def imported(folder: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and node.module:
                 modules.add(node.module)
     own = {file.stem for file in folder.glob("*.py")} | GENERATED | set(sys.stdlib_module_names)
-    found = packages_distributions()
+    found = _distributions()
     names: set[str] = set()
     for module in modules:
         top = module.partition(".")[0]

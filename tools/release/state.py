@@ -21,8 +21,7 @@ def problems() -> list[str]:
     found = version.differences() + changelog.problems(text, version.current())
     for folder in PROJECTS:
         copy = ROOT / folder / "LICENSE"
-        # Of Beam's package nothing is released but what deploy/package puts into an image.
-        if folder not in {"", "beam"} and (not copy.is_file() or copy.read_bytes() != licence):
+        if folder and (not copy.is_file() or copy.read_bytes() != licence):
             found.append(f"{folder}/LICENSE is not the same as LICENSE; copy it")
     return found
 

@@ -8,10 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.lab.page.conftest import browser  # noqa: F401 - a fixture for the tests beside this file
 
 from docs.site.build import build
 from tests.docs.site.built import BuiltPage, read_site
+from tests.lab.html_report.conftest import browser  # noqa: F401 - a fixture for the tests beside this file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,8 @@ from tests.docs.site.built import is_external, within
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.lab.page.browser import Browser
-
     from tests.docs.site.built import BuiltPage
+    from tests.lab.html_report.browser import Browser
 
 PICTURES = ROOT / "build/screenshots"
 """Where the browser's pictures of the main pages are kept."""
