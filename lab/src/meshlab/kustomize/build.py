@@ -15,7 +15,7 @@ from meshlab.kustomize.kustomization import Kustomization, read_kustomization
 from meshlab.kustomize.merge_keys import built_in_schema
 from meshlab.kustomize.openapi import read_schemas
 from meshlab.kustomize.resource_files import read_resources
-from meshlab.kustomize.resources import append
+from meshlab.kustomize.resource_list import append
 from meshlab.kustomize.tool import build_with_tool
 from meshlab.kustomize.transformers import transform
 from meshlab.kustomize.variables import add_variables, read_variable

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize.fieldspecs import FieldSpec, find
 from meshlab.kustomize.identity import NO_NAMESPACE
-from meshlab.kustomize.resources import refuse_duplicates
+from meshlab.kustomize.resource_list import refuse_duplicates
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.fieldspecs import FieldSpec, find
-from meshlab.kustomize.resources import by_any_id
+from meshlab.kustomize.resource_list import by_any_id
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
