@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, gone, removed, replaced
 from meshlab.mutate.operators.attachment import attachment
-from meshlab.mutate.written import entries, several, text, texts
+from meshlab.mutate.written import entries, several, text, texts_with_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def _rule(body: Body, here: Path, rule: Mapping[str, Any]) -> Iterator[Change]:
         yield replaced((*here, "issuer"), f"{issuer}.{ANOTHER}", "another issuer", weakens=False)
     if rule.get("audiences"):
         yield removed((*here, "audiences"), weakens=True)
-    for place, audience in texts(body, *here, "audiences"):
+    for place, audience in texts_with_paths(body, *here, "audiences"):
         if several(body, *here, "audiences"):
             yield removed(place, f"{audience} removed", weakens=False)
         yield replaced(place, f"{audience}.{ANOTHER}", f"{audience} becomes another", weakens=False)
@@ -63,5 +63,5 @@ def _token_places(body: Body, here: Path, rule: Mapping[str, Any]) -> Iterator[C
         if several(body, *here, name):
             for place, _ in entries(body, *here, name):
                 yield removed(place, weakens=False)
-            for place, parameter in texts(body, *here, name):
+            for place, parameter in texts_with_paths(body, *here, name):
                 yield removed(place, f"{parameter} removed", weakens=False)
