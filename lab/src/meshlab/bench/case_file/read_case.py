@@ -14,7 +14,7 @@ from meshlab.bench.case_file.read_expect import check_fits, read_expect
 from meshlab.bench.case_file.read_request import join_words, read_request, request_words
 from meshlab.bench.case_file.read_sender import read_sender
 from meshlab.bench.case_file.read_texts import matching
-from meshlab.bench.case_file.read_token import read_tokens
+from meshlab.bench.case_file.read_token import read_token_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -70,7 +70,7 @@ def read_words(context: Context, fields: Fields) -> CaseWords:
 def check_words(context: Context, found: CaseWords) -> None:
     """Record what is wrong with words that no case may inherit yet."""
     context.problems.attempt(partial(read_sender, context), found.sender, None)
-    context.problems.attempt(partial(read_tokens, context), found.token, _NO_TOKENS)
+    context.problems.attempt(partial(read_token_list, context), found.token, _NO_TOKENS)
 
 
 def read_cases(context: Context, where: Cursor, defaults: CaseWords) -> list[Case]:
@@ -114,7 +114,7 @@ def _join(
     if found.sender is None and not misspelt:
         context.problems.add(where, "no sender: write `from`, here or under `defaults:`", "meaning")
     sender = attempt(partial(read_sender, context), found.sender, None)
-    tokens = attempt(partial(read_tokens, context), found.token, _NO_TOKENS)
+    tokens = attempt(partial(read_token_list, context), found.token, _NO_TOKENS)
     expect = attempt(partial(read_expect, context), expect_at, None)
     if found.unreadable or (misspelt and not {"url", "tcp", "tls"} & set(found.request)):
         return None

@@ -14,7 +14,7 @@ from meshlab.bench.case_file.nodes import Cursor, compose
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_request import read_request, request_words
 from meshlab.bench.case_file.read_sender import read_sender
-from meshlab.bench.case_file.read_token import read_tokens
+from meshlab.bench.case_file.read_token import read_token_list
 from meshlab.bench.close_names import close_names
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def read_question(
         problems += found
     attempt = context.problems.attempt
     read_from: Sender | None = attempt(partial(read_sender, context), cursors[_SENDER], None)
-    tokens: tuple[TokenSpec, ...] = attempt(partial(read_tokens, context), cursors[_TOKEN], ())
+    tokens: tuple[TokenSpec, ...] = attempt(partial(read_token_list, context), cursors[_TOKEN], ())
     sent: HttpRequest | TcpRequest | TlsRequest | None = attempt(
         partial(_request, context), cursors[_REQUEST], None
     )

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from meshlab.bench.case import TokenPlacement
     from meshlab.bench.case_file.context import Context
 
-__all__ = ["read_token", "read_tokens"]
+__all__ = ["read_token", "read_token_list"]
 
 _MADE = ("issuer", "claims", "flaw")
 
 
-def read_tokens(context: Context, where: Cursor) -> tuple[TokenSpec, ...]:
+def read_token_list(context: Context, where: Cursor) -> tuple[TokenSpec, ...]:
     """Return the tokens that stand there: a name, `none`, a mapping, or a list of names and mappings.
 
     Raises:
