@@ -146,9 +146,9 @@ def _case_files(
         )
         return [asked]
     from meshlab.bench.case_file.collect import collect
-    from meshlab.env_file import read_env_files
+    from meshlab.env_file import merge_env_files
 
-    return collect(cases, read_env_files(env_files))
+    return collect(cases, merge_env_files(env_files))
 
 
 def _print(explanation: "Explanation", *, verbose: bool) -> None:

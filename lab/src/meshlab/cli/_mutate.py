@@ -94,14 +94,14 @@ def mutate(
     """  # noqa: D301 - typer's mark for lines to keep
     with reported(as_json=as_json):
         from meshlab.bench.case_file.collect import collect
-        from meshlab.env_file import read_env_files
+        from meshlab.env_file import merge_env_files
         from meshlab.mutate.choose import Wanted
         from meshlab.mutate.objects import read_objects
         from meshlab.mutate.run import CasesFailError
 
         wanted = Wanted(tuple(kinds or ()), expression, every, limit, seed)
         objects = read_objects(sources(files, namespace, mesh_config))
-        case_files = collect(cases, read_env_files(env_file or []))
+        case_files = collect(cases, merge_env_files(env_file or []))
         try:
             mutated = _run(objects, case_files, wanted)
         except CasesFailError as error:

@@ -114,7 +114,7 @@ def run_tests(
     probes = counted or html is not None
     with reported(as_json=as_json), open_bench(condition_probes=probes) as bench:
         from meshlab.bench.session import Choice
-        from meshlab.env_file import read_env_files
+        from meshlab.env_file import merge_env_files
 
         if watch and as_json:
             raise LabError("--watch shows changes to a person; use it without --json")
@@ -123,7 +123,7 @@ def run_tests(
         given = sources(files, namespace, mesh_config)
         choice = Choice(expression, stop, jobs)
         apps = _apps(app or [])
-        variables = read_env_files(env_file or [])
+        variables = merge_env_files(env_file or [])
         if watch:
             from meshlab.cli._watch import watch_cases
 
