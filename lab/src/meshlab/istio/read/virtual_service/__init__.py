@@ -18,7 +18,7 @@ from meshlab.istio.read.virtual_service.destination import (
     HttpDestination,
     Mirror,
     read_destination,
-    read_destinations,
+    read_weighted_destinations,
     read_mirrors,
 )
 from meshlab.istio.read.virtual_service.fault import Abort, Delay, Fault, read_fault
@@ -282,7 +282,7 @@ def _http_route(route: Fields, namespace: str, *, in_delegate: bool) -> HttpRout
     found = HttpRoute(
         name=route.string("name"),
         matches=matches,
-        destinations=read_destinations(route, namespace),
+        destinations=read_weighted_destinations(route, namespace),
         redirect=read_redirect(route, tuple(match.uri for match in matches)),
         direct_response=read_direct_response(route),
         delegate=_delegate(route, namespace),

@@ -18,7 +18,7 @@ __all__ = [
     "HttpDestination",
     "Mirror",
     "read_destination",
-    "read_destinations",
+    "read_weighted_destinations",
     "read_mirrors",
 ]
 
@@ -72,7 +72,7 @@ def read_destination(destination: Fields, namespace: str) -> Destination:
     return Destination(host, number, subset, where)
 
 
-def read_destinations(rule: Fields, namespace: str) -> tuple[HttpDestination, ...]:
+def read_weighted_destinations(rule: Fields, namespace: str) -> tuple[HttpDestination, ...]:
     """Read `route`, empty where it is absent.
 
     Raises:
