@@ -19,7 +19,7 @@ from meshlab.bench.planning.planner import Planner
 from meshlab.bench.planning.reach import TouchedProxies, cluster_endpoints
 from meshlab.bench.proxies import Proxies
 from meshlab.bench.verdicts.judge import distrust_of_entry, judge
-from meshlab.bench.verdicts.places import Places
+from meshlab.bench.verdicts.places import AddressIndex
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
@@ -260,7 +260,7 @@ class RunningMesh:
         return frozenset(touched.found)
 
     def _prepare(self) -> None:
-        self._places = Places(self._mesh.addresses)
+        self._places = AddressIndex(self._mesh.addresses)
         self._planner = Planner(self._mesh, self._authorities, self._issuers)
 
 

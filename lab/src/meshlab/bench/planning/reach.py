@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import Places
+    from meshlab.bench.verdicts.places import AddressIndex
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 
@@ -54,7 +54,7 @@ class _Visit:
     original: str = ""
 
 
-def touched_proxies(mesh: MeshUnderTest, places: Places, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
+def touched_proxies(mesh: MeshUnderTest, places: AddressIndex, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
     """Return the workloads whose proxies the cases can touch.
 
     Args:
@@ -130,7 +130,7 @@ class TouchedProxies:
         found: The workloads whose proxies the cases so far can touch.
     """
 
-    def __init__(self, mesh: MeshUnderTest, places: Places) -> None:
+    def __init__(self, mesh: MeshUnderTest, places: AddressIndex) -> None:
         self.found: set[WorkloadRef] = set()
         self._mesh = mesh
         self._places = places

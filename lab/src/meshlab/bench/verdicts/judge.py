@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import Direction, MeshUnderTest
-    from meshlab.bench.verdicts.places import Place, Places
+    from meshlab.bench.verdicts.places import AddressIndex, Place
     from meshlab.bench.verdicts.verdict import Verdict
     from meshlab.istio.read.names import WorkloadRef
 
@@ -32,7 +32,7 @@ def judge(
     verdict: Verdict,
     *,
     mesh: MeshUnderTest,
-    places: Places,
+    places: AddressIndex,
     failure: Callable[[WorkloadRef], str],
     ended: Callable[[Place], str] = lambda _: "",
 ) -> Outcome:
@@ -69,7 +69,7 @@ def judge(
 
 
 def _dead(
-    entry: Place | None, verdict: Verdict, places: Places, ended: Callable[[Place], str]
+    entry: Place | None, verdict: Verdict, places: AddressIndex, ended: Callable[[Place], str]
 ) -> tuple[str, ...]:
     """Return why the request could not reach its destination. Such a refusal is of no policy, so it proves nothing."""
     tried = (places.at(hop.line.upstream) for hop in verdict.hops)
@@ -103,7 +103,7 @@ def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
             return tuple(mesh.untrusted(target_ref, "inbound", to.host, port or to.port))
 
 
-def _met(case: Case, entry: Place | None, verdict: Verdict, places: Places, mesh: MeshUnderTest) -> list[Met]:
+def _met(case: Case, entry: Place | None, verdict: Verdict, places: AddressIndex, mesh: MeshUnderTest) -> list[Met]:
     """Return the proxies that the request met, and those that it was sent to without their taking it; for each host."""
     hops = [
         (hop.workload, hop.direction, host, hop.port)

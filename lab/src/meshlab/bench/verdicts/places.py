@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from meshlab.bench.mesh_addresses import Direction, MeshAddresses
     from meshlab.istio.read.names import WorkloadRef
 
-__all__ = ["Place", "Places"]
+__all__ = ["AddressIndex", "Place"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Place:
     direction: Direction = "inbound"
 
 
-class Places:
+class AddressIndex:
     """The places of a mesh by address.
 
     Args:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import Place, Places
+    from meshlab.bench.verdicts.places import AddressIndex, Place
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
@@ -65,7 +65,7 @@ class Tracer:
 
     def __init__(
         self,
-        places: Places,
+        places: AddressIndex,
         evidence: LineFollower[EvidenceLine],
         records: LineFollower[Record],
         recording: frozenset[str],
