@@ -36,7 +36,7 @@ from meshlab.cloud.bigquery.insert_all import (
     refuse_missing_defaults,
     too_large,
 )
-from meshlab.cloud.bigquery.jobs import Job, Jobs
+from meshlab.cloud.bigquery.jobs import Job, JobStore
 from meshlab.cloud.bigquery.schema import Schema
 from meshlab.cloud.bigquery.wire import encode_row
 
@@ -105,7 +105,7 @@ class _Api:
         self._now_s = backend.now_s
         self._store = backend.store
         self._catalogue = backend.catalogue
-        self._jobs = Jobs(self._catalogue, self._store, self._now_s)
+        self._jobs = JobStore(self._catalogue, self._store, self._now_s)
         self._stats = backend.stats
 
     async def insert_all(self, request: Request) -> dict[str, Any] | Response:
