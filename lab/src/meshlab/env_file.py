@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["read_env_file", "merge_env_files"]
+__all__ = ["merge_env_files", "read_env_file"]
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -18,8 +18,8 @@ __all__ = [
     "one_of",
     "optional",
     "string",
-    "string_map",
     "string_list",
+    "string_map",
 ]
 
 

@@ -92,7 +92,7 @@ class Kustomization:
 
     def strings(self, field: str) -> list[str]:
         """Return a field that is a list of strings."""
-        return fields.strings(self.spec.get(field), f"{self.path}: {field}")
+        return fields.string_list(self.spec.get(field), f"{self.path}: {field}")
 
     def text(self, field: str) -> str:
         """Return a field that is a string, empty where it is missing."""

@@ -87,7 +87,7 @@ def _write(target: object, value: object, resources: list[Resource], where: str)
     )
     make = type(value) if fields.boolean(options.get("create"), f"{where}.options.create") else None
     chosen = [resource for resource in resources if _is_target(resource, select, reject)]
-    for path in fields.strings(spec.get("fieldPaths") or [_NAME], f"{where}.fieldPaths"):
+    for path in fields.string_list(spec.get("fieldPaths") or [_NAME], f"{where}.fieldPaths"):
         for resource in chosen:
             places = fieldpath.find(resource.body, path, make)
             if not places:

@@ -201,5 +201,7 @@ def _share_hosts(manifest: Manifest, other: Manifest) -> bool:
     """Return whether another VirtualService may have a host of this one."""
     if other is manifest or other.kind != "VirtualService":
         return False
-    hosts, others = ([host for _, host in texts_with_paths(one.body, "spec", "hosts")] for one in (manifest, other))
+    hosts, others = (
+        [host for _, host in texts_with_paths(one.body, "spec", "hosts")] for one in (manifest, other)
+    )
     return not others or any(_same_host(a, b) or _same_host(b, a) for a in hosts for b in others)

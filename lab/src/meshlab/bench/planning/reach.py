@@ -54,7 +54,9 @@ class _Visit:
     original: str = ""
 
 
-def touched_proxies(mesh: MeshUnderTest, places: AddressIndex, cases: Iterable[Case]) -> frozenset[WorkloadRef]:
+def touched_proxies(
+    mesh: MeshUnderTest, places: AddressIndex, cases: Iterable[Case]
+) -> frozenset[WorkloadRef]:
     """Return the workloads whose proxies the cases can touch.
 
     Args:

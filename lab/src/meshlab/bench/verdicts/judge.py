@@ -103,7 +103,9 @@ def distrust_of_entry(case: Case, mesh: MeshUnderTest) -> tuple[str, ...]:
             return tuple(mesh.untrusted(target_ref, "inbound", to.host, port or to.port))
 
 
-def _met(case: Case, entry: Place | None, verdict: Verdict, places: AddressIndex, mesh: MeshUnderTest) -> list[Met]:
+def _met(
+    case: Case, entry: Place | None, verdict: Verdict, places: AddressIndex, mesh: MeshUnderTest
+) -> list[Met]:
     """Return the proxies that the request met, and those that it was sent to without their taking it; for each host."""
     hops = [
         (hop.workload, hop.direction, host, hop.port)

@@ -20,7 +20,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
     gateways = {f"{gateway.namespace}/{gateway.name}": gateway for gateway in facts.mesh.gateways}
     for service in of_networking(facts.manifests, "VirtualService"):
         spec = mapping(service.body, "spec")
-        named = [name if "/" in name else f"{service.namespace}/{name}" for name in text_list(spec, "gateways")]
+        named = [
+            name if "/" in name else f"{service.namespace}/{name}" for name in text_list(spec, "gateways")
+        ]
         without = sorted(
             {
                 str(workload.ref)

@@ -22,7 +22,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
         for service in facts.of_kind("Service")
     }
     for entry in of_networking(facts.manifests, "ServiceEntry"):
-        ports.update(dict.fromkeys(text_list(mapping(entry.body, "spec"), "hosts"), _numbers(entry, "number")))
+        ports.update(
+            dict.fromkeys(text_list(mapping(entry.body, "spec"), "hosts"), _numbers(entry, "number"))
+        )
     for service in of_networking(facts.manifests, "VirtualService"):
         listeners = _listeners(facts, service, ports)
         for destination in destinations(service):

@@ -20,7 +20,9 @@ def _check(facts: Facts) -> Iterator[Problem]:
     services = of_networking(facts.manifests, "VirtualService")
     by_subset: dict[str, Manifest] = {}
     for service in services:
-        hosts = {full_name(host, service.namespace) for host in text_list(mapping(service.body, "spec"), "hosts")}
+        hosts = {
+            full_name(host, service.namespace) for host in text_list(mapping(service.body, "spec"), "hosts")
+        }
         for destination in destinations(service):
             if destination.subset and destination.host in hosts and not destination.is_mirror:
                 by_subset.setdefault(destination.host, service)

@@ -18,8 +18,8 @@ from meshlab.istio.read.virtual_service.destination import (
     HttpDestination,
     Mirror,
     read_destination,
-    read_weighted_destinations,
     read_mirrors,
+    read_weighted_destinations,
 )
 from meshlab.istio.read.virtual_service.fault import Abort, Delay, Fault, read_fault
 from meshlab.istio.read.virtual_service.headers import HeaderChanges, Headers, is_authority, read_headers

@@ -18,8 +18,8 @@ __all__ = [
     "HttpDestination",
     "Mirror",
     "read_destination",
-    "read_weighted_destinations",
     "read_mirrors",
+    "read_weighted_destinations",
 ]
 
 DESTINATION_FIELDS = ("host", "port", "subset")
