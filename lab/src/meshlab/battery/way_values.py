@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.battery import words
+from meshlab.battery import request_texts
 from meshlab.battery.entrances import UNSENDABLE
 from meshlab.battery.tokens import tokens
 from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Text
@@ -47,7 +47,7 @@ def values_of(
     named = atoms.get(NAME, ())
     if entrance.speaks == "tcp":
         if entrance.tls or named:
-            values[NAME] = words.names(usual, named, entrance.port, sni=entrance.tls, others=others)
+            values[NAME] = request_texts.names(usual, named, entrance.port, sni=entrance.tls, others=others)
     else:
         rules: list[JwtRule] = []
         for stage in every:
@@ -55,7 +55,7 @@ def values_of(
         values[TOKEN] = tokens((clause.token for stage in every for clause in stage.clauses), rules)
         # A client with mTLS of the mesh names a server, too; a sidecar does not look at it, a gateway does.
         sni = entrance.tls or (entrance.kind == "pod" and any(stage.routes for stage in every))
-        values[NAME] = words.names(usual, named, entrance.port, sni=sni, others=others)
+        values[NAME] = request_texts.names(usual, named, entrance.port, sni=sni, others=others)
         if entrance.kind == "client" and not any(
             atom.dimension == NAME
             for stage in every
@@ -65,8 +65,8 @@ def values_of(
         ):
             # What a Host of another name does is asked past the sidecar.
             values[NAME] = (Name(usual),)
-        values[METHOD] = words.methods(atoms.get(METHOD, ()))
-        values[PATH] = words.paths(atoms.get(PATH, ()), _spelt(every, entrance))
+        values[METHOD] = request_texts.methods(atoms.get(METHOD, ()))
+        values[PATH] = request_texts.paths(atoms.get(PATH, ()), _spelt(every, entrance))
         for dimension, found in atoms.items():
             kind, colon, name = dimension.partition(":")
             if not colon:
@@ -74,7 +74,7 @@ def values_of(
             if kind == "header" and name in UNSENDABLE:
                 unread[f"the header {name}, which belongs to the connection"] = None
                 continue
-            values[dimension] = words.texts(found, "websocket" if name == "upgrade" else "x")
+            values[dimension] = request_texts.texts(found, "websocket" if name == "upgrade" else "x")
         changed = dict.fromkeys(
             name
             for stage in every
@@ -85,7 +85,7 @@ def values_of(
         if changed:
             values[CHANGED] = (Text(""), Text(",".join(sorted(changed))))
     if atoms.get(ADDRESS) and entrance.kind == "gateway":
-        values[ADDRESS] = words.addresses(atoms[ADDRESS])
+        values[ADDRESS] = request_texts.addresses(atoms[ADDRESS])
     elif atoms.get(ADDRESS):
         unread[f"addresses of clients of {entrance.ref}"] = None
     return values
@@ -107,7 +107,7 @@ def usual_host(atoms: Mapping[str, Sequence[Atom]]) -> str:
     """Return the first host that a condition names; empty for none."""
     for atom in atoms.get(NAME, ()):
         for member in atom.pattern.members("any") if atom.pattern is not None else ():
-            if words.is_host(member) and ":" not in member:
+            if request_texts.is_host(member) and ":" not in member:
                 return member
     return ""
 
@@ -120,9 +120,9 @@ def _first(
     unread: dict[str, None],
 ) -> Sequence[Atom]:
     """Return conditions; of very many, those that only one of the meshes has come first, and the cut is named."""
-    if len(found) <= words.MOST_NAMED:
+    if len(found) <= request_texts.MOST_NAMED:
         return found
-    unread[f"{len(found) - words.MOST_NAMED} more values of the {dimension} at {entrance.ref}"] = None
+    unread[f"{len(found) - request_texts.MOST_NAMED} more values of the {dimension} at {entrance.ref}"] = None
     shared = set.intersection(*(set(atoms_of([stage]).get(dimension, ())) for stage in stages))
     return sorted(found, key=lambda atom: atom in shared)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from meshlab.battery import words
+from meshlab.battery import request_texts
 from meshlab.battery.absorption import absorbed_at_pod, absorbed_outside
 from meshlab.battery.alike import ClientClasses
 from meshlab.battery.asked_hosts import asked_hosts, servers_behind
@@ -174,8 +174,8 @@ def _to_strangers(alike: Sequence[Workload]) -> Iterator[tuple[Entrance, Way]]:
     """Yield the ways to servers that no manifest names, which only the mesh's settings and a Sidecar decide about."""
     ref, *more = (client.ref for client in alike)
     others = tuple(map(str, more))
-    http = Entrance("client", ref, 80, "http", words.STRANGER, alike=others)
-    tls = Entrance("client", ref, 443, "tcp", words.STRANGER, tls=True, alike=others)
+    http = Entrance("client", ref, 80, "http", request_texts.STRANGER, alike=others)
+    tls = Entrance("client", ref, 443, "tcp", request_texts.STRANGER, tls=True, alike=others)
     tcp = Entrance("client", ref, 5432, "tcp", _UNKNOWN_ADDRESS, alike=others)
     for entrance in (http, tls, tcp):
         yield entrance, Way(entrance.key, (Stage(entrance.host, entrance.host),), {PEER: (Peer("open"),)})
