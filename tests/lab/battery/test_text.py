@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshlab.battery import request_texts
 from meshlab.battery.paths import disguised, normalized
+from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
-from meshlab.battery.text import Pattern, wildcard
 from meshlab.battery.values import PATH, header
 
 WORDS = st.text("ab/.-", min_size=1, max_size=8)

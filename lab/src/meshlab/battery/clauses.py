@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshlab.battery.text import Pattern
+    from meshlab.battery.patterns import Pattern
     from meshlab.battery.values import Value
     from meshlab.istio.read.request_authentication import JwtRule
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom
-from meshlab.battery.text import wildcard
+from meshlab.battery.patterns import wildcard
 from meshlab.battery.values import PEER, Peer
 from meshlab.istio.envoy.rbac.trust_domains import with_aliases_of_domains, with_aliases_of_principals
 

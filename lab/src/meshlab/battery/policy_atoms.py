@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Requirement, comparison
 from meshlab.battery.identity_atoms import account_atom, namespace_atom, principal_atom, trust_domain_atom
-from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.texts_read import asked_server_name, host_with_port, normalized_path, plain_text
 from meshlab.battery.token_atoms import audience_atom, claim_atom, claim_names, request_principal_atom
 from meshlab.battery.values import ADDRESS, METHOD, NAME, PATH, Text, header

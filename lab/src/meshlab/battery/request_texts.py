@@ -7,14 +7,14 @@ import re
 from typing import TYPE_CHECKING
 
 from meshlab.battery.paths import disguised
-from meshlab.battery.text import joined
+from meshlab.battery.patterns import joined
 from meshlab.battery.values import Name, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.battery.clauses import Atom
-    from meshlab.battery.text import Pattern
+    from meshlab.battery.patterns import Pattern
 
 __all__ = ["MOST_NAMED", "STRANGER", "addresses", "is_host", "methods", "names", "paths", "texts"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom
-from meshlab.battery.text import Pattern, wildcard
+from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.token_rules import accepted, signature
 from meshlab.battery.values import TOKEN, Token
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshlab.battery.text import wildcard
+from meshlab.battery.patterns import wildcard
 from meshlab.battery.values import Token, as_claims
 
 if TYPE_CHECKING:
