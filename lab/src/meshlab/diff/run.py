@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors, not_covered_with_impostors
+from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.derive import derive
-from meshlab.battery.impostors import impostors, not_covered_with_impostors
+from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
 from meshlab.diff.effect import Kind, change_of, effect_of
 from meshlab.diff.steady import pinned
