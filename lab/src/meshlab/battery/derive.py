@@ -13,7 +13,7 @@ from meshlab.battery.battery import Battery, Question
 from meshlab.battery.choose import chosen
 from meshlab.battery.clients import declared_clients, with_declared
 from meshlab.battery.limits import never_asked
-from meshlab.battery.ways import Ways
+from meshlab.battery.request_ways import Ways
 from meshlab.bench.case import Case, CasePlace
 from meshlab.bench.protocol import Setup
 from meshlab.bench.run_secrets import client_authorities
