@@ -14,8 +14,8 @@ from meshlab.battery.peers import identities_of, mesh_peers, outside_peers
 from meshlab.battery.pod_ports import is_for_the_mesh, pod_ports
 from meshlab.battery.pod_stages import pod_mode
 from meshlab.battery.stages import HTTP, Stages
+from meshlab.battery.tried_values import atoms_of, usual_host, values_of
 from meshlab.battery.values import PEER, Peer
-from meshlab.battery.way_values import atoms_of, usual_host, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
