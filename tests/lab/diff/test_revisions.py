@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from meshlab.diff.given import InputPlace
+from meshlab.diff.compared_input import InputPlace
 from meshlab.diff.sources import places, read_both
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
@@ -15,7 +15,7 @@ from tests.lab.diff.git_repository import GitRepository
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meshlab.diff.given import Given
+    from meshlab.diff.compared_input import Given
 
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {{name: {}, namespace: shop}}\nspec: {{ports: [{{port: 80}}]}}\n"
 KUSTOMIZATION = "resources: [{}]\n"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.bench.local_bench import LocalBench
+from meshlab.diff.compared_input import Given
 from meshlab.diff.effect import Kind
-from meshlab.diff.given import Given
 from meshlab.diff.run import compare
 from meshlab.inputs import Inputs
 from meshlab.manifest import parse_manifests

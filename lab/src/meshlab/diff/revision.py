@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.settings_file import read_settings_file
 from meshlab.diff.checkout import write
-from meshlab.diff.given import NOTHING, Given
+from meshlab.diff.compared_input import NOTHING, Given
 from meshlab.diff.repository import LINK, Repository
 from meshlab.errors import LabError
 from meshlab.inputs import KUSTOMIZATIONS, PassedOver, read_inputs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.diff.checkout import Written
-    from meshlab.diff.given import InputPlace
+    from meshlab.diff.compared_input import InputPlace
     from meshlab.diff.repository import Entry
     from meshlab.inputs import Inputs
     from meshlab.istio import MeshSettings

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.compare import Compared
-    from meshlab.diff.given import Given
+    from meshlab.diff.compared_input import Given
 
 __all__ = ["compare"]
 

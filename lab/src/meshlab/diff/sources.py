@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.bench.settings_file import read_settings_file
-from meshlab.diff.given import NOTHING, Given, InputPlace
+from meshlab.diff.compared_input import NOTHING, Given, InputPlace
 from meshlab.diff.revision import read_revision
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
