@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from meshlab.diff.ask import Asker
 from meshlab.diff.chance import host_of
 from meshlab.diff.confirm import Answers
+from meshlab.diff.shared_setup import pinned, shared_setup
 from meshlab.diff.side import Addresses, Side
-from meshlab.diff.steady import pinned, shared_setup
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

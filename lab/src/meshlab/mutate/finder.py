@@ -10,7 +10,7 @@ from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.case import CasePlace
 from meshlab.diff.effect import Kind, change_of, effect_of
-from meshlab.diff.steady import pinned
+from meshlab.diff.shared_setup import pinned
 from meshlab.mutate.group import Group, case_key
 from meshlab.mutate.missing import MissingCase, expectation_of, is_readable, lacking
 from meshlab.mutate.trial import Trial
