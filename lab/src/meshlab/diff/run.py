@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalMesh
+from meshlab.diff.causes import attributed
 from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
 from meshlab.diff.objects import object_changes
 from meshlab.diff.questions import Group, check_names, groups_of
-from meshlab.diff.responsible import attributed
 from meshlab.diff.result import Finding, Result
 
 if TYPE_CHECKING:
