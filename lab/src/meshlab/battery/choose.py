@@ -14,7 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from meshlab.battery.bases import Base, bases
-from meshlab.battery.meetings import Meetings
+from meshlab.battery.clause_matches import Meetings
 from meshlab.battery.outlook import Outlook
 from meshlab.battery.table import Table
 from meshlab.battery.values import CHANGED
