@@ -14,7 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from meshlab.battery.bases import Base, bases
-from meshlab.battery.clause_matches import Meetings
+from meshlab.battery.clause_matches import MatchCache
 from meshlab.battery.outlook import Outlook
 from meshlab.battery.table import Table
 from meshlab.battery.values import CHANGED
@@ -79,7 +79,7 @@ class _Choice:
     def __init__(self, way: Way, table: Table) -> None:
         self.found: dict[tuple[object, ...], Chosen] = {}
         self._table = table
-        self._meetings = Meetings(table)
+        self._matches = MatchCache(table)
         self._outlook = Outlook(way, table)
         # An unusual spelling, and what only the proxies themselves distinguish, need not be tried from every base.
         self._spelt: set[tuple[str, int]] = set()
@@ -134,7 +134,7 @@ class _Choice:
     def _deviating(self, base: Base, name: str, values: Sequence[Value]) -> Iterator[int]:
         usual = base.numbers[name]
         clauses = self._outlook.deciding(base.numbers, name)
-        meeting = self._meetings.of(clauses, name)
+        meeting = self._matches.of(clauses, name)
         watched = self._outlook.watched(name)
         kept = {meeting.kinds[usual]}
         absorbed = self._outlook.absorbed_with(base.numbers, name)

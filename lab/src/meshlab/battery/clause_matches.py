@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from meshlab.battery.clauses import Atom, Clause
     from meshlab.battery.table import Table
 
-__all__ = ["Meeting", "Meetings"]
+__all__ = ["ClauseMatches", "MatchCache"]
 
 
-class Meeting:
+class ClauseMatches:
     """How each value of a dimension meets some clauses.
 
     Attributes:
@@ -51,8 +51,8 @@ class Meeting:
         return self._near[number]
 
 
-class Meetings:
-    """The meetings of a way, each found once.
+class MatchCache:
+    """The matches of a way, each found once.
 
     Args:
         table: The values, and what they meet.
@@ -62,14 +62,14 @@ class Meetings:
         self._table = table
         # By identity, with the clauses beside it, which keep the identity from being given to others.
         self._of_clauses: dict[tuple[int, str], tuple[Clause, _OfClause]] = {}
-        self._found: dict[tuple[object, ...], tuple[tuple[Clause, ...], Meeting]] = {}
+        self._found: dict[tuple[object, ...], tuple[tuple[Clause, ...], ClauseMatches]] = {}
 
-    def of(self, clauses: Sequence[Clause], name: str) -> Meeting:
+    def of(self, clauses: Sequence[Clause], name: str) -> ClauseMatches:
         """Return how the values of a dimension meet some clauses."""
         key = (name, *map(id, clauses))
         if key not in self._found:
             each = [self._of_clause(clause, name) for clause in clauses]
-            self._found[key] = tuple(clauses), Meeting(self._table, clauses, name, each)
+            self._found[key] = tuple(clauses), ClauseMatches(self._table, clauses, name, each)
         return self._found[key][1]
 
     def _of_clause(self, clause: Clause, name: str) -> _OfClause:
