@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Atom, Requirement
 from meshlab.battery.routes import server_name
 from meshlab.battery.token_rules import refused, signature, verifies
-from meshlab.battery.tokens import FLAWS, STRANGER
+from meshlab.battery.tried_tokens import FLAWS, STRANGER
 from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery import request_texts
 from meshlab.battery.entrances import UNSENDABLE
-from meshlab.battery.tokens import tokens
+from meshlab.battery.tried_tokens import tokens
 from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Text
 
 if TYPE_CHECKING:
