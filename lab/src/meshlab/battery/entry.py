@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.clauses import Atom, Requirement
-from meshlab.battery.routes import server_name
+from meshlab.battery.route_clauses import server_name
 from meshlab.battery.token_rules import refused, signature, verifies
 from meshlab.battery.tried_tokens import FLAWS, STRANGER
 from meshlab.battery.values import NAME, PEER, TOKEN, Peer, Token

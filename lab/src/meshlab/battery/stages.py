@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Atom, Clause, Requirement, Stage
 from meshlab.battery.entry import entry, peers_watched, tokens_watched
 from meshlab.battery.pod_stages import PodStages
-from meshlab.battery.routes import (
+from meshlab.battery.route_clauses import (
     Proxy,
     changing,
     http_clauses,
