@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Clause, Stage
 from meshlab.battery.entry import peers_watched, tokens_watched
 from meshlab.battery.here import Here
-from meshlab.battery.policies import clauses_of
+from meshlab.battery.policy_clauses import clauses_of
 from meshlab.istio.model.mtls import mtls_mode
 
 if TYPE_CHECKING:
