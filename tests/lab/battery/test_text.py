@@ -9,7 +9,7 @@ from meshlab.battery import request_texts
 from meshlab.battery.paths import disguised, normalized
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
-from meshlab.battery.values import PATH, header
+from meshlab.battery.request_values import PATH, header
 
 WORDS = st.text("ab/.-", min_size=1, max_size=8)
 TEMPLATES = st.lists(st.sampled_from(["a", "b", "{*}"]), min_size=1, max_size=4).map("/".join)

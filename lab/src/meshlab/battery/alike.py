@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.battery.policy_clauses import peer_atoms
-from meshlab.battery.values import Peer
+from meshlab.battery.request_values import Peer
 from meshlab.bench.authorities import MESH
 
 if TYPE_CHECKING:

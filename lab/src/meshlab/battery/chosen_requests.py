@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 from meshlab.battery.bases import Base, bases
 from meshlab.battery.clause_matches import MatchCache
 from meshlab.battery.outlook import Outlook
+from meshlab.battery.request_values import CHANGED
 from meshlab.battery.table import Table
-from meshlab.battery.values import CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.battery.clauses import Way
+    from meshlab.battery.request_values import Value
     from meshlab.battery.table import Assignment
-    from meshlab.battery.values import Value
 
 __all__ = ["Chosen", "chosen"]
 

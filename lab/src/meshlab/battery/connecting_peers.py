@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshlab.battery.values import Peer
+from meshlab.battery.request_values import Peer
 from meshlab.bench.authorities import MESH
 from meshlab.istio.model.credentials import client_ca_resource
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand
 from meshlab.battery.here import Here
 from meshlab.battery.policy_atoms import requirement_of
+from meshlab.battery.request_values import PEER
 from meshlab.battery.token_atoms import claim_names
-from meshlab.battery.values import PEER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

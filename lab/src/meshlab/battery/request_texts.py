@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery.paths import disguised
 from meshlab.battery.patterns import joined
-from meshlab.battery.values import Name, Text
+from meshlab.battery.request_values import Name, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -13,9 +13,9 @@ from meshlab.battery.connecting_peers import identities_of, mesh_peers, outside_
 from meshlab.battery.entrances import Entrance
 from meshlab.battery.pod_ports import is_for_the_mesh, pod_ports
 from meshlab.battery.pod_stages import pod_mode
+from meshlab.battery.request_values import PEER, Peer
 from meshlab.battery.stages import HTTP, Stages
 from meshlab.battery.tried_values import atoms_of, usual_host, values_of
-from meshlab.battery.values import PEER, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

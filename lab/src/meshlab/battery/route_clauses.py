@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from meshlab.battery.clauses import Atom, Clause, Requirement, TokenDemand, comparison
 from meshlab.battery.patterns import Pattern, wildcard
 from meshlab.battery.policy_atoms import text_atom
+from meshlab.battery.request_values import METHOD, NAME, PATH, TOKEN, Token, header, query
 from meshlab.battery.texts_read import asked_server_name, host_with_port, host_without_port
-from meshlab.battery.values import METHOD, NAME, PATH, TOKEN, Token, header, query
 from meshlab.istio.read.virtual_service import claim_path
 from meshlab.istio.read.virtual_service.headers import is_authority
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from meshlab.battery.patterns import Kind
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
     from meshlab.istio.read.virtual_service import HttpMatch, TextMatch, VirtualService
     from meshlab.istio.read.virtual_service.l4 import L4Match, TcpRoute, TlsRoute
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from meshlab.battery.clauses import Atom, Clause, Way
-    from meshlab.battery.values import Value
+    from meshlab.battery.request_values import Value
 
 __all__ = ["Assignment", "Table"]
 

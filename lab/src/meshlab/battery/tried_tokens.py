@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshlab.battery.patterns import wildcard
-from meshlab.battery.values import Token, as_claims
+from meshlab.battery.request_values import Token, as_claims
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

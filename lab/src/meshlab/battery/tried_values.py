@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from meshlab.battery import request_texts
 from meshlab.battery.entrances import UNSENDABLE
+from meshlab.battery.request_values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Text
 from meshlab.battery.tried_tokens import tokens
-from meshlab.battery.values import ADDRESS, CHANGED, METHOD, NAME, PATH, PEER, TOKEN, Name, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from meshlab.battery.clauses import Atom, Stage
     from meshlab.battery.entrances import Entrance
-    from meshlab.battery.values import Peer, Value
+    from meshlab.battery.request_values import Peer, Value
     from meshlab.istio.read.request_authentication import JwtRule
 
 __all__ = ["atoms_of", "usual_host", "values_of"]
