@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery import request_texts
 from meshlab.battery.absorption import absorbed_at_pod, absorbed_outside
-from meshlab.battery.alike import ClientClasses
 from meshlab.battery.asked_hosts import asked_hosts, servers_behind
 from meshlab.battery.clauses import Stage, Way
+from meshlab.battery.client_classes import ClientClasses
 from meshlab.battery.connecting_peers import identities_of, mesh_peers, outside_peers
 from meshlab.battery.entrances import Entrance
 from meshlab.battery.pod_ports import is_for_the_mesh, pod_ports
