@@ -11,7 +11,7 @@ from meshlab.explain.connections import chain_step, client_tls_step, listener_st
 from meshlab.explain.context import HopContext
 from meshlab.explain.destinations import destination_step, upstream_tls_step
 from meshlab.explain.explanation import Decision, Explanation, HopExplanation, Step
-from meshlab.explain.places import safe
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.policies import policies_step
 from meshlab.explain.route_step import route_step
 from meshlab.explain.tokens import token_step

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, TokenSpec
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
-from meshlab.explain.places import safe
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.proposal import Proposal
 from meshlab.explain.tokens import failed_part, rule_where
 

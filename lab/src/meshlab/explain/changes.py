@@ -11,7 +11,7 @@ from meshlab.errors import LabError
 from meshlab.explain.build import contexts, explain
 from meshlab.explain.edits import edited
 from meshlab.explain.explanation import SuggestedChange
-from meshlab.explain.places import safe
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.proposals_by_step import proposals
 from meshlab.explain.widening import widenings_of
 from meshlab.manifest import ManifestError

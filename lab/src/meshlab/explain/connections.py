@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.verdicts.configured import named_chains
 from meshlab.bench.verdicts.hop import tls_failure
 from meshlab.explain.explanation import Place, Step
-from meshlab.explain.places import place_of
+from meshlab.explain.manifest_places import place_of
 from meshlab.istio.model.gateway_chains import gateway_chains
 from meshlab.istio.model.mtls import port_mode
 from meshlab.istio.read.fields import Where

@@ -11,7 +11,7 @@ from meshlab.explain.explanation import (
     RuleExplanation,
     Step,
 )
-from meshlab.explain.places import place_of, place_of_manifest
+from meshlab.explain.manifest_places import place_of, place_of_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ from meshlab.explain.chosen_route import route_where, virtual_host_of, virtual_h
 from meshlab.explain.connections import servers_of
 from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
+from meshlab.explain.manifest_places import safe
 from meshlab.explain.missed_parts import missed_parts
-from meshlab.explain.places import safe
 from meshlab.explain.policy_proposals import written_value
 from meshlab.explain.proposal import Proposal
 from meshlab.istio.read.fields import Where

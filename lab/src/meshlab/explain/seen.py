@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.evidence.condition_probes import SECRET_HEADERS, missing_key, seen_key
-from meshlab.explain.places import safe
+from meshlab.explain.manifest_places import safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.explain.explanation import Step
-from meshlab.explain.places import place_of, safe
+from meshlab.explain.manifest_places import place_of, safe
 from meshlab.istio.read.fields import Where
 
 if TYPE_CHECKING:
