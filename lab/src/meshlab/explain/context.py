@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromForeignMesh
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.configured import chain_of, listener_of, manager_of
-from meshlab.explain.seen import SeenValues
+from meshlab.explain.attribute_values import SeenValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.verdicts.policy_results import Alternative, ConditionResult
+    from meshlab.explain.attribute_values import SeenValues
     from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import State
-    from meshlab.explain.seen import SeenValues
 
 __all__ = ["closest", "policies_step", "results_at"]
 
