@@ -8,9 +8,9 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 from meshlab.bench.report.words import place, request
 from meshlab.bench.verdicts.hop import is_client_end
 from meshlab.explain.connections import chain_step, client_tls_step, listener_step
-from meshlab.explain.context import HopContext
 from meshlab.explain.destinations import destination_step, upstream_tls_step
 from meshlab.explain.explanation import Decision, Explanation, HopExplanation, Step
+from meshlab.explain.hop_context import HopContext
 from meshlab.explain.manifest_places import safe
 from meshlab.explain.policies import policies_step
 from meshlab.explain.route_step import route_step

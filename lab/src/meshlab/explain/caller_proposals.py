@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.bench.verdicts.policy_results import ConditionResult
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["fitting_token", "valid_token", "with_identity"]
 

@@ -19,7 +19,7 @@ from meshlab.explain.proposal import Proposal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.read.server_tls import ServerTls
 
 __all__ = ["accepted_connection"]

@@ -15,8 +15,8 @@ from meshlab.istio.read.fields import Where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.gateway_chains import GatewayChain
     from meshlab.istio.model.gateway_servers import MergedServer

@@ -13,8 +13,8 @@ from meshlab.istio.model.destination_rules import policy_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import Place, State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.model.destination_rules import MergedRule
     from meshlab.istio.model.registry import MeshService

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from meshlab.bench.verdicts.policy_results import Alternative, ConditionResult
     from meshlab.explain.attribute_values import SeenValues
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import State
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["closest", "policies_step", "results_at"]
 

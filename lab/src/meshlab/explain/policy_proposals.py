@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         PolicyResult,
         RuleResult,
     )
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["not_to_be_denied", "to_be_allowed", "written_value"]
 

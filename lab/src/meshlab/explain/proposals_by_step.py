@@ -14,7 +14,7 @@ from meshlab.explain.route_proposals import known_host, matching_route
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
     from meshlab.explain.proposal import Proposal
 
 __all__ = ["proposals"]

@@ -26,7 +26,7 @@ from meshlab.manifest import to_manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
+    from meshlab.explain.hop_context import HopContext
 
 __all__ = ["known_host", "matching_route"]
 

@@ -14,8 +14,8 @@ from meshlab.istio.read.hosts import is_subset
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import Place, State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.virtual_service import VirtualService
 

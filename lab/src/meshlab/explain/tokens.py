@@ -9,8 +9,8 @@ from meshlab.explain.manifest_places import place_of, safe
 from meshlab.istio.read.fields import Where
 
 if TYPE_CHECKING:
-    from meshlab.explain.context import HopContext
     from meshlab.explain.explanation import Place, State
+    from meshlab.explain.hop_context import HopContext
     from meshlab.istio.read.request_authentication import JwtRule, RequestAuthentication
 
     Found = tuple[RequestAuthentication, int, JwtRule]
