@@ -14,7 +14,7 @@ from meshlab.explain.hop_context import HopContext
 from meshlab.explain.manifest_places import safe
 from meshlab.explain.policies import policies_step
 from meshlab.explain.route_step import route_step
-from meshlab.explain.tokens import token_step
+from meshlab.explain.token_step import token_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

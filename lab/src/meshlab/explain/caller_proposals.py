@@ -11,7 +11,7 @@ from meshlab.explain.edits import Edit
 from meshlab.explain.explanation import ChangePart
 from meshlab.explain.manifest_places import safe
 from meshlab.explain.proposal import Proposal
-from meshlab.explain.tokens import failed_part, rule_where
+from meshlab.explain.token_step import failed_part, rule_where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
