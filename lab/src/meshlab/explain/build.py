@@ -12,7 +12,7 @@ from meshlab.explain.destinations import destination_step, upstream_tls_step
 from meshlab.explain.explanation import Decision, Explanation, HopExplanation, Step
 from meshlab.explain.hop_context import HopContext
 from meshlab.explain.manifest_places import safe
-from meshlab.explain.policies import policies_step
+from meshlab.explain.policy_step import policies_step
 from meshlab.explain.route_step import route_step
 from meshlab.explain.token_step import token_step
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshlab.explain.caller_proposals import fitting_token, with_identity
 from meshlab.explain.edits import Edit
 from meshlab.explain.manifest_places import safe
-from meshlab.explain.policies import closest
+from meshlab.explain.policy_step import closest
 from meshlab.explain.proposal import Proposal
 from meshlab.istio.read.fields import Where
 

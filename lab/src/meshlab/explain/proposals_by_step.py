@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from meshlab.explain.build import stop_of
 from meshlab.explain.caller_proposals import valid_token
 from meshlab.explain.connection_proposals import accepted_connection
-from meshlab.explain.policies import results_at
 from meshlab.explain.policy_proposals import not_to_be_denied, to_be_allowed
+from meshlab.explain.policy_step import results_at
 from meshlab.explain.route_proposals import known_host, matching_route
 
 if TYPE_CHECKING:
