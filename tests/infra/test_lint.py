@@ -15,7 +15,7 @@ from meshlab.lint.rules import BY_CODE, examples
 from meshlab.lint.run import lint
 from meshlab.lint.sources import text_of
 from meshlab.manifest import to_manifest
-from meshlab.mutate.objects import MESH_CONFIG, as_object
+from meshlab.mutate.changed_objects import MESH_CONFIG, as_object
 
 from tests.infra.defects import bridge, egress, ingress
 from tests.infra.defects.model import MESHES, ROOT, Objects

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from meshlab.manifest import parse_manifests
+from meshlab.mutate.changed_objects import as_object
 from meshlab.mutate.mutants import Mutant, mutants_of
-from meshlab.mutate.objects import as_object
 from meshlab.mutate.operators import OPERATORS
 
 Made = tuple[str, str, bool]

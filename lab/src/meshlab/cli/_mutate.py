@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import CaseFile
+    from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.choose import Wanted
     from meshlab.mutate.mutated import Mutated
-    from meshlab.mutate.objects import Objects
     from meshlab.mutate.run import CasesFailError
 
 __all__ = ["EXIT_CODES", "mutate"]
@@ -95,8 +95,8 @@ def mutate(
     with reported(as_json=as_json):
         from meshlab.bench.case_file.collect import collect
         from meshlab.env_file import merge_env_files
+        from meshlab.mutate.changed_objects import read_objects
         from meshlab.mutate.choose import Wanted
-        from meshlab.mutate.objects import read_objects
         from meshlab.mutate.run import CasesFailError
 
         wanted = Wanted(tuple(kinds or ()), expression, every, limit, seed)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from meshlab.bench.protocol import Setup
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.effect import Change, Effect
+    from meshlab.mutate.changed_objects import Objects
     from meshlab.mutate.group import ChangedMesh
     from meshlab.mutate.mutants import Mutant
-    from meshlab.mutate.objects import Objects
 
 __all__ = ["Finder", "Found"]
 
