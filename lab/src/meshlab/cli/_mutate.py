@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import CaseFile
     from meshlab.mutate.changed_objects import Objects
-    from meshlab.mutate.choose import Wanted
+    from meshlab.mutate.chosen_mutants import Wanted
     from meshlab.mutate.mutated import Mutated
     from meshlab.mutate.run import CasesFailError
 
@@ -96,7 +96,7 @@ def mutate(
         from meshlab.bench.case_file.collect import collect
         from meshlab.env_file import merge_env_files
         from meshlab.mutate.changed_objects import read_objects
-        from meshlab.mutate.choose import Wanted
+        from meshlab.mutate.chosen_mutants import Wanted
         from meshlab.mutate.run import CasesFailError
 
         wanted = Wanted(tuple(kinds or ()), expression, every, limit, seed)
@@ -139,7 +139,7 @@ def _refused(error: "CasesFailError", *, as_json: bool) -> Exit:
 
 
 def _run(objects: "Objects", case_files: "Sequence[CaseFile]", wanted: "Wanted") -> "Mutated":
-    from meshlab.mutate.choose import choose
+    from meshlab.mutate.chosen_mutants import choose
     from meshlab.mutate.mutated import Mutated
     from meshlab.mutate.progress import MutationProgress
     from meshlab.mutate.run import check_names, mutation_run
