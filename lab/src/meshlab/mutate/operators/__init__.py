@@ -13,9 +13,9 @@ from meshlab.mutate.operators.gateway_api import backend_tls, listeners, referen
 from meshlab.mutate.operators.gateways import gateway
 from meshlab.mutate.operators.mesh_config import mesh_config
 from meshlab.mutate.operators.peers import peer_authentication
+from meshlab.mutate.operators.request_authentication import request_authentication
 from meshlab.mutate.operators.service_entries import service_entry
 from meshlab.mutate.operators.sidecars import sidecar
-from meshlab.mutate.operators.tokens import request_authentication
 from meshlab.mutate.operators.virtual_services import virtual_service
 
 __all__ = ["OPERATORS", "Operator"]
