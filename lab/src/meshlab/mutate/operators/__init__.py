@@ -12,7 +12,7 @@ from meshlab.mutate.operators.export_to import exported_service
 from meshlab.mutate.operators.gateway_api import backend_tls, listeners, reference_grant, route
 from meshlab.mutate.operators.gateways import gateway
 from meshlab.mutate.operators.mesh_config import mesh_config
-from meshlab.mutate.operators.peers import peer_authentication
+from meshlab.mutate.operators.peer_authentication import peer_authentication
 from meshlab.mutate.operators.request_authentication import request_authentication
 from meshlab.mutate.operators.service_entries import service_entry
 from meshlab.mutate.operators.sidecars import sidecar
