@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import gone, removed, replaced
-from meshlab.mutate.operators.attachment import attachment
+from meshlab.mutate.operators.policy_attachment import attachment
 from meshlab.mutate.operators.wider import any_value, narrower, wider
 from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths, values
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, Change, Edit, gone, removed, replaced
-from meshlab.mutate.operators.attachment import labels
 from meshlab.mutate.operators.export_to import export_to
+from meshlab.mutate.operators.policy_attachment import labels
 from meshlab.mutate.written import entries, mapping, several, text, texts_with_paths
 
 if TYPE_CHECKING:

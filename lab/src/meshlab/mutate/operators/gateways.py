@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, Change, Edit, gone, removed, replaced
-from meshlab.mutate.operators.attachment import labels
+from meshlab.mutate.operators.policy_attachment import labels
 from meshlab.mutate.operators.wider import wider_host
 from meshlab.mutate.written import at, entries, mapping, several, text, texts_with_paths, values
 

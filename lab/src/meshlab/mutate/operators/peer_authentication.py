@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.mutate.edits import gone, removed, replaced
-from meshlab.mutate.operators.attachment import attachment
+from meshlab.mutate.operators.policy_attachment import attachment
 from meshlab.mutate.written import mapping, text
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.mutate.edits import ANOTHER, gone, removed, replaced
-from meshlab.mutate.operators.attachment import attachment
+from meshlab.mutate.operators.policy_attachment import attachment
 from meshlab.mutate.written import entries, several, text, texts_with_paths
 
 if TYPE_CHECKING:

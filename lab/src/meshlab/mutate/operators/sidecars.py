@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.mutate.edits import gone, removed, replaced
-from meshlab.mutate.operators.attachment import labels
+from meshlab.mutate.operators.policy_attachment import labels
 from meshlab.mutate.written import at, entries, several, text, texts_with_paths, values
 
 if TYPE_CHECKING:
