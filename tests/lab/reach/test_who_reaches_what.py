@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.battery import Battery
     from meshlab.bench.report.run import Run
-    from meshlab.reach.answer import Answer
+    from meshlab.reach.outcome import Answer
 
     Asked = Callable[..., "Found"]
 

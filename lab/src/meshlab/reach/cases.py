@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from meshlab.battery.battery import Battery
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.reach.answer import Answer
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["cases_text", "expected_again"]
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from meshlab.reach.answer import Answer
     from meshlab.reach.matrix import Block, Matrix
+    from meshlab.reach.outcome import Answer
 
 __all__ = ["print_reach"]
 
