@@ -10,7 +10,7 @@ from meshlab.battery.derive import derive
 from meshlab.bench.case_file import parse_case_file
 from meshlab.bench.local_bench import LocalBench
 from meshlab.bench.protocol import Sources
-from meshlab.reach.cases import cases_text
+from meshlab.reach.battery_file import cases_text
 from meshlab.reach.run import ask
 
 from tests.lab.battery.meshes import ISSUER, ROUTE, policy, tokens, written
