@@ -23,9 +23,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cloud.alb.answer import MAX_BYTES, HttpResponse, MalformedAnswerError, response_of
 from meshlab.cloud.alb.event import Connection, event_of, health_check_event
 from meshlab.cloud.alb.function import FunctionError
+from meshlab.cloud.alb.http_response import MAX_BYTES, HttpResponse, MalformedAnswerError, response_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
