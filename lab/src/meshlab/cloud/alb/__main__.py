@@ -10,8 +10,8 @@ from pathlib import Path
 
 from meshlab.cloud import serving
 from meshlab.cloud.alb.app import LoadBalancerApp
-from meshlab.cloud.alb.function import Function, load_handler
 from meshlab.cloud.alb.lambda_event import TargetGroup
+from meshlab.cloud.alb.lambda_function import Function, load_handler
 from meshlab.cloud.alb.permission import require_permission
 from meshlab.errors import LabError
 

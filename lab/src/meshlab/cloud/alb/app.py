@@ -23,15 +23,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshlab.cloud.alb.function import FunctionError
 from meshlab.cloud.alb.http_response import MAX_BYTES, HttpResponse, MalformedAnswerError, response_of
 from meshlab.cloud.alb.lambda_event import Connection, event_of, health_check_event
+from meshlab.cloud.alb.lambda_function import FunctionError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from meshlab.cloud.alb.function import Function
     from meshlab.cloud.alb.lambda_event import TargetGroup
+    from meshlab.cloud.alb.lambda_function import Function
 
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
