@@ -7,7 +7,7 @@ import meshpass
 import pytest
 from enrichment.errors import POLICY
 from enrichment.errors.external import SDK_CODES
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.flaws import FLAWS
 from meshlab.istio.read import kinds
 from meshlab.kustomize import build
@@ -69,7 +69,9 @@ def test_the_lab_page_names_every_command_and_option() -> None:
 def test_the_policy_testing_page_names_every_word_and_every_flaw() -> None:
     page = read("docs/policy-testing.md")
     known = {word for name in dir(words) if name.endswith("_WORDS") for word in getattr(words, name)}
-    known |= set(words.CALLER_KINDS) | {word for more in words.CALLER_KINDS.values() for word in more}
+    known |= set(format_words.CALLER_KINDS) | {
+        word for more in format_words.CALLER_KINDS.values() for word in more
+    }
     assert sorted(name for name in known | set(FLAWS) if f"`{name}`" not in page) == []
 
 

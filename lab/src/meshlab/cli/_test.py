@@ -238,12 +238,12 @@ def _apps(written: "Sequence[str]") -> "list[AppSpec]":
     import shlex
 
     from meshlab.bench.case import AppSpec
-    from meshlab.bench.case_file import words
+    from meshlab.bench.case_file import format_words
 
     found = []
     for text in written:
         target, equals, command = text.partition("=")
-        if not equals or not re.search(words.APP, target):
+        if not equals or not re.search(format_words.APP, target):
             raise LabError(f"--app {text!r}: write NAMESPACE/NAME='COMMAND'")
         try:
             parts = shlex.split(command)

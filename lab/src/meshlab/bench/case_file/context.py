@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from meshlab.bench.case import Mention
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import Cursor, Problems
 from meshlab.bench.case_file.problems import near_miss
 
@@ -36,7 +36,7 @@ class Context:
     problems: Problems = field(default_factory=Problems)
     callers: Mapping[str, Cursor] = field(default_factory=dict)
     tokens: Mapping[str, Cursor] = field(default_factory=dict)
-    authorities: frozenset[str] = frozenset(words.AUTHORITIES)
+    authorities: frozenset[str] = frozenset(format_words.AUTHORITIES)
     mentions: dict[Mention, None] = field(default_factory=dict)
 
     def mention(self, kind: str, name: str, where: Cursor) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from meshlab.bench.case import Case, Matrix, TokenSpec
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.nodes import ReadError
 from meshlab.bench.case_file.problems import near_miss
 from meshlab.bench.case_file.read_expect import check_fits, read_expect
@@ -89,14 +89,14 @@ def _each(context: Context, where: Cursor, read: Callable[[Cursor], _Read | None
 
 
 def _case(context: Context, where: Cursor, defaults: CaseWords) -> Case | None:
-    fields = where.fields(context.problems, words.CASE_WORDS, "a case")
-    name = _name(context, fields, where, words.CASE_WORDS, "case")
+    fields = where.fields(context.problems, format_words.CASE_WORDS, "a case")
+    name = _name(context, fields, where, format_words.CASE_WORDS, "case")
     found = read_words(context, fields).over(defaults)
     if "expect" not in fields:
         message = "a case needs `expect`, such as `expect: 200 NAMESPACE/NAME`"
-        raise where.lacks(words.CASE_WORDS, "a case", message)
+        raise where.lacks(format_words.CASE_WORDS, "a case", message)
     # A word that seems to be missing may be the one that is misspelt.
-    misspelt = bool(where.unknown(words.CASE_WORDS, "a case"))
+    misspelt = bool(where.unknown(format_words.CASE_WORDS, "a case"))
     return _join(context, name, found, where, fields["expect"], misspelt=misspelt)
 
 
@@ -131,11 +131,13 @@ def _join(
 
 
 def _matrix(context: Context, where: Cursor, defaults: CaseWords) -> tuple[Matrix, list[Case]]:
-    fields = where.fields(context.problems, words.MATRIX_WORDS, "a matrix")
-    name = _name(context, fields, where, words.MATRIX_WORDS, "matrix")
+    fields = where.fields(context.problems, format_words.MATRIX_WORDS, "a matrix")
+    name = _name(context, fields, where, format_words.MATRIX_WORDS, "matrix")
     missing = [word for word in ("columns", "rows", "expect") if word not in fields]
     if missing:
-        raise where.lacks(words.MATRIX_WORDS, "a matrix", f"a matrix needs `{'` and `'.join(missing)}`")
+        raise where.lacks(
+            format_words.MATRIX_WORDS, "a matrix", f"a matrix needs `{'` and `'.join(missing)}`"
+        )
     shared = read_words(context, fields).over(defaults)
     columns = _lines(context, fields["columns"], "column")
     rows = _lines(context, fields["rows"], "row")
@@ -171,7 +173,7 @@ def _line(context: Context, where: Cursor, what: str) -> CaseWords:
     if not where.is_mapping:
         short = "the name of a caller" if what == "row" else "METHOD URL"
         raise where.error(f"expected {short} or a mapping, found {where.said}")
-    return read_words(context, where.fields(context.problems, words.DEFAULTS_WORDS, f"a {what}"))
+    return read_words(context, where.fields(context.problems, format_words.DEFAULTS_WORDS, f"a {what}"))
 
 
 def _refuse_conflicts(context: Context, rows: dict[str, CaseWords], columns: dict[str, CaseWords]) -> None:
@@ -212,7 +214,7 @@ def _cells(
             partial(_cells_of_row, context, columns=columns), lines[row], {}
         )
         for column, cell in line.items():
-            if not (cell.is_text and cell.text().strip() == words.NO_CASE):
+            if not (cell.is_text and cell.text().strip() == format_words.NO_CASE):
                 found[row, column] = cell
     return found
 
@@ -250,5 +252,7 @@ def _name(context: Context, fields: Fields, where: Cursor, known: Sequence[str],
     if "name" not in fields:
         raise where.lacks(known, f"a {what}", f"a {what} needs a `name`")
     return context.problems.attempt(
-        partial(matching, pattern=words.LINE, expected="a name; write one line of text"), fields["name"], ""
+        partial(matching, pattern=format_words.LINE, expected="a name; write one line of text"),
+        fields["name"],
+        "",
     ).strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import Certificate
-from meshlab.bench.case_file import words
+from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.read_texts import text_list
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ def read_certificate(context: Context, where: Cursor) -> Certificate:
     Raises:
         ReadError: It is none.
     """
-    fields = where.fields(context.problems, words.CERTIFICATE_WORDS, "a certificate")
+    fields = where.fields(context.problems, format_words.CERTIFICATE_WORDS, "a certificate")
     if "authority" not in fields:
-        raise where.lacks(words.CERTIFICATE_WORDS, "`certificate`", "`certificate` needs `authority`")
+        raise where.lacks(format_words.CERTIFICATE_WORDS, "`certificate`", "`certificate` needs `authority`")
     return Certificate(
         authority=read_authority(context, fields["authority"]),
         uris=context.problems.attempt(text_list, fields.get("uris"), ()),
