@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.bench.check.checked import check
-from meshlab.bench.check.words import reason
+from meshlab.bench.check.refusal_texts import reason
 from meshlab.bench.protocol import Sources
 from meshlab.errors import LabError
 from meshlab.inputs import KUSTOMIZATIONS, manifest_files
