@@ -212,7 +212,7 @@ def _point_to_explain(given: "Sources", cases: "Sequence[Path]", env_files: "Seq
     """Name the command that says why a case failed."""
     import shlex
 
-    from meshlab.bench.report.words import printable
+    from meshlab.bench.report.outcome_texts import printable
 
     words = [word for path in given.paths for word in ("-f", path)]
     words += map(str, cases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
-from meshlab.bench.report.words import place, request
+from meshlab.bench.report.outcome_texts import place, request
 from meshlab.bench.verdicts.hop import is_client_end
 from meshlab.explain.connections import chain_step, client_tls_step, listener_step
 from meshlab.explain.destinations import destination_step, upstream_tls_step

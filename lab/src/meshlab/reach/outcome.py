@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.battery.answering_host import answering_host
-from meshlab.bench.report.words import ending, reasons
+from meshlab.bench.report.outcome_texts import ending, reasons
 
 if TYPE_CHECKING:
     from meshlab.battery.battery import Question

@@ -36,7 +36,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshlab.bench.report.json_report import sender_as_json
-from meshlab.bench.report.words import request
+from meshlab.bench.report.outcome_texts import request
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:

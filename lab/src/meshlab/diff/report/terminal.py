@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from meshlab.bench.report.outcome_texts import printable
 from meshlab.bench.report.terminal import print_on
-from meshlab.bench.report.words import printable
 from meshlab.diff.effect import Kind
 from meshlab.diff.report.words import asked, before_and_now, not_known_because, summary
 from meshlab.visible_text import one_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.bench.case import FromBypass, FromForeignMesh
-from meshlab.bench.report.words import request
+from meshlab.bench.report.outcome_texts import request
 from meshlab.diff.effect import Kind
 
 if TYPE_CHECKING:
