@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from meshlab.diff.effect import Kind
-from meshlab.diff.report.words import asked, before_and_now, not_known_because, summary
+from meshlab.diff.report.finding_texts import asked, before_and_now, not_known_because, summary
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:

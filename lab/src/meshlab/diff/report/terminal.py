@@ -10,7 +10,7 @@ from rich.text import Text
 from meshlab.bench.report.outcome_texts import printable
 from meshlab.bench.report.terminal import print_on
 from meshlab.diff.effect import Kind
-from meshlab.diff.report.words import asked, before_and_now, not_known_because, summary
+from meshlab.diff.report.finding_texts import asked, before_and_now, not_known_because, summary
 from meshlab.visible_text import one_line
 
 if TYPE_CHECKING:
