@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshlab.diff.ask import Asker
     from meshlab.diff.compare import Compared, Difference
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.side import Side
     from meshlab.istio.read.names import WorkloadRef
     from meshlab.manifest import Manifest

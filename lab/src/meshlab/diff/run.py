@@ -12,7 +12,7 @@ from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.causes import attributed
 from meshlab.diff.compare import Baseline
 from meshlab.diff.effect import Kind
-from meshlab.diff.objects import object_changes
+from meshlab.diff.object_changes import object_changes
 from meshlab.diff.questions import Group, check_names, groups_of
 from meshlab.diff.result import Finding, Result
 

@@ -42,7 +42,7 @@ from meshlab.visible_text import json_text
 if TYPE_CHECKING:
     from meshlab.diff.compare import Difference
     from meshlab.diff.effect import Effect
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
     from meshlab.manifest import Manifest
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from meshlab.diff.compare import Difference
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 
 __all__ = ["MOST_CHARACTERS", "as_markdown", "code"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from meshlab.diff.compare import Difference
-    from meshlab.diff.objects import ObjectChange
+    from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 
 __all__ = ["print_result"]
