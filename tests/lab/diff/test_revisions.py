@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from meshlab.diff.compared_input import InputPlace
-from meshlab.diff.sources import places, read_both
+from meshlab.diff.input_sources import places, read_both
 from meshlab.errors import LabError
 from meshlab.manifest import ManifestError
 

@@ -123,8 +123,8 @@ def _compared(
     from meshlab.bench.case_file.collect import collect
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.report.progress import Progress
+    from meshlab.diff.input_sources import places, read_both
     from meshlab.diff.run import compare
-    from meshlab.diff.sources import places, read_both
     from meshlab.env_file import merge_env_files
 
     variables = merge_env_files(env_files)
