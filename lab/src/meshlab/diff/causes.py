@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshlab.diff.ask import Asker
-    from meshlab.diff.compare import Compared, Difference
+    from meshlab.diff.compare_meshes import Compared, Difference
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.side import Side
     from meshlab.istio.read.names import WorkloadRef

@@ -10,7 +10,7 @@ from meshlab.diff.effect import Kind
 
 if TYPE_CHECKING:
     from meshlab.battery.battery import Question
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.istio import Mesh
 

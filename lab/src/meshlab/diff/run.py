@@ -10,7 +10,7 @@ from meshlab.battery.derive import derive
 from meshlab.battery.wrong_servers import impostors, not_covered_with_impostors
 from meshlab.bench.local_bench import LocalMesh
 from meshlab.diff.causes import attributed
-from meshlab.diff.compare import Baseline
+from meshlab.diff.compare_meshes import Baseline
 from meshlab.diff.effect import Kind
 from meshlab.diff.object_changes import object_changes
 from meshlab.diff.questions import Group, check_names, groups_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshlab.bench.case import CaseFile
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.verdicts.verdict import Outcome
-    from meshlab.diff.compare import Compared
+    from meshlab.diff.compare_meshes import Compared
     from meshlab.diff.compared_input import Given
 
 __all__ = ["compare"]

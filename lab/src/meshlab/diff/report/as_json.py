@@ -40,7 +40,7 @@ from meshlab.bench.report.outcome_texts import request
 from meshlab.visible_text import json_text
 
 if TYPE_CHECKING:
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.effect import Effect
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result

@@ -9,7 +9,7 @@ from meshlab.bench.report.outcome_texts import request
 from meshlab.diff.effect import Kind
 
 if TYPE_CHECKING:
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.result import Finding, Result
 
 __all__ = ["asked", "before_and_now", "not_known_because", "summary"]

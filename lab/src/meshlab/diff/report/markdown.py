@@ -17,7 +17,7 @@ from meshlab.visible_text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from meshlab.diff.compare import Difference
+    from meshlab.diff.compare_meshes import Difference
     from meshlab.diff.object_changes import ObjectChange
     from meshlab.diff.result import Finding, Result
 
