@@ -10,7 +10,7 @@ from meshlab.bench.client.reply import Reply
 from meshlab.bench.evidence.line import EvidenceLine
 from meshlab.bench.protocol import MeshNames
 from meshlab.bench.survey import Survey
-from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.bench.verdicts.hop import Hop
 from meshlab.bench.verdicts.verdict import Outcome, Verdict
 from meshlab.istio import load_mesh

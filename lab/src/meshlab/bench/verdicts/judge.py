@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.address_doubts import address_doubts
-from meshlab.bench.verdicts.compare import compare
+from meshlab.bench.verdicts.compare_expected import compare
 from meshlab.bench.verdicts.hosts import hosts_of, spellings
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
