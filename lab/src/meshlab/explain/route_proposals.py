@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from meshlab.bench.case import HttpRequest, TlsRequest
 from meshlab.bench.planning.destination import destination_of
-from meshlab.bench.verdicts.hosts import spellings
+from meshlab.bench.verdicts.request_hosts import spellings
 from meshlab.explain.chosen_route import route_where, virtual_host_of, virtual_hosts
 from meshlab.explain.connections import servers_of
 from meshlab.explain.edits import Edit

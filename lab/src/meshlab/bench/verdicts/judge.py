@@ -8,7 +8,7 @@ from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWor
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.verdicts.address_doubts import address_doubts
 from meshlab.bench.verdicts.compare_expected import compare
-from meshlab.bench.verdicts.hosts import hosts_of, spellings
+from meshlab.bench.verdicts.request_hosts import hosts_of, spellings
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
 
