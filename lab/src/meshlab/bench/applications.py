@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshlab.bench.authorities import Authorities
     from meshlab.bench.case import AppSpec, Authorizer
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import Place
+    from meshlab.bench.verdicts.addresses import Place
     from meshlab.istio.envoy.placement import Address
     from meshlab.processes.supervisor import Child, Supervisor
 

@@ -18,8 +18,8 @@ from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.planner import Planner
 from meshlab.bench.planning.reach import TouchedProxies, cluster_endpoints
 from meshlab.bench.proxies import Proxies
+from meshlab.bench.verdicts.addresses import AddressIndex
 from meshlab.bench.verdicts.judge import distrust_of_entry, judge
-from meshlab.bench.verdicts.places import AddressIndex
 from meshlab.bench.verdicts.trace import Tracer, evidence_key, record_key
 from meshlab.bench.verdicts.verdict import Outcome
 from meshlab.errors import LabError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from meshlab.bench.issuers import Issuers
     from meshlab.bench.mesh_addresses import MeshUnderTest
     from meshlab.bench.planning.planner import Sending
-    from meshlab.bench.verdicts.places import Place
+    from meshlab.bench.verdicts.addresses import Place
     from meshlab.bench.verdicts.verdict import Verdict
     from meshlab.processes.envoy import Envoy
     from meshlab.processes.supervisor import Supervisor

@@ -18,7 +18,7 @@ from meshlab.bench.mesh_addresses import MeshUnderTest
 from meshlab.bench.planning.destination import destination_of
 from meshlab.bench.planning.reach import TouchedProxies
 from meshlab.bench.run_addresses import PlacedAddresses
-from meshlab.bench.verdicts.places import AddressIndex
+from meshlab.bench.verdicts.addresses import AddressIndex
 from meshlab.diff.chance import odds
 from meshlab.errors import LabError
 from meshlab.istio import Address, Placement, ProxyCompiler, SecretSocket

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import AddressIndex
+    from meshlab.bench.verdicts.addresses import AddressIndex
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.read.names import WorkloadRef
 

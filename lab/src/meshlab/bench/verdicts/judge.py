@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from meshlab.bench.case import Case
     from meshlab.bench.mesh_addresses import Direction, MeshUnderTest
-    from meshlab.bench.verdicts.places import AddressIndex, Place
+    from meshlab.bench.verdicts.addresses import AddressIndex, Place
     from meshlab.bench.verdicts.verdict import Verdict
     from meshlab.istio.read.names import WorkloadRef
 

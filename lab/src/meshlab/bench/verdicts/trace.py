@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meshlab.bench.verdicts.addresses import external_host, subset_of
 from meshlab.bench.verdicts.hop import Hop
-from meshlab.bench.verdicts.places import external_host, subset_of
 from meshlab.bench.verdicts.verdict import ReceivedByApp, Verdict
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from meshlab.bench.evidence.follow import LineFollower
     from meshlab.bench.evidence.line import EvidenceLine
     from meshlab.bench.mesh_addresses import MeshUnderTest
-    from meshlab.bench.verdicts.places import AddressIndex, Place
+    from meshlab.bench.verdicts.addresses import AddressIndex, Place
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["Tracer", "evidence_key", "record_key"]
