@@ -19,8 +19,8 @@ from meshlab.bench.case_file.read_token import read_token_list
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from meshlab.bench.case_file.context import Context, Fields
     from meshlab.bench.case_file.nodes import Cursor
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["CaseWords", "read_cases", "read_matrices", "read_words"]
 

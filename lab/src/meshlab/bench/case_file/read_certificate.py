@@ -9,8 +9,8 @@ from meshlab.bench.case_file import format_words
 from meshlab.bench.case_file.read_texts import text_list
 
 if TYPE_CHECKING:
-    from meshlab.bench.case_file.context import Context
     from meshlab.bench.case_file.nodes import Cursor
+    from meshlab.bench.case_file.reader_context import Context
 
 __all__ = ["read_authority", "read_certificate"]
 

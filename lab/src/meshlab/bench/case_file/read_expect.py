@@ -13,7 +13,7 @@ from meshlab.bench.case_file.read_texts import matching, optional_header_map, wo
 
 if TYPE_CHECKING:
     from meshlab.bench.case import TcpRequest
-    from meshlab.bench.case_file.context import Context, Fields
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["check_fits", "read_expect"]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import Case, CaseFile, CasePlace
 from meshlab.bench.case_file import format_words
-from meshlab.bench.case_file.context import Context
 from meshlab.bench.case_file.nodes import Cursor, compose
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_request import read_request, request_words
 from meshlab.bench.case_file.read_sender import read_sender
 from meshlab.bench.case_file.read_token import read_token_list
+from meshlab.bench.case_file.reader_context import Context
 from meshlab.bench.close_names import close_names
 
 if TYPE_CHECKING:

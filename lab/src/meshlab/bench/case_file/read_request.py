@@ -11,7 +11,7 @@ from meshlab.bench.case_file.nodes import Cursor
 from meshlab.bench.case_file.read_texts import header_list, host_port, matching, port_number
 
 if TYPE_CHECKING:
-    from meshlab.bench.case_file.context import Context, Fields
+    from meshlab.bench.case_file.reader_context import Context, Fields
 
 __all__ = ["read_request", "request_words"]
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, cast
 
 from meshlab.bench.case import FromBypass, FromForeignMesh, FromOutside, FromWorkload
 from meshlab.bench.case_file import format_words
-from meshlab.bench.case_file.context import lookup, use
 from meshlab.bench.case_file.read_certificate import read_authority, read_certificate
 from meshlab.bench.case_file.read_texts import ip_address, matching, port, workload_ref
+from meshlab.bench.case_file.reader_context import lookup, use
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshlab.bench.case import Bypass, Sender
-    from meshlab.bench.case_file.context import Context, Fields
     from meshlab.bench.case_file.nodes import Cursor
+    from meshlab.bench.case_file.reader_context import Context, Fields
     from meshlab.istio.read.names import WorkloadRef
 
 __all__ = ["CALLER_WORDS", "read_sender"]

@@ -15,7 +15,7 @@ from meshlab.bench.case_file.read_texts import header_map, ip_address, matching,
 from meshlab.istio.read.names import WorkloadRef
 
 if TYPE_CHECKING:
-    from meshlab.bench.case_file.context import Context
+    from meshlab.bench.case_file.reader_context import Context
 
 __all__ = ["read_addresses", "read_apps", "read_authorities", "read_authorizers", "read_workloads"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from meshlab.bench.case import TokenSpec
 from meshlab.bench.case_file import format_words
-from meshlab.bench.case_file.context import lookup, use
 from meshlab.bench.case_file.nodes import Cursor
+from meshlab.bench.case_file.reader_context import lookup, use
 from meshlab.bench.flaws import FLAWS
 
 if TYPE_CHECKING:
     from meshlab.bench.case import TokenPlacement
-    from meshlab.bench.case_file.context import Context
+    from meshlab.bench.case_file.reader_context import Context
 
 __all__ = ["read_token", "read_token_list"]
 

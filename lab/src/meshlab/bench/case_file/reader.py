@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.case import CaseFile, CasePlace
 from meshlab.bench.case_file import format_words
-from meshlab.bench.case_file.context import Context, mapping
 from meshlab.bench.case_file.nodes import Cursor, compose
 from meshlab.bench.case_file.problems import CaseFileError, CaseProblem
 from meshlab.bench.case_file.read_case import CaseWords, check_words, read_cases, read_matrices, read_words
@@ -24,6 +23,7 @@ from meshlab.bench.case_file.read_setup import (
     read_workloads,
 )
 from meshlab.bench.case_file.read_token import read_token
+from meshlab.bench.case_file.reader_context import Context, mapping
 from meshlab.bench.case_file.variables import fill_in
 from meshlab.istio.read.names import WorkloadRef
 from meshlab.named_files import FileReadError, read_text
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshlab.bench.case import Case, Matrix
-    from meshlab.bench.case_file.context import Fields
+    from meshlab.bench.case_file.reader_context import Fields
 
 __all__ = ["parse_case_file", "read_case_file"]
 
