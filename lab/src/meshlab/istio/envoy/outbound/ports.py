@@ -18,7 +18,7 @@ from meshlab.istio.model.registry import MeshPort
 if TYPE_CHECKING:
     from meshlab.istio.envoy.config import Json
     from meshlab.istio.envoy.outbound.chains import Chain
-    from meshlab.istio.envoy.outbound.context import OutboundContext
+    from meshlab.istio.envoy.outbound.sidecar_context import OutboundContext
     from meshlab.istio.model.registry import MeshService
     from meshlab.istio.model.visibility import EgressScope
 
