@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.kustomize.fieldspecs import FieldSpec, find
-from meshlab.kustomize.identity import NO_NAMESPACE
+from meshlab.kustomize.object_ids import NO_NAMESPACE
 from meshlab.kustomize.resource_list import refuse_duplicates
 from meshlab.manifest import ManifestError
 

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
-from meshlab.kustomize.identity import checked, object_id
 from meshlab.kustomize.json_patch import json_patch
+from meshlab.kustomize.object_ids import checked, object_id
 from meshlab.kustomize.resource_list import refuse_duplicates, the_one
 from meshlab.kustomize.selectors import Selector, read_selector
 from meshlab.kustomize.strategic_merge import strategic_merge

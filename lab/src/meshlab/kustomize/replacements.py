@@ -10,7 +10,7 @@ from meshlab.kustomize.values import clone, like, plain, text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.places import Place
     from meshlab.kustomize.resource import Resource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from meshlab.kustomize.identity import ObjectId, checked, object_id
+from meshlab.kustomize.object_ids import ObjectId, checked, object_id
 from meshlab.kustomize.values import clone_located
 from meshlab.manifest import Manifest, to_manifest
 

@@ -9,7 +9,7 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.resource import Resource
 
 __all__ = ["append", "by_any_id", "refuse_duplicates", "the_one"]

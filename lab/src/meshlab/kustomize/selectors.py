@@ -14,7 +14,7 @@ from meshlab.manifest import ManifestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshlab.kustomize.identity import ObjectId
+    from meshlab.kustomize.object_ids import ObjectId
     from meshlab.kustomize.resource import Resource
 
 __all__ = ["SELECTOR_FIELDS", "Selector", "read_selector"]
