@@ -9,7 +9,7 @@ from meshlab.kustomize.affixes import add_prefix, add_suffix
 from meshlab.kustomize.files import name
 from meshlab.kustomize.images import set_image
 from meshlab.kustomize.labels import add_labels, set_pairs
-from meshlab.kustomize.namespaces import set_namespace
+from meshlab.kustomize.namespace_transformer import set_namespace
 from meshlab.kustomize.patches import patch, patch_json, patch_strategically
 from meshlab.kustomize.replacements import replace
 from meshlab.kustomize.replicas import set_replicas
