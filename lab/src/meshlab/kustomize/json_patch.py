@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshlab.kustomize import fields
-from meshlab.kustomize.values import clone, forget_lines
+from meshlab.kustomize.yaml_values import clone, forget_lines
 from meshlab.manifest import ManifestError
 
 __all__ = ["json_patch"]

@@ -11,7 +11,7 @@ from meshlab.kustomize.object_ids import checked, object_id
 from meshlab.kustomize.resource_list import refuse_duplicates, the_one
 from meshlab.kustomize.selectors import Selector, read_selector
 from meshlab.kustomize.strategic_merge import strategic_merge
-from meshlab.kustomize.values import clone, text
+from meshlab.kustomize.yaml_values import clone, text
 from meshlab.manifest import ManifestError, documents_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fieldpath, fields
 from meshlab.kustomize.selectors import SELECTOR_FIELDS, Selector, read_selector
-from meshlab.kustomize.values import clone, like, plain, text
+from meshlab.kustomize.yaml_values import clone, like, plain, text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from meshlab.kustomize.object_ids import ObjectId, checked, object_id
-from meshlab.kustomize.values import clone_located
+from meshlab.kustomize.yaml_values import clone_located
 from meshlab.manifest import Manifest, to_manifest
 
 __all__ = ["Resource"]

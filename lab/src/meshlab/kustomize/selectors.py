@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.label_selectors import Requirement, matches, read_requirements
-from meshlab.kustomize.values import text
+from meshlab.kustomize.yaml_values import text
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:
