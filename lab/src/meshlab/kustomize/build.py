@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshlab.kustomize.accumulator import Accumulator
 from meshlab.kustomize.configuration import DEFAULTS, Configuration, read_configuration
 from meshlab.kustomize.crd_references import read_definitions
-from meshlab.kustomize.files import Files, is_remote, name
+from meshlab.kustomize.file_access import Files, is_remote, name
 from meshlab.kustomize.finish import finish
 from meshlab.kustomize.generators import generate
 from meshlab.kustomize.kustomization import Kustomization, read_kustomization

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshlab.kustomize import fields
-from meshlab.kustomize.files import Files, name
+from meshlab.kustomize.file_access import Files, name
 from meshlab.manifest import ManifestError, documents_of, parse_yaml
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.env_schema import schema_of, schema_problems
 from meshlab.kustomize import fields
-from meshlab.kustomize.files import name
+from meshlab.kustomize.file_access import name
 from meshlab.manifest import ManifestError
 
 if TYPE_CHECKING:

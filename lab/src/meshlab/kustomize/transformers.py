@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.kustomize import fields
 from meshlab.kustomize.affixes import add_prefix, add_suffix
-from meshlab.kustomize.files import name
+from meshlab.kustomize.file_access import name
 from meshlab.kustomize.images import set_image
 from meshlab.kustomize.labels import add_labels, set_pairs
 from meshlab.kustomize.namespace_transformer import set_namespace
