@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from meshlab.cloud.bigquery.api_rows import encode_row
 from meshlab.cloud.bigquery.catalogue import LOCATION
 from meshlab.cloud.bigquery.control import FAULTS_PATH, STATS_PATH
 from meshlab.cloud.bigquery.errors import (
@@ -38,7 +39,6 @@ from meshlab.cloud.bigquery.insert_all import (
 )
 from meshlab.cloud.bigquery.jobs import Job, JobStore
 from meshlab.cloud.bigquery.schema import Schema
-from meshlab.cloud.bigquery.wire import encode_row
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
