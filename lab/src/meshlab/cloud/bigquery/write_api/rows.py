@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.cloud.bigquery.changes import (
+from meshlab.cloud.bigquery.change_capture import (
     CHANGE_SEQUENCE_NUMBER,
     CHANGE_TYPE,
     Change,
