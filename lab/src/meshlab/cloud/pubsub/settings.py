@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 from . import names
-from .delivery import Backoff, DeadLetter, Policy, Unwrapped
+from .delivery_rules import Backoff, DeadLetter, Policy, Unwrapped
 from .errors import InvalidArgumentError, check_range
 
 if TYPE_CHECKING:

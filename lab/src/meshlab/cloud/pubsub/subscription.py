@@ -21,7 +21,7 @@ from .leases import Again, Lane, Lease
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from .delivery import Policy
+    from .delivery_rules import Policy
     from .leases import Client, Consumer, Waiting
     from .messages import Message
 

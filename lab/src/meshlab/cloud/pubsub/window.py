@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .delivery import Backoff
+    from .delivery_rules import Backoff
 
 
 class PushWindow:
