@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from .acknowledging import Acknowledger, raise_refused
+from .delivery_leases import Consumer
 from .errors import (
     FailedPreconditionError,
     InvalidArgumentError,
@@ -13,7 +14,6 @@ from .errors import (
     UnavailableError,
     check_range,
 )
-from .leases import Consumer
 from .messages import encode_received, raw
 from .settings import MAX_REQUEST_BYTES, check_publish
 from .streaming import MAX_BATCH, Stream

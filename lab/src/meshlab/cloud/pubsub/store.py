@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import names, settings
+from .delivery_leases import Client
 from .errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from .faults import PullPlan
-from .leases import Client
 from .messages import forward, merge, raw, rfc3339, to_messages
 from .subscription import Subscription
 

@@ -14,15 +14,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .delivery_leases import Again, Lane, Lease
 from .errors import InvalidArgumentError
 from .lanes import Lanes
-from .leases import Again, Lane, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .delivery_leases import Client, Consumer, Waiting
     from .delivery_rules import Policy
-    from .leases import Client, Consumer, Waiting
     from .messages import Message
 
 _ACK_ID = re.compile(r"\d+-\d+-\d+")
