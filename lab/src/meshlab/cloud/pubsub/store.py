@@ -10,7 +10,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import names, settings
+from . import resource_names, settings
 from .delivery_leases import Client
 from .errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from .faults import PullPlan
@@ -95,12 +95,12 @@ class Store:
         """Return a topic; raise InvalidArgumentError for a bad name, NotFoundError for an unknown one."""
         topic = self._topics.get(name)
         if topic is None:
-            raise NotFoundError(names.check_topic(name))
+            raise NotFoundError(resource_names.check_topic(name))
         return topic
 
     def topics(self, project: str) -> list[Proto]:
         """Return the topics of `projects/P`, by name."""
-        prefix = names.check_project(project) + "/"
+        prefix = resource_names.check_project(project) + "/"
         return [self._topics[name] for name in sorted(self._topics) if name.startswith(prefix)]
 
     def delete_topic(self, name: str) -> None:
@@ -113,7 +113,7 @@ class Store:
         del self._topics[name]
         for entry in self._entries.values():
             if entry.resource.topic == name:
-                entry.resource.topic = names.DELETED_TOPIC
+                entry.resource.topic = resource_names.DELETED_TOPIC
 
     def publish(self, topic: str, messages: Iterable[Proto], now_s: float) -> list[str]:
         """Give each checked PubsubMessage an ID and all to the topic's subscriptions; return the IDs.
@@ -157,7 +157,7 @@ class Store:
         """Return a subscription; raise InvalidArgumentError for a bad name, NotFoundError if unknown."""
         entry = self._entries.get(name)
         if entry is None:
-            raise NotFoundError(names.check_subscription(name))
+            raise NotFoundError(resource_names.check_subscription(name))
         return entry
 
     def find(self, name: str) -> Entry | None:
@@ -166,7 +166,7 @@ class Store:
 
     def subscriptions(self, project: str) -> list[Proto]:
         """Return the subscriptions of `projects/P`, by name."""
-        prefix = names.check_project(project) + "/"
+        prefix = resource_names.check_project(project) + "/"
         return [self._entries[name].resource for name in sorted(self._entries) if name.startswith(prefix)]
 
     def subscriptions_of(self, topic: str) -> list[str]:
@@ -217,7 +217,7 @@ class Store:
         dead_letter = entry and entry.subscription.policy.dead_letter
         if not dead_letter or dead_letter.topic not in self._topics:
             return False
-        project, short = names.split(source)
+        project, short = resource_names.split(source)
         marks = {
             "CloudPubSubDeadLetterSourceDeliveryCount": str(attempts),
             "CloudPubSubDeadLetterSourceSubscription": short,
