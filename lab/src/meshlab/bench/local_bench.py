@@ -19,7 +19,7 @@ from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
 from meshlab.istio import Placement, SecretSocket, compile_proxy, load_mesh
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.istio.read.kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
+from meshlab.istio.read.object_kinds import GATEWAY_API, REMOVED_GROUPS, WITHOUT_TRAFFIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

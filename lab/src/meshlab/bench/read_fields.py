@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 from meshlab.istio.model.load import load_mesh
-from meshlab.istio.read.kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
+from meshlab.istio.read.object_kinds import NOT_ENFORCED, READ, REFUSED, WITHOUT_TRAFFIC
 from meshlab.istio.read.outbound_fields import FIELDS_REFUSED
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.recording import recorded_fields

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.istio.read.fields import Where
 from meshlab.istio.read.hosts import full_name
-from meshlab.istio.read.kinds import NETWORKING
+from meshlab.istio.read.object_kinds import NETWORKING
 from meshlab.istio.read.pods import TEMPLATES
 from meshlab.istio.read.protocols import service_protocol
 from meshlab.lint.facts import listed, mapping, scalar

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from meshlab.istio.read.kinds import GATEWAY_API, NETWORKING, SECURITY
+from meshlab.istio.read.object_kinds import GATEWAY_API, NETWORKING, SECURITY
 from meshlab.mutate.edits import Body, Change
 from meshlab.mutate.operators.authorization_policy import authorization_policy
 from meshlab.mutate.operators.destination_rules import destination_rule
