@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.model.gateway_api.certificates import GATEWAY, CertificateError, server_tls
+from meshlab.istio.model.gateway_api.listener_tls import GATEWAY, CertificateError, server_tls
 from meshlab.istio.model.gateway_api.objects import note
 from meshlab.istio.read.gateway import Gateway, Server, ServerHost
 from meshlab.istio.read.gateway_api.references import Kind
