@@ -32,7 +32,7 @@ from meshlab.istio.read.gateway_api import (
     read_tcp_route,
     read_tls_route,
 )
-from meshlab.istio.read.gateway_api.values import metadata_map
+from meshlab.istio.read.gateway_api.schema_values import metadata_map
 from meshlab.istio.read.ingress import INGRESS, may_be_served
 from meshlab.istio.read.mesh_config import MeshSettings, is_mesh_config, read_mesh_settings
 from meshlab.istio.read.namespaces import injects_by_namespace

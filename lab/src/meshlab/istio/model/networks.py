@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshlab.istio.model.trust import Refusal, Scope
-from meshlab.istio.read.gateway_api.values import metadata_map
+from meshlab.istio.read.gateway_api.schema_values import metadata_map
 from meshlab.istio.read.object_kinds import GATEWAY_API
 
 if TYPE_CHECKING:

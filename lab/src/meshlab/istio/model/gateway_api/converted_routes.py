@@ -17,7 +17,7 @@ from meshlab.istio.model.gateway_api.listeners import GENERATED
 from meshlab.istio.model.gateway_api.merging import KeyedRoute, in_order, merged
 from meshlab.istio.model.gateway_api.objects import RouteError, note
 from meshlab.istio.read.gateway_api.references import Kind
-from meshlab.istio.read.gateway_api.values import GATEWAY_API
+from meshlab.istio.read.gateway_api.schema_values import GATEWAY_API
 from meshlab.istio.read.hosts import is_subset
 from meshlab.istio.read.virtual_service import (
     Destination,

@@ -13,7 +13,7 @@ from meshlab.istio.model.credentials import BUILT_IN
 from meshlab.istio.model.gateway_api.objects import grants_allow, note
 from meshlab.istio.read.gateway_api import ListenerSet
 from meshlab.istio.read.gateway_api.references import Kind
-from meshlab.istio.read.gateway_api.values import GATEWAY_API
+from meshlab.istio.read.gateway_api.schema_values import GATEWAY_API
 from meshlab.istio.read.server_tls import ServerTls, known_ciphers
 
 if TYPE_CHECKING:

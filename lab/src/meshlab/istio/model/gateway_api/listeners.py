@@ -12,7 +12,7 @@ from meshlab.istio.model.gateway_api.listener_tls import GATEWAY, CertificateErr
 from meshlab.istio.model.gateway_api.objects import note
 from meshlab.istio.read.gateway import Gateway, Server, ServerHost
 from meshlab.istio.read.gateway_api.references import Kind
-from meshlab.istio.read.gateway_api.values import GATEWAY_API
+from meshlab.istio.read.gateway_api.schema_values import GATEWAY_API
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshlab.istio.read.gateway_api.values import (
+from meshlab.istio.read.gateway_api.schema_values import (
     GATEWAY_API,
     entries,
     optional_name,
