@@ -46,8 +46,8 @@ from meshlab.istio.read.virtual_service.l4 import (
     read_tcp_route,
     read_tls_route,
 )
+from meshlab.istio.read.virtual_service.protobuf_values import duration_s, gateway_names, integer, percentage
 from meshlab.istio.read.virtual_service.retries import Retries, read_retries
-from meshlab.istio.read.virtual_service.values import duration_s, gateway_names, integer, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
