@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.echo.exchange import ReceivedRequest, Response, TlsFacts, respond
 from meshlab.bench.echo.http1 import looks_like_http1, serve_http1
-from meshlab.bench.wire.stream import Stream, StreamError
+from meshlab.bench.wire.socket_reader import Stream, StreamError
 
 if TYPE_CHECKING:
     from meshlab.bench.echo.server_tls import ServerTls
