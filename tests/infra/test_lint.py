@@ -13,7 +13,7 @@ from meshlab.istio import load_mesh
 from meshlab.istio.read.mesh_config import read_mesh_settings
 from meshlab.lint.rules import BY_CODE, examples
 from meshlab.lint.run import lint
-from meshlab.lint.sources import text_of
+from meshlab.lint.source_texts import text_of
 from meshlab.manifest import to_manifest
 from meshlab.mutate.changed_objects import MESH_CONFIG, as_object
 
