@@ -18,7 +18,7 @@ from meshlab.bench.running_mesh import RunningMesh
 from meshlab.env_file import read_env_file
 from meshlab.istio import Address, WorkloadRef, load_mesh
 from meshlab.kustomize import build
-from meshlab.lab.lambda_bridge.certificates import BridgeCertificates
+from meshlab.lab.lambda_bridge.bridge_certificates import BridgeCertificates
 from meshlab.lab.lambda_bridge.joined import PlacedMesh, joined
 from meshlab.lab.lambda_bridge.secrets import WatchedSecrets
 from meshlab.processes.ports import free_ports
