@@ -15,7 +15,7 @@ from tests.lab.diff.git_repository import GitRepository
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meshlab.diff.compared_input import Given
+    from meshlab.diff.compared_input import ComparedInput
 
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {{name: {}, namespace: shop}}\nspec: {{ports: [{{port: 80}}]}}\n"
 KUSTOMIZATION = "resources: [{}]\n"
@@ -32,11 +32,11 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitRepository
     return found
 
 
-def read(old: str, new: str) -> tuple[Given, Given]:
+def read(old: str, new: str) -> tuple[ComparedInput, ComparedInput]:
     return read_both(*places(old, new))
 
 
-def names(given: Given) -> list[str]:
+def names(given: ComparedInput) -> list[str]:
     return [manifest.name for manifest in given.inputs.manifests]
 
 

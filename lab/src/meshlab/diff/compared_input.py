@@ -10,7 +10,7 @@ from meshlab.inputs import Inputs
 if TYPE_CHECKING:
     from meshlab.istio import MeshSettings
 
-__all__ = ["NOTHING", "Given", "InputPlace"]
+__all__ = ["NOTHING", "ComparedInput", "InputPlace"]
 
 NOTHING = Inputs((), (), (), ())
 """The manifests of a side that does not exist."""
@@ -43,7 +43,7 @@ class InputPlace:
 
 
 @dataclass(frozen=True)
-class Given:
+class ComparedInput:
     """One of the two inputs, read.
 
     Attributes:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshlab.bench.settings_file import read_settings_file
-from meshlab.diff.compared_input import NOTHING, Given, InputPlace
+from meshlab.diff.compared_input import NOTHING, ComparedInput, InputPlace
 from meshlab.diff.revision import read_revision
 from meshlab.errors import LabError
 from meshlab.inputs import read_inputs
@@ -52,7 +52,7 @@ def read_both(
     namespace: str = "default",
     mesh_config: Path | None = None,
     stdin: TextIO | None = None,
-) -> tuple[Given, Given]:
+) -> tuple[ComparedInput, ComparedInput]:
     """Read both inputs.
 
     Args:
@@ -76,7 +76,7 @@ def read_both(
     return read[0], read[1]
 
 
-def _missing_on_both_sides(old: InputPlace, new: InputPlace, read: Sequence[Given]) -> str:
+def _missing_on_both_sides(old: InputPlace, new: InputPlace, read: Sequence[ComparedInput]) -> str:
     """Return what to say where neither side has its path."""
     if old.from_root or new.from_root:
         missing = f"{read[0].name} and {read[1].name}: neither is there"
@@ -89,7 +89,7 @@ def _missing_on_both_sides(old: InputPlace, new: InputPlace, read: Sequence[Give
     )
 
 
-def _side(place: InputPlace, given: Given) -> str:
+def _side(place: InputPlace, given: ComparedInput) -> str:
     return given.name.partition(":")[0] if place.revision else "the working tree"
 
 
@@ -125,12 +125,12 @@ def _refuse_option(revision: str) -> None:
         raise LabError(f"{revision!r} is no revision: the name of a revision does not begin with -")
 
 
-def _read(place: InputPlace, namespace: str, mesh_config: Path | None, stdin: TextIO | None) -> Given:
+def _read(place: InputPlace, namespace: str, mesh_config: Path | None, stdin: TextIO | None) -> ComparedInput:
     if place.revision:
         return read_revision(place, namespace=namespace, mesh_config=mesh_config)
     settings = read_settings_file(mesh_config) if mesh_config else None
     if place.may_lack and not Path(place.path).exists():
-        return Given(
+        return ComparedInput(
             place.path,
             NOTHING,
             settings,
@@ -142,4 +142,4 @@ def _read(place: InputPlace, namespace: str, mesh_config: Path | None, stdin: Te
             f"{place.path}: there is no such file or directory. "
             f"A git revision is written as `{place.path}..` before a path, or as `{place.path}:PATH`"
         )
-    return Given(place.path, read_inputs([place.path], namespace=namespace, stdin=stdin), settings)
+    return ComparedInput(place.path, read_inputs([place.path], namespace=namespace, stdin=stdin), settings)

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from meshlab.bench.local_bench import LocalBench
     from meshlab.bench.verdicts.verdict import Outcome
     from meshlab.diff.compare_meshes import Compared
-    from meshlab.diff.compared_input import Given
+    from meshlab.diff.compared_input import ComparedInput
 
 __all__ = ["compare"]
 
 
 def compare(
     bench: LocalBench,
-    old: Given,
-    new: Given,
+    old: ComparedInput,
+    new: ComparedInput,
     case_files: Sequence[CaseFile] = (),
     *,
     jobs: int = 0,
