@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from meshlab.bench.protocol import BenchError
 from meshlab.errors import LabError
-from meshlab.explain.build import contexts, explain
 from meshlab.explain.edits import edited
+from meshlab.explain.explained_outcome import contexts, explain
 from meshlab.explain.explanation import SuggestedChange
 from meshlab.explain.manifest_places import safe
 from meshlab.explain.proposals_by_step import proposals
