@@ -11,7 +11,7 @@ from pathlib import Path
 from meshlab.cloud import serving
 from meshlab.cloud.alb.lambda_event import TargetGroup
 from meshlab.cloud.alb.lambda_function import Function, load_handler
-from meshlab.cloud.alb.listener import LoadBalancerApp
+from meshlab.cloud.alb.load_balancer import LoadBalancerApp
 from meshlab.cloud.alb.permission import require_permission
 from meshlab.errors import LabError
 
