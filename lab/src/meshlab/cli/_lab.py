@@ -180,16 +180,16 @@ def demo(
         from meshlab.demo.grpc_log import log_errors_only
 
         log_errors_only()
-        from meshlab.demo import tables
+        from meshlab.demo import terminal_tables
 
         if mesh is _Mesh.LAMBDA_BRIDGE:
             from meshlab.demo.lambda_bridge import run_lambda_bridge
 
-            good = run_lambda_bridge(found, tables.console(), verbose=verbose)
+            good = run_lambda_bridge(found, terminal_tables.console(), verbose=verbose)
         elif mesh is _Mesh.LOOKUP_ACCESS:
             from meshlab.demo.lookup_access import run_lookup_access
 
-            good = run_lookup_access(found, tables.console())
+            good = run_lookup_access(found, terminal_tables.console())
         else:
             from meshlab.demo.own import Own
             from meshlab.demo.run import run_demo
@@ -199,7 +199,7 @@ def demo(
             good = run_demo(
                 found,
                 events,
-                tables.console(),
+                terminal_tables.console(),
                 attributes=attributes,
                 own=wanted,
                 driver=driver or "function",
